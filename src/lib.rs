@@ -1,0 +1,6 @@
+//! pullgate: a Kubernetes node runs only images that were signed.
+//!
+//! The way of a pull, the rooms and what each of them may use are drawn in `ARCHITECTURE.md`.
+#![forbid(unsafe_code)]
+
+pub mod digest;
