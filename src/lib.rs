@@ -3,4 +3,7 @@
 //! The way of a pull, the rooms and what each of them may use are drawn in `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod containerd;
 pub mod digest;
+pub mod telemetry;

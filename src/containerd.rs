@@ -1,0 +1,9 @@
+//! The runtime's side: the connection to its socket, and what only containerd's own API does.
+
+pub mod body;
+pub mod images;
+pub mod presence;
+pub mod upstream;
+
+pub use body::Body;
+pub use upstream::{Upstream, UpstreamError};

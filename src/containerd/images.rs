@@ -1,0 +1,130 @@
+//! Tag records: the name under which containerd, and through it kubelet, knows an image.
+//!
+//! containerd's CRI plugin records `name:tag` only for a pull by tag. After a pull by digest kubelet's
+//! `ImageStatus(name:tag)` would find nothing, and kubelet would run the container as root
+//! (`getImageUser`, `determineEffectiveSecurityContext`). So the record is added here, as the CRI plugin itself would
+//! have written it; the plugin learns of it from the event that containerd publishes.
+
+use std::collections::HashMap;
+
+use containerd_client::services::v1::images_client::ImagesClient;
+use containerd_client::services::v1::{CreateImageRequest, GetImageRequest, Image, UpdateImageRequest};
+use containerd_client::types::Descriptor;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Request, Status};
+
+use crate::containerd::Upstream;
+use crate::digest::Digest;
+
+/// The containerd namespace in which its CRI plugin keeps everything.
+const NAMESPACE: &str = "k8s.io";
+
+/// The label by which the CRI plugin knows its images (containerd `internal/cri/labels/labels.go`).
+const MANAGED_LABEL: (&str, &str) = ("io.cri-containerd.image", "managed");
+
+/// Records `tagged` as a name of the image that `pinned`, a `name@digest`, is the record of. Does nothing when the
+/// record is already right.
+///
+/// # Errors
+/// When containerd has no record of `pinned`, has one with another digest than `digest`, or cannot be asked.
+pub async fn record_tag(
+    upstream: &Upstream,
+    tagged: &str,
+    pinned: &str,
+    digest: &Digest,
+) -> Result<(), TagRecordError> {
+    let mut client = ImagesClient::new(upstream.clone());
+    let target = get(&mut client, pinned).await?.and_then(|image| image.target);
+    let target = target.ok_or_else(|| TagRecordError::NotPulled(pinned.to_owned()))?;
+    if target.digest != digest.as_str() {
+        return Err(TagRecordError::OtherDigest { expected: digest.to_string(), found: target.digest });
+    }
+    match get(&mut client, tagged).await? {
+        Some(image) if is_record_of(&image, &target) => Ok(()),
+        Some(_) => update(&mut client, tagged, target).await,
+        None => create(&mut client, tagged, target).await,
+    }
+}
+
+async fn get(client: &mut ImagesClient<Upstream>, name: &str) -> Result<Option<Image>, TagRecordError> {
+    match client.get(namespaced(GetImageRequest { name: name.to_owned() })).await {
+        Ok(response) => Ok(response.into_inner().image),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(TagRecordError::Containerd(Box::new(status))),
+    }
+}
+
+async fn create(
+    client: &mut ImagesClient<Upstream>,
+    name: &str,
+    target: Descriptor,
+) -> Result<(), TagRecordError> {
+    let request = CreateImageRequest { image: Some(record(name, target.clone())), source_date_epoch: None };
+    match client.create(namespaced(request)).await {
+        Ok(_) => Ok(()),
+        // Somebody else was faster; what counts is that the record says this image.
+        Err(status) if status.code() == Code::AlreadyExists => update(client, name, target).await,
+        Err(status) => Err(TagRecordError::Containerd(Box::new(status))),
+    }
+}
+
+async fn update(
+    client: &mut ImagesClient<Upstream>,
+    name: &str,
+    target: Descriptor,
+) -> Result<(), TagRecordError> {
+    let request = UpdateImageRequest {
+        image: Some(record(name, target)),
+        // Without a mask all labels would be replaced, those of other tools too.
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["target".to_owned(), format!("labels.{}", MANAGED_LABEL.0)],
+        }),
+        source_date_epoch: None,
+    };
+    client
+        .update(namespaced(request))
+        .await
+        .map_err(|status| TagRecordError::Containerd(Box::new(status)))?;
+    Ok(())
+}
+
+fn record(name: &str, target: Descriptor) -> Image {
+    let (label, value) = MANAGED_LABEL;
+    Image {
+        name: name.to_owned(),
+        labels: HashMap::from([(label.to_owned(), value.to_owned())]),
+        target: Some(target),
+        ..Default::default()
+    }
+}
+
+fn is_record_of(image: &Image, target: &Descriptor) -> bool {
+    let (label, value) = MANAGED_LABEL;
+    let same = image.target.as_ref().is_some_and(|found| found.digest == target.digest);
+    same && image.labels.get(label).is_some_and(|found| found == value)
+}
+
+fn namespaced<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("containerd-namespace", MetadataValue::from_static(NAMESPACE));
+    request
+}
+
+/// Why a tag could not be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum TagRecordError {
+    /// containerd refused or could not be asked.
+    #[error("containerd's images service failed")]
+    Containerd(#[source] Box<Status>),
+    /// containerd does not know the image that it says it pulled.
+    #[error("containerd has no record of `{0}` after pulling it")]
+    NotPulled(String),
+    /// containerd's record of the pinned name is of other content.
+    #[error("containerd's record has digest {found} where {expected} was pulled")]
+    OtherDigest {
+        /// What was verified.
+        expected: String,
+        /// What the record says.
+        found: String,
+    },
+}

@@ -1,0 +1,87 @@
+//! Waiting until the runtime knows an image by a name.
+//!
+//! containerd's CRI plugin hears of a new image record by an event and updates its own index some milliseconds later.
+//! An answer to kubelet before that lets `ImageStatus` come back empty, and the container run as root.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Upstream;
+use crate::api::image_service_client::ImageServiceClient;
+use crate::api::{ImageSpec, ImageStatusRequest};
+
+/// The first pause between two questions; each one is twice the one before, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+/// The longest pause between two questions.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Waits until `ImageStatus` of `name`, as the pod wrote it, is the image `id`.
+///
+/// # Errors
+/// When that is not so within `limit`, or the runtime answers with an error other than a passing one.
+pub async fn wait_for(
+    upstream: &Upstream,
+    name: &str,
+    id: &str,
+    limit: Duration,
+) -> Result<(), PresenceError> {
+    let end = Instant::now() + limit;
+    let mut client = ImageServiceClient::new(upstream.clone());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let found = match tokio::time::timeout_at(end, image_id(&mut client, name)).await {
+            Ok(found) => found?,
+            Err(_) => return Err(PresenceError::Late { name: name.to_owned(), limit }),
+        };
+        if found.as_deref() == Some(id) {
+            return Ok(());
+        }
+        if Instant::now() + pause >= end {
+            return Err(match found {
+                Some(found) => PresenceError::Other { name: name.to_owned(), expected: id.to_owned(), found },
+                None => PresenceError::Late { name: name.to_owned(), limit },
+            });
+        }
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+async fn image_id(
+    client: &mut ImageServiceClient<Upstream>,
+    name: &str,
+) -> Result<Option<String>, PresenceError> {
+    let image = ImageSpec { image: name.to_owned(), ..Default::default() };
+    let request = ImageStatusRequest { image: Some(image), verbose: false };
+    let response = client.image_status(request).await;
+    let status = response.map_err(|status| PresenceError::Runtime(Box::new(status)))?.into_inner();
+    Ok(status.image.map(|image| image.id))
+}
+
+/// Why the runtime does not know an image by its name.
+#[derive(Debug, thiserror::Error)]
+pub enum PresenceError {
+    /// It still knows none by that name.
+    #[error("the runtime does not know `{name}` {limit:?} after pulling it")]
+    Late {
+        /// The name as the pod wrote it.
+        name: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// It knows another one by that name.
+    #[error("the runtime knows `{name}` as {found} where {expected} was pulled")]
+    Other {
+        /// The name as the pod wrote it.
+        name: String,
+        /// The image that was pulled.
+        expected: String,
+        /// The image that the name leads to.
+        found: String,
+    },
+    /// It could not be asked.
+    #[error("the runtime's ImageStatus failed")]
+    Runtime(#[source] Box<tonic::Status>),
+}

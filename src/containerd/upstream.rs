@@ -1,0 +1,162 @@
+//! The connection to the runtime: one, multiplexed, made when it is needed and made again when it is gone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::UnixStream;
+use tokio::sync::Mutex;
+
+use super::body::Body;
+
+/// The largest header or trailer block that crosses, in bytes. hyper's 16 KiB would turn a long error text of the
+/// runtime (an image verifier's may be 32 KiB, twice) into a connection error.
+pub const MAX_HEADER_BYTES: u32 = 1 << 20;
+
+/// A runtime's socket. Cheap to clone; all clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    socket: PathBuf,
+    // Held across the dial, so that a runtime that comes back is dialled once and not once a waiting call.
+    connection: Mutex<Option<SendRequest<Body>>>,
+}
+
+impl Upstream {
+    /// An upstream at `socket`. Nothing is dialled: the runtime may come up later.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { shared: Arc::new(Shared { socket: socket.into(), connection: Mutex::new(None) }) }
+    }
+
+    /// The path that is dialled, anew at each connection: containerd removes and makes its socket again at start.
+    pub fn socket(&self) -> &Path {
+        &self.shared.socket
+    }
+
+    /// Sends one request and gives the head of its response.
+    ///
+    /// A request that could not leave because the old connection had ended goes out once more on a new one. One that
+    /// may have reached the runtime is never repeated.
+    ///
+    /// # Errors
+    /// When the runtime cannot be reached, or goes away or resets the stream before it answers.
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = absolute(request);
+        for last in [false, true] {
+            let mut connection = self.connection().await?;
+            match connection.try_send_request(request).await {
+                Ok(response) => return Ok(response),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !last => request = unsent,
+                    _ => return Err(UpstreamError::Exchange(error.into_error())),
+                },
+            }
+        }
+        Err(UpstreamError::Dial(io::Error::from(io::ErrorKind::NotConnected)))
+    }
+
+    async fn connection(&self) -> Result<SendRequest<Body>, UpstreamError> {
+        let mut slot = self.shared.connection.lock().await;
+        if let Some(open) = slot.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(open.clone());
+        }
+        let stream = UnixStream::connect(&self.shared.socket).await.map_err(UpstreamError::Dial)?;
+        // No keep-alive and no adaptive window: both send pings, and containerd's gRPC server answers too many of
+        // them with GOAWAY "too_many_pings" (grpc-go's default enforcement policy).
+        let (sender, connection) = Builder::new(TokioExecutor::new())
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(UpstreamError::Handshake)?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "runtime connection ended");
+            }
+        });
+        tracing::debug!(socket = %self.shared.socket.display(), "runtime connected");
+        *slot = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+/// Lets generated gRPC clients (ImageStatus, containerd's images) speak over the same connection.
+impl tower::Service<Request<tonic::body::Body>> for Upstream {
+    type Response = Response<Incoming>;
+    type Error = UpstreamError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
+        let upstream = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            // Generated unary calls are one small message: holding it keeps one body type on the connection.
+            let held =
+                http_body_util::BodyExt::collect(body).await.map_err(UpstreamError::Encode)?.to_bytes();
+            upstream.send(Request::from_parts(head, Body::full(held))).await
+        })
+    }
+}
+
+/// HTTP/2 needs `:scheme` and `:authority`; a caller may leave the latter out, and towards a socket any valid one does.
+fn absolute(mut request: Request<Body>) -> Request<Body> {
+    let mut parts = request.uri().clone().into_parts();
+    parts.scheme.get_or_insert(Scheme::HTTP);
+    parts.authority.get_or_insert(Authority::from_static("localhost"));
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// Why the runtime did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The socket is not there, or nobody accepts on it.
+    #[error("the runtime's socket cannot be dialled")]
+    Dial(#[source] io::Error),
+    /// What listens there does not speak HTTP/2.
+    #[error("the runtime's socket does not speak HTTP/2")]
+    Handshake(#[source] hyper::Error),
+    /// The connection ended, or the runtime reset the stream, before there was an answer.
+    #[error("the runtime ended the exchange")]
+    Exchange(#[source] hyper::Error),
+    /// A request of our own could not be written.
+    #[error("the request cannot be encoded")]
+    Encode(#[source] tonic::Status),
+}
+
+impl UpstreamError {
+    /// The stream reset that the runtime itself sent, if that is what this is: it crosses as it came.
+    pub fn into_reset(self) -> Result<hyper::Error, Self> {
+        match self {
+            Self::Exchange(error) if is_stream_reset(&error) => Ok(error),
+            other => Err(other),
+        }
+    }
+}
+
+fn is_stream_reset(error: &hyper::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(current) = cause {
+        if let Some(protocol) = current.downcast_ref::<h2::Error>() {
+            return protocol.is_reset() && protocol.is_remote();
+        }
+        cause = current.source();
+    }
+    false
+}

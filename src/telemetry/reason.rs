@@ -1,0 +1,91 @@
+//! The one table of reason codes: the same word in the refusal that kubelet shows, in the log and in `verify`.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $code:literal,)+) => {
+        /// Why an image was admitted or refused. The codes are stable: alerts and scripts may match on them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[doc = $meaning])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable code.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+
+            /// What the code means, for people.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($meaning),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// the signatures that the rule requires were found and hold
+    Verified = "verified",
+    /// a rule allows images of this name unsigned
+    UnsignedAllowed = "unsigned-allowed",
+    /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
+    DeniedByRule = "denied-by-rule",
+    /// there is no usable policy, so nothing can be admitted
+    NoPolicy = "no-policy",
+    /// the image name is not one that containerd would accept
+    InvalidReference = "invalid-reference",
+    /// no signature was found for the digest
+    NoSignature = "no-signature",
+    /// signatures were found, but none of them holds
+    NoValidSignature = "no-valid-signature",
+    /// some signatures hold, but not all that the rule requires
+    NotEnoughSignatures = "not-enough-signatures",
+    /// more signatures, or larger ones, are attached than the limits allow, and none of those read sufficed
+    TooManySignatures = "too-many-signatures",
+    /// a document of the registry is larger than the limit
+    TooLarge = "too-large",
+    /// the registry served bytes that are not the digest asked for
+    DigestMismatch = "digest-mismatch",
+    /// the registry served a manifest that is malformed, ambiguous or of an unsupported kind
+    BadManifest = "bad-manifest",
+    /// the registry has no such image
+    NotFound = "not-found",
+    /// the registry cannot be reached or does not answer properly
+    RegistryUnavailable = "registry-unavailable",
+    /// the registry wants other credentials than the pull carries
+    RegistryUnauthorized = "registry-unauthorized",
+    /// the time for verifying one pull is used up
+    Timeout = "timeout",
+    /// pullgate itself failed; the pull is refused
+    Internal = "internal",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_plain() {
+        let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert!(codes.iter().all(|code| code.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'-'))));
+        assert!(Reason::ALL.iter().all(|reason| !reason.meaning().is_empty()));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+}
