@@ -4,4 +4,5 @@
 #![forbid(unsafe_code)]
 
 pub mod digest;
+pub mod signature;
 pub mod trust;

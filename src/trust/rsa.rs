@@ -108,7 +108,7 @@ fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
         .ok_or(KeyError::Malformed)?;
     let bits = bit_length(numbers.modulus.as_bytes());
     // Whole bytes only: RFC 8017 treats other moduli differently in PSS, and no key service makes them.
-    if !(MIN_BITS..=MAX_BITS).contains(&bits) || bits % 8 != 0 {
+    if !(MIN_BITS..=MAX_BITS).contains(&bits) || !bits.is_multiple_of(8) {
         return Err(KeyError::Modulus { bits });
     }
     let exponent = numbers.public_exponent.as_bytes();
