@@ -6,4 +6,6 @@
 pub mod api;
 pub mod containerd;
 pub mod digest;
+pub mod signature;
 pub mod telemetry;
+pub mod trust;
