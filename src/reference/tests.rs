@@ -141,7 +141,7 @@ fn refuses_what_containerd_refuses() {
         ("[fe80::1%@invalidzone]:5000/repo", E::Domain),
         ("[2001:db8:3:4::192.0.2.33]:5000/debian", E::Domain),
         ("[]/x", E::Path),
-        ("[::1/x", E::Path),
+        ("[::1/x", E::Domain),
         ("[::1:80/x", E::Domain),
         ("[::1]x/y", E::Domain),
         ("[::1]:/y", E::Domain),
