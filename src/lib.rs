@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod digest;
+pub mod policy;
 pub mod reference;
 pub mod trust;
