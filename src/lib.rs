@@ -6,6 +6,8 @@
 pub mod api;
 pub mod containerd;
 pub mod digest;
+pub mod policy;
+pub mod reference;
 pub mod signature;
 pub mod telemetry;
 pub mod trust;
