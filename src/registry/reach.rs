@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::Host;
 
 /// How close to this node an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,18 +25,16 @@ pub(super) enum Reach {
 
 /// The reach of a URL's host, by what is written; a name counts as public, as it is looked at again when it is looked up.
 pub(super) fn reach(url: &Url) -> Reach {
-    match url.host() {
-        None => Reach::Never,
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            if name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost") {
-                Reach::Loopback
-            } else {
-                Reach::Public
-            }
-        }
-        Some(Host::Ipv4(address)) => of_address(address.into()),
-        Some(Host::Ipv6(address)) => of_address(address.into()),
+    let Some(host) = url.host_str() else { return Reach::Never };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return of_address(address);
+    }
+    let name = host.trim_end_matches('.');
+    if name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost") {
+        Reach::Loopback
+    } else {
+        Reach::Public
     }
 }
 

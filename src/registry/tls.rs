@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -48,15 +47,7 @@ pub(super) fn config(
         for path in &files.authorities {
             add_authorities(Arc::make_mut(&mut roots), path)?;
         }
-        if roots.is_empty() {
-            // The builder of rustls wants a root; nothing is trusted without one.
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertificate(Arc::clone(provider))))
-        } else {
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-                .build()
-                .map_err(|error| error.to_string())?;
-            builder.with_webpki_verifier(verifier)
-        }
+        builder.with_root_certificates(roots)
     };
     // Go offers the first pair that fits the server's request; rustls takes one, and more than one is not seen in the field.
     let mut config = match files.pairs.first() {
@@ -114,10 +105,6 @@ fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
-/// No certificate will do.
-#[derive(Debug)]
-struct NoCertificate(Arc<CryptoProvider>);
-
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
@@ -148,41 +135,6 @@ impl ServerCertVerifier for AnyCertificate {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for NoCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Err(rustls::Error::General("this node trusts no certificate authority".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("this node trusts no certificate authority".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("this node trusts no certificate authority".to_owned()))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
