@@ -6,3 +6,5 @@
 pub mod digest;
 pub mod reference;
 pub mod registry;
+pub mod signature;
+pub mod trust;
