@@ -8,6 +8,7 @@ pub mod containerd;
 pub mod digest;
 pub mod policy;
 pub mod reference;
+pub mod registry;
 pub mod signature;
 pub mod telemetry;
 pub mod trust;
