@@ -5,7 +5,9 @@
 
 pub mod api;
 pub mod containerd;
+pub mod cri;
 pub mod digest;
+pub mod gate;
 pub mod policy;
 pub mod reference;
 pub mod registry;

@@ -80,7 +80,8 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        let search = Search { registry: self, repository, digest, credentials, budget: Budget::new(self.limits()) };
+        let search =
+            Search { registry: self, repository, digest, credentials, budget: Budget::new(self.limits()) };
         let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
         collected.attachments.extend(bundles.attachments);
         collected.problems.extend(bundles.problems);

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::super::limits::Limits;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need, Question,
-    RegistryError, Search, hashed,
+    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need,
+    Question, RegistryError, Search, hashed,
 };
 
 /// The media type of a payload.
@@ -109,7 +109,8 @@ impl Search<'_> {
         let mut distinct: Vec<Descriptor> = Vec::new();
         for (_, layer, _) in wanted {
             let key = (layer.digest.clone(), layer.size);
-            if results.contains_key(&key) || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
+            if results.contains_key(&key)
+                || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
             {
                 continue;
             }
@@ -147,5 +148,8 @@ impl Search<'_> {
 }
 
 fn lost(layer: &Descriptor) -> RegistryError {
-    RegistryError::Unavailable { host: "(ours)".to_owned(), reason: format!("blob {} got lost", layer.digest) }
+    RegistryError::Unavailable {
+        host: "(ours)".to_owned(),
+        reason: format!("blob {} got lost", layer.digest),
+    }
 }
