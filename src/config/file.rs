@@ -77,7 +77,7 @@ impl Guard {
             real.parent().into_iter().flat_map(Path::ancestors).take_while(|path| path.starts_with(stop));
         for directory in named.chain(end) {
             let metadata = directory.metadata().map_err(FileError::of)?;
-            // In /tmp and the like nobody can replace what others put there.
+            // In a sticky directory nobody can replace what others put there.
             let shared = !within && metadata.mode() & STICKY != 0 && metadata.uid() == 0;
             if !shared {
                 self.check(&metadata)

@@ -560,6 +560,17 @@ fn files_that_are_no_texts_are_refused() {
 }
 
 #[test]
+fn drop_ins_that_a_link_no_longer_leads_to_are_missed() {
+    let directory = directory(&[("policy.toml", "default = \"deny\"")]);
+    load(&directory).unwrap();
+    symlink("nowhere", directory.path().join("policy.d")).unwrap();
+    assert_eq!(
+        load(&directory).unwrap_err().to_string(),
+        "policy.d: file does not exist\n  hint: create it, or correct the name"
+    );
+}
+
+#[test]
 fn warns_of_what_is_hardly_meant() {
     let text = "default = \"deny\"
 [authenticator.unused]
