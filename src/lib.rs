@@ -4,10 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod command;
+pub mod config;
 pub mod containerd;
 pub mod cri;
 pub mod digest;
 pub mod gate;
+pub mod node;
 pub mod policy;
 pub mod reference;
 pub mod registry;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::reference::Repository;
+use crate::reference::{LEGACY_DEFAULT_DOMAIN, Repository};
 use crate::trust::Authenticator;
 
 mod canonical;
@@ -171,21 +171,24 @@ impl Rule {
     }
 
     /// The names that a signature may give to an image of `repository`, which this rule speaks for: its own, with the
-    /// host in lower case, then those by the rule's aliases. A payload's name is to be read with
-    /// [`Repository::parse`] and compared by [`Repository::comparable`].
+    /// host in lower case, then those by the rule's aliases. Names in `docker.io` are there a second time as cosign
+    /// writes them, in `index.docker.io`.
     #[must_use]
     pub fn accepted_repositories(&self, repository: &Repository) -> Vec<String> {
         let own = repository.comparable();
-        let mut names = vec![own.to_string()];
-        if let Some(rest) = self.scope.remainder(&own) {
-            let others = self.aliases.iter().filter_map(|alias| match (rest, alias.as_str()) {
-                // An alias that is a host, or a user of docker.io, is not the name of a repository by itself.
-                ("", alias) => Repository::parse(alias).ok().filter(|other| other.as_str() == alias),
-                (rest, alias) => Repository::parse(&format!("{alias}/{rest}")).ok(),
-            });
-            names.extend(others.map(|other| other.to_string()));
-        }
-        names
+        let rest = self.scope.remainder(&own);
+        let others = self.aliases.iter().filter_map(|alias| match (rest?, alias.as_str()) {
+            // An alias that is a host, or a user of docker.io, is not the name of a repository by itself.
+            ("", alias) => Repository::parse(alias).ok().filter(|other| other.as_str() == alias),
+            (rest, alias) => Repository::parse(&format!("{alias}/{rest}")).ok(),
+        });
+        let canonical = std::iter::once(own.to_string()).chain(others.map(|other| other.to_string()));
+        let spellings = canonical.flat_map(|name| {
+            let legacy =
+                name.strip_prefix("docker.io/").map(|path| format!("{LEGACY_DEFAULT_DOMAIN}/{path}"));
+            std::iter::once(name).chain(legacy)
+        });
+        spellings.collect()
     }
 
     fn requirement(&self) -> Option<&Requirement> {

@@ -186,11 +186,21 @@ fn aliases_replace_the_scope_and_keep_the_rest() {
             "mirror.example.com",
             &["docker.io"],
             "mirror.example.com/nginx",
-            &["mirror.example.com/nginx", "docker.io/library/nginx"],
+            &["mirror.example.com/nginx", "docker.io/library/nginx", "index.docker.io/library/nginx"],
         ),
-        ("nginx", &["reg.example.com"], "nginx", &["docker.io/library/nginx"]),
+        (
+            "nginx",
+            &["reg.example.com"],
+            "nginx",
+            &["docker.io/library/nginx", "index.docker.io/library/nginx"],
+        ),
         ("r.io/bitnami", &["bitnami/**"], "r.io/bitnami", &["r.io/bitnami"]),
-        ("r.io/bitnami", &["bitnami/**"], "r.io/bitnami/x", &["r.io/bitnami/x", "docker.io/bitnami/x"]),
+        (
+            "r.io/bitnami",
+            &["bitnami/**"],
+            "r.io/bitnami/x",
+            &["r.io/bitnami/x", "docker.io/bitnami/x", "index.docker.io/bitnami/x"],
+        ),
     ] {
         let rule = rule(scope, aliases).unwrap();
         assert_eq!(rule.accepted_repositories(&Repository::parse(name).unwrap()), accepted, "{scope} {name}");

@@ -181,7 +181,7 @@ fn refuses_what_containerd_refuses() {
         ("ghcr.io/x\0", E::Path),
         ("ghcr.io\0.evil.com/x", E::Domain),
         ("ghcr.io/../x", E::Path),
-        ("../../etc/passwd", E::Domain),
+        ("../../etc/passwd", E::Path),
         ("ghcr.io/./x", E::Path),
         ("ghcr.io//x", E::Path),
         (" ghcr.io/x", E::Domain),
