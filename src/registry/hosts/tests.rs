@@ -60,7 +60,7 @@ fn directories_are_tried_in_order_and_never_merged() {
     assert_eq!(asked(), "colon.example");
 }
 
-const NAME_OF_FILE: &str = super::file::NAME;
+const NAME_OF_FILE: &str = file::NAME;
 
 #[test]
 fn a_file_is_read_as_containerd_reads_it() {
