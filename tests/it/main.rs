@@ -1,0 +1,5 @@
+//! Tests of whole rooms in one process, against peers that the tests control.
+
+mod registry;
+#[path = "../support.rs"]
+mod support;
