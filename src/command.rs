@@ -37,8 +37,12 @@ impl From<Outcome> for ExitCode {
 
 /// Lets a Kubernetes node run only images that were signed.
 #[derive(Debug, Parser)]
-#[command(name = "pullgate", version, after_help = "\
-Exit codes: 0 admitted or fine, 1 refused or found something, 2 usage or configuration, 3 could not tell.")]
+#[command(
+    name = "pullgate",
+    version,
+    after_help = "\
+Exit codes: 0 admitted or fine, 1 refused or found something, 2 usage or configuration, 3 could not tell."
+)]
 struct Arguments {
     /// Directory with pullgate.toml, policy.toml and policy.d
     #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate")]

@@ -15,10 +15,13 @@ mod policy;
 mod problem;
 mod suggest;
 
-pub use daemon::{DaemonConfig, Listen, Log, LogFormat, Registry, Runtime, load_daemon};
+pub use daemon::{DaemonConfig, Listen, Log, Registry, Runtime, load_daemon};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 
 /// Where the files are unless the command line says otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";
+
+/// The daemon's own file in that directory.
+pub const DAEMON_FILE: &str = "pullgate.toml";

@@ -21,7 +21,7 @@ impl PolicyCommand {
 }
 
 fn check(root: &Path) -> Outcome {
-    let daemon = config::load_daemon(root);
+    let daemon = config::load_daemon(&root.join(config::DAEMON_FILE));
     if let Err(problems) = &daemon {
         output::note(&problems.to_string());
     }
@@ -31,7 +31,8 @@ fn check(root: &Path) -> Outcome {
                 output::note(&format!("warning: {warning}"));
             }
             let files = loaded.files.len();
-            let (rules, authenticators) = (loaded.policy.rules().len(), loaded.policy.authenticators().len());
+            let (rules, authenticators) =
+                (loaded.policy.rules().len(), loaded.policy.authenticators().count());
             output::line(&format!(
                 "policy is valid: {files} files, {authenticators} authenticators, {rules} rules, hash {}",
                 loaded.policy.hash()

@@ -13,14 +13,14 @@ pub(super) struct Serve {}
 
 impl Serve {
     pub(super) fn run(self, root: &Path) -> Outcome {
-        let config = match config::load_daemon(root) {
+        let config = match config::load_daemon(&root.join(config::DAEMON_FILE)) {
             Ok(config) => config,
             Err(problems) => {
                 output::note(&problems.to_string());
                 return Outcome::Usage;
             }
         };
-        log::init(config.log_format, config.log_level);
+        log::init(config.log.format, config.log.level);
         // One thread serves: a call that crosses is woken up on the spot, where a pool would first wake up another
         // thread. Verifying signatures has threads of its own.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,7 +9,7 @@ use super::{Outcome, output};
 use crate::config;
 use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
 use crate::node;
-use crate::registry::{AuthConfig, Credentials};
+use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
 
 /// The longest password that is read, in bytes.
@@ -41,7 +41,7 @@ enum Format {
 impl Verify {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::WARN);
-        let config = match config::load_daemon(root) {
+        let config = match config::load_daemon(&root.join(config::DAEMON_FILE)) {
             Ok(config) => config,
             Err(problems) => {
                 output::note(&problems.to_string());
@@ -99,7 +99,7 @@ impl Verify {
         let mut password = String::new();
         std::io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;
         let password = password.trim_end_matches(['\r', '\n']).to_owned();
-        Ok(Credentials::from_auth_config(&AuthConfig { username, password, ..AuthConfig::default() }))
+        Ok(Credentials::password(username, password))
     }
 }
 

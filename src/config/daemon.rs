@@ -9,6 +9,7 @@ use super::file::{FileError, Guard};
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
 use super::suggest;
+use crate::telemetry::log::Format;
 
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -78,25 +79,15 @@ impl Default for Registry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
     /// How records are written.
-    pub format: LogFormat,
+    pub format: Format,
     /// The least severe that are written.
     pub level: tracing::Level,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::default(), level: tracing::Level::INFO }
+        Self { format: Format::default(), level: tracing::Level::INFO }
     }
-}
-
-/// How log records are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Reads `pullgate.toml` at `path`. Without the file everything has its default.
@@ -216,7 +207,7 @@ fn read_path(
 }
 
 fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {
-    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let formats = [("text", Format::Text), ("json", Format::Json)];
     let levels = [
         ("error", tracing::Level::ERROR),
         ("warn", tracing::Level::WARN),

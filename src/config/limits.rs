@@ -64,7 +64,8 @@ const SIGNATURE_BYTES: Bound = Bound {
     unit: Unit::Bytes,
     default: MIB,
     minimum: 16 * KIB,
-    maximum: 8 * MIB,
+    // What `signature` reads at the most (`MAX_BUNDLE_BYTES`).
+    maximum: MIB,
     about: "the largest signature document (payload or bundle) that is read",
 };
 const SIGNATURES: Bound = Bound {

@@ -26,11 +26,11 @@ const GRACE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When there can be no socket, or the event loop fails.
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
-    let socket = Socket::open(&config.listen_socket, config.listen_group.as_deref())?;
+    let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = super::gate(config)?;
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = policy.load();
-    let upstream = Upstream::new(&config.runtime_socket);
+    let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, gate, config.limits.tag_record_timeout));
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let listener = socket.listener().map_err(DaemonError::Listen)?;
@@ -38,8 +38,8 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let server = tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        socket = %config.listen_socket.display(),
-        runtime = %config.runtime_socket.display(),
+        socket = %config.listen.socket.display(),
+        runtime = %config.runtime.socket.display(),
         "serving"
     );
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
@@ -93,7 +93,11 @@ impl PolicyFile {
                 match kept {
                     Some(hash) => {
                         let generation = self.generation;
-                        tracing::error!(generation, hash, "the new policy is not usable: the old one stays in force");
+                        tracing::error!(
+                            generation,
+                            hash,
+                            "the new policy is not usable: the old one stays in force"
+                        );
                         format!("RELOAD FAILED; still policy generation {generation} ({hash})")
                     }
                     None => {

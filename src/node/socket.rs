@@ -19,13 +19,13 @@ pub struct Socket {
 impl Socket {
     /// The socket that systemd handed over, or else a new one at `path`.
     ///
-    /// A new socket has mode 0600, or 0660 and the given group, before anyone can connect to it: it is made inside a
+    /// A new socket has its mode and group before anyone can connect to it: it is made inside a
     /// directory that only we may enter, and moved to its place when it is ready.
     ///
     /// # Errors
     /// When somebody is serving there, something else than a socket stands there, the group does not exist, or the
     /// file system refuses.
-    pub fn open(path: &Path, group: Option<&str>) -> Result<Self, SocketError> {
+    pub fn open(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
         let mut handed = listenfd::ListenFd::from_env();
         if handed.len() > 1 {
             return Err(SocketError::HandedOver(handed.len()));
@@ -34,10 +34,10 @@ impl Socket {
             listener.set_nonblocking(true).map_err(SocketError::Inherit)?;
             return Ok(Self { listener, made: None });
         }
-        Self::make(path, group)
+        Self::make(path, group, mode)
     }
 
-    fn make(path: &Path, group: Option<&str>) -> Result<Self, SocketError> {
+    fn make(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
         let failed = |what: &'static str| {
             let path = path.to_owned();
             move |error: io::Error| SocketError::Make { what, path, error }
@@ -54,7 +54,6 @@ impl Socket {
         let hidden = private.join("socket");
         let listener = StdListener::bind(&hidden).map_err(failed("bind"))?;
         listener.set_nonblocking(true).map_err(failed("prepare"))?;
-        let mode = if group.is_some() { 0o660 } else { 0o600 };
         fs::set_permissions(&hidden, Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
         if let Some(group) = group {
             nix::unistd::chown(&hidden, None, Some(group))
@@ -115,7 +114,9 @@ fn group_id(name: &str) -> Result<nix::unistd::Gid, SocketError> {
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// systemd handed over several.
-    #[error("{0} sockets were handed over where one is expected; a .socket unit for pullgate has one ListenStream")]
+    #[error(
+        "{0} sockets were handed over where one is expected; a .socket unit for pullgate has one ListenStream"
+    )]
     HandedOver(usize),
     /// What systemd handed over is not a listening unix socket.
     #[error("the socket that was handed over cannot be used; it must be a ListenStream with a path")]
@@ -151,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn is_private_unless_a_group_is_named() {
+    fn has_its_mode_and_group_and_leaves_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/pullgate.sock");
-        let socket = Socket::make(&path, None).unwrap();
+        let socket = Socket::make(&path, None, 0o600).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
         drop(socket);
         assert!(!path.exists());
         let group = Group::from_gid(nix::unistd::getgid()).unwrap().unwrap();
-        let socket = Socket::make(&path, Some(&group.name)).unwrap();
+        let socket = Socket::make(&path, Some(&group.name), 0o660).unwrap();
         assert_eq!(mode(&path), 0o660);
         assert_eq!(fs::metadata(&path).unwrap().gid(), group.gid.as_raw());
         drop(socket);
@@ -171,22 +172,25 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pullgate.sock");
         drop(StdListener::bind(&path).unwrap());
-        let socket = Socket::make(&path, None).unwrap();
-        assert!(matches!(Socket::make(&path, None), Err(SocketError::Served(_))));
+        let socket = Socket::make(&path, None, 0o600).unwrap();
+        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::Served(_))));
         drop(socket);
         fs::write(&path, "a file").unwrap();
-        assert!(matches!(Socket::make(&path, None), Err(SocketError::NotASocket(_))));
+        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::NotASocket(_))));
         fs::remove_file(&path).unwrap();
-        assert!(matches!(Socket::make(&path, Some("no-such-group-here")), Err(SocketError::NoGroup(_))));
+        assert!(matches!(
+            Socket::make(&path, Some("no-such-group-here"), 0o660),
+            Err(SocketError::NoGroup(_))
+        ));
     }
 
     #[test]
     fn a_successor_s_socket_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pullgate.sock");
-        let first = Socket::make(&path, None).unwrap();
+        let first = Socket::make(&path, None, 0o600).unwrap();
         fs::remove_file(&path).unwrap();
-        let _second = Socket::make(&path, None).unwrap();
+        let _second = Socket::make(&path, None, 0o600).unwrap();
         drop(first);
         assert!(path.exists());
     }

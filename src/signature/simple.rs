@@ -3,8 +3,6 @@
 //! Sources: sigstore/cosign `specs/SIGNATURE_SPEC.md`, containers/image `docs/containers-signature.5.md`. As strict on
 //! `critical` as containers/image, and unlike cosign, which looks at neither the type nor the repository.
 
-use std::borrow::Cow;
-
 use super::json::{Fields, JsonError, parse};
 use super::{By, Excerpt, SignatureError, Subject, decode_signature};
 use crate::trust::Valid;
@@ -67,8 +65,8 @@ impl Claim {
         if self.digest != subject.digest.as_str() {
             return Err(SignatureError::OtherDigest { found: Excerpt::of(&self.digest) });
         }
-        let named = canonical(without_tag(&self.reference));
-        if !subject.repositories.iter().any(|repository| *repository == named) {
+        let named = without_tag(&self.reference);
+        if !subject.repositories.iter().any(|repository| repository == named) {
             return Err(SignatureError::OtherRepository { found: Excerpt::of(&self.reference) });
         }
         Ok(())
@@ -77,21 +75,13 @@ impl Claim {
 
 /// The repository of a reference with or without a tag: cosign writes none, skopeo writes the one it pushed.
 ///
-/// The rest must be the canonical name, `domain/path`, as [`Subject`] has it: a colon before the last slash is a port, and
-/// a digest behind the name makes it another name.
+/// This is all that is rewritten. The rest must be the canonical name, `domain/path`, as [`Subject`] has it: a colon
+/// before the last slash is a port, and a digest behind the name makes it another name. Docker Hub, which cosign calls
+/// `index.docker.io`, is in the subject under both names (`Rule::accepted_repositories`).
 fn without_tag(reference: &str) -> &str {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,
         _ => reference,
-    }
-}
-
-/// Docker Hub is `index.docker.io` to cosign (go-containerregistry's `name.DefaultRegistry`), and `docker.io` to containerd
-/// and to us. Nothing else is rewritten: a short name in a signed payload says too little.
-fn canonical(repository: &str) -> Cow<'_, str> {
-    match repository.strip_prefix("index.docker.io/") {
-        Some(path) => Cow::Owned(format!("docker.io/{path}")),
-        None => Cow::Borrowed(repository),
     }
 }
 

@@ -205,7 +205,9 @@ async fn a_cancelled_call_is_cancelled_at_the_runtime() {
         () = begun => {}
     }
     // The call was dropped by the select: that is a cancel.
-    tokio::time::timeout(Duration::from_secs(10), dropped.notified()).await.expect("the runtime was not told");
+    tokio::time::timeout(Duration::from_secs(10), dropped.notified())
+        .await
+        .expect("the runtime was not told");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Tests of whole rooms in one process, against peers that the tests control.
 
+mod forward;
+mod pull;
 mod registry;
 #[path = "../support.rs"]
 mod support;

@@ -97,7 +97,10 @@ impl World {
 
 fn authenticator(name: &str, key: &str, algorithm: &str) -> String {
     let file = key_file(key, "pub");
-    format!("[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n", file.display())
+    format!(
+        "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
+        file.display()
+    )
 }
 
 fn write_policy(root: &Path, text: &str) {
@@ -166,12 +169,12 @@ async fn every_byte_but_the_name_reaches_the_runtime() {
     let world = World::start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
-    let field = |number: u64, content: &[u8]| {
-        pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap()
-    };
+    let field =
+        |number: u64, content: &[u8]| pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap();
     let message = |name: &str| {
         // Fields that this proto does not have: ImageSpec 20 (Kubernetes 1.36), and some of the future.
-        let spec = [field(20, b"x"), field(1, name.as_bytes()), field(18, b"as written"), field(99, b"y")].concat();
+        let spec =
+            [field(20, b"x"), field(1, name.as_bytes()), field(18, b"as written"), field(99, b"y")].concat();
         [field(50, b"before"), field(1, &spec), field(2, &field(7, b"later")), field(51, b"after")].concat()
     };
     let answer = world.pull_message(&message(&world.image("team/app:1"))).await;
@@ -193,8 +196,13 @@ async fn metadata_crosses_and_the_deadline_shrinks() {
     call(world.daemon.client(), PULL, headers, body).await;
     let seen = &world.runtime.calls_of("PullImage")[0].headers;
     assert_eq!(seen["x-custom"], "kept");
-    let left: u64 = seen["grpc-timeout"].to_str().unwrap().strip_suffix('u').unwrap_or("0").parse().unwrap_or(0);
-    let left = if left == 0 { seen["grpc-timeout"].to_str().unwrap().trim_end_matches('m').parse().unwrap() } else { left };
+    let left: u64 =
+        seen["grpc-timeout"].to_str().unwrap().strip_suffix('u').unwrap_or("0").parse().unwrap_or(0);
+    let left = if left == 0 {
+        seen["grpc-timeout"].to_str().unwrap().trim_end_matches('m').parse().unwrap()
+    } else {
+        left
+    };
     assert!(left > 0 && seen["grpc-timeout"] != "100S", "{:?}", seen["grpc-timeout"]);
 }
 
@@ -351,9 +359,8 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
     let world = World::start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
-    let field = |number: u64, content: &[u8]| {
-        pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap()
-    };
+    let field =
+        |number: u64, content: &[u8]| pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap();
     let good = field(1, &field(1, world.image("team/app:1").as_bytes()));
     let evil = field(1, &field(1, world.image("evil/app:1").as_bytes()));
     let one = framed(&good);
@@ -466,7 +473,9 @@ async fn distinct_keys_count_not_signatures() {
     let twice = [(payload.clone(), p256().sign(&payload)), (payload.clone(), p256().sign(&payload))];
     attach_classic(&world.registry, "team/app", &digest, &twice);
     let image = world.image("team/app:1");
-    for require in ["{ all = [\"release\", \"security\"] }", "{ at-least = 2, of = [\"release\", \"security\"] }"] {
+    for require in
+        ["{ all = [\"release\", \"security\"] }", "{ at-least = 2, of = [\"release\", \"security\"] }"]
+    {
         world.set_policy(&policy(require));
         assert_refused(&world.pull(&image).await, "not-enough-signatures");
     }

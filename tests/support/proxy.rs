@@ -42,7 +42,7 @@ impl Daemon {
         let proxy =
             Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), Duration::from_millis(500)));
         let path = directory.join("pullgate.sock");
-        let socket = Socket::open(&path, None).unwrap();
+        let socket = Socket::open(&path, None, 0o600).unwrap();
         let listener = socket.listener().unwrap();
         let served = cri::serve(Arc::clone(&proxy), listener, std::future::pending(), Duration::ZERO);
         let task = tokio::spawn(served);

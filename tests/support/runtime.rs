@@ -152,6 +152,7 @@ async fn accept(listener: UnixListener, state: Arc<State>) {
                 async move { Ok::<_, Infallible>(answer(&state, request).await) }
             });
             let _ = Builder::new(TokioExecutor::new())
+                .auto_date_header(false)
                 .max_header_list_size(1 << 20)
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -188,7 +189,7 @@ async fn respond(reply: Reply) -> Response<ReplyBody> {
                 (Frame::data(then), Some(gate)),
                 (Frame::trailers(status(0, "")), None),
             ];
-            response.body(frames_body(frames)).unwrap()
+            response.body(frames_body(frames.into())).unwrap()
         }
         Reply::Never { dropped } => {
             let _told = TellOnDrop(dropped);

@@ -9,7 +9,7 @@ use pullgate::digest::Digest;
 use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 use serde_json::json;
 
-use super::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
+use crate::support::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const STATEMENT: &str = "application/vnd.in-toto+json";

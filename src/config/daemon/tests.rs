@@ -35,7 +35,7 @@ format = "json"
 level = "debug"
 [limits]
 manifest-bytes = 1048576
-signature-bytes = "2 MiB"
+signature-bytes = "512 KiB"
 signatures = 8
 pull-timeout = "1m"
 step-timeout = "500ms"
@@ -46,8 +46,8 @@ step-timeout = "500ms"
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
     assert_eq!(config.registry.hosts, Path::new("/var/lib/certs.d"));
-    assert_eq!(config.log, Log { format: LogFormat::Json, level: tracing::Level::DEBUG });
-    assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 2 << 20));
+    assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
+    assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
     assert_eq!(config.limits.pull_timeout, Duration::from_secs(60));
     assert_eq!(config.limits.step_timeout, Duration::from_millis(500));

@@ -97,7 +97,10 @@ impl PullRequest {
 impl fmt::Debug for PullRequest {
     /// Without the message itself: the pod's credentials are in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PullRequest").field("image", &self.image).field("pod", &self.pod).finish_non_exhaustive()
+        f.debug_struct("PullRequest")
+            .field("image", &self.image)
+            .field("pod", &self.pod)
+            .finish_non_exhaustive()
     }
 }
 
