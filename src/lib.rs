@@ -6,5 +6,6 @@
 pub mod digest;
 pub mod reference;
 pub mod registry;
+pub mod sign;
 pub mod signature;
 pub mod trust;

@@ -21,6 +21,7 @@ mod fetch;
 mod referrers;
 
 use budget::Budget;
+pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
 /// What the media type of a bundle begins with, whatever its version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
@@ -80,7 +81,8 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        let search = Search { registry: self, repository, digest, credentials, budget: Budget::new(self.limits()) };
+        let search =
+            Search { registry: self, repository, digest, credentials, budget: Budget::new(self.limits()) };
         let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
         collected.attachments.extend(bundles.attachments);
         collected.problems.extend(bundles.problems);

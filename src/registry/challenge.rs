@@ -121,7 +121,9 @@ mod tests {
             (&["bEaReR realm=\"https://a/t\",service=\"s\""], bearer("https://a/t", "s", "")),
             (&["Basic realm=x", "Bearer realm=\"https://a\""], bearer("https://a", "", "")),
             (
-                &["Bearer realm=\"https://a\" , service=s, scope=\"repository:a/b:pull,push repository:c:pull\""],
+                &[
+                    "Bearer realm=\"https://a\" , service=s, scope=\"repository:a/b:pull,push repository:c:pull\"",
+                ],
                 bearer("https://a", "s", "repository:a/b:pull,push repository:c:pull"),
             ),
             (&["Bearer realm=\"a\\\"b\",service=\"s\""], bearer("a\"b", "s", "")),

@@ -89,10 +89,10 @@ impl Clients {
         if let Some(client) = self.lock().get(&key) {
             return Ok(client.clone());
         }
-        let client = self.build(&key).await.map_err(|reason| RegistryError::Configuration {
-            host: host.authority.clone(),
-            reason,
-        })?;
+        let client = self
+            .build(&key)
+            .await
+            .map_err(|reason| RegistryError::Configuration { host: host.authority.clone(), reason })?;
         let mut cached = self.lock();
         if cached.len() >= REMEMBERED {
             cached.clear();

@@ -94,7 +94,8 @@ impl Credentials {
             return Ok(Offer::default());
         }
         // Go's decoder skips line ends wherever they are.
-        let text: Zeroizing<String> = self.auth.chars().filter(|c| !matches!(c, '\r' | '\n')).collect::<String>().into();
+        let text: Zeroizing<String> =
+            self.auth.chars().filter(|c| !matches!(c, '\r' | '\n')).collect::<String>().into();
         let bytes = Zeroizing::new(
             STANDARD
                 .decode(text.as_bytes())

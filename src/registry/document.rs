@@ -11,14 +11,16 @@ use super::error::{RegistryError, remote};
 use super::json;
 use crate::digest::Digest;
 
-/// An OCI image manifest.
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The media type of an OCI image manifest.
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// An OCI image index.
 pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const SCHEMA_ONE: [&str; 2] =
-    ["application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"];
+const SCHEMA_ONE: [&str; 2] = [
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+];
 
 /// Fields whose other spellings would mean something to Go and nothing here.
 const TOP_FIELDS: [&str; 11] = [
@@ -71,7 +73,8 @@ pub(super) struct Descriptor {
 impl Document {
     /// Reads a document that came with the header Content-Type `header`. `what` names it in errors.
     pub(super) fn parse(bytes: &[u8], header: Option<&str>, what: &str) -> Result<Self, RegistryError> {
-        let malformed = |reason: &str| RegistryError::Malformed { what: what.to_owned(), reason: reason.to_owned() };
+        let malformed =
+            |reason: &str| RegistryError::Malformed { what: what.to_owned(), reason: reason.to_owned() };
         let value = json::parse(bytes).map_err(|reason| malformed(&reason))?;
         let Value::Object(fields) = value else { return Err(malformed("it is not an object")) };
         exact_spelling(&fields, &TOP_FIELDS).map_err(|reason| malformed(&reason))?;
@@ -81,7 +84,8 @@ impl Document {
             Some(_) => return Err(malformed("its mediaType is not a text")),
         };
         let version = fields.get("schemaVersion").and_then(Value::as_u64);
-        if version == Some(1) || [header, body].into_iter().flatten().any(|found| SCHEMA_ONE.contains(&found)) {
+        if version == Some(1) || [header, body].into_iter().flatten().any(|found| SCHEMA_ONE.contains(&found))
+        {
             return Err(RegistryError::SchemaOne { what: what.to_owned() });
         }
         let media_type = match (header, body) {
@@ -193,8 +197,16 @@ mod tests {
     fn the_four_kinds_are_read() {
         for (text, header, media_type) in [
             (r#"{"schemaVersion":2,"config":%D,"layers":[%D]}"#, Some(OCI_MANIFEST), OCI_MANIFEST),
-            (r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%D,"layers":[]}"#, None, OCI_MANIFEST),
-            (r#"{"schemaVersion":2,"config":%D,"layers":[%D],"subject":null}"#, Some(DOCKER_MANIFEST), DOCKER_MANIFEST),
+            (
+                r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%D,"layers":[]}"#,
+                None,
+                OCI_MANIFEST,
+            ),
+            (
+                r#"{"schemaVersion":2,"config":%D,"layers":[%D],"subject":null}"#,
+                Some(DOCKER_MANIFEST),
+                DOCKER_MANIFEST,
+            ),
             (r#"{"schemaVersion":2,"manifests":[%D,%D],"unknown":{"deep":[1]}}"#, Some(OCI_INDEX), OCI_INDEX),
             (r#"{"schemaVersion":2,"manifests":[]}"#, Some(DOCKER_LIST), DOCKER_LIST),
         ] {
@@ -206,7 +218,11 @@ mod tests {
     fn what_could_be_two_things_is_refused() {
         let good = r#"{"schemaVersion":2,"config":%D,"layers":[]}"#;
         for (text, header, code) in [
-            (r#"{"schemaVersion":2,"config":%D,"layers":[],"manifests":[]}"#, Some(OCI_MANIFEST), "ambiguous"),
+            (
+                r#"{"schemaVersion":2,"config":%D,"layers":[],"manifests":[]}"#,
+                Some(OCI_MANIFEST),
+                "ambiguous",
+            ),
             (r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, Some(OCI_INDEX), "ambiguous"),
             (r#"{"schemaVersion":2,"config":null,"manifests":[]}"#, Some(OCI_INDEX), "ambiguous"),
             (r#"{"schemaVersion":2,"config":%D,"layers":[],"fsLayers":[]}"#, Some(OCI_MANIFEST), "ambiguous"),
@@ -224,12 +240,20 @@ mod tests {
             (r#"{"config":%D,"layers":[]}"#, Some(OCI_MANIFEST), "malformed"),
             (r#"{"schemaVersion":"2","config":%D,"layers":[]}"#, Some(OCI_MANIFEST), "malformed"),
             (r#"{"schemaVersion":2.0,"config":%D,"layers":[]}"#, Some(OCI_MANIFEST), "malformed"),
-            (r#"{"schemaVersion":2,"config":%D,"layers":[],"Manifests":[]}"#, Some(OCI_MANIFEST), "malformed"),
+            (
+                r#"{"schemaVersion":2,"config":%D,"layers":[],"Manifests":[]}"#,
+                Some(OCI_MANIFEST),
+                "malformed",
+            ),
             (r#"{"schemaVersion":2,"mediaType":5,"config":%D,"layers":[]}"#, Some(OCI_MANIFEST), "malformed"),
             (r#"{"schemaVersion":2,"layers":[]}"#, Some(OCI_MANIFEST), "malformed"),
             (r#"{"schemaVersion":2,"config":%D}"#, Some(OCI_MANIFEST), "malformed"),
             (r#"{"schemaVersion":2,"manifests":{}}"#, Some(OCI_INDEX), "malformed"),
-            (r#"{"schemaVersion":2,"manifests":[{"digest":"sha1:00","size":1}]}"#, Some(OCI_INDEX), "malformed"),
+            (
+                r#"{"schemaVersion":2,"manifests":[{"digest":"sha1:00","size":1}]}"#,
+                Some(OCI_INDEX),
+                "malformed",
+            ),
             (r#"{"schemaVersion":2,"manifests":[{"size":1}]}"#, Some(OCI_INDEX), "malformed"),
             (r#"[]"#, Some(OCI_INDEX), "malformed"),
             (r#"{"schemaVersion":2,"schemaVersion":2,"manifests":[]}"#, Some(OCI_INDEX), "malformed"),

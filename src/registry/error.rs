@@ -232,7 +232,9 @@ impl RegistryError {
                 Class::Unanswered
             }
             Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
-            Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => Class::Unauthorized,
+            Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
+                Class::Unauthorized
+            }
             Self::NotFound { .. } => Class::NotFound,
             Self::TooLarge { .. } | Self::TooMany { .. } => Class::Limit,
             _ => Class::Refused,

@@ -93,11 +93,15 @@ impl Exchange {
             if reply.response.status() == StatusCode::UNAUTHORIZED && reply.own && !fresh {
                 let secure = reply.url.scheme() == "https";
                 if let Some(challenge) = challenge(reply.response.headers()) {
-                    if !offer.is_empty() && !secure && host.scheme == Scheme::HttpsThenHttp && !is_local(&host.authority)
+                    if !offer.is_empty()
+                        && !secure
+                        && host.scheme == Scheme::HttpsThenHttp
+                        && !is_local(&host.authority)
                     {
                         return Err(RegistryError::Tls {
                             host: host.authority.clone(),
-                            reason: "it answers in plain HTTP only, and gets no credentials that way".to_owned(),
+                            reason: "it answers in plain HTTP only, and gets no credentials that way"
+                                .to_owned(),
                         });
                     }
                     let access = Access { repository: &ask.repository, push: ask.push };
@@ -128,7 +132,8 @@ impl Exchange {
         authorization: Option<&str>,
     ) -> Result<(u16, Bytes), RegistryError> {
         let host = request.host;
-        let own = registry_url(&host.authority, request.secure).is_some_and(|registry| same_origin(&registry, &url));
+        let own = registry_url(&host.authority, request.secure)
+            .is_some_and(|registry| same_origin(&registry, &url));
         let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
         let mut builder = match form {
             None => client.get(url),
@@ -149,7 +154,10 @@ impl Exchange {
         }
         let what = format!("token for the {}", request.what);
         let asked = async {
-            let response = builder.send().await.map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
             let status = response.status().as_u16();
             if (300..400).contains(&status) {
                 return Err(RegistryError::RedirectRefused {
@@ -195,7 +203,10 @@ impl Exchange {
         loop {
             let scheme = if secure { "https" } else { "http" };
             let url = Url::parse(&format!("{scheme}://{}{}", host.authority, ask.target)).map_err(|_| {
-                RegistryError::Malformed { what: ask.what.clone(), reason: "its address is not a URL".to_owned() }
+                RegistryError::Malformed {
+                    what: ask.what.clone(),
+                    reason: "its address is not a URL".to_owned(),
+                }
             })?;
             match self.follow(host, ask, url, authorization).await {
                 Ok(reply) => return Ok(reply),
@@ -225,7 +236,8 @@ impl Exchange {
         let mut own = true;
         for _ in 0..=self.limits.redirects {
             let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
-            let mut builder = client.request(ask.method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
+            let mut builder =
+                client.request(ask.method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
             if let Some(accept) = ask.accept {
                 builder = builder.header(ACCEPT, accept);
             }
@@ -267,7 +279,10 @@ impl Exchange {
         let headers = response.headers().clone();
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if u64::try_from(size).unwrap_or(u64::MAX) > HEADERS {
-            return Err(RegistryError::TooLarge { what: format!("header of the {}", ask.what), limit: HEADERS });
+            return Err(RegistryError::TooLarge {
+                what: format!("header of the {}", ask.what),
+                limit: HEADERS,
+            });
         }
         if status.is_success() {
             let body = match ask.method {
@@ -286,7 +301,13 @@ impl Exchange {
         })
     }
 
-    async fn read(&self, host: &Host, mut response: Response, what: &str, limit: u64) -> Result<Bytes, RegistryError> {
+    async fn read(
+        &self,
+        host: &Host,
+        mut response: Response,
+        what: &str,
+        limit: u64,
+    ) -> Result<Bytes, RegistryError> {
         let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
         if encoded {
             return Err(RegistryError::Encoded { what: what.to_owned() });
@@ -335,9 +356,14 @@ impl From<RegistryError> for Failed {
 
 /// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
 /// registry could reach and we should not.
-fn redirect(host: &Host, ask: &Ask, first: &Url, from: &Url, response: &Response) -> Result<Url, RegistryError> {
-    let refused =
-        |reason: String| RegistryError::RedirectRefused { host: host.authority.clone(), reason };
+fn redirect(
+    host: &Host,
+    ask: &Ask,
+    first: &Url,
+    from: &Url,
+    response: &Response,
+) -> Result<Url, RegistryError> {
+    let refused = |reason: String| RegistryError::RedirectRefused { host: host.authority.clone(), reason };
     if !matches!(ask.method, Method::GET | Method::HEAD) {
         return Err(refused("only reads are redirected".to_owned()));
     }

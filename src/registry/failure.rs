@@ -56,9 +56,9 @@ fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
 /// rustls shows the time in some of its messages, which would make each one different.
 fn tls_reason(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "its certificate has expired, or the clock of this node is wrong".to_owned()
-        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "its certificate has expired, or the clock of this node is wrong".to_owned(),
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => "its certificate is not valid yet, or the clock of this node is wrong".to_owned(),

@@ -23,7 +23,9 @@ pub(super) fn parse(document: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(document).map_err(|_| "it is not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let left = Cell::new(VALUES);
-    let value = Strict { depth: DEPTH, left: &left }.deserialize(&mut deserializer).map_err(|error| explain(&error))?;
+    let value = Strict { depth: DEPTH, left: &left }
+        .deserialize(&mut deserializer)
+        .map_err(|error| explain(&error))?;
     deserializer.end().map_err(|error| explain(&error))?;
     Ok(value)
 }
@@ -166,7 +168,9 @@ mod tests {
             let shown = String::from_utf8_lossy(&document).chars().take(40).collect::<String>();
             match error {
                 None => assert!(parsed.is_ok(), "{shown}: {parsed:?}"),
-                Some(error) => assert!(parsed.as_ref().unwrap_err().starts_with(error), "{shown}: {parsed:?}"),
+                Some(error) => {
+                    assert!(parsed.as_ref().unwrap_err().starts_with(error), "{shown}: {parsed:?}")
+                }
             }
         }
     }

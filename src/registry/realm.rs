@@ -80,7 +80,8 @@ fn related(registry: &str, realm: &str) -> bool {
     if registry.parse::<std::net::IpAddr>().is_ok() || registry.starts_with('[') {
         return false;
     }
-    below(registry) || registry.split_once('.').is_some_and(|(_, parent)| is_somebodys(parent) && below(parent))
+    below(registry)
+        || registry.split_once('.').is_some_and(|(_, parent)| is_somebodys(parent) && below(parent))
 }
 
 /// Whether a domain belongs to one owner, by its looks: it has two labels and is not of the kind of `co.uk`.
@@ -133,7 +134,11 @@ mod tests {
         ] {
             let [registry, realm] = [registry, realm].map(|text| Url::parse(text).unwrap());
             assert_eq!(rule(&registry, &realm, false, &trusted).is_none(), anonymous, "{registry} {realm}");
-            assert_eq!(rule(&registry, &realm, true, &trusted).is_none(), credentials, "{registry} {realm} with");
+            assert_eq!(
+                rule(&registry, &realm, true, &trusted).is_none(),
+                credentials,
+                "{registry} {realm} with"
+            );
         }
     }
 }

@@ -103,12 +103,20 @@ impl Registry {
 }
 
 /// The digest of an answer's body, which is the one it was asked for by, and not another one than the registry claims.
-pub(super) fn hashed(answer: &Answer, expected: Option<&Digest>, what: &str) -> Result<Digest, RegistryError> {
+pub(super) fn hashed(
+    answer: &Answer,
+    expected: Option<&Digest>,
+    what: &str,
+) -> Result<Digest, RegistryError> {
     let found = Digest::of(&answer.body);
     if let Some(expected) = expected
         && !expected.matches(&answer.body)
     {
-        return Err(RegistryError::DigestMismatch { what: what.to_owned(), expected: expected.clone(), found });
+        return Err(RegistryError::DigestMismatch {
+            what: what.to_owned(),
+            expected: expected.clone(),
+            found,
+        });
     }
     for header in answer.headers.get_all("docker-content-digest") {
         // A registry may hash with an algorithm of its choice; one that we do not know says nothing.
@@ -116,7 +124,11 @@ pub(super) fn hashed(answer: &Answer, expected: Option<&Digest>, what: &str) -> 
         let known = claim.starts_with("sha256:") || claim.starts_with("sha512:");
         let holds = Digest::parse(claim).is_ok_and(|claimed| claimed.matches(&answer.body));
         if known && !holds {
-            return Err(RegistryError::HeaderMismatch { what: what.to_owned(), header: remote(claim), found });
+            return Err(RegistryError::HeaderMismatch {
+                what: what.to_owned(),
+                header: remote(claim),
+                found,
+            });
         }
     }
     Ok(expected.cloned().unwrap_or(found))

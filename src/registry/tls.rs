@@ -89,7 +89,8 @@ fn pair(
         Some(path) => read(path)?,
         None => pem,
     };
-    let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| format!("{} holds no private key", path.display()))?;
+    let key = PrivateKeyDer::from_pem_slice(&key_pem)
+        .map_err(|_| format!("{} holds no private key", path.display()))?;
     Ok((chain, key))
 }
 

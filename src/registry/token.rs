@@ -140,7 +140,9 @@ pub(super) async fn obtain(
     *held = None;
     let grant = match request.challenge {
         Challenge::Basic => basic(request)?,
-        Challenge::Bearer { realm, service, scope } => bearer(exchange, request, realm, service, scope).await?,
+        Challenge::Bearer { realm, service, scope } => {
+            bearer(exchange, request, realm, service, scope).await?
+        }
     };
     let header = grant.header().ok_or_else(|| request.no_token("it is no text for a header"))?;
     if grant.is_usable() {
@@ -235,8 +237,9 @@ async fn bearer(
     let authorization = (!secret.is_empty())
         .then(|| Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str())))
         .map(|pair| Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))));
-    let (status, answer) =
-        exchange.ask_token_service(request, url, None, authorization.as_ref().map(|text| text.as_str())).await?;
+    let (status, answer) = exchange
+        .ask_token_service(request, url, None, authorization.as_ref().map(|text| text.as_str()))
+        .await?;
     match status {
         200..400 => grant(request, &answer, &["access_token", "token"]),
         _ => Err(refused(request, status)),
@@ -268,7 +271,10 @@ fn grant(request: &Request<'_>, answer: &[u8], names: &[&str]) -> Result<Grant, 
         Some(seconds) => Duration::from_secs(seconds.as_u64().unwrap_or(0)).min(TOKEN_LIFE),
     };
     let until = Instant::now().checked_add(life.saturating_sub(MARGIN));
-    Ok(Grant { value: Zeroizing::new(format!("Bearer {token}")), until: Some(until.unwrap_or_else(Instant::now)) })
+    Ok(Grant {
+        value: Zeroizing::new(format!("Bearer {token}")),
+        until: Some(until.unwrap_or_else(Instant::now)),
+    })
 }
 
 /// Our scope, and of those that the registry asks for the ones that mean the same repository, which a proxy may know by
@@ -281,7 +287,8 @@ fn scopes(access: Access<'_>, asked: &str) -> Vec<String> {
             Some(rest) => rest.rsplit_once(':').is_some_and(|(name, actions)| {
                 let same = name == access.repository
                     || name.strip_suffix(access.repository).is_some_and(|prefix| prefix.ends_with('/'));
-                let modest = actions.split(',').all(|action| action == "pull" || access.push && action == "push");
+                let modest =
+                    actions.split(',').all(|action| action == "pull" || access.push && action == "push");
                 same && modest
             }),
         };

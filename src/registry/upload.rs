@@ -122,8 +122,10 @@ impl Registry {
         let host = self.origin(repository)?;
         let digest = Digest::of(&bytes);
         let what = format!("upload of manifest {target}");
-        let question =
-            Question { method: Method::PUT, ..Question::get(format!("manifests/{target}"), None, what, ERROR_BODY) };
+        let question = Question {
+            method: Method::PUT,
+            ..Question::get(format!("manifests/{target}"), None, what, ERROR_BODY)
+        };
         let mut ask = question.to(&host, repository);
         ask.body = Some((bytes, media_type));
         self.push(&host, ask, credentials).await?;

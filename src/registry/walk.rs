@@ -85,7 +85,8 @@ impl Registry {
     /// The hosts of a repository that meet a need, in their order.
     pub(super) fn hosts(&self, repository: &Repository, need: Need) -> Result<Vec<Host>, RegistryError> {
         let list = self.inner.hosts.of(repository.domain())?;
-        let hosts: Vec<Host> = list.hosts.iter().filter(|host| need.is_met_by(host.capabilities)).cloned().collect();
+        let hosts: Vec<Host> =
+            list.hosts.iter().filter(|host| need.is_met_by(host.capabilities)).cloned().collect();
         if hosts.is_empty() {
             let domain = repository.domain().to_owned();
             return Err(RegistryError::NoHost { domain, capability: need.name() });
@@ -159,7 +160,9 @@ mod tests {
         ] {
             assert_eq!(most_telling(errors.into_iter().cloned().collect()), *expected);
         }
-        for (errors, expected) in [(vec![&none, &gone], &gone), (vec![&none, &large], &large), (vec![&none], &none)] {
+        for (errors, expected) in
+            [(vec![&none, &gone], &gone), (vec![&none, &large], &large), (vec![&none], &none)]
+        {
             assert_eq!(least_certain(errors.into_iter().cloned().collect()), *expected);
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of whole rooms in one process, against peers that the tests control.
 
 mod registry;
+mod sign;
 #[path = "../support.rs"]
 mod support;

@@ -182,7 +182,11 @@ impl Registry {
     pub fn image(&self, path: &str, tag: &str, content: &str) -> Digest {
         let config = self.blob(path, format!("{{\"comment\":\"{content}\"}}"));
         let layer = self.blob(path, content.to_owned());
-        let bytes = manifest(&[(&layer, content.len(), "application/vnd.oci.image.layer.v1.tar", &[])], &config, None);
+        let bytes = manifest(
+            &[(&layer, content.len(), "application/vnd.oci.image.layer.v1.tar", &[])],
+            &config,
+            None,
+        );
         let digest = self.manifest(path, MANIFEST, bytes);
         self.tag(path, tag, &digest);
         digest

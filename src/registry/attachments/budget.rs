@@ -25,9 +25,10 @@ impl Budget {
         let take = |taken: u64| taken.checked_add(size).filter(|sum| *sum <= self.limit);
         match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => Ok(()),
-            Err(_) => {
-                Err(RegistryError::TooLarge { what: "all attachments together".to_owned(), limit: self.limit })
-            }
+            Err(_) => Err(RegistryError::TooLarge {
+                what: "all attachments together".to_owned(),
+                limit: self.limit,
+            }),
         }
     }
 }

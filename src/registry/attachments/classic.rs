@@ -10,17 +10,18 @@ use bytes::Bytes;
 use super::super::limits::Limits;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need, Question,
-    RegistryError, Search, hashed,
+    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need,
+    Question, RegistryError, Search, hashed,
 };
 
-/// The media type of a payload.
-pub(crate) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The media type of a layer that is a simple-signing payload.
+pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The annotation of a layer that holds the signature over its bytes.
-pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// The tag under which signatures of `digest` are; there is none for SHA-512, whose digest does not fit in a tag.
-pub(crate) fn tag(digest: &Digest) -> Option<String> {
+#[must_use]
+pub fn tag(digest: &Digest) -> Option<String> {
     match digest.algorithm() {
         Algorithm::Sha256 => Some(format!("sha256-{}.sig", digest.hex())),
         Algorithm::Sha512 => None,
@@ -109,7 +110,8 @@ impl Search<'_> {
         let mut distinct: Vec<Descriptor> = Vec::new();
         for (_, layer, _) in wanted {
             let key = (layer.digest.clone(), layer.size);
-            if results.contains_key(&key) || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
+            if results.contains_key(&key)
+                || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
             {
                 continue;
             }
@@ -147,5 +149,8 @@ impl Search<'_> {
 }
 
 fn lost(layer: &Descriptor) -> RegistryError {
-    RegistryError::Unavailable { host: "(ours)".to_owned(), reason: format!("blob {} got lost", layer.digest) }
+    RegistryError::Unavailable {
+        host: "(ours)".to_owned(),
+        reason: format!("blob {} got lost", layer.digest),
+    }
 }

@@ -28,7 +28,11 @@ impl Fetch {
     }
 
     /// A manifest, no longer than `limit`.
-    pub(super) async fn manifest(&self, descriptor: &Descriptor, limit: u64) -> Result<Document, RegistryError> {
+    pub(super) async fn manifest(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Document, RegistryError> {
         let what = format!("manifest {}", descriptor.digest);
         let accept = Some(super::OCI_MANIFEST);
         let (bytes, content_type) = self.get("manifests", descriptor, accept, what.clone(), limit).await?;
@@ -52,7 +56,11 @@ impl Fetch {
         let (answer, _) = match asked.map_err(least_certain) {
             // The bound was what the descriptor said.
             Err(RegistryError::TooLarge { .. }) => {
-                return Err(RegistryError::SizeMismatch { what, expected: *size, found: size.saturating_add(1) });
+                return Err(RegistryError::SizeMismatch {
+                    what,
+                    expected: *size,
+                    found: size.saturating_add(1),
+                });
             }
             other => other?,
         };

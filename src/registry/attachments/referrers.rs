@@ -12,15 +12,18 @@ use super::super::hosts::Host;
 use super::super::limits::Limits;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Class, Collected, Content, Descriptor, Digest, Document, HashSet, Need,
-    OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
+    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Class, Collected, Content, Descriptor, Digest,
+    Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
 };
 
 /// What one page answered.
 enum Page {
     /// The registry has no such API.
     Unsupported,
-    Listed { referrers: Vec<Descriptor>, next: Option<String> },
+    Listed {
+        referrers: Vec<Descriptor>,
+        next: Option<String>,
+    },
 }
 
 impl Search<'_> {
@@ -40,7 +43,9 @@ impl Search<'_> {
             Some(_) => 2,
         });
         if found.len() > limits.referrers {
-            collected.problem("referrers", too_many(limits));
+            if collected.exceeded().is_none() {
+                collected.problem("referrers", too_many(limits));
+            }
             found.truncate(limits.referrers);
         }
         self.fetch_bundles(found, &mut collected).await;
@@ -68,7 +73,8 @@ impl Search<'_> {
                 }
                 Ok(Some(layer)) => {
                     // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-                    let room = if layer.size <= limits.bundle { self.budget.take(layer.size) } else { Ok(()) };
+                    let room =
+                        if layer.size <= limits.bundle { self.budget.take(layer.size) } else { Ok(()) };
                     match room {
                         Ok(()) => wanted.push((place, layer)),
                         Err(error) => collected.problem(place, error),
@@ -118,12 +124,15 @@ impl Search<'_> {
     async fn listed_by(&self, host: &Host, listing: &mut Listing) -> Result<(), RegistryError> {
         let limits = self.registry.limits();
         let what = "referrers".to_owned();
-        let question = Question::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.index);
+        let question =
+            Question::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.index);
         let mut ask = question.to(host, self.repository);
         let mut asked = HashSet::new();
         for _ in 0..limits.pages {
             asked.insert(ask.target.clone());
-            let Page::Listed { referrers, next } = self.page(host, &ask, limits).await? else { return Ok(()) };
+            let Page::Listed { referrers, next } = self.page(host, &ask, limits).await? else {
+                return Ok(());
+            };
             listing.referrers.extend(referrers);
             if listing.referrers.len() > limits.referrers {
                 return Err(too_many(limits));
@@ -140,7 +149,10 @@ impl Search<'_> {
     async fn page(&self, host: &Host, ask: &Ask, limits: &Limits) -> Result<Page, RegistryError> {
         let answer = match self.registry.inner.exchange.send(host, ask, self.credentials).await {
             Ok(answer) => answer,
-            Err(RegistryError::NotFound { .. } | RegistryError::Status { status: 400 | 405 | 406 | 410 | 501, .. }) => {
+            Err(
+                RegistryError::NotFound { .. }
+                | RegistryError::Status { status: 400 | 405 | 406 | 410 | 501, .. },
+            ) => {
                 return Ok(Page::Unsupported);
             }
             Err(error) => return Err(error),

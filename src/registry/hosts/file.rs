@@ -128,7 +128,9 @@ fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec
         value.get_ref().as_table().ok_or("a host is not a table")?;
     }
     for name in in_file_order(text, configured) {
-        let table = configured.and_then(|hosts| hosts.get(name.as_str())).and_then(|value| value.get_ref().as_table());
+        let table = configured
+            .and_then(|hosts| hosts.get(name.as_str()))
+            .and_then(|value| value.get_ref().as_table());
         entries.push(host(directory, &name, table.ok_or("a host is not a table")?, warnings)?);
     }
     let server = match field(root, "server") {
@@ -162,7 +164,12 @@ fn in_file_order(text: &str, hosts: Option<&DeTable<'_>>) -> Vec<String> {
 }
 
 /// `parseHostConfig`.
-fn host(directory: &Path, server: &str, table: &DeTable<'_>, warnings: &mut Vec<String>) -> Result<Entry, String> {
+fn host(
+    directory: &Path,
+    server: &str,
+    table: &DeTable<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Entry, String> {
     let mut entry = Entry::default();
     let override_path = match field(table, "override_path") {
         None => false,
@@ -215,8 +222,7 @@ fn host(directory: &Path, server: &str, table: &DeTable<'_>, warnings: &mut Vec<
 }
 
 fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
-    let text =
-        if server.starts_with("http") { server.to_owned() } else { format!("https://{server}") };
+    let text = if server.starts_with("http") { server.to_owned() } else { format!("https://{server}") };
     let (scheme, rest) = text.split_once("://").ok_or("a server has no scheme")?;
     let https = match scheme {
         "https" => true,
@@ -252,7 +258,10 @@ fn clean(path: &str) -> String {
     parts.iter().flat_map(|part| ["/", part]).collect()
 }
 
-fn client(directory: &Path, value: &DeValue<'_>) -> Result<Vec<(std::path::PathBuf, Option<std::path::PathBuf>)>, String> {
+fn client(
+    directory: &Path,
+    value: &DeValue<'_>,
+) -> Result<Vec<(std::path::PathBuf, Option<std::path::PathBuf>)>, String> {
     if let Some(path) = value.as_str() {
         return Ok(vec![(directory.join(path), None)]);
     }

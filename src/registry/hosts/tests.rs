@@ -87,7 +87,10 @@ fn a_file_is_read_as_containerd_reads_it() {
         ("host = { a = { skip_verify = false } }", &["Https r.example/v2 pru"]),
         // Capabilities at the top count only with a server.
         ("capabilities = [\"pull\"]", &["Https r.example/v2 pru"]),
-        ("server = \"https://s.example\"\ncapabilities = [\"Pull\", \"RESOLVE\"]", &["Https s.example/v2 pr"]),
+        (
+            "server = \"https://s.example\"\ncapabilities = [\"Pull\", \"RESOLVE\"]",
+            &["Https s.example/v2 pr"],
+        ),
         // Paths.
         ("server = \"https://s.example/v2\"", &["Https s.example/v2 pru"]),
         ("server = \"https://s.example/proxy\"", &["Https s.example/proxy/v2 pru"]),

@@ -54,8 +54,10 @@ impl State {
                     return Some(self.token(request, secret.as_deref(), *oauth, *expires_in));
                 }
                 let path = request.uri.path().trim_start_matches("/v2/");
-                let name = path.split(['/']).take_while(|part| !KINDS.contains(part)).collect::<Vec<_>>().join("/");
-                let action = if matches!(request.method, Method::GET | Method::HEAD) { "pull" } else { "push" };
+                let name =
+                    path.split(['/']).take_while(|part| !KINDS.contains(part)).collect::<Vec<_>>().join("/");
+                let action =
+                    if matches!(request.method, Method::GET | Method::HEAD) { "pull" } else { "push" };
                 let granted = shown
                     .strip_prefix("Bearer ")
                     .and_then(|token| self.tokens.lock().unwrap().get(token).cloned())
@@ -80,12 +82,20 @@ impl State {
         }
     }
 
-    fn token(&self, request: &Recorded, secret: Option<&str>, oauth: bool, expires_in: Option<i64>) -> Scripted {
+    fn token(
+        &self,
+        request: &Recorded,
+        secret: Option<&str>,
+        oauth: bool,
+        expires_in: Option<i64>,
+    ) -> Scripted {
         let form = request.method == Method::POST;
         if form && !oauth {
             return Scripted::status(404);
         }
-        let fields = if form { String::from_utf8_lossy(&request.body).into_owned() } else {
+        let fields = if form {
+            String::from_utf8_lossy(&request.body).into_owned()
+        } else {
             request.uri.query().unwrap_or_default().to_owned()
         };
         let url = format!("http://x/?{fields}");

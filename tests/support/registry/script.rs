@@ -26,9 +26,15 @@ pub enum Body {
     /// Without end, as fast as it is taken.
     Endless,
     /// One byte at a time.
-    Slow { bytes: Bytes, every: Duration },
+    Slow {
+        bytes: Bytes,
+        every: Duration,
+    },
     /// Fewer bytes than announced.
-    Truncated { announced: u64, bytes: Bytes },
+    Truncated {
+        announced: u64,
+        bytes: Bytes,
+    },
     /// In chunks, without a length.
     Chunked(Bytes),
     /// Nothing ever.
@@ -69,7 +75,9 @@ impl Scripted {
             response = response.header("content-length", *announced);
         }
         let (left, pause) = match &self.body {
-            Body::Bytes(bytes) | Body::Truncated { bytes, .. } | Body::Chunked(bytes) => (bytes.clone(), None),
+            Body::Bytes(bytes) | Body::Truncated { bytes, .. } | Body::Chunked(bytes) => {
+                (bytes.clone(), None)
+            }
             Body::Slow { bytes, every } => (bytes.clone(), Some(Box::pin(tokio::time::sleep(*every)))),
             Body::Endless | Body::Hang => (Bytes::from(vec![b' '; 16 << 10]), None),
         };

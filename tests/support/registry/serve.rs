@@ -78,7 +78,8 @@ fn referrers(contents: &Contents, digest: &str) -> Scripted {
 }
 
 fn unknown(code: &str) -> Scripted {
-    let body = json!({ "errors": [{ "code": code, "message": "not here", "detail": "secret detail" }] }).to_string();
+    let body =
+        json!({ "errors": [{ "code": code, "message": "not here", "detail": "secret detail" }] }).to_string();
     let mut answer = Scripted::ok("application/json", body);
     answer.status = 404;
     answer
