@@ -14,6 +14,7 @@ pub mod node;
 pub mod policy;
 pub mod reference;
 pub mod registry;
+pub mod sign;
 pub mod signature;
 pub mod telemetry;
 pub mod trust;

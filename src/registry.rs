@@ -29,8 +29,12 @@ mod token;
 mod upload;
 mod walk;
 
-pub use attachments::{AttachmentProblem, Collected};
+pub use attachments::{
+    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
+    signature_tag,
+};
 pub use credentials::Credentials;
+pub use document::OCI_MANIFEST;
 pub use error::{Class, RegistryError};
 pub use limits::Limits;
 pub use resolve::Resolved;

@@ -21,6 +21,7 @@ mod fetch;
 mod referrers;
 
 use budget::Budget;
+pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
 /// What the media type of a bundle begins with, whatever its version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";

@@ -3,5 +3,6 @@
 mod forward;
 mod pull;
 mod registry;
+mod sign;
 #[path = "../support.rs"]
 mod support;

@@ -14,13 +14,14 @@ use super::{
     Question, RegistryError, Search, hashed,
 };
 
-/// The media type of a payload.
-pub(crate) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The media type of a layer that is a simple-signing payload.
+pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The annotation of a layer that holds the signature over its bytes.
-pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// The tag under which signatures of `digest` are; there is none for SHA-512, whose digest does not fit in a tag.
-pub(crate) fn tag(digest: &Digest) -> Option<String> {
+#[must_use]
+pub fn tag(digest: &Digest) -> Option<String> {
     match digest.algorithm() {
         Algorithm::Sha256 => Some(format!("sha256-{}.sig", digest.hex())),
         Algorithm::Sha512 => None,

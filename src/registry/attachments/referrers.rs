@@ -43,7 +43,9 @@ impl Search<'_> {
             Some(_) => 2,
         });
         if found.len() > limits.referrers {
-            collected.problem("referrers", too_many(limits));
+            if collected.exceeded().is_none() {
+                collected.problem("referrers", too_many(limits));
+            }
             found.truncate(limits.referrers);
         }
         self.fetch_bundles(found, &mut collected).await;
