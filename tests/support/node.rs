@@ -26,7 +26,7 @@ use kubelet::Kubelet;
 use policy::Policy;
 use pullgate::Pullgate;
 use registry::Registry;
-use signing::Cosign;
+use signing::{Cosign, Layout};
 
 /// The name of the authenticator that the node's policy asks for, and of its key.
 pub const RELEASE: &str = "release";
@@ -44,7 +44,9 @@ pub struct Node {
 impl Node {
     /// A node that runs what [`RELEASE`] signed, whatever its name, and nothing else.
     pub fn start(release: Release) -> Self {
-        Self::start_with(release, |policy, key| policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]))
+        Self::start_with(release, |policy, key| {
+            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
+        })
     }
 
     /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
@@ -88,6 +90,13 @@ impl Node {
     /// Signs with the release key, by `pullgate sign`.
     pub fn sign(&self, image: &Image) {
         signing::sign(&image.by_digest(), &self.release);
+    }
+
+    /// Signs an image that goes by a name which is mapped to the registry, as that name.
+    pub fn sign_as(&self, image: &Image) {
+        let at_registry = image.at(self.registry.host()).by_digest();
+        let identity = format!("{}/{}", image.host, image.repository);
+        self.cosign().sign(&at_registry, &self.release, Layout::Classic, Some(&identity));
     }
 
     /// Another key pair.

@@ -68,22 +68,27 @@ impl Containerd {
         let server = format!("http://{}", registry.host());
         let directory = self.hosts().join(host);
         directory::make(&directory);
-        let text = format!("server = {server:?}\n\n[host.{server:?}]\ncapabilities = [\"pull\", \"resolve\"]\n");
+        let text =
+            format!("server = {server:?}\n\n[host.{server:?}]\ncapabilities = [\"pull\", \"resolve\"]\n");
         directory::write(&directory.join("hosts.toml"), text);
     }
 
     /// The names of all its image records, sorted.
     pub fn image_records(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            process::must_run(self.ctr().args(["images", "list", "--quiet"])).lines().map(ToOwned::to_owned).collect();
+        let mut names: Vec<_> = process::must_run(self.ctr().args(["images", "list", "--quiet"]))
+            .lines()
+            .map(ToOwned::to_owned)
+            .collect();
         names.sort();
         names
     }
 
     /// The digests of all blobs that it holds, sorted.
     pub fn blobs(&self) -> Vec<String> {
-        let mut digests: Vec<_> =
-            process::must_run(self.ctr().args(["content", "list", "--quiet"])).lines().map(ToOwned::to_owned).collect();
+        let mut digests: Vec<_> = process::must_run(self.ctr().args(["content", "list", "--quiet"]))
+            .lines()
+            .map(ToOwned::to_owned)
+            .collect();
         digests.sort();
         digests
     }

@@ -59,12 +59,17 @@ fn installed(name: &str) -> PathBuf {
     let root = root();
     let path = root.join(name);
     let complete = [".stamp-parts", ".stamp-images"].iter().all(|stamp| root.join(stamp).exists());
-    assert!(complete && path.exists(), "{} is not there: run tests/environment/install first", path.display());
+    assert!(
+        complete && path.exists(),
+        "{} is not there: run tests/environment/install first",
+        path.display()
+    );
     path
 }
 
 fn root() -> PathBuf {
-    let chosen = std::env::var_os("PULLGATE_ENVIRONMENT").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let chosen =
+        std::env::var_os("PULLGATE_ENVIRONMENT").filter(|value| !value.is_empty()).map(PathBuf::from);
     chosen.unwrap_or_else(|| {
         let home = std::env::var_os("HOME").expect("HOME is not set, and PULLGATE_ENVIRONMENT neither");
         PathBuf::from(home).join(".cache/pullgate/environment")

@@ -52,5 +52,9 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     let mut lines = head.lines();
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Some(Answer { status, headers: lines.filter_map(header).collect(), body: answer.get(end + 4..)?.to_vec() })
+    Some(Answer {
+        status,
+        headers: lines.filter_map(header).collect(),
+        body: answer.get(end + 4..)?.to_vec(),
+    })
 }

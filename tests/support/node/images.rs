@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::Value;
+
 use super::registry::Registry;
 use super::{environment, process};
 
@@ -32,7 +34,11 @@ pub fn make(directory: &Path, options: &[&str]) -> Layout {
     let label = format!("image-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let path = directory.join("images").join(&label);
     let mut make = Command::new(environment::script("make-image"));
-    make.arg(&path).args(["--label", &label]).args(options).arg("--program").arg(environment::image("program"));
+    make.arg(&path)
+        .args(["--label", &label])
+        .args(options)
+        .arg("--program")
+        .arg(environment::image("program"));
     let digest = process::must_run(&mut make).trim().to_owned();
     Layout { path, digest }
 }
@@ -79,9 +85,22 @@ impl Image {
         self.layout.push(registry, name)
     }
 
+    /// The digests that this index lists.
+    pub fn children(&self, registry: &Registry) -> Vec<String> {
+        let index = registry.manifest(&self.repository, &self.digest);
+        let index: Value = serde_json::from_slice(&index).expect("an index is JSON");
+        let children = index["manifests"].as_array().expect("an index has manifests").iter();
+        children.filter_map(|child| child["digest"].as_str()).map(ToOwned::to_owned).collect()
+    }
+
     /// The tag under which cosign's classic layout keeps the signatures of this image.
     pub fn signature_tag(&self) -> String {
-        format!("{}.sig", self.digest.replace(':', "-"))
+        format!("{}.sig", self.referrers_tag())
+    }
+
+    /// The tag under which a registry without the referrers API lists what refers to this image.
+    pub fn referrers_tag(&self) -> String {
+        self.digest.replace(':', "-")
     }
 }
 

@@ -53,9 +53,18 @@ impl PrivateKey {
         directory::make(&directory);
         let file = directory.join(format!("{name}.key"));
         let public_file = directory.join(format!("{name}.pub"));
-        process::must_run(Command::new("openssl").arg("genpkey").args(kind.openssl_options()).arg("-out").arg(&file));
+        process::must_run(
+            Command::new("openssl").arg("genpkey").args(kind.openssl_options()).arg("-out").arg(&file),
+        );
         let mut public = Command::new("openssl");
-        process::must_run(public.arg("pkey").arg("-in").arg(&file).arg("-pubout").arg("-out").arg(&public_file));
+        process::must_run(
+            public.arg("pkey").arg("-in").arg(&file).arg("-pubout").arg("-out").arg(&public_file),
+        );
         Self { name: name.to_owned(), kind, file, public_file }
+    }
+
+    /// The same key, for another algorithm.
+    pub fn used_as(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 }

@@ -133,7 +133,11 @@ impl Kubelet {
         self.runtime.block_on(self.client.call(path, message))
     }
 
-    async fn ensure_image_exists(&self, pod: &Pod, sandbox: &api::PodSandboxConfig) -> Result<String, Waiting> {
+    async fn ensure_image_exists(
+        &self,
+        pod: &Pod,
+        sandbox: &api::PodSandboxConfig,
+    ) -> Result<String, Waiting> {
         let name = pod.image();
         if !pod.pulls_always() {
             let present = self.client.image_status(name).await.map_err(inspect_failed)?;

@@ -34,7 +34,8 @@ impl Daemon {
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(append(log));
         configure(&mut command);
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
         let name = program.file_name().unwrap_or(OsStr::new("program")).to_string_lossy().into_owned();
         Self { name, child, log: log.to_owned() }
     }
@@ -61,7 +62,8 @@ impl Daemon {
 
     pub fn signal(&self, signal: Signal) {
         let process = Pid::from_raw(self.child.id().try_into().expect("process ids are small"));
-        kill(process, signal).unwrap_or_else(|error| panic!("cannot send {signal} to {}: {error}", self.name));
+        kill(process, signal)
+            .unwrap_or_else(|error| panic!("cannot send {signal} to {}: {error}", self.name));
     }
 
     /// Ends it as an operator would, and gives its exit code. `None`: it did not end by itself.

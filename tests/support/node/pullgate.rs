@@ -103,7 +103,8 @@ impl Pullgate {
 
     /// The first record after `before` others that is as wanted.
     pub fn wait_for_record(&self, before: usize, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let found = process::wait(LIMIT, || self.records().into_iter().skip(before).find(|record| is_wanted(record)));
+        let found =
+            process::wait(LIMIT, || self.records().into_iter().skip(before).find(|record| is_wanted(record)));
         found.unwrap_or_else(|| panic!("the record does not come; the log:\n{}", self.daemon.log()))
     }
 

@@ -11,6 +11,7 @@ use super::process::{self, Daemon};
 use super::{directory, environment, http};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub struct Registry {
     directory: PathBuf,
@@ -66,19 +67,18 @@ impl Registry {
 
     /// The manifest that a tag or digest names, byte for byte.
     pub fn manifest(&self, repository: &str, reference: &str) -> Vec<u8> {
-        let answer = http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), MANIFEST);
+        let accept = format!("{MANIFEST}, {INDEX}");
+        let answer = http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), &accept);
         assert_eq!(answer.status, 200, "{repository}:{reference}: {}", answer.text());
         answer.body
     }
 
-    /// Whether there is a manifest of this tag or digest.
-    pub fn has(&self, repository: &str, reference: &str) -> bool {
-        http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), MANIFEST).status == 200
-    }
-
-    pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &[u8]) {
-        let path = format!("/v2/{repository}/manifests/{tag}");
-        let answer = http::send("PUT", &self.host, &path, &[("content-type", MANIFEST)], manifest);
+    /// Puts a manifest, or an index, in place.
+    pub fn put_manifest(&self, repository: &str, reference: &str, manifest: &[u8]) {
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let is_index = String::from_utf8_lossy(manifest).contains("\"manifests\"");
+        let kind = if is_index { INDEX } else { MANIFEST };
+        let answer = http::send("PUT", &self.host, &path, &[("content-type", kind)], manifest);
         assert_eq!(answer.status, 201, "{path}: {}", answer.text());
     }
 
@@ -97,7 +97,8 @@ impl Registry {
         let path = location.strip_prefix(&format!("http://{}", self.host)).unwrap_or(location);
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}digest={digest}");
-        let answer = http::send("PUT", &self.host, &path, &[("content-type", "application/octet-stream")], blob);
+        let answer =
+            http::send("PUT", &self.host, &path, &[("content-type", "application/octet-stream")], blob);
         assert_eq!(answer.status, 201, "{path}: {}", answer.text());
         digest
     }

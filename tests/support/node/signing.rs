@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use ::pullgate::digest::Digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -48,11 +49,21 @@ impl Cosign {
         let imported = self.home.join(format!("{}.key", key.name));
         if !imported.exists() {
             let mut import = self.command();
-            import.args(["import-key-pair", "-y", "--key"]).arg(&key.file).arg("--output-key-prefix").arg(prefix);
+            import
+                .args(["import-key-pair", "-y", "--key"])
+                .arg(&key.file)
+                .arg("--output-key-prefix")
+                .arg(prefix);
             process::must_run(&mut import);
         }
         let mut sign = self.command();
-        sign.args(["sign", "-y", "--use-signing-config=false", "--tlog-upload=false", "--allow-http-registry"]);
+        sign.args([
+            "sign",
+            "-y",
+            "--use-signing-config=false",
+            "--tlog-upload=false",
+            "--allow-http-registry",
+        ]);
         if layout == Layout::Classic {
             sign.arg("--new-bundle-format=false");
         }
@@ -68,7 +79,12 @@ impl Cosign {
     /// What cosign says when it does not.
     pub fn verify(&self, reference: &str, key: &PrivateKey, options: &[&str]) -> Result<String, String> {
         let mut verify = self.command();
-        verify.args(["verify", "--insecure-ignore-tlog", "--private-infrastructure", "--allow-http-registry"]);
+        verify.args([
+            "verify",
+            "--insecure-ignore-tlog",
+            "--private-infrastructure",
+            "--allow-http-registry",
+        ]);
         process::run(verify.args(options).arg("--key").arg(&key.public_file).arg(reference))
     }
 
@@ -105,8 +121,24 @@ pub fn tamper_with_payload(registry: &Registry, image: &Image, name: &str) {
 
 /// Attaches the signatures of `signed` to `other`, which is the same image in another repository.
 pub fn copy_signatures(signed: &Image, other: &Image) {
-    let at = |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
+    let at =
+        |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
     images::copy(&at(signed), &at(other));
+}
+
+/// Attaches the bundle of `signed` to `other`, another image in the same repository, as if it spoke for it.
+pub fn graft_bundle(registry: &Registry, signed: &Image, other: &Image) {
+    let index = registry.manifest(&signed.repository, &signed.referrers_tag());
+    let mut index: Value = serde_json::from_slice(&index).expect("an index is JSON");
+    let entry = index["manifests"][0]["digest"].as_str().expect("an index entry has a digest");
+    let referrer = registry.manifest(&signed.repository, entry);
+    let referrer =
+        String::from_utf8(referrer).expect("a manifest is JSON").replace(&signed.digest, &other.digest);
+    let digest = Digest::of(referrer.as_bytes()).to_string();
+    registry.put_manifest(&other.repository, &digest, referrer.as_bytes());
+    index["manifests"][0]["digest"] = digest.into();
+    index["manifests"][0]["size"] = referrer.len().into();
+    registry.put_manifest(&other.repository, &other.referrers_tag(), index.to_string().as_bytes());
 }
 
 fn edit(registry: &Registry, image: &Image, change: impl Fn(&Registry, &mut Value)) {

@@ -9,8 +9,8 @@ use pullgate::api::runtime_service_client::RuntimeServiceClient;
 use pullgate::api::{
     ContainerConfig, CreateContainerRequest, Image, ImageFsInfoRequest, ImageFsInfoResponse, ImageSpec,
     ImageStatusRequest, ListImagesRequest, PodSandboxConfig, PullImageRequest, RemoveContainerRequest,
-    RemoveImageRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest, StopContainerRequest,
-    StopPodSandboxRequest,
+    RemoveImageRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest,
+    StopContainerRequest, StopPodSandboxRequest,
 };
 use pullgate::containerd::Upstream;
 use tonic::{Code, Request, Status};
