@@ -4,6 +4,17 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod command;
+pub mod config;
 pub mod containerd;
+pub mod cri;
 pub mod digest;
+pub mod gate;
+pub mod node;
+pub mod policy;
+pub mod reference;
+pub mod registry;
+pub mod sign;
+pub mod signature;
 pub mod telemetry;
+pub mod trust;

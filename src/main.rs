@@ -1,1 +1,8 @@
-fn main() {}
+//! The `pullgate` program.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pullgate::command::run()
+}

@@ -5,7 +5,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "somebody watches")]
 #![allow(clippy::expect_used, reason = "a demo that cannot run ends")]
 
-mod support;
+mod support {
+    pub(crate) mod node;
+}
 
 use std::any::Any;
 use std::panic;

@@ -3,12 +3,10 @@
 //! `tests/environment/install` has to be run before. A test that cannot run fails.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-// As if this file lay beside `support.rs`: the modules in there are found as in any other crate.
-#[path = ".."]
-mod shared {
-    pub(crate) mod support;
+#[path = "../support"]
+mod support {
+    pub(crate) mod node;
 }
-use shared::support;
 
 /// Makes a test of each function for each release of containerd.
 macro_rules! on_every_release {

@@ -1,0 +1,204 @@
+//! `pullgate verify`: the daemon's own decision, shown step by step.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Outcome, output};
+use crate::config;
+use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
+use crate::node;
+use crate::registry::Credentials;
+use crate::telemetry::{Step, log};
+
+/// The longest password that is read, in bytes.
+const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
+/// Arguments of `pullgate verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// Images, as a pod would name them
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// How to show the decision; json is one object a line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// User name for the registry
+    #[arg(long, requires = "password_stdin")]
+    username: Option<String>,
+    /// Read the password for the registry from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Verify {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        log::init(log::Format::Text, tracing::Level::WARN);
+        let config = match config::load_daemon(&root.join(config::DAEMON_FILE)) {
+            Ok(config) => config,
+            Err(problems) => {
+                output::note(&problems.to_string());
+                return Outcome::Usage;
+            }
+        };
+        let policy = match config::load_policy(root, jiff::Timestamp::now()) {
+            Ok(loaded) => loaded.policy,
+            Err(problems) => {
+                output::note(&problems.to_string());
+                return Outcome::Usage;
+            }
+        };
+        let credentials = match self.credentials() {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                output::error(&error);
+                return Outcome::Usage;
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (runtime, gate) = match (runtime, node::gate(&config)) {
+            (Ok(runtime), Ok(gate)) => (runtime, gate),
+            (Err(error), _) => {
+                output::error(&error);
+                return Outcome::Unknown;
+            }
+            (_, Err(error)) => {
+                output::error(&error);
+                return Outcome::Usage;
+            }
+        };
+        gate.set_policy(policy);
+        runtime.block_on(self.verify_all(&gate, &credentials))
+    }
+
+    async fn verify_all(&self, gate: &Gate, credentials: &Credentials) -> Outcome {
+        let mut outcome = Outcome::Fine;
+        for image in &self.images {
+            let question = Question { image: image.clone(), credentials: credentials.clone() };
+            let mut explanation = Explanation::default();
+            let decided = gate.admit(&question, &mut explanation).await;
+            let report = Report::of(image, &explanation, &decided);
+            match self.output {
+                Format::Text => output::line(&report.text()),
+                Format::Json => output::line(&serde_json::to_string(&report).unwrap_or_default()),
+            }
+            outcome = outcome.max(report.outcome);
+        }
+        outcome
+    }
+
+    fn credentials(&self) -> Result<Credentials, std::io::Error> {
+        let Some(username) = self.username.clone() else { return Ok(Credentials::default()) };
+        let mut password = String::new();
+        std::io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;
+        let password = password.trim_end_matches(['\r', '\n']).to_owned();
+        Ok(Credentials::password(username, password))
+    }
+}
+
+/// One decision, as it is shown.
+#[derive(Debug, Serialize)]
+struct Report {
+    image: String,
+    reference: Option<String>,
+    rule: Option<String>,
+    requires: Option<String>,
+    digest: Option<String>,
+    media_type: Option<String>,
+    signatures: Vec<SignatureReport>,
+    problems: Vec<String>,
+    verdict: &'static str,
+    reason: &'static str,
+    pinned: Option<String>,
+    message: Option<String>,
+    milliseconds: f64,
+    #[serde(skip)]
+    outcome: Outcome,
+}
+
+#[derive(Debug, Serialize)]
+struct SignatureReport {
+    place: String,
+    authenticator: String,
+    key: Option<String>,
+    error: Option<String>,
+}
+
+impl Report {
+    fn of(image: &str, explanation: &Explanation, decided: &Result<Pinned, Refusal>) -> Self {
+        let signatures = explanation.findings.iter().map(|finding| SignatureReport {
+            place: finding.place.clone(),
+            authenticator: finding.authenticator.clone(),
+            key: finding.outcome.clone().ok(),
+            error: finding.outcome.clone().err(),
+        });
+        let (verdict, outcome) = match decided {
+            Ok(_) => ("admitted", Outcome::Fine),
+            Err(refusal) if refusal.kind() == Kind::Signature => ("refused", Outcome::Refused),
+            Err(_) => ("unknown", Outcome::Unknown),
+        };
+        let spent = Step::ALL.iter().filter_map(|step| explanation.steps.milliseconds(*step)).sum();
+        Self {
+            image: image.to_owned(),
+            reference: explanation.reference.clone(),
+            rule: explanation.rule.clone(),
+            requires: explanation.required.clone(),
+            digest: explanation.digest.clone(),
+            media_type: explanation.media_type.clone(),
+            signatures: signatures.collect(),
+            problems: explanation.problems.clone(),
+            verdict,
+            reason: match decided {
+                Ok(pinned) => pinned.reason().code(),
+                Err(refusal) => refusal.reason().code(),
+            },
+            pinned: decided.as_ref().ok().map(|pinned| pinned.name().to_owned()),
+            message: decided.as_ref().err().map(|refusal| refusal.line().to_owned()),
+            milliseconds: spent,
+            outcome,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![self.image.escape_debug().to_string()];
+        let mut row = |label: &str, text: &str| lines.push(format!("  {label:<10} {text}"));
+        let mut optional = |label: &str, text: &Option<String>| {
+            if let Some(text) = text {
+                row(label, text);
+            }
+        };
+        optional("name", &self.reference);
+        optional("rule", &self.rule);
+        optional("requires", &self.requires);
+        optional("digest", &self.digest);
+        optional("type", &self.media_type);
+        for signature in &self.signatures {
+            row("signature", &signature.place);
+            let SignatureReport { authenticator, key, error, .. } = signature;
+            match (key, error) {
+                (Some(key), _) => row("", &format!("holds for {authenticator}, key {key}")),
+                (None, error) => {
+                    row("", &format!("not for {authenticator}: {}", error.as_deref().unwrap_or_default()));
+                }
+            }
+        }
+        for problem in &self.problems {
+            row("problem", problem);
+        }
+        if let Some(pinned) = &self.pinned {
+            row("pull", pinned);
+        }
+        if let Some(message) = &self.message {
+            row("message", message);
+        }
+        row("verdict", &format!("{} ({}) in {:.1} ms", self.verdict, self.reason, self.milliseconds));
+        lines.join("\n")
+    }
+}

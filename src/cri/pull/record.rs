@@ -1,0 +1,133 @@
+//! The one log record of each decision.
+
+use http::Response;
+
+use crate::containerd::Body;
+use crate::cri::Peer;
+use crate::gate::{Explanation, Pinned, Pod, Refusal};
+use crate::telemetry::{Reason, Step, Steps};
+
+/// The longest image name that is logged, in bytes; what is longer is no valid name.
+const MAX_IMAGE_BYTES: usize = 512;
+
+/// A record in the making. It is written exactly once: also when the caller cancels and the pull is dropped half-way.
+#[derive(Debug)]
+pub(super) struct Record {
+    image: String,
+    pod: Pod,
+    peer: Peer,
+    explanation: Explanation,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    /// Nobody waits for an answer any more.
+    Cancelled,
+    Refused {
+        reason: Reason,
+        line: String,
+    },
+    Pulled {
+        reason: Reason,
+        pinned: String,
+    },
+    Failed {
+        reason: Reason,
+        pinned: String,
+        error: String,
+    },
+}
+
+impl Record {
+    pub(super) fn begin(image: &str, pod: Option<&Pod>, peer: Peer) -> Self {
+        // Names come from outside: no line break of theirs becomes a record of its own.
+        let shown: String = image.chars().flat_map(char::escape_debug).take(MAX_IMAGE_BYTES).collect();
+        Self {
+            image: shown,
+            pod: pod.cloned().unwrap_or_default(),
+            peer,
+            explanation: Explanation::default(),
+            outcome: Outcome::Cancelled,
+        }
+    }
+
+    pub(super) fn explained(&mut self, explanation: Explanation) {
+        self.explanation = explanation;
+    }
+
+    pub(super) fn steps(&mut self) -> &mut Steps {
+        &mut self.explanation.steps
+    }
+
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.outcome = Outcome::Refused { reason: refusal.reason(), line: refusal.line().to_owned() };
+    }
+
+    pub(super) fn answered(&mut self, pinned: &Pinned, answer: &Response<Body>) {
+        let (reason, name) = (pinned.reason(), pinned.name().to_owned());
+        self.outcome = match error_of(answer) {
+            None => Outcome::Pulled { reason, pinned: name },
+            Some(error) => Outcome::Failed { reason, pinned: name, error },
+        };
+    }
+}
+
+/// The gRPC status of an answer, if it is an error.
+fn error_of(answer: &Response<Body>) -> Option<String> {
+    let trailers = match answer.body() {
+        Body::Held { trailers: Some(trailers), .. } => trailers,
+        _ => answer.headers(),
+    };
+    let status = trailers.get("grpc-status").and_then(|status| status.to_str().ok()).unwrap_or("missing");
+    if status == "0" {
+        return None;
+    }
+    let message = trailers.get("grpc-message").and_then(|message| message.to_str().ok()).unwrap_or_default();
+    Some(format!("{status}: {}", message.chars().take(MAX_IMAGE_BYTES).collect::<String>()))
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let explanation = &self.explanation;
+        let spent = |step| explanation.steps.milliseconds(step);
+        macro_rules! record {
+            ($level:ident, $verdict:literal, $message:literal, $($extra:tt)*) => {
+                tracing::$level!(
+                    verdict = $verdict,
+                    image = self.image,
+                    digest = explanation.digest,
+                    rule = explanation.rule,
+                    pod.namespace = self.pod.namespace,
+                    pod.name = self.pod.name,
+                    peer.uid = self.peer.uid,
+                    peer.pid = self.peer.pid,
+                    known = explanation.known,
+                    resolve_ms = spent(Step::Resolve),
+                    collect_ms = spent(Step::Collect),
+                    judge_ms = spent(Step::Judge),
+                    forward_ms = spent(Step::Forward),
+                    tag_record_ms = spent(Step::TagRecord),
+                    confirm_ms = spent(Step::Confirm),
+                    $($extra)*
+                    $message
+                )
+            };
+        }
+        match &self.outcome {
+            Outcome::Pulled { reason, pinned } => {
+                record!(info, "admitted", "pulled", reason = reason.code(), pinned,);
+            }
+            Outcome::Failed { reason, pinned, error } => {
+                record!(warn, "admitted", "admitted, but not pulled", reason = reason.code(), pinned, error,);
+            }
+            Outcome::Refused { reason, line } => {
+                record!(warn, "refused", "pull refused", reason = reason.code(), line,);
+            }
+            Outcome::Cancelled => record!(info, "cancelled", "the caller cancelled the pull",),
+        }
+        for problem in &explanation.problems {
+            tracing::warn!(image = self.image, problem, "met on the way");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! A PullImage request: what is read from it, and how its image name is replaced.
+//!
+//! Field numbers: `runtime.v1` `PullImageRequest`, `ImageSpec`, `AuthConfig`, `PodSandboxConfig`, `PodSandboxMetadata`.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::cri::wire::{self, Field, WireError, once};
+use crate::gate::Pod;
+use crate::registry::Credentials;
+
+const IMAGE: u64 = 1;
+const AUTH: u64 = 2;
+const SANDBOX: u64 = 3;
+const SPEC_IMAGE: u64 = 1;
+
+/// The longest pod or namespace name that is believed, in bytes (RFC 1123 subdomain, as Kubernetes limits names).
+const MAX_POD_NAME_BYTES: usize = 253;
+
+/// A request whose image name stands in one place only.
+pub(super) struct PullRequest {
+    message: Bytes,
+    spec: Range<usize>,
+    spec_content: Range<usize>,
+    name: Range<usize>,
+    image: String,
+    credentials: Credentials,
+    pod: Option<Pod>,
+}
+
+impl PullRequest {
+    /// Reads `message`, refusing everything that two parsers could read in two ways.
+    ///
+    /// # Errors
+    /// When it is not a well-formed request, or a field that is read here stands in it twice.
+    pub(super) fn parse(message: Bytes) -> Result<Self, RequestError> {
+        let (mut spec, mut auth, mut sandbox) = (None, None, None);
+        for field in wire::fields(&message) {
+            let field = field?;
+            match field.number {
+                IMAGE => once(&mut spec, field, IMAGE)?,
+                AUTH => once(&mut auth, field, AUTH)?,
+                SANDBOX => once(&mut sandbox, field, SANDBOX)?,
+                _ => {}
+            }
+        }
+        let spec = spec.ok_or(RequestError::NoImage)?;
+        let content = spec.bytes()?;
+        let mut name = None;
+        for field in wire::fields(content) {
+            let field = field?;
+            if field.number == SPEC_IMAGE {
+                once(&mut name, field, SPEC_IMAGE)?;
+            }
+        }
+        let name = name.ok_or(RequestError::NoImage)?;
+        let image = name.text()?.to_owned();
+        if image.is_empty() {
+            return Err(RequestError::NoImage);
+        }
+        let credentials = auth.as_ref().map(credentials).transpose()?.unwrap_or_default();
+        let pod = sandbox.as_ref().map(pod).transpose()?.flatten();
+        let (spec, name) = (spec.range.clone(), name.range.clone());
+        // A length-delimited field ends with its content.
+        let spec_content = spec.end.saturating_sub(content.len())..spec.end;
+        Ok(Self { spec, spec_content, name, image, credentials, pod, message })
+    }
+
+    /// The image name as the pod's author wrote it (kubelet adds `:latest` to a bare name).
+    pub(super) fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// The credentials in this very request.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// For whom the image is pulled; `crictl pull` and kubeadm do not say.
+    pub(super) fn pod(&self) -> Option<&Pod> {
+        self.pod.as_ref()
+    }
+
+    /// The same request for the image `name`: every byte but those of the name and the two lengths around it is kept.
+    ///
+    /// # Errors
+    /// Never for a request that was parsed; the type says so for want of a better one.
+    pub(super) fn with_image(&self, name: &str) -> Result<Vec<u8>, RequestError> {
+        let spec = self.message.get(self.spec_content.clone()).ok_or(WireError::Truncated)?;
+        let spec = wire::splice(spec, &self.name, SPEC_IMAGE, name.as_bytes())?;
+        Ok(wire::splice(&self.message, &self.spec, IMAGE, &spec)?)
+    }
+}
+
+impl fmt::Debug for PullRequest {
+    /// Without the message itself: the pod's credentials are in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PullRequest")
+            .field("image", &self.image)
+            .field("pod", &self.pod)
+            .finish_non_exhaustive()
+    }
+}
+
+fn credentials(field: &Field<'_>) -> Result<Credentials, RequestError> {
+    let mut found: [Option<String>; 6] = Default::default();
+    for field in wire::fields(field.bytes()?) {
+        let field = field?;
+        let slot = field.number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        if let Some(slot) = slot.and_then(|index| found.get_mut(index)) {
+            once(slot, field.text()?.to_owned(), field.number)?;
+        }
+    }
+    let [username, password, auth, server_address, identity_token, registry_token] =
+        found.map(Option::unwrap_or_default);
+    Ok(Credentials::from_auth_config(
+        username,
+        password,
+        auth,
+        server_address,
+        identity_token,
+        registry_token,
+    ))
+}
+
+fn pod(sandbox: &Field<'_>) -> Result<Option<Pod>, RequestError> {
+    let mut metadata = None;
+    for field in wire::fields(sandbox.bytes()?) {
+        let field = field?;
+        if field.number == 1 {
+            once(&mut metadata, field, 1)?;
+        }
+    }
+    let Some(metadata) = metadata else { return Ok(None) };
+    let (mut name, mut namespace) = (None, None);
+    for field in wire::fields(metadata.bytes()?) {
+        let field = field?;
+        match field.number {
+            1 => once(&mut name, pod_text(&field)?, 1)?,
+            3 => once(&mut namespace, pod_text(&field)?, 3)?,
+            _ => {}
+        }
+    }
+    Ok(Some(Pod { name: name.unwrap_or_default(), namespace: namespace.unwrap_or_default() }))
+}
+
+fn pod_text(field: &Field<'_>) -> Result<String, RequestError> {
+    let text = field.text()?;
+    if text.len() > MAX_POD_NAME_BYTES {
+        return Err(RequestError::PodName);
+    }
+    Ok(text.to_owned())
+}
+
+/// Why a PullImage request is not looked into any further.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RequestError {
+    /// It names no image.
+    #[error("the request names no image")]
+    NoImage,
+    /// The pod's name or namespace is longer than Kubernetes allows.
+    #[error("the pod's name or namespace is longer than {MAX_POD_NAME_BYTES} bytes")]
+    PodName,
+    /// It is not the message that the definition says, or not in one way only.
+    #[error("the request cannot be read in exactly one way")]
+    Wire(#[from] WireError),
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::api as cri;
+
+    fn request(image: &str) -> cri::PullImageRequest {
+        cri::PullImageRequest {
+            image: Some(cri::ImageSpec {
+                image: image.to_owned(),
+                annotations: [("a".to_owned(), "b".to_owned())].into(),
+                user_specified_image: "as-written".to_owned(),
+                runtime_handler: "kata".to_owned(),
+            }),
+            auth: Some(cri::AuthConfig {
+                username: "user".to_owned(),
+                password: "secret".to_owned(),
+                ..Default::default()
+            }),
+            sandbox_config: Some(cri::PodSandboxConfig {
+                metadata: Some(cri::PodSandboxMetadata {
+                    name: "web-0".to_owned(),
+                    namespace: "shop".to_owned(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+        }
+    }
+
+    fn field(number: u64, content: &[u8]) -> Vec<u8> {
+        wire::splice(&[], &(0..0), number, content).unwrap()
+    }
+
+    #[test]
+    fn reads_name_credentials_and_pod() {
+        let parsed = PullRequest::parse(request("nginx:1").encode_to_vec().into()).unwrap();
+        assert_eq!(parsed.image(), "nginx:1");
+        assert!(!format!("{parsed:?}").contains("secret"), "credentials are not shown");
+        assert_eq!(parsed.pod(), Some(&Pod { name: "web-0".to_owned(), namespace: "shop".to_owned() }));
+    }
+
+    #[test]
+    fn a_request_without_a_pod_has_none() {
+        let parsed = PullRequest::parse(field(1, &field(1, b"nginx")).into()).unwrap();
+        assert_eq!(parsed.pod(), None);
+    }
+
+    #[test]
+    fn replaces_the_name_and_keeps_unknown_fields_where_they_stand() {
+        let spec =
+            [field(20, b"future"), field(1, b"nginx:1"), field(18, b"written"), field(99, b"later")].concat();
+        let message = [field(77, b"first"), field(1, &spec), field(78, b"last")].concat();
+        let expected_spec =
+            [field(20, b"future"), field(1, b"pinned"), field(18, b"written"), field(99, b"later")].concat();
+        let expected = [field(77, b"first"), field(1, &expected_spec), field(78, b"last")].concat();
+        let parsed = PullRequest::parse(message.into()).unwrap();
+        assert_eq!(parsed.with_image("pinned").unwrap(), expected);
+    }
+
+    #[test]
+    fn a_replaced_name_is_what_generated_code_reads() {
+        let long = format!("registry.example.com/{}@sha256:{}", "a".repeat(200), "0".repeat(64));
+        let parsed = PullRequest::parse(request("nginx:1").encode_to_vec().into()).unwrap();
+        let mut expected = request("nginx:1");
+        expected.image.as_mut().unwrap().image.clone_from(&long);
+        let decoded = cri::PullImageRequest::decode(&parsed.with_image(&long).unwrap()[..]).unwrap();
+        assert_eq!(decoded, expected);
+    }
+
+    #[test]
+    fn refuses_what_can_be_read_in_two_ways() {
+        let image = field(1, &field(1, b"nginx"));
+        let twice = |number| Err(RequestError::Wire(WireError::Duplicate(number)));
+        for (message, expected) in [
+            (vec![], Err(RequestError::NoImage)),
+            (field(1, b""), Err(RequestError::NoImage)),
+            (field(1, &field(1, b"")), Err(RequestError::NoImage)),
+            ([image.clone(), image.clone()].concat(), twice(1)),
+            (field(1, &[field(1, b"good"), field(1, b"evil")].concat()), twice(1)),
+            ([image.clone(), field(2, b""), field(2, b"")].concat(), twice(2)),
+            ([image.clone(), field(3, b""), field(3, b"")].concat(), twice(3)),
+            ([image.clone(), field(2, &[field(1, b"u"), field(1, b"v")].concat())].concat(), twice(1)),
+            ([image.clone(), field(3, &[field(1, b""), field(1, b"")].concat())].concat(), twice(1)),
+            (
+                [image.clone(), field(3, &field(1, &[field(3, b"a"), field(3, b"b")].concat()))].concat(),
+                twice(3),
+            ),
+            (
+                [image.clone(), field(3, &field(1, &field(3, &[b'n'; 254])))].concat(),
+                Err(RequestError::PodName),
+            ),
+            (b"\x08\x01".to_vec(), Err(RequestError::Wire(WireError::WireType(1)))),
+            (field(1, b"\x08\x01"), Err(RequestError::Wire(WireError::WireType(1)))),
+            (field(1, &field(1, b"\xff")), Err(RequestError::Wire(WireError::NotText(1)))),
+            (b"\x0b\x0c".to_vec(), Err(RequestError::Wire(WireError::WireType(1)))),
+            ([image.clone(), b"\x12".to_vec()].concat(), Err(RequestError::Wire(WireError::Truncated))),
+        ] {
+            assert_eq!(PullRequest::parse(message.clone().into()).map(|_| ()), expected, "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The one decision: may this image run here, and as which digest.
+//!
+//! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Every
+//! way out of it that is not a success is a [`Refusal`]; there is no third answer.
+
+mod admission;
+mod explanation;
+mod pinned;
+mod refusal;
+mod verdicts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Semaphore;
+
+pub use explanation::{Explanation, Finding};
+pub use pinned::Pinned;
+pub use refusal::{Kind, Refusal};
+
+use crate::policy::Policy;
+use crate::reference::Reference;
+use crate::registry::{Credentials, Registry};
+use crate::telemetry::Reason;
+use verdicts::Verdicts;
+
+/// For whom an image is pulled, as kubelet says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// The pod's name.
+    pub name: String,
+    /// The pod's Kubernetes namespace.
+    pub namespace: String,
+}
+
+/// What is asked of the gate.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The image name as written.
+    pub image: String,
+    /// The credentials of this very pull.
+    pub credentials: Credentials,
+}
+
+/// Bounds of the gate itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The longest that deciding about one pull may take.
+    pub timeout: Duration,
+    /// How many pulls may be decided about at the same time; more wait their turn within their own timeout.
+    pub concurrent: usize,
+}
+
+/// Decides about pulls by the policy of the moment.
+#[derive(Debug)]
+pub struct Gate {
+    policy: ArcSwapOption<Policy>,
+    registry: Arc<Registry>,
+    verdicts: Verdicts,
+    turns: Semaphore,
+    settings: Settings,
+}
+
+impl Gate {
+    /// A gate without a policy: it refuses everything until [`Gate::set_policy`].
+    pub fn new(registry: Arc<Registry>, settings: Settings) -> Self {
+        Self {
+            policy: ArcSwapOption::empty(),
+            registry,
+            verdicts: Verdicts::default(),
+            turns: Semaphore::new(settings.concurrent),
+            settings,
+        }
+    }
+
+    /// Puts a policy in force. Pulls under way finish by the one they began with.
+    pub fn set_policy(&self, policy: Policy) {
+        self.policy.store(Some(Arc::new(policy)));
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Option<Arc<Policy>> {
+        self.policy.load_full()
+    }
+
+    /// Decides about one pull, and writes down in `explanation` how.
+    ///
+    /// Dropping the future stops all work on it.
+    ///
+    /// # Errors
+    /// When the image may not run, or that could not be found out in time.
+    pub async fn admit(&self, question: &Question, explanation: &mut Explanation) -> Result<Pinned, Refusal> {
+        let reference = Reference::parse(&question.image)
+            .map_err(|error| Refusal::invalid_reference(&question.image, &error))?;
+        explanation.reference = Some(reference.to_string());
+        let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
+        let admission = admission::Admission { gate: self, policy: &policy, question, reference: &reference };
+        let decided = tokio::time::timeout(self.settings.timeout, async {
+            let _turn = self.turns.acquire().await;
+            admission.decide(explanation).await
+        });
+        let decided =
+            decided.await.unwrap_or_else(|_| Err(Refusal::timeout(&question.image, self.settings.timeout)));
+        explanation.reason = Some(match &decided {
+            Ok(pinned) => pinned.reason(),
+            Err(refusal) => refusal.reason(),
+        });
+        decided
+    }
+}
+
+impl Reason {
+    /// Whether an image is admitted for this reason.
+    pub fn admits(self) -> bool {
+        matches!(self, Self::Verified | Self::UnsignedAllowed)
+    }
+}

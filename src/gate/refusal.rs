@@ -1,0 +1,229 @@
+//! A refusal, and the one line in which it explains itself.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::gate::Finding;
+use crate::registry::{Class, Collected, RegistryError};
+use crate::telemetry::Reason;
+
+/// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
+/// percent-encoded and shown again inside kubelet's own sentences.
+const MAX_LINE_BYTES: usize = 1500;
+
+/// The longest part of it that one quoted text may take, in bytes.
+const MAX_QUOTE_BYTES: usize = 300;
+
+/// How many signatures a line tells about.
+const MAX_FINDINGS: usize = 3;
+
+/// Why an image may not run.
+///
+/// Its line is the same at every attempt: kubelet asks once for each pull secret, and recognises the reason only when
+/// all answers are byte for byte the same (`utilerrors.NewAggregate` removes equal ones; several become "[a, b]").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    reason: Reason,
+    line: String,
+}
+
+/// What kubelet shall make of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The image is refused: kubelet's `SignatureValidationFailed`.
+    Signature,
+    /// It could not be found out: kubelet's `RegistryUnavailable`.
+    Unavailable,
+    /// There is no such image: kubelet's ordinary `ErrImagePull`.
+    NotFound,
+}
+
+impl Refusal {
+    /// The stable code of the reason.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The line that explains it: image, rule, what was required, what was found, what to do.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// What kubelet shall make of it.
+    pub fn kind(&self) -> Kind {
+        match self.reason {
+            Reason::NotFound => Kind::NotFound,
+            Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
+            _ => Kind::Signature,
+        }
+    }
+
+    pub(super) fn invalid_reference(image: &str, error: &dyn std::error::Error) -> Self {
+        Self::new(Reason::InvalidReference, image, &format!("is not a valid name: {}", quote(&chain(error))))
+    }
+
+    pub(super) fn no_policy(image: &str) -> Self {
+        Self::new(
+            Reason::NoPolicy,
+            image,
+            "is refused because no policy could be loaded; run `pullgate policy check` on the node",
+        )
+    }
+
+    pub(super) fn timeout(image: &str, limit: Duration) -> Self {
+        Self::new(
+            Reason::Timeout,
+            image,
+            &format!("could not be verified within {limit:?}; the registry answers too slowly"),
+        )
+    }
+
+    pub(super) fn denied(image: &str, rule: &str, why: Option<&str>) -> Self {
+        let why = why.map_or_else(String::new, |why| format!(": {}", quote(why)));
+        Self::new(Reason::DeniedByRule, image, &format!("is refused by {}{why}", quote(rule)))
+    }
+
+    /// pullgate failed: a bug, but never an unverified pull.
+    pub fn internal(image: &str) -> Self {
+        Self::new(
+            Reason::Internal,
+            image,
+            "is refused because verifying it failed inside pullgate; see its log",
+        )
+    }
+
+    /// The registry's answer, or the lack of one, decides.
+    pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
+        let reason = reason_of(error);
+        let told = quote(&chain(error));
+        let text = match reason {
+            Reason::NotFound => format!("was not found: {told}"),
+            Reason::RegistryUnauthorized => {
+                format!("cannot be verified: {told}; check the pull secret of the pod")
+            }
+            _ => format!("cannot be verified: {told}"),
+        };
+        Self::new(reason, image, &text)
+    }
+
+    /// Signatures are missing. `found` tells about those that are there.
+    pub(super) fn unsatisfied(
+        image: &str,
+        digest: &str,
+        rule: &str,
+        required: &str,
+        found: &Found<'_>,
+    ) -> Self {
+        let (reason, advice) = found.reason();
+        let text = format!(
+            "({digest}) is refused by {}: requires {}; {}; {advice}",
+            quote(rule),
+            quote(required),
+            found.told(),
+        );
+        Self::new(reason, image, &text)
+    }
+
+    fn new(reason: Reason, image: &str, text: &str) -> Self {
+        let mut line = format!("image {} {text}", quote(image));
+        let suffix = format!(" [{reason}]");
+        truncate(&mut line, MAX_LINE_BYTES.saturating_sub(suffix.len()));
+        line.push_str(&suffix);
+        Self { reason, line }
+    }
+}
+
+/// The signatures that were found, where they do not suffice.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    /// What there is, and what could not be read.
+    pub(super) collected: &'a Collected,
+    /// The authenticators whose signatures hold.
+    pub(super) valid: &'a [String],
+    /// What became of each.
+    pub(super) findings: &'a [Finding],
+}
+
+impl Found<'_> {
+    fn reason(&self) -> (Reason, &'static str) {
+        if self.collected.exceeded().is_some() {
+            (Reason::TooManySignatures, "remove signatures that nobody needs, or raise the limit")
+        } else if !self.valid.is_empty() {
+            (Reason::NotEnoughSignatures, "let the missing ones sign this digest")
+        } else if self.collected.attachments.is_empty() && self.collected.problems.is_empty() {
+            (Reason::NoSignature, "sign this digest, then pull again")
+        } else {
+            (Reason::NoValidSignature, "sign this digest with a key that the rule names")
+        }
+    }
+
+    fn told(&self) -> String {
+        let mut told = match (self.collected.attachments.len(), self.valid) {
+            (0, _) => "found no signature".to_owned(),
+            (1, []) => "found 1 signature, which does not hold".to_owned(),
+            (count, []) => format!("found {count} signatures, none of which holds"),
+            (count, valid) => format!("found {count} signatures, of which only {} hold", valid.join(", ")),
+        };
+        let failed = self.findings.iter().filter_map(|finding| {
+            let why = finding.outcome.as_ref().err()?;
+            Some(format!("{} by {}: {}", finding.place, finding.authenticator, why))
+        });
+        let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
+        // A registry may list referrers in another order each time; the line stays the same.
+        all.sort_unstable();
+        for (number, text) in all.iter().take(MAX_FINDINGS).enumerate() {
+            let before = if number == 0 { " (" } else { ", " };
+            let _ = write!(told, "{before}{}", quote(text));
+        }
+        if all.len() > MAX_FINDINGS {
+            let _ = write!(told, ", {} more", all.len() - MAX_FINDINGS);
+        }
+        if !all.is_empty() {
+            told.push(')');
+        }
+        told
+    }
+}
+
+fn reason_of(error: &RegistryError) -> Reason {
+    match (error.class(), error) {
+        (Class::Unanswered, _) => Reason::RegistryUnavailable,
+        (Class::Unauthorized, _) => Reason::RegistryUnauthorized,
+        (Class::NotFound, _) => Reason::NotFound,
+        (Class::Limit, _) => Reason::TooLarge,
+        (
+            Class::Refused,
+            RegistryError::DigestMismatch { .. }
+            | RegistryError::HeaderMismatch { .. }
+            | RegistryError::SizeMismatch { .. },
+        ) => Reason::DigestMismatch,
+        (Class::Refused, _) => Reason::BadManifest,
+    }
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let _ = write!(text, ": {current}");
+        cause = current.source();
+    }
+    text
+}
+
+/// `text` without anything that could end the line, start a terminal sequence or flood it.
+fn quote(text: &str) -> String {
+    let mut quoted: String =
+        text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+    truncate(&mut quoted, MAX_QUOTE_BYTES);
+    quoted
+}
+
+fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = (0..=limit.saturating_sub(3)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+}

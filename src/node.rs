@@ -1,0 +1,35 @@
+//! The daemon: socket, readiness, reload, end.
+
+pub mod daemon;
+pub mod socket;
+
+use std::sync::Arc;
+
+use crate::config::DaemonConfig;
+use crate::gate::{self, Gate};
+use crate::registry::{self, Registry, RegistryError, Settings};
+
+/// A gate as `config` wants it, without a policy yet.
+///
+/// # Errors
+/// When the registry client cannot be made.
+pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
+    let limits = &config.limits;
+    let registry = Registry::new(Settings {
+        // As containerd's `config_path`, which may name several directories.
+        hosts_directories: std::env::split_paths(&config.registry.hosts).collect(),
+        limits: registry::Limits {
+            manifest: limits.manifest_bytes as u64,
+            index: limits.manifest_bytes as u64,
+            payload: registry::limits::PAYLOAD.min(limits.signature_bytes as u64),
+            bundle: limits.signature_bytes as u64,
+            signatures: limits.signatures,
+            referrers: limits.referrers,
+            step: limits.step_timeout,
+            ..registry::Limits::default()
+        },
+        ..Settings::default()
+    })?;
+    let settings = gate::Settings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
+    Ok(Arc::new(Gate::new(Arc::new(registry), settings)))
+}

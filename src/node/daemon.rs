@@ -1,0 +1,178 @@
+//! `pullgate serve`: from the configuration to a socket that kubelet can talk to, and back to nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::socket::{Socket, SocketError};
+use crate::config::{self, DaemonConfig};
+use crate::containerd::Upstream;
+use crate::cri::{self, Proxy};
+use crate::gate::Gate;
+use crate::telemetry::Counters;
+
+/// How long calls under way may take to finish after SIGTERM. Below systemd's default stop timeout of 90 s.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// Without a usable policy it serves all the same and refuses every pull: kubelet would otherwise not start at all, and
+/// with it nothing that is on the node already. A later SIGHUP can mend that.
+///
+/// # Errors
+/// When there can be no socket, or the event loop fails.
+pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
+    let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
+    let gate = super::gate(config)?;
+    let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
+    let status = policy.load();
+    let upstream = Upstream::new(&config.runtime.socket);
+    let proxy = Arc::new(Proxy::new(upstream, gate, config.limits.tag_record_timeout));
+    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
+    let listener = socket.listener().map_err(DaemonError::Listen)?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        socket = %config.listen.socket.display(),
+        runtime = %config.runtime.socket.display(),
+        "serving"
+    );
+    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    let watchdog = tokio::spawn(watchdog());
+    while signals.next().await == Wanted::Reload {
+        notify(&[NotifyState::Reloading, monotonic()]);
+        let status = policy.load();
+        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    }
+    notify(&[NotifyState::Stopping]);
+    watchdog.abort();
+    drop(stop);
+    let _ = server.await;
+    let Counters { passed, unimplemented, admitted, refused } = proxy.counters();
+    tracing::info!(
+        passed = passed.get(),
+        unimplemented = unimplemented.get(),
+        admitted = admitted.get(),
+        refused = refused.get(),
+        "stopped"
+    );
+    Ok(())
+}
+
+/// The policy on disk, and how often it was put in force.
+struct PolicyFile {
+    root: PathBuf,
+    gate: Arc<Gate>,
+    generation: u64,
+}
+
+impl PolicyFile {
+    /// Puts the policy on disk in force, all of it or nothing. Gives the line for `systemctl status`.
+    fn load(&mut self) -> String {
+        match config::load_policy(&self.root, jiff::Timestamp::now()) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!(%warning, "policy");
+                }
+                self.generation += 1;
+                let hash = loaded.policy.hash().to_owned();
+                tracing::info!(generation = self.generation, hash, "policy in force");
+                self.gate.set_policy(loaded.policy);
+                format!("policy generation {} ({hash})", self.generation)
+            }
+            Err(problems) => {
+                for problem in problems.iter() {
+                    tracing::error!(%problem, "policy");
+                }
+                let kept = self.gate.policy().map(|policy| policy.hash().to_owned());
+                match kept {
+                    Some(hash) => {
+                        let generation = self.generation;
+                        tracing::error!(
+                            generation,
+                            hash,
+                            "the new policy is not usable: the old one stays in force"
+                        );
+                        format!("RELOAD FAILED; still policy generation {generation} ({hash})")
+                    }
+                    None => {
+                        tracing::error!("there is no usable policy: every pull is refused");
+                        "NO USABLE POLICY; every pull is refused".to_owned()
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wanted {
+        tokio::select! {
+            _ = self.hangup.recv() => Wanted::Reload,
+            _ = self.interrupt.recv() => Wanted::Stop,
+            _ = self.terminate.recv() => Wanted::Stop,
+        }
+    }
+}
+
+/// Tells systemd that the event loop turns, twice in each interval it asks for.
+async fn watchdog() {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = tokio::time::interval(interval / 2);
+    loop {
+        ticks.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+fn monotonic() -> NotifyState<'static> {
+    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
+}
+
+/// Why the daemon ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The event loop does not take the socket.
+    #[error("cannot listen")]
+    Listen(#[source] io::Error),
+    /// The registry client cannot be made.
+    #[error("cannot prepare for asking registries")]
+    Registry(#[from] crate::registry::RegistryError),
+    /// Signals cannot be received.
+    #[error("cannot receive signals")]
+    Signals(#[source] io::Error),
+    /// There is no socket.
+    #[error("there is no socket to serve")]
+    Socket(#[from] SocketError),
+}

@@ -1,0 +1,197 @@
+//! The socket that kubelet dials.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Group;
+
+/// A listening socket, and how it goes away.
+#[derive(Debug)]
+pub struct Socket {
+    listener: StdListener,
+    /// The path to remove at the end, and the inode that was put there; systemd's sockets stay.
+    made: Option<(PathBuf, u64)>,
+}
+
+impl Socket {
+    /// The socket that systemd handed over, or else a new one at `path`.
+    ///
+    /// A new socket has its mode and group before anyone can connect to it: it is made inside a
+    /// directory that only we may enter, and moved to its place when it is ready.
+    ///
+    /// # Errors
+    /// When somebody is serving there, something else than a socket stands there, the group does not exist, or the
+    /// file system refuses.
+    pub fn open(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
+        let mut handed = listenfd::ListenFd::from_env();
+        if handed.len() > 1 {
+            return Err(SocketError::HandedOver(handed.len()));
+        }
+        if let Some(listener) = handed.take_unix_listener(0).map_err(SocketError::Inherit)? {
+            listener.set_nonblocking(true).map_err(SocketError::Inherit)?;
+            return Ok(Self { listener, made: None });
+        }
+        Self::make(path, group, mode)
+    }
+
+    fn make(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
+        let failed = |what: &'static str| {
+            let path = path.to_owned();
+            move |error: io::Error| SocketError::Make { what, path, error }
+        };
+        refuse_occupied(path)?;
+        let group = group.map(group_id).transpose()?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(failed("create the directory of"))?;
+        let private = parent.join(format!(".pullgate-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&private);
+        fs::DirBuilder::new().create(&private).map_err(failed("make a directory for"))?;
+        let _removed = RemoveDirectory(private.clone());
+        fs::set_permissions(&private, Permissions::from_mode(0o700)).map_err(failed("protect"))?;
+        let hidden = private.join("socket");
+        let listener = StdListener::bind(&hidden).map_err(failed("bind"))?;
+        listener.set_nonblocking(true).map_err(failed("prepare"))?;
+        fs::set_permissions(&hidden, Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
+        if let Some(group) = group {
+            nix::unistd::chown(&hidden, None, Some(group))
+                .map_err(io::Error::from)
+                .map_err(failed("set the group of"))?;
+        }
+        let inode = fs::symlink_metadata(&hidden).map_err(failed("look at"))?.ino();
+        fs::rename(&hidden, path).map_err(failed("put into place"))?;
+        Ok(Self { listener, made: Some((path.to_owned(), inode)) })
+    }
+
+    /// The listener for the event loop.
+    ///
+    /// # Errors
+    /// When the event loop does not take it.
+    pub fn listener(&self) -> io::Result<tokio::net::UnixListener> {
+        tokio::net::UnixListener::from_std(self.listener.try_clone()?)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some((path, inode)) = &self.made {
+            // Not if a successor has already put its own there.
+            if fs::symlink_metadata(path).is_ok_and(|found| found.ino() == *inode) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+struct RemoveDirectory(PathBuf);
+
+impl Drop for RemoveDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A socket file that nobody serves is left over from a crash and may be replaced; anything else may not.
+fn refuse_occupied(path: &Path) -> Result<(), SocketError> {
+    match fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(found) if !found.file_type().is_socket() => Err(SocketError::NotASocket(path.to_owned())),
+        Ok(_) if StdStream::connect(path).is_ok() => Err(SocketError::Served(path.to_owned())),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn group_id(name: &str) -> Result<nix::unistd::Gid, SocketError> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid),
+        _ => Err(SocketError::NoGroup(name.to_owned())),
+    }
+}
+
+/// Why there is no socket to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// systemd handed over several.
+    #[error(
+        "{0} sockets were handed over where one is expected; a .socket unit for pullgate has one ListenStream"
+    )]
+    HandedOver(usize),
+    /// What systemd handed over is not a listening unix socket.
+    #[error("the socket that was handed over cannot be used; it must be a ListenStream with a path")]
+    Inherit(#[source] io::Error),
+    /// A step of making it failed.
+    #[error("cannot {what} the socket {path}")]
+    Make {
+        /// The step.
+        what: &'static str,
+        /// The socket's path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The configured group is not known here.
+    #[error("there is no group `{0}`; create it, or take `group` out of [listen]")]
+    NoGroup(String),
+    /// Something else stands at the path.
+    #[error("{0} exists and is not a socket; move it away or choose another path")]
+    NotASocket(PathBuf),
+    /// Another daemon answers there.
+    #[error("{0} is being served by another process")]
+    Served(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn has_its_mode_and_group_and_leaves_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/pullgate.sock");
+        let socket = Socket::make(&path, None, 0o600).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
+        drop(socket);
+        assert!(!path.exists());
+        let group = Group::from_gid(nix::unistd::getgid()).unwrap().unwrap();
+        let socket = Socket::make(&path, Some(&group.name), 0o660).unwrap();
+        assert_eq!(mode(&path), 0o660);
+        assert_eq!(fs::metadata(&path).unwrap().gid(), group.gid.as_raw());
+        drop(socket);
+    }
+
+    #[test]
+    fn replaces_a_left_over_socket_but_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pullgate.sock");
+        drop(StdListener::bind(&path).unwrap());
+        let socket = Socket::make(&path, None, 0o600).unwrap();
+        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::Served(_))));
+        drop(socket);
+        fs::write(&path, "a file").unwrap();
+        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::NotASocket(_))));
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(
+            Socket::make(&path, Some("no-such-group-here"), 0o660),
+            Err(SocketError::NoGroup(_))
+        ));
+    }
+
+    #[test]
+    fn a_successor_s_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pullgate.sock");
+        let first = Socket::make(&path, None, 0o600).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _second = Socket::make(&path, None, 0o600).unwrap();
+        drop(first);
+        assert!(path.exists());
+    }
+}

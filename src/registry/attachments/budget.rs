@@ -1,0 +1,34 @@
+//! The bytes that the attachments of one image may take in memory.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::super::error::RegistryError;
+use super::super::limits::Limits;
+
+/// Bytes that are still free, taken before they are fetched.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: u64,
+    taken: AtomicU64,
+}
+
+impl Budget {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { limit: limits.collected, taken: AtomicU64::new(0) }
+    }
+
+    /// Takes room for `size` bytes.
+    ///
+    /// # Errors
+    /// When there is not enough left.
+    pub(super) fn take(&self, size: u64) -> Result<(), RegistryError> {
+        let take = |taken: u64| taken.checked_add(size).filter(|sum| *sum <= self.limit);
+        match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(RegistryError::TooLarge {
+                what: "all attachments together".to_owned(),
+                limit: self.limit,
+            }),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! cosign's classic layout: a manifest under the tag `sha256-<hex>.sig`, a layer for each signature.
+//!
+//! Source: `specs/SIGNATURE_SPEC.md` of cosign. Layers are taken by their index: two signatures over one payload are two
+//! layers with one digest.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::super::limits::Limits;
+use super::fetch::{Fetch, each};
+use super::{
+    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need,
+    Question, RegistryError, Search, hashed,
+};
+
+/// The media type of a layer that is a simple-signing payload.
+pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The annotation of a layer that holds the signature over its bytes.
+pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// The tag under which signatures of `digest` are; there is none for SHA-512, whose digest does not fit in a tag.
+#[must_use]
+pub fn tag(digest: &Digest) -> Option<String> {
+    match digest.algorithm() {
+        Algorithm::Sha256 => Some(format!("sha256-{}.sig", digest.hex())),
+        Algorithm::Sha512 => None,
+    }
+}
+
+impl Search<'_> {
+    pub(super) async fn classic(&self) -> Collected {
+        let mut collected = Collected::default();
+        let Some(tag) = tag(self.digest) else { return collected };
+        let Some(layers) = self.layers(&tag, &mut collected).await else { return collected };
+        let limits = self.registry.limits();
+        let mut wanted: Vec<(String, Descriptor, String)> = Vec::new();
+        for (index, layer) in layers.into_iter().enumerate() {
+            if layer.media_type != PAYLOAD {
+                continue;
+            }
+            let place = format!("{tag} layer {index}");
+            if wanted.len() >= limits.signatures {
+                let error = RegistryError::TooMany { what: "signatures", limit: limits.signatures };
+                collected.problem(&tag, error);
+                break;
+            }
+            match layer.annotations.get(SIGNATURE) {
+                Some(signature) => {
+                    let signature = signature.clone();
+                    wanted.push((place, layer, signature));
+                }
+                None => {
+                    let reason = format!("it has no annotation {SIGNATURE}");
+                    collected.problem(&place, RegistryError::Malformed { what: "layer".to_owned(), reason });
+                }
+            }
+        }
+        let payloads = self.payloads(&wanted, limits).await;
+        for (place, layer, signature) in wanted {
+            match payloads.get(&(layer.digest.clone(), layer.size)) {
+                Some(Ok(payload)) => {
+                    let payload = payload.clone();
+                    collected.attachments.push(Attachment::SimpleSigning { place, payload, signature });
+                }
+                Some(Err(error)) => collected.problem(place, error.clone()),
+                None => collected.problem(place, lost(&layer)),
+            }
+        }
+        collected
+    }
+
+    /// The layers of the signatures' manifest, or nothing, with the reason noted unless it is that there is none.
+    async fn layers(&self, tag: &str, collected: &mut Collected) -> Option<Vec<Descriptor>> {
+        let what = format!("manifest {tag}");
+        let limit = self.registry.limits().manifest;
+        let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        let asked = self.registry.ask(self.repository, Need::Resolve, &question, self.credentials).await;
+        let read = match asked {
+            Err(errors) => {
+                for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
+                    collected.problem(tag, error);
+                }
+                return None;
+            }
+            Ok((answer, _)) => hashed(&answer, None, &what)
+                .and_then(|_| Document::parse(&answer.body, answer.content_type(), &what)),
+        };
+        match read {
+            Ok(Document { content: Content::Manifest(manifest), .. }) => Some(manifest.layers),
+            Ok(Document { content: Content::Index(_), .. }) => {
+                let reason = "it is an index where a manifest of signatures belongs".to_owned();
+                collected.problem(tag, RegistryError::Malformed { what, reason });
+                None
+            }
+            Err(error) => {
+                collected.problem(tag, error);
+                None
+            }
+        }
+    }
+
+    /// The payloads, each fetched once however many signatures are over it.
+    async fn payloads(
+        &self,
+        wanted: &[(String, Descriptor, String)],
+        limits: &Limits,
+    ) -> HashMap<(Digest, u64), Result<Bytes, RegistryError>> {
+        let mut results = HashMap::new();
+        let mut distinct: Vec<Descriptor> = Vec::new();
+        for (_, layer, _) in wanted {
+            let key = (layer.digest.clone(), layer.size);
+            if results.contains_key(&key)
+                || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
+            {
+                continue;
+            }
+            // Room is taken for what will be fetched only; what is too long by itself fails by itself.
+            let room = if layer.size <= limits.payload { self.budget.take(layer.size) } else { Ok(()) };
+            match room {
+                Ok(()) => distinct.push(layer.clone()),
+                Err(error) => {
+                    results.insert(key, Err(error));
+                }
+            }
+        }
+        let fetch = self.fetch();
+        let limit = limits.payload;
+        let fetched = each(distinct.clone(), |layer| {
+            let fetch = fetch.clone();
+            async move { fetch.blob(&layer, limit).await }
+        })
+        .await;
+        for (index, result) in fetched {
+            if let Some(layer) = distinct.get(index) {
+                results.insert((layer.digest.clone(), layer.size), result);
+            }
+        }
+        results
+    }
+
+    pub(super) fn fetch(&self) -> Fetch {
+        Fetch {
+            registry: self.registry.clone(),
+            repository: self.repository.clone(),
+            credentials: self.credentials.clone(),
+        }
+    }
+}
+
+fn lost(layer: &Descriptor) -> RegistryError {
+    RegistryError::Unavailable {
+        host: "(ours)".to_owned(),
+        reason: format!("blob {} got lost", layer.digest),
+    }
+}

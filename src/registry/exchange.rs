@@ -1,0 +1,411 @@
+//! One question to one host: authorization, redirects, time and bytes.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::{Response, Url};
+
+use super::challenge::challenge;
+use super::clients::{Audience, Clients};
+use super::credentials::Credentials;
+use super::error::{RegistryError, remote};
+use super::failure;
+use super::hosts::{Host, Scheme, is_local};
+use super::limits::{ERROR_BODY, HEADERS, Limits, TOKEN};
+use super::reach::permits;
+use super::realm::registry_url;
+use super::token::{self, Access, Tokens};
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) clients: Clients,
+    pub(super) tokens: Tokens,
+    pub(super) limits: Limits,
+    /// Hosts of token services that get credentials, wherever the registry is.
+    pub(super) trusted: Vec<String>,
+}
+
+/// A question to a host.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) method: Method,
+    /// Path with query on the host, beginning with a slash.
+    pub(super) target: String,
+    pub(super) accept: Option<&'static str>,
+    pub(super) body: Option<(Bytes, &'static str)>,
+    /// What is asked for, for messages.
+    pub(super) what: String,
+    /// Bytes of an answer that are read.
+    pub(super) limit: u64,
+    /// The repository's path, for the token.
+    pub(super) repository: String,
+    pub(super) push: bool,
+}
+
+/// A 2xx answer, whole.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Where it was asked, before any redirect.
+    pub(super) url: Url,
+}
+
+impl Answer {
+    /// The header Content-Type without its parameters.
+    pub(super) fn content_type(&self) -> Option<&str> {
+        let value = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let value = value.split(';').next().unwrap_or_default().trim();
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+/// What one attempt brought: an answer, or a challenge that is still to be met.
+struct Reply {
+    response: Response,
+    url: Url,
+    /// Whether the host that was asked gave it, rather than one it redirected to.
+    own: bool,
+}
+
+impl Exchange {
+    /// Asks one host, with what authorization it wants.
+    ///
+    /// # Errors
+    /// For anything but a 2xx answer that is read to its end within the bounds.
+    pub(super) async fn send(
+        &self,
+        host: &Host,
+        ask: &Ask,
+        credentials: &Credentials,
+    ) -> Result<Answer, RegistryError> {
+        let offer = credentials.offer(&host.authority)?;
+        let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push: ask.push });
+        let mut authorization = token::granted(&slot).await;
+        // A remembered grant may be refused once, and a fresh one is the last word.
+        let mut fresh = false;
+        loop {
+            let attempt = self.attempt(host, ask, authorization.as_ref());
+            let reply = self.in_time(host, &ask.what, attempt).await?;
+            if reply.response.status() == StatusCode::UNAUTHORIZED && reply.own && !fresh {
+                let secure = reply.url.scheme() == "https";
+                if let Some(challenge) = challenge(reply.response.headers()) {
+                    if !offer.is_empty()
+                        && !secure
+                        && host.scheme == Scheme::HttpsThenHttp
+                        && !is_local(&host.authority)
+                    {
+                        return Err(RegistryError::Tls {
+                            host: host.authority.clone(),
+                            reason: "it answers in plain HTTP only, and gets no credentials that way"
+                                .to_owned(),
+                        });
+                    }
+                    let access = Access { repository: &ask.repository, push: ask.push };
+                    let request = token::Request {
+                        host,
+                        secure,
+                        challenge: &challenge,
+                        offer: &offer,
+                        access,
+                        what: &ask.what,
+                    };
+                    authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
+                    fresh = true;
+                    continue;
+                }
+            }
+            let finish = self.finish(host, ask, reply);
+            return self.in_time(host, &ask.what, finish).await;
+        }
+    }
+
+    /// Asks a token service, without following redirects. Answers with the status and what was said.
+    pub(super) async fn ask_token_service(
+        &self,
+        request: &token::Request<'_>,
+        url: Url,
+        form: Option<&str>,
+        authorization: Option<&str>,
+    ) -> Result<(u16, Bytes), RegistryError> {
+        let host = request.host;
+        let own = registry_url(&host.authority, request.secure)
+            .is_some_and(|registry| same_origin(&registry, &url));
+        let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
+        let mut builder = match form {
+            None => client.get(url),
+            Some(form) => client
+                .post(url)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
+                .body(form.to_owned()),
+        };
+        builder = builder.header(ACCEPT_ENCODING, "identity");
+        if own {
+            builder = builder.headers(host.header.clone());
+        }
+        if let Some(text) = authorization {
+            let mut value = HeaderValue::from_str(text)
+                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
+            value.set_sensitive(true);
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        let what = format!("token for the {}", request.what);
+        let asked = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
+            let status = response.status().as_u16();
+            if (300..400).contains(&status) {
+                return Err(RegistryError::RedirectRefused {
+                    host: host.authority.clone(),
+                    reason: "its token service redirects".to_owned(),
+                });
+            }
+            let body = self.read(host, response, &what, TOKEN).await?;
+            Ok((status, body))
+        };
+        self.in_time(host, &what, asked).await
+    }
+
+    /// Hosts of token services that get credentials, wherever the registry is.
+    pub(super) fn token_services(&self) -> &[String] {
+        &self.trusted
+    }
+
+    async fn in_time<T>(
+        &self,
+        host: &Host,
+        what: &str,
+        work: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let limit: Duration = self.limits.step;
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(RegistryError::Timeout { host: host.authority.clone(), what: what.to_owned(), limit })
+        })
+    }
+
+    /// One request with its redirects, up to the answer's headers.
+    async fn attempt(
+        &self,
+        host: &Host,
+        ask: &Ask,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, RegistryError> {
+        let mut secure = match host.scheme {
+            Scheme::Https => true,
+            Scheme::Http => false,
+            Scheme::HttpsThenHttp => !self.clients.speaks_plain(&host.authority),
+        };
+        loop {
+            let scheme = if secure { "https" } else { "http" };
+            let url = Url::parse(&format!("{scheme}://{}{}", host.authority, ask.target)).map_err(|_| {
+                RegistryError::Malformed {
+                    what: ask.what.clone(),
+                    reason: "its address is not a URL".to_owned(),
+                }
+            })?;
+            match self.follow(host, ask, url, authorization).await {
+                Ok(reply) => return Ok(reply),
+                Err(Failed::SpeaksPlain) if host.scheme == Scheme::HttpsThenHttp && secure => {
+                    self.clients.remember_plain(&host.authority);
+                    secure = false;
+                }
+                Err(Failed::SpeaksPlain) => {
+                    return Err(RegistryError::Tls {
+                        host: host.authority.clone(),
+                        reason: "it answers in plain HTTP".to_owned(),
+                    });
+                }
+                Err(Failed::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        host: &Host,
+        ask: &Ask,
+        first: Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, Failed> {
+        let mut url = first.clone();
+        let mut own = true;
+        for _ in 0..=self.limits.redirects {
+            let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
+            let mut builder =
+                client.request(ask.method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
+            if let Some(accept) = ask.accept {
+                builder = builder.header(ACCEPT, accept);
+            }
+            if own {
+                builder = builder.headers(host.header.clone());
+                if let Some(value) = authorization {
+                    builder = builder.header(AUTHORIZATION, value.clone());
+                }
+            }
+            if let Some((body, media_type)) = &ask.body {
+                builder = builder.header(CONTENT_TYPE, *media_type).body(body.clone());
+            }
+            let response = match builder.send().await {
+                Ok(response) => response,
+                Err(error) if failure::speaks_plain_http(&error) => return Err(Failed::SpeaksPlain),
+                Err(error) => {
+                    let asked = if own { host.authority.clone() } else { authority(&url) };
+                    return Err(failure::of(&asked, &ask.what, &error, self.limits.connect).into());
+                }
+            };
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(Reply { response, url, own });
+            }
+            let next = redirect(host, ask, &first, &url, &response)?;
+            own = own && same_origin(&url, &next);
+            url = next;
+        }
+        Err(RegistryError::RedirectRefused {
+            host: host.authority.clone(),
+            reason: format!("more than {} in a row", self.limits.redirects),
+        }
+        .into())
+    }
+
+    /// Reads an answer to its end and sorts it.
+    async fn finish(&self, host: &Host, ask: &Ask, reply: Reply) -> Result<Answer, RegistryError> {
+        let Reply { response, url, own } = reply;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if u64::try_from(size).unwrap_or(u64::MAX) > HEADERS {
+            return Err(RegistryError::TooLarge {
+                what: format!("header of the {}", ask.what),
+                limit: HEADERS,
+            });
+        }
+        if status.is_success() {
+            let body = match ask.method {
+                Method::HEAD => Bytes::new(),
+                _ => self.read(host, response, &ask.what, ask.limit).await?,
+            };
+            return Ok(Answer { headers, body, url });
+        }
+        let reason = failure::reason(&self.read_some(response).await);
+        let asked = if own { host.authority.clone() } else { authority(&url) };
+        let what = ask.what.clone();
+        Err(match status.as_u16() {
+            404 => RegistryError::NotFound { host: asked, what },
+            401 | 403 => RegistryError::Unauthorized { host: asked, what, reason },
+            status => RegistryError::Status { host: asked, what, status, reason },
+        })
+    }
+
+    async fn read(
+        &self,
+        host: &Host,
+        mut response: Response,
+        what: &str,
+        limit: u64,
+    ) -> Result<Bytes, RegistryError> {
+        let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
+        if encoded {
+            return Err(RegistryError::Encoded { what: what.to_owned() });
+        }
+        let too_large = || RegistryError::TooLarge { what: what.to_owned(), limit };
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        let failed = |error| failure::of(&host.authority, what, &error, self.limits.connect);
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            let length = body.len().saturating_add(chunk.len());
+            if u64::try_from(length).unwrap_or(u64::MAX) > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The beginning of an error's body; what cannot be read is left out.
+    async fn read_some(&self, mut response: Response) -> Vec<u8> {
+        let mut body = Vec::new();
+        let limit = usize::try_from(ERROR_BODY).unwrap_or(usize::MAX);
+        while body.len() < limit
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend(chunk.iter().take(limit - body.len()));
+        }
+        body
+    }
+}
+
+/// Why a request brought no answer at all.
+enum Failed {
+    /// HTTPS was spoken to a host that speaks HTTP.
+    SpeaksPlain,
+    Error(RegistryError),
+}
+
+impl From<RegistryError> for Failed {
+    fn from(error: RegistryError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
+/// registry could reach and we should not.
+fn redirect(
+    host: &Host,
+    ask: &Ask,
+    first: &Url,
+    from: &Url,
+    response: &Response,
+) -> Result<Url, RegistryError> {
+    let refused = |reason: String| RegistryError::RedirectRefused { host: host.authority.clone(), reason };
+    if !matches!(ask.method, Method::GET | Method::HEAD) {
+        return Err(refused("only reads are redirected".to_owned()));
+    }
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let next = location
+        .and_then(|location| from.join(location).ok())
+        .ok_or_else(|| refused("it names no place to go to".to_owned()))?;
+    let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
+    if !matches!(next.scheme(), "http" | "https") {
+        return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
+    }
+    if from.scheme() == "https" && next.scheme() == "http" {
+        return Err(refused(format!("{shown} is plain HTTP")));
+    }
+    if !next.username().is_empty() || next.password().is_some() {
+        return Err(refused(format!("{shown} comes with credentials")));
+    }
+    if !same_origin(first, &next) && !permits(first, &next) {
+        return Err(refused(format!("{shown} is an address of this node or its network")));
+    }
+    Ok(next)
+}
+
+fn audience(url: &Url, own: bool) -> Audience {
+    if url.host_str().is_some_and(|host| is_local(host) || host == "[::1]") {
+        Audience::Local
+    } else if own {
+        Audience::Configured
+    } else {
+        Audience::Named
+    }
+}
+
+fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+fn authority(url: &Url) -> String {
+    match url.port() {
+        Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+        None => url.host_str().unwrap_or_default().to_owned(),
+    }
+}

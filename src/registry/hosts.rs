@@ -1,0 +1,207 @@
+//! Which hosts are asked for a registry, in which order and how: containerd's `hosts.toml`, read as containerd reads it.
+//!
+//! Source: `core/remotes/docker/config/hosts.go` of containerd 2.2 (`ConfigureHosts`, `loadHostDir`, `parseHostsFile`).
+//! Where containerd silently goes on with less than the file says, so do we - the two must ask the same hosts - but the
+//! answer carries a warning.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::error::RegistryError;
+use super::stamp::Stamp;
+
+mod address;
+mod file;
+
+pub(super) use address::{is_local, split_host_port};
+
+/// The names of hosts that are remembered at a time.
+const REMEMBERED: usize = 256;
+
+/// One host that may be asked on behalf of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    /// How it is talked to.
+    pub(super) scheme: Scheme,
+    /// Host and port as the configuration or the image's name writes them.
+    pub(super) authority: String,
+    /// Where its API begins: `/v2`, or what `override_path` says.
+    pub(super) path: String,
+    pub(super) capabilities: Capabilities,
+    /// Sent along with each request to this host.
+    pub(super) header: HeaderMap,
+    pub(super) tls: TlsFiles,
+    pub(super) dial_timeout: Option<Duration>,
+}
+
+impl Host {
+    /// Whether the host must be told which registry is meant (containerd's `isProxy`).
+    pub(super) fn is_proxy_for(&self, domain: &str) -> bool {
+        domain != self.authority && !(domain == "docker.io" && self.authority == "registry-1.docker.io")
+    }
+}
+
+/// How a host is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Scheme {
+    Https,
+    Http,
+    /// Plain HTTP was asked for and TLS set up: HTTPS first, and HTTP once the host has answered in it
+    /// (containerd's `NewHTTPFallback`).
+    HttpsThenHttp,
+}
+
+/// The operations that a host is trusted to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Capabilities {
+    pub(super) pull: bool,
+    pub(super) resolve: bool,
+    pub(super) push: bool,
+}
+
+impl Capabilities {
+    const ALL: Self = Self { pull: true, resolve: true, push: true };
+    const NONE: Self = Self { pull: false, resolve: false, push: false };
+}
+
+/// Files that change how TLS is done with one host. Empty is: the system's roots and no certificate of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct TlsFiles {
+    /// Certificates of authorities that are trusted in addition.
+    pub(super) authorities: Vec<PathBuf>,
+    /// Our certificate and its key; without a second file the first holds both.
+    pub(super) pairs: Vec<(PathBuf, Option<PathBuf>)>,
+    /// The server's certificate is not looked at.
+    pub(super) skip_verify: Option<bool>,
+}
+
+impl TlsFiles {
+    fn is_explicit(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// The hosts for one registry, and what was odd about the files that say so.
+#[derive(Debug, Default)]
+pub(super) struct HostList {
+    pub(super) hosts: Vec<Host>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The host directories, read again when they change.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    directories: Vec<PathBuf>,
+    remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    directory: Option<PathBuf>,
+    stamps: [Option<Stamp>; 2],
+    list: Arc<HostList>,
+}
+
+impl Hosts {
+    pub(super) fn new(directories: Vec<PathBuf>) -> Self {
+        Self { directories, remembered: Mutex::default() }
+    }
+
+    /// The hosts to ask for `domain`, in their order.
+    pub(super) fn of(&self, domain: &str) -> Result<Arc<HostList>, RegistryError> {
+        let unusable = |reason: String| RegistryError::Configuration { host: domain.to_owned(), reason };
+        let directory = self.directory(domain).map_err(unusable)?;
+        let stamps = match &directory {
+            Some(directory) => [Stamp::of(directory), Stamp::of(&directory.join(file::NAME))],
+            None => [None, None],
+        };
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = remembered.get(domain)
+            && known.directory == directory
+            && known.stamps == stamps
+        {
+            return Ok(Arc::clone(&known.list));
+        }
+        let list = Arc::new(load(domain, directory.as_deref()).map_err(unusable)?);
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        let entry = Remembered { directory, stamps, list: Arc::clone(&list) };
+        remembered.insert(domain.to_owned(), entry);
+        Ok(list)
+    }
+
+    /// The first directory there is for `domain` (`hostPaths` in `config_unix.go`); directories are never merged.
+    fn directory(&self, domain: &str) -> Result<Option<PathBuf>, String> {
+        for root in &self.directories {
+            let underscored = match domain.rsplit_once(':') {
+                Some((host, port)) if !host.is_empty() => Some(format!("{host}_{port}_")),
+                _ => None,
+            };
+            for name in [underscored.as_deref(), Some(domain), Some("_default")].into_iter().flatten() {
+                let path = root.join(name);
+                match path.try_exists() {
+                    Ok(true) => return Ok(Some(path)),
+                    Ok(false) => {}
+                    Err(error) => return Err(format!("{} cannot be looked at: {error}", path.display())),
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {
+    let (hosts, warnings) = match directory {
+        Some(directory) => file::read(directory)?,
+        None => (vec![file::Entry::default()], Vec::new()),
+    };
+    Ok(HostList { hosts: finish(domain, hosts), warnings })
+}
+
+/// Fills in the host of a configuration that names none, and settles how each is talked to.
+fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
+    entries
+        .into_iter()
+        .map(|entry| {
+            let file::Entry { server, capabilities, mut tls, header, dial_timeout } = entry;
+            let (mut scheme, authority, path, capabilities) = match server {
+                Some(server) => {
+                    let scheme = if server.https { Scheme::Https } else { Scheme::Http };
+                    (scheme, server.authority, server.path, capabilities)
+                }
+                None => {
+                    // Capabilities at the top of a file that names no server are not looked at, as in containerd.
+                    let (scheme, authority) = default_server(domain, &mut tls);
+                    (scheme, authority, "/v2".to_owned(), Capabilities::ALL)
+                }
+            };
+            if scheme == Scheme::Http && tls.is_explicit() && split_host_port(&authority).1 != "80" {
+                scheme = Scheme::HttpsThenHttp;
+            }
+            Host { scheme, authority, path, capabilities, header, tls, dial_timeout }
+        })
+        .collect()
+}
+
+fn default_server(domain: &str, tls: &mut TlsFiles) -> (Scheme, String) {
+    if domain == "docker.io" {
+        return (Scheme::Https, "registry-1.docker.io".to_owned());
+    }
+    if !is_local(domain) {
+        return (Scheme::Https, domain.to_owned());
+    }
+    let port = split_host_port(domain).1;
+    if port != "80" {
+        tls.skip_verify = Some(true);
+    }
+    let scheme = if port.is_empty() || port == "443" { Scheme::Https } else { Scheme::Http };
+    (scheme, domain.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

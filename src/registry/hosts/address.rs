@@ -1,0 +1,47 @@
+//! Host names and ports as Go's `net` package takes them apart.
+
+use std::net::IpAddr;
+
+/// Host and port; an empty port where Go's `net.SplitHostPort` fails (and then the whole text is the host).
+pub(in super::super) fn split_host_port(authority: &str) -> (&str, &str) {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return match rest.split_once("]:") {
+            Some((host, port)) => (host, port),
+            None => (authority, ""),
+        };
+    }
+    match authority.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, port),
+        _ => (authority, ""),
+    }
+}
+
+/// Whether the host is this machine by its name alone (`docker.IsLocalhost`): `localhost` or a loopback address.
+pub(in super::super) fn is_local(authority: &str) -> bool {
+    let (host, _) = split_host_port(authority);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_is_what_go_calls_local() {
+        for (authority, local) in [
+            ("localhost", true),
+            ("localhost:5000", true),
+            ("127.0.0.1", true),
+            ("127.8.9.1:5000", true),
+            ("[::1]:5000", true),
+            ("::1", true),
+            ("[::1]", false),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com", false),
+            ("0x7f.1", false),
+            ("registry.example.com:5000", false),
+        ] {
+            assert_eq!(is_local(authority), local, "{authority}");
+        }
+    }
+}

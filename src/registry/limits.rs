@@ -1,0 +1,83 @@
+//! The bounds on everything a registry can send us or make us do.
+
+use std::time::Duration;
+
+/// Bytes of an image's manifest. containerd's own bound is 4 × 1048 × 1048; what it would take above ours is refused.
+pub const MANIFEST: u64 = 4 << 20;
+/// Bytes of an image index, of one page of a referrers answer, and of a fallback tag's index.
+pub const INDEX: u64 = 4 << 20;
+/// Bytes of a simple-signing payload.
+pub const PAYLOAD: u64 = 64 << 10;
+/// Bytes of a Sigstore bundle.
+pub const BUNDLE: u64 = 1 << 20;
+/// Bytes of all payloads and bundles that are kept for one image.
+pub const COLLECTED: u64 = 8 << 20;
+/// Signatures that are read for one image and layout.
+pub const SIGNATURES: usize = 64;
+/// Referrers of one image that are looked at.
+pub const REFERRERS: usize = 128;
+/// Pages of one referrers answer.
+pub const PAGES: usize = 8;
+/// Bytes of a token service's answer.
+pub const TOKEN: u64 = 64 << 10;
+/// Bytes of an error answer that are read, to name the registry's reason.
+pub const ERROR_BODY: u64 = 8 << 10;
+/// Bytes of an answer's headers.
+pub const HEADERS: u64 = 64 << 10;
+/// Redirects that one request may follow.
+pub const REDIRECTS: usize = 3;
+/// Time for one request, from the connection to the last byte of its answer.
+pub const STEP: Duration = Duration::from_secs(15);
+/// Time for a connection, TLS included.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// Requests of one image's signatures that are under way at a time.
+pub const CONCURRENCY: usize = 8;
+/// Tokens that are remembered.
+pub const TOKENS: usize = 1024;
+/// The longest that a token is used again, whatever the token service says.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// The bounds that a configuration may set. Each default is the constant of the same name in this module.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of an image's manifest ([`MANIFEST`]).
+    pub manifest: u64,
+    /// Bytes of an index or of a page of referrers ([`INDEX`]).
+    pub index: u64,
+    /// Bytes of a simple-signing payload ([`PAYLOAD`]).
+    pub payload: u64,
+    /// Bytes of a Sigstore bundle ([`BUNDLE`]).
+    pub bundle: u64,
+    /// Bytes of all payloads and bundles of one image ([`COLLECTED`]).
+    pub collected: u64,
+    /// Signatures of one image and layout ([`SIGNATURES`]).
+    pub signatures: usize,
+    /// Referrers of one image ([`REFERRERS`]).
+    pub referrers: usize,
+    /// Pages of one referrers answer ([`PAGES`]).
+    pub pages: usize,
+    /// Redirects of one request ([`REDIRECTS`]).
+    pub redirects: usize,
+    /// Time for one request with all of its answer ([`STEP`]).
+    pub step: Duration,
+    /// Time for a connection ([`CONNECT`]).
+    pub connect: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            manifest: MANIFEST,
+            index: INDEX,
+            payload: PAYLOAD,
+            bundle: BUNDLE,
+            collected: COLLECTED,
+            signatures: SIGNATURES,
+            referrers: REFERRERS,
+            pages: PAGES,
+            redirects: REDIRECTS,
+            step: STEP,
+            connect: CONNECT,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Which token service may be asked, and which may be shown credentials.
+//!
+//! containerd asks whatever realm the challenge names and offers it the credentials. Here a realm must be HTTPS (or the
+//! same loopback host as a plain-HTTP registry), and with credentials also near the registry: the same host, one below
+//! the domain the registry is in, or one that the operator trusts.
+
+use reqwest::Url;
+
+use super::error::{RegistryError, remote};
+use super::exchange::Exchange;
+use super::hosts::is_local;
+use super::reach::{Reach, permits, reach};
+use super::token::Request;
+
+/// The realm as a URL that may be asked in this case.
+///
+/// # Errors
+/// With the rule that forbids it.
+pub(super) fn check(exchange: &Exchange, request: &Request<'_>, realm: &str) -> Result<Url, RegistryError> {
+    let refused = |shown: String, reason| RegistryError::RealmRefused {
+        host: request.host.authority.clone(),
+        realm: shown,
+        reason,
+    };
+    let registry = registry_url(&request.host.authority, request.secure);
+    let (Ok(url), Some(registry)) = (Url::parse(realm), registry) else {
+        return Err(refused(remote(realm.split('?').next().unwrap_or_default()), "it is not a URL"));
+    };
+    let credentials = !request.offer.is_empty();
+    match rule(&registry, &url, credentials, exchange.token_services()) {
+        None => Ok(url),
+        Some(reason) => {
+            let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+            Err(refused(remote(&shown), reason))
+        }
+    }
+}
+
+/// The URL of a registry's host.
+pub(super) fn registry_url(authority: &str, secure: bool) -> Option<Url> {
+    Url::parse(&format!("{}://{authority}/", if secure { "https" } else { "http" })).ok()
+}
+
+fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> Option<&'static str> {
+    let (Some(registry_host), Some(realm_host)) = (registry.host_str(), realm.host_str()) else {
+        return Some("it names no host");
+    };
+    if !realm.username().is_empty() || realm.password().is_some() {
+        return Some("it carries credentials of its own");
+    }
+    let same_host = registry_host == realm_host;
+    let loopback = is_local(registry_host) || reach(registry) == Reach::Loopback;
+    match realm.scheme() {
+        "https" => {}
+        "http" if registry.scheme() == "http" && same_host && (loopback || !credentials) => {}
+        "http" => return Some("it is not HTTPS"),
+        _ => return Some("it is neither HTTP nor HTTPS"),
+    }
+    if !same_host && !permits(registry, realm) {
+        return Some("it is an address of this node or its network");
+    }
+    if !credentials {
+        return None;
+    }
+    if registry.scheme() == "http" && !loopback {
+        return Some("the registry named it without TLS");
+    }
+    if same_host || related(registry_host, realm_host) || trusted.iter().any(|name| name == realm_host) {
+        return None;
+    }
+    Some("it is not near the registry and not among the trusted token services, so it gets no credentials")
+}
+
+/// Whether the realm is below the registry's own name or below the domain that the registry is in:
+/// `auth.docker.io` is near `registry-1.docker.io`, `gitlab.com` near `registry.gitlab.com`.
+fn related(registry: &str, realm: &str) -> bool {
+    let below = |parent: &str| {
+        realm == parent || realm.strip_suffix(parent).is_some_and(|prefix| prefix.ends_with('.'))
+    };
+    if registry.parse::<std::net::IpAddr>().is_ok() || registry.starts_with('[') {
+        return false;
+    }
+    below(registry)
+        || registry.split_once('.').is_some_and(|(_, parent)| is_somebodys(parent) && below(parent))
+}
+
+/// Whether a domain belongs to one owner, by its looks: it has two labels and is not of the kind of `co.uk`.
+fn is_somebodys(domain: &str) -> bool {
+    match domain.split('.').collect::<Vec<_>>().as_slice() {
+        [] | [_] => false,
+        [second, top] => !(top.len() == 2 && second.len() <= 3),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_go_near_the_registry_only() {
+        let trusted = ["sso.corp.example".to_owned()];
+        // Registry, realm, allowed without credentials, allowed with them.
+        for (registry, realm, anonymous, credentials) in [
+            ("https://registry-1.docker.io", "https://auth.docker.io/token", true, true),
+            ("https://ghcr.io", "https://ghcr.io/token", true, true),
+            ("https://registry.gitlab.com", "https://gitlab.com/jwt/auth", true, true),
+            (
+                "https://registry.cn-hangzhou.aliyuncs.com",
+                "https://dockerauth.cn-hangzhou.aliyuncs.com/auth",
+                true,
+                true,
+            ),
+            ("https://quay.io", "https://auth.quay.io/token", true, true),
+            ("https://r.example.net", "https://sso.corp.example/token", true, true),
+            ("https://r.example.net", "https://evil.example/token", true, false),
+            ("https://quay.io", "https://evil.io/token", true, false),
+            ("https://shop.co.uk", "https://evil.co.uk/token", true, false),
+            ("https://r.example.net", "https://r.example.net.evil.example/token", true, false),
+            ("https://r.example.net", "https://evilexample.net/token", true, false),
+            ("https://r.example.net", "http://r.example.net/token", false, false),
+            ("https://r.example.net", "ftp://r.example.net/token", false, false),
+            ("https://r.example.net", "https://user@r.example.net/token", false, false),
+            ("https://r.example.net", "https://169.254.169.254/token", false, false),
+            ("https://r.example.net", "https://127.0.0.1/token", false, false),
+            ("https://r.example.net", "https://10.0.0.1/token", false, false),
+            ("https://10.0.0.1:5000", "https://10.0.0.1/token", true, true),
+            ("https://10.0.0.1:5000", "https://10.0.0.2/token", true, false),
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", true, true),
+            ("http://127.0.0.1:5000", "http://127.0.0.2:5001/token", false, false),
+            ("http://localhost:5000", "http://evil.example/token", false, false),
+            ("http://r.example.net:5000", "http://r.example.net/token", true, false),
+            ("http://r.example.net:5000", "https://auth.example.net/token", true, false),
+        ] {
+            let [registry, realm] = [registry, realm].map(|text| Url::parse(text).unwrap());
+            assert_eq!(rule(&registry, &realm, false, &trusted).is_none(), anonymous, "{registry} {realm}");
+            assert_eq!(
+                rule(&registry, &realm, true, &trusted).is_none(),
+                credentials,
+                "{registry} {realm} with"
+            );
+        }
+    }
+}

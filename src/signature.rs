@@ -1,0 +1,259 @@
+//! What a signature says: from bytes found in a registry to proof that a key said "this digest is good".
+//!
+//! Every format is checked in the same order: bounds, then the signature over the exact bytes, and only then the
+//! content, strictly. Nothing unsigned chooses anything: hints, media types of layers and named algorithms are ignored.
+//! No I/O; the time is an argument. An error of any kind is never a success, and one broken attachment says nothing
+//! about the next.
+
+mod bundle;
+mod dsse;
+mod excerpt;
+mod json;
+mod simple;
+mod statement;
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+pub use self::bundle::MAX_BUNDLE_BYTES;
+pub use self::excerpt::Excerpt;
+pub use self::json::JsonError;
+pub use self::simple::MAX_PAYLOAD_BYTES;
+pub use self::statement::MAX_SUBJECTS;
+use crate::digest::Digest;
+use crate::trust::{Authenticator, MAX_SIGNATURE_BYTES, TrustError, Valid};
+
+/// Something found beside an image that may be a signature of it.
+#[derive(Clone, Debug)]
+pub enum Attachment {
+    /// A layer of cosign's classic layout: a simple-signing payload, and a signature in the layer's annotation.
+    SimpleSigning {
+        /// Where it was found, for people.
+        place: String,
+        /// The bytes of the layer.
+        payload: Bytes,
+        /// The annotation `dev.cosignproject.cosign/signature` as found.
+        signature: String,
+    },
+    /// A Sigstore bundle, as a referrer carries it.
+    Bundle {
+        /// Where it was found, for people.
+        place: String,
+        /// The bytes of the layer.
+        document: Bytes,
+    },
+}
+
+impl Attachment {
+    /// Where it was found, for people.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } => place,
+        }
+    }
+
+    /// The format it claims to have.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::SimpleSigning { .. } => Format::SimpleSigning,
+            Self::Bundle { .. } => Format::Bundle,
+        }
+    }
+}
+
+/// A signature format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// Simple signing: binds a digest and a repository.
+    SimpleSigning,
+    /// A Sigstore bundle with a DSSE envelope: binds a digest alone, as cosign writes it.
+    Bundle,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SimpleSigning => "simple signing",
+            Self::Bundle => "sigstore bundle",
+        })
+    }
+}
+
+/// What a signature must speak of.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The digest of the manifest or index.
+    pub digest: &'a Digest,
+    /// The repositories a simple-signing payload may name, canonical (`docker.io/library/nginx`): the image's own, and
+    /// those a policy accepts in its stead.
+    pub repositories: &'a [String],
+}
+
+/// Proof that a key of an authenticator signed the subject: only [`verify`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Proof {
+    authenticator: String,
+    fingerprint: String,
+    format: Format,
+}
+
+impl Proof {
+    /// The name of the authenticator.
+    pub fn authenticator(&self) -> &str {
+        &self.authenticator
+    }
+
+    /// The fingerprint of the key: what to count when several must have signed.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The format of the signature.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+}
+
+/// Checks that `attachment` is a signature of `subject` by a key of `authenticator` that is believed at `now`.
+///
+/// # Errors
+/// Whatever else it is. The kind of error has a meaning that stays; see [`SignatureError`].
+pub fn verify(
+    attachment: &Attachment,
+    authenticator: &Authenticator,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Result<Proof, SignatureError> {
+    let by = By { authenticator, now };
+    let valid = match attachment {
+        Attachment::SimpleSigning { payload, signature, .. } => {
+            simple::verify(payload, signature, by, subject)?
+        }
+        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject.digest)?,
+    };
+    Ok(Proof {
+        authenticator: authenticator.name().to_owned(),
+        fingerprint: valid.fingerprint().to_owned(),
+        format: attachment.format(),
+    })
+}
+
+/// Who must have signed, and when that is asked.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    authenticator: &'a Authenticator,
+    now: Timestamp,
+}
+
+impl By<'_> {
+    fn verify(self, message: &[u8], signature: &[u8]) -> Result<Valid, SignatureError> {
+        self.authenticator.verify(message, signature, self.now).map_err(|error| match error {
+            TrustError::OutsideWindow { .. } => SignatureError::OutsideWindow(error),
+            TrustError::NoKeyNow { .. } => SignatureError::NoKeyNow(error),
+            _ => SignatureError::Untrusted(error),
+        })
+    }
+}
+
+/// The bytes of a signature, of which the text may hold no other spelling: standard alphabet, padded, no white space
+/// (RFC 4648 section 4, unused bits zero).
+fn decode_signature(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureError> {
+    let limit = MAX_SIGNATURE_BYTES.div_ceil(3) * 4;
+    if text.len() > limit {
+        return Err(SignatureError::TooLarge { what, found: text.len(), limit });
+    }
+    decode_base64(what, text)
+}
+
+fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureError> {
+    STANDARD.decode(text).map_err(|_| SignatureError::Base64 { what })
+}
+
+/// Why an attachment is no signature of the subject.
+///
+/// Text of the attachment appears only as an [`Excerpt`], so that every message is one short line.
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    /// A part is longer than its bound.
+    #[error("{what} has {found} bytes, at most {limit} are read")]
+    TooLarge {
+        /// Which part.
+        what: &'static str,
+        /// Its length in bytes.
+        found: usize,
+        /// Its bound in bytes.
+        limit: usize,
+    },
+    /// A part is not base64 in the one form that is read.
+    #[error("{what} is not base64 (standard alphabet, padded, no white space)")]
+    Base64 {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A part is not the JSON it must be.
+    #[error("{what} is malformed")]
+    Malformed {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: JsonError,
+    },
+    /// No key of the authenticator verifies the signature.
+    #[error(transparent)]
+    Untrusted(TrustError),
+    /// A key verifies the signature, but is not believed now.
+    #[error(transparent)]
+    OutsideWindow(TrustError),
+    /// The authenticator has no key that is believed now.
+    #[error(transparent)]
+    NoKeyNow(TrustError),
+    /// A trusted key signed something else.
+    #[error("signature is for another digest, {found}")]
+    OtherDigest {
+        /// The digest it names.
+        found: Excerpt,
+    },
+    /// A trusted key signed this digest under another name.
+    #[error("signature is for another repository, {found}")]
+    OtherRepository {
+        /// The reference it names.
+        found: Excerpt,
+    },
+    /// A part says it is something else than a signature of this format.
+    #[error("{what} has type {found}, which is not a signature of an image")]
+    WrongType {
+        /// Which part.
+        what: &'static str,
+        /// The type it names.
+        found: Excerpt,
+    },
+    /// A trusted key attested something else about the digest.
+    #[error("statement has predicate type {found}: an attestation is not a signature")]
+    WrongPredicate {
+        /// The predicate type it names.
+        found: Excerpt,
+    },
+    /// There are more or fewer of something than a signature has.
+    #[error("{what}: {found} found")]
+    Count {
+        /// Of what, and how many there must be.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A well-known form that is not verified with a key.
+    #[error("{what}, which a key does not verify")]
+    Unsupported {
+        /// What was found.
+        what: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests;

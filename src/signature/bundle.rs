@@ -1,0 +1,51 @@
+//! Sigstore bundles (v0.3) whose verification material is a public key: what `cosign sign --key` writes since v3.
+//!
+//! Source: sigstore/protobuf-specs `protos/sigstore_bundle.proto`, in the JSON form of protocol buffers. The hint only
+//! helps a client that has many keys, and is unsigned: it is ignored. Entries of a transparency log and timestamps are
+//! allowed and ignored as well: they prove when a short-lived certificate signed, and a key needs no such proof. A
+//! bundle names a digest and no repository.
+
+use super::json::{Fields, parse};
+use super::{By, Excerpt, SignatureError, dsse, statement};
+use crate::digest::Digest;
+use crate::trust::Valid;
+
+/// How many bytes a bundle may have: 1 MiB, where cosign writes about 700 for a key.
+pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
+const MAX_DEPTH: usize = 32;
+
+/// The two spellings of bundle v0.3.
+const MEDIA_TYPES: [&str; 2] =
+    ["application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle+json;version=0.3"];
+
+const BUNDLE: &str = "bundle";
+
+pub(super) fn verify(document: &[u8], by: By<'_>, digest: &Digest) -> Result<Valid, SignatureError> {
+    if document.len() > MAX_BUNDLE_BYTES {
+        let (found, limit) = (document.len(), MAX_BUNDLE_BYTES);
+        return Err(SignatureError::TooLarge { what: BUNDLE, found, limit });
+    }
+    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
+    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| value.object(BUNDLE)).map_err(malformed)?;
+    let media_type = bundle.string("mediaType").map_err(malformed)?;
+    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+        return Err(SignatureError::WrongType { what: BUNDLE, found: Excerpt::of(&media_type) });
+    }
+    check_material(bundle.object("verificationMaterial").map_err(malformed)?)?;
+    if bundle.optional("messageSignature").is_some() {
+        return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
+    }
+    let envelope = bundle.object("dsseEnvelope").map_err(malformed)?;
+    let (payload, valid) = dsse::open(envelope, by)?;
+    statement::check(&payload, digest)?;
+    Ok(valid)
+}
+
+/// The material must say that a key is needed; which key, the policy says.
+fn check_material(mut material: Fields) -> Result<(), SignatureError> {
+    if material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some() {
+        return Err(SignatureError::Unsupported { what: "bundle carries a certificate (keyless signing)" });
+    }
+    material.object("publicKey").map_err(|cause| SignatureError::Malformed { what: BUNDLE, cause })?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Simple signing: the payload of cosign's classic layout, of skopeo and of atomic.
+//!
+//! Sources: sigstore/cosign `specs/SIGNATURE_SPEC.md`, containers/image `docs/containers-signature.5.md`. As strict on
+//! `critical` as containers/image, and unlike cosign, which looks at neither the type nor the repository.
+
+use super::json::{Fields, JsonError, parse};
+use super::{By, Excerpt, SignatureError, Subject, decode_signature};
+use crate::trust::Valid;
+
+/// How many bytes a payload may have: 64 KiB, where cosign writes about 250.
+pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+const MAX_DEPTH: usize = 16;
+const MAX_TAG_CHARACTERS: usize = 128;
+
+/// What `critical.type` may be: the spellings of cosign and skopeo, and of atomic and podman.
+const TYPES: [&str; 2] = ["cosign container image signature", "atomic container signature"];
+
+const PAYLOAD: &str = "payload";
+
+pub(super) fn verify(
+    payload: &[u8],
+    signature: &str,
+    by: By<'_>,
+    subject: &Subject<'_>,
+) -> Result<Valid, SignatureError> {
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        let (found, limit) = (payload.len(), MAX_PAYLOAD_BYTES);
+        return Err(SignatureError::TooLarge { what: PAYLOAD, found, limit });
+    }
+    let signature = decode_signature("signature annotation", signature)?;
+    let valid = by.verify(payload, &signature)?;
+    let claim = Claim::parse(payload).map_err(|cause| SignatureError::Malformed { what: PAYLOAD, cause })?;
+    claim.speaks_of(subject)?;
+    Ok(valid)
+}
+
+/// What a payload says.
+struct Claim {
+    reference: String,
+    digest: String,
+    kind: String,
+}
+
+impl Claim {
+    fn parse(payload: &[u8]) -> Result<Self, JsonError> {
+        let mut document = parse(payload, MAX_DEPTH)?.object(PAYLOAD)?;
+        let mut critical = document.object("critical")?;
+        let mut identity = critical.object("identity")?;
+        let mut image = critical.object("image")?;
+        let claim = Self {
+            reference: identity.string("docker-reference")?,
+            digest: image.string("docker-manifest-digest")?,
+            kind: critical.string("type")?,
+        };
+        // Who signs annotations may put anything here, and nothing here is believed.
+        document.optional("optional").map(|value| value.object("optional")).transpose()?;
+        [identity, image, critical, document].into_iter().try_for_each(Fields::end)?;
+        Ok(claim)
+    }
+
+    fn speaks_of(&self, subject: &Subject<'_>) -> Result<(), SignatureError> {
+        if !TYPES.contains(&self.kind.as_str()) {
+            return Err(SignatureError::WrongType { what: PAYLOAD, found: Excerpt::of(&self.kind) });
+        }
+        if self.digest != subject.digest.as_str() {
+            return Err(SignatureError::OtherDigest { found: Excerpt::of(&self.digest) });
+        }
+        let named = without_tag(&self.reference);
+        if !subject.repositories.iter().any(|repository| repository == named) {
+            return Err(SignatureError::OtherRepository { found: Excerpt::of(&self.reference) });
+        }
+        Ok(())
+    }
+}
+
+/// The repository of a reference with or without a tag: cosign writes none, skopeo writes the one it pushed.
+///
+/// This is all that is rewritten. The rest must be the canonical name, `domain/path`, as [`Subject`] has it: a colon
+/// before the last slash is a port, and a digest behind the name makes it another name. Docker Hub, which cosign calls
+/// `index.docker.io`, is in the subject under both names (`Rule::accepted_repositories`).
+fn without_tag(reference: &str) -> &str {
+    match reference.rsplit_once(':') {
+        Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,
+        _ => reference,
+    }
+}
+
+/// The grammar of a tag (distribution-spec, "Pulling manifests").
+fn is_tag(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= MAX_TAG_CHARACTERS
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tag;
+
+    #[test]
+    fn takes_off_a_tag_and_nothing_else() {
+        for (reference, repository) in [
+            ("registry.example/a", "registry.example/a"),
+            ("registry.example/a:1.0", "registry.example/a"),
+            ("registry.example/a:_1", "registry.example/a"),
+            ("registry.example:5000/a", "registry.example:5000/a"),
+            ("registry.example:5000/a/b:v1", "registry.example:5000/a/b"),
+            ("[::1]:5000/a:v1", "[::1]:5000/a"),
+            ("a:1", "a:1"),
+            ("registry.example:5000", "registry.example:5000"),
+            ("registry.example/a:", "registry.example/a:"),
+            ("registry.example/a:.x", "registry.example/a:.x"),
+            ("registry.example/a:x y", "registry.example/a:x y"),
+            ("registry.example/a:1:2", "registry.example/a:1"),
+            ("registry.example/a:tag/b", "registry.example/a:tag/b"),
+            ("", ""),
+        ] {
+            assert_eq!(without_tag(reference), repository, "{reference}");
+        }
+        let longest = format!("registry.example/a:{}", "x".repeat(128));
+        assert_eq!(without_tag(&longest), "registry.example/a");
+        let longer = format!("registry.example/a:{}", "x".repeat(129));
+        assert_eq!(without_tag(&longer), longer);
+    }
+}

@@ -1,0 +1,65 @@
+//! The in-toto statement (v1) that stands for a signature.
+//!
+//! Source: in-toto/attestation `spec/v1/statement.md`; the predicate type is that of sigstore/cosign
+//! `pkg/types/predicate.go`. Only that type: a key that attests what an image contains has not signed the image.
+
+use super::json::{JsonError, Value, parse};
+use super::{Excerpt, SignatureError};
+use crate::digest::Digest;
+
+/// How many subjects a statement may have: cosign writes one.
+pub const MAX_SUBJECTS: usize = 16;
+const MAX_DEPTH: usize = 32;
+
+const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+
+const STATEMENT: &str = "statement";
+
+/// Checks that the statement `payload`, which a trusted key signed, signs `digest`.
+pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
+    let mut statement =
+        parse(payload, MAX_DEPTH).and_then(|value| value.object(STATEMENT)).map_err(malformed)?;
+    let predicate = statement.string("predicateType").map_err(malformed)?;
+    if predicate != PREDICATE_TYPE {
+        return Err(SignatureError::WrongPredicate { found: Excerpt::of(&predicate) });
+    }
+    let kind = statement.string("_type").map_err(malformed)?;
+    if kind != STATEMENT_TYPE {
+        return Err(SignatureError::WrongType { what: STATEMENT, found: Excerpt::of(&kind) });
+    }
+    let subjects =
+        statement.required("subject").and_then(|value| value.array("subject")).map_err(malformed)?;
+    if !(1..=MAX_SUBJECTS).contains(&subjects.len()) {
+        return Err(SignatureError::Count {
+            what: "statement must have 1 to 16 subjects",
+            found: subjects.len(),
+        });
+    }
+    let named = subjects.into_iter().map(Digests::of).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    if named.iter().any(|digests| digests.contain(digest)) {
+        return Ok(());
+    }
+    Err(SignatureError::OtherDigest { found: named.first().map_or(Excerpt::of(""), Digests::excerpt) })
+}
+
+/// The digests of one subject, each by its algorithm.
+struct Digests(Vec<(String, String)>);
+
+impl Digests {
+    fn of(subject: Value) -> Result<Self, JsonError> {
+        let digests = subject.object("subject")?.object("digest")?.rest();
+        let digests = digests.into_iter().map(|(name, value)| Ok((name, value.string("digest")?)));
+        digests.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether `digest` is among them, under its own algorithm and in its canonical form.
+    fn contain(&self, digest: &Digest) -> bool {
+        self.0.iter().any(|(name, hex)| name == digest.algorithm().name() && hex == digest.hex())
+    }
+
+    fn excerpt(&self) -> Excerpt {
+        self.0.first().map_or(Excerpt::of(""), |(name, hex)| Excerpt::of(&format!("{name}:{hex}")))
+    }
+}

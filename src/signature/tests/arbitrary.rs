@@ -1,0 +1,61 @@
+//! Nothing that a stranger writes makes a panic or a proof.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `good` with some of its bytes replaced, removed or doubled.
+fn mutate(good: &str, edits: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+    let mut bytes = good.as_bytes().to_vec();
+    for (index, kind, byte) in edits {
+        let at = index.index(bytes.len());
+        match kind % 3 {
+            0 => bytes[at] = *byte,
+            1 => bytes.insert(at, *byte),
+            _ => drop(bytes.remove(at)),
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn no_bytes_are_a_proof(bytes in proptest::collection::vec(any::<u8>(), 0..400), signature in ".{0,120}") {
+        let party = Party::release();
+        let bundle = Attachment::Bundle { place: String::new(), document: bytes.clone().into() };
+        prop_assert!(party.verify(&bundle).is_err());
+        let simple = Attachment::SimpleSigning { place: String::new(), payload: bytes.into(), signature };
+        prop_assert!(party.verify(&simple).is_err());
+    }
+
+    /// The signer itself is made to sign garbage, so that the readers behind the signature see it.
+    #[test]
+    fn signed_garbage_makes_no_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), b' '..=b'~'), 1..6)) {
+        let party = Party::release();
+        if let Ok(payload) = String::from_utf8(mutate(&payload(), &edits)) {
+            let answer = party.verify(&party.simple(&payload));
+            meaning(&answer);
+            if answer.is_ok() {
+                let read: Value = serde_json::from_str(&payload).unwrap();
+                prop_assert_eq!(&read["critical"]["image"]["docker-manifest-digest"], DIGEST);
+            }
+        }
+        if let Ok(statement) = String::from_utf8(mutate(&statement().to_string(), &edits)) {
+            let answer = party.verify(&document(party.bundle(&statement).to_string()));
+            meaning(&answer);
+            if answer.is_ok() {
+                let read: Value = serde_json::from_str(&statement).unwrap();
+                prop_assert_eq!(&read["predicateType"], "https://sigstore.dev/cosign/sign/v1");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_bundle_makes_no_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 1..4)) {
+        let party = Party::release();
+        let bundle = mutate(&party.bundle(&statement().to_string()).to_string(), &edits);
+        meaning(&party.verify(&Attachment::Bundle { place: String::new(), document: bundle.into() }));
+    }
+}

@@ -1,0 +1,129 @@
+//! A private key that signs with one pinned algorithm.
+
+use std::fmt;
+
+use super::kind::Kind;
+use super::{
+    Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, TrustError, edwards, elliptic, pem, rsa,
+};
+
+/// A private key in memory. It is wiped when dropped, and printed by its public half alone.
+pub struct PrivateKey {
+    public: PublicKey,
+    scheme: Scheme,
+}
+
+enum Scheme {
+    Rsa(Box<rsa::Private>),
+    Elliptic(elliptic::Private),
+    Edwards(edwards::Private),
+}
+
+/// How a private key is wrapped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrapping {
+    Pkcs8,
+    Pkcs1,
+    Sec1,
+}
+
+impl PrivateKey {
+    /// Reads the one private key of a PEM text of at most [`MAX_PEM_BYTES`]: PKCS#8 (`PRIVATE KEY`), or what older tools
+    /// write, `RSA PRIVATE KEY` and `EC PRIVATE KEY`. None of them encrypted.
+    ///
+    /// The caller wipes `text`. The key is subject to the same rules as a public one, and signs with `salt` as given.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_pem`], and when the key is encrypted or public.
+    pub fn from_pem(text: &str, algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
+        if text.len() > MAX_PEM_BYTES {
+            return Err(KeyError::TooLarge { found: text.len() });
+        }
+        let block = pem::read_one(text).map_err(KeyError::Pem)?;
+        let wrapping = match block.label {
+            "PRIVATE KEY" => Wrapping::Pkcs8,
+            "RSA PRIVATE KEY" => Wrapping::Pkcs1,
+            "EC PRIVATE KEY" => Wrapping::Sec1,
+            "PUBLIC KEY" | "RSA PUBLIC KEY" | "CERTIFICATE" => return Err(KeyError::Public),
+            label if label.starts_with("ENCRYPTED ") => return Err(KeyError::Encrypted),
+            _ => return Err(KeyError::Other { found: "a PEM block of another type" }),
+        };
+        let (scheme, public) = Scheme::read(&block.der, wrapping, algorithm, salt)?;
+        Ok(Self { public: PublicKey::from_der(&public, algorithm, salt)?, scheme })
+    }
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// [`TrustError::Signing`] when the operation fails, for example because a fault made the result wrong.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TrustError> {
+        let made = match &self.scheme {
+            Scheme::Rsa(key) => key.sign(message),
+            Scheme::Elliptic(key) => key.sign(message),
+            Scheme::Edwards(key) => key.sign(message),
+        };
+        made.ok_or(TrustError::Signing { algorithm: self.public.algorithm() })
+    }
+
+    /// The public half, with the same algorithm and salt.
+    pub fn public(&self) -> PublicKey {
+        self.public.clone()
+    }
+
+    /// The public half as one PEM block, to be put where it is trusted.
+    pub fn public_pem(&self) -> String {
+        self.public.pem()
+    }
+}
+
+impl Scheme {
+    /// The key and its SubjectPublicKeyInfo.
+    fn read(
+        der: &[u8],
+        wrapping: Wrapping,
+        algorithm: Algorithm,
+        salt: PssSalt,
+    ) -> Result<(Self, Vec<u8>), KeyError> {
+        let kind = match wrapping {
+            Wrapping::Pkcs8 => Kind::of_private(der).ok_or(KeyError::Malformed)?,
+            Wrapping::Pkcs1 => Kind::Rsa,
+            // The curve is checked when the key is read.
+            Wrapping::Sec1 if Kind::P256.fits(algorithm) => Kind::P256,
+            Wrapping::Sec1 if Kind::P384.fits(algorithm) => Kind::P384,
+            Wrapping::Sec1 => Kind::Other("elliptic-curve"),
+        };
+        if !kind.fits(algorithm) {
+            return Err(KeyError::Kind { found: kind.name(), algorithm });
+        }
+        let sec1 = wrapping == Wrapping::Sec1;
+        let read = match algorithm {
+            Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 => {
+                let key = rsa::read_private(der, wrapping == Wrapping::Pkcs1).ok_or(KeyError::Malformed)?;
+                let public = rsa::public_der(&key);
+                let scheme = match algorithm {
+                    Algorithm::RsaPssSha256 => rsa::Private::pss(key, salt)?,
+                    _ => rsa::Private::pkcs1(key),
+                };
+                public.map(|public| (Self::Rsa(Box::new(scheme)), public))
+            }
+            Algorithm::EcdsaSha256 => elliptic::Private::p256(der, sec1)
+                .and_then(|key| key.public_der().map(|public| (Self::Elliptic(key), public))),
+            Algorithm::EcdsaSha384 => elliptic::Private::p384(der, sec1)
+                .and_then(|key| key.public_der().map(|public| (Self::Elliptic(key), public))),
+            Algorithm::Ed25519 | Algorithm::Ed25519ph => {
+                edwards::Private::read(der, algorithm == Algorithm::Ed25519ph)
+                    .and_then(|key| key.public_der().map(|public| (Self::Edwards(key), public)))
+            }
+        };
+        read.ok_or(KeyError::Malformed)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateKey")
+            .field("public", &self.public)
+            .field("scheme", &format_args!("<redacted>"))
+            .finish()
+    }
+}

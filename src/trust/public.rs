@@ -1,0 +1,251 @@
+//! A public key with its algorithm pinned.
+
+use std::fmt;
+
+use super::kind::Kind;
+use super::pem::{self, PemError};
+use super::{Algorithm, PssSalt, TrustError, edwards, elliptic, rsa};
+use crate::digest::Digest;
+
+/// How many bytes of a PEM file are read: 64 KiB.
+pub const MAX_PEM_BYTES: usize = 64 * 1024;
+/// How many bytes a signature may have: 1 KiB, twice that of RSA with 4096 bits.
+pub const MAX_SIGNATURE_BYTES: usize = 1024;
+
+/// A public key that verifies signatures of exactly one algorithm.
+#[derive(Clone)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    salt: PssSalt,
+    fingerprint: String,
+    scheme: Scheme,
+}
+
+#[derive(Clone)]
+enum Scheme {
+    Rsa(rsa::Public),
+    Elliptic(elliptic::Public),
+    Edwards(edwards::Public),
+}
+
+impl PublicKey {
+    /// Reads the one `PUBLIC KEY` block (SubjectPublicKeyInfo) of a PEM text of at most [`MAX_PEM_BYTES`].
+    ///
+    /// `salt` counts for [`Algorithm::RsaPssSha256`] alone; elsewhere it must be the default.
+    ///
+    /// # Errors
+    /// When there is anything but that one block, the key is not of the kind `algorithm` needs, or is too weak.
+    /// No error holds any text of the file.
+    pub fn from_pem(text: &str, algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
+        if text.len() > MAX_PEM_BYTES {
+            return Err(KeyError::TooLarge { found: text.len() });
+        }
+        let block = pem::read_one(text).map_err(|error| {
+            // The first thing to know of a private key in a public place is that it is one, broken or not.
+            if text.contains("PRIVATE KEY-----") { KeyError::Private } else { KeyError::Pem(error) }
+        })?;
+        match block.label {
+            "PUBLIC KEY" => Self::from_der(&block.der, algorithm, salt),
+            "RSA PUBLIC KEY" => Err(KeyError::Pkcs1),
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => Err(KeyError::Certificate),
+            "PGP PUBLIC KEY BLOCK" => Err(KeyError::Other { found: "an OpenPGP key" }),
+            "SSH2 PUBLIC KEY" => Err(KeyError::Other { found: "an SSH key" }),
+            label if label.contains("PRIVATE KEY") => Err(KeyError::Private),
+            _ => Err(KeyError::Other { found: "a PEM block of another type" }),
+        }
+    }
+
+    /// Reads a SubjectPublicKeyInfo in DER.
+    pub(super) fn from_der(der: &[u8], algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
+        let kind = Kind::of(der).ok_or(KeyError::Malformed)?;
+        if !kind.fits(algorithm) {
+            return Err(KeyError::Kind { found: kind.name(), algorithm });
+        }
+        if algorithm != Algorithm::RsaPssSha256 && salt != PssSalt::default() {
+            return Err(KeyError::SaltUnused { algorithm });
+        }
+        let scheme = match algorithm {
+            Algorithm::RsaPssSha256 => Scheme::Rsa(rsa::Public::pss(der, salt)?),
+            Algorithm::RsaPkcs1Sha256 => Scheme::Rsa(rsa::Public::pkcs1(der)?),
+            Algorithm::EcdsaSha256 => Scheme::Elliptic(elliptic::Public::p256(der)?),
+            Algorithm::EcdsaSha384 => Scheme::Elliptic(elliptic::Public::p384(der)?),
+            Algorithm::Ed25519 => Scheme::Edwards(edwards::Public::read(der, false)?),
+            Algorithm::Ed25519ph => Scheme::Edwards(edwards::Public::read(der, true)?),
+        };
+        // Over the key written anew, so that no spelling of a key counts as another key.
+        let canonical = scheme.der().ok_or(KeyError::Malformed)?;
+        Ok(Self { algorithm, salt, fingerprint: Digest::of(&canonical).as_str().to_owned(), scheme })
+    }
+
+    /// The one algorithm it verifies.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The salt it asks of RSASSA-PSS; of no meaning for other algorithms.
+    pub fn salt(&self) -> PssSalt {
+        self.salt
+    }
+
+    /// `sha256:` and the hexadecimal SHA-256 of the key's SubjectPublicKeyInfo in canonical DER: what
+    /// `openssl pkey -pubin -in key.pem -outform DER | sha256sum` prints.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Checks `signature` over `message`.
+    ///
+    /// # Errors
+    /// [`TrustError::TooLong`], [`TrustError::Form`] or [`TrustError::Mismatch`].
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<Valid, TrustError> {
+        if signature.len() > MAX_SIGNATURE_BYTES {
+            return Err(TrustError::TooLong { found: signature.len() });
+        }
+        let (verified, wanted) = match &self.scheme {
+            Scheme::Rsa(key) => (
+                (signature.len() == key.signature_bytes()).then(|| key.verifies(message, signature)),
+                "as many bytes as the modulus has",
+            ),
+            Scheme::Elliptic(key) => {
+                (key.verifies(message, signature), "ASN.1 DER of r and s, not the two side by side")
+            }
+            Scheme::Edwards(key) => (key.verifies(message, signature), "64 bytes"),
+        };
+        match verified {
+            Some(true) => Ok(Valid { fingerprint: self.fingerprint.clone() }),
+            Some(false) => Err(TrustError::Mismatch { fingerprint: self.fingerprint.clone() }),
+            None => Err(TrustError::Form { algorithm: self.algorithm, wanted }),
+        }
+    }
+
+    /// The key as one `PUBLIC KEY` block.
+    pub fn pem(&self) -> String {
+        use base64::Engine as _;
+        let der = self.scheme.der().unwrap_or_default();
+        let body = base64::engine::general_purpose::STANDARD.encode(der);
+        let mut text = String::from("-----BEGIN PUBLIC KEY-----\n");
+        let mut rest = body.as_str();
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
+            text.push_str(line);
+            text.push('\n');
+            rest = after;
+        }
+        text.push_str("-----END PUBLIC KEY-----\n");
+        text
+    }
+}
+
+impl Scheme {
+    fn der(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Rsa(key) => key.der(),
+            Self::Elliptic(key) => key.der(),
+            Self::Edwards(key) => key.der(),
+        }
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey")
+            .field("algorithm", &self.algorithm)
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Proof that a signature was verified: only [`PublicKey::verify`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Valid {
+    fingerprint: String,
+}
+
+impl Valid {
+    /// The fingerprint of the key that verified it.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+/// Why a text is not a usable key. No variant holds any of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// More than [`MAX_PEM_BYTES`].
+    #[error("key file has {found} bytes, at most {MAX_PEM_BYTES} are read")]
+    TooLarge {
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// Not one PEM block.
+    #[error("key file is not one PEM block")]
+    Pem(#[source] PemError),
+    /// A private key where a public one belongs.
+    #[error(
+        "found a private key where a public key belongs; put its public half here (`openssl pkey -pubout`), remove this \
+         file and take the key for disclosed"
+    )]
+    Private,
+    /// A public key where a private one belongs.
+    #[error("found a public key where a private key belongs")]
+    Public,
+    /// An encrypted private key, which only its own tool reads.
+    #[error(
+        "the private key is encrypted; write it as unencrypted PKCS#8 where only this program can read it"
+    )]
+    Encrypted,
+    /// A certificate.
+    #[error(
+        "found a certificate where a public key belongs; take the key out of it with `openssl x509 -pubkey -noout`"
+    )]
+    Certificate,
+    /// An RSA key outside a SubjectPublicKeyInfo.
+    #[error(
+        "found a PKCS#1 key (RSA PUBLIC KEY); write it as PUBLIC KEY with `openssl rsa -RSAPublicKey_in -pubout`"
+    )]
+    Pkcs1,
+    /// Some other block.
+    #[error("found {found} where a key belongs in a PEM block of type PUBLIC KEY (PRIVATE KEY to sign)")]
+    Other {
+        /// What it seems to be.
+        found: &'static str,
+    },
+    /// The content of the block is not a key.
+    #[error("the PEM block does not hold a well-formed key")]
+    Malformed,
+    /// The key and the algorithm do not go together.
+    #[error("algorithm {algorithm} needs a key of kind {}, this one is {found}", algorithm.key_kind())]
+    Kind {
+        /// What the key is.
+        found: &'static str,
+        /// What was asked for.
+        algorithm: Algorithm,
+    },
+    /// The modulus is too small, too large or no whole number of bytes.
+    #[error("RSA key has {bits} bits; {} to {} are accepted, in whole bytes", rsa::MIN_BITS, rsa::MAX_BITS)]
+    Modulus {
+        /// Its bits.
+        bits: usize,
+    },
+    /// The exponent is even, one, or more than 33 bits.
+    #[error("RSA key has an exponent that is not an odd number from 3 to 2^33 - 1; 65537 is the usual one")]
+    Exponent,
+    /// The salt does not fit the modulus.
+    #[error("a PSS salt of {length} bytes does not fit the RSA key, which leaves {longest}")]
+    Salt {
+        /// What was asked for, in bytes.
+        length: u16,
+        /// What fits, in bytes.
+        longest: usize,
+    },
+    /// A salt for an algorithm that has none.
+    #[error("algorithm {algorithm} has no PSS salt; leave it out")]
+    SaltUnused {
+        /// What was asked for.
+        algorithm: Algorithm,
+    },
+    /// A point of small order, or one written in a second way.
+    #[error("Ed25519 key is a weak or non-canonical point")]
+    WeakPoint,
+}

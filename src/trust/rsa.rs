@@ -1,0 +1,140 @@
+//! RSA behind bytes: the `rsa` crate brings its own generation of hash and encoding crates, which end here.
+//!
+//! RUSTSEC-2023-0071 (timing of private-key operations) does not touch verification, which has no secret; signing
+//! blinds with random numbers of the operating system.
+
+use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use rsa::rand_core::OsRng;
+use rsa::sha2::Sha256;
+use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Verifier as _};
+use rsa::traits::PublicKeyParts as _;
+use rsa::{RsaPrivateKey, RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
+
+use super::{KeyError, PssSalt};
+
+/// Smallest modulus, in bits (NIST SP 800-131A).
+pub(super) const MIN_BITS: usize = 2048;
+/// Largest modulus, in bits: the limit of the `rsa` crate.
+pub(super) const MAX_BITS: usize = 4096;
+const HASH_BYTES: usize = 32;
+
+#[derive(Clone)]
+pub(super) enum Public {
+    Pss(pss::VerifyingKey<Sha256>),
+    Pkcs1(pkcs1v15::VerifyingKey<Sha256>),
+}
+
+impl Public {
+    /// A key for RSASSA-PSS; `salt` must fit the modulus.
+    pub(super) fn pss(der: &[u8], salt: PssSalt) -> Result<Self, KeyError> {
+        let key = read(der)?;
+        let salt = salt_bytes(&key, salt)?;
+        Ok(Self::Pss(pss::VerifyingKey::new_with_salt_len(key, salt)))
+    }
+
+    /// A key for RSASSA-PKCS1-v1_5.
+    pub(super) fn pkcs1(der: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self::Pkcs1(pkcs1v15::VerifyingKey::new(read(der)?)))
+    }
+
+    pub(super) fn der(&self) -> Option<Vec<u8>> {
+        let der = match self {
+            Self::Pss(key) => key.as_ref().to_public_key_der(),
+            Self::Pkcs1(key) => key.as_ref().to_public_key_der(),
+        };
+        Some(der.ok()?.into_vec())
+    }
+
+    /// Bytes of every signature: those of the modulus.
+    pub(super) fn signature_bytes(&self) -> usize {
+        match self {
+            Self::Pss(key) => key.as_ref().size(),
+            Self::Pkcs1(key) => key.as_ref().size(),
+        }
+    }
+
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Pss(key) => pss::Signature::try_from(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            Self::Pkcs1(key) => pkcs1v15::Signature::try_from(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+        }
+    }
+}
+
+/// A private key; the crate wipes its numbers when it is dropped.
+pub(super) enum Private {
+    Pss(pss::BlindedSigningKey<Sha256>),
+    Pkcs1(pkcs1v15::SigningKey<Sha256>),
+}
+
+impl Private {
+    pub(super) fn pss(key: RsaPrivateKey, salt: PssSalt) -> Result<Self, KeyError> {
+        let salt = salt_bytes(&key.to_public_key(), salt)?;
+        Ok(Self::Pss(pss::BlindedSigningKey::new_with_salt_len(key, salt)))
+    }
+
+    pub(super) fn pkcs1(key: RsaPrivateKey) -> Self {
+        Self::Pkcs1(pkcs1v15::SigningKey::new(key))
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Pss(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
+            // With random numbers this key blinds as well.
+            Self::Pkcs1(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
+        }
+    }
+}
+
+/// Reads a private key of PKCS#8, or of PKCS#1 when `pkcs1` says so.
+pub(super) fn read_private(der: &[u8], pkcs1: bool) -> Option<RsaPrivateKey> {
+    if pkcs1 { RsaPrivateKey::from_pkcs1_der(der).ok() } else { RsaPrivateKey::from_pkcs8_der(der).ok() }
+}
+
+/// The SubjectPublicKeyInfo of a private key.
+pub(super) fn public_der(key: &RsaPrivateKey) -> Option<Vec<u8>> {
+    Some(key.to_public_key().to_public_key_der().ok()?.into_vec())
+}
+
+fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
+    let spki = pkcs8::SubjectPublicKeyInfoRef::try_from(der).map_err(|_| KeyError::Malformed)?;
+    let numbers = spki
+        .subject_public_key
+        .as_bytes()
+        .and_then(|bytes| pkcs1::RsaPublicKey::try_from(bytes).ok())
+        .ok_or(KeyError::Malformed)?;
+    let bits = bit_length(numbers.modulus.as_bytes());
+    // Whole bytes only: RFC 8017 treats other moduli differently in PSS, and no key service makes them.
+    if !(MIN_BITS..=MAX_BITS).contains(&bits) || !bits.is_multiple_of(8) {
+        return Err(KeyError::Modulus { bits });
+    }
+    let exponent = numbers.public_exponent.as_bytes();
+    let odd = exponent.last().is_some_and(|byte| byte & 1 == 1);
+    // Two to 33 bits is what the crate takes; one is no encryption at all.
+    if !odd || !(2..=33).contains(&bit_length(exponent)) {
+        return Err(KeyError::Exponent);
+    }
+    RsaPublicKey::try_from(spki).map_err(|_| KeyError::Malformed)
+}
+
+/// The bits of a big-endian number.
+fn bit_length(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros).map_or(0, |first| {
+        let leading = usize::try_from(first.leading_zeros()).unwrap_or(0);
+        (number.len() - zeros) * 8 - leading
+    })
+}
+
+/// The bytes of `salt` under `key`: at most emLen - hLen - 2 (RFC 8017 section 9.1.1).
+fn salt_bytes(key: &RsaPublicKey, salt: PssSalt) -> Result<usize, KeyError> {
+    let longest = key.size().saturating_sub(HASH_BYTES + 2);
+    match salt {
+        PssSalt::Maximum => Ok(longest),
+        PssSalt::Length(length) if usize::from(length) <= longest => Ok(usize::from(length)),
+        PssSalt::Length(length) => Err(KeyError::Salt { length, longest }),
+    }
+}

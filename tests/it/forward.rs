@@ -1,0 +1,242 @@
+//! What is not a pull crosses untouched: payload, metadata, status, trailers, deadline, cancellation.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use pullgate::containerd::{Body, Upstream};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use crate::support::proxy::{Daemon, call};
+use crate::support::runtime::{Reply, Runtime, error, framed, status};
+use crate::support::tap::Tap;
+
+const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+
+struct World {
+    directory: TempDir,
+    runtime: Runtime,
+    daemon: Daemon,
+}
+
+impl World {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
+        let daemon = Daemon::start(directory.path(), runtime.socket());
+        Self { directory, runtime, daemon }
+    }
+
+    async fn call(&self, path: &str, headers: HeaderMap, body: Bytes) -> Response<Incoming> {
+        call(self.daemon.client(), path, headers, body).await
+    }
+}
+
+fn answer(data: Vec<Bytes>, trailers: HeaderMap) -> Reply {
+    Reply::Answer { headers: HeaderMap::new(), data, trailers: Some(trailers) }
+}
+
+async fn collect(response: Response<Incoming>) -> (HeaderMap, Bytes, Option<HeaderMap>) {
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.unwrap();
+    let trailers = collected.trailers().cloned();
+    (head.headers, collected.to_bytes(), trailers)
+}
+
+#[tokio::test]
+async fn payload_metadata_and_trailers_cross_unchanged() {
+    let world = World::start();
+    // Not even protobuf: nothing in between may care.
+    let sent = framed(b"\xff\xfe any bytes \0 at all");
+    let replied = framed(b"\x00\x01\x02 anything back");
+    let reply = replied.clone();
+    world.runtime.script(move |_| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-from-runtime", "head".parse().unwrap());
+        headers.insert("x-from-runtime-bin", "AAEC".parse().unwrap());
+        let mut trailers = status(0, "");
+        trailers.insert("x-last", "trailer".parse().unwrap());
+        trailers.insert("grpc-status-details-bin", "CAUSBHRlc3Q".parse().unwrap());
+        Some(Reply::Answer { headers, data: vec![reply.clone()], trailers: Some(trailers) })
+    });
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("user-agent", "grpc-go/1.72.0"),
+        ("grpc-timeout", "1999m"),
+        ("grpc-accept-encoding", "gzip"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("x-several", "one"),
+        ("x-binary-bin", "AP8"),
+    ] {
+        headers.append(name, value.parse().unwrap());
+    }
+    headers.append("x-several", "two".parse().unwrap());
+    let response = world.call(STATUS, headers.clone(), sent.clone()).await;
+    let (head, body, trailers) = collect(response).await;
+    assert_eq!(body, replied);
+    assert_eq!(head["x-from-runtime"], "head");
+    assert_eq!(head["x-from-runtime-bin"], "AAEC");
+    assert!(!head.contains_key("date") && !head.contains_key("server"), "nothing is added: {head:?}");
+    let trailers = trailers.unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(trailers["x-last"], "trailer");
+    assert_eq!(trailers["grpc-status-details-bin"], "CAUSBHRlc3Q");
+    let calls = world.runtime.calls();
+    let [seen] = &calls[..] else { panic!("one call, not {}", calls.len()) };
+    assert_eq!(seen.path, STATUS);
+    assert_eq!(seen.body, sent);
+    assert_eq!(seen.headers, headers, "metadata arrives as it was sent, nothing added, nothing lost");
+}
+
+#[tokio::test]
+async fn an_error_stays_trailers_only() {
+    let world = World::start();
+    world.runtime.script(|_| {
+        let mut headers = status(5, "no such %E2%9C%97");
+        headers.insert("grpc-status-details-bin", "CAUSBHRlc3Q".parse().unwrap());
+        Some(Reply::Answer { headers, data: Vec::new(), trailers: None })
+    });
+    let response = world.call(STATUS, HeaderMap::new(), framed(b"")).await;
+    // grpc-go takes an empty DATA frame after these headers for a broken stream.
+    assert!(http_body::Body::is_end_stream(response.body()));
+    assert_eq!(response.headers()["grpc-status"], "5");
+    assert_eq!(response.headers()["grpc-message"], "no such %E2%9C%97");
+    assert_eq!(response.headers()["grpc-status-details-bin"], "CAUSBHRlc3Q");
+}
+
+#[tokio::test]
+async fn large_messages_and_long_errors_cross_and_no_ping_is_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = Runtime::start(&directory.path().join("runtime.sock"));
+    let tap = Tap::start(&directory.path().join("tap.sock"), runtime.socket());
+    let daemon = Daemon::start(directory.path(), &directory.path().join("tap.sock"));
+    let large = framed(&vec![7; 16 << 20]);
+    let reply = large.clone();
+    runtime.script(move |call| {
+        Some(if call.path.ends_with("ListImages") {
+            answer(vec![reply.clone()], status(0, ""))
+        } else {
+            error(2, &"e".repeat(40_000))
+        })
+    });
+    let list = "/runtime.v1.ImageService/ListImages";
+    let (_, body, _) = collect(call(daemon.client(), list, HeaderMap::new(), large.clone()).await).await;
+    assert_eq!(body.len(), large.len());
+    assert_eq!(body, large);
+    assert_eq!(runtime.calls()[0].body, large);
+    let response = call(daemon.client(), STATUS, HeaderMap::new(), framed(b"")).await;
+    assert_eq!(response.headers()["grpc-message"].len(), 40_000);
+    assert!(tap.frames() > 100, "the tap sees what goes to the runtime");
+    assert_eq!(tap.pings(), 0, "containerd answers pings with GOAWAY too_many_pings");
+}
+
+#[tokio::test]
+async fn a_stream_is_handed_on_as_it_comes() {
+    let world = World::start();
+    let gate = Arc::new(Notify::new());
+    let opened = Arc::clone(&gate);
+    world.runtime.script(move |_| {
+        Some(Reply::Streamed { first: framed(b"first"), gate: Arc::clone(&gate), then: framed(b"second") })
+    });
+    let path = "/runtime.v1.RuntimeService/GetContainerEvents";
+    let mut body = world.call(path, HeaderMap::new(), framed(b"")).await.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, framed(b"first"), "the first message arrives while the stream is still open");
+    opened.notify_one();
+    let second = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(second, framed(b"second"));
+    assert_eq!(body.frame().await.unwrap().unwrap().into_trailers().unwrap()["grpc-status"], "0");
+}
+
+#[tokio::test]
+async fn methods_that_we_do_not_know_cross_with_their_status() {
+    let world = World::start();
+    for path in ["/runtime.v1.ImageService/StreamImages", "/runtime.v1.RuntimeService/RestorePod"] {
+        let response = world.call(path, HeaderMap::new(), framed(b"x")).await;
+        assert_eq!(response.headers()["grpc-status"], "12");
+        assert_eq!(response.headers()["grpc-message"], "unknown method", "the runtime's own words");
+    }
+    assert_eq!(world.runtime.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_else_reaches_the_runtime() {
+    let world = World::start();
+    let paths = [
+        "/runtime.v1alpha2.ImageService/PullImage",
+        "/runtime.v1alpha2.RuntimeService/Version",
+        "/containerd.services.images.v1.Images/Create",
+        "/containerd.services.transfer.v1.Transfer/Transfer",
+        "/grpc.health.v1.Health/Check",
+        "/runtime.v1.ImageService/PullImage/",
+        "/runtime.v1.ImageService//PullImage",
+        "/runtime.v1.ImageService/PullImage?x",
+    ];
+    for path in paths {
+        let response = world.call(path, HeaderMap::new(), framed(b"")).await;
+        assert_eq!(response.headers()["grpc-status"], "12", "{path}");
+        assert!(http_body::Body::is_end_stream(response.body()), "{path}");
+    }
+    assert_eq!(world.runtime.calls().len(), 0);
+    assert_eq!(world.daemon.proxy.counters().unimplemented.get(), paths.len() as u64);
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_cancelled_at_the_runtime() {
+    let world = World::start();
+    let dropped = Arc::new(Notify::new());
+    let told = Arc::clone(&dropped);
+    world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&told) }));
+    let call = world.call(STATUS, HeaderMap::new(), framed(b""));
+    let begun = async {
+        while world.runtime.calls().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = call => panic!("there is no answer"),
+        () = begun => {}
+    }
+    // The call was dropped by the select: that is a cancel.
+    tokio::time::timeout(Duration::from_secs(10), dropped.notified())
+        .await
+        .expect("the runtime was not told");
+}
+
+#[tokio::test]
+async fn an_absent_runtime_is_unavailable_and_its_return_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket: PathBuf = directory.path().join("runtime.sock");
+    let daemon = Daemon::start(directory.path(), &socket);
+    let ask = || call(daemon.client(), STATUS, HeaderMap::new(), framed(b""));
+    let response = ask().await;
+    assert_eq!(response.headers()["grpc-status"], "14", "absent at the start");
+    for round in 0..2 {
+        let runtime = Runtime::start(&socket);
+        runtime.script(|_| Some(answer(vec![framed(b"here")], status(0, ""))));
+        let (_, body, _) = collect(ask().await).await;
+        assert_eq!(body, framed(b"here"), "round {round}");
+        drop(runtime);
+        tokio::task::yield_now().await;
+        let gone = ask().await;
+        assert_eq!(gone.headers()["grpc-status"], "14", "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_may_leave_out_the_authority() {
+    // kubelet sends "localhost"; other clients send nothing.
+    let world = World::start();
+    world.runtime.script(|_| Some(answer(vec![framed(b"ok")], status(0, ""))));
+    let request = Request::post(STATUS).body(Body::full(framed(b""))).unwrap();
+    let response = Upstream::new(world.directory.path().join("pullgate.sock")).send(request).await.unwrap();
+    let (_, body, _) = collect(response).await;
+    assert_eq!(body, framed(b"ok"));
+}

@@ -1,0 +1,488 @@
+//! A pull through the whole daemon but containerd: what reaches the runtime, and what does not.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use prost::Message;
+use pullgate::api;
+use pullgate::digest::Digest;
+use pullgate::registry::Settings;
+use pullgate::trust::Algorithm;
+use tempfile::TempDir;
+
+use crate::support::proxy::{Daemon, call};
+use crate::support::registry::{Body, Registry, Scripted};
+use crate::support::runtime::{Reply, Runtime, error, framed, image_id};
+use crate::support::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
+
+const PULL: &str = "/runtime.v1.ImageService/PullImage";
+
+/// A gRPC answer: code, message, body.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    code: String,
+    message: String,
+    body: Bytes,
+}
+
+struct World {
+    directory: TempDir,
+    registry: Registry,
+    runtime: Runtime,
+    daemon: Daemon,
+}
+
+impl World {
+    /// A node whose policy requires `release` (P-256) for `team` at the test registry.
+    async fn start() -> Self {
+        let world = Self::without_policy().await;
+        world.set_policy(&format!(
+            "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+            authenticator("release", "p256", "ECDSA_SHA_256"),
+            world.registry.host(),
+        ));
+        world
+    }
+
+    async fn without_policy() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::start().await;
+        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
+        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), Settings::default());
+        Self { directory, registry, runtime, daemon }
+    }
+
+    fn set_policy(&self, text: &str) {
+        let root = self.directory.path().join("etc");
+        write_policy(&root, text);
+        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
+        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+    }
+
+    fn image(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.registry.host())
+    }
+
+    async fn pull(&self, image: &str) -> Answer {
+        self.pull_message(&request(image).encode_to_vec()).await
+    }
+
+    async fn pull_message(&self, message: &[u8]) -> Answer {
+        self.pull_body(framed(message)).await
+    }
+
+    async fn pull_body(&self, body: Bytes) -> Answer {
+        let response = call(self.daemon.client(), PULL, HeaderMap::new(), body).await;
+        let (head, body) = response.into_parts();
+        let collected = body.collect().await.unwrap();
+        let trailers = collected.trailers().cloned().unwrap_or(head.headers);
+        let text = |name: &str| {
+            trailers.get(name).map(|value| percent_decoded(value.to_str().unwrap())).unwrap_or_default()
+        };
+        Answer { code: text("grpc-status"), message: text("grpc-message"), body: collected.to_bytes() }
+    }
+
+    fn pulled(&self) -> Vec<String> {
+        let calls = self.runtime.calls_of("PullImage");
+        calls
+            .iter()
+            .map(|call| api::PullImageRequest::decode(&call.body[5..]).unwrap().image.unwrap().image)
+            .collect()
+    }
+}
+
+fn authenticator(name: &str, key: &str, algorithm: &str) -> String {
+    let file = key_file(key, "pub");
+    format!(
+        "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
+        file.display()
+    )
+}
+
+fn write_policy(root: &Path, text: &str) {
+    std::fs::create_dir_all(root).unwrap();
+    std::fs::write(root.join("policy.toml"), text).unwrap();
+}
+
+fn request(image: &str) -> api::PullImageRequest {
+    api::PullImageRequest {
+        image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),
+        auth: None,
+        sandbox_config: None,
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = (first == b'%').then(|| after.get(..2)).flatten();
+        match escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+fn assert_refused(answer: &Answer, reason: &str) {
+    assert_eq!(answer.code, "2", "{answer:?}");
+    assert!(answer.message.starts_with("SignatureValidationFailed: image "), "{answer:?}");
+    assert!(answer.message.ends_with(&format!(" [{reason}]")), "{answer:?}");
+    assert!(!answer.message.contains('\n'), "{answer:?}");
+    assert!(answer.body.is_empty());
+}
+
+fn p256() -> Signer {
+    Signer::of("p256", Algorithm::EcdsaSha256)
+}
+
+#[tokio::test]
+async fn a_signed_image_is_pulled_by_digest_and_known_by_its_tag() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    world.runtime.be_late(3);
+    let image = world.image("team/app:1");
+    let answer = world.pull(&image).await;
+    assert_eq!(answer.code, "0", "{answer:?}");
+    let reply = api::PullImageResponse::decode(&answer.body[5..]).unwrap();
+    assert_eq!(reply.image_ref, image_id(digest.as_str()));
+    assert_eq!(world.pulled(), [world.image(&format!("team/app@{digest}"))]);
+    assert_eq!(world.runtime.records()[&image], digest.as_str(), "the tag record");
+    // Three questions came back empty; the answer was held until the fourth.
+    assert_eq!(world.runtime.calls_of("ImageStatus").len(), 4);
+}
+
+#[tokio::test]
+async fn every_byte_but_the_name_reaches_the_runtime() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let field =
+        |number: u64, content: &[u8]| pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap();
+    let message = |name: &str| {
+        // Fields that this proto does not have: ImageSpec 20 (Kubernetes 1.36), and some of the future.
+        let spec =
+            [field(20, b"x"), field(1, name.as_bytes()), field(18, b"as written"), field(99, b"y")].concat();
+        [field(50, b"before"), field(1, &spec), field(2, &field(7, b"later")), field(51, b"after")].concat()
+    };
+    let answer = world.pull_message(&message(&world.image("team/app:1"))).await;
+    assert_eq!(answer.code, "0", "{answer:?}");
+    let sent = &world.runtime.calls_of("PullImage")[0].body;
+    assert_eq!(sent, &framed(&message(&world.image(&format!("team/app@{digest}")))));
+}
+
+#[tokio::test]
+async fn metadata_crosses_and_the_deadline_shrinks() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let mut headers = HeaderMap::new();
+    headers.insert("grpc-timeout", "100S".parse().unwrap());
+    headers.insert("x-custom", "kept".parse().unwrap());
+    headers.insert("content-type", "application/grpc".parse().unwrap());
+    let body = framed(&request(&world.image("team/app:1")).encode_to_vec());
+    call(world.daemon.client(), PULL, headers, body).await;
+    let seen = &world.runtime.calls_of("PullImage")[0].headers;
+    assert_eq!(seen["x-custom"], "kept");
+    let left: u64 =
+        seen["grpc-timeout"].to_str().unwrap().strip_suffix('u').unwrap_or("0").parse().unwrap_or(0);
+    let left = if left == 0 {
+        seen["grpc-timeout"].to_str().unwrap().trim_end_matches('m').parse().unwrap()
+    } else {
+        left
+    };
+    assert!(left > 0 && seen["grpc-timeout"] != "100S", "{:?}", seen["grpc-timeout"]);
+}
+
+#[tokio::test]
+async fn tag_digest_and_both_are_the_same_image() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_bundle(&world.registry, "team/app", &digest, &p256());
+    let pinned = world.image(&format!("team/app@{digest}"));
+    for rest in ["team/app:1".to_owned(), format!("team/app@{digest}"), format!("team/app:1@{digest}")] {
+        let answer = world.pull(&world.image(&rest)).await;
+        assert_eq!(answer.code, "0", "{rest}: {answer:?}");
+    }
+    assert_eq!(world.pulled(), [pinned.clone(), pinned.clone(), pinned]);
+}
+
+#[tokio::test]
+async fn what_does_not_verify_never_reaches_the_runtime() {
+    let world = World::start().await;
+    let registry = &world.registry;
+    registry.image("team/unsigned", "1", "unsigned");
+    let wrong_key = registry.image("team/wrong-key", "1", "wrong key");
+    sign_classic(registry, "team/wrong-key", &wrong_key, &Signer::of("p384", Algorithm::EcdsaSha384));
+    let tampered = registry.image("team/tampered", "1", "tampered");
+    let good = payload(&world.image("team/tampered"), &tampered);
+    let mut signature = p256().sign(&good);
+    *signature.last_mut().unwrap() ^= 1;
+    attach_classic(registry, "team/tampered", &tampered, &[(good, signature)]);
+    let elsewhere = registry.image("team/elsewhere", "1", "elsewhere");
+    let of_other = payload(&world.image("team/other"), &elsewhere);
+    let signature = p256().sign(&of_other);
+    attach_classic(registry, "team/elsewhere", &elsewhere, &[(of_other, signature)]);
+    let replayed = registry.image("team/replayed", "1", "replayed");
+    let of_other = payload(&world.image("team/replayed"), &Digest::of(b"another image"));
+    let signature = p256().sign(&of_other);
+    attach_classic(registry, "team/replayed", &replayed, &[(of_other, signature)]);
+    for (rest, reason) in [
+        ("team/unsigned:1", "no-signature"),
+        ("team/wrong-key:1", "no-valid-signature"),
+        ("team/tampered:1", "no-valid-signature"),
+        ("team/elsewhere:1", "no-valid-signature"),
+        ("team/replayed:1", "no-valid-signature"),
+        ("team-evil/app:1", "denied-by-rule"),
+        ("elsewhere/app:1", "denied-by-rule"),
+        ("team/Upper:1", "invalid-reference"),
+    ] {
+        let image = world.image(rest);
+        let answer = world.pull(&image).await;
+        assert_refused(&answer, reason);
+        assert!(answer.message.contains(&image), "the line names the image: {answer:?}");
+        assert_eq!(world.pull(&image).await, answer, "{rest}: every attempt says the same");
+    }
+    assert_eq!(world.pulled(), [""; 0]);
+    assert_eq!(world.runtime.calls().len(), 0, "nothing at all was asked of the runtime");
+    let answer = world.pull(&world.image("team/elsewhere:1")).await;
+    for part in [elsewhere.as_str(), "release", "team", "policy.toml", "other repository"] {
+        assert!(answer.message.contains(part), "{part} is missing: {}", answer.message);
+    }
+}
+
+#[tokio::test]
+async fn one_bad_signature_hides_no_good_one() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    let good = payload(&world.image("team/app"), &digest);
+    let signature = p256().sign(&good);
+    let bad = (Bytes::from_static(b"{\"critical\":"), vec![1, 2, 3]);
+    attach_classic(&world.registry, "team/app", &digest, &[bad.clone(), (good, signature), bad]);
+    assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
+}
+
+#[tokio::test]
+async fn a_moved_tag_is_judged_by_where_it_leads_now() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let image = world.image("team/app:1");
+    assert_eq!(world.pull(&image).await.code, "0");
+    let moved = world.registry.image("team/app", "1", "another app");
+    let answer = world.pull(&image).await;
+    assert_refused(&answer, "no-signature");
+    assert!(answer.message.contains(moved.as_str()), "{answer:?}");
+    assert_eq!(world.pulled().len(), 1);
+}
+
+#[tokio::test]
+async fn the_tag_that_moves_between_verdict_and_pull_changes_nothing() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
+    world.registry.image("team/app", "1", "moved meanwhile");
+    // What containerd was told names the digest; it never asks for the tag.
+    assert!(world.pulled()[0].ends_with(&format!("@{digest}")));
+}
+
+#[tokio::test]
+async fn a_known_verdict_is_forwarded_again_without_looking_at_signatures() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let image = world.image("team/app:1");
+    assert_eq!(world.pull(&image).await.code, "0");
+    world.registry.forget_requests();
+    assert_eq!(world.pull(&image).await.code, "0");
+    assert_eq!(world.registry.lines(), ["GET /v2/team/app/manifests/1"]);
+    assert_eq!(world.pull(&world.image(&format!("team/app@{digest}"))).await.code, "0");
+    assert_eq!(world.registry.lines().len(), 1, "a known digest asks nothing");
+    assert_eq!(world.pulled().len(), 3, "and is forwarded all the same");
+}
+
+#[tokio::test]
+async fn a_new_policy_forgets_verdicts() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let image = world.image("team/app:1");
+    assert_eq!(world.pull(&image).await.code, "0");
+    world.set_policy(&format!(
+        "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+        authenticator("release", "p384", "ECDSA_SHA_384"),
+        world.registry.host(),
+    ));
+    assert_refused(&world.pull(&image).await, "no-valid-signature");
+}
+
+#[tokio::test]
+async fn without_a_policy_nothing_is_pulled() {
+    let world = World::without_policy().await;
+    world.registry.image("team/app", "1", "app");
+    assert_refused(&world.pull(&world.image("team/app:1")).await, "no-policy");
+    assert_eq!(world.runtime.calls().len() + world.registry.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn an_allowed_image_costs_no_request() {
+    let world = World::start().await;
+    world.set_policy(&format!(
+        "default = \"deny\"\n[[namespace]]\nscope = \"{}/base\"\nallow = \"unsigned\"\nreason = \"bootstrap\"\n",
+        world.registry.host(),
+    ));
+    world.runtime.script(|call| {
+        let request = api::PullImageRequest::decode(call.body.get(5..)?).ok()?;
+        (call.path == PULL).then(|| error(2, &format!("asked for {}", request.image.unwrap().image)))
+    });
+    let image = world.image("base/tool:1");
+    let answer = world.pull(&image).await;
+    assert_eq!(answer.message, format!("asked for {image}"), "the runtime's own answer crosses");
+    assert_eq!(world.registry.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn requests_that_can_be_read_in_two_ways_are_refused() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let field =
+        |number: u64, content: &[u8]| pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap();
+    let good = field(1, &field(1, world.image("team/app:1").as_bytes()));
+    let evil = field(1, &field(1, world.image("evil/app:1").as_bytes()));
+    let one = framed(&good);
+    let mut compressed = one.to_vec();
+    compressed[0] = 1;
+    for (body, code) in [
+        (framed(&[good.clone(), evil.clone()].concat()), "3"),
+        (framed(&field(1, &[&good[3..], &evil[3..]].concat())), "3"),
+        (Bytes::from([one.to_vec(), framed(&evil).to_vec()].concat()), "3"),
+        (Bytes::from(compressed), "12"),
+        (one.slice(..one.len() - 1), "3"),
+        (Bytes::new(), "3"),
+        (framed(b""), "3"),
+        (framed(b"\xff\xff"), "3"),
+    ] {
+        let answer = world.pull_body(body.clone()).await;
+        assert_eq!(answer.code, code, "{body:?}: {answer:?}");
+    }
+    assert_eq!(world.runtime.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    let sig = format!("sha256-{}.sig", digest.hex());
+    world.registry.hook(move |request| request.uri.path().ends_with(&sig).then(|| Scripted::status(503)));
+    let answer = world.pull(&world.image("team/app:1")).await;
+    assert_eq!(answer.code, "2");
+    assert!(answer.message.starts_with("RegistryUnavailable: image "), "{answer:?}");
+    assert!(answer.message.ends_with("[registry-unavailable]"), "{answer:?}");
+    // What was found beside it counts.
+    sign_bundle(&world.registry, "team/app", &digest, &p256());
+    assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_not_found() {
+    let world = World::start().await;
+    let answer = world.pull(&world.image("team/nothing:1")).await;
+    assert_eq!(answer.code, "5", "{answer:?}");
+    assert_eq!(world.runtime.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_cancelled_pull_stops_asking_the_registry() {
+    let world = World::start().await;
+    world.registry.hook(|_| Some(Scripted::ok("application/json", "").body(Body::Hang)));
+    let image = world.image("team/app:1");
+    let client = world.daemon.client().clone();
+    let body = framed(&request(&image).encode_to_vec());
+    let pull = tokio::spawn(async move { call(&client, PULL, HeaderMap::new(), body).await });
+    while world.registry.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let gate = Arc::downgrade(&world.daemon.gate);
+    let idle = gate.strong_count();
+    pull.abort();
+    // The work of a pull holds the gate; when it has stopped, only the daemon does.
+    let stopped = async {
+        while gate.strong_count() >= idle {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), stopped).await.expect("the work went on");
+    assert_eq!(world.runtime.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_pull_whose_tag_never_appears_is_an_error() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    world.runtime.be_late(u32::MAX);
+    let answer = world.pull(&world.image("team/app:1")).await;
+    assert_eq!(answer.code, "2");
+    assert!(answer.message.contains("does not know"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_runtime_s_own_errors_cross() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    world.runtime.script(|call| {
+        (call.path == PULL).then(|| Reply::Answer {
+            headers: crate::support::runtime::status(9, "disk is full"),
+            data: Vec::new(),
+            trailers: None,
+        })
+    });
+    let answer = world.pull(&world.image("team/app:1")).await;
+    assert_eq!((answer.code.as_str(), answer.message.as_str()), ("9", "disk is full"));
+    assert!(world.runtime.records().is_empty());
+}
+
+#[tokio::test]
+async fn distinct_keys_count_not_signatures() {
+    let world = World::start().await;
+    let policy = |require: &str| {
+        format!(
+            "default = \"deny\"\n{}{}[[namespace]]\nscope = \"{}/team\"\nrequire = {require}\n",
+            authenticator("release", "p256", "ECDSA_SHA_256"),
+            authenticator("security", "p384", "ECDSA_SHA_384"),
+            world.registry.host(),
+        )
+    };
+    let digest = world.registry.image("team/app", "1", "app");
+    let payload = payload(&world.image("team/app"), &digest);
+    let twice = [(payload.clone(), p256().sign(&payload)), (payload.clone(), p256().sign(&payload))];
+    attach_classic(&world.registry, "team/app", &digest, &twice);
+    let image = world.image("team/app:1");
+    for require in
+        ["{ all = [\"release\", \"security\"] }", "{ at-least = 2, of = [\"release\", \"security\"] }"]
+    {
+        world.set_policy(&policy(require));
+        assert_refused(&world.pull(&image).await, "not-enough-signatures");
+    }
+    world.set_policy(&policy("{ any = [\"release\", \"security\"] }"));
+    assert_eq!(world.pull(&image).await.code, "0");
+    let other = Signer::of("p384", Algorithm::EcdsaSha384).sign(&payload);
+    attach_classic(&world.registry, "team/app", &digest, &[twice[0].clone(), (payload, other)]);
+    world.set_policy(&policy("{ all = [\"release\", \"security\"] }"));
+    assert_eq!(world.pull(&image).await.code, "0");
+}

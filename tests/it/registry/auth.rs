@@ -1,0 +1,237 @@
+//! Credentials and tokens, T106, T108, T109.
+
+use pullgate::registry::{Class, Credentials, Registry as Client, Settings};
+
+use super::{anonymous, client};
+use crate::support::registry::{Auth, Options, Recorded, Registry, Scripted};
+
+async fn with(auth: Auth) -> Registry {
+    let registry = Registry::with(Options { auth, ..Options::default() }).await;
+    registry.image("team/app", "1", "one");
+    registry.image("team/other", "1", "one");
+    registry
+}
+
+fn bearer(secret: Option<&str>, oauth: bool, expires_in: Option<i64>) -> Auth {
+    Auth::Bearer { realm: None, secret: secret.map(str::to_owned), oauth, expires_in }
+}
+
+fn tokens(registry: &Registry) -> Vec<Recorded> {
+    registry.requests().into_iter().filter(|request| request.uri.path() == "/token").collect()
+}
+
+#[tokio::test]
+async fn basic() {
+    let registry = with(Auth::basic("user", "secret")).await;
+    let client = client();
+    for (credentials, class, requests) in [
+        (Credentials::password("user", "secret"), None, 2),
+        // What is known to be wanted is shown at once.
+        (Credentials::password("user", "secret"), None, 1),
+        (Credentials::password("user", "wrong"), Some(Class::Unauthorized), 2),
+        (Credentials::password("user", ""), Some(Class::Unauthorized), 1),
+        (Credentials::identity_token("token"), Some(Class::Unauthorized), 1),
+        (anonymous(), Some(Class::Unauthorized), 1),
+    ] {
+        registry.forget_requests();
+        let resolved = client.resolve(&registry.reference("team/app:1"), &credentials).await;
+        assert_eq!(resolved.err().map(|error| error.class()), class);
+        assert_eq!(registry.requests().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn bearer_in_all_its_forms() {
+    let user = || Credentials::password("user", "secret");
+    for (auth, credentials, methods, body) in [
+        (bearer(None, true, None), anonymous(), &["GET"][..], ""),
+        (bearer(Some("user:secret"), true, None), user(), &["POST"], "grant_type=password"),
+        (bearer(Some("user:secret"), false, None), user(), &["POST", "GET"], "grant_type=password"),
+        (
+            bearer(Some("identity"), true, None),
+            Credentials::identity_token("identity"),
+            &["POST"],
+            "grant_type=refresh_token&refresh_token=identity",
+        ),
+    ] {
+        let registry = with(auth).await;
+        client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap();
+        let asked = tokens(&registry);
+        let found: Vec<_> = asked.iter().map(|request| request.method.as_str()).collect();
+        assert_eq!(found, methods);
+        let form = String::from_utf8_lossy(&asked[0].body).into_owned();
+        assert!(form.contains(body), "{form}");
+        if methods == ["POST"] {
+            assert!(form.contains("client_id=containerd-client") && form.contains("service=test"), "{form}");
+            assert!(form.contains("scope=repository%3Ateam%2Fapp%3Apull"), "{form}");
+        }
+    }
+    let registry = with(bearer(Some("user:secret"), true, None)).await;
+    for credentials in [anonymous(), Credentials::password("user", "wrong")] {
+        let error = client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
+        assert_eq!(error.class(), Class::Unauthorized, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_used_again_by_the_same_credentials_for_the_same_repository_only() {
+    let registry = with(bearer(None, true, Some(300))).await;
+    let client = client();
+    let user = || Credentials::password("user", "secret");
+    for (reference, credentials, fetched) in [
+        ("team/app:1", user(), 1),
+        ("team/app:1", user(), 0),
+        ("team/other:1", user(), 1),
+        ("team/app:1", Credentials::password("user", "other"), 1),
+        ("team/app:1", Credentials::password("users", "ecret"), 1),
+        ("team/app:1", Credentials::identity_token("secret"), 1),
+        ("team/app:1", anonymous(), 1),
+        ("team/app:1", user(), 0),
+    ] {
+        registry.forget_requests();
+        client.resolve(&registry.reference(reference), &credentials).await.unwrap();
+        assert_eq!(tokens(&registry).len(), fetched, "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn one_token_for_many_questions_at_a_time() {
+    let registry = with(bearer(None, true, Some(300))).await;
+    let client = client();
+    let digest = registry.image("team/app", "1", "one");
+    let collected = client.attachments(&registry.repository("team/app"), &digest, &anonymous()).await;
+    assert!(collected.problems.is_empty(), "{:?}", collected.problems);
+    assert_eq!(tokens(&registry).len(), 1);
+}
+
+#[tokio::test]
+async fn t108_tokens_do_not_outlive_what_is_said() {
+    for (expires_in, fetched) in [(Some(300), 0), (None, 0), (Some(0), 1), (Some(-5), 1), (Some(i64::MAX), 0)]
+    {
+        let registry = with(bearer(None, true, expires_in)).await;
+        let client = client();
+        client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+        registry.forget_requests();
+        client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+        assert_eq!(tokens(&registry).len(), fetched, "{expires_in:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_once() {
+    let registry = with(bearer(None, true, Some(300))).await;
+    let client = client();
+    client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+    // The registry forgot its tokens.
+    registry.hook(|request| {
+        (request.header("authorization") == Some("Bearer token-0"))
+            .then(|| Scripted::status(401).header("www-authenticate", &challenge(request)))
+    });
+    fn challenge(request: &Recorded) -> String {
+        format!("Bearer realm=\"http://{}/token\",service=\"test\"", request.header("host").unwrap())
+    }
+    registry.forget_requests();
+    client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+    assert_eq!(registry.requests().len(), 3);
+    // And one that refuses every token is asked twice, no more.
+    registry.hook(|request| {
+        (request.uri.path() != "/token")
+            .then(|| Scripted::status(401).header("www-authenticate", &challenge(request)))
+    });
+    registry.forget_requests();
+    let error = client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap_err();
+    assert_eq!(error.class(), Class::Unauthorized);
+    assert_eq!(registry.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn t106_credentials_go_to_no_other_realm() {
+    let elsewhere = Registry::start().await;
+    let reply = || Scripted::ok("application/json", "{\"token\":\"t\"}");
+    elsewhere.hook(move |_| Some(reply()));
+    let port = elsewhere.port();
+    for realm in [
+        format!("http://localhost:{port}/token"),
+        format!("http://127.0.0.2:{port}/token"),
+        "http://169.254.169.254/token".to_owned(),
+        "http://evil.example/token".to_owned(),
+        "https://evil.example/token".to_owned(),
+        format!("http://user@127.0.0.1:{port}/token"),
+        "not a url".to_owned(),
+        String::new(),
+    ] {
+        let registry =
+            with(Auth::Bearer { realm: Some(realm.clone()), secret: None, oauth: true, expires_in: None })
+                .await;
+        let credentials = Credentials::password("user", "secret");
+        let error = client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
+        assert_eq!(error.code(), "registry-realm", "{realm} {error}");
+        assert_eq!(error.class(), Class::Unauthorized);
+    }
+    assert!(elsewhere.requests().is_empty());
+    // The same loopback host may have its token service on another port.
+    let realm = format!("http://127.0.0.1:{port}/token");
+    let registry =
+        with(Auth::Bearer { realm: Some(realm), secret: None, oauth: true, expires_in: None }).await;
+    let _ =
+        client().resolve(&registry.reference("team/app:1"), &Credentials::password("user", "secret")).await;
+    assert_eq!(elsewhere.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn t108_a_token_service_is_bounded_too() {
+    let registry = with(bearer(None, true, None)).await;
+    let token = |text: &str| Scripted::ok("application/json", text.to_owned());
+    let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(70 << 10));
+    for (answer, code) in [
+        (token(&huge), "registry-too-large"),
+        (token("{}"), "registry-token"),
+        (token("{\"token\":5}"), "registry-token"),
+        (token("{\"token\":\"\"}"), "registry-token"),
+        (token("{\"token\":\"a\\nb\"}"), "registry-token"),
+        (token("<html>"), "registry-token"),
+        (Scripted::status(500), "registry-token"),
+        (Scripted::status(401), "registry-unauthorized"),
+        (Scripted::redirect("http://127.0.0.1:1/"), "registry-redirect"),
+    ] {
+        registry.hook(move |request| (request.uri.path() == "/token").then(|| answer.clone()));
+        let error = client().resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn t109_credentials_for_another_server_stay_here() {
+    let registry = with(Auth::basic("user", "secret")).await;
+    for (server, admitted) in [
+        (String::new(), true),
+        (format!("http://{}/v2/", registry.host()), true),
+        ("https://other.example".to_owned(), false),
+        (registry.host(), false),
+    ] {
+        registry.forget_requests();
+        let credentials = Credentials::from_auth_config(
+            "user".to_owned(),
+            "secret".to_owned(),
+            String::new(),
+            server.clone(),
+            String::new(),
+            String::new(),
+        );
+        let resolved = client().resolve(&registry.reference("team/app:1"), &credentials).await;
+        assert_eq!(resolved.is_ok(), admitted, "{server}");
+        let shown = registry.requests().iter().any(|request| request.header("authorization").is_some());
+        assert_eq!(shown, admitted, "{server}");
+    }
+}
+
+#[tokio::test]
+async fn t110_no_error_or_debug_text_shows_a_secret() {
+    let registry = with(bearer(Some("nobody"), true, None)).await;
+    let client = Client::new(Settings::default()).unwrap();
+    let credentials = Credentials::password("marked-user", "marked-secret");
+    let error = client.resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
+    let text = format!("{error} {error:?} {credentials:?} {client:?}");
+    assert!(!text.contains("marked-"), "{text}");
+    assert!(!text.contains("token-0"), "{text}");
+}

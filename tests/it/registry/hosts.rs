@@ -1,0 +1,186 @@
+//! hosts.toml, mirrors and TLS.
+
+use std::fs;
+use std::path::Path;
+
+use pullgate::reference::Reference;
+use pullgate::registry::{Class, Registry as Client, Settings};
+use tempfile::TempDir;
+
+use super::anonymous;
+use crate::support::registry::{Authority, Options, Registry, Scripted};
+
+const DOMAIN: &str = "registry.example";
+
+/// A client whose `registry.example` is configured by this file, `%1` and `%2` being the addresses of the registries.
+fn configured(directory: &TempDir, text: &str, registries: &[&Registry]) -> Client {
+    let mut text = text.to_owned();
+    for (number, registry) in registries.iter().enumerate() {
+        text = text.replace(&format!("%{}", number + 1), &registry.host());
+    }
+    write(directory.path(), &text);
+    client(directory)
+}
+
+fn write(root: &Path, text: &str) {
+    fs::create_dir_all(root.join(DOMAIN)).unwrap();
+    fs::write(root.join(DOMAIN).join("hosts.toml"), text).unwrap();
+}
+
+fn client(directory: &TempDir) -> Client {
+    let hosts_directories = vec![directory.path().to_owned()];
+    Client::new(Settings { hosts_directories, ..Settings::default() }).unwrap()
+}
+
+fn by_tag() -> Reference {
+    Reference::parse(&format!("{DOMAIN}/a:1")).unwrap()
+}
+
+#[tokio::test]
+async fn hosts_are_asked_in_the_order_of_the_file() {
+    let (first, second) = (Registry::start().await, Registry::start().await);
+    let digest = second.image("a", "1", "one");
+    let by_digest = by_tag().with_digest(&digest);
+    let pull_only = "server = \"http://%2\"\n[host.\"http://%1\"]\ncapabilities = [\"pull\"]\n";
+    let both = "server = \"http://%2\"\n[host.\"http://%1\"]\n";
+    let only = "[host.\"http://%2\"]\n[host.\"http://%1\"]\n";
+    for (text, reference, asked) in [
+        // A mirror without the image is asked and passed over.
+        (both, &by_tag(), (1, 1)),
+        (both, &by_digest, (1, 1)),
+        // What may only be pulled from is not asked for a tag, and is asked for a digest.
+        (pull_only, &by_tag(), (0, 1)),
+        (pull_only, &by_digest, (1, 1)),
+        // The file's order, not the alphabet's nor the ports'.
+        (only, &by_tag(), (0, 1)),
+    ] {
+        let directory = TempDir::new().unwrap();
+        first.forget_requests();
+        second.forget_requests();
+        let resolved =
+            configured(&directory, text, &[&first, &second]).resolve(reference, &anonymous()).await.unwrap();
+        assert_eq!(resolved.host(), second.host());
+        assert_eq!((first.requests().len(), second.requests().len()), asked, "{text} {reference}");
+        for request in first.requests().iter().chain(&second.requests()) {
+            assert_eq!(request.uri.query(), Some("ns=registry.example"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_next_host_is_asked_whatever_is_wrong_with_the_first() {
+    let (first, second) = (Registry::start().await, Registry::start().await);
+    second.image("a", "1", "one");
+    let text = "server = \"http://%2\"\n[host.\"http://127.0.0.1:1\"]\n[host.\"http://%1\"]\n";
+    for status in [401, 403, 404, 429, 500, 503] {
+        first.hook(move |_| Some(Scripted::status(status)));
+        let directory = TempDir::new().unwrap();
+        configured(&directory, text, &[&first, &second]).resolve(&by_tag(), &anonymous()).await.unwrap();
+    }
+    // When none has it, what is said most clearly counts: a refusal before "there is none" before silence.
+    second.hook(|_| Some(Scripted::status(404)));
+    for (status, class) in [(404, Class::NotFound), (503, Class::Unanswered), (401, Class::Unauthorized)] {
+        first.hook(move |_| Some(Scripted::status(status)));
+        let directory = TempDir::new().unwrap();
+        let client = configured(&directory, text, &[&first, &second]);
+        let error = client.resolve(&by_tag(), &anonymous()).await.unwrap_err();
+        assert_eq!(error.class(), class, "{error}");
+        // For signatures, silence counts most: the first host, which nobody answers at, may have one.
+        let digest = pullgate::digest::Digest::of(b"");
+        let collected = client.attachments(by_tag().repository(), &digest, &anonymous()).await;
+        assert!(collected.unanswered().is_some(), "{:?}", collected.problems);
+    }
+}
+
+#[tokio::test]
+async fn a_path_of_its_own() {
+    let registry = Registry::start().await;
+    let directory = TempDir::new().unwrap();
+    let text = "[host.\"http://%1/v2/proxy\"]\noverride_path = true\n[host.\"http://%1/v2/proxy\".header]\nx-key = \"value\"\n";
+    let client = configured(&directory, text, &[&registry]);
+    registry.image("proxy/a", "1", "one");
+    client.resolve(&by_tag(), &anonymous()).await.unwrap();
+    assert_eq!(registry.lines(), ["GET /v2/proxy/a/manifests/1?ns=registry.example"]);
+    assert_eq!(registry.requests()[0].header("x-key"), Some("value"));
+}
+
+#[tokio::test]
+async fn files_are_read_again_when_they_change() {
+    let (first, second) = (Registry::start().await, Registry::start().await);
+    first.image("a", "1", "one");
+    second.image("a", "1", "two");
+    let directory = TempDir::new().unwrap();
+    let client = configured(&directory, "server = \"http://%1\"", &[&first]);
+    assert_eq!(client.resolve(&by_tag(), &anonymous()).await.unwrap().host(), first.host());
+    write(directory.path(), &format!("server = \"http://{}\"", second.host()));
+    assert_eq!(client.resolve(&by_tag(), &anonymous()).await.unwrap().host(), second.host());
+}
+
+#[tokio::test]
+async fn a_broken_file_is_told() {
+    let registry = Registry::start().await;
+    let directory = TempDir::new().unwrap();
+    let domain = registry.host();
+    registry.image("a", "1", "one");
+    fs::create_dir_all(directory.path().join(&domain)).unwrap();
+    fs::write(
+        directory.path().join(&domain).join("hosts.toml"),
+        "server = \"http://127.0.0.1:1\"\ncapabilities = [\"fly\"]",
+    )
+    .unwrap();
+    let client = client(&directory);
+    let resolved = client.resolve(&registry.reference("a:1"), &anonymous()).await.unwrap();
+    assert!(resolved.warnings()[0].contains("is ignored, as containerd ignores it: unknown capability fly"));
+    assert_eq!(client.warnings(&domain).unwrap(), resolved.warnings());
+}
+
+#[tokio::test]
+async fn t112_tls_is_what_the_file_says() {
+    let authority = Authority::new();
+    let other = Authority::new();
+    let tls = |name: &str| Options { tls: Some((authority.clone(), name.to_owned())), ..Options::default() };
+    let registry = Registry::with(tls("127.0.0.1")).await;
+    let misnamed = Registry::with(tls("registry.example")).await;
+    let plain = Registry::start().await;
+    for registry in [&registry, &misnamed, &plain] {
+        registry.image("a", "1", "one");
+    }
+    for (registry, text, code) in [
+        (&registry, "server = \"https://%1\"\nca = \"own.pem\"", None),
+        (&registry, "server = \"https://%1\"\nca = [\"other.pem\", \"own.pem\"]", None),
+        (&registry, "server = \"https://%1\"\nskip_verify = true", None),
+        (&misnamed, "server = \"https://%1\"\nskip_verify = true", None),
+        (&registry, "server = \"https://%1\"", Some("registry-tls")),
+        (&registry, "server = \"https://%1\"\nca = \"other.pem\"", Some("registry-tls")),
+        (&misnamed, "server = \"https://%1\"\nca = \"own.pem\"", Some("registry-tls")),
+        (&registry, "server = \"https://%1\"\nca = \"missing.pem\"", Some("registry-configuration")),
+        (&registry, "server = \"https://%1\"\nca = \"hosts.toml\"", Some("registry-configuration")),
+        // HTTPS is never given up, unless plain HTTP was asked for in the first place.
+        (&plain, "server = \"https://%1\"\nskip_verify = true", Some("registry-tls")),
+        (&plain, "server = \"http://%1\"\nskip_verify = true", None),
+        (&registry, "server = \"http://%1\"\nskip_verify = true", None),
+        (&registry, "server = \"http://%1\"\nca = \"other.pem\"", Some("registry-tls")),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let client = configured(&directory, text, &[registry]);
+        fs::write(directory.path().join(DOMAIN).join("own.pem"), authority.pem()).unwrap();
+        fs::write(directory.path().join(DOMAIN).join("other.pem"), other.pem()).unwrap();
+        let resolved = client.resolve(&by_tag(), &anonymous()).await;
+        assert_eq!(resolved.as_ref().err().map(|error| error.code()), code, "{text} {:?}", resolved.err());
+    }
+}
+
+#[tokio::test]
+async fn t105_https_is_never_left_by_a_redirect() {
+    let authority = Authority::new();
+    let tls = Some((authority, "127.0.0.1".to_owned()));
+    let (registry, plain) =
+        (Registry::with(Options { tls, ..Options::default() }).await, Registry::start().await);
+    let directory = TempDir::new().unwrap();
+    let client = configured(&directory, "server = \"https://%1\"\nskip_verify = true", &[&registry]);
+    let target = format!("http://{}/", plain.host());
+    registry.hook(move |_| Some(Scripted::redirect(&target)));
+    let error = client.resolve(&by_tag(), &anonymous()).await.unwrap_err();
+    assert!(error.to_string().contains("is plain HTTP"), "{error}");
+    assert!(plain.requests().is_empty());
+}

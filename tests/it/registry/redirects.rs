@@ -1,0 +1,86 @@
+//! Redirects, T105.
+
+use pullgate::registry::Limits;
+
+use super::{anonymous, client, client_with};
+use crate::support::registry::{Auth, MANIFEST, Options, Registry, Scripted};
+
+#[tokio::test]
+async fn to_another_host_without_credentials() {
+    let storage = Registry::start().await;
+    let registry =
+        Registry::with(Options { auth: Auth::basic("user", "secret"), ..Options::default() }).await;
+    let digest = registry.image("a", "1", "one");
+    let bytes = registry.tagged("a", "1").unwrap();
+    storage.hook(move |_| Some(Scripted::ok(MANIFEST, bytes.clone())));
+    let target = format!("http://{}/there?sig=secret", storage.host());
+    registry.hook(move |request| request.header("authorization").map(|_| Scripted::redirect(&target)));
+    let credentials = pullgate::registry::Credentials::password("user", "secret");
+    let resolved = client().resolve(&registry.reference("a:1"), &credentials).await.unwrap();
+    assert_eq!(resolved.digest(), &digest);
+    assert_eq!(storage.lines(), ["GET /there?sig=secret"]);
+    assert_eq!(storage.requests()[0].header("authorization"), None);
+    assert!(registry.requests().last().unwrap().header("authorization").is_some());
+}
+
+#[tokio::test]
+async fn on_the_same_host_with_credentials() {
+    let registry =
+        Registry::with(Options { auth: Auth::basic("user", "secret"), ..Options::default() }).await;
+    registry.image("a", "1", "one");
+    registry.image("b", "1", "one");
+    registry.hook(|request| {
+        let redirected =
+            request.uri.path().starts_with("/v2/a/") && request.header("authorization").is_some();
+        redirected.then(|| Scripted::redirect("/v2/b/manifests/1"))
+    });
+    let credentials = pullgate::registry::Credentials::password("user", "secret");
+    client().resolve(&registry.reference("a:1"), &credentials).await.unwrap();
+    assert!(registry.requests().last().unwrap().header("authorization").is_some());
+}
+
+#[tokio::test]
+async fn refused_ones() {
+    let registry = Registry::start().await;
+    for (location, reason) in [
+        ("http://169.254.169.254/latest/meta-data?token=x", "address of this node or its network"),
+        ("http://[fe80::1]/", "address of this node or its network"),
+        ("http://0.0.0.0/", "address of this node or its network"),
+        ("file:///etc/passwd", "neither HTTP nor HTTPS"),
+        ("gopher://x/", "neither HTTP nor HTTPS"),
+        ("http://user:secret@127.0.0.1/", "comes with credentials"),
+        ("", "in a row"),
+        ("http://exa mple/", "names no place"),
+    ] {
+        let answer = Scripted::redirect(location);
+        registry.hook(move |_| Some(answer.clone()));
+        let error = client().resolve(&registry.reference("a:1"), &anonymous()).await.unwrap_err();
+        assert_eq!(error.code(), "registry-redirect", "{location} {error}");
+        assert!(error.to_string().contains(reason), "{location} {error}");
+        assert!(!error.to_string().contains("token=x") && !error.to_string().contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn at_most_three_in_a_row() {
+    let registry = Registry::start().await;
+    registry.image("a", "1", "one");
+    for (hops, limit, fits) in [(3, 3, true), (4, 3, false), (1, 0, false)] {
+        registry.hook(move |request| {
+            let done = request.uri.query().map_or(0, |query| query.len());
+            (done < hops)
+                .then(|| Scripted::redirect(&format!("{}?{}", request.uri.path(), "x".repeat(done + 1))))
+        });
+        let limits = Limits { redirects: limit, ..Limits::default() };
+        let resolved = client_with(limits).resolve(&registry.reference("a:1"), &anonymous()).await;
+        assert_eq!(resolved.is_ok(), fits, "{hops} {:?}", resolved.err());
+    }
+}
+
+#[tokio::test]
+async fn uploads_are_not_redirected() {
+    let registry = Registry::start().await;
+    registry.hook(|_| Some(Scripted::redirect("/v2/b/blobs/uploads/")));
+    let stored = client().upload_blob(&registry.repository("a"), "x".into(), &anonymous()).await;
+    assert_eq!(stored.unwrap_err().code(), "registry-redirect");
+}

@@ -1,0 +1,173 @@
+//! Signatures that are written, found again and verified.
+
+use jiff::Timestamp;
+use pullgate::digest::Digest;
+use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
+use pullgate::sign::{SignError, attach};
+use pullgate::signature::{Subject, verify};
+use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
+use serde_json::{Value, json};
+
+use crate::support::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
+
+fn key(name: &str, algorithm: Algorithm) -> PrivateKey {
+    let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));
+    PrivateKey::from_pem(&std::fs::read_to_string(path).unwrap(), algorithm, PssSalt::Length(32)).unwrap()
+}
+
+fn authenticator(key: &PrivateKey) -> Authenticator {
+    let key = Key { public: key.public(), not_before: None, not_after: None, origin: "test".to_owned() };
+    Authenticator::new("test".to_owned(), vec![key]).unwrap()
+}
+
+fn client() -> Client {
+    Client::new(Settings::default()).unwrap()
+}
+
+async fn collect(registry: &Registry, digest: &Digest) -> Collected {
+    client().attachments(&registry.repository("team/app"), digest, &Credentials::anonymous()).await
+}
+
+/// How many of the signatures found verify with the key.
+fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &PrivateKey) -> usize {
+    let repositories = [registry.repository("team/app").to_string()];
+    let subject = Subject { digest, repositories: &repositories };
+    let authenticator = authenticator(key);
+    let count = |attachment| verify(attachment, &authenticator, &subject, Timestamp::UNIX_EPOCH).is_ok();
+    collected.attachments.iter().filter(|attachment| count(attachment)).count()
+}
+
+#[tokio::test]
+async fn each_kind_of_key_signs_once() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let repository = registry.repository("team/app");
+    let (client, anonymous) = (client(), Credentials::anonymous());
+    let keys = [
+        key("throw-away-p256.key.pem", Algorithm::EcdsaSha256),
+        key("throw-away-p384.key.pem", Algorithm::EcdsaSha384),
+        key("throw-away-rsa-3072.key.pem", Algorithm::RsaPkcs1Sha256),
+        key("throw-away-rsa-3072.key.pem", Algorithm::RsaPssSha256),
+    ];
+    for (number, key) in keys.iter().enumerate() {
+        let first = attach(&client, &repository, &digest, key, &anonymous).await.unwrap();
+        assert!(first.added);
+        registry.forget_requests();
+        let again = attach(&client, &repository, &digest, key, &anonymous).await.unwrap();
+        assert_eq!((again.added, &again.manifest), (false, &first.manifest));
+        assert!(registry.requests().iter().all(|request| request.method == "GET"), "{:?}", registry.lines());
+        let collected = collect(&registry, &digest).await;
+        assert!(collected.problems.is_empty(), "{:?}", collected.problems);
+        assert_eq!(collected.attachments.len(), number + 1);
+        assert_eq!(verified(&registry, &collected, &digest, key), 1);
+    }
+    // Laid out as cosign does.
+    let tag = format!("sha256-{}.sig", digest.hex());
+    let manifest: Value = serde_json::from_slice(&registry.tagged("team/app", &tag).unwrap()).unwrap();
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 4);
+    let config = Digest::parse(manifest["config"]["digest"].as_str().unwrap()).unwrap();
+    let config = client.get_blob(&repository, &config, 1 << 20, &anonymous).await.unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let layers: Vec<&Value> =
+        manifest["layers"].as_array().unwrap().iter().map(|layer| &layer["digest"]).collect();
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().iter().collect::<Vec<_>>(), layers);
+}
+
+#[tokio::test]
+async fn what_was_there_stays() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let tag = format!("sha256-{}.sig", digest.hex());
+    let layer = json!({
+        "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+        "digest": Digest::of(b"x").as_str(), "size": 1,
+        "annotations": { "dev.cosignproject.cosign/signature": "AAAA", "dev.sigstore.cosign/bundle": "{}" },
+    });
+    let config = json!({ "mediaType": "x", "digest": Digest::of(b"{}").as_str(), "size": 2 });
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer],
+        "annotations": { "kept": "yes" },
+    });
+    let stored = registry.manifest("team/app", MANIFEST, manifest.to_string());
+    registry.tag("team/app", &tag, &stored);
+    let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
+    let repository = registry.repository("team/app");
+    attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap();
+    let after: Value = serde_json::from_slice(&registry.tagged("team/app", &tag).unwrap()).unwrap();
+    assert_eq!(after["layers"][0], layer);
+    assert_eq!(after["layers"].as_array().unwrap().len(), 2);
+    assert_eq!(after["annotations"]["kept"], "yes");
+}
+
+#[tokio::test]
+async fn what_is_no_manifest_of_signatures_is_left_alone() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let tag = format!("sha256-{}.sig", digest.hex());
+    let image = registry.image("team/app", "2", "two");
+    let index = registry.manifest("team/app", INDEX, index(&[]));
+    let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
+    for other in [image, index] {
+        registry.tag("team/app", &tag, &other);
+        let before = registry.tagged("team/app", &tag);
+        let repository = registry.repository("team/app");
+        let error =
+            attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap_err();
+        assert!(matches!(error, SignError::NotSignatures { .. }), "{error}");
+        assert_eq!(registry.tagged("team/app", &tag), before);
+    }
+}
+
+#[tokio::test]
+async fn a_signer_that_lost_the_race_writes_again() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let tag = format!("sha256-{}.sig", digest.hex());
+    let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
+    let repository = registry.repository("team/app");
+    // The registry takes the first write and forgets it, as if another had written over it.
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    let path = format!("/v2/team/app/manifests/{tag}");
+    let own = path.clone();
+    registry.hook(move |request| {
+        let first = request.method == "PUT"
+            && request.uri.path() == own
+            && !lost.swap(true, std::sync::atomic::Ordering::Relaxed);
+        first.then(|| crate::support::registry::Scripted::status(201))
+    });
+    let attached = attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap();
+    assert!(attached.added);
+    let collected = collect(&registry, &digest).await;
+    assert_eq!(verified(&registry, &collected, &digest, &key), 1);
+    // One that never keeps a write is given up.
+    let other = registry.image("team/app", "2", "two");
+    let prefix = "/v2/team/app/manifests/sha256-";
+    registry.hook(move |request| {
+        (request.method == "PUT" && request.uri.path().starts_with(prefix))
+            .then(|| crate::support::registry::Scripted::status(201))
+    });
+    let error = attach(&client(), &repository, &other, &key, &Credentials::anonymous()).await.unwrap_err();
+    assert!(matches!(error, SignError::Contended { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn pushes_with_a_token_for_pushing() {
+    let auth = Auth::bearer(Some("user:secret"));
+    let registry = Registry::with(Options { auth, ..Options::default() }).await;
+    let digest = registry.image("team/app", "1", "one");
+    let repository = registry.repository("team/app");
+    let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
+    let credentials = Credentials::password("user", "secret");
+    assert!(attach(&client(), &repository, &digest, &key, &credentials).await.unwrap().added);
+    let tokens: Vec<String> = registry
+        .requests()
+        .iter()
+        .filter(|request| request.uri.path() == "/token")
+        .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+        .collect();
+    assert_eq!(tokens.len(), 1, "{tokens:?}");
+    assert!(tokens[0].contains("%3Apull%2Cpush"), "{tokens:?}");
+    let error = attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap_err();
+    assert!(matches!(error, SignError::Registry(_)), "{error}");
+}

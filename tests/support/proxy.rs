@@ -1,0 +1,63 @@
+//! pullgate's proxy in this process, and a bare HTTP/2 client of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use pullgate::containerd::{Body, Upstream};
+use pullgate::cri::{self, Proxy};
+use pullgate::gate::{self, Gate};
+use pullgate::node::socket::Socket;
+use pullgate::registry::{Registry, Settings};
+use tokio::task::JoinHandle;
+
+/// A running proxy on `pullgate.sock` of its directory; ends with the value.
+pub struct Daemon {
+    pub proxy: Arc<Proxy>,
+    pub gate: Arc<Gate>,
+    client: Upstream,
+    task: JoinHandle<()>,
+    _socket: Socket,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Daemon {
+    /// A proxy without a policy: every pull is refused.
+    pub fn start(directory: &Path, runtime: &Path) -> Self {
+        Self::with_registry(directory, runtime, Settings::default())
+    }
+
+    pub fn with_registry(directory: &Path, runtime: &Path, settings: Settings) -> Self {
+        let registry = Arc::new(Registry::new(settings).unwrap());
+        let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
+        let gate = Arc::new(Gate::new(registry, bounds));
+        let proxy =
+            Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), Duration::from_millis(500)));
+        let path = directory.join("pullgate.sock");
+        let socket = Socket::open(&path, None, 0o600).unwrap();
+        let listener = socket.listener().unwrap();
+        let served = cri::serve(Arc::clone(&proxy), listener, std::future::pending(), Duration::ZERO);
+        let task = tokio::spawn(served);
+        Self { proxy, gate, client: Upstream::new(path), task, _socket: socket }
+    }
+
+    pub fn client(&self) -> &Upstream {
+        &self.client
+    }
+}
+
+/// One call with these bytes as its body.
+pub async fn call(client: &Upstream, path: &str, headers: HeaderMap, body: Bytes) -> Response<Incoming> {
+    let uri = format!("http://localhost{path}");
+    let mut request = Request::post(uri).body(Body::full(body)).unwrap();
+    *request.headers_mut() = headers;
+    client.send(request).await.unwrap()
+}

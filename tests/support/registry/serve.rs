@@ -1,0 +1,86 @@
+//! The distribution protocol, as far as pulling and pushing need it.
+
+use http::Method;
+use pullgate::digest::Digest;
+use serde_json::{Value, json};
+
+use super::{Contents, INDEX, MANIFEST, Recorded, Scripted, State};
+
+impl State {
+    pub(super) fn serve(&self, request: &Recorded) -> Scripted {
+        let Some(path) = request.uri.path().strip_prefix("/v2/") else { return Scripted::status(404) };
+        let mut repositories = self.repositories.lock().unwrap();
+        for kind in ["/manifests/", "/blobs/uploads/", "/blobs/", "/referrers/"] {
+            let Some((name, object)) = path.split_once(kind) else { continue };
+            let contents = repositories.entry(name.to_owned()).or_default();
+            return match (kind, &request.method) {
+                ("/manifests/", &Method::GET | &Method::HEAD) => get_manifest(contents, object),
+                ("/manifests/", &Method::PUT) => put_manifest(contents, object, request),
+                ("/blobs/", &Method::GET | &Method::HEAD) => match contents.blobs.get(object) {
+                    Some(bytes) => Scripted::ok("application/octet-stream", bytes.clone()),
+                    None => unknown("BLOB_UNKNOWN"),
+                },
+                ("/blobs/uploads/", &Method::POST) => {
+                    Scripted::status(202).header("location", &format!("/v2/{name}/blobs/uploads/1?_state=x"))
+                }
+                ("/blobs/uploads/", &Method::PUT) => {
+                    let digest = Digest::of(&request.body);
+                    contents.blobs.insert(digest.to_string(), request.body.clone());
+                    Scripted::status(201)
+                }
+                ("/referrers/", &Method::GET) if self.options.referrers => referrers(contents, object),
+                _ => unknown("UNSUPPORTED"),
+            };
+        }
+        unknown("NAME_UNKNOWN")
+    }
+}
+
+fn get_manifest(contents: &Contents, name: &str) -> Scripted {
+    let digest = contents.tags.get(name).map_or(name, String::as_str);
+    match contents.manifests.get(digest) {
+        Some((media_type, bytes)) => {
+            Scripted::ok(media_type, bytes.clone()).header("docker-content-digest", digest)
+        }
+        None => unknown("MANIFEST_UNKNOWN"),
+    }
+}
+
+fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded) -> Scripted {
+    let digest = Digest::of(&request.body).to_string();
+    let media_type = request.header("content-type").unwrap_or_default().to_owned();
+    contents.manifests.insert(digest.clone(), (media_type, request.body.clone()));
+    if Digest::parse(name).is_err() {
+        contents.tags.insert(name.to_owned(), digest);
+    }
+    Scripted::status(201)
+}
+
+/// Descriptors of the manifests whose subject is `digest`, with the artifact type that GHCR and old tools give them.
+fn referrers(contents: &Contents, digest: &str) -> Scripted {
+    let found: Vec<Value> = contents
+        .manifests
+        .iter()
+        .filter(|(_, (_, bytes))| {
+            let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+            document["subject"]["digest"].as_str() == Some(digest)
+        })
+        .map(|(digest, (_, bytes))| {
+            json!({
+                "mediaType": MANIFEST,
+                "digest": digest,
+                "size": bytes.len(),
+                "artifactType": "application/vnd.oci.empty.v1+json",
+            })
+        })
+        .collect();
+    Scripted::ok(INDEX, super::index(&found))
+}
+
+fn unknown(code: &str) -> Scripted {
+    let body =
+        json!({ "errors": [{ "code": code, "message": "not here", "detail": "secret detail" }] }).to_string();
+    let mut answer = Scripted::ok("application/json", body);
+    answer.status = 404;
+    answer
+}

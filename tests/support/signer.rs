@@ -1,0 +1,114 @@
+//! Signatures made here, attached to images of the test registry in the two layouts of cosign.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use pullgate::digest::Digest;
+use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
+use serde_json::json;
+
+use crate::support::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const STATEMENT: &str = "application/vnd.in-toto+json";
+
+/// A key of `tests/fixtures/keys`.
+pub struct Signer {
+    key: PrivateKey,
+}
+
+impl Signer {
+    /// `p256`, `rsa2048`, …, as the files are called.
+    pub fn of(name: &str, algorithm: Algorithm) -> Self {
+        Self::with_salt(name, algorithm, PssSalt::default())
+    }
+
+    pub fn with_salt(name: &str, algorithm: Algorithm, salt: PssSalt) -> Self {
+        let pem = std::fs::read_to_string(key_file(name, "key")).unwrap();
+        Self { key: PrivateKey::from_pem(&pem, algorithm, salt).unwrap() }
+    }
+
+    pub fn sign(&self, payload: &[u8]) -> Vec<u8> {
+        self.key.sign(payload).unwrap()
+    }
+}
+
+/// The file of a key's half, `key` or `pub`.
+pub fn key_file(name: &str, half: &str) -> PathBuf {
+    let keys = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys");
+    keys.join(format!("throw-away-{name}.{half}.pem"))
+}
+
+/// cosign's payload for a digest in a repository.
+pub fn payload(repository: &str, digest: &Digest) -> Bytes {
+    json!({
+        "critical": {
+            "identity": { "docker-reference": repository },
+            "image": { "docker-manifest-digest": digest.as_str() },
+            "type": "cosign container image signature",
+        },
+        "optional": null,
+    })
+    .to_string()
+    .into()
+}
+
+/// Puts a `.sig` tag with these payloads and signatures beside the image.
+pub fn attach_classic(registry: &Registry, path: &str, digest: &Digest, signatures: &[(Bytes, Vec<u8>)]) {
+    let config = registry.blob(path, "{}");
+    let layers: Vec<_> = signatures
+        .iter()
+        .map(|(payload, signature)| {
+            let blob = registry.blob(path, payload.clone());
+            (blob, payload.len(), [("dev.cosignproject.cosign/signature", STANDARD.encode(signature))])
+        })
+        .collect();
+    let annotations: Vec<_> = layers.iter().map(|(_, _, [(name, text)])| [(*name, text.as_str())]).collect();
+    let layers: Vec<_> = layers
+        .iter()
+        .zip(&annotations)
+        .map(|((blob, length, _), annotations)| (blob, *length, SIMPLE_SIGNING, &annotations[..]))
+        .collect();
+    let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
+    registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
+}
+
+/// Signs the image at `path` in the classic layout.
+pub fn sign_classic(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
+    let payload = payload(&format!("{}/{path}", registry.host()), digest);
+    let signature = signer.sign(&payload);
+    attach_classic(registry, path, digest, &[(payload, signature)]);
+}
+
+/// Signs the image at `path` with a Sigstore bundle behind the fallback tag.
+pub fn sign_bundle(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { "sha256": digest.hex() } }],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    })
+    .to_string();
+    let message = format!("DSSEv1 {} {STATEMENT} {} {statement}", STATEMENT.len(), statement.len());
+    let bundle = json!({
+        "mediaType": BUNDLE,
+        "verificationMaterial": { "publicKey": { "hint": "none" } },
+        "dsseEnvelope": {
+            "payload": STANDARD.encode(&statement),
+            "payloadType": STATEMENT,
+            "signatures": [{ "sig": STANDARD.encode(signer.sign(message.as_bytes())) }],
+        },
+    })
+    .to_string();
+    let blob = registry.blob(path, bundle.clone());
+    let config = registry.blob(path, "{}");
+    let referrer = manifest(&[(&blob, bundle.len(), BUNDLE, &[])], &config, Some(digest));
+    let length = referrer.len();
+    let referrer = registry.manifest(path, MANIFEST, referrer);
+    // cosign 3.1.1 leaves the real artifact type out of the index.
+    let index = index(&[descriptor((&referrer, length, MANIFEST, &[]))]);
+    let index = registry.manifest(path, "application/vnd.oci.image.index.v1+json", index);
+    registry.tag(path, &format!("sha256-{}", digest.hex()), &index);
+}
