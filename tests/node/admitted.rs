@@ -1,0 +1,150 @@
+//! Signed images are pulled, pinned to their digest, and run as kubelet would run them.
+
+use crate::support::node::images::Image;
+use crate::support::node::kubelet::Pod;
+use crate::support::node::{Node, RELEASE, Release};
+
+on_every_release!(
+    runs_by_tag,
+    runs_by_digest,
+    runs_by_tag_and_digest,
+    runs_by_the_name_of_another_registry,
+    runs_by_a_name_without_registry,
+    runs_an_index,
+    follows_a_tag_to_another_signed_image,
+    pulls_again_what_is_present,
+    runs_what_may_be_unsigned,
+);
+
+/// What has to be true of every image that runs. A container that runs as root instead of the image's own user means
+/// that kubelet's ImageStatus came back empty.
+fn assert_runs(node: &Node, image: &Image, name: &str) {
+    let kubelet = node.kubelet();
+    let pod = Pod::of(name).in_namespace("payments");
+    let before = node.pullgate.decisions().len();
+    let ran = kubelet.run(&pod).unwrap_or_else(|waiting| panic!("{name}: {}", waiting.message));
+    assert_eq!(ran.user, 1000, "{name} runs as the image's own user");
+    let present = kubelet.image_status(name).unwrap();
+    assert_eq!(present.map(|image| image.id), Some(ran.image_id), "ImageStatus of {name}");
+    let decision = node.pullgate.decision(before);
+    for (field, expected) in [
+        ("verdict", "admitted"),
+        ("image", name),
+        ("pod.namespace", "payments"),
+        ("pod.name", &pod.name()),
+        ("digest", &image.digest),
+    ] {
+        assert_eq!(decision[field], expected, "{field} of {decision}");
+    }
+    assert_pinned(node, image);
+}
+
+/// containerd has asked for nothing by a tag: what the tag meant for pullgate is what was pulled.
+fn assert_pinned(node: &Node, image: &Image) {
+    let by_containerd: Vec<_> =
+        node.registry.requests().into_iter().filter(|request| request.is_by_containerd()).collect();
+    assert!(!by_containerd.is_empty());
+    for request in by_containerd {
+        assert!(!request.path.contains(&format!("/manifests/{}", image.tag)), "{request:?}");
+    }
+}
+
+fn tags(node: &Node, id: &str) -> Vec<String> {
+    let images = node.kubelet().list_images().unwrap();
+    images.into_iter().filter(|image| image.id == id).flat_map(|image| image.repo_tags).collect()
+}
+
+fn id_of(node: &Node, name: &str) -> String {
+    node.kubelet().image_status(name).unwrap().expect("the image is there").id
+}
+
+fn runs_by_tag(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    assert_runs(&node, &image, &image.by_tag());
+    assert_eq!(tags(&node, &id_of(&node, &image.by_tag())), [image.by_tag()], "ListImages shows the tag");
+}
+
+fn runs_by_digest(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    assert_runs(&node, &image, &image.by_digest());
+}
+
+/// The tag is not looked at: not by containerd, so not by us.
+fn runs_by_tag_and_digest(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    node.push("team/app:1");
+    assert_runs(&node, &image, &image.by_both());
+}
+
+fn runs_by_the_name_of_another_registry(release: Release) {
+    let node = Node::start(release);
+    node.map_host("registry.example.com");
+    let image = node.push("team/app:1").at("registry.example.com");
+    node.sign_as(&image);
+    for name in [image.by_tag(), image.by_digest()] {
+        assert_runs(&node, &image, &name);
+    }
+    assert_eq!(tags(&node, &id_of(&node, &image.by_tag())), [image.by_tag()], "ListImages shows the tag");
+}
+
+fn runs_by_a_name_without_registry(release: Release) {
+    let node = Node::start(release);
+    node.map_host("docker.io");
+    let image = node.push("library/app:1").at("docker.io");
+    node.sign_as(&image);
+    assert_runs(&node, &image, "app:1");
+    assert_runs(&node, &image, "docker.io/app:1");
+    assert_eq!(tags(&node, &id_of(&node, "app:1")), ["docker.io/library/app:1"], "ListImages shows the tag");
+    // kubelet adds it where there is neither tag nor digest.
+    let latest = image.push_as(&node.registry, "library/app:latest").at("docker.io");
+    assert_runs(&node, &latest, "app:latest");
+}
+
+fn runs_an_index(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_index("team/app:1");
+    node.sign(&image);
+    assert_runs(&node, &image, &image.by_tag());
+    assert_runs(&node, &image, &image.by_digest());
+}
+
+fn follows_a_tag_to_another_signed_image(release: Release) {
+    let node = Node::start(release);
+    let first = node.push_signed("team/app:1");
+    assert_runs(&node, &first, &first.by_tag());
+    let first_id = id_of(&node, &first.by_tag());
+    let second = node.push_signed("team/app:1");
+    assert_runs(&node, &second, &second.by_tag());
+    assert_ne!(id_of(&node, &second.by_tag()), first_id, "the tag leads to the new image");
+    assert_runs(&node, &first, &first.by_digest());
+}
+
+/// kubelet pulls what is present to see whether the pod's credentials are good for it: the runtime must be asked.
+fn pulls_again_what_is_present(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let kubelet = node.kubelet();
+    let asked = || node.registry.requests().iter().filter(|request| request.is_by_containerd()).count();
+    let first = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
+    let before = asked();
+    let second = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
+    assert_eq!(first, second);
+    assert!(asked() > before, "the second pull is forwarded too");
+}
+
+fn runs_what_may_be_unsigned(release: Release) {
+    let node = Node::start_with(release, |policy, key| {
+        let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
+        policy.allow_unsigned("registry.example.com/public")
+    });
+    node.map_host("registry.example.com");
+    let public = node.push("public/app:1").at("registry.example.com");
+    let ran = node.kubelet().run(&Pod::of(public.by_tag())).unwrap();
+    assert_eq!(ran.user, 1000);
+    let private = node.push("public-not/app:1").at("registry.example.com");
+    let waiting = node.kubelet().ensure_image(&Pod::of(private.by_tag())).unwrap_err();
+    assert_eq!(waiting.code(), "no-signature");
+}

@@ -1,0 +1,42 @@
+//! A pull that kubelet gives up leaves no work behind.
+
+use std::time::Duration;
+
+use crate::support::node::kubelet::Pod;
+use crate::support::node::process::{LIMIT, wait};
+use crate::support::node::{Node, Release};
+
+on_every_release!(while_pullgate_asks_the_registry, while_containerd_pulls);
+
+const PATIENCE: Duration = Duration::from_millis(300);
+
+fn while_pullgate_asks_the_registry(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let records = node.containerd.image_records();
+    node.registry.freeze();
+    node.kubelet().pull_and_give_up(&Pod::of(image.by_tag()), PATIENCE);
+    let decision = node.pullgate.decision(0);
+    assert_eq!(decision["verdict"], "cancelled", "{decision}");
+    node.registry.thaw();
+    // The registry answers now: whoever still worked on the pull would go on.
+    let pulled = node.kubelet().pull(&Pod::of(node.push_signed("team/other:1").by_tag()));
+    assert!(pulled.is_ok(), "{pulled:?}");
+    assert!(!node.containerd.image_records().iter().any(|name| name.contains("team/app")), "{records:?}");
+    assert_eq!(node.pullgate.decisions().len(), 2);
+}
+
+fn while_containerd_pulls(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let kubelet = node.kubelet();
+    kubelet.pull(&Pod::of(image.by_tag())).unwrap();
+    kubelet.remove_image(&image.by_tag()).unwrap();
+    // By digest the verdict is known, so that the registry is containerd's to wait for.
+    node.registry.freeze();
+    kubelet.pull_and_give_up(&Pod::of(image.by_digest()), PATIENCE);
+    let decision = node.pullgate.decision(1);
+    assert_eq!((&decision["verdict"], &decision["known"]), (&"cancelled".into(), &true.into()), "{decision}");
+    let stopped = wait(LIMIT, || node.containerd.log().contains("context canceled").then_some(()));
+    assert!(stopped.is_some(), "containerd goes on with the pull:\n{}", node.containerd.log());
+}

@@ -1,0 +1,98 @@
+//! What the real cosign signs is accepted, and cosign accepts what we sign.
+
+use crate::support::node::keys::Kind;
+use crate::support::node::kubelet::Pod;
+use crate::support::node::policy::Policy;
+use crate::support::node::signing::{self, Layout};
+use crate::support::node::{Node, RELEASE, Release};
+
+on_every_release!(signs_and_we_accept);
+
+fn signs_and_we_accept(release: Release) {
+    let node = Node::start(release);
+    for (name, layout) in [("team/classic:1", Layout::Classic), ("team/bundle:1", Layout::Bundle)] {
+        let image = node.push(name);
+        node.cosign().sign(&image.by_digest(), &node.release, layout, None);
+        let ran =
+            node.kubelet().run(&Pod::of(image.by_tag())).unwrap_or_else(|waiting| panic!("{waiting:?}"));
+        assert_eq!(ran.user, 1000, "{name}");
+    }
+}
+
+#[test]
+fn signs_with_other_keys_and_in_both_layouts() {
+    let node = Node::start(Release::V2_1);
+    // Ed25519 is not here: cosign signs with Ed25519ph and verifies with pure Ed25519, so it refuses its own.
+    for kind in [Kind::P384, Kind::RsaPkcs1] {
+        let name = kind.algorithm().to_lowercase();
+        let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
+        node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
+        for layout in [Layout::Classic, Layout::Bundle] {
+            let image = node.push(&format!("team/{name}:{layout:?}"));
+            node.cosign().sign(&image.by_digest(), &key, layout, None);
+            let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+            assert!(pulled.is_ok(), "{name} {layout:?}: {pulled:?}");
+            let image = node.push(&format!("team/{name}:other-{layout:?}"));
+            node.cosign().sign(&image.by_digest(), &other, layout, None);
+            let waiting = node.kubelet().ensure_image(&Pod::of(image.by_tag())).unwrap_err();
+            assert_eq!(waiting.code(), "no-valid-signature", "{name} {layout:?}: {}", waiting.message);
+        }
+    }
+}
+
+/// A classic signature names the repository, which need not be where the image is pulled from.
+#[test]
+fn signs_for_a_name_that_is_declared() {
+    let node = Node::start_with(Release::V2_1, |policy, key| {
+        let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
+        policy.require_with_aliases("mirror.example.com/team", &[RELEASE], &["registry.example.com/team"])
+    });
+    node.map_host("mirror.example.com");
+    for (identity, expected) in [
+        ("registry.example.com/team/app", Ok(())),
+        ("registry.example.com/other/app", Err("no-valid-signature")),
+        ("registry.example.com/team/other", Err("no-valid-signature")),
+    ] {
+        let image = node.push("team/app:1");
+        node.cosign().sign(&image.by_digest(), &node.release, Layout::Classic, Some(identity));
+        let pulled = node.kubelet().ensure_image(&Pod::of(image.at("mirror.example.com").by_tag()));
+        let told = pulled.as_ref().map(drop).map_err(|waiting| waiting.code());
+        assert_eq!(told, expected, "signed as {identity}: {pulled:?}");
+    }
+}
+
+/// The bundle of another image, put where the bundle of this one belongs.
+#[test]
+fn s_bundle_speaks_for_its_own_digest_only() {
+    let node = Node::start(Release::V2_1);
+    let signed = node.push("team/app:1");
+    node.cosign().sign(&signed.by_digest(), &node.release, Layout::Bundle, None);
+    let unsigned = node.push("team/app:2");
+    signing::graft_bundle(&node.registry, &signed, &unsigned);
+    let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
+    assert_eq!(waiting.code(), "no-valid-signature", "{}", waiting.message);
+    let pulled = node.kubelet().ensure_image(&Pod::of(signed.by_tag()));
+    assert!(pulled.is_ok(), "{pulled:?}");
+}
+
+#[test]
+fn accepts_what_we_sign() {
+    let node = Node::start(Release::V2_1);
+    for (kind, options) in [
+        (Kind::P256, &[][..]),
+        (Kind::P384, &["--signature-digest-algorithm", "sha384"]),
+        (Kind::RsaPkcs1, &[]),
+        (Kind::Ed25519, &[]),
+    ] {
+        let name = kind.algorithm().to_lowercase();
+        let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
+        let image = node.push(&format!("team/{name}:1"));
+        signing::sign(&image.by_digest(), &key);
+        let cosign = node.cosign();
+        let classic = [options, &["--new-bundle-format=false"]].concat();
+        let told = cosign.verify(&image.by_digest(), &key, &classic);
+        assert!(told.is_ok(), "{name}: {told:?}");
+        let told = cosign.verify(&image.by_digest(), &other, &classic);
+        assert!(told.is_err(), "{name}, by another key: {told:?}");
+    }
+}

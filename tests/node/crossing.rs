@@ -1,0 +1,102 @@
+//! What crosses the socket, and what does not.
+
+use pullgate::api::{ImageFsInfoRequest, ImageSpec, PullImageRequest};
+use tonic::Code;
+
+use crate::support::node::kubelet::Pod;
+use crate::support::node::process::{LIMIT, wait};
+use crate::support::node::{Node, Release};
+
+on_every_release!(
+    answers_of_containerd_cross_unchanged,
+    the_old_image_service_does_not_cross,
+    containerd_s_own_services_do_not_cross,
+    containerd_may_go_away_and_come_back,
+    ends_when_it_is_asked_to,
+);
+
+fn answers_of_containerd_cross_unchanged(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let (proxied, direct) = (node.kubelet(), node.kubelet_without_pullgate());
+    proxied.pull(&Pod::of(image.by_tag())).unwrap();
+    let sorted = |mut images: Vec<pullgate::api::Image>| {
+        images.sort_by(|left, right| left.id.cmp(&right.id));
+        images
+    };
+    let images = sorted(proxied.list_images().unwrap());
+    assert_eq!(images, sorted(direct.list_images().unwrap()));
+    assert_eq!(images.len(), 2, "the image and the pause image");
+    for name in
+        [image.by_tag(), image.by_digest(), "registry.k8s.io/pause:test".to_owned(), "none:1".to_owned()]
+    {
+        assert_eq!(proxied.image_status(&name).unwrap(), direct.image_status(&name).unwrap(), "{name}");
+    }
+    let status =
+        proxied.image_status("NONE//").map_err(|status| (status.code(), status.message().to_owned()));
+    assert_eq!(
+        status,
+        direct.image_status("NONE//").map_err(|status| (status.code(), status.message().to_owned()))
+    );
+    let mountpoint = |info: pullgate::api::ImageFsInfoResponse| info.image_filesystems[0].fs_id.clone();
+    assert_eq!(mountpoint(proxied.image_fs_info().unwrap()), mountpoint(direct.image_fs_info().unwrap()));
+    proxied.remove_image(&image.by_tag()).unwrap();
+    assert_eq!(direct.image_status(&image.by_tag()).unwrap(), None);
+}
+
+/// A pull through `runtime.v1alpha2`, which containerd serves until 2.0, would go round the gate.
+fn the_old_image_service_does_not_cross(release: Release) {
+    let node = Node::start(release);
+    let image = node.push("team/app:1");
+    let records = node.containerd.image_records();
+    let spec = ImageSpec { image: image.by_tag(), ..Default::default() };
+    let pull = || PullImageRequest { image: Some(spec.clone()), ..Default::default() };
+    for path in ["/runtime.v1alpha2.ImageService/PullImage", "/runtime.v1alpha2.ImageService/ListImages"] {
+        assert_eq!(node.kubelet().call(path, pull()), Code::Unimplemented, "{path}");
+    }
+    assert_eq!(node.containerd.image_records(), records);
+    let direct = node.kubelet_without_pullgate().call("/runtime.v1alpha2.ImageService/PullImage", pull());
+    let served = if release == Release::V2_1 { Code::Unimplemented } else { Code::Ok };
+    assert_eq!(direct, served, "what containerd itself says");
+}
+
+fn containerd_s_own_services_do_not_cross(release: Release) {
+    let node = Node::start(release);
+    for path in [
+        "/containerd.services.version.v1.Version/Version",
+        "/containerd.services.images.v1.Images/List",
+        "/containerd.services.content.v1.Content/List",
+        "/containerd.services.transfer.v1.Transfer/Transfer",
+        "/grpc.health.v1.Health/Check",
+    ] {
+        assert_eq!(node.kubelet().call(path, ()), Code::Unimplemented, "{path}");
+    }
+    let direct = node.kubelet_without_pullgate().call("/containerd.services.version.v1.Version/Version", ());
+    assert_eq!(direct, Code::Ok, "what containerd itself says");
+    let known = node.kubelet().call("/runtime.v1.ImageService/ImageFsInfo", ImageFsInfoRequest {});
+    assert_eq!(known, Code::Ok);
+}
+
+fn containerd_may_go_away_and_come_back(release: Release) {
+    let mut node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let kubelet = node.kubelet();
+    kubelet.image_fs_info().unwrap();
+    node.containerd.kill();
+    assert_eq!(kubelet.image_fs_info().unwrap_err().code(), Code::Unavailable);
+    assert_eq!(kubelet.pull(&Pod::of(image.by_tag())).unwrap_err().code(), Code::Unavailable);
+    node.containerd.start_again();
+    // containerd serves before its CRI plugin is ready, and says so by itself.
+    let ready = wait(LIMIT, || node.kubelet_without_pullgate().image_fs_info().ok());
+    assert!(ready.is_some());
+    assert!(kubelet.image_fs_info().is_ok(), "the next call works");
+    let ran = kubelet.run(&Pod::of(image.by_tag())).unwrap_or_else(|waiting| panic!("{waiting:?}"));
+    assert_eq!(ran.user, 1000);
+}
+
+fn ends_when_it_is_asked_to(release: Release) {
+    let mut node = Node::start(release);
+    assert_eq!(node.pullgate.stop(), Some(0));
+    assert!(!node.pullgate.socket().exists(), "the socket is gone");
+    assert!(node.kubelet_without_pullgate().image_fs_info().is_ok(), "containerd goes on");
+}

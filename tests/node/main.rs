@@ -1,0 +1,36 @@
+//! pullgate on a real node: containerd 1.6, 1.7 and 2.1, a registry, and kubelet's calls.
+//!
+//! `tests/environment/install` has to be run before. A test that cannot run fails.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "../support"]
+mod support {
+    pub(crate) mod node;
+}
+
+/// Makes a test of each function for each release of containerd.
+macro_rules! on_every_release {
+    ($($name:ident),+ $(,)?) => {
+        on_every_release!(@ containerd_1_6, V1_6, $($name),+);
+        on_every_release!(@ containerd_1_7, V1_7, $($name),+);
+        on_every_release!(@ containerd_2_1, V2_1, $($name),+);
+    };
+    (@ $module:ident, $release:ident, $($name:ident),+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $name() {
+                    super::$name($crate::support::node::Release::$release);
+                }
+            )+
+        }
+    };
+}
+
+mod admitted;
+mod cancelled;
+mod cosign;
+mod crossing;
+mod policy;
+mod refused;
+mod signed;

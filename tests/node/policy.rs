@@ -1,0 +1,63 @@
+//! The policy comes, goes and breaks while the node runs.
+
+use crate::support::node::keys::Kind;
+use crate::support::node::kubelet::Pod;
+use crate::support::node::policy::Policy;
+use crate::support::node::{Node, RELEASE, Release};
+
+const BROKEN: &str = "default = \"allow\"\n";
+
+/// kubelet would not start without ImageFsInfo, and what is on the node already would not run.
+#[test]
+fn that_is_broken_from_the_start_refuses_pulls_and_nothing_else() {
+    let mut node = Node::start(Release::V2_1);
+    let image = node.push_signed("team/app:1");
+    let present = node.push_signed("team/present:1");
+    node.kubelet().pull(&Pod::of(present.by_tag())).unwrap();
+    node.pullgate.restart_with(&Policy::text(BROKEN));
+    let kubelet = node.kubelet();
+    for name in [image.by_tag(), image.by_digest(), present.by_tag(), present.by_digest()] {
+        let waiting = kubelet.ensure_image(&Pod::of(&name)).unwrap_err();
+        let told = (waiting.reason, waiting.code());
+        assert_eq!(told, ("SignatureValidationFailed", "no-policy"), "{name}: {}", waiting.message);
+    }
+    assert!(kubelet.image_fs_info().is_ok());
+    assert_eq!(kubelet.list_images().unwrap().len(), 2, "the pause image and the one that is present");
+    let ran = kubelet.run(&Pod::of(present.by_tag()).if_not_present()).unwrap();
+    assert_eq!(ran.user, 1000);
+    let mended = Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]);
+    node.pullgate.reload(&mended);
+    assert!(kubelet.pull(&Pod::of(image.by_tag())).is_ok(), "a policy that is mended comes into force");
+}
+
+#[test]
+fn that_breaks_leaves_the_old_one_in_force() {
+    let node = Node::start(Release::V2_1);
+    let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
+    for broken in
+        [BROKEN, "", "default = \"deny\"\ndefault = \"deny\"\n", "default = \"deny\"\nsurprise = 1\n"]
+    {
+        let told = node.pullgate.reload(&Policy::text(broken));
+        assert_eq!(told["level"], "ERROR", "{told}");
+        let pulled = node.kubelet().ensure_image(&Pod::of(signed.by_tag()));
+        assert!(pulled.is_ok(), "{broken:?}: {pulled:?}");
+        let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "no-signature", "{broken:?}: {}", waiting.message);
+    }
+}
+
+/// A verdict that is remembered holds under the policy that it was found by, and no other.
+#[test]
+fn that_changes_is_in_force_from_the_next_pull_on() {
+    let node = Node::start(Release::V2_1);
+    let image = node.push_signed("team/app:1");
+    let pod = Pod::of(image.by_digest());
+    node.kubelet().pull(&pod).unwrap();
+    let other = node.key("other", Kind::P256);
+    node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]));
+    let waiting = node.kubelet().ensure_image(&pod).unwrap_err();
+    assert_eq!(waiting.code(), "no-valid-signature", "{}", waiting.message);
+    node.pullgate.reload(&Policy::deny());
+    let waiting = node.kubelet().ensure_image(&pod).unwrap_err();
+    assert_eq!(waiting.code(), "denied-by-rule", "{}", waiting.message);
+}

@@ -1,0 +1,122 @@
+//! A whole node in one directory: a registry, a containerd, pullgate between them and kubelet, and kubelet's calls.
+//!
+//! Every part is the real program, but kubelet, whose calls [`kubelet`] makes in kubelet's order. A node takes less
+//! than a second to start, so that each test has its own and may do with it what it likes.
+//!
+//! A program takes it in with `#[path = "…/tests/support"] mod support { pub(crate) mod node; }`.
+#![allow(dead_code, reason = "each program uses a part of it")]
+#![allow(unreachable_pub, missing_debug_implementations, reason = "nobody else reads it")]
+#![allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "what does not work ends the test")]
+#![allow(clippy::print_stderr, reason = "for the person who watches")]
+
+pub mod access;
+pub mod containerd;
+pub mod directory;
+pub mod environment;
+pub mod http;
+pub mod images;
+pub mod keys;
+pub mod kubelet;
+pub mod policy;
+pub mod process;
+pub mod pullgate;
+pub mod registry;
+pub mod signing;
+
+use containerd::Containerd;
+use directory::Directory;
+pub use environment::Release;
+use images::Image;
+use keys::{Kind, PrivateKey};
+use kubelet::Kubelet;
+use policy::Policy;
+use pullgate::Pullgate;
+use registry::Registry;
+use signing::{Cosign, Layout};
+
+/// The name of the authenticator that the node's policy asks for, and of its key.
+pub const RELEASE: &str = "release";
+
+/// The parts, in the order in which they end.
+pub struct Node {
+    pub pullgate: Pullgate,
+    pub containerd: Containerd,
+    pub registry: Registry,
+    /// The key that the node's policy asks for.
+    pub release: PrivateKey,
+    directory: Directory,
+}
+
+impl Node {
+    /// A node that runs what [`RELEASE`] signed, whatever its name, and nothing else.
+    pub fn start(release: Release) -> Self {
+        Self::start_with(release, |policy, key| {
+            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
+        })
+    }
+
+    /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
+    pub fn start_with(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
+        let directory = Directory::new();
+        let key = PrivateKey::make(directory.path(), RELEASE, Kind::P256);
+        let registry = Registry::start(directory.path().join("registry"));
+        let containerd = Containerd::start(release, directory.path().join("containerd"));
+        let policy = write(Policy::deny(), &key);
+        let pullgate = Pullgate::start(directory.path().join("pullgate"), &containerd, &policy);
+        Self { pullgate, containerd, registry, release: key, directory }
+    }
+
+    /// kubelet, with pullgate as its image endpoint and containerd as its runtime endpoint.
+    pub fn kubelet(&self) -> Kubelet {
+        Kubelet::new(self.pullgate.socket(), self.containerd.socket(), self.directory.path().join("logs"))
+    }
+
+    /// kubelet on a node without pullgate.
+    pub fn kubelet_without_pullgate(&self) -> Kubelet {
+        Kubelet::new(self.containerd.socket(), self.containerd.socket(), self.directory.path().join("logs"))
+    }
+
+    /// Makes an image that there is nowhere else, and pushes it. `name` is `repository:tag`.
+    pub fn push(&self, name: &str) -> Image {
+        images::make(self.directory.path(), &[]).push(&self.registry, name)
+    }
+
+    /// The same for an index of two platforms.
+    pub fn push_index(&self, name: &str) -> Image {
+        images::make(self.directory.path(), &["--index"]).push(&self.registry, name)
+    }
+
+    /// Pushes an image and signs it with the release key.
+    pub fn push_signed(&self, name: &str) -> Image {
+        let image = self.push(name);
+        self.sign(&image);
+        image
+    }
+
+    /// Signs with the release key, by `pullgate sign`.
+    pub fn sign(&self, image: &Image) {
+        signing::sign(&image.by_digest(), &self.release);
+    }
+
+    /// Signs an image that goes by a name which is mapped to the registry, as that name.
+    pub fn sign_as(&self, image: &Image) {
+        let at_registry = image.at(self.registry.host()).by_digest();
+        let identity = format!("{}/{}", image.host, image.repository);
+        self.cosign().sign(&at_registry, &self.release, Layout::Classic, Some(&identity));
+    }
+
+    /// Another key pair.
+    pub fn key(&self, name: &str, kind: Kind) -> PrivateKey {
+        PrivateKey::make(self.directory.path(), name, kind)
+    }
+
+    /// The real cosign.
+    pub fn cosign(&self) -> Cosign {
+        Cosign::new(self.directory.path().join("cosign"))
+    }
+
+    /// Has `host` of image names served by this node's registry, for containerd and pullgate alike.
+    pub fn map_host(&self, host: &str) {
+        self.containerd.map_host(host, &self.registry);
+    }
+}

@@ -1,0 +1,77 @@
+//! What `tests/environment/install` made.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The releases of containerd that pullgate is tested on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    V1_6,
+    V1_7,
+    V2_1,
+}
+
+impl Release {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1_6 => "1.6",
+            Self::V1_7 => "1.7",
+            Self::V2_1 => "2.1",
+        }
+    }
+
+    /// The directory with its containerd, runc, shim and ctr.
+    pub fn programs(self) -> PathBuf {
+        installed(&format!("containerd-{self}/bin"))
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A tool: `skopeo`, `cosign` or `docker-registry`.
+pub fn tool(name: &str) -> PathBuf {
+    installed(&format!("tools/bin/{name}"))
+}
+
+/// An image that is there already, as an OCI layout.
+pub fn image(name: &str) -> PathBuf {
+    installed(&format!("images/{name}"))
+}
+
+/// One of the programs in `tests/environment`.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/environment").join(name)
+}
+
+/// The line of `versions` that begins with `package NAME`, without the name.
+pub fn version_of(package: &str, versions: &str) -> String {
+    let text = std::fs::read_to_string(installed(versions)).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("package {package} ")));
+    line.unwrap_or("of unknown version").to_owned()
+}
+
+/// A test that cannot run fails: an environment that is not there is never a reason to skip it.
+fn installed(name: &str) -> PathBuf {
+    let root = root();
+    let path = root.join(name);
+    let complete = [".stamp-parts", ".stamp-images"].iter().all(|stamp| root.join(stamp).exists());
+    assert!(
+        complete && path.exists(),
+        "{} is not there: run tests/environment/install first",
+        path.display()
+    );
+    path
+}
+
+fn root() -> PathBuf {
+    let chosen =
+        std::env::var_os("PULLGATE_ENVIRONMENT").filter(|value| !value.is_empty()).map(PathBuf::from);
+    chosen.unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").expect("HOME is not set, and PULLGATE_ENVIRONMENT neither");
+        PathBuf::from(home).join(".cache/pullgate/environment")
+    })
+}

@@ -1,0 +1,113 @@
+//! Small images, each one different from every other, and what a registry holds of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+
+use super::registry::Registry;
+use super::{environment, process};
+
+/// An image as an OCI layout, not yet anywhere else.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    path: PathBuf,
+    digest: String,
+}
+
+/// An image in a registry.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// `127.0.0.1:PORT`.
+    pub host: String,
+    pub repository: String,
+    pub tag: String,
+    /// `sha256:…` of the manifest, or of the index.
+    pub digest: String,
+    layout: Layout,
+}
+
+/// Makes an image. Its program says who it is and then waits; its user is 1000:1000.
+pub fn make(directory: &Path, options: &[&str]) -> Layout {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let label = format!("image-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let path = directory.join("images").join(&label);
+    let mut make = Command::new(environment::script("make-image"));
+    make.arg(&path)
+        .args(["--label", &label])
+        .args(options)
+        .arg("--program")
+        .arg(environment::image("program"));
+    let digest = process::must_run(&mut make).trim().to_owned();
+    Layout { path, digest }
+}
+
+impl Layout {
+    /// Pushes it as `repository:tag`.
+    pub fn push(&self, registry: &Registry, name: &str) -> Image {
+        let (repository, tag) = name.split_once(':').unwrap_or((name, "latest"));
+        let image = Image {
+            host: registry.host().to_owned(),
+            repository: repository.to_owned(),
+            tag: tag.to_owned(),
+            digest: self.digest.clone(),
+            layout: self.clone(),
+        };
+        copy(&format!("oci:{}", self.path.display()), &format!("docker://{}", image.by_tag()));
+        image
+    }
+}
+
+impl Image {
+    /// `127.0.0.1:PORT/repository:tag`.
+    pub fn by_tag(&self) -> String {
+        format!("{}/{}:{}", self.host, self.repository, self.tag)
+    }
+
+    /// `127.0.0.1:PORT/repository@sha256:…`.
+    pub fn by_digest(&self) -> String {
+        format!("{}/{}@{}", self.host, self.repository, self.digest)
+    }
+
+    /// `127.0.0.1:PORT/repository:tag@sha256:…`.
+    pub fn by_both(&self) -> String {
+        format!("{}@{}", self.by_tag(), self.digest)
+    }
+
+    /// The same image under another host, which the node maps to the registry.
+    pub fn at(&self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    /// Pushes the same image once more, as another `repository:tag`.
+    pub fn push_as(&self, registry: &Registry, name: &str) -> Self {
+        self.layout.push(registry, name)
+    }
+
+    /// The digests that this index lists.
+    pub fn children(&self, registry: &Registry) -> Vec<String> {
+        let index = registry.manifest(&self.repository, &self.digest);
+        let index: Value = serde_json::from_slice(&index).expect("an index is JSON");
+        let children = index["manifests"].as_array().expect("an index has manifests").iter();
+        children.filter_map(|child| child["digest"].as_str()).map(ToOwned::to_owned).collect()
+    }
+
+    /// The tag under which cosign's classic layout keeps the signatures of this image.
+    pub fn signature_tag(&self) -> String {
+        format!("{}.sig", self.referrers_tag())
+    }
+
+    /// The tag under which a registry without the referrers API lists what refers to this image.
+    pub fn referrers_tag(&self) -> String {
+        self.digest.replace(':', "-")
+    }
+}
+
+/// Copies an image or a signature with skopeo, which takes names as `docker://…` and `oci:…`.
+pub fn copy(from: &str, to: &str) {
+    let mut skopeo = Command::new(environment::tool("skopeo"));
+    skopeo.args(["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests"]);
+    skopeo.args(["--src-tls-verify=false", "--dest-tls-verify=false", from, to]);
+    process::must_run(&mut skopeo);
+}

@@ -1,0 +1,70 @@
+//! Key pairs, made by openssl.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{directory, process};
+
+/// A kind of key, and the algorithm that is used with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    P256,
+    P384,
+    RsaPkcs1,
+    RsaPss,
+    Ed25519,
+}
+
+impl Kind {
+    /// pullgate's word for the algorithm.
+    pub fn algorithm(self) -> &'static str {
+        match self {
+            Self::P256 => "ECDSA_SHA_256",
+            Self::P384 => "ECDSA_SHA_384",
+            Self::RsaPkcs1 => "RSA_PKCS1_SHA_256",
+            Self::RsaPss => "RSA_PSS_SHA_256",
+            Self::Ed25519 => "ED25519",
+        }
+    }
+
+    fn openssl_options(self) -> &'static [&'static str] {
+        match self {
+            Self::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            Self::P384 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            Self::RsaPkcs1 | Self::RsaPss => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            Self::Ed25519 => &["-algorithm", "ED25519"],
+        }
+    }
+}
+
+/// A private key in a file of its own.
+pub struct PrivateKey {
+    pub name: String,
+    pub kind: Kind,
+    /// PKCS#8 in PEM.
+    pub file: PathBuf,
+    /// SubjectPublicKeyInfo in PEM.
+    pub public_file: PathBuf,
+}
+
+impl PrivateKey {
+    pub fn make(directory: &Path, name: &str, kind: Kind) -> Self {
+        let directory = directory.join("keys");
+        directory::make(&directory);
+        let file = directory.join(format!("{name}.key"));
+        let public_file = directory.join(format!("{name}.pub"));
+        process::must_run(
+            Command::new("openssl").arg("genpkey").args(kind.openssl_options()).arg("-out").arg(&file),
+        );
+        let mut public = Command::new("openssl");
+        process::must_run(
+            public.arg("pkey").arg("-in").arg(&file).arg("-pubout").arg("-out").arg(&public_file),
+        );
+        Self { name: name.to_owned(), kind, file, public_file }
+    }
+
+    /// The same key, for another algorithm.
+    pub fn used_as(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+}

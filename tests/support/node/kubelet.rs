@@ -1,0 +1,212 @@
+//! kubelet's calls, in kubelet's order.
+//!
+//! Written after Kubernetes 1.36: `kuberuntime_manager.go` (SyncPod), `images/image_manager.go` (EnsureImageExists),
+//! `kuberuntime_container.go` and `security_context.go`. Only what an image endpoint can make a difference to.
+
+mod client;
+mod pod;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pullgate::api::{self, Image, ImageFsInfoResponse};
+use tokio::runtime::Runtime;
+use tonic::{Code, Status};
+
+use super::directory;
+use client::Client;
+pub use pod::Pod;
+
+/// A kubelet. Its methods wait for what they ask for, with a limit.
+pub struct Kubelet {
+    client: Client,
+    logs: PathBuf,
+    // Threads of its own: a cancelled call reaches the other side also while nobody waits for anything.
+    runtime: Runtime,
+}
+
+/// A container that ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// The id of its image, as CRI knows it.
+    pub image_id: String,
+    /// The user that its process said it is.
+    pub user: u32,
+}
+
+/// Why a pod does not run: what `kubectl get pod` and `kubectl describe pod` show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The container's `state.waiting.reason`.
+    pub reason: &'static str,
+    /// The container's `state.waiting.message`.
+    pub message: String,
+}
+
+impl Waiting {
+    /// pullgate's reason code: the last word of the message, in brackets.
+    pub fn code(&self) -> &str {
+        let (_, after) = self.message.rsplit_once('[').unwrap_or_default();
+        after.strip_suffix(']').unwrap_or_default()
+    }
+}
+
+impl Kubelet {
+    /// A kubelet with separate endpoints for images and for all else.
+    pub fn new(image_endpoint: PathBuf, runtime_endpoint: PathBuf, logs: PathBuf) -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().expect("cannot start an event loop");
+        Self { client: Client::new(image_endpoint, runtime_endpoint), logs, runtime }
+    }
+
+    /// Runs a pod until its container has said who it is, and takes it away again.
+    ///
+    /// # Errors
+    /// Why the container waits for its image.
+    pub fn run(&self, pod: &Pod) -> Result<Ran, Waiting> {
+        let logs = self.logs.join(pod.uid());
+        directory::make(&logs);
+        let sandbox = pod.sandbox_config(&logs);
+        self.runtime.block_on(async {
+            let id = self.client.run_pod_sandbox(&sandbox).await;
+            let ran = self.start_container(pod, &id, &sandbox, &logs).await;
+            self.client.remove_pod_sandbox(&id).await;
+            ran
+        })
+    }
+
+    /// Makes sure of the pod's image, and gives its id.
+    ///
+    /// # Errors
+    /// Why the container waits for its image.
+    pub fn ensure_image(&self, pod: &Pod) -> Result<String, Waiting> {
+        self.runtime.block_on(self.ensure_image_exists(pod, &pod.sandbox_config(&self.logs)))
+    }
+
+    /// One PullImage, as kubelet makes it.
+    ///
+    /// # Errors
+    /// The gRPC status.
+    pub fn pull(&self, pod: &Pod) -> Result<String, Status> {
+        self.runtime.block_on(self.client.pull_image(pod.pull_request(&self.logs)))
+    }
+
+    /// A PullImage that the caller gives up after some time.
+    ///
+    /// # Panics
+    /// When there is an answer before.
+    pub fn pull_and_give_up(&self, pod: &Pod, after: Duration) {
+        let pull = self.client.pull_image(pod.pull_request(&self.logs));
+        let answer = self.runtime.block_on(async { tokio::time::timeout(after, pull).await });
+        assert!(answer.is_err(), "the pull was answered before it was given up: {answer:?}");
+    }
+
+    /// # Errors
+    /// The gRPC status.
+    pub fn image_status(&self, name: &str) -> Result<Option<Image>, Status> {
+        self.runtime.block_on(self.client.image_status(name))
+    }
+
+    /// # Errors
+    /// The gRPC status.
+    pub fn list_images(&self) -> Result<Vec<Image>, Status> {
+        self.runtime.block_on(self.client.list_images())
+    }
+
+    /// # Errors
+    /// The gRPC status.
+    pub fn image_fs_info(&self) -> Result<ImageFsInfoResponse, Status> {
+        self.runtime.block_on(self.client.image_fs_info())
+    }
+
+    /// # Errors
+    /// The gRPC status.
+    pub fn remove_image(&self, name: &str) -> Result<(), Status> {
+        self.runtime.block_on(self.client.remove_image(name))
+    }
+
+    /// Calls any method by its path at the image endpoint, with any message.
+    pub fn call<M>(&self, path: &'static str, message: M) -> Code
+    where
+        M: prost::Message + Default + Send + Sync + 'static,
+    {
+        self.runtime.block_on(self.client.call(path, message))
+    }
+
+    async fn ensure_image_exists(
+        &self,
+        pod: &Pod,
+        sandbox: &api::PodSandboxConfig,
+    ) -> Result<String, Waiting> {
+        let name = pod.image();
+        if !pod.pulls_always() {
+            let present = self.client.image_status(name).await.map_err(inspect_failed)?;
+            if let Some(present) = present {
+                return Ok(present.id);
+            }
+        }
+        let pulled = self.client.pull_image(pod.pull_request_in(sandbox)).await;
+        let id = pulled.map_err(|status| pull_failed(name, &status))?;
+        assert!(!id.is_empty(), "kubelet: the pull of {name} succeeded without an image reference");
+        // GetImageSize. kubelet does not fail without it.
+        let _ = self.client.image_status(name).await;
+        Ok(id)
+    }
+
+    async fn start_container(
+        &self,
+        pod: &Pod,
+        sandbox_id: &str,
+        sandbox: &api::PodSandboxConfig,
+        logs: &Path,
+    ) -> Result<Ran, Waiting> {
+        let image_id = self.ensure_image_exists(pod, sandbox).await?;
+        let user = self.image_user(pod.image()).await?;
+        let config = pod.container_config(&image_id, user);
+        let container = self.client.create_container(sandbox_id, config, sandbox).await;
+        self.client.start_container(&container).await;
+        let user = client::user_in_log(&logs.join(pod::CONTAINER_LOG)).await;
+        self.client.remove_container(&container).await;
+        Ok(Ran { image_id, user })
+    }
+
+    /// getImageUser: an image that is not there by the name in the pod counts as root's, silently.
+    async fn image_user(&self, name: &str) -> Result<User, Waiting> {
+        let Some(image) = self.client.image_status(name).await.map_err(inspect_failed)? else {
+            return Ok(User::Number(0));
+        };
+        Ok(match (image.uid, image.username) {
+            (Some(user), _) => User::Number(user.value),
+            (None, name) if !name.is_empty() => User::Name(name),
+            (None, _) => User::Number(0),
+        })
+    }
+}
+
+/// Whom the container runs as.
+enum User {
+    Number(i64),
+    Name(String),
+}
+
+fn inspect_failed(status: Status) -> Waiting {
+    Waiting { reason: "ImageInspectError", message: status.message().to_owned() }
+}
+
+/// pullImageV1 and evalCRIPullErr: only code Unknown loses its gRPC prefix, and only a prefix is a reason.
+fn pull_failed(image: &str, status: &Status) -> Waiting {
+    let told = match status.code() {
+        Code::Unknown => status.message().to_owned(),
+        code => format!("rpc error: code = {code:?} desc = {}", status.message()),
+    };
+    for (reason, why) in [
+        ("RegistryUnavailable", "the registry is unavailable"),
+        ("SignatureValidationFailed", "the signature validation failed"),
+    ] {
+        if let Some(rest) = told.strip_prefix(reason) {
+            let message = format!("image pull failed for {image} because {why}{rest}");
+            return Waiting { reason, message };
+        }
+    }
+    Waiting { reason: "ErrImagePull", message: told }
+}

@@ -1,0 +1,72 @@
+//! Writing policies.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::directory;
+use super::keys::PrivateKey;
+
+/// A policy, and the public keys that it names.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    text: String,
+    keys: Vec<(String, Vec<u8>)>,
+}
+
+impl Policy {
+    /// One that refuses everything.
+    pub fn deny() -> Self {
+        Self::text("default = \"deny\"\n")
+    }
+
+    /// Whatever the text says, even if it is no policy.
+    pub fn text(text: &str) -> Self {
+        Self { text: text.to_owned(), keys: Vec::new() }
+    }
+
+    /// Adds an authenticator with these keys, all of one kind.
+    pub fn authenticator(mut self, name: &str, keys: &[&PrivateKey]) -> Self {
+        let algorithm = keys.first().expect("an authenticator has a key").kind.algorithm();
+        let mut files = Vec::new();
+        for key in keys {
+            let file = format!("{name}-{}.pem", key.name);
+            files.push(format!("{{ file = \"keys/{file}\" }}"));
+            self.keys.push((file, std::fs::read(&key.public_file).expect("a key pair has a public half")));
+        }
+        let files = files.join(", ");
+        self.add(format_args!("[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{files}]"))
+    }
+
+    /// Images below `scope` need a signature of all of these.
+    pub fn require(self, scope: &str, authenticators: &[&str]) -> Self {
+        self.add(format_args!("[[namespace]]\nscope = {scope:?}\nrequire = {{ all = {authenticators:?} }}"))
+    }
+
+    /// The same, where signatures may carry `aliases` for the scope.
+    pub fn require_with_aliases(self, scope: &str, authenticators: &[&str], aliases: &[&str]) -> Self {
+        self.require(scope, authenticators).line(format_args!("aliases = {aliases:?}"))
+    }
+
+    /// Images below `scope` need no signature.
+    pub fn allow_unsigned(self, scope: &str) -> Self {
+        self.add(format_args!("[[namespace]]\nscope = {scope:?}\nallow = \"unsigned\"\nreason = \"a test\""))
+    }
+
+    /// Writes it and the keys into the directory that pullgate reads.
+    pub fn write(&self, directory: &Path) {
+        directory::make(&directory.join("keys"));
+        for (name, key) in &self.keys {
+            directory::write(&directory.join("keys").join(name), key);
+        }
+        directory::write(&directory.join("policy.toml"), &self.text);
+    }
+
+    fn add(self, block: std::fmt::Arguments<'_>) -> Self {
+        self.line(format_args!("\n{block}"))
+    }
+
+    fn line(mut self, line: std::fmt::Arguments<'_>) -> Self {
+        let _ = writeln!(self.text, "{line}");
+        self
+    }
+}

@@ -1,0 +1,159 @@
+//! Programs that run in the background, programs that run to their end, and waiting with a limit.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Nothing that a test starts or waits for takes longer, unless something is wrong.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a program may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A program in the background. It ends with its owner, and with the thread that started it.
+pub struct Daemon {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a program whose standard error goes to the end of the file `log`.
+    pub fn start(program: &Path, configure: impl FnOnce(&mut Command), log: &Path) -> Self {
+        // Ctrl-C is for us to handle, hence a process group of its own; and should we be killed, it is too.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(append(log));
+        configure(&mut command);
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        let name = program.file_name().unwrap_or(OsStr::new("program")).to_string_lossy().into_owned();
+        Self { name, child, log: log.to_owned() }
+    }
+
+    /// Waits until `ready` gives something.
+    pub fn wait_until<T>(&mut self, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+        let found = wait(LIMIT, || {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("{} ended ({status}) before it was {what}; its log:\n{}", self.name, self.log());
+            }
+            ready()
+        });
+        found.unwrap_or_else(|| panic!("{} was not {what} in {LIMIT:?}; its log:\n{}", self.name, self.log()))
+    }
+
+    /// What it has written to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let process = Pid::from_raw(self.child.id().try_into().expect("process ids are small"));
+        kill(process, signal)
+            .unwrap_or_else(|error| panic!("cannot send {signal} to {}: {error}", self.name));
+    }
+
+    /// Ends it as an operator would, and gives its exit code. `None`: it did not end by itself.
+    pub fn stop(&mut self) -> Option<i32> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return status.code();
+        }
+        // One that a test has frozen would not hear the request to end.
+        self.signal(Signal::SIGCONT);
+        self.signal(Signal::SIGTERM);
+        let ended = wait(GRACE, || self.child.try_wait().ok().flatten());
+        if ended.is_none() {
+            self.kill();
+        }
+        ended.and_then(|status| status.code())
+    }
+
+    /// Ends it without notice.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs a program to its end and gives its standard output.
+///
+/// # Errors
+/// What it wrote, when it did not succeed.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let (mut output, mut errors) = (scratch(), scratch());
+    command.stdin(Stdio::null()).process_group(0);
+    command.stdout(output.1.take().map_or_else(Stdio::null, Stdio::from));
+    command.stderr(errors.1.take().map_or_else(Stdio::null, Stdio::from));
+    let name = Path::new(command.get_program()).display().to_string();
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+    let status = wait(LIMIT, || child.try_wait().ok().flatten());
+    if status.is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let (output, errors) = (read(&mut output.0), read(&mut errors.0));
+    match status {
+        Some(status) if status.success() => Ok(output),
+        Some(status) => Err(format!("{name}: {status}\n{output}{errors}")),
+        None => Err(format!("{name} did not end in {LIMIT:?}\n{output}{errors}")),
+    }
+}
+
+/// The same for one that has to succeed.
+pub fn must_run(command: &mut Command) -> String {
+    run(command).unwrap_or_else(|told| panic!("{told}"))
+}
+
+/// Asks again and again until there is an answer, or the time is up.
+pub fn wait<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The file `path`, for appending.
+pub fn append(path: &Path) -> File {
+    let opened = File::options().create(true).append(true).open(path);
+    opened.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()))
+}
+
+// A file takes any amount of output without somebody who reads at the same time.
+fn scratch() -> (File, Option<File>) {
+    let file = tempfile::tempfile().expect("cannot make a temporary file");
+    let other = file.try_clone().expect("cannot duplicate a file descriptor");
+    (file, Some(other))
+}
+
+fn read(file: &mut File) -> String {
+    use std::io::{Read, Seek};
+    let mut bytes = Vec::new();
+    let _ = file.rewind();
+    let _ = file.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}

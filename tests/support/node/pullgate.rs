@@ -1,0 +1,134 @@
+//! The daemon under test.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::containerd::Containerd;
+use super::directory;
+use super::policy::Policy;
+use super::process::{self, Daemon, LIMIT};
+
+/// The program: what cargo built for a test, or what lies beside an example.
+pub fn program() -> PathBuf {
+    if let Some(built) = option_env!("CARGO_BIN_EXE_pullgate") {
+        return PathBuf::from(built);
+    }
+    let ours = std::env::current_exe().expect("a program has a path");
+    let directory = ours.parent().and_then(Path::parent).expect("an example lies in a directory");
+    directory.join("pullgate")
+}
+
+pub struct Pullgate {
+    directory: PathBuf,
+    daemon: Daemon,
+}
+
+impl Pullgate {
+    /// Starts it in front of `containerd`, and waits until it serves.
+    pub fn start(directory: PathBuf, containerd: &Containerd, policy: &Policy) -> Self {
+        directory::make(&directory);
+        policy.write(&directory);
+        let config = format!(
+            "[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
+             [log]\nformat = \"json\"\nlevel = \"info\"\n",
+            socket_in(&directory),
+            containerd.socket(),
+            containerd.hosts().display().to_string(),
+        );
+        directory::write(&directory.join("pullgate.toml"), config);
+        let daemon = serve(&directory);
+        Self { directory, daemon }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        socket_in(&self.directory)
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// Ends it and starts it anew with another policy.
+    pub fn restart_with(&mut self, policy: &Policy) {
+        self.stop();
+        policy.write(&self.directory);
+        self.daemon = serve(&self.directory);
+    }
+
+    /// Ends it as systemd does, and gives its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.daemon.stop()
+    }
+
+    /// Writes a policy, sends SIGHUP, and gives the record that says what became of it.
+    pub fn reload(&self, policy: &Policy) -> Value {
+        policy.write(&self.directory);
+        let before = self.records().len();
+        self.daemon.signal(Signal::SIGHUP);
+        self.wait_for_record(before, |record| {
+            let message = record["message"].as_str().unwrap_or_default();
+            message.starts_with("policy in force") || message.contains("policy is not usable")
+        })
+    }
+
+    /// `pullgate` with this daemon's configuration.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program());
+        command.arg("--config").arg(&self.directory);
+        command
+    }
+
+    /// All records of its log.
+    pub fn records(&self) -> Vec<Value> {
+        // The last line may be half written.
+        self.daemon.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// All decisions about pulls.
+    pub fn decisions(&self) -> Vec<Value> {
+        self.records().into_iter().filter(|record| record["verdict"].is_string()).collect()
+    }
+
+    /// The next decision after `before` others.
+    pub fn decision(&self, before: usize) -> Value {
+        let decision = process::wait(LIMIT, || self.decisions().into_iter().nth(before));
+        decision.unwrap_or_else(|| panic!("there is no decision in the log:\n{}", self.daemon.log()))
+    }
+
+    /// The first record after `before` others that is as wanted.
+    pub fn wait_for_record(&self, before: usize, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let found =
+            process::wait(LIMIT, || self.records().into_iter().skip(before).find(|record| is_wanted(record)));
+        found.unwrap_or_else(|| panic!("the record does not come; the log:\n{}", self.daemon.log()))
+    }
+
+    /// How much memory it holds, in bytes.
+    pub fn resident_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let kibibytes: Option<u64> = line.trim().trim_end_matches(" kB").parse().ok();
+        kibibytes.map_or(0, |kibibytes| kibibytes << 10)
+    }
+}
+
+fn serve(directory: &Path) -> Daemon {
+    let mut daemon = Daemon::start(
+        &program(),
+        |command| {
+            command.arg("--config").arg(directory).arg("serve");
+        },
+        &directory.join("pullgate.log"),
+    );
+    daemon.wait_until("serving", || UnixStream::connect(socket_in(directory)).ok());
+    daemon
+}
+
+fn socket_in(directory: &Path) -> PathBuf {
+    directory.join("run/pullgate.sock")
+}

@@ -1,0 +1,112 @@
+//! The distribution project's registry.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::access::Access;
+use super::process::{self, Daemon};
+use super::{directory, environment, http};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+pub struct Registry {
+    directory: PathBuf,
+    host: String,
+    daemon: Daemon,
+}
+
+impl Registry {
+    /// Starts an empty one on a free port of 127.0.0.1.
+    pub fn start(directory: PathBuf) -> Self {
+        directory::make(&directory);
+        let mut config = Command::new(environment::script("registry-config"));
+        let config = process::must_run(config.arg(&directory).arg("0"));
+        directory::write(&directory.join("config.yml"), config);
+        let log = directory.join("registry.log");
+        let mut daemon = Daemon::start(
+            &environment::tool("docker-registry"),
+            |command| {
+                command.arg("serve").arg(directory.join("config.yml"));
+                command.stdout(Stdio::from(process::append(&directory.join("access.log"))));
+            },
+            &log,
+        );
+        let host = daemon.wait_until("listening", || listening_on(&fs::read_to_string(&log).ok()?));
+        Self { directory, host, daemon }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Every request that it has answered so far.
+    pub fn requests(&self) -> Vec<Access> {
+        let log = fs::read_to_string(self.directory.join("access.log")).unwrap_or_default();
+        log.lines().filter_map(Access::parse).collect()
+    }
+
+    /// Lets it accept connections, but answer nothing.
+    pub fn freeze(&self) {
+        self.daemon.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it answer again.
+    pub fn thaw(&self) {
+        self.daemon.signal(Signal::SIGCONT);
+    }
+
+    /// Ends it: from now on, connections are refused.
+    pub fn stop(&mut self) {
+        self.daemon.stop();
+    }
+
+    /// The manifest that a tag or digest names, byte for byte.
+    pub fn manifest(&self, repository: &str, reference: &str) -> Vec<u8> {
+        let accept = format!("{MANIFEST}, {INDEX}");
+        let answer = http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), &accept);
+        assert_eq!(answer.status, 200, "{repository}:{reference}: {}", answer.text());
+        answer.body
+    }
+
+    /// Puts a manifest, or an index, in place.
+    pub fn put_manifest(&self, repository: &str, reference: &str, manifest: &[u8]) {
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let is_index = String::from_utf8_lossy(manifest).contains("\"manifests\"");
+        let kind = if is_index { INDEX } else { MANIFEST };
+        let answer = http::send("PUT", &self.host, &path, &[("content-type", kind)], manifest);
+        assert_eq!(answer.status, 201, "{path}: {}", answer.text());
+    }
+
+    pub fn blob(&self, repository: &str, digest: &str) -> Vec<u8> {
+        let answer = http::get(&self.host, &format!("/v2/{repository}/blobs/{digest}"), "*/*");
+        assert_eq!(answer.status, 200, "{repository}@{digest}: {}", answer.text());
+        answer.body
+    }
+
+    /// Uploads a blob and gives its digest.
+    pub fn put_blob(&self, repository: &str, blob: &[u8]) -> String {
+        let digest = pullgate::digest::Digest::of(blob).to_string();
+        let begun = http::send("POST", &self.host, &format!("/v2/{repository}/blobs/uploads/"), &[], &[]);
+        assert_eq!(begun.status, 202, "{}", begun.text());
+        let location = begun.header("location").expect("an upload has a location");
+        let path = location.strip_prefix(&format!("http://{}", self.host)).unwrap_or(location);
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}digest={digest}");
+        let answer =
+            http::send("PUT", &self.host, &path, &[("content-type", "application/octet-stream")], blob);
+        assert_eq!(answer.status, 201, "{path}: {}", answer.text());
+        digest
+    }
+}
+
+fn listening_on(log: &str) -> Option<String> {
+    let (_, after) = log.split_once("listening on ")?;
+    // Not the beginning of a port while the line is being written.
+    let (host, _) = after.split_once(['"', ' ', ','])?;
+    Some(host.to_owned())
+}

@@ -1,0 +1,154 @@
+//! Signing, and spoiling signatures.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use ::pullgate::digest::Digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::images::{self, Image};
+use super::keys::PrivateKey;
+use super::registry::Registry;
+use super::{directory, environment, process, pullgate};
+
+/// The annotation that carries the signature of a layer's blob.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// Signs with `pullgate sign`. `reference` is `repository@digest`.
+pub fn sign(reference: &str, key: &PrivateKey) {
+    let mut sign = Command::new(pullgate::program());
+    sign.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]).arg(&key.file);
+    process::must_run(&mut sign);
+}
+
+/// A layout that cosign writes signatures in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// The tag `sha256-….sig` with simple-signing payloads.
+    Classic,
+    /// A Sigstore bundle that refers to the image.
+    Bundle,
+}
+
+/// The real cosign, without transparency log or timestamp authority.
+pub struct Cosign {
+    home: PathBuf,
+}
+
+impl Cosign {
+    pub fn new(home: PathBuf) -> Self {
+        directory::make(&home);
+        Self { home }
+    }
+
+    /// Signs `reference`, as `identity` if that is another name.
+    pub fn sign(&self, reference: &str, key: &PrivateKey, layout: Layout, identity: Option<&str>) {
+        let prefix = self.home.join(&key.name);
+        let imported = self.home.join(format!("{}.key", key.name));
+        if !imported.exists() {
+            let mut import = self.command();
+            import
+                .args(["import-key-pair", "-y", "--key"])
+                .arg(&key.file)
+                .arg("--output-key-prefix")
+                .arg(prefix);
+            process::must_run(&mut import);
+        }
+        let mut sign = self.command();
+        sign.args([
+            "sign",
+            "-y",
+            "--use-signing-config=false",
+            "--tlog-upload=false",
+            "--allow-http-registry",
+        ]);
+        if layout == Layout::Classic {
+            sign.arg("--new-bundle-format=false");
+        }
+        if let Some(identity) = identity {
+            sign.args(["--sign-container-identity", identity]);
+        }
+        process::must_run(sign.arg("--key").arg(imported).arg(reference));
+    }
+
+    /// Whether cosign accepts the signatures of `reference`.
+    ///
+    /// # Errors
+    /// What cosign says when it does not.
+    pub fn verify(&self, reference: &str, key: &PrivateKey, options: &[&str]) -> Result<String, String> {
+        let mut verify = self.command();
+        verify.args([
+            "verify",
+            "--insecure-ignore-tlog",
+            "--private-infrastructure",
+            "--allow-http-registry",
+        ]);
+        process::run(verify.args(options).arg("--key").arg(&key.public_file).arg(reference))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(environment::tool("cosign"));
+        // It keeps files in the home directory; those of a person stay alone.
+        command.env("HOME", &self.home).env("COSIGN_PASSWORD", "test");
+        command
+    }
+}
+
+/// Changes one bit in each signature of `image`. The payload stays.
+pub fn tamper_with_signature(registry: &Registry, image: &Image) {
+    edit(registry, image, |_, layer| {
+        let signature = layer["annotations"][SIGNATURE].as_str().expect("a signature is an annotation");
+        let mut bytes = STANDARD.decode(signature).expect("a signature is base64");
+        *bytes.last_mut().expect("a signature is not empty") ^= 1;
+        layer["annotations"][SIGNATURE] = STANDARD.encode(bytes).into();
+    });
+}
+
+/// Lets each signature of `image` speak for `name`. The signatures stay.
+pub fn tamper_with_payload(registry: &Registry, image: &Image, name: &str) {
+    edit(registry, image, |registry, layer| {
+        let digest = layer["digest"].as_str().expect("a layer has a digest");
+        let blob = registry.blob(&image.repository, digest);
+        let mut payload: Value = serde_json::from_slice(&blob).expect("a payload is JSON");
+        payload["critical"]["identity"]["docker-reference"] = name.into();
+        let blob = payload.to_string();
+        layer["digest"] = registry.put_blob(&image.repository, blob.as_bytes()).into();
+        layer["size"] = blob.len().into();
+    });
+}
+
+/// Attaches the signatures of `signed` to `other`, which is the same image in another repository.
+pub fn copy_signatures(signed: &Image, other: &Image) {
+    let at =
+        |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
+    images::copy(&at(signed), &at(other));
+}
+
+/// Attaches the bundle of `signed` to `other`, another image in the same repository, as if it spoke for it.
+pub fn graft_bundle(registry: &Registry, signed: &Image, other: &Image) {
+    let index = registry.manifest(&signed.repository, &signed.referrers_tag());
+    let mut index: Value = serde_json::from_slice(&index).expect("an index is JSON");
+    let entry = index["manifests"][0]["digest"].as_str().expect("an index entry has a digest");
+    let referrer = registry.manifest(&signed.repository, entry);
+    let referrer =
+        String::from_utf8(referrer).expect("a manifest is JSON").replace(&signed.digest, &other.digest);
+    let digest = Digest::of(referrer.as_bytes()).to_string();
+    registry.put_manifest(&other.repository, &digest, referrer.as_bytes());
+    index["manifests"][0]["digest"] = digest.into();
+    index["manifests"][0]["size"] = referrer.len().into();
+    registry.put_manifest(&other.repository, &other.referrers_tag(), index.to_string().as_bytes());
+}
+
+fn edit(registry: &Registry, image: &Image, change: impl Fn(&Registry, &mut Value)) {
+    let tag = image.signature_tag();
+    let before = registry.manifest(&image.repository, &tag);
+    let mut manifest: Value = serde_json::from_slice(&before).expect("a manifest is JSON");
+    let layers = manifest["layers"].as_array_mut().expect("a manifest has layers");
+    assert!(!layers.is_empty(), "there is no signature to change");
+    layers.iter_mut().for_each(|layer| change(registry, layer));
+    let after = manifest.to_string();
+    assert_ne!(before, after.as_bytes());
+    registry.put_manifest(&image.repository, &tag, after.as_bytes());
+}
