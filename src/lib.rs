@@ -3,7 +3,9 @@
 //! The way of a pull, the rooms and what each of them may use are drawn in `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod digest;
+pub mod policy;
 pub mod reference;
 pub mod registry;
 pub mod sign;

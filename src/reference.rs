@@ -34,7 +34,7 @@ pub const MAX_PATH: usize = 255;
 /// The host that a name without a host belongs to.
 pub const DEFAULT_DOMAIN: &str = "docker.io";
 
-const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
+pub(crate) const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 const OFFICIAL_PREFIX: &str = "library/";
 const DEFAULT_TAG: &str = "latest";
 
@@ -285,6 +285,11 @@ pub(crate) fn names_domain(first: &str) -> bool {
 /// for a host all the same.
 pub(crate) fn is_domain(text: &str) -> bool {
     grammar::is_domain(text) || (grammar::is_path_component(text) && text.len() <= MAX_PATH)
+}
+
+/// Whether `text` may stand between two slashes of a path.
+pub(crate) fn is_path_component(text: &str) -> bool {
+    grammar::is_path_component(text)
 }
 
 fn check_name(domain: &str, path: &str) -> Result<(), ReferenceError> {

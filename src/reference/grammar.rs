@@ -30,7 +30,7 @@ pub(super) fn is_domain(text: &str) -> bool {
 }
 
 /// `pathComponent`: lower-case letters and digits, separated by one period, one or two underscores, or dashes.
-pub(crate) fn is_path_component(text: &str) -> bool {
+pub(super) fn is_path_component(text: &str) -> bool {
     let mut separator = 0..0;
     for (at, byte) in text.bytes().enumerate() {
         match byte {

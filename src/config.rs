@@ -1,0 +1,24 @@
+//! The files an operator writes, read whole: either everything in them is right, or everything wrong is told at once.
+//!
+//! - the policy: `policy.toml` and `policy.d/*.toml` of the configuration directory, [`load_policy`];
+//! - the daemon: `pullgate.toml`, [`load_daemon`].
+//!
+//! Nothing unknown is overlooked and nothing is corrected in silence. Files that somebody else than root and the running
+//! user could change are refused.
+
+mod daemon;
+mod document;
+mod duration;
+mod file;
+mod limits;
+mod policy;
+mod problem;
+mod suggest;
+
+pub use daemon::{DaemonConfig, Listen, Log, LogFormat, Registry, Runtime, load_daemon};
+pub use limits::{BOUNDS, Bound, Limits, Unit};
+pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
+pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
+
+/// Where the files are unless the command line says otherwise.
+pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";

@@ -1,0 +1,253 @@
+//! `pullgate.toml`: where the daemon listens, what it stands in front of, and its bounds.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::document::{Document, Table, Value};
+use super::file::{FileError, Guard};
+use super::limits::Limits;
+use super::problem::{Problem, Problems};
+use super::suggest;
+
+/// The most bytes of the file: 256 KiB.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// How many bytes the path of a unix socket may have (`sun_path` of unix(7), less its end).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Everything in `pullgate.toml`. What is not there has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DaemonConfig {
+    /// Where the kubelet comes.
+    pub listen: Listen,
+    /// What stands behind.
+    pub runtime: Runtime,
+    /// How registries are found.
+    pub registry: Registry,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// `[listen]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The socket that is made, unless systemd hands one over.
+    pub socket: PathBuf,
+    /// The group it belongs to, by name; the process's own, when absent.
+    pub group: Option<String>,
+    /// Its mode; 0600, or 0660 when there is a group.
+    pub mode: u32,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/run/pullgate/pullgate.sock"), group: None, mode: 0o600 }
+    }
+}
+
+/// `[runtime]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// containerd's own socket.
+    pub socket: PathBuf,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/run/containerd/containerd.sock") }
+    }
+}
+
+/// `[registry]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry {
+    /// containerd's directory of `hosts.toml` files (`config_path`).
+    pub hosts: PathBuf,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { hosts: PathBuf::from("/etc/containerd/certs.d") }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How records are written.
+    pub format: LogFormat,
+    /// The least severe that are written.
+    pub level: tracing::Level,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), level: tracing::Level::INFO }
+    }
+}
+
+/// How log records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads `pullgate.toml` at `path`. Without the file everything has its default.
+///
+/// # Errors
+/// All problems of the file.
+pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
+    let name = path.display().to_string();
+    let root = path.parent().unwrap_or(Path::new("/"));
+    let text = match Guard::of_process().read(root, path, MAX_BYTES) {
+        Ok(text) => text,
+        // A link to nowhere is there, and somebody meant something by it.
+        Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
+        Err(error) => {
+            return Err(Problems::from(vec![Problem::new(
+                &name,
+                None,
+                error.to_string(),
+                error.hint(&name),
+            )]));
+        }
+    };
+    read(&name, &text)
+}
+
+fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
+    let mut document = Document::new(name, text);
+    let mut config = DaemonConfig::default();
+    if let Some(mut root) = document.parse(&["listen", "runtime", "registry", "log", "limits"]) {
+        if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
+            read_listen(&mut document, &mut table, &mut config.listen);
+        }
+        if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
+            read_socket(&mut document, &mut table, &mut config.runtime.socket);
+        }
+        if let Some(mut table) = section(&mut document, &mut root, "registry", &["hosts"])
+            && let Some((path, _)) = read_path(&mut document, &mut table, "hosts")
+        {
+            config.registry.hosts = path;
+        }
+        if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
+            read_log(&mut document, &mut table, &mut config.log);
+        }
+        if let Some(value) = root.take("limits") {
+            config.limits = Limits::read(&mut document, value);
+        }
+    }
+    if document.problems.is_empty() { Ok(config) } else { Err(Problems::from(document.problems)) }
+}
+
+fn section<'a>(
+    document: &mut Document<'_>,
+    root: &mut Table<'a>,
+    name: &str,
+    known: &[&str],
+) -> Option<Table<'a>> {
+    let value = root.take(name)?;
+    document.table(value, &format!("[{name}]"), known)
+}
+
+fn read_listen(document: &mut Document<'_>, table: &mut Table<'_>, listen: &mut Listen) {
+    read_socket(document, table, &mut listen.socket);
+    if let Some((group, span)) = table.take("group").and_then(|value| document.string(value, "`group`")) {
+        if group.is_empty() || group.len() > 32 || group.contains([':', '\n', '\0']) {
+            document.problem(span, "`group` is not the name of a group", "write a name of /etc/group");
+        } else {
+            listen.group = Some(group);
+            listen.mode = 0o660;
+        }
+    }
+    if let Some(mode) = table.take("mode").and_then(|value| read_mode(document, &value)) {
+        listen.mode = mode;
+    }
+}
+
+/// The mode of a socket that its owner can use, and perhaps its group, but nobody else: whoever can connect can pull
+/// with the credentials of the node.
+fn read_mode(document: &mut Document<'_>, value: &Value<'_>) -> Option<u32> {
+    let mode = match &value.value {
+        DeValue::String(text) => u32::from_str_radix(text, 8).ok(),
+        DeValue::Integer(_) => u32::try_from(document.integer(value, "`mode`")?).ok(),
+        _ => None,
+    };
+    let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
+    if mode.is_none() {
+        let hint = "write \"0600\", or \"0660\" for a group; to connect one must be able to write";
+        document.problem(value.span.clone(), "`mode` is not one that a socket here may have", hint);
+    }
+    mode
+}
+
+fn read_socket(document: &mut Document<'_>, table: &mut Table<'_>, socket: &mut PathBuf) {
+    let Some((path, span)) = read_path(document, table, "socket") else { return };
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        let message = format!("`socket` is longer than {MAX_SOCKET_PATH} bytes");
+        document.problem(span, message, "the system allows no more");
+    } else {
+        *socket = path;
+    }
+}
+
+fn read_path(
+    document: &mut Document<'_>,
+    table: &mut Table<'_>,
+    key: &str,
+) -> Option<(PathBuf, std::ops::Range<usize>)> {
+    let value = table.take(key)?;
+    let (text, span) = document.string(value, &format!("`{key}`"))?;
+    let path = PathBuf::from(&text);
+    if path.is_absolute() && !text.contains('\0') {
+        return Some((path, span));
+    }
+    let hint =
+        if text.contains("://") { "leave out what stands before the path" } else { "write it from `/` on" };
+    document.problem(span, format!("`{key}` is not an absolute path"), hint);
+    None
+}
+
+fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let levels = [
+        ("error", tracing::Level::ERROR),
+        ("warn", tracing::Level::WARN),
+        ("info", tracing::Level::INFO),
+        ("debug", tracing::Level::DEBUG),
+        ("trace", tracing::Level::TRACE),
+    ];
+    if let Some(format) = read_choice(document, table, "format", &formats) {
+        log.format = format;
+    }
+    if let Some(level) = read_choice(document, table, "level", &levels) {
+        log.level = level;
+    }
+}
+
+fn read_choice<T: Copy>(
+    document: &mut Document<'_>,
+    table: &mut Table<'_>,
+    key: &str,
+    choices: &[(&str, T)],
+) -> Option<T> {
+    let value = table.take(key)?;
+    let (text, span) = document.string(value, &format!("`{key}`"))?;
+    let chosen = choices.iter().find(|(name, _)| *name == text);
+    if chosen.is_none() {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let message = format!("`{key}` is {}", suggest::quoted(&text));
+        document.problem(span, message, suggest::one_of(&text, &names));
+    }
+    chosen.map(|&(_, choice)| choice)
+}
+
+#[cfg(test)]
+mod tests;

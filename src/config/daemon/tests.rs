@@ -1,0 +1,159 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use super::*;
+use crate::config::limits::BOUNDS;
+
+const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
+
+#[test]
+fn what_is_installed_are_the_defaults_and_all_of_them() {
+    assert_eq!(read("x", INSTALLED), Ok(DaemonConfig::default()));
+    assert_eq!(read("x", ""), Ok(DaemonConfig::default()));
+    for bound in BOUNDS {
+        assert!(INSTALLED.contains(&format!("\n{} = ", bound.key)), "{}", bound.key);
+        let [from, to] = [bound.minimum, bound.maximum].map(|number| bound.show(number));
+        assert!(INSTALLED.contains(&format!("{from} to {to}")), "{}: {from} to {to}", bound.key);
+    }
+}
+
+#[test]
+fn reads_what_is_set() {
+    let config = read(
+        "x",
+        r#"
+[listen]
+socket = "/run/x.sock"
+group = "kubelet"
+[runtime]
+socket = "/run/k3s/containerd/containerd.sock"
+[registry]
+hosts = "/var/lib/certs.d"
+[log]
+format = "json"
+level = "debug"
+[limits]
+manifest-bytes = 1048576
+signature-bytes = "2 MiB"
+signatures = 8
+pull-timeout = "1m"
+step-timeout = "500ms"
+"#,
+    )
+    .unwrap();
+    assert_eq!(config.listen.socket, Path::new("/run/x.sock"));
+    assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
+    assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
+    assert_eq!(config.registry.hosts, Path::new("/var/lib/certs.d"));
+    assert_eq!(config.log, Log { format: LogFormat::Json, level: tracing::Level::DEBUG });
+    assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 2 << 20));
+    assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
+    assert_eq!(config.limits.pull_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.step_timeout, Duration::from_millis(500));
+    assert_eq!(read("x", "[listen]\nmode = 0o660").unwrap().listen.mode, 0o660);
+    assert_eq!(read("x", "[listen]\ngroup = \"a\"\nmode = \"0600\"").unwrap().listen.mode, 0o600);
+}
+
+#[test]
+fn says_what_is_wrong() {
+    for (text, expected) in [
+        (
+            "[listn]",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `log`, `limits`",
+        ),
+        ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
+        (
+            "[listen]\nsocket = \"run/x.sock\"",
+            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/` on",
+        ),
+        (
+            "[runtime]\nsocket = \"unix:///run/x.sock\"",
+            "x:2:10: `socket` is not an absolute path\n  hint: leave out what stands before the path",
+        ),
+        (
+            "[listen]\nmode = \"0666\"",
+            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" for a group; to connect one must be able to write",
+        ),
+        (
+            "[listen]\nmode = 600",
+            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" for a group; to connect one must be able to write",
+        ),
+        (
+            "[listen]\ngroup = \"\"",
+            "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
+        ),
+        (
+            "[log]\nlevel = \"warning\"",
+            "x:2:9: `level` is `warning`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
+        ),
+        (
+            "[log]\nformat = \"jsn\"",
+            "x:2:10: `format` is `jsn`\n  hint: did you mean `json`? Known are `text`, `json`",
+        ),
+        (
+            "[limits]\npull_timeout = \"1m\"",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`",
+        ),
+        (
+            "[limits]\npull-timeout = 60",
+            "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: it may be from 1s to 10m; the default is 2m",
+        ),
+        (
+            "[limits]\npull-timeout = \"1h\"",
+            "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: it may be from 1s to 10m; the default is 2m",
+        ),
+        (
+            "[limits]\npull-timeout = \"11m\"",
+            "x:2:16: `pull-timeout` is out of range\n  hint: it may be from 1s to 10m; the default is 2m",
+        ),
+        (
+            "[limits]\nmanifest-bytes = \"1GiB\"",
+            "x:2:18: `manifest-bytes` is not a number of bytes, or a text such as \"512KiB\" or \"4MiB\"\n  hint: it may be from 64KiB to 16MiB; the default is 4MiB",
+        ),
+        (
+            "[limits]\nsignatures = 0",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64",
+        ),
+        (
+            "[limits]\nsignatures = -1",
+            "x:2:14: `signatures` is out of range\n  hint: it must be a number from zero on",
+        ),
+        (
+            "[limits]\nsignatures = \"8\"",
+            "x:2:14: `signatures` is not a whole number\n  hint: it may be from 1 to 1024; the default is 64",
+        ),
+        (
+            "[limits]\npull-timeout = \"10s\"",
+            "x:1:1: `step-timeout` is longer than `pull-timeout`\n  hint: a pull is several requests; raise the one or lower the other",
+        ),
+        (
+            "[log]\nlevel = \"info\"\nlevel = \"debug\"",
+            "x:3:1: duplicate key `level`\n  hint: keep one of them",
+        ),
+        (
+            "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `log`, `limits`",
+        ),
+    ] {
+        assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
+    }
+    let long = format!("[listen]\nsocket = \"/{}\"", "x".repeat(107));
+    assert!(read("x", &long).unwrap_err().to_string().contains("longer than 107 bytes"));
+}
+
+#[test]
+fn a_missing_file_is_the_defaults_and_one_that_others_could_change_is_none() {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+    let path = directory.path().join("pullgate.toml");
+    assert_eq!(load_daemon(&path), Ok(DaemonConfig::default()));
+    fs::write(&path, "[log]\nlevel = \"trace\"").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(load_daemon(&path).unwrap().log.level, tracing::Level::TRACE);
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    let said = load_daemon(&path).unwrap_err().to_string();
+    assert!(said.contains("pullgate.toml: is writable") && said.contains("hint: chmod go-w /"), "{said}");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    assert!(load_daemon(&path).unwrap_err().to_string().contains("file does not exist"));
+}

@@ -1,0 +1,240 @@
+//! Every bound on what comes from outside, in one table.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::document::{Document, Table, Value};
+use super::duration::{parse_duration, parse_size, show_duration, show_size};
+
+/// What a bound counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes; written as a number, or as `512KiB` or `4MiB`.
+    Bytes,
+    /// Things.
+    Count,
+    /// Milliseconds; written as `500ms`, `15s` or `2m`.
+    Time,
+}
+
+/// One bound: its key in `[limits]`, what it may be, and what it is for. Numbers are in the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The key.
+    pub key: &'static str,
+    /// What is counted.
+    pub unit: Unit,
+    /// What it is unless configured.
+    pub default: u64,
+    /// The least that works.
+    pub minimum: u64,
+    /// The most that is allowed.
+    pub maximum: u64,
+    /// What it bounds, in one line.
+    pub about: &'static str,
+}
+
+impl Bound {
+    /// A number of its unit as it is written in the file.
+    #[must_use]
+    pub fn show(&self, number: u64) -> String {
+        match self.unit {
+            Unit::Bytes => show_size(number),
+            Unit::Count => number.to_string(),
+            Unit::Time => show_duration(Duration::from_millis(number)),
+        }
+    }
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const SECOND: u64 = 1000;
+
+const MANIFEST_BYTES: Bound = Bound {
+    key: "manifest-bytes",
+    unit: Unit::Bytes,
+    default: 4 * MIB,
+    minimum: 64 * KIB,
+    maximum: 16 * MIB,
+    about: "the largest manifest or index that is read; registries must take 4 MiB",
+};
+const SIGNATURE_BYTES: Bound = Bound {
+    key: "signature-bytes",
+    unit: Unit::Bytes,
+    default: MIB,
+    minimum: 16 * KIB,
+    maximum: 8 * MIB,
+    about: "the largest signature document (payload or bundle) that is read",
+};
+const SIGNATURES: Bound = Bound {
+    key: "signatures",
+    unit: Unit::Count,
+    default: 64,
+    minimum: 1,
+    maximum: 1024,
+    about: "how many signatures of one image are read",
+};
+const REFERRERS: Bound = Bound {
+    key: "referrers",
+    unit: Unit::Count,
+    default: 256,
+    minimum: 1,
+    maximum: 4096,
+    about: "how many referrers of one image are listed, of whatever type",
+};
+const PULL_TIMEOUT: Bound = Bound {
+    key: "pull-timeout",
+    unit: Unit::Time,
+    default: 120 * SECOND,
+    minimum: SECOND,
+    maximum: 600 * SECOND,
+    about: "how long verifying one image may take, before it is handed to containerd",
+};
+const STEP_TIMEOUT: Bound = Bound {
+    key: "step-timeout",
+    unit: Unit::Time,
+    default: 15 * SECOND,
+    minimum: 100,
+    maximum: 120 * SECOND,
+    about: "how long one request to a registry may take",
+};
+const TAG_RECORD_TIMEOUT: Bound = Bound {
+    key: "tag-record-timeout",
+    unit: Unit::Time,
+    default: 5 * SECOND,
+    minimum: 100,
+    maximum: 60 * SECOND,
+    about: "how long to wait until the runtime knows the image by its tag",
+};
+const CONCURRENT_PULLS: Bound = Bound {
+    key: "concurrent-pulls",
+    unit: Unit::Count,
+    default: 64,
+    minimum: 1,
+    maximum: 1024,
+    about: "how many pulls are verified at once; more wait",
+};
+
+/// All bounds, in the order of the documentation.
+pub const BOUNDS: [Bound; 8] = [
+    MANIFEST_BYTES,
+    SIGNATURE_BYTES,
+    SIGNATURES,
+    REFERRERS,
+    PULL_TIMEOUT,
+    STEP_TIMEOUT,
+    TAG_RECORD_TIMEOUT,
+    CONCURRENT_PULLS,
+];
+
+/// `[limits]`: each within its [`Bound`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest manifest or index, in bytes.
+    pub manifest_bytes: usize,
+    /// The largest signature document, in bytes.
+    pub signature_bytes: usize,
+    /// Signatures of one image.
+    pub signatures: usize,
+    /// Referrers of one image.
+    pub referrers: usize,
+    /// For verifying one image.
+    pub pull_timeout: Duration,
+    /// For one request.
+    pub step_timeout: Duration,
+    /// For the runtime to know the tag.
+    pub tag_record_timeout: Duration,
+    /// Pulls at once.
+    pub concurrent_pulls: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::from(|bound| bound.default)
+    }
+}
+
+impl Limits {
+    /// Reads `[limits]`; what is not there has its default.
+    pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Self {
+        let keys = BOUNDS.map(|bound| bound.key);
+        let Some(mut table) = document.table(value, "[limits]", &keys) else { return Self::default() };
+        let span = table.span.clone();
+        let limits = Self::from(|bound| read_bound(document, &mut table, bound).unwrap_or(bound.default));
+        if limits.step_timeout > limits.pull_timeout {
+            let hint = "a pull is several requests; raise the one or lower the other";
+            document.problem(span, "`step-timeout` is longer than `pull-timeout`", hint);
+        }
+        limits
+    }
+
+    fn from(mut number: impl FnMut(&Bound) -> u64) -> Self {
+        let mut count = |bound| usize::try_from(number(bound)).unwrap_or(usize::MAX);
+        let (manifest_bytes, signature_bytes) = (count(&MANIFEST_BYTES), count(&SIGNATURE_BYTES));
+        let (signatures, referrers) = (count(&SIGNATURES), count(&REFERRERS));
+        let concurrent_pulls = count(&CONCURRENT_PULLS);
+        let mut time = |bound| Duration::from_millis(number(bound));
+        Self {
+            manifest_bytes,
+            signature_bytes,
+            signatures,
+            referrers,
+            pull_timeout: time(&PULL_TIMEOUT),
+            step_timeout: time(&STEP_TIMEOUT),
+            tag_record_timeout: time(&TAG_RECORD_TIMEOUT),
+            concurrent_pulls,
+        }
+    }
+}
+
+fn read_bound(document: &mut Document<'_>, table: &mut Table<'_>, bound: &Bound) -> Option<u64> {
+    let value = table.take(bound.key)?;
+    let what = format!("`{}`", bound.key);
+    let number = match (bound.unit, &value.value) {
+        (Unit::Bytes, DeValue::String(text)) => parse_size(text),
+        (Unit::Time, DeValue::String(text)) => {
+            parse_duration(text).and_then(|time| u64::try_from(time.as_millis()).ok())
+        }
+        (Unit::Bytes | Unit::Count, DeValue::Integer(_)) => Some(document.integer(&value, &what)?),
+        _ => None,
+    };
+    let Some(number) = number else {
+        let form = match bound.unit {
+            Unit::Bytes => "a number of bytes, or a text such as \"512KiB\" or \"4MiB\"",
+            Unit::Count => "a whole number",
+            Unit::Time => "a text such as \"500ms\", \"15s\" or \"2m\"",
+        };
+        document.problem(value.span, format!("{what} is not {form}"), range(bound));
+        return None;
+    };
+    if !(bound.minimum..=bound.maximum).contains(&number) {
+        document.problem(value.span, format!("{what} is out of range"), range(bound));
+        return None;
+    }
+    Some(number)
+}
+
+fn range(bound: &Bound) -> String {
+    let [from, to, default] = [bound.minimum, bound.maximum, bound.default].map(|number| bound.show(number));
+    format!("it may be from {from} to {to}; the default is {default}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_within_its_bounds_and_is_in_the_limits() {
+        for bound in BOUNDS {
+            assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
+        }
+        let limits = Limits::default();
+        assert_eq!(limits.manifest_bytes, 4 * 1024 * 1024);
+        assert_eq!(limits.signature_bytes, 1024 * 1024);
+        assert_eq!((limits.signatures, limits.referrers, limits.concurrent_pulls), (64, 256, 64));
+        assert_eq!(limits.pull_timeout, Duration::from_secs(120));
+        assert_eq!(limits.step_timeout, Duration::from_secs(15));
+        assert_eq!(limits.tag_record_timeout, Duration::from_secs(5));
+    }
+}

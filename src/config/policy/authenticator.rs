@@ -1,0 +1,283 @@
+//! `[authenticator.name]`: who may sign, by which keys.
+
+use std::error::Error;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use toml::de::DeValue;
+
+use crate::config::document::{Document, Table, Value};
+use crate::config::file::Guard;
+use crate::config::suggest;
+use crate::trust::{Algorithm, Authenticator, Key, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
+
+const KEYS: [&str; 3] = ["algorithm", "salt-length", "keys"];
+const KEY_KEYS: [&str; 6] = ["file", "pem", "algorithm", "salt-length", "not-before", "not-after"];
+
+/// How long the name of an authenticator may be; it stands in the message that ends a pull.
+const MAX_NAME: usize = 64;
+
+/// An authenticator, or its name alone when something about it is wrong.
+pub(super) struct DeclaredAuthenticator {
+    pub(super) name: String,
+    pub(super) authenticator: Option<Authenticator>,
+}
+
+/// Where key files are and who may write them.
+pub(super) struct KeyFiles<'a> {
+    pub(super) root: &'a Path,
+    /// The directory of the file that names them.
+    pub(super) directory: &'a Path,
+    pub(super) guard: Guard,
+    /// Those that were read.
+    pub(super) read: &'a mut Vec<PathBuf>,
+}
+
+/// What keys are unless they say otherwise.
+struct Defaults {
+    algorithm: Option<Algorithm>,
+    salt: Option<PssSalt>,
+}
+
+/// Reads one authenticator.
+pub(super) fn read(
+    document: &mut Document<'_>,
+    name: String,
+    at: Range<usize>,
+    value: Value<'_>,
+    files: KeyFiles<'_>,
+) -> DeclaredAuthenticator {
+    check_name(document, &name, &at);
+    let authenticator = read_keys(document, &name, at, value, files);
+    DeclaredAuthenticator { name, authenticator }
+}
+
+fn check_name(document: &mut Document<'_>, name: &str, at: &Range<usize>) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
+        document.problem(
+            at.clone(),
+            format!("{} cannot be the name of an authenticator", suggest::quoted(name)),
+            format!("use at most {MAX_NAME} letters, digits, `-`, `_` and `.`"),
+        );
+    }
+}
+
+fn read_keys(
+    document: &mut Document<'_>,
+    name: &str,
+    at: Range<usize>,
+    value: Value<'_>,
+    mut files: KeyFiles<'_>,
+) -> Option<Authenticator> {
+    let mut table = document.table(value, &format!("[authenticator.{name}]"), &KEYS)?;
+    let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
+    let salt_at = table.take("salt-length");
+    let salt_span = salt_at.as_ref().map(|value| value.span.clone());
+    let salt = salt_at.map(|value| read_salt(document, value));
+    let Some(keys) = table.take("keys") else {
+        let hint = "add for example `keys = [{ file = \"keys/release.pem\" }]`";
+        document.problem(at, format!("authenticator {} has no `keys`", suggest::quoted(name)), hint);
+        return None;
+    };
+    let keys_at = keys.span.clone();
+    let elements = document.array(keys, "`keys`", "a list, as in [{ file = \"keys/release.pem\" }]")?;
+    let count = elements.len();
+    if count > MAX_KEYS {
+        let message = format!("authenticator {} has more than {MAX_KEYS} keys", suggest::quoted(name));
+        document.problem(keys_at, message, "remove those that are no longer used");
+        return None;
+    }
+    // What was written wrong was told already; a key without it has nothing to fall back to.
+    let broken = algorithm == Some(None) || salt == Some(None);
+    let defaults = Defaults { algorithm: algorithm.flatten(), salt: salt.flatten() };
+    let read: Vec<Key> =
+        elements.into_iter().filter_map(|it| read_key(document, it, &defaults, broken, &mut files)).collect();
+    if read.len() < count || broken {
+        return None;
+    }
+    if let (Some(span), false) =
+        (salt_span, read.iter().any(|key| is_pss(key.public.algorithm())) || count == 0)
+    {
+        let message = "`salt-length` is set, and no key here is for RSA_PSS_SHA_256";
+        document.problem(span, message, "remove it");
+    }
+    let made = Authenticator::new(name.to_owned(), read);
+    made.map_err(|error| {
+        let (message, hint) = advice(&error, "correct the list of keys");
+        document.problem(keys_at, message, hint);
+    })
+    .ok()
+}
+
+fn read_key(
+    document: &mut Document<'_>,
+    value: Value<'_>,
+    defaults: &Defaults,
+    broken: bool,
+    files: &mut KeyFiles<'_>,
+) -> Option<Key> {
+    let mut table = document.table(value, "a key", &KEY_KEYS)?;
+    let window = read_window(document, &mut table);
+    let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
+    let salt = table.take("salt-length").map(|value| read_salt(document, value));
+    let source = read_source(document, &mut table, files);
+    let algorithm = match algorithm {
+        Some(own) => own,
+        None if defaults.algorithm.is_none() && !broken => {
+            let known: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+            let hint =
+                format!("add `algorithm` to the authenticator or the key; {}", suggest::one_of("", &known));
+            document.problem(table.span, "the key has no `algorithm`", hint);
+            None
+        }
+        None => defaults.algorithm,
+    };
+    let ((pem, origin, span), algorithm) = (source?, algorithm?);
+    let salt = match salt {
+        Some(own) => own?,
+        None => defaults.salt.filter(|_| is_pss(algorithm)).unwrap_or_default(),
+    };
+    let public = PublicKey::from_pem(&pem, algorithm, salt).map_err(|error| {
+        let (message, hint) = advice(&error, "put the public key as one PEM block of type PUBLIC KEY here");
+        document.problem(span, format!("{origin}: {message}"), hint);
+    });
+    let (not_before, not_after) = window?;
+    Some(Key { public: public.ok()?, not_before, not_after, origin })
+}
+
+/// The PEM text of a key, what it is called in messages, and where that stands.
+fn read_source(
+    document: &mut Document<'_>,
+    table: &mut Table<'_>,
+    files: &mut KeyFiles<'_>,
+) -> Option<(String, String, Range<usize>)> {
+    match (table.take("file"), table.take("pem")) {
+        (Some(file), None) => {
+            let (name, span) = document.string(file, "`file`")?;
+            let path = files.directory.join(&name);
+            let limit = u64::try_from(MAX_PEM_BYTES).unwrap_or(u64::MAX);
+            let shown = suggest::quoted(&name);
+            match files.guard.read(files.root, &path, limit) {
+                Ok(text) => {
+                    files.read.push(path);
+                    Some((text, shown.trim_matches('`').to_owned(), span))
+                }
+                Err(error) => {
+                    let hint = error.hint(shown.trim_matches('`'));
+                    document.problem(span, format!("key {shown}: {error}"), hint);
+                    None
+                }
+            }
+        }
+        (None, Some(pem)) => {
+            let (text, span) = document.string(pem, "`pem`")?;
+            let origin = format!("key in {}:{}", document.file(), document.place(span.start).line);
+            Some((text, origin, span))
+        }
+        (file, _) => {
+            let message = if file.is_some() {
+                "the key has `file` and `pem`"
+            } else {
+                "the key has neither `file` nor `pem`"
+            };
+            document.problem(table.span.clone(), message, "write one of the two");
+            None
+        }
+    }
+}
+
+type Window = (Option<Timestamp>, Option<Timestamp>);
+
+fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Window> {
+    let not_before = table.take("not-before");
+    let not_after = table.take("not-after");
+    let span = not_after.as_ref().map(|value| value.span.clone());
+    let from = not_before.map(|value| read_time(document, value, "`not-before`"));
+    let until = not_after.map(|value| read_time(document, value, "`not-after`"));
+    if from == Some(None) || until == Some(None) {
+        return None;
+    }
+    let (from, until) = (from.flatten(), until.flatten());
+    if let (Some(from), Some(until), Some(span)) = (from, until, span)
+        && from >= until
+    {
+        let hint = "not-before is the first moment at which the key counts, not-after the first at which it no longer does";
+        document.problem(span, "`not-after` is not later than `not-before`", hint);
+        return None;
+    }
+    Some((from, until))
+}
+
+fn read_time(document: &mut Document<'_>, value: Value<'_>, what: &str) -> Option<Timestamp> {
+    let DeValue::Datetime(time) = &value.value else {
+        document.wrong_type(
+            value.span,
+            what,
+            "a date-time such as 2027-01-01T00:00:00Z, without quotes",
+            &value.value,
+        );
+        return None;
+    };
+    if time.date.is_none() || time.time.is_none() || time.offset.is_none() {
+        document.problem(
+            value.span,
+            format!("{what} is a local date or time, which is another moment on every node"),
+            "write date, time and offset, as in 2027-01-01T00:00:00Z",
+        );
+        return None;
+    }
+    let read = time.to_string().parse();
+    read.map_err(|_| {
+        document.problem(
+            value.span,
+            format!("{what} is out of range"),
+            "write for example 2027-01-01T00:00:00Z",
+        );
+    })
+    .ok()
+}
+
+fn read_algorithm(document: &mut Document<'_>, value: Value<'_>) -> Option<Algorithm> {
+    let (text, span) = document.string(value, "`algorithm`")?;
+    let algorithm = text.parse();
+    algorithm
+        .map_err(|_| {
+            let known: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+            let message = format!("unknown algorithm {}", suggest::quoted(&text));
+            document.problem(span, message, suggest::one_of(&text, &known));
+        })
+        .ok()
+}
+
+fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {
+    if matches!(&value.value, DeValue::String(text) if text == "maximum") {
+        return Some(PssSalt::Maximum);
+    }
+    let length = match &value.value {
+        DeValue::Integer(_) => document.integer(&value, "`salt-length`")?.try_into().ok(),
+        _ => None,
+    };
+    if length.is_none() {
+        document.problem(
+            value.span,
+            "`salt-length` is neither a number of bytes nor \"maximum\"",
+            "write 32 unless the signer is known to do otherwise",
+        );
+    }
+    length.map(PssSalt::Length)
+}
+
+/// What an error about keys says, and its own advice, which follows a semicolon. Neither it nor its cause has text of
+/// a key in it.
+fn advice(error: &dyn Error, otherwise: &str) -> (String, String) {
+    let text = error.to_string();
+    let (message, hint) = text.split_once("; ").unwrap_or((&text, otherwise));
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    (format!("{message}{cause}"), hint.to_owned())
+}
+
+fn is_pss(algorithm: Algorithm) -> bool {
+    algorithm == Algorithm::RsaPssSha256
+}

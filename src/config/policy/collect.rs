@@ -1,0 +1,122 @@
+//! What the files declare, gathered.
+
+use std::path::{Path, PathBuf};
+
+use super::{DeclaredAuthenticator, DeclaredRule, authenticator, namespace};
+use crate::config::document::{Document, Table, Value};
+use crate::config::file::Guard;
+use crate::config::problem::{Place, Problem};
+use crate::config::suggest;
+use crate::policy::{Action, Rule, Scope};
+
+const ROOT_KEYS: [&str; 4] = ["default", "default-reason", "authenticator", "namespace"];
+
+/// Something, with the file and the place that declare it.
+pub(super) struct Declared<T> {
+    pub(super) value: T,
+    pub(super) file: String,
+    pub(super) place: Place,
+}
+
+/// Everything that was declared so far.
+#[derive(Default)]
+pub(super) struct Collected {
+    pub(super) default: Option<Declared<Rule>>,
+    pub(super) authenticators: Vec<Declared<DeclaredAuthenticator>>,
+    pub(super) rules: Vec<Declared<DeclaredRule>>,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) problems: Vec<Problem>,
+    /// Some file was not understood at all, so what seems to be missing may be in it.
+    pub(super) incomplete: bool,
+}
+
+impl Collected {
+    /// Takes in what one file declares.
+    pub(super) fn read(&mut self, document: &mut Document<'_>, root: &Path, guard: Guard) {
+        let Some(mut table) = document.parse(&ROOT_KEYS) else {
+            self.incomplete = true;
+            return;
+        };
+        self.read_default(document, &mut table);
+        let entries =
+            table.take("authenticator").and_then(|value| document.open_table(value, "`authenticator`"));
+        for (name, key, value) in entries.into_iter().flat_map(|table| table.entries) {
+            let place = document.place(key.start);
+            let twice = self.authenticators.iter().find(|known| known.value.name == name);
+            if let Some(known) = twice {
+                let message = format!(
+                    "authenticator {} is also declared in {}:{}",
+                    suggest::quoted(&name),
+                    known.file,
+                    known.place.line
+                );
+                document.problem(key.clone(), message, "remove one of them");
+            }
+            let directory = root.join(document.file());
+            let directory = directory.parent().unwrap_or(root);
+            let keys = authenticator::KeyFiles { root, directory, guard, read: &mut self.files };
+            let value = authenticator::read(document, name, key, value, keys);
+            self.authenticators.push(Declared { value, file: document.file().to_owned(), place });
+        }
+        let namespaces = table.take("namespace").and_then(|value| {
+            document.array(value, "`namespace`", "written as [[namespace]], once for each rule")
+        });
+        for value in namespaces.into_iter().flatten() {
+            if let Some((rule, place)) = namespace::read(document, value) {
+                self.rules.push(Declared { value: rule, file: document.file().to_owned(), place });
+            }
+        }
+    }
+
+    fn read_default(&mut self, document: &mut Document<'_>, table: &mut Table<'_>) {
+        let reason = table.take("default-reason");
+        let Some(default) = table.take("default") else {
+            if let Some(reason) = reason {
+                document.problem(
+                    reason.span,
+                    "`default-reason` stands without `default`",
+                    "write both in one file",
+                );
+            }
+            return;
+        };
+        let place = document.place(default.span.start);
+        if let Some(known) = &self.default {
+            let message = format!("`default` is also set in {}:{}", known.file, known.place.line);
+            document.problem(default.span.clone(), message, "keep one of them");
+            return;
+        }
+        let file = document.file().to_owned();
+        let label = format!("default ({file}:{})", place.line);
+        // Until it is known to be something else, so that one problem does not look like two.
+        let action = default_action(document, default, reason).unwrap_or(Action::Deny { reason: None });
+        self.default = Some(Declared { value: Rule::new(label, Scope::everything(), action), file, place });
+    }
+}
+
+fn default_action(
+    document: &mut Document<'_>,
+    default: Value<'_>,
+    reason: Option<Value<'_>>,
+) -> Option<Action> {
+    let given = reason.is_some();
+    let reason = reason.and_then(|value| document.sentence(value, "`default-reason`"));
+    let (text, span) = document.string(default, "`default`")?;
+    match text.as_str() {
+        "deny" => Some(Action::Deny { reason }),
+        "allow-unsigned" if !given => {
+            document.problem(
+                span,
+                "`default = \"allow-unsigned\"` has no reason",
+                "add `default-reason`, or write `default = \"deny\"`",
+            );
+            None
+        }
+        "allow-unsigned" => reason.map(|reason| Action::AllowUnsigned { reason }),
+        other => {
+            let message = format!("`default` is {}", suggest::quoted(other));
+            document.problem(span, message, suggest::one_of(other, &["deny", "allow-unsigned"]));
+            None
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `[[namespace]]`: a scope and what happens to the images in it.
+
+use std::ops::Range;
+
+use crate::config::document::{Document, Table, Value};
+use crate::config::problem::Place;
+use crate::config::suggest;
+use crate::policy::{Action, Requirement, Rule, Scope, ScopeError};
+
+const KEYS: [&str; 6] = ["scope", "require", "allow", "deny", "reason", "aliases"];
+const REQUIRE_KEYS: [&str; 4] = ["all", "any", "at-least", "of"];
+const REQUIRE_FORMS: &str =
+    "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
+
+/// A rule, and what of its text later messages need.
+pub(super) struct DeclaredRule {
+    pub(super) rule: Rule,
+    /// The scope as it was written.
+    pub(super) written: String,
+    /// The authenticators it names.
+    pub(super) names: Vec<Name>,
+}
+
+/// The name of an authenticator in a requirement.
+pub(super) struct Name {
+    pub(super) value: String,
+    pub(super) place: Place,
+}
+
+/// Reads one rule. It is there as soon as its scope is right, so that ties are told beside other problems.
+pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(DeclaredRule, Place)> {
+    let mut table = document.table(value, "[[namespace]]", &KEYS)?;
+    let mut names = Vec::new();
+    let action = read_action(document, &mut table, &mut names);
+    let aliases = table.take("aliases");
+    let Some(scope) = table.take("scope") else {
+        document.problem(
+            table.span,
+            "[[namespace]] has no `scope`",
+            "add for example `scope = \"registry.example.com/team\"`",
+        );
+        return None;
+    };
+    let (written, span) = document.string(scope, "`scope`")?;
+    let scope = read_scope(document, &written, &span)?;
+    let place = document.place(span.start);
+    let label = format!("namespace \"{written}\" ({}:{})", document.file(), place.line);
+    let broken = action.is_none();
+    let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
+    let rule = match aliases {
+        Some(aliases) => read_aliases(document, &rule, aliases, broken).unwrap_or(rule),
+        None => rule,
+    };
+    Some((DeclaredRule { rule, written, names }, place))
+}
+
+fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut Vec<Name>) -> Option<Action> {
+    let mut actions: Vec<(&str, Value<'_>)> =
+        ["require", "allow", "deny"].into_iter().filter_map(|key| Some((key, table.take(key)?))).collect();
+    let reason = table.take("reason");
+    if let Some((second, value)) = actions.get(1) {
+        let first = actions.first().map_or("", |(first, _)| first);
+        let message = format!("[[namespace]] has `{first}` and `{second}`");
+        document.problem(value.span.clone(), message, "keep one of `require`, `allow` and `deny`");
+        return None;
+    }
+    let Some((kind, value)) = actions.pop() else {
+        document.problem(
+            table.span.clone(),
+            "[[namespace]] says neither `require` nor `allow` nor `deny`",
+            "add for example `require = { all = [\"release\"] }`",
+        );
+        return None;
+    };
+    if let (Some(reason), "require" | "deny") = (&reason, kind) {
+        document.problem(
+            reason.span.clone(),
+            format!("`reason` stands beside `{kind}`"),
+            if kind == "deny" { "write the reason as the value of `deny`" } else { "make it a comment" },
+        );
+    }
+    match kind {
+        "require" => read_requirement(document, value, names).map(Action::Require),
+        "deny" => {
+            let reason = document.sentence(value, "`deny`")?;
+            Some(Action::Deny { reason: Some(reason) })
+        }
+        _ => read_allow(document, value, reason),
+    }
+}
+
+fn read_allow(document: &mut Document<'_>, value: Value<'_>, reason: Option<Value<'_>>) -> Option<Action> {
+    let (text, span) = document.string(value, "`allow`")?;
+    if text != "unsigned" {
+        let message = format!("`allow` is {}", suggest::quoted(&text));
+        document.problem(span, message, "the only value is `unsigned`");
+        return None;
+    }
+    let Some(reason) = reason else {
+        document.problem(span, "`allow = \"unsigned\"` has no reason", "add `reason = \"…\"` for the record");
+        return None;
+    };
+    document.sentence(reason, "`reason`").map(|reason| Action::AllowUnsigned { reason })
+}
+
+fn read_requirement(
+    document: &mut Document<'_>,
+    value: Value<'_>,
+    names: &mut Vec<Name>,
+) -> Option<Requirement> {
+    let mut table = document.table(value, "`require`", &REQUIRE_KEYS)?;
+    let span = table.span.clone();
+    let forms = (table.take("all"), table.take("any"), table.take("at-least"), table.take("of"));
+    let requirement = match forms {
+        (Some(all), None, None, None) => Requirement::all(read_names(document, all, "`all`", names)?),
+        (None, Some(any), None, None) => Requirement::any(read_names(document, any, "`any`", names)?),
+        (None, None, Some(count), Some(of)) => {
+            let count = read_count(document, count);
+            let of = read_names(document, of, "`of`", names)?;
+            Requirement::at_least(count?, of)
+        }
+        _ => {
+            document.problem(span, "`require` has none of its three forms", REQUIRE_FORMS);
+            return None;
+        }
+    };
+    requirement.map_err(|error| document.problem(span, error.to_string(), REQUIRE_FORMS)).ok()
+}
+
+fn read_count(document: &mut Document<'_>, value: Value<'_>) -> Option<usize> {
+    let count = document.integer(&value, "`at-least`")?;
+    usize::try_from(count).ok()
+}
+
+fn read_names(
+    document: &mut Document<'_>,
+    value: Value<'_>,
+    what: &str,
+    names: &mut Vec<Name>,
+) -> Option<Vec<String>> {
+    let elements = document.array(value, what, "a list of authenticators, as in [\"release\"]")?;
+    let mut texts = Vec::new();
+    let count = elements.len();
+    for element in elements {
+        if let Some((text, span)) = document.string(element, "the name of an authenticator") {
+            names.push(Name { value: text.clone(), place: document.place(span.start) });
+            texts.push(text);
+        }
+    }
+    (texts.len() == count).then_some(texts)
+}
+
+fn read_aliases(document: &mut Document<'_>, rule: &Rule, value: Value<'_>, broken: bool) -> Option<Rule> {
+    let span = value.span.clone();
+    let elements = document.array(value, "`aliases`", "a list of scopes")?;
+    let mut aliases = Vec::new();
+    for element in elements {
+        if let Some((text, span)) = document.string(element, "an alias") {
+            aliases.extend(read_scope(document, &text, &span));
+        }
+    }
+    // A rule whose action is not known cannot be told to have no use for aliases.
+    if broken {
+        return None;
+    }
+    rule.clone()
+        .with_aliases(aliases)
+        .map_err(|error| {
+            let hint =
+                "an alias is another name of the same images, such as \"registry-vpc.example.com/team\"";
+            document.problem(span, error.to_string(), hint);
+        })
+        .ok()
+}
+
+fn read_scope(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> Option<Scope> {
+    let error = match Scope::parse(text) {
+        Ok(scope) => return Some(scope),
+        Err(error) => error,
+    };
+    let hint = match &error {
+        ScopeError::Empty => "write `**` for everything".to_owned(),
+        ScopeError::Scheme => "leave out what stands before the host".to_owned(),
+        ScopeError::Version => {
+            "name the repository alone; a rule speaks for all its tags and digests".to_owned()
+        }
+        ScopeError::EmptySegment => "write single slashes, and none at the beginning and the end".to_owned(),
+        ScopeError::Ambiguous(name) => {
+            let name = name.trim_start_matches("docker.io/");
+            format!("write `docker.io/library/{name}` or `docker.io/{name}/**`")
+        }
+        ScopeError::PartialRun => "use `*` within a segment".to_owned(),
+        ScopeError::Host(_) => "write a host as in `registry.example.com` or `localhost:5000`".to_owned(),
+        ScopeError::UpperCase(name) => format!("write `{}`", name.to_lowercase()),
+        ScopeError::Path(_) => "letters a to z, digits, and single `.`, `_` or `-` between them".to_owned(),
+        ScopeError::TooLong | ScopeError::TooManyRuns => "shorten it".to_owned(),
+    };
+    let message = error.to_string();
+    let message = if message.contains("-----BEGIN") { "`scope` is a PEM text".to_owned() } else { message };
+    document.problem(span.clone(), message, hint);
+    None
+}

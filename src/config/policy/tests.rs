@@ -1,0 +1,641 @@
+//! Whole policies in directories of their own, and word for word what is said of those that are wrong.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::policy::Action;
+use crate::reference::Repository;
+
+const P256: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.pub.pem");
+const P256_PRIVATE: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.key.pem");
+const RSA: &str = include_str!("../../../tests/fixtures/keys/throw-away-rsa-2048.pub.pem");
+const SMALL_RSA: &str = include_str!("../../../tests/fixtures/keys/throw-away-rsa-1024.pub.pem");
+
+const NOW: &str = "2026-06-01T00:00:00Z";
+
+/// A configuration directory with a key of each kind and these files.
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+    for (name, text) in [
+        ("keys/p256.pem", P256),
+        ("keys/rsa.pem", RSA),
+        ("keys/small.pem", SMALL_RSA),
+        ("keys/private.pem", P256_PRIVATE),
+        ("keys/empty.pem", ""),
+    ]
+    .iter()
+    .chain(files)
+    {
+        let path = directory.path().join(name);
+        let parent = path.parent().unwrap();
+        fs::create_dir_all(parent).unwrap();
+        fs::set_permissions(parent, Permissions::from_mode(0o755)).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    }
+    directory
+}
+
+/// The same under a name that a test's own directory does not hide.
+fn directory_of(files: &[(&str, &str)]) -> TempDir {
+    directory(files)
+}
+
+fn load(directory: &TempDir) -> Result<Loaded, Problems> {
+    load_policy(directory.path(), NOW.parse().unwrap())
+}
+
+/// What is said of these files; each must keep the policy from loading.
+fn said(files: &[(&str, &str)]) -> String {
+    load(&directory(files)).map(|_| ()).expect_err("loads").to_string()
+}
+
+/// A policy with one authenticator and more.
+fn with(more: &str) -> String {
+    format!(
+        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"keys/p256.pem\" }}]\n{more}"
+    )
+}
+
+#[test]
+fn loads_what_is_right() {
+    let directory = directory(&[
+        (
+            "policy.toml",
+            r#"
+default = "deny"
+default-reason = "ask the platform team"
+
+[authenticator.release]
+algorithm = "RSA_PSS_SHA_256"
+salt-length = "maximum"
+keys = [
+    { file = "keys/rsa.pem", not-before = 2026-01-01T00:00:00+02:00, not-after = 2027-01-01T00:00:00Z },
+    { file = "keys/p256.pem", algorithm = "ECDSA_SHA_256" },
+]
+
+[[namespace]]
+scope = "registry.example.com/payments"
+require = { all = ["release"] }
+aliases = ["registry-vpc.example.com/payments"]
+"#,
+        ),
+        (
+            "policy.d/20-more.toml",
+            &format!(
+                r#"
+[authenticator.security]
+keys = [{{ pem = """{RSA}""", algorithm = "RSA_PKCS1_SHA_256" }}]
+
+[[namespace]]
+scope = "registry.example.com"
+require = {{ at-least = 1, of = ["release", "security"] }}
+
+[[namespace]]
+scope = "registry.k8s.io"
+allow = "unsigned"
+reason = "bootstrap"
+"#
+            ),
+        ),
+        ("policy.d/10-deny.toml", "[[namespace]]\nscope = \"bitnami/**\"\ndeny = \"moved\"\n"),
+        ("policy.d/notes.md", "not read"),
+        ("policy.d/.hidden.toml", "not read"),
+    ]);
+    let loaded = load(&directory).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let files: Vec<_> = loaded
+        .files
+        .iter()
+        .map(|file| file.strip_prefix(directory.path()).unwrap().to_str().unwrap())
+        .collect();
+    assert_eq!(
+        files,
+        ["policy.toml", "keys/rsa.pem", "keys/p256.pem", "policy.d/10-deny.toml", "policy.d/20-more.toml"]
+    );
+    let policy = loaded.policy;
+    for (name, label) in [
+        ("nginx", "default (policy.toml:2)"),
+        ("bitnami/redis", "namespace \"bitnami/**\" (policy.d/10-deny.toml:2)"),
+        ("registry.k8s.io/pause", "namespace \"registry.k8s.io\" (policy.d/20-more.toml:19)"),
+        ("registry.example.com/x", "namespace \"registry.example.com\" (policy.d/20-more.toml:15)"),
+        ("registry.example.com/payments/x", "namespace \"registry.example.com/payments\" (policy.toml:14)"),
+    ] {
+        assert_eq!(policy.rule_for(&Repository::parse(name).unwrap()).label(), label, "{name}");
+    }
+    let default = policy.default_rule().action();
+    assert_eq!(default, &Action::Deny { reason: Some("ask the platform team".to_owned()) });
+    let payments = Repository::parse("registry.example.com/payments/x").unwrap();
+    let rule = policy.rule_for(&payments);
+    assert_eq!(
+        rule.accepted_repositories(&payments),
+        ["registry.example.com/payments/x", "registry-vpc.example.com/payments/x"]
+    );
+    let Action::Require(requirement) = rule.action() else { panic!("{rule}") };
+    assert_eq!(requirement.to_string(), "release");
+    let release = policy.authenticator("release").unwrap();
+    assert_eq!(release.keys().len(), 2);
+    assert_eq!(release.keys()[0].not_before.unwrap().to_string(), "2025-12-31T22:00:00Z");
+    assert_eq!(release.keys()[0].public.salt(), crate::trust::PssSalt::Maximum);
+    assert_eq!(release.keys()[1].public.algorithm(), crate::trust::Algorithm::EcdsaSha256);
+    assert_eq!(policy.authenticator("security").unwrap().keys()[0].origin, "key in policy.d/20-more.toml:3");
+}
+
+#[test]
+fn says_what_is_wrong_with_a_file() {
+    for (more, expected) in GOLDEN_FILE {
+        assert_eq!(said(&[("policy.toml", &with(more))]), *expected, "{more}");
+    }
+}
+
+const GOLDEN_FILE: &[(&str, &str)] = &[
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"] }\n[[namespace]]\nscope = \"docker.io/library/nginx\"\ndeny = \"x\"",
+        "policy.toml:9:9: scope `docker.io/library/nginx` is as specific as `nginx` of policy.toml:6, and a name can be covered by both\n  hint: remove one of them, or make one more specific",
+    ),
+    (
+        "[[namespace]]\nscop = \"nginx\"\nrequire = { all = [\"release\"] }",
+        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `require`, `allow`, `deny`, `reason`, `aliases`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nscope = \"redis\"\ndeny = \"x\"",
+        "policy.toml:7:1: duplicate key `scope`\n  hint: keep one of them",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [] }",
+        "policy.toml:7:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = 0, of = [\"release\"] }",
+        "policy.toml:7:11: requirement of at least 0 requires nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = 2, of = [\"release\"] }",
+        "policy.toml:7:11: requirement of at least 2 cannot be met by 1\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = -1, of = [\"release\"] }",
+        "policy.toml:7:24: `at-least` is out of range\n  hint: it must be a number from zero on",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\", \"release\"] }",
+        "policy.toml:7:11: requirement names authenticator `release` twice\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], any = [\"release\"] }",
+        "policy.toml:7:11: `require` has none of its three forms\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = [\"release\"]",
+        "policy.toml:7:11: `require` is an array\n  hint: it must be a table",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"relaese\"] }",
+        "policy.toml:7:20: authenticator `relaese` does not exist\n  hint: did you mean `release`? Known are `release`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { any = [1] }",
+        "policy.toml:7:20: the name of an authenticator is an integer\n  hint: it must be a string",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"",
+        "policy.toml:5:1: [[namespace]] says neither `require` nor `allow` nor `deny`\n  hint: add for example `require = { all = [\"release\"] }`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nallow = \"unsigned\"\ndeny = \"x\"\nreason = \"y\"",
+        "policy.toml:8:8: [[namespace]] has `allow` and `deny`\n  hint: keep one of `require`, `allow` and `deny`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nallow = \"unsigned\"",
+        "policy.toml:7:9: `allow = \"unsigned\"` has no reason\n  hint: add `reason = \"…\"` for the record",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nallow = \"all\"\nreason = \"x\"",
+        "policy.toml:7:9: `allow` is `all`\n  hint: the only value is `unsigned`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nallow = \"unsigned\"\nreason = \"  \"",
+        "policy.toml:8:10: `reason` is empty\n  hint: write the reason in one line",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\nreason = \"y\"",
+        "policy.toml:8:10: `reason` stands beside `deny`\n  hint: write the reason as the value of `deny`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\ndeny = \"a\\nb\"",
+        "policy.toml:7:8: `deny` is not one line of at most 512 bytes\n  hint: shorten it",
+    ),
+    (
+        "[[namespace]]\ndeny = \"x\"",
+        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`",
+    ),
+    (
+        "[[namespace]]\nscope = \"docker.io/evil\"\ndeny = \"x\"",
+        "policy.toml:6:9: `docker.io/evil` could mean the official image docker.io/library/evil or everything of the user evil\n  hint: write `docker.io/library/evil` or `docker.io/evil/**`",
+    ),
+    (
+        "[[namespace]]\nscope = \"https://ghcr.io\"\ndeny = \"x\"",
+        "policy.toml:6:9: scope has a scheme\n  hint: leave out what stands before the host",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\naliases = [\"ghcr.io/x\"]",
+        "policy.toml:8:11: aliases say nothing beside a rule that requires no signature\n  hint: an alias is another name of the same images, such as \"registry-vpc.example.com/team\"",
+    ),
+    (
+        "[[namespace]]\nscope = \"a.io/*/x\"\nrequire = { all = [\"release\"] }\naliases = [\"b.io/*/x\"]",
+        "policy.toml:8:11: aliases need a scope without `*`\n  hint: an alias is another name of the same images, such as \"registry-vpc.example.com/team\"",
+    ),
+    (
+        "[namespace]\nscope = \"nginx\"\ndeny = \"x\"",
+        "policy.toml:5:1: `namespace` is a table\n  hint: it must be written as [[namespace]], once for each rule",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\ndeny = \"x",
+        "policy.toml:7:10: invalid basic string, expected `\"`\n  hint: the file is not valid TOML, see https://toml.io",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"",
+        "policy.toml:5:16: authenticator `b` has no `keys`\n  hint: add for example `keys = [{ file = \"keys/release.pem\" }]`",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = []",
+        "policy.toml:7:8: authenticator \"b\" has no keys\n  hint: correct the list of keys",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_265\"\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:13: unknown algorithm `ECDSA_SHA_265`\n  hint: did you mean `ECDSA_SHA_256`? Known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`",
+    ),
+    (
+        "[authenticator.b]\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nsalt-length = 32\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:7:15: `salt-length` is set, and no key here is for RSA_PSS_SHA_256\n  hint: remove it",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nsalt-length = \"32\"\nkeys = [{ file = \"keys/rsa.pem\" }]",
+        "policy.toml:7:15: `salt-length` is neither a number of bytes nor \"maximum\"\n  hint: write 32 unless the signer is known to do otherwise",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:7:18: keys/p256.pem: algorithm RSA_PSS_SHA_256 needs a key of kind RSA, this one is P-256\n  hint: put the public key as one PEM block of type PUBLIC KEY here",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/small.pem\" }]",
+        "policy.toml:7:18: keys/small.pem: RSA key has 1024 bits\n  hint: 2048 to 4096 are accepted, in whole bytes",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/private.pem\" }]",
+        "policy.toml:7:18: keys/private.pem: found a private key where a public key belongs\n  hint: put its public half here (`openssl pkey -pubout`), remove this file and take the key for disclosed",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/empty.pem\" }]",
+        "policy.toml:7:18: keys/empty.pem: key file is not one PEM block: there is no PEM block in it\n  hint: put the public key as one PEM block of type PUBLIC KEY here",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/none.pem\" }]",
+        "policy.toml:7:18: key `keys/none.pem`: file does not exist\n  hint: create it, or correct the name",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys\" }]",
+        "policy.toml:7:18: key `keys`: is not a regular file\n  hint: name a file",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }, { file = \"keys/p256.pem\" }]",
+        "policy.toml:7:8: keys/p256.pem and keys/p256.pem are the same key sha256:32101e6b9499ba045234aca7583ccaaed71bab305063939bdc185224c0679d0b\n  hint: keep one of them",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ not-before = 2026-01-01T00:00:00Z }]",
+        "policy.toml:7:9: the key has neither `file` nor `pem`\n  hint: write one of the two",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = 2026-01-01T00:00:00 }]",
+        "policy.toml:7:47: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = \"2026-01-01T00:00:00Z\" }]",
+        "policy.toml:7:47: `not-after` is a string\n  hint: it must be a date-time such as 2027-01-01T00:00:00Z, without quotes",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-before = 2027-01-01T00:00:00Z, not-after = 2026-01-01T00:00:00Z }]",
+        "policy.toml:7:82: `not-after` is not later than `not-before`\n  hint: not-before is the first moment at which the key counts, not-after the first at which it no longer does",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ pem = \"-----BEGIN PRIVATE KEY-----\\nMIG\\n-----END PRIVATE KEY-----\" }]",
+        "policy.toml:7:17: key in policy.toml:7: found a private key where a public key belongs\n  hint: put its public half here (`openssl pkey -pubout`), remove this file and take the key for disclosed",
+    ),
+    (
+        "[authenticator.\"b c\"]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:5:16: `b c` cannot be the name of an authenticator\n  hint: use at most 64 letters, digits, `-`, `_` and `.`",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]\n[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\", \"b\"] }",
+        "policy.toml:9:9: requirement can never be met: 2 different keys are needed and its authenticators have 1\n  hint: a key counts once, whichever authenticators have it; give them keys of their own",
+    ),
+    (
+        "[[namespaces]]\nscope = \"nginx\"",
+        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `namespace`",
+    ),
+];
+
+#[test]
+fn says_what_is_wrong_with_files_together() {
+    for (files, expected) in GOLDEN_FILES {
+        assert_eq!(said(files), *expected, "{files:?}");
+    }
+}
+
+const RULE: &str = "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\n";
+
+const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
+    (
+        &[],
+        "policy.toml: there is no policy, so nothing can be pulled\n  hint: write policy.toml or a file in policy.d; start with `default = \"deny\"`",
+    ),
+    (
+        &[("policy.toml", "")],
+        "policy.toml: there is no `default`, so nobody has said what happens to an image that no rule covers\n  hint: write `default = \"deny\"` at the top of policy.toml",
+    ),
+    (
+        &[("policy.d/10.toml", RULE)],
+        "policy.toml: there is no `default`, so nobody has said what happens to an image that no rule covers\n  hint: write `default = \"deny\"` at the top of policy.toml",
+    ),
+    (
+        &[("policy.toml", "default = \"alow\"")],
+        "policy.toml:1:11: `default` is `alow`\n  hint: known are `deny`, `allow-unsigned`",
+    ),
+    (
+        &[("policy.toml", "default = \"allow-unsigned\"")],
+        "policy.toml:1:11: `default = \"allow-unsigned\"` has no reason\n  hint: add `default-reason`, or write `default = \"deny\"`",
+    ),
+    (
+        &[("policy.toml", "default-reason = \"x\"")],
+        "policy.toml: there is no `default`, so nobody has said what happens to an image that no rule covers\n  hint: write `default = \"deny\"` at the top of policy.toml\npolicy.toml:1:18: `default-reason` stands without `default`\n  hint: write both in one file",
+    ),
+    (
+        &[("policy.toml", "default = true")],
+        "policy.toml:1:11: `default` is a boolean\n  hint: it must be a string",
+    ),
+    (
+        &[("policy.toml", "default = \"deny\""), ("policy.d/10.toml", "default = \"deny\"")],
+        "policy.d/10.toml:1:11: `default` is also set in policy.toml:1\n  hint: keep one of them",
+    ),
+    (
+        &[("policy.toml", "default = \"deny\"\n"), ("policy.d/10.toml", RULE), ("policy.d/20.toml", RULE)],
+        "policy.d/20.toml:2:9: scope `nginx` is as specific as `nginx` of policy.d/10.toml:2, and a name can be covered by both\n  hint: remove one of them, or make one more specific",
+    ),
+    (
+        &[
+            (
+                "policy.toml",
+                "default = \"deny\"\n[authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
+            ),
+            (
+                "policy.d/10.toml",
+                "[authenticator.a]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"../keys/rsa.pem\" }]",
+            ),
+        ],
+        "policy.d/10.toml:1:16: authenticator `a` is also declared in policy.toml:2\n  hint: remove one of them",
+    ),
+    // All of it at once: every file, and several in one. What an unreadable file may have had is not missed.
+    (
+        &[
+            (
+                "policy.toml",
+                "defualt = \"deny\"\n[[namespace]]\nscope = \"UPPER.io/Team\"\nrequire = { all = [] }\n[[namespace]]\nscope = \"x:y/z\"\nrequire = { all = [\"nobody\"] }\nbogus = 1\n",
+            ),
+            ("policy.d/10.toml", "[[namespace]\n"),
+            (
+                "policy.d/20.toml",
+                "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
+            ),
+        ],
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem`\n  hint: write one of the two\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `algorithm`, `salt-length`, `not-before`, `not-after`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `require`, `allow`, `deny`, `reason`, `aliases`",
+    ),
+];
+
+#[test]
+fn never_repeats_what_is_in_a_key() {
+    let body: Vec<&str> = P256_PRIVATE.lines().filter(|line| !line.contains("-----")).collect();
+    for text in [
+        format!("pem = \"\"\"{P256_PRIVATE}\"\"\""),
+        format!("pem = \"\"\"{P256_PRIVATE}"),
+        format!("file = \"\"\"{P256_PRIVATE}\"\"\""),
+        format!("algorithm = \"\"\"{P256_PRIVATE}\"\"\", file = \"keys/p256.pem\""),
+        "file = \"keys/private.pem\"".to_owned(),
+    ] {
+        let said = said(&[(
+            "policy.toml",
+            &with(&format!("[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ {text} }}]")),
+        )]);
+        assert!(body.iter().all(|line| !said.contains(&line[..12])), "{said}");
+    }
+}
+
+const SIMPLE: &str = "default = \"deny\"\n[authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]\n[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"a\"] }\n";
+
+#[test]
+fn files_that_others_could_change_are_refused() {
+    type Spoil = fn(&Path);
+    let cases: &[(&str, Spoil, &str)] = &[
+        ("", |_| {}, ""),
+        (
+            "policy.toml",
+            |path| set_mode(path, 0o664),
+            "policy.toml: is writable by its group or by everybody (mode 0664)\n  hint: chmod go-w policy.toml",
+        ),
+        (
+            "policy.toml",
+            |path| set_mode(path, 0o602),
+            "policy.toml: is writable by its group or by everybody (mode 0602)\n  hint: chmod go-w policy.toml",
+        ),
+        (
+            "keys/p256.pem",
+            |path| set_mode(path, 0o666),
+            "policy.toml:4:18: key `keys/p256.pem`: is writable by its group or by everybody (mode 0666)\n  hint: chmod go-w keys/p256.pem",
+        ),
+        (
+            "keys",
+            |path| set_mode(path, 0o775),
+            "policy.toml:4:18: key `keys/p256.pem`: directory ROOT/keys is writable by its group or by everybody (mode 0775)\n  hint: chmod go-w ROOT/keys",
+        ),
+        (
+            "",
+            |path| set_mode(path, 0o770),
+            "policy.d/10.toml: directory ROOT is writable by its group or by everybody (mode 0770)\n  hint: chmod go-w ROOT\npolicy.toml: directory ROOT is writable by its group or by everybody (mode 0770)\n  hint: chmod go-w ROOT",
+        ),
+        (
+            "policy.d",
+            |path| set_mode(path, 0o777),
+            "policy.d: is writable by its group or by everybody (mode 0777)\n  hint: chmod go-w policy.d",
+        ),
+    ];
+    for (name, spoil, expected) in cases {
+        let directory = directory(&[("policy.toml", SIMPLE), ("policy.d/10.toml", "")]);
+        // `join("")` would add a slash.
+        let path = if name.is_empty() { directory.path().to_owned() } else { directory.path().join(name) };
+        spoil(&path);
+        let said = load(&directory).err().map(|problems| problems.to_string()).unwrap_or_default();
+        assert_eq!(said.replace(directory.path().to_str().unwrap(), "ROOT"), *expected, "{name}");
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn files_of_somebody_else_are_refused() {
+    let directory = directory(&[("policy.toml", SIMPLE)]);
+    // Not root, and not who owns the files: as root by giving one away, else by taking it for another's.
+    let guard = if nix::unistd::geteuid().is_root() {
+        chown(directory.path().join("keys/p256.pem"), Some(12345), None).unwrap();
+        Guard::of_process()
+    } else {
+        Guard::of_user(12345)
+    };
+    let said = load_guarded(directory.path(), NOW.parse().unwrap(), guard).unwrap_err().to_string();
+    assert!(said.contains("belongs to user") && said.contains("hint: chown root"), "{said}");
+    let owner = Guard::of_user(12345);
+    assert_eq!(
+        load_guarded(directory.path(), NOW.parse().unwrap(), owner).is_ok(),
+        nix::unistd::geteuid().is_root()
+    );
+}
+
+#[test]
+fn links_are_followed_and_what_they_lead_to_is_checked() {
+    // As the kubelet mounts a ConfigMap.
+    let directory = directory(&[("..2026_01/policy.toml", SIMPLE), ("..2026_01/keys/p256.pem", P256)]);
+    let root = directory.path();
+    symlink("..2026_01", root.join("..data")).unwrap();
+    symlink("..data/policy.toml", root.join("policy.toml")).unwrap();
+    let loaded = load(&directory).unwrap();
+    assert_eq!(loaded.files.len(), 2);
+    set_mode(&root.join("..2026_01"), 0o775);
+    assert!(load(&directory).unwrap_err().to_string().contains("..2026_01 is writable"));
+    set_mode(&root.join("..2026_01"), 0o755);
+
+    // Out of the directory: what is there counts too.
+    let elsewhere = directory_of(&[("open/key.pem", P256)]);
+    fs::remove_file(root.join("keys/p256.pem")).unwrap();
+    symlink(elsewhere.path().join("open/key.pem"), root.join("keys/p256.pem")).unwrap();
+    load(&directory).unwrap();
+    set_mode(&elsewhere.path().join("open"), 0o777);
+    assert!(load(&directory).unwrap_err().to_string().contains("open is writable"));
+}
+
+#[test]
+fn files_that_are_no_texts_are_refused() {
+    let limit = usize::try_from(MAX_POLICY_BYTES).unwrap();
+    for (content, expected) in [
+        (vec![0xff], "policy.toml: file is not UTF-8 text\n  hint: write it anew as UTF-8"),
+        (vec![b'#'; limit + 1], "policy.toml: file is larger than 4194304 bytes\n  hint: split it"),
+    ] {
+        let directory = directory(&[("policy.toml", "")]);
+        fs::write(directory.path().join("policy.toml"), content).unwrap();
+        assert_eq!(load(&directory).unwrap_err().to_string(), expected);
+    }
+    let directory = directory(&[("policy.toml/x", "")]);
+    assert_eq!(
+        load(&directory).unwrap_err().to_string(),
+        "policy.toml: is not a regular file\n  hint: name a file"
+    );
+    let pipe = directory_of(&[]);
+    nix::unistd::mkfifo(&pipe.path().join("policy.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(
+        load(&pipe).unwrap_err().to_string(),
+        "policy.toml: is not a regular file\n  hint: name a file"
+    );
+    let broken = directory_of(&[]);
+    symlink("nowhere", broken.path().join("policy.toml")).unwrap();
+    assert_eq!(
+        load(&broken).unwrap_err().to_string(),
+        "policy.toml: file does not exist\n  hint: create it, or correct the name"
+    );
+}
+
+#[test]
+fn drop_ins_that_a_link_no_longer_leads_to_are_missed() {
+    let directory = directory(&[("policy.toml", "default = \"deny\"")]);
+    load(&directory).unwrap();
+    symlink("nowhere", directory.path().join("policy.d")).unwrap();
+    assert_eq!(
+        load(&directory).unwrap_err().to_string(),
+        "policy.d: file does not exist\n  hint: create it, or correct the name"
+    );
+}
+
+#[test]
+fn warns_of_what_is_hardly_meant() {
+    let text = "default = \"deny\"
+[authenticator.unused]
+algorithm = \"ECDSA_SHA_256\"
+keys = [{ file = \"keys/p256.pem\" }]
+[authenticator.old]
+algorithm = \"ECDSA_SHA_256\"
+keys = [{ file = \"keys/p256.pem\", not-after = 2026-01-01T00:00:00Z }]
+[authenticator.new]
+algorithm = \"ECDSA_SHA_256\"
+keys = [{ file = \"keys/p256.pem\", not-after = 2026-07-01T00:00:00Z }]
+[[namespace]]
+scope = \"nginx\"
+require = { any = [\"old\", \"new\"] }
+";
+    let warnings: Vec<String> = load(&directory(&[("policy.toml", text)]))
+        .unwrap()
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it",
+            "policy.toml:5:16: authenticator `old` has no key that is valid now, so it accepts no signature\n  hint: add a key whose time has come and is not over",
+        ]
+    );
+}
+
+#[test]
+fn ten_thousand_rules_fit_and_so_do_ten_thousand_mistakes() {
+    let rules = |from: &str| -> String {
+        (0..10_000)
+            .map(|n| format!("[[namespace]]\nscope = \"registry.example.com/team-{n}\"\n{from}\n"))
+            .collect()
+    };
+    let good = directory(&[("policy.toml", &format!("default = \"deny\"\n{}", rules("deny = \"x\"")))]);
+    assert_eq!(load(&good).unwrap().policy.rules().len(), 10_000);
+    let bad = directory(&[("policy.toml", &format!("default = \"deny\"\n{}", rules("deny = 1")))]);
+    assert_eq!(load(&bad).unwrap_err().iter().count(), MAX_PROBLEMS);
+}
+
+#[test]
+fn the_policy_that_is_installed_loads_and_denies() {
+    let directory = directory(&[("policy.toml", include_str!("../../../config/policy.toml"))]);
+    let loaded = load(&directory).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let rule = loaded.policy.rule_for(&Repository::parse("nginx").unwrap()).clone();
+    assert!(matches!(rule.action(), Action::Deny { .. }), "{rule:?}");
+    assert_eq!(loaded.policy.rules().len(), 0);
+}
+
+/// The examples in the comments of the installed policy are right too, once there are keys.
+#[test]
+fn the_examples_in_the_installed_policy_load() {
+    let text: String = include_str!("../../../config/policy.toml")
+        .lines()
+        .map(|line| line.strip_prefix("#! ").unwrap_or(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let keys = [("keys/release-2026.pem", RSA), ("keys/release-2027.pem", P256), ("keys/security.pem", P256)];
+    let mut files = vec![("policy.toml", text.as_str())];
+    files.extend(keys);
+    let loaded = load(&directory(&files)).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert!(loaded.policy.rules().len() >= 3);
+}

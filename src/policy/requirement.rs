@@ -1,0 +1,226 @@
+//! What a rule requires, and whether signatures meet it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// How many authenticators one requirement may name.
+pub const MAX_AUTHENTICATORS: usize = 64;
+
+/// The authenticators that must have signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    quorum: Quorum,
+    authenticators: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quorum {
+    All,
+    Any,
+    AtLeast(usize),
+}
+
+impl Requirement {
+    /// Each of the authenticators must have signed.
+    ///
+    /// # Errors
+    /// When there are none, too many, or one twice.
+    pub fn all(authenticators: Vec<String>) -> Result<Self, RequirementError> {
+        Self::new(Quorum::All, authenticators)
+    }
+
+    /// One of the authenticators must have signed.
+    ///
+    /// # Errors
+    /// When there are none, too many, or one twice.
+    pub fn any(authenticators: Vec<String>) -> Result<Self, RequirementError> {
+        Self::new(Quorum::Any, authenticators)
+    }
+
+    /// So many of the authenticators must have signed.
+    ///
+    /// # Errors
+    /// When there are none, too many, or one twice, or `count` is zero or more than there are.
+    pub fn at_least(count: usize, authenticators: Vec<String>) -> Result<Self, RequirementError> {
+        Self::new(Quorum::AtLeast(count), authenticators)
+    }
+
+    /// The authenticators that count, in the order of the policy.
+    #[must_use]
+    pub fn authenticators(&self) -> &[String] {
+        &self.authenticators
+    }
+
+    /// How many distinct keys of distinct authenticators are needed.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        match self.quorum {
+            Quorum::All => self.authenticators.len(),
+            Quorum::Any => 1,
+            Quorum::AtLeast(count) => count,
+        }
+    }
+
+    /// Judges verified signatures, each given as the authenticator that accepted it and the fingerprint of the key
+    /// that made it.
+    ///
+    /// A key counts once, however often it signed and however many authenticators have it; an authenticator counts
+    /// once, however many of its keys signed. So what counts is the greatest number of pairs of an authenticator and a
+    /// key that share neither.
+    ///
+    /// # Errors
+    /// [`Missing`] when fewer count than are needed.
+    pub fn judge<'a>(
+        &self,
+        proofs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Satisfied, Missing> {
+        let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (authenticator, key) in proofs {
+            if self.authenticators.iter().any(|known| known == authenticator) {
+                keys.entry(authenticator).or_default().insert(key);
+            }
+        }
+        let pairs = match_distinct(&keys);
+        if pairs.len() < self.needed() {
+            let verified = keys.keys().map(|&name| name.to_owned()).collect();
+            return Err(Missing { needed: self.needed(), counted: pairs.len(), verified });
+        }
+        let by = pairs.into_iter().map(|(name, key)| (name.to_owned(), key.to_owned())).collect();
+        Ok(Satisfied { by })
+    }
+
+    fn new(quorum: Quorum, authenticators: Vec<String>) -> Result<Self, RequirementError> {
+        if authenticators.is_empty() {
+            return Err(RequirementError::Empty);
+        }
+        if authenticators.len() > MAX_AUTHENTICATORS {
+            return Err(RequirementError::TooMany);
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = authenticators.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(RequirementError::Twice(twice.clone()));
+        }
+        match quorum {
+            Quorum::AtLeast(0) => Err(RequirementError::Nothing),
+            Quorum::AtLeast(count) if count > authenticators.len() => {
+                Err(RequirementError::Unreachable { count, of: authenticators.len() })
+            }
+            _ => Ok(Self { quorum, authenticators }),
+        }
+    }
+}
+
+/// For people, in a message that ends a pull: `all of release, security`.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.quorum {
+            _ if self.authenticators.len() == 1 => {}
+            Quorum::All => f.write_str("all of ")?,
+            Quorum::Any => f.write_str("any of ")?,
+            Quorum::AtLeast(count) => write!(f, "at least {count} of ")?,
+        }
+        f.write_str(&self.authenticators.join(", "))
+    }
+}
+
+/// Proof that a requirement was met; only [`Requirement::judge`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Satisfied {
+    by: Vec<(String, String)>,
+}
+
+impl Satisfied {
+    /// The authenticators that counted, each with the fingerprint of the key that counted for it.
+    pub fn by(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.by.iter().map(|(authenticator, key)| (authenticator.as_str(), key.as_str()))
+    }
+}
+
+/// A requirement that was not met.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Missing {
+    needed: usize,
+    counted: usize,
+    verified: Vec<String>,
+}
+
+impl Missing {
+    /// The authenticators of the requirement that have a valid signature, sorted by name.
+    #[must_use]
+    pub fn verified(&self) -> &[String] {
+        &self.verified
+    }
+}
+
+/// The same for the same signatures, in whatever order they came.
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.verified.as_slice() {
+            [] => f.write_str("no valid signature"),
+            names => write!(f, "{} of {} needed, from {}", self.counted, self.needed, names.join(", ")),
+        }?;
+        // Says why a name that is there was not counted.
+        if self.verified.len() > self.counted { f.write_str(", which share a key") } else { Ok(()) }
+    }
+}
+
+/// Why authenticators are not a requirement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequirementError {
+    /// The list is empty.
+    #[error("requirement names no authenticator, so nothing would be required")]
+    Empty,
+    /// More than [`MAX_AUTHENTICATORS`].
+    #[error("requirement names more than {MAX_AUTHENTICATORS} authenticators")]
+    TooMany,
+    /// A name is there twice.
+    #[error("requirement names authenticator `{0}` twice")]
+    Twice(String),
+    /// `at-least` is zero.
+    #[error("requirement of at least 0 requires nothing")]
+    Nothing,
+    /// `at-least` is more than there are.
+    #[error("requirement of at least {count} cannot be met by {of}")]
+    Unreachable {
+        /// What is asked for.
+        count: usize,
+        /// How many authenticators are named.
+        of: usize,
+    },
+}
+
+/// A maximum matching of authenticators and keys (augmenting paths), the same for the same input.
+pub(super) fn match_distinct<'a>(keys: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<(&'a str, &'a str)> {
+    let mut held: BTreeMap<&str, &str> = BTreeMap::new();
+    for &name in keys.keys() {
+        claim(name, keys, &mut held, &mut BTreeSet::new());
+    }
+    let mut pairs: Vec<_> = held.into_iter().map(|(key, name)| (name, key)).collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+fn claim<'a>(
+    name: &'a str,
+    keys: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    held: &mut BTreeMap<&'a str, &'a str>,
+    asked: &mut BTreeSet<&'a str>,
+) -> bool {
+    for &key in keys.get(name).into_iter().flatten() {
+        if !asked.insert(key) {
+            continue;
+        }
+        let free = match held.get(key).copied() {
+            None => true,
+            Some(holder) => claim(holder, keys, held, asked),
+        };
+        if free {
+            held.insert(key, name);
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn distinct_keys_of_distinct_authenticators_count() {
+    let all = Requirement::all(names(&["a", "b"])).unwrap();
+    let any = Requirement::any(names(&["a", "b"])).unwrap();
+    let two = Requirement::at_least(2, names(&["a", "b", "c"])).unwrap();
+    for (requirement, proofs, met) in [
+        (&all, &[("a", "1"), ("b", "2")][..], true),
+        (&all, &[("a", "1")], false),
+        (&all, &[("a", "1"), ("a", "1")], false),
+        (&all, &[("a", "1"), ("a", "2")], false),
+        (&all, &[("a", "1"), ("b", "1")], false),
+        (&all, &[("a", "1"), ("b", "1"), ("a", "2")], true),
+        (&all, &[("a", "1"), ("c", "2")], false),
+        (&all, &[], false),
+        (&any, &[("b", "1")], true),
+        (&any, &[("c", "1")], false),
+        (&any, &[], false),
+        (&two, &[("a", "1"), ("c", "2")], true),
+        (&two, &[("a", "1"), ("c", "1"), ("b", "1")], false),
+        (&two, &[("a", "1"), ("b", "1"), ("b", "2")], true),
+        (&two, &[("c", "1")], false),
+    ] {
+        assert_eq!(requirement.judge(proofs.iter().copied()).is_ok(), met, "{requirement}: {proofs:?}");
+    }
+}
+
+#[test]
+fn says_who_counted_and_what_is_missing() {
+    let all = Requirement::all(names(&["release", "security"])).unwrap();
+    let proofs = [("release", "k1"), ("security", "k1"), ("release", "k2")];
+    let satisfied = all.judge(proofs).unwrap();
+    assert_eq!(satisfied.by().collect::<Vec<_>>(), [("release", "k2"), ("security", "k1")]);
+    assert_eq!(all.to_string(), "all of release, security");
+    assert_eq!(all.judge([]).unwrap_err().to_string(), "no valid signature");
+    assert_eq!(all.judge([("release", "k")]).unwrap_err().to_string(), "1 of 2 needed, from release");
+    assert_eq!(
+        all.judge([("security", "k"), ("release", "k")]).unwrap_err().to_string(),
+        "1 of 2 needed, from release, security, which share a key"
+    );
+    assert_eq!(Requirement::any(names(&["release"])).unwrap().to_string(), "release");
+    assert_eq!(Requirement::at_least(2, names(&["a", "b"])).unwrap().to_string(), "at least 2 of a, b");
+}
+
+#[test]
+fn what_cannot_require_anything_is_refused() {
+    use RequirementError as E;
+    for (requirement, error) in [
+        (Requirement::all(vec![]), E::Empty),
+        (Requirement::any(vec![]), E::Empty),
+        (Requirement::at_least(1, vec![]), E::Empty),
+        (Requirement::at_least(0, names(&["a"])), E::Nothing),
+        (Requirement::at_least(2, names(&["a"])), E::Unreachable { count: 2, of: 1 }),
+        (Requirement::any(names(&["a", "b", "a"])), E::Twice("a".to_owned())),
+        (Requirement::any((0..65).map(|n| n.to_string()).collect()), E::TooMany),
+    ] {
+        assert_eq!(requirement, Err(error));
+    }
+}
+
+/// Tries every assignment of authenticators to keys.
+fn most(authenticators: &[u8], proofs: &[(u8, u8)], used: &mut Vec<u8>) -> usize {
+    let Some((first, rest)) = authenticators.split_first() else { return 0 };
+    let mut best = most(rest, proofs, used);
+    for (_, key) in proofs.iter().filter(|(name, _)| name == first) {
+        if !used.contains(key) {
+            used.push(*key);
+            best = best.max(1 + most(rest, proofs, used));
+            used.pop();
+        }
+    }
+    best
+}
+
+proptest! {
+    #[test]
+    fn judging_agrees_with_trying_everything(
+        proofs in proptest::collection::vec((0u8..5, 0u8..5), 0..10), needed in 1usize..5,
+    ) {
+        let requirement = Requirement::at_least(needed, (0..5).map(|n| n.to_string()).collect()).unwrap();
+        let texts: Vec<_> = proofs.iter().map(|(a, k)| (a.to_string(), k.to_string())).collect();
+        let judged = requirement.judge(texts.iter().map(|(a, k)| (a.as_str(), k.as_str())));
+        prop_assert_eq!(judged.is_ok(), most(&[0, 1, 2, 3, 4], &proofs, &mut Vec::new()) >= needed);
+        let mut reversed = texts.clone();
+        reversed.reverse();
+        prop_assert_eq!(judged, requirement.judge(reversed.iter().map(|(a, k)| (a.as_str(), k.as_str()))));
+    }
+}

@@ -1,0 +1,292 @@
+//! The names that a rule speaks for.
+//!
+//! A scope names a repository and everything below it, on whole segments: `registry.example.com/team` covers
+//! `registry.example.com/team` and `registry.example.com/team/app`, never `registry.example.com/team-evil`. `*` stands
+//! for characters within one segment, `**` for whole segments of the path, as many as there are.
+//!
+//! It is normalised as names of images are, so that a scope and the names it is meant for look the same:
+//! `nginx` is `docker.io/library/nginx`, `bitnami/redis` is `docker.io/bitnami/redis`. A first segment with a period or
+//! a colon, `localhost`, `*` and `**` are hosts, and alone they are the whole registry. Hosts are compared without
+//! case, with their port: `reg.example.com` and `reg.example.com:443` are two.
+//!
+//! In a host `*` stays within one label (`*.example.com` is `a.example.com`, not `a.b.example.com` nor
+//! `a.example.com:5000`), except alone, where it is every host: a catch-all covers all registries.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::segment::{Pattern, Segment, compare};
+use crate::reference::{self, DEFAULT_DOMAIN, Repository};
+
+/// The longest scope that is looked at, in bytes; the longest repository with a host of the length DNS has is shorter.
+pub const MAX_SCOPE: usize = 512;
+
+/// How many `**` a scope may have, not counting one at its end, which says nothing: each multiplies the places at
+/// which a name can match.
+pub const MAX_RUNS: usize = 2;
+
+/// A set of repositories, in canonical form: two scopes that are equal cover the same names.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    segments: Vec<Segment>,
+    text: String,
+}
+
+impl Scope {
+    /// Every repository of every registry: `**`.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::of(Vec::new())
+    }
+
+    /// Reads a scope.
+    ///
+    /// # Errors
+    /// When the text is not one, or could be read in two ways.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        check_whole(text)?;
+        let mut written = text.split('/').peekable();
+        let mut segments = Vec::new();
+        match written.next_if(|first| matches!(*first, "*" | "**") || reference::names_domain(first)) {
+            Some("**") => segments.extend([Segment::Any, Segment::Run]),
+            Some(host) => segments.push(host_segment(host)?),
+            None => {
+                segments.push(Segment::Literal(DEFAULT_DOMAIN.into()));
+                if !text.contains('/') {
+                    if text == "library" {
+                        return Err(ScopeError::Ambiguous(text.to_owned()));
+                    }
+                    segments.push(Segment::Literal("library".into()));
+                }
+            }
+        }
+        let host_alone = segments.len() == 1;
+        for segment in written {
+            segments.push(path_segment(segment)?);
+        }
+        if host_alone {
+            check_default_domain(&segments)?;
+        }
+        check_runs(&segments)?;
+        strip_what_says_nothing(&mut segments);
+        Ok(Self::of(segments))
+    }
+
+    /// Whether this scope covers the repository.
+    #[must_use]
+    pub fn covers(&self, repository: &Repository) -> bool {
+        let domain = repository.comparable_domain();
+        let segments: Vec<&str> = std::iter::once(&*domain).chain(repository.path().split('/')).collect();
+        covers(&self.segments, &segments)
+    }
+
+    /// Whether no `*` is in it, so that it is one name and what is below.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        !self.segments.is_empty()
+            && self.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))
+    }
+
+    /// The canonical form, with host and all.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Which of two scopes is more specific, compared segment by segment from the host on: literal text beats text with
+    /// `*` in it (among those, more literal characters beat fewer), that beats `*` alone, that beats `**`, and
+    /// whatever is there beats the end of the scope.
+    #[must_use]
+    pub fn compare_specificity(&self, other: &Self) -> Ordering {
+        compare(&self.segments, &other.segments)
+    }
+
+    /// Whether a name can be covered by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        overlaps(&self.segments, &other.segments)
+    }
+
+    /// What remains of a repository's path below this literal scope: empty for the repository that it names.
+    pub(super) fn remainder<'a>(&self, comparable: &'a str) -> Option<&'a str> {
+        let rest = comparable.strip_prefix(&self.text)?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    fn of(segments: Vec<Segment>) -> Self {
+        let text = if segments.is_empty() {
+            "**".to_owned()
+        } else {
+            segments.iter().map(Segment::as_str).collect::<Vec<_>>().join("/")
+        };
+        Self { segments, text }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why a text is not a scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// There is no text.
+    #[error("scope is empty")]
+    Empty,
+    /// Longer than [`MAX_SCOPE`].
+    #[error("scope is longer than {MAX_SCOPE} bytes")]
+    TooLong,
+    /// `https://` or the like.
+    #[error("scope has a scheme")]
+    Scheme,
+    /// A tag or a digest follows the repository.
+    #[error("scope has a tag or a digest")]
+    Version,
+    /// Two slashes in a row, or one at the beginning or the end.
+    #[error("scope has an empty segment")]
+    EmptySegment,
+    /// The host is none.
+    #[error("`{0}` is not a registry host")]
+    Host(String),
+    /// A segment of the path is none.
+    #[error("`{0}` cannot be part of a repository's name")]
+    Path(String),
+    /// The path has upper-case letters, which no repository has.
+    #[error("`{0}` has upper-case letters, which no repository has")]
+    UpperCase(String),
+    /// `**` beside other characters.
+    #[error("`**` stands for whole segments and cannot be part of one")]
+    PartialRun,
+    /// `**/**`, or more than [`MAX_RUNS`].
+    #[error("scope has `**` more than {MAX_RUNS} times, or twice in a row")]
+    TooManyRuns,
+    /// `docker.io/name`, which as an image is `docker.io/library/name` and as a prefix is the user `name`.
+    #[error("`{0}` could mean the official image docker.io/library/{name} or everything of the user {name}", name = .0.trim_start_matches("docker.io/"))]
+    Ambiguous(String),
+}
+
+fn check_whole(text: &str) -> Result<(), ScopeError> {
+    if text.is_empty() {
+        return Err(ScopeError::Empty);
+    }
+    if text.len() > MAX_SCOPE {
+        return Err(ScopeError::TooLong);
+    }
+    if text.contains("://") {
+        return Err(ScopeError::Scheme);
+    }
+    if text.contains('@') || text.rsplit_once('/').is_some_and(|(_, last)| last.contains(':')) {
+        return Err(ScopeError::Version);
+    }
+    if text.split('/').any(str::is_empty) {
+        return Err(ScopeError::EmptySegment);
+    }
+    Ok(())
+}
+
+fn host_segment(text: &str) -> Result<Segment, ScopeError> {
+    let lower = text.to_ascii_lowercase();
+    if lower == "*" {
+        return Ok(Segment::Any);
+    }
+    if lower.contains("**") {
+        return Err(ScopeError::PartialRun);
+    }
+    // A digit may stand in a label and in a port alike.
+    let valid = reference::is_domain(&lower.replace('*', "1"));
+    if !valid || (lower.contains('*') && lower.contains('[')) {
+        return Err(ScopeError::Host(text.to_owned()));
+    }
+    if lower.contains('*') {
+        return Ok(Segment::Pattern(Pattern::of_host(&lower)));
+    }
+    let host = if lower == reference::LEGACY_DEFAULT_DOMAIN { DEFAULT_DOMAIN } else { &lower };
+    Ok(Segment::Literal(host.into()))
+}
+
+fn path_segment(text: &str) -> Result<Segment, ScopeError> {
+    match text {
+        "**" => return Ok(Segment::Run),
+        "*" => return Ok(Segment::Any),
+        _ if text.contains("**") => return Err(ScopeError::PartialRun),
+        _ if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            return Err(ScopeError::UpperCase(text.to_owned()));
+        }
+        _ if !reference::is_path_component(&text.replace('*', "a")) => {
+            return Err(ScopeError::Path(text.to_owned()));
+        }
+        _ => {}
+    }
+    if text.contains('*') {
+        Ok(Segment::Pattern(Pattern::of_path(text)))
+    } else {
+        Ok(Segment::Literal(text.into()))
+    }
+}
+
+/// `docker.io/evil` as an image is `docker.io/library/evil`; whoever writes it in a policy may mean the user `evil`.
+/// Either reading would leave the other without the rule, so neither is guessed.
+fn check_default_domain(segments: &[Segment]) -> Result<(), ScopeError> {
+    match segments {
+        [Segment::Literal(host), only @ (Segment::Literal(_) | Segment::Pattern(_))]
+            if **host == *DEFAULT_DOMAIN && only.as_str() != "library" =>
+        {
+            Err(ScopeError::Ambiguous(format!("{DEFAULT_DOMAIN}/{}", only.as_str())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_runs(segments: &[Segment]) -> Result<(), ScopeError> {
+    let inner = segments.split_last().map_or(segments, |(_, inner)| inner);
+    let runs = inner.iter().filter(|segment| **segment == Segment::Run).count();
+    let in_a_row = segments.windows(2).any(|pair| matches!(pair, [Segment::Run, Segment::Run]));
+    if runs > MAX_RUNS || in_a_row { Err(ScopeError::TooManyRuns) } else { Ok(()) }
+}
+
+/// A scope covers what is below it, and every name has a host and a path: `a/**` is `a`, `host/*` is `host`, and `*`,
+/// `*/*` and `**` are everything. In one form, two that mean the same are found to be a tie.
+fn strip_what_says_nothing(segments: &mut Vec<Segment>) {
+    while match segments.last() {
+        Some(Segment::Run) => true,
+        Some(Segment::Any) => segments.iter().filter(|segment| **segment != Segment::Run).count() <= 2,
+        _ => false,
+    } {
+        segments.pop();
+    }
+}
+
+fn covers(scope: &[Segment], name: &[&str]) -> bool {
+    match (scope.split_first(), name.split_first()) {
+        (None, _) => true,
+        (Some((Segment::Run, rest)), after) => {
+            covers(rest, name) || after.is_some_and(|(_, below)| covers(scope, below))
+        }
+        (Some(_), None) => false,
+        (Some((segment, rest)), Some((text, below))) => segment.accepts(text) && covers(rest, below),
+    }
+}
+
+fn overlaps(one: &[Segment], other: &[Segment]) -> bool {
+    match (one.split_first(), other.split_first()) {
+        (None, _) | (_, None) => true,
+        (Some((Segment::Run, rest)), Some((_, below))) => overlaps(rest, other) || overlaps(one, below),
+        (Some((_, below)), Some((Segment::Run, rest))) => overlaps(one, rest) || overlaps(below, other),
+        (Some((a, rest)), Some((b, below))) => a.overlaps(b) && overlaps(rest, below),
+    }
+}
+
+#[cfg(test)]
+mod tests;
