@@ -96,10 +96,12 @@ impl Proxy {
             Ok(answer) => answer,
             Err(failed) => return failed,
         };
-        let Some(id) = answer.image_id() else {
-            return answer.into_response();
+        let known = match answer.image_id() {
+            Pulled::Failed => return answer.into_response(),
+            Pulled::Image(id) => self.make_known(pull.image(), pinned, &id, record).await,
+            Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
-        match self.make_known(pull.image(), pinned, &id, record).await {
+        match known {
             Ok(()) => answer.into_response(),
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
         }
@@ -152,6 +154,9 @@ fn pinned_request(
 ) -> Option<Request<Body>> {
     let message = pull.with_image(pinned.name()).ok()?;
     head.headers.remove(CONTENT_LENGTH);
+    // The message is not compressed, and the answer, which has to be read here, must not be either: grpc-go answers in
+    // the encoding of the request.
+    head.headers.remove("grpc-encoding");
     deadline::reduce(&mut head.headers, spent);
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
@@ -174,6 +179,16 @@ fn told(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
+/// What the runtime says of a pull.
+enum Pulled {
+    /// An error, which crosses as it is.
+    Failed,
+    /// The id of the image.
+    Image(String),
+    /// Success, but of what is not to be read: the image could not be made known by its name.
+    Unreadable,
+}
+
 /// The runtime's answer to a pull, held until the image is known by its name.
 struct Answer {
     head: http::response::Parts,
@@ -182,15 +197,16 @@ struct Answer {
 }
 
 impl Answer {
-    /// The id of the pulled image; `None` for an error, which crosses as it is.
-    fn image_id(&self) -> Option<String> {
-        let status = self.trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
-        if status? != "0" {
-            return None;
+    fn image_id(&self) -> Pulled {
+        let trailers = self.trailers.as_ref().unwrap_or(&self.head.headers);
+        if trailers.get("grpc-status").is_none_or(|status| status != "0") {
+            return Pulled::Failed;
         }
-        let message = frame::only_message(&self.body).ok()?;
-        let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
-        first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+        let id = frame::only_message(&self.body).ok().and_then(|message| {
+            let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
+            first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+        });
+        id.map_or(Pulled::Unreadable, Pulled::Image)
     }
 
     fn into_response(self) -> Response<Body> {

@@ -1,6 +1,7 @@
 //! The way of one question through the gate.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
@@ -48,6 +49,7 @@ impl Admission<'_> {
             explanation.digest = Some(digest.to_string());
             return Ok(digest.clone());
         }
+        let _turn = self.gate.turns.acquire().await;
         let (digest, collected) = match self.reference.digest() {
             // The digest is in the name: its bytes and its signatures can be asked for at the same time.
             Some(digest) => {
@@ -67,7 +69,7 @@ impl Admission<'_> {
         };
         let (collected, spent) = collected;
         explanation.steps.add(Step::Collect, spent);
-        explanation.problems.extend(collected.problems.iter().map(ToString::to_string));
+        explanation.note(collected.problems.iter().map(ToString::to_string));
         self.judge(rule, requirement, &digest, collected, explanation).await?;
         self.gate.verdicts.remember(self.known(&digest), self.earliest_key_end(requirement));
         Ok(digest)
@@ -80,7 +82,7 @@ impl Admission<'_> {
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
         explanation.digest = Some(resolved.digest().to_string());
         explanation.media_type = Some(resolved.media_type().to_owned());
-        explanation.problems.extend(resolved.warnings().iter().cloned());
+        explanation.note(resolved.warnings().iter().cloned());
         Ok(resolved.digest().clone())
     }
 
@@ -100,7 +102,11 @@ impl Admission<'_> {
         explanation: &mut Explanation,
     ) -> Result<(), Refusal> {
         let Collected { attachments, .. } = &collected;
+        let stop = Arc::new(AtomicBool::new(false));
+        // A thread cannot be dropped as this future can; it looks at this instead.
+        let _stopped = SetOnDrop(Arc::clone(&stop));
         let check = Check {
+            stop,
             policy: Arc::clone(self.policy),
             authenticators: requirement.authenticators().to_vec(),
             attachments: attachments.clone(),
@@ -160,6 +166,7 @@ impl Admission<'_> {
 
 /// The pure part: every signature against every authenticator that the rule names.
 struct Check {
+    stop: Arc<AtomicBool>,
     policy: Arc<Policy>,
     authenticators: Vec<String>,
     attachments: Vec<Attachment>,
@@ -175,6 +182,9 @@ impl Check {
         for attachment in &self.attachments {
             for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
             {
+                if self.stop.load(Ordering::Relaxed) {
+                    return (findings, proofs);
+                }
                 let verified = signature::verify(attachment, authenticator, &subject, now);
                 findings.push(Finding {
                     place: attachment.place().to_owned(),
@@ -189,5 +199,13 @@ impl Check {
             }
         }
         (findings, proofs)
+    }
+}
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
