@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::frame::{self, MAX_MESSAGE_BYTES, PREFIX_BYTES};
-use super::{Peer, Proxy, deadline, status, wire};
+use super::{Peer, Proxy, deadline, status, tags, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
@@ -25,6 +25,13 @@ use request::PullRequest;
 
 /// The largest answer to a pull that is held back, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// When a pull began, by the clock and among the others.
+#[derive(Clone, Copy)]
+struct Begun<'a> {
+    at: Instant,
+    place: &'a tags::Pull<'a>,
+}
 
 impl Proxy {
     /// Answers a PullImage call. Whatever goes wrong on the way, the runtime is asked for nothing that was not admitted.
@@ -45,6 +52,7 @@ impl Proxy {
             }
         };
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
+        let place = self.tags.begin();
         let admitted = self.admit(&pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
@@ -55,7 +63,8 @@ impl Proxy {
             }
         };
         self.counters.admitted.add();
-        let answer = self.pull_pinned(&pull, &pinned, head, begin, &mut record).await;
+        let answer =
+            self.pull_pinned(&pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -86,10 +95,10 @@ impl Proxy {
         pull: &PullRequest,
         pinned: &Pinned,
         head: Parts,
-        begin: Instant,
+        begun: Begun<'_>,
         record: &mut Record,
     ) -> Response<Body> {
-        let Some(request) = pinned_request(pull, pinned, head, begin.elapsed()) else {
+        let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
         let answer = match record.steps().time(Step::Forward, self.exchange(request)).await {
@@ -98,7 +107,7 @@ impl Proxy {
         };
         let known = match answer.image_id() {
             Pulled::Failed => return answer.into_response(),
-            Pulled::Image(id) => self.make_known(pull.image(), pinned, &id, record).await,
+            Pulled::Image(id) => self.make_known(pull.image(), pinned, &id, begun.place, record).await,
             Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
         match known {
@@ -123,8 +132,11 @@ impl Proxy {
         written: &str,
         pinned: &Pinned,
         id: &str,
+        place: &tags::Pull<'_>,
         record: &mut Record,
     ) -> Result<(), String> {
+        let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;
+        let mut turn = turn.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
             let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest);
             let added =
@@ -135,7 +147,9 @@ impl Proxy {
                 .map_err(|e| told(&e))?;
         }
         let known = presence::wait_for(&self.upstream, written, id, self.tag_record_timeout);
-        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))
+        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;
+        turn.recorded(id);
+        Ok(())
     }
 }
 
