@@ -9,13 +9,13 @@ use crate::config::DaemonConfig;
 use crate::gate::{self, Gate};
 use crate::registry::{self, Registry, RegistryError, Settings};
 
-/// A gate as `config` wants it, without a policy yet.
+/// A registry client as `config` wants it.
 ///
 /// # Errors
-/// When the registry client cannot be made.
-pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
+/// When the system gives no random bytes.
+pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
     let limits = &config.limits;
-    let registry = Registry::new(Settings {
+    Registry::new(Settings {
         // As containerd's `config_path`, which may name several directories.
         hosts_directories: std::env::split_paths(&config.registry.hosts).collect(),
         limits: registry::Limits {
@@ -29,7 +29,15 @@ pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
             ..registry::Limits::default()
         },
         ..Settings::default()
-    })?;
+    })
+}
+
+/// A gate as `config` wants it, without a policy yet.
+///
+/// # Errors
+/// When the registry client cannot be made.
+pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
+    let limits = &config.limits;
     let settings = gate::Settings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
-    Ok(Arc::new(Gate::new(Arc::new(registry), settings)))
+    Ok(Arc::new(Gate::new(Arc::new(registry(config)?), settings)))
 }

@@ -22,6 +22,7 @@ mod json;
 pub mod limits;
 mod reach;
 mod realm;
+mod redirect;
 mod resolve;
 mod stamp;
 mod tls;

@@ -1,19 +1,16 @@
 //! `pullgate verify`: the daemon's own decision, shown step by step.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
 use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
 use crate::node;
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
-
-/// The longest password that is read, in bytes.
-const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 /// Arguments of `pullgate verify`.
 #[derive(Debug, clap::Args)]
@@ -24,12 +21,8 @@ pub(super) struct Verify {
     /// How to show the decision; json is one object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
-    /// User name for the registry
-    #[arg(long, requires = "password_stdin")]
-    username: Option<String>,
-    /// Read the password for the registry from standard input
-    #[arg(long, requires = "username")]
-    password_stdin: bool,
+    #[command(flatten)]
+    login: Login,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -55,7 +48,7 @@ impl Verify {
                 return Outcome::Usage;
             }
         };
-        let credentials = match self.credentials() {
+        let credentials = match self.login.credentials() {
             Ok(credentials) => credentials,
             Err(error) => {
                 output::error(&error);
@@ -92,14 +85,6 @@ impl Verify {
             outcome = outcome.max(report.outcome);
         }
         outcome
-    }
-
-    fn credentials(&self) -> Result<Credentials, std::io::Error> {
-        let Some(username) = self.username.clone() else { return Ok(Credentials::default()) };
-        let mut password = String::new();
-        std::io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;
-        let password = password.trim_end_matches(['\r', '\n']).to_owned();
-        Ok(Credentials::password(username, password))
     }
 }
 

@@ -66,12 +66,8 @@ impl http_body::Body for Body {
         }
     }
 
+    /// Always unknown: from a known size hyper would make a `content-length` that the peer did not send.
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Through(incoming) => incoming.size_hint(),
-            Self::Held { data, .. } => {
-                SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64))
-            }
-        }
+        SizeHint::default()
     }
 }

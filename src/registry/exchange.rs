@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 
-use super::challenge::challenge;
-use super::clients::{Audience, Clients};
+use super::challenge::{Challenge, challenge};
+use super::clients::Clients;
 use super::credentials::Credentials;
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::failure;
 use super::hosts::{Host, Scheme, is_local};
 use super::limits::{ERROR_BODY, HEADERS, Limits, TOKEN};
-use super::reach::permits;
 use super::realm::registry_url;
+use super::redirect::{audience, authority, redirect, same_origin};
 use super::token::{self, Access, Tokens};
 
 /// Everything that requests share.
@@ -63,12 +63,19 @@ impl Answer {
     }
 }
 
-/// What one attempt brought: an answer, or a challenge that is still to be met.
+/// What one attempt brought, up to the headers.
 struct Reply {
     response: Response,
     url: Url,
     /// Whether the host that was asked gave it, rather than one it redirected to.
     own: bool,
+}
+
+/// How far a request got.
+enum Step {
+    Answered(Answer),
+    /// With whether it was over TLS.
+    Challenged(Challenge, bool),
 }
 
 impl Exchange {
@@ -88,38 +95,32 @@ impl Exchange {
         // A remembered grant may be refused once, and a fresh one is the last word.
         let mut fresh = false;
         loop {
-            let attempt = self.attempt(host, ask, authorization.as_ref());
-            let reply = self.in_time(host, &ask.what, attempt).await?;
-            if reply.response.status() == StatusCode::UNAUTHORIZED && reply.own && !fresh {
-                let secure = reply.url.scheme() == "https";
-                if let Some(challenge) = challenge(reply.response.headers()) {
-                    if !offer.is_empty()
-                        && !secure
-                        && host.scheme == Scheme::HttpsThenHttp
-                        && !is_local(&host.authority)
-                    {
-                        return Err(RegistryError::Tls {
-                            host: host.authority.clone(),
-                            reason: "it answers in plain HTTP only, and gets no credentials that way"
-                                .to_owned(),
-                        });
-                    }
-                    let access = Access { repository: &ask.repository, push: ask.push };
-                    let request = token::Request {
-                        host,
-                        secure,
-                        challenge: &challenge,
-                        offer: &offer,
-                        access,
-                        what: &ask.what,
-                    };
-                    authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
-                    fresh = true;
-                    continue;
+            let step = async {
+                let reply = self.attempt(host, ask, authorization.as_ref()).await?;
+                if reply.response.status() == StatusCode::UNAUTHORIZED
+                    && reply.own
+                    && !fresh
+                    && let Some(challenge) = challenge(reply.response.headers())
+                {
+                    return Ok(Step::Challenged(challenge, reply.url.scheme() == "https"));
                 }
+                self.finish(host, ask, reply).await.map(Step::Answered)
+            };
+            let (challenge, secure) = match self.in_time(host, &ask.what, step).await? {
+                Step::Answered(answer) => return Ok(answer),
+                Step::Challenged(challenge, secure) => (challenge, secure),
+            };
+            if !offer.is_empty() && downgraded(host, secure) {
+                return Err(RegistryError::Tls {
+                    host: host.authority.clone(),
+                    reason: "it answers in plain HTTP only, and gets no credentials that way".to_owned(),
+                });
             }
-            let finish = self.finish(host, ask, reply);
-            return self.in_time(host, &ask.what, finish).await;
+            let access = Access { repository: &ask.repository, push: ask.push };
+            let what = &ask.what;
+            let request = token::Request { host, secure, challenge: &challenge, offer: &offer, access, what };
+            authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
+            fresh = true;
         }
     }
 
@@ -208,6 +209,7 @@ impl Exchange {
                     reason: "its address is not a URL".to_owned(),
                 }
             })?;
+            let authorization = authorization.filter(|_| !downgraded(host, secure));
             match self.follow(host, ask, url, authorization).await {
                 Ok(reply) => return Ok(reply),
                 Err(Failed::SpeaksPlain) if host.scheme == Scheme::HttpsThenHttp && secure => {
@@ -354,58 +356,11 @@ impl From<RegistryError> for Failed {
     }
 }
 
-/// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
-/// registry could reach and we should not.
-fn redirect(
-    host: &Host,
-    ask: &Ask,
-    first: &Url,
-    from: &Url,
-    response: &Response,
-) -> Result<Url, RegistryError> {
-    let refused = |reason: String| RegistryError::RedirectRefused { host: host.authority.clone(), reason };
-    if !matches!(ask.method, Method::GET | Method::HEAD) {
-        return Err(refused("only reads are redirected".to_owned()));
-    }
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let next = location
-        .and_then(|location| from.join(location).ok())
-        .ok_or_else(|| refused("it names no place to go to".to_owned()))?;
-    let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
-    if !matches!(next.scheme(), "http" | "https") {
-        return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
-    }
-    if from.scheme() == "https" && next.scheme() == "http" {
-        return Err(refused(format!("{shown} is plain HTTP")));
-    }
-    if !next.username().is_empty() || next.password().is_some() {
-        return Err(refused(format!("{shown} comes with credentials")));
-    }
-    if !same_origin(first, &next) && !permits(first, &next) {
-        return Err(refused(format!("{shown} is an address of this node or its network")));
-    }
-    Ok(next)
-}
-
-fn audience(url: &Url, own: bool) -> Audience {
-    if url.host_str().is_some_and(|host| is_local(host) || host == "[::1]") {
-        Audience::Local
-    } else if own {
-        Audience::Configured
-    } else {
-        Audience::Named
-    }
-}
-
-fn same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
-}
-
-fn authority(url: &Url) -> String {
-    match url.port() {
-        Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
-        None => url.host_str().unwrap_or_default().to_owned(),
-    }
+/// Whether TLS, which the host was set up for, is missing. With `skip_verify` there was none to speak of, and to this
+/// machine there need not be any.
+fn downgraded(host: &Host, secure: bool) -> bool {
+    !secure
+        && host.scheme == Scheme::HttpsThenHttp
+        && host.tls.skip_verify != Some(true)
+        && !is_local(&host.authority)
 }

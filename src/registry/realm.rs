@@ -62,10 +62,13 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
     if !credentials {
         return None;
     }
+    if trusted.iter().any(|name| name == realm_host) {
+        return None;
+    }
     if registry.scheme() == "http" && !loopback {
         return Some("the registry named it without TLS");
     }
-    if same_host || related(registry_host, realm_host) || trusted.iter().any(|name| name == realm_host) {
+    if same_host || related(registry_host, realm_host) {
         return None;
     }
     Some("it is not near the registry and not among the trusted token services, so it gets no credentials")
@@ -131,6 +134,8 @@ mod tests {
             ("http://localhost:5000", "http://evil.example/token", false, false),
             ("http://r.example.net:5000", "http://r.example.net/token", true, false),
             ("http://r.example.net:5000", "https://auth.example.net/token", true, false),
+            ("http://r.example.net:5000", "https://sso.corp.example/token", true, true),
+            ("http://r.example.net:5000", "http://sso.corp.example/token", false, false),
         ] {
             let [registry, realm] = [registry, realm].map(|text| Url::parse(text).unwrap());
             assert_eq!(rule(&registry, &realm, false, &trusted).is_none(), anonymous, "{registry} {realm}");

@@ -66,11 +66,9 @@ pub(super) fn config(
 fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let pem = read(path)?;
     let mut any = false;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        // As Go's AppendCertsFromPEM: what is no certificate is passed over, but one there must be.
-        if let Ok(certificate) = certificate {
-            any |= roots.add(certificate).is_ok();
-        }
+    // As Go's AppendCertsFromPEM: what is no certificate is passed over, but one there must be.
+    for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
+        any |= roots.add(certificate).is_ok();
     }
     if any { Ok(()) } else { Err(format!("{} holds no certificate", path.display())) }
 }

@@ -1,0 +1,34 @@
+//! The arguments with which a command logs in to a registry.
+
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use crate::registry::Credentials;
+
+/// The longest password that is read, in bytes.
+const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
+/// User name on the command line, password on standard input: a password in an argument is visible to everyone.
+#[derive(Debug, clap::Args)]
+pub(super) struct Login {
+    /// User name for the registry
+    #[arg(long, requires = "password_stdin")]
+    username: Option<String>,
+    /// Read the password for the registry from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+}
+
+impl Login {
+    /// The credentials; anonymous without a user name.
+    ///
+    /// # Errors
+    /// When standard input cannot be read.
+    pub(super) fn credentials(&self) -> io::Result<Credentials> {
+        let Some(username) = &self.username else { return Ok(Credentials::anonymous()) };
+        let mut password = Zeroizing::new(String::new());
+        io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;
+        Ok(Credentials::password(username.clone(), password.trim_end_matches(['\r', '\n'])))
+    }
+}

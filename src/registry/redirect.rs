@@ -1,0 +1,70 @@
+//! Where an answer may send us, and as whom we go there.
+
+use http::Method;
+use http::header::LOCATION;
+use reqwest::{Response, Url};
+
+use super::clients::Audience;
+use super::error::{RegistryError, remote};
+use super::exchange::Ask;
+use super::hosts::{Host, is_local};
+use super::reach::permits;
+
+/// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
+/// registry could reach and we should not.
+pub(super) fn redirect(
+    host: &Host,
+    ask: &Ask,
+    first: &Url,
+    from: &Url,
+    response: &Response,
+) -> Result<Url, RegistryError> {
+    let refused = |reason: String| RegistryError::RedirectRefused { host: host.authority.clone(), reason };
+    if !matches!(ask.method, Method::GET | Method::HEAD) {
+        return Err(refused("only reads are redirected".to_owned()));
+    }
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let next = location
+        .and_then(|location| from.join(location).ok())
+        .ok_or_else(|| refused("it names no place to go to".to_owned()))?;
+    let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
+    if !matches!(next.scheme(), "http" | "https") {
+        return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
+    }
+    if from.scheme() == "https" && next.scheme() == "http" {
+        return Err(refused(format!("{shown} is plain HTTP")));
+    }
+    if !next.username().is_empty() || next.password().is_some() {
+        return Err(refused(format!("{shown} comes with credentials")));
+    }
+    if !same_origin(first, &next) && !permits(first, &next) {
+        return Err(refused(format!("{shown} is an address of this node or its network")));
+    }
+    Ok(next)
+}
+
+/// Whom a request to `url` goes to; `own` when it is to the host that is asked.
+pub(super) fn audience(url: &Url, own: bool) -> Audience {
+    if url.host_str().is_some_and(|host| is_local(host) || host == "[::1]") {
+        Audience::Local
+    } else if own {
+        Audience::Configured
+    } else {
+        Audience::Named
+    }
+}
+
+/// Whether two URLs are of one scheme, host and port.
+pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+/// Host and port of a URL, for messages.
+pub(super) fn authority(url: &Url) -> String {
+    match url.port() {
+        Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+        None => url.host_str().unwrap_or_default().to_owned(),
+    }
+}
