@@ -18,6 +18,7 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one that has the pause image, and no other.
     pub fn start(release: Release, directory: PathBuf) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "containerd needs root, to mount and to run containers");
         directory::make(&directory.join("certs.d"));
         let mut config = Command::new(environment::script("containerd-config"));
         let config = process::must_run(config.arg(release.name()).arg(&directory));
