@@ -4,9 +4,12 @@
 //! way out of it that is not a success is a [`Refusal`]; there is no third answer.
 
 mod admission;
+mod binding;
 mod explanation;
 mod pinned;
+mod pulled;
 mod refusal;
+mod standing;
 mod verdicts;
 
 use std::sync::Arc;
@@ -17,8 +20,11 @@ use tokio::sync::Semaphore;
 
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
+pub use pulled::{Content, NoContent};
 pub use refusal::{Kind, Refusal};
+pub use standing::{Present, Standing};
 
+use crate::ledger::{Evidence, Ledger, Place};
 use crate::policy::Policy;
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
@@ -52,13 +58,18 @@ pub struct Settings {
     pub concurrent: usize,
 }
 
+/// How many images on the node are judged at the same time: reading evidence takes a thread for a moment.
+const READERS: usize = 16;
+
 /// Decides about pulls by the policy of the moment.
 #[derive(Debug)]
 pub struct Gate {
     policy: ArcSwapOption<Policy>,
     registry: Arc<Registry>,
-    verdicts: Verdicts,
+    ledger: Arc<Ledger>,
+    verdicts: Arc<Verdicts>,
     turns: Semaphore,
+    readers: Semaphore,
     settings: Settings,
 }
 
@@ -68,10 +79,18 @@ impl Gate {
         Self {
             policy: ArcSwapOption::empty(),
             registry,
-            verdicts: Verdicts::default(),
+            ledger: Arc::new(Ledger::in_memory()),
+            verdicts: Arc::default(),
             turns: Semaphore::new(settings.concurrent),
+            readers: Semaphore::new(READERS),
             settings,
         }
+    }
+
+    /// The same gate with evidence that outlives it; without, evidence is kept in memory.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger: Arc::new(ledger), ..self }
     }
 
     /// Puts a policy in force. Pulls under way finish by the one they began with.
@@ -107,6 +126,14 @@ impl Gate {
             Err(refusal) => refusal.reason(),
         });
         decided
+    }
+
+    /// The evidence at `place`, read where it keeps nobody waiting.
+    async fn evidence(&self, place: &Place) -> Option<Arc<Evidence>> {
+        let (ledger, place) = (Arc::clone(&self.ledger), place.clone());
+        let found =
+            tokio::task::spawn_blocking(move || ledger.find(&place).filter(|found| found.place() == place));
+        found.await.ok().flatten()
     }
 }
 

@@ -1,5 +1,6 @@
 //! PullImage: read, decide, forward pinned, and answer only when kubelet will find what was pulled.
 
+mod content;
 mod record;
 mod request;
 
@@ -100,7 +101,11 @@ impl Proxy {
             return answer.into_response();
         };
         match self.make_known(pull.image(), pinned, &id, record).await {
-            Ok(()) => answer.into_response(),
+            Ok(()) => {
+                // Before the answer: the next thing that kubelet asks for is the image.
+                self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
+                answer.into_response()
+            }
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
         }
     }

@@ -17,6 +17,8 @@ pub struct Explanation {
     pub media_type: Option<String>,
     /// Whether the signatures had been checked before, for the same digest, name and policy.
     pub known: bool,
+    /// Whether evidence in the ledger sufficed, so that the registry was not asked for signatures.
+    pub evidence: bool,
     /// What became of each signature.
     pub findings: Vec<Finding>,
     /// What could not be read, and warnings about the way to the registry.

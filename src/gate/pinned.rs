@@ -1,6 +1,9 @@
 //! An image that the gate has admitted.
 
+use std::sync::Arc;
+
 use crate::digest::Digest;
+use crate::ledger::{Evidence, Place};
 use crate::reference::Reference;
 use crate::telemetry::Reason;
 
@@ -15,17 +18,26 @@ pub struct Pinned {
     tag_record: Option<String>,
     rule: String,
     reason: Reason,
+    place: Option<Place>,
+    evidence: Option<Arc<Evidence>>,
 }
 
 impl Pinned {
     /// An image whose signatures hold for exactly `digest`.
-    pub(super) fn verified(reference: &Reference, digest: &Digest, rule: &str) -> Self {
+    pub(super) fn verified(
+        reference: &Reference,
+        digest: &Digest,
+        rule: &str,
+        evidence: Option<Arc<Evidence>>,
+    ) -> Self {
         Self {
             name: reference.with_digest(digest).to_string(),
             digest: Some(digest.clone()),
             tag_record: reference.tag().map(|_| reference.to_string()),
             rule: rule.to_owned(),
             reason: Reason::Verified,
+            place: Some(Place { repository: reference.repository().clone(), digest: digest.clone() }),
+            evidence,
         }
     }
 
@@ -37,6 +49,8 @@ impl Pinned {
             tag_record: None,
             rule: rule.to_owned(),
             reason: Reason::UnsignedAllowed,
+            place: None,
+            evidence: None,
         }
     }
 
@@ -54,6 +68,16 @@ impl Pinned {
     /// kubelet, finding no image by that name, would run the container as root.
     pub fn tag_record(&self) -> Option<&str> {
         self.tag_record.as_deref()
+    }
+
+    /// Where evidence of it belongs; `None` when nothing was verified.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// What the verdict rests on.
+    pub(super) fn evidence(&self) -> Option<&Arc<Evidence>> {
+        self.evidence.as_ref()
     }
 
     /// The rule that admitted it.

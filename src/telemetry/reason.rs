@@ -49,6 +49,8 @@ reasons! {
     NoValidSignature = "no-valid-signature",
     /// some signatures hold, but not all that the rule requires
     NotEnoughSignatures = "not-enough-signatures",
+    /// the image is on the node, but no evidence shows that it was verified under this name
+    NotVerified = "not-verified",
     /// more signatures, or larger ones, are attached than the limits allow, and none of those read sufficed
     TooManySignatures = "too-many-signatures",
     /// a document of the registry is larger than the limit
