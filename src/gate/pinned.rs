@@ -18,25 +18,20 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// An image whose signatures hold for exactly `digest`.
-    pub(super) fn verified(reference: &Reference, digest: &Digest, rule: &str) -> Self {
+    /// An image that was admitted for `reason`: as exactly `digest`, or, where nothing was looked up, by its own name.
+    pub(super) fn admitted(
+        reference: &Reference,
+        digest: Option<&Digest>,
+        rule: &str,
+        reason: Reason,
+    ) -> Self {
+        let pinned = digest.map(|digest| reference.with_digest(digest).to_string());
         Self {
-            name: reference.with_digest(digest).to_string(),
-            digest: Some(digest.clone()),
-            tag_record: reference.tag().map(|_| reference.to_string()),
+            tag_record: pinned.as_ref().and(reference.tag()).map(|_| reference.to_string()),
+            name: pinned.unwrap_or_else(|| reference.to_string()),
+            digest: digest.or(reference.digest()).cloned(),
             rule: rule.to_owned(),
-            reason: Reason::Verified,
-        }
-    }
-
-    /// An image that a rule lets through without a signature: nothing was verified, so there is nothing to pin to.
-    pub(super) fn unsigned(reference: &Reference, rule: &str) -> Self {
-        Self {
-            name: reference.to_string(),
-            digest: reference.digest().cloned(),
-            tag_record: None,
-            rule: rule.to_owned(),
-            reason: Reason::UnsignedAllowed,
+            reason,
         }
     }
 

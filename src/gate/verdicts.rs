@@ -22,6 +22,8 @@ pub(super) struct Subject {
     pub(super) repository: Repository,
     pub(super) digest: Digest,
     pub(super) policy: String,
+    /// The rule that was met: another one may ask for more, though it is of the same policy.
+    pub(super) rule: Digest,
 }
 
 /// A bounded memory of images whose signatures held. Refusals are never remembered: a signature may appear any moment.
@@ -71,6 +73,7 @@ mod tests {
             repository: Repository::parse(repository).unwrap(),
             digest: Digest::of(b"image"),
             policy: policy.to_owned(),
+            rule: Digest::of(b"rule"),
         }
     }
 
@@ -83,6 +86,8 @@ mod tests {
         assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
         assert!(!verdicts.holds(&subject("reg.example/b", "p1"), now), "another repository");
         assert!(!verdicts.holds(&subject("reg.example/a", "p2"), now), "another policy");
+        let other = Subject { rule: Digest::of(b"other"), ..subject("reg.example/a", "p1") };
+        assert!(!verdicts.holds(&other, now), "another rule, for other pods");
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), key_ends), "the key has ended");
         tokio::time::advance(LIFETIME).await;
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "too old");
