@@ -34,7 +34,7 @@ pub use attachments::{
     signature_tag,
 };
 pub use credentials::Credentials;
-pub use document::OCI_MANIFEST;
+pub use document::{Contents, Listed, OCI_MANIFEST, contents};
 pub use error::{Class, RegistryError};
 pub use limits::Limits;
 pub use resolve::Resolved;

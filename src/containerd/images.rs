@@ -104,7 +104,7 @@ fn is_record_of(image: &Image, target: &Descriptor) -> bool {
     same && image.labels.get(label).is_some_and(|found| found == value)
 }
 
-fn namespaced<T>(message: T) -> Request<T> {
+pub(super) fn namespaced<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("containerd-namespace", MetadataValue::from_static(NAMESPACE));
     request

@@ -1,5 +1,6 @@
 //! PullImage: read, decide, forward pinned, and answer only when kubelet will find what was pulled.
 
+mod content;
 mod record;
 mod request;
 
@@ -72,7 +73,11 @@ impl Proxy {
     /// Asks the gate, in a task of its own: a panic in there refuses this pull and no other, and dropping this future,
     /// as hyper does when the caller cancels, stops the work.
     async fn admit(&self, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Refusal> {
-        let question = Question { image: pull.image().to_owned(), credentials: pull.credentials().clone() };
+        let question = Question {
+            image: pull.image().to_owned(),
+            credentials: pull.credentials().clone(),
+            namespace: pull.pod().map(|pod| pod.namespace.clone()),
+        };
         let gate = self.gate.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -107,11 +112,17 @@ impl Proxy {
         };
         let known = match answer.image_id() {
             Pulled::Failed => return answer.into_response(),
-            Pulled::Image(id) => self.make_known(pull.image(), pinned, &id, begun.place, record).await,
+            Pulled::Image(id) => {
+                self.make_known(pull.image(), pinned, &id, begun.place, record).await.map(|()| id)
+            }
             Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
         match known {
-            Ok(()) => answer.into_response(),
+            Ok(id) => {
+                // Before the answer: the next thing that kubelet asks for is the image.
+                self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
+                answer.into_response()
+            }
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
         }
     }

@@ -124,6 +124,26 @@ impl Refusal {
         Self::new(reason, image, &text)
     }
 
+    /// The image is on the node, and nothing shows that it is what the rule of this name admits.
+    pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
+        let text = format!(
+            "({id}) is on the node, but refused by {}: requires {}; nothing recorded here shows that it was verified under \
+             this name; pull it by this name through pullgate",
+            quote(rule),
+            quote(required),
+        );
+        Self::new(Reason::NotVerified, image, &text)
+    }
+
+    /// The image was asked for by its id, and nothing is known about that.
+    pub(super) fn unverified_id(image: &str, id: &str) -> Self {
+        let text = format!(
+            "({}) is on the node, but nothing recorded here shows that it was verified; pull it by a name through pullgate",
+            quote(id)
+        );
+        Self::new(Reason::NotVerified, image, &text)
+    }
+
     fn new(reason: Reason, image: &str, text: &str) -> Self {
         let mut line = format!("image {} {text}", quote(image));
         let suffix = format!(" [{reason}]");
@@ -136,7 +156,9 @@ impl Refusal {
 /// The signatures that were found, where they do not suffice.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    /// What there is, and what could not be read.
+    /// How many there are.
+    pub(super) attachments: usize,
+    /// What could not be read.
     pub(super) collected: &'a Collected,
     /// The authenticators whose signatures hold.
     pub(super) valid: &'a [String],
@@ -150,7 +172,7 @@ impl Found<'_> {
             (Reason::TooManySignatures, "remove signatures that nobody needs, or raise the limit")
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "let the missing ones sign this digest")
-        } else if self.collected.attachments.is_empty() && self.collected.problems.is_empty() {
+        } else if self.attachments == 0 && self.collected.problems.is_empty() {
             (Reason::NoSignature, "sign this digest, then pull again")
         } else {
             (Reason::NoValidSignature, "sign this digest with a key that the rule names")
@@ -158,7 +180,7 @@ impl Found<'_> {
     }
 
     fn told(&self) -> String {
-        let mut told = match (self.collected.attachments.len(), self.valid) {
+        let mut told = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
             (1, []) => "found 1 signature, which does not hold".to_owned(),
             (count, []) => format!("found {count} signatures, none of which holds"),

@@ -37,6 +37,10 @@ reasons! {
     Verified = "verified",
     /// a rule allows images of this name unsigned
     UnsignedAllowed = "unsigned-allowed",
+    /// the rule for this name is off, so nothing was looked at
+    RuleOff = "rule-off",
+    /// the image would be refused, but the rule for it is in audit mode
+    AuditOnly = "audit-only",
     /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
     DeniedByRule = "denied-by-rule",
     /// there is no usable policy, so nothing can be admitted
@@ -49,6 +53,8 @@ reasons! {
     NoValidSignature = "no-valid-signature",
     /// some signatures hold, but not all that the rule requires
     NotEnoughSignatures = "not-enough-signatures",
+    /// the image is on the node, but no evidence shows that it was verified under this name
+    NotVerified = "not-verified",
     /// more signatures, or larger ones, are attached than the limits allow, and none of those read sufficed
     TooManySignatures = "too-many-signatures",
     /// a document of the registry is larger than the limit
