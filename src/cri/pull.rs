@@ -6,18 +6,16 @@ mod request;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::frame::{self, MAX_MESSAGE_BYTES, PREFIX_BYTES};
-use super::{Peer, Proxy, deadline, status, wire};
+use super::answer::{self, Answer};
+use super::{Peer, Proxy, deadline, frame, status, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
@@ -93,31 +91,23 @@ impl Proxy {
         let Some(request) = pinned_request(pull, pinned, head, begin.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
-        let answer = match record.steps().time(Step::Forward, self.exchange(request)).await {
+        let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
+        {
             Ok(answer) => answer,
             Err(failed) => return failed,
         };
-        let Some(id) = answer.image_id() else {
+        let Some(id) = image_id(&answer) else {
             return answer.into_response();
         };
         match self.make_known(pull.image(), pinned, &id, record).await {
             Ok(()) => {
                 // Before the answer: the next thing that kubelet asks for is the image.
                 self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
+                self.told.pulled(pull.image(), &id, self.policy_hash());
                 answer.into_response()
             }
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
         }
-    }
-
-    async fn exchange(&self, request: Request<Body>) -> Result<Answer, Response<Body>> {
-        let response = self.upstream.send(request).await.map_err(|error| self.unavailable(&error))?;
-        let (head, body) = response.into_parts();
-        let collected = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
-            status::answer(Code::Unavailable, format!("pullgate: the runtime's answer broke off: {error}"))
-        })?;
-        let trailers = collected.trailers().cloned();
-        Ok(Answer { head, body: collected.to_bytes(), trailers })
     }
 
     /// Makes `ImageStatus` of the name that the pod wrote lead to the image that was pulled.
@@ -130,22 +120,21 @@ impl Proxy {
     ) -> Result<(), String> {
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
             let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest);
-            let added =
-                record.steps().time(Step::TagRecord, tokio::time::timeout(self.tag_record_timeout, added));
+            let added = record
+                .steps()
+                .time(Step::TagRecord, tokio::time::timeout(self.settings.tag_record_timeout, added));
             added
                 .await
                 .map_err(|_| "the tag could not be recorded in time".to_owned())?
                 .map_err(|e| told(&e))?;
         }
-        let known = presence::wait_for(&self.upstream, written, id, self.tag_record_timeout);
+        let known = presence::wait_for(&self.upstream, written, id, self.settings.tag_record_timeout);
         record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))
     }
 }
 
 async fn read(body: Incoming) -> Result<PullRequest, (Code, String)> {
-    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect().await;
-    let body = limited.map_err(|error| (Code::InvalidArgument, error.to_string()))?.to_bytes();
-    let message = frame::only_message(&body).map_err(|error| (error.code(), error.to_string()))?;
+    let (message, _) = answer::read(body).await?;
     PullRequest::parse(message).map_err(|error| (Code::InvalidArgument, told(&error)))
 }
 
@@ -161,7 +150,7 @@ fn pinned_request(
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
 
-fn refuse(refusal: &Refusal) -> Response<Body> {
+pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
     // kubelet strips the gRPC prefix for code Unknown only, and then matches these words at the start
     // (cri-client `pullImageV1`, kubelet `evalCRIPullErr`, cri-api `pkg/errors`).
     match refusal.kind() {
@@ -175,31 +164,13 @@ fn refuse(refusal: &Refusal) -> Response<Body> {
     }
 }
 
-fn told(error: &dyn std::error::Error) -> String {
+pub(super) fn told(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// The runtime's answer to a pull, held until the image is known by its name.
-struct Answer {
-    head: http::response::Parts,
-    body: Bytes,
-    trailers: Option<HeaderMap>,
-}
-
-impl Answer {
-    /// The id of the pulled image; `None` for an error, which crosses as it is.
-    fn image_id(&self) -> Option<String> {
-        let status = self.trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
-        if status? != "0" {
-            return None;
-        }
-        let message = frame::only_message(&self.body).ok()?;
-        let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
-        first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
-    }
-
-    fn into_response(self) -> Response<Body> {
-        let data = (!self.body.is_empty()).then_some(self.body);
-        Response::from_parts(self.head, Body::Held { data, trailers: self.trailers })
-    }
+/// The id in the answer to a pull; `None` for an error.
+fn image_id(answer: &Answer) -> Option<String> {
+    let message = answer.message()?.ok()?;
+    let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
+    first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
 }

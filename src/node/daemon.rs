@@ -31,7 +31,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
-    let proxy = Arc::new(Proxy::new(upstream, gate, config.limits.tag_record_timeout));
+    let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -53,12 +53,15 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     drop(stop);
     let _ = server.await;
-    let Counters { passed, unimplemented, admitted, refused } = proxy.counters();
+    let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
+        proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
         admitted = admitted.get(),
         refused = refused.get(),
+        withheld = withheld.get(),
+        containers_refused = containers_refused.get(),
         "stopped"
     );
     Ok(())

@@ -9,6 +9,7 @@
 )]
 
 mod forward;
+mod gates;
 mod pull;
 mod registry;
 mod sign;

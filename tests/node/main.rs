@@ -34,3 +34,4 @@ mod crossing;
 mod policy;
 mod refused;
 mod signed;
+mod ways;

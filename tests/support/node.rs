@@ -76,6 +76,33 @@ impl Node {
         Kubelet::new(self.pullgate.socket(), self.containerd.socket(), self.directory.path().join("logs"))
     }
 
+    /// kubelet, with pullgate as its only endpoint.
+    pub fn kubelet_through_pullgate(&self) -> Kubelet {
+        Kubelet::new(self.pullgate.socket(), self.pullgate.socket(), self.directory.path().join("logs"))
+    }
+
+    /// Side-loads an image that was never pulled, as `name`, and waits until the runtime knows it. Gives its id.
+    pub fn import(&self, name: &str) -> String {
+        let layout = images::make(self.directory.path(), &["--name", name]);
+        self.containerd.import(layout.path());
+        self.id_in_runtime(name)
+    }
+
+    /// The id of what the runtime itself knows by `name`.
+    pub fn id_in_runtime(&self, name: &str) -> String {
+        let kubelet = self.kubelet_without_pullgate();
+        let id = process::wait(process::LIMIT, || Some(kubelet.image_status(name).ok()??.id));
+        id.unwrap_or_else(|| panic!("the runtime does not know {name}"))
+    }
+
+    /// Has the name `to` re-pointed behind everybody's back, and waits until the runtime follows.
+    pub fn retag(&self, from: &str, to: &str) {
+        let id = self.id_in_runtime(from);
+        self.containerd.tag(from, to);
+        let followed = process::wait(process::LIMIT, || (self.id_in_runtime(to) == id).then_some(()));
+        assert!(followed.is_some(), "the runtime does not follow {to}");
+    }
+
     /// kubelet on a node without pullgate.
     pub fn kubelet_without_pullgate(&self) -> Kubelet {
         Kubelet::new(self.containerd.socket(), self.containerd.socket(), self.directory.path().join("logs"))

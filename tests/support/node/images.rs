@@ -44,6 +44,11 @@ pub fn make(directory: &Path, options: &[&str]) -> Layout {
 }
 
 impl Layout {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Pushes it as `repository:tag`.
     pub fn push(&self, registry: &Registry, name: &str) -> Image {
         let (repository, tag) = name.split_once(':').unwrap_or((name, "latest"));

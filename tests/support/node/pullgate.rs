@@ -25,6 +25,7 @@ pub fn program() -> PathBuf {
 
 pub struct Pullgate {
     directory: PathBuf,
+    config: String,
     daemon: Daemon,
 }
 
@@ -40,9 +41,9 @@ impl Pullgate {
             containerd.socket(),
             containerd.hosts().display().to_string(),
         );
-        directory::write(&directory.join("pullgate.toml"), config);
+        directory::write(&directory.join("pullgate.toml"), &config);
         let daemon = serve(&directory);
-        Self { directory, daemon }
+        Self { directory, config, daemon }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -58,6 +59,13 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
+        self.daemon = serve(&self.directory);
+    }
+
+    /// Ends it and starts it anew with more lines in its pullgate.toml.
+    pub fn restart_configured(&mut self, lines: &str) {
+        self.stop();
+        directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.daemon = serve(&self.directory);
     }
 
