@@ -9,6 +9,7 @@ mod image_status;
 mod message;
 mod pull;
 mod route;
+mod sandbox;
 mod status;
 mod told;
 pub mod wire;
@@ -16,11 +17,13 @@ pub mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
 pub use accept::serve;
+pub use sandbox::SandboxImage;
 
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::Gate;
@@ -29,7 +32,7 @@ use route::Route;
 use told::Told;
 
 /// What an operator may choose about the calls that the gate has a say in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long the runtime has after a pull to learn the image's name.
     pub tag_record_timeout: Duration,
@@ -39,6 +42,8 @@ pub struct Settings {
     pub checkpoint_restore: bool,
     /// Whether the name that a runtime may pull by itself (inside a virtual machine) is pinned to the digest.
     pub pin_user_specified_image: bool,
+    /// The image of pod sandboxes, where the runtime does not tell it.
+    pub sandbox_image: Option<String>,
 }
 
 impl Default for Settings {
@@ -48,6 +53,7 @@ impl Default for Settings {
             image_status: true,
             checkpoint_restore: false,
             pin_user_specified_image: false,
+            sandbox_image: None,
         }
     }
 }
@@ -59,6 +65,8 @@ pub struct Proxy {
     gate: Arc<Gate>,
     counters: Counters,
     told: Told,
+    /// The name of the sandbox image, once the runtime has told it.
+    sandbox: ArcSwapOption<String>,
     settings: Settings,
 }
 
@@ -74,7 +82,8 @@ pub struct Peer {
 impl Proxy {
     /// A proxy to the runtime behind `upstream`.
     pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: Settings) -> Self {
-        Self { upstream, gate, counters: Counters::default(), told: Told::default(), settings }
+        let sandbox = ArcSwapOption::empty();
+        Self { upstream, gate, counters: Counters::default(), told: Told::default(), sandbox, settings }
     }
 
     /// What crossed so far.

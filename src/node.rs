@@ -50,5 +50,6 @@ fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
         image_status: config.gate.image_status,
         checkpoint_restore: config.gate.checkpoint_restore,
         pin_user_specified_image: config.gate.pin_user_specified_image,
+        sandbox_image: config.gate.sandbox_image.clone(),
     }
 }

@@ -9,6 +9,7 @@ use super::file::{FileError, Guard};
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
 use super::suggest;
+use crate::reference::Reference;
 use crate::telemetry::log::Format;
 
 /// The most bytes of the file: 256 KiB.
@@ -17,7 +18,8 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// How many bytes the path of a unix socket may have (`sun_path` of unix(7), less its end).
 const MAX_SOCKET_PATH: usize = 107;
 
-const GATE_KEYS: [&str; 3] = ["image-status", "checkpoint-restore", "pin-user-specified-image"];
+const GATE_KEYS: [&str; 4] =
+    ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
 
 /// Everything in `pullgate.toml`. What is not there has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -80,7 +82,7 @@ impl Default for Registry {
 }
 
 /// `[gate]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
     /// Whether images that are present but not admitted are withheld from ImageStatus.
     pub image_status: bool,
@@ -88,11 +90,18 @@ pub struct Gate {
     pub checkpoint_restore: bool,
     /// Whether the name that a guest-pull runtime pulls by is pinned to the digest.
     pub pin_user_specified_image: bool,
+    /// The image of pod sandboxes, where the runtime does not tell it.
+    pub sandbox_image: Option<String>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { image_status: true, checkpoint_restore: false, pin_user_specified_image: false }
+        Self {
+            image_status: true,
+            checkpoint_restore: false,
+            pin_user_specified_image: false,
+            sandbox_image: None,
+        }
     }
 }
 
@@ -231,7 +240,7 @@ fn read_path(
 }
 
 fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate) {
-    let [image_status, checkpoint_restore, pin] = GATE_KEYS;
+    let [image_status, checkpoint_restore, pin, sandbox] = GATE_KEYS;
     if let Some(enforce) = read_choice(document, table, image_status, &[("enforce", true), ("off", false)]) {
         gate.image_status = enforce;
     }
@@ -244,6 +253,15 @@ fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate
             gate.pin_user_specified_image = pinned;
         } else {
             document.problem(value.span, format!("`{pin}` is not a boolean"), "write true or false");
+        }
+    }
+    let named = table.take(sandbox).and_then(|value| document.string(value, &format!("`{sandbox}`")));
+    if let Some((name, span)) = named {
+        if Reference::parse(&name).is_ok() {
+            gate.sandbox_image = Some(name);
+        } else {
+            let hint = "write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"";
+            document.problem(span, format!("`{sandbox}` is not the name of an image"), hint);
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
 use record::Record;
-use request::PullRequest;
+pub(super) use record::error_of;
+pub(super) use request::PullRequest;
 
 /// The largest answer to a pull that is held back, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -43,8 +44,19 @@ impl Proxy {
                 return status::answer(code, format!("pullgate: {text}"));
             }
         };
+        self.decide_and_pull(&pull, head, begin, peer).await
+    }
+
+    /// Decides about a pull, and forwards it when it is admitted.
+    pub(super) async fn decide_and_pull(
+        &self,
+        pull: &PullRequest,
+        head: Parts,
+        begin: Instant,
+        peer: Peer,
+    ) -> Response<Body> {
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
-        let admitted = self.admit(&pull, &mut record).await;
+        let admitted = self.admit(pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
             Err(refusal) => {
@@ -54,7 +66,7 @@ impl Proxy {
             }
         };
         self.counters.admitted.add();
-        let answer = self.pull_pinned(&pull, &pinned, head, begin, &mut record).await;
+        let answer = self.pull_pinned(pull, &pinned, head, begin, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -119,7 +131,8 @@ impl Proxy {
         record: &mut Record,
     ) -> Result<(), String> {
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
-            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest);
+            let labels: &[_] = if self.is_sandbox_image(tagged) { &[images::PINNED_LABEL] } else { &[] };
+            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest, labels);
             let added = record
                 .steps()
                 .time(Step::TagRecord, tokio::time::timeout(self.settings.tag_record_timeout, added));

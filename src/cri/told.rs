@@ -86,8 +86,8 @@ impl Told {
     }
 }
 
-/// kubelet asks for the same image with and without `:latest`.
-fn canonical(name: &str) -> String {
+/// The name as containerd records it; kubelet asks for the same image with and without `:latest`.
+pub(super) fn canonical(name: &str) -> String {
     Reference::parse(name).map_or_else(|_| name.to_owned(), |reference| reference.to_string())
 }
 

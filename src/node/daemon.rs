@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -29,7 +29,8 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = super::gate(config)?;
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
-    let status = policy.load();
+    let status = StatusLine::default();
+    status.policy(policy.load());
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
@@ -42,15 +43,20 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         runtime = %config.runtime.socket.display(),
         "serving"
     );
-    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
+    let (looking_after, line) = (Arc::clone(&proxy), status.clone());
+    let sandbox = tokio::spawn(async move {
+        looking_after.look_after_sandbox_image(|image| line.sandbox(image.to_string())).await;
+    });
     while signals.next().await == Wanted::Reload {
         notify(&[NotifyState::Reloading, monotonic()]);
-        let status = policy.load();
-        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        status.policy(policy.load());
+        notify(&[NotifyState::Ready]);
     }
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
+    sandbox.abort();
     drop(stop);
     let _ = server.await;
     let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
@@ -110,6 +116,28 @@ impl PolicyFile {
                 }
             }
         }
+    }
+}
+
+/// The line of `systemctl status`: the policy, and what the operator has to know besides.
+#[derive(Clone, Debug, Default)]
+struct StatusLine(Arc<Mutex<(String, String)>>);
+
+impl StatusLine {
+    fn policy(&self, text: String) {
+        self.tell(|(policy, _)| *policy = text);
+    }
+
+    fn sandbox(&self, text: String) {
+        self.tell(|(_, sandbox)| *sandbox = text);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut (String, String))) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        let (policy, sandbox) = &*parts;
+        let line = if sandbox.is_empty() { policy.clone() } else { format!("{policy}; {sandbox}") };
+        notify(&[NotifyState::Status(&line)]);
     }
 }
 

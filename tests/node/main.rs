@@ -33,5 +33,6 @@ mod cosign;
 mod crossing;
 mod policy;
 mod refused;
+mod sandbox;
 mod signed;
 mod ways;

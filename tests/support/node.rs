@@ -60,12 +60,29 @@ impl Node {
         })
     }
 
+    /// A node whose containerd makes sandboxes from an image that it does not have yet.
+    pub fn start_with_sandbox_image(release: Release, name: &str) -> Self {
+        let directory = Directory::new();
+        let containerd = Containerd::start_bare(release, directory.path().join("containerd"), Some(name));
+        Self::around(containerd, directory, |policy, key| {
+            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
+        })
+    }
+
     /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
     pub fn start_with(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
         let directory = Directory::new();
+        let containerd = Containerd::start(release, directory.path().join("containerd"));
+        Self::around(containerd, directory, write)
+    }
+
+    fn around(
+        containerd: Containerd,
+        directory: Directory,
+        write: impl FnOnce(Policy, &PrivateKey) -> Policy,
+    ) -> Self {
         let key = PrivateKey::make(directory.path(), RELEASE, Kind::P256);
         let registry = Registry::start(directory.path().join("registry"));
-        let containerd = Containerd::start(release, directory.path().join("containerd"));
         let policy = write(Policy::deny(), &key);
         let pullgate = Pullgate::start(directory.path().join("pullgate"), &containerd, &policy);
         Self { pullgate, containerd, registry, release: key, directory }
@@ -111,6 +128,11 @@ impl Node {
     /// Makes an image that there is nowhere else, and pushes it. `name` is `repository:tag`.
     pub fn push(&self, name: &str) -> Image {
         images::make(self.directory.path(), &[]).push(&self.registry, name)
+    }
+
+    /// Pushes the sandbox image of the test environment.
+    pub fn push_pause(&self, name: &str) -> Image {
+        images::existing("pause").push(&self.registry, name)
     }
 
     /// The same for an index of two platforms.

@@ -34,6 +34,7 @@ hosts = "/var/lib/certs.d"
 image-status = "off"
 checkpoint-restore = "allow"
 pin-user-specified-image = true
+sandbox-image = "registry.k8s.io/pause:3.10"
 [log]
 format = "json"
 level = "debug"
@@ -50,7 +51,12 @@ step-timeout = "500ms"
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
     assert_eq!(config.registry.hosts, Path::new("/var/lib/certs.d"));
-    let gate = Gate { image_status: false, checkpoint_restore: true, pin_user_specified_image: true };
+    let gate = Gate {
+        image_status: false,
+        checkpoint_restore: true,
+        pin_user_specified_image: true,
+        sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
+    };
     assert_eq!(config.gate, gate);
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
@@ -96,6 +102,10 @@ fn says_what_is_wrong() {
         (
             "[gate]\ncheckpoint-restore = true",
             "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
+        ),
+        (
+            "[gate]\nsandbox-image = \"Pause\"",
+            "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
         ),
         (
             "[gate]\npin-user-specified-image = \"yes\"",

@@ -17,7 +17,7 @@ const AUTH: u64 = 2;
 const SANDBOX: u64 = 3;
 
 /// A request whose image name stands in one place only.
-pub(super) struct PullRequest {
+pub(in crate::cri) struct PullRequest {
     message: Bytes,
     spec: Range<usize>,
     spec_content: Range<usize>,
@@ -32,7 +32,7 @@ impl PullRequest {
     ///
     /// # Errors
     /// When it is not a well-formed request, or a field that is read here stands in it twice.
-    pub(super) fn parse(message: Bytes) -> Result<Self, RequestError> {
+    pub(in crate::cri) fn parse(message: Bytes) -> Result<Self, RequestError> {
         let [spec, auth, sandbox] = wire::singles(&message, [IMAGE, AUTH, SANDBOX])?;
         let spec = spec.ok_or(RequestError::NoImage)?;
         let content = spec.bytes()?;

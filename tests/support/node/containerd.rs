@@ -18,13 +18,20 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one that has the pause image, and no other.
     pub fn start(release: Release, directory: PathBuf) -> Self {
+        let containerd = Self::start_bare(release, directory, None);
+        containerd.import(&environment::image("pause"));
+        containerd
+    }
+
+    /// Starts one without any image, which makes its sandboxes from the image `pause`.
+    pub fn start_bare(release: Release, directory: PathBuf, pause: Option<&str>) -> Self {
         directory::make(&directory.join("certs.d"));
         let mut config = Command::new(environment::script("containerd-config"));
+        config.envs(pause.map(|pause| ("PULLGATE_PAUSE", pause)));
         let config = process::must_run(config.arg(release.name()).arg(&directory));
         directory::write(&directory.join("config.toml"), config);
         let mut containerd = Self { release, directory, daemon: None };
         containerd.start_again();
-        containerd.import(&environment::image("pause"));
         containerd
     }
 

@@ -98,9 +98,10 @@ impl Pullgate {
         self.daemon.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// All decisions about pulls.
+    /// All decisions about what others asked for; the sandbox image is its own affair.
     pub fn decisions(&self) -> Vec<Value> {
-        self.records().into_iter().filter(|record| record["verdict"].is_string()).collect()
+        let others = |record: &Value| record["verdict"].is_string() && record["peer.pid"] != self.id();
+        self.records().into_iter().filter(others).collect()
     }
 
     /// The next decision after `before` others.
