@@ -47,6 +47,8 @@ pub struct Question {
     pub image: String,
     /// The credentials of this very pull.
     pub credentials: Credentials,
+    /// The Kubernetes namespace of the pod it is for, where it is known. Where it is not, the strictest rule speaks.
+    pub namespace: Option<String>,
 }
 
 /// Bounds of the gate itself.
@@ -119,8 +121,10 @@ impl Gate {
             let _turn = self.turns.acquire().await;
             admission.decide(explanation).await
         });
-        let decided =
-            decided.await.unwrap_or_else(|_| Err(Refusal::timeout(&question.image, self.settings.timeout)));
+        let decided = match decided.await {
+            Ok(decided) => decided,
+            Err(_) => admission.audit(Refusal::timeout(&question.image, self.settings.timeout), explanation),
+        };
         explanation.reason = Some(match &decided {
             Ok(pinned) => pinned.reason(),
             Err(refusal) => refusal.reason(),
@@ -140,6 +144,6 @@ impl Gate {
 impl Reason {
     /// Whether an image is admitted for this reason.
     pub fn admits(self) -> bool {
-        matches!(self, Self::Verified | Self::UnsignedAllowed)
+        matches!(self, Self::Verified | Self::UnsignedAllowed | Self::RuleOff | Self::AuditOnly)
     }
 }

@@ -74,7 +74,11 @@ impl Proxy {
     /// Asks the gate, in a task of its own: a panic in there refuses this pull and no other, and dropping this future,
     /// as hyper does when the caller cancels, stops the work.
     async fn admit(&self, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Refusal> {
-        let question = Question { image: pull.image().to_owned(), credentials: pull.credentials().clone() };
+        let question = Question {
+            image: pull.image().to_owned(),
+            credentials: pull.credentials().clone(),
+            namespace: pull.pod().map(|pod| pod.namespace.clone()),
+        };
         let gate = self.gate.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {

@@ -1,5 +1,6 @@
 //! How a decision came about: for the log, and for `pullgate verify`.
 
+use super::Refusal;
 use crate::telemetry::{Reason, Steps};
 
 /// What was looked at on the way to a decision. Filled in as far as the way went.
@@ -23,6 +24,8 @@ pub struct Explanation {
     pub findings: Vec<Finding>,
     /// What could not be read, and warnings about the way to the registry.
     pub problems: Vec<String>,
+    /// What rules in audit mode would have refused, had they been enforced.
+    pub audited: Vec<Refusal>,
     /// The reason of the decision.
     pub reason: Option<Reason>,
     /// The time spent.

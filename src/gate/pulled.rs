@@ -42,11 +42,7 @@ impl Gate {
     ///
     /// Nothing that goes wrong here makes the pull fail: the image was admitted, only the memory of it is lost.
     pub async fn pulled(&self, pinned: &Pinned, id: &str, content: &impl Content) {
-        let Some(place) = pinned.place() else { return };
-        let evidence = match pinned.evidence() {
-            Some(evidence) => Some(Arc::clone(evidence)),
-            None => self.evidence(place).await,
-        };
+        let Some(evidence) = pinned.evidence() else { return };
         let Ok(id) = Digest::parse(id) else {
             tracing::warn!(
                 image = pinned.name(),
@@ -55,9 +51,8 @@ impl Gate {
             );
             return;
         };
-        let Some(evidence) = evidence else { return };
-        let image = tokio::time::timeout(PATIENCE, image_of(&evidence, &id, content)).await.ok().flatten();
-        let mut evidence = Evidence::clone(&evidence);
+        let image = tokio::time::timeout(PATIENCE, image_of(evidence, &id, content)).await.ok().flatten();
+        let mut evidence = Evidence::clone(evidence);
         if let Some(image) = image {
             evidence.images.retain(|other| other.id != id);
             evidence.images.insert(0, image);

@@ -1,5 +1,6 @@
 //! Whether an image that is on the node may be used: decided by its id and by evidence, with no network.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::verdicts::{Subject as Known, Verdicts};
 use super::{Gate, Pod, Refusal, binding};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place};
-use crate::policy::{Action, Policy, Requirement, Rule};
+use crate::policy::{Action, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
@@ -38,6 +39,7 @@ pub struct Standing {
     digest: Option<Digest>,
     rule: String,
     reason: Reason,
+    audited: Vec<Refusal>,
 }
 
 impl Standing {
@@ -64,6 +66,11 @@ impl Standing {
     /// Why it was admitted.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// What rules in audit mode would have refused, had they been enforced.
+    pub fn audited(&self) -> &[Refusal] {
+        &self.audited
     }
 }
 
@@ -152,15 +159,15 @@ struct Case {
 }
 
 impl Case {
-    /// The answer, where it is the rule's alone.
+    /// The answer, where no evidence is needed for it.
     fn without_evidence(&self, speaker: &Speaker) -> Option<Result<Standing, Refusal>> {
-        match speaker {
-            Speaker::Name(reference) => match self.rule(reference.repository()).action() {
-                Action::Require(_) => None,
-                _ => Some(self.by_repository(reference.repository(), None)),
-            },
-            Speaker::Id => None,
+        let Speaker::Name(reference) = speaker else { return None };
+        let ruling = self.ruling(reference.repository());
+        let needed = |rule: &Rule| matches!(rule.action(), Action::Require(_)) && rule.mode() != Mode::Off;
+        if ruling.rules().any(needed) {
+            return None;
         }
+        Some(self.by_repository(reference.repository(), reference.digest()))
     }
 
     fn decide(&self, speaker: &Speaker) -> Result<Standing, Refusal> {
@@ -170,49 +177,50 @@ impl Case {
         }
     }
 
-    fn rule(&self, repository: &Repository) -> &Rule {
-        let _ = &self.namespace;
-        self.policy.rule_for(repository)
+    fn ruling(&self, repository: &Repository) -> Ruling<'_> {
+        self.policy.rule_for(repository, self.namespace.as_deref())
     }
 
-    /// Whether the rule of `repository` admits the image, as `digest` if one is asked for.
+    /// Whether the rules of `repository` admit the image, as `digest` if one is asked for.
     fn by_repository(&self, repository: &Repository, digest: Option<&Digest>) -> Result<Standing, Refusal> {
-        let rule = self.rule(repository);
+        let ruling = self.ruling(repository);
+        let candidates = Candidates { case: self, repository, digest, found: OnceCell::new() };
+        let (mut reason, mut verified, mut audited) = (None, None, Vec::new());
+        for rule in ruling.rules() {
+            let passed = match rule.mode() {
+                Mode::Off => (Reason::RuleOff, None),
+                Mode::Enforce => self.enforce(rule, &candidates)?,
+                Mode::Audit => self.enforce(rule, &candidates).unwrap_or_else(|refusal| {
+                    audited.push(refusal);
+                    (Reason::AuditOnly, None)
+                }),
+            };
+            reason.get_or_insert(passed.0);
+            verified = verified.or(passed.1);
+        }
+        let labels: Vec<&str> = ruling.rules().map(Rule::label).collect();
+        Ok(Standing {
+            repository: repository.clone(),
+            digest: verified,
+            rule: labels.join(" and "),
+            reason: reason.unwrap_or(Reason::Internal),
+            audited,
+        })
+    }
+
+    /// Whether one rule admits the image, and as which digest if it was verified.
+    fn enforce(&self, rule: &Rule, candidates: &Candidates<'_>) -> Result<(Reason, Option<Digest>), Refusal> {
         let requirement = match rule.action() {
             Action::Deny { reason } => {
                 return Err(Refusal::denied(&self.asked, rule.label(), reason.as_deref()));
             }
-            Action::AllowUnsigned { .. } => {
-                return Ok(Standing {
-                    repository: repository.clone(),
-                    digest: None,
-                    rule: rule.label().to_owned(),
-                    reason: Reason::UnsignedAllowed,
-                });
-            }
+            Action::AllowUnsigned(_) => return Ok((Reason::UnsignedAllowed, None)),
             Action::Require(requirement) => requirement,
         };
         let mut refusal = None;
-        for place in self
-            .places(repository)
-            .into_iter()
-            .filter(|place| digest.is_none_or(|asked| *asked == place.digest))
-        {
-            let Some(evidence) = self.ledger.find(&place).filter(|found| found.place() == place) else {
-                continue;
-            };
-            if !binding::leads_to(&evidence, &self.id) {
-                continue;
-            }
-            match self.judge(rule, requirement, &evidence) {
-                Ok(()) => {
-                    return Ok(Standing {
-                        repository: place.repository,
-                        digest: Some(place.digest),
-                        rule: rule.label().to_owned(),
-                        reason: Reason::Verified,
-                    });
-                }
+        for evidence in candidates.all() {
+            match self.judge(rule, requirement, evidence) {
+                Ok(()) => return Ok((Reason::Verified, Some(evidence.digest.clone()))),
                 Err(found) => refusal = refusal.or(Some(found)),
             }
         }
@@ -230,11 +238,8 @@ impl Case {
         let mut refusal = None;
         for repository in repositories {
             // A line in the ledger alone must not lend an image a name that needs no signature.
-            let unsigned = matches!(self.rule(&repository).action(), Action::AllowUnsigned { .. });
-            if unsigned && !named.contains(&repository) {
-                continue;
-            }
             match self.by_repository(&repository, None) {
+                Ok(standing) if standing.digest.is_none() && !named.contains(&repository) => {}
                 Ok(standing) => return Ok(standing),
                 Err(found) => refusal = refusal.or(Some(found)),
             }
@@ -259,11 +264,7 @@ impl Case {
     /// Judges evidence by the rule of today. The signatures of a digest that was found good under this very policy are
     /// not verified once more.
     fn judge(&self, rule: &Rule, requirement: &Requirement, evidence: &Evidence) -> Result<(), Refusal> {
-        let known = Known {
-            repository: evidence.repository.clone(),
-            digest: evidence.digest.clone(),
-            policy: self.policy.hash().to_owned(),
-        };
+        let known = Known::new(&self.policy, rule, &evidence.repository, &evidence.digest);
         if self.verdicts.holds(&known, jiff::Timestamp::now()) {
             return Ok(());
         }
@@ -288,5 +289,27 @@ impl Case {
                 findings: &findings,
             },
         ))
+    }
+}
+
+/// The evidence that the image is one of a repository, read once for all rules that speak.
+struct Candidates<'a> {
+    case: &'a Case,
+    repository: &'a Repository,
+    digest: Option<&'a Digest>,
+    found: OnceCell<Vec<Arc<Evidence>>>,
+}
+
+impl Candidates<'_> {
+    /// All of it: of this repository, of the digest that was asked for, and leading to this image.
+    fn all(&self) -> &[Arc<Evidence>] {
+        self.found.get_or_init(|| {
+            let places = self.case.places(self.repository).into_iter();
+            let places = places.filter(|place| self.digest.is_none_or(|asked| *asked == place.digest));
+            let found = places.filter_map(|place| {
+                self.case.ledger.find(&place).filter(|evidence| evidence.place() == place)
+            });
+            found.filter(|evidence| binding::leads_to(evidence, &self.case.id)).collect()
+        })
     }
 }

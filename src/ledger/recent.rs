@@ -34,18 +34,24 @@ impl Recent {
         linked.map(|(place, _)| place.clone()).take(MAX_LINKS).collect()
     }
 
-    pub(super) fn keep(&self, evidence: Arc<Evidence>) {
+    /// Keeps evidence, together with what is there for its place.
+    pub(super) fn keep(&self, mut evidence: Evidence) -> Arc<Evidence> {
         let place = evidence.place();
         let mut state = self.state();
+        if let Some(old) = state.evidence.get(&place) {
+            evidence.add(old);
+        }
+        let evidence = Arc::new(evidence);
         state.remove(&place);
         state.bytes = state.bytes.saturating_add(evidence.bytes());
         state.order.push_back(place.clone());
-        state.evidence.insert(place, evidence);
+        state.evidence.insert(place, Arc::clone(&evidence));
         while (state.order.len() > MAX_ENTRIES || state.bytes > MAX_BYTES)
             && let Some(oldest) = state.order.front().cloned()
         {
             state.remove(&oldest);
         }
+        evidence
     }
 
     /// Forgets `evidence`, unless something newer is in its place.

@@ -37,6 +37,10 @@ reasons! {
     Verified = "verified",
     /// a rule allows images of this name unsigned
     UnsignedAllowed = "unsigned-allowed",
+    /// the rule for this name is off, so nothing was looked at
+    RuleOff = "rule-off",
+    /// the image would be refused, but the rule for it is in audit mode
+    AuditOnly = "audit-only",
     /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
     DeniedByRule = "denied-by-rule",
     /// there is no usable policy, so nothing can be admitted

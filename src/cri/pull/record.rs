@@ -126,6 +126,16 @@ impl Drop for Record {
             }
             Outcome::Cancelled => record!(info, "cancelled", "the caller cancelled the pull",),
         }
+        for refusal in &explanation.audited {
+            let (reason, line) = (refusal.reason().code(), refusal.line());
+            tracing::warn!(
+                image = self.image,
+                pod.namespace = self.pod.namespace,
+                reason,
+                line,
+                "would be refused, but the rule is in audit mode"
+            );
+        }
         for problem in &explanation.problems {
             tracing::warn!(image = self.image, problem, "met on the way");
         }
