@@ -92,6 +92,32 @@ impl Refusal {
         )
     }
 
+    /// A container's image is named otherwise than kubelet names it.
+    pub fn not_by_id(image: &str) -> Self {
+        Self::new(
+            Reason::Checkpoint,
+            image,
+            "is not named by its id, so it may be restored from a checkpoint; see `checkpoint-restore` in [gate]",
+        )
+    }
+
+    /// A call that restores whole pods.
+    pub fn checkpoint(path: &str) -> Self {
+        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        Self::new(Reason::Checkpoint, path, text)
+    }
+
+    /// The runtime does not have the image.
+    pub fn absent(image: &str) -> Self {
+        Self::new(Reason::NotFound, image, "is not on the node")
+    }
+
+    /// The runtime does not tell what the image is.
+    pub fn runtime(image: &str, why: &str) -> Self {
+        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        Self::new(Reason::RuntimeUnavailable, image, &text)
+    }
+
     /// The registry's answer, or the lack of one, decides.
     pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
         let reason = reason_of(error);

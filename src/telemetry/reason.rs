@@ -69,6 +69,10 @@ reasons! {
     RegistryUnavailable = "registry-unavailable",
     /// the registry wants other credentials than the pull carries
     RegistryUnauthorized = "registry-unauthorized",
+    /// the container would be restored from a checkpoint or run from something that is no image id
+    Checkpoint = "checkpoint",
+    /// the container runtime cannot be asked about the image
+    RuntimeUnavailable = "runtime-unavailable",
     /// the time for verifying one pull is used up
     Timeout = "timeout",
     /// pullgate itself failed; the pull is refused

@@ -8,6 +8,7 @@
 )]
 
 mod forward;
+mod gates;
 mod pull;
 mod registry;
 mod sign;

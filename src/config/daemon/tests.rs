@@ -30,6 +30,11 @@ group = "kubelet"
 socket = "/run/k3s/containerd/containerd.sock"
 [registry]
 hosts = "/var/lib/certs.d"
+[gate]
+image-status = "off"
+checkpoint-restore = "allow"
+pin-user-specified-image = true
+sandbox-image = "registry.k8s.io/pause:3.10"
 [log]
 format = "json"
 level = "debug"
@@ -46,6 +51,13 @@ step-timeout = "500ms"
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
     assert_eq!(config.registry.hosts, Path::new("/var/lib/certs.d"));
+    let gate = Gate {
+        image_status: false,
+        checkpoint_restore: true,
+        pin_user_specified_image: true,
+        sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
+    };
+    assert_eq!(config.gate, gate);
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -60,7 +72,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -82,6 +94,22 @@ fn says_what_is_wrong() {
         (
             "[listen]\ngroup = \"\"",
             "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
+        ),
+        (
+            "[gate]\nimage-status = \"on\"",
+            "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+        ),
+        (
+            "[gate]\ncheckpoint-restore = true",
+            "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
+        ),
+        (
+            "[gate]\nsandbox-image = \"Pause\"",
+            "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
+        ),
+        (
+            "[gate]\npin-user-specified-image = \"yes\"",
+            "x:2:28: `pin-user-specified-image` is not a boolean\n  hint: write true or false",
         ),
         (
             "[log]\nlevel = \"warning\"",
@@ -133,7 +161,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

@@ -24,6 +24,7 @@ pub fn program() -> PathBuf {
 
 pub struct Pullgate {
     directory: PathBuf,
+    config: String,
     daemon: Daemon,
 }
 
@@ -39,9 +40,9 @@ impl Pullgate {
             containerd.socket(),
             containerd.hosts().display().to_string(),
         );
-        directory::write(&directory.join("pullgate.toml"), config);
+        directory::write(&directory.join("pullgate.toml"), &config);
         let daemon = serve(&directory);
-        Self { directory, daemon }
+        Self { directory, config, daemon }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -57,6 +58,13 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
+        self.daemon = serve(&self.directory);
+    }
+
+    /// Ends it and starts it anew with more lines in its pullgate.toml.
+    pub fn restart_configured(&mut self, lines: &str) {
+        self.stop();
+        directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.daemon = serve(&self.directory);
     }
 
@@ -88,9 +96,10 @@ impl Pullgate {
         records(&self.directory.join("pullgate.log")).collect()
     }
 
-    /// All decisions about pulls.
+    /// All decisions about what others asked for; the sandbox image is its own affair.
     pub fn decisions(&self) -> Vec<Value> {
-        self.records().into_iter().filter(|record| record["verdict"].is_string()).collect()
+        let others = |record: &Value| record["verdict"].is_string() && record["peer.pid"] != self.id();
+        self.records().into_iter().filter(others).collect()
     }
 
     /// The next decision after `before` others.
