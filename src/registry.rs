@@ -46,6 +46,8 @@ pub use upload::{Stored, Target};
 pub struct Settings {
     /// containerd's `config_path`, taken apart: directories that hold a directory for each registry host.
     pub hosts_directories: Vec<PathBuf>,
+    /// containerd's own configuration file: when it sets `config_path`, that is used instead of `hosts_directories`.
+    pub containerd_config: Option<PathBuf>,
     /// Hosts of token services that get credentials although they are not near the registry that names them.
     pub token_services: Vec<String>,
     /// The bounds.
@@ -58,6 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             hosts_directories: Vec::new(),
+            containerd_config: None,
             token_services: Vec::new(),
             limits: Limits::default(),
             user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -84,11 +87,12 @@ impl Registry {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(settings: Settings) -> Result<Self, RegistryError> {
-        let Settings { hosts_directories, token_services, limits, user_agent } = settings;
+        let Settings { hosts_directories, containerd_config, token_services, limits, user_agent } = settings;
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let exchange = exchange::Exchange { clients, tokens, limits, trusted: token_services };
-        Ok(Self { inner: Arc::new(Inner { hosts: hosts::Hosts::new(hosts_directories), exchange }) })
+        let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
+        Ok(Self { inner: Arc::new(Inner { hosts, exchange }) })
     }
 
     /// What is odd about the host configuration of a registry, for the log: files that are ignored, as containerd
@@ -98,6 +102,13 @@ impl Registry {
     /// When the configuration cannot be used at all.
     pub fn warnings(&self, domain: &str) -> Result<Vec<String>, RegistryError> {
         Ok(self.inner.hosts.of(domain)?.warnings.clone())
+    }
+
+    /// What is odd about the configuration of hosts as a whole, for a log at start: containerd's own configuration, and
+    /// every `hosts.toml`. Reads all of them; what changes later is logged when it is read.
+    #[must_use]
+    pub fn check_hosts(&self) -> Vec<String> {
+        self.inner.hosts.check()
     }
 
     fn limits(&self) -> &Limits {

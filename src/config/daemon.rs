@@ -11,6 +11,10 @@ use super::problem::{Problem, Problems};
 use super::suggest;
 use crate::telemetry::log::Format;
 
+mod registry;
+
+pub use registry::Registry;
+
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
 
@@ -62,19 +66,6 @@ impl Default for Runtime {
     }
 }
 
-/// `[registry]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registry {
-    /// containerd's directory of `hosts.toml` files (`config_path`).
-    pub hosts: PathBuf,
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self { hosts: PathBuf::from("/etc/containerd/certs.d") }
-    }
-}
-
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -123,11 +114,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
         if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
             read_socket(&mut document, &mut table, &mut config.runtime.socket);
         }
-        if let Some(mut table) = section(&mut document, &mut root, "registry", &["hosts"])
-            && let Some((path, _)) = read_path(&mut document, &mut table, "hosts")
-        {
-            config.registry.hosts = path;
-        }
+        config.registry = Registry::read(&mut document, &mut root);
         if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
             read_log(&mut document, &mut table, &mut config.log);
         }

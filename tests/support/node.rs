@@ -6,7 +6,12 @@
 //! A program takes it in with `#[path = "…/tests/support"] mod support { pub(crate) mod node; }`.
 #![allow(dead_code, reason = "each program uses a part of it")]
 #![allow(unreachable_pub, missing_debug_implementations, reason = "nobody else reads it")]
-#![allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "what does not work ends the test")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what does not work ends the test"
+)]
 #![allow(clippy::print_stderr, reason = "for the person who watches")]
 
 pub mod access;

@@ -29,7 +29,9 @@ group = "kubelet"
 [runtime]
 socket = "/run/k3s/containerd/containerd.sock"
 [registry]
-hosts = "/var/lib/certs.d"
+hosts = "/var/lib/certs.d:/etc/docker/certs.d"
+containerd-config = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
+token-services = ["auth.example.com", "10.0.0.1:5001"]
 [log]
 format = "json"
 level = "debug"
@@ -45,7 +47,11 @@ step-timeout = "500ms"
     assert_eq!(config.listen.socket, Path::new("/run/x.sock"));
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
-    assert_eq!(config.registry.hosts, Path::new("/var/lib/certs.d"));
+    let directories = ["/var/lib/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    assert_eq!(config.registry.hosts.as_deref(), Some(&directories[..]));
+    let containerd = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml";
+    assert_eq!(config.registry.containerd_config, Path::new(containerd));
+    assert_eq!(config.registry.token_services, ["auth.example.com", "10.0.0.1:5001"]);
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -82,6 +88,14 @@ fn says_what_is_wrong() {
         (
             "[listen]\ngroup = \"\"",
             "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
+        ),
+        (
+            "[registry]\nhosts = \"/a:b\"",
+            "x:2:9: `hosts` is not a list of absolute paths\n  hint: write each directory from `/` on, with `:` between two, as in containerd's config_path",
+        ),
+        (
+            "[registry]\ntoken-services = [\"https://auth.example.com\"]",
+            "x:2:19: not the name of a host in `token-services`\n  hint: write it as `auth.example.com`, or with its port, without `https://` and without stars",
         ),
         (
             "[log]\nlevel = \"warning\"",
