@@ -48,7 +48,8 @@ pub struct Question {
 pub struct Settings {
     /// The longest that deciding about one pull may take.
     pub timeout: Duration,
-    /// How many pulls may be decided about at the same time; more wait their turn within their own timeout.
+    /// How many pulls' signatures may be judged at the same time; more wait their turn within their own timeout. What is
+    /// asked of registries has bounds of its own, which one that is slow uses up for itself only.
     pub concurrent: usize,
 }
 
@@ -96,10 +97,7 @@ impl Gate {
         explanation.reference = Some(reference.to_string());
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
         let admission = admission::Admission { gate: self, policy: &policy, question, reference: &reference };
-        let decided = tokio::time::timeout(self.settings.timeout, async {
-            let _turn = self.turns.acquire().await;
-            admission.decide(explanation).await
-        });
+        let decided = tokio::time::timeout(self.settings.timeout, admission.decide(explanation));
         let decided =
             decided.await.unwrap_or_else(|_| Err(Refusal::timeout(&question.image, self.settings.timeout)));
         explanation.reason = Some(match &decided {

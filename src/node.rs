@@ -26,8 +26,19 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
             bundle: limits.signature_bytes as u64,
             signatures: limits.signatures,
             referrers: limits.referrers,
+            collected: limits.signatures_bytes as u64,
+            pages: limits.referrer_pages,
+            redirects: limits.redirects,
             step: limits.step_timeout,
-            ..registry::Limits::default()
+            connect: limits.connect_timeout,
+            headers: limits.header_bytes as u64,
+            token: limits.token_bytes as u64,
+            requests: limits.registry_requests,
+            questions: limits.concurrent_pulls,
+            retries: limits.retries,
+            retry_wait: limits.retry_wait,
+            absence: limits.no_signature_memory,
+            wait_for_signature: given.wait_for_signature,
         },
         ..Settings::default()
     })

@@ -9,14 +9,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod absence;
 mod attachments;
 mod challenge;
 mod clients;
 mod credentials;
 mod document;
+mod errand;
 mod error;
 mod exchange;
 mod failure;
+mod flight;
 mod hosts;
 mod json;
 pub mod limits;
@@ -27,6 +30,7 @@ mod resolve;
 mod stamp;
 mod tls;
 mod token;
+mod turns;
 mod upload;
 mod walk;
 
@@ -36,7 +40,7 @@ pub use attachments::{
 };
 pub use credentials::Credentials;
 pub use document::OCI_MANIFEST;
-pub use error::{Class, RegistryError};
+pub use error::{Bound, Class, RegistryError};
 pub use limits::Limits;
 pub use resolve::Resolved;
 pub use upload::{Stored, Target};
@@ -79,6 +83,11 @@ pub struct Registry {
 struct Inner {
     hosts: hosts::Hosts,
     exchange: exchange::Exchange,
+    /// Questions by registry.
+    questions: turns::Turns,
+    resolving: flight::Flights<Result<Resolved, RegistryError>>,
+    collecting: flight::Flights<Collected>,
+    absences: absence::Absences,
 }
 
 impl Registry {
@@ -90,9 +99,14 @@ impl Registry {
         let Settings { hosts_directories, containerd_config, token_services, limits, user_agent } = settings;
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
-        let exchange = exchange::Exchange { clients, tokens, limits, trusted: token_services };
+        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
+        let absences = absence::Absences::new(limits.absence);
+        let turns = turns::Turns::new(limits.requests, usize::MAX);
+        let exchange = exchange::Exchange { clients, tokens, limits, turns, trusted: token_services };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
-        Ok(Self { inner: Arc::new(Inner { hosts, exchange }) })
+        let (resolving, collecting) = Default::default();
+        let inner = Inner { hosts, exchange, questions, resolving, collecting, absences };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What is odd about the host configuration of a registry, for the log: files that are ignored, as containerd
@@ -109,6 +123,14 @@ impl Registry {
     #[must_use]
     pub fn check_hosts(&self) -> Vec<String> {
         self.inner.hosts.check()
+    }
+
+    /// What tells a question from others: what is asked, and as whom.
+    fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
+        let mut fields = vec![kind.as_bytes()];
+        fields.extend(question.iter().map(|text| text.as_bytes()));
+        fields.extend(credentials.fields());
+        self.inner.exchange.tokens.keyed(&fields)
     }
 
     fn limits(&self) -> &Limits {

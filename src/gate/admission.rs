@@ -107,6 +107,7 @@ impl Admission<'_> {
             digest: digest.clone(),
             repositories: rule.accepted_repositories(self.reference.repository()),
         };
+        let _turn = self.gate.turns.acquire().await;
         // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
         let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
         let (findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;

@@ -1,15 +1,20 @@
 //! `[registry]`: which hosts stand for a registry, and who is trusted with credentials.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::super::document::{Document, Table};
+use super::super::duration::parse_duration;
 use super::{read_path, section};
 
 /// The keys of `[registry]`.
-const KEYS: [&str; 3] = ["hosts", "containerd-config", "token-services"];
+const KEYS: [&str; 4] = ["hosts", "containerd-config", "token-services", "wait-for-signature"];
 
 /// The most token services that are named.
 const MAX_SERVICES: usize = 64;
+
+/// The longest wait for a signature: a kubelet gives up on a pull that makes no progress after a minute.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// `[registry]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +26,8 @@ pub struct Registry {
     pub containerd_config: PathBuf,
     /// Hosts of token services that get credentials although they are not near the registry that names them.
     pub token_services: Vec<String>,
+    /// How long to wait for the first signature of an image that has none.
+    pub wait_for_signature: Duration,
 }
 
 impl Default for Registry {
@@ -29,6 +36,7 @@ impl Default for Registry {
             hosts: None,
             containerd_config: PathBuf::from("/etc/containerd/config.toml"),
             token_services: Vec::new(),
+            wait_for_signature: Duration::ZERO,
         }
     }
 }
@@ -49,6 +57,9 @@ impl Registry {
         }
         if let Some(services) = read_services(document, &mut table) {
             registry.token_services = services;
+        }
+        if let Some(wait) = read_wait(document, &mut table) {
+            registry.wait_for_signature = wait;
         }
         registry
     }
@@ -87,6 +98,16 @@ fn read_services(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<V
         }
     }
     Some(services)
+}
+
+fn read_wait(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Duration> {
+    let (text, span) = document.string(table.take("wait-for-signature")?, "`wait-for-signature`")?;
+    let wait = parse_duration(&text).filter(|wait| *wait <= MAX_WAIT);
+    if wait.is_none() {
+        let hint = "write it as \"500ms\" or \"20s\"; it may be from 0s to 1m";
+        document.problem(span, "`wait-for-signature` is not a time up to 1m", hint);
+    }
+    wait
 }
 
 /// A name or an address, and perhaps a port.

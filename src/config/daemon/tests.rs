@@ -32,6 +32,7 @@ socket = "/run/k3s/containerd/containerd.sock"
 hosts = "/var/lib/certs.d:/etc/docker/certs.d"
 containerd-config = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
 token-services = ["auth.example.com", "10.0.0.1:5001"]
+wait-for-signature = "20s"
 [log]
 format = "json"
 level = "debug"
@@ -51,6 +52,7 @@ step-timeout = "500ms"
     assert_eq!(config.registry.hosts.as_deref(), Some(&directories[..]));
     let containerd = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml";
     assert_eq!(config.registry.containerd_config, Path::new(containerd));
+    assert_eq!(config.registry.wait_for_signature, Duration::from_secs(20));
     assert_eq!(config.registry.token_services, ["auth.example.com", "10.0.0.1:5001"]);
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
@@ -98,6 +100,10 @@ fn says_what_is_wrong() {
             "x:2:19: not the name of a host in `token-services`\n  hint: write it as `auth.example.com`, or with its port, without `https://` and without stars",
         ),
         (
+            "[registry]\nwait-for-signature = \"2m\"",
+            "x:2:22: `wait-for-signature` is not a time up to 1m\n  hint: write it as \"500ms\" or \"20s\"; it may be from 0s to 1m",
+        ),
+        (
             "[log]\nlevel = \"warning\"",
             "x:2:9: `level` is `warning`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
         ),
@@ -107,7 +113,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`",
         ),
         (
             "[limits]\npull-timeout = 60",
