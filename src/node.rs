@@ -19,6 +19,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
         hosts_directories: given.hosts.clone().unwrap_or_else(config::Registry::default_hosts),
         containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
         token_services: given.token_services.clone(),
+        keyring: given.keyring.clone(),
         limits: registry::Limits {
             manifest: limits.manifest_bytes as u64,
             index: limits.manifest_bytes as u64,

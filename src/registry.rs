@@ -22,6 +22,7 @@ mod failure;
 mod flight;
 mod hosts;
 mod json;
+mod keychain;
 pub mod limits;
 mod reach;
 mod realm;
@@ -41,6 +42,7 @@ pub use attachments::{
 pub use credentials::Credentials;
 pub use document::OCI_MANIFEST;
 pub use error::{Bound, Class, RegistryError};
+pub use keychain::{AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file};
 pub use limits::Limits;
 pub use resolve::Resolved;
 pub use upload::{Stored, Target};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub containerd_config: Option<PathBuf>,
     /// Hosts of token services that get credentials although they are not near the registry that names them.
     pub token_services: Vec<String>,
+    /// The operator's credentials, for pulls that carry none.
+    pub keyring: Keyring,
     /// The bounds.
     pub limits: Limits,
     /// What we call ourselves.
@@ -66,6 +70,7 @@ impl Default for Settings {
             hosts_directories: Vec::new(),
             containerd_config: None,
             token_services: Vec::new(),
+            keyring: Keyring::default(),
             limits: Limits::default(),
             user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -96,13 +101,16 @@ impl Registry {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(settings: Settings) -> Result<Self, RegistryError> {
-        let Settings { hosts_directories, containerd_config, token_services, limits, user_agent } = settings;
+        let Settings { hosts_directories, containerd_config, token_services, keyring, limits, user_agent } =
+            settings;
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
+        let keychain = keychain::Keychain::new(keyring);
         let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
         let absences = absence::Absences::new(limits.absence);
         let turns = turns::Turns::new(limits.requests, usize::MAX);
-        let exchange = exchange::Exchange { clients, tokens, limits, turns, trusted: token_services };
+        let exchange =
+            exchange::Exchange { clients, tokens, limits, keychain, turns, trusted: token_services };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
         let inner = Inner { hosts, exchange, questions, resolving, collecting, absences };

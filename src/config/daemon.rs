@@ -11,6 +11,7 @@ use super::problem::{Problem, Problems};
 use super::suggest;
 use crate::telemetry::log::Format;
 
+mod credentials;
 mod registry;
 
 pub use registry::Registry;

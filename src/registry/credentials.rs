@@ -74,6 +74,11 @@ impl Credentials {
         Self { identity_token: Zeroizing::new(token.into()), ..Self::default() }
     }
 
+    /// Whether the pull carries none at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields().iter().all(|field| field.is_empty())
+    }
+
     /// All that tells two credentials apart.
     pub(super) fn fields(&self) -> [&[u8]; 5] {
         let Self { username, password, auth, server_address, identity_token } = self;

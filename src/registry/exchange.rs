@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 
 use super::challenge::{Challenge, challenge};
-use super::clients::Clients;
+use super::clients::{Audience, Clients};
 use super::errand::Errand;
 use super::error::{Bound, RegistryError};
 use super::failure;
 use super::hosts::{Host, Scheme, is_local};
+use super::keychain::Keychain;
 use super::limits::{ERROR_BODY, Limits};
 use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
@@ -25,6 +26,8 @@ pub(super) struct Exchange {
     pub(super) clients: Clients,
     pub(super) tokens: Tokens,
     pub(super) limits: Limits,
+    /// The operator's credentials.
+    pub(super) keychain: Keychain,
     /// Requests by host.
     pub(super) turns: Turns,
     /// Hosts of token services that get credentials, wherever the registry is.
@@ -92,7 +95,11 @@ impl Exchange {
         ask: &Ask,
         errand: &Errand,
     ) -> Result<Answer, RegistryError> {
-        let offer = errand.credentials.offer(&host.authority)?;
+        let mut offer = errand.credentials.offer(&host.authority)?;
+        // The operator's own are for pulls that carry none, and never for what somebody writes.
+        if errand.credentials.is_empty() && !ask.push {
+            offer = self.keychain.offer(self, host, &ask.repository).await?;
+        }
         let _turn = self.turns.take(&host.authority).await;
         let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push: ask.push });
         let mut authorization = token::granted(&slot).await;
@@ -174,6 +181,37 @@ impl Exchange {
             Ok((status, body))
         };
         self.in_time(host, &what, asked).await
+    }
+
+    /// Asks a service that the operator named, without following redirects. Answers with the status and what was said.
+    pub(super) async fn ask_service(
+        &self,
+        authority: &str,
+        audience: Audience,
+        method: Method,
+        url: Url,
+        headers: &[(&str, &str)],
+        what: &str,
+    ) -> Result<(u16, Bytes), RegistryError> {
+        let host = Host::plain(authority);
+        let client = self.clients.get(&host, audience, url.scheme() == "https").await?;
+        let mut builder = client.request(method, url).header(ACCEPT_ENCODING, "identity");
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
+            value.set_sensitive(true);
+            builder = builder.header(*name, value);
+        }
+        let asked = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| failure::of(authority, what, &error, self.limits.connect))?;
+            let status = response.status().as_u16();
+            let body = self.read(&host, response, what, self.limits.token, Bound::Token).await?;
+            Ok((status, body))
+        };
+        self.in_time(&host, what, asked).await
     }
 
     /// Hosts of token services that get credentials, wherever the registry is.

@@ -40,6 +40,19 @@ pub(super) struct Host {
 }
 
 impl Host {
+    /// A host that no configuration speaks about.
+    pub(super) fn plain(authority: &str) -> Self {
+        Self {
+            scheme: Scheme::Https,
+            authority: authority.to_owned(),
+            path: String::new(),
+            capabilities: Capabilities::NONE,
+            header: HeaderMap::new(),
+            tls: TlsFiles::default(),
+            dial_timeout: None,
+        }
+    }
+
     /// Whether the host must be told which registry is meant (containerd's `isProxy`).
     pub(super) fn is_proxy_for(&self, domain: &str) -> bool {
         domain != self.authority && !(domain == "docker.io" && self.authority == "registry-1.docker.io")

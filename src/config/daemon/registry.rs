@@ -5,10 +5,19 @@ use std::time::Duration;
 
 use super::super::document::{Document, Table};
 use super::super::duration::parse_duration;
-use super::{read_path, section};
+use super::{credentials, read_path, section};
+use crate::registry::Keyring;
 
 /// The keys of `[registry]`.
-const KEYS: [&str; 4] = ["hosts", "containerd-config", "token-services", "wait-for-signature"];
+const KEYS: [&str; 7] = [
+    "hosts",
+    "containerd-config",
+    "token-services",
+    "wait-for-signature",
+    "docker-config",
+    "credential",
+    "acr",
+];
 
 /// The most token services that are named.
 const MAX_SERVICES: usize = 64;
@@ -28,6 +37,8 @@ pub struct Registry {
     pub token_services: Vec<String>,
     /// How long to wait for the first signature of an image that has none.
     pub wait_for_signature: Duration,
+    /// The operator's credentials, for pulls that carry none.
+    pub keyring: Keyring,
 }
 
 impl Default for Registry {
@@ -37,6 +48,7 @@ impl Default for Registry {
             containerd_config: PathBuf::from("/etc/containerd/config.toml"),
             token_services: Vec::new(),
             wait_for_signature: Duration::ZERO,
+            keyring: Keyring::default(),
         }
     }
 }
@@ -61,6 +73,11 @@ impl Registry {
         if let Some(wait) = read_wait(document, &mut table) {
             registry.wait_for_signature = wait;
         }
+        registry.keyring.docker_config = credentials::read_docker_config(document, &mut table);
+        if let Some(value) = table.take("credential") {
+            registry.keyring.credentials = credentials::read_credentials(document, value);
+        }
+        registry.keyring.acr = table.take("acr").and_then(|value| credentials::read_acr(document, value));
         registry
     }
 }

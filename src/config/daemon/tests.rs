@@ -64,6 +64,50 @@ step-timeout = "500ms"
 }
 
 #[test]
+fn credentials_are_names_of_closed_files() {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, "secret").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let shown = file.display();
+    let text = format!(
+        "[registry]\ndocker-config = \"{shown}\"\n\
+         [[registry.credential]]\nhost = \"r.example:5000\"\nusername = \"u\"\npassword-file = \"{shown}\"\n\
+         [registry.acr]\ninstance = \"cri-1\"\nregion = \"cn-hangzhou\"\nhosts = [\"a.cr.aliyuncs.com\"]\n\
+         access-key-id = \"id\"\naccess-key-secret-file = \"{shown}\"\n"
+    );
+    let keyring = read("x", &text).unwrap().registry.keyring;
+    assert_eq!(keyring.docker_config.as_deref(), Some(file.as_path()));
+    assert_eq!(
+        (keyring.credentials[0].host.as_str(), &keyring.credentials[0].password_file),
+        ("r.example:5000", &file)
+    );
+    let acr = keyring.acr.unwrap();
+    assert_eq!(acr.endpoint, "https://cr.cn-hangzhou.aliyuncs.com");
+    assert_eq!(
+        acr.identity,
+        crate::registry::AcrIdentity::Key { id: "id".to_owned(), secret_file: file.clone() }
+    );
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let said = read("x", &text).unwrap_err().to_string();
+    assert_eq!(said.matches("open to others (mode 0644)").count(), 3, "{said}");
+    for (text, expected) in [
+        ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is not whole"),
+        ("[[registry.credential]]\nhost = \"*.example\"", "not the name of a host"),
+        ("[registry]\ncredential = 1", "`credential` is an integer"),
+        ("[registry.acr]\nregion = \"a/b\"", "`region` is not a name"),
+        (
+            "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
+            "[registry.acr] is not whole",
+        ),
+        ("[registry.acr]\nhosts = []", "`hosts` has not 1 to 16 names"),
+    ] {
+        let said = read("x", text).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
 fn says_what_is_wrong() {
     for (text, expected) in [
         (
