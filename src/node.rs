@@ -20,6 +20,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
         containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
         token_services: given.token_services.clone(),
         keyring: given.keyring.clone(),
+        sources: given.sources.clone(),
         limits: registry::Limits {
             manifest: limits.manifest_bytes as u64,
             index: limits.manifest_bytes as u64,

@@ -28,6 +28,7 @@ mod reach;
 mod realm;
 mod redirect;
 mod resolve;
+mod sources;
 mod stamp;
 mod tls;
 mod token;
@@ -45,6 +46,7 @@ pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file};
 pub use limits::Limits;
 pub use resolve::Resolved;
+pub use sources::SignatureSource;
 pub use upload::{Stored, Target};
 
 /// How registries are asked.
@@ -58,6 +60,8 @@ pub struct Settings {
     pub token_services: Vec<String>,
     /// The operator's credentials, for pulls that carry none.
     pub keyring: Keyring,
+    /// Where signatures are looked for; beside the image, where no scope says otherwise.
+    pub sources: Vec<SignatureSource>,
     /// The bounds.
     pub limits: Limits,
     /// What we call ourselves.
@@ -71,6 +75,7 @@ impl Default for Settings {
             containerd_config: None,
             token_services: Vec::new(),
             keyring: Keyring::default(),
+            sources: Vec::new(),
             limits: Limits::default(),
             user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -88,6 +93,7 @@ pub struct Registry {
 struct Inner {
     hosts: hosts::Hosts,
     exchange: exchange::Exchange,
+    sources: Vec<SignatureSource>,
     /// Questions by registry.
     questions: turns::Turns,
     resolving: flight::Flights<Result<Resolved, RegistryError>>,
@@ -101,8 +107,15 @@ impl Registry {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(settings: Settings) -> Result<Self, RegistryError> {
-        let Settings { hosts_directories, containerd_config, token_services, keyring, limits, user_agent } =
-            settings;
+        let Settings {
+            hosts_directories,
+            containerd_config,
+            token_services,
+            keyring,
+            sources,
+            limits,
+            user_agent,
+        } = settings;
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let keychain = keychain::Keychain::new(keyring);
@@ -113,7 +126,7 @@ impl Registry {
             exchange::Exchange { clients, tokens, limits, keychain, turns, trusted: token_services };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
-        let inner = Inner { hosts, exchange, questions, resolving, collecting, absences };
+        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -13,6 +13,7 @@ use crate::telemetry::log::Format;
 
 mod credentials;
 mod registry;
+mod sources;
 
 pub use registry::Registry;
 

@@ -55,7 +55,7 @@ impl Refusal {
             Reason::NotFound => Kind::NotFound,
             Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
             Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
-            Reason::RegistryTls | Reason::TooManyRedirects => Kind::Unavailable,
+            Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
             Reason::HeadersTooLarge | Reason::TokenTooLarge => Kind::Unavailable,
             _ => Kind::Signature,
         }
@@ -200,6 +200,7 @@ fn reason_of(error: &RegistryError) -> Reason {
             Bound::Pages => Reason::TooManyPages,
             _ => Reason::TooLarge,
         },
+        (_, RegistryError::RedirectRefused { .. }) => Reason::RedirectRefused,
         (_, RegistryError::TooManyRedirects { .. }) => Reason::TooManyRedirects,
         (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
         (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,

@@ -14,6 +14,7 @@ use super::document::{Content, Descriptor, Document, OCI_MANIFEST};
 use super::errand::Errand;
 use super::error::{Bound, Class, RegistryError};
 use super::resolve::hashed;
+use super::sources::source_of;
 use super::walk::{ACCEPT_IMAGE, Need, Question};
 use crate::digest::{Algorithm, Digest};
 use crate::reference::Repository;
@@ -21,6 +22,7 @@ use crate::signature::Attachment;
 
 mod budget;
 mod classic;
+mod directory;
 mod fetch;
 mod referrers;
 
@@ -129,7 +131,43 @@ impl Registry {
         }
     }
 
+    /// Asks all the places where signatures of this repository may be.
     async fn collect(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+        let Some(source) = source_of(&self.inner.sources, repository) else {
+            return self.search(repository, digest, errand).await;
+        };
+        let own = async {
+            match source.image {
+                true => self.search(repository, digest, errand).await,
+                false => Collected::default(),
+            }
+        };
+        let other = async {
+            let Some(other) = &source.repository else { return Collected::default() };
+            // The credentials of the pull are for the image's registry.
+            let anonymous = Errand::new(Credentials::anonymous(), self.limits());
+            let errand = if other.domain() == repository.domain() { errand } else { &anonymous };
+            self.search(other, digest, errand).await
+        };
+        let local = async {
+            let Some(root) = source.directory.clone() else { return Collected::default() };
+            let (repository, digest, limits) = (repository.clone(), digest.clone(), self.limits().clone());
+            let read = move || directory::collect(&root, &repository, &digest, &limits);
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
+                let mut lost = Collected::default();
+                lost.problem("directory", RegistryError::Lost);
+                lost
+            })
+        };
+        let (mut collected, other, local) = tokio::join!(own, other, local);
+        for more in [other, local] {
+            collected.attachments.extend(more.attachments);
+            collected.problems.extend(more.problems);
+        }
+        collected
+    }
+
+    async fn search(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
         let search =
             Search { registry: self, repository, digest, errand, budget: Budget::new(self.limits()) };
         let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());

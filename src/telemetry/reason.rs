@@ -65,6 +65,8 @@ reasons! {
     HeadersTooLarge = "headers-too-large",
     /// the answer of a token service is larger than the limit
     TokenTooLarge = "token-too-large",
+    /// a registry redirects to where it must not
+    RedirectRefused = "redirect-refused",
     /// a registry redirects more often than the limit
     TooManyRedirects = "too-many-redirects",
     /// the registry served bytes that are not the digest asked for

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::super::document::{Document, Table};
 use super::super::duration::parse_duration;
-use super::{credentials, read_path, section};
-use crate::registry::Keyring;
+use super::{credentials, read_path, section, sources};
+use crate::registry::{Keyring, SignatureSource};
 
 /// The keys of `[registry]`.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "hosts",
     "containerd-config",
     "token-services",
@@ -17,6 +17,7 @@ const KEYS: [&str; 7] = [
     "docker-config",
     "credential",
     "acr",
+    "signatures",
 ];
 
 /// The most token services that are named.
@@ -39,6 +40,8 @@ pub struct Registry {
     pub wait_for_signature: Duration,
     /// The operator's credentials, for pulls that carry none.
     pub keyring: Keyring,
+    /// Where signatures are looked for, by scope; beside the image where there is none.
+    pub sources: Vec<SignatureSource>,
 }
 
 impl Default for Registry {
@@ -49,6 +52,7 @@ impl Default for Registry {
             token_services: Vec::new(),
             wait_for_signature: Duration::ZERO,
             keyring: Keyring::default(),
+            sources: Vec::new(),
         }
     }
 }
@@ -76,6 +80,9 @@ impl Registry {
         registry.keyring.docker_config = credentials::read_docker_config(document, &mut table);
         if let Some(value) = table.take("credential") {
             registry.keyring.credentials = credentials::read_credentials(document, value);
+        }
+        if let Some(value) = table.take("signatures") {
+            registry.sources = sources::read_sources(document, value);
         }
         registry.keyring.acr = table.take("acr").and_then(|value| credentials::read_acr(document, value));
         registry

@@ -64,6 +64,28 @@ step-timeout = "500ms"
 }
 
 #[test]
+fn sources_have_a_scope_and_a_place() {
+    let text = "[[registry.signatures]]\nscope = \"r.example/team\"\nrepository = \"r.example/sigs\"\nimage = true\n\
+                [[registry.signatures]]\nscope = \"r.example:5000\"\ndirectory = \"/sigs\"\n";
+    let sources = read("x", text).unwrap().registry.sources;
+    assert_eq!((sources[0].scope.as_str(), sources[0].image), ("r.example/team", true));
+    assert_eq!(sources[0].repository.as_ref().unwrap().to_string(), "r.example/sigs");
+    assert_eq!((sources[1].image, sources[1].directory.as_deref()), (false, Some(Path::new("/sigs"))));
+    for (text, expected) in [
+        ("scope = \"r.example\"", "names no source"),
+        ("image = true", "has no `scope`"),
+        ("scope = \"*.example\"\nimage = true", "`scope` is not a name"),
+        ("scope = \"nginx\"\nimage = true", "`scope` is not a name"),
+        ("scope = \"r.example\"\nimage = 1", "`image` is an integer"),
+        ("scope = \"r.example\"\nrepository = \"r.example/a:1\"", "`repository` is not"),
+        ("scope = \"r.example\"\ndirectory = \"sigs\"", "`directory` is not an absolute path"),
+    ] {
+        let said = read("x", &format!("[[registry.signatures]]\n{text}")).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
 fn credentials_are_names_of_closed_files() {
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
     let file = directory.path().join("password");
