@@ -12,6 +12,12 @@ use super::suggest;
 use crate::reference::Reference;
 use crate::telemetry::log::Format;
 
+mod credentials;
+mod registry;
+mod sources;
+
+pub use registry::Registry;
+
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
 
@@ -66,19 +72,6 @@ pub struct Runtime {
 impl Default for Runtime {
     fn default() -> Self {
         Self { socket: PathBuf::from("/run/containerd/containerd.sock") }
-    }
-}
-
-/// `[registry]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registry {
-    /// containerd's directory of `hosts.toml` files (`config_path`).
-    pub hosts: PathBuf,
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self { hosts: PathBuf::from("/etc/containerd/certs.d") }
     }
 }
 
@@ -154,11 +147,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
         if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
             read_socket(&mut document, &mut table, &mut config.runtime.socket);
         }
-        if let Some(mut table) = section(&mut document, &mut root, "registry", &["hosts"])
-            && let Some((path, _)) = read_path(&mut document, &mut table, "hosts")
-        {
-            config.registry.hosts = path;
-        }
+        config.registry = Registry::read(&mut document, &mut root);
         if let Some(mut table) = section(&mut document, &mut root, "gate", &GATE_KEYS) {
             read_gate(&mut document, &mut table, &mut config.gate);
         }

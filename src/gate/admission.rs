@@ -192,7 +192,6 @@ impl Admission<'_> {
 
     async fn resolve(&self, explanation: &mut Explanation) -> Result<Resolved, Refusal> {
         let begin = tokio::time::Instant::now();
-        let _turn = self.gate.turns.acquire().await;
         let resolved = self.gate.registry.resolve(self.reference, &self.question.credentials).await;
         explanation.steps.add(Step::Resolve, begin.elapsed());
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
@@ -204,7 +203,6 @@ impl Admission<'_> {
 
     async fn collect(&self, digest: &Digest) -> (Collected, std::time::Duration) {
         let begin = tokio::time::Instant::now();
-        let _turn = self.gate.turns.acquire().await;
         let repository = self.reference.repository();
         let collected = self.gate.registry.attachments(repository, digest, &self.question.credentials).await;
         (collected, begin.elapsed())
@@ -221,6 +219,7 @@ impl Admission<'_> {
     ) -> Result<Vec<String>, Refusal> {
         let check = Check::new(self.policy, rule, requirement, evidence);
         let _stopper = check.stopper();
+        let _turn = self.gate.turns.acquire().await;
         // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
         let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
         let (findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
-use crate::registry::{Class, Collected, RegistryError};
+use crate::registry::{Bound, Class, Collected, RegistryError};
 use crate::telemetry::Reason;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
@@ -54,6 +54,9 @@ impl Refusal {
         match self.reason {
             Reason::NotFound => Kind::NotFound,
             Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
+            Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
+            Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
+            Reason::HeadersTooLarge | Reason::TokenTooLarge => Kind::Unavailable,
             _ => Kind::Signature,
         }
     }
@@ -194,8 +197,8 @@ pub(super) struct Found<'a> {
 
 impl Found<'_> {
     fn reason(&self) -> (Reason, &'static str) {
-        if self.collected.exceeded().is_some() {
-            (Reason::TooManySignatures, "remove signatures that nobody needs, or raise the limit")
+        if let Some(problem) = self.collected.exceeded() {
+            (reason_of(&problem.error), "remove signatures that nobody needs, or raise the limit")
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "let the missing ones sign this digest")
         } else if self.attachments == 0 && self.collected.problems.is_empty() {
@@ -235,6 +238,23 @@ impl Found<'_> {
 
 fn reason_of(error: &RegistryError) -> Reason {
     match (error.class(), error) {
+        (_, RegistryError::TooLarge { bound, .. } | RegistryError::TooMany { bound, .. }) => match bound {
+            Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Collected => Reason::SignaturesTooLarge,
+            Bound::Headers => Reason::HeadersTooLarge,
+            Bound::Token => Reason::TokenTooLarge,
+            Bound::Signatures => Reason::TooManySignatures,
+            Bound::Referrers => Reason::TooManyReferrers,
+            Bound::Pages => Reason::TooManyPages,
+            _ => Reason::TooLarge,
+        },
+        (_, RegistryError::RedirectRefused { .. }) => Reason::RedirectRefused,
+        (_, RegistryError::TooManyRedirects { .. }) => Reason::TooManyRedirects,
+        (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
+        (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
+        (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
+        (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
+        (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,
         (Class::Unauthorized, _) => Reason::RegistryUnauthorized,
         (Class::NotFound, _) => Reason::NotFound,
