@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod attacks;
 mod forward;
 mod pull;
 mod registry;
