@@ -6,6 +6,7 @@ pub mod socket;
 use std::sync::Arc;
 
 use crate::config::{self, DaemonConfig};
+use crate::cri;
 use crate::gate::{self, Gate};
 use crate::registry::{self, Registry, RegistryError, Settings};
 
@@ -58,4 +59,15 @@ pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
         tracing::warn!(%warning, "hosts of registries");
     }
     Ok(Arc::new(Gate::new(Arc::new(registry), settings)))
+}
+
+/// What `config` says about the calls that the gate has a say in.
+fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
+    cri::Settings {
+        tag_record_timeout: config.limits.tag_record_timeout,
+        image_status: config.gate.image_status,
+        checkpoint_restore: config.gate.checkpoint_restore,
+        pin_user_specified_image: config.gate.pin_user_specified_image,
+        sandbox_image: config.gate.sandbox_image.clone(),
+    }
 }

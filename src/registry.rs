@@ -21,7 +21,6 @@ mod exchange;
 mod failure;
 mod flight;
 mod hosts;
-mod json;
 mod keychain;
 pub mod limits;
 mod reach;
@@ -41,7 +40,7 @@ pub use attachments::{
     signature_tag,
 };
 pub use credentials::Credentials;
-pub use document::OCI_MANIFEST;
+pub use document::{Contents, Listed, OCI_MANIFEST, contents};
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file};
 pub use limits::Limits;

@@ -37,6 +37,10 @@ reasons! {
     Verified = "verified",
     /// a rule allows images of this name unsigned
     UnsignedAllowed = "unsigned-allowed",
+    /// the rule for this name is off, so nothing was looked at
+    RuleOff = "rule-off",
+    /// the image would be refused, but the rule for it is in audit mode
+    AuditOnly = "audit-only",
     /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
     DeniedByRule = "denied-by-rule",
     /// there is no usable policy, so nothing can be admitted
@@ -49,6 +53,8 @@ reasons! {
     NoValidSignature = "no-valid-signature",
     /// some signatures hold, but not all that the rule requires
     NotEnoughSignatures = "not-enough-signatures",
+    /// the image is on the node, but no evidence shows that it was verified under this name
+    NotVerified = "not-verified",
     /// more signatures are attached than the limit allows, and none of those read sufficed
     TooManySignatures = "too-many-signatures",
     /// more referrers than the limit are attached, and none of those read sufficed
@@ -87,6 +93,10 @@ reasons! {
     ConnectTimeout = "connect-timeout",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = "registry-tls",
+    /// the container would be restored from a checkpoint or run from something that is no image id
+    Checkpoint = "checkpoint",
+    /// the container runtime cannot be asked about the image
+    RuntimeUnavailable = "runtime-unavailable",
     /// the time for verifying one pull is used up
     Timeout = "timeout",
     /// pullgate itself failed; the pull is refused

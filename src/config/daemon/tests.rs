@@ -33,6 +33,11 @@ hosts = "/var/lib/certs.d:/etc/docker/certs.d"
 containerd-config = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
 token-services = ["auth.example.com", "10.0.0.1:5001"]
 wait-for-signature = "20s"
+[gate]
+image-status = "off"
+checkpoint-restore = "allow"
+pin-user-specified-image = true
+sandbox-image = "registry.k8s.io/pause:3.10"
 [log]
 format = "json"
 level = "debug"
@@ -54,6 +59,13 @@ step-timeout = "500ms"
     assert_eq!(config.registry.containerd_config, Path::new(containerd));
     assert_eq!(config.registry.wait_for_signature, Duration::from_secs(20));
     assert_eq!(config.registry.token_services, ["auth.example.com", "10.0.0.1:5001"]);
+    let gate = Gate {
+        image_status: false,
+        checkpoint_restore: true,
+        pin_user_specified_image: true,
+        sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
+    };
+    assert_eq!(config.gate, gate);
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -134,7 +146,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -168,6 +180,22 @@ fn says_what_is_wrong() {
         (
             "[registry]\nwait-for-signature = \"2m\"",
             "x:2:22: `wait-for-signature` is not a time up to 1m\n  hint: write it as \"500ms\" or \"20s\"; it may be from 0s to 1m",
+        ),
+        (
+            "[gate]\nimage-status = \"on\"",
+            "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+        ),
+        (
+            "[gate]\ncheckpoint-restore = true",
+            "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
+        ),
+        (
+            "[gate]\nsandbox-image = \"Pause\"",
+            "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
+        ),
+        (
+            "[gate]\npin-user-specified-image = \"yes\"",
+            "x:2:28: `pin-user-specified-image` is not a boolean\n  hint: write true or false",
         ),
         (
             "[log]\nlevel = \"warning\"",
@@ -219,13 +247,13 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
     }
     let long = format!("[listen]\nsocket = \"/{}\"", "x".repeat(107));
-    assert!(read("x", &long).unwrap_err().to_string().contains("longer than 107 bytes"));
+    assert!(read("x", &long).unwrap_err().to_string().contains("longer than 85 bytes"));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The daemon under test.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,6 +24,7 @@ pub fn program() -> PathBuf {
 
 pub struct Pullgate {
     directory: PathBuf,
+    config: String,
     daemon: Daemon,
 }
 
@@ -40,9 +40,9 @@ impl Pullgate {
             containerd.socket(),
             containerd.hosts().display().to_string(),
         );
-        directory::write(&directory.join("pullgate.toml"), config);
+        directory::write(&directory.join("pullgate.toml"), &config);
         let daemon = serve(&directory);
-        Self { directory, daemon }
+        Self { directory, config, daemon }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -58,6 +58,13 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
+        self.daemon = serve(&self.directory);
+    }
+
+    /// Ends it and starts it anew with more lines in its pullgate.toml.
+    pub fn restart_configured(&mut self, lines: &str) {
+        self.stop();
+        directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.daemon = serve(&self.directory);
     }
 
@@ -86,13 +93,13 @@ impl Pullgate {
 
     /// All records of its log.
     pub fn records(&self) -> Vec<Value> {
-        // The last line may be half written.
-        self.daemon.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        records(&self.directory.join("pullgate.log")).collect()
     }
 
-    /// All decisions about pulls.
+    /// All decisions about what others asked for; the sandbox image is its own affair.
     pub fn decisions(&self) -> Vec<Value> {
-        self.records().into_iter().filter(|record| record["verdict"].is_string()).collect()
+        let others = |record: &Value| record["verdict"].is_string() && record["peer.pid"] != self.id();
+        self.records().into_iter().filter(others).collect()
     }
 
     /// The next decision after `before` others.
@@ -118,15 +125,22 @@ impl Pullgate {
 }
 
 fn serve(directory: &Path) -> Daemon {
-    let mut daemon = Daemon::start(
-        &program(),
-        |command| {
-            command.arg("--config").arg(directory).arg("serve");
-        },
-        &directory.join("pullgate.log"),
-    );
-    daemon.wait_until("serving", || UnixStream::connect(socket_in(directory)).ok());
+    // Of an earlier run, which has said that it serves.
+    let log = directory.join("pullgate.log");
+    let _ = fs::remove_file(&log);
+    let serve = |command: &mut Command| {
+        command.arg("--config").arg(directory).arg("serve");
+    };
+    let mut daemon = Daemon::start(&program(), serve, &log);
+    daemon.wait_until("serving", || records(&log).any(|record| record["message"] == "serving").then_some(()));
     daemon
+}
+
+fn records(log: &Path) -> impl Iterator<Item = Value> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    // The last line may be half written.
+    let records: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    records.into_iter()
 }
 
 fn socket_in(directory: &Path) -> PathBuf {
