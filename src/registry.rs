@@ -121,8 +121,15 @@ impl Registry {
         let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
         let absences = absence::Absences::new(limits.absence);
         let turns = turns::Turns::new(limits.requests, usize::MAX);
-        let exchange =
-            exchange::Exchange { clients, tokens, limits, keychain, turns, trusted: token_services };
+        let exchange = exchange::Exchange {
+            clients,
+            tokens,
+            limits,
+            keychain,
+            turns,
+            trusted: token_services,
+            large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
+        };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
         let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences };

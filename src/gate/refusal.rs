@@ -282,8 +282,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 
 /// `text` without anything that could end the line, start a terminal sequence or flood it.
 fn quote(text: &str) -> String {
-    let mut quoted: String =
-        text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+    // Marks that turn the direction of writing round can make a line say something else.
+    let turns = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut quoted: String = text
+        .chars()
+        .map(|character| if character.is_control() || turns(character) { '\u{fffd}' } else { character })
+        .collect();
     truncate(&mut quoted, MAX_QUOTE_BYTES);
     quoted
 }

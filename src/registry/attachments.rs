@@ -26,7 +26,6 @@ mod directory;
 mod fetch;
 mod referrers;
 
-use budget::Budget;
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
 /// What the media type of a bundle begins with, whatever its version.
@@ -168,8 +167,7 @@ impl Registry {
     }
 
     async fn search(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
-        let search =
-            Search { registry: self, repository, digest, errand, budget: Budget::new(self.limits()) };
+        let search = Search { registry: self, repository, digest, errand };
         let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
         collected.attachments.extend(bundles.attachments);
         collected.problems.extend(bundles.problems);
@@ -183,7 +181,6 @@ struct Search<'a> {
     repository: &'a Repository,
     digest: &'a Digest,
     errand: &'a Errand,
-    budget: Budget,
 }
 
 /// The tag that stands in for the referrers API: at most 32 characters of the algorithm and 64 of the digest

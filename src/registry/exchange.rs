@@ -1,6 +1,7 @@
 //! One question to one host: authorization, redirects, time and bytes.
 
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
@@ -14,7 +15,7 @@ use super::error::{Bound, RegistryError};
 use super::failure;
 use super::hosts::{Host, Scheme, is_local};
 use super::keychain::Keychain;
-use super::limits::{ERROR_BODY, Limits};
+use super::limits::{ERROR_BODY, LARGE_ANSWER, Limits};
 use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
 use super::token::{self, Access, Tokens};
@@ -32,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) turns: Turns,
     /// Hosts of token services that get credentials, wherever the registry is.
     pub(super) trusted: Vec<String>,
+    /// Turns for reading large answers.
+    pub(super) large: Semaphore,
 }
 
 /// A question to a host.
@@ -56,7 +59,7 @@ pub(super) struct Ask {
 pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// Where it was asked, before any redirect.
+    /// Where it was asked, before any redirect: relative addresses in it that are asked for again go there.
     pub(super) url: Url,
 }
 
@@ -72,6 +75,8 @@ impl Answer {
 /// What one attempt brought, up to the headers.
 struct Reply {
     response: Response,
+    /// The address that was asked first, and the one that answered.
+    first: Url,
     url: Url,
     /// Whether the host that was asked gave it, rather than one it redirected to.
     own: bool,
@@ -303,7 +308,7 @@ impl Exchange {
                 }
             };
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return Ok(Reply { response, url, own });
+                return Ok(Reply { response, first, url, own });
             }
             let next = redirect(host, ask, &first, &url, &response)?;
             own = own && same_origin(&url, &next);
@@ -321,7 +326,7 @@ impl Exchange {
         reply: Reply,
         errand: &Errand,
     ) -> Result<Answer, RegistryError> {
-        let Reply { response, url, own } = reply;
+        let Reply { response, first, url, own } = reply;
         let status = response.status();
         let headers = response.headers().clone();
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -337,7 +342,7 @@ impl Exchange {
                 Method::HEAD => Bytes::new(),
                 _ => self.read(host, response, &ask.what, ask.limit, Bound::Manifest).await?,
             };
-            return Ok(Answer { headers, body, url });
+            return Ok(Answer { headers, body, url: first });
         }
         if matches!(status.as_u16(), 429 | 503) {
             errand.note(&headers);
@@ -369,11 +374,15 @@ impl Exchange {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
+        let mut turn = None;
         let failed = |error| failure::of(&host.authority, what, &error, self.limits.connect);
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             let length = body.len().saturating_add(chunk.len());
             if u64::try_from(length).unwrap_or(u64::MAX) > limit {
                 return Err(too_large());
+            }
+            if length > LARGE_ANSWER && turn.is_none() {
+                turn = self.large.acquire().await.ok();
             }
             body.extend_from_slice(&chunk);
         }

@@ -47,6 +47,14 @@ pub const TOKENS: usize = 1024;
 /// The longest that a token is used again, whatever the token service says.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
+/// Bytes of a referrer's manifest. One that holds a bundle has a single layer; cosign's is below 1 KiB.
+pub const REFERRER_MANIFEST: u64 = 128 << 10;
+/// Bytes up to which an answer is read without waiting for a turn; larger ones are read [`LARGE_ANSWERS`] at a time, so
+/// that registries that stall large answers cannot fill the memory.
+pub const LARGE_ANSWER: usize = 256 << 10;
+/// Answers above [`LARGE_ANSWER`] that are read at a time, over all pulls.
+pub const LARGE_ANSWERS: usize = 8;
+
 /// The bounds that a configuration may set. Each default is the constant of the same name in this module.
 #[derive(Clone, Debug)]
 pub struct Limits {

@@ -85,10 +85,6 @@ reasons! {
     RegistryUnavailable = "registry-unavailable",
     /// the registry wants other credentials than the pull carries
     RegistryUnauthorized = "registry-unauthorized",
-    /// the container would be restored from a checkpoint or run from something that is no image id
-    Checkpoint = "checkpoint",
-    /// the container runtime cannot be asked about the image
-    RuntimeUnavailable = "runtime-unavailable",
     /// the registry is busy, and stayed so for all the attempts that the limits allow
     RegistryBusy = "registry-busy",
     /// one request to a registry did not end within its limit of time
@@ -97,6 +93,10 @@ reasons! {
     ConnectTimeout = "connect-timeout",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = "registry-tls",
+    /// the container would be restored from a checkpoint or run from something that is no image id
+    Checkpoint = "checkpoint",
+    /// the container runtime cannot be asked about the image
+    RuntimeUnavailable = "runtime-unavailable",
     /// the time for verifying one pull is used up
     Timeout = "timeout",
     /// pullgate itself failed; the pull is refused

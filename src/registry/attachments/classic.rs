@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::super::limits::Limits;
+use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, Algorithm, Attachment, Bound, Class, Collected, Content, Descriptor, Digest, Document,
@@ -35,12 +36,15 @@ impl Search<'_> {
         let Some(layers) = self.layers(&tag, &mut collected).await else { return collected };
         let limits = self.registry.limits();
         let mut wanted: Vec<(String, Descriptor, String)> = Vec::new();
+        let mut considered = 0;
         for (index, layer) in layers.into_iter().enumerate() {
             if layer.media_type != PAYLOAD {
                 continue;
             }
             let place = format!("{tag} layer {index}");
-            if wanted.len() >= limits.signatures {
+            // Counted whether they hold a signature or not: each leaves a line about it at least.
+            considered += 1;
+            if considered > limits.signatures {
                 let error = RegistryError::TooMany {
                     bound: Bound::Signatures,
                     what: "signatures",
@@ -110,6 +114,7 @@ impl Search<'_> {
         wanted: &[(String, Descriptor, String)],
         limits: &Limits,
     ) -> HashMap<(Digest, u64), Result<Bytes, RegistryError>> {
+        let budget = Budget::new(limits);
         let mut results = HashMap::new();
         let mut distinct: Vec<Descriptor> = Vec::new();
         for (_, layer, _) in wanted {
@@ -120,7 +125,7 @@ impl Search<'_> {
                 continue;
             }
             // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-            let room = if layer.size <= limits.payload { self.budget.take(layer.size) } else { Ok(()) };
+            let room = if layer.size <= limits.payload { budget.take(layer.size) } else { Ok(()) };
             match room {
                 Ok(()) => distinct.push(layer.clone()),
                 Err(error) => {

@@ -63,6 +63,13 @@ impl Fetch {
                     found: size.saturating_add(1),
                 });
             }
+            // Whoever attached it chose its digest, so that a registry that does not like it says nothing about others.
+            Err(RegistryError::Status { status: 400 | 405..=407 | 410..=428, reason, .. }) => {
+                return Err(RegistryError::Malformed {
+                    what,
+                    reason: format!("the registry refuses it: {reason}"),
+                });
+            }
             other => other?,
         };
         hashed(&answer, Some(digest), &what)?;

@@ -9,7 +9,8 @@ use reqwest::Url;
 use super::super::document::OCI_INDEX;
 use super::super::exchange::{Answer, Ask};
 use super::super::hosts::Host;
-use super::super::limits::Limits;
+use super::super::limits::{Limits, REFERRER_MANIFEST};
+use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Bound, Class, Collected, Content, Descriptor,
@@ -37,10 +38,11 @@ impl Search<'_> {
         let mut seen = HashSet::new();
         found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
         // The hint decides only whose turn comes before the bound.
+        // cosign 3.1.1 says that its bundles are "empty", so who says "bundle" does not come before who says that.
         found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
+            None | Some("application/vnd.oci.empty.v1+json") => 0,
             Some(hint) if hint.starts_with(BUNDLE) => 0,
-            None | Some("application/vnd.oci.empty.v1+json") => 1,
-            Some(_) => 2,
+            Some(_) => 1,
         });
         if found.len() > limits.referrers {
             if collected.exceeded().is_none() {
@@ -54,13 +56,21 @@ impl Search<'_> {
 
     async fn fetch_bundles(&self, found: Vec<Descriptor>, collected: &mut Collected) {
         let limits = self.registry.limits();
-        let (fetch, bound, subject) = (self.fetch(), limits.manifest, self.digest.clone());
+        let bound = limits.manifest.min(REFERRER_MANIFEST);
+        let (fetch, subject) = (self.fetch(), self.digest.clone());
         let layers = each(found.clone(), |referrer| {
             let (fetch, subject) = (fetch.clone(), subject.clone());
             async move { bundle_layer(&fetch, &referrer, &subject, bound).await }
         })
         .await;
+        let budget = Budget::new(limits);
         let mut wanted: Vec<(String, Descriptor)> = Vec::new();
+        let mut layers = layers;
+        // Real bundles are small: large ones do not take their room.
+        layers.sort_by_key(|(index, result)| match result {
+            Ok(Some(layer)) => (layer.size, *index),
+            _ => (0, *index),
+        });
         for (index, result) in layers {
             let Some(referrer) = found.get(index) else { continue };
             let place = format!("referrer {}", referrer.digest);
@@ -77,8 +87,7 @@ impl Search<'_> {
                 }
                 Ok(Some(layer)) => {
                     // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-                    let room =
-                        if layer.size <= limits.bundle { self.budget.take(layer.size) } else { Ok(()) };
+                    let room = if layer.size <= limits.bundle { budget.take(layer.size) } else { Ok(()) };
                     match room {
                         Ok(()) => wanted.push((place, layer)),
                         Err(error) => collected.problem(place, error),
