@@ -3,6 +3,7 @@
 mod login;
 mod output;
 mod policy;
+mod scan;
 mod serve;
 mod sign;
 mod verify;
@@ -61,6 +62,8 @@ enum Command {
     /// Look at the policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Judge every image and running container on this node by the policy
+    Scan(scan::Scan),
     /// Sign an image by digest
     Sign(sign::Sign),
 }
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(root),
         Command::Verify(verify) => verify.run(root),
         Command::Policy(policy) => policy.run(root),
+        Command::Scan(scan) => scan.run(root),
         Command::Sign(sign) => sign.run(root),
     }
     .into()

@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use tonic::Code;
 
 pub use accept::serve;
+pub use pull::RuntimeContent;
 pub use sandbox::SandboxImage;
 
 use crate::containerd::{Body, Upstream, UpstreamError};
@@ -84,6 +85,16 @@ impl Proxy {
     pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: Settings) -> Self {
         let sandbox = ArcSwapOption::empty();
         Self { upstream, gate, counters: Counters::default(), told: Told::default(), sandbox, settings }
+    }
+
+    /// The runtime.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The gate.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// What crossed so far.

@@ -34,5 +34,6 @@ mod crossing;
 mod policy;
 mod refused;
 mod sandbox;
+mod scan;
 mod signed;
 mod ways;

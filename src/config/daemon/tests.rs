@@ -35,6 +35,9 @@ image-status = "off"
 checkpoint-restore = "allow"
 pin-user-specified-image = true
 sandbox-image = "registry.k8s.io/pause:3.10"
+[scan]
+interval = "10m"
+remove-unused = true
 [log]
 format = "json"
 level = "debug"
@@ -58,6 +61,8 @@ step-timeout = "500ms"
         sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
     };
     assert_eq!(config.gate, gate);
+    assert_eq!(config.scan, Scan { interval: Some(Duration::from_secs(600)), remove_unused: true });
+    assert_eq!(read("x", "[scan]\ninterval = \"off\"").unwrap().scan, Scan::default());
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -72,7 +77,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `scan`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -106,6 +111,10 @@ fn says_what_is_wrong() {
         (
             "[gate]\nsandbox-image = \"Pause\"",
             "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
+        ),
+        (
+            "[scan]\ninterval = \"1ms\"",
+            "x:2:12: `interval` is not one that is possible\n  hint: write \"off\", or a text such as \"60m\", from 1s to 1440m",
         ),
         (
             "[gate]\npin-user-specified-image = \"yes\"",
@@ -161,7 +170,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `scan`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
