@@ -11,6 +11,7 @@ mod pull;
 mod route;
 mod sandbox;
 mod status;
+mod tags;
 mod told;
 pub mod wire;
 
@@ -30,6 +31,7 @@ use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::Gate;
 use crate::telemetry::Counters;
 use route::Route;
+use tags::Tags;
 use told::Told;
 
 /// What an operator may choose about the calls that the gate has a say in.
@@ -65,6 +67,7 @@ pub struct Proxy {
     upstream: Upstream,
     gate: Arc<Gate>,
     counters: Counters,
+    tags: Tags,
     told: Told,
     /// The name of the sandbox image, once the runtime has told it.
     sandbox: ArcSwapOption<String>,
@@ -84,7 +87,15 @@ impl Proxy {
     /// A proxy to the runtime behind `upstream`.
     pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: Settings) -> Self {
         let sandbox = ArcSwapOption::empty();
-        Self { upstream, gate, counters: Counters::default(), told: Told::default(), sandbox, settings }
+        Self {
+            upstream,
+            gate,
+            counters: Counters::default(),
+            tags: Tags::default(),
+            told: Told::default(),
+            sandbox,
+            settings,
+        }
     }
 
     /// The runtime.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::answer::{self, Answer};
-use super::{Peer, Proxy, deadline, frame, status, wire};
+use super::{Peer, Proxy, deadline, frame, status, tags, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
@@ -26,6 +26,13 @@ pub(super) use request::PullRequest;
 
 /// The largest answer to a pull that is held back, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// When a pull began, by the clock and among the others.
+#[derive(Clone, Copy)]
+struct Begun<'a> {
+    at: Instant,
+    place: &'a tags::Pull<'a>,
+}
 
 impl Proxy {
     /// Answers a PullImage call. Whatever goes wrong on the way, the runtime is asked for nothing that was not admitted.
@@ -57,6 +64,7 @@ impl Proxy {
         peer: Peer,
     ) -> Response<Body> {
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
+        let place = self.tags.begin();
         let admitted = self.admit(pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
@@ -67,7 +75,8 @@ impl Proxy {
             }
         };
         self.counters.admitted.add();
-        let answer = self.pull_pinned(pull, &pinned, head, begin, &mut record).await;
+        let answer =
+            self.pull_pinned(pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -102,10 +111,10 @@ impl Proxy {
         pull: &PullRequest,
         pinned: &Pinned,
         head: Parts,
-        begin: Instant,
+        begun: Begun<'_>,
         record: &mut Record,
     ) -> Response<Body> {
-        let Some(request) = pinned_request(pull, pinned, head, begin.elapsed()) else {
+        let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
         let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
@@ -113,11 +122,15 @@ impl Proxy {
             Ok(answer) => answer,
             Err(failed) => return failed,
         };
-        let Some(id) = image_id(&answer) else {
-            return answer.into_response();
+        let known = match pulled(&answer) {
+            Pulled::Failed => return answer.into_response(),
+            Pulled::Image(id) => {
+                self.make_known(pull.image(), pinned, &id, begun.place, record).await.map(|()| id)
+            }
+            Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
-        match self.make_known(pull.image(), pinned, &id, record).await {
-            Ok(()) => {
+        match known {
+            Ok(id) => {
                 // Before the answer: the next thing that kubelet asks for is the image.
                 self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
                 self.told.pulled(pull.image(), &id, self.policy_hash());
@@ -133,8 +146,11 @@ impl Proxy {
         written: &str,
         pinned: &Pinned,
         id: &str,
+        place: &tags::Pull<'_>,
         record: &mut Record,
     ) -> Result<(), String> {
+        let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;
+        let mut turn = turn.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
             let labels: &[_] = if self.is_sandbox_image(tagged) { &[images::PINNED_LABEL] } else { &[] };
             let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest, labels);
@@ -147,7 +163,9 @@ impl Proxy {
                 .map_err(|e| told(&e))?;
         }
         let known = presence::wait_for(&self.upstream, written, id, self.settings.tag_record_timeout);
-        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))
+        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;
+        turn.recorded(id);
+        Ok(())
     }
 }
 
@@ -164,6 +182,9 @@ fn pinned_request(
 ) -> Option<Request<Body>> {
     let message = pull.with_image(pinned.name()).ok()?;
     head.headers.remove(CONTENT_LENGTH);
+    // The message is not compressed, and the answer, which has to be read here, must not be either: grpc-go answers in
+    // the encoding of the request.
+    head.headers.remove("grpc-encoding");
     deadline::reduce(&mut head.headers, spent);
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
@@ -186,9 +207,21 @@ pub(super) fn told(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// The id in the answer to a pull; `None` for an error.
-fn image_id(answer: &Answer) -> Option<String> {
-    let message = answer.message()?.ok()?;
-    let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
-    first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+/// What the runtime says of a pull.
+enum Pulled {
+    /// An error, which crosses as it is.
+    Failed,
+    /// The id of the image.
+    Image(String),
+    /// Success, but of what is not to be read: the image could not be made known by its name.
+    Unreadable,
+}
+
+fn pulled(answer: &Answer) -> Pulled {
+    let Some(message) = answer.message() else { return Pulled::Failed };
+    let id = message.ok().and_then(|message| {
+        let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
+        first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+    });
+    id.map_or(Pulled::Unreadable, Pulled::Image)
 }

@@ -28,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When there can be no socket, or the event loop fails.
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
+    // Before there is anything to leave behind: a signal would otherwise end the process on the spot.
+    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = super::gate(config)?;
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
@@ -36,10 +38,10 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy)));
-    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
+    let mut server =
+        tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         socket = %config.listen.socket.display(),
@@ -52,17 +54,29 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let sandbox = tokio::spawn(async move {
         looking_after.look_after_sandbox_image(|image| line.sandbox(image.to_string())).await;
     });
-    while signals.next().await == Wanted::Reload {
-        notify(&[NotifyState::Reloading, monotonic()]);
-        status.policy(policy.load());
-        notify(&[NotifyState::Ready]);
-    }
+    let ended = loop {
+        tokio::select! {
+            wanted = signals.next() => match wanted {
+                Wanted::Stop => break None,
+                Wanted::Reload => {
+                    notify(&[NotifyState::Reloading, monotonic()]);
+                    status.policy(policy.load());
+                    notify(&[NotifyState::Ready]);
+                }
+            },
+            // Only a bug ends it before it is told to; systemd then starts us anew.
+            ended = &mut server => break Some(ended),
+        }
+    };
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
     drop(stop);
-    let _ = server.await;
+    match ended {
+        None => drop(server.await),
+        Some(_) => return Err(DaemonError::Ended),
+    }
     let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
         proxy.counters();
     tracing::info!(
@@ -233,6 +247,9 @@ fn monotonic() -> NotifyState<'static> {
 /// Why the daemon ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
+    /// The server ended by itself.
+    #[error("serving ended unexpectedly; see the log")]
+    Ended,
     /// The event loop does not take the socket.
     #[error("cannot listen")]
     Listen(#[source] io::Error),

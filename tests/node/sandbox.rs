@@ -25,7 +25,7 @@ fn push_pause(node: &Node) -> Image {
 fn signed_is_pulled_pinned_before_anybody_needs_it(release: Release) {
     let mut node = Node::start_with_sandbox_image(release, PAUSE);
     let pause = push_pause(&node);
-    node.sign_as(&pause);
+    node.sign(&pause);
     node.pullgate.restart_configured(&configured(release, PAUSE));
     let report =
         node.pullgate.wait_for_record(0, |record| record["message"] == "the sandbox image is admitted");
@@ -33,7 +33,7 @@ fn signed_is_pulled_pinned_before_anybody_needs_it(release: Release) {
     let image = node.kubelet_without_pullgate().image_status(PAUSE).unwrap().expect("it is there");
     // The oldest release knows no pinned images.
     assert_eq!(image.pinned, release != Release::V1_6, "{image:?}");
-    assert!(node.containerd.image_records().contains(&PAUSE.to_owned()));
+    assert!(node.containerd.content().contains(PAUSE));
     let app = node.push_signed("team/app:1");
     assert_eq!(node.kubelet().run(&Pod::of(app.by_tag())).unwrap().user, 1000);
     for request in node.registry.requests().iter().filter(|request| request.is_by_containerd()) {

@@ -1,5 +1,6 @@
 //! A containerd of one release, with all that it keeps below one directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ impl Containerd {
 
     /// Starts one without any image, which makes its sandboxes from the image `pause`.
     pub fn start_bare(release: Release, directory: PathBuf, pause: Option<&str>) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "containerd needs root, to mount and to run containers");
         directory::make(&directory.join("certs.d"));
         let mut config = Command::new(environment::script("containerd-config"));
         config.envs(pause.map(|pause| ("PULLGATE_PAUSE", pause)));
@@ -81,24 +83,16 @@ impl Containerd {
         directory::write(&directory.join("hosts.toml"), text);
     }
 
-    /// The names of all its image records, sorted.
-    pub fn image_records(&self) -> Vec<String> {
-        let mut names: Vec<_> = process::must_run(self.ctr().args(["images", "list", "--quiet"]))
-            .lines()
-            .map(ToOwned::to_owned)
-            .collect();
-        names.sort();
-        names
+    /// The names of all its image records and the digests of all its blobs.
+    pub fn content(&self) -> BTreeSet<String> {
+        let images = process::must_run(self.ctr().args(["images", "list", "--quiet"]));
+        let blobs = process::must_run(self.ctr().args(["content", "list", "--quiet"]));
+        images.lines().chain(blobs.lines()).map(ToOwned::to_owned).collect()
     }
 
-    /// The digests of all blobs that it holds, sorted.
-    pub fn blobs(&self) -> Vec<String> {
-        let mut digests: Vec<_> = process::must_run(self.ctr().args(["content", "list", "--quiet"]))
-            .lines()
-            .map(ToOwned::to_owned)
-            .collect();
-        digests.sort();
-        digests
+    /// What there is now and was not `before`. What is gone is containerd's to collect.
+    pub fn content_since(&self, before: &BTreeSet<String>) -> Vec<String> {
+        self.content().difference(before).cloned().collect()
     }
 
     pub fn log(&self) -> String {
