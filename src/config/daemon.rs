@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::document::{Document, Table, Value};
 use super::file::{FileError, Guard};
+use super::ledger::Ledger;
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
 use super::suggest;
@@ -26,6 +27,8 @@ pub struct DaemonConfig {
     pub runtime: Runtime,
     /// How registries are found.
     pub registry: Registry,
+    /// Where evidence is kept.
+    pub ledger: Ledger,
     /// What is logged, and how.
     pub log: Log,
     /// Bounds.
@@ -116,7 +119,7 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
-    if let Some(mut root) = document.parse(&["listen", "runtime", "registry", "log", "limits"]) {
+    if let Some(mut root) = document.parse(&["listen", "runtime", "registry", "ledger", "log", "limits"]) {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
         }
@@ -127,6 +130,9 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
             && let Some((path, _)) = read_path(&mut document, &mut table, "hosts")
         {
             config.registry.hosts = path;
+        }
+        if let Some(value) = root.take("ledger") {
+            config.ledger = Ledger::read(&mut document, value);
         }
         if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
             read_log(&mut document, &mut table, &mut config.log);
@@ -189,7 +195,7 @@ fn read_socket(document: &mut Document<'_>, table: &mut Table<'_>, socket: &mut 
     }
 }
 
-fn read_path(
+pub(super) fn read_path(
     document: &mut Document<'_>,
     table: &mut Table<'_>,
     key: &str,

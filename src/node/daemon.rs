@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(20);
 /// When there can be no socket, or the event loop fails.
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
-    let gate = super::gate(config)?;
+    let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
