@@ -329,3 +329,30 @@ async fn a_pull_that_evidence_does_not_cover_asks_the_registry() {
     world.pull(&gate, "team/app:1", &config_of("app")).await.unwrap();
     assert_eq!(entries(&world).len(), 1);
 }
+
+#[tokio::test]
+async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
+    use crate::support::proxy::{Daemon, call};
+    use crate::support::runtime::{Runtime, framed};
+    use prost::Message;
+    let mut world = World::new().await;
+    let (digest, id) = world.signed_index("team/app", "app");
+    let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
+    let daemon = Daemon::with_registry(world.directory.path(), runtime.socket(), Settings::default());
+    world.set_policy(&daemon.gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
+    // The runtime holds the index and, of the two images in it, that for its platform.
+    runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
+    runtime.hold(world.held.0.values().next().unwrap());
+    let name = world.name("team/app:1");
+    let request = pullgate::api::PullImageRequest {
+        image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),
+        ..Default::default()
+    };
+    assert_eq!(reason(&world.standing(&daemon.gate, &name, &id).await), "not-verified");
+    let path = "/runtime.v1.ImageService/PullImage";
+    let response =
+        call(daemon.client(), path, http::HeaderMap::new(), framed(&request.encode_to_vec())).await;
+    drop(http_body_util::BodyExt::collect(response.into_body()).await.unwrap());
+    let standing = world.standing(&daemon.gate, &name, &id).await.unwrap();
+    assert_eq!(standing.digest(), Some(&digest));
+}
