@@ -6,6 +6,7 @@ mod frame;
 mod pull;
 mod route;
 mod status;
+mod tags;
 pub mod wire;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::Gate;
 use crate::telemetry::Counters;
 use route::Route;
+use tags::Tags;
 
 /// The proxy: one for all connections.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct Proxy {
     gate: Arc<Gate>,
     counters: Counters,
     tag_record_timeout: Duration,
+    tags: Tags,
 }
 
 /// Who is on the other side of a connection, as the kernel says it.
@@ -44,7 +47,7 @@ impl Proxy {
     /// A proxy to the runtime behind `upstream`. After a pull the runtime has `tag_record_timeout` to learn the image's
     /// name.
     pub fn new(upstream: Upstream, gate: Arc<Gate>, tag_record_timeout: Duration) -> Self {
-        Self { upstream, gate, counters: Counters::default(), tag_record_timeout }
+        Self { upstream, gate, counters: Counters::default(), tag_record_timeout, tags: Tags::default() }
     }
 
     /// What crossed so far.

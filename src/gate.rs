@@ -56,7 +56,8 @@ pub struct Question {
 pub struct Settings {
     /// The longest that deciding about one pull may take.
     pub timeout: Duration,
-    /// How many pulls may be decided about at the same time; more wait their turn within their own timeout.
+    /// How many questions may be under way at registries at the same time; more wait their turn within their pull's timeout.
+    /// Pulls that need no registry never wait.
     pub concurrent: usize,
 }
 
@@ -117,10 +118,7 @@ impl Gate {
         explanation.reference = Some(reference.to_string());
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
         let admission = admission::Admission { gate: self, policy: &policy, question, reference: &reference };
-        let decided = tokio::time::timeout(self.settings.timeout, async {
-            let _turn = self.turns.acquire().await;
-            admission.decide(explanation).await
-        });
+        let decided = tokio::time::timeout(self.settings.timeout, admission.decide(explanation));
         let decided = match decided.await {
             Ok(decided) => decided,
             Err(_) => admission.audit(Refusal::timeout(&question.image, self.settings.timeout), explanation),

@@ -18,7 +18,6 @@ mod error;
 mod exchange;
 mod failure;
 mod hosts;
-mod json;
 pub mod limits;
 mod reach;
 mod realm;

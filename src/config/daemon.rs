@@ -15,8 +15,9 @@ use crate::telemetry::log::Format;
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// How many bytes the path of a unix socket may have (`sun_path` of unix(7), less its end).
-const MAX_SOCKET_PATH: usize = 107;
+/// How many bytes the path of a unix socket may have: `sun_path` of unix(7), less its end and the private directory in
+/// which the socket is made.
+const MAX_SOCKET_PATH: usize = 85;
 
 /// Everything in `pullgate.toml`. What is not there has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

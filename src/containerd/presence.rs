@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Waits until `ImageStatus` of `name`, as the pod wrote it, is the image `id`.
 ///
 /// # Errors
-/// When that is not so within `limit`, or the runtime answers with an error other than a passing one.
+/// When that is not so within `limit`, or the runtime answers with an error.
 pub async fn wait_for(
     upstream: &Upstream,
     name: &str,

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::frame::{self, MAX_MESSAGE_BYTES, PREFIX_BYTES};
-use super::{Peer, Proxy, deadline, status, wire};
+use super::{Peer, Proxy, deadline, status, tags, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
@@ -26,6 +26,13 @@ use request::PullRequest;
 
 /// The largest answer to a pull that is held back, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// When a pull began, by the clock and among the others.
+#[derive(Clone, Copy)]
+struct Begun<'a> {
+    at: Instant,
+    place: &'a tags::Pull<'a>,
+}
 
 impl Proxy {
     /// Answers a PullImage call. Whatever goes wrong on the way, the runtime is asked for nothing that was not admitted.
@@ -46,6 +53,7 @@ impl Proxy {
             }
         };
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
+        let place = self.tags.begin();
         let admitted = self.admit(&pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
@@ -56,7 +64,8 @@ impl Proxy {
             }
         };
         self.counters.admitted.add();
-        let answer = self.pull_pinned(&pull, &pinned, head, begin, &mut record).await;
+        let answer =
+            self.pull_pinned(&pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -91,21 +100,25 @@ impl Proxy {
         pull: &PullRequest,
         pinned: &Pinned,
         head: Parts,
-        begin: Instant,
+        begun: Begun<'_>,
         record: &mut Record,
     ) -> Response<Body> {
-        let Some(request) = pinned_request(pull, pinned, head, begin.elapsed()) else {
+        let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
         let answer = match record.steps().time(Step::Forward, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(failed) => return failed,
         };
-        let Some(id) = answer.image_id() else {
-            return answer.into_response();
+        let known = match answer.image_id() {
+            Pulled::Failed => return answer.into_response(),
+            Pulled::Image(id) => {
+                self.make_known(pull.image(), pinned, &id, begun.place, record).await.map(|()| id)
+            }
+            Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
-        match self.make_known(pull.image(), pinned, &id, record).await {
-            Ok(()) => {
+        match known {
+            Ok(id) => {
                 // Before the answer: the next thing that kubelet asks for is the image.
                 self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
                 answer.into_response()
@@ -130,8 +143,11 @@ impl Proxy {
         written: &str,
         pinned: &Pinned,
         id: &str,
+        place: &tags::Pull<'_>,
         record: &mut Record,
     ) -> Result<(), String> {
+        let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;
+        let mut turn = turn.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
             let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest);
             let added =
@@ -142,7 +158,9 @@ impl Proxy {
                 .map_err(|e| told(&e))?;
         }
         let known = presence::wait_for(&self.upstream, written, id, self.tag_record_timeout);
-        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))
+        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;
+        turn.recorded(id);
+        Ok(())
     }
 }
 
@@ -161,6 +179,9 @@ fn pinned_request(
 ) -> Option<Request<Body>> {
     let message = pull.with_image(pinned.name()).ok()?;
     head.headers.remove(CONTENT_LENGTH);
+    // The message is not compressed, and the answer, which has to be read here, must not be either: grpc-go answers in
+    // the encoding of the request.
+    head.headers.remove("grpc-encoding");
     deadline::reduce(&mut head.headers, spent);
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
@@ -183,6 +204,16 @@ fn told(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
+/// What the runtime says of a pull.
+enum Pulled {
+    /// An error, which crosses as it is.
+    Failed,
+    /// The id of the image.
+    Image(String),
+    /// Success, but of what is not to be read: the image could not be made known by its name.
+    Unreadable,
+}
+
 /// The runtime's answer to a pull, held until the image is known by its name.
 struct Answer {
     head: http::response::Parts,
@@ -191,15 +222,16 @@ struct Answer {
 }
 
 impl Answer {
-    /// The id of the pulled image; `None` for an error, which crosses as it is.
-    fn image_id(&self) -> Option<String> {
-        let status = self.trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
-        if status? != "0" {
-            return None;
+    fn image_id(&self) -> Pulled {
+        let trailers = self.trailers.as_ref().unwrap_or(&self.head.headers);
+        if trailers.get("grpc-status").is_none_or(|status| status != "0") {
+            return Pulled::Failed;
         }
-        let message = frame::only_message(&self.body).ok()?;
-        let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
-        first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+        let id = frame::only_message(&self.body).ok().and_then(|message| {
+            let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
+            first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+        });
+        id.map_or(Pulled::Unreadable, Pulled::Image)
     }
 
     fn into_response(self) -> Response<Body> {

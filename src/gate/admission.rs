@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
@@ -161,7 +162,7 @@ impl Admission<'_> {
             tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
         let resolved = resolved?;
         explanation.steps.add(Step::Collect, spent);
-        explanation.problems.extend(collected.problems.iter().map(ToString::to_string));
+        explanation.note(collected.problems.iter().map(ToString::to_string));
         let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
         if let Some(Some(kept)) = look.kept.get(digest) {
             evidence.add_attachments(&kept.attachments);
@@ -201,7 +202,7 @@ impl Admission<'_> {
         if explanation.media_type.is_none() {
             explanation.digest = Some(resolved.digest().to_string());
             explanation.media_type = Some(resolved.media_type().to_owned());
-            explanation.problems.extend(resolved.warnings().iter().cloned());
+            explanation.note(resolved.warnings().iter().cloned());
         }
         look.resolved.push((reference.clone(), resolved.clone()));
         Ok(resolved)
@@ -209,6 +210,7 @@ impl Admission<'_> {
 
     async fn collect(&self, digest: &Digest) -> (Collected, std::time::Duration) {
         let begin = tokio::time::Instant::now();
+        let _turn = self.gate.turns.acquire().await;
         let repository = self.reference.repository();
         let collected = self.gate.registry.attachments(repository, digest, &self.question.credentials).await;
         (collected, begin.elapsed())
@@ -224,6 +226,7 @@ impl Admission<'_> {
         explanation: &mut Explanation,
     ) -> Result<Vec<String>, Refusal> {
         let check = Check::new(self.policy, rule, requirement, evidence);
+        let _stopper = check.stopper();
         // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
         let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
         let (findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
@@ -322,6 +325,7 @@ fn resolved(explanation: &Explanation) -> Option<Digest> {
 
 /// The pure part: every signature against every authenticator that the rule names.
 pub(super) struct Check {
+    stop: Arc<AtomicBool>,
     policy: Arc<Policy>,
     authenticators: Vec<String>,
     attachments: Vec<Attachment>,
@@ -337,12 +341,18 @@ impl Check {
         evidence: &Evidence,
     ) -> Self {
         Self {
+            stop: Arc::default(),
             policy: Arc::clone(policy),
             authenticators: requirement.authenticators().to_vec(),
             attachments: evidence.attachments.clone(),
             digest: evidence.digest.clone(),
             repositories: rule.accepted_repositories(&evidence.repository),
         }
+    }
+
+    /// Stops the check when it is dropped: a thread cannot be dropped as the future that waits for it can.
+    fn stopper(&self) -> SetOnDrop {
+        SetOnDrop(Arc::clone(&self.stop))
     }
 
     pub(super) fn run(self) -> (Vec<Finding>, Vec<Proof>) {
@@ -352,6 +362,9 @@ impl Check {
         for attachment in &self.attachments {
             for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
             {
+                if self.stop.load(Ordering::Relaxed) {
+                    return (findings, proofs);
+                }
                 let verified = signature::verify(attachment, authenticator, &subject, now);
                 findings.push(Finding {
                     place: attachment.place().to_owned(),
@@ -366,5 +379,13 @@ impl Check {
             }
         }
         (findings, proofs)
+    }
+}
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

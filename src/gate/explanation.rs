@@ -32,6 +32,22 @@ pub struct Explanation {
     pub steps: Steps,
 }
 
+/// How many problems are told about. Anyone who may push decides how many there are.
+const MAX_PROBLEMS: usize = 16;
+
+impl Explanation {
+    /// Notes problems, the first few by their words and the rest by their number.
+    pub(super) fn note(&mut self, problems: impl IntoIterator<Item = String>) {
+        let mut problems = problems.into_iter();
+        let room = MAX_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(problems.by_ref().take(room));
+        let more = problems.count();
+        if more > 0 {
+            self.problems.push(format!("{more} more problems of the same kind"));
+        }
+    }
+}
+
 /// What became of one signature under one authenticator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

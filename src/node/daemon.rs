@@ -26,16 +26,18 @@ const GRACE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When there can be no socket, or the event loop fails.
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
+    // Before there is anything to leave behind: a signal would otherwise end the process on the spot.
+    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, gate, config.limits.tag_record_timeout));
-    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
+    let mut server =
+        tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         socket = %config.listen.socket.display(),
@@ -44,15 +46,27 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     );
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let watchdog = tokio::spawn(watchdog());
-    while signals.next().await == Wanted::Reload {
-        notify(&[NotifyState::Reloading, monotonic()]);
-        let status = policy.load();
-        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
-    }
+    let ended = loop {
+        tokio::select! {
+            wanted = signals.next() => match wanted {
+                Wanted::Stop => break None,
+                Wanted::Reload => {
+                    notify(&[NotifyState::Reloading, monotonic()]);
+                    let status = policy.load();
+                    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+                }
+            },
+            // Only a bug ends it before it is told to; systemd then starts us anew.
+            ended = &mut server => break Some(ended),
+        }
+    };
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
     drop(stop);
-    let _ = server.await;
+    match ended {
+        None => drop(server.await),
+        Some(_) => return Err(DaemonError::Ended),
+    }
     let Counters { passed, unimplemented, admitted, refused } = proxy.counters();
     tracing::info!(
         passed = passed.get(),
@@ -163,6 +177,9 @@ fn monotonic() -> NotifyState<'static> {
 /// Why the daemon ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
+    /// The server ended by itself.
+    #[error("serving ended unexpectedly; see the log")]
+    Ended,
     /// The event loop does not take the socket.
     #[error("cannot listen")]
     Listen(#[source] io::Error),

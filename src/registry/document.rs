@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::{RegistryError, remote};
-use super::json;
 use crate::digest::Digest;
+use crate::json::{self, Bounds, Keys};
+
+/// Image documents need six levels. Keys are compared as containerd, which reads the same bytes, compares them.
+const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
 
 /// The media type of an OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -115,7 +118,7 @@ impl Document {
     pub(super) fn parse(bytes: &[u8], header: Option<&str>, what: &str) -> Result<Self, RegistryError> {
         let malformed =
             |reason: &str| RegistryError::Malformed { what: what.to_owned(), reason: reason.to_owned() };
-        let value = json::parse(bytes).map_err(|reason| malformed(&reason))?;
+        let value = json::parse(bytes, BOUNDS).map_err(|error| malformed(&error.to_string()))?;
         let Value::Object(fields) = value else { return Err(malformed("it is not an object")) };
         exact_spelling(&fields, &TOP_FIELDS).map_err(|reason| malformed(&reason))?;
         let body = match fields.get("mediaType") {

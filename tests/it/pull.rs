@@ -289,14 +289,30 @@ async fn a_moved_tag_is_judged_by_where_it_leads_now() {
 }
 
 #[tokio::test]
-async fn the_tag_that_moves_between_verdict_and_pull_changes_nothing() {
+async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
     let world = World::start().await;
-    let digest = world.registry.image("team/app", "1", "app");
-    sign_classic(&world.registry, "team/app", &digest, &p256());
-    assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
-    world.registry.image("team/app", "1", "moved meanwhile");
-    // What containerd was told names the digest; it never asks for the tag.
-    assert!(world.pulled()[0].ends_with(&format!("@{digest}")));
+    let registry = Arc::new(Registry::start().await);
+    let image = format!("{}/team/app:1", registry.host());
+    world.set_policy(&format!(
+        "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+        authenticator("release", "p256", "ECDSA_SHA_256"),
+        registry.host(),
+    ));
+    let digest = registry.image("team/app", "1", "app");
+    sign_classic(&registry, "team/app", &digest, &p256());
+    // The tag leads elsewhere as soon as it was asked for, before its signatures are.
+    let moving = Arc::downgrade(&registry);
+    registry.hook(move |request| {
+        if request.uri.path().contains("sha256-")
+            && let Some(registry) = moving.upgrade()
+        {
+            registry.image("team/app", "1", "another app");
+        }
+        None
+    });
+    assert_eq!(world.pull(&image).await.code, "0");
+    assert_eq!(world.pulled(), [format!("{}/team/app@{digest}", registry.host())]);
+    assert_eq!(world.runtime.records()[&image], digest.as_str());
 }
 
 #[tokio::test]
@@ -368,7 +384,7 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
     compressed[0] = 1;
     for (body, code) in [
         (framed(&[good.clone(), evil.clone()].concat()), "3"),
-        (framed(&field(1, &[&good[3..], &evil[3..]].concat())), "3"),
+        (framed(&field(1, &[&good[2..], &evil[2..]].concat())), "3"),
         (Bytes::from([one.to_vec(), framed(&evil).to_vec()].concat()), "3"),
         (Bytes::from(compressed), "12"),
         (one.slice(..one.len() - 1), "3"),
@@ -395,6 +411,46 @@ async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
     // What was found beside it counts.
     sign_bundle(&world.registry, "team/app", &digest, &p256());
     assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
+}
+
+#[tokio::test]
+async fn a_refusal_for_keys_that_have_ended_says_the_same_at_every_attempt() {
+    let world = World::start().await;
+    world.set_policy(&format!(
+        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\", \
+         not-after = 2020-01-01T00:00:00Z }}]\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+        key_file("p256", "pub").display(),
+        world.registry.host(),
+    ));
+    let digest = world.registry.image("team/app", "1", "app");
+    let stranger = Signer::of("p384", Algorithm::EcdsaSha384);
+    let payload = payload(&world.image("team/app"), &digest);
+    let signatures = [(payload.clone(), p256().sign(&payload)), (payload.clone(), stranger.sign(&payload))];
+    attach_classic(&world.registry, "team/app", &digest, &signatures);
+    let image = world.image("team/app:1");
+    let first = world.pull(&image).await;
+    assert_refused(&first, "no-valid-signature");
+    assert!(first.message.contains("no key that is valid now"), "{first:?}");
+    assert_eq!(world.pull(&image).await, first);
+}
+
+#[tokio::test]
+async fn success_of_an_unreadable_answer_is_none() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    for body in [framed(b""), Bytes::from_static(b"\x01\0\0\0\x01x"), Bytes::new()] {
+        world.runtime.script(move |call| {
+            (call.path == PULL).then(|| Reply::Answer {
+                headers: HeaderMap::new(),
+                data: vec![body.clone()],
+                trailers: Some(crate::support::runtime::status(0, "")),
+            })
+        });
+        let answer = world.pull(&world.image("team/app:1")).await;
+        assert_eq!(answer.code, "2", "{answer:?}");
+        assert!(answer.message.contains("names no image"), "{answer:?}");
+    }
 }
 
 #[tokio::test]

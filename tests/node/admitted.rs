@@ -83,7 +83,7 @@ fn runs_by_the_name_of_another_registry(release: Release) {
     let node = Node::start(release);
     node.map_host("registry.example.com");
     let image = node.push("team/app:1").at("registry.example.com");
-    node.sign_as(&image);
+    node.sign(&image);
     for name in [image.by_tag(), image.by_digest()] {
         assert_runs(&node, &image, &name);
     }
@@ -94,7 +94,7 @@ fn runs_by_a_name_without_registry(release: Release) {
     let node = Node::start(release);
     node.map_host("docker.io");
     let image = node.push("library/app:1").at("docker.io");
-    node.sign_as(&image);
+    node.sign(&image);
     assert_runs(&node, &image, "app:1");
     assert_runs(&node, &image, "docker.io/app:1");
     assert_eq!(tags(&node, &id_of(&node, "app:1")), ["docker.io/library/app:1"], "ListImages shows the tag");

@@ -29,8 +29,11 @@ macro_rules! on_every_release {
 
 mod admitted;
 mod cancelled;
+mod command;
 mod cosign;
 mod crossing;
 mod policy;
 mod refused;
+mod secrets;
 mod signed;
+mod together;

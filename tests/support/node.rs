@@ -37,7 +37,7 @@ use kubelet::Kubelet;
 use policy::Policy;
 use pullgate::Pullgate;
 use registry::Registry;
-use signing::{Cosign, Layout};
+use signing::Cosign;
 
 /// The name of the authenticator that the node's policy asks for, and of its key.
 pub const RELEASE: &str = "release";
@@ -98,16 +98,10 @@ impl Node {
         image
     }
 
-    /// Signs with the release key, by `pullgate sign`.
+    /// Signs with the release key, by `pullgate sign` with the configuration of this node: a host that is mapped to the
+    /// registry is found there.
     pub fn sign(&self, image: &Image) {
-        signing::sign(&image.by_digest(), &self.release);
-    }
-
-    /// Signs an image that goes by a name which is mapped to the registry, as that name.
-    pub fn sign_as(&self, image: &Image) {
-        let at_registry = image.at(self.registry.host()).by_digest();
-        let identity = format!("{}/{}", image.host, image.repository);
-        self.cosign().sign(&at_registry, &self.release, Layout::Classic, Some(&identity));
+        signing::sign_by(self.pullgate.command(), &image.by_digest(), &self.release);
     }
 
     /// Another key pair.

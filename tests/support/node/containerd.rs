@@ -1,5 +1,6 @@
 //! A containerd of one release, with all that it keeps below one directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,6 +18,7 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one that has the pause image, and no other.
     pub fn start(release: Release, directory: PathBuf) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "containerd needs root, to mount and to run containers");
         directory::make(&directory.join("certs.d"));
         let mut config = Command::new(environment::script("containerd-config"));
         let config = process::must_run(config.arg(release.name()).arg(&directory));
@@ -73,24 +75,16 @@ impl Containerd {
         directory::write(&directory.join("hosts.toml"), text);
     }
 
-    /// The names of all its image records, sorted.
-    pub fn image_records(&self) -> Vec<String> {
-        let mut names: Vec<_> = process::must_run(self.ctr().args(["images", "list", "--quiet"]))
-            .lines()
-            .map(ToOwned::to_owned)
-            .collect();
-        names.sort();
-        names
+    /// The names of all its image records and the digests of all its blobs.
+    pub fn content(&self) -> BTreeSet<String> {
+        let images = process::must_run(self.ctr().args(["images", "list", "--quiet"]));
+        let blobs = process::must_run(self.ctr().args(["content", "list", "--quiet"]));
+        images.lines().chain(blobs.lines()).map(ToOwned::to_owned).collect()
     }
 
-    /// The digests of all blobs that it holds, sorted.
-    pub fn blobs(&self) -> Vec<String> {
-        let mut digests: Vec<_> = process::must_run(self.ctr().args(["content", "list", "--quiet"]))
-            .lines()
-            .map(ToOwned::to_owned)
-            .collect();
-        digests.sort();
-        digests
+    /// What there is now and was not `before`. What is gone is containerd's to collect.
+    pub fn content_since(&self, before: &BTreeSet<String>) -> Vec<String> {
+        self.content().difference(before).cloned().collect()
     }
 
     pub fn log(&self) -> String {

@@ -1,7 +1,6 @@
 //! The daemon under test.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -87,8 +86,7 @@ impl Pullgate {
 
     /// All records of its log.
     pub fn records(&self) -> Vec<Value> {
-        // The last line may be half written.
-        self.daemon.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        records(&self.directory.join("pullgate.log")).collect()
     }
 
     /// All decisions about pulls.
@@ -119,15 +117,22 @@ impl Pullgate {
 }
 
 fn serve(directory: &Path) -> Daemon {
-    let mut daemon = Daemon::start(
-        &program(),
-        |command| {
-            command.arg("--config").arg(directory).arg("serve");
-        },
-        &directory.join("pullgate.log"),
-    );
-    daemon.wait_until("serving", || UnixStream::connect(socket_in(directory)).ok());
+    // Of an earlier run, which has said that it serves.
+    let log = directory.join("pullgate.log");
+    let _ = fs::remove_file(&log);
+    let serve = |command: &mut Command| {
+        command.arg("--config").arg(directory).arg("serve");
+    };
+    let mut daemon = Daemon::start(&program(), serve, &log);
+    daemon.wait_until("serving", || records(&log).any(|record| record["message"] == "serving").then_some(()));
     daemon
+}
+
+fn records(log: &Path) -> impl Iterator<Item = Value> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    // The last line may be half written.
+    let records: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    records.into_iter()
 }
 
 fn socket_in(directory: &Path) -> PathBuf {
