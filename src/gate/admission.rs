@@ -39,7 +39,7 @@ impl Admission<'_> {
         }
         let reason = reason.unwrap_or(Reason::Internal);
         let pinned = Pinned::admitted(self.reference, digest.as_ref(), &labels.join(" and "), reason);
-        Ok(pinned.with_evidence(digest.and_then(|digest| look.evidence(&digest))))
+        Ok(pinned.with_evidence(digest.and_then(|digest| look.evidence(&digest, &explanation.findings))))
     }
 
     /// What becomes of a refusal outside of any one rule: it stands, unless no rule that speaks is enforced.
@@ -297,9 +297,12 @@ struct Fresh {
 
 impl Look {
     /// The evidence about `digest` that is worth keeping.
-    fn evidence(mut self, digest: &Digest) -> Option<Arc<Evidence>> {
+    fn evidence(mut self, digest: &Digest, findings: &[Finding]) -> Option<Arc<Evidence>> {
         let fresh = self.fresh.into_iter().find(|fresh| fresh.evidence.digest == *digest);
-        fresh.map(|fresh| Arc::new(fresh.evidence)).or_else(|| self.kept.remove(digest).flatten())
+        let Some(Fresh { mut evidence, .. }) = fresh else { return self.kept.remove(digest).flatten() };
+        let held = findings.iter().filter(|finding| finding.outcome.is_ok());
+        evidence.prefer(&held.map(|finding| finding.place.as_str()).collect());
+        Some(Arc::new(evidence))
     }
 }
 
