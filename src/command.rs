@@ -6,6 +6,7 @@ mod policy;
 mod scan;
 mod serve;
 mod sign;
+mod verifier;
 mod verify;
 
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Judge every image and running container on this node by the policy
     Scan(scan::Scan),
+    /// Answer containerd's question whether an image may be pulled
+    Verifier(verifier::Verifier),
     /// Sign an image by digest
     Sign(sign::Sign),
 }
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Verify(verify) => verify.run(root),
         Command::Policy(policy) => policy.run(root),
         Command::Scan(scan) => scan.run(root),
+        Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
     }
     .into()

@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::document::{Document, Table, Value};
 use super::duration::parse_duration;
 use super::file::{FileError, Guard};
+use super::ledger::Ledger;
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
 use super::suggest;
@@ -41,6 +42,8 @@ pub struct DaemonConfig {
     pub gate: Gate,
     /// Whether the node is looked at again and again.
     pub scan: Scan,
+    /// Where evidence is kept.
+    pub ledger: Ledger,
     /// What is logged, and how.
     pub log: Log,
     /// Bounds.
@@ -165,7 +168,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
     if let Some(mut root) =
-        document.parse(&["listen", "runtime", "registry", "gate", "scan", "log", "limits"])
+        document.parse(&["listen", "runtime", "registry", "gate", "scan", "ledger", "log", "limits"])
     {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
@@ -183,6 +186,9 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
         }
         if let Some(mut table) = section(&mut document, &mut root, "scan", &["interval", "remove-unused"]) {
             read_scan(&mut document, &mut table, &mut config.scan);
+        }
+        if let Some(value) = root.take("ledger") {
+            config.ledger = Ledger::read(&mut document, value);
         }
         if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
             read_log(&mut document, &mut table, &mut config.log);
@@ -245,7 +251,7 @@ fn read_socket(document: &mut Document<'_>, table: &mut Table<'_>, socket: &mut 
     }
 }
 
-fn read_path(
+pub(super) fn read_path(
     document: &mut Document<'_>,
     table: &mut Table<'_>,
     key: &str,

@@ -31,7 +31,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     // Before there is anything to leave behind: a signal would otherwise end the process on the spot.
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
-    let gate = super::gate(config)?;
+    let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = StatusLine::default();
     status.policy(policy.load());

@@ -9,6 +9,7 @@
 
 mod forward;
 mod gates;
+mod ledger;
 mod pull;
 mod registry;
 mod sign;

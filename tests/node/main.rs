@@ -39,4 +39,5 @@ mod scan;
 mod secrets;
 mod signed;
 mod together;
+mod verifier;
 mod ways;
