@@ -13,6 +13,7 @@ on_every_release!(
     an_unsigned_image_volume,
     a_permissive_namespace_and_a_strict_one,
     a_key_that_is_revoked_or_out_of_its_time,
+    a_registry_that_is_gone_and_a_daemon_that_restarts,
 );
 
 fn told(waiting: &Waiting) -> (&str, &str) {
@@ -198,4 +199,26 @@ fn a_key_that_is_revoked_or_out_of_its_time(release: Release) {
     let other = node.key("other", Kind::P256);
     node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]));
     assert_never_runs(&node, &image.by_tag(), &id);
+}
+
+/// What was admitted starts from evidence; what was not does not start for want of a registry to ask.
+fn a_registry_that_is_gone_and_a_daemon_that_restarts(release: Release) {
+    let mut node = Node::start(release);
+    let (image, unknown) = (node.push_signed("team/app:1"), node.push_signed("team/unknown:1"));
+    let id = assert_runs(&node.kubelet_through_pullgate(), &image.by_tag());
+    // Signed, and on the node, but never admitted here.
+    let unknown_id = node.kubelet_without_pullgate().pull(&Pod::of(unknown.by_tag())).unwrap();
+    node.registry.stop();
+    node.pullgate.restart_configured("");
+    let kubelet = node.kubelet_through_pullgate();
+    for pod in [Pod::of(image.by_tag()).if_not_present(), Pod::of(image.by_tag()).never()] {
+        let ran = kubelet.run(&pod).unwrap_or_else(|waiting| panic!("{}", waiting.message));
+        assert_eq!((ran.image_id.as_str(), ran.user), (id.as_str(), 1000));
+    }
+    let waiting = kubelet.run(&Pod::of(unknown.by_tag()).if_not_present()).unwrap_err();
+    assert_eq!(told(&waiting), ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
+    let waiting = kubelet.run(&Pod::of(unknown.by_tag()).never()).unwrap_err();
+    assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+    let waiting = kubelet.create(&Pod::of(unknown.by_tag()), &unknown_id).unwrap_err();
+    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }
