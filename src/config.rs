@@ -10,12 +10,14 @@ mod daemon;
 mod document;
 mod duration;
 mod file;
+mod ledger;
 mod limits;
 mod policy;
 mod problem;
 mod suggest;
 
-pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, load_daemon};
+pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};

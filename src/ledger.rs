@@ -8,6 +8,7 @@ mod disk;
 mod entry;
 mod recent;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,9 @@ pub const DEFAULT_BYTES: u64 = 256 << 20;
 
 /// The most bytes of attachments in one entry. What held comes first.
 const MAX_ATTACHMENT_BYTES: usize = 8 << 20;
+
+/// The most bytes of attachments that did not hold: another policy may need them.
+const MAX_OTHER_BYTES: usize = 64 << 10;
 
 /// The most images that are linked to one document: the platforms of an index that one node pulls.
 pub const MAX_IMAGES: usize = 8;
@@ -101,6 +105,22 @@ impl Evidence {
             }
             if !self.attachments.iter().any(|own| same_attachment(own, other)) {
                 self.attachments.push(other.clone());
+            }
+        }
+    }
+
+    /// Puts the attachments at `places` first, and keeps of the others only so much: anyone who can push to a repository
+    /// can attach to its images what he likes, and must not push other evidence out of the ledger with it.
+    pub fn prefer(&mut self, places: &BTreeSet<&str>) {
+        let all = std::mem::take(&mut self.attachments);
+        let (held, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|attachment| places.contains(attachment.place()));
+        self.attachments = held;
+        let mut bytes = 0_usize;
+        for other in others {
+            bytes = bytes.saturating_add(attachment_bytes(&other));
+            if bytes <= MAX_OTHER_BYTES {
+                self.attachments.push(other);
             }
         }
     }

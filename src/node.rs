@@ -1,6 +1,7 @@
 //! The daemon: socket, readiness, reload, end.
 
 pub mod daemon;
+pub mod scan;
 pub mod socket;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use crate::config::{self, DaemonConfig};
 use crate::cri;
 use crate::gate::{self, Gate};
+use crate::ledger::Ledger;
 use crate::registry::{self, Registry, RegistryError, Settings};
 
 /// A registry client as `config` wants it.
@@ -47,18 +49,28 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
     })
 }
 
-/// A gate as `config` wants it, without a policy yet.
+/// A gate as `config` wants it, without a policy yet. It keeps evidence in memory.
 ///
 /// # Errors
 /// When the registry client cannot be made.
-pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
+pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
     let settings = gate::Settings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
     let registry = registry(config)?;
     for warning in registry.check_hosts() {
         tracing::warn!(%warning, "hosts of registries");
     }
-    Ok(Arc::new(Gate::new(Arc::new(registry), settings)))
+    Ok(Gate::new(Arc::new(registry), settings))
+}
+
+/// The ledger as `config` wants it. Where the disk does not give one, evidence is kept in memory: images are admitted as
+/// always, but after a restart the registry must be asked again.
+pub fn ledger(config: &DaemonConfig) -> Ledger {
+    Ledger::open(&config.ledger.settings()).unwrap_or_else(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "there is no ledger on disk: evidence is kept in memory only");
+        Ledger::in_memory()
+    })
 }
 
 /// What `config` says about the calls that the gate has a say in.

@@ -314,7 +314,7 @@ impl Limits {
     }
 }
 
-fn read_bound(document: &mut Document<'_>, table: &mut Table<'_>, bound: &Bound) -> Option<u64> {
+pub(super) fn read_bound(document: &mut Document<'_>, table: &mut Table<'_>, bound: &Bound) -> Option<u64> {
     let value = table.take(bound.key)?;
     let what = format!("`{}`", bound.key);
     let number = match (bound.unit, &value.value) {

@@ -1,6 +1,6 @@
 //! The way of one question through the gate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +39,7 @@ impl Admission<'_> {
         }
         let reason = reason.unwrap_or(Reason::Internal);
         let pinned = Pinned::admitted(self.reference, digest.as_ref(), &labels.join(" and "), reason);
-        Ok(pinned.with_evidence(look.evidence()))
+        Ok(pinned.with_evidence(digest.and_then(|digest| look.evidence(&digest, &explanation.findings))))
     }
 
     /// What becomes of a refusal outside of any one rule: it stands, unless no rule that speaks is enforced.
@@ -88,91 +88,86 @@ impl Admission<'_> {
             Action::AllowUnsigned(_) => Ok(Passed { reason: Reason::UnsignedAllowed, digest: None }),
             Action::Require(requirement) => {
                 explanation.required = Some(requirement.to_string());
-                let digest = self.verify(rule, requirement, look, explanation).await?;
+                let digest = self.verify(rule, requirement, self.reference, look, explanation).await?;
                 Ok(Passed { reason: Reason::Verified, digest: Some(digest) })
             }
         }
     }
 
-    /// Finds the digest behind the name and has the rule's requirement judged over its signatures: those in the ledger,
-    /// and only if they do not suffice those that the registry has.
+    /// Finds the digest behind a name and has the rule's requirement judged over its signatures: those in the ledger, and
+    /// only if they do not suffice those that the registry has.
     async fn verify(
         &self,
         rule: &Rule,
         requirement: &Requirement,
+        reference: &Reference,
         look: &mut Look,
         explanation: &mut Explanation,
     ) -> Result<Digest, Refusal> {
-        let digest = self.digest(look, explanation).await?;
-        if !look.searched {
-            look.kept = self.gate.evidence(&self.place(&digest)).await;
-            look.searched = true;
-        }
-        if let Some(kept) = look.kept.clone() {
-            explanation.digest = Some(digest.to_string());
+        let digest = match reference.digest() {
+            Some(digest) => digest.clone(),
+            None => self.resolve(reference, look, explanation).await?.digest().clone(),
+        };
+        if let Some(kept) = self.kept(&digest, look).await {
+            explanation.digest.get_or_insert_with(|| digest.to_string());
             // What is known but no longer recorded is looked up again, so that it is recorded again.
             if self.is_known(rule, &digest) {
                 explanation.known = true;
                 return Ok(digest);
             }
+            let before = explanation.findings.len();
             if self.judge(rule, requirement, &kept, &Collected::default(), explanation).await.is_ok() {
                 explanation.evidence = true;
                 self.remember(rule, requirement, &digest);
                 return Ok(digest);
             }
-            explanation.findings.clear();
+            explanation.findings.truncate(before);
         }
-        let (fresh, collected) = self.look_up(&digest, look, explanation).await?;
-        let keys = self.judge(rule, requirement, fresh, collected, explanation).await?;
-        fresh.rule = rule.label().to_owned();
-        fresh.keys = keys;
+        let mut fresh = self.look_up(reference, &digest, look, explanation).await?;
+        let judged = self.judge(rule, requirement, &fresh.evidence, &fresh.collected, explanation).await;
+        if let Ok(keys) = &judged {
+            fresh.evidence.rule = rule.label().to_owned();
+            fresh.evidence.keys.clone_from(keys);
+        }
+        look.fresh.push(fresh);
+        judged?;
         self.remember(rule, requirement, &digest);
         Ok(digest)
     }
 
-    /// The digest in the name, or the one that the registry has for it, which is asked once.
-    async fn digest(&self, look: &mut Look, explanation: &mut Explanation) -> Result<Digest, Refusal> {
-        if let Some(digest) = self.reference.digest() {
-            return Ok(digest.clone());
+    /// The evidence in the ledger, which is read once for each digest.
+    async fn kept(&self, digest: &Digest, look: &mut Look) -> Option<Arc<Evidence>> {
+        if let Some(kept) = look.kept.get(digest) {
+            return kept.clone();
         }
-        let resolved = match look.resolved.take() {
-            Some(resolved) => resolved,
-            None => self.resolve(explanation).await?,
-        };
-        Ok(look.resolved.insert(resolved).digest().clone())
+        let place = Place { repository: self.reference.repository().clone(), digest: digest.clone() };
+        let kept = self.gate.evidence(&place).await;
+        look.kept.insert(digest.clone(), kept.clone());
+        kept
     }
 
     /// What the registry has for the digest, asked once, and what the ledger has beyond that.
-    async fn look_up<'l>(
+    async fn look_up(
         &self,
+        reference: &Reference,
         digest: &Digest,
-        look: &'l mut Look,
+        look: &mut Look,
         explanation: &mut Explanation,
-    ) -> Result<(&'l mut Evidence, &'l Collected), Refusal> {
-        let fresh = match look.fresh.take() {
-            Some(fresh) => fresh,
-            None => {
-                // The digest is in the name: its bytes and its signatures can be asked for at the same time.
-                let (resolved, (mut collected, spent)) = match look.resolved.take() {
-                    Some(resolved) => (resolved, self.collect(digest).await),
-                    None => {
-                        let (resolved, collected) =
-                            tokio::join!(self.resolve(explanation), self.collect(digest));
-                        (resolved?, collected)
-                    }
-                };
-                explanation.steps.add(Step::Collect, spent);
-                explanation.note(collected.problems.iter().map(ToString::to_string));
-                let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
-                if let Some(kept) = &look.kept {
-                    evidence.add_attachments(&kept.attachments);
-                }
-                look.resolved = Some(resolved);
-                (evidence, collected)
-            }
-        };
-        let (evidence, collected) = look.fresh.insert(fresh);
-        Ok((evidence, collected))
+    ) -> Result<Fresh, Refusal> {
+        if let Some(at) = look.fresh.iter().position(|fresh| fresh.evidence.digest == *digest) {
+            return Ok(look.fresh.swap_remove(at));
+        }
+        // Where the digest is in the name, its bytes and its signatures can be asked for at the same time.
+        let (resolved, (mut collected, spent)) =
+            tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
+        let resolved = resolved?;
+        explanation.steps.add(Step::Collect, spent);
+        explanation.note(collected.problems.iter().map(ToString::to_string));
+        let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
+        if let Some(Some(kept)) = look.kept.get(digest) {
+            evidence.add_attachments(&kept.attachments);
+        }
+        Ok(Fresh { evidence, collected })
     }
 
     fn new_evidence(&self, resolved: &Resolved, attachments: Vec<Attachment>) -> Evidence {
@@ -190,14 +185,26 @@ impl Admission<'_> {
         }
     }
 
-    async fn resolve(&self, explanation: &mut Explanation) -> Result<Resolved, Refusal> {
+    /// What the registry has for a name, asked once: whatever becomes of a tag, all rules look at the same.
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<Resolved, Refusal> {
+        if let Some((_, resolved)) = look.resolved.iter().find(|(asked, _)| asked == reference) {
+            return Ok(resolved.clone());
+        }
         let begin = tokio::time::Instant::now();
-        let resolved = self.gate.registry.resolve(self.reference, &self.question.credentials).await;
+        let resolved = self.gate.registry.resolve(reference, &self.question.credentials).await;
         explanation.steps.add(Step::Resolve, begin.elapsed());
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
-        explanation.digest = Some(resolved.digest().to_string());
-        explanation.media_type = Some(resolved.media_type().to_owned());
-        explanation.note(resolved.warnings().iter().cloned());
+        if explanation.media_type.is_none() {
+            explanation.digest = Some(resolved.digest().to_string());
+            explanation.media_type = Some(resolved.media_type().to_owned());
+            explanation.note(resolved.warnings().iter().cloned());
+        }
+        look.resolved.push((reference.clone(), resolved.clone()));
         Ok(resolved)
     }
 
@@ -262,10 +269,6 @@ impl Admission<'_> {
         Known::new(self.policy, rule, self.reference.repository(), digest)
     }
 
-    fn place(&self, digest: &Digest) -> Place {
-        Place { repository: self.reference.repository().clone(), digest: digest.clone() }
-    }
-
     fn unanswered(&self, error: &RegistryError) -> Refusal {
         Refusal::registry(self.image(), error)
     }
@@ -278,19 +281,28 @@ impl Admission<'_> {
 /// What has been found out for one question, so that each rule looks at the same.
 #[derive(Default)]
 struct Look {
-    /// What the registry serves for the name.
-    resolved: Option<Resolved>,
-    /// What the ledger has for the digest, once it was `searched`.
-    kept: Option<Arc<Evidence>>,
-    searched: bool,
-    /// What the registry has for the digest, and what of that could not be read.
-    fresh: Option<(Evidence, Collected)>,
+    /// What the registry serves for each name that was looked up.
+    resolved: Vec<(Reference, Resolved)>,
+    /// What the ledger has for each digest.
+    kept: BTreeMap<Digest, Option<Arc<Evidence>>>,
+    /// What the registry has for each digest.
+    fresh: Vec<Fresh>,
+}
+
+/// What the registry has, and what of that could not be read.
+struct Fresh {
+    evidence: Evidence,
+    collected: Collected,
 }
 
 impl Look {
-    /// The evidence that is worth keeping.
-    fn evidence(self) -> Option<Arc<Evidence>> {
-        self.fresh.map(|(fresh, _)| Arc::new(fresh)).or(self.kept)
+    /// The evidence about `digest` that is worth keeping.
+    fn evidence(mut self, digest: &Digest, findings: &[Finding]) -> Option<Arc<Evidence>> {
+        let fresh = self.fresh.into_iter().find(|fresh| fresh.evidence.digest == *digest);
+        let Some(Fresh { mut evidence, .. }) = fresh else { return self.kept.remove(digest).flatten() };
+        let held = findings.iter().filter(|finding| finding.outcome.is_ok());
+        evidence.prefer(&held.map(|finding| finding.place.as_str()).collect());
+        Some(Arc::new(evidence))
     }
 }
 

@@ -209,3 +209,91 @@ pub enum EntryError {
     #[error("lengths do not add up")]
     Truncated,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence() -> Evidence {
+        let attachments = vec![
+            Attachment::SimpleSigning {
+                place: "sha256-x.sig layer 0".to_owned(),
+                payload: Bytes::from_static(b"payload"),
+                signature: "c2ln".to_owned(),
+            },
+            Attachment::Bundle { place: "referrer".to_owned(), document: Bytes::from_static(b"{\n}") },
+        ];
+        Evidence {
+            repository: Repository::parse("reg.example/team/app").unwrap(),
+            digest: Digest::of(b"document"),
+            media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
+            document: Bytes::from_static(b"document"),
+            images: vec![
+                Image { id: Digest::of(b"one"), manifest: Some(Bytes::from_static(b"manifest")) },
+                Image { id: Digest::of(b"two"), manifest: None },
+            ],
+            attachments,
+            names: vec!["reg.example/team/app:1".to_owned()],
+            rule: "namespace \"reg.example\" (policy.toml:3)".to_owned(),
+            keys: vec!["sha256:00".to_owned()],
+            recorded: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// `bytes` with a checksum that is right for them.
+    fn repaired(bytes: &[u8]) -> Bytes {
+        let start = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        let content = &bytes[start..];
+        [format!("{MAGIC}{}\n", Digest::of(content)).as_bytes(), content].concat().into()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bytes = encode(&evidence()).unwrap();
+        let read = decode(&bytes.into()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{:?}", evidence()));
+    }
+
+    #[test]
+    fn what_is_not_written_like_this_is_not_read() {
+        let good = encode(&evidence()).unwrap();
+        let text = String::from_utf8(good.clone()).unwrap();
+        assert!(decode(&repaired(&good)).is_ok());
+        for (from, to, error) in [
+            ("evidence 1 ", "evidence 2 ", "file is not evidence of a version that is read"),
+            ("payload{", "payloaD{", "checksum does not match"),
+        ] {
+            let bytes = text.replacen(from, to, 1).into_bytes();
+            assert_eq!(decode(&bytes.into()).unwrap_err().to_string(), error, "{from}");
+        }
+        for (from, to, error) in [
+            ("\"document\":8", "\"document\":9", "lengths do not add up"),
+            ("\"document\":8", "\"document\":7", "lengths do not add up"),
+            ("\"document\":8", "\"document\":99999999", "lengths do not add up"),
+            ("\"document\":8", "\"document\":-1", "description is malformed"),
+            ("\"keys\"", "\"more\":1,\"keys\"", "description is malformed"),
+            ("\"rule\"", "\"keys\":[],\"rule\"", "description is malformed"),
+            ("bundle", "new-format", "description is malformed"),
+            ("reg.example/team", "REG EXAMPLE", "repository is not valid"),
+            ("1970-01-01", "1970-13-01", "time is not valid"),
+            ("\"digest\":\"sha256:", "\"digest\":\"sha1:", "digest is not valid"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let bytes = repaired(text.replacen(from, to, 1).as_bytes());
+            assert_eq!(decode(&bytes).unwrap_err().to_string(), error, "{from} -> {to}");
+        }
+        let many = Evidence { names: vec![String::new(); MAX_NAMES + 1], ..evidence() };
+        let bytes = encode(&many).unwrap();
+        assert!(matches!(decode(&bytes.into()), Err(EntryError::TooMany)));
+        let large = Evidence { document: vec![0; MAX_ENTRY_BYTES].into(), ..evidence() };
+        assert!(matches!(encode(&large), Err(EntryError::TooLarge(_))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_a_panic(head in "[ -~]{0,200}", rest in proptest::collection::vec(0_u8.., 0..200)) {
+            let bytes = [b"x\n{", head.as_bytes(), b"}\n", rest.as_slice()].concat();
+            proptest::prop_assert!(decode(&repaired(&bytes)).is_err());
+        }
+    }
+}

@@ -76,3 +76,57 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Image;
+    use crate::reference::Repository;
+
+    fn evidence(number: usize, size: usize) -> Evidence {
+        let text = number.to_string();
+        Evidence {
+            repository: Repository::parse("reg.example/app").unwrap(),
+            digest: Digest::of(text.as_bytes()),
+            media_type: String::new(),
+            document: vec![0; size].into(),
+            images: vec![Image { id: Digest::of(b"image"), manifest: None }],
+            attachments: Vec::new(),
+            names: vec![text],
+            rule: String::new(),
+            keys: Vec::new(),
+            recorded: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_the_oldest_goes() {
+        for (size, left) in [(0, MAX_ENTRIES), (MAX_BYTES / 10, 10)] {
+            let recent = Recent::default();
+            for number in 0..MAX_ENTRIES + 5 {
+                recent.keep(evidence(number, size));
+            }
+            let there =
+                (0..MAX_ENTRIES + 5).filter(|number| recent.find(&evidence(*number, 0).place()).is_some());
+            let there: Vec<_> = there.collect();
+            assert_eq!(there, (MAX_ENTRIES + 5 - left..MAX_ENTRIES + 5).collect::<Vec<_>>());
+            assert_eq!(recent.places(&Digest::of(b"image")).len(), left.min(MAX_LINKS));
+            assert!(recent.places(&Digest::of(b"another")).is_empty());
+        }
+    }
+
+    #[test]
+    fn only_what_was_written_is_forgotten() {
+        let recent = Recent::default();
+        let old = recent.keep(evidence(1, 10));
+        let mut newer = evidence(1, 10);
+        newer.names = vec!["another name".to_owned()];
+        let newer = recent.keep(newer);
+        assert_eq!(newer.names, ["another name", "1"], "both are remembered");
+        recent.forget(&old);
+        assert!(recent.find(&old.place()).is_some(), "the newer one is not written yet");
+        recent.forget(&newer);
+        assert!(recent.find(&old.place()).is_none());
+        assert_eq!(recent.state().bytes, 0);
+    }
+}

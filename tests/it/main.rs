@@ -10,6 +10,7 @@
 mod attacks;
 mod forward;
 mod gates;
+mod ledger;
 mod pull;
 mod registry;
 mod sign;

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use super::*;
+use crate::config::ledger::LEDGER_BOUNDS;
 use crate::config::limits::BOUNDS;
 
 const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
@@ -11,7 +12,7 @@ const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 fn what_is_installed_are_the_defaults_and_all_of_them() {
     assert_eq!(read("x", INSTALLED), Ok(DaemonConfig::default()));
     assert_eq!(read("x", ""), Ok(DaemonConfig::default()));
-    for bound in BOUNDS {
+    for bound in BOUNDS.into_iter().chain(LEDGER_BOUNDS) {
         assert!(INSTALLED.contains(&format!("\n{} = ", bound.key)), "{}", bound.key);
         let [from, to] = [bound.minimum, bound.maximum].map(|number| bound.show(number));
         assert!(INSTALLED.contains(&format!("{from} to {to}")), "{}: {from} to {to}", bound.key);
@@ -38,6 +39,13 @@ image-status = "off"
 checkpoint-restore = "allow"
 pin-user-specified-image = true
 sandbox-image = "registry.k8s.io/pause:3.10"
+[scan]
+interval = "10m"
+remove-unused = true
+[ledger]
+directory = "/mnt/evidence"
+max-entries = 100
+max-bytes = "32MiB"
 [log]
 format = "json"
 level = "debug"
@@ -66,6 +74,10 @@ step-timeout = "500ms"
         sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
     };
     assert_eq!(config.gate, gate);
+    assert_eq!(config.scan, Scan { interval: Some(Duration::from_secs(600)), remove_unused: true });
+    assert_eq!(read("x", "[scan]\ninterval = \"off\"").unwrap().scan, Scan::default());
+    assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
+    assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -146,7 +158,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -166,6 +178,10 @@ fn says_what_is_wrong() {
             "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" for a group; to connect one must be able to write",
         ),
         (
+            "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
+            "x:2:13: `directory` is not an absolute path\n  hint: write it from `/` on\nx:3:15: `max-entries` is out of range\n  hint: it may be from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: it may be from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
+        ),
+        (
             "[listen]\ngroup = \"\"",
             "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
         ),
@@ -180,6 +196,10 @@ fn says_what_is_wrong() {
         (
             "[gate]\nsandbox-image = \"Pause\"",
             "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
+        ),
+        (
+            "[scan]\ninterval = \"1ms\"",
+            "x:2:12: `interval` is not one that is possible\n  hint: write \"off\", or a text such as \"60m\", from 1s to 1440m",
         ),
         (
             "[gate]\npin-user-specified-image = \"yes\"",
@@ -247,7 +267,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

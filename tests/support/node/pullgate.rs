@@ -35,10 +35,11 @@ impl Pullgate {
         policy.write(&directory);
         let config = format!(
             "[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
-             [log]\nformat = \"json\"\nlevel = \"info\"\n",
+             [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = \"info\"\n",
             socket_in(&directory),
             containerd.socket(),
             containerd.hosts().display().to_string(),
+            directory.join("evidence"),
         );
         directory::write(&directory.join("pullgate.toml"), &config);
         let daemon = serve(&directory);

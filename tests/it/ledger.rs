@@ -1,0 +1,179 @@
+//! Evidence: what is decided without the registry, and what never is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pullgate::digest::Digest;
+use pullgate::gate::{self, Content, Explanation, Gate, Pinned, Present, Question, Refusal, Standing};
+use pullgate::ledger::{self, Ledger};
+use pullgate::registry::{Credentials, Settings};
+use pullgate::trust::Algorithm;
+use tempfile::TempDir;
+
+use crate::support::registry::{INDEX, MANIFEST, Registry, descriptor, index, manifest};
+use crate::support::signer::{Signer, key_file, sign_bundle, sign_classic};
+
+mod damage;
+mod decided;
+mod disk;
+mod kills;
+
+/// A registry, a directory for evidence, and what a runtime would hold.
+struct World {
+    directory: TempDir,
+    registry: Registry,
+    held: Held,
+}
+
+/// Manifests by digest.
+#[derive(Default)]
+struct Held(BTreeMap<String, Bytes>);
+
+impl Content for Held {
+    async fn read(&self, digest: &Digest, _size: u64) -> Option<Bytes> {
+        self.0.get(digest.as_str()).cloned()
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory, registry: Registry::start().await, held: Held::default() }
+    }
+
+    fn ledger_directory(&self) -> std::path::PathBuf {
+        self.directory.path().join("ledger")
+    }
+
+    fn settings(&self) -> ledger::Settings {
+        ledger::Settings::of(&self.ledger_directory())
+    }
+
+    /// A gate as after a restart: nothing of an earlier one is left but the directory. Its policy requires `release`
+    /// (P-256) for `team` and `other`, and allows `free` unsigned.
+    fn gate(&self) -> Gate {
+        self.gate_with(Ledger::open(&self.settings()).unwrap())
+    }
+
+    fn gate_with(&self, ledger: Ledger) -> Gate {
+        let registry = pullgate::registry::Registry::new(Settings::default()).unwrap();
+        let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
+        let gate = Gate::new(Arc::new(registry), bounds).with_ledger(ledger);
+        self.set_policy(&gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
+        gate
+    }
+
+    fn set_policy(&self, gate: &Gate, keys: &[(&str, &str, &str)], required: &str, more: &str) {
+        let host = self.registry.host();
+        let mut text = "default = \"deny\"\n".to_owned();
+        for (name, key, algorithm) in keys {
+            let file = key_file(key, "pub");
+            text += &format!(
+                "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
+                file.display()
+            );
+        }
+        for scope in ["team", "other"] {
+            text += &format!("[[namespace]]\nscope = \"{host}/{scope}\"\nrequire = {{ {required} }}\n");
+        }
+        text += &format!(
+            "[[namespace]]\nscope = \"{host}/free\"\nallow = \"unsigned\"\nreason = \"a test\"\n{}\n",
+            more.replace("%HOST", &host)
+        );
+        let root = self.directory.path().join("etc");
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::write(root.join("policy.toml"), text).unwrap();
+        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
+        gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+    }
+
+    fn name(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.registry.host())
+    }
+
+    async fn admit(&self, gate: &Gate, rest: &str) -> Result<Pinned, Refusal> {
+        let question =
+            Question { image: self.name(rest), credentials: Credentials::default(), namespace: None };
+        gate.admit(&question, &mut Explanation::default()).await
+    }
+
+    /// Admits and pulls: the runtime says that it has the image `id`.
+    async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
+        let pinned = self.admit(gate, rest).await?;
+        gate.pulled(&pinned, id.as_str(), &self.held).await;
+        Ok(pinned)
+    }
+
+    /// Puts a signed image into the registry; gives its digest and the id that a runtime gives it.
+    fn signed(&self, path: &str, content: &str) -> (Digest, Digest) {
+        let digest = self.registry.image(path, "1", content);
+        sign_classic(&self.registry, path, &digest, &p256());
+        (digest, config_of(content))
+    }
+
+    /// An index of one image for this platform and one for another, signed as a whole.
+    fn signed_index(&mut self, path: &str, content: &str) -> (Digest, Digest) {
+        let children = [content.to_owned(), format!("{content} for another platform")].map(|content| {
+            let config = self.registry.blob(path, format!("{{\"comment\":\"{content}\"}}"));
+            let bytes = manifest(&[], &config, None);
+            (self.registry.manifest(path, MANIFEST, bytes.clone()), bytes)
+        });
+        let listed: Vec<_> =
+            children.iter().map(|(digest, bytes)| descriptor((digest, bytes.len(), MANIFEST, &[]))).collect();
+        let digest = self.registry.manifest(path, INDEX, index(&listed));
+        self.registry.tag(path, "1", &digest);
+        sign_bundle(&self.registry, path, &digest, &p256());
+        let (child, bytes) = &children[0];
+        self.held.0.insert(child.to_string(), bytes.clone());
+        (digest, config_of(content))
+    }
+
+    async fn standing(&self, gate: &Gate, asked: &str, id: &Digest) -> Result<Standing, Refusal> {
+        gate.standing(asked, &present(id, &[]), None).await
+    }
+}
+
+fn p256() -> Signer {
+    Signer::of("p256", Algorithm::EcdsaSha256)
+}
+
+/// The id of an image of [`Registry::image`].
+fn config_of(content: &str) -> Digest {
+    Digest::of(format!("{{\"comment\":\"{content}\"}}").as_bytes())
+}
+
+/// An image as a runtime tells of it, known by these names.
+fn present(id: &Digest, names: &[&str]) -> Present {
+    let (repo_digests, repo_tags) =
+        names.iter().map(|name| (*name).to_owned()).partition(|name: &String| name.contains('@'));
+    Present { id: id.to_string(), repo_tags, repo_digests }
+}
+
+fn reason(decided: &Result<Standing, Refusal>) -> &'static str {
+    match decided {
+        Ok(standing) => standing.reason().code(),
+        Err(refusal) => refusal.reason().code(),
+    }
+}
+
+/// The files below a directory, sorted.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The files of evidence.
+fn entries(world: &World) -> Vec<std::path::PathBuf> {
+    files(&world.ledger_directory().join("entries"))
+}

@@ -1,0 +1,120 @@
+//! An entry that is not what was written: as if it were not there, and never more than that.
+
+use super::*;
+
+/// Each damage at each place of the one entry; with `repair` it is a forgery, whose checksum is right.
+async fn at_each_byte(repair: bool) {
+    let world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+    let [entry] = entries(&world).try_into().unwrap();
+    let good = std::fs::read(&entry).unwrap();
+    let (name, other) = (world.name("team/app:1"), config_of("another image"));
+    let hint = world.name(&format!("team/app@{digest}"));
+    let mut admitted = 0;
+    let mut gate = world.gate();
+    for at in 0..good.len() {
+        if repair {
+            // One that remembers nothing, so that each signature is verified.
+            gate = world.gate();
+        }
+        let mut flipped = good.clone();
+        flipped[at] ^= 0x01;
+        let mut damaged = vec![flipped];
+        if !repair {
+            let mut high = good.clone();
+            high[at] ^= 0x80;
+            damaged.extend([good[..at].to_vec(), high]);
+        }
+        for mut bytes in damaged {
+            let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0) + 1;
+            if repair {
+                let first = format!("pullgate evidence 1 {}\n", Digest::of(&bytes[line..]));
+                bytes = [first.as_bytes(), &bytes[line..]].concat();
+            }
+            if bytes == good {
+                continue;
+            }
+            std::fs::write(&entry, &bytes).unwrap();
+            let decided = gate.standing(&name, &present(&id, &[&hint]), None).await;
+            if let Ok(standing) = &decided {
+                assert!(repair, "byte {at}: damage is noticed");
+                assert_eq!(standing.digest(), Some(&digest), "byte {at}");
+                admitted += 1;
+            } else if !repair {
+                assert!(!entry.exists(), "byte {at}: what is damaged is removed");
+            }
+            let wrong = gate.standing(&name, &present(&other, &[&hint]), None).await;
+            assert_eq!(reason(&wrong), "not-verified", "byte {at}");
+        }
+    }
+    // What is told to people may say anything; the rest may not.
+    assert!(admitted < good.len() / 2, "{admitted} of {}", good.len());
+    std::fs::write(&entry, &good).unwrap();
+    assert_eq!(reason(&world.standing(&world.gate(), &name, &id).await), "verified");
+}
+
+#[tokio::test]
+async fn damage_at_any_byte_is_noticed() {
+    at_each_byte(false).await;
+}
+
+#[tokio::test]
+async fn forgery_at_any_byte_admits_nothing_else() {
+    at_each_byte(true).await;
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_ours_is_not_read() {
+    let world = World::new().await;
+    let (_, id) = world.signed("team/app", "app");
+    world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+    let [entry] = entries(&world).try_into().unwrap();
+    let good = std::fs::read(&entry).unwrap();
+    let kept = world.directory.path().join("kept");
+    std::fs::write(&kept, &good).unwrap();
+    let name = world.name("team/app:1");
+    let mut cases: Vec<(&str, Box<dyn Fn()>)> = vec![
+        ("a link", Box::new(|| std::os::unix::fs::symlink(&kept, &entry).unwrap())),
+        (
+            "a pipe",
+            Box::new(|| {
+                nix::unistd::mkfifo(&entry, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap()
+            }),
+        ),
+        ("a directory", Box::new(|| std::fs::create_dir(&entry).unwrap())),
+        ("nothing in it", Box::new(|| std::fs::write(&entry, b"").unwrap())),
+        (
+            "too large",
+            Box::new(|| {
+                std::fs::write(&entry, &good).unwrap();
+                std::fs::OpenOptions::new()
+                    .append(true)
+                    .open(&entry)
+                    .unwrap()
+                    .set_len(ledger::MAX_ENTRY_BYTES as u64 + 1)
+                    .unwrap();
+            }),
+        ),
+    ];
+    if nix::unistd::geteuid().is_root() {
+        cases.push((
+            "another user's",
+            Box::new(|| {
+                std::fs::write(&entry, &good).unwrap();
+                std::os::unix::fs::chown(&entry, Some(12345), None).unwrap();
+            }),
+        ));
+    }
+    for (what, put) in cases {
+        let _ = std::fs::remove_file(&entry);
+        let _ = std::fs::remove_dir(&entry);
+        put();
+        let decided = world.standing(&world.gate(), &name, &id).await;
+        assert_eq!(reason(&decided), "not-verified", "{what}: {decided:?}");
+        // A pull mends it, wherever that is possible.
+        world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+        let mended = reason(&world.standing(&world.gate(), &name, &id).await);
+        assert_eq!(mended, if what == "a directory" { "not-verified" } else { "verified" }, "{what}");
+    }
+}

@@ -1,0 +1,358 @@
+//! What evidence decides, and for what it does not suffice.
+
+use super::*;
+use crate::support::signer::attach_classic;
+use pullgate::ledger::{Evidence, Image, Place};
+use pullgate::signature::Attachment;
+
+#[tokio::test]
+async fn after_a_restart_no_network_is_needed() {
+    let mut world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+    let gate = world.gate();
+    world.registry.forget_requests();
+    let standing = world.standing(&gate, &world.name("team/app:1"), &id).await.unwrap();
+    assert_eq!(standing.digest(), Some(&digest));
+    assert_eq!(standing.pinned(), Some(world.name(&format!("team/app@{digest}"))));
+    let pinned = world.admit(&gate, &format!("team/app@{digest}")).await.unwrap();
+    assert_eq!(pinned.digest(), Some(&digest));
+    assert_eq!(world.registry.lines(), [""; 0], "nothing was asked");
+    // A tag is asked for, but the signatures are not.
+    world.admit(&world.gate(), "team/app:1").await.unwrap();
+    assert_eq!(world.registry.lines(), ["GET /v2/team/app/manifests/1"]);
+    // The registry is gone. A stale tag is not taken for the tag of today; what is on the node goes on.
+    let (tagged, pinned) = (world.name("team/app:1"), world.name(&format!("team/app@{digest}")));
+    let unknown = world.name("team/unknown:1");
+    let gate = world.gate();
+    world.registry = Registry::start().await;
+    for (image, expected) in
+        [(&tagged, "registry-unavailable"), (&pinned, "verified"), (&unknown, "registry-unavailable")]
+    {
+        let question =
+            Question { image: image.clone(), credentials: Credentials::default(), namespace: None };
+        let decided = gate.admit(&question, &mut Explanation::default()).await;
+        let reason = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason());
+        assert_eq!(reason.code(), expected, "{image}");
+    }
+    assert_eq!(reason(&world.standing(&gate, &tagged, &id).await), "verified");
+    assert_eq!(reason(&world.standing(&gate, &unknown, &config_of("unknown")).await), "not-verified");
+}
+
+#[tokio::test]
+async fn an_image_on_the_node_stands_by_its_id_under_its_own_name() {
+    let world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    let other = config_of("another image");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    let known_as = |rest: &str| world.name(rest);
+    let hexadecimal = id.hex();
+    for (asked, id, names, expected) in [
+        (known_as("team/app:1"), &id, vec![], "verified"),
+        (known_as("team/app:any"), &id, vec![], "verified"),
+        (known_as(&format!("team/app@{digest}")), &id, vec![], "verified"),
+        (known_as(&format!("team/app@{}", Digest::of(b"x"))), &id, vec![], "not-verified"),
+        // The same image under a name for which nothing was signed.
+        (known_as("other/app:1"), &id, vec![known_as("other/app:1"), known_as("team/app:1")], "not-verified"),
+        (known_as("elsewhere/app:1"), &id, vec![], "denied-by-rule"),
+        (known_as("free/tool:1"), &id, vec![], "unsigned-allowed"),
+        // `ctr` made the tag, or even the digest, lead to another image.
+        (known_as("team/app:1"), &other, vec![known_as("team/app:1")], "not-verified"),
+        (known_as("team/app:1"), &other, vec![known_as(&format!("team/app@{digest}"))], "not-verified"),
+        (
+            known_as(&format!("team/app@{digest}")),
+            &other,
+            vec![known_as(&format!("team/app@{digest}"))],
+            "not-verified",
+        ),
+        // By id: any repository of the image may speak for it.
+        (id.to_string(), &id, vec![], "verified"),
+        (hexadecimal.to_owned(), &id, vec![], "verified"),
+        (hexadecimal[..8].to_owned(), &id, vec![], "verified"),
+        (format!("sha256:{}", &hexadecimal[..8]), &id, vec![], "verified"),
+        (hexadecimal[..8].to_owned(), &other, vec![known_as("team/app:1")], "denied-by-rule"),
+        (other.to_string(), &other, vec![known_as("team/app:1")], "not-verified"),
+        (other.to_string(), &other, vec![], "not-verified"),
+        (other.to_string(), &other, vec![known_as("free/tool:1")], "unsigned-allowed"),
+        (other.to_string(), &other, vec![known_as("elsewhere/tool:1")], "denied-by-rule"),
+        ("Not A Name".to_owned(), &id, vec![], "invalid-reference"),
+    ] {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let decided = gate.standing(&asked, &present(id, &names), None).await;
+        assert_eq!(reason(&decided), expected, "{asked} {names:?}: {decided:?}");
+    }
+    let nameless = Present { id: "sha256:short".to_owned(), ..Present::default() };
+    assert_eq!(reason(&gate.standing(&known_as("team/app:1"), &nameless, None).await), "not-verified");
+}
+
+#[tokio::test]
+async fn a_name_that_is_recorded_is_a_name_though_it_looks_like_an_id() {
+    let world = World::new().await;
+    let (_, id) = world.signed("team/app", "app");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    let prefix = &id.hex()[..8];
+    let named = format!("docker.io/library/{prefix}:latest");
+    assert_eq!(reason(&gate.standing(prefix, &present(&id, &[]), None).await), "verified");
+    assert_eq!(reason(&gate.standing(prefix, &present(&id, &[&named]), None).await), "denied-by-rule");
+}
+
+#[tokio::test]
+async fn evidence_is_judged_by_the_policy_of_today() {
+    let world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    let name = world.name("team/app:1");
+    let release = ("release", "p256", "ECDSA_SHA_256");
+    let security = ("security", "p384", "ECDSA_SHA_384");
+    // The key is revoked, here and after a restart.
+    for gate in [&gate, &world.gate()] {
+        world.set_policy(gate, &[("release", "p384", "ECDSA_SHA_384")], r#"all = ["release"]"#, "");
+        assert_eq!(reason(&world.standing(gate, &name, &id).await), "no-valid-signature");
+        world.set_policy(gate, &[release], r#"all = ["release"]"#, "");
+        assert_eq!(reason(&world.standing(gate, &name, &id).await), "verified");
+    }
+    // Tightened: one more must have signed. What is there is kept, only what is missing is fetched.
+    let tight =
+        |gate: &Gate| world.set_policy(gate, &[release, security], r#"all = ["release", "security"]"#, "");
+    tight(&gate);
+    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "not-enough-signatures");
+    let signed = crate::support::signer::payload(&world.name("team/app"), &digest);
+    let signature = Signer::of("p384", Algorithm::EcdsaSha384).sign(&signed);
+    attach_classic(&world.registry, "team/app", &digest, &[(signed, signature)]);
+    // The registry has only the new signature now, the ledger the old one.
+    world.pull(&gate, &format!("team/app@{digest}"), &id).await.unwrap();
+    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "verified");
+    let again = world.gate();
+    tight(&again);
+    world.registry.forget_requests();
+    assert_eq!(reason(&world.standing(&again, &name, &id).await), "verified");
+    assert_eq!(world.registry.lines(), [""; 0]);
+    // The name is denied: nothing that was found good helps.
+    world.set_policy(
+        &gate,
+        &[release],
+        r#"all = ["release"]"#,
+        "[[namespace]]\nscope = \"%HOST/team/app\"\ndeny = \"a test\"",
+    );
+    let decided = world.standing(&gate, &name, &id).await;
+    assert_eq!(reason(&decided), "denied-by-rule", "{decided:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_has_ended_ends_what_rests_on_it() {
+    let world = World::new().await;
+    let (_, id) = world.signed("team/app", "app");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    let file = key_file("p256", "pub");
+    for (window, expected) in [
+        ("not-after = 2001-01-01T00:00:00Z", "no-valid-signature"),
+        ("not-before = 2999-01-01T00:00:00Z", "no-valid-signature"),
+        ("not-before = 2001-01-01T00:00:00Z", "verified"),
+    ] {
+        let root = world.directory.path().join("window");
+        std::fs::create_dir_all(&root).unwrap();
+        let text = format!(
+            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\n\
+             keys = [{{ file = \"{}\", {window} }}]\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+            file.display(),
+            world.registry.host(),
+        );
+        std::fs::write(root.join("policy.toml"), text).unwrap();
+        gate.set_policy(pullgate::config::load_policy(&root, jiff::Timestamp::now()).unwrap().policy);
+        let decided = world.standing(&gate, &world.name("team/app:1"), &id).await;
+        assert_eq!(reason(&decided), expected, "{window}: {decided:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_of_an_index_is_bound_through_it() {
+    let mut world = World::new().await;
+    let (digest, id) = world.signed_index("team/app", "app");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    let gate = world.gate();
+    let name = world.name("team/app:1");
+    assert_eq!(world.standing(&gate, &name, &id).await.unwrap().digest(), Some(&digest));
+    let elsewhere = config_of("app for another platform");
+    assert_eq!(reason(&world.standing(&gate, &name, &elsewhere).await), "not-verified");
+    // The runtime does not show a manifest that leads to what it says it pulled: nothing is linked.
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &config_of("what is this")).await.unwrap();
+    assert_eq!(reason(&world.standing(&gate, &name, &config_of("what is this")).await), "not-verified");
+    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "verified", "what was linked stays linked");
+}
+
+#[tokio::test]
+async fn a_lost_link_is_found_by_the_digest_that_the_runtime_knows() {
+    let world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+    std::fs::remove_dir_all(world.ledger_directory().join("images")).unwrap();
+    let gate = world.gate();
+    let name = world.name("team/app:1");
+    let known = [world.name(&format!("team/app@{digest}"))];
+    assert_eq!(reason(&gate.standing(&name, &present(&id, &[]), None).await), "not-verified");
+    assert_eq!(reason(&gate.standing(&name, &present(&id, &[&known[0]]), None).await), "verified");
+    // Evidence of one repository is none for another.
+    let other = world.name("other/app:1");
+    assert_eq!(reason(&gate.standing(&other, &present(&id, &[&known[0]]), None).await), "not-verified");
+}
+
+/// Who can write the ledger can write anything into it, with the right checksum.
+#[tokio::test]
+async fn t31_forged_evidence_admits_nothing() {
+    let mut world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    let (index, of_index) = world.signed_index("team/multi", "multi");
+    world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+    world.pull(&world.gate(), "team/multi:1", &of_index).await.unwrap();
+    let find = |path: &str, digest: &Digest| {
+        let repository = pullgate::reference::Repository::parse(&world.name(path)).unwrap();
+        let ledger = Ledger::open(&world.settings()).unwrap();
+        Evidence::clone(&ledger.find(&Place { repository, digest: digest.clone() }).unwrap())
+    };
+    let (good, multi) = (find("team/app", &digest), find("team/multi", &index));
+    let evil_config = config_of("evil");
+    let evil: Bytes = manifest(&[], &evil_config, None);
+    let evil_digest = Digest::of(&evil);
+    let evil_image = Image { id: evil_config.clone(), manifest: None };
+    let repository = |path: &str| pullgate::reference::Repository::parse(&world.name(path)).unwrap();
+    let payload = crate::support::signer::payload(&world.name("team/app"), &evil_digest);
+    let of_other_key = Attachment::SimpleSigning {
+        place: String::new(),
+        signature: {
+            use base64::Engine as _;
+            let signed = Signer::of("p384", Algorithm::EcdsaSha384).sign(&payload);
+            base64::engine::general_purpose::STANDARD.encode(signed)
+        },
+        payload,
+    };
+    let forged = [
+        (
+            "an image that the document does not lead to",
+            Evidence { images: vec![evil_image.clone()], ..good.clone() },
+            &evil_config,
+        ),
+        (
+            "a document that is not the digest",
+            Evidence { images: vec![evil_image.clone()], document: evil.clone(), ..good.clone() },
+            &evil_config,
+        ),
+        (
+            "signatures of another digest",
+            Evidence {
+                digest: evil_digest.clone(),
+                document: evil.clone(),
+                images: vec![evil_image.clone()],
+                ..good.clone()
+            },
+            &evil_config,
+        ),
+        (
+            "a signature of another key",
+            Evidence {
+                digest: evil_digest.clone(),
+                document: evil.clone(),
+                images: vec![evil_image.clone()],
+                attachments: vec![of_other_key],
+                ..good.clone()
+            },
+            &evil_config,
+        ),
+        (
+            "no signature",
+            Evidence {
+                digest: evil_digest.clone(),
+                document: evil.clone(),
+                images: vec![evil_image],
+                attachments: vec![],
+                ..good.clone()
+            },
+            &evil_config,
+        ),
+        (
+            "signatures for another repository",
+            Evidence { repository: repository("other/app"), ..good.clone() },
+            &id,
+        ),
+        (
+            "a manifest that the index does not list",
+            Evidence {
+                images: vec![Image { id: evil_config.clone(), manifest: Some(evil.clone()) }],
+                ..multi.clone()
+            },
+            &evil_config,
+        ),
+        (
+            "an index that is said to be a manifest",
+            Evidence {
+                media_type: MANIFEST.to_owned(),
+                images: vec![Image { id: index.clone(), manifest: None }],
+                ..multi.clone()
+            },
+            &index,
+        ),
+    ];
+    for (what, evidence, id) in forged {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = ledger::Settings::of(&directory.path().join("forged"));
+        let name = format!("{}:1", evidence.repository);
+        let place = evidence.place();
+        Ledger::open(&settings).unwrap().keep(evidence);
+        let ledger = Ledger::open(&settings).unwrap();
+        assert!(ledger.find(&place).is_some() && ledger.places(id) == [place.clone()], "{what}: it is there");
+        let gate = world.gate_with(ledger);
+        let hint = format!("{}@{}", place.repository, place.digest);
+        for asked in [name, id.to_string()] {
+            let decided = gate.standing(&asked, &present(id, &[&hint]), None).await;
+            assert!(decided.is_err(), "{what}, {asked}: {decided:?}");
+        }
+    }
+    // The forged entry stands in the way of a good pull for no longer than it takes to ask the registry.
+    let ledger = Ledger::open(&world.settings()).unwrap();
+    let gate = world.gate_with(ledger);
+    assert_eq!(world.admit(&gate, "team/app:1").await.unwrap().digest(), Some(&digest));
+}
+
+#[tokio::test]
+async fn a_pull_that_evidence_does_not_cover_asks_the_registry() {
+    let world = World::new().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    let gate = world.gate();
+    assert!(world.admit(&gate, "team/app:1").await.is_err());
+    assert!(entries(&world).is_empty(), "a refusal leaves nothing");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    world.pull(&gate, "team/app:1", &config_of("app")).await.unwrap();
+    assert_eq!(entries(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
+    use crate::support::proxy::{Daemon, call};
+    use crate::support::runtime::{Runtime, framed};
+    use prost::Message;
+    let mut world = World::new().await;
+    let (digest, id) = world.signed_index("team/app", "app");
+    let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
+    let daemon = Daemon::with_registry(world.directory.path(), runtime.socket(), Settings::default());
+    world.set_policy(&daemon.gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
+    // The runtime holds the index and, of the two images in it, that for its platform.
+    runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
+    runtime.hold(world.held.0.values().next().unwrap());
+    let name = world.name("team/app:1");
+    let request = pullgate::api::PullImageRequest {
+        image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),
+        ..Default::default()
+    };
+    assert_eq!(reason(&world.standing(&daemon.gate, &name, &id).await), "not-verified");
+    let path = "/runtime.v1.ImageService/PullImage";
+    let response =
+        call(daemon.client(), path, http::HeaderMap::new(), framed(&request.encode_to_vec())).await;
+    drop(http_body_util::BodyExt::collect(response.into_body()).await.unwrap());
+    let standing = world.standing(&daemon.gate, &name, &id).await.unwrap();
+    assert_eq!(standing.digest(), Some(&digest));
+}
