@@ -20,6 +20,7 @@ mod failure;
 mod hosts;
 mod json;
 pub mod limits;
+mod platform;
 mod reach;
 mod realm;
 mod redirect;
@@ -38,6 +39,7 @@ pub use credentials::Credentials;
 pub use document::OCI_MANIFEST;
 pub use error::{Class, RegistryError};
 pub use limits::Limits;
+pub use platform::Platform;
 pub use resolve::Resolved;
 pub use upload::{Stored, Target};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
-use super::{Explanation, Finding, Gate, Pinned, Question, Refusal};
+use super::{Explanation, Finding, Gate, Kind, Pinned, Question, Refusal};
 use crate::digest::Digest;
-use crate::policy::{Action, Mode, Policy, Requirement, Rule, Ruling};
+use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::Reference;
-use crate::registry::{Collected, RegistryError};
+use crate::registry::{Collected, Platform, RegistryError, Resolved};
 use crate::signature::{self, Attachment, Proof, Subject};
 use crate::telemetry::{Reason, Step};
 
@@ -26,7 +26,10 @@ impl Admission<'_> {
         let ruling = self.ruling();
         let labels: Vec<&str> = ruling.rules().map(Rule::label).collect();
         explanation.rule = Some(labels.join(" and "));
-        let (mut reason, mut digest) = (None, None);
+        if let Some(digest) = self.reference.digest() {
+            self.check_denied(std::iter::once(digest))?;
+        }
+        let (mut reason, mut digest): (_, Option<Digest>) = (None, None);
         // Rules that need no request come first to refuse; the strictest gives the reason.
         for rule in ruling.rules() {
             // What one rule looked at is what the others look at, whatever became of the tag in between.
@@ -34,7 +37,9 @@ impl Admission<'_> {
             let reference = named.as_ref().unwrap_or(self.reference);
             let passed = self.ask(rule, reference, explanation).await?;
             reason.get_or_insert(passed.reason);
-            digest = digest.or(passed.digest);
+            // The image for the platform beats the index that names it: it is what was signed for one of the rules.
+            let platform = passed.digest.is_some() && passed.digest != resolved(explanation);
+            digest = if platform { passed.digest } else { digest.or(passed.digest) };
         }
         let reason = reason.unwrap_or(Reason::Internal);
         Ok(Pinned::admitted(self.reference, digest.as_ref(), &labels.join(" and "), reason))
@@ -67,7 +72,8 @@ impl Admission<'_> {
             return Ok(Passed { reason: Reason::RuleOff, digest: None });
         }
         let refusal = match self.enforce(rule, reference, explanation).await {
-            Err(refusal) if rule.mode() == Mode::Audit => refusal,
+            // The deny list is no rule, and no rule softens it.
+            Err(refusal) if rule.mode() == Mode::Audit && refusal.reason() != Reason::DigestDenied => refusal,
             decided => return decided,
         };
         explanation.audited.push(refusal);
@@ -82,14 +88,97 @@ impl Admission<'_> {
     ) -> Result<Passed, Refusal> {
         match rule.action() {
             Action::Deny { reason } => Err(Refusal::denied(self.image(), rule.label(), reason.as_deref())),
-            // Before anything is asked of the registry: an image that needs no signature costs no request.
-            Action::AllowUnsigned(_) => Ok(Passed { reason: Reason::UnsignedAllowed, digest: None }),
+            Action::AllowUnsigned(allowance) => self.allow(rule, allowance, reference, explanation).await,
             Action::Require(requirement) => {
                 explanation.required = Some(requirement.to_string());
-                let digest = self.verify(rule, requirement, reference, explanation).await?;
+                let digest = match rule.accept() {
+                    Accept::Index => self.verify(rule, requirement, reference, explanation).await?,
+                    Accept::Platform => {
+                        let image = self.image_for_node(reference, explanation).await?;
+                        self.verify(rule, requirement, &image, explanation).await?
+                    }
+                    Accept::Either => self.verify_either(rule, requirement, reference, explanation).await?,
+                };
                 Ok(Passed { reason: Reason::Verified, digest: Some(digest) })
             }
         }
+    }
+
+    /// An image that needs no signature costs no request, unless it may not be just any.
+    async fn allow(
+        &self,
+        rule: &Rule,
+        allowance: &Allowance,
+        reference: &Reference,
+        explanation: &mut Explanation,
+    ) -> Result<Passed, Refusal> {
+        if let Some(until) = allowance.until.filter(|_| allowance.is_over(jiff::Timestamp::now())) {
+            return Err(Refusal::allowance_over(self.image(), rule.label(), &until.to_string()));
+        }
+        // What an index lists may be denied, so it has to be read.
+        let denials = self.policy.denials().has_digests();
+        let digest = match reference.digest() {
+            Some(digest) if !denials => digest.clone(),
+            None if !denials && allowance.digests.is_empty() => {
+                return Ok(Passed { reason: Reason::UnsignedAllowed, digest: None });
+            }
+            _ => self.resolve(reference, explanation).await?.digest().clone(),
+        };
+        if !allowance.digests.is_empty() && !allowance.digests.contains(&digest) {
+            return Err(Refusal::digest_not_allowed(self.image(), digest.as_str(), rule.label()));
+        }
+        Ok(Passed { reason: Reason::UnsignedAllowed, digest: Some(digest) })
+    }
+
+    /// Looks for signatures of the index, and then for those of the image that it names for this node.
+    async fn verify_either(
+        &self,
+        rule: &Rule,
+        requirement: &Requirement,
+        reference: &Reference,
+        explanation: &mut Explanation,
+    ) -> Result<Digest, Refusal> {
+        let refusal = match self.verify(rule, requirement, reference, explanation).await {
+            Err(refusal) if refusal.reason() != Reason::DigestDenied => refusal,
+            decided => return decided,
+        };
+        // Not what the tag stands for by now, but what was looked at.
+        let Some(index) = resolved(explanation) else { return Err(refusal) };
+        let image = self.image_for_node(&self.reference.with_digest(&index), explanation).await?;
+        if image.digest() == Some(&index) {
+            return Err(refusal);
+        }
+        match self.verify(rule, requirement, &image, explanation).await {
+            // The index is what the name stands for: its refusal is the one to be told.
+            Err(other) if other.kind() == Kind::Signature => Err(refusal),
+            decided => decided,
+        }
+    }
+
+    /// The image that a name stands for on this node, by its digest; its bytes have yet to be read.
+    async fn image_for_node(
+        &self,
+        reference: &Reference,
+        explanation: &mut Explanation,
+    ) -> Result<Reference, Refusal> {
+        let resolved = self.resolve(reference, explanation).await?;
+        let image = resolved
+            .image_for(&Platform::of_node())
+            .map_err(|error| Refusal::registry(self.image(), &error))?;
+        if image != *resolved.digest() {
+            explanation.platform_digest = Some(image.to_string());
+        }
+        Ok(reference.with_digest(&image))
+    }
+
+    fn check_denied<'d>(&self, digests: impl IntoIterator<Item = &'d Digest>) -> Result<(), Refusal> {
+        let denials = self.policy.denials();
+        for digest in digests {
+            if let Some(why) = denials.of_digest(digest) {
+                return Err(Refusal::digest_denied(self.image(), digest.as_str(), why));
+            }
+        }
+        Ok(())
     }
 
     /// Finds the digest behind the name and has the rule's requirement judged over its signatures.
@@ -102,7 +191,7 @@ impl Admission<'_> {
     ) -> Result<Digest, Refusal> {
         if let Some(digest) = reference.digest().filter(|digest| self.is_known(rule, digest)) {
             explanation.known = true;
-            explanation.digest = Some(digest.to_string());
+            explanation.digest.get_or_insert_with(|| digest.to_string());
             return Ok(digest.clone());
         }
         let (digest, collected) = match reference.digest() {
@@ -110,11 +199,20 @@ impl Admission<'_> {
             Some(digest) => {
                 let (resolved, collected) =
                     tokio::join!(self.resolve(reference, explanation), self.collect(digest));
-                resolved?;
+                let resolved = resolved?;
+                // An image that an index names is one: not an index from which the runtime would choose again.
+                if explanation.platform_digest.as_deref() == Some(digest.as_str()) && resolved.is_index() {
+                    let what = format!("the image {digest}");
+                    let error = RegistryError::Platform {
+                        what,
+                        reason: "that an index names is an index".to_owned(),
+                    };
+                    return Err(Refusal::registry(self.image(), &error));
+                }
                 (digest.clone(), collected)
             }
             None => {
-                let digest = self.resolve(reference, explanation).await?;
+                let digest = self.resolve(reference, explanation).await?.digest().clone();
                 if self.is_known(rule, &digest) {
                     explanation.known = true;
                     return Ok(digest);
@@ -131,15 +229,26 @@ impl Admission<'_> {
         Ok(digest)
     }
 
-    async fn resolve(&self, reference: &Reference, explanation: &mut Explanation) -> Result<Digest, Refusal> {
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        explanation: &mut Explanation,
+    ) -> Result<Resolved, Refusal> {
         let begin = tokio::time::Instant::now();
         let resolved = self.gate.registry.resolve(reference, &self.question.credentials).await;
         explanation.steps.add(Step::Resolve, begin.elapsed());
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
-        explanation.digest = Some(resolved.digest().to_string());
-        explanation.media_type = Some(resolved.media_type().to_owned());
-        explanation.problems.extend(resolved.warnings().iter().cloned());
-        Ok(resolved.digest().clone())
+        if explanation.digest.is_none() {
+            explanation.digest = Some(resolved.digest().to_string());
+            explanation.media_type = Some(resolved.media_type().to_owned());
+            explanation.problems.extend(resolved.warnings().iter().cloned());
+        }
+        self.check_denied([resolved.digest()])?;
+        if resolved.is_index() && self.policy.denials().has_digests() {
+            let named = resolved.named().map_err(|error| self.unanswered(&error))?;
+            self.check_denied(&named)?;
+        }
+        Ok(resolved)
     }
 
     async fn collect(&self, digest: &Digest) -> (Collected, std::time::Duration) {

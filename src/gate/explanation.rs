@@ -14,6 +14,8 @@ pub struct Explanation {
     pub required: Option<String>,
     /// The digest of the bytes that the registry served.
     pub digest: Option<String>,
+    /// The image for this node's platform that its index names, where that one was looked at.
+    pub platform_digest: Option<String>,
     /// The media type of those bytes.
     pub media_type: Option<String>,
     /// Whether the signatures had been checked before, for the same digest, name and policy.
