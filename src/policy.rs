@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::reference::Repository;
 use crate::trust::Authenticator;
 
+mod break_glass;
 mod canonical;
 mod denials;
 mod pods;
@@ -24,6 +25,7 @@ mod scope;
 mod segment;
 mod trie;
 
+pub use break_glass::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Opened, Opening};
 pub use denials::{Denials, MAX_DENIALS};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied};

@@ -26,6 +26,8 @@ pub struct Explanation {
     pub problems: Vec<String>,
     /// What rules in audit mode would have refused, had they been enforced.
     pub audited: Vec<Refusal>,
+    /// Whether an opening for an emergency let it through.
+    pub break_glass: bool,
     /// The reason of the decision.
     pub reason: Option<Reason>,
     /// The time spent.

@@ -28,6 +28,7 @@ const GRACE: Duration = Duration::from_secs(20);
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = super::gate(config)?;
+    gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = policy.load();
     let upstream = Upstream::new(&config.runtime.socket);

@@ -41,6 +41,8 @@ reasons! {
     RuleOff = "rule-off",
     /// the image would be refused, but the rule for it is in audit mode
     AuditOnly = "audit-only",
+    /// the break-glass file lets the image through, whatever the policy says
+    BreakGlass = "break-glass",
     /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
     DeniedByRule = "denied-by-rule",
     /// the time for which a rule allows images of this name unsigned is over

@@ -378,3 +378,84 @@ async fn the_image_for_the_platform_is_bound_by_the_bytes_of_the_index() {
     world.registry.hook(|_| None);
     assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
 }
+
+#[tokio::test]
+async fn break_glass_opens_what_it_says_while_the_file_says_so() {
+    let world = World::without_policy().await;
+    let root = world.directory.path().join("etc");
+    std::fs::create_dir_all(&root).unwrap();
+    world.daemon.gate.set_emergency(Box::new(pullgate::config::BreakGlassFile::of(&root)));
+    let file = root.join("break-glass.toml");
+    let open = |what: &str, hours: i64| {
+        let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        std::fs::write(&file, format!("[[open]]\n{what}\nreason = \"outage\"\nuntil = {until}\n")).unwrap();
+    };
+    let digest = world.registry.image("team/app", "1", "app");
+    world.registry.image("team/app", "2", "other");
+    let (tagged, other) = (world.image("team/app:1"), world.image("team/app:2"));
+    let by_digest = format!("digest = \"{digest}\"");
+    let by_scope = format!("scope = \"{}/team\"", world.registry.host());
+    // Without a policy, and with one that would admit or refuse it, signed or denied.
+    open(&by_scope, 1);
+    assert_eq!(reason(&world, &tagged).await.0, "break-glass");
+    for rule in [RELEASE, "allow = \"unsigned\"\nreason = \"all\""] {
+        for deny in [String::new(), format!("[deny]\n digests = [{{ {by_digest}, reason = \"x\" }}]\n")] {
+            world.set_policy(&format!("{}{deny}", policy(&world, &[rule])));
+            let _ = std::fs::remove_file(&file);
+            let (before, _) = reason(&world, &tagged).await;
+            assert_ne!(before, "break-glass");
+            open(&by_scope, 1);
+            let asked = world.registry.requests().len();
+            assert_eq!(reason(&world, &tagged).await.0, "break-glass");
+            assert_eq!(world.registry.requests().len(), asked, "a scope needs no request");
+            open(&by_digest, 1);
+            assert_eq!(reason(&world, &tagged).await.0, "break-glass");
+            assert_ne!(reason(&world, &other).await.0, "break-glass");
+            // Over, too far ahead, half written: closed at the next question.
+            for hours in [-1, 8 * 24] {
+                open(&by_digest, hours);
+                assert_eq!(reason(&world, &tagged).await.0, before, "{hours}");
+            }
+            std::fs::write(&file, "[[open]]\n").unwrap();
+            assert_eq!(reason(&world, &tagged).await.0, before);
+        }
+    }
+    world.set_policy(&policy(&world, &[RELEASE]));
+    open(&by_digest, 1);
+    assert_eq!(world.pull(&tagged).await.code, "0");
+    assert_eq!(world.pulled(), [world.image(&format!("team/app@{digest}"))]);
+    // Nobody else may be able to write it.
+    let mode =
+        |mode| std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o666);
+    assert_refused(&world.pull(&tagged).await, "no-signature");
+    mode(0o600);
+    // A registry that does not answer opens nothing.
+    world.registry.hook(|_| Some(Scripted::status(503)));
+    assert_eq!(reason(&world, &tagged).await.0, "registry-unavailable");
+}
+
+#[tokio::test]
+async fn a_pull_under_way_keeps_the_policy_that_it_began_with() {
+    let world = World::without_policy().await;
+    world.set_policy(&policy(&world, &[RELEASE]));
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let gate = Arc::clone(&world.daemon.gate);
+    let denied = {
+        let root = world.directory.path().join("denied");
+        write_policy(&root, "default = \"deny\"\n");
+        pullgate::config::load_policy(&root, jiff::Timestamp::now()).unwrap().policy
+    };
+    // The first question of the pull puts another policy in force before it is answered.
+    let denied = std::sync::Mutex::new(Some(denied));
+    world.registry.hook(move |_| {
+        if let Some(denied) = denied.lock().unwrap().take() {
+            gate.set_policy(denied);
+        }
+        None
+    });
+    let image = world.image("team/app:1");
+    assert_eq!(world.pull(&image).await.code, "0", "it began with a policy that admits it");
+    assert_refused(&world.pull(&image).await, "denied-by-rule");
+}
