@@ -19,6 +19,7 @@ mod exchange;
 mod failure;
 mod hosts;
 pub mod limits;
+mod platform;
 mod reach;
 mod realm;
 mod redirect;
@@ -37,6 +38,7 @@ pub use credentials::Credentials;
 pub use document::{Contents, Listed, OCI_MANIFEST, contents};
 pub use error::{Class, RegistryError};
 pub use limits::Limits;
+pub use platform::Platform;
 pub use resolve::Resolved;
 pub use upload::{Stored, Target};
 
