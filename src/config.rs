@@ -1,11 +1,13 @@
 //! The files an operator writes, read whole: either everything in them is right, or everything wrong is told at once.
 //!
 //! - the policy: `policy.toml` and `policy.d/*.toml` of the configuration directory, [`load_policy`];
-//! - the daemon: `pullgate.toml`, [`load_daemon`].
+//! - the daemon: `pullgate.toml`, [`load_daemon`];
+//! - emergencies: `break-glass.toml`, [`BreakGlassFile`].
 //!
 //! Nothing unknown is overlooked and nothing is corrected in silence. Files that somebody else than root and the running
 //! user could change are refused.
 
+mod break_glass;
 mod daemon;
 mod document;
 mod duration;
@@ -16,6 +18,7 @@ mod policy;
 mod problem;
 mod suggest;
 
+pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};

@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::reference::Repository;
 use crate::trust::Authenticator;
 
+mod break_glass;
 mod canonical;
+mod denials;
 mod pods;
 mod requirement;
 mod rule;
@@ -23,9 +25,11 @@ mod scope;
 mod segment;
 mod trie;
 
+pub use break_glass::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Opened, Opening};
+pub use denials::{Denials, MAX_DENIALS};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied};
-pub use rule::{Action, AliasError, Allowance, Mode, Rule};
+pub use rule::{Accept, Action, AliasError, Allowance, Mode, Rule};
 pub use ruling::Ruling;
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
 
@@ -38,6 +42,7 @@ pub struct Policy {
     default: Rule,
     rules: Vec<Rule>,
     authenticators: BTreeMap<String, Authenticator>,
+    denials: Denials,
     trie: trie::Trie,
     hash: String,
 }
@@ -73,8 +78,29 @@ impl Policy {
             return Err(errors);
         }
         let trie = trie::Trie::new(&all);
-        let hash = canonical::hash(&default, &rules, &by_name);
-        Ok(Self { default, rules, authenticators: by_name, trie, hash })
+        let denials = Denials::default();
+        let hash = canonical::hash(&default, &rules, &by_name, &denials);
+        Ok(Self { default, rules, authenticators: by_name, denials, trie, hash })
+    }
+
+    /// The same policy, which refuses these images and does not believe these keys. It has another hash.
+    ///
+    /// That an authenticator has no key left, or a requirement can no longer be met, is no error: a key must be
+    /// revocable at once, whatever depends on it.
+    #[must_use]
+    pub fn with_denials(mut self, denials: Denials) -> Self {
+        let revoked = |fingerprint: &str| denials.of_key(fingerprint).map(str::to_owned);
+        let authenticators = self.authenticators.into_iter();
+        self.authenticators = authenticators.map(|(name, it)| (name, it.without(&revoked))).collect();
+        self.hash = canonical::hash(&self.default, &self.rules, &self.authenticators, &denials);
+        self.denials = denials;
+        self
+    }
+
+    /// What is refused whatever a rule says.
+    #[must_use]
+    pub fn denials(&self) -> &Denials {
+        &self.denials
     }
 
     /// What speaks for a repository that a pod of `namespace` wants: there is always one rule.

@@ -70,6 +70,8 @@ pub enum Outside {
 pub struct Authenticator {
     name: String,
     keys: Vec<Key>,
+    /// Keys that were its own, each with why it no longer is.
+    revoked: Vec<(Key, String)>,
 }
 
 impl Authenticator {
@@ -98,12 +100,28 @@ impl Authenticator {
                 });
             }
         }
-        Ok(Self { name, keys })
+        Ok(Self { name, keys, revoked: Vec::new() })
     }
 
     /// The name the policy gives it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same authenticator without the keys that are `revoked`, by their fingerprint: why, if so. What they signed is
+    /// known only to say that it does not count. Nothing keeps it from having no key left, which accepts nothing.
+    #[must_use]
+    pub fn without(mut self, revoked: &dyn Fn(&str) -> Option<String>) -> Self {
+        let (mut keys, mut gone) = (Vec::new(), self.revoked);
+        for key in self.keys {
+            match revoked(key.public.fingerprint()) {
+                Some(why) => gone.push((key, why)),
+                None => keys.push(key),
+            }
+        }
+        self.keys = keys;
+        self.revoked = gone;
+        self
     }
 
     /// Its keys, in the order of the policy.
@@ -115,7 +133,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`TrustError::OutsideWindow`] when only a key verifies it that is not believed at `now`,
-    /// [`TrustError::NoKeyNow`] when no key is believed at `now` and none verifies it, and otherwise
+    /// [`TrustError::Revoked`] when only a revoked key does, [`TrustError::NoKeyNow`] when no key is believed at `now` and none verifies it, and otherwise
     /// [`TrustError::Untrusted`].
     pub fn verify(&self, message: &[u8], signature: &[u8], now: Timestamp) -> Result<Valid, TrustError> {
         let mut outside = Vec::new();
@@ -136,6 +154,14 @@ impl Authenticator {
                     fingerprint: key.public.fingerprint().to_owned(),
                     origin: key.origin.clone(),
                     side: *side,
+                });
+            }
+        }
+        for (key, why) in &self.revoked {
+            if key.public.verify(message, signature).is_ok() {
+                return Err(TrustError::Revoked {
+                    fingerprint: key.public.fingerprint().to_owned(),
+                    why: why.clone(),
                 });
             }
         }
@@ -214,6 +240,14 @@ pub enum TrustError {
         origin: String,
         /// On which side of its window it is.
         side: Outside,
+    },
+    /// A key verifies the signature that has been revoked.
+    #[error("signature would verify, but key {fingerprint} is revoked: {why}")]
+    Revoked {
+        /// The fingerprint of the key.
+        fingerprint: String,
+        /// Why it was revoked.
+        why: String,
     },
     /// No key of the authenticator is believed now, and none verifies the signature. The time is not in the text: a refusal
     /// says the same at every attempt.

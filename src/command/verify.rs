@@ -70,6 +70,7 @@ impl Verify {
                 return Outcome::Usage;
             }
         };
+        gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
         gate.set_policy(policy);
         runtime.block_on(self.verify_all(&gate, &credentials))
     }

@@ -8,8 +8,11 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use jiff::Timestamp;
+
 use super::problem::{MAX_PROBLEMS, Place, Problem};
 use super::suggest;
+use crate::digest::Digest;
 
 /// One file, and what was found wrong with it so far.
 pub(super) struct Document<'a> {
@@ -169,6 +172,47 @@ impl<'a> Document<'a> {
             return Some(text.to_owned());
         }
         None
+    }
+
+    /// A moment: date, time and offset.
+    pub(super) fn time(&mut self, value: Value<'_>, what: &str) -> Option<Timestamp> {
+        let DeValue::Datetime(time) = &value.value else {
+            self.wrong_type(
+                value.span,
+                what,
+                "a date-time such as 2027-01-01T00:00:00Z, without quotes",
+                &value.value,
+            );
+            return None;
+        };
+        if time.date.is_none() || time.time.is_none() || time.offset.is_none() {
+            self.problem(
+                value.span,
+                format!("{what} is a local date or time, which is another moment on every node"),
+                "write date, time and offset, as in 2027-01-01T00:00:00Z",
+            );
+            return None;
+        }
+        let read = time.to_string().parse();
+        read.map_err(|_| {
+            self.problem(
+                value.span,
+                format!("{what} is out of range"),
+                "write for example 2027-01-01T00:00:00Z",
+            );
+        })
+        .ok()
+    }
+
+    /// A digest.
+    pub(super) fn digest(&mut self, value: Value<'_>, what: &str) -> Option<Digest> {
+        let (text, span) = self.string(value, what)?;
+        Digest::parse(&text)
+            .map_err(|error| {
+                let message = format!("{what}, {}, is none: {error}", suggest::quoted(&text));
+                self.problem(span, message, "write for example \"sha256:\" and 64 digits 0 to 9 and a to f");
+            })
+            .ok()
     }
 
     /// Notes that a value is of another type than it should be.

@@ -11,11 +11,12 @@ use super::document::Document;
 use super::file::{FileError, Guard};
 use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
-use crate::policy::{Policy, PolicyError, Rule, ties};
+use crate::policy::{Action, Policy, PolicyError, Rule, ties};
 use crate::trust::Authenticator;
 
 mod authenticator;
 mod collect;
+mod denials;
 mod namespace;
 
 /// The most bytes of one policy file: 4 MiB, several times what the most rules need.
@@ -97,7 +98,9 @@ impl Collected {
         let authenticators =
             self.authenticators.into_iter().filter_map(|it| it.value.authenticator).collect();
         match Policy::new(default.value, rules, authenticators) {
-            Ok(policy) => Ok(Loaded { policy, warnings, files: self.files }),
+            Ok(policy) => {
+                Ok(Loaded { policy: policy.with_denials(self.denials), warnings, files: self.files })
+            }
             Err(errors) => Err(Problems::from(errors.iter().map(|error| explain(error, &places)).collect())),
         }
     }
@@ -154,6 +157,15 @@ impl Collected {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
+            let mut denied = keys.clone().map(|key| self.denials.of_key(key.public.fingerprint()).is_some());
+            if keys.clone().next().is_some() && denied.all(|denied| denied) {
+                warn(
+                    format!(
+                        "authenticator `{name}` has no key that is not denied, so it accepts no signature"
+                    ),
+                    "add a new key, and remove the denied ones",
+                );
+            }
             if keys.clone().next().is_some() && keys.clone().all(|key| key.outside_window(now).is_some()) {
                 warn(
                     format!(
@@ -161,6 +173,15 @@ impl Collected {
                     ),
                     "add a key whose time has come and is not over",
                 );
+            }
+        }
+        for declared in &self.rules {
+            if let Action::AllowUnsigned(allowance) = declared.value.rule.action()
+                && let Some(until) = allowance.until.filter(|_| allowance.is_over(now))
+            {
+                let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
+                let hint = "remove the rule, or set another time";
+                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
             }
         }
         warnings.sort();

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
-use super::{Explanation, Finding, Gate, Pinned, Question, Refusal};
+use super::{Explanation, Finding, Gate, Kind, Pinned, Question, Refusal};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Place};
-use crate::policy::{Action, Mode, Policy, Requirement, Rule, Ruling};
+use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::Reference;
-use crate::registry::{Collected, RegistryError, Resolved};
+use crate::registry::{Collected, Contents, Platform, RegistryError, Resolved, contents};
 use crate::signature::{self, Attachment, Proof, Subject};
 use crate::telemetry::{Reason, Step};
 
@@ -29,17 +29,27 @@ impl Admission<'_> {
         let ruling = self.ruling();
         let labels: Vec<&str> = ruling.rules().map(Rule::label).collect();
         explanation.rule = Some(labels.join(" and "));
-        let (mut reason, mut digest) = (None, None);
+        if let Some(digest) = self.reference.digest() {
+            self.check_denied(std::iter::once(digest))?;
+        }
+        let (mut reason, mut digest): (_, Option<Digest>) = (None, None);
         let mut look = Look::default();
         // Rules that need no request come first to refuse; the strictest gives the reason.
         for rule in ruling.rules() {
             let passed = self.ask(rule, &mut look, explanation).await?;
             reason.get_or_insert(passed.reason);
-            digest = digest.or(passed.digest);
+            // The image for the platform beats the index that names it: it is what was signed for one of the rules.
+            let platform = passed.digest.is_some() && passed.digest != resolved(explanation);
+            digest = if platform { passed.digest } else { digest.or(passed.digest) };
         }
         let reason = reason.unwrap_or(Reason::Internal);
         let pinned = Pinned::admitted(self.reference, digest.as_ref(), &labels.join(" and "), reason);
-        Ok(pinned.with_evidence(digest.and_then(|digest| look.evidence(&digest, &explanation.findings))))
+        let evidence = digest.and_then(|digest| {
+            let seen = look.resolved.iter().find(|(_, resolved)| *resolved.digest() == digest);
+            let unsigned = seen.map(|(_, resolved)| Arc::new(self.new_evidence(resolved, Vec::new())));
+            look.evidence(&digest, &explanation.findings).or(unsigned)
+        });
+        Ok(pinned.with_evidence(evidence))
     }
 
     /// What becomes of a refusal outside of any one rule: it stands, unless no rule that speaks is enforced.
@@ -69,7 +79,8 @@ impl Admission<'_> {
             return Ok(Passed { reason: Reason::RuleOff, digest: None });
         }
         let refusal = match self.enforce(rule, look, explanation).await {
-            Err(refusal) if rule.mode() == Mode::Audit => refusal,
+            // The deny list is no rule, and no rule softens it.
+            Err(refusal) if rule.mode() == Mode::Audit && refusal.reason() != Reason::DigestDenied => refusal,
             decided => return decided,
         };
         explanation.audited.push(refusal);
@@ -84,14 +95,104 @@ impl Admission<'_> {
     ) -> Result<Passed, Refusal> {
         match rule.action() {
             Action::Deny { reason } => Err(Refusal::denied(self.image(), rule.label(), reason.as_deref())),
-            // Before anything is asked of the registry: an image that needs no signature costs no request.
-            Action::AllowUnsigned(_) => Ok(Passed { reason: Reason::UnsignedAllowed, digest: None }),
+            Action::AllowUnsigned(allowance) => self.allow(rule, allowance, look, explanation).await,
             Action::Require(requirement) => {
                 explanation.required = Some(requirement.to_string());
-                let digest = self.verify(rule, requirement, self.reference, look, explanation).await?;
+                let reference = self.reference;
+                let digest = match rule.accept() {
+                    Accept::Index => self.verify(rule, requirement, reference, look, explanation).await?,
+                    Accept::Platform => {
+                        let image = self.image_for_node(reference, look, explanation).await?;
+                        self.verify(rule, requirement, &image, look, explanation).await?
+                    }
+                    Accept::Either => self.verify_either(rule, requirement, look, explanation).await?,
+                };
                 Ok(Passed { reason: Reason::Verified, digest: Some(digest) })
             }
         }
+    }
+
+    /// An image that needs no signature costs no request, unless it may not be just any.
+    async fn allow(
+        &self,
+        rule: &Rule,
+        allowance: &Allowance,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<Passed, Refusal> {
+        if let Some(until) = allowance.until.filter(|_| allowance.is_over(jiff::Timestamp::now())) {
+            return Err(Refusal::allowance_over(self.image(), rule.label(), &until.to_string()));
+        }
+        let listed = |digest: &Digest| allowance.digests.is_empty() || allowance.digests.contains(digest);
+        if let Some(digest) = self.reference.digest().filter(|digest| !listed(digest)) {
+            return Err(Refusal::digest_not_allowed(self.image(), digest.as_str(), rule.label()));
+        }
+        // What an index lists may be denied, so it has to be read.
+        let denials = self.policy.denials().has_digests();
+        let digest = match self.reference.digest() {
+            // What is allowed by its digest is recorded, so that it can be told from others on the node.
+            Some(digest) if !denials && allowance.digests.is_empty() => digest.clone(),
+            None if !denials && allowance.digests.is_empty() => {
+                return Ok(Passed { reason: Reason::UnsignedAllowed, digest: None });
+            }
+            _ => self.resolve(self.reference, look, explanation).await?.digest().clone(),
+        };
+        if !listed(&digest) {
+            return Err(Refusal::digest_not_allowed(self.image(), digest.as_str(), rule.label()));
+        }
+        Ok(Passed { reason: Reason::UnsignedAllowed, digest: Some(digest) })
+    }
+
+    /// Looks for signatures of the index, and then for those of the image that it names for this node.
+    async fn verify_either(
+        &self,
+        rule: &Rule,
+        requirement: &Requirement,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<Digest, Refusal> {
+        let refusal = match self.verify(rule, requirement, self.reference, look, explanation).await {
+            Err(refusal) if refusal.reason() != Reason::DigestDenied => refusal,
+            decided => return decided,
+        };
+        // Not what the tag stands for by now, but what was looked at.
+        let Some(index) = resolved(explanation) else { return Err(refusal) };
+        let image = self.image_for_node(&self.reference.with_digest(&index), look, explanation).await?;
+        if image.digest() == Some(&index) {
+            return Err(refusal);
+        }
+        match self.verify(rule, requirement, &image, look, explanation).await {
+            // The index is what the name stands for: its refusal is the one to be told.
+            Err(other) if other.kind() == Kind::Signature => Err(refusal),
+            decided => decided,
+        }
+    }
+
+    /// The image that a name stands for on this node, by its digest; its bytes have yet to be read.
+    async fn image_for_node(
+        &self,
+        reference: &Reference,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<Reference, Refusal> {
+        let resolved = self.resolve(reference, look, explanation).await?;
+        let image = resolved
+            .image_for(&Platform::of_node())
+            .map_err(|error| Refusal::registry(self.image(), &error))?;
+        if image != *resolved.digest() {
+            explanation.platform_digest = Some(image.to_string());
+        }
+        Ok(reference.with_digest(&image))
+    }
+
+    fn check_denied<'d>(&self, digests: impl IntoIterator<Item = &'d Digest>) -> Result<(), Refusal> {
+        let denials = self.policy.denials();
+        for digest in digests {
+            if let Some(why) = denials.of_digest(digest) {
+                return Err(Refusal::digest_denied(self.image(), digest.as_str(), why));
+            }
+        }
+        Ok(())
     }
 
     /// Finds the digest behind a name and has the rule's requirement judged over its signatures: those in the ledger, and
@@ -109,6 +210,7 @@ impl Admission<'_> {
             None => self.resolve(reference, look, explanation).await?.digest().clone(),
         };
         if let Some(kept) = self.kept(&digest, look).await {
+            self.check_denied(&listed(&kept))?;
             explanation.digest.get_or_insert_with(|| digest.to_string());
             // What is known but no longer recorded is looked up again, so that it is recorded again.
             if self.is_known(rule, &digest) {
@@ -161,6 +263,12 @@ impl Admission<'_> {
         let (resolved, (mut collected, spent)) =
             tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
         let resolved = resolved?;
+        // An image that an index names is one: not an index from which the runtime would choose again.
+        if explanation.platform_digest.as_deref() == Some(digest.as_str()) && resolved.is_index() {
+            let what = format!("the image {digest}");
+            let reason = "that an index names is an index".to_owned();
+            return Err(self.unanswered(&RegistryError::Platform { what, reason }));
+        }
         explanation.steps.add(Step::Collect, spent);
         explanation.note(collected.problems.iter().map(ToString::to_string));
         let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
@@ -171,18 +279,7 @@ impl Admission<'_> {
     }
 
     fn new_evidence(&self, resolved: &Resolved, attachments: Vec<Attachment>) -> Evidence {
-        Evidence {
-            repository: self.reference.repository().clone(),
-            digest: resolved.digest().clone(),
-            media_type: resolved.media_type().to_owned(),
-            document: resolved.bytes().clone(),
-            images: Vec::new(),
-            attachments,
-            names: vec![self.reference.to_string()],
-            rule: String::new(),
-            keys: Vec::new(),
-            recorded: jiff::Timestamp::now(),
-        }
+        Evidence { attachments, ..unsigned_evidence(self.reference, resolved) }
     }
 
     /// What the registry has for a name, asked once: whatever becomes of a tag, all rules look at the same.
@@ -203,6 +300,11 @@ impl Admission<'_> {
             explanation.digest = Some(resolved.digest().to_string());
             explanation.media_type = Some(resolved.media_type().to_owned());
             explanation.note(resolved.warnings().iter().cloned());
+        }
+        self.check_denied([resolved.digest()])?;
+        if resolved.is_index() && self.policy.denials().has_digests() {
+            let named = resolved.named().map_err(|error| self.unanswered(&error))?;
+            self.check_denied(&named)?;
         }
         look.resolved.push((reference.clone(), resolved.clone()));
         Ok(resolved)
@@ -319,6 +421,33 @@ struct Passed {
     reason: Reason,
     /// What it was found good as; nothing, if it was not looked at.
     digest: Option<Digest>,
+}
+
+/// What is known of an image before anything attached to it is.
+pub(super) fn unsigned_evidence(reference: &Reference, resolved: &Resolved) -> Evidence {
+    Evidence {
+        repository: reference.repository().clone(),
+        digest: resolved.digest().clone(),
+        media_type: resolved.media_type().to_owned(),
+        document: resolved.bytes().clone(),
+        images: Vec::new(),
+        attachments: Vec::new(),
+        names: vec![reference.to_string()],
+        rule: String::new(),
+        keys: Vec::new(),
+        recorded: jiff::Timestamp::now(),
+    }
+}
+
+/// The digests that the document of evidence leads to, as far as it can be read.
+pub(super) fn listed(evidence: &Evidence) -> Vec<Digest> {
+    let mut digests = vec![evidence.digest.clone()];
+    match contents(&evidence.document, &evidence.media_type) {
+        Ok(Contents::Index(listed)) => digests.extend(listed.into_iter().map(|listed| listed.digest)),
+        Ok(Contents::Image(config)) => digests.push(config),
+        Err(_) => {}
+    }
+    digests
 }
 
 /// What the registry was found to serve for the name.

@@ -14,6 +14,8 @@ pub struct Explanation {
     pub required: Option<String>,
     /// The digest of the bytes that the registry served.
     pub digest: Option<String>,
+    /// The image for this node's platform that its index names, where that one was looked at.
+    pub platform_digest: Option<String>,
     /// The media type of those bytes.
     pub media_type: Option<String>,
     /// Whether the signatures had been checked before, for the same digest, name and policy.
@@ -26,6 +28,8 @@ pub struct Explanation {
     pub problems: Vec<String>,
     /// What rules in audit mode would have refused, had they been enforced.
     pub audited: Vec<Refusal>,
+    /// Whether an opening for an emergency let it through.
+    pub break_glass: bool,
     /// The reason of the decision.
     pub reason: Option<Reason>,
     /// The time spent.

@@ -86,6 +86,21 @@ impl Refusal {
         Self::new(Reason::DeniedByRule, image, &format!("is refused by {}{why}", quote(rule)))
     }
 
+    pub(super) fn digest_denied(image: &str, digest: &str, why: &str) -> Self {
+        let text = format!("({}) is on the deny list: {}", quote(digest), quote(why));
+        Self::new(Reason::DigestDenied, image, &text)
+    }
+
+    pub(super) fn allowance_over(image: &str, rule: &str, until: &str) -> Self {
+        let text = format!("is refused by {}: it was allowed unsigned until {until}", quote(rule));
+        Self::new(Reason::AllowanceOver, image, &text)
+    }
+
+    pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
+        let text = format!("({digest}) is refused by {}: it allows only other digests", quote(rule));
+        Self::new(Reason::DigestNotAllowed, image, &text)
+    }
+
     /// pullgate failed: a bug, but never an unverified pull.
     pub fn internal(image: &str) -> Self {
         Self::new(

@@ -4,13 +4,13 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::admission::Check;
+use super::admission::{Check, listed};
 use super::refusal::Found;
 use super::verdicts::{Subject as Known, Verdicts};
 use super::{Gate, Pod, Refusal, binding};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place};
-use crate::policy::{Action, Mode, Policy, Requirement, Rule, Ruling};
+use crate::policy::{Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
@@ -91,6 +91,9 @@ impl Gate {
         present: &Present,
         pod: Option<&Pod>,
     ) -> Result<Standing, Refusal> {
+        if let Some(standing) = self.opened(asked, present) {
+            return Ok(standing);
+        }
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(asked))?;
         let id = Digest::parse(&present.id).map_err(|_| Refusal::unverified_id(asked, &present.id))?;
         let case = Case {
@@ -113,6 +116,43 @@ impl Gate {
         };
         let decided = tokio::time::timeout(self.settings.timeout, work).await;
         decided.unwrap_or_else(|_| Err(Refusal::timeout(asked, self.settings.timeout)))
+    }
+}
+
+impl Gate {
+    /// The image, if an opening for an emergency is for it: for its name, for its id, or for a digest that leads to it.
+    fn opened(&self, asked: &str, present: &Present) -> Option<Standing> {
+        let now = jiff::Timestamp::now();
+        let glass = self.emergency.get()?.openings(now);
+        let id = Digest::parse(&present.id).ok()?;
+        let mut known = vec![id.clone()];
+        if glass.has_digests(now) {
+            let found = self.ledger.places(&id).into_iter().filter_map(|place| self.ledger.find(&place));
+            known.extend(
+                found.filter(|found| binding::leads_to(found, &id)).map(|found| found.digest.clone()),
+            );
+        }
+        let names = names(present);
+        let asked = Reference::parse(asked).ok();
+        let repositories = asked.iter().chain(&names).map(Reference::repository);
+        // A name lets through what it says alone; what the image is lets it through under every name.
+        let by_name = asked.as_ref().and_then(|asked| glass.opening_for(asked.repository(), None, now));
+        let repository = repositories.into_iter().next()?.clone();
+        let by_digest = known
+            .iter()
+            .find_map(|digest| Some((glass.opening_for(&repository, Some(digest), now)?, digest)));
+        let (opening, digest) = match (by_name, by_digest) {
+            (Some(opening), _) => (opening, None),
+            (None, Some((opening, digest))) => (opening, Some(digest).filter(|digest| **digest != id)),
+            (None, None) => return None,
+        };
+        Some(Standing {
+            repository,
+            digest: digest.cloned(),
+            rule: format!("break-glass until {}: {}", opening.until, opening.reason),
+            reason: Reason::BreakGlass,
+            audited: Vec::new(),
+        })
     }
 }
 
@@ -163,14 +203,19 @@ impl Case {
     fn without_evidence(&self, speaker: &Speaker) -> Option<Result<Standing, Refusal>> {
         let Speaker::Name(reference) = speaker else { return None };
         let ruling = self.ruling(reference.repository());
-        let needed = |rule: &Rule| matches!(rule.action(), Action::Require(_)) && rule.mode() != Mode::Off;
-        if ruling.rules().any(needed) {
+        let needed = |rule: &Rule| match rule.action() {
+            Action::Require(_) => rule.mode() != Mode::Off,
+            Action::AllowUnsigned(allowance) => !allowance.digests.is_empty(),
+            Action::Deny { .. } => false,
+        };
+        if self.policy.denials().has_digests() || ruling.rules().any(needed) {
             return None;
         }
         Some(self.by_repository(reference.repository(), reference.digest()))
     }
 
     fn decide(&self, speaker: &Speaker) -> Result<Standing, Refusal> {
+        self.check_denied()?;
         match speaker {
             Speaker::Name(reference) => self.by_repository(reference.repository(), reference.digest()),
             Speaker::Id => self.by_id(),
@@ -214,7 +259,7 @@ impl Case {
             Action::Deny { reason } => {
                 return Err(Refusal::denied(&self.asked, rule.label(), reason.as_deref()));
             }
-            Action::AllowUnsigned(_) => return Ok((Reason::UnsignedAllowed, None)),
+            Action::AllowUnsigned(allowance) => return self.allow(rule, allowance, candidates),
             Action::Require(requirement) => requirement,
         };
         let mut refusal = None;
@@ -227,6 +272,46 @@ impl Case {
         Err(refusal.unwrap_or_else(|| {
             Refusal::unverified(&self.asked, self.id.as_str(), rule.label(), &requirement.to_string())
         }))
+    }
+
+    /// Whether the image may be used unsigned: where only some digests may, evidence must show that it is one of them.
+    fn allow(
+        &self,
+        rule: &Rule,
+        allowance: &Allowance,
+        candidates: &Candidates<'_>,
+    ) -> Result<(Reason, Option<Digest>), Refusal> {
+        if let Some(until) = allowance.until.filter(|_| allowance.is_over(jiff::Timestamp::now())) {
+            return Err(Refusal::allowance_over(&self.asked, rule.label(), &until.to_string()));
+        }
+        if allowance.digests.is_empty() {
+            return Ok((Reason::UnsignedAllowed, None));
+        }
+        let allowed = candidates.all().iter().find(|found| allowance.digests.contains(&found.digest));
+        match allowed {
+            Some(evidence) => Ok((Reason::UnsignedAllowed, Some(evidence.digest.clone()))),
+            None => Err(Refusal::digest_not_allowed(&self.asked, self.id.as_str(), rule.label())),
+        }
+    }
+
+    /// The deny list stands above all rules: by the id, by the names that the runtime has, and by all that is known.
+    fn check_denied(&self) -> Result<(), Refusal> {
+        let denials = self.policy.denials();
+        if !denials.has_digests() {
+            return Ok(());
+        }
+        let mut digests = vec![self.id.clone()];
+        digests.extend(self.names.iter().filter_map(|name| name.digest().cloned()));
+        let found = self.ledger.places(&self.id).into_iter().filter_map(|place| self.ledger.find(&place));
+        digests.extend(
+            found.filter(|found| binding::leads_to(found, &self.id)).flat_map(|found| listed(&found)),
+        );
+        for digest in &digests {
+            if let Some(why) = denials.of_digest(digest) {
+                return Err(Refusal::digest_denied(&self.asked, digest.as_str(), why));
+            }
+        }
+        Ok(())
     }
 
     /// Whether any repository admits the image: those of its evidence, and those of its names.

@@ -32,6 +32,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
+    gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
     let status = StatusLine::default();
     status.policy(policy.load());

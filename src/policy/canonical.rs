@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Rule};
+use super::{Action, Denials, Rule};
 use crate::digest::Digest;
 use crate::trust::Authenticator;
 
@@ -15,6 +15,7 @@ pub(super) fn hash(
     default: &Rule,
     rules: &[Rule],
     authenticators: &BTreeMap<String, Authenticator>,
+    denials: &Denials,
 ) -> String {
     let mut text = Text::default();
     text.push(VERSION);
@@ -26,6 +27,16 @@ pub(super) fn hash(
     text.count(authenticators.len());
     for authenticator in authenticators.values() {
         text.authenticator(authenticator);
+    }
+    text.count(denials.digests().len());
+    for (digest, reason) in denials.digests() {
+        text.push(digest.as_str());
+        text.push(reason);
+    }
+    text.count(denials.keys().len());
+    for (key, reason) in denials.keys() {
+        text.push(key);
+        text.push(reason);
     }
     Digest::of(text.0.as_bytes()).as_str().to_owned()
 }
@@ -87,6 +98,7 @@ impl Text {
             None => self.push("all pods"),
         }
         self.push(rule.mode().name());
+        self.push(rule.accept().name());
     }
 
     fn authenticator(&mut self, authenticator: &Authenticator) {

@@ -21,13 +21,22 @@ pub struct Rule {
     aliases: Vec<Scope>,
     pods: Option<Pods>,
     mode: Mode,
+    accept: Accept,
 }
 
 impl Rule {
     /// A rule. `label` is what people know it by, such as `namespace "docker.io/library" (policy.toml:12)`.
     #[must_use]
     pub fn new(label: String, scope: Scope, action: Action) -> Self {
-        Self { label, scope, action, aliases: Vec::new(), pods: None, mode: Mode::default() }
+        Self {
+            label,
+            scope,
+            action,
+            aliases: Vec::new(),
+            pods: None,
+            mode: Mode::default(),
+            accept: Accept::default(),
+        }
     }
 
     /// The same rule with other names for its scope that the payload of a signature may carry: an image that was signed
@@ -67,6 +76,12 @@ impl Rule {
         Self { mode, ..self }
     }
 
+    /// The same rule for what must be signed, of an image for several platforms.
+    #[must_use]
+    pub fn with_accept(self, accept: Accept) -> Self {
+        Self { accept, ..self }
+    }
+
     /// What people know it by.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -95,6 +110,12 @@ impl Rule {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What must be signed, of an image for several platforms.
+    #[must_use]
+    pub fn accept(&self) -> Accept {
+        self.accept
     }
 
     /// A digest over everything in which this rule can differ from another: the same for the same rule in whatever file
@@ -200,6 +221,34 @@ impl Allowance {
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| now >= until)
+    }
+}
+
+/// What must be signed where a name stands for an index of several platforms' images. What was signed is what is pulled.
+/// An image for one platform is both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Accept {
+    /// The index, or whatever else the name stands for.
+    #[default]
+    Index,
+    /// The image for the platform of the node.
+    Platform,
+    /// One of the two; the index is looked at first.
+    Either,
+}
+
+impl Accept {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::Index, Self::Platform, Self::Either];
+
+    /// The word for it in the policy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Platform => "platform",
+            Self::Either => "either",
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::{RegistryError, remote};
+use super::platform::Platform;
 use crate::digest::Digest;
 use crate::json::{self, Bounds, Keys};
 
@@ -81,6 +82,8 @@ const TOP_FIELDS: [&str; 11] = [
 const DESCRIPTOR_FIELDS: [&str; 8] =
     ["mediaType", "digest", "size", "urls", "data", "annotations", "platform", "artifactType"];
 
+const PLATFORM_FIELDS: [&str; 5] = ["os", "architecture", "variant", "os.version", "os.features"];
+
 /// A document whose kind is beyond doubt.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -111,6 +114,7 @@ pub(super) struct Descriptor {
     pub(super) size: u64,
     pub(super) artifact_type: Option<String>,
     pub(super) annotations: BTreeMap<String, String>,
+    pub(super) platform: Option<Platform>,
 }
 
 impl Document {
@@ -143,7 +147,7 @@ impl Document {
         };
         let index = match media_type {
             OCI_MANIFEST | DOCKER_MANIFEST => false,
-            OCI_INDEX | DOCKER_LIST => true,
+            other if is_index(other) => true,
             other => {
                 return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: remote(other) });
             }
@@ -211,7 +215,28 @@ fn descriptor(value: &Value) -> Result<Descriptor, String> {
         size,
         artifact_type: text("artifactType")?.map(str::to_owned),
         annotations,
+        platform: platform(fields.get("platform"))?,
     })
+}
+
+fn platform(value: Option<&Value>) -> Result<Option<Platform>, String> {
+    let fields = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(fields)) => fields,
+        Some(_) => return Err("the platform of a descriptor is not an object".to_owned()),
+    };
+    exact_spelling(fields, &PLATFORM_FIELDS)?;
+    let text = |name: &str| match fields.get(name) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(_) => Err(format!("the {name} of a platform is not a text")),
+    };
+    Ok(Some(Platform::of(text("os")?, text("architecture")?, text("variant")?)))
+}
+
+/// Whether a media type is that of an index.
+pub(super) fn is_index(media_type: &str) -> bool {
+    matches!(media_type, OCI_INDEX | DOCKER_LIST)
 }
 
 /// No key that only Go would take for one of `names`.

@@ -145,6 +145,14 @@ pub enum RegistryError {
         /// What was asked for.
         what: String,
     },
+    /// An index from which the image for this node cannot be told.
+    #[error("{what} {reason}")]
+    Platform {
+        /// The index.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A Docker schema 1 manifest.
     #[error("{what} is a Docker schema 1 manifest, which nothing can be verified of")]
     SchemaOne {
@@ -329,6 +337,7 @@ impl RegistryError {
             Self::HeaderMismatch { .. } => "registry-header-mismatch",
             Self::SizeMismatch { .. } => "registry-size-mismatch",
             Self::Ambiguous { .. } => "registry-ambiguous",
+            Self::Platform { .. } => "registry-platform",
             Self::SchemaOne { .. } => "registry-schema-1",
             Self::Unsupported { .. } => "registry-media-type",
             Self::MediaTypeMismatch { .. } => "registry-media-type-mismatch",

@@ -41,8 +41,16 @@ reasons! {
     RuleOff = "rule-off",
     /// the image would be refused, but the rule for it is in audit mode
     AuditOnly = "audit-only",
+    /// the break-glass file lets the image through, whatever the policy says
+    BreakGlass = "break-glass",
     /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
     DeniedByRule = "denied-by-rule",
+    /// the time for which a rule allows images of this name unsigned is over
+    AllowanceOver = "allowance-over",
+    /// a rule allows only other digests of images of this name unsigned
+    DigestNotAllowed = "digest-not-allowed",
+    /// the deny list has the digest, or the index lists one that is on it
+    DigestDenied = "digest-denied",
     /// there is no usable policy, so nothing can be admitted
     NoPolicy = "no-policy",
     /// the image name is not one that containerd would accept

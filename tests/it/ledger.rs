@@ -20,6 +20,7 @@ mod damage;
 mod decided;
 mod disk;
 mod kills;
+mod rules;
 
 /// A registry, a directory for evidence, and what a runtime would hold.
 struct World {

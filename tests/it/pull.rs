@@ -10,7 +10,8 @@ use http_body_util::BodyExt;
 use prost::Message;
 use pullgate::api;
 use pullgate::digest::Digest;
-use pullgate::registry::Settings;
+use pullgate::gate;
+use pullgate::registry::{Credentials, Settings};
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
@@ -18,6 +19,8 @@ use crate::support::proxy::{Daemon, call};
 use crate::support::registry::{Body, Registry, Scripted};
 use crate::support::runtime::{Reply, Runtime, error, framed, image_id};
 use crate::support::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
+
+mod rules;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 

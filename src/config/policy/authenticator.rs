@@ -194,8 +194,8 @@ fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Win
     let not_before = table.take("not-before");
     let not_after = table.take("not-after");
     let span = not_after.as_ref().map(|value| value.span.clone());
-    let from = not_before.map(|value| read_time(document, value, "`not-before`"));
-    let until = not_after.map(|value| read_time(document, value, "`not-after`"));
+    let from = not_before.map(|value| document.time(value, "`not-before`"));
+    let until = not_after.map(|value| document.time(value, "`not-after`"));
     if from == Some(None) || until == Some(None) {
         return None;
     }
@@ -208,35 +208,6 @@ fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Win
         return None;
     }
     Some((from, until))
-}
-
-fn read_time(document: &mut Document<'_>, value: Value<'_>, what: &str) -> Option<Timestamp> {
-    let DeValue::Datetime(time) = &value.value else {
-        document.wrong_type(
-            value.span,
-            what,
-            "a date-time such as 2027-01-01T00:00:00Z, without quotes",
-            &value.value,
-        );
-        return None;
-    };
-    if time.date.is_none() || time.time.is_none() || time.offset.is_none() {
-        document.problem(
-            value.span,
-            format!("{what} is a local date or time, which is another moment on every node"),
-            "write date, time and offset, as in 2027-01-01T00:00:00Z",
-        );
-        return None;
-    }
-    let read = time.to_string().parse();
-    read.map_err(|_| {
-        document.problem(
-            value.span,
-            format!("{what} is out of range"),
-            "write for example 2027-01-01T00:00:00Z",
-        );
-    })
-    .ok()
 }
 
 fn read_algorithm(document: &mut Document<'_>, value: Value<'_>) -> Option<Algorithm> {

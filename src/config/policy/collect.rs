@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DeclaredAuthenticator, DeclaredRule, authenticator, namespace};
+use super::{DeclaredAuthenticator, DeclaredRule, authenticator, denials, namespace};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::problem::{Place, Problem};
 use crate::config::suggest;
-use crate::policy::{Action, Allowance, Rule, Scope};
+use crate::policy::{Action, Allowance, Denials, Rule, Scope};
 
-const ROOT_KEYS: [&str; 4] = ["default", "default-reason", "authenticator", "namespace"];
+const ROOT_KEYS: [&str; 5] = ["default", "default-reason", "authenticator", "namespace", "deny"];
 
 /// Something, with the file and the place that declare it.
 pub(super) struct Declared<T> {
@@ -24,6 +24,7 @@ pub(super) struct Collected {
     pub(super) default: Option<Declared<Rule>>,
     pub(super) authenticators: Vec<Declared<DeclaredAuthenticator>>,
     pub(super) rules: Vec<Declared<DeclaredRule>>,
+    pub(super) denials: Denials,
     pub(super) files: Vec<PathBuf>,
     pub(super) problems: Vec<Problem>,
     /// Some file was not understood at all, so what seems to be missing may be in it.
@@ -38,6 +39,9 @@ impl Collected {
             return;
         };
         self.read_default(document, &mut table);
+        if let Some(value) = table.take("deny") {
+            denials::read(document, value, &mut self.denials);
+        }
         let entries =
             table.take("authenticator").and_then(|value| document.open_table(value, "`authenticator`"));
         for (name, key, value) in entries.into_iter().flat_map(|table| table.entries) {

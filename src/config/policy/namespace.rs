@@ -5,9 +5,13 @@ use std::ops::Range;
 use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
 use crate::config::suggest;
-use crate::policy::{Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError};
+use crate::digest::Digest;
+use crate::policy::{Accept, Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError};
 
-const KEYS: [&str; 8] = ["scope", "pods", "require", "allow", "deny", "reason", "aliases", "mode"];
+const KEYS: [&str; 11] =
+    ["scope", "pods", "require", "allow", "deny", "reason", "digests", "until", "aliases", "accept", "mode"];
+/// How many digests one rule may list.
+const MAX_DIGESTS: usize = 10_000;
 const REQUIRE_KEYS: [&str; 4] = ["all", "any", "at-least", "of"];
 const REQUIRE_FORMS: &str =
     "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
@@ -34,7 +38,12 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let action = read_action(document, &mut table, &mut names);
     let aliases = table.take("aliases");
     let pods = table.take("pods").map(|value| read_pods(document, value));
-    let mode = table.take("mode").map(|value| read_mode(document, value));
+    let mode = table
+        .take("mode")
+        .map(|value| read_choice(document, value, "`mode`", &Mode::ALL.map(|it| (it.name(), it))));
+    let accept = table.take("accept").map(|value| {
+        (value.span.clone(), read_choice(document, value, "`accept`", &Accept::ALL.map(|it| (it.name(), it))))
+    });
     let Some(scope) = table.take("scope") else {
         document.problem(
             table.span,
@@ -54,6 +63,13 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let broken = action.is_none();
     let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
     let rule = rule.with_mode(mode.flatten().unwrap_or_default());
+    if let (Some((span, _)), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
+        (&accept, rule_action(&rule, broken))
+    {
+        let hint = "it says what has to be signed; remove it";
+        document.problem(span.clone(), "`accept` stands beside a rule that requires no signature", hint);
+    }
+    let rule = rule.with_accept(accept.and_then(|(_, accept)| accept).unwrap_or_default());
     let rule = match pods.flatten() {
         Some(pods) => rule.with_pods(pods),
         None => rule,
@@ -69,6 +85,7 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut V
     let mut actions: Vec<(&str, Value<'_>)> =
         ["require", "allow", "deny"].into_iter().filter_map(|key| Some((key, table.take(key)?))).collect();
     let reason = table.take("reason");
+    let (digests, until) = (table.take("digests"), table.take("until"));
     if let Some((second, value)) = actions.get(1) {
         let first = actions.first().map_or("", |(first, _)| first);
         let message = format!("[[namespace]] has `{first}` and `{second}`");
@@ -90,17 +107,31 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut V
             if kind == "deny" { "write the reason as the value of `deny`" } else { "make it a comment" },
         );
     }
+    for (key, value) in [("digests", &digests), ("until", &until)] {
+        if let (Some(value), "require" | "deny") = (value, kind) {
+            let message = format!("`{key}` stands beside `{kind}`");
+            document.problem(value.span.clone(), message, "it bounds `allow`; remove it");
+        }
+    }
     match kind {
         "require" => read_requirement(document, value, names).map(Action::Require),
         "deny" => {
             let reason = document.sentence(value, "`deny`")?;
             Some(Action::Deny { reason: Some(reason) })
         }
-        _ => read_allow(document, value, reason),
+        _ => read_allow(document, value, reason, digests, until),
     }
 }
 
-fn read_allow(document: &mut Document<'_>, value: Value<'_>, reason: Option<Value<'_>>) -> Option<Action> {
+fn read_allow(
+    document: &mut Document<'_>,
+    value: Value<'_>,
+    reason: Option<Value<'_>>,
+    digests: Option<Value<'_>>,
+    until: Option<Value<'_>>,
+) -> Option<Action> {
+    let digests = digests.map(|value| read_digests(document, value));
+    let until = until.map(|value| document.time(value, "`until`"));
     let (text, span) = document.string(value, "`allow`")?;
     if text != "unsigned" {
         let message = format!("`allow` is {}", suggest::quoted(&text));
@@ -111,7 +142,26 @@ fn read_allow(document: &mut Document<'_>, value: Value<'_>, reason: Option<Valu
         document.problem(span, "`allow = \"unsigned\"` has no reason", "add `reason = \"…\"` for the record");
         return None;
     };
-    document.sentence(reason, "`reason`").map(|reason| Action::AllowUnsigned(Allowance::of_all(reason)))
+    let reason = document.sentence(reason, "`reason`")?;
+    if digests == Some(None) || until == Some(None) {
+        return None;
+    }
+    let digests = digests.flatten().unwrap_or_default();
+    Some(Action::AllowUnsigned(Allowance { reason, digests, until: until.flatten() }))
+}
+
+fn read_digests(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<Digest>> {
+    let span = value.span.clone();
+    let elements = document.array(value, "`digests`", "a list, as in [\"sha256:…\"]")?;
+    let count = elements.len();
+    if count == 0 || count > MAX_DIGESTS {
+        let message = format!("`digests` has {count} entries, not 1 to {MAX_DIGESTS}");
+        document.problem(span, message, "without `digests`, all images of the scope are allowed");
+        return None;
+    }
+    let digests: Vec<Digest> =
+        elements.into_iter().filter_map(|element| document.digest(element, "a digest")).collect();
+    (digests.len() == count).then_some(digests)
 }
 
 fn read_requirement(
@@ -210,14 +260,28 @@ fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
         .ok()
 }
 
-fn read_mode(document: &mut Document<'_>, value: Value<'_>) -> Option<Mode> {
-    let (text, span) = document.string(value, "`mode`")?;
-    let mode = Mode::ALL.into_iter().find(|mode| mode.name() == text);
-    if mode.is_none() {
-        let message = format!("`mode` is {}", suggest::quoted(&text));
-        document.problem(span, message, suggest::one_of(&text, &Mode::ALL.map(Mode::name)));
+/// The action as it was written, not what stands for one that is wrong.
+fn rule_action(rule: &Rule, broken: bool) -> Option<&Action> {
+    (!broken).then_some(rule.action())
+}
+
+fn read_choice<T: Copy>(
+    document: &mut Document<'_>,
+    value: Value<'_>,
+    what: &str,
+    choices: &[(&str, T)],
+) -> Option<T> {
+    let (text, span) = document.string(value, what)?;
+    let chosen = choices.iter().find(|(name, _)| *name == text);
+    if chosen.is_none() {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        document.problem(
+            span,
+            format!("{what} is {}", suggest::quoted(&text)),
+            suggest::one_of(&text, &names),
+        );
     }
-    mode
+    chosen.map(|&(_, choice)| choice)
 }
 
 fn read_scope(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> Option<Scope> {

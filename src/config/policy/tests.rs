@@ -162,7 +162,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscop = \"nginx\"\nrequire = { all = [\"release\"] }",
-        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `aliases`, `mode`",
+        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `accept`, `mode`",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nscope = \"redis\"\ndeny = \"x\"",
@@ -342,7 +342,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespaces]]\nscope = \"nginx\"",
-        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `namespace`",
+        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`",
     ),
 ];
 
@@ -418,7 +418,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem`\n  hint: write one of the two\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `algorithm`, `salt-length`, `not-before`, `not-after`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `aliases`, `mode`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem`\n  hint: write one of the two\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `algorithm`, `salt-length`, `not-before`, `not-after`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `accept`, `mode`",
     ),
 ];
 
@@ -642,4 +642,109 @@ fn the_examples_in_the_installed_policy_load() {
     let loaded = load(&directory(&files)).unwrap();
     assert_eq!(loaded.warnings, []);
     assert!(loaded.policy.rules().len() >= 3);
+}
+
+#[test]
+fn reads_pods_modes_bounds_and_the_deny_list() {
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let rules = format!(
+        r#"
+[[namespace]]
+scope = "r.io/team"
+pods = ["payments", "payments-*"]
+require = {{ all = ["release"] }}
+accept = "either"
+mode = "audit"
+
+[[namespace]]
+scope = "r.io/team"
+allow = "unsigned"
+reason = "bootstrap"
+digests = ["{zeros}"]
+until = 2026-05-01T00:00:00Z
+
+[deny]
+digests = [{{ digest = "{zeros}", reason = "broken" }}]
+keys = [{{ key = "{zeros}", reason = "lost" }}]
+"#
+    );
+    let loaded = load(&directory(&[("policy.toml", &with(&rules))])).unwrap();
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "policy.toml:14:9: `until` is over since 2026-05-01T00:00:00Z, so the rule refuses what it allowed\n  hint: remove the rule, or set another time"
+        ]
+    );
+    let team = Repository::parse("r.io/team").unwrap();
+    let ruling = loaded.policy.rule_for(&team, Some("payments-eu"));
+    let rule = ruling.strictest();
+    assert_eq!((rule.mode(), rule.accept()), (crate::policy::Mode::Audit, crate::policy::Accept::Either));
+    let Action::AllowUnsigned(allowance) = loaded.policy.rule_for(&team, Some("web")).strictest().action()
+    else {
+        panic!("another rule");
+    };
+    assert_eq!(allowance.digests.len(), 1);
+    assert_eq!(loaded.policy.denials().of_key(&zeros), Some("lost"));
+    assert_eq!(loaded.policy.denials().digests().len(), 1);
+    let without = load(&directory(&[("policy.toml", &with(rules.split("[deny]").next().unwrap()))])).unwrap();
+    assert_ne!(without.policy.hash(), loaded.policy.hash());
+}
+
+#[test]
+fn warns_of_an_authenticator_whose_keys_are_all_denied() {
+    let rule = "[[namespace]]\nscope = \"r.io\"\nrequire = { all = [\"release\"] }\n";
+    let loaded = load(&directory(&[("policy.toml", &with(rule))])).unwrap();
+    let key = loaded.policy.authenticator("release").unwrap().keys()[0].public.fingerprint().to_owned();
+    let deny = format!("{rule}[deny]\nkeys = [{{ key = \"{key}\", reason = \"lost\" }}]\n");
+    let denied = load(&directory(&[("policy.toml", &with(&deny))])).unwrap();
+    let said = denied.warnings.first().unwrap().message();
+    assert_eq!(said, "authenticator `release` has no key that is not denied, so it accepts no signature");
+    assert!(denied.policy.authenticator("release").unwrap().keys().is_empty());
+}
+
+#[test]
+fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
+    let rule = |more: &str| with(&format!("[[namespace]]\nscope = \"r.io\"\n{more}\n"));
+    let require = "require = { all = [\"release\"] }";
+    let allow = "allow = \"unsigned\"\nreason = \"x\"";
+    for (text, message) in [
+        (
+            rule(&format!("{require}\npods = []")),
+            "`pods` names no namespace, so the rule would be for nobody",
+        ),
+        (rule(&format!("{require}\npods = [\"a/b\"]")), "no Kubernetes namespace can be called `a/b`"),
+        (rule(&format!("{require}\npods = \"a\"")), "`pods` is a string"),
+        (rule(&format!("{require}\nmode = \"of\"")), "`mode` is `of`"),
+        (rule(&format!("{require}\naccept = \"all\"")), "`accept` is `all`"),
+        (
+            rule(&format!("{allow}\naccept = \"index\"")),
+            "`accept` stands beside a rule that requires no signature",
+        ),
+        (rule(&format!("{require}\ndigests = []")), "`digests` stands beside `require`"),
+        (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` stands beside `deny`"),
+        (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, not 1 to 10000"),
+        (rule(&format!("{allow}\ndigests = [\"sha1:0\"]")), "a digest, `sha1:0`, is none"),
+        (rule(&format!("{allow}\nuntil = 2027-01-01")), "`until` is a local date or time"),
+        (rule(&format!("{require}\n[deny]\nkey = []")), "unknown key `key` in [deny]"),
+        (
+            rule(&format!("{require}\n[deny]\nkeys = [{{ key = \"ab\", reason = \"x\" }}]")),
+            "`ab` is not the fingerprint of a key",
+        ),
+        (
+            rule(&format!("{require}\n[deny]\nkeys = [{{ key = \"ab\" }}]")),
+            "an entry of `keys` has no `key` or no `reason`",
+        ),
+        (rule(&format!("{require}\n[deny]\ndigests = [\"x\"]")), "an entry of `digests` is a string"),
+        (
+            format!(
+                "{}[[namespace]]\nscope = \"r.io\"\npods = [\"ab\"]\n{require}\n",
+                rule(&format!("pods = [\"a*\"]\n{require}"))
+            ),
+            "scope `r.io` is as specific as `r.io` of policy.toml:6",
+        ),
+    ] {
+        let said = said(&[("policy.toml", &text)]);
+        assert!(said.contains(message), "{text}\n{said}");
+    }
 }

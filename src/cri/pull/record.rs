@@ -126,6 +126,16 @@ impl Drop for Record {
             }
             Outcome::Cancelled => record!(info, "cancelled", "the caller cancelled the pull",),
         }
+        if explanation.break_glass {
+            tracing::warn!(
+                image = self.image,
+                digest = explanation.digest,
+                rule = explanation.rule,
+                pod.namespace = self.pod.namespace,
+                reason = Reason::BreakGlass.code(),
+                "let through by the break-glass file, not by the policy"
+            );
+        }
         for refusal in &explanation.audited {
             let (reason, line) = (refusal.reason().code(), refusal.line());
             tracing::warn!(

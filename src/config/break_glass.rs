@@ -1,0 +1,196 @@
+//! `break-glass.toml`: openings for an emergency, in a file of their own that is read anew at each use.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::document::{Document, Value};
+use super::file::{FileError, Guard};
+use super::problem::{Problem, Problems};
+use super::suggest;
+use crate::policy::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Opened, Opening, Scope};
+
+/// The file in the configuration directory.
+pub const BREAK_GLASS_FILE: &str = "break-glass.toml";
+
+/// The most bytes of the file: 256 KiB.
+const MAX_BYTES: u64 = 256 * 1024;
+
+const KEYS: [&str; 4] = ["digest", "scope", "reason", "until"];
+
+/// The file of one configuration directory.
+#[derive(Clone, Debug)]
+pub struct BreakGlassFile {
+    root: PathBuf,
+}
+
+impl BreakGlassFile {
+    /// The file of the configuration directory `root`. It need not be there, and mostly is not.
+    #[must_use]
+    pub fn of(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Reads the openings of this moment; without the file there are none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file. Then nothing is open, whatever else is in it.
+    pub fn read(&self, now: Timestamp) -> Result<BreakGlass, Problems> {
+        self.read_guarded(now, Guard::of_process())
+    }
+
+    fn read_guarded(&self, now: Timestamp, guard: Guard) -> Result<BreakGlass, Problems> {
+        let path = self.root.join(BREAK_GLASS_FILE);
+        let text = match guard.read(&self.root, &path, MAX_BYTES) {
+            Ok(text) => text,
+            Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(BreakGlass::default()),
+            Err(error) => {
+                let hint = error.hint(BREAK_GLASS_FILE);
+                return Err(Problems::from(vec![Problem::new(
+                    BREAK_GLASS_FILE,
+                    None,
+                    error.to_string(),
+                    hint,
+                )]));
+            }
+        };
+        let mut document = Document::new(BREAK_GLASS_FILE, &text);
+        let openings = read(&mut document, now);
+        if document.problems.is_empty() {
+            Ok(BreakGlass::new(openings))
+        } else {
+            Err(Problems::from(document.problems))
+        }
+    }
+}
+
+/// Reads the file at each question: a `stat` as long as it is not there.
+impl Emergency for BreakGlassFile {
+    fn openings(&self, now: Timestamp) -> BreakGlass {
+        self.read(now).unwrap_or_else(|problems| {
+            for problem in &problems {
+                tracing::warn!(%problem, "the break-glass file opens nothing");
+            }
+            BreakGlass::default()
+        })
+    }
+}
+
+fn read(document: &mut Document<'_>, now: Timestamp) -> Vec<Opening> {
+    let Some(mut root) = document.parse(&["open"]) else { return Vec::new() };
+    let Some(value) = root.take("open") else { return Vec::new() };
+    let span = value.span.clone();
+    let form = "written as [[open]], once for each opening";
+    let elements = document.array(value, "`open`", form).unwrap_or_default();
+    if elements.len() > MAX_OPENINGS {
+        document.problem(span, format!("more than {MAX_OPENINGS} openings"), "remove those that are over");
+        return Vec::new();
+    }
+    elements.into_iter().filter_map(|element| read_opening(document, element, now)).collect()
+}
+
+fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -> Option<Opening> {
+    let mut table = document.table(value, "[[open]]", &KEYS)?;
+    let (digest, scope) = (table.take("digest"), table.take("scope"));
+    let (reason, until) = (table.take("reason"), table.take("until"));
+    let what = match (digest, scope) {
+        (Some(digest), None) => document.digest(digest, "`digest`").map(Opened::Digest),
+        (None, Some(scope)) => {
+            let (text, span) = document.string(scope, "`scope`")?;
+            Scope::parse(&text)
+                .map_err(|error| {
+                    let message = format!("{} is no scope: {error}", suggest::quoted(&text));
+                    document.problem(span, message, "write it as in policy.toml");
+                })
+                .ok()
+                .map(Opened::Scope)
+        }
+        _ => {
+            let hint = "write one of the two";
+            document.problem(table.span.clone(), "[[open]] has not just one of `digest` and `scope`", hint);
+            None
+        }
+    };
+    let (Some(reason), Some(until)) = (reason, until) else {
+        let hint = "both are needed; `until` is at most 7 days ahead";
+        document.problem(table.span, "[[open]] has no `reason` or no `until`", hint);
+        return None;
+    };
+    let reason = document.sentence(reason, "`reason`");
+    let span = until.span.clone();
+    let until = document.time(until, "`until`")?;
+    if until.duration_since(now) > LONGEST_OPENING {
+        document.problem(
+            span,
+            "`until` is more than 7 days ahead",
+            "open for as long as it takes, and no longer",
+        );
+        return None;
+    }
+    Some(Opening { what: what?, reason: reason?, until })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::reference::Repository;
+
+    const NOW: &str = "2026-06-01T00:00:00Z";
+
+    fn read_text(text: &str, mode: u32, guard: Guard) -> Result<bool, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(BREAK_GLASS_FILE);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let now = NOW.parse().unwrap();
+        let image = Repository::parse("r.io/team/app").unwrap();
+        let read = BreakGlassFile::of(directory.path()).read_guarded(now, guard);
+        read.map(|glass| glass.opening_for(&image, None, now).is_some())
+            .map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn the_examples_open_what_they_say() {
+        let installed = include_str!("../../config/break-glass.toml");
+        let examples = installed.replace("#! ", "");
+        assert_eq!(read_text(installed, 0o600, Guard::of_process()), Ok(false));
+        let named = examples.replace("registry.example.com/payments", "r.io/team");
+        assert_eq!(read_text(&named, 0o600, Guard::of_process()), Ok(true));
+    }
+
+    #[test]
+    fn opens_what_a_good_file_says_and_nothing_else() {
+        let open = |rest: &str| format!("[[open]]\nscope = \"r.io/team\"\n{rest}\n");
+        let good = open("reason = \"outage\"\nuntil = 2026-06-02T00:00:00Z");
+        let guard = Guard::of_process();
+        assert_eq!(read_text(&good, 0o600, guard), Ok(true));
+        assert_eq!(read_text("", 0o600, guard), Ok(false));
+        let over = open("reason = \"outage\"\nuntil = 2026-05-31T00:00:00Z");
+        assert_eq!(read_text(&over, 0o600, guard), Ok(false));
+        let missing = BreakGlassFile::of(Path::new("/nonexistent")).read(NOW.parse().unwrap());
+        assert!(missing.is_ok_and(|glass| !glass.has_digests(NOW.parse().unwrap())));
+        for (text, mode, said) in [
+            (good.clone(), 0o620, "is writable by its group or by everybody"),
+            (open("reason = \"outage\"\nuntil = 2026-06-08T00:00:01Z"), 0o600, "more than 7 days ahead"),
+            (open("reason = \"outage\""), 0o600, "no `reason` or no `until`"),
+            (open("until = 2026-06-02T00:00:00Z"), 0o600, "no `reason` or no `until`"),
+            (open("reason = \" \"\nuntil = 2026-06-02T00:00:00Z"), 0o600, "`reason` is empty"),
+            (open("reason = \"x\"\nuntil = 2026-06-02"), 0o600, "is a local date"),
+            // One broken opening closes the others too.
+            (format!("{good}[[open]]\n"), 0o600, "not just one of `digest` and `scope`"),
+            (format!("{good}digest = \"sha256:00\"\n"), 0o600, "not just one of"),
+            (format!("{good}bogus = 1\n"), 0o600, "unknown key `bogus`"),
+            (format!("{good}[[open"), 0o600, "not valid TOML"),
+        ] {
+            let error = read_text(&text, mode, guard).unwrap_err();
+            assert!(error.contains(said), "{text}\n{error}");
+        }
+        let error = read_text(&good, 0o600, Guard::of_user(4_000_000)).err();
+        // The file is root's, or else it belongs to the wrong user.
+        let root = nix::unistd::geteuid().is_root();
+        assert_eq!(error.is_none(), root);
+    }
+}

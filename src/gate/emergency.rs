@@ -1,0 +1,51 @@
+//! The way around the policy that only the owner of the node can open.
+
+use std::sync::Arc;
+
+use super::{Explanation, Gate, Pinned, Question, admission};
+use crate::policy::Opened;
+use crate::reference::Reference;
+use crate::telemetry::{Reason, Step};
+
+/// The image, if an opening is for it. That is asked before anything else, so that an opening shows in the record also
+/// where the image would have been admitted anyway, and works while there is no usable policy.
+///
+/// An opening for a digest pins a tag to it; one for a scope lets the name through as it is. A registry that does not
+/// say what a tag stands for opens nothing.
+pub(super) async fn opened(
+    gate: &Gate,
+    question: &Question,
+    reference: &Reference,
+    explanation: &mut Explanation,
+) -> Option<Pinned> {
+    let now = jiff::Timestamp::now();
+    let glass = gate.emergency.get()?.openings(now);
+    let repository = reference.repository();
+    let mut digest = reference.digest().cloned();
+    let mut found = glass.opening_for(repository, digest.as_ref(), now);
+    let mut evidence = None;
+    let by_digest = found.is_some_and(|opening| matches!(opening.what, Opened::Digest(_)));
+    if by_digest || found.is_none() && digest.is_none() && glass.has_digests(now) {
+        let resolved = gate.registry.resolve(reference, &question.credentials);
+        let begin = tokio::time::Instant::now();
+        let resolved = tokio::time::timeout(gate.settings.timeout, resolved).await;
+        explanation.steps.add(Step::Resolve, begin.elapsed());
+        match resolved.ok().and_then(Result::ok) {
+            Some(resolved) => {
+                digest = Some(resolved.digest().clone());
+                // So that the image is known on the node for what was opened.
+                evidence = Some(Arc::new(admission::unsigned_evidence(reference, &resolved)));
+            }
+            None if by_digest => {}
+            None => return None,
+        }
+        found = glass.opening_for(repository, digest.as_ref(), now);
+    }
+    let opening = found?;
+    let label = format!("break-glass until {}: {}", opening.until, opening.reason);
+    explanation.rule = Some(label.clone());
+    explanation.digest = digest.as_ref().map(ToString::to_string);
+    explanation.break_glass = true;
+    let pinned = Pinned::admitted(reference, digest.as_ref(), &label, Reason::BreakGlass);
+    Some(pinned.with_evidence(evidence))
+}
