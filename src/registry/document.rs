@@ -94,7 +94,7 @@ pub(super) struct Document {
 /// The two kinds of document.
 #[derive(Debug)]
 pub(super) enum Content {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Index(Vec<Descriptor>),
 }
 
@@ -176,7 +176,7 @@ fn manifest(fields: &Map<String, Value>) -> Result<Content, String> {
         None | Some(Value::Null) => None,
         Some(value) => Some(descriptor(value)?),
     };
-    Ok(Content::Manifest(Manifest { config, layers, subject }))
+    Ok(Content::Manifest(Box::new(Manifest { config, layers, subject })))
 }
 
 fn descriptors(fields: &Map<String, Value>, name: &str) -> Result<Vec<Descriptor>, String> {

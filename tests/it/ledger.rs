@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::gate::{self, Content, Explanation, Gate, Pinned, Present, Question, Refusal, Standing};
 use pullgate::ledger::{self, Ledger};
-use pullgate::registry::{Credentials, Settings};
+use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
@@ -60,7 +60,7 @@ impl World {
     }
 
     fn gate_with(&self, ledger: Ledger) -> Gate {
-        let registry = pullgate::registry::Registry::new(Settings::default()).unwrap();
+        let registry = pullgate::registry::Registry::new(crate::support::proxy::forgetful()).unwrap();
         let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
         let gate = Gate::new(Arc::new(registry), bounds).with_ledger(ledger);
         self.set_policy(&gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");

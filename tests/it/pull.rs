@@ -11,11 +11,11 @@ use prost::Message;
 use pullgate::api;
 use pullgate::digest::Digest;
 use pullgate::gate;
-use pullgate::registry::{Credentials, Settings};
+use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
-use crate::support::proxy::{Daemon, call};
+use crate::support::proxy::{Daemon, call, forgetful};
 use crate::support::registry::{Body, Registry, Scripted};
 use crate::support::runtime::{Reply, Runtime, error, framed, image_id};
 use crate::support::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
@@ -55,7 +55,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let registry = Registry::start().await;
         let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), Settings::default());
+        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), forgetful());
         Self { directory, registry, runtime, daemon }
     }
 
@@ -63,7 +63,7 @@ impl World {
     fn restart(&mut self, settings: pullgate::cri::Settings) {
         let policy = std::fs::read_to_string(self.directory.path().join("etc/policy.toml")).unwrap();
         let other = self.directory.path().join("other");
-        self.daemon = Daemon::with_settings(&other, self.runtime.socket(), Settings::default(), settings);
+        self.daemon = Daemon::with_settings(&other, self.runtime.socket(), forgetful(), settings);
         self.set_policy(&policy);
     }
 

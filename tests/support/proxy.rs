@@ -14,6 +14,12 @@ use pullgate::node::socket::Socket;
 use pullgate::registry::{Registry, Settings};
 use tokio::task::JoinHandle;
 
+/// A registry client that does not remember that there was no signature: many tests sign what was just refused.
+pub fn forgetful() -> Settings {
+    let limits = pullgate::registry::Limits { absence: Duration::ZERO, ..Default::default() };
+    Settings { limits, ..Settings::default() }
+}
+
 /// A running proxy on `pullgate.sock` of its directory; ends with the value.
 pub struct Daemon {
     pub proxy: Arc<Proxy>,

@@ -338,7 +338,8 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
-    let daemon = Daemon::with_registry(world.directory.path(), runtime.socket(), Settings::default());
+    let daemon =
+        Daemon::with_registry(world.directory.path(), runtime.socket(), crate::support::proxy::forgetful());
     world.set_policy(&daemon.gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
     // The runtime holds the index and, of the two images in it, that for its platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());

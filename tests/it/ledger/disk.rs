@@ -160,7 +160,6 @@ async fn a_disk_that_takes_nothing_costs_memory_only() {
 
 /// Run by [`a_full_disk_leaves_what_is_there`] in a process that can write no file larger than a few KiB.
 #[test]
-#[ignore = "part of another test"]
 fn writer_without_room() {
     let Some(root) = std::env::var_os("PULLGATE_TEST_LEDGER") else { return };
     let ledger = Ledger::open(&ledger::Settings::of(Path::new(&root))).unwrap();
@@ -175,8 +174,7 @@ fn writer_without_room() {
 fn a_full_disk_leaves_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("ledger");
-    let script =
-        r#"trap "" XFSZ; ulimit -f 16; exec "$0" --exact ledger::disk::writer_without_room --ignored"#;
+    let script = r#"trap "" XFSZ; ulimit -f 16; exec "$0" --exact ledger::disk::writer_without_room"#;
     let status = Command::new("sh")
         .args(["-c", script])
         .arg(std::env::current_exe().unwrap())

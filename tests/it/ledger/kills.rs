@@ -20,7 +20,6 @@ fn size_of(number: usize) -> usize {
 
 /// Run by [`a_thousand_killed_writers_lose_nothing`] until it is killed.
 #[test]
-#[ignore = "part of another test"]
 fn writer() {
     let Some(root) = std::env::var_os("PULLGATE_TEST_LEDGER") else { return };
     let first: usize = std::env::var("PULLGATE_TEST_FIRST").unwrap().parse().unwrap();
@@ -38,7 +37,7 @@ fn writer() {
 /// the first that it cannot have begun.
 fn killed_writer(root: &Path, first: usize, after: Duration) -> (Option<usize>, usize) {
     let mut writer = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "ledger::kills::writer", "--ignored", "--nocapture"])
+        .args(["--exact", "ledger::kills::writer", "--nocapture"])
         .env("PULLGATE_TEST_LEDGER", root)
         .env("PULLGATE_TEST_FIRST", first.to_string())
         .stdout(Stdio::null())
