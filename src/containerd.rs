@@ -4,6 +4,7 @@ pub mod body;
 pub mod content;
 pub mod images;
 pub mod presence;
+pub mod sandbox;
 pub mod upstream;
 
 pub use body::Body;

@@ -57,8 +57,8 @@ pub struct Question {
 pub struct Settings {
     /// The longest that deciding about one pull may take.
     pub timeout: Duration,
-    /// How many questions may be under way at registries at the same time; more wait their turn within their pull's timeout.
-    /// Pulls that need no registry never wait.
+    /// How many pulls' signatures may be judged at the same time; more wait their turn within their own timeout. What is
+    /// asked of registries has bounds of its own, which one that is slow uses up for itself only.
     pub concurrent: usize,
 }
 

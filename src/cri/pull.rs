@@ -6,23 +6,22 @@ mod request;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::frame::{self, MAX_MESSAGE_BYTES, PREFIX_BYTES};
-use super::{Peer, Proxy, deadline, status, tags, wire};
+use super::answer::{self, Answer};
+use super::{Peer, Proxy, deadline, frame, status, tags, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
 use record::Record;
-use request::PullRequest;
+pub(super) use record::error_of;
+pub(super) use request::PullRequest;
 
 /// The largest answer to a pull that is held back, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -52,9 +51,20 @@ impl Proxy {
                 return status::answer(code, format!("pullgate: {text}"));
             }
         };
+        self.decide_and_pull(&pull, head, begin, peer).await
+    }
+
+    /// Decides about a pull, and forwards it when it is admitted.
+    pub(super) async fn decide_and_pull(
+        &self,
+        pull: &PullRequest,
+        head: Parts,
+        begin: Instant,
+        peer: Peer,
+    ) -> Response<Body> {
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
         let place = self.tags.begin();
-        let admitted = self.admit(&pull, &mut record).await;
+        let admitted = self.admit(pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
             Err(refusal) => {
@@ -65,7 +75,7 @@ impl Proxy {
         };
         self.counters.admitted.add();
         let answer =
-            self.pull_pinned(&pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
+            self.pull_pinned(pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -106,11 +116,12 @@ impl Proxy {
         let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
-        let answer = match record.steps().time(Step::Forward, self.exchange(request)).await {
+        let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
+        {
             Ok(answer) => answer,
             Err(failed) => return failed,
         };
-        let known = match answer.image_id() {
+        let known = match pulled(&answer) {
             Pulled::Failed => return answer.into_response(),
             Pulled::Image(id) => {
                 self.make_known(pull.image(), pinned, &id, begun.place, record).await.map(|()| id)
@@ -121,20 +132,11 @@ impl Proxy {
             Ok(id) => {
                 // Before the answer: the next thing that kubelet asks for is the image.
                 self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
+                self.told.pulled(pull.image(), &id, self.policy_hash());
                 answer.into_response()
             }
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
         }
-    }
-
-    async fn exchange(&self, request: Request<Body>) -> Result<Answer, Response<Body>> {
-        let response = self.upstream.send(request).await.map_err(|error| self.unavailable(&error))?;
-        let (head, body) = response.into_parts();
-        let collected = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
-            status::answer(Code::Unavailable, format!("pullgate: the runtime's answer broke off: {error}"))
-        })?;
-        let trailers = collected.trailers().cloned();
-        Ok(Answer { head, body: collected.to_bytes(), trailers })
     }
 
     /// Makes `ImageStatus` of the name that the pod wrote lead to the image that was pulled.
@@ -149,15 +151,17 @@ impl Proxy {
         let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;
         let mut turn = turn.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
-            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest);
-            let added =
-                record.steps().time(Step::TagRecord, tokio::time::timeout(self.tag_record_timeout, added));
+            let labels: &[_] = if self.is_sandbox_image(tagged) { &[images::PINNED_LABEL] } else { &[] };
+            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest, labels);
+            let added = record
+                .steps()
+                .time(Step::TagRecord, tokio::time::timeout(self.settings.tag_record_timeout, added));
             added
                 .await
                 .map_err(|_| "the tag could not be recorded in time".to_owned())?
                 .map_err(|e| told(&e))?;
         }
-        let known = presence::wait_for(&self.upstream, written, id, self.tag_record_timeout);
+        let known = presence::wait_for(&self.upstream, written, id, self.settings.tag_record_timeout);
         record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;
         turn.recorded(id);
         Ok(())
@@ -165,9 +169,7 @@ impl Proxy {
 }
 
 async fn read(body: Incoming) -> Result<PullRequest, (Code, String)> {
-    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect().await;
-    let body = limited.map_err(|error| (Code::InvalidArgument, error.to_string()))?.to_bytes();
-    let message = frame::only_message(&body).map_err(|error| (error.code(), error.to_string()))?;
+    let (message, _) = answer::read(body).await?;
     PullRequest::parse(message).map_err(|error| (Code::InvalidArgument, told(&error)))
 }
 
@@ -186,7 +188,7 @@ fn pinned_request(
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
 
-fn refuse(refusal: &Refusal) -> Response<Body> {
+pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
     // kubelet strips the gRPC prefix for code Unknown only, and then matches these words at the start
     // (cri-client `pullImageV1`, kubelet `evalCRIPullErr`, cri-api `pkg/errors`).
     match refusal.kind() {
@@ -200,7 +202,7 @@ fn refuse(refusal: &Refusal) -> Response<Body> {
     }
 }
 
-fn told(error: &dyn std::error::Error) -> String {
+pub(super) fn told(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
@@ -214,28 +216,11 @@ enum Pulled {
     Unreadable,
 }
 
-/// The runtime's answer to a pull, held until the image is known by its name.
-struct Answer {
-    head: http::response::Parts,
-    body: Bytes,
-    trailers: Option<HeaderMap>,
-}
-
-impl Answer {
-    fn image_id(&self) -> Pulled {
-        let trailers = self.trailers.as_ref().unwrap_or(&self.head.headers);
-        if trailers.get("grpc-status").is_none_or(|status| status != "0") {
-            return Pulled::Failed;
-        }
-        let id = frame::only_message(&self.body).ok().and_then(|message| {
-            let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
-            first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
-        });
-        id.map_or(Pulled::Unreadable, Pulled::Image)
-    }
-
-    fn into_response(self) -> Response<Body> {
-        let data = (!self.body.is_empty()).then_some(self.body);
-        Response::from_parts(self.head, Body::Held { data, trailers: self.trailers })
-    }
+fn pulled(answer: &Answer) -> Pulled {
+    let Some(message) = answer.message() else { return Pulled::Failed };
+    let id = message.ok().and_then(|message| {
+        let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
+        first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
+    });
+    id.map_or(Pulled::Unreadable, Pulled::Image)
 }

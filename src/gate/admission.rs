@@ -230,6 +230,8 @@ impl Admission<'_> {
         if let Ok(keys) = &judged {
             fresh.evidence.rule = rule.label().to_owned();
             fresh.evidence.keys.clone_from(keys);
+            // The next pull of the same need not wait for this one to end.
+            self.gate.ledger.note(fresh.evidence.clone());
         }
         look.fresh.push(fresh);
         judged?;
@@ -243,7 +245,8 @@ impl Admission<'_> {
             return kept.clone();
         }
         let place = Place { repository: self.reference.repository().clone(), digest: digest.clone() };
-        let kept = self.gate.evidence(&place).await;
+        // Another pull of the same may have come to its end while the disk was asked.
+        let kept = self.gate.evidence(&place).await.or_else(|| self.gate.ledger.noted(&place));
         look.kept.insert(digest.clone(), kept.clone());
         kept
     }
@@ -274,6 +277,7 @@ impl Admission<'_> {
         let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
         if let Some(Some(kept)) = look.kept.get(digest) {
             evidence.add_attachments(&kept.attachments);
+            evidence.images.clone_from(&kept.images);
         }
         Ok(Fresh { evidence, collected })
     }
@@ -312,7 +316,6 @@ impl Admission<'_> {
 
     async fn collect(&self, digest: &Digest) -> (Collected, std::time::Duration) {
         let begin = tokio::time::Instant::now();
-        let _turn = self.gate.turns.acquire().await;
         let repository = self.reference.repository();
         let collected = self.gate.registry.attachments(repository, digest, &self.question.credentials).await;
         (collected, begin.elapsed())
@@ -329,6 +332,7 @@ impl Admission<'_> {
     ) -> Result<Vec<String>, Refusal> {
         let check = Check::new(self.policy, rule, requirement, evidence);
         let _stopper = check.stopper();
+        let _turn = self.gate.turns.acquire().await;
         // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
         let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
         let (findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
-use crate::registry::{Class, Collected, RegistryError};
+use crate::registry::{Bound, Class, Collected, RegistryError};
 use crate::telemetry::Reason;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
@@ -54,6 +54,9 @@ impl Refusal {
         match self.reason {
             Reason::NotFound => Kind::NotFound,
             Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
+            Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
+            Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
+            Reason::HeadersTooLarge | Reason::TokenTooLarge => Kind::Unavailable,
             _ => Kind::Signature,
         }
     }
@@ -105,6 +108,32 @@ impl Refusal {
             image,
             "is refused because verifying it failed inside pullgate; see its log",
         )
+    }
+
+    /// A container's image is named otherwise than kubelet names it.
+    pub fn not_by_id(image: &str) -> Self {
+        Self::new(
+            Reason::Checkpoint,
+            image,
+            "is not named by its id, so it may be restored from a checkpoint; see `checkpoint-restore` in [gate]",
+        )
+    }
+
+    /// A call that restores whole pods.
+    pub fn checkpoint(path: &str) -> Self {
+        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        Self::new(Reason::Checkpoint, path, text)
+    }
+
+    /// The runtime does not have the image.
+    pub fn absent(image: &str) -> Self {
+        Self::new(Reason::NotFound, image, "is not on the node")
+    }
+
+    /// The runtime does not tell what the image is.
+    pub fn runtime(image: &str, why: &str) -> Self {
+        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
     /// The registry's answer, or the lack of one, decides.
@@ -183,8 +212,8 @@ pub(super) struct Found<'a> {
 
 impl Found<'_> {
     fn reason(&self) -> (Reason, &'static str) {
-        if self.collected.exceeded().is_some() {
-            (Reason::TooManySignatures, "remove signatures that nobody needs, or raise the limit")
+        if let Some(problem) = self.collected.exceeded() {
+            (reason_of(&problem.error), "remove signatures that nobody needs, or raise the limit")
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "let the missing ones sign this digest")
         } else if self.attachments == 0 && self.collected.problems.is_empty() {
@@ -224,6 +253,23 @@ impl Found<'_> {
 
 fn reason_of(error: &RegistryError) -> Reason {
     match (error.class(), error) {
+        (_, RegistryError::TooLarge { bound, .. } | RegistryError::TooMany { bound, .. }) => match bound {
+            Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Collected => Reason::SignaturesTooLarge,
+            Bound::Headers => Reason::HeadersTooLarge,
+            Bound::Token => Reason::TokenTooLarge,
+            Bound::Signatures => Reason::TooManySignatures,
+            Bound::Referrers => Reason::TooManyReferrers,
+            Bound::Pages => Reason::TooManyPages,
+            _ => Reason::TooLarge,
+        },
+        (_, RegistryError::RedirectRefused { .. }) => Reason::RedirectRefused,
+        (_, RegistryError::TooManyRedirects { .. }) => Reason::TooManyRedirects,
+        (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
+        (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
+        (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
+        (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
+        (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,
         (Class::Unauthorized, _) => Reason::RegistryUnauthorized,
         (Class::NotFound, _) => Reason::NotFound,
@@ -251,8 +297,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 
 /// `text` without anything that could end the line, start a terminal sequence or flood it.
 fn quote(text: &str) -> String {
-    let mut quoted: String =
-        text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect();
+    // Marks that turn the direction of writing round can make a line say something else.
+    let turns = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut quoted: String = text
+        .chars()
+        .map(|character| if character.is_control() || turns(character) { '\u{fffd}' } else { character })
+        .collect();
     truncate(&mut quoted, MAX_QUOTE_BYTES);
     quoted
 }

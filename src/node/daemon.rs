@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -32,9 +32,10 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
-    let status = policy.load();
+    let status = StatusLine::default();
+    status.policy(policy.load());
     let upstream = Upstream::new(&config.runtime.socket);
-    let proxy = Arc::new(Proxy::new(upstream, gate, config.limits.tag_record_timeout));
+    let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -45,16 +46,20 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         runtime = %config.runtime.socket.display(),
         "serving"
     );
-    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
+    let (looking_after, line) = (Arc::clone(&proxy), status.clone());
+    let sandbox = tokio::spawn(async move {
+        looking_after.look_after_sandbox_image(|image| line.sandbox(image.to_string())).await;
+    });
     let ended = loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
                 Wanted::Stop => break None,
                 Wanted::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
-                    let status = policy.load();
-                    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+                    status.policy(policy.load());
+                    notify(&[NotifyState::Ready]);
                 }
             },
             // Only a bug ends it before it is told to; systemd then starts us anew.
@@ -63,17 +68,21 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     };
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
+    sandbox.abort();
     drop(stop);
     match ended {
         None => drop(server.await),
         Some(_) => return Err(DaemonError::Ended),
     }
-    let Counters { passed, unimplemented, admitted, refused } = proxy.counters();
+    let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
+        proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
         admitted = admitted.get(),
         refused = refused.get(),
+        withheld = withheld.get(),
+        containers_refused = containers_refused.get(),
         "stopped"
     );
     Ok(())
@@ -122,6 +131,28 @@ impl PolicyFile {
                 }
             }
         }
+    }
+}
+
+/// The line of `systemctl status`: the policy, and what the operator has to know besides.
+#[derive(Clone, Debug, Default)]
+struct StatusLine(Arc<Mutex<(String, String)>>);
+
+impl StatusLine {
+    fn policy(&self, text: String) {
+        self.tell(|(policy, _)| *policy = text);
+    }
+
+    fn sandbox(&self, text: String) {
+        self.tell(|(_, sandbox)| *sandbox = text);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut (String, String))) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        let (policy, sandbox) = &*parts;
+        let line = if sandbox.is_empty() { policy.clone() } else { format!("{policy}; {sandbox}") };
+        notify(&[NotifyState::Status(&line)]);
     }
 }
 

@@ -32,10 +32,28 @@ pub const STEP: Duration = Duration::from_secs(15);
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// Requests of one image's signatures that are under way at a time.
 pub const CONCURRENCY: usize = 8;
+/// Requests to one host that are under way at a time.
+pub const REQUESTS: usize = 32;
+/// Questions of pulls that are under way at a time; of one registry at most a quarter of it.
+pub const QUESTIONS: usize = 64;
+/// How often one request is made again when the registry is busy or a connection breaks.
+pub const RETRIES: usize = 3;
+/// How long the requests of one question wait for a registry that is busy.
+pub const RETRY_WAIT: Duration = Duration::from_secs(10);
+/// How long "there is no signature" is believed.
+pub const ABSENCE: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.
 pub const TOKENS: usize = 1024;
 /// The longest that a token is used again, whatever the token service says.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// Bytes of a referrer's manifest. One that holds a bundle has a single layer; cosign's is below 1 KiB.
+pub const REFERRER_MANIFEST: u64 = 128 << 10;
+/// Bytes up to which an answer is read without waiting for a turn; larger ones are read [`LARGE_ANSWERS`] at a time, so
+/// that registries that stall large answers cannot fill the memory.
+pub const LARGE_ANSWER: usize = 256 << 10;
+/// Answers above [`LARGE_ANSWER`] that are read at a time, over all pulls.
+pub const LARGE_ANSWERS: usize = 8;
 
 /// The bounds that a configuration may set. Each default is the constant of the same name in this module.
 #[derive(Clone, Debug)]
@@ -62,6 +80,22 @@ pub struct Limits {
     pub step: Duration,
     /// Time for a connection ([`CONNECT`]).
     pub connect: Duration,
+    /// Bytes of an answer's headers ([`HEADERS`]).
+    pub headers: u64,
+    /// Bytes of a token service's answer ([`TOKEN`]).
+    pub token: u64,
+    /// Requests to one host at a time ([`REQUESTS`]).
+    pub requests: usize,
+    /// Questions at a time ([`QUESTIONS`]).
+    pub questions: usize,
+    /// How often one request is made again ([`RETRIES`]).
+    pub retries: usize,
+    /// How long one question waits for a busy registry ([`RETRY_WAIT`]).
+    pub retry_wait: Duration,
+    /// How long "there is no signature" is believed ([`ABSENCE`]).
+    pub absence: Duration,
+    /// How long to wait for the first signature of an image that has none; nothing, unless configured.
+    pub wait_for_signature: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +112,14 @@ impl Default for Limits {
             redirects: REDIRECTS,
             step: STEP,
             connect: CONNECT,
+            headers: HEADERS,
+            token: TOKEN,
+            requests: REQUESTS,
+            questions: QUESTIONS,
+            retries: RETRIES,
+            retry_wait: RETRY_WAIT,
+            absence: ABSENCE,
+            wait_for_signature: Duration::ZERO,
         }
     }
 }

@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod attacks;
 mod forward;
+mod gates;
 mod ledger;
 mod pull;
 mod registry;

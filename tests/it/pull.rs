@@ -59,6 +59,14 @@ impl World {
         Self { directory, registry, runtime, daemon }
     }
 
+    /// Another daemon with the same policy.
+    fn restart(&mut self, settings: pullgate::cri::Settings) {
+        let policy = std::fs::read_to_string(self.directory.path().join("etc/policy.toml")).unwrap();
+        let other = self.directory.path().join("other");
+        self.daemon = Daemon::with_settings(&other, self.runtime.socket(), Settings::default(), settings);
+        self.set_policy(&policy);
+    }
+
     fn set_policy(&self, text: &str) {
         let root = self.directory.path().join("etc");
         write_policy(&root, text);
@@ -79,7 +87,15 @@ impl World {
     }
 
     async fn pull_body(&self, body: Bytes) -> Answer {
-        let response = call(self.daemon.client(), PULL, HeaderMap::new(), body).await;
+        self.call_body(PULL, body).await
+    }
+
+    async fn call(&self, path: &str, message: &[u8]) -> Answer {
+        self.call_body(path, framed(message)).await
+    }
+
+    async fn call_body(&self, path: &str, body: Bytes) -> Answer {
+        let response = call(self.daemon.client(), path, HeaderMap::new(), body).await;
         let (head, body) = response.into_parts();
         let collected = body.collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap_or(head.headers);
@@ -410,7 +426,7 @@ async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
     let answer = world.pull(&world.image("team/app:1")).await;
     assert_eq!(answer.code, "2");
     assert!(answer.message.starts_with("RegistryUnavailable: image "), "{answer:?}");
-    assert!(answer.message.ends_with("[registry-unavailable]"), "{answer:?}");
+    assert!(answer.message.ends_with("[registry-busy]"), "{answer:?}");
     // What was found beside it counts.
     sign_bundle(&world.registry, "team/app", &digest, &p256());
     assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
@@ -544,4 +560,47 @@ async fn distinct_keys_count_not_signatures() {
     attach_classic(&world.registry, "team/app", &digest, &[twice[0].clone(), (payload, other)]);
     world.set_policy(&policy("{ all = [\"release\", \"security\"] }"));
     assert_eq!(world.pull(&image).await.code, "0");
+}
+
+/// After the pull the image is told by each name of kubelet's questions, and created under it, pinned if that is wanted.
+#[tokio::test]
+async fn what_was_pulled_is_told_and_created() {
+    for pin in [false, true] {
+        let mut world = World::start().await;
+        let settings = pullgate::cri::Settings { pin_user_specified_image: pin, ..Default::default() };
+        world.restart(settings);
+        let digest = world.registry.image("team/app", "1", "app");
+        sign_classic(&world.registry, "team/app", &digest, &p256());
+        world.runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
+        let image = world.image("team/app:1");
+        let pulled = world.pull(&image).await;
+        assert_eq!(pulled.code, "0", "{pulled:?}");
+        let id = api::PullImageResponse::decode(&pulled.body[5..]).unwrap().image_ref;
+        world.runtime.script(|call| {
+            let made = api::CreateContainerResponse { container_id: "made".to_owned() };
+            call.path.ends_with("/CreateContainer").then(|| crate::support::runtime::message(&made))
+        });
+        let asked = api::ImageStatusRequest { image: request(&image).image, verbose: false };
+        let told = world.call("/runtime.v1.ImageService/ImageStatus", &asked.encode_to_vec()).await;
+        let told = api::ImageStatusResponse::decode(&told.body[5..]).unwrap().image.map(|image| image.id);
+        assert_eq!(told.as_ref(), Some(&id));
+        let spec = |name: &str| api::ImageSpec {
+            image: id.clone(),
+            user_specified_image: name.to_owned(),
+            ..Default::default()
+        };
+        let create = |name: &str| api::CreateContainerRequest {
+            config: Some(api::ContainerConfig { image: Some(spec(name)), ..Default::default() }),
+            ..Default::default()
+        };
+        let path = "/runtime.v1.RuntimeService/CreateContainer";
+        let created = world.call(path, &create(&image).encode_to_vec()).await;
+        assert_eq!(created.code, "0", "{created:?}");
+        let pinned = world.image(&format!("team/app@{digest}"));
+        let expected = if pin { create(&pinned) } else { create(&image) };
+        let sent = &world.runtime.calls_of("CreateContainer")[0].body;
+        assert_eq!(api::CreateContainerRequest::decode(&sent[5..]).unwrap(), expected);
+        let refused = world.call(path, &create(&world.image("team/other:1")).encode_to_vec()).await;
+        assert_refused(&refused, "not-verified");
+    }
 }

@@ -11,6 +11,7 @@ on_every_release!(
     runs_by_the_name_of_another_registry,
     runs_by_a_name_without_registry,
     runs_an_index,
+    is_known_by_its_tag_as_soon_as_the_pull_is_answered,
     follows_a_tag_to_another_signed_image,
     pulls_again_what_is_present,
     runs_what_may_be_unsigned,
@@ -109,6 +110,23 @@ fn runs_an_index(release: Release) {
     node.sign(&image);
     assert_runs(&node, &image, &image.by_tag());
     assert_runs(&node, &image, &image.by_digest());
+}
+
+/// containerd's CRI plugin hears of a new tag by an event, a moment after the tag is recorded. Not waiting for it mostly
+/// goes well, hence the many tags.
+fn is_known_by_its_tag_as_soon_as_the_pull_is_answered(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let manifest = node.registry.manifest(&image.repository, &image.tag);
+    let kubelet = node.kubelet();
+    for number in 0..50 {
+        let tag = format!("other-{number}");
+        node.registry.put_manifest(&image.repository, &tag, &manifest);
+        let name = format!("{}/{}:{tag}", image.host, image.repository);
+        let id = kubelet.pull(&Pod::of(&name)).unwrap();
+        let present = kubelet.image_status(&name).unwrap();
+        assert_eq!(present.map(|image| image.id), Some(id), "{name}");
+    }
 }
 
 fn follows_a_tag_to_another_signed_image(release: Release) {

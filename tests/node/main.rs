@@ -34,6 +34,8 @@ mod cosign;
 mod crossing;
 mod policy;
 mod refused;
+mod sandbox;
 mod secrets;
 mod signed;
 mod together;
+mod ways;

@@ -60,12 +60,29 @@ impl Node {
         })
     }
 
+    /// A node whose containerd makes sandboxes from an image that it does not have yet.
+    pub fn start_with_sandbox_image(release: Release, name: &str) -> Self {
+        let directory = Directory::new();
+        let containerd = Containerd::start_bare(release, directory.path().join("containerd"), Some(name));
+        Self::around(containerd, directory, |policy, key| {
+            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
+        })
+    }
+
     /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
     pub fn start_with(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
         let directory = Directory::new();
+        let containerd = Containerd::start(release, directory.path().join("containerd"));
+        Self::around(containerd, directory, write)
+    }
+
+    fn around(
+        containerd: Containerd,
+        directory: Directory,
+        write: impl FnOnce(Policy, &PrivateKey) -> Policy,
+    ) -> Self {
         let key = PrivateKey::make(directory.path(), RELEASE, Kind::P256);
         let registry = Registry::start(directory.path().join("registry"));
-        let containerd = Containerd::start(release, directory.path().join("containerd"));
         let policy = write(Policy::deny(), &key);
         let pullgate = Pullgate::start(directory.path().join("pullgate"), &containerd, &policy);
         Self { pullgate, containerd, registry, release: key, directory }
@@ -76,6 +93,33 @@ impl Node {
         Kubelet::new(self.pullgate.socket(), self.containerd.socket(), self.directory.path().join("logs"))
     }
 
+    /// kubelet, with pullgate as its only endpoint.
+    pub fn kubelet_through_pullgate(&self) -> Kubelet {
+        Kubelet::new(self.pullgate.socket(), self.pullgate.socket(), self.directory.path().join("logs"))
+    }
+
+    /// Side-loads an image that was never pulled, as `name`, and waits until the runtime knows it. Gives its id.
+    pub fn import(&self, name: &str) -> String {
+        let layout = images::make(self.directory.path(), &["--name", name]);
+        self.containerd.import(layout.path());
+        self.id_in_runtime(name)
+    }
+
+    /// The id of what the runtime itself knows by `name`.
+    pub fn id_in_runtime(&self, name: &str) -> String {
+        let kubelet = self.kubelet_without_pullgate();
+        let id = process::wait(process::LIMIT, || Some(kubelet.image_status(name).ok()??.id));
+        id.unwrap_or_else(|| panic!("the runtime does not know {name}"))
+    }
+
+    /// Has the name `to` re-pointed behind everybody's back, and waits until the runtime follows.
+    pub fn retag(&self, from: &str, to: &str) {
+        let id = self.id_in_runtime(from);
+        self.containerd.tag(from, to);
+        let followed = process::wait(process::LIMIT, || (self.id_in_runtime(to) == id).then_some(()));
+        assert!(followed.is_some(), "the runtime does not follow {to}");
+    }
+
     /// kubelet on a node without pullgate.
     pub fn kubelet_without_pullgate(&self) -> Kubelet {
         Kubelet::new(self.containerd.socket(), self.containerd.socket(), self.directory.path().join("logs"))
@@ -84,6 +128,11 @@ impl Node {
     /// Makes an image that there is nowhere else, and pushes it. `name` is `repository:tag`.
     pub fn push(&self, name: &str) -> Image {
         images::make(self.directory.path(), &[]).push(&self.registry, name)
+    }
+
+    /// Pushes the sandbox image of the test environment.
+    pub fn push_pause(&self, name: &str) -> Image {
+        images::existing("pause").push(&self.registry, name)
     }
 
     /// The same for an index of two platforms.

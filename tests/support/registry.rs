@@ -61,6 +61,10 @@ pub struct Options {
     pub auth: Auth,
     /// It speaks TLS with a certificate of this authority for this name or address.
     pub tls: Option<(Arc<Authority>, String)>,
+    /// The years in which that certificate is valid; always, when not set.
+    pub valid: Option<(i32, i32)>,
+    /// It wants a client certificate of the same authority.
+    pub clients: bool,
 }
 
 /// A registry that runs until it is dropped.
@@ -97,7 +101,9 @@ impl Registry {
     pub async fn with(options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let acceptor = options.tls.as_ref().map(|(authority, name)| authority.acceptor(name));
+        let acceptor = options.tls.as_ref().map(|(authority, name)| {
+            authority.acceptor_in(name, options.valid.unwrap_or((1975, 4096)), options.clients)
+        });
         let state = Arc::new(State {
             options,
             address,

@@ -279,12 +279,11 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
                 *questions -= 1;
                 return message(&api::ImageStatusResponse::default());
             }
-            let normalised = pullgate::reference::Reference::parse(&name).unwrap().to_string();
-            let image = records.get(&normalised).map(|digest| api::Image {
-                id: state.id(digest),
-                size: 1,
-                ..Default::default()
-            });
+            let parsed = pullgate::reference::Reference::parse(&name);
+            let normalised = parsed.map_or_else(|_| name.clone(), |reference| reference.to_string());
+            let record = records.get(&name).or_else(|| records.get(&normalised));
+            let image =
+                record.map(|digest| api::Image { id: state.id(digest), size: 1, ..Default::default() });
             message(&api::ImageStatusResponse { image, ..Default::default() })
         }
         "/containerd.services.images.v1.Images/Get" => {

@@ -57,12 +57,19 @@ pub fn payload(repository: &str, digest: &Digest) -> Bytes {
 
 /// Puts a `.sig` tag with these payloads and signatures beside the image.
 pub fn attach_classic(registry: &Registry, path: &str, digest: &Digest, signatures: &[(Bytes, Vec<u8>)]) {
+    let texts: Vec<_> =
+        signatures.iter().map(|(payload, signature)| (payload.clone(), STANDARD.encode(signature))).collect();
+    attach_classic_text(registry, path, digest, &texts);
+}
+
+/// As [`attach_classic`], with the text of each annotation.
+pub fn attach_classic_text(registry: &Registry, path: &str, digest: &Digest, signatures: &[(Bytes, String)]) {
     let config = registry.blob(path, "{}");
     let layers: Vec<_> = signatures
         .iter()
         .map(|(payload, signature)| {
             let blob = registry.blob(path, payload.clone());
-            (blob, payload.len(), [("dev.cosignproject.cosign/signature", STANDARD.encode(signature))])
+            (blob, payload.len(), [("dev.cosignproject.cosign/signature", signature.clone())])
         })
         .collect();
     let annotations: Vec<_> = layers.iter().map(|(_, _, [(name, text)])| [(*name, text.as_str())]).collect();
@@ -84,15 +91,20 @@ pub fn sign_classic(registry: &Registry, path: &str, digest: &Digest, signer: &S
 
 /// Signs the image at `path` with a Sigstore bundle behind the fallback tag.
 pub fn sign_bundle(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
+    attach_bundle(registry, path, digest, &bundle(digest, "https://sigstore.dev/cosign/sign/v1", signer));
+}
+
+/// A bundle with a statement of some type about a digest.
+pub fn bundle(digest: &Digest, predicate_type: &str, signer: &Signer) -> String {
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "digest": { "sha256": digest.hex() } }],
-        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicateType": predicate_type,
         "predicate": {},
     })
     .to_string();
     let message = format!("DSSEv1 {} {STATEMENT} {} {statement}", STATEMENT.len(), statement.len());
-    let bundle = json!({
+    json!({
         "mediaType": BUNDLE,
         "verificationMaterial": { "publicKey": { "hint": "none" } },
         "dsseEnvelope": {
@@ -101,8 +113,12 @@ pub fn sign_bundle(registry: &Registry, path: &str, digest: &Digest, signer: &Si
             "signatures": [{ "sig": STANDARD.encode(signer.sign(message.as_bytes())) }],
         },
     })
-    .to_string();
-    let blob = registry.blob(path, bundle.clone());
+    .to_string()
+}
+
+/// Puts a bundle behind the fallback tag of the image.
+pub fn attach_bundle(registry: &Registry, path: &str, digest: &Digest, bundle: &str) {
+    let blob = registry.blob(path, bundle.to_owned());
     let config = registry.blob(path, "{}");
     let referrer = manifest(&[(&blob, bundle.len(), BUNDLE, &[])], &config, Some(digest));
     let length = referrer.len();

@@ -74,7 +74,7 @@ impl Record {
 }
 
 /// The gRPC status of an answer, if it is an error.
-fn error_of(answer: &Response<Body>) -> Option<String> {
+pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     let trailers = match answer.body() {
         Body::Held { trailers: Some(trailers), .. } => trailers,
         _ => answer.headers(),

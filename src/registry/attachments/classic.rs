@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::super::limits::Limits;
+use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need,
-    Question, RegistryError, Search, hashed,
+    ACCEPT_IMAGE, Algorithm, Attachment, Bound, Class, Collected, Content, Descriptor, Digest, Document,
+    Need, Question, RegistryError, Search, hashed,
 };
 
 /// The media type of a layer that is a simple-signing payload.
@@ -35,13 +36,20 @@ impl Search<'_> {
         let Some(layers) = self.layers(&tag, &mut collected).await else { return collected };
         let limits = self.registry.limits();
         let mut wanted: Vec<(String, Descriptor, String)> = Vec::new();
+        let mut considered = 0;
         for (index, layer) in layers.into_iter().enumerate() {
             if layer.media_type != PAYLOAD {
                 continue;
             }
             let place = format!("{tag} layer {index}");
-            if wanted.len() >= limits.signatures {
-                let error = RegistryError::TooMany { what: "signatures", limit: limits.signatures };
+            // Counted whether they hold a signature or not: each leaves a line about it at least.
+            considered += 1;
+            if considered > limits.signatures {
+                let error = RegistryError::TooMany {
+                    bound: Bound::Signatures,
+                    what: "signatures",
+                    limit: limits.signatures,
+                };
                 collected.problem(&tag, error);
                 break;
             }
@@ -64,7 +72,7 @@ impl Search<'_> {
                     collected.attachments.push(Attachment::SimpleSigning { place, payload, signature });
                 }
                 Some(Err(error)) => collected.problem(place, error.clone()),
-                None => collected.problem(place, lost(&layer)),
+                None => collected.problem(place, lost()),
             }
         }
         collected
@@ -75,7 +83,7 @@ impl Search<'_> {
         let what = format!("manifest {tag}");
         let limit = self.registry.limits().manifest;
         let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let asked = self.registry.ask(self.repository, Need::Resolve, &question, self.credentials).await;
+        let asked = self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await;
         let read = match asked {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
@@ -106,6 +114,7 @@ impl Search<'_> {
         wanted: &[(String, Descriptor, String)],
         limits: &Limits,
     ) -> HashMap<(Digest, u64), Result<Bytes, RegistryError>> {
+        let budget = Budget::new(limits);
         let mut results = HashMap::new();
         let mut distinct: Vec<Descriptor> = Vec::new();
         for (_, layer, _) in wanted {
@@ -116,7 +125,7 @@ impl Search<'_> {
                 continue;
             }
             // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-            let room = if layer.size <= limits.payload { self.budget.take(layer.size) } else { Ok(()) };
+            let room = if layer.size <= limits.payload { budget.take(layer.size) } else { Ok(()) };
             match room {
                 Ok(()) => distinct.push(layer.clone()),
                 Err(error) => {
@@ -143,14 +152,11 @@ impl Search<'_> {
         Fetch {
             registry: self.registry.clone(),
             repository: self.repository.clone(),
-            credentials: self.credentials.clone(),
+            errand: self.errand.clone(),
         }
     }
 }
 
-fn lost(layer: &Descriptor) -> RegistryError {
-    RegistryError::Unavailable {
-        host: "(ours)".to_owned(),
-        reason: format!("blob {} got lost", layer.digest),
-    }
+fn lost() -> RegistryError {
+    RegistryError::Lost
 }

@@ -9,11 +9,12 @@ use reqwest::Url;
 use super::super::document::OCI_INDEX;
 use super::super::exchange::{Answer, Ask};
 use super::super::hosts::Host;
-use super::super::limits::Limits;
+use super::super::limits::{Limits, REFERRER_MANIFEST};
+use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Class, Collected, Content, Descriptor, Digest,
-    Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
+    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Bound, Class, Collected, Content, Descriptor,
+    Digest, Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
 };
 
 /// What one page answered.
@@ -37,10 +38,11 @@ impl Search<'_> {
         let mut seen = HashSet::new();
         found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
         // The hint decides only whose turn comes before the bound.
+        // cosign 3.1.1 says that its bundles are "empty", so who says "bundle" does not come before who says that.
         found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
+            None | Some("application/vnd.oci.empty.v1+json") => 0,
             Some(hint) if hint.starts_with(BUNDLE) => 0,
-            None | Some("application/vnd.oci.empty.v1+json") => 1,
-            Some(_) => 2,
+            Some(_) => 1,
         });
         if found.len() > limits.referrers {
             if collected.exceeded().is_none() {
@@ -54,27 +56,38 @@ impl Search<'_> {
 
     async fn fetch_bundles(&self, found: Vec<Descriptor>, collected: &mut Collected) {
         let limits = self.registry.limits();
-        let (fetch, bound, subject) = (self.fetch(), limits.manifest, self.digest.clone());
+        let bound = limits.manifest.min(REFERRER_MANIFEST);
+        let (fetch, subject) = (self.fetch(), self.digest.clone());
         let layers = each(found.clone(), |referrer| {
             let (fetch, subject) = (fetch.clone(), subject.clone());
             async move { bundle_layer(&fetch, &referrer, &subject, bound).await }
         })
         .await;
+        let budget = Budget::new(limits);
         let mut wanted: Vec<(String, Descriptor)> = Vec::new();
+        let mut layers = layers;
+        // Real bundles are small: large ones do not take their room.
+        layers.sort_by_key(|(index, result)| match result {
+            Ok(Some(layer)) => (layer.size, *index),
+            _ => (0, *index),
+        });
         for (index, result) in layers {
             let Some(referrer) = found.get(index) else { continue };
             let place = format!("referrer {}", referrer.digest);
             match result {
                 Ok(None) => {}
                 Ok(Some(_)) if wanted.len() >= limits.signatures => {
-                    let error = RegistryError::TooMany { what: "bundles", limit: limits.signatures };
+                    let error = RegistryError::TooMany {
+                        bound: Bound::Signatures,
+                        what: "bundles",
+                        limit: limits.signatures,
+                    };
                     collected.problem("referrers", error);
                     break;
                 }
                 Ok(Some(layer)) => {
                     // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-                    let room =
-                        if layer.size <= limits.bundle { self.budget.take(layer.size) } else { Ok(()) };
+                    let room = if layer.size <= limits.bundle { budget.take(layer.size) } else { Ok(()) };
                     match room {
                         Ok(()) => wanted.push((place, layer)),
                         Err(error) => collected.problem(place, error),
@@ -102,6 +115,19 @@ impl Search<'_> {
 
     /// The referrers API of the first host that lists any.
     async fn listed(&self) -> Listing {
+        let mut tried = 0;
+        loop {
+            let listing = self.listed_once().await;
+            let passing = listing.referrers.is_empty()
+                && listing.problems.iter().any(|problem| problem.error.is_passing());
+            if !passing || !self.errand.try_again(tried).await {
+                return listing;
+            }
+            tried += 1;
+        }
+    }
+
+    async fn listed_once(&self) -> Listing {
         let mut listing = Listing::default();
         let hosts = match self.registry.hosts(self.repository, Need::Pull) {
             Ok(hosts) => hosts,
@@ -143,11 +169,11 @@ impl Search<'_> {
             }
             ask.target = next;
         }
-        Err(RegistryError::TooMany { what: "pages of referrers", limit: limits.pages })
+        Err(RegistryError::TooMany { bound: Bound::Pages, what: "pages of referrers", limit: limits.pages })
     }
 
     async fn page(&self, host: &Host, ask: &Ask, limits: &Limits) -> Result<Page, RegistryError> {
-        let answer = match self.registry.inner.exchange.send(host, ask, self.credentials).await {
+        let answer = match self.registry.inner.exchange.send(host, ask, self.errand).await {
             Ok(answer) => answer,
             Err(
                 RegistryError::NotFound { .. }
@@ -174,7 +200,7 @@ impl Search<'_> {
         let what = format!("index {tag}");
         let limit = self.registry.limits().index;
         let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        match self.registry.ask(self.repository, Need::Resolve, &question, self.credentials).await {
+        match self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
                     listing.problem(&tag, error);
@@ -270,5 +296,5 @@ fn malformed(reason: &str) -> RegistryError {
 }
 
 fn too_many(limits: &Limits) -> RegistryError {
-    RegistryError::TooMany { what: "referrers", limit: limits.referrers }
+    RegistryError::TooMany { bound: Bound::Referrers, what: "referrers", limit: limits.referrers }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::directory;
 use super::environment::{self, Release};
@@ -18,14 +19,21 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one that has the pause image, and no other.
     pub fn start(release: Release, directory: PathBuf) -> Self {
+        let containerd = Self::start_bare(release, directory, None);
+        containerd.import(&environment::image("pause"));
+        containerd
+    }
+
+    /// Starts one without any image, which makes its sandboxes from the image `pause`.
+    pub fn start_bare(release: Release, directory: PathBuf, pause: Option<&str>) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "containerd needs root, to mount and to run containers");
         directory::make(&directory.join("certs.d"));
         let mut config = Command::new(environment::script("containerd-config"));
+        config.envs(pause.map(|pause| ("PULLGATE_PAUSE", pause)));
         let config = process::must_run(config.arg(release.name()).arg(&directory));
         directory::write(&directory.join("config.toml"), config);
         let mut containerd = Self { release, directory, daemon: None };
         containerd.start_again();
-        containerd.import_pause_image();
         containerd
     }
 
@@ -92,17 +100,24 @@ impl Containerd {
     }
 
     /// `ctr` on this containerd, in the namespace that the CRI plugin uses.
-    fn ctr(&self) -> Command {
+    pub fn ctr(&self) -> Command {
         let mut command = Command::new(self.release.programs().join("ctr"));
         command.arg("--address").arg(self.socket()).args(["--namespace", "k8s.io"]);
         command
     }
 
-    fn import_pause_image(&self) {
-        let archive = self.directory.join("pause.tar");
-        let layout = environment::image("pause");
+    /// Loads an OCI layout, as `ctr` and many installers do, under the name that the layout gives itself.
+    pub fn import(&self, layout: &Path) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let archive = self.directory.join(format!("import-{number}.tar"));
         process::must_run(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(&archive).arg("."));
         process::must_run(self.ctr().args(["images", "import"]).arg(&archive));
+    }
+
+    /// Lets the name `to` mean what `from` means.
+    pub fn tag(&self, from: &str, to: &str) {
+        process::must_run(self.ctr().args(["images", "tag", "--force", from, to]));
     }
 }
 

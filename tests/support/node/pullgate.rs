@@ -24,6 +24,7 @@ pub fn program() -> PathBuf {
 
 pub struct Pullgate {
     directory: PathBuf,
+    config: String,
     daemon: Daemon,
 }
 
@@ -40,9 +41,9 @@ impl Pullgate {
             containerd.hosts().display().to_string(),
             directory.join("evidence"),
         );
-        directory::write(&directory.join("pullgate.toml"), config);
+        directory::write(&directory.join("pullgate.toml"), &config);
         let daemon = serve(&directory);
-        Self { directory, daemon }
+        Self { directory, config, daemon }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -58,6 +59,13 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
+        self.daemon = serve(&self.directory);
+    }
+
+    /// Ends it and starts it anew with more lines in its pullgate.toml.
+    pub fn restart_configured(&mut self, lines: &str) {
+        self.stop();
+        directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.daemon = serve(&self.directory);
     }
 
@@ -89,9 +97,10 @@ impl Pullgate {
         records(&self.directory.join("pullgate.log")).collect()
     }
 
-    /// All decisions about pulls.
+    /// All decisions about what others asked for; the sandbox image is its own affair.
     pub fn decisions(&self) -> Vec<Value> {
-        self.records().into_iter().filter(|record| record["verdict"].is_string()).collect()
+        let others = |record: &Value| record["verdict"].is_string() && record["peer.pid"] != self.id();
+        self.records().into_iter().filter(others).collect()
     }
 
     /// The next decision after `before` others.

@@ -1,0 +1,154 @@
+//! The network between: proxies of the environment, old TLS, client certificates (T112).
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use pullgate::reference::Reference;
+use pullgate::registry::{Credentials, Registry as Client, Settings};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::world::{PULLED, World, p256};
+use crate::support::registry::{Authority, Options, Registry};
+use crate::support::signer::{attach_classic, payload};
+
+fn hosts(directory: &Path, host: &str, text: &str) {
+    let place = directory.join("certs.d").join(host);
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(place.join("hosts.toml"), text).unwrap();
+}
+
+/// A proxy that leads every CONNECT to one place, and keeps what it was asked.
+async fn proxy(to: String) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (kept, to) = (Arc::clone(&kept), to.clone());
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n")
+                    && stream.read_line(&mut head).await.is_ok_and(|read| read > 0)
+                {}
+                kept.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
+                let mut registry = TcpStream::connect(to).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut stream, &mut registry).await);
+            });
+        }
+    });
+    (address, asked)
+}
+
+/// What `the_proxy_of_the_environment_is_used` runs in a process of its own.
+#[tokio::test]
+#[ignore = "run by another test, with an environment of its own"]
+async fn child() {
+    let directory = std::env::var("PULLGATE_TEST_DIRECTORY").unwrap();
+    let directories = vec![Path::new(&directory).join("certs.d")];
+    let client = Client::new(Settings { hosts_directories: directories, ..Settings::default() }).unwrap();
+    let reference = Reference::parse("r.invalid/team/app:1").unwrap();
+    client.resolve(&reference, &Credentials::anonymous()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_used() {
+    let authority = Authority::new();
+    let options =
+        Options { tls: Some((Arc::clone(&authority), "r.invalid".to_owned())), ..Options::default() };
+    let registry = Registry::with(options).await;
+    registry.image("team/app", "1", "app");
+    let directory = tempfile::tempdir().unwrap();
+    hosts(directory.path(), "r.invalid", "server = \"https://r.invalid\"\nca = \"ca.pem\"\n");
+    std::fs::write(directory.path().join("certs.d/r.invalid/ca.pem"), authority.pem()).unwrap();
+    let (address, asked) = proxy(registry.host()).await;
+    for (variable, without, through) in [
+        ("HTTPS_PROXY", "", true),
+        ("https_proxy", "other.invalid", true),
+        ("HTTPS_PROXY", "r.invalid", false),
+        ("HTTPS_PROXY", ".invalid", false),
+        ("HTTP_PROXY", "", false),
+    ] {
+        asked.lock().unwrap().clear();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "attacks::proxies::child", "--ignored"])
+            .env("PULLGATE_TEST_DIRECTORY", directory.path());
+        for name in
+            ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "no_proxy"]
+        {
+            command.env_remove(name);
+        }
+        command.env(variable, format!("http://{address}")).env("NO_PROXY", without);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("running 1 test"), "{text}");
+        assert_eq!(output.status.success(), through, "{variable} {without}: {text}");
+        let expected: &[&str] = if through { &["CONNECT r.invalid:443 HTTP/1.1"] } else { &[] };
+        assert_eq!(*asked.lock().unwrap(), expected, "{variable} {without}");
+    }
+}
+
+#[tokio::test]
+async fn t112_tls_before_1_2_is_not_spoken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // A ServerHello of TLS 1.1 with AES128-SHA.
+            let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+            hello.extend([7; 32]);
+            hello.extend([0, 0, 0x2f, 0]);
+            drop(stream.write_all(&hello).await);
+            tokio::spawn(async move { drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await) });
+        }
+    });
+    let world = World::with_settings(Options::default(), |directory, _| {
+        hosts(
+            directory.path(),
+            "r.example",
+            &format!("server = \"https://{address}\"\nskip_verify = true\n"),
+        );
+        Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+    })
+    .await;
+    let (verdict, line) = world.pull("r.example/team/app:1", super::world::password("u", "p")).await;
+    assert_eq!(verdict, "registry-tls", "{line}");
+    assert_eq!(world.runtime.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn t112_a_client_certificate_is_shown_where_the_file_says() {
+    let authority = Authority::new();
+    for (shown, expected) in [(true, PULLED), (false, "registry-tls")] {
+        let tls = Some((Arc::clone(&authority), "127.0.0.1".to_owned()));
+        let options = Options { tls, clients: true, ..Options::default() };
+        let (ca, (certificate, key)) = (authority.pem(), authority.client());
+        let world = World::with_settings(options, |directory, registry| {
+            let client = if shown { "client = [[\"client.pem\", \"client.key\"]]\n" } else { "" };
+            let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n{client}", registry.host());
+            hosts(directory.path(), "r.example", &text);
+            let place = directory.path().join("certs.d/r.example");
+            for (name, text) in [("ca.pem", ca), ("client.pem", certificate), ("client.key", key)] {
+                std::fs::write(place.join(name), text).unwrap();
+            }
+            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+        })
+        .await;
+        let digest = world.registry.image("team/app", "1", "app");
+        let text = payload("r.example/team/app", &digest);
+        attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
+        let (verdict, line) = world.pull("r.example/team/app:1", None).await;
+        if shown {
+            assert_eq!(verdict, expected, "{line}");
+        } else {
+            // TLS 1.3 tells a client that is not wanted only after it has spoken.
+            assert!(["registry-tls", "registry-unavailable"].contains(&verdict.as_str()), "{verdict} {line}");
+            assert_eq!(world.registry.requests().len(), 0);
+        }
+    }
+}

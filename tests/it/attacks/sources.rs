@@ -1,0 +1,147 @@
+//! Where signatures are looked for, and that the policy speaks about the name that was asked for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pullgate::registry::{Limits, Settings, SignatureSource};
+
+use super::world::{PULLED, World, p256, password};
+use crate::support::registry::{Auth, Options, Registry};
+use crate::support::signer::{attach_classic, bundle, payload};
+
+fn source(scope: String) -> SignatureSource {
+    SignatureSource { scope, image: false, repository: None, directory: None }
+}
+
+#[tokio::test]
+async fn in_another_repository_as_cosign_repository_does() {
+    let signatures = Registry::with(Options { auth: Auth::Nothing, ..Options::default() }).await;
+    let elsewhere = signatures.repository("signatures");
+    for (configured, image, expected) in
+        [(true, false, PULLED), (true, true, PULLED), (false, true, "no-signature")]
+    {
+        let options = Options { auth: Auth::basic("u", "p"), ..Options::default() };
+        let elsewhere = elsewhere.clone();
+        let world = World::with_settings(options, |_, registry| {
+            let scope = if configured { registry.host() } else { "r.example".to_owned() };
+            let source = SignatureSource { repository: Some(elsewhere), image, ..source(scope) };
+            Settings { sources: vec![source], ..Settings::default() }
+        })
+        .await;
+        let digest = world.registry.image("team/app", "1", "app");
+        let text = payload(&world.image("team/app"), &digest);
+        attach_classic(&signatures, "signatures", &digest, &[(text.clone(), p256().sign(&text))]);
+        signatures.forget_requests();
+        let auth = password("u", "p");
+        assert_eq!(world.pull(&world.image("team/app:1"), auth).await.0, expected, "{configured} {image}");
+        let asked_beside = world.asked("manifests").iter().any(|path| path.ends_with(".sig"));
+        assert_eq!(asked_beside, image, "the image's own repository is asked if that is said");
+        assert!(signatures.requests().iter().all(|request| request.header("authorization").is_none()));
+        // What was signed for another name does not become this one's by lying in the same place.
+        let other = world.registry.image("team/other", "1", "other");
+        attach_classic(&signatures, "signatures", &other, &[(text.clone(), p256().sign(&text))]);
+        let verdict = world.pull(&world.image("team/other:1"), password("u", "p")).await.0;
+        assert_eq!(verdict, if configured { "no-valid-signature" } else { "no-signature" });
+    }
+}
+
+#[tokio::test]
+async fn in_a_directory_of_the_node() {
+    let limits = Limits { signatures: 4, ..Limits::default() };
+    let world = World::with_settings(Options::default(), |directory, registry| Settings {
+        limits,
+        sources: vec![SignatureSource {
+            directory: Some(directory.path().join("signatures")),
+            ..source(format!("{}/team", registry.host()))
+        }],
+        ..Settings::default()
+    })
+    .await;
+    let place = |path: &str, digest: &pullgate::digest::Digest| {
+        let place = world.directory.path().join("signatures").join(world.registry.host()).join(path);
+        let place = place.join(format!("sha256-{}", digest.hex()));
+        std::fs::create_dir_all(&place).unwrap();
+        place
+    };
+    let sign = "https://sigstore.dev/cosign/sign/v1";
+    let classic = world.registry.image("team/classic", "1", "classic");
+    let text = payload(&world.image("team/classic"), &classic);
+    let directory = place("team/classic", &classic);
+    std::fs::write(directory.join("0.payload"), &text).unwrap();
+    std::fs::write(directory.join("0.sig"), format!("{}\n", STANDARD.encode(p256().sign(&text)))).unwrap();
+    let bundled = world.registry.image("team/bundled", "1", "bundled");
+    std::fs::write(place("team/bundled", &bundled).join("0.bundle.json"), bundle(&bundled, sign, &p256()))
+        .unwrap();
+    let replayed = world.registry.image("team/replayed", "1", "replayed");
+    std::fs::write(place("team/replayed", &replayed).join("0.bundle.json"), bundle(&bundled, sign, &p256()))
+        .unwrap();
+    world.registry.image("team/none", "1", "none");
+    let lone = world.registry.image("team/lone", "1", "lone");
+    std::fs::write(place("team/lone", &lone).join("0.payload"), &text).unwrap();
+    let many = world.registry.image("team/many", "1", "many");
+    for number in 0..6 {
+        std::fs::write(place("team/many", &many).join(format!("{number}.bundle.json")), "{}").unwrap();
+    }
+    let large = world.registry.image("team/large", "1", "large");
+    std::fs::write(place("team/large", &large).join("0.payload"), vec![b' '; 70_000]).unwrap();
+    for (rest, expected) in [
+        ("team/classic:1", PULLED),
+        ("team/bundled:1", PULLED),
+        ("team/replayed:1", "no-valid-signature"),
+        ("team/none:1", "no-signature"),
+        ("team/lone:1", "registry-unavailable"),
+        ("team/many:1", "too-many-signatures"),
+        ("team/large:1", "signature-too-large"),
+    ] {
+        assert_eq!(world.verdict(rest).await, expected, "{rest}");
+    }
+    assert!(
+        world.asked("manifests").iter().all(|path| path.ends_with("/1")),
+        "{:?}",
+        world.asked("manifests")
+    );
+    assert!(world.asked("referrers").is_empty());
+}
+
+#[tokio::test]
+async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
+    let mirror = Registry::start().await;
+    let host = mirror.host();
+    let world = World::with_settings(Options::default(), |directory, registry| {
+        let place = directory.path().join("certs.d/r.example");
+        std::fs::create_dir_all(&place).unwrap();
+        let text = format!(
+            "server = \"http://{}\"\n[host.\"http://{host}\"]\ncapabilities = [\"pull\", \"resolve\"]\n",
+            registry.host()
+        );
+        std::fs::write(place.join("hosts.toml"), text).unwrap();
+        // Found by containerd's own configuration.
+        let config = directory.path().join("config.toml");
+        let section = "[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path";
+        let path = directory.path().join("certs.d");
+        std::fs::write(&config, format!("version = 3\n{section} = \"{}\"\n", path.display())).unwrap();
+        Settings { containerd_config: Some(config), ..Settings::default() }
+    })
+    .await;
+    // The image is at the mirror, its signature at the origin only.
+    let digest = mirror.image("team/app", "1", "app");
+    for (name, expected) in [("127.0.0.1/team/app", "no-valid-signature"), ("r.example/team/app", PULLED)] {
+        let text = payload(name, &digest);
+        attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
+        world.require(
+            "any = [\"release\"]",
+            &[
+                ("release", "p256", "ECDSA_SHA_256"),
+                (&format!("x{}", name.len() + name.matches('e').count()), "rsa-2048", "RSA_PSS_SHA_256"),
+            ],
+        );
+        let (verdict, line) = world.pull("r.example/team/app:1", None).await;
+        assert_eq!(verdict, expected, "{line}");
+    }
+    assert_eq!(world.pulled(), [format!("r.example/team/app@{digest}")]);
+    assert!(mirror.lines().iter().all(|line| line.contains("?ns=r.example")), "{:?}", mirror.lines());
+    let origin = world.asked("manifests");
+    assert!(
+        origin.iter().all(|path| path.contains("sha256-")),
+        "the tag was had from the mirror: {origin:?}"
+    );
+}

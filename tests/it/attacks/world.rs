@@ -1,0 +1,175 @@
+//! A node with a policy, a registry that lies on demand, and the verdict of a pull in one word.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use pullgate::api;
+use pullgate::digest::Digest;
+use pullgate::registry::{Limits, Settings};
+use pullgate::trust::Algorithm;
+use tempfile::TempDir;
+
+use crate::support::proxy::{Daemon, call};
+use crate::support::registry::{Options, Recorded, Registry};
+use crate::support::runtime::{Runtime, framed};
+use crate::support::signer::{Signer, key_file, sign_classic};
+
+/// What a pull that goes through is called.
+pub(super) const PULLED: &str = "pulled";
+
+pub(super) struct World {
+    pub(super) directory: TempDir,
+    pub(super) registry: Registry,
+    pub(super) runtime: Runtime,
+    pub(super) daemon: Daemon,
+}
+
+/// Limits that are reached in a test's time.
+pub(super) fn impatient() -> Limits {
+    Limits { step: Duration::from_millis(400), retry_wait: Duration::from_millis(400), ..Limits::default() }
+}
+
+pub(super) fn p256() -> Signer {
+    Signer::of("p256", Algorithm::EcdsaSha256)
+}
+
+impl World {
+    /// A node whose policy requires `release` (P-256) for `team` at the test registry.
+    pub(super) async fn start() -> Self {
+        Self::with(Options { referrers: true, ..Options::default() }, Limits::default()).await
+    }
+
+    pub(super) async fn with(options: Options, limits: Limits) -> Self {
+        Self::with_settings(options, |_, _| Settings { limits, ..Settings::default() }).await
+    }
+
+    pub(super) async fn with_settings(
+        options: Options,
+        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::with(options).await;
+        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
+        let settings = settings(&directory, &registry);
+        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), settings);
+        let world = Self { directory, registry, runtime, daemon };
+        world.require("all = [\"release\"]", &[("release", "p256", "ECDSA_SHA_256")]);
+        world
+    }
+
+    /// Requires this for `team` at the test registry and at `r.example`.
+    pub(super) fn require(&self, requirement: &str, authenticators: &[(&str, &str, &str)]) {
+        let mut text = "default = \"deny\"\n".to_owned();
+        for (name, key, algorithm) in authenticators {
+            let file = key_file(key, "pub");
+            text += &format!(
+                "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
+                file.display()
+            );
+        }
+        for host in [self.registry.host(), "r.example".to_owned()] {
+            text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n");
+        }
+        self.policy(&text);
+    }
+
+    pub(super) fn policy(&self, text: &str) {
+        let root = self.directory.path().join("etc");
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::write(root.join("policy.toml"), text).unwrap();
+        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
+        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+    }
+
+    pub(super) fn image(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.registry.host())
+    }
+
+    /// An image in `team/app` under the tag `1`, signed by `release` in the classic layout.
+    pub(super) fn signed(&self) -> Digest {
+        let digest = self.registry.image("team/app", "1", "app");
+        sign_classic(&self.registry, "team/app", &digest, &p256());
+        digest
+    }
+
+    /// The reason code of a pull of an image at the test registry.
+    pub(super) async fn verdict(&self, rest: &str) -> String {
+        self.pull(&self.image(rest), None).await.0
+    }
+
+    /// The reason code, and the line that kubelet sees.
+    pub(super) async fn pull(&self, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
+        pull(&self.daemon, image, auth).await
+    }
+
+    /// The names that reached containerd.
+    pub(super) fn pulled(&self) -> Vec<String> {
+        let calls = self.runtime.calls_of("PullImage");
+        let name = |body: &Bytes| api::PullImageRequest::decode(&body[5..]).unwrap().image.unwrap().image;
+        calls.iter().map(|call| name(&call.body)).collect()
+    }
+
+    /// The path of each request of a kind (`manifests`, `blobs`, `referrers`, `token`) in the order they came.
+    pub(super) fn asked(&self, kind: &str) -> Vec<String> {
+        let requests = self.registry.requests();
+        let paths = requests.iter().map(|request| request.uri.path().to_owned());
+        paths.filter(|path| path.split('/').any(|part| part == kind)).collect()
+    }
+
+    /// Nothing was shown to the test registry that is a credential.
+    pub(super) fn assert_no_credentials_sent(&self) {
+        assert!(self.registry.requests().iter().all(|request| request.header("authorization").is_none()));
+    }
+}
+
+pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
+    let request = api::PullImageRequest {
+        image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),
+        auth,
+        sandbox_config: None,
+    };
+    let body = framed(&request.encode_to_vec());
+    let path = "/runtime.v1.ImageService/PullImage";
+    let response = call(daemon.client(), path, HeaderMap::new(), body).await;
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.unwrap();
+    let trailers = collected.trailers().cloned().unwrap_or(head.headers);
+    let text = |name: &str| trailers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+    let line = decoded(&text("grpc-message"));
+    assert!(
+        !line.contains(
+            |character: char| character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)
+        )
+    );
+    match text("grpc-status").as_str() {
+        "0" => (PULLED.to_owned(), line),
+        _ => {
+            let reason = line.rsplit('[').next().unwrap_or_default().trim_end_matches(']');
+            (reason.to_owned(), line.clone())
+        }
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let form = text.replace('+', "%2B");
+    let url = reqwest::Url::parse(&format!("http://x/?a={}", form.replace('&', "%26").replace('#', "%23")))
+        .unwrap();
+    url.query_pairs().next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+pub(super) fn password(username: &str, password: &str) -> Option<api::AuthConfig> {
+    let auth = api::AuthConfig {
+        username: username.to_owned(),
+        password: password.to_owned(),
+        ..Default::default()
+    };
+    Some(auth)
+}
+
+/// Whether a request is for the manifest under a name.
+pub(super) fn manifest_of(request: &Recorded, name: &str) -> bool {
+    request.uri.path().ends_with(&format!("/manifests/{name}"))
+}
