@@ -5,6 +5,8 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark fails by panicking, and prints"
