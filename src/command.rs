@@ -3,8 +3,10 @@
 mod login;
 mod output;
 mod policy;
+mod scan;
 mod serve;
 mod sign;
+mod verifier;
 mod verify;
 
 use std::path::PathBuf;
@@ -61,6 +63,10 @@ enum Command {
     /// Look at the policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Judge every image and running container on this node by the policy
+    Scan(scan::Scan),
+    /// Answer containerd's question whether an image may be pulled
+    Verifier(verifier::Verifier),
     /// Sign an image by digest
     Sign(sign::Sign),
 }
@@ -81,6 +87,8 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(root),
         Command::Verify(verify) => verify.run(root),
         Command::Policy(policy) => policy.run(root),
+        Command::Scan(scan) => scan.run(root),
+        Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
     }
     .into()

@@ -19,7 +19,7 @@ mod problem;
 mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, load_daemon};
+pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};

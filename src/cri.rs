@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use tonic::Code;
 
 pub use accept::serve;
+pub use pull::RuntimeContent;
 pub use sandbox::SandboxImage;
 
 use crate::containerd::{Body, Upstream, UpstreamError};
@@ -95,6 +96,16 @@ impl Proxy {
             sandbox,
             settings,
         }
+    }
+
+    /// The runtime.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The gate.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// What crossed so far.

@@ -1,6 +1,7 @@
 //! The daemon: socket, readiness, reload, end.
 
 pub mod daemon;
+pub mod scan;
 pub mod socket;
 
 use std::sync::Arc;

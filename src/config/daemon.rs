@@ -1,10 +1,13 @@
 //! `pullgate.toml`: where the daemon listens, what it stands in front of, and its bounds.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::document::{Document, Table, Value};
+use super::duration::parse_duration;
 use super::file::{FileError, Guard};
 use super::ledger::Ledger;
 use super::limits::Limits;
@@ -26,6 +29,9 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// which the socket is made.
 const MAX_SOCKET_PATH: usize = 85;
 
+/// How often a node may be scanned.
+const SCAN_INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
 const GATE_KEYS: [&str; 4] =
     ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
 
@@ -38,10 +44,12 @@ pub struct DaemonConfig {
     pub runtime: Runtime,
     /// How registries are found.
     pub registry: Registry,
-    /// Where evidence is kept.
-    pub ledger: Ledger,
     /// What the gate holds besides pulls.
     pub gate: Gate,
+    /// Whether the node is looked at again and again.
+    pub scan: Scan,
+    /// Where evidence is kept.
+    pub ledger: Ledger,
     /// What is logged, and how.
     pub log: Log,
     /// Bounds.
@@ -102,6 +110,15 @@ impl Default for Gate {
     }
 }
 
+/// `[scan]`
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Scan {
+    /// The pause between two scans; none without.
+    pub interval: Option<Duration>,
+    /// Whether images that are refused and that no container uses are removed.
+    pub remove_unused: bool,
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -143,8 +160,9 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
-    let sections = ["listen", "runtime", "registry", "gate", "ledger", "log", "limits"];
-    if let Some(mut root) = document.parse(&sections) {
+    if let Some(mut root) =
+        document.parse(&["listen", "runtime", "registry", "gate", "scan", "ledger", "log", "limits"])
+    {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
         }
@@ -154,6 +172,9 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
         config.registry = Registry::read(&mut document, &mut root);
         if let Some(mut table) = section(&mut document, &mut root, "gate", &GATE_KEYS) {
             read_gate(&mut document, &mut table, &mut config.gate);
+        }
+        if let Some(mut table) = section(&mut document, &mut root, "scan", &["interval", "remove-unused"]) {
+            read_scan(&mut document, &mut table, &mut config.scan);
         }
         if let Some(value) = root.take("ledger") {
             config.ledger = Ledger::read(&mut document, value);
@@ -245,12 +266,8 @@ fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate
     {
         gate.checkpoint_restore = allow;
     }
-    if let Some(value) = table.take(pin) {
-        if let DeValue::Boolean(pinned) = value.value {
-            gate.pin_user_specified_image = pinned;
-        } else {
-            document.problem(value.span, format!("`{pin}` is not a boolean"), "write true or false");
-        }
+    if let Some(pinned) = read_boolean(document, table, pin) {
+        gate.pin_user_specified_image = pinned;
     }
     let named = table.take(sandbox).and_then(|value| document.string(value, &format!("`{sandbox}`")));
     if let Some((name, span)) = named {
@@ -261,6 +278,29 @@ fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate
             document.problem(span, format!("`{sandbox}` is not the name of an image"), hint);
         }
     }
+}
+
+fn read_scan(document: &mut Document<'_>, table: &mut Table<'_>, scan: &mut Scan) {
+    let interval = table.take("interval").and_then(|value| document.string(value, "`interval`"));
+    if let Some((text, span)) = interval {
+        scan.interval = parse_duration(&text).filter(|interval| SCAN_INTERVALS.contains(interval));
+        if scan.interval.is_none() && text != "off" {
+            let hint = "write \"off\", or a text such as \"60m\", from 1s to 1440m";
+            document.problem(span, "`interval` is not one that is possible", hint);
+        }
+    }
+    if let Some(remove) = read_boolean(document, table, "remove-unused") {
+        scan.remove_unused = remove;
+    }
+}
+
+fn read_boolean(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<bool> {
+    let value = table.take(key)?;
+    if let DeValue::Boolean(flag) = value.value {
+        return Some(flag);
+    }
+    document.problem(value.span, format!("`{key}` is not a boolean"), "write true or false");
+    None
 }
 
 fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {

@@ -19,6 +19,7 @@ use super::{Peer, Proxy, deadline, frame, status, tags, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
+pub use content::Pulled as RuntimeContent;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;

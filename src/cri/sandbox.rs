@@ -79,9 +79,13 @@ impl Proxy {
     /// # Errors
     /// When the runtime cannot be asked.
     async fn sandbox_image(&self) -> Result<SandboxImage, String> {
-        let asked = tokio::time::timeout(PATIENCE, sandbox::image_name(&self.upstream)).await;
-        let name =
-            asked.map_err(|_| "it does not answer".to_owned())?.map_err(|status| status.to_string())?;
+        let name = match &self.settings.sandbox_image {
+            Some(name) => Some(name.clone()),
+            None => {
+                let asked = tokio::time::timeout(PATIENCE, sandbox::image_name(&self.upstream)).await;
+                asked.map_err(|_| "it does not answer".to_owned())?.map_err(|status| status.to_string())?
+            }
+        };
         let Some(name) = name else { return Ok(SandboxImage::NotTold) };
         self.sandbox.store(Some(std::sync::Arc::new(name.clone())));
         let found = tokio::time::timeout(PATIENCE, presence::image(&self.upstream, &name)).await;
@@ -116,10 +120,14 @@ impl Proxy {
         super::pull::error_of(&answer).map_or(Ok(()), Err)
     }
 
+    /// The name of the sandbox image, as containerd records it, once it is known.
+    pub fn sandbox_image_name(&self) -> Option<String> {
+        self.sandbox.load().as_ref().map(|name| super::told::canonical(name))
+    }
+
     /// Whether `name`, a tag to be recorded, is that of the sandbox image.
     pub(super) fn is_sandbox_image(&self, name: &str) -> bool {
-        let sandbox = self.sandbox.load();
-        sandbox.as_ref().is_some_and(|sandbox| super::told::canonical(sandbox) == name)
+        self.sandbox_image_name().is_some_and(|sandbox| sandbox == name)
     }
 }
 

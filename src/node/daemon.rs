@@ -8,11 +8,13 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::scan::{self, Verdict};
 use super::socket::{Socket, SocketError};
 use crate::config::{self, DaemonConfig};
 use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
 use crate::gate::Gate;
+use crate::registry::Credentials;
 use crate::telemetry::Counters;
 
 /// How long calls under way may take to finish after SIGTERM. Below systemd's default stop timeout of 90 s.
@@ -36,6 +38,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     status.policy(policy.load());
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
+    let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy)));
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -69,6 +72,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
     sandbox.abort();
+    scanning.abort();
     drop(stop);
     match ended {
         None => drop(server.await),
@@ -128,6 +132,41 @@ impl PolicyFile {
                         tracing::error!("there is no usable policy: every pull is refused");
                         "NO USABLE POLICY; every pull is refused".to_owned()
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Looks at everything on the node again and again, and tells what should not be there.
+async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
+    let Some(interval) = settings.interval else { return };
+    loop {
+        tokio::time::sleep(interval).await;
+        let report = match scan::scan(proxy.upstream(), proxy.gate(), &Credentials::anonymous()).await {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the node could not be scanned");
+                continue;
+            }
+        };
+        for found in report.images.iter().chain(&report.containers) {
+            if found.verdict == Verdict::Refused {
+                let name = found.name.escape_debug().to_string();
+                let (id, reason, pod) = (&found.id, found.reason, &found.pod);
+                tracing::warn!(name, id, pod, reason, "on this node, and not admitted");
+            }
+        }
+        let [admitted, refused, unknown] =
+            [Verdict::Admitted, Verdict::Refused, Verdict::Unknown].map(|verdict| report.count(verdict));
+        tracing::info!(admitted, refused, unknown, "node scanned");
+        if settings.remove_unused {
+            match scan::remove_unused(proxy.upstream(), &report, proxy.sandbox_image_name().as_deref()).await
+            {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => tracing::warn!(?removed, "images that nobody may use were removed"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "images could not be removed");
                 }
             }
         }

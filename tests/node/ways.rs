@@ -11,6 +11,9 @@ on_every_release!(
     a_tag_that_was_moved_on_the_node,
     a_policy_that_became_stricter,
     an_unsigned_image_volume,
+    a_permissive_namespace_and_a_strict_one,
+    a_key_that_is_revoked_or_out_of_its_time,
+    a_registry_that_is_gone_and_a_daemon_that_restarts,
 );
 
 fn told(waiting: &Waiting) -> (&str, &str) {
@@ -137,4 +140,85 @@ fn an_unsigned_image_volume(release: Release) {
     if release == Release::V2_1 {
         assert_eq!(kubelet.run(&pod).unwrap().user, 1000);
     }
+}
+
+/// What one namespace may run does not seed another.
+fn a_permissive_namespace_and_a_strict_one(release: Release) {
+    let node = Node::start_with(release, |policy, key| {
+        let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
+        policy.allow_unsigned("registry.example.com/lab").pods(&["sandbox"])
+    });
+    node.map_host("registry.example.com");
+    let image = node.push("lab/app:1").at("registry.example.com");
+    let (through, beside) = (node.kubelet_through_pullgate(), node.kubelet());
+    let pod = |namespace: &str| Pod::of(image.by_tag()).in_namespace(namespace);
+    for kubelet in [&through, &beside] {
+        for pod in [pod("sandbox"), pod("sandbox").if_not_present(), pod("sandbox").if_not_present()] {
+            let ran = kubelet.run(&pod).unwrap_or_else(|waiting| panic!("{}", waiting.message));
+            assert_eq!(ran.user, 1000);
+        }
+    }
+    let id = node.id_in_runtime(&image.by_tag());
+    assert!(through.create(&pod("sandbox"), &id).is_ok());
+    for kubelet in [&through, &beside] {
+        for pod in [pod("payments"), pod("payments").if_not_present()] {
+            let waiting = kubelet.run(&pod).unwrap_err();
+            assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+        }
+        let waiting = kubelet.run(&pod("payments").never()).unwrap_err();
+        assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+    }
+    let waiting = through.create(&pod("payments"), &id).unwrap_err();
+    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+}
+
+/// A clock that is years off is a key out of its time.
+fn a_key_that_is_revoked_or_out_of_its_time(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = assert_runs(&kubelet, &image.by_tag());
+    let with = |more: &str| {
+        Policy::deny().authenticator_with(RELEASE, &node.release, more).require("**", &[RELEASE])
+    };
+    for more in ["not-after = 2024-01-01T00:00:00Z", "not-before = 2100-01-01T00:00:00Z"] {
+        node.pullgate.reload(&with(more));
+        let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
+        assert_eq!(
+            told(&waiting),
+            ("ImageInspectError", "no-valid-signature"),
+            "{more}: {}",
+            waiting.message
+        );
+        assert_never_runs(&node, &image.by_tag(), &id);
+    }
+    let in_time = "not-before = 2024-01-01T00:00:00Z, not-after = 2100-01-01T00:00:00Z";
+    node.pullgate.reload(&with(in_time));
+    assert_eq!(assert_runs(&kubelet, &image.by_tag()), id, "in its time again");
+    // The key is taken away, and another one is in its place.
+    let other = node.key("other", Kind::P256);
+    node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]));
+    assert_never_runs(&node, &image.by_tag(), &id);
+}
+
+/// What was admitted starts from evidence; what was not does not start for want of a registry to ask.
+fn a_registry_that_is_gone_and_a_daemon_that_restarts(release: Release) {
+    let mut node = Node::start(release);
+    let (image, unknown) = (node.push_signed("team/app:1"), node.push_signed("team/unknown:1"));
+    let id = assert_runs(&node.kubelet_through_pullgate(), &image.by_tag());
+    // Signed, and on the node, but never admitted here.
+    let unknown_id = node.kubelet_without_pullgate().pull(&Pod::of(unknown.by_tag())).unwrap();
+    node.registry.stop();
+    node.pullgate.restart_configured("");
+    let kubelet = node.kubelet_through_pullgate();
+    for pod in [Pod::of(image.by_tag()).if_not_present(), Pod::of(image.by_tag()).never()] {
+        let ran = kubelet.run(&pod).unwrap_or_else(|waiting| panic!("{}", waiting.message));
+        assert_eq!((ran.image_id.as_str(), ran.user), (id.as_str(), 1000));
+    }
+    let waiting = kubelet.run(&Pod::of(unknown.by_tag()).if_not_present()).unwrap_err();
+    assert_eq!(told(&waiting), ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
+    let waiting = kubelet.run(&Pod::of(unknown.by_tag()).never()).unwrap_err();
+    assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+    let waiting = kubelet.create(&Pod::of(unknown.by_tag()), &unknown_id).unwrap_err();
+    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }

@@ -39,6 +39,9 @@ image-status = "off"
 checkpoint-restore = "allow"
 pin-user-specified-image = true
 sandbox-image = "registry.k8s.io/pause:3.10"
+[scan]
+interval = "10m"
+remove-unused = true
 [ledger]
 directory = "/mnt/evidence"
 max-entries = 100
@@ -58,8 +61,6 @@ step-timeout = "500ms"
     assert_eq!(config.listen.socket, Path::new("/run/x.sock"));
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
-    assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
-    assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
     let directories = ["/var/lib/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     assert_eq!(config.registry.hosts.as_deref(), Some(&directories[..]));
     let containerd = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml";
@@ -73,6 +74,10 @@ step-timeout = "500ms"
         sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
     };
     assert_eq!(config.gate, gate);
+    assert_eq!(config.scan, Scan { interval: Some(Duration::from_secs(600)), remove_unused: true });
+    assert_eq!(read("x", "[scan]\ninterval = \"off\"").unwrap().scan, Scan::default());
+    assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
+    assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -153,7 +158,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `ledger`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -191,6 +196,10 @@ fn says_what_is_wrong() {
         (
             "[gate]\nsandbox-image = \"Pause\"",
             "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
+        ),
+        (
+            "[scan]\ninterval = \"1ms\"",
+            "x:2:12: `interval` is not one that is possible\n  hint: write \"off\", or a text such as \"60m\", from 1s to 1440m",
         ),
         (
             "[gate]\npin-user-specified-image = \"yes\"",
@@ -258,7 +267,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `ledger`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

@@ -7,10 +7,12 @@ use crate::digest::Digest;
 use crate::gate::Content;
 
 /// What the runtime has pulled.
-pub(super) struct Pulled<'a>(&'a Upstream);
+#[derive(Debug)]
+pub struct Pulled<'a>(&'a Upstream);
 
 impl<'a> Pulled<'a> {
-    pub(super) fn of(upstream: &'a Upstream) -> Self {
+    /// What is behind this connection.
+    pub fn of(upstream: &'a Upstream) -> Self {
         Self(upstream)
     }
 }

@@ -44,11 +44,10 @@ async fn proxy(to: String) -> (String, Arc<Mutex<Vec<String>>>) {
     (address, asked)
 }
 
-/// What `the_proxy_of_the_environment_is_used` runs in a process of its own.
+/// What `the_proxy_of_the_environment_is_used` runs in a process of its own; run by itself, it has nothing to ask.
 #[tokio::test]
-#[ignore = "run by another test, with an environment of its own"]
 async fn child() {
-    let directory = std::env::var("PULLGATE_TEST_DIRECTORY").unwrap();
+    let Ok(directory) = std::env::var("PULLGATE_TEST_DIRECTORY") else { return };
     let directories = vec![Path::new(&directory).join("certs.d")];
     let client = Client::new(Settings { hosts_directories: directories, ..Settings::default() }).unwrap();
     let reference = Reference::parse("r.invalid/team/app:1").unwrap();
@@ -75,9 +74,7 @@ async fn the_proxy_of_the_environment_is_used() {
     ] {
         asked.lock().unwrap().clear();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--exact", "attacks::proxies::child", "--ignored"])
-            .env("PULLGATE_TEST_DIRECTORY", directory.path());
+        command.args(["--exact", "attacks::proxies::child"]).env("PULLGATE_TEST_DIRECTORY", directory.path());
         for name in
             ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "no_proxy"]
         {

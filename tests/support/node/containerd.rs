@@ -73,6 +73,11 @@ impl Containerd {
         self.directory.join("certs.d")
     }
 
+    /// Where it looks for image verifiers, if it is new enough.
+    pub fn verifiers(&self) -> PathBuf {
+        self.directory.join("verifiers")
+    }
+
     /// Has `host` of image names served by `registry`.
     pub fn map_host(&self, host: &str, registry: &Registry) {
         let server = format!("http://{}", registry.host());

@@ -75,6 +75,31 @@ impl Kubelet {
         })
     }
 
+    /// Runs a pod until its container has said who it is, does something meanwhile, and takes the pod away again.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn run_while<T>(&self, pod: &Pod, work: impl FnOnce() -> T) -> T {
+        let logs = self.logs.join(pod.uid());
+        directory::make(&logs);
+        let sandbox = pod.sandbox_config(&logs);
+        let (id, container) = self.runtime.block_on(async {
+            let id = self.client.run_pod_sandbox(&sandbox).await;
+            let image = self.ensure_image_exists(pod, pod.image(), &sandbox).await.expect("it has its image");
+            let config = pod.container_config(&image, User::Number(1000), &[]);
+            let container = self.client.create_container(&id, config, &sandbox).await.expect("it is created");
+            self.client.start_container(&container).await;
+            client::user_in_log(&logs.join(pod::CONTAINER_LOG)).await;
+            (id, container)
+        });
+        let result = work();
+        self.runtime.block_on(async {
+            self.client.remove_container(&container).await;
+            self.client.remove_pod_sandbox(&id).await;
+        });
+        result
+    }
+
     /// Creates the pod's container from the image `id`, whatever is known of it, and takes it away again. kubelet gets
     /// there with an id that it was told by somebody else, or long ago.
     ///

@@ -37,6 +37,21 @@ impl Policy {
         self.add(format_args!("[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{files}]"))
     }
 
+    /// Adds an authenticator with one key, and more in the key's table, such as `not-after = …`.
+    pub fn authenticator_with(mut self, name: &str, key: &PrivateKey, more: &str) -> Self {
+        let (algorithm, file) = (key.kind.algorithm(), format!("{name}-{}.pem", key.name));
+        self.keys
+            .push((file.clone(), std::fs::read(&key.public_file).expect("a key pair has a public half")));
+        self.add(format_args!(
+            "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"keys/{file}\", {more} }}]"
+        ))
+    }
+
+    /// Lets the rule before speak for pods of these Kubernetes namespaces only.
+    pub fn pods(self, namespaces: &[&str]) -> Self {
+        self.line(format_args!("pods = {namespaces:?}"))
+    }
+
     /// Images below `scope` need a signature of all of these.
     pub fn require(self, scope: &str, authenticators: &[&str]) -> Self {
         self.add(format_args!("[[namespace]]\nscope = {scope:?}\nrequire = {{ all = {authenticators:?} }}"))

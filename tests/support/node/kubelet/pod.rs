@@ -109,12 +109,16 @@ impl Pod {
         PullImageRequest { image: Some(annotated(name)), auth, sandbox_config: Some(sandbox.clone()) }
     }
 
-    pub(super) fn sandbox_config(&self, logs: &Path) -> PodSandboxConfig {
+    fn labels(&self) -> HashMap<String, String> {
         let labels = [
             ("io.kubernetes.pod.name", self.name()),
             ("io.kubernetes.pod.namespace", self.namespace.clone()),
             ("io.kubernetes.pod.uid", self.uid()),
         ];
+        labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    pub(super) fn sandbox_config(&self, logs: &Path) -> PodSandboxConfig {
         let security =
             LinuxSandboxSecurityContext { namespace_options: Some(namespaces()), ..Default::default() };
         PodSandboxConfig {
@@ -125,7 +129,7 @@ impl Pod {
                 attempt: 0,
             }),
             log_directory: logs.display().to_string(),
-            labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            labels: self.labels(),
             annotations: annotations(),
             linux: Some(LinuxPodSandboxConfig { security_context: Some(security), ..Default::default() }),
             ..Default::default()
@@ -162,6 +166,7 @@ impl Pod {
                 ..Default::default()
             }),
             mounts: mounts.collect(),
+            labels: self.labels(),
             log_path: CONTAINER_LOG.to_owned(),
             linux: Some(LinuxContainerConfig { security_context: Some(security), ..Default::default() }),
             ..Default::default()
