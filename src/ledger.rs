@@ -222,6 +222,16 @@ impl Ledger {
         places
     }
 
+    /// Keeps evidence in memory for the while that a pull takes; [`Ledger::keep`] follows it.
+    pub fn note(&self, evidence: Evidence) {
+        self.recent.keep(evidence);
+    }
+
+    /// The evidence that is in memory. Does not block.
+    pub fn noted(&self, place: &Place) -> Option<Arc<Evidence>> {
+        self.recent.find(place)
+    }
+
     /// Keeps evidence, together with what is already there for the same place. What the disk does not take is kept in
     /// memory, and said in the log.
     pub fn keep(&self, mut evidence: Evidence) {

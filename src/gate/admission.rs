@@ -230,6 +230,8 @@ impl Admission<'_> {
         if let Ok(keys) = &judged {
             fresh.evidence.rule = rule.label().to_owned();
             fresh.evidence.keys.clone_from(keys);
+            // The next pull of the same need not wait for this one to end.
+            self.gate.ledger.note(fresh.evidence.clone());
         }
         look.fresh.push(fresh);
         judged?;
@@ -243,7 +245,8 @@ impl Admission<'_> {
             return kept.clone();
         }
         let place = Place { repository: self.reference.repository().clone(), digest: digest.clone() };
-        let kept = self.gate.evidence(&place).await;
+        // Another pull of the same may have come to its end while the disk was asked.
+        let kept = self.gate.evidence(&place).await.or_else(|| self.gate.ledger.noted(&place));
         look.kept.insert(digest.clone(), kept.clone());
         kept
     }
@@ -274,6 +277,7 @@ impl Admission<'_> {
         let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
         if let Some(Some(kept)) = look.kept.get(digest) {
             evidence.add_attachments(&kept.attachments);
+            evidence.images.clone_from(&kept.images);
         }
         Ok(Fresh { evidence, collected })
     }

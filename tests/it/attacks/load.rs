@@ -123,6 +123,7 @@ async fn t122_many_pulls_of_one_image_are_one_question() {
     let verdicts = futures_join(pulls).await;
     assert!(verdicts.iter().all(|(_, line)| !line.ends_with(']')), "{:?}", verdicts[0]);
     let tags = world.asked("manifests").iter().filter(|path| path.ends_with("/1")).count();
+    // Who comes between the end of a question and its verdict asks once more.
     assert!(tags <= 10, "{tags} resolutions of one tag by 500 pulls");
     assert!(world.asked("referrers").len() <= 10, "{:?}", world.asked("referrers").len());
     assert_eq!(world.pulled().len(), 500);

@@ -74,8 +74,8 @@ async fn what_is_no_file_of_ours_is_not_read() {
     let kept = world.directory.path().join("kept");
     std::fs::write(&kept, &good).unwrap();
     let name = world.name("team/app:1");
-    type Case<'a> = (&'a str, Box<dyn Fn() + 'a>);
-    let mut cases: Vec<Case<'_>> = vec![
+    type Put<'a> = Box<dyn Fn() + 'a>;
+    let mut cases: Vec<(&str, Put<'_>)> = vec![
         ("a link", Box::new(|| std::os::unix::fs::symlink(&kept, &entry).unwrap())),
         (
             "a pipe",

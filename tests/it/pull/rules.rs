@@ -100,8 +100,9 @@ async fn audit_admits_what_enforce_refuses_and_off_does_not_look() {
     assert_eq!(world.pulled(), [pinned.clone(), other]);
     world.registry.hook(|_| None);
     // It is judged all the same: a signed image is admitted as one.
-    sign_classic(&world.registry, "team/app", &unsigned, &p256());
-    assert_eq!(reason(&world, &tagged).await, ("verified", 0));
+    let signed = world.registry.image("team/signed", "1", "signed");
+    sign_classic(&world.registry, "team/signed", &signed, &p256());
+    assert_eq!(reason(&world, &world.image("team/signed:1")).await, ("verified", 0));
 
     world.set_policy(&policy(&world, &[&format!("{RELEASE}\nmode = \"off\"")]));
     let before = world.registry.requests().len();
