@@ -11,6 +11,7 @@ mod break_glass;
 mod daemon;
 mod document;
 mod duration;
+mod expectations;
 mod file;
 mod limits;
 mod policy;
@@ -19,6 +20,7 @@ mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{DaemonConfig, Listen, Log, Registry, Runtime, load_daemon};
+pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
