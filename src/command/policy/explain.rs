@@ -13,7 +13,7 @@ use crate::reference::Reference;
 
 /// Arguments of `pullgate policy explain`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Explain {
+pub(in crate::command) struct Explain {
     /// An image, as a pod would name it
     #[arg(value_name = "IMAGE")]
     image: String,
@@ -26,7 +26,7 @@ pub(super) struct Explain {
 }
 
 impl Explain {
-    pub(super) fn run(self, root: &Path) -> Outcome {
+    pub(in crate::command) fn run(self, root: &Path) -> Outcome {
         let policy = match load(root) {
             Ok(policy) => policy,
             Err(outcome) => return outcome,

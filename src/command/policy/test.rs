@@ -13,7 +13,7 @@ use crate::reference::Reference;
 
 /// Arguments of `pullgate policy test`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Test {
+pub(in crate::command) struct Test {
     /// A TOML file of [[case]] with image, pod-namespace, and the expected rule, action or mode
     #[arg(value_name = "FILE")]
     file: PathBuf,
