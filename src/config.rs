@@ -11,6 +11,7 @@ mod break_glass;
 mod daemon;
 mod document;
 mod duration;
+mod expectations;
 mod file;
 mod ledger;
 mod limits;
@@ -20,6 +21,7 @@ mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};

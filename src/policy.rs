@@ -19,6 +19,7 @@ mod canonical;
 mod denials;
 mod pods;
 mod requirement;
+mod role;
 mod rule;
 mod ruling;
 mod scope;
@@ -29,6 +30,7 @@ pub use break_glass::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Open
 pub use denials::{Denials, MAX_DENIALS};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied};
+pub use role::Role;
 pub use rule::{Accept, Action, AliasError, Allowance, Mode, Rule};
 pub use ruling::Ruling;
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};

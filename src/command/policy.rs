@@ -4,18 +4,46 @@ use std::path::Path;
 
 use super::{Outcome, output};
 use crate::config;
+use crate::policy::Policy;
+
+mod explain;
+mod test;
 
 /// Subcommands of `pullgate policy`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum PolicyCommand {
     /// Load the policy and report everything that is wrong with it
     Check,
+    /// Say which rule speaks for an image, and why the others do not; asks no registry
+    Explain(explain::Explain),
+    /// Compare the policy with what is expected of it
+    Test(test::Test),
+}
+
+/// How something is shown.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 impl PolicyCommand {
     pub(super) fn run(self, root: &Path) -> Outcome {
         match self {
             Self::Check => check(root),
+            Self::Explain(explain) => explain.run(root),
+            Self::Test(test) => test.run(root),
+        }
+    }
+}
+
+/// The policy in `root`; what is wrong with it has been told.
+fn load(root: &Path) -> Result<Policy, Outcome> {
+    match config::load_policy(root, jiff::Timestamp::now()) {
+        Ok(loaded) => Ok(loaded.policy),
+        Err(problems) => {
+            output::note(&problems.to_string());
+            Err(Outcome::Usage)
         }
     }
 }

@@ -34,27 +34,16 @@ impl Guard {
     /// file that is read, nor any directory on the way to it: as it is named, and as it is in the end, up to `root` or,
     /// where a link or an absolute name leads out of it, up to `/`.
     pub(super) fn read(self, root: &Path, path: &Path, limit: u64) -> Result<String, FileError> {
-        // Without O_NONBLOCK a named pipe would hold the daemon up for ever.
-        let file = File::options()
-            .read(true)
-            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
-            .open(path)
-            .map_err(FileError::of)?;
-        let metadata = file.metadata().map_err(FileError::of)?;
-        if !metadata.is_file() {
-            return Err(FileError::NotAFile);
-        }
+        let (file, metadata) = open(path)?;
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
         self.check_directories(root, path)?;
-        if metadata.len() > limit {
-            return Err(FileError::TooLarge { limit });
-        }
-        let mut bytes = Vec::new();
-        file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::of)?;
-        if u64::try_from(bytes.len()).is_ok_and(|read| read > limit) {
-            return Err(FileError::TooLarge { limit });
-        }
-        String::from_utf8(bytes).map_err(|_| FileError::NotText)
+        read_text(file, &metadata, limit)
+    }
+
+    /// Reads a text file of at most `limit` bytes that decides nothing, whoever owns it.
+    pub(super) fn read_any(path: &Path, limit: u64) -> Result<String, FileError> {
+        let (file, metadata) = open(path)?;
+        read_text(file, &metadata, limit)
     }
 
     /// Whether a directory can be trusted to list files.
@@ -100,6 +89,29 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+fn open(path: &Path) -> Result<(File, Metadata), FileError> {
+    // Without O_NONBLOCK a named pipe would hold the daemon up for ever.
+    let file = File::options()
+        .read(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .map_err(FileError::of)?;
+    let metadata = file.metadata().map_err(FileError::of)?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(FileError::NotAFile) }
+}
+
+fn read_text(file: File, metadata: &Metadata, limit: u64) -> Result<String, FileError> {
+    if metadata.len() > limit {
+        return Err(FileError::TooLarge { limit });
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(FileError::of)?;
+    if u64::try_from(bytes.len()).is_ok_and(|read| read > limit) {
+        return Err(FileError::TooLarge { limit });
+    }
+    String::from_utf8(bytes).map_err(|_| FileError::NotText)
 }
 
 /// Who else could change a file.

@@ -22,6 +22,9 @@ mod namespace;
 /// The most bytes of one policy file: 4 MiB, several times what the most rules need.
 pub const MAX_POLICY_BYTES: u64 = 4 * 1024 * 1024;
 
+/// How often loading begins anew because a mounted ConfigMap was swapped meanwhile.
+const MAX_SWAPS: usize = 5;
+
 /// How many files `policy.d` may have.
 pub const MAX_FILES: usize = 1000;
 
@@ -42,6 +45,17 @@ pub struct Loaded {
 /// # Errors
 /// All problems of all files. There is no policy then, and nothing may be pulled that an earlier one does not admit.
 pub fn load_policy(root: &Path, now: Timestamp) -> Result<Loaded, Problems> {
+    // A mounted ConfigMap changes as a whole, by the link `..data`; files of before and after make no policy together.
+    let version = || root.join("..data").read_link().ok();
+    let mut before = version();
+    for _ in 0..MAX_SWAPS {
+        let loaded = load_guarded(root, now, Guard::of_process());
+        let after = version();
+        if after == before {
+            return loaded;
+        }
+        before = after;
+    }
     load_guarded(root, now, Guard::of_process())
 }
 

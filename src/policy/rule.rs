@@ -118,6 +118,16 @@ impl Rule {
         self.accept
     }
 
+    /// What it comes to at `now`: `require`, `allow` or `deny`. An allowance whose time is over denies.
+    #[must_use]
+    pub fn verdict(&self, now: Timestamp) -> &'static str {
+        match &self.action {
+            Action::Require(_) => "require",
+            Action::AllowUnsigned(allowance) if !allowance.is_over(now) => "allow",
+            Action::AllowUnsigned(_) | Action::Deny { .. } => "deny",
+        }
+    }
+
     /// A digest over everything in which this rule can differ from another: the same for the same rule in whatever file
     /// and line. A verdict by one rule is none by another.
     #[must_use]

@@ -748,3 +748,28 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
         assert!(said.contains(message), "{text}\n{said}");
     }
 }
+
+#[test]
+fn a_reload_follows_the_swap_of_a_mounted_config_map() {
+    // As the kubelet mounts it: the names lead through `..data`, which is replaced by a rename.
+    let mounted = directory(&[]);
+    let root = mounted.path();
+    let version = |name: &str, text: &str| {
+        let version = root.join(name);
+        fs::create_dir(&version).unwrap();
+        fs::set_permissions(&version, Permissions::from_mode(0o755)).unwrap();
+        fs::write(version.join("policy.toml"), text).unwrap();
+        fs::set_permissions(version.join("policy.toml"), Permissions::from_mode(0o644)).unwrap();
+        symlink(name, root.join("..data_tmp")).unwrap();
+        fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
+    };
+    version("..v1", &with("[[namespace]]\nscope = \"r.io\"\nrequire = { all = [\"release\"] }\n"));
+    symlink("..data/policy.toml", root.join("policy.toml")).unwrap();
+    let first = load(&mounted).unwrap().policy;
+    version("..v2", "default = \"deny\"\n");
+    let second = load(&mounted).unwrap().policy;
+    assert_eq!((first.rules().len(), second.rules().len()), (1, 0));
+    assert_ne!(first.hash(), second.hash());
+    version("..v3", "default = \"dny\"\n");
+    assert!(load(&mounted).is_err(), "the new one is read, and is wrong");
+}
