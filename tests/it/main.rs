@@ -1,6 +1,5 @@
 //! Tests of whole rooms in one process, against peers that the tests control.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

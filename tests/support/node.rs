@@ -6,7 +6,12 @@
 //! A program takes it in with `#[path = "…/tests/support"] mod support { pub(crate) mod node; }`.
 #![allow(dead_code, reason = "each program uses a part of it")]
 #![allow(unreachable_pub, missing_debug_implementations, reason = "nobody else reads it")]
-#![allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "what does not work ends the test")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what does not work ends the test"
+)]
 #![allow(clippy::print_stderr, reason = "for the person who watches")]
 
 pub mod access;
@@ -22,6 +27,8 @@ pub mod process;
 pub mod pullgate;
 pub mod registry;
 pub mod signing;
+
+use std::path::Path;
 
 use containerd::Containerd;
 use directory::Directory;
@@ -50,20 +57,38 @@ pub struct Node {
 impl Node {
     /// A node that runs what [`RELEASE`] signed, whatever its name, and nothing else.
     pub fn start(release: Release) -> Self {
-        Self::start_with(release, |policy, key| {
-            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
-        })
+        Self::start_with(release, require_release)
+    }
+
+    /// The same, with a containerd that keeps nothing on a disk: a thousand image records are there in seconds.
+    pub fn start_in_memory(release: Release) -> Self {
+        Self::assemble(release, containerd::keep_in_memory, require_release)
     }
 
     /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
     pub fn start_with(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
+        Self::assemble(release, |_| (), write)
+    }
+
+    fn assemble(
+        release: Release,
+        prepare_containerd: impl FnOnce(&Path),
+        write: impl FnOnce(Policy, &PrivateKey) -> Policy,
+    ) -> Self {
         let directory = Directory::new();
         let key = PrivateKey::make(directory.path(), RELEASE, Kind::P256);
         let registry = Registry::start(directory.path().join("registry"));
-        let containerd = Containerd::start(release, directory.path().join("containerd"));
+        let containerd = directory.path().join("containerd");
+        prepare_containerd(&containerd);
+        let containerd = Containerd::start(release, containerd);
         let policy = write(Policy::deny(), &key);
         let pullgate = Pullgate::start(directory.path().join("pullgate"), &containerd, &policy);
         Self { pullgate, containerd, registry, release: key, directory }
+    }
+
+    /// Where all of it lives.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// kubelet, with pullgate as its image endpoint and containerd as its runtime endpoint.
@@ -119,4 +144,9 @@ impl Node {
     pub fn map_host(&self, host: &str) {
         self.containerd.map_host(host, &self.registry);
     }
+}
+
+/// What a node asks for unless it is told otherwise.
+pub fn require_release(policy: Policy, key: &PrivateKey) -> Policy {
+    policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
 }

@@ -23,7 +23,7 @@ impl Containerd {
         directory::write(&directory.join("config.toml"), config);
         let mut containerd = Self { release, directory, daemon: None };
         containerd.start_again();
-        containerd.import_pause_image();
+        containerd.import(&environment::image("pause"), &[]);
         containerd
     }
 
@@ -93,6 +93,13 @@ impl Containerd {
         digests
     }
 
+    /// Takes in the images of an OCI layout, by the names that it gives them.
+    pub fn import(&self, layout: &Path, options: &[&str]) {
+        let archive = self.directory.join("import.tar");
+        process::must_run(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(&archive).arg("."));
+        process::must_run(self.ctr().args(["images", "import"]).args(options).arg(&archive));
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("containerd.log")).unwrap_or_default()
     }
@@ -103,19 +110,21 @@ impl Containerd {
         command.arg("--address").arg(self.socket()).args(["--namespace", "k8s.io"]);
         command
     }
-
-    fn import_pause_image(&self) {
-        let archive = self.directory.join("pause.tar");
-        let layout = environment::image("pause");
-        process::must_run(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(&archive).arg("."));
-        process::must_run(self.ctr().args(["images", "import"]).arg(&archive));
-    }
 }
 
 impl Drop for Containerd {
     fn drop(&mut self) {
         stop(&self.directory);
     }
+}
+
+/// Gives the containerd that will live in this directory memory in place of a disk. [`stop`] takes it away again.
+pub fn keep_in_memory(directory: &Path) {
+    let root = directory.join("root");
+    directory::make(&root);
+    process::must_run(
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1g", "pullgate-test"]).arg(root),
+    );
 }
 
 /// Stops the containerd of this directory, its containers, shims and mounts, if there are any.

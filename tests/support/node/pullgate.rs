@@ -31,18 +31,23 @@ pub struct Pullgate {
 impl Pullgate {
     /// Starts it in front of `containerd`, and waits until it serves.
     pub fn start(directory: PathBuf, containerd: &Containerd, policy: &Policy) -> Self {
-        directory::make(&directory);
-        policy.write(&directory);
+        Self::configure(&directory, containerd, policy);
+        let daemon = serve(&directory);
+        Self { directory, daemon }
+    }
+
+    /// Writes all that a daemon in front of `containerd` reads.
+    pub fn configure(directory: &Path, containerd: &Containerd, policy: &Policy) {
+        directory::make(directory);
+        policy.write(directory);
         let config = format!(
             "[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
              [log]\nformat = \"json\"\nlevel = \"info\"\n",
-            socket_in(&directory),
+            socket_in(directory),
             containerd.socket(),
             containerd.hosts().display().to_string(),
         );
         directory::write(&directory.join("pullgate.toml"), config);
-        let daemon = serve(&directory);
-        Self { directory, daemon }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -79,9 +84,7 @@ impl Pullgate {
 
     /// `pullgate` with this daemon's configuration.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(program());
-        command.arg("--config").arg(&self.directory);
-        command
+        command(&self.directory)
     }
 
     /// All records of its log.
@@ -115,6 +118,13 @@ impl Pullgate {
         let kibibytes: Option<u64> = line.trim().trim_end_matches(" kB").parse().ok();
         kibibytes.map_or(0, |kibibytes| kibibytes << 10)
     }
+}
+
+/// `pullgate` with the configuration in `directory`.
+pub fn command(directory: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.arg("--config").arg(directory);
+    command
 }
 
 fn serve(directory: &Path) -> Daemon {
