@@ -1,6 +1,7 @@
 //! The runtime's side: the connection to its socket, and what only containerd's own API does.
 
 pub mod body;
+mod gather;
 pub mod images;
 pub mod presence;
 pub mod upstream;
