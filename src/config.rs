@@ -15,7 +15,7 @@ mod policy;
 mod problem;
 mod suggest;
 
-pub use daemon::{DaemonConfig, Listen, Log, Registry, Runtime, load_daemon};
+pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, load_daemon};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};

@@ -1,26 +1,64 @@
-//! The image service socket: everything crosses untouched but the few calls that the gate has a say in.
+//! The CRI socket: everything crosses untouched but the few calls that the gate has a say in.
 
 mod accept;
+mod answer;
+mod create;
 mod deadline;
 mod frame;
+mod image_status;
+mod message;
 mod pull;
 mod route;
+mod sandbox;
 mod status;
+mod tags;
+mod told;
 pub mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
 pub use accept::serve;
+pub use sandbox::SandboxImage;
 
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::Gate;
 use crate::telemetry::Counters;
 use route::Route;
+use tags::Tags;
+use told::Told;
+
+/// What an operator may choose about the calls that the gate has a say in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long the runtime has after a pull to learn the image's name.
+    pub tag_record_timeout: Duration,
+    /// Whether images that are present but not admitted are withheld from ImageStatus.
+    pub image_status: bool,
+    /// Whether containers and pods may be restored from checkpoints, whose content nobody verifies.
+    pub checkpoint_restore: bool,
+    /// Whether the name that a runtime may pull by itself (inside a virtual machine) is pinned to the digest.
+    pub pin_user_specified_image: bool,
+    /// The image of pod sandboxes, where the runtime does not tell it.
+    pub sandbox_image: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tag_record_timeout: Duration::from_secs(5),
+            image_status: true,
+            checkpoint_restore: false,
+            pin_user_specified_image: false,
+            sandbox_image: None,
+        }
+    }
+}
 
 /// The proxy: one for all connections.
 #[derive(Debug)]
@@ -28,7 +66,11 @@ pub struct Proxy {
     upstream: Upstream,
     gate: Arc<Gate>,
     counters: Counters,
-    tag_record_timeout: Duration,
+    tags: Tags,
+    told: Told,
+    /// The name of the sandbox image, once the runtime has told it.
+    sandbox: ArcSwapOption<String>,
+    settings: Settings,
 }
 
 /// Who is on the other side of a connection, as the kernel says it.
@@ -41,10 +83,18 @@ pub struct Peer {
 }
 
 impl Proxy {
-    /// A proxy to the runtime behind `upstream`. After a pull the runtime has `tag_record_timeout` to learn the image's
-    /// name.
-    pub fn new(upstream: Upstream, gate: Arc<Gate>, tag_record_timeout: Duration) -> Self {
-        Self { upstream, gate, counters: Counters::default(), tag_record_timeout }
+    /// A proxy to the runtime behind `upstream`.
+    pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: Settings) -> Self {
+        let sandbox = ArcSwapOption::empty();
+        Self {
+            upstream,
+            gate,
+            counters: Counters::default(),
+            tags: Tags::default(),
+            told: Told::default(),
+            sandbox,
+            settings,
+        }
     }
 
     /// What crossed so far.
@@ -59,7 +109,12 @@ impl Proxy {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, hyper::Error> {
         match route::of(&request) {
             Route::PullImage => Ok(self.pull(request, peer).await),
-            Route::Forward => {
+            Route::ImageStatus if self.settings.image_status => Ok(self.image_status(request, peer).await),
+            Route::CreateContainer => self.create_container(request, peer).await,
+            Route::Checkpoint if !self.settings.checkpoint_restore => {
+                Ok(self.refuse_checkpoint(request.uri().path(), peer))
+            }
+            Route::Forward | Route::ImageStatus | Route::Checkpoint => {
                 self.counters.passed.add();
                 self.forward(request.map(Body::Through)).await
             }
@@ -84,6 +139,11 @@ impl Proxy {
             Ok(response) => Ok(response.map(Body::Through)),
             Err(error) => error.into_reset().map_or_else(|error| Ok(self.unavailable(&error)), Err),
         }
+    }
+
+    /// The policy of the moment, by hash.
+    fn policy_hash(&self) -> String {
+        self.gate.policy().map(|policy| policy.hash().to_owned()).unwrap_or_default()
     }
 
     fn unavailable(&self, error: &UpstreamError) -> Response<Body> {

@@ -4,9 +4,12 @@
 //! way out of it that is not a success is a [`Refusal`]; there is no third answer.
 
 mod admission;
+mod binding;
 mod explanation;
 mod pinned;
+mod pulled;
 mod refusal;
+mod standing;
 mod verdicts;
 
 use std::sync::Arc;
@@ -17,8 +20,11 @@ use tokio::sync::Semaphore;
 
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
+pub use pulled::{Content, NoContent};
 pub use refusal::{Kind, Refusal};
+pub use standing::{Present, Standing};
 
+use crate::ledger::{Evidence, Ledger, Place};
 use crate::policy::Policy;
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
@@ -41,6 +47,8 @@ pub struct Question {
     pub image: String,
     /// The credentials of this very pull.
     pub credentials: Credentials,
+    /// The Kubernetes namespace of the pod it is for, where it is known. Where it is not, the strictest rule speaks.
+    pub namespace: Option<String>,
 }
 
 /// Bounds of the gate itself.
@@ -48,17 +56,23 @@ pub struct Question {
 pub struct Settings {
     /// The longest that deciding about one pull may take.
     pub timeout: Duration,
-    /// How many pulls may be decided about at the same time; more wait their turn within their own timeout.
+    /// How many pulls' signatures may be judged at the same time; more wait their turn within their own timeout. What is
+    /// asked of registries has bounds of its own, which one that is slow uses up for itself only.
     pub concurrent: usize,
 }
+
+/// How many images on the node are judged at the same time: reading evidence takes a thread for a moment.
+const READERS: usize = 16;
 
 /// Decides about pulls by the policy of the moment.
 #[derive(Debug)]
 pub struct Gate {
     policy: ArcSwapOption<Policy>,
     registry: Arc<Registry>,
-    verdicts: Verdicts,
+    ledger: Arc<Ledger>,
+    verdicts: Arc<Verdicts>,
     turns: Semaphore,
+    readers: Semaphore,
     settings: Settings,
 }
 
@@ -68,10 +82,18 @@ impl Gate {
         Self {
             policy: ArcSwapOption::empty(),
             registry,
-            verdicts: Verdicts::default(),
+            ledger: Arc::new(Ledger::in_memory()),
+            verdicts: Arc::default(),
             turns: Semaphore::new(settings.concurrent),
+            readers: Semaphore::new(READERS),
             settings,
         }
+    }
+
+    /// The same gate with evidence that outlives it; without, evidence is kept in memory.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger: Arc::new(ledger), ..self }
     }
 
     /// Puts a policy in force. Pulls under way finish by the one they began with.
@@ -96,23 +118,30 @@ impl Gate {
         explanation.reference = Some(reference.to_string());
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
         let admission = admission::Admission { gate: self, policy: &policy, question, reference: &reference };
-        let decided = tokio::time::timeout(self.settings.timeout, async {
-            let _turn = self.turns.acquire().await;
-            admission.decide(explanation).await
-        });
-        let decided =
-            decided.await.unwrap_or_else(|_| Err(Refusal::timeout(&question.image, self.settings.timeout)));
+        let decided = tokio::time::timeout(self.settings.timeout, admission.decide(explanation));
+        let decided = match decided.await {
+            Ok(decided) => decided,
+            Err(_) => admission.audit(Refusal::timeout(&question.image, self.settings.timeout), explanation),
+        };
         explanation.reason = Some(match &decided {
             Ok(pinned) => pinned.reason(),
             Err(refusal) => refusal.reason(),
         });
         decided
     }
+
+    /// The evidence at `place`, read where it keeps nobody waiting.
+    async fn evidence(&self, place: &Place) -> Option<Arc<Evidence>> {
+        let (ledger, place) = (Arc::clone(&self.ledger), place.clone());
+        let found =
+            tokio::task::spawn_blocking(move || ledger.find(&place).filter(|found| found.place() == place));
+        found.await.ok().flatten()
+    }
 }
 
 impl Reason {
     /// Whether an image is admitted for this reason.
     pub fn admits(self) -> bool {
-        matches!(self, Self::Verified | Self::UnsignedAllowed)
+        matches!(self, Self::Verified | Self::UnsignedAllowed | Self::RuleOff | Self::AuditOnly)
     }
 }

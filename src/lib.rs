@@ -10,6 +10,8 @@ pub mod containerd;
 pub mod cri;
 pub mod digest;
 pub mod gate;
+pub mod json;
+pub mod ledger;
 pub mod node;
 pub mod policy;
 pub mod reference;

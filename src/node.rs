@@ -5,7 +5,8 @@ pub mod socket;
 
 use std::sync::Arc;
 
-use crate::config::DaemonConfig;
+use crate::config::{self, DaemonConfig};
+use crate::cri;
 use crate::gate::{self, Gate};
 use crate::registry::{self, Registry, RegistryError, Settings};
 
@@ -14,10 +15,13 @@ use crate::registry::{self, Registry, RegistryError, Settings};
 /// # Errors
 /// When the system gives no random bytes.
 pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
-    let limits = &config.limits;
+    let (limits, given) = (&config.limits, &config.registry);
     Registry::new(Settings {
-        // As containerd's `config_path`, which may name several directories.
-        hosts_directories: std::env::split_paths(&config.registry.hosts).collect(),
+        hosts_directories: given.hosts.clone().unwrap_or_else(config::Registry::default_hosts),
+        containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
+        token_services: given.token_services.clone(),
+        keyring: given.keyring.clone(),
+        sources: given.sources.clone(),
         limits: registry::Limits {
             manifest: limits.manifest_bytes as u64,
             index: limits.manifest_bytes as u64,
@@ -25,8 +29,19 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
             bundle: limits.signature_bytes as u64,
             signatures: limits.signatures,
             referrers: limits.referrers,
+            collected: limits.signatures_bytes as u64,
+            pages: limits.referrer_pages,
+            redirects: limits.redirects,
             step: limits.step_timeout,
-            ..registry::Limits::default()
+            connect: limits.connect_timeout,
+            headers: limits.header_bytes as u64,
+            token: limits.token_bytes as u64,
+            requests: limits.registry_requests,
+            questions: limits.concurrent_pulls,
+            retries: limits.retries,
+            retry_wait: limits.retry_wait,
+            absence: limits.no_signature_memory,
+            wait_for_signature: given.wait_for_signature,
         },
         ..Settings::default()
     })
@@ -39,5 +54,20 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
 pub fn gate(config: &DaemonConfig) -> Result<Arc<Gate>, RegistryError> {
     let limits = &config.limits;
     let settings = gate::Settings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
-    Ok(Arc::new(Gate::new(Arc::new(registry(config)?), settings)))
+    let registry = registry(config)?;
+    for warning in registry.check_hosts() {
+        tracing::warn!(%warning, "hosts of registries");
+    }
+    Ok(Arc::new(Gate::new(Arc::new(registry), settings)))
+}
+
+/// What `config` says about the calls that the gate has a say in.
+fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
+    cri::Settings {
+        tag_record_timeout: config.limits.tag_record_timeout,
+        image_status: config.gate.image_status,
+        checkpoint_restore: config.gate.checkpoint_restore,
+        pin_user_specified_image: config.gate.pin_user_specified_image,
+        sandbox_image: config.gate.sandbox_image.clone(),
+    }
 }

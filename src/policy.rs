@@ -1,22 +1,32 @@
 //! Which rule speaks for an image, and what it asks.
 //!
-//! Exactly one rule speaks for a name: the one with the most specific scope that covers it, whatever the order in which
-//! rules were written; if none does, the default, which is a rule too. Two rules of which neither is more specific do
-//! not load. Nothing here does I/O, and nothing about the requester takes part, so a pull cannot choose its rule.
+//! Exactly one rule speaks for a name and the Kubernetes namespace of the pod that wants it: the one with the most
+//! specific scope that covers the name, and among equals one for just these pods before one for all, whatever the order
+//! in which rules were written; if none does, the default, which is a rule too. Two rules of which neither is more
+//! specific do not load.
+//!
+//! Who does not say for which namespace (crictl, kubeadm) is held to every rule that could have spoken, see [`Ruling`]:
+//! leaving the namespace out never makes a verdict laxer. Nothing here does I/O, and a namespace is compared, never used
+//! as a path.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use crate::reference::{LEGACY_DEFAULT_DOMAIN, Repository};
+use crate::reference::Repository;
 use crate::trust::Authenticator;
 
 mod canonical;
+mod pods;
 mod requirement;
+mod rule;
+mod ruling;
 mod scope;
 mod segment;
 mod trie;
 
+pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied};
+pub use rule::{Action, AliasError, Allowance, Mode, Rule};
+pub use ruling::Ruling;
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
 
 /// How many rules a policy may have.
@@ -57,21 +67,38 @@ impl Policy {
         {
             errors.extend(check_requirement(rule, required, &by_name));
         }
-        let scopes: Vec<&Scope> = rules.iter().map(|rule| &rule.scope).collect();
-        errors.extend(ties(&scopes).into_iter().map(|(first, second)| PolicyError::Tie { first, second }));
+        let all: Vec<&Rule> = rules.iter().collect();
+        errors.extend(ties(&all).into_iter().map(|(first, second)| PolicyError::Tie { first, second }));
         if !errors.is_empty() {
             return Err(errors);
         }
-        let trie = trie::Trie::new(&scopes);
+        let trie = trie::Trie::new(&all);
         let hash = canonical::hash(&default, &rules, &by_name);
         Ok(Self { default, rules, authenticators: by_name, trie, hash })
     }
 
-    /// The rule that speaks for a repository: there is always one.
+    /// What speaks for a repository that a pod of `namespace` wants: there is always one rule.
+    ///
+    /// Where the namespace is not known, or is no name that Kubernetes allows, each rule that could speak for some
+    /// namespace speaks.
     #[must_use]
-    pub fn rule_for(&self, repository: &Repository) -> &Rule {
-        let found = self.trie.find(&repository.comparable_domain(), repository.path());
-        found.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default)
+    pub fn rule_for(&self, repository: &Repository, namespace: Option<&str>) -> Ruling<'_> {
+        let (domain, path) = (repository.comparable_domain(), repository.path());
+        let covers = |rule: usize, namespace: &str| {
+            let pods = self.rules.get(rule).and_then(Rule::pods);
+            pods.is_none_or(|pods| pods.cover(namespace))
+        };
+        match namespace.filter(|name| pods::is_namespace(name)) {
+            Some(namespace) => {
+                let found = self.trie.find(&domain, path, &|rule| covers(rule, namespace));
+                Ruling::of(found.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default))
+            }
+            None => {
+                let (particular, general) = self.trie.find_all(&domain, path);
+                let general = general.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default);
+                Ruling::strictest_of(general, particular.into_iter().filter_map(|rule| self.rules.get(rule)))
+            }
+        }
     }
 
     /// The authenticator with this name.
@@ -103,123 +130,6 @@ impl Policy {
     pub fn hash(&self) -> &str {
         &self.hash
     }
-}
-
-/// One rule: the names it speaks for and what happens to them.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    label: String,
-    scope: Scope,
-    action: Action,
-    aliases: Vec<Scope>,
-}
-
-impl Rule {
-    /// A rule. `label` is what people know it by, such as `namespace "docker.io/library" (policy.toml:12)`.
-    #[must_use]
-    pub fn new(label: String, scope: Scope, action: Action) -> Self {
-        Self { label, scope, action, aliases: Vec::new() }
-    }
-
-    /// The same rule with other names for its scope that the payload of a signature may carry: an image that was signed
-    /// as `registry-vpc.example.com/team/app` and is pulled as `registry.example.com/team/app`.
-    ///
-    /// # Errors
-    /// When the rule requires no signatures, when its scope or an alias has a `*` in it, or an alias is the scope itself
-    /// or there twice.
-    pub fn with_aliases(self, aliases: Vec<Scope>) -> Result<Self, AliasError> {
-        if self.requirement().is_none() {
-            return Err(AliasError::NothingRequired);
-        }
-        if !self.scope.is_literal() {
-            return Err(AliasError::ScopeNotLiteral);
-        }
-        let mut seen = BTreeSet::from([self.scope.as_str()]);
-        for alias in &aliases {
-            if !alias.is_literal() {
-                return Err(AliasError::NotLiteral(alias.to_string()));
-            }
-            if !seen.insert(alias.as_str()) {
-                return Err(AliasError::Twice(alias.to_string()));
-            }
-        }
-        Ok(Self { aliases, ..self })
-    }
-
-    /// What people know it by.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    /// The names it speaks for; for the default, all.
-    #[must_use]
-    pub fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// What happens.
-    #[must_use]
-    pub fn action(&self) -> &Action {
-        &self.action
-    }
-
-    /// The other names of its scope.
-    #[must_use]
-    pub fn aliases(&self) -> &[Scope] {
-        &self.aliases
-    }
-
-    /// The names that a signature may give to an image of `repository`, which this rule speaks for: its own, with the
-    /// host in lower case, then those by the rule's aliases. Names in `docker.io` are there a second time as cosign
-    /// writes them, in `index.docker.io`.
-    #[must_use]
-    pub fn accepted_repositories(&self, repository: &Repository) -> Vec<String> {
-        let own = repository.comparable();
-        let rest = self.scope.remainder(&own);
-        let others = self.aliases.iter().filter_map(|alias| match (rest?, alias.as_str()) {
-            // An alias that is a host, or a user of docker.io, is not the name of a repository by itself.
-            ("", alias) => Repository::parse(alias).ok().filter(|other| other.as_str() == alias),
-            (rest, alias) => Repository::parse(&format!("{alias}/{rest}")).ok(),
-        });
-        let canonical = std::iter::once(own.to_string()).chain(others.map(|other| other.to_string()));
-        let spellings = canonical.flat_map(|name| {
-            let legacy =
-                name.strip_prefix("docker.io/").map(|path| format!("{LEGACY_DEFAULT_DOMAIN}/{path}"));
-            std::iter::once(name).chain(legacy)
-        });
-        spellings.collect()
-    }
-
-    fn requirement(&self) -> Option<&Requirement> {
-        match &self.action {
-            Action::Require(requirement) => Some(requirement),
-            Action::AllowUnsigned { .. } | Action::Deny { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.label)
-    }
-}
-
-/// What a rule does with the images it speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Admits them if signatures meet the requirement.
-    Require(Requirement),
-    /// Admits them as they are.
-    AllowUnsigned {
-        /// Why, for the record.
-        reason: String,
-    },
-    /// Refuses them.
-    Deny {
-        /// Why, for the person whose pull is refused.
-        reason: Option<String>,
-    },
 }
 
 /// Why rules are not a policy.
@@ -264,27 +174,11 @@ pub enum PolicyError {
     },
 }
 
-/// Why a rule cannot have these aliases.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AliasError {
-    /// The rule requires no signatures whose payload could carry a name.
-    #[error("aliases say nothing beside a rule that requires no signature")]
-    NothingRequired,
-    /// The scope has a `*`, so that there is no one text to replace.
-    #[error("aliases need a scope without `*`")]
-    ScopeNotLiteral,
-    /// An alias has a `*`.
-    #[error("alias `{0}` has a `*`")]
-    NotLiteral(String),
-    /// An alias repeats the scope or another alias.
-    #[error("alias `{0}` repeats the scope or another alias")]
-    Twice(String),
-}
-
-/// Pairs of scopes, by their place in the list, of which neither is more specific although both can cover one name.
+/// Pairs of rules, by their place in the list, of which neither is more specific although both can cover one name for
+/// one pod.
 #[must_use]
-pub fn ties(scopes: &[&Scope]) -> Vec<(usize, usize)> {
-    trie::ties(scopes)
+pub fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
+    trie::ties(rules)
 }
 
 /// What is wrong with a requirement in the light of the authenticators there are.

@@ -9,24 +9,29 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod absence;
 mod attachments;
 mod challenge;
 mod clients;
 mod credentials;
 mod document;
+mod errand;
 mod error;
 mod exchange;
 mod failure;
+mod flight;
 mod hosts;
-mod json;
+mod keychain;
 pub mod limits;
 mod reach;
 mod realm;
 mod redirect;
 mod resolve;
+mod sources;
 mod stamp;
 mod tls;
 mod token;
+mod turns;
 mod upload;
 mod walk;
 
@@ -35,10 +40,12 @@ pub use attachments::{
     signature_tag,
 };
 pub use credentials::Credentials;
-pub use document::OCI_MANIFEST;
-pub use error::{Class, RegistryError};
+pub use document::{Contents, Listed, OCI_MANIFEST, contents};
+pub use error::{Bound, Class, RegistryError};
+pub use keychain::{AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file};
 pub use limits::Limits;
 pub use resolve::Resolved;
+pub use sources::SignatureSource;
 pub use upload::{Stored, Target};
 
 /// How registries are asked.
@@ -46,8 +53,14 @@ pub use upload::{Stored, Target};
 pub struct Settings {
     /// containerd's `config_path`, taken apart: directories that hold a directory for each registry host.
     pub hosts_directories: Vec<PathBuf>,
+    /// containerd's own configuration file: when it sets `config_path`, that is used instead of `hosts_directories`.
+    pub containerd_config: Option<PathBuf>,
     /// Hosts of token services that get credentials although they are not near the registry that names them.
     pub token_services: Vec<String>,
+    /// The operator's credentials, for pulls that carry none.
+    pub keyring: Keyring,
+    /// Where signatures are looked for; beside the image, where no scope says otherwise.
+    pub sources: Vec<SignatureSource>,
     /// The bounds.
     pub limits: Limits,
     /// What we call ourselves.
@@ -58,7 +71,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             hosts_directories: Vec::new(),
+            containerd_config: None,
             token_services: Vec::new(),
+            keyring: Keyring::default(),
+            sources: Vec::new(),
             limits: Limits::default(),
             user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -76,6 +92,12 @@ pub struct Registry {
 struct Inner {
     hosts: hosts::Hosts,
     exchange: exchange::Exchange,
+    sources: Vec<SignatureSource>,
+    /// Questions by registry.
+    questions: turns::Turns,
+    resolving: flight::Flights<Result<Resolved, RegistryError>>,
+    collecting: flight::Flights<Collected>,
+    absences: absence::Absences,
 }
 
 impl Registry {
@@ -84,11 +106,27 @@ impl Registry {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn new(settings: Settings) -> Result<Self, RegistryError> {
-        let Settings { hosts_directories, token_services, limits, user_agent } = settings;
+        let Settings {
+            hosts_directories,
+            containerd_config,
+            token_services,
+            keyring,
+            sources,
+            limits,
+            user_agent,
+        } = settings;
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
-        let exchange = exchange::Exchange { clients, tokens, limits, trusted: token_services };
-        Ok(Self { inner: Arc::new(Inner { hosts: hosts::Hosts::new(hosts_directories), exchange }) })
+        let keychain = keychain::Keychain::new(keyring);
+        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
+        let absences = absence::Absences::new(limits.absence);
+        let turns = turns::Turns::new(limits.requests, usize::MAX);
+        let exchange =
+            exchange::Exchange { clients, tokens, limits, keychain, turns, trusted: token_services };
+        let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
+        let (resolving, collecting) = Default::default();
+        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What is odd about the host configuration of a registry, for the log: files that are ignored, as containerd
@@ -98,6 +136,21 @@ impl Registry {
     /// When the configuration cannot be used at all.
     pub fn warnings(&self, domain: &str) -> Result<Vec<String>, RegistryError> {
         Ok(self.inner.hosts.of(domain)?.warnings.clone())
+    }
+
+    /// What is odd about the configuration of hosts as a whole, for a log at start: containerd's own configuration, and
+    /// every `hosts.toml`. Reads all of them; what changes later is logged when it is read.
+    #[must_use]
+    pub fn check_hosts(&self) -> Vec<String> {
+        self.inner.hosts.check()
+    }
+
+    /// What tells a question from others: what is asked, and as whom.
+    fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
+        let mut fields = vec![kind.as_bytes()];
+        fields.extend(question.iter().map(|text| text.as_bytes()));
+        fields.extend(credentials.fields());
+        self.inner.exchange.tokens.keyed(&fields)
     }
 
     fn limits(&self) -> &Limits {

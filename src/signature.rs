@@ -8,7 +8,7 @@
 mod bundle;
 mod dsse;
 mod excerpt;
-mod json;
+mod fields;
 mod simple;
 mod statement;
 
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use self::bundle::MAX_BUNDLE_BYTES;
 pub use self::excerpt::Excerpt;
-pub use self::json::JsonError;
+pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::MAX_SUBJECTS;
 use crate::digest::Digest;
@@ -202,7 +202,7 @@ pub enum SignatureError {
         what: &'static str,
         /// What is wrong with it.
         #[source]
-        cause: JsonError,
+        cause: FieldError,
     },
     /// No key of the authenticator verifies the signature.
     #[error(transparent)]

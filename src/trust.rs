@@ -215,8 +215,9 @@ pub enum TrustError {
         /// On which side of its window it is.
         side: Outside,
     },
-    /// No key of the authenticator is believed now, and none verifies the signature.
-    #[error("authenticator {authenticator:?} has no key that is valid at {now}")]
+    /// No key of the authenticator is believed now, and none verifies the signature. The time is not in the text: a refusal
+    /// says the same at every attempt.
+    #[error("authenticator {authenticator:?} has no key that is valid now")]
     NoKeyNow {
         /// Its name.
         authenticator: String,

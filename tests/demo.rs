@@ -31,16 +31,16 @@ const GRACE: Duration = Duration::from_secs(10);
 /// One image, how it comes about, and what has to become of it.
 struct Row {
     image: &'static str,
-    expected: Expected,
+    expected: Expected<'static>,
     prepare: fn(&Node) -> Image,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Expected {
+enum Expected<'a> {
     /// It runs as the user that the image names.
     Runs,
-    /// kubelet reports SignatureValidationFailed, with this reason code of pullgate.
-    Refused(&'static str),
+    /// kubelet reports SignatureValidationFailed with this reason code of pullgate, and containerd has nothing of it.
+    Refused(&'a str),
 }
 
 const ROWS: &[Row] = &[
@@ -206,11 +206,11 @@ struct Outcome {
 impl Outcome {
     fn of(row: &Row, node: &Node) -> Self {
         let image = (row.prepare)(node);
-        let before = node.containerd.blobs();
+        let before = node.containerd.content();
         let begin = Instant::now();
         let ran = node.kubelet().run(&Pod::of(image.by_tag()));
         let time = begin.elapsed();
-        let untouched = node.containerd.blobs() == before;
+        let untouched = node.containerd.content_since(&before).is_empty();
         let (got, told, is_expected) = match ran {
             Ok(Ran { user, .. }) => {
                 let got = format!("runs as user {user}");
@@ -229,14 +229,17 @@ impl Outcome {
 }
 
 fn refusal(waiting: &Waiting) -> String {
-    format!("{} [{}]", waiting.reason, waiting.code())
+    match waiting.reason {
+        "SignatureValidationFailed" => Expected::Refused(waiting.code()).to_string(),
+        other => other.to_owned(),
+    }
 }
 
-impl std::fmt::Display for Expected {
+impl std::fmt::Display for Expected<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Runs => f.write_str("runs as user 1000"),
-            Self::Refused(code) => write!(f, "SignatureValidationFailed [{code}]"),
+            Self::Refused(code) => write!(f, "refused: {code}"),
         }
     }
 }

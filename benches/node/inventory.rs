@@ -13,9 +13,12 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
+/// The registry that the images say they are from.
+pub(crate) const HOST: &str = "registry.example.com";
+
 /// The name of the image with this number.
 pub(crate) fn name(number: usize) -> String {
-    format!("registry.example.com/team-{}/service-{number}:v1.{number}.0", number % 20)
+    format!("{HOST}/team-{}/service-{number}:v1.{number}.0", number % 20)
 }
 
 /// Brings `count` images to the node, each with a tag and a digest as if it had been pulled, and waits until the CRI
@@ -23,7 +26,7 @@ pub(crate) fn name(number: usize) -> String {
 pub(crate) fn import(node: &Node, count: usize) {
     let directory = tempfile::tempdir_in(node.directory()).expect("cannot make a temporary directory");
     write_layout(directory.path(), count);
-    node.containerd.import(directory.path(), &["--no-unpack"]);
+    node.containerd.import_with(directory.path(), &["--no-unpack"]);
     let kubelet = node.kubelet_without_pullgate();
     let listed = process::wait(LIMIT, || {
         let images = kubelet.list_images().expect("containerd lists its images");

@@ -73,12 +73,13 @@ fn cold(events: &Runtime, node: &Node, callers: &Callers, names: &[String]) -> P
     let mut times = Pair::default();
     for (round, name) in names.iter().enumerate() {
         for (caller, samples) in turns(callers, &mut times, round) {
-            let blobs = node.containerd.blobs().len();
+            let before = node.containerd.content();
             events.block_on(async {
                 let id = samples.time(caller.pull_image(name)).await;
                 callers.direct.remove_image(&id).await;
             });
-            assert_eq!(node.containerd.blobs().len(), blobs, "containerd collects what was removed");
+            let left = node.containerd.content_since(&before);
+            assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
         }
     }
     Pulled { times, steps: steps(node, before..before + names.len()) }

@@ -1,11 +1,15 @@
 //! `pullgate serve`
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Outcome, output};
 use crate::config;
 use crate::node::daemon;
 use crate::telemetry::log;
+
+/// How long work in other threads, such as writing evidence to the disk, may take after the last call was answered.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// Arguments of `pullgate serve`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +29,12 @@ impl Serve {
         // thread. Verifying signatures has threads of its own.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let served = match runtime {
-            Ok(runtime) => runtime.block_on(daemon::run(root, &config)),
+            Ok(runtime) => {
+                let served = runtime.block_on(daemon::run(root, &config));
+                // A name that is being looked up in the DNS cannot be cancelled, and nobody waits for it any more.
+                runtime.shutdown_timeout(LAST_WORK);
+                served
+            }
             Err(error) => {
                 output::error(&error);
                 return Outcome::Unknown;

@@ -21,6 +21,9 @@ pub(super) struct Verify {
     /// How to show the decision; json is one object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Decide as for a pod of this Kubernetes namespace; without it, the strictest rule counts
+    #[arg(long, value_name = "NAMESPACE")]
+    pod_namespace: Option<String>,
     #[command(flatten)]
     login: Login,
 }
@@ -74,7 +77,11 @@ impl Verify {
     async fn verify_all(&self, gate: &Gate, credentials: &Credentials) -> Outcome {
         let mut outcome = Outcome::Fine;
         for image in &self.images {
-            let question = Question { image: image.clone(), credentials: credentials.clone() };
+            let question = Question {
+                image: image.clone(),
+                credentials: credentials.clone(),
+                namespace: self.pod_namespace.clone(),
+            };
             let mut explanation = Explanation::default();
             let decided = gate.admit(&question, &mut explanation).await;
             let report = Report::of(image, &explanation, &decided);
@@ -99,6 +106,7 @@ struct Report {
     media_type: Option<String>,
     signatures: Vec<SignatureReport>,
     problems: Vec<String>,
+    audited: Vec<String>,
     verdict: &'static str,
     reason: &'static str,
     pinned: Option<String>,
@@ -139,6 +147,7 @@ impl Report {
             media_type: explanation.media_type.clone(),
             signatures: signatures.collect(),
             problems: explanation.problems.clone(),
+            audited: explanation.audited.iter().map(|refusal| refusal.line().to_owned()).collect(),
             verdict,
             reason: match decided {
                 Ok(pinned) => pinned.reason().code(),
@@ -176,6 +185,9 @@ impl Report {
         }
         for problem in &self.problems {
             row("problem", problem);
+        }
+        for refusal in &self.audited {
+            row("audit", refusal);
         }
         if let Some(pinned) = &self.pinned {
             row("pull", pinned);

@@ -9,13 +9,24 @@ use super::file::{FileError, Guard};
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
 use super::suggest;
+use crate::reference::Reference;
 use crate::telemetry::log::Format;
+
+mod credentials;
+mod registry;
+mod sources;
+
+pub use registry::Registry;
 
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// How many bytes the path of a unix socket may have (`sun_path` of unix(7), less its end).
-const MAX_SOCKET_PATH: usize = 107;
+/// How many bytes the path of a unix socket may have: `sun_path` of unix(7), less its end and the private directory in
+/// which the socket is made.
+const MAX_SOCKET_PATH: usize = 85;
+
+const GATE_KEYS: [&str; 4] =
+    ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
 
 /// Everything in `pullgate.toml`. What is not there has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -26,6 +37,8 @@ pub struct DaemonConfig {
     pub runtime: Runtime,
     /// How registries are found.
     pub registry: Registry,
+    /// What the gate holds besides pulls.
+    pub gate: Gate,
     /// What is logged, and how.
     pub log: Log,
     /// Bounds.
@@ -62,16 +75,27 @@ impl Default for Runtime {
     }
 }
 
-/// `[registry]`
+/// `[gate]`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registry {
-    /// containerd's directory of `hosts.toml` files (`config_path`).
-    pub hosts: PathBuf,
+pub struct Gate {
+    /// Whether images that are present but not admitted are withheld from ImageStatus.
+    pub image_status: bool,
+    /// Whether containers and pods may be restored from checkpoints.
+    pub checkpoint_restore: bool,
+    /// Whether the name that a guest-pull runtime pulls by is pinned to the digest.
+    pub pin_user_specified_image: bool,
+    /// The image of pod sandboxes, where the runtime does not tell it.
+    pub sandbox_image: Option<String>,
 }
 
-impl Default for Registry {
+impl Default for Gate {
     fn default() -> Self {
-        Self { hosts: PathBuf::from("/etc/containerd/certs.d") }
+        Self {
+            image_status: true,
+            checkpoint_restore: false,
+            pin_user_specified_image: false,
+            sandbox_image: None,
+        }
     }
 }
 
@@ -116,17 +140,16 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
-    if let Some(mut root) = document.parse(&["listen", "runtime", "registry", "log", "limits"]) {
+    if let Some(mut root) = document.parse(&["listen", "runtime", "registry", "gate", "log", "limits"]) {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
         }
         if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
             read_socket(&mut document, &mut table, &mut config.runtime.socket);
         }
-        if let Some(mut table) = section(&mut document, &mut root, "registry", &["hosts"])
-            && let Some((path, _)) = read_path(&mut document, &mut table, "hosts")
-        {
-            config.registry.hosts = path;
+        config.registry = Registry::read(&mut document, &mut root);
+        if let Some(mut table) = section(&mut document, &mut root, "gate", &GATE_KEYS) {
+            read_gate(&mut document, &mut table, &mut config.gate);
         }
         if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
             read_log(&mut document, &mut table, &mut config.log);
@@ -204,6 +227,33 @@ fn read_path(
         if text.contains("://") { "leave out what stands before the path" } else { "write it from `/` on" };
     document.problem(span, format!("`{key}` is not an absolute path"), hint);
     None
+}
+
+fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate) {
+    let [image_status, checkpoint_restore, pin, sandbox] = GATE_KEYS;
+    if let Some(enforce) = read_choice(document, table, image_status, &[("enforce", true), ("off", false)]) {
+        gate.image_status = enforce;
+    }
+    if let Some(allow) = read_choice(document, table, checkpoint_restore, &[("allow", true), ("deny", false)])
+    {
+        gate.checkpoint_restore = allow;
+    }
+    if let Some(value) = table.take(pin) {
+        if let DeValue::Boolean(pinned) = value.value {
+            gate.pin_user_specified_image = pinned;
+        } else {
+            document.problem(value.span, format!("`{pin}` is not a boolean"), "write true or false");
+        }
+    }
+    let named = table.take(sandbox).and_then(|value| document.string(value, &format!("`{sandbox}`")));
+    if let Some((name, span)) = named {
+        if Reference::parse(&name).is_ok() {
+            gate.sandbox_image = Some(name);
+        } else {
+            let hint = "write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"";
+            document.problem(span, format!("`{sandbox}` is not the name of an image"), hint);
+        }
+    }
 }
 
 fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {

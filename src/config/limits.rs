@@ -117,8 +117,89 @@ const CONCURRENT_PULLS: Bound = Bound {
     about: "how many pulls are verified at once; more wait",
 };
 
+const COLLECTED_BYTES: Bound = Bound {
+    key: "signatures-bytes",
+    unit: Unit::Bytes,
+    default: 8 * MIB,
+    minimum: 64 * KIB,
+    maximum: 64 * MIB,
+    about: "the most bytes of all signature documents of one image together",
+};
+const REFERRER_PAGES: Bound = Bound {
+    key: "referrer-pages",
+    unit: Unit::Count,
+    default: 8,
+    minimum: 1,
+    maximum: 64,
+    about: "how many pages of referrers of one image are asked for",
+};
+const REDIRECTS: Bound = Bound {
+    key: "redirects",
+    unit: Unit::Count,
+    default: 3,
+    minimum: 0,
+    maximum: 10,
+    about: "how many redirects one request may follow",
+};
+const HEADER_BYTES: Bound = Bound {
+    key: "header-bytes",
+    unit: Unit::Bytes,
+    default: 64 * KIB,
+    minimum: 8 * KIB,
+    maximum: 256 * KIB,
+    about: "the largest header of an answer",
+};
+const TOKEN_BYTES: Bound = Bound {
+    key: "token-bytes",
+    unit: Unit::Bytes,
+    default: 64 * KIB,
+    minimum: 4 * KIB,
+    maximum: MIB,
+    about: "the largest answer of a token service",
+};
+const CONNECT_TIMEOUT: Bound = Bound {
+    key: "connect-timeout",
+    unit: Unit::Time,
+    default: 5 * SECOND,
+    minimum: 100,
+    maximum: 60 * SECOND,
+    about: "how long a connection to a registry may take, TLS included",
+};
+const RETRIES: Bound = Bound {
+    key: "retries",
+    unit: Unit::Count,
+    default: 3,
+    minimum: 0,
+    maximum: 10,
+    about: "how often a request is made again when the registry is busy or a connection breaks",
+};
+const RETRY_WAIT: Bound = Bound {
+    key: "retry-wait",
+    unit: Unit::Time,
+    default: 10 * SECOND,
+    minimum: 0,
+    maximum: 120 * SECOND,
+    about: "how long each question of a pull waits for a busy registry, all its requests together",
+};
+const NO_SIGNATURE_MEMORY: Bound = Bound {
+    key: "no-signature-memory",
+    unit: Unit::Time,
+    default: 5 * SECOND,
+    minimum: 0,
+    maximum: 60 * SECOND,
+    about: "how long it is believed that an image has no signature",
+};
+const REGISTRY_REQUESTS: Bound = Bound {
+    key: "registry-requests",
+    unit: Unit::Count,
+    default: 32,
+    minimum: 1,
+    maximum: 256,
+    about: "how many requests to one registry host are under way at once",
+};
+
 /// All bounds, in the order of the documentation.
-pub const BOUNDS: [Bound; 8] = [
+pub const BOUNDS: [Bound; 18] = [
     MANIFEST_BYTES,
     SIGNATURE_BYTES,
     SIGNATURES,
@@ -127,6 +208,16 @@ pub const BOUNDS: [Bound; 8] = [
     STEP_TIMEOUT,
     TAG_RECORD_TIMEOUT,
     CONCURRENT_PULLS,
+    COLLECTED_BYTES,
+    REFERRER_PAGES,
+    REDIRECTS,
+    HEADER_BYTES,
+    TOKEN_BYTES,
+    CONNECT_TIMEOUT,
+    RETRIES,
+    RETRY_WAIT,
+    NO_SIGNATURE_MEMORY,
+    REGISTRY_REQUESTS,
 ];
 
 /// `[limits]`: each within its [`Bound`].
@@ -148,6 +239,26 @@ pub struct Limits {
     pub tag_record_timeout: Duration,
     /// Pulls at once.
     pub concurrent_pulls: usize,
+    /// All signature documents of one image, in bytes.
+    pub signatures_bytes: usize,
+    /// Pages of referrers.
+    pub referrer_pages: usize,
+    /// Redirects of one request.
+    pub redirects: usize,
+    /// An answer's header, in bytes.
+    pub header_bytes: usize,
+    /// A token service's answer, in bytes.
+    pub token_bytes: usize,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// Further attempts of one request.
+    pub retries: usize,
+    /// For waiting until a registry is less busy.
+    pub retry_wait: Duration,
+    /// For believing that there is no signature.
+    pub no_signature_memory: Duration,
+    /// Requests to one host at once.
+    pub registry_requests: usize,
 }
 
 impl Default for Limits {
@@ -175,6 +286,10 @@ impl Limits {
         let (manifest_bytes, signature_bytes) = (count(&MANIFEST_BYTES), count(&SIGNATURE_BYTES));
         let (signatures, referrers) = (count(&SIGNATURES), count(&REFERRERS));
         let concurrent_pulls = count(&CONCURRENT_PULLS);
+        let (signatures_bytes, referrer_pages) = (count(&COLLECTED_BYTES), count(&REFERRER_PAGES));
+        let (redirects, retries) = (count(&REDIRECTS), count(&RETRIES));
+        let (header_bytes, token_bytes) = (count(&HEADER_BYTES), count(&TOKEN_BYTES));
+        let registry_requests = count(&REGISTRY_REQUESTS);
         let mut time = |bound| Duration::from_millis(number(bound));
         Self {
             manifest_bytes,
@@ -185,6 +300,16 @@ impl Limits {
             step_timeout: time(&STEP_TIMEOUT),
             tag_record_timeout: time(&TAG_RECORD_TIMEOUT),
             concurrent_pulls,
+            signatures_bytes,
+            referrer_pages,
+            redirects,
+            header_bytes,
+            token_bytes,
+            connect_timeout: time(&CONNECT_TIMEOUT),
+            retries,
+            retry_wait: time(&RETRY_WAIT),
+            no_signature_memory: time(&NO_SIGNATURE_MEMORY),
+            registry_requests,
         }
     }
 }

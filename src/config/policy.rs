@@ -11,7 +11,7 @@ use super::document::Document;
 use super::file::{FileError, Guard};
 use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
-use crate::policy::{Policy, PolicyError, Scope, ties};
+use crate::policy::{Policy, PolicyError, Rule, ties};
 use crate::trust::Authenticator;
 
 mod authenticator;
@@ -121,8 +121,8 @@ impl Collected {
     }
 
     fn check_ties(&mut self) {
-        let scopes: Vec<&Scope> = self.rules.iter().map(|rule| rule.value.rule.scope()).collect();
-        for (first, second) in ties(&scopes) {
+        let rules: Vec<&Rule> = self.rules.iter().map(|rule| &rule.value.rule).collect();
+        for (first, second) in ties(&rules) {
             let (Some(first), Some(second)) = (self.rules.get(first), self.rules.get(second)) else {
                 continue;
             };

@@ -5,8 +5,6 @@
 //! (`getImageUser`, `determineEffectiveSecurityContext`). So the record is added here, as the CRI plugin itself would
 //! have written it; the plugin learns of it from the event that containerd publishes.
 
-use std::collections::HashMap;
-
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::{CreateImageRequest, GetImageRequest, Image, UpdateImageRequest};
 use containerd_client::types::Descriptor;
@@ -20,10 +18,16 @@ use crate::digest::Digest;
 const NAMESPACE: &str = "k8s.io";
 
 /// The label by which the CRI plugin knows its images (containerd `internal/cri/labels/labels.go`).
-const MANAGED_LABEL: (&str, &str) = ("io.cri-containerd.image", "managed");
+const MANAGED_LABEL: Label = ("io.cri-containerd.image", "managed");
+
+/// The label by which the CRI plugin knows that an image must not be collected: the sandbox image has it.
+pub const PINNED_LABEL: Label = ("io.cri-containerd.pinned", "pinned");
+
+/// A label of a record: its name and value.
+pub type Label = (&'static str, &'static str);
 
 /// Records `tagged` as a name of the image that `pinned`, a `name@digest`, is the record of. Does nothing when the
-/// record is already right.
+/// record is already right. The record has `labels` besides the one that every image of the CRI plugin has.
 ///
 /// # Errors
 /// When containerd has no record of `pinned`, has one with another digest than `digest`, or cannot be asked.
@@ -32,6 +36,7 @@ pub async fn record_tag(
     tagged: &str,
     pinned: &str,
     digest: &Digest,
+    labels: &[Label],
 ) -> Result<(), TagRecordError> {
     let mut client = ImagesClient::new(upstream.clone());
     let mut other = client.clone();
@@ -42,9 +47,9 @@ pub async fn record_tag(
         return Err(TagRecordError::OtherDigest { expected: digest.to_string(), found: target.digest });
     }
     match tag_record? {
-        Some(image) if is_record_of(&image, &target) => Ok(()),
-        Some(_) => update(&mut client, tagged, target).await,
-        None => create(&mut client, tagged, target).await,
+        Some(image) if is_record_of(&image, &target, labels) => Ok(()),
+        Some(_) => update(&mut client, tagged, target, labels).await,
+        None => create(&mut client, tagged, target, labels).await,
     }
 }
 
@@ -60,12 +65,14 @@ async fn create(
     client: &mut ImagesClient<Upstream>,
     name: &str,
     target: Descriptor,
+    labels: &[Label],
 ) -> Result<(), TagRecordError> {
-    let request = CreateImageRequest { image: Some(record(name, target.clone())), source_date_epoch: None };
+    let request =
+        CreateImageRequest { image: Some(record(name, target.clone(), labels)), source_date_epoch: None };
     match client.create(namespaced(request)).await {
         Ok(_) => Ok(()),
         // Somebody else was faster; what counts is that the record says this image.
-        Err(status) if status.code() == Code::AlreadyExists => update(client, name, target).await,
+        Err(status) if status.code() == Code::AlreadyExists => update(client, name, target, labels).await,
         Err(status) => Err(TagRecordError::Containerd(Box::new(status))),
     }
 }
@@ -74,12 +81,15 @@ async fn update(
     client: &mut ImagesClient<Upstream>,
     name: &str,
     target: Descriptor,
+    labels: &[Label],
 ) -> Result<(), TagRecordError> {
     let request = UpdateImageRequest {
-        image: Some(record(name, target)),
+        image: Some(record(name, target, labels)),
         // Without a mask all labels would be replaced, those of other tools too.
         update_mask: Some(prost_types::FieldMask {
-            paths: vec!["target".to_owned(), format!("labels.{}", MANAGED_LABEL.0)],
+            paths: std::iter::once("target".to_owned())
+                .chain(all(labels).map(|(label, _)| format!("labels.{label}")))
+                .collect(),
         }),
         source_date_epoch: None,
     };
@@ -90,23 +100,25 @@ async fn update(
     Ok(())
 }
 
-fn record(name: &str, target: Descriptor) -> Image {
-    let (label, value) = MANAGED_LABEL;
+fn record(name: &str, target: Descriptor, labels: &[Label]) -> Image {
     Image {
         name: name.to_owned(),
-        labels: HashMap::from([(label.to_owned(), value.to_owned())]),
+        labels: all(labels).map(|(label, value)| (label.to_owned(), value.to_owned())).collect(),
         target: Some(target),
         ..Default::default()
     }
 }
 
-fn is_record_of(image: &Image, target: &Descriptor) -> bool {
-    let (label, value) = MANAGED_LABEL;
+fn is_record_of(image: &Image, target: &Descriptor, labels: &[Label]) -> bool {
     let same = image.target.as_ref().is_some_and(|found| found.digest == target.digest);
-    same && image.labels.get(label).is_some_and(|found| found == value)
+    same && all(labels).all(|(label, value)| image.labels.get(label).is_some_and(|found| found == value))
 }
 
-fn namespaced<T>(message: T) -> Request<T> {
+fn all(labels: &[Label]) -> impl Iterator<Item = Label> {
+    std::iter::once(MANAGED_LABEL).chain(labels.iter().copied())
+}
+
+pub(super) fn namespaced<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("containerd-namespace", MetadataValue::from_static(NAMESPACE));
     request

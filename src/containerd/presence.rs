@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Upstream;
 use crate::api::image_service_client::ImageServiceClient;
-use crate::api::{ImageSpec, ImageStatusRequest};
+use crate::api::{Image, ImageSpec, ImageStatusRequest};
 
 /// The first pause between two questions; each one is twice the one before, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Waits until `ImageStatus` of `name`, as the pod wrote it, is the image `id`.
 ///
 /// # Errors
-/// When that is not so within `limit`, or the runtime answers with an error other than a passing one.
+/// When that is not so within `limit`, or the runtime answers with an error.
 pub async fn wait_for(
     upstream: &Upstream,
     name: &str,
@@ -49,15 +49,27 @@ pub async fn wait_for(
     }
 }
 
+/// The image that the runtime finds by `name`: a name, an id, or the beginning of one.
+///
+/// # Errors
+/// When the runtime cannot be asked.
+pub async fn image(upstream: &Upstream, name: &str) -> Result<Option<Image>, PresenceError> {
+    find(&mut ImageServiceClient::new(upstream.clone()), name).await
+}
+
 async fn image_id(
     client: &mut ImageServiceClient<Upstream>,
     name: &str,
 ) -> Result<Option<String>, PresenceError> {
+    Ok(find(client, name).await?.map(|image| image.id))
+}
+
+async fn find(client: &mut ImageServiceClient<Upstream>, name: &str) -> Result<Option<Image>, PresenceError> {
     let image = ImageSpec { image: name.to_owned(), ..Default::default() };
     let request = ImageStatusRequest { image: Some(image), verbose: false };
     let response = client.image_status(request).await;
     let status = response.map_err(|status| PresenceError::Runtime(Box::new(status)))?.into_inner();
-    Ok(status.image.map(|image| image.id))
+    Ok(status.image)
 }
 
 /// Why the runtime does not know an image by its name.

@@ -1,30 +1,37 @@
 //! PullImage: read, decide, forward pinned, and answer only when kubelet will find what was pulled.
 
+mod content;
 mod record;
 mod request;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::frame::{self, MAX_MESSAGE_BYTES, PREFIX_BYTES};
-use super::{Peer, Proxy, deadline, status, wire};
+use super::answer::{self, Answer};
+use super::{Peer, Proxy, deadline, frame, status, tags, wire};
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
 use record::Record;
-use request::PullRequest;
+pub(super) use record::error_of;
+pub(super) use request::PullRequest;
 
 /// The largest answer to a pull that is held back, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// When a pull began, by the clock and among the others.
+#[derive(Clone, Copy)]
+struct Begun<'a> {
+    at: Instant,
+    place: &'a tags::Pull<'a>,
+}
 
 impl Proxy {
     /// Answers a PullImage call. Whatever goes wrong on the way, the runtime is asked for nothing that was not admitted.
@@ -44,8 +51,20 @@ impl Proxy {
                 return status::answer(code, format!("pullgate: {text}"));
             }
         };
+        self.decide_and_pull(&pull, head, begin, peer).await
+    }
+
+    /// Decides about a pull, and forwards it when it is admitted.
+    pub(super) async fn decide_and_pull(
+        &self,
+        pull: &PullRequest,
+        head: Parts,
+        begin: Instant,
+        peer: Peer,
+    ) -> Response<Body> {
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
-        let admitted = self.admit(&pull, &mut record).await;
+        let place = self.tags.begin();
+        let admitted = self.admit(pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
             Err(refusal) => {
@@ -55,7 +74,8 @@ impl Proxy {
             }
         };
         self.counters.admitted.add();
-        let answer = self.pull_pinned(&pull, &pinned, head, begin, &mut record).await;
+        let answer =
+            self.pull_pinned(pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -63,7 +83,11 @@ impl Proxy {
     /// Asks the gate, in a task of its own: a panic in there refuses this pull and no other, and dropping this future,
     /// as hyper does when the caller cancels, stops the work.
     async fn admit(&self, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Refusal> {
-        let question = Question { image: pull.image().to_owned(), credentials: pull.credentials().clone() };
+        let question = Question {
+            image: pull.image().to_owned(),
+            credentials: pull.credentials().clone(),
+            namespace: pull.pod().map(|pod| pod.namespace.clone()),
+        };
         let gate = self.gate.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -86,33 +110,33 @@ impl Proxy {
         pull: &PullRequest,
         pinned: &Pinned,
         head: Parts,
-        begin: Instant,
+        begun: Begun<'_>,
         record: &mut Record,
     ) -> Response<Body> {
-        let Some(request) = pinned_request(pull, pinned, head, begin.elapsed()) else {
+        let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
-        let answer = match record.steps().time(Step::Forward, self.exchange(request)).await {
+        let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
+        {
             Ok(answer) => answer,
             Err(failed) => return failed,
         };
-        let Some(id) = answer.image_id() else {
-            return answer.into_response();
+        let known = match pulled(&answer) {
+            Pulled::Failed => return answer.into_response(),
+            Pulled::Image(id) => {
+                self.make_known(pull.image(), pinned, &id, begun.place, record).await.map(|()| id)
+            }
+            Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
-        match self.make_known(pull.image(), pinned, &id, record).await {
-            Ok(()) => answer.into_response(),
+        match known {
+            Ok(id) => {
+                // Before the answer: the next thing that kubelet asks for is the image.
+                self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
+                self.told.pulled(pull.image(), &id, self.policy_hash());
+                answer.into_response()
+            }
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
         }
-    }
-
-    async fn exchange(&self, request: Request<Body>) -> Result<Answer, Response<Body>> {
-        let response = self.upstream.send(request).await.map_err(|error| self.unavailable(&error))?;
-        let (head, body) = response.into_parts();
-        let collected = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
-            status::answer(Code::Unavailable, format!("pullgate: the runtime's answer broke off: {error}"))
-        })?;
-        let trailers = collected.trailers().cloned();
-        Ok(Answer { head, body: collected.to_bytes(), trailers })
     }
 
     /// Makes `ImageStatus` of the name that the pod wrote lead to the image that was pulled.
@@ -121,26 +145,31 @@ impl Proxy {
         written: &str,
         pinned: &Pinned,
         id: &str,
+        place: &tags::Pull<'_>,
         record: &mut Record,
     ) -> Result<(), String> {
+        let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;
+        let mut turn = turn.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
-            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest);
-            let added =
-                record.steps().time(Step::TagRecord, tokio::time::timeout(self.tag_record_timeout, added));
+            let labels: &[_] = if self.is_sandbox_image(tagged) { &[images::PINNED_LABEL] } else { &[] };
+            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest, labels);
+            let added = record
+                .steps()
+                .time(Step::TagRecord, tokio::time::timeout(self.settings.tag_record_timeout, added));
             added
                 .await
                 .map_err(|_| "the tag could not be recorded in time".to_owned())?
                 .map_err(|e| told(&e))?;
         }
-        let known = presence::wait_for(&self.upstream, written, id, self.tag_record_timeout);
-        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))
+        let known = presence::wait_for(&self.upstream, written, id, self.settings.tag_record_timeout);
+        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;
+        turn.recorded(id);
+        Ok(())
     }
 }
 
 async fn read(body: Incoming) -> Result<PullRequest, (Code, String)> {
-    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect().await;
-    let body = limited.map_err(|error| (Code::InvalidArgument, error.to_string()))?.to_bytes();
-    let message = frame::only_message(&body).map_err(|error| (error.code(), error.to_string()))?;
+    let (message, _) = answer::read(body).await?;
     PullRequest::parse(message).map_err(|error| (Code::InvalidArgument, told(&error)))
 }
 
@@ -152,11 +181,14 @@ fn pinned_request(
 ) -> Option<Request<Body>> {
     let message = pull.with_image(pinned.name()).ok()?;
     head.headers.remove(CONTENT_LENGTH);
+    // The message is not compressed, and the answer, which has to be read here, must not be either: grpc-go answers in
+    // the encoding of the request.
+    head.headers.remove("grpc-encoding");
     deadline::reduce(&mut head.headers, spent);
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
 
-fn refuse(refusal: &Refusal) -> Response<Body> {
+pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
     // kubelet strips the gRPC prefix for code Unknown only, and then matches these words at the start
     // (cri-client `pullImageV1`, kubelet `evalCRIPullErr`, cri-api `pkg/errors`).
     match refusal.kind() {
@@ -170,31 +202,25 @@ fn refuse(refusal: &Refusal) -> Response<Body> {
     }
 }
 
-fn told(error: &dyn std::error::Error) -> String {
+pub(super) fn told(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// The runtime's answer to a pull, held until the image is known by its name.
-struct Answer {
-    head: http::response::Parts,
-    body: Bytes,
-    trailers: Option<HeaderMap>,
+/// What the runtime says of a pull.
+enum Pulled {
+    /// An error, which crosses as it is.
+    Failed,
+    /// The id of the image.
+    Image(String),
+    /// Success, but of what is not to be read: the image could not be made known by its name.
+    Unreadable,
 }
 
-impl Answer {
-    /// The id of the pulled image; `None` for an error, which crosses as it is.
-    fn image_id(&self) -> Option<String> {
-        let status = self.trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
-        if status? != "0" {
-            return None;
-        }
-        let message = frame::only_message(&self.body).ok()?;
+fn pulled(answer: &Answer) -> Pulled {
+    let Some(message) = answer.message() else { return Pulled::Failed };
+    let id = message.ok().and_then(|message| {
         let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
         first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
-    }
-
-    fn into_response(self) -> Response<Body> {
-        let data = (!self.body.is_empty()).then_some(self.body);
-        Response::from_parts(self.head, Body::Held { data, trailers: self.trailers })
-    }
+    });
+    id.map_or(Pulled::Unreadable, Pulled::Image)
 }

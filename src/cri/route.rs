@@ -12,11 +12,24 @@ pub(super) enum Route {
     Forward,
     /// To the gate.
     PullImage,
+    /// To the runtime; the gate reads the answer.
+    ImageStatus,
+    /// To the gate.
+    CreateContainer,
+    /// To the runtime, if the operator wants checkpoints of pods.
+    Checkpoint,
     /// Nowhere.
     Unknown,
 }
 
-const PULL_IMAGE: &str = "/runtime.v1.ImageService/PullImage";
+const CALLS: [(&str, Route); 5] = [
+    ("/runtime.v1.ImageService/PullImage", Route::PullImage),
+    ("/runtime.v1.ImageService/ImageStatus", Route::ImageStatus),
+    ("/runtime.v1.RuntimeService/CreateContainer", Route::CreateContainer),
+    // Kubernetes 1.37 (KEP-5823): a whole pod from a directory on the node.
+    ("/runtime.v1.RuntimeService/CheckpointPod", Route::Checkpoint),
+    ("/runtime.v1.RuntimeService/RestorePod", Route::Checkpoint),
+];
 const SERVICES: [&str; 2] = ["/runtime.v1.ImageService/", "/runtime.v1.RuntimeService/"];
 
 /// Routes a call by its method and path.
@@ -25,8 +38,8 @@ pub(super) fn of<B>(request: &Request<B>) -> Route {
     if request.method() != Method::POST || request.uri().query().is_some() {
         return Route::Unknown;
     }
-    if path == PULL_IMAGE {
-        return Route::PullImage;
+    if let Some((_, route)) = CALLS.iter().find(|(call, _)| *call == path) {
+        return *route;
     }
     let method = SERVICES.iter().find_map(|service| path.strip_prefix(service));
     match method {
@@ -49,9 +62,13 @@ mod tests {
     fn only_the_two_services_cross() {
         for (path, expected) in [
             ("/runtime.v1.ImageService/PullImage", Route::PullImage),
-            ("/runtime.v1.ImageService/ImageStatus", Route::Forward),
+            ("/runtime.v1.ImageService/ImageStatus", Route::ImageStatus),
+            ("/runtime.v1.ImageService/ListImages", Route::Forward),
             ("/runtime.v1.ImageService/NewerThanUs", Route::Forward),
-            ("/runtime.v1.RuntimeService/CreateContainer", Route::Forward),
+            ("/runtime.v1.RuntimeService/CreateContainer", Route::CreateContainer),
+            ("/runtime.v1.RuntimeService/RestorePod", Route::Checkpoint),
+            ("/runtime.v1.RuntimeService/CheckpointPod", Route::Checkpoint),
+            ("/runtime.v1.RuntimeService/StartContainer", Route::Forward),
             ("/runtime.v1alpha2.ImageService/PullImage", Route::Unknown),
             ("/runtime.v1alpha2.RuntimeService/Version", Route::Unknown),
             ("/containerd.services.images.v1.Images/Create", Route::Unknown),

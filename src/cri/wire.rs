@@ -133,6 +133,26 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The fields of `message` with these numbers, each of which may stand in it once; others are read over.
+///
+/// # Errors
+/// When the message is malformed, or one of the fields stands in it twice.
+pub fn singles<const N: usize>(
+    message: &[u8],
+    numbers: [u64; N],
+) -> Result<[Option<Field<'_>>; N], WireError> {
+    let mut found = [const { None }; N];
+    for field in fields(message) {
+        let field = field?;
+        let number = field.number;
+        let at = numbers.iter().position(|wanted| *wanted == number);
+        if let Some(slot) = at.and_then(|at| found.get_mut(at)) {
+            once(slot, field, number)?;
+        }
+    }
+    Ok(found)
+}
+
 /// `message` with the field at `range` replaced by field `number` holding `content`.
 ///
 /// # Errors

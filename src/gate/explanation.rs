@@ -1,5 +1,6 @@
 //! How a decision came about: for the log, and for `pullgate verify`.
 
+use super::Refusal;
 use crate::telemetry::{Reason, Steps};
 
 /// What was looked at on the way to a decision. Filled in as far as the way went.
@@ -17,14 +18,34 @@ pub struct Explanation {
     pub media_type: Option<String>,
     /// Whether the signatures had been checked before, for the same digest, name and policy.
     pub known: bool,
+    /// Whether evidence in the ledger sufficed, so that the registry was not asked for signatures.
+    pub evidence: bool,
     /// What became of each signature.
     pub findings: Vec<Finding>,
     /// What could not be read, and warnings about the way to the registry.
     pub problems: Vec<String>,
+    /// What rules in audit mode would have refused, had they been enforced.
+    pub audited: Vec<Refusal>,
     /// The reason of the decision.
     pub reason: Option<Reason>,
     /// The time spent.
     pub steps: Steps,
+}
+
+/// How many problems are told about. Anyone who may push decides how many there are.
+const MAX_PROBLEMS: usize = 16;
+
+impl Explanation {
+    /// Notes problems, the first few by their words and the rest by their number.
+    pub(super) fn note(&mut self, problems: impl IntoIterator<Item = String>) {
+        let mut problems = problems.into_iter();
+        let room = MAX_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(problems.by_ref().take(room));
+        let more = problems.count();
+        if more > 0 {
+            self.problems.push(format!("{more} more problems of the same kind"));
+        }
+    }
 }
 
 /// What became of one signature under one authenticator.

@@ -1,6 +1,9 @@
 //! An image that the gate has admitted.
 
+use std::sync::Arc;
+
 use crate::digest::Digest;
+use crate::ledger::Evidence;
 use crate::reference::Reference;
 use crate::telemetry::Reason;
 
@@ -15,29 +18,36 @@ pub struct Pinned {
     tag_record: Option<String>,
     rule: String,
     reason: Reason,
+    evidence: Option<Arc<Evidence>>,
 }
 
 impl Pinned {
-    /// An image whose signatures hold for exactly `digest`.
-    pub(super) fn verified(reference: &Reference, digest: &Digest, rule: &str) -> Self {
+    /// An image that was admitted for `reason`: as exactly `digest`, or, where nothing was looked up, by its own name.
+    pub(super) fn admitted(
+        reference: &Reference,
+        digest: Option<&Digest>,
+        rule: &str,
+        reason: Reason,
+    ) -> Self {
+        let pinned = digest.map(|digest| reference.with_digest(digest).to_string());
         Self {
-            name: reference.with_digest(digest).to_string(),
-            digest: Some(digest.clone()),
-            tag_record: reference.tag().map(|_| reference.to_string()),
+            tag_record: pinned.as_ref().and(reference.tag()).map(|_| reference.to_string()),
+            name: pinned.unwrap_or_else(|| reference.to_string()),
+            digest: digest.or(reference.digest()).cloned(),
             rule: rule.to_owned(),
-            reason: Reason::Verified,
+            reason,
+            evidence: None,
         }
     }
 
-    /// An image that a rule lets through without a signature: nothing was verified, so there is nothing to pin to.
-    pub(super) fn unsigned(reference: &Reference, rule: &str) -> Self {
-        Self {
-            name: reference.to_string(),
-            digest: reference.digest().cloned(),
-            tag_record: None,
-            rule: rule.to_owned(),
-            reason: Reason::UnsignedAllowed,
-        }
+    /// The same, with what is known of it.
+    pub(super) fn with_evidence(self, evidence: Option<Arc<Evidence>>) -> Self {
+        Self { evidence, ..self }
+    }
+
+    /// What is known of it, and may be kept; `None` when nothing was looked up.
+    pub(super) fn evidence(&self) -> Option<&Arc<Evidence>> {
+        self.evidence.as_ref()
     }
 
     /// The name to hand to the runtime: `name@digest` for a verified image.

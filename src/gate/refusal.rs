@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
-use crate::registry::{Class, Collected, RegistryError};
+use crate::registry::{Bound, Class, Collected, RegistryError};
 use crate::telemetry::Reason;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
@@ -54,6 +54,9 @@ impl Refusal {
         match self.reason {
             Reason::NotFound => Kind::NotFound,
             Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
+            Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
+            Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
+            Reason::HeadersTooLarge | Reason::TokenTooLarge => Kind::Unavailable,
             _ => Kind::Signature,
         }
     }
@@ -92,6 +95,32 @@ impl Refusal {
         )
     }
 
+    /// A container's image is named otherwise than kubelet names it.
+    pub fn not_by_id(image: &str) -> Self {
+        Self::new(
+            Reason::Checkpoint,
+            image,
+            "is not named by its id, so it may be restored from a checkpoint; see `checkpoint-restore` in [gate]",
+        )
+    }
+
+    /// A call that restores whole pods.
+    pub fn checkpoint(path: &str) -> Self {
+        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        Self::new(Reason::Checkpoint, path, text)
+    }
+
+    /// The runtime does not have the image.
+    pub fn absent(image: &str) -> Self {
+        Self::new(Reason::NotFound, image, "is not on the node")
+    }
+
+    /// The runtime does not tell what the image is.
+    pub fn runtime(image: &str, why: &str) -> Self {
+        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        Self::new(Reason::RuntimeUnavailable, image, &text)
+    }
+
     /// The registry's answer, or the lack of one, decides.
     pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
         let reason = reason_of(error);
@@ -124,6 +153,26 @@ impl Refusal {
         Self::new(reason, image, &text)
     }
 
+    /// The image is on the node, and nothing shows that it is what the rule of this name admits.
+    pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
+        let text = format!(
+            "({id}) is on the node, but refused by {}: requires {}; nothing recorded here shows that it was verified under \
+             this name; pull it by this name through pullgate",
+            quote(rule),
+            quote(required),
+        );
+        Self::new(Reason::NotVerified, image, &text)
+    }
+
+    /// The image was asked for by its id, and nothing is known about that.
+    pub(super) fn unverified_id(image: &str, id: &str) -> Self {
+        let text = format!(
+            "({}) is on the node, but nothing recorded here shows that it was verified; pull it by a name through pullgate",
+            quote(id)
+        );
+        Self::new(Reason::NotVerified, image, &text)
+    }
+
     fn new(reason: Reason, image: &str, text: &str) -> Self {
         let mut line = format!("image {} {text}", quote(image));
         let suffix = format!(" [{reason}]");
@@ -136,7 +185,9 @@ impl Refusal {
 /// The signatures that were found, where they do not suffice.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    /// What there is, and what could not be read.
+    /// How many there are.
+    pub(super) attachments: usize,
+    /// What could not be read.
     pub(super) collected: &'a Collected,
     /// The authenticators whose signatures hold.
     pub(super) valid: &'a [String],
@@ -146,11 +197,11 @@ pub(super) struct Found<'a> {
 
 impl Found<'_> {
     fn reason(&self) -> (Reason, &'static str) {
-        if self.collected.exceeded().is_some() {
-            (Reason::TooManySignatures, "remove signatures that nobody needs, or raise the limit")
+        if let Some(problem) = self.collected.exceeded() {
+            (reason_of(&problem.error), "remove signatures that nobody needs, or raise the limit")
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "let the missing ones sign this digest")
-        } else if self.collected.attachments.is_empty() && self.collected.problems.is_empty() {
+        } else if self.attachments == 0 && self.collected.problems.is_empty() {
             (Reason::NoSignature, "sign this digest, then pull again")
         } else {
             (Reason::NoValidSignature, "sign this digest with a key that the rule names")
@@ -158,7 +209,7 @@ impl Found<'_> {
     }
 
     fn told(&self) -> String {
-        let mut told = match (self.collected.attachments.len(), self.valid) {
+        let mut told = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
             (1, []) => "found 1 signature, which does not hold".to_owned(),
             (count, []) => format!("found {count} signatures, none of which holds"),
@@ -187,6 +238,23 @@ impl Found<'_> {
 
 fn reason_of(error: &RegistryError) -> Reason {
     match (error.class(), error) {
+        (_, RegistryError::TooLarge { bound, .. } | RegistryError::TooMany { bound, .. }) => match bound {
+            Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Collected => Reason::SignaturesTooLarge,
+            Bound::Headers => Reason::HeadersTooLarge,
+            Bound::Token => Reason::TokenTooLarge,
+            Bound::Signatures => Reason::TooManySignatures,
+            Bound::Referrers => Reason::TooManyReferrers,
+            Bound::Pages => Reason::TooManyPages,
+            _ => Reason::TooLarge,
+        },
+        (_, RegistryError::RedirectRefused { .. }) => Reason::RedirectRefused,
+        (_, RegistryError::TooManyRedirects { .. }) => Reason::TooManyRedirects,
+        (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
+        (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
+        (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
+        (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
+        (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,
         (Class::Unauthorized, _) => Reason::RegistryUnauthorized,
         (Class::NotFound, _) => Reason::NotFound,

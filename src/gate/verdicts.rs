@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::digest::Digest;
+use crate::policy::{Policy, Rule};
 use crate::reference::Repository;
 
 /// How long a verdict is believed without looking at the signatures again.
@@ -22,6 +23,19 @@ pub(super) struct Subject {
     pub(super) repository: Repository,
     pub(super) digest: Digest,
     pub(super) policy: String,
+    /// The rule that was met: another one may ask for more, though it is of the same policy.
+    pub(super) rule: Digest,
+}
+
+impl Subject {
+    pub(super) fn new(policy: &Policy, rule: &Rule, repository: &Repository, digest: &Digest) -> Self {
+        Self {
+            rule: rule.identity(),
+            repository: repository.clone(),
+            digest: digest.clone(),
+            policy: policy.hash().to_owned(),
+        }
+    }
 }
 
 /// A bounded memory of images whose signatures held. Refusals are never remembered: a signature may appear any moment.
@@ -71,6 +85,7 @@ mod tests {
             repository: Repository::parse(repository).unwrap(),
             digest: Digest::of(b"image"),
             policy: policy.to_owned(),
+            rule: Digest::of(b"rule"),
         }
     }
 
@@ -83,6 +98,8 @@ mod tests {
         assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
         assert!(!verdicts.holds(&subject("reg.example/b", "p1"), now), "another repository");
         assert!(!verdicts.holds(&subject("reg.example/a", "p2"), now), "another policy");
+        let other = Subject { rule: Digest::of(b"other"), ..subject("reg.example/a", "p1") };
+        assert!(!verdicts.holds(&other, now), "another rule, for other pods");
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), key_ends), "the key has ended");
         tokio::time::advance(LIFETIME).await;
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "too old");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -26,39 +26,62 @@ const GRACE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When there can be no socket, or the event loop fails.
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
+    // Before there is anything to leave behind: a signal would otherwise end the process on the spot.
+    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = super::gate(config)?;
     let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
-    let status = policy.load();
+    let status = StatusLine::default();
+    status.policy(policy.load());
     let upstream = Upstream::new(&config.runtime.socket);
-    let proxy = Arc::new(Proxy::new(upstream, gate, config.limits.tag_record_timeout));
-    let mut signals = Signals::new().map_err(DaemonError::Signals)?;
+    let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
+    let mut server =
+        tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         socket = %config.listen.socket.display(),
         runtime = %config.runtime.socket.display(),
         "serving"
     );
-    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
-    while signals.next().await == Wanted::Reload {
-        notify(&[NotifyState::Reloading, monotonic()]);
-        let status = policy.load();
-        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
-    }
+    let (looking_after, line) = (Arc::clone(&proxy), status.clone());
+    let sandbox = tokio::spawn(async move {
+        looking_after.look_after_sandbox_image(|image| line.sandbox(image.to_string())).await;
+    });
+    let ended = loop {
+        tokio::select! {
+            wanted = signals.next() => match wanted {
+                Wanted::Stop => break None,
+                Wanted::Reload => {
+                    notify(&[NotifyState::Reloading, monotonic()]);
+                    status.policy(policy.load());
+                    notify(&[NotifyState::Ready]);
+                }
+            },
+            // Only a bug ends it before it is told to; systemd then starts us anew.
+            ended = &mut server => break Some(ended),
+        }
+    };
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
+    sandbox.abort();
     drop(stop);
-    let _ = server.await;
-    let Counters { passed, unimplemented, admitted, refused } = proxy.counters();
+    match ended {
+        None => drop(server.await),
+        Some(_) => return Err(DaemonError::Ended),
+    }
+    let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
+        proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
         admitted = admitted.get(),
         refused = refused.get(),
+        withheld = withheld.get(),
+        containers_refused = containers_refused.get(),
         "stopped"
     );
     Ok(())
@@ -107,6 +130,28 @@ impl PolicyFile {
                 }
             }
         }
+    }
+}
+
+/// The line of `systemctl status`: the policy, and what the operator has to know besides.
+#[derive(Clone, Debug, Default)]
+struct StatusLine(Arc<Mutex<(String, String)>>);
+
+impl StatusLine {
+    fn policy(&self, text: String) {
+        self.tell(|(policy, _)| *policy = text);
+    }
+
+    fn sandbox(&self, text: String) {
+        self.tell(|(_, sandbox)| *sandbox = text);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut (String, String))) {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        let (policy, sandbox) = &*parts;
+        let line = if sandbox.is_empty() { policy.clone() } else { format!("{policy}; {sandbox}") };
+        notify(&[NotifyState::Status(&line)]);
     }
 }
 
@@ -163,6 +208,9 @@ fn monotonic() -> NotifyState<'static> {
 /// Why the daemon ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
+    /// The server ended by itself.
+    #[error("serving ended unexpectedly; see the log")]
+    Ended,
     /// The event loop does not take the socket.
     #[error("cannot listen")]
     Listen(#[source] io::Error),

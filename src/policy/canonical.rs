@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::trust::Authenticator;
 
 /// Changes whenever the same policy would have another hash by this code.
-const VERSION: &str = "pullgate policy 1";
+const VERSION: &str = "pullgate policy 2";
 
 /// Over every part that can change a verdict or its reason, each with its length in front, in an order that does not
 /// depend on the order of the files.
@@ -19,12 +19,10 @@ pub(super) fn hash(
     let mut text = Text::default();
     text.push(VERSION);
     text.rule(default);
-    let mut sorted: Vec<&Rule> = rules.iter().collect();
-    sorted.sort_by_key(|rule| rule.scope().as_str());
+    let mut sorted: Vec<String> = rules.iter().map(|rule| Text::of(rule).0).collect();
+    sorted.sort_unstable();
     text.count(sorted.len());
-    for rule in sorted {
-        text.rule(rule);
-    }
+    sorted.iter().for_each(|rule| text.push(rule));
     text.count(authenticators.len());
     for authenticator in authenticators.values() {
         text.authenticator(authenticator);
@@ -32,10 +30,28 @@ pub(super) fn hash(
     Digest::of(text.0.as_bytes()).as_str().to_owned()
 }
 
+/// Over every part in which two rules can differ.
+pub(super) fn identity(rule: &Rule) -> Digest {
+    Digest::of(Text::of(rule).0.as_bytes())
+}
+
 #[derive(Default)]
 struct Text(String);
 
 impl Text {
+    fn of(rule: &Rule) -> Self {
+        let mut text = Self::default();
+        text.rule(rule);
+        text
+    }
+
+    fn list<'a>(&mut self, parts: impl Iterator<Item = &'a str>) {
+        let mut parts: Vec<&str> = parts.collect();
+        parts.sort_unstable();
+        self.count(parts.len());
+        parts.into_iter().for_each(|part| self.push(part));
+    }
+
     fn push(&mut self, part: &str) {
         self.count(part.len());
         self.0.push_str(part);
@@ -52,24 +68,25 @@ impl Text {
             Action::Require(requirement) => {
                 self.push("require");
                 self.count(requirement.needed());
-                let mut names: Vec<&String> = requirement.authenticators().iter().collect();
-                names.sort_unstable();
-                self.count(names.len());
-                names.into_iter().for_each(|name| self.push(name));
+                self.list(requirement.authenticators().iter().map(String::as_str));
             }
-            Action::AllowUnsigned { reason } => {
+            Action::AllowUnsigned(allowance) => {
                 self.push("allow");
-                self.push(reason);
+                self.push(&allowance.reason);
+                self.list(allowance.digests.iter().map(Digest::as_str));
+                self.push(&allowance.until.map(|until| until.to_string()).unwrap_or_default());
             }
             Action::Deny { reason } => {
                 self.push("deny");
                 self.push(reason.as_deref().unwrap_or_default());
             }
         }
-        let mut aliases: Vec<&str> = rule.aliases().iter().map(super::Scope::as_str).collect();
-        aliases.sort_unstable();
-        self.count(aliases.len());
-        aliases.into_iter().for_each(|alias| self.push(alias));
+        self.list(rule.aliases().iter().map(super::Scope::as_str));
+        match rule.pods() {
+            Some(pods) => self.list(pods.patterns()),
+            None => self.push("all pods"),
+        }
+        self.push(rule.mode().name());
     }
 
     fn authenticator(&mut self, authenticator: &Authenticator) {

@@ -93,15 +93,19 @@ fn the_most_specific_rule_speaks() {
         ("localhost:5000/a/b", "localhost:5000/a"),
         ("localhost:5000/b", "default"),
     ] {
-        assert_eq!(policy.rule_for(&Repository::parse(name).unwrap()).label(), label, "{name}");
+        assert_eq!(
+            policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+            label,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn without_rules_the_default_speaks() {
     let policy = policy(&[]).unwrap();
-    assert_eq!(policy.rule_for(&Repository::parse("nginx").unwrap()).label(), "default");
-    assert_eq!(policy.rule_for(&Repository::parse("nginx").unwrap()).action(), &deny());
+    assert_eq!(policy.rule_for(&Repository::parse("nginx").unwrap(), None).strictest().label(), "default");
+    assert_eq!(policy.rule_for(&Repository::parse("nginx").unwrap(), None).strictest().action(), &deny());
 }
 
 #[test]
@@ -110,7 +114,11 @@ fn a_catch_all_is_for_every_registry() {
         let policy = policy(&[all, "nginx"]).unwrap();
         for (name, label) in [("nginx", "nginx"), ("redis", all), ("ghcr.io/a/b", all), ("[::1]:5000/a", all)]
         {
-            assert_eq!(policy.rule_for(&Repository::parse(name).unwrap()).label(), label, "{name}");
+            assert_eq!(
+                policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+                label,
+                "{name}"
+            );
         }
     }
 }
@@ -253,7 +261,11 @@ fn ten_thousand_rules_are_no_trouble() {
         ("r4003.example.com/a", "r4003.example.com"),
         ("r4004.example.com/a", "default"),
     ] {
-        assert_eq!(policy.rule_for(&Repository::parse(name).unwrap()).label(), label, "{name}");
+        assert_eq!(
+            policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+            label,
+            "{name}"
+        );
     }
 }
 
@@ -308,8 +320,8 @@ proptest! {
         for name in names {
             let repository = Repository::parse(&name).unwrap();
             let expected = naive(&kept, &repository).map_or("default", Rule::label);
-            prop_assert_eq!(policy.rule_for(&repository).label(), expected);
-            prop_assert_eq!(other.rule_for(&repository).label(), expected);
+            prop_assert_eq!(policy.rule_for(&repository, None).strictest().label(), expected);
+            prop_assert_eq!(other.rule_for(&repository, None).strictest().label(), expected);
         }
     }
 
@@ -318,7 +330,7 @@ proptest! {
         if let (Ok(one), Ok(two)) = (Scope::parse(&one), Scope::parse(&two)) {
             let repository = Repository::parse(&name).unwrap();
             let tie = one.covers(&repository) && two.covers(&repository) && one.compare_specificity(&two).is_eq();
-            prop_assert!(!tie || !ties(&[&one, &two]).is_empty());
+            prop_assert!(!tie || !ties(&[&Rule::new(String::new(), one, deny()), &Rule::new(String::new(), two, deny())]).is_empty());
         }
     }
 
@@ -327,3 +339,5 @@ proptest! {
         let _ = Scope::parse(&text);
     }
 }
+
+mod pods;

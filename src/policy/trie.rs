@@ -1,16 +1,19 @@
 //! Finds the rule that speaks for a name in time that depends on the name, not on the number of rules.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::rule::Rule;
 use super::scope::Scope;
 use super::segment::{Pattern, Rank, Segment};
 
-/// Scopes by their segments. Values are positions in the list that it was built from.
+/// Rules by the segments of their scopes. Values are positions in the list that it was built from.
 #[derive(Debug, Default)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
-    /// For each scope its place when all are sorted by specificity.
+    /// For each rule its place when all are sorted by specificity, those for some pods after those for all.
     ranks: Vec<usize>,
+    /// The rules that are for some pods only.
+    particular: HashSet<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -20,69 +23,113 @@ struct Node {
     patterns: Vec<(Pattern, usize)>,
     any: Option<usize>,
     run: Option<usize>,
-    scope: Option<usize>,
+    /// The most specific first.
+    rules: Vec<usize>,
 }
 
 impl Trie {
-    /// Of two scopes that are equal the first is kept; see [`ties`].
-    pub(super) fn new(scopes: &[&Scope]) -> Self {
-        let mut order: Vec<usize> = (0..scopes.len()).collect();
-        order.sort_by(|&a, &b| match (scopes.get(a), scopes.get(b)) {
-            (Some(a), Some(b)) => a.compare_specificity(b),
+    pub(super) fn new(rules: &[&Rule]) -> Self {
+        let mut order: Vec<usize> = (0..rules.len()).collect();
+        order.sort_by(|&a, &b| match (rules.get(a), rules.get(b)) {
+            (Some(a), Some(b)) => {
+                let specific = a.scope().compare_specificity(b.scope());
+                specific.then(a.pods().is_some().cmp(&b.pods().is_some()))
+            }
             _ => a.cmp(&b),
         });
-        let mut trie = Self { nodes: vec![Node::default()], ranks: vec![0; scopes.len()] };
-        for (rank, scope) in order.into_iter().enumerate() {
-            if let Some(place) = trie.ranks.get_mut(scope) {
+        let particular = (0..rules.len()).filter(|&at| rules.get(at).is_some_and(|it| it.pods().is_some()));
+        let particular = particular.collect();
+        let mut trie = Self { nodes: vec![Node::default()], ranks: vec![0; rules.len()], particular };
+        for (rank, rule) in order.into_iter().enumerate() {
+            if let Some(place) = trie.ranks.get_mut(rule) {
                 *place = rank;
             }
         }
-        for (position, scope) in scopes.iter().enumerate() {
-            trie.insert(scope, position);
+        for (position, rule) in rules.iter().enumerate() {
+            trie.insert(rule.scope(), position);
         }
         for node in &mut trie.nodes {
             node.patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.literal_length()));
+            node.rules.sort_by_key(|&rule| std::cmp::Reverse(trie.ranks.get(rule).copied()));
         }
         trie
     }
 
-    /// The most specific scope that covers the name.
-    pub(super) fn find(&self, domain: &str, path: &str) -> Option<usize> {
-        let mut segments = Vec::with_capacity(8);
-        segments.push(domain);
-        segments.extend(path.split('/'));
-        self.best(0, &segments)
+    /// The most specific rule that covers the name, of those that are `wanted`.
+    pub(super) fn find(&self, domain: &str, path: &str, wanted: &dyn Fn(usize) -> bool) -> Option<usize> {
+        self.best(0, &segments(domain, path), wanted)
+    }
+
+    /// The most specific rule for all pods that covers the name, and every rule for some pods that is more specific.
+    pub(super) fn find_all(&self, domain: &str, path: &str) -> (Vec<usize>, Option<usize>) {
+        let name = segments(domain, path);
+        let general = self.best(0, &name, &|rule| !self.particular.contains(&rule));
+        let mut found = Vec::new();
+        if !self.particular.is_empty() {
+            let rank = |rule: usize| self.ranks.get(rule).copied();
+            let least = general.and_then(rank);
+            self.all(0, &name, &mut |rule| {
+                if self.particular.contains(&rule) && rank(rule) > least {
+                    found.push(rule);
+                }
+            });
+            found.sort_unstable();
+            found.dedup();
+        }
+        (found, general)
     }
 
     /// Looks below `node` from the most specific kind of segment to the least; what is found first is the answer,
     /// except among equals, where what follows decides.
-    fn best(&self, node: usize, name: &[&str]) -> Option<usize> {
+    fn best(&self, node: usize, name: &[&str], wanted: &dyn Fn(usize) -> bool) -> Option<usize> {
         let node = self.nodes.get(node)?;
         if let Some((first, rest)) = name.split_first() {
-            if let Some(found) = node.literals.get(*first).and_then(|&child| self.best(child, rest)) {
+            if let Some(found) = node.literals.get(*first).and_then(|&child| self.best(child, rest, wanted)) {
                 return Some(found);
             }
             for equals in node.patterns.chunk_by(|(a, _), (b, _)| a.literal_length() == b.literal_length()) {
                 let accepting = equals.iter().filter(|(pattern, _)| pattern.accepts(first));
-                if let Some(found) = self.best_of(accepting.map(|&(_, child)| (child, rest))) {
+                if let Some(found) = self.best_of(accepting.map(|&(_, child)| (child, rest)), wanted) {
                     return Some(found);
                 }
             }
-            if let Some(found) = node.any.and_then(|child| self.best(child, rest)) {
+            if let Some(found) = node.any.and_then(|child| self.best(child, rest, wanted)) {
                 return Some(found);
             }
             if let Some(run) = node.run {
                 let places = (0..name.len()).filter_map(|skipped| Some((run, name.get(skipped..)?)));
-                if let Some(found) = self.best_of(places) {
+                if let Some(found) = self.best_of(places, wanted) {
                     return Some(found);
                 }
             }
         }
-        node.scope
+        node.rules.iter().copied().find(|&rule| wanted(rule))
     }
 
-    fn best_of<'a>(&self, places: impl Iterator<Item = (usize, &'a [&'a str])>) -> Option<usize> {
-        places.filter_map(|(node, name)| self.best(node, name)).max_by_key(|&found| self.ranks.get(found))
+    fn best_of<'a>(
+        &self,
+        places: impl Iterator<Item = (usize, &'a [&'a str])>,
+        wanted: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let found = places.filter_map(|(node, name)| self.best(node, name, wanted));
+        found.max_by_key(|&found| self.ranks.get(found))
+    }
+
+    /// Visits every rule below `node` that covers the name; one with `**` perhaps more than once.
+    fn all(&self, node: usize, name: &[&str], visit: &mut dyn FnMut(usize)) {
+        let Some(node) = self.nodes.get(node) else { return };
+        node.rules.iter().for_each(|&rule| visit(rule));
+        let Some((first, rest)) = name.split_first() else { return };
+        let accepting = node.patterns.iter().filter(|(pattern, _)| pattern.accepts(first));
+        let children = node.literals.get(*first).copied().into_iter();
+        for child in children.chain(accepting.map(|&(_, child)| child)).chain(node.any) {
+            self.all(child, rest, visit);
+        }
+        if let Some(run) = node.run {
+            for skipped in 0..name.len() {
+                self.all(run, name.get(skipped..).unwrap_or_default(), visit);
+            }
+        }
     }
 
     fn insert(&mut self, scope: &Scope, position: usize) {
@@ -91,7 +138,7 @@ impl Trie {
             at = self.child(at, segment);
         }
         if let Some(node) = self.nodes.get_mut(at) {
-            node.scope.get_or_insert(position);
+            node.rules.push(position);
         }
     }
 
@@ -117,28 +164,45 @@ impl Trie {
     }
 }
 
-/// Pairs of scopes of which neither is more specific although a name can be covered by both.
+fn segments<'a>(domain: &'a str, path: &'a str) -> Vec<&'a str> {
+    let mut segments = Vec::with_capacity(8);
+    segments.push(domain);
+    segments.extend(path.split('/'));
+    segments
+}
+
+/// Pairs of rules of which neither is more specific although a name can be covered by both for the same pod.
 ///
-/// At most one pair is told for each scope, with the earlier one of the list first.
-pub(super) fn ties(scopes: &[&Scope]) -> Vec<(usize, usize)> {
+/// At most one pair is told for each rule, with the earlier one of the list first.
+pub(super) fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     let mut groups: HashMap<_, Vec<(&str, usize)>> = HashMap::new();
-    for (position, scope) in scopes.iter().enumerate() {
-        let (group, prefix) = group(scope);
-        groups.entry(group).or_default().push((prefix, position));
+    for (position, rule) in rules.iter().enumerate() {
+        let (group, prefix) = group(rule.scope());
+        groups.entry((group, rule.pods().is_some())).or_default().push((prefix, position));
     }
     let mut found = Vec::new();
     for mut equals in groups.into_values() {
         equals.sort_unstable();
         for (at, &(prefix, one)) in equals.iter().enumerate() {
             let candidates = equals.iter().skip(at + 1).take_while(|(other, _)| other.starts_with(prefix));
-            let rival = candidates.map(|&(_, other)| other).find(
-                |&other| matches!((scopes.get(one), scopes.get(other)), (Some(a), Some(b)) if a.overlaps(b)),
-            );
+            let rival = candidates
+                .map(|&(_, other)| other)
+                .find(|&other| matches!((rules.get(one), rules.get(other)), (Some(a), Some(b)) if tie(a, b)));
             found.extend(rival.map(|other| (one.min(other), one.max(other))));
         }
     }
     found.sort_unstable();
     found
+}
+
+/// Whether two rules that are equally specific can both speak for one question.
+fn tie(one: &Rule, other: &Rule) -> bool {
+    let pods = match (one.pods(), other.pods()) {
+        (Some(one), Some(other)) => one.overlap(other),
+        (None, None) => true,
+        _ => false,
+    };
+    pods && one.scope().overlaps(other.scope())
 }
 
 /// What two scopes must have in common to tie: the rank of each segment and, as far as no `**` shifts them, the

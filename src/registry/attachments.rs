@@ -4,12 +4,17 @@
 //! it. A registry that has the API may still have the tag from before it did, so both count.
 
 use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Registry;
 use super::credentials::Credentials;
 use super::document::{Content, Descriptor, Document, OCI_MANIFEST};
-use super::error::{Class, RegistryError};
+use super::errand::Errand;
+use super::error::{Bound, Class, RegistryError};
 use super::resolve::hashed;
+use super::sources::source_of;
 use super::walk::{ACCEPT_IMAGE, Need, Question};
 use crate::digest::{Algorithm, Digest};
 use crate::reference::Repository;
@@ -17,6 +22,7 @@ use crate::signature::Attachment;
 
 mod budget;
 mod classic;
+mod directory;
 mod fetch;
 mod referrers;
 
@@ -26,11 +32,14 @@ pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 /// What the media type of a bundle begins with, whatever its version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
+/// How long to wait between two looks for a signature that is to come.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// What was found for a digest, and what kept us from finding more.
 ///
 /// What was found counts whatever went wrong beside it. When it does not suffice, [`Collected::unanswered`] and
 /// [`Collected::exceeded`] say why "there is no valid signature" would be more than is known.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Collected {
     /// What may be a signature, in the order of the places: classic layers by index, then bundles by referrer.
     pub attachments: Vec<Attachment>,
@@ -49,6 +58,11 @@ impl Collected {
     #[must_use]
     pub fn exceeded(&self) -> Option<&AttachmentProblem> {
         self.first(&[Class::Limit])
+    }
+
+    /// Whether the registry has nothing attached, and said so everywhere.
+    fn is_nothing(&self) -> bool {
+        self.attachments.is_empty() && self.problems.is_empty()
     }
 
     fn first(&self, classes: &[Class]) -> Option<&AttachmentProblem> {
@@ -73,7 +87,8 @@ pub struct AttachmentProblem {
 impl Registry {
     /// Collects what is attached to `digest` in `repository`.
     ///
-    /// It never fails as a whole: see [`Collected`]. Nothing here is verified but that bytes are what their descriptors
+    /// Equal questions at the same time, with equal credentials, are asked once; "nothing is attached" is believed for
+    /// some seconds ([`super::Limits::absence`]). It never fails as a whole: see [`Collected`]. Nothing here is verified but that bytes are what their descriptors
     /// say, that a referrer's subject is this digest, and that all is within bounds.
     pub async fn attachments(
         &self,
@@ -81,8 +96,80 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
+        let key = self.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
+        if self.inner.absences.holds(&key) {
+            return Collected::default();
+        }
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        let errand = Errand::new(credentials.clone(), self.limits());
+        let work = async move {
+            let collected = registry.awaited(&repository, &digest, &errand).await;
+            if collected.is_nothing() {
+                registry.inner.absences.remember(key);
+            }
+            collected
+        };
+        self.inner.collecting.join(key, work).await.unwrap_or_else(|| {
+            let mut lost = Collected::default();
+            lost.problem("signatures", RegistryError::Lost);
+            lost
+        })
+    }
+
+    /// As [`Registry::attachments`], asking again for a while when nothing at all is attached.
+    async fn awaited(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+        let until = Instant::now() + self.limits().wait_for_signature;
+        loop {
+            // While it waits for a signer it takes no turn of others.
+            let turn = self.inner.questions.take(repository.domain()).await;
+            let collected = self.collect(repository, digest, errand).await;
+            drop(turn);
+            if !collected.is_nothing() || Instant::now() >= until {
+                return collected;
+            }
+            tokio::time::sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
+        }
+    }
+
+    /// Asks all the places where signatures of this repository may be.
+    async fn collect(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+        let Some(source) = source_of(&self.inner.sources, repository) else {
+            return self.search(repository, digest, errand).await;
+        };
+        let own = async {
+            match source.image {
+                true => self.search(repository, digest, errand).await,
+                false => Collected::default(),
+            }
+        };
+        let other = async {
+            let Some(other) = &source.repository else { return Collected::default() };
+            // The credentials of the pull are for the image's registry.
+            let anonymous = Errand::new(Credentials::anonymous(), self.limits());
+            let errand = if other.domain() == repository.domain() { errand } else { &anonymous };
+            self.search(other, digest, errand).await
+        };
+        let local = async {
+            let Some(root) = source.directory.clone() else { return Collected::default() };
+            let (repository, digest, limits) = (repository.clone(), digest.clone(), self.limits().clone());
+            let read = move || directory::collect(&root, &repository, &digest, &limits);
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
+                let mut lost = Collected::default();
+                lost.problem("directory", RegistryError::Lost);
+                lost
+            })
+        };
+        let (mut collected, other, local) = tokio::join!(own, other, local);
+        for more in [other, local] {
+            collected.attachments.extend(more.attachments);
+            collected.problems.extend(more.problems);
+        }
+        collected
+    }
+
+    async fn search(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
         let search =
-            Search { registry: self, repository, digest, credentials, budget: Budget::new(self.limits()) };
+            Search { registry: self, repository, digest, errand, budget: Budget::new(self.limits()) };
         let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
         collected.attachments.extend(bundles.attachments);
         collected.problems.extend(bundles.problems);
@@ -95,7 +182,7 @@ struct Search<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
     digest: &'a Digest,
-    credentials: &'a Credentials,
+    errand: &'a Errand,
     budget: Budget,
 }
 

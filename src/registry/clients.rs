@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::error::RegistryError;
 use super::hosts::{Host, TlsFiles};
-use super::limits::{HEADERS, Limits};
+use super::limits::Limits;
 use super::reach::Guarded;
 use super::stamp::Stamp;
 use super::tls;
@@ -35,6 +35,7 @@ pub(super) enum Audience {
 pub(super) struct Clients {
     user_agent: String,
     connect: Duration,
+    headers: u64,
     provider: Arc<CryptoProvider>,
     roots: OnceCell<Arc<RootCertStore>>,
     cached: Mutex<HashMap<Key, reqwest::Client>>,
@@ -55,6 +56,7 @@ impl Clients {
         Self {
             user_agent,
             connect: limits.connect,
+            headers: limits.headers,
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             roots: OnceCell::new(),
             cached: Mutex::default(),
@@ -134,7 +136,7 @@ impl Clients {
             .connect_timeout(key.connect)
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(8)
-            .http2_max_header_list_size(u32::try_from(HEADERS).unwrap_or(u32::MAX))
+            .http2_max_header_list_size(u32::try_from(self.headers).unwrap_or(u32::MAX))
             .http1_max_headers(100);
         match key.audience {
             Audience::Configured => {}

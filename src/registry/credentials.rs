@@ -74,6 +74,23 @@ impl Credentials {
         Self { identity_token: Zeroizing::new(token.into()), ..Self::default() }
     }
 
+    /// Whether the pull carries none at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields().iter().all(|field| field.is_empty())
+    }
+
+    /// All that tells two credentials apart.
+    pub(super) fn fields(&self) -> [&[u8]; 5] {
+        let Self { username, password, auth, server_address, identity_token } = self;
+        [
+            username.as_bytes(),
+            password.as_bytes(),
+            auth.as_bytes(),
+            server_address.as_bytes(),
+            identity_token.as_bytes(),
+        ]
+    }
+
     /// What may be offered to `host` (with its port, as in a URL), by the rules of containerd's `ParseAuth`
     /// (`internal/cri/server/images/image_pull.go`): a server address must name exactly this host; a user name comes
     /// before an identity token, and that before `auth`.

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::{RegistryError, remote};
-use super::json;
 use crate::digest::Digest;
+use crate::json::{self, Bounds, Keys};
+
+/// Image documents need six levels. Keys are compared as containerd, which reads the same bytes, compares them.
+const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
 
 /// The media type of an OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -21,6 +24,45 @@ const SCHEMA_ONE: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
+
+/// What a manifest or index leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// A manifest's image: the digest of its configuration, which is the id that runtimes know the image by.
+    Image(Digest),
+    /// The manifests of an index.
+    Index(Vec<Listed>),
+}
+
+/// A manifest as an index lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// How many bytes they are.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+}
+
+/// What the document `bytes` of type `media_type` leads to, read as strictly as one that a registry serves. Hash the bytes
+/// first: nothing here says whose document it is.
+///
+/// # Errors
+/// When it is not one kind of document beyond doubt.
+pub fn contents(bytes: &[u8], media_type: &str) -> Result<Contents, RegistryError> {
+    Ok(match Document::parse(bytes, Some(media_type), "document")?.content {
+        Content::Manifest(manifest) => Contents::Image(manifest.config.digest),
+        Content::Index(manifests) => {
+            let listed = manifests.into_iter().map(|descriptor| Listed {
+                digest: descriptor.digest,
+                size: descriptor.size,
+                media_type: descriptor.media_type,
+            });
+            Contents::Index(listed.collect())
+        }
+    })
+}
 
 /// Fields whose other spellings would mean something to Go and nothing here.
 const TOP_FIELDS: [&str; 11] = [
@@ -56,6 +98,7 @@ pub(super) enum Content {
 /// An image's, or an artifact's, manifest.
 #[derive(Debug)]
 pub(super) struct Manifest {
+    pub(super) config: Descriptor,
     pub(super) layers: Vec<Descriptor>,
     pub(super) subject: Option<Descriptor>,
 }
@@ -75,7 +118,7 @@ impl Document {
     pub(super) fn parse(bytes: &[u8], header: Option<&str>, what: &str) -> Result<Self, RegistryError> {
         let malformed =
             |reason: &str| RegistryError::Malformed { what: what.to_owned(), reason: reason.to_owned() };
-        let value = json::parse(bytes).map_err(|reason| malformed(&reason))?;
+        let value = json::parse(bytes, BOUNDS).map_err(|error| malformed(&error.to_string()))?;
         let Value::Object(fields) = value else { return Err(malformed("it is not an object")) };
         exact_spelling(&fields, &TOP_FIELDS).map_err(|reason| malformed(&reason))?;
         let body = match fields.get("mediaType") {
@@ -123,13 +166,13 @@ fn index(fields: &Map<String, Value>) -> Result<Content, String> {
 }
 
 fn manifest(fields: &Map<String, Value>) -> Result<Content, String> {
-    descriptor(fields.get("config").ok_or("it has no config")?)?;
+    let config = descriptor(fields.get("config").ok_or("it has no config")?)?;
     let layers = descriptors(fields, "layers")?;
     let subject = match fields.get("subject") {
         None | Some(Value::Null) => None,
         Some(value) => Some(descriptor(value)?),
     };
-    Ok(Content::Manifest(Manifest { layers, subject }))
+    Ok(Content::Manifest(Manifest { config, layers, subject }))
 }
 
 fn descriptors(fields: &Map<String, Value>, name: &str) -> Result<Vec<Descriptor>, String> {

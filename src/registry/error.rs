@@ -41,6 +41,25 @@ pub enum RegistryError {
         /// How long it was waited.
         limit: Duration,
     },
+    /// A connection could not be had in time.
+    #[error("registry {host} did not take a connection within {} s", limit.as_secs_f64())]
+    ConnectTimeout {
+        /// Host and port that were asked.
+        host: String,
+        /// How long it was waited.
+        limit: Duration,
+    },
+    /// More redirects than are followed.
+    #[error("redirect of registry {host} refused: more than {limit} in a row")]
+    TooManyRedirects {
+        /// The host that was asked first.
+        host: String,
+        /// The bound.
+        limit: usize,
+    },
+    /// pullgate lost the question: a bug, and never an answer.
+    #[error("asking the registry failed inside pullgate; see its log")]
+    Lost,
     /// An answer that is neither what was asked for nor a "no": 5xx, 429, and unexpected others.
     #[error("registry {host} answered {status} to the {what}{}", detail(reason))]
     Status {
@@ -167,6 +186,8 @@ pub enum RegistryError {
     /// More bytes than are read.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge {
+        /// Which bound it is.
+        bound: Bound,
         /// What was asked for.
         what: String,
         /// The bound in bytes.
@@ -175,6 +196,8 @@ pub enum RegistryError {
     /// More things than are looked at.
     #[error("more than {limit} {what}")]
     TooMany {
+        /// Which bound it is.
+        bound: Bound,
         /// What there is too much of.
         what: &'static str,
         /// The bound.
@@ -208,6 +231,43 @@ pub enum RegistryError {
     },
 }
 
+/// A bound on what a registry sends, each with a name of its own: "too many signatures" is not "too many referrers".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// Bytes of a manifest or index.
+    Manifest,
+    /// Bytes of one payload or bundle.
+    Signature,
+    /// Bytes of all payloads and bundles together.
+    Collected,
+    /// Bytes of an answer's header.
+    Headers,
+    /// Bytes of a token service's answer.
+    Token,
+    /// The number of signatures.
+    Signatures,
+    /// The number of referrers.
+    Referrers,
+    /// The number of pages of referrers.
+    Pages,
+}
+
+impl Bound {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Manifest => "registry-manifest-too-large",
+            Self::Signature => "registry-signature-too-large",
+            Self::Collected => "registry-signatures-too-large",
+            Self::Headers => "registry-headers-too-large",
+            Self::Token => "registry-token-too-large",
+            Self::Signatures => "registry-too-many-signatures",
+            Self::Referrers => "registry-too-many-referrers",
+            Self::Pages => "registry-too-many-pages",
+        }
+    }
+}
+
 /// What an error means for the question that was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -232,12 +292,23 @@ impl RegistryError {
                 Class::Unanswered
             }
             Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
+            Self::ConnectTimeout { .. } | Self::Lost => Class::Unanswered,
             Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
                 Class::Unauthorized
             }
             Self::NotFound { .. } => Class::NotFound,
-            Self::TooLarge { .. } | Self::TooMany { .. } => Class::Limit,
+            Self::TooLarge { .. } | Self::TooMany { .. } | Self::TooManyRedirects { .. } => Class::Limit,
             _ => Class::Refused,
+        }
+    }
+
+    /// Whether the same request may be answered in a moment: the registry is busy, or a connection broke.
+    #[must_use]
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Unavailable { .. } => true,
+            _ => false,
         }
     }
 
@@ -263,8 +334,10 @@ impl RegistryError {
             Self::MediaTypeMismatch { .. } => "registry-media-type-mismatch",
             Self::Malformed { .. } => "registry-malformed",
             Self::Encoded { .. } => "registry-encoded",
-            Self::TooLarge { .. } => "registry-too-large",
-            Self::TooMany { .. } => "registry-too-many",
+            Self::ConnectTimeout { .. } => "registry-connect-timeout",
+            Self::TooManyRedirects { .. } => "registry-too-many-redirects",
+            Self::Lost => "registry-internal",
+            Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => bound.code(),
             Self::RedirectRefused { .. } => "registry-redirect",
             Self::RealmRefused { .. } => "registry-realm",
             Self::Token { .. } => "registry-token",
@@ -318,6 +391,9 @@ mod tests {
             assert_eq!(error.class(), Class::Unanswered, "{error}");
         }
         assert_eq!(RegistryError::NotFound { host: host(), what: what() }.class(), Class::NotFound);
-        assert_eq!(RegistryError::TooMany { what: "signatures", limit: 64 }.class(), Class::Limit);
+        assert_eq!(
+            RegistryError::TooMany { bound: Bound::Signatures, what: "signatures", limit: 64 }.class(),
+            Class::Limit
+        );
     }
 }

@@ -8,15 +8,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 
 use super::challenge::{Challenge, challenge};
-use super::clients::Clients;
-use super::credentials::Credentials;
-use super::error::RegistryError;
+use super::clients::{Audience, Clients};
+use super::errand::Errand;
+use super::error::{Bound, RegistryError};
 use super::failure;
 use super::hosts::{Host, Scheme, is_local};
-use super::limits::{ERROR_BODY, HEADERS, Limits, TOKEN};
+use super::keychain::Keychain;
+use super::limits::{ERROR_BODY, Limits};
 use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
 use super::token::{self, Access, Tokens};
+use super::turns::Turns;
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(super) struct Exchange {
     pub(super) clients: Clients,
     pub(super) tokens: Tokens,
     pub(super) limits: Limits,
+    /// The operator's credentials.
+    pub(super) keychain: Keychain,
+    /// Requests by host.
+    pub(super) turns: Turns,
     /// Hosts of token services that get credentials, wherever the registry is.
     pub(super) trusted: Vec<String>,
 }
@@ -87,9 +93,14 @@ impl Exchange {
         &self,
         host: &Host,
         ask: &Ask,
-        credentials: &Credentials,
+        errand: &Errand,
     ) -> Result<Answer, RegistryError> {
-        let offer = credentials.offer(&host.authority)?;
+        let mut offer = errand.credentials.offer(&host.authority)?;
+        // The operator's own are for pulls that carry none, and never for what somebody writes.
+        if errand.credentials.is_empty() && !ask.push {
+            offer = self.keychain.offer(self, host, &ask.repository).await?;
+        }
+        let _turn = self.turns.take(&host.authority).await;
         let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push: ask.push });
         let mut authorization = token::granted(&slot).await;
         // A remembered grant may be refused once, and a fresh one is the last word.
@@ -104,7 +115,7 @@ impl Exchange {
                 {
                     return Ok(Step::Challenged(challenge, reply.url.scheme() == "https"));
                 }
-                self.finish(host, ask, reply).await.map(Step::Answered)
+                self.finish(host, ask, reply, errand).await.map(Step::Answered)
             };
             let (challenge, secure) = match self.in_time(host, &ask.what, step).await? {
                 Step::Answered(answer) => return Ok(answer),
@@ -166,10 +177,41 @@ impl Exchange {
                     reason: "its token service redirects".to_owned(),
                 });
             }
-            let body = self.read(host, response, &what, TOKEN).await?;
+            let body = self.read(host, response, &what, self.limits.token, Bound::Token).await?;
             Ok((status, body))
         };
         self.in_time(host, &what, asked).await
+    }
+
+    /// Asks a service that the operator named, without following redirects. Answers with the status and what was said.
+    pub(super) async fn ask_service(
+        &self,
+        authority: &str,
+        audience: Audience,
+        method: Method,
+        url: Url,
+        headers: &[(&str, &str)],
+        what: &str,
+    ) -> Result<(u16, Bytes), RegistryError> {
+        let host = Host::plain(authority);
+        let client = self.clients.get(&host, audience, url.scheme() == "https").await?;
+        let mut builder = client.request(method, url).header(ACCEPT_ENCODING, "identity");
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
+            value.set_sensitive(true);
+            builder = builder.header(*name, value);
+        }
+        let asked = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| failure::of(authority, what, &error, self.limits.connect))?;
+            let status = response.status().as_u16();
+            let body = self.read(&host, response, what, self.limits.token, Bound::Token).await?;
+            Ok((status, body))
+        };
+        self.in_time(&host, what, asked).await
     }
 
     /// Hosts of token services that get credentials, wherever the registry is.
@@ -267,31 +309,38 @@ impl Exchange {
             own = own && same_origin(&url, &next);
             url = next;
         }
-        Err(RegistryError::RedirectRefused {
-            host: host.authority.clone(),
-            reason: format!("more than {} in a row", self.limits.redirects),
-        }
-        .into())
+        Err(RegistryError::TooManyRedirects { host: host.authority.clone(), limit: self.limits.redirects }
+            .into())
     }
 
     /// Reads an answer to its end and sorts it.
-    async fn finish(&self, host: &Host, ask: &Ask, reply: Reply) -> Result<Answer, RegistryError> {
+    async fn finish(
+        &self,
+        host: &Host,
+        ask: &Ask,
+        reply: Reply,
+        errand: &Errand,
+    ) -> Result<Answer, RegistryError> {
         let Reply { response, url, own } = reply;
         let status = response.status();
         let headers = response.headers().clone();
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if u64::try_from(size).unwrap_or(u64::MAX) > HEADERS {
+        if u64::try_from(size).unwrap_or(u64::MAX) > self.limits.headers {
             return Err(RegistryError::TooLarge {
+                bound: Bound::Headers,
                 what: format!("header of the {}", ask.what),
-                limit: HEADERS,
+                limit: self.limits.headers,
             });
         }
         if status.is_success() {
             let body = match ask.method {
                 Method::HEAD => Bytes::new(),
-                _ => self.read(host, response, &ask.what, ask.limit).await?,
+                _ => self.read(host, response, &ask.what, ask.limit, Bound::Manifest).await?,
             };
             return Ok(Answer { headers, body, url });
+        }
+        if matches!(status.as_u16(), 429 | 503) {
+            errand.note(&headers);
         }
         let reason = failure::reason(&self.read_some(response).await);
         let asked = if own { host.authority.clone() } else { authority(&url) };
@@ -309,12 +358,13 @@ impl Exchange {
         mut response: Response,
         what: &str,
         limit: u64,
+        bound: Bound,
     ) -> Result<Bytes, RegistryError> {
         let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
         if encoded {
             return Err(RegistryError::Encoded { what: what.to_owned() });
         }
-        let too_large = || RegistryError::TooLarge { what: what.to_owned(), limit };
+        let too_large = || RegistryError::TooLarge { bound, what: what.to_owned(), limit };
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }

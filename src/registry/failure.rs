@@ -16,8 +16,10 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
         return RegistryError::Tls { host, reason: tls_reason(error) };
     }
     if error.is_timeout() {
-        let what = if error.is_connect() { "connection".to_owned() } else { what.to_owned() };
-        return RegistryError::Timeout { host, what, limit: connect };
+        if error.is_connect() {
+            return RegistryError::ConnectTimeout { host, limit: connect };
+        }
+        return RegistryError::Timeout { host, what: what.to_owned(), limit: connect };
     }
     RegistryError::Unavailable { host, reason: last_cause(error) }
 }
@@ -58,10 +60,10 @@ fn tls_reason(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "its certificate has expired, or the clock of this node is wrong".to_owned(),
+        ) => "its certificate has expired: is this node's clock right?".to_owned(),
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => "its certificate is not valid yet, or the clock of this node is wrong".to_owned(),
+        ) => "its certificate is not yet valid: is this node's clock right?".to_owned(),
         error => remote(&error.to_string()),
     }
 }

@@ -15,6 +15,7 @@ use super::error::RegistryError;
 use super::stamp::Stamp;
 
 mod address;
+mod containerd;
 mod file;
 
 pub(super) use address::{is_local, split_host_port};
@@ -39,6 +40,19 @@ pub(super) struct Host {
 }
 
 impl Host {
+    /// A host that no configuration speaks about.
+    pub(super) fn plain(authority: &str) -> Self {
+        Self {
+            scheme: Scheme::Https,
+            authority: authority.to_owned(),
+            path: String::new(),
+            capabilities: Capabilities::NONE,
+            header: HeaderMap::new(),
+            tls: TlsFiles::default(),
+            dial_timeout: None,
+        }
+    }
+
     /// Whether the host must be told which registry is meant (containerd's `isProxy`).
     pub(super) fn is_proxy_for(&self, domain: &str) -> bool {
         domain != self.authority && !(domain == "docker.io" && self.authority == "registry-1.docker.io")
@@ -96,6 +110,9 @@ pub(super) struct HostList {
 #[derive(Debug)]
 pub(super) struct Hosts {
     directories: Vec<PathBuf>,
+    /// containerd's configuration, which may name other directories.
+    containerd: Option<PathBuf>,
+    found: Mutex<Option<Arc<containerd::Found>>>,
     remembered: Mutex<HashMap<String, Remembered>>,
 }
 
@@ -107,8 +124,66 @@ struct Remembered {
 }
 
 impl Hosts {
-    pub(super) fn new(directories: Vec<PathBuf>) -> Self {
-        Self { directories, remembered: Mutex::default() }
+    /// Hosts by the `config_path` of the configuration file `containerd`, and by `directories` when it sets none.
+    pub(super) fn new(directories: Vec<PathBuf>, containerd: Option<PathBuf>) -> Self {
+        Self { directories, containerd, found: Mutex::default(), remembered: Mutex::default() }
+    }
+
+    /// Everything that is odd about the configuration of hosts, of whatever registry. Reads all of it.
+    pub(super) fn check(&self) -> Vec<String> {
+        let roots = self.roots();
+        let mut warnings = Vec::new();
+        if let Some(path) = &self.containerd {
+            let found = self.containerd(path);
+            warnings.extend(found.warnings.iter().cloned());
+            if found.directories.is_none() && roots.iter().any(|root| root.exists()) {
+                warnings.push(format!(
+                    "{} sets no config_path: containerd before 2.2 then reads no hosts.toml, and pullgate reads those \
+                     in {}; set config_path there, or `hosts` in [registry]",
+                    path.display(),
+                    shown(&roots)
+                ));
+                if found.transfers && roots.iter().filter(|root| root.exists()).count() > 1 {
+                    warnings.push(containerd::two_directories(path));
+                }
+            }
+        }
+        for root in &roots {
+            let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+            let mut paths: Vec<PathBuf> =
+                entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+            paths.sort();
+            for path in paths.into_iter().take(REMEMBERED) {
+                match file::read(&path) {
+                    Ok((_, found)) => warnings.extend(found),
+                    Err(reason) => warnings.push(reason),
+                }
+            }
+        }
+        warnings
+    }
+
+    /// The directories of the moment.
+    fn roots(&self) -> Vec<PathBuf> {
+        let found = self.containerd.as_deref().and_then(|path| self.containerd(path).directories.clone());
+        found.unwrap_or_else(|| self.directories.clone())
+    }
+
+    fn containerd(&self, path: &Path) -> Arc<containerd::Found> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = found.as_ref().filter(|known| known.is_current()) {
+            return Arc::clone(known);
+        }
+        let read = Arc::new(containerd::read(path));
+        // The first reading is told by whoever starts the daemon.
+        if found.is_some() {
+            for warning in &read.warnings {
+                tracing::warn!(%warning, "hosts of registries");
+            }
+            tracing::info!(directories = ?read.directories, "containerd's configuration changed");
+        }
+        *found = Some(Arc::clone(&read));
+        read
     }
 
     /// The hosts to ask for `domain`, in their order.
@@ -127,6 +202,10 @@ impl Hosts {
             return Ok(Arc::clone(&known.list));
         }
         let list = Arc::new(load(domain, directory.as_deref()).map_err(unusable)?);
+        // Once for each registry, and again when its files change.
+        for warning in &list.warnings {
+            tracing::warn!(registry = domain, %warning, "hosts of registries");
+        }
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
@@ -137,7 +216,7 @@ impl Hosts {
 
     /// The first directory there is for `domain` (`hostPaths` in `config_unix.go`); directories are never merged.
     fn directory(&self, domain: &str) -> Result<Option<PathBuf>, String> {
-        for root in &self.directories {
+        for root in self.roots() {
             let underscored = match domain.rsplit_once(':') {
                 Some((host, port)) if !host.is_empty() => Some(format!("{host}_{port}_")),
                 _ => None,
@@ -153,6 +232,10 @@ impl Hosts {
         }
         Ok(None)
     }
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {

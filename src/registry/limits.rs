@@ -32,6 +32,16 @@ pub const STEP: Duration = Duration::from_secs(15);
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// Requests of one image's signatures that are under way at a time.
 pub const CONCURRENCY: usize = 8;
+/// Requests to one host that are under way at a time.
+pub const REQUESTS: usize = 32;
+/// Questions of pulls that are under way at a time; of one registry at most a quarter of it.
+pub const QUESTIONS: usize = 64;
+/// How often one request is made again when the registry is busy or a connection breaks.
+pub const RETRIES: usize = 3;
+/// How long the requests of one question wait for a registry that is busy.
+pub const RETRY_WAIT: Duration = Duration::from_secs(10);
+/// How long "there is no signature" is believed.
+pub const ABSENCE: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.
 pub const TOKENS: usize = 1024;
 /// The longest that a token is used again, whatever the token service says.
@@ -62,6 +72,22 @@ pub struct Limits {
     pub step: Duration,
     /// Time for a connection ([`CONNECT`]).
     pub connect: Duration,
+    /// Bytes of an answer's headers ([`HEADERS`]).
+    pub headers: u64,
+    /// Bytes of a token service's answer ([`TOKEN`]).
+    pub token: u64,
+    /// Requests to one host at a time ([`REQUESTS`]).
+    pub requests: usize,
+    /// Questions at a time ([`QUESTIONS`]).
+    pub questions: usize,
+    /// How often one request is made again ([`RETRIES`]).
+    pub retries: usize,
+    /// How long one question waits for a busy registry ([`RETRY_WAIT`]).
+    pub retry_wait: Duration,
+    /// How long "there is no signature" is believed ([`ABSENCE`]).
+    pub absence: Duration,
+    /// How long to wait for the first signature of an image that has none; nothing, unless configured.
+    pub wait_for_signature: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +104,14 @@ impl Default for Limits {
             redirects: REDIRECTS,
             step: STEP,
             connect: CONNECT,
+            headers: HEADERS,
+            token: TOKEN,
+            requests: REQUESTS,
+            questions: QUESTIONS,
+            retries: RETRIES,
+            retry_wait: RETRY_WAIT,
+            absence: ABSENCE,
+            wait_for_signature: Duration::ZERO,
         }
     }
 }

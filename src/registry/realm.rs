@@ -10,6 +10,7 @@ use super::error::{RegistryError, remote};
 use super::exchange::Exchange;
 use super::hosts::is_local;
 use super::reach::{Reach, permits, reach};
+use super::redirect::authority;
 use super::token::Request;
 
 /// The realm as a URL that may be asked in this case.
@@ -62,7 +63,7 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
     if !credentials {
         return None;
     }
-    if trusted.iter().any(|name| name == realm_host) {
+    if trusted.iter().any(|name| name == realm_host || *name == authority(realm)) {
         return None;
     }
     if registry.scheme() == "http" && !loopback {

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::Registry;
 use super::credentials::Credentials;
 use super::document::{Content, Document};
-use super::error::{RegistryError, remote};
+use super::errand::Errand;
+use super::error::{Bound, RegistryError, remote};
 use super::exchange::Answer;
 use super::walk::{ACCEPT_IMAGE, Need, Question, most_telling};
 use crate::digest::Digest;
@@ -65,7 +66,8 @@ impl Registry {
     /// Fetches the manifest or index that a reference stands for, and hashes it.
     ///
     /// The hosts are asked as containerd asks them for the same reference: for a tag those that may resolve, for a digest
-    /// those that may be pulled from. There is no HEAD, and the header `Docker-Content-Digest` can only make it fail.
+    /// those that may be pulled from. Equal questions at the same time, with equal credentials, are asked once. There is
+    /// no HEAD, and the header `Docker-Content-Digest` can only make it fail.
     ///
     /// # Errors
     /// When no host has it, or what the first one has is not an image that can be trusted to be one thing only.
@@ -74,6 +76,17 @@ impl Registry {
         reference: &Reference,
         credentials: &Credentials,
     ) -> Result<Resolved, RegistryError> {
+        let key = self.key("resolve", &[&reference.to_string()], credentials);
+        let (registry, reference) = (self.clone(), reference.clone());
+        let errand = Errand::new(credentials.clone(), self.limits());
+        let work = async move {
+            let _turn = registry.inner.questions.take(reference.repository().domain()).await;
+            registry.resolve_now(&reference, &errand).await
+        };
+        self.inner.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))
+    }
+
+    async fn resolve_now(&self, reference: &Reference, errand: &Errand) -> Result<Resolved, RegistryError> {
         let repository = reference.repository();
         let (need, name) = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => (Need::Pull, digest.to_string()),
@@ -82,14 +95,13 @@ impl Registry {
         let what = format!("manifest {name}");
         let limit = self.limits().manifest.max(self.limits().index);
         let question = Question::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let (answer, host) =
-            self.ask(repository, need, &question, credentials).await.map_err(most_telling)?;
+        let (answer, host) = self.ask(repository, need, &question, errand).await.map_err(most_telling)?;
         let digest = hashed(&answer, reference.digest(), &what)?;
         let document = Document::parse(&answer.body, answer.content_type(), &what)?;
         let index = matches!(document.content, Content::Index(_));
         let limit = if index { self.limits().index } else { self.limits().manifest };
         if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
-            return Err(RegistryError::TooLarge { what, limit });
+            return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
         }
         Ok(Resolved {
             digest,

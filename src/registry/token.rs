@@ -20,6 +20,7 @@ use super::challenge::Challenge;
 use super::credentials::Offer;
 use super::error::RegistryError;
 use super::exchange::Exchange;
+use super::flight::Key;
 use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
@@ -92,21 +93,25 @@ impl Tokens {
         Ok(Self { key, slots: Mutex::default() })
     }
 
+    /// A keyed hash of these fields, which gives none of them away.
+    pub(super) fn keyed(&self, fields: &[&[u8]]) -> Key {
+        let mut hash = Sha256::new_with_prefix(self.key);
+        for field in fields {
+            hash.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(field);
+        }
+        hash.finalize().into()
+    }
+
     /// The place of the grant for one question.
     pub(super) fn slot(&self, host: &Host, offer: &Offer, access: Access<'_>) -> Slot {
-        let mut hash = Sha256::new_with_prefix(self.key);
-        let fields: [&[u8]; 5] = [
+        let key = self.keyed(&[
             offer.username.as_bytes(),
             offer.secret.as_bytes(),
             host.authority.as_bytes(),
             access.repository.as_bytes(),
             if access.push { b"push" } else { b"pull" },
-        ];
-        for field in fields {
-            hash.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(field);
-        }
-        let key: [u8; 32] = hash.finalize().into();
+        ]);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= TOKENS && !slots.contains_key(&key) {
             slots.clear();

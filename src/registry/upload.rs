@@ -10,6 +10,7 @@ use reqwest::Url;
 use super::Registry;
 use super::credentials::Credentials;
 use super::document::Document;
+use super::errand::Errand;
 use super::error::RegistryError;
 use super::exchange::Ask;
 use super::hosts::Host;
@@ -192,7 +193,8 @@ impl Registry {
         ask: Ask,
         credentials: &Credentials,
     ) -> Result<super::exchange::Answer, RegistryError> {
-        self.inner.exchange.send(host, &Ask { push: true, ..ask }, credentials).await
+        let errand = Errand::new(credentials.clone(), self.limits());
+        self.inner.exchange.send(host, &Ask { push: true, ..ask }, &errand).await
     }
 }
 

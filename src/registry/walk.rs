@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::Registry;
-use super::credentials::Credentials;
+use super::errand::Errand;
 use super::error::{Class, RegistryError};
 use super::exchange::{Answer, Ask};
 use super::hosts::{Capabilities, Host};
@@ -94,7 +94,7 @@ impl Registry {
         Ok(hosts)
     }
 
-    /// Asks the hosts in their order until one answers.
+    /// Asks the hosts in their order until one answers, and again if that was prevented by what may pass.
     ///
     /// # Errors
     /// All of theirs.
@@ -103,16 +103,25 @@ impl Registry {
         repository: &Repository,
         need: Need,
         question: &Question,
-        credentials: &Credentials,
+        errand: &Errand,
     ) -> Result<(Answer, Host), Vec<RegistryError>> {
-        let mut errors = Vec::new();
-        for host in self.hosts(repository, need).map_err(|error| vec![error])? {
-            match self.inner.exchange.send(&host, &question.to(&host, repository), credentials).await {
-                Ok(answer) => return Ok((answer, host)),
-                Err(error) => errors.push(error),
+        let hosts = self.hosts(repository, need).map_err(|error| vec![error])?;
+        let mut tried = 0;
+        loop {
+            let mut errors = Vec::new();
+            for host in &hosts {
+                match self.inner.exchange.send(host, &question.to(host, repository), errand).await {
+                    Ok(answer) => return Ok((answer, host.clone())),
+                    Err(error) => errors.push(error),
+                }
             }
+            // Only when all of them have been asked: another host is nearer than a later moment.
+            let passing = most_telling(errors.clone()).is_passing();
+            if !passing || !errand.try_again(tried).await {
+                return Err(errors);
+            }
+            tried += 1;
         }
-        Err(errors)
     }
 }
 
@@ -142,6 +151,7 @@ pub(super) fn least_certain(errors: Vec<RegistryError>) -> RegistryError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::Bound;
     use super::*;
 
     #[test]
@@ -150,7 +160,7 @@ mod tests {
         let gone = RegistryError::Unavailable { host: host(), reason: host() };
         let none = RegistryError::NotFound { host: host(), what: host() };
         let down = RegistryError::Status { host: host(), what: host(), status: 500, reason: host() };
-        let large = RegistryError::TooLarge { what: host(), limit: 1 };
+        let large = RegistryError::TooLarge { bound: Bound::Manifest, what: host(), limit: 1 };
         for (errors, expected) in [
             (vec![&gone, &none], &none),
             (vec![&none, &gone], &none),

@@ -5,7 +5,7 @@
 //! allowed and ignored as well: they prove when a short-lived certificate signed, and a key needs no such proof. A
 //! bundle names a digest and no repository.
 
-use super::json::{Fields, parse};
+use super::fields::{Fields, object, parse};
 use super::{By, Excerpt, SignatureError, dsse, statement};
 use crate::digest::Digest;
 use crate::trust::Valid;
@@ -26,7 +26,7 @@ pub(super) fn verify(document: &[u8], by: By<'_>, digest: &Digest) -> Result<Val
         return Err(SignatureError::TooLarge { what: BUNDLE, found, limit });
     }
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
-    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| value.object(BUNDLE)).map_err(malformed)?;
+    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
     let media_type = bundle.string("mediaType").map_err(malformed)?;
     if !MEDIA_TYPES.contains(&media_type.as_str()) {
         return Err(SignatureError::WrongType { what: BUNDLE, found: Excerpt::of(&media_type) });

@@ -2,7 +2,7 @@
 //!
 //! Source: secure-systems-lab/dsse `protocol.md`.
 
-use super::json::{Fields, JsonError};
+use super::fields::{FieldError, Fields, object};
 use super::{By, Excerpt, SignatureError, decode_base64, decode_signature};
 use crate::trust::Valid;
 
@@ -26,14 +26,13 @@ pub(super) fn open(mut envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid),
 
 /// The text of the one signature; its `keyid` is unsigned and ignored.
 fn only_signature(envelope: &mut Fields) -> Result<String, SignatureError> {
-    let malformed = |cause: JsonError| SignatureError::Malformed { what: ENVELOPE, cause };
-    let signatures =
-        envelope.required("signatures").and_then(|value| value.array("signatures")).map_err(malformed)?;
+    let malformed = |cause: FieldError| SignatureError::Malformed { what: ENVELOPE, cause };
+    let signatures = envelope.array("signatures").map_err(malformed)?;
     let found = signatures.len();
     let mut signatures = signatures.into_iter();
     match (signatures.next(), signatures.next()) {
         (Some(only), None) => {
-            only.object("signatures").and_then(|mut only| only.string("sig")).map_err(malformed)
+            object(only, "signatures").and_then(|mut only| only.string("sig")).map_err(malformed)
         }
         _ => Err(SignatureError::Count { what: "DSSE envelope must have exactly one signature", found }),
     }

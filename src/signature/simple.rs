@@ -3,7 +3,7 @@
 //! Sources: sigstore/cosign `specs/SIGNATURE_SPEC.md`, containers/image `docs/containers-signature.5.md`. As strict on
 //! `critical` as containers/image, and unlike cosign, which looks at neither the type nor the repository.
 
-use super::json::{Fields, JsonError, parse};
+use super::fields::{FieldError, Fields, object, parse};
 use super::{By, Excerpt, SignatureError, Subject, decode_signature};
 use crate::trust::Valid;
 
@@ -42,8 +42,8 @@ struct Claim {
 }
 
 impl Claim {
-    fn parse(payload: &[u8]) -> Result<Self, JsonError> {
-        let mut document = parse(payload, MAX_DEPTH)?.object(PAYLOAD)?;
+    fn parse(payload: &[u8]) -> Result<Self, FieldError> {
+        let mut document = object(parse(payload, MAX_DEPTH)?, PAYLOAD)?;
         let mut critical = document.object("critical")?;
         let mut identity = critical.object("identity")?;
         let mut image = critical.object("image")?;
@@ -53,7 +53,7 @@ impl Claim {
             kind: critical.string("type")?,
         };
         // Who signs annotations may put anything here, and nothing here is believed.
-        document.optional("optional").map(|value| value.object("optional")).transpose()?;
+        document.optional("optional").map(|value| object(value, "optional")).transpose()?;
         [identity, image, critical, document].into_iter().try_for_each(Fields::end)?;
         Ok(claim)
     }

@@ -3,7 +3,9 @@
 //! Source: in-toto/attestation `spec/v1/statement.md`; the predicate type is that of sigstore/cosign
 //! `pkg/types/predicate.go`. Only that type: a key that attests what an image contains has not signed the image.
 
-use super::json::{JsonError, Value, parse};
+use serde_json::Value;
+
+use super::fields::{FieldError, object, parse, string};
 use super::{Excerpt, SignatureError};
 use crate::digest::Digest;
 
@@ -20,7 +22,7 @@ const STATEMENT: &str = "statement";
 pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
     let mut statement =
-        parse(payload, MAX_DEPTH).and_then(|value| value.object(STATEMENT)).map_err(malformed)?;
+        parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
     let predicate = statement.string("predicateType").map_err(malformed)?;
     if predicate != PREDICATE_TYPE {
         return Err(SignatureError::WrongPredicate { found: Excerpt::of(&predicate) });
@@ -29,8 +31,7 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
     if kind != STATEMENT_TYPE {
         return Err(SignatureError::WrongType { what: STATEMENT, found: Excerpt::of(&kind) });
     }
-    let subjects =
-        statement.required("subject").and_then(|value| value.array("subject")).map_err(malformed)?;
+    let subjects = statement.array("subject").map_err(malformed)?;
     if !(1..=MAX_SUBJECTS).contains(&subjects.len()) {
         return Err(SignatureError::Count {
             what: "statement must have 1 to 16 subjects",
@@ -48,9 +49,9 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
 struct Digests(Vec<(String, String)>);
 
 impl Digests {
-    fn of(subject: Value) -> Result<Self, JsonError> {
-        let digests = subject.object("subject")?.object("digest")?.rest();
-        let digests = digests.into_iter().map(|(name, value)| Ok((name, value.string("digest")?)));
+    fn of(subject: Value) -> Result<Self, FieldError> {
+        let digests = object(subject, "subject")?.object("digest")?.rest();
+        let digests = digests.into_iter().map(|(name, value)| Ok((name, string(value, "digest")?)));
         digests.collect::<Result<_, _>>().map(Self)
     }
 

@@ -13,6 +13,10 @@ pub struct Counters {
     pub admitted: Counter,
     /// Pulls refused, whatever the reason.
     pub refused: Counter,
+    /// Images that are present and were answered as absent, or refused.
+    pub withheld: Counter,
+    /// Containers refused, and checkpoints.
+    pub containers_refused: Counter,
 }
 
 /// One count.

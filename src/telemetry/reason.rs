@@ -37,6 +37,10 @@ reasons! {
     Verified = "verified",
     /// a rule allows images of this name unsigned
     UnsignedAllowed = "unsigned-allowed",
+    /// the rule for this name is off, so nothing was looked at
+    RuleOff = "rule-off",
+    /// the image would be refused, but the rule for it is in audit mode
+    AuditOnly = "audit-only",
     /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
     DeniedByRule = "denied-by-rule",
     /// there is no usable policy, so nothing can be admitted
@@ -49,10 +53,28 @@ reasons! {
     NoValidSignature = "no-valid-signature",
     /// some signatures hold, but not all that the rule requires
     NotEnoughSignatures = "not-enough-signatures",
-    /// more signatures, or larger ones, are attached than the limits allow, and none of those read sufficed
+    /// the image is on the node, but no evidence shows that it was verified under this name
+    NotVerified = "not-verified",
+    /// more signatures are attached than the limit allows, and none of those read sufficed
     TooManySignatures = "too-many-signatures",
-    /// a document of the registry is larger than the limit
+    /// more referrers than the limit are attached, and none of those read sufficed
+    TooManyReferrers = "too-many-referrers",
+    /// the registry spreads the referrers over more pages than the limit, and none of those read sufficed
+    TooManyPages = "too-many-referrer-pages",
+    /// a payload or bundle is larger than the limit, and the others did not suffice
+    SignatureTooLarge = "signature-too-large",
+    /// all payloads and bundles together are larger than the limit, and those read did not suffice
+    SignaturesTooLarge = "signatures-too-large",
+    /// a manifest or index is larger than the limit
     TooLarge = "too-large",
+    /// the header of an answer is larger than the limit
+    HeadersTooLarge = "headers-too-large",
+    /// the answer of a token service is larger than the limit
+    TokenTooLarge = "token-too-large",
+    /// a registry redirects to where it must not
+    RedirectRefused = "redirect-refused",
+    /// a registry redirects more often than the limit
+    TooManyRedirects = "too-many-redirects",
     /// the registry served bytes that are not the digest asked for
     DigestMismatch = "digest-mismatch",
     /// the registry served a manifest that is malformed, ambiguous or of an unsupported kind
@@ -63,6 +85,18 @@ reasons! {
     RegistryUnavailable = "registry-unavailable",
     /// the registry wants other credentials than the pull carries
     RegistryUnauthorized = "registry-unauthorized",
+    /// the container would be restored from a checkpoint or run from something that is no image id
+    Checkpoint = "checkpoint",
+    /// the container runtime cannot be asked about the image
+    RuntimeUnavailable = "runtime-unavailable",
+    /// the registry is busy, and stayed so for all the attempts that the limits allow
+    RegistryBusy = "registry-busy",
+    /// one request to a registry did not end within its limit of time
+    RegistryTimeout = "registry-timeout",
+    /// a connection to a registry could not be had within its limit of time
+    ConnectTimeout = "connect-timeout",
+    /// TLS with the registry failed: certificate, name, version, or this node's clock
+    RegistryTls = "registry-tls",
     /// the time for verifying one pull is used up
     Timeout = "timeout",
     /// pullgate itself failed; the pull is refused

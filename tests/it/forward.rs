@@ -16,7 +16,7 @@ use crate::support::proxy::{Daemon, call};
 use crate::support::runtime::{Reply, Runtime, error, framed, status};
 use crate::support::tap::Tap;
 
-const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+const INFO: &str = "/runtime.v1.ImageService/ImageFsInfo";
 
 struct World {
     directory: TempDir,
@@ -78,7 +78,7 @@ async fn payload_metadata_and_trailers_cross_unchanged() {
         headers.append(name, value.parse().unwrap());
     }
     headers.append("x-several", "two".parse().unwrap());
-    let response = world.call(STATUS, headers.clone(), sent.clone()).await;
+    let response = world.call(INFO, headers.clone(), sent.clone()).await;
     let (head, body, trailers) = collect(response).await;
     assert_eq!(body, replied);
     assert_eq!(head["x-from-runtime"], "head");
@@ -90,7 +90,7 @@ async fn payload_metadata_and_trailers_cross_unchanged() {
     assert_eq!(trailers["grpc-status-details-bin"], "CAUSBHRlc3Q");
     let calls = world.runtime.calls();
     let [seen] = &calls[..] else { panic!("one call, not {}", calls.len()) };
-    assert_eq!(seen.path, STATUS);
+    assert_eq!(seen.path, INFO);
     assert_eq!(seen.body, sent);
     assert_eq!(seen.headers, headers, "metadata arrives as it was sent, nothing added, nothing lost");
 }
@@ -103,7 +103,7 @@ async fn an_error_stays_trailers_only() {
         headers.insert("grpc-status-details-bin", "CAUSBHRlc3Q".parse().unwrap());
         Some(Reply::Answer { headers, data: Vec::new(), trailers: None })
     });
-    let response = world.call(STATUS, HeaderMap::new(), framed(b"")).await;
+    let response = world.call(INFO, HeaderMap::new(), framed(b"")).await;
     // grpc-go takes an empty DATA frame after these headers for a broken stream.
     assert!(http_body::Body::is_end_stream(response.body()));
     assert_eq!(response.headers()["grpc-status"], "5");
@@ -131,7 +131,7 @@ async fn large_messages_and_long_errors_cross_and_no_ping_is_sent() {
     assert_eq!(body.len(), large.len());
     assert_eq!(body, large);
     assert_eq!(runtime.calls()[0].body, large);
-    let response = call(daemon.client(), STATUS, HeaderMap::new(), framed(b"")).await;
+    let response = call(daemon.client(), INFO, HeaderMap::new(), framed(b"")).await;
     assert_eq!(response.headers()["grpc-message"].len(), 40_000);
     assert!(tap.frames() > 100, "the tap sees what goes to the runtime");
     assert_eq!(tap.pings(), 0, "containerd answers pings with GOAWAY too_many_pings");
@@ -158,7 +158,7 @@ async fn a_stream_is_handed_on_as_it_comes() {
 #[tokio::test]
 async fn methods_that_we_do_not_know_cross_with_their_status() {
     let world = World::start();
-    for path in ["/runtime.v1.ImageService/StreamImages", "/runtime.v1.RuntimeService/RestorePod"] {
+    for path in ["/runtime.v1.ImageService/StreamImages", "/runtime.v1.RuntimeService/StreamContainers"] {
         let response = world.call(path, HeaderMap::new(), framed(b"x")).await;
         assert_eq!(response.headers()["grpc-status"], "12");
         assert_eq!(response.headers()["grpc-message"], "unknown method", "the runtime's own words");
@@ -194,7 +194,7 @@ async fn a_cancelled_call_is_cancelled_at_the_runtime() {
     let dropped = Arc::new(Notify::new());
     let told = Arc::clone(&dropped);
     world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&told) }));
-    let call = world.call(STATUS, HeaderMap::new(), framed(b""));
+    let call = world.call(INFO, HeaderMap::new(), framed(b""));
     let begun = async {
         while world.runtime.calls().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -215,7 +215,7 @@ async fn an_absent_runtime_is_unavailable_and_its_return_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let socket: PathBuf = directory.path().join("runtime.sock");
     let daemon = Daemon::start(directory.path(), &socket);
-    let ask = || call(daemon.client(), STATUS, HeaderMap::new(), framed(b""));
+    let ask = || call(daemon.client(), INFO, HeaderMap::new(), framed(b""));
     let response = ask().await;
     assert_eq!(response.headers()["grpc-status"], "14", "absent at the start");
     for round in 0..2 {
@@ -235,7 +235,7 @@ async fn a_caller_may_leave_out_the_authority() {
     // kubelet sends "localhost"; other clients send nothing.
     let world = World::start();
     world.runtime.script(|_| Some(answer(vec![framed(b"ok")], status(0, ""))));
-    let request = Request::post(STATUS).body(Body::full(framed(b""))).unwrap();
+    let request = Request::post(INFO).body(Body::full(framed(b""))).unwrap();
     let response = Upstream::new(world.directory.path().join("pullgate.sock")).send(request).await.unwrap();
     let (_, body, _) = collect(response).await;
     assert_eq!(body, framed(b"ok"));

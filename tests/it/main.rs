@@ -1,5 +1,4 @@
 //! Tests of whole rooms in one process, against peers that the tests control.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,6 +8,7 @@
 )]
 
 mod forward;
+mod gates;
 mod pull;
 mod registry;
 mod sign;

@@ -56,6 +56,14 @@ impl World {
         Self { directory, registry, runtime, daemon }
     }
 
+    /// Another daemon with the same policy.
+    fn restart(&mut self, settings: pullgate::cri::Settings) {
+        let policy = std::fs::read_to_string(self.directory.path().join("etc/policy.toml")).unwrap();
+        let other = self.directory.path().join("other");
+        self.daemon = Daemon::with_settings(&other, self.runtime.socket(), Settings::default(), settings);
+        self.set_policy(&policy);
+    }
+
     fn set_policy(&self, text: &str) {
         let root = self.directory.path().join("etc");
         write_policy(&root, text);
@@ -76,7 +84,15 @@ impl World {
     }
 
     async fn pull_body(&self, body: Bytes) -> Answer {
-        let response = call(self.daemon.client(), PULL, HeaderMap::new(), body).await;
+        self.call_body(PULL, body).await
+    }
+
+    async fn call(&self, path: &str, message: &[u8]) -> Answer {
+        self.call_body(path, framed(message)).await
+    }
+
+    async fn call_body(&self, path: &str, body: Bytes) -> Answer {
+        let response = call(self.daemon.client(), path, HeaderMap::new(), body).await;
         let (head, body) = response.into_parts();
         let collected = body.collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap_or(head.headers);
@@ -289,14 +305,30 @@ async fn a_moved_tag_is_judged_by_where_it_leads_now() {
 }
 
 #[tokio::test]
-async fn the_tag_that_moves_between_verdict_and_pull_changes_nothing() {
+async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
     let world = World::start().await;
-    let digest = world.registry.image("team/app", "1", "app");
-    sign_classic(&world.registry, "team/app", &digest, &p256());
-    assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
-    world.registry.image("team/app", "1", "moved meanwhile");
-    // What containerd was told names the digest; it never asks for the tag.
-    assert!(world.pulled()[0].ends_with(&format!("@{digest}")));
+    let registry = Arc::new(Registry::start().await);
+    let image = format!("{}/team/app:1", registry.host());
+    world.set_policy(&format!(
+        "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+        authenticator("release", "p256", "ECDSA_SHA_256"),
+        registry.host(),
+    ));
+    let digest = registry.image("team/app", "1", "app");
+    sign_classic(&registry, "team/app", &digest, &p256());
+    // The tag leads elsewhere as soon as it was asked for, before its signatures are.
+    let moving = Arc::downgrade(&registry);
+    registry.hook(move |request| {
+        if request.uri.path().contains("sha256-")
+            && let Some(registry) = moving.upgrade()
+        {
+            registry.image("team/app", "1", "another app");
+        }
+        None
+    });
+    assert_eq!(world.pull(&image).await.code, "0");
+    assert_eq!(world.pulled(), [format!("{}/team/app@{digest}", registry.host())]);
+    assert_eq!(world.runtime.records()[&image], digest.as_str());
 }
 
 #[tokio::test]
@@ -368,7 +400,7 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
     compressed[0] = 1;
     for (body, code) in [
         (framed(&[good.clone(), evil.clone()].concat()), "3"),
-        (framed(&field(1, &[&good[3..], &evil[3..]].concat())), "3"),
+        (framed(&field(1, &[&good[2..], &evil[2..]].concat())), "3"),
         (Bytes::from([one.to_vec(), framed(&evil).to_vec()].concat()), "3"),
         (Bytes::from(compressed), "12"),
         (one.slice(..one.len() - 1), "3"),
@@ -391,10 +423,50 @@ async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
     let answer = world.pull(&world.image("team/app:1")).await;
     assert_eq!(answer.code, "2");
     assert!(answer.message.starts_with("RegistryUnavailable: image "), "{answer:?}");
-    assert!(answer.message.ends_with("[registry-unavailable]"), "{answer:?}");
+    assert!(answer.message.ends_with("[registry-busy]"), "{answer:?}");
     // What was found beside it counts.
     sign_bundle(&world.registry, "team/app", &digest, &p256());
     assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
+}
+
+#[tokio::test]
+async fn a_refusal_for_keys_that_have_ended_says_the_same_at_every_attempt() {
+    let world = World::start().await;
+    world.set_policy(&format!(
+        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\", \
+         not-after = 2020-01-01T00:00:00Z }}]\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+        key_file("p256", "pub").display(),
+        world.registry.host(),
+    ));
+    let digest = world.registry.image("team/app", "1", "app");
+    let stranger = Signer::of("p384", Algorithm::EcdsaSha384);
+    let payload = payload(&world.image("team/app"), &digest);
+    let signatures = [(payload.clone(), p256().sign(&payload)), (payload.clone(), stranger.sign(&payload))];
+    attach_classic(&world.registry, "team/app", &digest, &signatures);
+    let image = world.image("team/app:1");
+    let first = world.pull(&image).await;
+    assert_refused(&first, "no-valid-signature");
+    assert!(first.message.contains("no key that is valid now"), "{first:?}");
+    assert_eq!(world.pull(&image).await, first);
+}
+
+#[tokio::test]
+async fn success_of_an_unreadable_answer_is_none() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    for body in [framed(b""), Bytes::from_static(b"\x01\0\0\0\x01x"), Bytes::new()] {
+        world.runtime.script(move |call| {
+            (call.path == PULL).then(|| Reply::Answer {
+                headers: HeaderMap::new(),
+                data: vec![body.clone()],
+                trailers: Some(crate::support::runtime::status(0, "")),
+            })
+        });
+        let answer = world.pull(&world.image("team/app:1")).await;
+        assert_eq!(answer.code, "2", "{answer:?}");
+        assert!(answer.message.contains("names no image"), "{answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -485,4 +557,47 @@ async fn distinct_keys_count_not_signatures() {
     attach_classic(&world.registry, "team/app", &digest, &[twice[0].clone(), (payload, other)]);
     world.set_policy(&policy("{ all = [\"release\", \"security\"] }"));
     assert_eq!(world.pull(&image).await.code, "0");
+}
+
+/// After the pull the image is told by each name of kubelet's questions, and created under it, pinned if that is wanted.
+#[tokio::test]
+async fn what_was_pulled_is_told_and_created() {
+    for pin in [false, true] {
+        let mut world = World::start().await;
+        let settings = pullgate::cri::Settings { pin_user_specified_image: pin, ..Default::default() };
+        world.restart(settings);
+        let digest = world.registry.image("team/app", "1", "app");
+        sign_classic(&world.registry, "team/app", &digest, &p256());
+        world.runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
+        let image = world.image("team/app:1");
+        let pulled = world.pull(&image).await;
+        assert_eq!(pulled.code, "0", "{pulled:?}");
+        let id = api::PullImageResponse::decode(&pulled.body[5..]).unwrap().image_ref;
+        world.runtime.script(|call| {
+            let made = api::CreateContainerResponse { container_id: "made".to_owned() };
+            call.path.ends_with("/CreateContainer").then(|| crate::support::runtime::message(&made))
+        });
+        let asked = api::ImageStatusRequest { image: request(&image).image, verbose: false };
+        let told = world.call("/runtime.v1.ImageService/ImageStatus", &asked.encode_to_vec()).await;
+        let told = api::ImageStatusResponse::decode(&told.body[5..]).unwrap().image.map(|image| image.id);
+        assert_eq!(told.as_ref(), Some(&id));
+        let spec = |name: &str| api::ImageSpec {
+            image: id.clone(),
+            user_specified_image: name.to_owned(),
+            ..Default::default()
+        };
+        let create = |name: &str| api::CreateContainerRequest {
+            config: Some(api::ContainerConfig { image: Some(spec(name)), ..Default::default() }),
+            ..Default::default()
+        };
+        let path = "/runtime.v1.RuntimeService/CreateContainer";
+        let created = world.call(path, &create(&image).encode_to_vec()).await;
+        assert_eq!(created.code, "0", "{created:?}");
+        let pinned = world.image(&format!("team/app@{digest}"));
+        let expected = if pin { create(&pinned) } else { create(&image) };
+        let sent = &world.runtime.calls_of("CreateContainer")[0].body;
+        assert_eq!(api::CreateContainerRequest::decode(&sent[5..]).unwrap(), expected);
+        let refused = world.call(path, &create(&world.image("team/other:1")).encode_to_vec()).await;
+        assert_refused(&refused, "not-verified");
+    }
 }

@@ -11,6 +11,7 @@ on_every_release!(
     runs_by_the_name_of_another_registry,
     runs_by_a_name_without_registry,
     runs_an_index,
+    is_known_by_its_tag_as_soon_as_the_pull_is_answered,
     follows_a_tag_to_another_signed_image,
     pulls_again_what_is_present,
     runs_what_may_be_unsigned,
@@ -83,7 +84,7 @@ fn runs_by_the_name_of_another_registry(release: Release) {
     let node = Node::start(release);
     node.map_host("registry.example.com");
     let image = node.push("team/app:1").at("registry.example.com");
-    node.sign_as(&image);
+    node.sign(&image);
     for name in [image.by_tag(), image.by_digest()] {
         assert_runs(&node, &image, &name);
     }
@@ -94,7 +95,7 @@ fn runs_by_a_name_without_registry(release: Release) {
     let node = Node::start(release);
     node.map_host("docker.io");
     let image = node.push("library/app:1").at("docker.io");
-    node.sign_as(&image);
+    node.sign(&image);
     assert_runs(&node, &image, "app:1");
     assert_runs(&node, &image, "docker.io/app:1");
     assert_eq!(tags(&node, &id_of(&node, "app:1")), ["docker.io/library/app:1"], "ListImages shows the tag");
@@ -109,6 +110,23 @@ fn runs_an_index(release: Release) {
     node.sign(&image);
     assert_runs(&node, &image, &image.by_tag());
     assert_runs(&node, &image, &image.by_digest());
+}
+
+/// containerd's CRI plugin hears of a new tag by an event, a moment after the tag is recorded. Not waiting for it mostly
+/// goes well, hence the many tags.
+fn is_known_by_its_tag_as_soon_as_the_pull_is_answered(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let manifest = node.registry.manifest(&image.repository, &image.tag);
+    let kubelet = node.kubelet();
+    for number in 0..50 {
+        let tag = format!("other-{number}");
+        node.registry.put_manifest(&image.repository, &tag, &manifest);
+        let name = format!("{}/{}:{tag}", image.host, image.repository);
+        let id = kubelet.pull(&Pod::of(&name)).unwrap();
+        let present = kubelet.image_status(&name).unwrap();
+        assert_eq!(present.map(|image| image.id), Some(id), "{name}");
+    }
 }
 
 fn follows_a_tag_to_another_signed_image(release: Release) {

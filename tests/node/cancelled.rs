@@ -13,7 +13,6 @@ const PATIENCE: Duration = Duration::from_millis(300);
 fn while_pullgate_asks_the_registry(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
-    let records = node.containerd.image_records();
     node.registry.freeze();
     node.kubelet().pull_and_give_up(&Pod::of(image.by_tag()), PATIENCE);
     let decision = node.pullgate.decision(0);
@@ -22,7 +21,8 @@ fn while_pullgate_asks_the_registry(release: Release) {
     // The registry answers now: whoever still worked on the pull would go on.
     let pulled = node.kubelet().pull(&Pod::of(node.push_signed("team/other:1").by_tag()));
     assert!(pulled.is_ok(), "{pulled:?}");
-    assert!(!node.containerd.image_records().iter().any(|name| name.contains("team/app")), "{records:?}");
+    let names = node.containerd.content();
+    assert!(!names.iter().any(|name| name.contains("team/app")), "{names:?}");
     assert_eq!(node.pullgate.decisions().len(), 2);
 }
 

@@ -29,8 +29,13 @@ macro_rules! on_every_release {
 
 mod admitted;
 mod cancelled;
+mod command;
 mod cosign;
 mod crossing;
 mod policy;
 mod refused;
+mod sandbox;
+mod secrets;
 mod signed;
+mod together;
+mod ways;

@@ -7,7 +7,7 @@ use crate::support::node::{Node, RELEASE, Release};
 
 const BROKEN: &str = "default = \"allow\"\n";
 
-/// kubelet would not start without ImageFsInfo, and what is on the node already would not run.
+/// kubelet would not start without ImageFsInfo, and what runs already would not be looked after.
 #[test]
 fn that_is_broken_from_the_start_refuses_pulls_and_nothing_else() {
     let mut node = Node::start(Release::V2_1);
@@ -23,8 +23,8 @@ fn that_is_broken_from_the_start_refuses_pulls_and_nothing_else() {
     }
     assert!(kubelet.image_fs_info().is_ok());
     assert_eq!(kubelet.list_images().unwrap().len(), 2, "the pause image and the one that is present");
-    let ran = kubelet.run(&Pod::of(present.by_tag()).if_not_present()).unwrap();
-    assert_eq!(ran.user, 1000);
+    let waiting = kubelet.run(&Pod::of(present.by_tag()).never()).unwrap_err();
+    assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     let mended = Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]);
     node.pullgate.reload(&mended);
     assert!(kubelet.pull(&Pod::of(image.by_tag())).is_ok(), "a policy that is mended comes into force");

@@ -39,7 +39,7 @@ use kubelet::Kubelet;
 use policy::Policy;
 use pullgate::Pullgate;
 use registry::Registry;
-use signing::{Cosign, Layout};
+use signing::Cosign;
 
 /// The name of the authenticator that the node's policy asks for, and of its key.
 pub const RELEASE: &str = "release";
@@ -60,27 +60,35 @@ impl Node {
         Self::start_with(release, require_release)
     }
 
-    /// The same, with a containerd that keeps nothing on a disk: a thousand image records are there in seconds.
-    pub fn start_in_memory(release: Release) -> Self {
-        Self::assemble(release, containerd::keep_in_memory, require_release)
+    /// A node whose containerd keeps nothing on a disk: a thousand image records are there in seconds.
+    pub fn start_in_memory(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
+        let directory = Directory::new();
+        let at = directory.path().join("containerd");
+        containerd::keep_in_memory(&at);
+        Self::around(Containerd::start(release, at), directory, write)
+    }
+
+    /// A node whose containerd makes sandboxes from an image that it does not have yet.
+    pub fn start_with_sandbox_image(release: Release, name: &str) -> Self {
+        let directory = Directory::new();
+        let containerd = Containerd::start_bare(release, directory.path().join("containerd"), Some(name));
+        Self::around(containerd, directory, require_release)
     }
 
     /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
     pub fn start_with(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
-        Self::assemble(release, |_| (), write)
+        let directory = Directory::new();
+        let containerd = Containerd::start(release, directory.path().join("containerd"));
+        Self::around(containerd, directory, write)
     }
 
-    fn assemble(
-        release: Release,
-        prepare_containerd: impl FnOnce(&Path),
+    fn around(
+        containerd: Containerd,
+        directory: Directory,
         write: impl FnOnce(Policy, &PrivateKey) -> Policy,
     ) -> Self {
-        let directory = Directory::new();
         let key = PrivateKey::make(directory.path(), RELEASE, Kind::P256);
         let registry = Registry::start(directory.path().join("registry"));
-        let containerd = directory.path().join("containerd");
-        prepare_containerd(&containerd);
-        let containerd = Containerd::start(release, containerd);
         let policy = write(Policy::deny(), &key);
         let pullgate = Pullgate::start(directory.path().join("pullgate"), &containerd, &policy);
         Self { pullgate, containerd, registry, release: key, directory }
@@ -96,6 +104,33 @@ impl Node {
         Kubelet::new(self.pullgate.socket(), self.containerd.socket(), self.directory.path().join("logs"))
     }
 
+    /// kubelet, with pullgate as its only endpoint.
+    pub fn kubelet_through_pullgate(&self) -> Kubelet {
+        Kubelet::new(self.pullgate.socket(), self.pullgate.socket(), self.directory.path().join("logs"))
+    }
+
+    /// Side-loads an image that was never pulled, as `name`, and waits until the runtime knows it. Gives its id.
+    pub fn import(&self, name: &str) -> String {
+        let layout = images::make(self.directory.path(), &["--name", name]);
+        self.containerd.import(layout.path());
+        self.id_in_runtime(name)
+    }
+
+    /// The id of what the runtime itself knows by `name`.
+    pub fn id_in_runtime(&self, name: &str) -> String {
+        let kubelet = self.kubelet_without_pullgate();
+        let id = process::wait(process::LIMIT, || Some(kubelet.image_status(name).ok()??.id));
+        id.unwrap_or_else(|| panic!("the runtime does not know {name}"))
+    }
+
+    /// Has the name `to` re-pointed behind everybody's back, and waits until the runtime follows.
+    pub fn retag(&self, from: &str, to: &str) {
+        let id = self.id_in_runtime(from);
+        self.containerd.tag(from, to);
+        let followed = process::wait(process::LIMIT, || (self.id_in_runtime(to) == id).then_some(()));
+        assert!(followed.is_some(), "the runtime does not follow {to}");
+    }
+
     /// kubelet on a node without pullgate.
     pub fn kubelet_without_pullgate(&self) -> Kubelet {
         Kubelet::new(self.containerd.socket(), self.containerd.socket(), self.directory.path().join("logs"))
@@ -104,6 +139,11 @@ impl Node {
     /// Makes an image that there is nowhere else, and pushes it. `name` is `repository:tag`.
     pub fn push(&self, name: &str) -> Image {
         images::make(self.directory.path(), &[]).push(&self.registry, name)
+    }
+
+    /// Pushes the sandbox image of the test environment.
+    pub fn push_pause(&self, name: &str) -> Image {
+        images::existing("pause").push(&self.registry, name)
     }
 
     /// The same for an index of two platforms.
@@ -118,16 +158,10 @@ impl Node {
         image
     }
 
-    /// Signs with the release key, by `pullgate sign`.
+    /// Signs with the release key, by `pullgate sign` with the configuration of this node: a host that is mapped to the
+    /// registry is found there.
     pub fn sign(&self, image: &Image) {
-        signing::sign(&image.by_digest(), &self.release);
-    }
-
-    /// Signs an image that goes by a name which is mapped to the registry, as that name.
-    pub fn sign_as(&self, image: &Image) {
-        let at_registry = image.at(self.registry.host()).by_digest();
-        let identity = format!("{}/{}", image.host, image.repository);
-        self.cosign().sign(&at_registry, &self.release, Layout::Classic, Some(&identity));
+        signing::sign_by(self.pullgate.command(), &image.by_digest(), &self.release);
     }
 
     /// Another key pair.

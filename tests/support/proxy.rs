@@ -36,11 +36,20 @@ impl Daemon {
     }
 
     pub fn with_registry(directory: &Path, runtime: &Path, settings: Settings) -> Self {
+        Self::with_settings(directory, runtime, settings, cri::Settings::default())
+    }
+
+    pub fn with_settings(
+        directory: &Path,
+        runtime: &Path,
+        settings: Settings,
+        chosen: cri::Settings,
+    ) -> Self {
+        let chosen = cri::Settings { tag_record_timeout: Duration::from_millis(500), ..chosen };
         let registry = Arc::new(Registry::new(settings).unwrap());
         let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
         let gate = Arc::new(Gate::new(registry, bounds));
-        let proxy =
-            Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), Duration::from_millis(500)));
+        let proxy = Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), chosen));
         let path = directory.join("pullgate.sock");
         let socket = Socket::open(&path, None, 0o600).unwrap();
         let listener = socket.listener().unwrap();

@@ -49,6 +49,8 @@ struct State {
     script: Mutex<Option<Script>>,
     /// Image records by name: the digest each points to.
     records: Mutex<BTreeMap<String, String>>,
+    /// Manifests by digest, as a registry served them.
+    content: Mutex<BTreeMap<String, Bytes>>,
     /// Names that ImageStatus does not know yet although they are recorded, each for so many questions.
     late: Mutex<VecDeque<u32>>,
 }
@@ -103,13 +105,33 @@ impl Runtime {
         self.state.records.lock().unwrap().insert(name.to_owned(), digest.to_owned());
     }
 
+    /// Puts a manifest into the content store, so that the image is known by the digest of its configuration.
+    pub fn hold(&self, manifest: &Bytes) {
+        let digest = pullgate::digest::Digest::of(manifest).to_string();
+        self.state.content.lock().unwrap().insert(digest, manifest.clone());
+    }
+
     /// Lets ImageStatus find nothing for its next `questions`, as containerd does until it has seen the event.
     pub fn be_late(&self, questions: u32) {
         self.state.late.lock().unwrap().push_back(questions);
     }
 }
 
-/// The id that the runtime gives the image whose manifest has this digest.
+impl State {
+    /// The id of the image whose manifest has this digest: of its configuration where the manifest is held, else one
+    /// that is as good. Of an index it is the first image that is held.
+    fn id(&self, digest: &str) -> String {
+        let content = self.content.lock().unwrap();
+        let json = |digest: &str| serde_json::from_slice::<serde_json::Value>(content.get(digest)?).ok();
+        let config = |digest: &str| Some(json(digest)?["config"]["digest"].as_str()?.to_owned());
+        let listed =
+            json(digest).and_then(|index| index["manifests"].as_array().cloned()).unwrap_or_default();
+        let held = listed.iter().find_map(|child| config(child["digest"].as_str()?));
+        held.or_else(|| config(digest)).unwrap_or_else(|| image_id(digest))
+    }
+}
+
+/// The id that the runtime gives the image whose manifest has this digest and is not held.
 pub fn image_id(digest: &str) -> String {
     pullgate::digest::Digest::of(digest.as_bytes()).to_string()
 }
@@ -244,7 +266,7 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
             let Some((_, digest)) = name.split_once('@') else {
                 return error(2, "the fake runtime pulls by digest only");
             };
-            let id = image_id(digest);
+            let id = state.id(digest);
             records.insert(name.clone(), digest.to_owned());
             records.insert(id.clone(), digest.to_owned());
             message(&api::PullImageResponse { image_ref: id })
@@ -257,12 +279,11 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
                 *questions -= 1;
                 return message(&api::ImageStatusResponse::default());
             }
-            let normalised = pullgate::reference::Reference::parse(&name).unwrap().to_string();
-            let image = records.get(&normalised).map(|digest| api::Image {
-                id: image_id(digest),
-                size: 1,
-                ..Default::default()
-            });
+            let parsed = pullgate::reference::Reference::parse(&name);
+            let normalised = parsed.map_or_else(|_| name.clone(), |reference| reference.to_string());
+            let record = records.get(&name).or_else(|| records.get(&normalised));
+            let image =
+                record.map(|digest| api::Image { id: state.id(digest), size: 1, ..Default::default() });
             message(&api::ImageStatusResponse { image, ..Default::default() })
         }
         "/containerd.services.images.v1.Images/Get" => {
@@ -284,6 +305,13 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
             let image = images::UpdateImageRequest::decode(body).unwrap().image.unwrap();
             records.insert(image.name.clone(), image.target.clone().unwrap().digest);
             message(&images::UpdateImageResponse { image: Some(image) })
+        }
+        "/containerd.services.content.v1.Content/Read" => {
+            let digest = images::ReadContentRequest::decode(body).unwrap().digest;
+            match state.content.lock().unwrap().get(&digest) {
+                None => error(5, "not found"),
+                Some(bytes) => message(&images::ReadContentResponse { offset: 0, data: bytes.to_vec() }),
+            }
         }
         _ => error(12, "unknown method"),
     }

@@ -29,7 +29,15 @@ group = "kubelet"
 [runtime]
 socket = "/run/k3s/containerd/containerd.sock"
 [registry]
-hosts = "/var/lib/certs.d"
+hosts = "/var/lib/certs.d:/etc/docker/certs.d"
+containerd-config = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"
+token-services = ["auth.example.com", "10.0.0.1:5001"]
+wait-for-signature = "20s"
+[gate]
+image-status = "off"
+checkpoint-restore = "allow"
+pin-user-specified-image = true
+sandbox-image = "registry.k8s.io/pause:3.10"
 [log]
 format = "json"
 level = "debug"
@@ -45,7 +53,19 @@ step-timeout = "500ms"
     assert_eq!(config.listen.socket, Path::new("/run/x.sock"));
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
-    assert_eq!(config.registry.hosts, Path::new("/var/lib/certs.d"));
+    let directories = ["/var/lib/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    assert_eq!(config.registry.hosts.as_deref(), Some(&directories[..]));
+    let containerd = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml";
+    assert_eq!(config.registry.containerd_config, Path::new(containerd));
+    assert_eq!(config.registry.wait_for_signature, Duration::from_secs(20));
+    assert_eq!(config.registry.token_services, ["auth.example.com", "10.0.0.1:5001"]);
+    let gate = Gate {
+        image_status: false,
+        checkpoint_restore: true,
+        pin_user_specified_image: true,
+        sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
+    };
+    assert_eq!(config.gate, gate);
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
     assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
     assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
@@ -56,11 +76,77 @@ step-timeout = "500ms"
 }
 
 #[test]
+fn sources_have_a_scope_and_a_place() {
+    let text = "[[registry.signatures]]\nscope = \"r.example/team\"\nrepository = \"r.example/sigs\"\nimage = true\n\
+                [[registry.signatures]]\nscope = \"r.example:5000\"\ndirectory = \"/sigs\"\n";
+    let sources = read("x", text).unwrap().registry.sources;
+    assert_eq!((sources[0].scope.as_str(), sources[0].image), ("r.example/team", true));
+    assert_eq!(sources[0].repository.as_ref().unwrap().to_string(), "r.example/sigs");
+    assert_eq!((sources[1].image, sources[1].directory.as_deref()), (false, Some(Path::new("/sigs"))));
+    for (text, expected) in [
+        ("scope = \"r.example\"", "names no source"),
+        ("image = true", "has no `scope`"),
+        ("scope = \"*.example\"\nimage = true", "`scope` is not a name"),
+        ("scope = \"nginx\"\nimage = true", "`scope` is not a name"),
+        ("scope = \"r.example\"\nimage = 1", "`image` is an integer"),
+        ("scope = \"r.example\"\nrepository = \"r.example/a:1\"", "`repository` is not"),
+        ("scope = \"r.example\"\ndirectory = \"sigs\"", "`directory` is not an absolute path"),
+    ] {
+        let said = read("x", &format!("[[registry.signatures]]\n{text}")).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn credentials_are_names_of_closed_files() {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, "secret").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let shown = file.display();
+    let text = format!(
+        "[registry]\ndocker-config = \"{shown}\"\n\
+         [[registry.credential]]\nhost = \"r.example:5000\"\nusername = \"u\"\npassword-file = \"{shown}\"\n\
+         [registry.acr]\ninstance = \"cri-1\"\nregion = \"cn-hangzhou\"\nhosts = [\"a.cr.aliyuncs.com\"]\n\
+         access-key-id = \"id\"\naccess-key-secret-file = \"{shown}\"\n"
+    );
+    let keyring = read("x", &text).unwrap().registry.keyring;
+    assert_eq!(keyring.docker_config.as_deref(), Some(file.as_path()));
+    assert_eq!(
+        (keyring.credentials[0].host.as_str(), &keyring.credentials[0].password_file),
+        ("r.example:5000", &file)
+    );
+    let acr = keyring.acr.unwrap();
+    assert_eq!(acr.endpoint, "https://cr.cn-hangzhou.aliyuncs.com");
+    assert_eq!(
+        acr.identity,
+        crate::registry::AcrIdentity::Key { id: "id".to_owned(), secret_file: file.clone() }
+    );
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let said = read("x", &text).unwrap_err().to_string();
+    assert_eq!(said.matches("open to others (mode 0644)").count(), 3, "{said}");
+    for (text, expected) in [
+        ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is not whole"),
+        ("[[registry.credential]]\nhost = \"*.example\"", "not the name of a host"),
+        ("[registry]\ncredential = 1", "`credential` is an integer"),
+        ("[registry.acr]\nregion = \"a/b\"", "`region` is not a name"),
+        (
+            "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
+            "[registry.acr] is not whole",
+        ),
+        ("[registry.acr]\nhosts = []", "`hosts` has not 1 to 16 names"),
+    ] {
+        let said = read("x", text).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
 fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -84,6 +170,34 @@ fn says_what_is_wrong() {
             "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
         ),
         (
+            "[gate]\nimage-status = \"on\"",
+            "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+        ),
+        (
+            "[gate]\ncheckpoint-restore = true",
+            "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
+        ),
+        (
+            "[gate]\nsandbox-image = \"Pause\"",
+            "x:2:17: `sandbox-image` is not the name of an image\n  hint: write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"",
+        ),
+        (
+            "[gate]\npin-user-specified-image = \"yes\"",
+            "x:2:28: `pin-user-specified-image` is not a boolean\n  hint: write true or false",
+        ),
+        (
+            "[registry]\nhosts = \"/a:b\"",
+            "x:2:9: `hosts` is not a list of absolute paths\n  hint: write each directory from `/` on, with `:` between two, as in containerd's config_path",
+        ),
+        (
+            "[registry]\ntoken-services = [\"https://auth.example.com\"]",
+            "x:2:19: not the name of a host in `token-services`\n  hint: write it as `auth.example.com`, or with its port, without `https://` and without stars",
+        ),
+        (
+            "[registry]\nwait-for-signature = \"2m\"",
+            "x:2:22: `wait-for-signature` is not a time up to 1m\n  hint: write it as \"500ms\" or \"20s\"; it may be from 0s to 1m",
+        ),
+        (
             "[log]\nlevel = \"warning\"",
             "x:2:9: `level` is `warning`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
         ),
@@ -93,7 +207,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`",
         ),
         (
             "[limits]\npull-timeout = 60",
@@ -133,13 +247,13 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
     }
     let long = format!("[listen]\nsocket = \"/{}\"", "x".repeat(107));
-    assert!(read("x", &long).unwrap_err().to_string().contains("longer than 107 bytes"));
+    assert!(read("x", &long).unwrap_err().to_string().contains("longer than 85 bytes"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::problem::{Place, Problem};
 use crate::config::suggest;
-use crate::policy::{Action, Rule, Scope};
+use crate::policy::{Action, Allowance, Rule, Scope};
 
 const ROOT_KEYS: [&str; 4] = ["default", "default-reason", "authenticator", "namespace"];
 
@@ -112,7 +112,7 @@ fn default_action(
             );
             None
         }
-        "allow-unsigned" => reason.map(|reason| Action::AllowUnsigned { reason }),
+        "allow-unsigned" => reason.map(|reason| Action::AllowUnsigned(Allowance::of_all(reason))),
         other => {
             let message = format!("`default` is {}", suggest::quoted(other));
             document.problem(span, message, suggest::one_of(other, &["deny", "allow-unsigned"]));

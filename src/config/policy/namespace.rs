@@ -5,9 +5,9 @@ use std::ops::Range;
 use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
 use crate::config::suggest;
-use crate::policy::{Action, Requirement, Rule, Scope, ScopeError};
+use crate::policy::{Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError};
 
-const KEYS: [&str; 6] = ["scope", "require", "allow", "deny", "reason", "aliases"];
+const KEYS: [&str; 8] = ["scope", "pods", "require", "allow", "deny", "reason", "aliases", "mode"];
 const REQUIRE_KEYS: [&str; 4] = ["all", "any", "at-least", "of"];
 const REQUIRE_FORMS: &str =
     "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
@@ -33,6 +33,8 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let mut names = Vec::new();
     let action = read_action(document, &mut table, &mut names);
     let aliases = table.take("aliases");
+    let pods = table.take("pods").map(|value| read_pods(document, value));
+    let mode = table.take("mode").map(|value| read_mode(document, value));
     let Some(scope) = table.take("scope") else {
         document.problem(
             table.span,
@@ -45,8 +47,17 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let scope = read_scope(document, &written, &span)?;
     let place = document.place(span.start);
     let label = format!("namespace \"{written}\" ({}:{})", document.file(), place.line);
+    // A rule whose pods are not known ties with nothing, and does not load anyway.
+    if pods == Some(None) {
+        return None;
+    }
     let broken = action.is_none();
     let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
+    let rule = rule.with_mode(mode.flatten().unwrap_or_default());
+    let rule = match pods.flatten() {
+        Some(pods) => rule.with_pods(pods),
+        None => rule,
+    };
     let rule = match aliases {
         Some(aliases) => read_aliases(document, &rule, aliases, broken).unwrap_or(rule),
         None => rule,
@@ -100,7 +111,7 @@ fn read_allow(document: &mut Document<'_>, value: Value<'_>, reason: Option<Valu
         document.problem(span, "`allow = \"unsigned\"` has no reason", "add `reason = \"…\"` for the record");
         return None;
     };
-    document.sentence(reason, "`reason`").map(|reason| Action::AllowUnsigned { reason })
+    document.sentence(reason, "`reason`").map(|reason| Action::AllowUnsigned(Allowance::of_all(reason)))
 }
 
 fn read_requirement(
@@ -171,6 +182,42 @@ fn read_aliases(document: &mut Document<'_>, rule: &Rule, value: Value<'_>, brok
             document.problem(span, error.to_string(), hint);
         })
         .ok()
+}
+
+fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
+    let span = value.span.clone();
+    let elements =
+        document.array(value, "`pods`", "a list of Kubernetes namespaces, as in [\"payments-*\"]")?;
+    let count = elements.len();
+    let texts: Vec<String> = elements
+        .into_iter()
+        .filter_map(|element| document.string(element, "a namespace of pods"))
+        .map(|(text, _)| text)
+        .collect();
+    if texts.len() < count {
+        return None;
+    }
+    Pods::new(&texts)
+        .map_err(|error| {
+            let message = match &error {
+                PodsError::NotANamespace(text) => {
+                    format!("no Kubernetes namespace can be called {}", suggest::quoted(text))
+                }
+                _ => error.to_string(),
+            };
+            document.problem(span, message, "letters a to z, digits and `-`, with `*` for any of them");
+        })
+        .ok()
+}
+
+fn read_mode(document: &mut Document<'_>, value: Value<'_>) -> Option<Mode> {
+    let (text, span) = document.string(value, "`mode`")?;
+    let mode = Mode::ALL.into_iter().find(|mode| mode.name() == text);
+    if mode.is_none() {
+        let message = format!("`mode` is {}", suggest::quoted(&text));
+        document.problem(span, message, suggest::one_of(&text, &Mode::ALL.map(Mode::name)));
+    }
+    mode
 }
 
 fn read_scope(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> Option<Scope> {

@@ -124,12 +124,16 @@ reason = "bootstrap"
         ("registry.example.com/x", "namespace \"registry.example.com\" (policy.d/20-more.toml:15)"),
         ("registry.example.com/payments/x", "namespace \"registry.example.com/payments\" (policy.toml:14)"),
     ] {
-        assert_eq!(policy.rule_for(&Repository::parse(name).unwrap()).label(), label, "{name}");
+        assert_eq!(
+            policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+            label,
+            "{name}"
+        );
     }
     let default = policy.default_rule().action();
     assert_eq!(default, &Action::Deny { reason: Some("ask the platform team".to_owned()) });
     let payments = Repository::parse("registry.example.com/payments/x").unwrap();
-    let rule = policy.rule_for(&payments);
+    let rule = policy.rule_for(&payments, None).strictest();
     assert_eq!(
         rule.accepted_repositories(&payments),
         ["registry.example.com/payments/x", "registry-vpc.example.com/payments/x"]
@@ -158,7 +162,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscop = \"nginx\"\nrequire = { all = [\"release\"] }",
-        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `require`, `allow`, `deny`, `reason`, `aliases`",
+        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `aliases`, `mode`",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nscope = \"redis\"\ndeny = \"x\"",
@@ -414,7 +418,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem`\n  hint: write one of the two\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `algorithm`, `salt-length`, `not-before`, `not-after`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `require`, `allow`, `deny`, `reason`, `aliases`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem`\n  hint: write one of the two\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `algorithm`, `salt-length`, `not-before`, `not-after`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `aliases`, `mode`",
     ),
 ];
 
@@ -619,7 +623,7 @@ fn the_policy_that_is_installed_loads_and_denies() {
     let directory = directory(&[("policy.toml", include_str!("../../../config/policy.toml"))]);
     let loaded = load(&directory).unwrap();
     assert_eq!(loaded.warnings, []);
-    let rule = loaded.policy.rule_for(&Repository::parse("nginx").unwrap()).clone();
+    let rule = loaded.policy.rule_for(&Repository::parse("nginx").unwrap(), None).strictest().clone();
     assert!(matches!(rule.action(), Action::Deny { .. }), "{rule:?}");
     assert_eq!(loaded.policy.rules().len(), 0);
 }

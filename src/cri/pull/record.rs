@@ -74,7 +74,7 @@ impl Record {
 }
 
 /// The gRPC status of an answer, if it is an error.
-fn error_of(answer: &Response<Body>) -> Option<String> {
+pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     let trailers = match answer.body() {
         Body::Held { trailers: Some(trailers), .. } => trailers,
         _ => answer.headers(),
@@ -125,6 +125,16 @@ impl Drop for Record {
                 record!(warn, "refused", "pull refused", reason = reason.code(), line,);
             }
             Outcome::Cancelled => record!(info, "cancelled", "the caller cancelled the pull",),
+        }
+        for refusal in &explanation.audited {
+            let (reason, line) = (refusal.reason().code(), refusal.line());
+            tracing::warn!(
+                image = self.image,
+                pod.namespace = self.pod.namespace,
+                reason,
+                line,
+                "would be refused, but the rule is in audit mode"
+            );
         }
         for problem in &explanation.problems {
             tracing::warn!(image = self.image, problem, "met on the way");

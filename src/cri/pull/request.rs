@@ -1,12 +1,13 @@
 //! A PullImage request: what is read from it, and how its image name is replaced.
 //!
-//! Field numbers: `runtime.v1` `PullImageRequest`, `ImageSpec`, `AuthConfig`, `PodSandboxConfig`, `PodSandboxMetadata`.
+//! Field numbers: `runtime.v1` `PullImageRequest`, `AuthConfig`.
 
 use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::cri::message::{RequestError, SPEC_IMAGE, pod};
 use crate::cri::wire::{self, Field, WireError, once};
 use crate::gate::Pod;
 use crate::registry::Credentials;
@@ -14,13 +15,9 @@ use crate::registry::Credentials;
 const IMAGE: u64 = 1;
 const AUTH: u64 = 2;
 const SANDBOX: u64 = 3;
-const SPEC_IMAGE: u64 = 1;
-
-/// The longest pod or namespace name that is believed, in bytes (RFC 1123 subdomain, as Kubernetes limits names).
-const MAX_POD_NAME_BYTES: usize = 253;
 
 /// A request whose image name stands in one place only.
-pub(super) struct PullRequest {
+pub(in crate::cri) struct PullRequest {
     message: Bytes,
     spec: Range<usize>,
     spec_content: Range<usize>,
@@ -35,26 +32,11 @@ impl PullRequest {
     ///
     /// # Errors
     /// When it is not a well-formed request, or a field that is read here stands in it twice.
-    pub(super) fn parse(message: Bytes) -> Result<Self, RequestError> {
-        let (mut spec, mut auth, mut sandbox) = (None, None, None);
-        for field in wire::fields(&message) {
-            let field = field?;
-            match field.number {
-                IMAGE => once(&mut spec, field, IMAGE)?,
-                AUTH => once(&mut auth, field, AUTH)?,
-                SANDBOX => once(&mut sandbox, field, SANDBOX)?,
-                _ => {}
-            }
-        }
+    pub(in crate::cri) fn parse(message: Bytes) -> Result<Self, RequestError> {
+        let [spec, auth, sandbox] = wire::singles(&message, [IMAGE, AUTH, SANDBOX])?;
         let spec = spec.ok_or(RequestError::NoImage)?;
         let content = spec.bytes()?;
-        let mut name = None;
-        for field in wire::fields(content) {
-            let field = field?;
-            if field.number == SPEC_IMAGE {
-                once(&mut name, field, SPEC_IMAGE)?;
-            }
-        }
+        let [name] = wire::singles(content, [SPEC_IMAGE])?;
         let name = name.ok_or(RequestError::NoImage)?;
         let image = name.text()?.to_owned();
         if image.is_empty() {
@@ -123,49 +105,6 @@ fn credentials(field: &Field<'_>) -> Result<Credentials, RequestError> {
         identity_token,
         registry_token,
     ))
-}
-
-fn pod(sandbox: &Field<'_>) -> Result<Option<Pod>, RequestError> {
-    let mut metadata = None;
-    for field in wire::fields(sandbox.bytes()?) {
-        let field = field?;
-        if field.number == 1 {
-            once(&mut metadata, field, 1)?;
-        }
-    }
-    let Some(metadata) = metadata else { return Ok(None) };
-    let (mut name, mut namespace) = (None, None);
-    for field in wire::fields(metadata.bytes()?) {
-        let field = field?;
-        match field.number {
-            1 => once(&mut name, pod_text(&field)?, 1)?,
-            3 => once(&mut namespace, pod_text(&field)?, 3)?,
-            _ => {}
-        }
-    }
-    Ok(Some(Pod { name: name.unwrap_or_default(), namespace: namespace.unwrap_or_default() }))
-}
-
-fn pod_text(field: &Field<'_>) -> Result<String, RequestError> {
-    let text = field.text()?;
-    if text.len() > MAX_POD_NAME_BYTES {
-        return Err(RequestError::PodName);
-    }
-    Ok(text.to_owned())
-}
-
-/// Why a PullImage request is not looked into any further.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RequestError {
-    /// It names no image.
-    #[error("the request names no image")]
-    NoImage,
-    /// The pod's name or namespace is longer than Kubernetes allows.
-    #[error("the pod's name or namespace is longer than {MAX_POD_NAME_BYTES} bytes")]
-    PodName,
-    /// It is not the message that the definition says, or not in one way only.
-    #[error("the request cannot be read in exactly one way")]
-    Wire(#[from] WireError),
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::error::RegistryError;
+use super::super::error::{Bound, RegistryError};
 use super::super::limits::Limits;
 
 /// Bytes that are still free, taken before they are fetched.
@@ -26,6 +26,7 @@ impl Budget {
         match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => Ok(()),
             Err(_) => Err(RegistryError::TooLarge {
+                bound: Bound::Collected,
                 what: "all attachments together".to_owned(),
                 limit: self.limit,
             }),

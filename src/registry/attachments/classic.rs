@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::super::limits::Limits;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Algorithm, Attachment, Class, Collected, Content, Descriptor, Digest, Document, Need,
-    Question, RegistryError, Search, hashed,
+    ACCEPT_IMAGE, Algorithm, Attachment, Bound, Class, Collected, Content, Descriptor, Digest, Document,
+    Need, Question, RegistryError, Search, hashed,
 };
 
 /// The media type of a layer that is a simple-signing payload.
@@ -41,7 +41,11 @@ impl Search<'_> {
             }
             let place = format!("{tag} layer {index}");
             if wanted.len() >= limits.signatures {
-                let error = RegistryError::TooMany { what: "signatures", limit: limits.signatures };
+                let error = RegistryError::TooMany {
+                    bound: Bound::Signatures,
+                    what: "signatures",
+                    limit: limits.signatures,
+                };
                 collected.problem(&tag, error);
                 break;
             }
@@ -64,7 +68,7 @@ impl Search<'_> {
                     collected.attachments.push(Attachment::SimpleSigning { place, payload, signature });
                 }
                 Some(Err(error)) => collected.problem(place, error.clone()),
-                None => collected.problem(place, lost(&layer)),
+                None => collected.problem(place, lost()),
             }
         }
         collected
@@ -75,7 +79,7 @@ impl Search<'_> {
         let what = format!("manifest {tag}");
         let limit = self.registry.limits().manifest;
         let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let asked = self.registry.ask(self.repository, Need::Resolve, &question, self.credentials).await;
+        let asked = self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await;
         let read = match asked {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
@@ -143,14 +147,11 @@ impl Search<'_> {
         Fetch {
             registry: self.registry.clone(),
             repository: self.repository.clone(),
-            credentials: self.credentials.clone(),
+            errand: self.errand.clone(),
         }
     }
 }
 
-fn lost(layer: &Descriptor) -> RegistryError {
-    RegistryError::Unavailable {
-        host: "(ours)".to_owned(),
-        reason: format!("blob {} got lost", layer.digest),
-    }
+fn lost() -> RegistryError {
+    RegistryError::Lost
 }

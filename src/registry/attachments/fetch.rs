@@ -4,9 +4,9 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::super::Registry;
-use super::super::credentials::Credentials;
 use super::super::document::{Descriptor, Document};
-use super::super::error::RegistryError;
+use super::super::errand::Errand;
+use super::super::error::{Bound, RegistryError};
 use super::super::limits::CONCURRENCY;
 use super::super::resolve::hashed;
 use super::super::walk::{Need, Question, least_certain};
@@ -17,7 +17,7 @@ use crate::reference::Repository;
 pub(super) struct Fetch {
     pub(super) registry: Registry,
     pub(super) repository: Repository,
-    pub(super) credentials: Credentials,
+    pub(super) errand: Errand,
 }
 
 impl Fetch {
@@ -49,10 +49,11 @@ impl Fetch {
     ) -> Result<(Bytes, Option<String>), RegistryError> {
         let Descriptor { digest, size, .. } = descriptor;
         if *size > limit {
-            return Err(RegistryError::TooLarge { what, limit });
+            let bound = if kind == "blobs" { Bound::Signature } else { Bound::Manifest };
+            return Err(RegistryError::TooLarge { bound, what, limit });
         }
         let question = Question::get(format!("{kind}/{digest}"), accept, what.clone(), *size);
-        let asked = self.registry.ask(&self.repository, Need::Pull, &question, &self.credentials).await;
+        let asked = self.registry.ask(&self.repository, Need::Pull, &question, &self.errand).await;
         let (answer, _) = match asked.map_err(least_certain) {
             // The bound was what the descriptor said.
             Err(RegistryError::TooLarge { .. }) => {

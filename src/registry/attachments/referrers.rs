@@ -12,8 +12,8 @@ use super::super::hosts::Host;
 use super::super::limits::Limits;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Class, Collected, Content, Descriptor, Digest,
-    Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
+    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Bound, Class, Collected, Content, Descriptor,
+    Digest, Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
 };
 
 /// What one page answered.
@@ -67,7 +67,11 @@ impl Search<'_> {
             match result {
                 Ok(None) => {}
                 Ok(Some(_)) if wanted.len() >= limits.signatures => {
-                    let error = RegistryError::TooMany { what: "bundles", limit: limits.signatures };
+                    let error = RegistryError::TooMany {
+                        bound: Bound::Signatures,
+                        what: "bundles",
+                        limit: limits.signatures,
+                    };
                     collected.problem("referrers", error);
                     break;
                 }
@@ -102,6 +106,19 @@ impl Search<'_> {
 
     /// The referrers API of the first host that lists any.
     async fn listed(&self) -> Listing {
+        let mut tried = 0;
+        loop {
+            let listing = self.listed_once().await;
+            let passing = listing.referrers.is_empty()
+                && listing.problems.iter().any(|problem| problem.error.is_passing());
+            if !passing || !self.errand.try_again(tried).await {
+                return listing;
+            }
+            tried += 1;
+        }
+    }
+
+    async fn listed_once(&self) -> Listing {
         let mut listing = Listing::default();
         let hosts = match self.registry.hosts(self.repository, Need::Pull) {
             Ok(hosts) => hosts,
@@ -143,11 +160,11 @@ impl Search<'_> {
             }
             ask.target = next;
         }
-        Err(RegistryError::TooMany { what: "pages of referrers", limit: limits.pages })
+        Err(RegistryError::TooMany { bound: Bound::Pages, what: "pages of referrers", limit: limits.pages })
     }
 
     async fn page(&self, host: &Host, ask: &Ask, limits: &Limits) -> Result<Page, RegistryError> {
-        let answer = match self.registry.inner.exchange.send(host, ask, self.credentials).await {
+        let answer = match self.registry.inner.exchange.send(host, ask, self.errand).await {
             Ok(answer) => answer,
             Err(
                 RegistryError::NotFound { .. }
@@ -174,7 +191,7 @@ impl Search<'_> {
         let what = format!("index {tag}");
         let limit = self.registry.limits().index;
         let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        match self.registry.ask(self.repository, Need::Resolve, &question, self.credentials).await {
+        match self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
                     listing.problem(&tag, error);
@@ -270,5 +287,5 @@ fn malformed(reason: &str) -> RegistryError {
 }
 
 fn too_many(limits: &Limits) -> RegistryError {
-    RegistryError::TooMany { what: "referrers", limit: limits.referrers }
+    RegistryError::TooMany { bound: Bound::Referrers, what: "referrers", limit: limits.referrers }
 }

@@ -23,7 +23,7 @@ fn lines(list: &HostList) -> Vec<String> {
 
 #[test]
 fn without_a_directory_the_registry_itself_is_asked() {
-    let hosts = Hosts::new(Vec::new());
+    let hosts = Hosts::new(Vec::new(), None);
     for (domain, line, skip) in [
         ("docker.io", "Https registry-1.docker.io/v2 pru", None),
         ("registry.example.com", "Https registry.example.com/v2 pru", None),
@@ -45,7 +45,7 @@ fn without_a_directory_the_registry_itself_is_asked() {
 #[test]
 fn directories_are_tried_in_order_and_never_merged() {
     let root = tempfile::tempdir().unwrap();
-    let hosts = Hosts::new(vec![root.path().join("missing"), root.path().to_owned()]);
+    let hosts = Hosts::new(vec![root.path().join("missing"), root.path().to_owned()], None);
     let asked = || hosts.of("r.example:5000").unwrap().hosts[0].authority.clone();
     assert_eq!(asked(), "r.example:5000");
     write(root.path(), "_default", NAME_OF_FILE, "server = \"https://default.example\"");
@@ -104,7 +104,7 @@ fn a_file_is_read_as_containerd_reads_it() {
     ] {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "r.example", NAME_OF_FILE, text);
-        let list = Hosts::new(vec![root.path().to_owned()]).of("r.example").unwrap();
+        let list = Hosts::new(vec![root.path().to_owned()], None).of("r.example").unwrap();
         assert_eq!(lines(&list), expected, "{text}");
         assert!(list.warnings.is_empty(), "{text}: {:?}", list.warnings);
     }
@@ -128,7 +128,7 @@ fn a_broken_file_counts_as_absent_and_is_reported() {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "r.example", NAME_OF_FILE, text);
         write(root.path(), "r.example", "own.crt", "");
-        let list = Hosts::new(vec![root.path().to_owned()]).of("r.example").unwrap();
+        let list = Hosts::new(vec![root.path().to_owned()], None).of("r.example").unwrap();
         assert_eq!(lines(&list), ["Https r.example/v2 pru"], "{text}");
         assert_eq!(list.hosts[0].tls.authorities.len(), 1, "{text}");
         assert_eq!(list.warnings.len(), 1, "{text}");
@@ -151,7 +151,7 @@ X-One = "1"
 x-two = ["2", "3"]
 "#;
     write(root.path(), "r.example", NAME_OF_FILE, text);
-    let list = Hosts::new(vec![root.path().to_owned()]).of("r.example").unwrap();
+    let list = Hosts::new(vec![root.path().to_owned()], None).of("r.example").unwrap();
     let host = &list.hosts[0];
     let directory = root.path().join("r.example");
     assert_eq!(host.tls.authorities, [directory.join("one.pem"), "/two.pem".into()]);
@@ -173,7 +173,7 @@ fn certificates_without_a_file() {
     for name in ["b.crt", "a.crt", "c.cert", "c.key", "d.cert", "e.txt"] {
         write(root.path(), "r.example", name, "");
     }
-    let list = Hosts::new(vec![root.path().to_owned()]).of("r.example").unwrap();
+    let list = Hosts::new(vec![root.path().to_owned()], None).of("r.example").unwrap();
     let directory = root.path().join("r.example");
     assert_eq!(list.hosts[0].tls.authorities, [directory.join("a.crt"), directory.join("b.crt")]);
     assert_eq!(

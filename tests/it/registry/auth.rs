@@ -184,7 +184,7 @@ async fn t108_a_token_service_is_bounded_too() {
     let token = |text: &str| Scripted::ok("application/json", text.to_owned());
     let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(70 << 10));
     for (answer, code) in [
-        (token(&huge), "registry-too-large"),
+        (token(&huge), "registry-token-too-large"),
         (token("{}"), "registry-token"),
         (token("{\"token\":5}"), "registry-token"),
         (token("{\"token\":\"\"}"), "registry-token"),

@@ -157,13 +157,13 @@ async fn t100_bytes_are_bounded() {
     // An index has a bound of its own, a manifest is held to its.
     let limits = Limits { manifest: size - 1, ..Limits::default() };
     let resolved = client_with(limits).resolve(&registry.reference("a:latest"), &anonymous()).await;
-    assert_eq!(resolved.unwrap_err().code(), "registry-too-large");
+    assert_eq!(resolved.unwrap_err().code(), "registry-manifest-too-large");
     let announced = Scripted::ok(MANIFEST, "").header("content-length", "1099511627776").body(Body::Hang);
     for answer in [Scripted::ok(MANIFEST, "").body(Body::Endless), announced] {
         let before = registry.written();
         registry.hook(move |_| Some(answer.clone()));
         let error = client().resolve(&registry.reference("a:latest"), &anonymous()).await.unwrap_err();
-        assert_eq!(error.code(), "registry-too-large");
+        assert_eq!(error.code(), "registry-manifest-too-large");
         // What is on its way in sockets and buffers when the client hangs up comes on top of the bound.
         assert!(registry.written() - before < (4 << 20) + (24 << 20), "{}", registry.written() - before);
     }
@@ -224,5 +224,5 @@ async fn headers_are_bounded() {
     let registry = Registry::start().await;
     registry.hook(|_| Some(Scripted::ok(INDEX, index(&[])).header("x-large", &"x".repeat(70_000))));
     let error = client().resolve(&registry.reference("a:latest"), &anonymous()).await.unwrap_err();
-    assert_eq!(error.code(), "registry-too-large");
+    assert_eq!(error.code(), "registry-headers-too-large");
 }

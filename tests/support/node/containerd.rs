@@ -1,7 +1,9 @@
 //! A containerd of one release, with all that it keeps below one directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::directory;
 use super::environment::{self, Release};
@@ -17,13 +19,21 @@ pub struct Containerd {
 impl Containerd {
     /// Starts one that has the pause image, and no other.
     pub fn start(release: Release, directory: PathBuf) -> Self {
+        let containerd = Self::start_bare(release, directory, None);
+        containerd.import(&environment::image("pause"));
+        containerd
+    }
+
+    /// Starts one without any image, which makes its sandboxes from the image `pause`.
+    pub fn start_bare(release: Release, directory: PathBuf, pause: Option<&str>) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "containerd needs root, to mount and to run containers");
         directory::make(&directory.join("certs.d"));
         let mut config = Command::new(environment::script("containerd-config"));
+        config.envs(pause.map(|pause| ("PULLGATE_PAUSE", pause)));
         let config = process::must_run(config.arg(release.name()).arg(&directory));
         directory::write(&directory.join("config.toml"), config);
         let mut containerd = Self { release, directory, daemon: None };
         containerd.start_again();
-        containerd.import(&environment::image("pause"), &[]);
         containerd
     }
 
@@ -73,31 +83,16 @@ impl Containerd {
         directory::write(&directory.join("hosts.toml"), text);
     }
 
-    /// The names of all its image records, sorted.
-    pub fn image_records(&self) -> Vec<String> {
-        let mut names: Vec<_> = process::must_run(self.ctr().args(["images", "list", "--quiet"]))
-            .lines()
-            .map(ToOwned::to_owned)
-            .collect();
-        names.sort();
-        names
+    /// The names of all its image records and the digests of all its blobs.
+    pub fn content(&self) -> BTreeSet<String> {
+        let images = process::must_run(self.ctr().args(["images", "list", "--quiet"]));
+        let blobs = process::must_run(self.ctr().args(["content", "list", "--quiet"]));
+        images.lines().chain(blobs.lines()).map(ToOwned::to_owned).collect()
     }
 
-    /// The digests of all blobs that it holds, sorted.
-    pub fn blobs(&self) -> Vec<String> {
-        let mut digests: Vec<_> = process::must_run(self.ctr().args(["content", "list", "--quiet"]))
-            .lines()
-            .map(ToOwned::to_owned)
-            .collect();
-        digests.sort();
-        digests
-    }
-
-    /// Takes in the images of an OCI layout, by the names that it gives them.
-    pub fn import(&self, layout: &Path, options: &[&str]) {
-        let archive = self.directory.join("import.tar");
-        process::must_run(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(&archive).arg("."));
-        process::must_run(self.ctr().args(["images", "import"]).args(options).arg(&archive));
+    /// What there is now and was not `before`. What is gone is containerd's to collect.
+    pub fn content_since(&self, before: &BTreeSet<String>) -> Vec<String> {
+        self.content().difference(before).cloned().collect()
     }
 
     pub fn log(&self) -> String {
@@ -105,10 +100,29 @@ impl Containerd {
     }
 
     /// `ctr` on this containerd, in the namespace that the CRI plugin uses.
-    fn ctr(&self) -> Command {
+    pub fn ctr(&self) -> Command {
         let mut command = Command::new(self.release.programs().join("ctr"));
         command.arg("--address").arg(self.socket()).args(["--namespace", "k8s.io"]);
         command
+    }
+
+    /// Loads an OCI layout, as `ctr` and many installers do, under the name that the layout gives itself.
+    pub fn import(&self, layout: &Path) {
+        self.import_with(layout, &[]);
+    }
+
+    /// The same with further options of `ctr images import`.
+    pub fn import_with(&self, layout: &Path, options: &[&str]) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let archive = self.directory.join(format!("import-{number}.tar"));
+        process::must_run(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(&archive).arg("."));
+        process::must_run(self.ctr().args(["images", "import"]).args(options).arg(&archive));
+    }
+
+    /// Lets the name `to` mean what `from` means.
+    pub fn tag(&self, from: &str, to: &str) {
+        process::must_run(self.ctr().args(["images", "tag", "--force", from, to]));
     }
 }
 

@@ -43,7 +43,21 @@ pub fn make(directory: &Path, options: &[&str]) -> Layout {
     Layout { path, digest }
 }
 
+/// An image of the test environment.
+pub fn existing(name: &str) -> Layout {
+    let path = environment::image(name);
+    let index = std::fs::read(path.join("index.json")).expect("a layout has an index");
+    let index: Value = serde_json::from_slice(&index).expect("an index is JSON");
+    let digest = index["manifests"][0]["digest"].as_str().expect("a manifest has a digest").to_owned();
+    Layout { path, digest }
+}
+
 impl Layout {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Pushes it as `repository:tag`.
     pub fn push(&self, registry: &Registry, name: &str) -> Image {
         let (repository, tag) = name.split_once(':').unwrap_or((name, "latest"));

@@ -75,12 +75,33 @@ impl Kubelet {
         })
     }
 
+    /// Creates the pod's container from the image `id`, whatever is known of it, and takes it away again. kubelet gets
+    /// there with an id that it was told by somebody else, or long ago.
+    ///
+    /// # Errors
+    /// Why the container waits.
+    pub fn create(&self, pod: &Pod, id: &str) -> Result<(), Waiting> {
+        let logs = self.logs.join(pod.uid());
+        directory::make(&logs);
+        let sandbox = pod.sandbox_config(&logs);
+        self.runtime.block_on(async {
+            let sandbox_id = self.client.run_pod_sandbox(&sandbox).await;
+            let config = pod.container_config(id, User::Number(1000), &[]);
+            let created = self.client.create_container(&sandbox_id, config, &sandbox).await;
+            if let Ok(container) = &created {
+                self.client.remove_container(container).await;
+            }
+            self.client.remove_pod_sandbox(&sandbox_id).await;
+            created.map(drop).map_err(create_failed)
+        })
+    }
+
     /// Makes sure of the pod's image, and gives its id.
     ///
     /// # Errors
     /// Why the container waits for its image.
     pub fn ensure_image(&self, pod: &Pod) -> Result<String, Waiting> {
-        self.runtime.block_on(self.ensure_image_exists(pod, &pod.sandbox_config(&self.logs)))
+        self.runtime.block_on(self.ensure_image_exists(pod, pod.image(), &pod.sandbox_config(&self.logs)))
     }
 
     /// One PullImage, as kubelet makes it.
@@ -136,20 +157,24 @@ impl Kubelet {
     async fn ensure_image_exists(
         &self,
         pod: &Pod,
+        name: &str,
         sandbox: &api::PodSandboxConfig,
     ) -> Result<String, Waiting> {
-        let name = pod.image();
         if !pod.pulls_always() {
-            let present = self.client.image_status(name).await.map_err(inspect_failed)?;
+            let present = self.client.image_status_of(pod::annotated(name)).await.map_err(inspect_failed)?;
             if let Some(present) = present {
                 return Ok(present.id);
             }
         }
-        let pulled = self.client.pull_image(pod.pull_request_in(sandbox)).await;
+        if pod.pulls_never() {
+            let message = format!("Container image {name:?} is not present with pull policy of Never");
+            return Err(Waiting { reason: "ErrImageNeverPull", message });
+        }
+        let pulled = self.client.pull_image(pod.pull_request_in(name, sandbox)).await;
         let id = pulled.map_err(|status| pull_failed(name, &status))?;
         assert!(!id.is_empty(), "kubelet: the pull of {name} succeeded without an image reference");
         // GetImageSize. kubelet does not fail without it.
-        let _ = self.client.image_status(name).await;
+        let _ = self.client.image_status_of(pod::annotated(name)).await;
         Ok(id)
     }
 
@@ -160,10 +185,15 @@ impl Kubelet {
         sandbox: &api::PodSandboxConfig,
         logs: &Path,
     ) -> Result<Ran, Waiting> {
-        let image_id = self.ensure_image_exists(pod, sandbox).await?;
+        let mut volumes = Vec::new();
+        for name in pod.volumes() {
+            volumes.push((name.clone(), self.ensure_image_exists(pod, name, sandbox).await?));
+        }
+        let image_id = self.ensure_image_exists(pod, pod.image(), sandbox).await?;
         let user = self.image_user(pod.image()).await?;
-        let config = pod.container_config(&image_id, user);
-        let container = self.client.create_container(sandbox_id, config, sandbox).await;
+        let config = pod.container_config(&image_id, user, &volumes);
+        let created = self.client.create_container(sandbox_id, config, sandbox).await;
+        let container = created.map_err(create_failed)?;
         self.client.start_container(&container).await;
         let user = client::user_in_log(&logs.join(pod::CONTAINER_LOG)).await;
         self.client.remove_container(&container).await;
@@ -191,6 +221,11 @@ enum User {
 
 fn inspect_failed(status: Status) -> Waiting {
     Waiting { reason: "ImageInspectError", message: status.message().to_owned() }
+}
+
+/// startContainer: of the status the message alone is shown.
+fn create_failed(status: Status) -> Waiting {
+    Waiting { reason: "CreateContainerError", message: status.message().to_owned() }
 }
 
 /// pullImageV1 and evalCRIPullErr: only code Unknown loses its gRPC prefix, and only a prefix is a reason.

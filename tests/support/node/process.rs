@@ -46,6 +46,7 @@ impl Daemon {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("{} ended ({status}) before it was {what}; its log:\n{}", self.name, self.log());
             }
+            assert!(self.log.exists(), "the directory of {} was cleared away", self.name);
             ready()
         });
         found.unwrap_or_else(|| panic!("{} was not {what} in {LIMIT:?}; its log:\n{}", self.name, self.log()))

@@ -1,7 +1,6 @@
 //! The daemon under test.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,19 +24,20 @@ pub fn program() -> PathBuf {
 
 pub struct Pullgate {
     directory: PathBuf,
+    config: String,
     daemon: Daemon,
 }
 
 impl Pullgate {
     /// Starts it in front of `containerd`, and waits until it serves.
     pub fn start(directory: PathBuf, containerd: &Containerd, policy: &Policy) -> Self {
-        Self::configure(&directory, containerd, policy);
+        let config = Self::configure(&directory, containerd, policy);
         let daemon = serve(&directory);
-        Self { directory, daemon }
+        Self { directory, config, daemon }
     }
 
-    /// Writes all that a daemon in front of `containerd` reads.
-    pub fn configure(directory: &Path, containerd: &Containerd, policy: &Policy) {
+    /// Writes all that a daemon in front of `containerd` reads, and gives its pullgate.toml.
+    pub fn configure(directory: &Path, containerd: &Containerd, policy: &Policy) -> String {
         directory::make(directory);
         policy.write(directory);
         let config = format!(
@@ -47,7 +47,8 @@ impl Pullgate {
             containerd.socket(),
             containerd.hosts().display().to_string(),
         );
-        directory::write(&directory.join("pullgate.toml"), config);
+        directory::write(&directory.join("pullgate.toml"), &config);
+        config
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -63,6 +64,13 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
+        self.daemon = serve(&self.directory);
+    }
+
+    /// Ends it and starts it anew with more lines in its pullgate.toml.
+    pub fn restart_configured(&mut self, lines: &str) {
+        self.stop();
+        directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.daemon = serve(&self.directory);
     }
 
@@ -89,13 +97,13 @@ impl Pullgate {
 
     /// All records of its log.
     pub fn records(&self) -> Vec<Value> {
-        // The last line may be half written.
-        self.daemon.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        records(&self.directory.join("pullgate.log")).collect()
     }
 
-    /// All decisions about pulls.
+    /// All decisions about what others asked for; the sandbox image is its own affair.
     pub fn decisions(&self) -> Vec<Value> {
-        self.records().into_iter().filter(|record| record["verdict"].is_string()).collect()
+        let others = |record: &Value| record["verdict"].is_string() && record["peer.pid"] != self.id();
+        self.records().into_iter().filter(others).collect()
     }
 
     /// The next decision after `before` others.
@@ -128,15 +136,22 @@ pub fn command(directory: &Path) -> Command {
 }
 
 fn serve(directory: &Path) -> Daemon {
-    let mut daemon = Daemon::start(
-        &program(),
-        |command| {
-            command.arg("--config").arg(directory).arg("serve");
-        },
-        &directory.join("pullgate.log"),
-    );
-    daemon.wait_until("serving", || UnixStream::connect(socket_in(directory)).ok());
+    // Of an earlier run, which has said that it serves.
+    let log = directory.join("pullgate.log");
+    let _ = fs::remove_file(&log);
+    let serve = |command: &mut Command| {
+        command.arg("--config").arg(directory).arg("serve");
+    };
+    let mut daemon = Daemon::start(&program(), serve, &log);
+    daemon.wait_until("serving", || records(&log).any(|record| record["message"] == "serving").then_some(()));
     daemon
+}
+
+fn records(log: &Path) -> impl Iterator<Item = Value> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    // The last line may be half written.
+    let records: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    records.into_iter()
 }
 
 fn socket_in(directory: &Path) -> PathBuf {

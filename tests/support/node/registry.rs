@@ -1,7 +1,7 @@
 //! The distribution project's registry.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
@@ -13,6 +13,13 @@ use super::{directory, environment, http};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
+/// Who may use a registry with a password.
+pub const USER: &str = "puller";
+/// That user's password.
+pub const PASSWORD: &str = "open-sesame";
+/// The same, for the registry: it reads bcrypt only.
+const PASSWORD_BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuutXu9KzOt.1yBoZUeFWoT/914/JfszCO";
+
 pub struct Registry {
     directory: PathBuf,
     host: String,
@@ -23,20 +30,21 @@ impl Registry {
     /// Starts an empty one on a free port of 127.0.0.1.
     pub fn start(directory: PathBuf) -> Self {
         directory::make(&directory);
-        let mut config = Command::new(environment::script("registry-config"));
-        let config = process::must_run(config.arg(&directory).arg("0"));
-        directory::write(&directory.join("config.yml"), config);
-        let log = directory.join("registry.log");
-        let mut daemon = Daemon::start(
-            &environment::tool("docker-registry"),
-            |command| {
-                command.arg("serve").arg(directory.join("config.yml"));
-                command.stdout(Stdio::from(process::append(&directory.join("access.log"))));
-            },
-            &log,
-        );
-        let host = daemon.wait_until("listening", || listening_on(&fs::read_to_string(&log).ok()?));
+        let (daemon, host) = serve(&directory, "0", |_| ());
         Self { directory, host, daemon }
+    }
+
+    /// Starts it anew, with what it holds and at the same address, for [`USER`] with [`PASSWORD`] only.
+    pub fn restart_with_password(&mut self) {
+        self.daemon.stop();
+        let passwords = self.directory.join("htpasswd");
+        directory::write(&passwords, format!("{USER}:{PASSWORD_BCRYPT}\n"));
+        let port = self.host.rsplit(':').next().unwrap_or_default();
+        let (daemon, _) = serve(&self.directory, port, |command| {
+            command.env("REGISTRY_AUTH", "htpasswd").env("REGISTRY_AUTH_HTPASSWD_REALM", "test");
+            command.env("REGISTRY_AUTH_HTPASSWD_PATH", passwords);
+        });
+        self.daemon = daemon;
     }
 
     /// `127.0.0.1:PORT`.
@@ -102,6 +110,23 @@ impl Registry {
         assert_eq!(answer.status, 201, "{path}: {}", answer.text());
         digest
     }
+}
+
+fn serve(directory: &Path, port: &str, configure: impl FnOnce(&mut Command)) -> (Daemon, String) {
+    let mut config = Command::new(environment::script("registry-config"));
+    let config = process::must_run(config.arg(directory).arg(port));
+    directory::write(&directory.join("config.yml"), config);
+    let log = directory.join("registry.log");
+    // Of an earlier run, which has said where it listens.
+    let _ = fs::remove_file(&log);
+    let serve = |command: &mut Command| {
+        command.arg("serve").arg(directory.join("config.yml"));
+        command.stdout(Stdio::from(process::append(&directory.join("access.log"))));
+        configure(command);
+    };
+    let mut daemon = Daemon::start(&environment::tool("docker-registry"), serve, &log);
+    let host = daemon.wait_until("listening", || listening_on(&fs::read_to_string(&log).ok()?));
+    (daemon, host)
 }
 
 fn listening_on(log: &str) -> Option<String> {

@@ -18,9 +18,13 @@ const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// Signs with `pullgate sign`. `reference` is `repository@digest`.
 pub fn sign(reference: &str, key: &PrivateKey) {
-    let mut sign = Command::new(pullgate::program());
-    sign.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]).arg(&key.file);
-    process::must_run(&mut sign);
+    sign_by(Command::new(pullgate::program()), reference, key);
+}
+
+/// The same with a `pullgate` that has options already.
+pub fn sign_by(mut pullgate: Command, reference: &str, key: &PrivateKey) {
+    let sign = pullgate.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
+    process::must_run(sign.arg(&key.file));
 }
 
 /// A layout that cosign writes signatures in.

@@ -37,7 +37,11 @@ impl Client {
     }
 
     pub(super) async fn image_status(&self, name: &str) -> Result<Option<Image>, Status> {
-        let request = ImageStatusRequest { image: Some(named(name)), verbose: false };
+        self.image_status_of(named(name)).await
+    }
+
+    pub(super) async fn image_status_of(&self, image: ImageSpec) -> Result<Option<Image>, Status> {
+        let request = ImageStatusRequest { image: Some(image), verbose: false };
         Ok(in_time(self.images().image_status(request)).await?.into_inner().image)
     }
 
@@ -74,13 +78,13 @@ impl Client {
         sandbox_id: &str,
         config: ContainerConfig,
         sandbox: &PodSandboxConfig,
-    ) -> String {
+    ) -> Result<String, Status> {
         let request = CreateContainerRequest {
             pod_sandbox_id: sandbox_id.to_owned(),
             config: Some(config),
             sandbox_config: Some(sandbox.clone()),
         };
-        must("CreateContainer", self.runtime().create_container(request)).await.container_id
+        Ok(in_time(self.runtime().create_container(request)).await?.into_inner().container_id)
     }
 
     pub(super) async fn start_container(&self, id: &str) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pullgate::api::{
     AuthConfig, ContainerConfig, ContainerMetadata, ImageSpec, Int64Value, LinuxContainerConfig,
-    LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode,
+    LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, Mount, NamespaceMode,
     NamespaceOption, PodSandboxConfig, PodSandboxMetadata, PullImageRequest,
 };
 
@@ -22,7 +22,15 @@ pub struct Pod {
     namespace: String,
     number: u64,
     secret: Option<(String, String)>,
-    always: bool,
+    policy: PullPolicy,
+    volumes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
 }
 
 impl Pod {
@@ -34,7 +42,8 @@ impl Pod {
             namespace: "default".to_owned(),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             secret: None,
-            always: true,
+            policy: PullPolicy::Always,
+            volumes: Vec::new(),
         }
     }
 
@@ -48,7 +57,18 @@ impl Pod {
 
     /// With `imagePullPolicy: IfNotPresent`.
     pub fn if_not_present(self) -> Self {
-        Self { always: false, ..self }
+        Self { policy: PullPolicy::IfNotPresent, ..self }
+    }
+
+    /// With `imagePullPolicy: Never`.
+    pub fn never(self) -> Self {
+        Self { policy: PullPolicy::Never, ..self }
+    }
+
+    /// With another image as a volume.
+    pub fn mounting(mut self, image: impl Into<String>) -> Self {
+        self.volumes.push(image.into());
+        self
     }
 
     pub fn image(&self) -> &str {
@@ -64,22 +84,29 @@ impl Pod {
     }
 
     pub(super) fn pulls_always(&self) -> bool {
-        self.always
+        self.policy == PullPolicy::Always
+    }
+
+    pub(super) fn pulls_never(&self) -> bool {
+        self.policy == PullPolicy::Never
+    }
+
+    pub(super) fn volumes(&self) -> &[String] {
+        &self.volumes
     }
 
     pub(super) fn pull_request(&self, logs: &Path) -> PullImageRequest {
-        self.pull_request_in(&self.sandbox_config(logs))
+        self.pull_request_in(&self.image, &self.sandbox_config(logs))
     }
 
-    pub(super) fn pull_request_in(&self, sandbox: &PodSandboxConfig) -> PullImageRequest {
+    pub(super) fn pull_request_in(&self, name: &str, sandbox: &PodSandboxConfig) -> PullImageRequest {
         // As kubelet's keyring fills it in: the server's address stays empty.
         let auth = self.secret.as_ref().map(|(user, password)| AuthConfig {
             username: user.clone(),
             password: password.clone(),
             ..Default::default()
         });
-        let image = ImageSpec { image: self.image.clone(), annotations: annotations(), ..Default::default() };
-        PullImageRequest { image: Some(image), auth, sandbox_config: Some(sandbox.clone()) }
+        PullImageRequest { image: Some(annotated(name)), auth, sandbox_config: Some(sandbox.clone()) }
     }
 
     pub(super) fn sandbox_config(&self, logs: &Path) -> PodSandboxConfig {
@@ -105,7 +132,18 @@ impl Pod {
         }
     }
 
-    pub(super) fn container_config(&self, image_id: &str, user: User) -> ContainerConfig {
+    pub(super) fn container_config(
+        &self,
+        image_id: &str,
+        user: User,
+        volumes: &[(String, String)],
+    ) -> ContainerConfig {
+        let mounts = volumes.iter().enumerate().map(|(number, (name, id))| Mount {
+            container_path: format!("/volume-{number}"),
+            readonly: true,
+            image: Some(ImageSpec { image: id.clone(), user_specified_image: name.clone(), ..annotated(id) }),
+            ..Default::default()
+        });
         let (number, name) = match user {
             User::Number(number) => (Some(Int64Value { value: number }), String::new()),
             User::Name(name) => (None, name),
@@ -123,11 +161,17 @@ impl Pod {
                 user_specified_image: self.image.clone(),
                 ..Default::default()
             }),
+            mounts: mounts.collect(),
             log_path: CONTAINER_LOG.to_owned(),
             linux: Some(LinuxContainerConfig { security_context: Some(security), ..Default::default() }),
             ..Default::default()
         }
     }
+}
+
+/// As kubelet asks for the image of a pod (`ToRuntimeAPIImageSpec`).
+pub(super) fn annotated(name: &str) -> ImageSpec {
+    ImageSpec { image: name.to_owned(), annotations: annotations(), ..Default::default() }
 }
 
 fn annotations() -> HashMap<String, String> {

@@ -1,0 +1,54 @@
+//! What containerd holds by digest: the manifests that it pulled.
+
+use bytes::Bytes;
+use containerd_client::services::v1::ReadContentRequest;
+use containerd_client::services::v1::content_client::ContentClient;
+use tonic::{Code, Status};
+
+use super::images::namespaced;
+use crate::containerd::Upstream;
+use crate::digest::Digest;
+
+/// The bytes that containerd holds under `digest`, `size` of them; `None` when it holds none. Whoever asks hashes them.
+///
+/// # Errors
+/// When containerd holds another number of bytes, or cannot be asked.
+pub async fn read(upstream: &Upstream, digest: &Digest, size: u64) -> Result<Option<Bytes>, ContentError> {
+    let mut client = ContentClient::new(upstream.clone());
+    // Size 0 means "to the end".
+    let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
+    let mut answers = match client.read(namespaced(request)).await {
+        Ok(response) => response.into_inner(),
+        Err(status) if status.code() == Code::NotFound => return Ok(None),
+        Err(status) => return Err(ContentError::Containerd(Box::new(status))),
+    };
+    let limit = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    loop {
+        match answers.message().await {
+            Ok(Some(part)) if bytes.len().saturating_add(part.data.len()) > limit => {
+                return Err(ContentError::Size { expected: size });
+            }
+            Ok(Some(part)) => bytes.extend_from_slice(&part.data),
+            Ok(None) if bytes.len() == limit => return Ok(Some(bytes.into())),
+            Ok(None) => return Err(ContentError::Size { expected: size }),
+            // That there is none is told with the first message.
+            Err(status) if status.code() == Code::NotFound => return Ok(None),
+            Err(status) => return Err(ContentError::Containerd(Box::new(status))),
+        }
+    }
+}
+
+/// Why content could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// containerd refused or could not be asked.
+    #[error("containerd's content service failed")]
+    Containerd(#[source] Box<Status>),
+    /// There are more or fewer bytes than a descriptor says.
+    #[error("containerd does not hold the {expected} bytes that the descriptor says")]
+    Size {
+        /// How many the descriptor says.
+        expected: u64,
+    },
+}

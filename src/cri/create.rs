@@ -1,0 +1,118 @@
+//! CreateContainer, where the runtime endpoint goes through pullgate too: the last moment before an image runs, and the
+//! only one at which image, name and namespace stand in one request.
+
+mod request;
+
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::Code;
+
+use super::pull::{refuse, told};
+use super::{Peer, Proxy, answer, frame, status};
+use crate::containerd::{Body, presence};
+use crate::digest::Digest;
+use crate::gate::{Pod, Present, Refusal, Standing};
+use request::{CreateRequest, Used};
+
+impl Proxy {
+    /// Answers a CreateContainer call: hands it on when every image in it may be used by its pod.
+    pub(super) async fn create_container(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Result<Response<Body>, hyper::Error> {
+        let (mut head, body) = request.into_parts();
+        let (message, mut body) = match answer::read(body).await {
+            Ok(read) => read,
+            Err((code, text)) => return Ok(status::answer(code, format!("pullgate: {text}"))),
+        };
+        let create = match CreateRequest::parse(&message) {
+            Ok(create) => create,
+            Err(error) => {
+                return Ok(status::answer(Code::InvalidArgument, format!("pullgate: {}", told(&error))));
+            }
+        };
+        let standing = match self.all_may_be_used(&create).await {
+            Ok(standing) => standing,
+            Err(refusal) => {
+                self.counters.containers_refused.add();
+                record(&create, peer, &refusal);
+                return Ok(refuse(&refusal));
+            }
+        };
+        if self.settings.pin_user_specified_image
+            && let Some(pinned) = standing.and_then(|standing| standing.pinned())
+        {
+            let framed = create.with_user_specified(&pinned).map(|message| frame::framed(&message));
+            let Ok(Ok(framed)) = framed else {
+                return Ok(status::answer(Code::Internal, "pullgate: the pinned request cannot be written"));
+            };
+            head.headers.remove(CONTENT_LENGTH);
+            body = framed;
+        }
+        self.counters.passed.add();
+        self.forward(Request::from_parts(head, Body::full(body))).await
+    }
+
+    /// What the container's own image stands as, when all of its images may be used.
+    async fn all_may_be_used(&self, create: &CreateRequest<'_>) -> Result<Option<Standing>, Refusal> {
+        for volume in create.volumes() {
+            self.may_be_used(volume, create.pod()).await?;
+        }
+        self.may_be_used(create.image(), create.pod()).await
+    }
+
+    async fn may_be_used(&self, used: &Used<'_>, pod: Option<&Pod>) -> Result<Option<Standing>, Refusal> {
+        let restore = self.settings.checkpoint_restore;
+        // containerd 2.1 to 2.3 restores a container when the image is the path of a file.
+        let is_id = Digest::parse(used.image).is_ok();
+        if !is_id && !restore {
+            return Err(Refusal::not_by_id(used.image));
+        }
+        let limit = self.settings.tag_record_timeout;
+        let found = tokio::time::timeout(limit, presence::image(&self.upstream, used.image)).await;
+        let found = found.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
+        let found = found.map_err(|error| {
+            tracing::warn!(error = told(&error), "the runtime does not tell what an image is");
+            Refusal::runtime(used.image, &error.to_string())
+        })?;
+        let Some(image) = found else {
+            if is_id {
+                return Err(Refusal::absent(used.image));
+            }
+            tracing::warn!(
+                path = used.image.escape_debug().to_string(),
+                "restored from a checkpoint, unverified"
+            );
+            return Ok(None);
+        };
+        if is_id && image.id != used.image {
+            return Err(Refusal::runtime(used.image, "it finds another image by this id"));
+        }
+        let present = Present { id: image.id, repo_tags: image.repo_tags, repo_digests: image.repo_digests };
+        self.gate.standing(used.name(), &present, pod).await.map(Some)
+    }
+
+    /// Answers a call that makes or restores the checkpoint of a whole pod, whose images never pass by here.
+    pub(super) fn refuse_checkpoint(&self, path: &str, peer: Peer) -> Response<Body> {
+        self.counters.containers_refused.add();
+        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, "checkpoint call refused");
+        refuse(&Refusal::checkpoint(path))
+    }
+}
+
+fn record(create: &CreateRequest<'_>, peer: Peer, refusal: &Refusal) {
+    let pod = create.pod().cloned().unwrap_or_default();
+    tracing::warn!(
+        verdict = "refused",
+        image = create.image().name().chars().flat_map(char::escape_debug).take(512).collect::<String>(),
+        pod.namespace = pod.namespace.escape_debug().to_string(),
+        pod.name = pod.name.escape_debug().to_string(),
+        peer.uid = peer.uid,
+        peer.pid = peer.pid,
+        reason = refusal.reason().code(),
+        line = refusal.line(),
+        "container refused"
+    );
+}

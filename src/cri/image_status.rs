@@ -1,0 +1,196 @@
+//! ImageStatus: an image that is on the node but not admitted is answered as absent, so that kubelet pulls it and the
+//! pull is judged.
+//!
+//! What decides is the image in the runtime's answer, never the text that was asked for: containerd finds images by tag,
+//! digest, id and the beginning of an id.
+//!
+//! Absent is not always a safe answer. kubelet's `getImageUser` (`kuberuntime/helpers.go`) takes it for "runs as root".
+//! It asks with the bare name, where the question before a pull carries the pod's annotations, of which there is always
+//! one (`kubernetes.io/config.source`, which kubelet adds itself). So a question without annotations, and one about a
+//! name that was answered as present a moment ago, is refused with an error instead.
+//!
+//! Field numbers: `runtime.v1` `ImageStatusRequest`, `ImageStatusResponse`, `Image`.
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::Code;
+
+use super::answer::{self, Answer};
+use super::frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
+use super::message::{SPEC_ANNOTATIONS, SPEC_IMAGE, text};
+use super::pull::{refuse, told};
+use super::wire::{self, WireError};
+use super::{Peer, Proxy, status};
+use crate::containerd::Body;
+use crate::gate::{Present, Refusal};
+
+/// The most names of one image that are read. The runtime's answer is bounded in bytes as well.
+const MAX_NAMES: usize = 10_000;
+
+impl Proxy {
+    /// Answers an ImageStatus call: with the runtime's own bytes, or as if there were no such image, or with an error.
+    pub(super) async fn image_status(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let (message, body) = match answer::read(body).await {
+            Ok(read) => read,
+            Err((code, text)) => return status::answer(code, format!("pullgate: {text}")),
+        };
+        let question = match Question::parse(&message) {
+            Ok(question) => question,
+            Err(error) => {
+                return status::answer(Code::InvalidArgument, format!("pullgate: {}", told(&error)));
+            }
+        };
+        let request = Request::from_parts(head, Body::full(body));
+        let answer = match self.exchange(request, MAX_MESSAGE_BYTES + PREFIX_BYTES).await {
+            Ok(answer) => answer,
+            Err(failed) => return failed,
+        };
+        let present = match present_in(&answer) {
+            Ok(Some(present)) => present,
+            // There is none, or the runtime itself says why it cannot tell.
+            Ok(None) => return answer.into_response(),
+            Err(text) => {
+                return status::answer(Code::Internal, format!("pullgate: the runtime's answer: {text}"));
+            }
+        };
+        match self.gate.standing(question.image, &present, None).await {
+            Ok(_) => {
+                self.told.present(question.image);
+                answer.into_response()
+            }
+            Err(refusal) => self.withhold(&question, &present, &refusal, answer, peer),
+        }
+    }
+
+    fn withhold(
+        &self,
+        question: &Question<'_>,
+        present: &Present,
+        refusal: &Refusal,
+        answer: Answer,
+        peer: Peer,
+    ) -> Response<Body> {
+        // Pulled a moment ago for a pod whose namespace may do more than others: the container of that very pod is next.
+        if !question.has_annotations && self.told.is_pulled(question.image, &present.id, &self.policy_hash())
+        {
+            return answer.into_response();
+        }
+        let safe = question.has_annotations && !self.told.is_present(question.image);
+        self.counters.withheld.add();
+        tracing::info!(
+            image = question.image.escape_debug().to_string(),
+            id = present.id.escape_debug().to_string(),
+            peer.uid = peer.uid,
+            peer.pid = peer.pid,
+            reason = refusal.reason().code(),
+            answer = if safe { "absent" } else { "error" },
+            "an image that is present is withheld"
+        );
+        if !safe {
+            return refuse(refusal);
+        }
+        answer.with_message(&[]).map_or_else(
+            |error| status::answer(Code::Internal, format!("pullgate: {error}")),
+            Answer::into_response,
+        )
+    }
+}
+
+/// What is read of an ImageStatusRequest.
+#[derive(Debug, PartialEq, Eq)]
+struct Question<'a> {
+    image: &'a str,
+    has_annotations: bool,
+}
+
+impl<'a> Question<'a> {
+    fn parse(message: &'a [u8]) -> Result<Self, WireError> {
+        let [spec] = wire::singles(message, [1])?;
+        let spec = spec.map_or(Ok(&[][..]), |spec| spec.bytes())?;
+        let [image] = wire::singles(spec, [SPEC_IMAGE])?;
+        let mut has_annotations = false;
+        for field in wire::fields(spec) {
+            has_annotations |= field?.number == SPEC_ANNOTATIONS;
+        }
+        Ok(Self { image: text(image.as_ref())?, has_annotations })
+    }
+}
+
+/// The image in an answer; `None` in one that has none, and in an error.
+fn present_in(answer: &Answer) -> Result<Option<Present>, String> {
+    let Some(message) = answer.message() else { return Ok(None) };
+    let message = message.map_err(|error| error.to_string())?;
+    read_present(&message).map_err(|error| error.to_string())
+}
+
+fn read_present(message: &[u8]) -> Result<Option<Present>, WireError> {
+    let [image] = wire::singles(message, [1])?;
+    let Some(image) = image else { return Ok(None) };
+    let image = image.bytes()?;
+    let [id] = wire::singles(image, [1])?;
+    let mut present = Present { id: text(id.as_ref())?.to_owned(), ..Present::default() };
+    for field in wire::fields(image) {
+        let field = field?;
+        let names = match field.number {
+            2 => &mut present.repo_tags,
+            3 => &mut present.repo_digests,
+            _ => continue,
+        };
+        if names.len() < MAX_NAMES {
+            names.push(field.text()?.to_owned());
+        }
+    }
+    Ok(Some(present))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::api;
+
+    fn field(number: u64, content: &[u8]) -> Vec<u8> {
+        wire::splice(&[], &(0..0), number, content).unwrap()
+    }
+
+    #[test]
+    fn reads_a_question_in_one_way_only() {
+        let annotation = field(2, &[field(1, b"a"), field(2, b"b")].concat());
+        for (message, expected) in [
+            (field(1, &field(1, b"app")), Ok(("app", false))),
+            (field(1, &[field(1, b"app"), annotation.clone(), annotation].concat()), Ok(("app", true))),
+            ([field(1, &field(1, b"app")), b"\x10\x01".to_vec()].concat(), Ok(("app", false))),
+            (vec![], Ok(("", false))),
+            ([field(1, &field(1, b"a")), field(1, &field(1, b"b"))].concat(), Err(WireError::Duplicate(1))),
+            (field(1, &[field(1, b"a"), field(1, b"b")].concat()), Err(WireError::Duplicate(1))),
+            (b"\x08\x01".to_vec(), Err(WireError::WireType(1))),
+        ] {
+            let read = Question::parse(&message).map(|read| (read.image, read.has_annotations));
+            assert_eq!(read, expected, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn reads_what_generated_code_writes() {
+        let image = api::Image {
+            id: "sha256:1".to_owned(),
+            repo_tags: vec!["a:1".to_owned(), "b:1".to_owned()],
+            repo_digests: vec!["a@sha256:2".to_owned()],
+            size: 7,
+            username: "app".to_owned(),
+            ..Default::default()
+        };
+        let present = Present {
+            id: image.id.clone(),
+            repo_tags: image.repo_tags.clone(),
+            repo_digests: image.repo_digests.clone(),
+        };
+        let response = api::ImageStatusResponse { image: Some(image), ..Default::default() };
+        assert_eq!(read_present(&response.encode_to_vec()), Ok(Some(present)));
+        assert_eq!(read_present(&api::ImageStatusResponse::default().encode_to_vec()), Ok(None));
+        let twice = [field(1, &field(1, b"a")), field(1, &field(1, b"b"))].concat();
+        assert_eq!(read_present(&twice), Err(WireError::Duplicate(1)));
+    }
+}

@@ -1,0 +1,30 @@
+//! Whether an image of the runtime is what a digest stands for: shown by hashes, whoever says so.
+
+use crate::digest::Digest;
+use crate::ledger::Evidence;
+use crate::registry::{Contents, Listed, contents};
+
+/// Whether the digest of `evidence` leads to the image `id`: its document hashes to it, and the document has the
+/// configuration `id`, or lists a manifest that has.
+pub(super) fn leads_to(evidence: &Evidence, id: &Digest) -> bool {
+    if !evidence.digest.matches(&evidence.document) {
+        return false;
+    }
+    match contents(&evidence.document, &evidence.media_type) {
+        Ok(Contents::Image(config)) => config == *id,
+        Ok(Contents::Index(listed)) => {
+            let manifests = evidence.images.iter().filter_map(|image| image.manifest.as_ref());
+            manifests.into_iter().any(|manifest| lists(&listed, manifest, id))
+        }
+        Err(_) => false,
+    }
+}
+
+/// Whether `manifest` is listed and has the configuration `id`.
+pub(super) fn lists(listed: &[Listed], manifest: &[u8], id: &Digest) -> bool {
+    let own = listed.iter().find(|listed| {
+        u64::try_from(manifest.len()).is_ok_and(|size| size == listed.size) && listed.digest.matches(manifest)
+    });
+    let found = own.and_then(|listed| contents(manifest, &listed.media_type).ok());
+    matches!(found, Some(Contents::Image(config)) if config == *id)
+}

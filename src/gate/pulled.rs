@@ -1,0 +1,94 @@
+//! After a pull: what it rested on is kept, for the image that the runtime made of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Gate, Pinned, binding};
+use crate::digest::Digest;
+use crate::ledger::{Evidence, Image};
+use crate::registry::{Contents, contents};
+
+/// How long an answer to a pull waits for the runtime's content, and for the disk. When that is late the evidence is in
+/// memory, and the writing goes on.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The largest manifest that is asked of the runtime, in bytes.
+const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
+/// How many manifests of one index are asked of the runtime.
+const MAX_LISTED: usize = 256;
+
+/// The runtime's own store of what it pulled.
+pub trait Content {
+    /// The bytes with this digest, which have exactly `size`; `None` when they are not there. They are hashed by whoever
+    /// asks.
+    fn read(&self, digest: &Digest, size: u64) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+/// A store without content, for who has none to offer: evidence for an index is then not linked to an image.
+#[derive(Clone, Copy, Debug)]
+pub struct NoContent;
+
+impl Content for NoContent {
+    async fn read(&self, _digest: &Digest, _size: u64) -> Option<Bytes> {
+        None
+    }
+}
+
+impl Gate {
+    /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry.
+    ///
+    /// Nothing that goes wrong here makes the pull fail: the image was admitted, only the memory of it is lost.
+    pub async fn pulled(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+        let Some(evidence) = pinned.evidence() else { return };
+        let Ok(id) = Digest::parse(id) else {
+            tracing::warn!(
+                image = pinned.name(),
+                id,
+                "the runtime's image id is no digest: nothing is recorded"
+            );
+            return;
+        };
+        let image = tokio::time::timeout(PATIENCE, image_of(evidence, &id, content)).await.ok().flatten();
+        let mut evidence = Evidence::clone(evidence);
+        if let Some(image) = image {
+            evidence.images.retain(|other| other.id != id);
+            evidence.images.insert(0, image);
+        } else {
+            tracing::warn!(
+                image = pinned.name(),
+                %id,
+                "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
+            );
+        }
+        evidence.names = vec![pinned.tag_record().unwrap_or(pinned.name()).to_owned()];
+        evidence.recorded = jiff::Timestamp::now();
+        let ledger = Arc::clone(&self.ledger);
+        let kept = tokio::task::spawn_blocking(move || ledger.keep(evidence));
+        if tokio::time::timeout(PATIENCE, kept).await.is_err() {
+            tracing::warn!(
+                image = pinned.name(),
+                "the ledger's disk is slow: the answer does not wait for it"
+            );
+        }
+    }
+}
+
+/// How the image follows from the evidence; `None` when it does not.
+async fn image_of(evidence: &Evidence, id: &Digest, content: &impl Content) -> Option<Image> {
+    if binding::leads_to(evidence, id) {
+        let known = evidence.images.iter().find(|image| image.id == *id).cloned();
+        return Some(known.unwrap_or(Image { id: id.clone(), manifest: None }));
+    }
+    let Ok(Contents::Index(listed)) = contents(&evidence.document, &evidence.media_type) else { return None };
+    let small = listed.iter().filter(|listed| listed.size <= MAX_MANIFEST_BYTES);
+    for candidate in small.take(MAX_LISTED) {
+        let Some(bytes) = content.read(&candidate.digest, candidate.size).await else { continue };
+        if binding::lists(&listed, &bytes, id) {
+            return Some(Image { id: id.clone(), manifest: Some(bytes) });
+        }
+    }
+    None
+}

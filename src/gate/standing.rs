@@ -1,0 +1,315 @@
+//! Whether an image that is on the node may be used: decided by its id and by evidence, with no network.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::admission::Check;
+use super::refusal::Found;
+use super::verdicts::{Subject as Known, Verdicts};
+use super::{Gate, Pod, Refusal, binding};
+use crate::digest::Digest;
+use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place};
+use crate::policy::{Action, Mode, Policy, Requirement, Rule, Ruling};
+use crate::reference::{Reference, Repository};
+use crate::registry::Collected;
+use crate::telemetry::Reason;
+
+/// How much of a name a refusal quotes at the most, in characters.
+const MAX_SHOWN: usize = 512;
+
+/// How many names of one image are looked at; more are as if they were not there.
+const MAX_PRESENT_NAMES: usize = 256;
+
+/// An image as the runtime has it (`runtime.v1` `Image`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Present {
+    /// Its id: the digest of its configuration.
+    pub id: String,
+    /// The names with a tag that lead to it.
+    pub repo_tags: Vec<String>,
+    /// The names with a digest that lead to it. Only hints: anyone who can record an image can record any name for it.
+    pub repo_digests: Vec<String>,
+}
+
+/// The proof that an image on the node may be used under the name that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    repository: Repository,
+    digest: Option<Digest>,
+    rule: String,
+    reason: Reason,
+    audited: Vec<Refusal>,
+}
+
+impl Standing {
+    /// The repository whose rule admitted it: that of the name, or for an id one of the image's repositories.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The digest that was verified; `None` for an image that may be used unsigned.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// The name that means this image and no other, for who will pull it again (guest-pull runtimes).
+    pub fn pinned(&self) -> Option<String> {
+        self.digest.as_ref().map(|digest| format!("{}@{digest}", self.repository))
+    }
+
+    /// The rule that admitted it.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// Why it was admitted.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What rules in audit mode would have refused, had they been enforced.
+    pub fn audited(&self) -> &[Refusal] {
+        &self.audited
+    }
+}
+
+impl Gate {
+    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network.
+    ///
+    /// - Asked by a name, the rule of that name speaks, and evidence must show that a digest *of that repository* that
+    ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A
+    ///   name with a digest must mean that digest.
+    /// - Asked by an id, or the beginning of one, the image's repositories speak, by evidence or by the names that the
+    ///   runtime has for it; one that is admitted is enough.
+    ///
+    /// # Errors
+    /// When it may not be used, or that cannot be known without the registry: then a pull is what can help.
+    pub async fn standing(
+        &self,
+        asked: &str,
+        present: &Present,
+        pod: Option<&Pod>,
+    ) -> Result<Standing, Refusal> {
+        let policy = self.policy().ok_or_else(|| Refusal::no_policy(asked))?;
+        let id = Digest::parse(&present.id).map_err(|_| Refusal::unverified_id(asked, &present.id))?;
+        let case = Case {
+            policy,
+            ledger: Arc::clone(&self.ledger),
+            verdicts: Arc::clone(&self.verdicts),
+            asked: asked.chars().take(MAX_SHOWN).collect(),
+            names: names(present),
+            id,
+            namespace: pod.map(|pod| pod.namespace.clone()),
+        };
+        let speaker = Speaker::of(asked, &case)?;
+        if let Some(decided) = case.without_evidence(&speaker) {
+            return decided;
+        }
+        let work = async {
+            let _turn = self.readers.acquire().await;
+            let decided = tokio::task::spawn_blocking(move || case.decide(&speaker)).await;
+            decided.unwrap_or_else(|_| Err(Refusal::internal(asked)))
+        };
+        let decided = tokio::time::timeout(self.settings.timeout, work).await;
+        decided.unwrap_or_else(|_| Err(Refusal::timeout(asked, self.settings.timeout)))
+    }
+}
+
+/// Who speaks for an image: the name it was asked by, or for an id all that is known of it.
+enum Speaker {
+    Name(Reference),
+    Id,
+}
+
+impl Speaker {
+    /// As containerd finds an image (`LocalResolve`): a digest is an id; else a name that is recorded; else the beginning
+    /// of an id. What is none of these is judged as the name that it is.
+    fn of(asked: &str, case: &Case) -> Result<Self, Refusal> {
+        let reference = Reference::parse(asked);
+        if let Ok(reference) = &reference
+            && case.names.contains(reference)
+        {
+            return Ok(Self::Name(reference.clone()));
+        }
+        let prefix = asked.strip_prefix("sha256:").unwrap_or(asked);
+        let hexadecimal = prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !prefix.is_empty() && hexadecimal && case.id.hex().starts_with(prefix) {
+            return Ok(Self::Id);
+        }
+        reference.map(Self::Name).map_err(|error| Refusal::invalid_reference(asked, &error))
+    }
+}
+
+/// The names by which the runtime knows an image, as far as they are names.
+fn names(present: &Present) -> BTreeSet<Reference> {
+    let all = present.repo_tags.iter().chain(&present.repo_digests).take(MAX_PRESENT_NAMES);
+    all.filter_map(|name| Reference::parse(name).ok()).collect()
+}
+
+/// One question about one image, with the policy that it began with.
+struct Case {
+    policy: Arc<Policy>,
+    ledger: Arc<Ledger>,
+    verdicts: Arc<Verdicts>,
+    asked: String,
+    names: BTreeSet<Reference>,
+    id: Digest,
+    namespace: Option<String>,
+}
+
+impl Case {
+    /// The answer, where no evidence is needed for it.
+    fn without_evidence(&self, speaker: &Speaker) -> Option<Result<Standing, Refusal>> {
+        let Speaker::Name(reference) = speaker else { return None };
+        let ruling = self.ruling(reference.repository());
+        let needed = |rule: &Rule| matches!(rule.action(), Action::Require(_)) && rule.mode() != Mode::Off;
+        if ruling.rules().any(needed) {
+            return None;
+        }
+        Some(self.by_repository(reference.repository(), reference.digest()))
+    }
+
+    fn decide(&self, speaker: &Speaker) -> Result<Standing, Refusal> {
+        match speaker {
+            Speaker::Name(reference) => self.by_repository(reference.repository(), reference.digest()),
+            Speaker::Id => self.by_id(),
+        }
+    }
+
+    fn ruling(&self, repository: &Repository) -> Ruling<'_> {
+        self.policy.rule_for(repository, self.namespace.as_deref())
+    }
+
+    /// Whether the rules of `repository` admit the image, as `digest` if one is asked for.
+    fn by_repository(&self, repository: &Repository, digest: Option<&Digest>) -> Result<Standing, Refusal> {
+        let ruling = self.ruling(repository);
+        let candidates = Candidates { case: self, repository, digest, found: OnceCell::new() };
+        let (mut reason, mut verified, mut audited) = (None, None, Vec::new());
+        for rule in ruling.rules() {
+            let passed = match rule.mode() {
+                Mode::Off => (Reason::RuleOff, None),
+                Mode::Enforce => self.enforce(rule, &candidates)?,
+                Mode::Audit => self.enforce(rule, &candidates).unwrap_or_else(|refusal| {
+                    audited.push(refusal);
+                    (Reason::AuditOnly, None)
+                }),
+            };
+            reason.get_or_insert(passed.0);
+            verified = verified.or(passed.1);
+        }
+        let labels: Vec<&str> = ruling.rules().map(Rule::label).collect();
+        Ok(Standing {
+            repository: repository.clone(),
+            digest: verified,
+            rule: labels.join(" and "),
+            reason: reason.unwrap_or(Reason::Internal),
+            audited,
+        })
+    }
+
+    /// Whether one rule admits the image, and as which digest if it was verified.
+    fn enforce(&self, rule: &Rule, candidates: &Candidates<'_>) -> Result<(Reason, Option<Digest>), Refusal> {
+        let requirement = match rule.action() {
+            Action::Deny { reason } => {
+                return Err(Refusal::denied(&self.asked, rule.label(), reason.as_deref()));
+            }
+            Action::AllowUnsigned(_) => return Ok((Reason::UnsignedAllowed, None)),
+            Action::Require(requirement) => requirement,
+        };
+        let mut refusal = None;
+        for evidence in candidates.all() {
+            match self.judge(rule, requirement, evidence) {
+                Ok(()) => return Ok((Reason::Verified, Some(evidence.digest.clone()))),
+                Err(found) => refusal = refusal.or(Some(found)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| {
+            Refusal::unverified(&self.asked, self.id.as_str(), rule.label(), &requirement.to_string())
+        }))
+    }
+
+    /// Whether any repository admits the image: those of its evidence, and those of its names.
+    fn by_id(&self) -> Result<Standing, Refusal> {
+        let mut repositories: BTreeSet<Repository> =
+            self.names.iter().map(|name| name.repository().clone()).collect();
+        let named = repositories.clone();
+        repositories.extend(self.ledger.places(&self.id).into_iter().map(|place| place.repository));
+        let mut refusal = None;
+        for repository in repositories {
+            // A line in the ledger alone must not lend an image a name that needs no signature.
+            match self.by_repository(&repository, None) {
+                Ok(standing) if standing.digest.is_none() && !named.contains(&repository) => {}
+                Ok(standing) => return Ok(standing),
+                Err(found) => refusal = refusal.or(Some(found)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Refusal::unverified_id(&self.asked, self.id.as_str())))
+    }
+
+    /// Where evidence that this image is one of `repository` may be.
+    fn places(&self, repository: &Repository) -> Vec<Place> {
+        let mut places = self.ledger.places(&self.id);
+        let hinted = self.names.iter().filter_map(|name| {
+            Some(Place { repository: name.repository().clone(), digest: name.digest()?.clone() })
+        });
+        places.extend(hinted);
+        places.retain(|place| place.repository == *repository);
+        places.sort_unstable();
+        places.dedup();
+        places.truncate(MAX_LINKS);
+        places
+    }
+
+    /// Judges evidence by the rule of today. The signatures of a digest that was found good under this very policy are
+    /// not verified once more.
+    fn judge(&self, rule: &Rule, requirement: &Requirement, evidence: &Evidence) -> Result<(), Refusal> {
+        let known = Known::new(&self.policy, rule, &evidence.repository, &evidence.digest);
+        if self.verdicts.holds(&known, jiff::Timestamp::now()) {
+            return Ok(());
+        }
+        let check = Check::new(&self.policy, rule, requirement, evidence);
+        let (findings, proofs) = check.run();
+        let judged =
+            requirement.judge(proofs.iter().map(|proof| (proof.authenticator(), proof.fingerprint())));
+        let Err(missing) = judged else {
+            let end = super::admission::earliest_key_end(&self.policy, requirement);
+            self.verdicts.remember(known, end);
+            return Ok(());
+        };
+        Err(Refusal::unsatisfied(
+            &self.asked,
+            evidence.digest.as_str(),
+            rule.label(),
+            &requirement.to_string(),
+            &Found {
+                attachments: evidence.attachments.len(),
+                collected: &Collected::default(),
+                valid: missing.verified(),
+                findings: &findings,
+            },
+        ))
+    }
+}
+
+/// The evidence that the image is one of a repository, read once for all rules that speak.
+struct Candidates<'a> {
+    case: &'a Case,
+    repository: &'a Repository,
+    digest: Option<&'a Digest>,
+    found: OnceCell<Vec<Arc<Evidence>>>,
+}
+
+impl Candidates<'_> {
+    /// All of it: of this repository, of the digest that was asked for, and leading to this image.
+    fn all(&self) -> &[Arc<Evidence>] {
+        self.found.get_or_init(|| {
+            let places = self.case.places(self.repository).into_iter();
+            let places = places.filter(|place| self.digest.is_none_or(|asked| *asked == place.digest));
+            let found = places.filter_map(|place| {
+                self.case.ledger.find(&place).filter(|evidence| evidence.place() == place)
+            });
+            found.filter(|evidence| binding::leads_to(evidence, &self.case.id)).collect()
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Evidence in files.
+//!
+//! ```text
+//! entries/<2>/<62>   one piece of evidence, by the SHA-256 of "repository@digest"
+//! images/<2>/<62>    for each image id the places of its evidence, a line each; derived from the entries
+//! tmp/               files in the making
+//! lock               held while something is written
+//! ```
+//!
+//! An entry appears whole or not at all: it is written under another name, synced, renamed, and its directory synced. A
+//! file that is damaged, too large or another user's is as if it were not there, and is removed.
+
+mod bounds;
+mod file;
+mod links;
+mod write;
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::{Evidence, LedgerError, Place, Settings, entry};
+use crate::digest::Digest;
+use bounds::Usage;
+
+/// Evidence that is used is marked as young again, at most once in this time.
+const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A directory of evidence.
+#[derive(Debug)]
+pub(super) struct Disk {
+    root: PathBuf,
+    max_entries: u64,
+    max_bytes: u64,
+    /// What is there; unknown until something is written. Whoever writes holds it.
+    usage: Mutex<Option<Usage>>,
+}
+
+impl Disk {
+    pub(super) fn open(settings: &Settings) -> Result<Self, LedgerError> {
+        let Settings { directory, max_entries, max_bytes } = settings;
+        make_directory(directory).map_err(|error| LedgerError::at("make", directory, error))?;
+        let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
+        if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+            return Err(LedgerError::Open { directory: directory.clone() });
+        }
+        let disk = Self {
+            root: directory.clone(),
+            max_entries: *max_entries,
+            max_bytes: *max_bytes,
+            usage: Mutex::new(None),
+        };
+        for part in ["entries", "images", "tmp"] {
+            let part = disk.root.join(part);
+            make_directory(&part).map_err(|error| LedgerError::at("make", &part, error))?;
+        }
+        Ok(disk)
+    }
+
+    pub(super) fn find(&self, place: &Place) -> Option<Evidence> {
+        let path = self.entry(place);
+        match read_entry(&path) {
+            Ok(found) => {
+                let (evidence, file) = found?;
+                if evidence.place() != *place {
+                    remove_damaged(&path, &"it is evidence for another image");
+                    return None;
+                }
+                refresh(&file);
+                Some(evidence)
+            }
+            Err(Unreadable::Damaged(why)) => {
+                remove_damaged(&path, &*why);
+                None
+            }
+            Err(Unreadable::Io(error)) => {
+                tracing::warn!(path = %path.display(), %error, "evidence could not be read");
+                None
+            }
+        }
+    }
+
+    pub(super) fn places(&self, id: &Digest) -> Vec<Place> {
+        links::read(&self.links(id))
+    }
+
+    fn entry(&self, place: &Place) -> PathBuf {
+        let name = format!("{}@{}", place.repository, place.digest);
+        sharded(&self.root.join("entries"), Digest::of(name.as_bytes()).hex())
+    }
+
+    fn links(&self, id: &Digest) -> PathBuf {
+        sharded(&self.root.join("images"), id.hex())
+    }
+}
+
+/// 256 directories: a few thousand files in each where there are a million.
+fn sharded(root: &Path, name: &str) -> PathBuf {
+    let (shard, rest) = name.split_at_checked(2).unwrap_or(("00", name));
+    root.join(shard).join(rest)
+}
+
+/// Reads one entry; `None` when there is none.
+fn read_entry(path: &Path) -> Result<Option<(Evidence, File)>, Unreadable> {
+    let Some((bytes, file)) = file::read(path, entry::MAX_ENTRY_BYTES)? else { return Ok(None) };
+    let evidence =
+        entry::decode(&Bytes::from(bytes)).map_err(|error| Unreadable::Damaged(Box::new(error)))?;
+    Ok(Some((evidence, file)))
+}
+
+/// Why a file is as if it were not there.
+enum Unreadable {
+    /// It is not what was written.
+    Damaged(Box<dyn std::fmt::Display + Send>),
+    /// The disk does not give it.
+    Io(io::Error),
+}
+
+fn remove_damaged(path: &Path, why: &dyn std::fmt::Display) {
+    match std::fs::remove_file(path) {
+        Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence was removed"),
+        Err(error) => {
+            tracing::debug!(path = %path.display(), %why, %error, "damaged evidence cannot be removed")
+        }
+    }
+}
+
+/// Marks a file as young, so that it is not the first to be evicted. That it fails on a read-only disk is no matter.
+fn refresh(file: &File) {
+    let modified = file.metadata().and_then(|found| found.modified());
+    let now = SystemTime::now();
+    let old = modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > YOUNG));
+    if old {
+        let _ = file.set_modified(now);
+    }
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        // Also when the disk is read-only, but it is there.
+        Err(_) if path.is_dir() => Ok(()),
+        other => other,
+    }
+}

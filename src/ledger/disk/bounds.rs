@@ -1,0 +1,133 @@
+//! Bounds of the directory: what is there is counted once, and the oldest goes when it is too much.
+//!
+//! Nothing of what is there is held in memory but two numbers, and while room is made the names of some of the oldest.
+
+use std::collections::BinaryHeap;
+use std::fs::{self, DirEntry};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{Disk, links};
+
+/// How many of the oldest are looked for at a time.
+const BATCH: usize = 8192;
+
+/// How often the oldest are looked for to make room once; each time finds [`BATCH`] of them.
+const ROUNDS: usize = 256;
+
+/// How many more files of links than entries there may be before those that lead nowhere are looked for.
+const STALE: u64 = 1024;
+
+/// What is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usage {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Usage {
+    /// An entry of `length` bytes was put where one of `before` bytes was, or none.
+    pub(super) fn replace(&mut self, before: Option<u64>, length: u64) {
+        match before {
+            Some(before) => self.bytes = self.bytes.saturating_sub(before),
+            None => self.entries += 1,
+        }
+        self.bytes = self.bytes.saturating_add(length);
+    }
+
+    fn exceeds(&self, entries: u64, bytes: u64) -> bool {
+        self.entries > entries || self.bytes > bytes
+    }
+}
+
+impl Disk {
+    /// Counts what is there, and removes links that lead nowhere if there are many.
+    pub(super) fn count(&self) -> Usage {
+        let mut usage = Usage::default();
+        for_each(&self.root.join("entries"), |entry| {
+            usage.replace(None, entry.metadata().map_or(0, |found| found.len()));
+        });
+        let mut linked = 0_u64;
+        for_each(&self.root.join("images"), |_| linked += 1);
+        if linked > usage.entries.saturating_add(STALE) {
+            for_each(&self.root.join("images"), |entry| self.remove_if_stale(&entry.path()));
+        }
+        usage
+    }
+
+    fn remove_if_stale(&self, path: &Path) {
+        if !links::read(path).iter().any(|place| self.entry(place).is_file()) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Evicts the oldest entries until one more of `length` bytes has room. The one at `keep` stays.
+    pub(super) fn make_room(&self, usage: &mut Usage, length: u64, keep: &Path) {
+        let entries = self.max_entries.saturating_sub(1);
+        let bytes = self.max_bytes.saturating_sub(length);
+        if !usage.exceeds(entries, bytes) {
+            return;
+        }
+        // A little more than is needed, so that the next ones need not look again.
+        let (entries, bytes) = (entries - entries / 64, bytes - bytes / 64);
+        for _ in 0..ROUNDS {
+            let (counted, oldest) = self.oldest(keep);
+            *usage = counted;
+            if oldest.is_empty() || !usage.exceeds(entries, bytes) {
+                return;
+            }
+            let mut evicted = 0_u64;
+            for old in oldest {
+                if !usage.exceeds(entries, bytes) {
+                    break;
+                }
+                self.remove(&old.path);
+                usage.entries = usage.entries.saturating_sub(1);
+                usage.bytes = usage.bytes.saturating_sub(old.bytes);
+                evicted += 1;
+            }
+            tracing::info!(evicted, "the ledger is full: the oldest evidence was removed");
+            if !usage.exceeds(entries, bytes) {
+                return;
+            }
+        }
+    }
+
+    /// What is there, and of that the oldest, the very oldest first.
+    fn oldest(&self, keep: &Path) -> (Usage, Vec<Old>) {
+        let mut usage = Usage::default();
+        let mut heap: BinaryHeap<Old> = BinaryHeap::new();
+        for_each(&self.root.join("entries"), |entry| {
+            let Ok(found) = entry.metadata() else { return };
+            usage.replace(None, found.len());
+            let modified = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let path = entry.path();
+            let older =
+                heap.len() < BATCH || heap.peek().is_some_and(|youngest| modified < youngest.modified);
+            if older && path != keep {
+                heap.push(Old { modified, path, bytes: found.len() });
+            }
+            if heap.len() > BATCH {
+                heap.pop();
+            }
+        });
+        (usage, heap.into_sorted_vec())
+    }
+}
+
+/// An entry that may have to go.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Old {
+    modified: SystemTime,
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// Visits every file in the shards of `root`.
+fn for_each(root: &Path, mut visit: impl FnMut(&DirEntry)) {
+    for shard in fs::read_dir(root).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(shard.path()).into_iter().flatten().flatten() {
+            visit(&entry);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Evidence in memory: what is being written, and what the disk did not take.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Evidence, MAX_LINKS, Place};
+use crate::digest::Digest;
+
+/// How many documents are kept.
+const MAX_ENTRIES: usize = 1024;
+
+/// How many bytes of them.
+const MAX_BYTES: usize = 32 << 20;
+
+/// A bounded memory; the oldest goes first.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    evidence: HashMap<Place, Arc<Evidence>>,
+    order: VecDeque<Place>,
+    bytes: usize,
+}
+
+impl Recent {
+    pub(super) fn find(&self, place: &Place) -> Option<Arc<Evidence>> {
+        self.state().evidence.get(place).cloned()
+    }
+
+    pub(super) fn places(&self, id: &Digest) -> Vec<Place> {
+        let state = self.state();
+        let linked = state.evidence.iter().filter(|(_, evidence)| evidence.is_of(id));
+        linked.map(|(place, _)| place.clone()).take(MAX_LINKS).collect()
+    }
+
+    /// Keeps evidence, together with what is there for its place.
+    pub(super) fn keep(&self, mut evidence: Evidence) -> Arc<Evidence> {
+        let place = evidence.place();
+        let mut state = self.state();
+        if let Some(old) = state.evidence.get(&place) {
+            evidence.add(old);
+        }
+        let evidence = Arc::new(evidence);
+        state.remove(&place);
+        state.bytes = state.bytes.saturating_add(evidence.bytes());
+        state.order.push_back(place.clone());
+        state.evidence.insert(place, Arc::clone(&evidence));
+        while (state.order.len() > MAX_ENTRIES || state.bytes > MAX_BYTES)
+            && let Some(oldest) = state.order.front().cloned()
+        {
+            state.remove(&oldest);
+        }
+        evidence
+    }
+
+    /// Forgets `evidence`, unless something newer is in its place.
+    pub(super) fn forget(&self, evidence: &Arc<Evidence>) {
+        let place = evidence.place();
+        let mut state = self.state();
+        if state.evidence.get(&place).is_some_and(|kept| Arc::ptr_eq(kept, evidence)) {
+            state.remove(&place);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remove(&mut self, place: &Place) {
+        if let Some(gone) = self.evidence.remove(place) {
+            self.bytes = self.bytes.saturating_sub(gone.bytes());
+            self.order.retain(|other| other != place);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The pods that a rule is for, by their Kubernetes namespace.
+
+use std::fmt;
+
+use super::segment::{Pattern, Segment};
+
+/// How many patterns a rule may have.
+pub const MAX_POD_PATTERNS: usize = 64;
+
+/// How long the name of a namespace may be (RFC 1123 label, as Kubernetes limits it).
+const MAX_NAMESPACE: usize = 63;
+
+/// Kubernetes namespaces, by name or by patterns in which `*` stands for any characters, also none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pods(Vec<Segment>);
+
+impl Pods {
+    /// Namespaces that one of the patterns accepts.
+    ///
+    /// # Errors
+    /// When there are none or too many, or one is not a pattern of namespaces.
+    pub fn new<T: AsRef<str>>(patterns: &[T]) -> Result<Self, PodsError> {
+        if patterns.is_empty() {
+            return Err(PodsError::Empty);
+        }
+        if patterns.len() > MAX_POD_PATTERNS {
+            return Err(PodsError::TooMany);
+        }
+        let mut segments = Vec::new();
+        for text in patterns {
+            let text = text.as_ref();
+            // A letter may stand wherever a `*` does.
+            if text.contains("**") || !is_namespace(&text.replace('*', "a")) {
+                return Err(PodsError::NotANamespace(text.chars().take(MAX_NAMESPACE).collect()));
+            }
+            segments.push(match text {
+                "*" => Segment::Any,
+                _ if text.contains('*') => Segment::Pattern(Pattern::of_path(text)),
+                _ => Segment::Literal(text.into()),
+            });
+        }
+        segments.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        segments.dedup();
+        Ok(Self(segments))
+    }
+
+    /// Whether pods of this namespace are meant.
+    #[must_use]
+    pub fn cover(&self, namespace: &str) -> bool {
+        self.0.iter().any(|segment| segment.accepts(namespace))
+    }
+
+    /// Whether some namespace is covered by both.
+    #[must_use]
+    pub fn overlap(&self, other: &Self) -> bool {
+        self.0.iter().any(|one| other.0.iter().any(|two| one.overlaps(two)))
+    }
+
+    /// The patterns, sorted.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Segment::as_str)
+    }
+}
+
+/// `payments, payments-*`
+impl fmt::Display for Pods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, pattern) in self.patterns().enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            f.write_str(pattern)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why patterns are none of namespaces.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PodsError {
+    /// There are none, so the rule would be for nobody.
+    #[error("`pods` names no namespace, so the rule would be for nobody")]
+    Empty,
+    /// More than [`MAX_POD_PATTERNS`].
+    #[error("`pods` has more than {MAX_POD_PATTERNS} patterns")]
+    TooMany,
+    /// No namespace can have a name like this.
+    #[error("no Kubernetes namespace can be called `{0}`")]
+    NotANamespace(String),
+}
+
+/// Whether Kubernetes allows a namespace of this name: an RFC 1123 label.
+pub(super) fn is_namespace(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty()
+        && name.len() <= MAX_NAMESPACE
+        && name.bytes().all(plain)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_namespaces_and_nothing_else() {
+        for (patterns, namespace, covered) in [
+            (&["payments", "payments-*"][..], "payments", true),
+            (&["payments", "payments-*"], "payments-eu", true),
+            (&["payments", "payments-*"], "payments2", false),
+            (&["payments-*"], "payments", false),
+            (&["*"], "default", true),
+            (&["*-system"], "kube-system", true),
+            (&["*-system"], "kube-system2", false),
+            (&["a*c"], "abc", true),
+        ] {
+            assert_eq!(Pods::new(patterns).unwrap().cover(namespace), covered, "{patterns:?} {namespace}");
+        }
+        let long = "a".repeat(64);
+        for bad in ["", "A", "a/b", "../../etc", "a.b", "-a", "a-", "a**", "a_b", "ä", "a b", &long] {
+            let error = Pods::new(&[bad]).unwrap_err();
+            assert!(matches!(error, PodsError::NotANamespace(_)), "{bad}: {error}");
+        }
+        assert_eq!(Pods::new::<&str>(&[]), Err(PodsError::Empty));
+        assert_eq!(Pods::new(&vec!["a"; MAX_POD_PATTERNS + 1]), Err(PodsError::TooMany));
+    }
+
+    #[test]
+    fn patterns_that_share_a_namespace_overlap() {
+        for (one, other, overlap) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("a*", "ab", true),
+            ("a*", "*b", true),
+            ("a*", "b*", false),
+            ("*", "x", true),
+        ] {
+            let (one, other) = (Pods::new(&[one]).unwrap(), Pods::new(&["zz", other]).unwrap());
+            assert_eq!(one.overlap(&other), overlap, "{one} {other}");
+            assert_eq!(other.overlap(&one), overlap, "{other} {one}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Where containerd looks for `hosts.toml` files, as its own configuration says.
+//!
+//! The file is read, never written, and as far as it can be understood: what containerd would do is told as well as it can
+//! be told from outside, and where versions of it differ there is a warning. Sources: `internal/cri/config` and
+//! `plugins/cri/images/plugin.go` of containerd 2.x, `pkg/cri/config` of 1.x, `cmd/containerd/server/config` (imports).
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::super::stamp::Stamp;
+
+/// Bytes of a configuration file that are read.
+const SIZE: u64 = 1 << 20;
+/// Files that are read, imports included.
+const FILES: usize = 64;
+
+/// The CRI plugin's section by the version of the file: 1, 2, and from 3 on (containerd 2.x).
+const SECTIONS: [(u64, &str); 3] =
+    [(1, "cri"), (2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.images")];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// `config_path`, taken apart; `None` when nothing sets it.
+    pub(super) directories: Option<Vec<PathBuf>>,
+    /// What is odd about it.
+    pub(super) warnings: Vec<String>,
+    /// Whether images may be pulled by the transfer service, which takes `/a:/b` as the name of one directory.
+    pub(super) transfers: bool,
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+impl Found {
+    /// Whether all files are still those that were read.
+    pub(super) fn is_current(&self) -> bool {
+        self.stamps.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+    }
+}
+
+/// Reads containerd's configuration at `path`; a file that is not there sets nothing.
+pub(super) fn read(path: &Path) -> Found {
+    let mut reader = Reader { version: 1, ..Reader::default() };
+    reader.file(path, true);
+    let Reader { mut found, version, paths, legacy, local } = reader;
+    found.transfers = version >= 3 && !local && !legacy;
+    let section = SECTIONS.iter().rev().find(|(since, _)| *since <= version).map_or("", |(_, name)| name);
+    for (name, value) in paths {
+        if name == section || (name == "io.containerd.grpc.v1.cri" && version <= 1) {
+            found.directories =
+                Some(std::env::split_paths(&value).filter(|path| path.is_absolute()).collect());
+        } else {
+            found.warnings.push(format!(
+                "{}: config_path below {name} is not read by a containerd whose configuration has version {version}",
+                path.display()
+            ));
+        }
+    }
+    if found.directories.as_ref().is_some_and(Vec::is_empty) {
+        found.directories = None;
+    }
+    if legacy {
+        found.warnings.push(format!(
+            "{}: registry.mirrors, registry.configs and registry.auths are not read by pullgate: containerd asks \
+             other hosts than pullgate does, or with other credentials; move them to hosts.toml files",
+            path.display()
+        ));
+    }
+    if found.transfers && found.directories.as_ref().is_some_and(|directories| directories.len() > 1) {
+        found.warnings.push(two_directories(path));
+    }
+    found
+}
+
+/// containerd 2.1 to 2.3, issues 12415, 12636 and 12808.
+pub(super) fn two_directories(path: &Path) -> String {
+    format!(
+        "{}: config_path names several directories: containerd 2.1 to 2.3 take that for the name of one, and ignore all \
+         hosts.toml files, when they pull by the transfer service; name one directory or set use_local_image_pull",
+        path.display()
+    )
+}
+
+#[derive(Default)]
+struct Reader {
+    found: Found,
+    version: u64,
+    /// `config_path` by section, the last one to set it last.
+    paths: Vec<(String, String)>,
+    legacy: bool,
+    /// A setting for which containerd 2.x pulls without the transfer service (`CheckLocalImagePullConfigs`).
+    local: bool,
+}
+
+impl Reader {
+    fn file(&mut self, path: &Path, main: bool) {
+        if self.found.stamps.len() >= FILES || self.found.stamps.iter().any(|(known, _)| known == path) {
+            return;
+        }
+        self.found.stamps.push((path.to_owned(), Stamp::of(path)));
+        let text = match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => return self.warn(path, &format!("it cannot be looked at: {error}")),
+            Ok(metadata) if !metadata.is_file() || metadata.len() > SIZE => {
+                return self.warn(path, &format!("it is not a file of at most {SIZE} bytes"));
+            }
+            Ok(_) => match fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) => return self.warn(path, &format!("it cannot be read: {error}")),
+            },
+        };
+        let Ok(document) = DeTable::parse(&text) else { return self.warn(path, "it is not valid TOML") };
+        let root = document.get_ref();
+        if main && let Some(version) = number(root, "version") {
+            self.version = version;
+        }
+        for (name, plugin) in
+            root.get("plugins").and_then(|value| value.get_ref().as_table()).into_iter().flatten()
+        {
+            self.plugin(name.get_ref(), plugin.get_ref());
+        }
+        let imports = root.get("imports").and_then(|value| value.get_ref().as_array());
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        for pattern in imports.into_iter().flatten().filter_map(|value| value.get_ref().as_str()) {
+            self.import(&directory.join(pattern));
+        }
+    }
+
+    /// Files by a name whose last part may hold stars.
+    fn import(&mut self, pattern: &Path) {
+        let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((before, after)) = name.split_once('*') else { return self.file(pattern, false) };
+        let directory = pattern.parent().unwrap_or(Path::new("/"));
+        self.found.stamps.push((directory.to_owned(), Stamp::of(directory)));
+        let mut files: Vec<PathBuf> = fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+            })
+            .collect();
+        files.sort();
+        for file in files {
+            self.file(&file, false);
+        }
+    }
+
+    fn plugin(&mut self, name: &str, plugin: &DeValue<'_>) {
+        let Some(plugin) = plugin.as_table() else { return };
+        if !SECTIONS.iter().any(|(_, section)| *section == name) {
+            return;
+        }
+        let flag = |key: &str| plugin.get(key).and_then(|value| value.get_ref().as_bool());
+        self.local |= flag("use_local_image_pull") == Some(true)
+            || flag("discard_unpacked_layers") == Some(true)
+            || flag("disable_snapshot_annotations") == Some(false)
+            || flag("image_pull_with_sync_fs") == Some(true)
+            || number(plugin, "max_concurrent_downloads").is_some_and(|count| count != 3);
+        let Some(registry) = plugin.get("registry").and_then(|value| value.get_ref().as_table()) else {
+            return;
+        };
+        self.legacy |= ["mirrors", "configs", "auths"].iter().any(|key| {
+            registry
+                .get(*key)
+                .and_then(|value| value.get_ref().as_table())
+                .is_some_and(|table| !table.is_empty())
+        });
+        if let Some(path) = registry.get("config_path").and_then(|value| value.get_ref().as_str()) {
+            self.paths.push((name.to_owned(), path.to_owned()));
+        }
+    }
+
+    fn warn(&mut self, path: &Path, why: &str) {
+        self.found
+            .warnings
+            .push(format!("{}: {why}; where containerd looks for hosts.toml is guessed", path.display()));
+    }
+}
+
+fn number(table: &DeTable<'_>, key: &str) -> Option<u64> {
+    let DeValue::Integer(integer) = table.get(key)?.get_ref() else { return None };
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> (Option<Vec<PathBuf>>, Vec<String>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        let found = read(&path);
+        (found.directories, found.warnings)
+    }
+
+    #[test]
+    fn config_path_is_found_in_every_version() {
+        let (v2, v3) = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images");
+        let section =
+            |name: &str, path: &str| format!("[plugins.\"{name}\".registry]\nconfig_path = \"{path}\"\n");
+        let one = Some(vec![PathBuf::from("/a")]);
+        let two = Some(vec![PathBuf::from("/a"), PathBuf::from("/b")]);
+        let local = format!("[plugins.\"{v3}\"]\nuse_local_image_pull = true\n");
+        for (text, expected, warning) in [
+            (section("cri", "/a"), &one, ""),
+            (section(v2, "/a"), &one, ""),
+            (format!("version = 2\n{}", section(v2, "/a")), &one, ""),
+            (format!("version = 2\n{}", section(v2, "/a:/b")), &two, ""),
+            (format!("version = 3\n{}", section(v3, "/a")), &one, ""),
+            (format!("version = 4\n{}", section(v3, "/a")), &one, ""),
+            (format!("version = 3\n{}", section(v3, "/a:/b")), &two, "several directories"),
+            (format!("version = 3\n{local}{}", section(v3, "/a:/b")), &two, ""),
+            (format!("version = 3\n{}", section(v2, "/a")), &None, "not read by a containerd"),
+            (format!("version = 3\n{}", section(v3, "")), &None, ""),
+            ("version = 3\n".to_owned(), &None, ""),
+            ("version = ".to_owned(), &None, "not valid TOML"),
+            (
+                format!(
+                    "version = 2\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"https://m\"]"
+                ),
+                &None,
+                "registry.mirrors",
+            ),
+        ] {
+            let (directories, warnings) = read_text(&text);
+            assert_eq!(directories, *expected, "{text}");
+            let said = warnings.join("\n");
+            assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{text}: {said}");
+            assert!(said.contains(warning), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn imports_are_read_and_changes_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        let parts = directory.path().join("conf.d");
+        fs::create_dir(&parts).unwrap();
+        fs::write(&path, "version = 2\nimports = [\"conf.d/*.toml\"]\n").unwrap();
+        let found = read(&path);
+        assert!(found.directories.is_none() && found.is_current());
+        let text = "[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/a\"\n";
+        fs::write(parts.join("registry.toml"), text).unwrap();
+        assert!(!found.is_current());
+        assert_eq!(read(&path).directories, Some(vec![PathBuf::from("/a")]));
+        assert!(read(&directory.path().join("missing")).warnings.is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! Who may work at a time: so many of each name, and so many of all, so that a slow one keeps no other waiting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Names that are remembered at a time without anybody working for them.
+const REMEMBERED: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Turns {
+    each: usize,
+    all: Arc<Semaphore>,
+    by_name: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(
+    #[expect(dead_code, reason = "held, never looked at")] [Option<OwnedSemaphorePermit>; 2],
+);
+
+impl Turns {
+    /// At most `all` turns at a time, and of one name at most `each`.
+    pub(super) fn new(each: usize, all: usize) -> Self {
+        let all = Arc::new(Semaphore::new(all.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { each: each.clamp(1, Semaphore::MAX_PERMITS), all, by_name: Mutex::default() }
+    }
+
+    /// Waits for a turn. The name's own turn comes first: who waits for it takes none of the others'.
+    pub(super) async fn take(&self, name: &str) -> Turn {
+        let own = {
+            let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+            if by_name.len() >= REMEMBERED && !by_name.contains_key(name) {
+                by_name.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+            }
+            let new = || Arc::new(Semaphore::new(self.each));
+            Arc::clone(by_name.entry(name.to_owned()).or_insert_with(new))
+        };
+        // Neither is ever closed.
+        let own = own.acquire_owned().await.ok();
+        Turn([own, Arc::clone(&self.all).acquire_owned().await.ok()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_slow_leaves_turns_to_others() {
+        let turns = Turns::new(2, 3);
+        let short = Duration::from_millis(1);
+        let slow = [turns.take("slow").await, turns.take("slow").await];
+        assert!(tokio::time::timeout(short, turns.take("slow")).await.is_err(), "its share is used up");
+        let other = tokio::time::timeout(short, turns.take("other")).await.unwrap();
+        assert!(tokio::time::timeout(short, turns.take("third")).await.is_err(), "all are used up");
+        drop(slow);
+        assert!(tokio::time::timeout(short, turns.take("third")).await.is_ok());
+        drop(other);
+    }
+
+    #[tokio::test]
+    async fn names_are_forgotten_when_nobody_works_for_them() {
+        let turns = Turns::new(1, 1000);
+        let held = turns.take("held").await;
+        for number in 0..10_000 {
+            turns.take(&number.to_string()).await;
+        }
+        let by_name = turns.by_name.lock().unwrap();
+        assert!(by_name.len() <= REMEMBERED && by_name.contains_key("held"), "{}", by_name.len());
+        drop(held);
+    }
+}

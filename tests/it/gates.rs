@@ -1,0 +1,278 @@
+//! What is on the node already: which images kubelet is told of, and which containers are created.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use prost::Message;
+use pullgate::api;
+use pullgate::cri::Settings;
+use pullgate::registry;
+use tempfile::TempDir;
+
+use crate::support::proxy::{Daemon, call};
+use crate::support::runtime::{self, Reply, Runtime, framed};
+use crate::support::signer::key_file;
+
+const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+const CREATE: &str = "/runtime.v1.RuntimeService/CreateContainer";
+
+/// Names that the node's policy allows unsigned, and names that need a signature which nothing here has.
+const OPEN: &str = "registry.example.com/open/app:1";
+const CLOSED: &str = "registry.example.com/closed/app:1";
+
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    code: String,
+    message: String,
+    body: Bytes,
+}
+
+struct World {
+    directory: TempDir,
+    runtime: Runtime,
+    daemon: Daemon,
+}
+
+/// A node that has the images [`OPEN`] and [`CLOSED`]; the runtime answers with more than we know of.
+fn start(settings: Settings) -> World {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = Runtime::start(&directory.path().join("runtime.sock"));
+    runtime.script(|call| match call.path.as_str() {
+        STATUS => {
+            let asked = api::ImageStatusRequest::decode(&call.body[5..]).unwrap().image.unwrap().image;
+            let found = [OPEN, CLOSED].into_iter().find(|name| asked == *name || id(name).contains(&asked));
+            let data = found.map_or_else(|| framed(b""), status_of);
+            let mut trailers = runtime::status(0, "");
+            trailers.insert("x-last", "trailer".parse().unwrap());
+            Some(Reply::Answer { headers: HeaderMap::new(), data: vec![data], trailers: Some(trailers) })
+        }
+        path if path.starts_with("/runtime.v1.RuntimeService/") => {
+            Some(runtime::message(&api::CreateContainerResponse { container_id: "made".to_owned() }))
+        }
+        _ => None,
+    });
+    let daemon =
+        Daemon::with_settings(directory.path(), runtime.socket(), registry::Settings::default(), settings);
+    let world = World { directory, runtime, daemon };
+    world.set_policy("registry.example.com/open");
+    world
+}
+
+fn id(name: &str) -> String {
+    runtime::image_id(name)
+}
+
+/// The runtime's answer about an image, with fields that this version does not know.
+fn status_of(name: &str) -> Bytes {
+    let image = api::Image { id: id(name), repo_tags: vec![name.to_owned()], size: 1, ..Default::default() };
+    let mut image = image.encode_to_vec();
+    image.extend_from_slice(&field(99, b"of the future"));
+    framed(&[field(1, &image), field(77, b"later")].concat())
+}
+
+fn field(number: u64, content: &[u8]) -> Vec<u8> {
+    pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap()
+}
+
+impl World {
+    fn set_policy(&self, open: &str) {
+        let root = self.directory.path().join("etc");
+        std::fs::create_dir_all(&root).unwrap();
+        let text = format!(
+            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\" }}]\n\
+             [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
+             [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
+            key_file("p256", "pub").display(),
+        );
+        std::fs::write(root.join("policy.toml"), text).unwrap();
+        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
+        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+    }
+
+    /// ImageStatus before a pull, which carries the pod's annotations.
+    async fn precheck(&self, image: &str) -> Answer {
+        self.status(image, true, false).await
+    }
+
+    /// ImageStatus for the user of a container, which carries nothing.
+    async fn user(&self, image: &str) -> Answer {
+        self.status(image, false, false).await
+    }
+
+    async fn status(&self, image: &str, annotated: bool, verbose: bool) -> Answer {
+        let annotations = annotated.then(|| ("kubernetes.io/config.source".to_owned(), "api".to_owned()));
+        let image = api::ImageSpec {
+            image: image.to_owned(),
+            annotations: annotations.into_iter().collect(),
+            ..Default::default()
+        };
+        self.call(STATUS, &api::ImageStatusRequest { image: Some(image), verbose }.encode_to_vec()).await
+    }
+
+    async fn create(&self, image: &str, name: &str, volumes: &[(&str, &str)]) -> Answer {
+        self.call(CREATE, &create_request(image, name, volumes).encode_to_vec()).await
+    }
+
+    async fn call(&self, path: &str, message: &[u8]) -> Answer {
+        let response = call(self.daemon.client(), path, HeaderMap::new(), framed(message)).await;
+        let (head, body) = response.into_parts();
+        let collected = body.collect().await.unwrap();
+        let trailers = collected.trailers().cloned().unwrap_or(head.headers);
+        let text = |name: &str| {
+            trailers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        Answer { code: text("grpc-status"), message: text("grpc-message"), body: collected.to_bytes() }
+    }
+
+    fn created(&self) -> Vec<Bytes> {
+        self.runtime.calls_of("CreateContainer").into_iter().map(|call| call.body).collect()
+    }
+}
+
+fn create_request(image: &str, name: &str, volumes: &[(&str, &str)]) -> api::CreateContainerRequest {
+    let spec = |image: &str, name: &str| api::ImageSpec {
+        image: image.to_owned(),
+        user_specified_image: name.to_owned(),
+        ..Default::default()
+    };
+    let mounts = volumes
+        .iter()
+        .map(|(image, name)| api::Mount { image: Some(spec(image, name)), ..Default::default() });
+    let metadata =
+        api::PodSandboxMetadata { name: "web-0".into(), namespace: "shop".into(), ..Default::default() };
+    api::CreateContainerRequest {
+        pod_sandbox_id: "sandbox".to_owned(),
+        config: Some(api::ContainerConfig {
+            image: Some(spec(image, name)),
+            mounts: mounts.collect(),
+            ..Default::default()
+        }),
+        sandbox_config: Some(api::PodSandboxConfig { metadata: Some(metadata), ..Default::default() }),
+    }
+}
+
+fn assert_present(answer: &Answer, name: &str, case: &str) {
+    assert_eq!((answer.code.as_str(), &answer.body), ("0", &status_of(name)), "{case}: {answer:?}");
+}
+
+/// An answer without an image: one empty message.
+fn assert_absent(answer: &Answer, case: &str) {
+    assert_eq!((answer.code.as_str(), &answer.body), ("0", &framed(b"")), "{case}: {answer:?}");
+}
+
+fn assert_error(answer: &Answer, case: &str) {
+    assert_eq!(answer.code, "2", "{case}: {answer:?}");
+    assert!(answer.message.starts_with("SignatureValidationFailed:%20image%20"), "{case}: {answer:?}");
+    assert!(answer.body.is_empty(), "{case}");
+}
+
+#[tokio::test]
+async fn an_image_that_is_admitted_is_answered_in_the_runtime_s_own_bytes() {
+    let world = start(Settings::default());
+    for (annotated, verbose) in [(true, false), (false, false), (true, true)] {
+        let answer = world.status(OPEN, annotated, verbose).await;
+        assert_present(&answer, OPEN, &format!("{annotated} {verbose}"));
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_not_is_absent_by_whatever_it_is_asked() {
+    let world = start(Settings::default());
+    let whole = id(CLOSED);
+    let hex = whole.strip_prefix("sha256:").unwrap();
+    for asked in [CLOSED, &whole, hex, &hex[..12], &whole[..20]] {
+        assert_absent(&world.precheck(asked).await, asked);
+        assert_absent(&world.status(asked, true, true).await, asked);
+    }
+}
+
+/// kubelet's getImageUser takes "there is none" for "it runs as root".
+#[tokio::test]
+async fn the_question_for_the_user_is_never_answered_with_silence() {
+    let world = start(Settings::default());
+    assert_error(&world.user(CLOSED).await, "asked with the bare name");
+    assert_absent(&world.user("registry.example.com/closed/none:1").await, "what is not there is not there");
+}
+
+#[tokio::test]
+async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
+    let world = start(Settings::default());
+    assert_present(&world.precheck(OPEN).await, OPEN, "admitted");
+    world.set_policy("registry.example.com/closed");
+    assert_error(&world.precheck(OPEN).await, "told to be there, and now refused");
+    assert_error(&world.user(OPEN).await, "the user of it");
+    assert_present(&world.precheck(CLOSED).await, CLOSED, "admitted now");
+}
+
+#[tokio::test]
+async fn switched_off_it_tells_everything() {
+    let world = start(Settings { image_status: false, ..Settings::default() });
+    assert_present(&world.precheck(CLOSED).await, CLOSED, "off");
+    assert_present(&world.user(CLOSED).await, CLOSED, "off");
+}
+
+#[tokio::test]
+async fn the_runtime_s_errors_and_requests_of_two_meanings_have_no_image() {
+    let world = start(Settings::default());
+    let twice = [field(1, &field(1, OPEN.as_bytes())), field(1, &field(1, CLOSED.as_bytes()))].concat();
+    let answer = world.call(STATUS, &twice).await;
+    assert_eq!(answer.code, "3", "{answer:?}");
+    assert_eq!(world.runtime.calls().len(), 0);
+    world.runtime.script(|_| Some(runtime::error(14, "server is not initialized yet")));
+    let answer = world.precheck(OPEN).await;
+    assert_eq!((answer.code.as_str(), answer.message.as_str()), ("14", "server is not initialized yet"));
+    world.runtime.script(|_| {
+        let twice = [field(1, &field(1, b"sha256:a")), field(1, &field(1, b"sha256:b"))].concat();
+        let data = vec![framed(&twice)];
+        Some(Reply::Answer { headers: HeaderMap::new(), data, trailers: Some(runtime::status(0, "")) })
+    });
+    let answer = world.precheck(OPEN).await;
+    assert_eq!((answer.code.as_str(), answer.body.is_empty()), ("13", true), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_container_is_created_when_all_of_its_images_are_admitted() {
+    let world = start(Settings::default());
+    let (open, closed) = (id(OPEN), id(CLOSED));
+    // A field that this version does not know crosses too.
+    let message =
+        [create_request(&open, OPEN, &[(&open, OPEN)]).encode_to_vec(), field(88, b"later")].concat();
+    let answer = world.call(CREATE, &message).await;
+    assert_eq!(answer.code, "0", "{answer:?}");
+    assert_eq!(world.created(), [framed(&message)]);
+    for (case, image, name, volumes) in [
+        ("its image", closed.as_str(), CLOSED, vec![]),
+        ("its image, by id alone", &closed, "", vec![]),
+        ("an image volume", &open, OPEN, vec![(closed.as_str(), CLOSED)]),
+        ("the second image volume", &open, OPEN, vec![(open.as_str(), OPEN), (&closed, CLOSED)]),
+        ("an admitted image under a name that needs a signature", &open, CLOSED, vec![]),
+        ("a path", "/var/lib/checkpoint.tar", OPEN, vec![]),
+        ("a name", OPEN, OPEN, vec![]),
+        ("a short id", &open[..20], OPEN, vec![]),
+        ("a path as image volume", &open, OPEN, vec![("/var/lib/x.tar", OPEN)]),
+    ] {
+        assert_error(&world.create(image, name, &volumes).await, case);
+    }
+    let absent = id("no such image");
+    let answer = world.create(&absent, OPEN, &[]).await;
+    assert_eq!(answer.code, "5", "{answer:?}");
+    let twice = [message.clone(), create_request(&closed, CLOSED, &[]).encode_to_vec()].concat();
+    assert_eq!(world.call(CREATE, &twice).await.code, "3");
+    assert_eq!(world.created().len(), 1, "nothing else reached the runtime");
+}
+
+#[tokio::test]
+async fn checkpoints_are_restored_only_where_that_is_allowed() {
+    for (allowed, expected) in [(false, "2"), (true, "0")] {
+        let world = start(Settings { checkpoint_restore: allowed, ..Settings::default() });
+        let answer = world.create("/var/lib/checkpoint.tar", "", &[]).await;
+        assert_eq!(answer.code, expected, "{answer:?}");
+        for method in ["RestorePod", "CheckpointPod"] {
+            let answer = world.call(&format!("/runtime.v1.RuntimeService/{method}"), b"").await;
+            assert_eq!(answer.code, expected, "{method}: {answer:?}");
+        }
+        // What is no path is judged all the same.
+        let answer = world.create(CLOSED, "", &[]).await;
+        assert_eq!(answer.code, "2", "{answer:?}");
+    }
+}

@@ -1,0 +1,78 @@
+//! The image of pod sandboxes, which the runtime would pull by itself.
+
+use crate::support::node::images::Image;
+use crate::support::node::kubelet::Pod;
+use crate::support::node::{Node, Release};
+
+on_every_release!(
+    signed_is_pulled_pinned_before_anybody_needs_it,
+    unsigned_is_reported,
+    side_loaded_is_reported
+);
+
+const PAUSE: &str = "registry.example.com/pause:1";
+
+/// Which image it is must be configured for containerd 2.1, which does not tell.
+fn configured(release: Release, name: &str) -> String {
+    if release == Release::V2_1 { format!("[gate]\nsandbox-image = {name:?}") } else { String::new() }
+}
+
+fn push_pause(node: &Node) -> Image {
+    node.map_host("registry.example.com");
+    node.push_pause("pause:1").at("registry.example.com")
+}
+
+fn signed_is_pulled_pinned_before_anybody_needs_it(release: Release) {
+    let mut node = Node::start_with_sandbox_image(release, PAUSE);
+    let pause = push_pause(&node);
+    node.sign(&pause);
+    node.pullgate.restart_configured(&configured(release, PAUSE));
+    let report =
+        node.pullgate.wait_for_record(0, |record| record["message"] == "the sandbox image is admitted");
+    assert_eq!(report["image"], PAUSE, "{report}");
+    let image = node.kubelet_without_pullgate().image_status(PAUSE).unwrap().expect("it is there");
+    // The oldest release knows no pinned images.
+    assert_eq!(image.pinned, release != Release::V1_6, "{image:?}");
+    assert!(node.containerd.content().contains(PAUSE));
+    let app = node.push_signed("team/app:1");
+    assert_eq!(node.kubelet().run(&Pod::of(app.by_tag())).unwrap().user, 1000);
+    for request in node.registry.requests().iter().filter(|request| request.is_by_containerd()) {
+        assert!(!request.path.ends_with("/manifests/1") || !request.path.contains("pause"), "{request:?}");
+    }
+}
+
+fn unsigned_is_reported(release: Release) {
+    let mut node = Node::start_with_sandbox_image(release, PAUSE);
+    push_pause(&node);
+    node.pullgate.restart_configured(&configured(release, PAUSE));
+    let report = node.pullgate.wait_for_record(0, |record| {
+        record["line"].as_str().is_some_and(|line| line.contains("[no-signature]"))
+            && record["message"]
+                .as_str()
+                .is_some_and(|message| message.starts_with("the sandbox image is not"))
+    });
+    assert_eq!((&report["level"], &report["image"]), (&"ERROR".into(), &PAUSE.into()), "{report}");
+    assert_eq!(report["present"], false, "{report}");
+    assert!(node.kubelet().image_status(PAUSE).unwrap().is_none(), "it was not pulled");
+}
+
+/// The test environment's own sandbox image came by `ctr images import`.
+fn side_loaded_is_reported(release: Release) {
+    let mut node = Node::start(release);
+    let name = "registry.k8s.io/pause:test";
+    node.pullgate.restart_configured(&configured(release, name));
+    let report = node.pullgate.wait_for_record(0, |record| {
+        record["message"].as_str().is_some_and(|message| message.starts_with("the sandbox image is not"))
+    });
+    assert_eq!((&report["level"], &report["present"]), (&"ERROR".into(), &true.into()), "{report}");
+    assert_eq!(report["image"], name);
+}
+
+#[test]
+fn of_a_runtime_that_does_not_tell_is_asked_for() {
+    let node = Node::start(Release::V2_1);
+    let report = node.pullgate.wait_for_record(0, |record| {
+        record["message"].as_str().is_some_and(|message| message.contains("`sandbox-image` in [gate]"))
+    });
+    assert_eq!(report["level"], "WARN");
+}

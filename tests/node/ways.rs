@@ -1,0 +1,140 @@
+//! Every way around a pull, on real containerd: `docs/coverage.md` names the test of each.
+
+use crate::support::node::keys::Kind;
+use crate::support::node::kubelet::{Kubelet, Pod, Waiting};
+use crate::support::node::policy::Policy;
+use crate::support::node::{Node, RELEASE, Release};
+
+on_every_release!(
+    side_loaded_under_a_protected_name,
+    one_image_under_a_signed_and_an_unsigned_name,
+    a_tag_that_was_moved_on_the_node,
+    a_policy_that_became_stricter,
+    an_unsigned_image_volume,
+);
+
+fn told(waiting: &Waiting) -> (&str, &str) {
+    (waiting.reason, waiting.code())
+}
+
+/// No container of `pod` comes from the image `id`, by whichever endpoint it is tried.
+fn assert_never_runs(node: &Node, name: &str, id: &str) {
+    let (through, beside) = (node.kubelet_through_pullgate(), node.kubelet());
+    let waiting = through.create(&Pod::of(name), id).unwrap_err();
+    assert_eq!(waiting.reason, "CreateContainerError", "{}", waiting.message);
+    assert!(waiting.message.starts_with("SignatureValidationFailed: image "), "{}", waiting.message);
+    for kubelet in [&through, &beside] {
+        for pod in [Pod::of(name), Pod::of(name).if_not_present(), Pod::of(name).never()] {
+            let ran = kubelet.run(&pod);
+            assert!(ran.as_ref().is_err(), "{name} runs: {ran:?}");
+        }
+    }
+}
+
+fn assert_runs(kubelet: &Kubelet, name: &str) -> String {
+    for pod in [Pod::of(name), Pod::of(name).if_not_present(), Pod::of(name).never()] {
+        let ran = kubelet.run(&pod).unwrap_or_else(|waiting| panic!("{name}: {}", waiting.message));
+        assert_eq!(ran.user, 1000, "{name} runs as the image's own user");
+    }
+    kubelet.image_status(name).unwrap().expect("the image is there").id
+}
+
+/// `ctr images import`, a node image built with archives, k3s's preloads.
+fn side_loaded_under_a_protected_name(release: Release) {
+    let mut node = Node::start(release);
+    node.map_host("registry.example.com");
+    let name = "registry.example.com/team/app:1";
+    let id = node.import(name);
+    let kubelet = node.kubelet();
+    let waiting = kubelet.ensure_image(&Pod::of(name).if_not_present()).unwrap_err();
+    assert_eq!(
+        waiting.reason, "ErrImagePull",
+        "kubelet pulls what it is told is absent: {}",
+        waiting.message
+    );
+    let waiting = kubelet.ensure_image(&Pod::of(name).never()).unwrap_err();
+    assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+    // Not even by its id, or the beginning of it: no user is told that would be root.
+    let hex = id.strip_prefix("sha256:").unwrap();
+    for asked in [name, &id, hex, &hex[..12]] {
+        let status = kubelet.image_status(asked).unwrap_err();
+        assert!(status.message().starts_with("SignatureValidationFailed: image "), "{asked}: {status}");
+    }
+    assert_never_runs(&node, name, &id);
+    assert!(
+        kubelet.list_images().unwrap().iter().any(|image| image.id == id),
+        "ListImages is never filtered"
+    );
+    node.pullgate.restart_configured("[gate]\nimage-status = \"off\"");
+    assert_eq!(node.kubelet().run(&Pod::of(name).never()).unwrap().image_id, id, "switched off");
+}
+
+fn one_image_under_a_signed_and_an_unsigned_name(release: Release) {
+    let node = Node::start(release);
+    let signed = node.push_signed("team/app:1");
+    let id = assert_runs(&node.kubelet_through_pullgate(), &signed.by_tag());
+    let unsigned = signed.push_as(&node.registry, "team/other:1");
+    node.retag(&signed.by_tag(), &unsigned.by_tag());
+    let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag()).if_not_present()).unwrap_err();
+    assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+    assert_never_runs(&node, &unsigned.by_tag(), &id);
+    assert_eq!(assert_runs(&node.kubelet_through_pullgate(), &signed.by_tag()), id);
+}
+
+fn a_tag_that_was_moved_on_the_node(release: Release) {
+    let mut node = Node::start(release);
+    let signed = node.push_signed("team/app:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = assert_runs(&kubelet, &signed.by_tag());
+    let evil = "registry.example.com/evil:1";
+    let evil_id = node.import(evil);
+    node.retag(evil, &signed.by_tag());
+    let pod = || Pod::of(signed.by_tag()).if_not_present();
+    let waiting = kubelet.run(&pod()).unwrap_err();
+    assert_eq!(told(&waiting), ("ImageInspectError", "not-verified"), "{}", waiting.message);
+    let waiting = kubelet.create(&pod(), &evil_id).unwrap_err();
+    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    // When nobody counts on the image any more, it is pulled, and the tag leads to the signed image again.
+    node.pullgate.restart_configured("");
+    assert_eq!(node.kubelet_through_pullgate().run(&pod()).unwrap().image_id, id);
+}
+
+fn a_policy_that_became_stricter(release: Release) {
+    let node = Node::start(release);
+    let image = node.push_signed("team/app:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = assert_runs(&kubelet, &image.by_tag());
+    let other = node.key("other", Kind::P256);
+    for (policy, code) in [
+        (Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]), "no-valid-signature"),
+        (Policy::deny(), "denied-by-rule"),
+    ] {
+        node.pullgate.reload(&policy);
+        let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
+        assert_eq!(waiting.reason, "ImageInspectError", "{code}: {}", waiting.message);
+        let waiting = kubelet.run(&Pod::of(image.by_tag())).unwrap_err();
+        assert_eq!(told(&waiting), ("SignatureValidationFailed", code), "{}", waiting.message);
+        assert_never_runs(&node, &image.by_tag(), &id);
+    }
+    node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]));
+    assert_eq!(assert_runs(&kubelet, &image.by_tag()), id, "the old policy is back");
+}
+
+fn an_unsigned_image_volume(release: Release) {
+    let node = Node::start(release);
+    let (app, data) = (node.push_signed("team/app:1"), node.push("team/data:1"));
+    let kubelet = node.kubelet_through_pullgate();
+    let pod = Pod::of(app.by_tag()).mounting(data.by_tag());
+    let waiting = kubelet.run(&pod).unwrap_err();
+    assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+    // Side-loaded, so that there is nothing to pull.
+    let name = "registry.example.com/team/data:1";
+    node.import(name);
+    let waiting = kubelet.run(&Pod::of(app.by_tag()).mounting(name).never()).unwrap_err();
+    assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+    node.sign(&data);
+    // Older releases know no such volumes.
+    if release == Release::V2_1 {
+        assert_eq!(kubelet.run(&pod).unwrap().user, 1000);
+    }
+}
