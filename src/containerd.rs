@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod content;
+mod gather;
 pub mod images;
 pub mod presence;
 pub mod sandbox;

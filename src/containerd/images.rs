@@ -39,12 +39,14 @@ pub async fn record_tag(
     labels: &[Label],
 ) -> Result<(), TagRecordError> {
     let mut client = ImagesClient::new(upstream.clone());
-    let target = get(&mut client, pinned).await?.and_then(|image| image.target);
+    let mut other = client.clone();
+    let (digest_record, tag_record) = tokio::join!(get(&mut client, pinned), get(&mut other, tagged));
+    let target = digest_record?.and_then(|image| image.target);
     let target = target.ok_or_else(|| TagRecordError::NotPulled(pinned.to_owned()))?;
     if target.digest != digest.as_str() {
         return Err(TagRecordError::OtherDigest { expected: digest.to_string(), found: target.digest });
     }
-    match get(&mut client, tagged).await? {
+    match tag_record? {
         Some(image) if is_record_of(&image, &target, labels) => Ok(()),
         Some(_) => update(&mut client, tagged, target, labels).await,
         None => create(&mut client, tagged, target, labels).await,

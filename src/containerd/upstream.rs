@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::body::Body;
+use super::gather::Gathered;
 
 /// The largest header or trailer block that crosses, in bytes. hyper's 16 KiB would turn a long error text of the
 /// runtime (an image verifier's may be 32 KiB, twice) into a connection error.
@@ -76,7 +77,7 @@ impl Upstream {
         // them with GOAWAY "too_many_pings" (grpc-go's default enforcement policy).
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .max_header_list_size(MAX_HEADER_BYTES)
-            .handshake(TokioIo::new(stream))
+            .handshake(Gathered::new(TokioIo::new(stream)))
             .await
             .map_err(UpstreamError::Handshake)?;
         tokio::spawn(async move {

@@ -28,6 +28,8 @@ pub mod pullgate;
 pub mod registry;
 pub mod signing;
 
+use std::path::Path;
+
 use containerd::Containerd;
 use directory::Directory;
 pub use environment::Release;
@@ -55,18 +57,22 @@ pub struct Node {
 impl Node {
     /// A node that runs what [`RELEASE`] signed, whatever its name, and nothing else.
     pub fn start(release: Release) -> Self {
-        Self::start_with(release, |policy, key| {
-            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
-        })
+        Self::start_with(release, require_release)
+    }
+
+    /// A node whose containerd keeps nothing on a disk: a thousand image records are there in seconds.
+    pub fn start_in_memory(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
+        let directory = Directory::new();
+        let at = directory.path().join("containerd");
+        containerd::keep_in_memory(&at);
+        Self::around(Containerd::start(release, at), directory, write)
     }
 
     /// A node whose containerd makes sandboxes from an image that it does not have yet.
     pub fn start_with_sandbox_image(release: Release, name: &str) -> Self {
         let directory = Directory::new();
         let containerd = Containerd::start_bare(release, directory.path().join("containerd"), Some(name));
-        Self::around(containerd, directory, |policy, key| {
-            policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
-        })
+        Self::around(containerd, directory, require_release)
     }
 
     /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
@@ -86,6 +92,11 @@ impl Node {
         let policy = write(Policy::deny(), &key);
         let pullgate = Pullgate::start(directory.path().join("pullgate"), &containerd, &policy);
         Self { pullgate, containerd, registry, release: key, directory }
+    }
+
+    /// Where all of it lives.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// kubelet, with pullgate as its image endpoint and containerd as its runtime endpoint.
@@ -167,4 +178,9 @@ impl Node {
     pub fn map_host(&self, host: &str) {
         self.containerd.map_host(host, &self.registry);
     }
+}
+
+/// What a node asks for unless it is told otherwise.
+pub fn require_release(policy: Policy, key: &PrivateKey) -> Policy {
+    policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
 }

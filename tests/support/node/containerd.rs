@@ -113,11 +113,16 @@ impl Containerd {
 
     /// Loads an OCI layout, as `ctr` and many installers do, under the name that the layout gives itself.
     pub fn import(&self, layout: &Path) {
+        self.import_with(layout, &[]);
+    }
+
+    /// The same with further options of `ctr images import`.
+    pub fn import_with(&self, layout: &Path, options: &[&str]) {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let archive = self.directory.join(format!("import-{number}.tar"));
         process::must_run(Command::new("tar").arg("-C").arg(layout).arg("-cf").arg(&archive).arg("."));
-        process::must_run(self.ctr().args(["images", "import"]).arg(&archive));
+        process::must_run(self.ctr().args(["images", "import"]).args(options).arg(&archive));
     }
 
     /// Lets the name `to` mean what `from` means.
@@ -130,6 +135,15 @@ impl Drop for Containerd {
     fn drop(&mut self) {
         stop(&self.directory);
     }
+}
+
+/// Gives the containerd that will live in this directory memory in place of a disk. [`stop`] takes it away again.
+pub fn keep_in_memory(directory: &Path) {
+    let root = directory.join("root");
+    directory::make(&root);
+    process::must_run(
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1g", "pullgate-test"]).arg(root),
+    );
 }
 
 /// Stops the containerd of this directory, its containers, shims and mounts, if there are any.

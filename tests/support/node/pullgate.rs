@@ -31,19 +31,25 @@ pub struct Pullgate {
 impl Pullgate {
     /// Starts it in front of `containerd`, and waits until it serves.
     pub fn start(directory: PathBuf, containerd: &Containerd, policy: &Policy) -> Self {
-        directory::make(&directory);
-        policy.write(&directory);
+        let config = Self::configure(&directory, containerd, policy);
+        let daemon = serve(&directory);
+        Self { directory, config, daemon }
+    }
+
+    /// Writes all that a daemon in front of `containerd` reads, and gives its pullgate.toml.
+    pub fn configure(directory: &Path, containerd: &Containerd, policy: &Policy) -> String {
+        directory::make(directory);
+        policy.write(directory);
         let config = format!(
             "[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
              [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = \"info\"\n",
-            socket_in(&directory),
+            socket_in(directory),
             containerd.socket(),
             containerd.hosts().display().to_string(),
             directory.join("evidence"),
         );
         directory::write(&directory.join("pullgate.toml"), &config);
-        let daemon = serve(&directory);
-        Self { directory, config, daemon }
+        config
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -87,9 +93,7 @@ impl Pullgate {
 
     /// `pullgate` with this daemon's configuration.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(program());
-        command.arg("--config").arg(&self.directory);
-        command
+        command(&self.directory)
     }
 
     /// All records of its log.
@@ -123,6 +127,13 @@ impl Pullgate {
         let kibibytes: Option<u64> = line.trim().trim_end_matches(" kB").parse().ok();
         kibibytes.map_or(0, |kibibytes| kibibytes << 10)
     }
+}
+
+/// `pullgate` with the configuration in `directory`.
+pub fn command(directory: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.arg("--config").arg(directory);
+    command
 }
 
 fn serve(directory: &Path) -> Daemon {

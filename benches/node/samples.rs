@@ -1,0 +1,52 @@
+//! What was measured.
+
+use std::time::{Duration, Instant};
+
+/// Times of one kind of call, in any order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples(Vec<Duration>);
+
+impl Samples {
+    pub(crate) fn push(&mut self, sample: Duration) {
+        self.0.push(sample);
+    }
+
+    /// Adds how long `work` takes, and gives its result.
+    pub(crate) async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let begin = Instant::now();
+        let result = work.await;
+        self.push(begin.elapsed());
+        result
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn median(&self) -> Duration {
+        self.quantile(50)
+    }
+
+    /// The smallest sample that `percent` of all do not exceed (nearest rank).
+    pub(crate) fn quantile(&self, percent: usize) -> Duration {
+        assert!(!self.0.is_empty(), "nothing was measured");
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * percent).div_ceil(100).max(1);
+        sorted[rank - 1]
+    }
+}
+
+/// The same calls at both ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pair {
+    pub(crate) direct: Samples,
+    pub(crate) proxied: Samples,
+}
+
+impl Pair {
+    /// The proxied median in units of the direct one.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.proxied.median().as_secs_f64() / self.direct.median().as_secs_f64()
+    }
+}

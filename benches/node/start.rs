@@ -1,0 +1,59 @@
+//! From the start of the process to its word that it is ready.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+use crate::samples::Samples;
+use crate::support::node::policy::Policy;
+use crate::support::node::process::LIMIT;
+use crate::support::node::pullgate::{self, Pullgate};
+use crate::support::{self, node::Node};
+
+const STARTS: usize = 40;
+
+/// Starts further daemons beside the node's own, one after the other, and waits for each as systemd does.
+pub(crate) fn measure(node: &Node) -> Samples {
+    let directory = node.directory().join("start");
+    let policy = support::node::require_release(Policy::deny(), &node.release);
+    Pullgate::configure(&directory, &node.containerd, &policy);
+    let notifications = directory.join("notify.sock");
+    let systemd = UnixDatagram::bind(&notifications).expect("cannot make a socket");
+    systemd.set_read_timeout(Some(LIMIT)).expect("a socket has a timeout");
+    let mut samples = Samples::default();
+    for _ in 0..STARTS {
+        let mut command = pullgate::command(&directory);
+        command.arg("serve").env("NOTIFY_SOCKET", &notifications);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let begin = Instant::now();
+        let daemon = Running(command.spawn().expect("cannot start pullgate"));
+        wait_for_ready(&systemd);
+        samples.push(begin.elapsed());
+        drop(daemon);
+        // What a dying daemon may still have said is not the next one's.
+        systemd.set_nonblocking(true).expect("a socket can be asked without waiting");
+        while systemd.recv(&mut [0; 4096]).is_ok() {}
+        systemd.set_nonblocking(false).expect("a socket can be waited for");
+    }
+    samples
+}
+
+fn wait_for_ready(systemd: &UnixDatagram) {
+    let mut buffer = [0; 4096];
+    loop {
+        let length = systemd.recv(&mut buffer).expect("pullgate says that it is ready");
+        if buffer[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+            return;
+        }
+    }
+}
+
+/// A daemon that ends with its owner, also when something fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
