@@ -40,8 +40,9 @@ impl Pullgate {
     pub fn configure(directory: &Path, containerd: &Containerd, policy: &Policy) -> String {
         directory::make(directory);
         policy.write(directory);
+        // Tests sign what was refused a moment ago.
         let config = format!(
-            "[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
+            "[limits]\nno-signature-memory = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
              [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = \"info\"\n",
             socket_in(directory),
             containerd.socket(),
