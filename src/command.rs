@@ -1,5 +1,6 @@
 //! The command line: one module a subcommand, and what they share.
 
+mod decider;
 mod login;
 mod output;
 mod policy;

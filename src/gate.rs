@@ -5,8 +5,10 @@
 
 mod admission;
 mod binding;
+mod check;
 mod emergency;
 mod explanation;
+mod look;
 mod pinned;
 mod pulled;
 mod refusal;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
+use super::decider::Decider;
 use super::login::Login;
 use super::{Outcome, output};
-use crate::config;
 use crate::containerd::Upstream;
-use crate::node;
 use crate::node::scan::{self, Finding, Report, Verdict};
 use crate::telemetry::log;
 
@@ -29,13 +28,11 @@ enum Format {
 impl Scan {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::ERROR);
-        let loaded = config::load_daemon(&root.join(config::DAEMON_FILE))
-            .and_then(|daemon| Ok((daemon, config::load_policy(root, jiff::Timestamp::now())?)));
-        let (config, policy) = match loaded {
-            Ok((config, loaded)) => (config, loaded.policy),
-            Err(problems) => {
-                output::note(&problems.to_string());
-                return Outcome::Usage;
+        let decider = match Decider::open(root) {
+            Ok(decider) => decider,
+            Err(error) => {
+                output::error(&error);
+                return error.outcome();
             }
         };
         let credentials = match self.login.credentials() {
@@ -45,21 +42,8 @@ impl Scan {
                 return Outcome::Usage;
             }
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (runtime, gate) = match (runtime, node::gate(&config)) {
-            (Ok(runtime), Ok(gate)) => (runtime, gate),
-            (Err(error), _) => {
-                output::error(&error);
-                return Outcome::Unknown;
-            }
-            (_, Err(error)) => {
-                output::error(&error);
-                return Outcome::Usage;
-            }
-        };
-        gate.set_policy(policy);
-        let upstream = Upstream::new(&config.runtime.socket);
-        match runtime.block_on(scan::scan(&upstream, &gate, &credentials)) {
+        let upstream = Upstream::new(&decider.config.runtime.socket);
+        match decider.runtime.block_on(scan::scan(&upstream, &decider.gate, &credentials)) {
             Ok(report) => {
                 match self.output {
                     Format::Table => output::line(&table(&report)),

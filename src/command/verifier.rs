@@ -13,11 +13,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::decider::Decider;
 use super::{Outcome, output};
-use crate::config;
 use crate::digest::Digest;
 use crate::gate::{Explanation, Question};
-use crate::node;
 use crate::reference::Reference;
 use crate::registry::Credentials;
 use crate::telemetry::log;
@@ -54,15 +53,10 @@ impl Verifier {
     fn decide(&self, root: &Path) -> Result<String, String> {
         let call = Call::parse(&self.arguments)?;
         call.check_descriptor(std::io::stdin().lock())?;
-        let config = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|e| e.to_string())?;
-        let policy = config::load_policy(root, jiff::Timestamp::now()).map_err(|e| e.to_string())?.policy;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| error.to_string())?;
-        let gate = node::gate(&config).map_err(|error| error.to_string())?;
-        gate.set_policy(policy);
+        let decider = Decider::open(root).map_err(|error| error.to_string())?;
         let image = call.pinned()?;
         let question = Question { image, credentials: Credentials::anonymous(), namespace: None };
-        let decided = runtime.block_on(gate.admit(&question, &mut Explanation::default()));
+        let decided = decider.runtime.block_on(decider.gate.admit(&question, &mut Explanation::default()));
         decided
             .map(|pinned| format!("admitted by {} [{}]", pinned.rule(), pinned.reason()))
             .map_err(|refusal| refusal.line().to_owned())

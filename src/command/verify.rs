@@ -4,11 +4,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::decider::Decider;
 use super::login::Login;
 use super::{Outcome, output};
-use crate::config;
 use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
-use crate::node;
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
 
@@ -37,18 +36,11 @@ enum Format {
 impl Verify {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::WARN);
-        let config = match config::load_daemon(&root.join(config::DAEMON_FILE)) {
-            Ok(config) => config,
-            Err(problems) => {
-                output::note(&problems.to_string());
-                return Outcome::Usage;
-            }
-        };
-        let policy = match config::load_policy(root, jiff::Timestamp::now()) {
-            Ok(loaded) => loaded.policy,
-            Err(problems) => {
-                output::note(&problems.to_string());
-                return Outcome::Usage;
+        let decider = match Decider::open(root) {
+            Ok(decider) => decider,
+            Err(error) => {
+                output::error(&error);
+                return error.outcome();
             }
         };
         let credentials = match self.login.credentials() {
@@ -58,21 +50,7 @@ impl Verify {
                 return Outcome::Usage;
             }
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (runtime, gate) = match (runtime, node::gate(&config)) {
-            (Ok(runtime), Ok(gate)) => (runtime, gate),
-            (Err(error), _) => {
-                output::error(&error);
-                return Outcome::Unknown;
-            }
-            (_, Err(error)) => {
-                output::error(&error);
-                return Outcome::Usage;
-            }
-        };
-        gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
-        gate.set_policy(policy);
-        runtime.block_on(self.verify_all(&gate, &credentials))
+        decider.runtime.block_on(self.verify_all(&decider.gate, &credentials))
     }
 
     async fn verify_all(&self, gate: &Gate, credentials: &Credentials) -> Outcome {

@@ -1,18 +1,19 @@
 //! The way of one question through the gate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::check::Check;
+use super::look::{Fresh, Look, Passed, earliest_key_end, listed, resolved, unsigned_evidence};
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
-use super::{Explanation, Finding, Gate, Kind, Pinned, Question, Refusal};
+use super::{Explanation, Gate, Kind, Pinned, Question, Refusal};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Place};
 use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::Reference;
-use crate::registry::{Collected, Contents, Platform, RegistryError, Resolved, contents};
-use crate::signature::{self, Attachment, Proof, Subject};
+use crate::registry::{Collected, Platform, RegistryError, Resolved};
+use crate::signature::Attachment;
 use crate::telemetry::{Reason, Step};
 
 /// One question, with the policy that it began with.
@@ -381,147 +382,5 @@ impl Admission<'_> {
 
     fn image(&self) -> &str {
         &self.question.image
-    }
-}
-
-/// What has been found out for one question, so that each rule looks at the same.
-#[derive(Default)]
-struct Look {
-    /// What the registry serves for each name that was looked up.
-    resolved: Vec<(Reference, Resolved)>,
-    /// What the ledger has for each digest.
-    kept: BTreeMap<Digest, Option<Arc<Evidence>>>,
-    /// What the registry has for each digest.
-    fresh: Vec<Fresh>,
-}
-
-/// What the registry has, and what of that could not be read.
-struct Fresh {
-    evidence: Evidence,
-    collected: Collected,
-}
-
-impl Look {
-    /// The evidence about `digest` that is worth keeping.
-    fn evidence(mut self, digest: &Digest, findings: &[Finding]) -> Option<Arc<Evidence>> {
-        let fresh = self.fresh.into_iter().find(|fresh| fresh.evidence.digest == *digest);
-        let Some(Fresh { mut evidence, .. }) = fresh else { return self.kept.remove(digest).flatten() };
-        let held = findings.iter().filter(|finding| finding.outcome.is_ok());
-        evidence.prefer(&held.map(|finding| finding.place.as_str()).collect());
-        Some(Arc::new(evidence))
-    }
-}
-
-/// A remembered verdict must not outlive a key that it may rest on.
-pub(super) fn earliest_key_end(policy: &Policy, requirement: &Requirement) -> Option<jiff::Timestamp> {
-    let now = jiff::Timestamp::now();
-    let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
-    let ends = authenticators.flat_map(|authenticator| authenticator.keys()).filter_map(|key| key.not_after);
-    ends.filter(|end| *end > now).min()
-}
-
-/// What one rule lets through.
-struct Passed {
-    reason: Reason,
-    /// What it was found good as; nothing, if it was not looked at.
-    digest: Option<Digest>,
-}
-
-/// What is known of an image before anything attached to it is.
-pub(super) fn unsigned_evidence(reference: &Reference, resolved: &Resolved) -> Evidence {
-    Evidence {
-        repository: reference.repository().clone(),
-        digest: resolved.digest().clone(),
-        media_type: resolved.media_type().to_owned(),
-        document: resolved.bytes().clone(),
-        images: Vec::new(),
-        attachments: Vec::new(),
-        names: vec![reference.to_string()],
-        rule: String::new(),
-        keys: Vec::new(),
-        recorded: jiff::Timestamp::now(),
-    }
-}
-
-/// The digests that the document of evidence leads to, as far as it can be read.
-pub(super) fn listed(evidence: &Evidence) -> Vec<Digest> {
-    let mut digests = vec![evidence.digest.clone()];
-    match contents(&evidence.document, &evidence.media_type) {
-        Ok(Contents::Index(listed)) => digests.extend(listed.into_iter().map(|listed| listed.digest)),
-        Ok(Contents::Image(config)) => digests.push(config),
-        Err(_) => {}
-    }
-    digests
-}
-
-/// What the registry was found to serve for the name.
-fn resolved(explanation: &Explanation) -> Option<Digest> {
-    explanation.digest.as_deref().and_then(|digest| Digest::parse(digest).ok())
-}
-
-/// The pure part: every signature against every authenticator that the rule names.
-pub(super) struct Check {
-    stop: Arc<AtomicBool>,
-    policy: Arc<Policy>,
-    authenticators: Vec<String>,
-    attachments: Vec<Attachment>,
-    digest: Digest,
-    repositories: Vec<String>,
-}
-
-impl Check {
-    pub(super) fn new(
-        policy: &Arc<Policy>,
-        rule: &Rule,
-        requirement: &Requirement,
-        evidence: &Evidence,
-    ) -> Self {
-        Self {
-            stop: Arc::default(),
-            policy: Arc::clone(policy),
-            authenticators: requirement.authenticators().to_vec(),
-            attachments: evidence.attachments.clone(),
-            digest: evidence.digest.clone(),
-            repositories: rule.accepted_repositories(&evidence.repository),
-        }
-    }
-
-    /// Stops the check when it is dropped: a thread cannot be dropped as the future that waits for it can.
-    fn stopper(&self) -> SetOnDrop {
-        SetOnDrop(Arc::clone(&self.stop))
-    }
-
-    pub(super) fn run(self) -> (Vec<Finding>, Vec<Proof>) {
-        let now = jiff::Timestamp::now();
-        let subject = Subject { digest: &self.digest, repositories: &self.repositories };
-        let (mut findings, mut proofs) = (Vec::new(), Vec::new());
-        for attachment in &self.attachments {
-            for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
-            {
-                if self.stop.load(Ordering::Relaxed) {
-                    return (findings, proofs);
-                }
-                let verified = signature::verify(attachment, authenticator, &subject, now);
-                findings.push(Finding {
-                    place: attachment.place().to_owned(),
-                    authenticator: authenticator.name().to_owned(),
-                    outcome: verified
-                        .as_ref()
-                        .map(|proof| proof.fingerprint().to_owned())
-                        .map_err(|error| super::refusal::chain(error)),
-                });
-                // One that does not hold says nothing about the others.
-                proofs.extend(verified);
-            }
-        }
-        (findings, proofs)
-    }
-}
-
-struct SetOnDrop(Arc<AtomicBool>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

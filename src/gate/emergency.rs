@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Explanation, Gate, Pinned, Question, admission};
+use super::{Explanation, Gate, Pinned, Question, look};
 use crate::policy::Opened;
 use crate::reference::Reference;
 use crate::telemetry::{Reason, Step};
@@ -34,7 +34,7 @@ pub(super) async fn opened(
             Some(resolved) => {
                 digest = Some(resolved.digest().clone());
                 // So that the image is known on the node for what was opened.
-                evidence = Some(Arc::new(admission::unsigned_evidence(reference, &resolved)));
+                evidence = Some(Arc::new(look::unsigned_evidence(reference, &resolved)));
             }
             None if by_digest => {}
             None => return None,

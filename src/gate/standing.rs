@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::admission::{Check, listed};
+use super::check::Check;
+use super::look::{earliest_key_end, listed};
 use super::refusal::Found;
 use super::verdicts::{Subject as Known, Verdicts};
 use super::{Gate, Pod, Refusal, binding};
@@ -358,7 +359,7 @@ impl Case {
         let judged =
             requirement.judge(proofs.iter().map(|proof| (proof.authenticator(), proof.fingerprint())));
         let Err(missing) = judged else {
-            let end = super::admission::earliest_key_end(&self.policy, requirement);
+            let end = earliest_key_end(&self.policy, requirement);
             self.verdicts.remember(known, end);
             return Ok(());
         };
