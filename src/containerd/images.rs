@@ -37,7 +37,7 @@ pub async fn record_tag(
     pinned: &str,
     digest: &Digest,
     labels: &[Label],
-) -> Result<(), TagRecordError> {
+) -> Result<Recorded, TagRecordError> {
     let mut client = ImagesClient::new(upstream.clone());
     let mut other = client.clone();
     let (digest_record, tag_record) = tokio::join!(get(&mut client, pinned), get(&mut other, tagged));
@@ -47,10 +47,20 @@ pub async fn record_tag(
         return Err(TagRecordError::OtherDigest { expected: digest.to_string(), found: target.digest });
     }
     match tag_record? {
-        Some(image) if is_record_of(&image, &target, labels) => Ok(()),
+        Some(image) if is_record_of(&image, &target, labels) => return Ok(Recorded::Before),
         Some(_) => update(&mut client, tagged, target, labels).await,
         None => create(&mut client, tagged, target, labels).await,
-    }
+    }?;
+    Ok(Recorded::Now)
+}
+
+/// When a tag came to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The record was right already.
+    Before,
+    /// It was made or changed.
+    Now,
 }
 
 async fn get(client: &mut ImagesClient<Upstream>, name: &str) -> Result<Option<Image>, TagRecordError> {

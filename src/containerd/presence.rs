@@ -17,6 +17,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Whether `ImageStatus` of `name`, as the pod wrote it, is the image `id` at this moment, as far as can be told.
+pub async fn is_known(upstream: &Upstream, name: &str, id: &str) -> bool {
+    let found = image_id(&mut ImageServiceClient::new(upstream.clone()), name).await;
+    matches!(found, Ok(Some(found)) if found == id)
+}
+
 /// Waits until `ImageStatus` of `name`, as the pod wrote it, is the image `id`.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use tonic::Code;
 
 use super::answer::{self, Answer};
 use super::{Peer, Proxy, deadline, frame, status, tags, wire};
+use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::telemetry::Step;
@@ -154,13 +155,18 @@ impl Proxy {
         if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
             let labels: &[_] = if self.is_sandbox_image(tagged) { &[images::PINNED_LABEL] } else { &[] };
             let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest, labels);
-            let added = record
+            // An image that was here before mostly has its record too: then one round of questions tells all.
+            let both = async { tokio::join!(added, presence::is_known(&self.upstream, written, id)) };
+            let both = tokio::time::timeout(self.settings.tag_record_timeout, both);
+            let (added, known) = record
                 .steps()
-                .time(Step::TagRecord, tokio::time::timeout(self.settings.tag_record_timeout, added));
-            added
+                .time(Step::TagRecord, both)
                 .await
-                .map_err(|_| "the tag could not be recorded in time".to_owned())?
-                .map_err(|e| told(&e))?;
+                .map_err(|_| "the tag could not be recorded in time".to_owned())?;
+            if added.map_err(|error| told(&error))? == Recorded::Before && known {
+                turn.recorded(id);
+                return Ok(());
+            }
         }
         let known = presence::wait_for(&self.upstream, written, id, self.settings.tag_record_timeout);
         record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;

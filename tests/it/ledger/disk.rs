@@ -57,6 +57,8 @@ fn the_oldest_evidence_goes_when_there_is_too_much() {
             }
             ledger.keep(numbered(number, size));
             assert!(is_kept(&ledger, number, size), "the newest is there");
+            // The times of files tick a few hundred times a second; what is of the same tick may go in any order.
+            std::thread::sleep(std::time::Duration::from_millis(11));
         }
         let there = files(&root.join("entries"));
         let bytes: u64 = there.iter().map(|path| path.metadata().unwrap().len()).sum();
@@ -82,7 +84,7 @@ async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
     let world = World::new().await;
     let images: Vec<_> =
         (0..17).map(|number| world.signed(&format!("team/app-{number}"), &format!("app {number}"))).collect();
-    for (max_entries, expected) in [(16, "not-verified"), (17, "verified")] {
+    for max_entries in [16, 17] {
         let directory = tempfile::tempdir().unwrap();
         let settings = settings(&directory.path().join("ledger"), max_entries, 1 << 30);
         let gate = world.gate_with(Ledger::open(&settings).unwrap());
@@ -90,8 +92,12 @@ async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
             world.pull(&gate, &format!("team/app-{number}:1"), id).await.unwrap();
         }
         let gate = world.gate_with(Ledger::open(&settings).unwrap());
-        let name = world.name("team/app-0:1");
-        assert_eq!(reason(&world.standing(&gate, &name, &images[0].1).await), expected, "{max_entries}");
+        let mut verified = 0;
+        for (number, (_, id)) in images.iter().enumerate() {
+            let name = world.name(&format!("team/app-{number}:1"));
+            verified += u64::from(reason(&world.standing(&gate, &name, id).await) == "verified");
+        }
+        assert_eq!(verified, max_entries);
     }
 }
 
