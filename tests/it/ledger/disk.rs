@@ -58,7 +58,7 @@ fn the_oldest_evidence_goes_when_there_is_too_much() {
             ledger.keep(numbered(number, size));
             assert!(is_kept(&ledger, number, size), "the newest is there");
             // The times of files tick a few hundred times a second; what is of the same tick may go in any order.
-            std::thread::sleep(std::time::Duration::from_millis(11));
+            std::thread::sleep(Duration::from_millis(11));
         }
         let there = files(&root.join("entries"));
         let bytes: u64 = there.iter().map(|path| path.metadata().unwrap().len()).sum();
