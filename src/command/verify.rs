@@ -116,7 +116,9 @@ impl Report {
             Err(refusal) if refusal.kind() == Kind::Signature => ("refused", Outcome::Refused),
             Err(_) => ("unknown", Outcome::Unknown),
         };
-        let spent = Step::ALL.iter().filter_map(|step| explanation.steps.milliseconds(*step)).sum();
+        // The sum of nothing is -0.
+        let spent: f64 =
+            Step::ALL.iter().filter_map(|step| explanation.steps.milliseconds(*step)).sum::<f64>() + 0.0;
         Self {
             image: image.to_owned(),
             reference: explanation.reference.clone(),

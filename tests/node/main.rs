@@ -27,6 +27,7 @@ macro_rules! on_every_release {
     };
 }
 
+mod activation;
 mod admitted;
 mod cancelled;
 mod command;
