@@ -11,6 +11,7 @@ pub mod cri;
 pub mod digest;
 pub mod gate;
 pub mod json;
+pub mod keys;
 pub mod ledger;
 pub mod node;
 pub mod policy;

@@ -4,8 +4,8 @@ mod classic;
 
 pub use classic::{Attached, attach};
 
+use crate::keys::KeysError;
 use crate::registry::RegistryError;
-use crate::trust::TrustError;
 
 /// Why a signature was not attached.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +14,8 @@ pub enum SignError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The key did not sign.
-    #[error("the key did not sign")]
-    Key(#[source] TrustError),
+    #[error(transparent)]
+    Key(#[from] KeysError),
     /// There is no place in cosign's classic layout for signatures of SHA-512 digests.
     #[error("signatures of {0} have no tag in cosign's classic layout; sign a sha256 digest")]
     NoTag(crate::digest::Digest),

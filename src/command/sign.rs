@@ -1,19 +1,16 @@
 //! `pullgate sign`
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-
-use zeroize::Zeroizing;
 
 use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
+use crate::keys::{self, KeysError, Location};
 use crate::node;
 use crate::reference::{Reference, ReferenceError};
 use crate::registry::{Class, RegistryError};
 use crate::sign::{self, Attached, SignError};
-use crate::trust::{Algorithm, KeyError, MAX_PEM_BYTES, PrivateKey, PssSalt};
+use crate::trust::Algorithm;
 
 /// Arguments of `pullgate sign`.
 #[derive(Debug, clap::Args)]
@@ -53,55 +50,28 @@ impl Sign {
             config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Configuration)?;
         let reference = Reference::parse(&self.image).map_err(CommandError::Reference)?;
         let digest = reference.digest().ok_or(CommandError::NoDigest)?;
-        let key = self.key()?;
         let credentials = self.login.credentials().map_err(CommandError::Password)?;
         let registry = node::registry(&config).map_err(CommandError::Registry)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(CommandError::Start)?;
-        let attached = sign::attach(&registry, reference.repository(), digest, &key, &credentials);
-        runtime.block_on(attached).map_err(CommandError::Sign)
-    }
-
-    fn key(&self) -> Result<PrivateKey, CommandError> {
-        let unreadable = |error| CommandError::KeyFile { path: self.key.clone(), error };
-        let mut text = Zeroizing::new(String::new());
-        let file = File::open(&self.key).map_err(unreadable)?;
-        file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-        let read = |algorithm| PrivateKey::from_pem(&text, algorithm, PssSalt::default());
-        let key = match self.algorithm {
-            Some(algorithm) => read(algorithm),
-            // Every other kind of key has one algorithm that everybody means.
-            None => match read(Algorithm::RsaPkcs1Sha256) {
-                Ok(_) => return Err(CommandError::Choose),
-                Err(_) => read(Algorithm::EcdsaSha256)
-                    .or_else(|first| read(Algorithm::EcdsaSha384).map_err(|_| first))
-                    .or_else(|first| read(Algorithm::Ed25519).map_err(|_| first)),
-            },
-        };
-        key.map_err(|error| CommandError::Key { path: self.key.clone(), error })
+        runtime.block_on(async {
+            let key = keys::open(&Location::File(self.key.clone()), self.algorithm).await;
+            let key = key.map_err(CommandError::Key)?;
+            sign::attach(&registry, reference.repository(), digest, &*key, &credentials)
+                .await
+                .map_err(CommandError::Sign)
+        })
     }
 }
 
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
-    #[error("an RSA key can sign in two ways: say --algorithm RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256")]
-    Choose,
     #[error("pullgate.toml cannot be used")]
     Configuration(#[source] config::Problems),
-    #[error("{path} cannot be used for signing")]
-    Key {
-        path: PathBuf,
-        #[source]
-        error: KeyError,
-    },
-    #[error("{path} cannot be read")]
-    KeyFile {
-        path: PathBuf,
-        #[source]
-        error: std::io::Error,
-    },
+    #[error("the key cannot be used")]
+    Key(#[source] KeysError),
     #[error("the image is named by tag; name it by digest, so that it is sure what is signed")]
     NoDigest,
     #[error("the password cannot be read")]

@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 
 use super::SignError;
 use crate::digest::Digest;
+use crate::keys::SigningKey;
 use crate::reference::Repository;
 use crate::registry::{
     Credentials, OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, RegistryError, SIGNATURE_ANNOTATION, Stored,
     Target, limits, signature_tag,
 };
-use crate::trust::PrivateKey;
 
 /// Writes that are tried when others write at the same time.
 const ATTEMPTS: usize = 5;
@@ -50,7 +50,7 @@ pub async fn attach(
     registry: &Registry,
     repository: &Repository,
     digest: &Digest,
-    key: &PrivateKey,
+    key: &dyn SigningKey,
     credentials: &Credentials,
 ) -> Result<Attached, SignError> {
     let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
@@ -78,7 +78,7 @@ pub async fn attach(
         let signature = match &signature {
             Some(signature) => String::clone(signature),
             None => {
-                let made = STANDARD.encode(key.sign(&payload).map_err(SignError::Key)?);
+                let made = STANDARD.encode(key.sign(&payload).await?);
                 signature.insert(made).clone()
             }
         };
@@ -156,7 +156,7 @@ impl Signatures {
     }
 
     /// Whether a layer is this payload with a signature that this key verifies.
-    fn holds(&self, payload: &[u8], digest: &Digest, key: &PrivateKey) -> bool {
+    fn holds(&self, payload: &[u8], digest: &Digest, key: &dyn SigningKey) -> bool {
         let public = key.public();
         self.layers.iter().any(|layer| {
             let same = layer.get("digest").and_then(Value::as_str) == Some(digest.as_str());

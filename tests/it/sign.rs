@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pullgate::digest::Digest;
+use pullgate::keys::{FileKey, SigningKey};
 use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
 use pullgate::sign::{SignError, attach};
 use pullgate::signature::{Subject, verify};
@@ -10,13 +11,15 @@ use serde_json::{Value, json};
 
 use crate::support::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
 
-fn key(name: &str, algorithm: Algorithm) -> PrivateKey {
+fn key(name: &str, algorithm: Algorithm) -> FileKey {
     let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));
-    PrivateKey::from_pem(&std::fs::read_to_string(path).unwrap(), algorithm, PssSalt::Length(32)).unwrap()
+    let text = std::fs::read_to_string(&path).unwrap();
+    FileKey::new(PrivateKey::from_pem(&text, algorithm, PssSalt::Length(32)).unwrap(), path)
 }
 
-fn authenticator(key: &PrivateKey) -> Authenticator {
-    let key = Key { public: key.public(), not_before: None, not_after: None, origin: "test".to_owned() };
+fn authenticator(key: &FileKey) -> Authenticator {
+    let key =
+        Key { public: key.public().clone(), not_before: None, not_after: None, origin: "test".to_owned() };
     Authenticator::new("test".to_owned(), vec![key]).unwrap()
 }
 
@@ -29,7 +32,7 @@ async fn collect(registry: &Registry, digest: &Digest) -> Collected {
 }
 
 /// How many of the signatures found verify with the key.
-fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &PrivateKey) -> usize {
+fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &FileKey) -> usize {
     let repositories = [registry.repository("team/app").to_string()];
     let subject = Subject { digest, repositories: &repositories };
     let authenticator = authenticator(key);
