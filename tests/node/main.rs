@@ -33,6 +33,7 @@ mod cancelled;
 mod command;
 mod cosign;
 mod crossing;
+mod faults;
 mod policy;
 mod refused;
 mod sandbox;

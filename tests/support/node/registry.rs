@@ -47,6 +47,13 @@ impl Registry {
         self.daemon = daemon;
     }
 
+    /// Starts it after [`Self::stop`], with what it holds and at the same address.
+    pub fn start_again(&mut self) {
+        let port = self.host.rsplit(':').next().unwrap_or_default();
+        let (daemon, _) = serve(&self.directory, port, |_| ());
+        self.daemon = daemon;
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.host
