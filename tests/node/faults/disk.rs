@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::files;
+use crate::support::node::directory::files;
 use crate::support::node::images::Image;
 use crate::support::node::kubelet::Pod;
 use crate::support::node::{Node, Release};

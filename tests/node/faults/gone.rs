@@ -1,6 +1,6 @@
 //! Those on whom pullgate depends go away in the middle of a pull, and come back.
 
-use super::{At, Held, STEPS};
+use crate::held::{At, Held, STEPS};
 use crate::support::node::Release;
 use crate::support::node::kubelet::Pod;
 

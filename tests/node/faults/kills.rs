@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
-use super::{Held, STEPS};
+use crate::held::{Held, STEPS};
 use crate::support::node::Release;
 use crate::support::node::kubelet::Pod;
 

@@ -138,6 +138,11 @@ impl Pullgate {
         command(&self.directory)
     }
 
+    /// Its whole log.
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
     /// All records of its log.
     pub fn records(&self) -> Vec<Value> {
         records(&self.directory.join("pullgate.log")).collect()

@@ -54,6 +54,16 @@ impl Registry {
         self.daemon = daemon;
     }
 
+    /// Starts it anew at the same address, speaking TLS with the certificate and the key in these files.
+    pub fn restart_with_tls(&mut self, certificate: &Path, key: &Path) {
+        self.daemon.stop();
+        let port = self.host.rsplit(':').next().unwrap_or_default();
+        let (daemon, _) = serve(&self.directory, port, |command| {
+            command.env("REGISTRY_HTTP_TLS_CERTIFICATE", certificate).env("REGISTRY_HTTP_TLS_KEY", key);
+        });
+        self.daemon = daemon;
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.host
