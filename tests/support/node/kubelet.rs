@@ -109,17 +109,35 @@ impl Kubelet {
         self.create_while(pod, id, |_| ())
     }
 
+    /// The same with an image volume: its name in the pod and the id that kubelet has for it.
+    ///
+    /// # Errors
+    /// Why the container waits.
+    pub fn create_mounting(&self, pod: &Pod, id: &str, volume: (String, String)) -> Result<(), Waiting> {
+        self.create_from(pod, id, &[volume], |_| ())
+    }
+
     /// The same, and does something with the container's id while the container is there.
     ///
     /// # Errors
     /// Why the container waits.
     pub fn create_while<T>(&self, pod: &Pod, id: &str, work: impl FnOnce(&str) -> T) -> Result<T, Waiting> {
+        self.create_from(pod, id, &[], work)
+    }
+
+    fn create_from<T>(
+        &self,
+        pod: &Pod,
+        id: &str,
+        volumes: &[(String, String)],
+        work: impl FnOnce(&str) -> T,
+    ) -> Result<T, Waiting> {
         let logs = self.logs.join(pod.uid());
         directory::make(&logs);
         let sandbox = pod.sandbox_config(&logs);
         self.runtime.block_on(async {
             let sandbox_id = self.client.run_pod_sandbox(&sandbox).await;
-            let config = pod.container_config(id, User::Number(1000), &[]);
+            let config = pod.container_config(id, User::Number(1000), volumes);
             let created = self.client.create_container(&sandbox_id, config, &sandbox).await;
             let done = match created {
                 Ok(container) => {
