@@ -29,10 +29,15 @@ macro_rules! on_every_release {
 
 mod activation;
 mod admitted;
+mod around;
 mod cancelled;
+mod clock;
 mod command;
+mod configmap;
 mod cosign;
 mod crossing;
+mod faults;
+mod held;
 mod policy;
 mod refused;
 mod sandbox;
