@@ -1,6 +1,7 @@
 //! The command line: one module a subcommand, and what they share.
 
 mod decider;
+mod import;
 mod login;
 mod output;
 mod policy;
@@ -70,6 +71,8 @@ enum Command {
     Verifier(verifier::Verifier),
     /// Sign an image by digest
     Sign(sign::Sign),
+    /// Write the policy of another system as one of ours
+    Import(import::Import),
 }
 
 /// Runs the program with the process's arguments.
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Scan(scan) => scan.run(root),
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
+        Command::Import(import) => import.run(),
     }
     .into()
 }

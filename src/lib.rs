@@ -10,6 +10,7 @@ pub mod containerd;
 pub mod cri;
 pub mod digest;
 pub mod gate;
+pub mod import;
 pub mod json;
 pub mod keys;
 pub mod ledger;

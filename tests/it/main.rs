@@ -10,6 +10,7 @@
 mod attacks;
 mod forward;
 mod gates;
+mod import;
 mod ledger;
 mod pull;
 mod registry;
