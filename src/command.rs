@@ -2,6 +2,8 @@
 
 mod decider;
 mod import;
+mod key_options;
+mod keys;
 mod login;
 mod output;
 mod policy;
@@ -73,6 +75,9 @@ enum Command {
     Sign(sign::Sign),
     /// Write the policy of another system as one of ours
     Import(import::Import),
+    /// Make signing keys, and look at keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 /// Runs the program with the process's arguments.
@@ -95,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
         Command::Import(import) => import.run(),
+        Command::Keys(keys) => keys.run(root),
     }
     .into()
 }

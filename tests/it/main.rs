@@ -11,6 +11,7 @@ mod attacks;
 mod forward;
 mod gates;
 mod import;
+mod keys;
 mod ledger;
 mod pull;
 mod registry;

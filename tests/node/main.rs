@@ -38,6 +38,7 @@ mod cosign;
 mod crossing;
 mod faults;
 mod held;
+mod keys;
 mod policy;
 mod refused;
 mod sandbox;
