@@ -244,7 +244,7 @@ fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
 }
 
 /// Go's `path.Clean` of an absolute path, with the root as an empty text.
-fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -1,8 +1,9 @@
 //! A certificate authority of a test's own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -15,6 +16,10 @@ impl Authority {
     pub fn new() -> Arc<Self> {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Each has a name of its own: servers ask for certificates of authorities by their names.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("test authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         Arc::new(Self { issuer: CertifiedIssuer::self_signed(parameters, key).unwrap() })
     }
