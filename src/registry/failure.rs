@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::error::{RegistryError, remote};
 
+/// How rustls begins what the other side says against a handshake.
+const ALERT: &str = "received fatal alert: ";
+
 /// The error of a request for `what` to `host`.
 pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Duration) -> RegistryError {
     let host = host.to_owned();
@@ -21,7 +24,12 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
         }
         return RegistryError::Timeout { host, what: what.to_owned(), limit: connect };
     }
-    RegistryError::Unavailable { host, reason: last_cause(error) }
+    let reason = last_cause(error);
+    // Over HTTP/2 of an objection to our certificate nothing but its words is left.
+    match reason.split_once(ALERT) {
+        Some((_, alert)) => RegistryError::Tls { host, reason: format!("{ALERT}{alert}") },
+        None => RegistryError::Unavailable { host, reason },
+    }
 }
 
 /// Whether the other side answered our TLS in plain HTTP.

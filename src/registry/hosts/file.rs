@@ -120,7 +120,13 @@ fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec
     let root = document.get_ref();
     let mut entries = Vec::new();
     let configured = match root.get("host") {
-        None => None,
+        None => {
+            warnings.push(
+                "there is no table host in it, and so containerd 1.x ignores the whole file and asks the registry itself"
+                    .to_owned(),
+            );
+            None
+        }
         Some(value) => Some(value.get_ref().as_table().ok_or("host is not a table")?),
     };
     for (_, value) in configured.into_iter().flatten() {
