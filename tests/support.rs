@@ -10,11 +10,13 @@
 // A file that is included by its path looks for its modules beside itself; this sends it to `support/`.
 #[path = "support"]
 mod parts {
+    pub mod authority;
     pub mod proxy;
     pub mod registry;
     pub mod runtime;
+    pub mod secrets;
     pub mod signer;
     pub mod tap;
 }
 
-pub use parts::{proxy, registry, runtime, signer, tap};
+pub use parts::{proxy, registry, runtime, secrets, signer, tap};

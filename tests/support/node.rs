@@ -26,6 +26,8 @@ pub mod policy;
 pub mod process;
 pub mod pullgate;
 pub mod registry;
+#[path = "secrets.rs"]
+pub mod secrets;
 pub mod signing;
 
 use std::path::Path;

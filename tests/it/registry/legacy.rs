@@ -124,7 +124,7 @@ async fn tls_is_what_the_configuration_says() {
 #[tokio::test]
 async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
     let registry =
-        Registry::with(Options { auth: Auth::basic("node", "password"), ..Options::default() }).await;
+        Registry::with(Options { auth: Auth::basic("node", "pg5ECRET"), ..Options::default() }).await;
     registry.image("a", "1", "one");
     let directory = TempDir::new().unwrap();
     let host = registry.host();
@@ -134,11 +134,11 @@ async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
     let by_mirrors = format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{host}\"]\n");
     // containerd reads these credentials whoever names the hosts.
     let by_files = format!("[@]\nconfig_path = {:?}\n", hosts.display().to_string());
-    let auth = STANDARD.encode("node:password");
+    let auth = STANDARD.encode("node:pg5ECRET");
     for beginning in [by_mirrors, by_files] {
         for (more, credentials, expected) in [
             (
-                format!("[@.configs.\"{host}\".auth]\nusername = \"node\"\npassword = \"password\""),
+                format!("[@.configs.\"{host}\".auth]\nusername = \"node\"\npassword = \"pg5ECRET\""),
                 anonymous(),
                 None,
             ),
@@ -154,7 +154,7 @@ async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
                 anonymous(),
                 Some("registry-unauthorized"),
             ),
-            (String::new(), Credentials::password("node", "password"), None),
+            (String::new(), Credentials::password("node", "pg5ECRET"), None),
             (String::new(), anonymous(), Some("registry-unauthorized")),
         ] {
             let client = client(&directory, &format!("{beginning}{more}\n"));
