@@ -82,6 +82,9 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
+    // Every subcommand may hold credentials or keys: no core file, whatever the limit and the kernel's core_pattern say,
+    // and no debugger of the same user. It cannot fail for a process of its own; the unit sets LimitCORE=0 as well.
+    let _ = nix::sys::prctl::set_dumpable(false);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -13,6 +13,7 @@ mod absence;
 mod attachments;
 mod challenge;
 mod clients;
+mod cooling;
 mod credentials;
 mod document;
 mod errand;
@@ -128,6 +129,7 @@ impl Registry {
             limits,
             keychain,
             turns,
+            cooling: cooling::Cooling::new(limits::COOL_DOWN),
             trusted: token_services,
             large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
         };

@@ -46,13 +46,19 @@ impl Errand {
         Self { credentials, patience: Arc::new(patience) }
     }
 
-    /// Notes what the header Retry-After of an answer asks for: seconds, or a date.
-    pub(super) fn note(&self, headers: &HeaderMap) {
+    /// Notes what the header Retry-After of an answer asks for, seconds or a date, and says how long that is.
+    pub(super) fn note(&self, headers: &HeaderMap) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let Some(wait) = text.and_then(|text| retry_after(text, Timestamp::now())) else { return };
+        let wait = text.and_then(|text| retry_after(text, Timestamp::now()))?;
         // What cannot be waited for ends the waiting.
         let moment =
             Instant::now().checked_add(wait).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
+        self.not_before(moment);
+        Some(wait)
+    }
+
+    /// Notes that a host is not asked before `moment`.
+    pub(super) fn not_before(&self, moment: Instant) {
         let mut not_before = self.patience.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = (*not_before).max(Some(moment));
     }
@@ -126,7 +132,7 @@ mod tests {
         let header = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
         for (told, expected) in [("4", true), ("11", false), ("86400000000000000", false), ("-1", true)] {
             let errand = Errand::new(Credentials::anonymous(), &limits);
-            errand.note(&header(told));
+            assert_eq!(errand.note(&header(told)).is_some(), told != "-1");
             let begin = Instant::now();
             assert_eq!(errand.try_again(0).await, expected, "{told}");
             if told == "4" {

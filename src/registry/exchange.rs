@@ -10,6 +10,7 @@ use reqwest::{Response, Url};
 
 use super::challenge::{Challenge, challenge};
 use super::clients::Clients;
+use super::cooling::Cooling;
 use super::errand::Errand;
 use super::error::{Bound, RegistryError};
 use super::failure;
@@ -32,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) keychain: Keychain,
     /// Requests by host.
     pub(super) turns: Turns,
+    /// Hosts that asked to be left alone.
+    pub(super) cooling: Cooling,
     /// Hosts of token services that get credentials, wherever the registry is.
     pub(super) trusted: Vec<String>,
     /// Turns for reading large answers.
@@ -105,8 +108,15 @@ impl Exchange {
         // The operator's own are for pulls that carry none, and never for what somebody writes.
         if errand.credentials.is_empty() && !ask.push {
             offer = self.keychain.offer(host, &ask.repository).await?;
+            if offer.is_empty() {
+                offer = host.credentials.offer(&host.authority)?;
+            }
         }
         let _turn = self.turns.take(&host.authority).await;
+        if let Some((until, error)) = self.cooling.resting(&host.authority, &ask.what) {
+            errand.not_before(until);
+            return Err(error);
+        }
         let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push: ask.push });
         let mut authorization = token::granted(&slot).await;
         // A remembered grant may be refused once, and a fresh one is the last word.
@@ -314,11 +324,17 @@ impl Exchange {
             };
             return Ok(Answer { headers, body, url: first });
         }
-        if matches!(status.as_u16(), 429 | 503) {
-            errand.note(&headers);
-        }
+        let wait = match status.as_u16() {
+            429 | 503 => errand.note(&headers),
+            _ => None,
+        };
         let reason = failure::reason(&self.read_some(response).await);
         let asked = if own { host.authority.clone() } else { authority(&url) };
+        if let Some(wait) = wait
+            && own
+        {
+            self.cooling.note(&asked, wait, status.as_u16(), &reason);
+        }
         let what = ask.what.clone();
         Err(match status.as_u16() {
             404 => RegistryError::NotFound { host: asked, what },

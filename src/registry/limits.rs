@@ -40,6 +40,8 @@ pub const QUESTIONS: usize = 64;
 pub const RETRIES: usize = 3;
 /// How long the requests of one question wait for a registry that is busy.
 pub const RETRY_WAIT: Duration = Duration::from_secs(10);
+/// The longest that a host is left alone by all pulls because it asked for that, with Retry-After.
+pub const COOL_DOWN: Duration = Duration::from_secs(60);
 /// How long "there is no signature" is believed.
 pub const ABSENCE: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.

@@ -9,6 +9,9 @@ use rustls::{CertificateError, InvalidMessage};
 /// How much of a text of somebody else's is repeated.
 const REMOTE_TEXT: usize = 160;
 
+/// How rustls begins what the other side says against a handshake.
+const ALERT: &str = "received fatal alert: ";
+
 /// Why a request brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
@@ -24,7 +27,14 @@ impl Cause {
             Some(error) => Self::Tls(tls_reason(error)),
             None if error.is_timeout() && error.is_connect() => Self::ConnectTimeout,
             None if error.is_timeout() => Self::Timeout,
-            None => Self::Other(last_cause(error)),
+            None => {
+                let reason = last_cause(error);
+                // Over HTTP/2 of an objection to our certificate nothing but its words is left.
+                match reason.split_once(ALERT) {
+                    Some((_, alert)) => Self::Tls(format!("{ALERT}{alert}")),
+                    None => Self::Other(reason),
+                }
+            }
         }
     }
 

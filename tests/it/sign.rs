@@ -156,12 +156,12 @@ async fn a_signer_that_lost_the_race_writes_again() {
 
 #[tokio::test]
 async fn pushes_with_a_token_for_pushing() {
-    let auth = Auth::bearer(Some("user:secret"));
+    let auth = Auth::bearer(Some("user:pg5ECRET"));
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
-    let credentials = Credentials::password("user", "secret");
+    let credentials = Credentials::password("user", "pg5ECRET");
     assert!(attach(&client(), &repository, &digest, &key, &credentials).await.unwrap().added);
     let tokens: Vec<String> = registry
         .requests()

@@ -4,8 +4,14 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "../support"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "shared by programs that use parts of it")]
 mod support {
+    pub(crate) mod authority;
     pub(crate) mod node;
+    pub(crate) mod registry;
+    pub(crate) mod tunnel;
+
+    pub(crate) use node::secrets;
 }
 
 /// Makes a test of each function for each release of containerd.
@@ -41,6 +47,7 @@ mod held;
 mod keys;
 mod policy;
 mod refused;
+mod registries;
 mod sandbox;
 mod scan;
 mod secrets;

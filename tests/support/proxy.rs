@@ -14,6 +14,8 @@ use pullgate::node::socket::Socket;
 use pullgate::registry::{Registry, Settings};
 use tokio::task::JoinHandle;
 
+use super::secrets;
+
 /// A registry client that does not remember that there was no signature: many tests sign what was just refused.
 pub fn forgetful() -> Settings {
     let limits = pullgate::registry::Limits { absence: Duration::ZERO, ..Default::default() };
@@ -32,6 +34,7 @@ pub struct Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.task.abort();
+        secrets::wrote("debug", format!("{:?} {:?}", self.gate, self.proxy));
     }
 }
 
@@ -52,6 +55,8 @@ impl Daemon {
         chosen: cri::Settings,
     ) -> Self {
         let chosen = cri::Settings { tag_record_timeout: Duration::from_millis(500), ..chosen };
+        secrets::keep_log();
+        secrets::wrote("debug", format!("{settings:?} {chosen:?}"));
         let registry = Arc::new(Registry::new(settings).unwrap());
         let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
         let gate = Arc::new(Gate::new(registry, bounds));

@@ -109,6 +109,19 @@ fn sources_have_a_scope_and_a_place() {
     }
 }
 
+/// One of several instances.
+const ACR: &str =
+    "[[registry.acr]]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]\nram-role = \"x\"\n";
+
+#[test]
+fn there_may_be_several_instances_of_acr() {
+    let text = format!("{ACR}{}", ACR.replace("a.example", "b.example").replace("\"r\"", "\"s\""));
+    let instances = read("x", &text).unwrap().registry.keyring.acr;
+    let told: Vec<_> = instances.iter().map(|acr| (acr.hosts[0].as_str(), acr.endpoint.as_str())).collect();
+    let expected = [("a.example", "https://cr.r.aliyuncs.com"), ("b.example", "https://cr.s.aliyuncs.com")];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn credentials_are_names_of_closed_files() {
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
@@ -128,7 +141,7 @@ fn credentials_are_names_of_closed_files() {
         (keyring.credentials[0].host.as_str(), &keyring.credentials[0].password_file),
         ("r.example:5000", &file)
     );
-    let acr = keyring.acr.unwrap();
+    let [acr] = &keyring.acr[..] else { panic!("{:?}", keyring.acr) };
     assert_eq!(acr.endpoint, "https://cr.cn-hangzhou.aliyuncs.com");
     assert_eq!(
         acr.identity,
@@ -147,6 +160,10 @@ fn credentials_are_names_of_closed_files() {
             "[registry.acr] is not whole",
         ),
         ("[registry.acr]\nhosts = []", "`hosts` has not 1 to 16 names"),
+        ("[registry]\nacr = 1", "[registry.acr] is an integer"),
+        ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [registry.acr] is not whole"),
+        (&format!("{ACR}{ACR}"), "`a.example` belongs to two instances"),
+        (&ACR.repeat(65), "more than 64 times [[registry.acr]]"),
     ] {
         let said = read("x", text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

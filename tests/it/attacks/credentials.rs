@@ -88,18 +88,21 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
         let world =
             World::with_settings(options(Auth::basic("cr_temp_user", "temporary")), |_, registry| Settings {
                 keyring: Keyring {
-                    acr: Some(AcrSettings {
-                        instance: "cri-1".to_owned(),
-                        // A name that only begins like it is another host.
-                        hosts: vec![if named {
-                            registry.host()
-                        } else {
-                            format!("{}.example", registry.host())
-                        }],
-                        identity: Identity::Role("Node".to_owned()),
-                        endpoint,
-                        metadata,
-                    }),
+                    acr: vec![
+                        another_instance(),
+                        AcrSettings {
+                            instance: "cri-1".to_owned(),
+                            // A name that only begins like it is another host.
+                            hosts: vec![if named {
+                                registry.host()
+                            } else {
+                                format!("{}.example", registry.host())
+                            }],
+                            identity: Identity::Role("Node".to_owned()),
+                            endpoint,
+                            metadata,
+                        },
+                    ],
                     ..Keyring::default()
                 },
                 ..Settings::default()
@@ -133,7 +136,7 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
             World::with_settings(options(Auth::basic("cr_temp_user", "temporary")), |directory, registry| {
                 Settings {
                     keyring: Keyring {
-                        acr: Some(AcrSettings {
+                        acr: vec![AcrSettings {
                             instance: "cri-1".to_owned(),
                             hosts: vec![registry.host()],
                             identity: Identity::Key {
@@ -142,7 +145,7 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
                             },
                             endpoint,
                             metadata: AcrSettings::METADATA.to_owned(),
-                        }),
+                        }],
                         ..Keyring::default()
                     },
                     ..Settings::default()
@@ -153,6 +156,17 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
         let (verdict, line) = world.pull(&world.image("team/app:1"), None).await;
         assert_eq!(verdict, expected, "{line}");
         assert_eq!(line.contains("SignatureDoesNotMatch"), expected != PULLED, "{line}");
+    }
+}
+
+/// One that has nothing to do with it, and that nobody answers for.
+fn another_instance() -> AcrSettings {
+    AcrSettings {
+        instance: "cri-2".to_owned(),
+        hosts: vec!["other.example".to_owned()],
+        identity: Identity::Role("Other".to_owned()),
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        metadata: "http://127.0.0.1:1".to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::support::proxy::{Daemon, call};
 use crate::support::registry::{Options, Recorded, Registry};
 use crate::support::runtime::{Runtime, framed};
+use crate::support::secrets;
 use crate::support::signer::{Signer, key_file, sign_classic};
 
 /// What a pull that goes through is called.
@@ -137,6 +138,7 @@ pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthCon
     let (head, body) = response.into_parts();
     let collected = body.collect().await.unwrap();
     let trailers = collected.trailers().cloned().unwrap_or(head.headers);
+    secrets::wrote("grpc", format!("{trailers:?}"));
     let text = |name: &str| trailers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     let line = decoded(&text("grpc-message"));
     assert!(
