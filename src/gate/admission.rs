@@ -294,7 +294,10 @@ impl Admission<'_> {
         look: &mut Look,
         explanation: &mut Explanation,
     ) -> Result<Resolved, Refusal> {
-        if let Some((_, resolved)) = look.resolved.iter().find(|(asked, _)| asked == reference) {
+        let known = |(asked, resolved): &&(Reference, Resolved)| {
+            asked == reference || reference.digest() == Some(resolved.digest())
+        };
+        if let Some((_, resolved)) = look.resolved.iter().find(known) {
             return Ok(resolved.clone());
         }
         let begin = tokio::time::Instant::now();

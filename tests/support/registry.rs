@@ -21,12 +21,14 @@ use tokio::task::JoinHandle;
 
 mod auth;
 mod image;
+mod log;
 mod script;
 mod serve;
 mod tls;
 
 pub use auth::Auth;
 pub use image::{INDEX, MANIFEST, SIMPLE_SIGNING, descriptor, index, manifest};
+pub use log::Log;
 pub use script::{Body, Scripted};
 pub use tls::Authority;
 
@@ -132,6 +134,11 @@ impl Registry {
             }
         });
         Self { state, address, task }
+    }
+
+    /// What reaches it from now on and did before, to be looked at from elsewhere.
+    pub fn log(&self) -> Log {
+        Log(Arc::clone(&self.state))
     }
 
     /// `127.0.0.1:port`.

@@ -1,12 +1,11 @@
 //! Secrets and who sees them: T106 to T110, and the operator's own credentials.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Arc, Mutex};
 
 use pullgate::api;
 use pullgate::registry::{AcrIdentity, AcrSettings, HostCredential, Keyring, Limits, Settings};
 
-use super::world::{PULLED, World, password};
+use super::world::{Kept, PULLED, World, password};
 use crate::support::registry::{Auth, Options, Recorded, Registry, Scripted};
 
 fn options(auth: Auth) -> Options {
@@ -287,21 +286,6 @@ async fn t109_credentials_for_another_server_are_sent_to_none() {
     }
 }
 
-/// A log that is kept.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn t110_marked_secrets_are_in_no_log_and_no_message() {
     const MARKS: [&str; 4] = ["MARKED-PASSWORD", "MARKED-TOKEN", "MARKED-HEADER", "MARKED-QUERY"];
@@ -345,7 +329,7 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
         let wrong = world.pull(&world.image("team/app:1"), password("user", "MARKED-PASSWORD-2")).await;
         said += &format!("{line}{wrong:?}{:?}{:?}", world.daemon.gate, password("x", "y").is_some());
     }
-    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let text = log.text();
     assert!(text.contains("TRACE") || text.contains("DEBUG"), "the log is a full one: {}", text.len());
     for mark in MARKS {
         assert!(!said.contains(mark), "{mark} in {said}");

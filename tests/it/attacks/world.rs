@@ -1,5 +1,7 @@
 //! A node with a policy, a registry that lies on demand, and the verdict of a pull in one word.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,10 +14,14 @@ use pullgate::registry::{Limits, Settings};
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
+use super::outcome::{Outcome, Verdict, Watch, recorded};
 use crate::support::proxy::{Daemon, call};
 use crate::support::registry::{Options, Recorded, Registry};
 use crate::support::runtime::{Runtime, framed};
 use crate::support::signer::{Signer, key_file, sign_classic};
+
+/// The authenticator of the policy, its key and algorithm.
+const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");
 
 /// What a pull that goes through is called.
 pub(super) const PULLED: &str = "pulled";
@@ -25,6 +31,28 @@ pub(super) struct World {
     pub(super) registry: Registry,
     pub(super) runtime: Runtime,
     pub(super) daemon: Daemon,
+    watch: Mutex<Watch>,
+}
+
+/// A log that is kept.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Limits that are reached in a test's time.
@@ -55,13 +83,24 @@ impl World {
         let runtime = Runtime::start(&directory.path().join("runtime.sock"));
         let settings = settings(&directory, &registry);
         let daemon = Daemon::with_registry(directory.path(), runtime.socket(), settings);
-        let world = Self { directory, registry, runtime, daemon };
-        world.require("all = [\"release\"]", &[("release", "p256", "ECDSA_SHA_256")]);
+        let mut watch = Watch::default();
+        watch.log("registry", registry.log());
+        let world = Self { directory, registry, runtime, daemon, watch: Mutex::new(watch) };
+        world.require("all = [\"release\"]", &[RELEASE]);
         world
+    }
+
+    /// Requires `release` for `team`, of the index, of the image for this platform, or of either.
+    pub(super) fn accept(&self, accept: &str) {
+        self.rules("all = [\"release\"]", &format!("accept = \"{accept}\"\n"), &[RELEASE]);
     }
 
     /// Requires this for `team` at the test registry and at `r.example`.
     pub(super) fn require(&self, requirement: &str, authenticators: &[(&str, &str, &str)]) {
+        self.rules(requirement, "", authenticators);
+    }
+
+    fn rules(&self, requirement: &str, more: &str, authenticators: &[(&str, &str, &str)]) {
         let mut text = "default = \"deny\"\n".to_owned();
         for (name, key, algorithm) in authenticators {
             let file = key_file(key, "pub");
@@ -71,7 +110,7 @@ impl World {
             );
         }
         for host in [self.registry.host(), "r.example".to_owned()] {
-            text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n");
+            text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n{more}");
         }
         self.policy(&text);
     }
@@ -93,6 +132,60 @@ impl World {
         let digest = self.registry.image("team/app", "1", "app");
         sign_classic(&self.registry, "team/app", &digest, &p256());
         digest
+    }
+
+    /// Looks at another registry as well, which no request and no secret may reach unless a test says so.
+    pub(super) fn watch(&self, name: &str, registry: &Registry) {
+        self.watch.lock().unwrap().log(name, registry.log());
+    }
+
+    /// Names a secret, so that it is told where it turns up.
+    pub(super) fn mark(&self, name: &str, secret: &str) {
+        self.watch.lock().unwrap().mark(name, secret);
+    }
+
+    /// The verdict on an image at the test registry that was verified as this digest.
+    pub(super) fn pinned(&self, path: &str, digest: &Digest) -> Verdict {
+        Verdict::Pulled(self.image(&format!("{path}@{digest}")))
+    }
+
+    /// What a pull of an image at the test registry comes to.
+    pub(super) async fn outcome(&self, rest: &str) -> Outcome {
+        self.outcome_of(&self.image(rest), None).await
+    }
+
+    /// What a pull comes to. The secrets of `auth` are marked as `pod`. One at a time.
+    pub(super) async fn outcome_of(&self, image: &str, auth: Option<api::AuthConfig>) -> Outcome {
+        for secret in auth.iter().flat_map(secrets).filter(|secret| secret.len() >= 6) {
+            self.mark("pod", secret);
+        }
+        let log = Kept::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(move || writer.clone())
+            .finish();
+        let (since, before) = (self.watch.lock().unwrap().now(), self.pulled().len());
+        let guard = tracing::subscriber::set_default(subscriber);
+        let (status, line) = answer(&self.daemon, image, auth).await;
+        drop(guard);
+        let names = self.pulled().split_off(before);
+        let verdict = match status.as_str() {
+            "0" => Verdict::Pulled(names.join(" and ")),
+            "2" if line.starts_with("SignatureValidationFailed: ") => Verdict::Refused,
+            "2" if line.starts_with("RegistryUnavailable: ") => Verdict::Unavailable,
+            "5" => Verdict::Absent,
+            _ => Verdict::Unreadable(status.clone()),
+        };
+        assert!(status == "0" || names.is_empty(), "refused, but pulled: {names:?} {line}");
+        let (said, reason) = recorded(&log.text()).unwrap_or_default();
+        match verdict {
+            Verdict::Pulled(_) => assert_eq!(said, "admitted", "{line}"),
+            Verdict::Unreadable(_) => {}
+            _ => assert!(said == "refused" && line.ends_with(&format!("[{reason}]")), "{said}: {line}"),
+        }
+        self.watch.lock().unwrap().outcome(&since, verdict, reason, line)
     }
 
     /// The reason code of a pull of an image at the test registry.
@@ -126,6 +219,18 @@ impl World {
 }
 
 pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
+    let (status, line) = answer(daemon, image, auth).await;
+    match status.as_str() {
+        "0" => (PULLED.to_owned(), line),
+        _ => {
+            let reason = line.rsplit('[').next().unwrap_or_default().trim_end_matches(']');
+            (reason.to_owned(), line.clone())
+        }
+    }
+}
+
+/// The gRPC status and message of a pull.
+async fn answer(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
     let request = api::PullImageRequest {
         image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),
         auth,
@@ -139,18 +244,14 @@ pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthCon
     let trailers = collected.trailers().cloned().unwrap_or(head.headers);
     let text = |name: &str| trailers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     let line = decoded(&text("grpc-message"));
-    assert!(
-        !line.contains(
-            |character: char| character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)
-        )
-    );
-    match text("grpc-status").as_str() {
-        "0" => (PULLED.to_owned(), line),
-        _ => {
-            let reason = line.rsplit('[').next().unwrap_or_default().trim_end_matches(']');
-            (reason.to_owned(), line.clone())
-        }
-    }
+    let turns = |character: char| character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character);
+    assert!(!line.contains(turns), "{line:?}");
+    (text("grpc-status"), line)
+}
+
+/// Everything secret in the credentials of a pull.
+fn secrets(auth: &api::AuthConfig) -> [&str; 4] {
+    [&auth.password, &auth.auth, &auth.identity_token, &auth.registry_token]
 }
 
 fn decoded(text: &str) -> String {
