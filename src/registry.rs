@@ -9,6 +9,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::flight;
+
 mod absence;
 mod attachments;
 mod challenge;
@@ -19,7 +21,6 @@ mod errand;
 mod error;
 mod exchange;
 mod failure;
-mod flight;
 mod hosts;
 mod keychain;
 pub mod limits;
@@ -154,8 +155,13 @@ impl Registry {
         self.inner.hosts.check()
     }
 
+    /// Forgets where there was no signature.
+    pub fn forget_absences(&self) {
+        self.inner.absences.forget();
+    }
+
     /// What tells a question from others: what is asked, and as whom.
-    fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
+    pub(crate) fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
         let mut fields = vec![kind.as_bytes()];
         fields.extend(question.iter().map(|text| text.as_bytes()));
         fields.extend(credentials.fields());
