@@ -1,14 +1,20 @@
 //! Attacks by registries, mirrors, token services and networks, each through the whole daemon but containerd. The numbers
 //! are those of the catalogue of attacks that the project keeps.
 
+mod busy;
+mod calls;
+mod catalogue;
 mod credentials;
+mod crowds;
 mod documents;
+mod elsewhere;
 mod hostile;
 mod indexes;
-mod load;
 mod outcome;
 mod proxies;
+mod referrers;
 mod served;
 mod signatures;
 mod sources;
+mod tokens;
 mod world;

@@ -191,6 +191,11 @@ impl Registry {
         })
     }
 
+    /// What the referrers API answers for a digest.
+    pub fn referrers_of(&self, path: &str, digest: &Digest) -> Bytes {
+        self.contents(path, |contents| serve::referring(contents, digest.as_str()))
+    }
+
     /// An image of one layer under a tag.
     pub fn image(&self, path: &str, tag: &str, content: &str) -> Digest {
         let config = self.blob(path, format!("{{\"comment\":\"{content}\"}}"));

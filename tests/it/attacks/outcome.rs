@@ -31,6 +31,19 @@ pub(super) const SIGNED: &str = "tag sig fallback referrers blob";
 /// The same without any signature.
 pub(super) const UNSIGNED: &str = "tag sig fallback referrers";
 
+impl Verdict {
+    /// What an answer means; `names` are those that containerd was asked for.
+    pub(super) fn of(status: &str, line: &str, names: &str) -> Self {
+        match status {
+            "0" => Self::Pulled(names.to_owned()),
+            "2" if line.starts_with("SignatureValidationFailed: ") => Self::Refused,
+            "2" if line.starts_with("RegistryUnavailable: ") => Self::Unavailable,
+            "5" => Self::Absent,
+            _ => Self::Unreadable(status.to_owned()),
+        }
+    }
+}
+
 /// No byte of a body.
 pub(super) const NOTHING: RangeInclusive<u64> = 0..=0;
 
@@ -43,13 +56,11 @@ pub(super) const fn bounded(limit: u64) -> RangeInclusive<u64> {
 }
 
 /// One pull, in everything that an attack could change.
-#[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) verdict: Verdict,
     /// The reason code of the daemon's record, which is also the one in kubelet's line.
     pub(super) reason: String,
     /// The line that kubelet sees.
-    #[expect(dead_code, reason = "shown when an assertion fails")]
     pub(super) line: String,
     /// How often each kind of request was made, those to other hosts than the test registry with the host's name before.
     requests: BTreeMap<String, usize>,
@@ -58,8 +69,19 @@ pub(super) struct Outcome {
     /// Bytes of bodies that all of them were read of.
     bytes: u64,
     /// The requests as they were.
-    #[expect(dead_code, reason = "shown when an assertion fails")]
     lines: Vec<String>,
+    /// The daemon's log meanwhile.
+    pub(super) log: String,
+}
+
+/// All but the log.
+impl Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut all = f.debug_struct("Outcome");
+        all.field("verdict", &self.verdict).field("reason", &self.reason).field("line", &self.line);
+        all.field("credentials", &self.credentials).field("bytes", &self.bytes);
+        all.field("lines", &self.lines).finish()
+    }
 }
 
 impl Outcome {
@@ -150,7 +172,7 @@ impl Watch {
                 credentials.extend(shown.into_iter().map(told));
             }
         }
-        Outcome { verdict, reason, line, requests, credentials, bytes, lines }
+        Outcome { verdict, reason, line, requests, credentials, bytes, lines, log: String::new() }
     }
 
     /// The marks that a request shows, wherever in it they are.
@@ -207,14 +229,14 @@ fn kind(request: &Recorded) -> String {
     format!("{method}{kind}{}", if mirror { "?ns" } else { "" })
 }
 
-/// The daemon's own record of the last pull in its log: verdict and reason.
-pub(super) fn recorded(log: &str) -> Option<(String, String)> {
+/// The daemon's own records of pulls in its log: verdict and reason of each.
+pub(super) fn recorded(log: &str) -> Vec<(String, String)> {
     let record = |line: &str| {
         let line: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| line["fields"][name].as_str().map(str::to_owned);
         Some((text("verdict")?, text("reason")?))
     };
-    log.lines().rev().find_map(record)
+    log.lines().filter_map(record).collect()
 }
 
 #[test]

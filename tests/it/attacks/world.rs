@@ -1,5 +1,6 @@
 //! A node with a policy, a registry that lies on demand, and the verdict of a pull in one word.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use pullgate::registry::{Limits, Settings};
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
-use super::outcome::{Outcome, Verdict, Watch, recorded};
+use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
 use crate::support::proxy::{Daemon, call};
 use crate::support::registry::{Options, Recorded, Registry};
 use crate::support::runtime::{Runtime, framed};
@@ -32,6 +33,8 @@ pub(super) struct World {
     pub(super) runtime: Runtime,
     pub(super) daemon: Daemon,
     watch: Mutex<Watch>,
+    /// How much of the daemon's log is kept with an outcome.
+    level: Mutex<tracing::Level>,
 }
 
 /// A log that is kept.
@@ -85,7 +88,14 @@ impl World {
         let daemon = Daemon::with_registry(directory.path(), runtime.socket(), settings);
         let mut watch = Watch::default();
         watch.log("registry", registry.log());
-        let world = Self { directory, registry, runtime, daemon, watch: Mutex::new(watch) };
+        let world = Self {
+            directory,
+            registry,
+            runtime,
+            daemon,
+            watch: Mutex::new(watch),
+            level: Mutex::new(tracing::Level::INFO),
+        };
         world.require("all = [\"release\"]", &[RELEASE]);
         world
     }
@@ -139,6 +149,11 @@ impl World {
         self.watch.lock().unwrap().log(name, registry.log());
     }
 
+    /// Keeps all of the daemon's log with each outcome.
+    pub(super) fn trace(&self) {
+        *self.level.lock().unwrap() = tracing::Level::TRACE;
+    }
+
     /// Names a secret, so that it is told where it turns up.
     pub(super) fn mark(&self, name: &str, secret: &str) {
         self.watch.lock().unwrap().mark(name, secret);
@@ -149,43 +164,66 @@ impl World {
         Verdict::Pulled(self.image(&format!("{path}@{digest}")))
     }
 
+    /// Where the registries' logs are now, for [`World::outcome_since`].
+    pub(super) fn since(&self) -> Since {
+        self.watch.lock().unwrap().now()
+    }
+
+    /// What was asked and shown since then, where no answer was waited for or there was more than one.
+    pub(super) fn outcome_since(&self, since: &Since, verdict: Verdict) -> Outcome {
+        self.watch.lock().unwrap().outcome(since, verdict, String::new(), String::new())
+    }
+
     /// What a pull of an image at the test registry comes to.
     pub(super) async fn outcome(&self, rest: &str) -> Outcome {
         self.outcome_of(&self.image(rest), None).await
     }
 
-    /// What a pull comes to. The secrets of `auth` are marked as `pod`. One at a time.
+    /// What a pull comes to. The secrets of `auth` are marked as `pod`.
     pub(super) async fn outcome_of(&self, image: &str, auth: Option<api::AuthConfig>) -> Outcome {
-        for secret in auth.iter().flat_map(secrets).filter(|secret| secret.len() >= 6) {
-            self.mark("pod", secret);
+        self.crowd(vec![(image.to_owned(), auth)]).await
+    }
+
+    /// What many pulls at the same time come to, each the same as the others. One crowd at a time.
+    pub(super) async fn crowd(&self, pulls: Vec<(String, Option<api::AuthConfig>)>) -> Outcome {
+        for auth in pulls.iter().filter_map(|(_, auth)| auth.as_ref()) {
+            for secret in secrets(auth).into_iter().filter(|secret| secret.len() >= 6) {
+                self.mark("pod", secret);
+            }
         }
         let log = Kept::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
-            .with_max_level(tracing::Level::INFO)
+            .with_max_level(*self.level.lock().unwrap())
             .with_writer(move || writer.clone())
             .finish();
-        let (since, before) = (self.watch.lock().unwrap().now(), self.pulled().len());
+        let (since, before, count) = (self.watch.lock().unwrap().now(), self.pulled().len(), pulls.len());
         let guard = tracing::subscriber::set_default(subscriber);
-        let (status, line) = answer(&self.daemon, image, auth).await;
+        let answers =
+            together(pulls.into_iter().map(|(image, auth)| answer(&self.daemon, image, auth)).collect())
+                .await;
         drop(guard);
         let names = self.pulled().split_off(before);
-        let verdict = match status.as_str() {
-            "0" => Verdict::Pulled(names.join(" and ")),
-            "2" if line.starts_with("SignatureValidationFailed: ") => Verdict::Refused,
-            "2" if line.starts_with("RegistryUnavailable: ") => Verdict::Unavailable,
-            "5" => Verdict::Absent,
-            _ => Verdict::Unreadable(status.clone()),
-        };
-        assert!(status == "0" || names.is_empty(), "refused, but pulled: {names:?} {line}");
-        let (said, reason) = recorded(&log.text()).unwrap_or_default();
+        let distinct: BTreeSet<_> = names.iter().cloned().collect();
+        let names_told = distinct.into_iter().collect::<Vec<_>>().join(" and ");
+        let verdicts: Vec<_> =
+            answers.iter().map(|(status, line)| Verdict::of(status, line, &names_told)).collect();
+        let (verdict, line) = (verdicts[0].clone(), answers[0].1.clone());
+        assert!(verdicts.iter().all(|other| *other == verdict), "{answers:?}");
+        let pulled = matches!(verdict, Verdict::Pulled(_));
+        assert_eq!(names.len(), if pulled { count } else { 0 }, "{names:?} {line}");
+        let records = recorded(&log.text());
+        let (said, reason) = records.first().cloned().unwrap_or_default();
+        assert!(records.iter().all(|record| *record == (said.clone(), reason.clone())), "{records:?}");
         match verdict {
             Verdict::Pulled(_) => assert_eq!(said, "admitted", "{line}"),
             Verdict::Unreadable(_) => {}
             _ => assert!(said == "refused" && line.ends_with(&format!("[{reason}]")), "{said}: {line}"),
         }
-        self.watch.lock().unwrap().outcome(&since, verdict, reason, line)
+        let mut outcome = self.watch.lock().unwrap().outcome(&since, verdict, reason, line);
+        outcome.log = log.text();
+        outcome
     }
 
     /// The reason code of a pull of an image at the test registry.
@@ -219,7 +257,7 @@ impl World {
 }
 
 pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
-    let (status, line) = answer(daemon, image, auth).await;
+    let (status, line) = answer(daemon, image.to_owned(), auth).await;
     match status.as_str() {
         "0" => (PULLED.to_owned(), line),
         _ => {
@@ -230,12 +268,17 @@ pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthCon
 }
 
 /// The gRPC status and message of a pull.
-async fn answer(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
+async fn answer(daemon: &Daemon, image: String, auth: Option<api::AuthConfig>) -> (String, String) {
     let request = api::PullImageRequest {
-        image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),
+        image: Some(api::ImageSpec { image, ..Default::default() }),
         auth,
         sandbox_config: None,
     };
+    answer_to(daemon, &request).await
+}
+
+/// The same for a whole request.
+pub(super) async fn answer_to(daemon: &Daemon, request: &api::PullImageRequest) -> (String, String) {
     let body = framed(&request.encode_to_vec());
     let path = "/runtime.v1.ImageService/PullImage";
     let response = call(daemon.client(), path, HeaderMap::new(), body).await;
@@ -247,6 +290,25 @@ async fn answer(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> 
     let turns = |character: char| character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character);
     assert!(!line.contains(turns), "{line:?}");
     (text("grpc-status"), line)
+}
+
+/// All of these at the same time.
+pub(super) async fn together<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut ready = true;
+        for (future, result) in &mut waiting {
+            if result.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => *result = Some(value),
+                    std::task::Poll::Pending => ready = false,
+                }
+            }
+        }
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, result)| result).collect()
 }
 
 /// Everything secret in the credentials of a pull.
