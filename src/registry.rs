@@ -121,9 +121,9 @@ impl Registry {
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let keychain = keychain::Keychain::new(keyring);
-        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
+        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions, limits.turn);
         let absences = absence::Absences::new(limits.absence);
-        let turns = turns::Turns::new(limits.requests, usize::MAX);
+        let turns = turns::Turns::new(limits.requests, usize::MAX, limits.turn);
         let exchange = exchange::Exchange {
             clients,
             tokens,

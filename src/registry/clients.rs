@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::error::RegistryError;
 use super::hosts::{Host, TlsFiles};
-use super::limits::Limits;
+use super::limits::{HEADER_FIELDS, Limits};
 use super::reach::Guarded;
 use super::stamp::Stamp;
 use super::tls;
@@ -137,7 +137,7 @@ impl Clients {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(8)
             .http2_max_header_list_size(u32::try_from(self.headers).unwrap_or(u32::MAX))
-            .http1_max_headers(100);
+            .http1_max_headers(HEADER_FIELDS);
         match key.audience {
             Audience::Configured => {}
             Audience::Local => builder = builder.no_proxy(),

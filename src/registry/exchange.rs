@@ -105,7 +105,7 @@ impl Exchange {
         if errand.credentials.is_empty() && !ask.push {
             offer = self.keychain.offer(self, host, &ask.repository).await?;
         }
-        let _turn = self.turns.take(&host.authority).await;
+        let _turn = self.turns.take(&host.authority).await?;
         let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push: ask.push });
         let mut authorization = token::granted(&slot).await;
         // A remembered grant may be refused once, and a fresh one is the last word.

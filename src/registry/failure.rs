@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustls::{CertificateError, InvalidMessage};
 use serde_json::Value;
 
-use super::error::{RegistryError, remote};
+use super::error::{Bound, RegistryError, remote};
+use super::limits::HEADER_FIELDS;
 
 /// The error of a request for `what` to `host`.
 pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Duration) -> RegistryError {
@@ -21,7 +22,15 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
         }
         return RegistryError::Timeout { host, what: what.to_owned(), limit: connect };
     }
+    if causes(error).any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large)) {
+        let what = "fields in the header of an answer";
+        return RegistryError::TooMany { bound: Bound::Headers, what, limit: HEADER_FIELDS };
+    }
     RegistryError::Unavailable { host, reason: last_cause(error) }
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 /// Whether the other side answered our TLS in plain HTTP.

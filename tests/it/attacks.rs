@@ -1,6 +1,7 @@
 //! Attacks by registries, mirrors, token services and networks, each through the whole daemon but containerd. The numbers
 //! are those of the catalogue of attacks that the project keeps.
 
+mod bounds;
 mod busy;
 mod calls;
 mod catalogue;

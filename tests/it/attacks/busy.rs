@@ -56,7 +56,7 @@ async fn t111_a_crowd_makes_no_storm_of_an_outage() {
     world.signed();
     world.registry.hook(|_| Some(Scripted::status(503)));
     let outcome = world.crowd(vec![(world.image("team/app:1"), None); 200]).await;
-    outcome.assert("200 pulls", &Verdict::Unavailable, "registry-busy", "tag*4..8", "", 0..=0);
+    outcome.assert("200 pulls", &Verdict::Unavailable, "registry-busy", "tag*4..12", "", 0..=0);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Registries that send too much, too slowly, or other bytes than they said: T100, T113, and that each bound has its name.
+//! Registries that send too much, too slowly, or other bytes than they said: T100, T113.
 
 use std::time::Duration;
 
@@ -110,24 +110,5 @@ async fn t113_a_blob_is_as_long_as_it_is_said_to_be() {
         });
         let bytes = if endless { 1..=*bounded(0).end() } else { LITTLE };
         world.outcome("team/app:1").await.assert(size, verdict, reason, requests, "", bytes);
-    }
-}
-
-#[tokio::test]
-async fn every_bound_of_signatures_has_its_reason() {
-    let refused = Verdict::Refused;
-    let listed = "tag sig fallback referrers";
-    for (row, limits, reason, requests) in [
-        ("payload", Limits { payload: 100, ..Limits::default() }, "signature-too-large", listed),
-        ("collected", Limits { collected: 100, ..Limits::default() }, "signatures-too-large", listed),
-        ("signatures", Limits { signatures: 0, ..Limits::default() }, "too-many-signatures", listed),
-        ("manifest", Limits { manifest: 100, ..Limits::default() }, "too-large", "tag"),
-        ("index", Limits { index: 1, ..Limits::default() }, "verified", SIGNED),
-        ("none", Limits::default(), "verified", SIGNED),
-    ] {
-        let world = World::with(Options::default(), limits).await;
-        let digest = world.signed();
-        let verdict = if reason == "verified" { &world.pinned("team/app", &digest) } else { &refused };
-        world.outcome("team/app:1").await.assert(row, verdict, reason, requests, "", LITTLE);
     }
 }

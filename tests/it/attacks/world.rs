@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use pullgate::api;
+use pullgate::cri;
 use pullgate::digest::Digest;
 use pullgate::registry::{Limits, Settings};
 use pullgate::trust::Algorithm;
@@ -60,7 +61,7 @@ impl Write for Kept {
 
 /// Limits that are reached in a test's time.
 pub(super) fn impatient() -> Limits {
-    Limits { step: Duration::from_millis(400), retry_wait: Duration::from_millis(400), ..Limits::default() }
+    Limits { step: Duration::from_secs(1), retry_wait: Duration::from_millis(400), ..Limits::default() }
 }
 
 pub(super) fn p256() -> Signer {
@@ -81,11 +82,23 @@ impl World {
         options: Options,
         settings: impl FnOnce(&TempDir, &Registry) -> Settings,
     ) -> Self {
+        Self::with_bounds(options, Duration::from_secs(30), settings).await
+    }
+
+    /// With a bound on the time for deciding about one pull.
+    pub(super) async fn with_bounds(
+        options: Options,
+        timeout: Duration,
+        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let registry = Registry::with(options).await;
         let runtime = Runtime::start(&directory.path().join("runtime.sock"));
         let settings = settings(&directory, &registry);
-        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), settings);
+        // 500 pulls at once are much for a stand-in of containerd on a busy machine.
+        let patient =
+            cri::Settings { tag_record_timeout: Duration::from_secs(30), ..cri::Settings::default() };
+        let daemon = Daemon::with_bounds(directory.path(), runtime.socket(), settings, patient, timeout);
         let mut watch = Watch::default();
         watch.log("registry", registry.log());
         let world = Self {
