@@ -40,6 +40,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
             token: limits.token_bytes as u64,
             requests: limits.registry_requests,
             questions: limits.concurrent_pulls,
+            turn: limits.turn_timeout,
             retries: limits.retries,
             retry_wait: limits.retry_wait,
             absence: limits.no_signature_memory,

@@ -9,6 +9,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::flight;
+
 mod absence;
 mod attachments;
 mod challenge;
@@ -20,7 +22,6 @@ mod errand;
 mod error;
 mod exchange;
 mod failure;
-mod flight;
 mod hosts;
 mod keychain;
 pub mod limits;
@@ -120,9 +121,9 @@ impl Registry {
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let keychain = keychain::Keychain::new(keyring, clients.user_agent(), &limits);
-        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
+        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions, limits.turn);
         let absences = absence::Absences::new(limits.absence);
-        let turns = turns::Turns::new(limits.requests, usize::MAX);
+        let turns = turns::Turns::new(limits.requests, usize::MAX, limits.turn);
         let exchange = exchange::Exchange {
             clients,
             tokens,
@@ -155,8 +156,13 @@ impl Registry {
         self.inner.hosts.check()
     }
 
+    /// Forgets where there was no signature.
+    pub fn forget_absences(&self) {
+        self.inner.absences.forget();
+    }
+
     /// What tells a question from others: what is asked, and as whom.
-    fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
+    pub(crate) fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
         let mut fields = vec![kind.as_bytes()];
         fields.extend(question.iter().map(|text| text.as_bytes()));
         fields.extend(credentials.fields());

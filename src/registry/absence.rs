@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::Key;
+use crate::flight::Key;
 
 /// Answers that are remembered at a time.
 const REMEMBERED: usize = 4096;
@@ -27,6 +27,11 @@ impl Absences {
     pub(super) fn holds(&self, key: &Key) -> bool {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.get(key).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Forgets all of them.
+    pub(super) fn forget(&self) {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(super) fn remember(&self, key: Key) {
@@ -56,6 +61,9 @@ mod tests {
         absences.remember([1; 32]);
         assert!(absences.holds(&[1; 32]) && !absences.holds(&[2; 32]));
         tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(!absences.holds(&[1; 32]));
+        absences.remember([1; 32]);
+        absences.forget();
         assert!(!absences.holds(&[1; 32]));
         for number in 0..10_000_u32 {
             let mut key = [0; 32];

@@ -120,7 +120,14 @@ impl Registry {
         let until = Instant::now() + self.limits().wait_for_signature;
         loop {
             // While it waits for a signer it takes no turn of others.
-            let turn = self.inner.questions.take(repository.domain()).await;
+            let turn = match self.inner.questions.take(repository.domain()).await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    let mut none = Collected::default();
+                    none.problem("signatures", error);
+                    return none;
+                }
+            };
             let collected = self.collect(repository, digest, errand).await;
             drop(turn);
             if !collected.is_nothing() || Instant::now() >= until {

@@ -112,7 +112,7 @@ impl Exchange {
                 offer = host.credentials.offer(&host.authority)?;
             }
         }
-        let _turn = self.turns.take(&host.authority).await;
+        let _turn = self.turns.take(&host.authority).await?;
         if let Some((until, error)) = self.cooling.resting(&host.authority, &ask.what) {
             errand.not_before(until);
             return Err(error);

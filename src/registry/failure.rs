@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::RegistryError;
+use super::error::{Bound, RegistryError};
+use super::limits::HEADER_FIELDS;
 use crate::service::Cause;
 
 /// The error of a request for `what` to `host`.
@@ -14,6 +15,10 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
         Cause::Tls(reason) => RegistryError::Tls { host, reason },
         Cause::ConnectTimeout => RegistryError::ConnectTimeout { host, limit: connect },
         Cause::Timeout => RegistryError::Timeout { host, what: what.to_owned(), limit: connect },
+        Cause::HeadTooLarge => {
+            let what = "fields in the header of an answer";
+            RegistryError::TooMany { bound: Bound::Headers, what, limit: HEADER_FIELDS }
+        }
         Cause::Other(reason) => RegistryError::Unavailable { host, reason },
     }
 }

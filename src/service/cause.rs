@@ -18,6 +18,8 @@ pub(crate) enum Cause {
     Tls(String),
     ConnectTimeout,
     Timeout,
+    /// More fields or bytes than are read.
+    HeadTooLarge,
     Other(String),
 }
 
@@ -27,6 +29,7 @@ impl Cause {
             Some(error) => Self::Tls(tls_reason(error)),
             None if error.is_timeout() && error.is_connect() => Self::ConnectTimeout,
             None if error.is_timeout() => Self::Timeout,
+            None if causes(error).any(too_large) => Self::HeadTooLarge,
             None => {
                 let reason = last_cause(error);
                 // Over HTTP/2 of an objection to our certificate nothing but its words is left.
@@ -75,6 +78,14 @@ fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
         };
     }
     None
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+fn too_large(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large)
 }
 
 /// rustls shows the time in some of its messages, which would make each one different.

@@ -99,6 +99,8 @@ reasons! {
     RegistryTimeout = "registry-timeout",
     /// a connection to a registry could not be had within its limit of time
     ConnectTimeout = "connect-timeout",
+    /// too much is asked of a registry at the same time, and no turn came up within the limit of time
+    TooManyRequests = "too-many-requests",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = "registry-tls",
     /// the container would be restored from a checkpoint or run from something that is no image id

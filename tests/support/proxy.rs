@@ -57,8 +57,19 @@ impl Daemon {
         let chosen = cri::Settings { tag_record_timeout: Duration::from_millis(500), ..chosen };
         secrets::keep_log();
         secrets::wrote("debug", format!("{settings:?} {chosen:?}"));
+        Self::with_bounds(directory, runtime, settings, chosen, Duration::from_secs(30))
+    }
+
+    /// With a bound on the time for deciding about one pull.
+    pub fn with_bounds(
+        directory: &Path,
+        runtime: &Path,
+        settings: Settings,
+        chosen: cri::Settings,
+        timeout: Duration,
+    ) -> Self {
         let registry = Arc::new(Registry::new(settings).unwrap());
-        let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
+        let bounds = gate::Settings { timeout, concurrent: 16 };
         let gate = Arc::new(Gate::new(registry, bounds));
         let proxy = Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), chosen));
         let path = directory.join("pullgate.sock");

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 mod auth;
 mod image;
+mod log;
 mod script;
 mod serve;
 mod tls;
@@ -28,6 +29,7 @@ mod tls;
 pub use super::authority::Authority;
 pub use auth::Auth;
 pub use image::{INDEX, MANIFEST, SIMPLE_SIGNING, descriptor, index, manifest};
+pub use log::Log;
 pub use script::{Body, Scripted};
 
 /// A request that reached the registry.
@@ -135,6 +137,11 @@ impl Registry {
         Self { state, address, task }
     }
 
+    /// What reaches it from now on and did before, to be looked at from elsewhere.
+    pub fn log(&self) -> Log {
+        Log(Arc::clone(&self.state))
+    }
+
     /// `127.0.0.1:port`.
     pub fn host(&self) -> String {
         self.address.to_string()
@@ -183,6 +190,11 @@ impl Registry {
             let digest = contents.tags.get(tag)?;
             contents.manifests.get(digest).map(|(_, bytes)| bytes.clone())
         })
+    }
+
+    /// What the referrers API answers for a digest.
+    pub fn referrers_of(&self, path: &str, digest: &Digest) -> Bytes {
+        self.contents(path, |contents| serve::referring(contents, digest.as_str()))
     }
 
     /// An image of one layer under a tag.

@@ -1,5 +1,6 @@
 //! The distribution protocol, as far as pulling and pushing need it.
 
+use bytes::Bytes;
 use http::Method;
 use pullgate::digest::Digest;
 use serde_json::{Value, json};
@@ -58,6 +59,11 @@ fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded) -> Scri
 
 /// Descriptors of the manifests whose subject is `digest`, with the artifact type that GHCR and old tools give them.
 fn referrers(contents: &Contents, digest: &str) -> Scripted {
+    Scripted::ok(INDEX, referring(contents, digest))
+}
+
+/// The index that lists them.
+pub(super) fn referring(contents: &Contents, digest: &str) -> Bytes {
     let found: Vec<Value> = contents
         .manifests
         .iter()
@@ -74,7 +80,7 @@ fn referrers(contents: &Contents, digest: &str) -> Scripted {
             })
         })
         .collect();
-    Scripted::ok(INDEX, super::index(&found))
+    super::index(&found)
 }
 
 fn unknown(code: &str) -> Scripted {
