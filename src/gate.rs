@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
 pub use pulled::{Content, NoContent};
+pub(crate) use refusal::chain;
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 
@@ -109,6 +110,11 @@ impl Gate {
     /// Puts a policy in force. Pulls under way finish by the one they began with.
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
+    }
+
+    /// The evidence.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
     }
 
     /// The policy in force.
