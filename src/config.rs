@@ -15,6 +15,8 @@ mod expectations;
 mod file;
 mod ledger;
 mod limits;
+#[cfg(test)]
+mod options;
 mod policy;
 mod problem;
 mod suggest;

@@ -92,7 +92,7 @@ fn notify(state: &[NotifyState<'_>]) {
 }
 
 /// What `config` says about the calls that the gate has a say in.
-fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
+pub fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
     cri::Settings {
         tag_record_timeout: config.limits.tag_record_timeout,
         image_status: config.gate.image_status,

@@ -19,6 +19,7 @@ use crate::support::signer::{Signer, key_file, sign_bundle, sign_classic};
 mod damage;
 mod decided;
 mod disk;
+mod emergency;
 mod kills;
 mod rules;
 

@@ -11,6 +11,7 @@ mod attacks;
 mod forward;
 mod gates;
 mod ledger;
+mod options;
 mod pull;
 mod registry;
 mod sign;

@@ -33,6 +33,7 @@ mod cancelled;
 mod command;
 mod cosign;
 mod crossing;
+mod options;
 mod policy;
 mod refused;
 mod sandbox;
