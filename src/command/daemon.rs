@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::node::control::{self, Answer, AskError, Question};
 
+/// How long a daemon that is well takes to tell how it is.
+const AWAKE: Duration = Duration::from_secs(5);
+
 /// Whether the daemon is asked, and for how long.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Daemon {
@@ -44,7 +47,7 @@ impl Daemon {
             return Ok(None);
         }
         let limit = self.timeout.map_or(limit, Duration::from_secs);
-        match ask(socket, question, limit) {
+        match is_awake(socket, question).and_then(|()| ask(socket, question, limit)) {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if self.wanted == Use::Require => Err(error),
             Err(error) => {
@@ -52,6 +55,14 @@ impl Daemon {
                 Ok(None)
             }
         }
+    }
+}
+
+/// Whether a daemon that may take minutes for an answer is there at all.
+fn is_awake(socket: &Path, question: &Question) -> Result<(), AskError> {
+    match question {
+        Question::Scan => ask(socket, &Question::Status, AWAKE).map(drop),
+        Question::Verdict { .. } | Question::Status => Ok(()),
     }
 }
 

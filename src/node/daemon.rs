@@ -44,8 +44,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
-    // The file goes away with the value.
-    let (control, _control_socket) = serve_control(control, &config.control.socket);
+    let (control, control_socket) = serve_control(control, &config.control.socket);
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -80,7 +79,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
-    drop(control);
+    drop((control, control_socket));
     drop(stop);
     match ended {
         None => drop(server.await),

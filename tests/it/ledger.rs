@@ -21,6 +21,7 @@ mod decided;
 mod disk;
 mod emergency;
 mod kills;
+mod looking;
 mod rules;
 
 /// A registry, a directory for evidence, and what a runtime would hold.

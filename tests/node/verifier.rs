@@ -90,6 +90,9 @@ fn a_daemon_that_hangs_is_not_waited_for() {
         assert_eq!(exit, Some(code), "{option}: {line}");
         assert!(line.contains(told), "{option}: {line}");
     }
+    // A scan may take minutes, but not if nobody is there.
+    let scanned = node.pullgate.command().args(["scan", "--daemon", "require"]).output().unwrap();
+    assert_eq!(scanned.status.code(), Some(3));
     kill(process, Signal::SIGCONT).unwrap();
     assert_eq!(ask(&node, &["--daemon", "require"], &signed).0, Some(0));
 }
