@@ -74,6 +74,27 @@ fn what_the_daemon_refuses_is_refused() {
     assert!(decisions[0]["peer.uid"] == 0 && decisions[0]["reason"] == "denied-by-rule", "{decisions:?}");
 }
 
+/// What audit lets through is told, as for a pull.
+#[test]
+fn what_audit_would_refuse_is_in_the_log() {
+    let node = Node::start_with(Release::V2_1, |policy, key| {
+        policy.authenticator("release", &[key]).require("**", &["release"])
+    });
+    let image = node.push("team/app:1");
+    let root = node.directory().join("pullgate");
+    let text = fs::read_to_string(root.join("policy.toml")).unwrap();
+    let before = node.pullgate.records().len();
+    node.pullgate.reload(&Policy::text(&format!("{text}mode = \"audit\"\n")));
+    let (exit, told) = ask(&node, &["--daemon", "require"], &image);
+    assert_eq!(exit, Some(0), "{told}");
+    assert!(told.contains("[audit-only]"), "{told}");
+    let record = node.pullgate.wait_for_record(before, |record| {
+        record["message"] == "would be refused, but the rule is in audit mode"
+            && record["reason"] == "no-signature"
+    });
+    assert!(record["line"].as_str().unwrap().contains(&image.digest), "{record}");
+}
+
 /// A daemon that takes the connection and says nothing; one that is stopped, as by a debugger, is such.
 #[test]
 fn a_daemon_that_hangs_is_not_waited_for() {

@@ -122,6 +122,10 @@ impl Control {
             line = verdict.line,
             "asked through the control socket"
         );
+        for refusal in &explanation.audited {
+            let (reason, line) = (refusal.reason().code(), refusal.line());
+            tracing::warn!(image = shown, reason, line, "would be refused, but the rule is in audit mode");
+        }
         if explanation.break_glass {
             let rule = &explanation.rule;
             tracing::warn!(image = shown, rule, "let through by the break-glass file, not by the policy");
