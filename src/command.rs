@@ -1,5 +1,6 @@
 //! The command line: one module a subcommand, and what they share.
 
+mod daemon;
 mod decider;
 mod import;
 mod key_options;
@@ -10,6 +11,7 @@ mod policy;
 mod scan;
 mod serve;
 mod sign;
+mod status;
 mod verifier;
 mod verify;
 
@@ -69,6 +71,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Judge every image and running container on this node by the policy
     Scan(scan::Scan),
+    /// Tell how the daemon is
+    Status(status::Status),
     /// Answer containerd's question whether an image may be pulled
     Verifier(verifier::Verifier),
     /// Sign an image by digest
@@ -100,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Verify(verify) => verify.run(root),
         Command::Policy(policy) => policy.run(root),
         Command::Scan(scan) => scan.run(root),
+        Command::Status(status) => status.run(root),
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
         Command::Import(import) => import.run(),

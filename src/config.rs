@@ -15,12 +15,14 @@ mod expectations;
 mod file;
 mod ledger;
 mod limits;
+#[cfg(test)]
+mod options;
 mod policy;
 mod problem;
 mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use daemon::{Control, DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
 pub use pulled::{Content, NoContent};
+pub(crate) use refusal::chain;
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 
@@ -120,6 +121,11 @@ impl Gate {
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
         self.registry.forget_absences();
+    }
+
+    /// The evidence.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
     }
 
     /// The policy in force.

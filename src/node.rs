@@ -1,10 +1,15 @@
-//! The daemon: socket, readiness, reload, end.
+//! The daemon: sockets, readiness, reload, end.
 
+pub mod control;
 pub mod daemon;
+mod reload;
 pub mod scan;
 pub mod socket;
+pub mod state;
 
 use std::sync::Arc;
+
+use sd_notify::NotifyState;
 
 use crate::config::{self, DaemonConfig};
 use crate::cri;
@@ -70,12 +75,25 @@ pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger.settings()).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "there is no ledger on disk: evidence is kept in memory only");
-        Ledger::in_memory()
+        Ledger::in_memory_because(&error)
     })
 }
 
+/// The ledger of the daemon that `config` is of, for who only looks: nothing is written to it.
+pub fn evidence_of_daemon(config: &DaemonConfig) -> Ledger {
+    Ledger::open_read_only(&config.ledger.settings())
+        .unwrap_or_else(|error| Ledger::in_memory_because(&error))
+}
+
+/// Tells systemd, if it is there.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
 /// What `config` says about the calls that the gate has a say in.
-fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
+pub fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
     cri::Settings {
         tag_record_timeout: config.limits.tag_record_timeout,
         image_status: config.gate.image_status,

@@ -21,6 +21,11 @@ pub(super) struct Login {
 }
 
 impl Login {
+    /// Whether there are credentials on the command line.
+    pub(super) fn is_given(&self) -> bool {
+        self.username.is_some()
+    }
+
     /// The credentials; anonymous without a user name.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ const GATE_KEYS: [&str; 4] =
 pub struct DaemonConfig {
     /// Where the kubelet comes.
     pub listen: Listen,
+    /// Where the other commands of this program come.
+    pub control: Control,
     /// What stands behind.
     pub runtime: Runtime,
     /// How registries are found.
@@ -70,6 +72,19 @@ pub struct Listen {
 impl Default for Listen {
     fn default() -> Self {
         Self { socket: PathBuf::from("/run/pullgate/pullgate.sock"), group: None, mode: 0o600 }
+    }
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The socket that is made for it; only root and the daemon's own user are answered.
+    pub socket: PathBuf,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/run/pullgate/control.sock") }
     }
 }
 
@@ -160,11 +175,18 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
-    if let Some(mut root) =
-        document.parse(&["listen", "runtime", "registry", "gate", "scan", "ledger", "log", "limits"])
+    if let Some(mut root) = document
+        .parse(&["listen", "control", "runtime", "registry", "gate", "scan", "ledger", "log", "limits"])
     {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
+        }
+        if let Some(mut table) = section(&mut document, &mut root, "control", &["socket"]) {
+            read_socket(&mut document, &mut table, &mut config.control.socket);
+        }
+        if config.control.socket == config.listen.socket {
+            let hint = "give each a path of its own; kubelet's is the one in [listen]";
+            document.problem(root.span.clone(), "[control] and [listen] have the same `socket`", hint);
         }
         if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
             read_socket(&mut document, &mut table, &mut config.runtime.socket);

@@ -24,6 +24,10 @@ struct State {
 }
 
 impl Recent {
+    pub(super) fn len(&self) -> usize {
+        self.state().evidence.len()
+    }
+
     pub(super) fn find(&self, place: &Place) -> Option<Arc<Evidence>> {
         self.state().evidence.get(place).cloned()
     }

@@ -1,19 +1,23 @@
 //! `pullgate serve`: from the configuration to a socket that kubelet can talk to, and back to nothing.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
+use super::control::Control;
+use super::notify;
+use super::reload::PolicyFile;
 use super::scan::{self, Verdict};
 use super::socket::{Socket, SocketError};
+use super::state::State;
 use crate::config::{self, DaemonConfig};
 use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
-use crate::gate::Gate;
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
 
@@ -33,12 +37,14 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
-    let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
-    let status = StatusLine::default();
-    status.policy(policy.load());
+    let state = Arc::new(State::new(jiff::Timestamp::now()));
+    let policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), state: Arc::clone(&state) };
+    policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
-    let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy)));
+    let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
+    let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
+    let (control, control_socket) = serve_control(control, &config.control.socket);
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -51,9 +57,9 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     );
     notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
-    let (looking_after, line) = (Arc::clone(&proxy), status.clone());
+    let looking_after = Arc::clone(&proxy);
     let sandbox = tokio::spawn(async move {
-        looking_after.look_after_sandbox_image(|image| line.sandbox(image.to_string())).await;
+        looking_after.look_after_sandbox_image(|image| state.sandbox_changed(image)).await;
     });
     let ended = loop {
         tokio::select! {
@@ -61,7 +67,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 Wanted::Stop => break None,
                 Wanted::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
-                    status.policy(policy.load());
+                    policy.load();
                     notify(&[NotifyState::Ready]);
                 }
             },
@@ -73,6 +79,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
+    drop((control, control_socket));
     drop(stop);
     match ended {
         None => drop(server.await),
@@ -92,54 +99,28 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     Ok(())
 }
 
-/// The policy on disk, and how often it was put in force.
-struct PolicyFile {
-    root: PathBuf,
-    gate: Arc<Gate>,
-    generation: u64,
-}
-
-impl PolicyFile {
-    /// Puts the policy on disk in force, all of it or nothing. Gives the line for `systemctl status`.
-    fn load(&mut self) -> String {
-        match config::load_policy(&self.root, jiff::Timestamp::now()) {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    tracing::warn!(%warning, "policy");
-                }
-                self.generation += 1;
-                let hash = loaded.policy.hash().to_owned();
-                tracing::info!(generation = self.generation, hash, "policy in force");
-                self.gate.set_policy(loaded.policy);
-                format!("policy generation {} ({hash})", self.generation)
-            }
-            Err(problems) => {
-                for problem in problems.iter() {
-                    tracing::error!(%problem, "policy");
-                }
-                let kept = self.gate.policy().map(|policy| policy.hash().to_owned());
-                match kept {
-                    Some(hash) => {
-                        let generation = self.generation;
-                        tracing::error!(
-                            generation,
-                            hash,
-                            "the new policy is not usable: the old one stays in force"
-                        );
-                        format!("RELOAD FAILED; still policy generation {generation} ({hash})")
-                    }
-                    None => {
-                        tracing::error!("there is no usable policy: every pull is refused");
-                        "NO USABLE POLICY; every pull is refused".to_owned()
-                    }
-                }
-            }
+/// Answers on the control socket until the value is dropped. Without one the daemon goes on: kubelet does not need it, and
+/// who asks in vain decides by himself, or refuses.
+fn serve_control(control: Control, path: &Path) -> (JoinSet<()>, Option<Socket>) {
+    let mut serving = JoinSet::new();
+    let made = Socket::private(path).and_then(|socket| {
+        let listener = socket.listener().map_err(|error| SocketError::listen(path, error))?;
+        Ok((socket, listener))
+    });
+    match made {
+        Ok((socket, listener)) => {
+            serving.spawn(Arc::new(control).serve(listener));
+            (serving, Some(socket))
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "there is no control socket");
+            (serving, None)
         }
     }
 }
 
 /// Looks at everything on the node again and again, and tells what should not be there.
-async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
+async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<State>) {
     let Some(interval) = settings.interval else { return };
     loop {
         tokio::time::sleep(interval).await;
@@ -150,10 +131,11 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
                 continue;
             }
         };
+        state.node_scanned(&report);
         for found in report.images.iter().chain(&report.containers) {
             if found.verdict == Verdict::Refused {
                 let name = found.name.escape_debug().to_string();
-                let (id, reason, pod) = (&found.id, found.reason, &found.pod);
+                let (id, reason, pod) = (&found.id, &*found.reason, &found.pod);
                 tracing::warn!(name, id, pod, reason, "on this node, and not admitted");
             }
         }
@@ -170,28 +152,6 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
                 }
             }
         }
-    }
-}
-
-/// The line of `systemctl status`: the policy, and what the operator has to know besides.
-#[derive(Clone, Debug, Default)]
-struct StatusLine(Arc<Mutex<(String, String)>>);
-
-impl StatusLine {
-    fn policy(&self, text: String) {
-        self.tell(|(policy, _)| *policy = text);
-    }
-
-    fn sandbox(&self, text: String) {
-        self.tell(|(_, sandbox)| *sandbox = text);
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut (String, String))) {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut parts);
-        let (policy, sandbox) = &*parts;
-        let line = if sandbox.is_empty() { policy.clone() } else { format!("{policy}; {sandbox}") };
-        notify(&[NotifyState::Status(&line)]);
     }
 }
 
@@ -232,12 +192,6 @@ async fn watchdog() {
     loop {
         ticks.tick().await;
         notify(&[NotifyState::Watchdog]);
-    }
-}
-
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "systemd was not told");
     }
 }
 

@@ -72,7 +72,8 @@ impl BreakGlass {
         self.open(now).any(|opening| matches!(opening.what, Opened::Digest(_)))
     }
 
-    fn open(&self, now: Timestamp) -> impl Iterator<Item = &Opening> {
+    /// The openings that are open at `now`.
+    pub fn open(&self, now: Timestamp) -> impl Iterator<Item = &Opening> {
         self.openings.iter().filter(move |opening| opening.is_open(now))
     }
 }

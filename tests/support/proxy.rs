@@ -71,6 +71,15 @@ impl Daemon {
         let registry = Arc::new(Registry::new(settings).unwrap());
         let bounds = gate::Settings { timeout, concurrent: 16 };
         let gate = Arc::new(Gate::new(registry, bounds));
+        Self::serve(directory, runtime, gate, chosen)
+    }
+
+    /// A proxy with a gate and settings that were made elsewhere.
+    pub fn around(directory: &Path, runtime: &Path, gate: Gate, chosen: cri::Settings) -> Self {
+        Self::serve(directory, runtime, Arc::new(gate), chosen)
+    }
+
+    fn serve(directory: &Path, runtime: &Path, gate: Arc<Gate>, chosen: cri::Settings) -> Self {
         let proxy = Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), chosen));
         let path = directory.join("pullgate.sock");
         let socket = Socket::open(&path, None, 0o600).unwrap();

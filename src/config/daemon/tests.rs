@@ -27,6 +27,8 @@ fn reads_what_is_set() {
 [listen]
 socket = "/run/x.sock"
 group = "kubelet"
+[control]
+socket = "/run/x-control.sock"
 [runtime]
 socket = "/run/k3s/containerd/containerd.sock"
 [registry]
@@ -60,6 +62,7 @@ step-timeout = "500ms"
     .unwrap();
     assert_eq!(config.listen.socket, Path::new("/run/x.sock"));
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
+    assert_eq!(config.control.socket, Path::new("/run/x-control.sock"));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
     let directories = ["/var/lib/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     assert_eq!(config.registry.hosts.as_deref(), Some(&directories[..]));
@@ -175,7 +178,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -205,6 +208,14 @@ fn says_what_is_wrong() {
         (
             "[gate]\nimage-status = \"on\"",
             "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+        ),
+        (
+            "[control]\nsocket = \"control.sock\"",
+            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/` on",
+        ),
+        (
+            "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
+            "x:1:1: [control] and [listen] have the same `socket`\n  hint: give each a path of its own; kubelet's is the one in [listen]",
         ),
         (
             "[gate]\ncheckpoint-restore = true",
@@ -284,7 +295,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

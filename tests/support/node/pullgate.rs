@@ -50,9 +50,10 @@ impl Pullgate {
         policy.write(directory);
         // Tests sign what was refused a moment ago.
         let config = format!(
-            "[limits]\nno-signature-memory = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
+            "[limits]\nno-signature-memory = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[control]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
              [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = {:?}\n",
             socket_in(directory),
+            directory.join("run/control.sock"),
             containerd.socket(),
             containerd.hosts().display().to_string(),
             directory.join("evidence"),
@@ -65,6 +66,11 @@ impl Pullgate {
 
     pub fn socket(&self) -> PathBuf {
         socket_in(&self.directory)
+    }
+
+    /// Where the other commands ask it.
+    pub fn control(&self) -> PathBuf {
+        self.directory.join("run/control.sock")
     }
 
     /// The process id.
