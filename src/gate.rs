@@ -9,10 +9,12 @@ mod check;
 mod emergency;
 mod explanation;
 mod look;
+mod memory;
 mod pinned;
 mod pulled;
 mod refusal;
 mod standing;
+mod standings;
 mod verdicts;
 
 use std::sync::{Arc, OnceLock};
@@ -32,6 +34,7 @@ use crate::policy::{Emergency, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
 use crate::telemetry::Reason;
+use standings::Standings;
 use verdicts::Verdicts;
 
 /// For whom an image is pulled, as kubelet says it.
@@ -74,6 +77,7 @@ pub struct Gate {
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
     verdicts: Arc<Verdicts>,
+    standings: Standings,
     turns: Semaphore,
     readers: Semaphore,
     settings: Settings,
@@ -88,6 +92,7 @@ impl Gate {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
+            standings: Standings::default(),
             turns: Semaphore::new(settings.concurrent),
             readers: Semaphore::new(READERS),
             settings,
@@ -109,6 +114,8 @@ impl Gate {
     /// Puts a policy in force. Pulls under way finish by the one they began with.
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
+        // They are of another policy now; that they are not found is not enough, they would take room.
+        self.standings.clear();
     }
 
     /// The policy in force.

@@ -7,6 +7,7 @@
 mod disk;
 mod entry;
 mod recent;
+mod stamp;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use entry::{EntryError, MAX_ENTRY_BYTES};
+pub use stamp::Stamp;
 
 use crate::digest::Digest;
 use crate::reference::Repository;
