@@ -150,8 +150,8 @@ async fn questions(
             state.asked.push(Asked { agent, begin, end: None });
             state.asked.len() - 1
         };
-        if let Some((repository, digest)) = path.split_once("/referrers/").filter(|_| referrers) {
-            let tag = digest.split('?').next().unwrap_or_default().replace(':', "-");
+        if let Some((repository, digest)) = path.split_once("/referrers/sha256:").filter(|_| referrers) {
+            let tag = format!("sha256-{}", digest.split('?').next().unwrap_or_default());
             let path = format!("{repository}/manifests/{tag}");
             let host = behind.clone();
             let index = "application/vnd.oci.image.index.v1+json";

@@ -20,9 +20,8 @@ struct Storm {
 }
 
 pub(crate) fn run(release: Release) {
-    let mut rows = same(release);
-    rows.extend(different(release));
-    table(FIGURE, &rows);
+    table(FIGURE, &same(release));
+    table(FIGURE, &different(release));
 }
 
 fn same(release: Release) -> Vec<[String; 3]> {
