@@ -9,10 +9,12 @@ mod check;
 mod emergency;
 mod explanation;
 mod look;
+mod memory;
 mod pinned;
 mod pulled;
 mod refusal;
 mod standing;
+mod standings;
 mod verdicts;
 mod verification;
 
@@ -37,6 +39,7 @@ use crate::registry::{Credentials, Registry};
 use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
 use admission::{Admission, Means};
+use standings::Standings;
 use verdicts::Verdicts;
 use verification::Verified;
 
@@ -83,6 +86,7 @@ pub struct Gate {
     verifying: Arc<Flights<Verified>>,
     checks: Arc<Counter>,
     turns: Arc<Semaphore>,
+    standings: Standings,
     readers: Semaphore,
     settings: Settings,
     emergency: OnceLock<Box<dyn Emergency>>,
@@ -99,6 +103,7 @@ impl Gate {
             verifying: Arc::default(),
             checks: Arc::default(),
             turns: Arc::new(Semaphore::new(settings.concurrent)),
+            standings: Standings::default(),
             readers: Semaphore::new(READERS),
             settings,
             emergency: OnceLock::new(),
@@ -120,6 +125,8 @@ impl Gate {
     /// it does: that there was no signature a moment ago is forgotten.
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
+        // They are of another policy now; that they are not found is not enough, they would take room.
+        self.standings.clear();
         self.registry.forget_absences();
     }
 

@@ -8,6 +8,7 @@ mod disk;
 mod entry;
 mod health;
 mod recent;
+mod stamp;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 
 pub use entry::{EntryError, MAX_ENTRY_BYTES};
 pub use health::{Health, Usage};
+pub use stamp::Stamp;
 
 use crate::digest::Digest;
 use crate::reference::Repository;

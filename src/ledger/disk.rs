@@ -116,12 +116,12 @@ impl Disk {
         }
     }
 
-    fn entry(&self, place: &Place) -> PathBuf {
+    pub(super) fn entry(&self, place: &Place) -> PathBuf {
         let name = format!("{}@{}", place.repository, place.digest);
         sharded(&self.root.join("entries"), Digest::of(name.as_bytes()).hex())
     }
 
-    fn links(&self, id: &Digest) -> PathBuf {
+    pub(super) fn links(&self, id: &Digest) -> PathBuf {
         sharded(&self.root.join("images"), id.hex())
     }
 }

@@ -38,6 +38,11 @@ impl Recent {
         linked.map(|(place, _)| place.clone()).take(MAX_LINKS).collect()
     }
 
+    /// Whether there is anything for the image `id`.
+    pub(super) fn has(&self, id: &Digest) -> bool {
+        self.state().evidence.values().any(|evidence| evidence.is_of(id))
+    }
+
     /// Keeps evidence, together with what is there for its place.
     pub(super) fn keep(&self, mut evidence: Evidence) -> Arc<Evidence> {
         let place = evidence.place();

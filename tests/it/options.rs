@@ -332,6 +332,35 @@ async fn how_many_are_asked_at_a_time() {
     }
 }
 
+/// A registry of which one thing is asked at a time, and that hangs.
+#[tokio::test]
+async fn how_long_a_turn_is_waited_for() {
+    for (value, expected) in [("100ms", Some("too-many-requests")), ("10m", None)] {
+        let world = World::start().await;
+        world.signed();
+        world.registry.hook(|request| {
+            let stuck = request.uri.path().contains("/stuck/");
+            stuck.then(|| Scripted::status(200).header("content-type", MANIFEST).body(Body::Hang))
+        });
+        let gate =
+            world.gate(&format!("[limits]\nregistry-requests = 1\nretries = 0\nturn-timeout = \"{value}\""));
+        let stuck = format!("{}/stuck/app:1", world.registry.host());
+        let judged = async {
+            while world.registry.requests().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let limit = Duration::from_secs(if expected.is_some() { 30 } else { 1 });
+            tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
+        };
+        let judged = tokio::select! {
+            stuck = verdict(&gate, &stuck) => panic!("{value}: what hangs has ended first: {stuck}"),
+            judged = judged => judged,
+        };
+        assert_eq!(judged.as_deref(), expected, "{value}");
+        assert_eq!(world.verdict(&gate, "team/app:1").await, "verified", "{value}");
+    }
+}
+
 /// Whose service may be shown a credential: one that is not named is not even connected to.
 #[tokio::test]
 async fn which_token_services_are_trusted() {

@@ -215,8 +215,17 @@ impl Pullgate {
 
     /// How much memory it holds, in bytes.
     pub fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// How much it held at the most.
+    pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, line: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = status.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default();
         let kibibytes: Option<u64> = line.trim().trim_end_matches(" kB").parse().ok();
         kibibytes.map_or(0, |kibibytes| kibibytes << 10)
     }
