@@ -23,6 +23,7 @@ mod flight;
 mod hosts;
 mod keychain;
 pub mod limits;
+mod listing;
 mod platform;
 mod reach;
 mod realm;
@@ -38,7 +39,7 @@ mod walk;
 
 pub use attachments::{
     AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
-    fallback_tag, signature_tag,
+    fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use credentials::Credentials;
 pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
@@ -46,6 +47,7 @@ pub use errand::pause;
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file};
 pub use limits::Limits;
+pub use listing::{RepositoryPages, TagPages};
 pub use platform::Platform;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;

@@ -10,6 +10,14 @@ impl State {
     pub(super) fn serve(&self, request: &Recorded) -> Scripted {
         let Some(path) = request.uri.path().strip_prefix("/v2/") else { return Scripted::status(404) };
         let mut repositories = self.repositories.lock().unwrap();
+        if path == "_catalog" {
+            let names = repositories.keys().cloned().collect();
+            return page(request, "repositories", names);
+        }
+        if let Some(name) = path.strip_suffix("/tags/list") {
+            let Some(contents) = repositories.get(name) else { return unknown("NAME_UNKNOWN") };
+            return page(request, "tags", contents.tags.keys().cloned().collect());
+        }
         for kind in ["/manifests/", "/blobs/uploads/", "/blobs/", "/referrers/"] {
             let Some((name, object)) = path.split_once(kind) else { continue };
             let contents = repositories.entry(name.to_owned()).or_default();
@@ -97,6 +105,25 @@ fn referrers(contents: &Contents, digest: &str) -> Scripted {
         })
         .collect();
     Scripted::ok(INDEX, super::index(&found))
+}
+
+/// Part of a list, with the address of the next part: at most three entries, so that there are pages to turn.
+fn page(request: &Recorded, field: &str, mut names: Vec<String>) -> Scripted {
+    names.sort();
+    let last = request.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("last="));
+    if let Some(last) = last {
+        names.retain(|name| name.as_str() > last);
+    }
+    let more = names.len() > 3;
+    names.truncate(3);
+    let answer = Scripted::ok("application/json", json!({ field: names }).to_string());
+    match names.last().filter(|_| more) {
+        Some(last) => {
+            let link = format!("<{}?n=3&last={last}>; rel=\"next\"", request.uri.path());
+            answer.header("link", &link)
+        }
+        None => answer,
+    }
 }
 
 fn unknown(code: &str) -> Scripted {
