@@ -68,7 +68,7 @@ enum Command {
     Scan(scan::Scan),
     /// Answer containerd's question whether an image may be pulled
     Verifier(verifier::Verifier),
-    /// Sign an image by digest
+    /// Sign images
     Sign(sign::Sign),
 }
 

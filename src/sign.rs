@@ -3,6 +3,7 @@
 //! [`sign`] does all of it: for one digest, in one or both of cosign's layouts, adding nothing that is there already and
 //! keeping what others add at the same time.
 
+mod advice;
 mod annotations;
 mod bundle;
 mod classic;
@@ -18,6 +19,7 @@ use crate::digest::Digest;
 use crate::keys::{KeysError, SigningKey};
 use crate::reference::Repository;
 use crate::registry::{Credentials, Registry, RegistryError, Target};
+use crate::trust::PublicKey;
 
 /// How long is waited, by default, before it is looked whether another signer wrote over a tag ([`Order::settle`]).
 pub const SETTLE: Duration = Duration::from_millis(200);
@@ -78,6 +80,8 @@ pub struct Attached {
 /// more signature. With both layouts one may be there nevertheless; to sign again is always safe.
 pub async fn sign(registry: &Registry, order: &Order<'_>, key: &dyn SigningKey) -> Result<Signed, SignError> {
     let Order { repository, digest, credentials, .. } = *order;
+    // Who signs the same twice at a time adds it once.
+    let _turn = registry.exclusively(repository, &format!("{digest} {}", key.public().fingerprint())).await;
     let image = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
     let image =
         image.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })?;
@@ -93,6 +97,25 @@ pub async fn sign(registry: &Registry, order: &Order<'_>, key: &dyn SigningKey) 
         }
     };
     Ok(Signed { attached })
+}
+
+/// The layouts in which [`sign`] would add something.
+///
+/// # Errors
+/// When the registry does not say.
+pub async fn missing(
+    registry: &Registry,
+    order: &Order<'_>,
+    key: &PublicKey,
+) -> Result<Vec<Layout>, SignError> {
+    let mut missing = Vec::new();
+    if order.layout != Layout::Bundle && !classic::is_present(registry, order, key).await? {
+        missing.push(Layout::Classic);
+    }
+    if order.layout != Layout::Classic && bundle::present(registry, order, key).await?.is_none() {
+        missing.push(Layout::Bundle);
+    }
+    Ok(missing)
 }
 
 /// Why a signature was not attached.
@@ -113,6 +136,19 @@ pub enum SignError {
         /// What was to be signed.
         digest: Digest,
     },
+    /// An index that lists more than is signed with it.
+    #[error("the index lists {found} images; at most {limit} are signed with it")]
+    Children {
+        /// How many there are.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// An index in an index.
+    #[error(
+        "it is an index that another index lists, which no node runs an image through; sign it by its own name"
+    )]
+    Nested,
     /// There is no place in cosign's classic layout for signatures of SHA-512 digests.
     #[error("signatures of {0} have no tag in cosign's classic layout; use the layout of bundles")]
     NoTag(Digest),

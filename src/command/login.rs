@@ -21,6 +21,11 @@ pub(super) struct Login {
 }
 
 impl Login {
+    /// Whether standard input is the password.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.password_stdin
+    }
+
     /// The credentials; anonymous without a user name.
     ///
     /// # Errors

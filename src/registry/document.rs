@@ -46,6 +46,14 @@ pub struct Listed {
     pub media_type: String,
 }
 
+impl Listed {
+    /// Whether it says to be an index itself.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        is_index(&self.media_type)
+    }
+}
+
 /// What the document `bytes` of type `media_type` leads to, read as strictly as one that a registry serves. Hash the bytes
 /// first: nothing here says whose document it is.
 ///

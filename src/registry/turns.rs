@@ -17,7 +17,6 @@ pub(super) struct Turns {
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
-#[must_use]
 pub struct Turn(#[expect(dead_code, reason = "held, never looked at")] [Option<OwnedSemaphorePermit>; 2]);
 
 impl Turns {

@@ -182,7 +182,13 @@ impl Registry {
             Condition::Absent => Some((IF_NONE_MATCH, HeaderValue::from_static("*"))),
             Condition::Unchanged(mark) => Some((IF_MATCH, mark.clone())),
         };
-        let answer = self.push(&host, ask, &errand).await?;
+        let mut tried = 0;
+        let answer = loop {
+            match self.push(&host, ask.clone(), &errand).await {
+                Err(error) if is_half_written(&error) && errand.try_again(tried).await => tried += 1,
+                other => break other?,
+            }
+        };
         Ok(Placed { digest, listed: answer.headers.contains_key("oci-subject") })
     }
 
@@ -264,6 +270,13 @@ impl Registry {
             }
         }
     }
+}
+
+/// Whether a manifest was refused for what it names, which is there: distribution with files for storage looks at links
+/// that another request is just writing, finds them empty, and takes that for a wrong digest.
+fn is_half_written(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Status { status: 400 | 404, reason, .. }
+        if reason.starts_with("DIGEST_INVALID") || reason.starts_with("MANIFEST_BLOB_UNKNOWN"))
 }
 
 /// Where the bytes go: the place the registry named, on itself, with the digest added.

@@ -58,7 +58,7 @@ pub(super) async fn attach(
 }
 
 /// The manifest of a bundle by which this key signed the same already.
-async fn present(
+pub(super) async fn present(
     registry: &Registry,
     order: &Order<'_>,
     key: &PublicKey,

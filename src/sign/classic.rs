@@ -12,6 +12,7 @@ use super::update::{Edited, update, upload};
 use super::{Annotations, Attached, Layout, Order, SignError};
 use crate::digest::Digest;
 use crate::keys::SigningKey;
+use crate::reference::{DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN};
 use crate::registry::{
     OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, SIGNATURE_ANNOTATION, Stored, Target, limits, signature_tag,
 };
@@ -32,17 +33,12 @@ pub(super) async fn attach(
     order: &Order<'_>,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
-    let Order { repository, digest, annotations, credentials, .. } = *order;
+    let Order { repository, digest, credentials, .. } = *order;
     let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
     let attached =
         |manifest, added| Attached { layout: Layout::Classic, tag: Some(tag.clone()), manifest, added };
-    let own = payload(&repository.to_string(), digest, annotations);
-    let mut known = vec![(Digest::of(&own), own.clone())];
-    if repository.domain() == crate::reference::DEFAULT_DOMAIN {
-        let name = format!("{}/{}", crate::reference::LEGACY_DEFAULT_DOMAIN, repository.path());
-        let other = payload(&name, digest, annotations);
-        known.push((Digest::of(&other), other));
-    }
+    let known = payloads(order);
+    let own = payload(repository.as_str(), digest, order.annotations);
     // Nothing is signed, which may cost money or a person's touch, before it is known to be needed.
     let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
     if let Some(stored) = &stored
@@ -74,6 +70,29 @@ pub(super) async fn attach(
     };
     let updated = update(registry, order, &tag, edit).await?;
     Ok(attached(updated.manifest, updated.written))
+}
+
+/// Whether a signature of this key over the same is under the tag.
+pub(super) async fn is_present(
+    registry: &Registry,
+    order: &Order<'_>,
+    key: &PublicKey,
+) -> Result<bool, SignError> {
+    let Order { repository, digest, credentials, .. } = *order;
+    let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
+    let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
+    Ok(Signatures::read(&tag, stored.as_ref())?.hold(&payloads(order), key))
+}
+
+/// The payloads that say what is ordered: ours, and the one that cosign writes where that is another.
+fn payloads(order: &Order<'_>) -> Vec<(Digest, Bytes)> {
+    let Order { repository, digest, annotations, .. } = *order;
+    let mut names = vec![repository.as_str().to_owned()];
+    if repository.domain() == DEFAULT_DOMAIN {
+        names.push(format!("{LEGACY_DEFAULT_DOMAIN}/{}", repository.path()));
+    }
+    let payloads = names.iter().map(|name| payload(name, digest, annotations));
+    payloads.map(|payload| (Digest::of(&payload), payload)).collect()
 }
 
 /// The simple-signing payload, byte for byte as cosign writes it.

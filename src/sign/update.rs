@@ -16,6 +16,8 @@ use crate::registry::{Condition, Registry, RegistryError, Stored, Target, pause}
 
 /// Writes that are tried when others write at the same time.
 const ATTEMPTS: usize = 24;
+/// How long after a tag was not there it is looked at once more.
+const DOUBT: Duration = Duration::from_millis(10);
 /// The longest that is waited before what was written is looked at again.
 const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 
@@ -43,7 +45,16 @@ pub(super) async fn update(
     edit: impl Fn(Option<&Stored>) -> Result<Option<Edited>, SignError>,
 ) -> Result<Updated, SignError> {
     let Order { repository, credentials, .. } = *order;
-    let read = || registry.get_manifest_optional(repository, Target::Tag(tag), credentials);
+    let read = async || {
+        let target = Target::Tag(tag);
+        let found = registry.get_manifest_optional(repository, target, credentials).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        // What is taken for nothing would be written over: a registry that is just writing may say so in passing.
+        tokio::time::sleep(DOUBT).await;
+        registry.get_manifest_optional(repository, target, credentials).await
+    };
     let mut settle = order.settle;
     let mut written = false;
     // What was under the tag when the registry refused a condition.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::support::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
 
 mod bundle;
+mod command;
 mod contended;
 
 fn key(name: &str, algorithm: Algorithm) -> FileKey {

@@ -38,6 +38,7 @@ mod refused;
 mod sandbox;
 mod scan;
 mod secrets;
+mod sign;
 mod signed;
 mod together;
 mod verifier;

@@ -116,3 +116,30 @@ async fn what_a_slow_signer_takes_away_is_added_again() {
         }
     }
 }
+
+/// As distribution with files for storage, while another request writes the link of a blob.
+#[tokio::test]
+async fn a_refusal_of_what_is_half_written_passes() {
+    for layout in [Layout::Classic, Layout::Bundle] {
+        let registry = Registry::start().await;
+        let refused = AtomicUsize::new(0);
+        registry.hook(move |request| {
+            let first = request.method == "PUT"
+                && request.uri.path().contains("/manifests/")
+                && refused.fetch_add(1, Ordering::Relaxed) == 0;
+            first.then(|| {
+                let mut answer = Scripted::ok(
+                    "application/json",
+                    r#"{"errors":[{"code":"DIGEST_INVALID","message":"x"}]}"#,
+                );
+                answer.status = 400;
+                answer
+            })
+        });
+        let digest = registry.image("team/app", "1", "one");
+        let repository = registry.repository("team/app");
+        let signed = sign_in(layout, &client(), &repository, &digest, &new_key(), &[]).await.unwrap();
+        assert!(signed.is_new(), "{layout}");
+        assert_eq!(collect(&registry, &digest).await.attachments.len(), 1, "{layout}");
+    }
+}
