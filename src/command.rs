@@ -1,6 +1,8 @@
 //! The command line: one module a subcommand, and what they share.
 
 mod decider;
+mod key_options;
+mod keys;
 mod login;
 mod output;
 mod policy;
@@ -70,6 +72,9 @@ enum Command {
     Verifier(verifier::Verifier),
     /// Sign images
     Sign(sign::Sign),
+    /// Make signing keys, and look at keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 /// Runs the program with the process's arguments.
@@ -91,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Scan(scan) => scan.run(root),
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
+        Command::Keys(keys) => keys.run(root),
     }
     .into()
 }

@@ -13,6 +13,7 @@ use self::existing::Existing;
 use self::report::{Report, Verdict};
 use self::source::{Item, Source, read_list};
 use self::work::Work;
+use super::key_options::KeyOptions;
 use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
@@ -32,9 +33,9 @@ pub(super) struct Sign {
     /// Images by digest or by tag; what a tag leads to is shown
     #[arg(value_name = "IMAGE", required_unless_present_any = ["list", "existing"])]
     images: Vec<String>,
-    /// The private key: PEM, not encrypted
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    /// The private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
+    #[arg(long, value_name = "LOCATION")]
+    key: Location,
     /// The algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH; only an RSA
     /// key leaves a choice
     #[arg(long, value_name = "NAME")]
@@ -66,6 +67,8 @@ pub(super) struct Sign {
     /// How to show what was done; json is one object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    key_options: KeyOptions,
     #[command(flatten)]
     login: Login,
 }
@@ -99,7 +102,12 @@ impl Sign {
         let config =
             config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Configuration)?;
         let annotations = Annotations::parse(&self.annotations).map_err(CommandError::Annotation)?;
-        if self.list.as_deref() == Some(Path::new("-")) && self.login.reads_standard_input() {
+        let readers = [
+            self.list.as_deref() == Some(Path::new("-")),
+            self.login.reads_standard_input(),
+            self.key_options.reads_standard_input(),
+        ];
+        if readers.into_iter().filter(|reads| *reads).count() > 1 {
             return Err(CommandError::Twice);
         }
         let scope = self.existing.as_deref().map(Scope::parse).transpose().map_err(CommandError::Scope)?;
@@ -113,7 +121,7 @@ impl Sign {
         let credentials = self.login.credentials().map_err(CommandError::Password)?;
         let list = self.list.as_deref().map(read_list).transpose().map_err(CommandError::List)?;
         let registry = node::registry(&config).map_err(CommandError::Registry)?;
-        let key = keys::open(&Location::File(self.key.clone()), self.algorithm).await;
+        let key = keys::open(&self.key, self.algorithm, &self.key_options.settings()).await;
         let existing = scope.map(|scope| Existing::new(registry.clone(), credentials.clone(), scope, tags));
         let source = Source { named: self.images.iter().cloned().collect(), list, existing };
         let work = Work {
@@ -216,7 +224,7 @@ enum CommandError {
     Start(#[source] std::io::Error),
     #[error("the tags cannot be used")]
     Tags(#[source] TagsError),
-    #[error("standard input is either the list or the password")]
+    #[error("standard input is one of the list, the password and the passphrase")]
     Twice,
 }
 
