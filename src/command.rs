@@ -75,7 +75,7 @@ enum Command {
     Status(status::Status),
     /// Answer containerd's question whether an image may be pulled
     Verifier(verifier::Verifier),
-    /// Sign an image by digest
+    /// Sign images
     Sign(sign::Sign),
     /// Write the policy of another system as one of ours
     Import(import::Import),

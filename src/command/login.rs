@@ -26,6 +26,11 @@ impl Login {
         self.username.is_some()
     }
 
+    /// Whether standard input is the password.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.password_stdin
+    }
+
     /// The credentials; anonymous without a user name.
     ///
     /// # Errors

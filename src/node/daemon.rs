@@ -41,7 +41,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), state: Arc::clone(&state) };
     policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
-    let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
+    let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
     let (control, control_socket) = serve_control(control, &config.control.socket);
@@ -94,6 +94,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         refused = refused.get(),
         withheld = withheld.get(),
         containers_refused = containers_refused.get(),
+        checks = gate.checks(),
         "stopped"
     );
     Ok(())

@@ -44,6 +44,8 @@ pub const TURN: Duration = Duration::from_secs(60);
 pub const RETRIES: usize = 3;
 /// How long the requests of one question wait for a registry that is busy.
 pub const RETRY_WAIT: Duration = Duration::from_secs(10);
+/// How long a writer waits for the others of the same tag in this process.
+pub const WRITERS: Duration = Duration::from_secs(600);
 /// The longest that a host is left alone by all pulls because it asked for that, with Retry-After.
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 /// How long "there is no signature" is believed.

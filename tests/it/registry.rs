@@ -8,6 +8,7 @@ mod attachments;
 mod auth;
 mod hosts;
 mod legacy;
+mod listing;
 mod redirects;
 mod resolve;
 

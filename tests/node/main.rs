@@ -52,6 +52,7 @@ mod registries;
 mod sandbox;
 mod scan;
 mod secrets;
+mod sign;
 mod signed;
 mod status;
 mod together;

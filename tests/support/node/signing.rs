@@ -27,6 +27,13 @@ pub fn sign_by(mut pullgate: Command, reference: &str, key: &PrivateKey) {
     process::must_run(sign.arg(&key.file));
 }
 
+/// Signs with `pullgate sign` and more options, and gives what it says.
+pub fn sign_with(reference: &str, key: &PrivateKey, options: &[&str]) -> String {
+    let mut pullgate = Command::new(pullgate::program());
+    let sign = pullgate.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
+    process::must_run(sign.arg(&key.file).args(options))
+}
+
 /// A layout that cosign writes signatures in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
