@@ -23,6 +23,7 @@ mod flight;
 mod hosts;
 mod keychain;
 pub mod limits;
+mod listing;
 mod platform;
 mod reach;
 mod realm;
@@ -43,7 +44,9 @@ pub use attachments::{
 pub use credentials::Credentials;
 pub use document::{Contents, Listed, OCI_MANIFEST, contents};
 pub use error::{Bound, Class, RegistryError};
-pub use keychain::{AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file};
+pub use keychain::{
+    AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file, read_secret_file,
+};
 pub use limits::Limits;
 pub use platform::Platform;
 pub use resolve::Resolved;

@@ -26,6 +26,8 @@ mod directory;
 mod fetch;
 mod referrers;
 
+pub(super) use referrers::next_page;
+
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
 /// What the media type of a bundle begins with, whatever its version.

@@ -17,7 +17,7 @@ mod docker;
 mod secret;
 
 pub use acr::{AcrIdentity, AcrSettings};
-pub use secret::check as check_secret_file;
+pub use secret::{check as check_secret_file, read as read_secret_file};
 
 /// Where the operator's credentials are. It holds names of files, no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

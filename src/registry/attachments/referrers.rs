@@ -259,7 +259,7 @@ async fn bundle_layer(
 }
 
 /// The target of the header Link with `rel="next"`, which must be on the host that sent it (RFC 8288).
-fn next_page(answer: &Answer) -> Result<Option<String>, RegistryError> {
+pub(in crate::registry) fn next_page(answer: &Answer) -> Result<Option<String>, RegistryError> {
     for header in answer.headers.get_all(http::header::LINK) {
         for link in header.to_str().unwrap_or_default().split(',') {
             let Some((target, parameters)) =

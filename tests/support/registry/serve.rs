@@ -10,6 +10,17 @@ impl State {
     pub(super) fn serve(&self, request: &Recorded) -> Scripted {
         let Some(path) = request.uri.path().strip_prefix("/v2/") else { return Scripted::status(404) };
         let mut repositories = self.repositories.lock().unwrap();
+        if path == "_catalog" {
+            let mut names: Vec<&String> = repositories.keys().collect();
+            names.sort();
+            return page(request, "repositories", &names);
+        }
+        if let Some(name) = path.strip_suffix("/tags/list") {
+            let Some(contents) = repositories.get(name) else { return unknown("NAME_UNKNOWN") };
+            let mut tags: Vec<&String> = contents.tags.keys().collect();
+            tags.sort();
+            return page(request, "tags", &tags);
+        }
         for kind in ["/manifests/", "/blobs/uploads/", "/blobs/", "/referrers/"] {
             let Some((name, object)) = path.split_once(kind) else { continue };
             let contents = repositories.entry(name.to_owned()).or_default();
@@ -33,6 +44,23 @@ impl State {
             };
         }
         unknown("NAME_UNKNOWN")
+    }
+}
+
+/// Two entries at the most, so that nobody gets by without asking for the next page.
+fn page(request: &Recorded, kind: &str, entries: &[&String]) -> Scripted {
+    let query = request.uri.query().unwrap_or_default();
+    let last = query.split('&').find_map(|field| field.strip_prefix("last=")).unwrap_or_default();
+    let size = if entries.len() > 100 { 1000 } else { 2 };
+    let rest: Vec<&&String> = entries.iter().filter(|entry| entry.as_str() > last).collect();
+    let page: Vec<&&&String> = rest.iter().take(size).collect();
+    let answer = Scripted::ok("application/json", json!({ kind: page }).to_string());
+    match page.last().filter(|_| rest.len() > size) {
+        Some(last) => {
+            let link = format!("<{}?n={size}&last={last}>; rel=\"next\"", request.uri.path());
+            answer.header("link", &link)
+        }
+        None => answer,
     }
 }
 
