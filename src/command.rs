@@ -7,6 +7,7 @@ mod policy;
 mod scan;
 mod serve;
 mod sign;
+mod signer;
 mod verifier;
 mod verify;
 
@@ -70,6 +71,8 @@ enum Command {
     Verifier(verifier::Verifier),
     /// Sign an image by digest
     Sign(sign::Sign),
+    /// Sign what is pushed, by rule: the service beside a registry
+    Signer(signer::Signer),
 }
 
 /// Runs the program with the process's arguments.
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Scan(scan) => scan.run(root),
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
+        Command::Signer(signer) => signer.run(root),
     }
     .into()
 }

@@ -19,5 +19,6 @@ pub mod reference;
 pub mod registry;
 pub mod sign;
 pub mod signature;
+pub mod signer;
 pub mod telemetry;
 pub mod trust;

@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod scan;
+pub mod signer;
 pub mod socket;
 
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! Making signatures and putting them where verifiers look for them.
 
 mod classic;
+mod layout;
 
 pub use classic::{Attached, attach};
+pub use layout::{Layout, UnknownLayout};
 
 use crate::keys::KeysError;
 use crate::registry::RegistryError;

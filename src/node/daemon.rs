@@ -196,19 +196,19 @@ impl StatusLine {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     Reload,
     Stop,
 }
 
-struct Signals {
+pub(super) struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -216,7 +216,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Wanted {
+    pub(super) async fn next(&mut self) -> Wanted {
         tokio::select! {
             _ = self.hangup.recv() => Wanted::Reload,
             _ = self.interrupt.recv() => Wanted::Stop,
@@ -226,7 +226,7 @@ impl Signals {
 }
 
 /// Tells systemd that the event loop turns, twice in each interval it asks for.
-async fn watchdog() {
+pub(super) async fn watchdog() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval(interval / 2);
     loop {
@@ -235,13 +235,13 @@ async fn watchdog() {
     }
 }
 
-fn notify(state: &[NotifyState<'_>]) {
+pub(super) fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "systemd was not told");
     }
 }
 
-fn monotonic() -> NotifyState<'static> {
+pub(super) fn monotonic() -> NotifyState<'static> {
     NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
 }
 

@@ -14,5 +14,6 @@ mod ledger;
 mod pull;
 mod registry;
 mod sign;
+mod signer;
 #[path = "../support.rs"]
 mod support;
