@@ -39,10 +39,11 @@ mod walk;
 
 pub use attachments::{
     AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
-    signature_tag,
+    fallback_tag, signature_tag,
 };
 pub use credentials::Credentials;
-pub use document::{Contents, Listed, OCI_MANIFEST, contents};
+pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
+pub use errand::pause;
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{
     AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file, read_secret_file,
@@ -51,7 +52,8 @@ pub use limits::Limits;
 pub use platform::Platform;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;
-pub use upload::{Stored, Target};
+pub use turns::Turn;
+pub use upload::{Condition, Placed, Stored, Target};
 
 /// How registries are asked.
 #[derive(Clone, Debug)]
@@ -103,6 +105,8 @@ struct Inner {
     resolving: flight::Flights<Result<Resolved, RegistryError>>,
     collecting: flight::Flights<Collected>,
     absences: absence::Absences,
+    /// Writes by tag.
+    writes: turns::Turns,
 }
 
 impl Registry {
@@ -137,7 +141,8 @@ impl Registry {
         };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
-        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences };
+        let writes = turns::Turns::new(1, usize::MAX);
+        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences, writes };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -9,7 +9,7 @@ use crate::keys::{self, KeysError, Location};
 use crate::node;
 use crate::reference::{Reference, ReferenceError};
 use crate::registry::{Class, RegistryError};
-use crate::sign::{self, Attached, SignError};
+use crate::sign::{self, AnnotationError, Annotations, Layout, Order, SignError, Signed};
 use crate::trust::Algorithm;
 
 /// Arguments of `pullgate sign`.
@@ -25,6 +25,12 @@ pub(super) struct Sign {
     /// key leaves a choice
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
+    /// Where the signature goes: classic, bundle or both
+    #[arg(long, value_name = "LAYOUT", default_value_t = Layout::Classic)]
+    layout: Layout,
+    /// Text that is signed with the digest; may be given several times
+    #[arg(short, long = "annotation", value_name = "KEY=VALUE")]
+    annotations: Vec<String>,
     #[command(flatten)]
     login: Login,
 }
@@ -32,10 +38,9 @@ pub(super) struct Sign {
 impl Sign {
     pub(super) fn run(self, root: &Path) -> Outcome {
         match self.sign(root) {
-            Ok(attached) => {
-                let Attached { tag, manifest, added, .. } = attached;
-                let what = if added { "signed" } else { "already signed with this key" };
-                output::line(&format!("{what}: {} ({tag} is {manifest})", self.image.escape_debug()));
+            Ok(signed) => {
+                let what = if signed.is_new() { "signed" } else { "already signed with this key" };
+                output::line(&format!("{what}: {}", self.image.escape_debug()));
                 Outcome::Fine
             }
             Err(error) => {
@@ -45,11 +50,12 @@ impl Sign {
         }
     }
 
-    fn sign(&self, root: &Path) -> Result<Attached, CommandError> {
+    fn sign(&self, root: &Path) -> Result<Signed, CommandError> {
         let config =
             config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Configuration)?;
         let reference = Reference::parse(&self.image).map_err(CommandError::Reference)?;
         let digest = reference.digest().ok_or(CommandError::NoDigest)?;
+        let annotations = Annotations::parse(&self.annotations).map_err(CommandError::Annotation)?;
         let credentials = self.login.credentials().map_err(CommandError::Password)?;
         let registry = node::registry(&config).map_err(CommandError::Registry)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,15 +65,23 @@ impl Sign {
         runtime.block_on(async {
             let key = keys::open(&Location::File(self.key.clone()), self.algorithm).await;
             let key = key.map_err(CommandError::Key)?;
-            sign::attach(&registry, reference.repository(), digest, &*key, &credentials)
-                .await
-                .map_err(CommandError::Sign)
+            let order = Order {
+                repository: reference.repository(),
+                digest,
+                layout: self.layout,
+                annotations: &annotations,
+                credentials: &credentials,
+                settle: sign::SETTLE,
+            };
+            sign::sign(&registry, &order, &*key).await.map_err(CommandError::Sign)
         })
     }
 }
 
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
+    #[error("the annotations cannot be used")]
+    Annotation(#[source] AnnotationError),
     #[error("pullgate.toml cannot be used")]
     Configuration(#[source] config::Problems),
     #[error("the key cannot be used")]

@@ -117,6 +117,18 @@ impl Registry {
         })
     }
 
+    /// The Sigstore bundles attached to `digest`, as the host that is written to has them at this moment: for whoever is
+    /// about to add one.
+    pub async fn bundles(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        let errand = &Errand::pushing(credentials.clone(), self.limits());
+        Search { registry: self, repository, digest, errand }.bundles().await
+    }
+
     /// As [`Registry::attachments`], asking again for a while when nothing at all is attached.
     async fn awaited(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
         let until = Instant::now() + self.limits().wait_for_signature;
@@ -187,6 +199,7 @@ struct Search<'a> {
 
 /// The tag that stands in for the referrers API: at most 32 characters of the algorithm and 64 of the digest
 /// (distribution specification, "Referrers tag schema").
-fn fallback_tag(digest: &Digest) -> String {
+#[must_use]
+pub fn fallback_tag(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex().get(..64).unwrap_or(digest.hex()))
 }

@@ -40,6 +40,19 @@ pub(super) fn reason(body: &[u8]) -> String {
     if plain { code } else { String::new() }
 }
 
+/// The code and the message of a registry's error document, for a person who reads it once.
+pub(super) fn told(body: &[u8]) -> String {
+    let message = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|document| document.get("errors")?.get(0)?.get("message")?.as_str().map(remote))
+        .filter(|message| !message.is_empty());
+    match (reason(body), message) {
+        (code, None) => code,
+        (code, Some(message)) if code.is_empty() => message,
+        (code, Some(message)) => format!("{code}: {message}"),
+    }
+}
+
 fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut next: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = next {

@@ -17,9 +17,8 @@ pub(super) struct Turns {
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(
-    #[expect(dead_code, reason = "held, never looked at")] [Option<OwnedSemaphorePermit>; 2],
-);
+#[must_use]
+pub struct Turn(#[expect(dead_code, reason = "held, never looked at")] [Option<OwnedSemaphorePermit>; 2]);
 
 impl Turns {
     /// At most `all` turns at a time, and of one name at most `each`.

@@ -1,25 +1,26 @@
-//! How signatures are stored.
+//! Where a signature goes.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A way of storing signatures beside an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Where a signature goes, by the names of configuration and command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layout {
-    /// cosign's classic layout: the tag `sha256-….sig`.
+    /// cosign's classic layout: all signatures of a digest are layers of one manifest under the tag `sha256-….sig`. Read by
+    /// every cosign, by skopeo, podman and CRI-O; it names the repository.
     #[default]
     Classic,
-    /// A Sigstore bundle as an OCI referrer.
+    /// A Sigstore bundle that refers to the image: what cosign writes since version 3. It names no repository.
     Bundle,
-    /// Both of them.
+    /// One of each.
     Both,
 }
 
 impl Layout {
-    /// Every layout there is.
+    /// All of them, as they are offered.
     pub const ALL: [Self; 3] = [Self::Classic, Self::Bundle, Self::Both];
 
-    /// Its name, as on the command line.
+    /// The name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,7 +45,22 @@ impl FromStr for Layout {
     }
 }
 
-/// The text names no layout.
+/// Not the name of a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown layout; write classic, bundle or both")]
+#[error("a layout is classic, bundle or both")]
 pub struct UnknownLayout;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for layout in Layout::ALL {
+            assert_eq!(layout.to_string().parse(), Ok(layout));
+        }
+        for text in ["", "Classic", "bundles", "classic,bundle", " both"] {
+            assert_eq!(text.parse::<Layout>(), Err(UnknownLayout), "{text}");
+        }
+    }
+}

@@ -89,6 +89,7 @@ mod tests {
                 digest: Digest::of(document.as_bytes()),
                 media_type: String::new(),
                 bytes: document.into(),
+                mark: None,
             };
             assert_eq!(kind_of(&stored), found, "{document}");
         }

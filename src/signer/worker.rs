@@ -15,7 +15,7 @@ use super::service::Signer;
 use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::registry::{Class, RegistryError};
-use crate::sign::{self, SignError};
+use crate::sign::{self, Annotations, Order, SignError, Signed};
 
 /// The pause after the first attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -52,13 +52,13 @@ async fn one(signer: &Signer, ticket: Ticket, job: Job) {
     let begun = std::time::Instant::now();
     let done = tokio::time::timeout(ATTEMPT, attempt(&in_force, applied, &job)).await;
     let settlement = match done.unwrap_or(Err(Failure::Slow)) {
-        Ok(Done::Signed { manifest, added }) => {
-            let now = Timestamp::now();
-            let audit = record(&in_force, applied, &job, &manifest, added, now);
+        Ok(Done::Signed(signed)) => {
+            let (now, added) = (Timestamp::now(), signed.is_new());
+            let audit = record(&in_force, applied, &job, &signed, now);
             signer.metrics.signed(added, begun.elapsed(), latency(&job, now));
             let (repository, digest) = (&job.repository, &job.digest);
             tracing::info!(repository, digest, rule = applied.rule.name, added, "signed");
-            Settlement::Signed { manifest, at: now.as_millisecond(), audit }
+            Settlement::Signed { manifests: manifests(&signed), at: now.as_millisecond(), audit }
         }
         Ok(Done::NoImage) => {
             signer.metrics.passed_over.add();
@@ -79,7 +79,7 @@ async fn one(signer: &Signer, ticket: Ticket, job: Job) {
 
 /// What an attempt came to.
 enum Done {
-    Signed { manifest: Digest, added: bool },
+    Signed(Signed),
     NoImage,
     Left(&'static str),
 }
@@ -116,8 +116,16 @@ async fn attempt(in_force: &InForce, applied: &Applied, job: &Job) -> Result<Don
         Found::Missing => return Err(Failure::Missing),
     }
     key.pace.turn().await;
-    let attached = sign::attach(registry, &repository, &digest, &*key.key, credentials).await?;
-    Ok(Done::Signed { manifest: attached.manifest, added: attached.added })
+    let order = Order {
+        repository: &repository,
+        digest: &digest,
+        layout: applied.rule.layout,
+        annotations: &Annotations::default(),
+        credentials,
+        // Nobody else is expected to sign at the same moment; who does is found when the tag is read again.
+        settle: Duration::ZERO,
+    };
+    Ok(Done::Signed(sign::sign(registry, &order, &*key.key).await?))
 }
 
 fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Settlement {
@@ -168,8 +176,8 @@ fn outlook(failure: &Failure) -> Outlook {
     match failure {
         Failure::Registry(error) | Failure::Sign(SignError::Registry(error)) => of_registry(error),
         Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => Outlook::Passing,
+        Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => Outlook::Gone,
         Failure::Sign(_) | Failure::Name(_) => Outlook::Hopeless,
-        Failure::Missing => Outlook::Gone,
     }
 }
 
@@ -186,13 +194,16 @@ fn latency(job: &Job, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(now.as_millisecond().saturating_sub(job.received)).unwrap_or_default())
 }
 
+fn manifests(signed: &Signed) -> Vec<String> {
+    signed.attached.iter().map(|attached| attached.manifest.to_string()).collect()
+}
+
 /// The line of the audit record.
 fn record(
     in_force: &InForce,
     applied: &Applied,
     job: &Job,
-    manifest: &Digest,
-    added: bool,
+    signed: &Signed,
     now: Timestamp,
 ) -> String {
     let rule = &applied.rule;
@@ -200,7 +211,7 @@ fn record(
     json!({
         "time": now.to_string(),
         // "present": an equal signature was there, perhaps ours from before a crash.
-        "outcome": if added { "signed" } else { "present" },
+        "outcome": if signed.is_new() { "signed" } else { "present" },
         "repository": job.repository,
         "digest": job.digest,
         "tags": job.tags,
@@ -210,7 +221,7 @@ fn record(
         "algorithm": rule.algorithm.name(),
         "key": key,
         "layout": rule.layout.name(),
-        "manifest": manifest.as_str(),
+        "manifests": manifests(signed),
         "trigger": if job.requested { "request" } else { "push" },
         // What the notification said: a hint.
         "pushed_by": job.actor,

@@ -57,6 +57,8 @@ type Hook = Box<dyn Fn(&Recorded) -> Option<Scripted> + Send + Sync>;
 pub struct Options {
     /// It has the referrers API.
     pub referrers: bool,
+    /// It knows conditions of writes, and marks what it serves for them.
+    pub conditions: bool,
     /// What it wants to be shown.
     pub auth: Auth,
     /// It speaks TLS with a certificate of this authority for this name or address.

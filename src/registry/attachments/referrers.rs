@@ -129,7 +129,7 @@ impl Search<'_> {
 
     async fn listed_once(&self) -> Listing {
         let mut listing = Listing::default();
-        let hosts = match self.registry.hosts(self.repository, Need::Pull) {
+        let hosts = match self.registry.hosts(self.repository, self.errand.need(Need::Pull)) {
             Ok(hosts) => hosts,
             Err(error) => {
                 listing.problem("referrers", error);

@@ -54,7 +54,7 @@ pub(in crate::signer) struct Job {
 #[derive(Clone, Debug)]
 pub(in crate::signer) enum Settlement {
     /// The signature is there. `audit` is the line of the record.
-    Signed { manifest: Digest, at: i64, audit: String },
+    Signed { manifests: Vec<String>, at: i64, audit: String },
     /// It is no image, and never will be.
     NoImage,
     /// There is nothing to sign now; should it be pushed again, or have been since it was looked at after so many pushes,

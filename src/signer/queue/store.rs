@@ -38,8 +38,8 @@ const NEXT: &str = "next";
 pub(super) enum Known {
     /// It waits, as this job.
     Queued(Ticket),
-    /// It was signed: the manifest of its signature, and when.
-    Signed(String, i64),
+    /// It was signed: the manifests of its signatures, and when.
+    Signed(Vec<String>, i64),
     /// It was there before the rule.
     Older,
     /// It is no image.

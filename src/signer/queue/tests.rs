@@ -57,7 +57,7 @@ async fn none_is_due(queue: &Queue) -> bool {
 }
 
 fn signed() -> Settlement {
-    Settlement::Signed { manifest: digest("manifest"), at: 0, audit: "{}".to_owned() }
+    Settlement::Signed { manifests: vec![digest("manifest").to_string()], at: 0, audit: "{}".to_owned() }
 }
 
 /// Opens it again, once the writer of the last one has let go of it.

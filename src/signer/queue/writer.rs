@@ -231,9 +231,9 @@ impl Work<'_> {
         };
         let key = KnownKey::new(&job.rule, &job.repository, &job.digest);
         let ended = match settlement {
-            Settlement::Signed { manifest, at, audit } => {
+            Settlement::Signed { manifests, at, audit } => {
                 self.effects.audit.push(audit);
-                Some(Known::Signed(manifest.to_string(), at))
+                Some(Known::Signed(manifests, at))
             }
             Settlement::NoImage => Some(Known::NoImage),
             Settlement::Dropped { pushes } if job.pushes == pushes => {

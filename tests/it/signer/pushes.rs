@@ -34,7 +34,7 @@ async fn what_is_pushed_within_a_rule_is_signed_once() {
     }
     assert_eq!(line["tags"], json!(["1"]));
     let tag = registry.tagged("team/app", &format!("sha256-{}.sig", inside.hex())).unwrap();
-    assert_eq!(line["manifest"], Digest::of(&tag).as_str());
+    assert_eq!(line["manifests"], json!([Digest::of(&tag).as_str()]));
     assert_eq!(service.metric("images_total{outcome=\"signed\"}").await, 1);
     assert_eq!(service.metric("pushes_total{outcome=\"no_rule\"}").await, 6);
     // Our own push of the signature is notified too, and leads to nothing.

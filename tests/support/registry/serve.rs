@@ -25,8 +25,15 @@ impl State {
             let Some((name, object)) = path.split_once(kind) else { continue };
             let contents = repositories.entry(name.to_owned()).or_default();
             return match (kind, &request.method) {
-                ("/manifests/", &Method::GET | &Method::HEAD) => get_manifest(contents, object),
-                ("/manifests/", &Method::PUT) => put_manifest(contents, object, request),
+                ("/manifests/", &Method::GET | &Method::HEAD) => {
+                    get_manifest(contents, object, self.options.conditions)
+                }
+                ("/manifests/", &Method::PUT) => {
+                    if self.options.conditions && !holds(contents, object, request) {
+                        return Scripted::status(412);
+                    }
+                    put_manifest(contents, object, request, self.options.referrers)
+                }
                 ("/blobs/", &Method::GET | &Method::HEAD) => match contents.blobs.get(object) {
                     Some(bytes) => Scripted::ok("application/octet-stream", bytes.clone()),
                     None => unknown("BLOB_UNKNOWN"),
@@ -64,24 +71,39 @@ fn page(request: &Recorded, kind: &str, entries: &[&String]) -> Scripted {
     }
 }
 
-fn get_manifest(contents: &Contents, name: &str) -> Scripted {
+fn get_manifest(contents: &Contents, name: &str, marks: bool) -> Scripted {
     let digest = contents.tags.get(name).map_or(name, String::as_str);
     match contents.manifests.get(digest) {
         Some((media_type, bytes)) => {
-            Scripted::ok(media_type, bytes.clone()).header("docker-content-digest", digest)
+            let answer = Scripted::ok(media_type, bytes.clone()).header("docker-content-digest", digest);
+            if marks { answer.header("etag", &format!("\"{digest}\"")) } else { answer }
         }
         None => unknown("MANIFEST_UNKNOWN"),
     }
 }
 
-fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded) -> Scripted {
+/// Whether what is under a name is as the request wants it (RFC 9110, 13.1).
+fn holds(contents: &Contents, name: &str, request: &Recorded) -> bool {
+    let found = contents.tags.get(name).map(|digest| format!("\"{digest}\""));
+    match (request.header("if-match"), request.header("if-none-match")) {
+        (Some(wanted), _) => found.as_deref() == Some(wanted),
+        (None, Some("*")) => found.is_none(),
+        _ => true,
+    }
+}
+
+fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded, referrers: bool) -> Scripted {
     let digest = Digest::of(&request.body).to_string();
     let media_type = request.header("content-type").unwrap_or_default().to_owned();
     contents.manifests.insert(digest.clone(), (media_type, request.body.clone()));
     if Digest::parse(name).is_err() {
         contents.tags.insert(name.to_owned(), digest);
     }
-    Scripted::status(201)
+    let document: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    match document["subject"]["digest"].as_str().filter(|_| referrers) {
+        Some(subject) => Scripted::status(201).header("oci-subject", subject),
+        None => Scripted::status(201),
+    }
 }
 
 /// Descriptors of the manifests whose subject is `digest`, with the artifact type that GHCR and old tools give them.
