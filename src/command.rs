@@ -1,6 +1,8 @@
 //! The command line: one module a subcommand, and what they share.
 
 mod decider;
+mod key_options;
+mod keys;
 mod login;
 mod output;
 mod policy;
@@ -73,6 +75,9 @@ enum Command {
     Sign(sign::Sign),
     /// Sign what is pushed, by rule: the service beside a registry
     Signer(signer::Signer),
+    /// Make signing keys, and look at keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 /// Runs the program with the process's arguments.
@@ -95,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
         Command::Signer(signer) => signer.run(root),
+        Command::Keys(keys) => keys.run(root),
     }
     .into()
 }

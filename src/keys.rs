@@ -3,17 +3,35 @@
 //! A key is opened once and asked to sign many times. What it can do is told by its public half, with the one algorithm
 //! that it was opened for: the place where a key is kept has no say in that.
 
+mod checked;
+mod error;
 mod file;
+mod generate;
+mod kms;
+mod location;
+mod pace;
+mod passphrase;
+mod pick;
+mod settings;
+mod token;
+mod transit;
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use file::FileKey;
+pub use error::KeysError;
+pub use file::{EncryptedError, FileKey};
+pub use generate::{KeyKind, generate};
+pub use kms::{Kms, KmsError};
+pub use location::{KmsKey, Location, LocationError, MAX_LOCATION_BYTES, Module, TokenKey, TransitKey};
+pub use passphrase::{Passphrase, PassphraseError};
+pub use settings::{Bounds, KmsSettings, Login, Settings, TokenSettings, TransitSettings};
+pub use token::TokenError;
+pub use transit::{Transit, TransitError};
 
-use crate::trust::{Algorithm, KeyError, PublicKey, TrustError};
+use crate::trust::{Algorithm, PublicKey};
 
 /// A key that signs: in a file, in a token, in a key management service.
 pub trait SigningKey: fmt::Debug + Send + Sync {
@@ -35,59 +53,20 @@ pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, KeysError>> +
 /// An opened key.
 pub type Opened = Arc<dyn SigningKey>;
 
-/// Where a private key is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// A PEM file.
-    File(PathBuf),
-}
-
 /// Opens the key at `location`, to sign with `algorithm`. Without one, the algorithm that everybody means by this kind
 /// of key; for an RSA key there is none.
 ///
 /// # Errors
-/// When the key cannot be read, or cannot be used with the algorithm.
-pub async fn open(location: &Location, algorithm: Option<Algorithm>) -> Result<Opened, KeysError> {
+/// When the key cannot be read or reached, or cannot be used with the algorithm.
+pub async fn open(
+    location: &Location,
+    algorithm: Option<Algorithm>,
+    settings: &Settings,
+) -> Result<Opened, KeysError> {
     match location {
-        Location::File(path) => file::open(path, algorithm),
+        Location::File(path) => file::open(path, algorithm, &settings.passphrase),
+        Location::AlibabaKms(key) => kms::open(key, algorithm, &settings.kms).await,
+        Location::Transit(key) => transit::open(key, algorithm, &settings.transit).await,
+        Location::Token(key) => token::open(key, algorithm, &settings.token).await,
     }
-}
-
-/// Why a key cannot be opened, or did not sign.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeysError {
-    /// Nothing says which of RSA's two ways is meant.
-    #[error("an RSA key can sign in two ways: say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256")]
-    Choose,
-    /// The file is there and no key that can be used.
-    #[error("{path} cannot be used for signing")]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        error: KeyError,
-    },
-    /// The file cannot be read.
-    #[error("{path} cannot be read")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
-    /// The key was asked to sign, and did not.
-    #[error("the key {origin} did not sign")]
-    Sign {
-        /// Where the key is.
-        origin: String,
-        /// Why.
-        #[source]
-        error: TrustError,
-    },
-    /// The task that computes signatures ended early.
-    #[error("the signature was not computed")]
-    Abandoned,
 }

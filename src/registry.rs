@@ -31,7 +31,6 @@ mod redirect;
 mod resolve;
 mod sources;
 mod stamp;
-mod tls;
 mod token;
 mod turns;
 mod upload;
@@ -45,9 +44,7 @@ pub use credentials::Credentials;
 pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
 pub use errand::pause;
 pub use error::{Bound, Class, RegistryError};
-pub use keychain::{
-    AcrIdentity, AcrSettings, HostCredential, Keyring, check_secret_file, read_secret_file,
-};
+pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
 pub use platform::Platform;
 pub use resolve::Resolved;
@@ -126,7 +123,7 @@ impl Registry {
         } = settings;
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
-        let keychain = keychain::Keychain::new(keyring);
+        let keychain = keychain::Keychain::new(keyring, clients.user_agent(), &limits);
         let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
         let absences = absence::Absences::new(limits.absence);
         let turns = turns::Turns::new(limits.requests, usize::MAX);

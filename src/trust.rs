@@ -7,20 +7,26 @@
 mod algorithm;
 mod edwards;
 mod elliptic;
+pub(crate) mod generate;
 mod kind;
-mod pem;
+mod names;
+pub(crate) mod pem;
 mod private;
 mod public;
 mod rsa;
+pub(crate) mod spki;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 pub use self::algorithm::{Algorithm, PssSalt, UnknownAlgorithm};
+pub(crate) use self::elliptic::der_of_raw;
+pub use self::names::Names;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
 pub use self::public::{KeyError, MAX_PEM_BYTES, MAX_SIGNATURE_BYTES, PublicKey, Valid};
+pub(crate) use self::rsa::random;
 
 /// How many keys one authenticator may have: each costs a public-key operation on every foreign signature.
 pub const MAX_KEYS: usize = 16;
@@ -127,6 +133,11 @@ impl Authenticator {
     /// Its keys, in the order of the policy.
     pub fn keys(&self) -> &[Key] {
         &self.keys
+    }
+
+    /// Keys that were its own and are revoked, each with why.
+    pub fn revoked(&self) -> &[(Key, String)] {
+        &self.revoked
     }
 
     /// Checks `signature` over `message` with every key believed at `now`.

@@ -10,11 +10,14 @@
 // A file that is included by its path looks for its modules beside itself; this sends it to `support/`.
 #[path = "support"]
 mod parts {
+    pub mod acs;
+    pub mod kms;
     pub mod proxy;
     pub mod registry;
     pub mod runtime;
     pub mod signer;
     pub mod tap;
+    pub mod vault;
 }
 
-pub use parts::{proxy, registry, runtime, signer, tap};
+pub use parts::{acs, kms, proxy, registry, runtime, signer, tap, vault};

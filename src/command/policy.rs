@@ -22,7 +22,7 @@ pub(super) enum PolicyCommand {
 
 /// How something is shown.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Text,
     Json,
 }
@@ -38,7 +38,7 @@ impl PolicyCommand {
 }
 
 /// The policy in `root`; what is wrong with it has been told.
-fn load(root: &Path) -> Result<Policy, Outcome> {
+pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
     match config::load_policy(root, jiff::Timestamp::now()) {
         Ok(loaded) => Ok(loaded.policy),
         Err(problems) => {

@@ -1,7 +1,8 @@
 //! `pullgate sign`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::key_options::KeyOptions;
 use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
@@ -18,9 +19,9 @@ pub(super) struct Sign {
     /// The image by digest, such as registry.example.com/team/app@sha256:…
     #[arg(value_name = "IMAGE@DIGEST")]
     image: String,
-    /// The private key: PEM, not encrypted
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    /// The private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
+    #[arg(long, value_name = "LOCATION")]
+    key: Location,
     /// The algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH; only an RSA
     /// key leaves a choice
     #[arg(long, value_name = "NAME")]
@@ -31,6 +32,8 @@ pub(super) struct Sign {
     /// Text that is signed with the digest; may be given several times
     #[arg(short, long = "annotation", value_name = "KEY=VALUE")]
     annotations: Vec<String>,
+    #[command(flatten)]
+    key_options: KeyOptions,
     #[command(flatten)]
     login: Login,
 }
@@ -63,7 +66,7 @@ impl Sign {
             .build()
             .map_err(CommandError::Start)?;
         runtime.block_on(async {
-            let key = keys::open(&Location::File(self.key.clone()), self.algorithm).await;
+            let key = keys::open(&self.key, self.algorithm, &self.key_options.settings()).await;
             let key = key.map_err(CommandError::Key)?;
             let order = Order {
                 repository: reference.repository(),

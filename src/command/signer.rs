@@ -118,7 +118,10 @@ fn show(status: &Status) {
     }
     for image in parked_images {
         let error = image.error.as_deref().unwrap_or_default().escape_debug();
-        output::line(&format!("parked: {} (rule {}, {} attempts): {error}", image.image, image.rule, image.attempts));
+        output::line(&format!(
+            "parked: {} (rule {}, {} attempts): {error}",
+            image.image, image.rule, image.attempts
+        ));
     }
     for error in errors {
         output::line(&format!("error: {}", error.escape_debug()));

@@ -13,7 +13,7 @@ use super::limits::{Bound, Unit, read_bound};
 use super::problem::{Problem, Problems};
 use super::suggest;
 use crate::reference::{self, Repository};
-use crate::registry::check_secret_file;
+use crate::secret;
 use crate::signer::{
     Address, CatchUp, KeySettings, Limits, Listen, Login, RegistrySettings, Rule, Settings, Tls,
 };
@@ -204,12 +204,18 @@ fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<Re
     let span = table.span.clone();
     let host = match table.take("host") {
         None => {
-            document.problem(span.clone(), "[registry] has no `host`", "write the host that images are named by");
+            document.problem(
+                span.clone(),
+                "[registry] has no `host`",
+                "write the host that images are named by",
+            );
             None
         }
         Some(value) => document.string(value, "`host`").and_then(|(host, at)| {
             let named = Repository::parse(&format!("{host}/name"));
-            if reference::is_domain(&host) && named.is_ok_and(|name| name.domain() == host && name.path() == "name") {
+            if reference::is_domain(&host)
+                && named.is_ok_and(|name| name.domain() == host && name.path() == "name")
+            {
                 return Some(host);
             }
             let hint = "write it as in the names of images, as in \"registry.example.com:5000\"";
@@ -256,7 +262,8 @@ fn read_listen(document: &mut Document<'_>, root: &mut Table<'_>) -> Listen {
         (Some(certificate), Some(key)) => Some(Tls { certificate, key, clients }),
         (None, None) if clients.is_none() => None,
         _ => {
-            let hint = "`clients` says which certificates of senders are taken, and needs both of the server's own";
+            let hint =
+                "`clients` says which certificates of senders are taken, and needs both of the server's own";
             document.problem(span, "`certificate` and `key` belong together", hint);
             None
         }
@@ -264,7 +271,8 @@ fn read_listen(document: &mut Document<'_>, root: &mut Table<'_>) -> Listen {
     listen.secret_file = secret_file(document, &mut table, "secret-file");
     let known = listen.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
     if listen.secret_file.is_none() && !known && !listen.address.is_local() && document.problems.is_empty() {
-        let hint = "set `secret-file`, or a certificate with `clients`, or listen at 127.0.0.1 or at a unix socket";
+        let hint =
+            "set `secret-file`, or a certificate with `clients`, or listen at 127.0.0.1 or at a unix socket";
         document.problem(at, "notifications would be taken from everybody who can connect", hint);
     }
     listen
@@ -282,7 +290,8 @@ fn address(
         None => text.parse().ok().map(Address::Tcp),
     };
     if address.is_none() {
-        let hint = "write an IP address with its port, as in \"127.0.0.1:8790\" or \"[::]:8790\", or \"unix:/path\"";
+        let hint =
+            "write an IP address with its port, as in \"127.0.0.1:8790\" or \"[::]:8790\", or \"unix:/path\"";
         document.problem(span.clone(), format!("`{key}` is not an address to listen at"), hint);
     }
     Some((address?, span))
@@ -302,7 +311,7 @@ fn directory_or(
 
 fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
     let (path, span) = read_path(document, table, key)?;
-    match check_secret_file(&path) {
+    match secret::check(&path) {
         Ok(()) => Some(path),
         Err(reason) => {
             let hint = "it must be a file of root or of this user, closed to others (chmod 600)";
@@ -319,7 +328,8 @@ fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option
     if let Some(baseline) = super::daemon::read_boolean(document, &mut table, "baseline") {
         catch_up.baseline = baseline;
     }
-    if let Some((text, span)) = table.take("interval").and_then(|value| document.string(value, "`interval`")) {
+    if let Some((text, span)) = table.take("interval").and_then(|value| document.string(value, "`interval`"))
+    {
         let bounds = Duration::from_secs(1)..=LONGEST_INTERVAL;
         catch_up.interval = parse_duration(&text).filter(|interval| bounds.contains(interval));
         if catch_up.interval.is_none() && text != "off" {

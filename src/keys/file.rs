@@ -1,5 +1,9 @@
 //! A private key in a PEM file.
 
+mod cosign;
+pub(super) mod encrypted;
+mod secretbox;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -7,7 +11,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{KeysError, Opened, Signing, SigningKey};
+pub use encrypted::EncryptedError;
+
+use super::pick::{Unpicked, pick};
+use super::{KeysError, Opened, Passphrase, Signing, SigningKey};
 use crate::trust::{Algorithm, MAX_PEM_BYTES, PrivateKey, PssSalt, PublicKey};
 
 /// A private key in memory.
@@ -47,22 +54,27 @@ impl SigningKey for FileKey {
     }
 }
 
-pub(super) fn open(path: &Path, algorithm: Option<Algorithm>) -> Result<Opened, KeysError> {
+pub(super) fn open(
+    path: &Path,
+    algorithm: Option<Algorithm>,
+    passphrase: &Passphrase,
+) -> Result<Opened, KeysError> {
     let unreadable = |error| KeysError::File { path: path.to_owned(), error };
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(unreadable)?;
     file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-    let read = |algorithm| PrivateKey::from_pem(&text, algorithm, PssSalt::default());
-    let key = match algorithm {
-        Some(algorithm) => read(algorithm),
-        // Every other kind of key has one algorithm that everybody means.
-        None => match read(Algorithm::RsaPkcs1Sha256) {
-            Ok(_) => return Err(KeysError::Choose),
-            Err(_) => read(Algorithm::EcdsaSha256)
-                .or_else(|first| read(Algorithm::EcdsaSha384).map_err(|_| first))
-                .or_else(|first| read(Algorithm::Ed25519).map_err(|_| first)),
-        },
+    let text = match encrypted::decrypt(&text, || passphrase.read()) {
+        Ok(Some(plain)) => plain,
+        Ok(None) => text,
+        Err(EncryptedError::Passphrase(error)) => {
+            return Err(KeysError::Passphrase { path: path.to_owned(), error });
+        }
+        Err(error) => return Err(KeysError::Encrypted { path: path.to_owned(), error }),
     };
-    let key = key.map_err(|error| KeysError::Key { path: path.to_owned(), error })?;
+    let read = |algorithm| PrivateKey::from_pem(&text, algorithm, PssSalt::default());
+    let key = pick(algorithm, read).map_err(|error| match error {
+        Unpicked::Choose => KeysError::Choose,
+        Unpicked::Key(error) => KeysError::Key { path: path.to_owned(), error },
+    })?;
     Ok(Arc::new(FileKey::new(key, path.display().to_string())))
 }

@@ -7,7 +7,7 @@ use crate::trust::{Algorithm, Key, PssSalt, PublicKey};
 /// A key that is different for each number.
 fn key(number: u8) -> Key {
     let secret = p256::SecretKey::from_slice(&[number; 32]).unwrap();
-    let pem = secret.public_key().to_public_key_pem(p256::pkcs8::LineEnding::LF).unwrap();
+    let pem = secret.public_key().to_public_key_pem(pkcs8::LineEnding::LF).unwrap();
     let public = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
     Key { public, not_before: None, not_after: None, origin: format!("{number}.pem") }
 }

@@ -10,11 +10,12 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::OnceCell;
 
 use super::error::RegistryError;
-use super::hosts::{Host, TlsFiles};
+use super::hosts::Host;
 use super::limits::Limits;
 use super::reach::Guarded;
 use super::stamp::Stamp;
-use super::tls;
+use crate::service;
+use crate::tls::{self, TlsFiles};
 
 /// Clients, and hosts that answered in plain HTTP, that are remembered at a time.
 const REMEMBERED: usize = 64;
@@ -62,6 +63,10 @@ impl Clients {
             cached: Mutex::default(),
             plain: Mutex::default(),
         }
+    }
+
+    pub(super) fn user_agent(&self) -> &str {
+        &self.user_agent
     }
 
     pub(super) fn provider(&self) -> &CryptoProvider {
@@ -127,17 +132,8 @@ impl Clients {
             Arc::new(RootCertStore::empty())
         };
         let config = tls::config(&self.provider, &roots, &key.tls)?;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .user_agent(self.user_agent.as_str())
-            .connect_timeout(key.connect)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(8)
-            .http2_max_header_list_size(u32::try_from(self.headers).unwrap_or(u32::MAX))
-            .http1_max_headers(100);
+        let headers = u32::try_from(self.headers).unwrap_or(u32::MAX);
+        let mut builder = service::builder(config, &self.user_agent, key.connect, headers);
         match key.audience {
             Audience::Configured => {}
             Audience::Local => builder = builder.no_proxy(),

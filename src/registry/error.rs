@@ -3,13 +3,10 @@
 //! kubelet compares the messages of several attempts (facts: an aggregate of unequal messages loses its reason), so no
 //! variant carries a time, a request id, a query string or a secret, and whatever a registry wrote is escaped and cut.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::digest::Digest;
-
-/// Characters of a remote text that are kept.
-const REMOTE_TEXT: usize = 160;
+pub(super) use crate::service::remote;
 
 /// Why a registry's answer could not be had or is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -354,24 +351,6 @@ impl RegistryError {
     }
 }
 
-/// A remote text made fit for a log line: printable ASCII without quotes and backslashes, at most 160 characters.
-pub(super) fn remote(text: &str) -> String {
-    let mut clean = String::new();
-    for character in text.chars() {
-        if clean.len() >= REMOTE_TEXT {
-            clean.push('…');
-            break;
-        }
-        match character {
-            ' '..='~' if character != '\\' => clean.push(character),
-            _ => {
-                let _ = write!(clean, "\\u{{{:x}}}", u32::from(character));
-            }
-        }
-    }
-    clean
-}
-
 fn detail(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }
@@ -379,13 +358,6 @@ fn detail(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn remote_text_is_one_short_printable_line() {
-        assert_eq!(remote("plain text"), "plain text");
-        assert_eq!(remote("a\nb\u{1b}[31m\\"), "a\\u{a}b\\u{1b}[31m\\u{5c}");
-        assert!(remote(&"x".repeat(10_000)).len() < 200);
-    }
 
     #[test]
     fn unanswered_is_never_not_found() {

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 
 use super::challenge::{Challenge, challenge};
-use super::clients::{Audience, Clients};
+use super::clients::Clients;
 use super::errand::Errand;
 use super::error::{Bound, RegistryError};
 use super::failure;
@@ -20,6 +20,7 @@ use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
 use super::token::{self, Access, Tokens};
 use super::turns::Turns;
+use crate::service::Cause;
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Exchange {
         let mut offer = errand.credentials.offer(&host.authority)?;
         // The operator's own are for pulls that carry none, and never for what somebody writes.
         if errand.credentials.is_empty() && !push {
-            offer = self.keychain.offer(self, host, &ask.repository).await?;
+            offer = self.keychain.offer(host, &ask.repository).await?;
         }
         let _turn = self.turns.take(&host.authority).await;
         let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push });
@@ -189,37 +190,6 @@ impl Exchange {
             Ok((status, body))
         };
         self.in_time(host, &what, asked).await
-    }
-
-    /// Asks a service that the operator named, without following redirects. Answers with the status and what was said.
-    pub(super) async fn ask_service(
-        &self,
-        authority: &str,
-        audience: Audience,
-        method: Method,
-        url: Url,
-        headers: &[(&str, &str)],
-        what: &str,
-    ) -> Result<(u16, Bytes), RegistryError> {
-        let host = Host::plain(authority);
-        let client = self.clients.get(&host, audience, url.scheme() == "https").await?;
-        let mut builder = client.request(method, url).header(ACCEPT_ENCODING, "identity");
-        for (name, value) in headers {
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
-            value.set_sensitive(true);
-            builder = builder.header(*name, value);
-        }
-        let asked = async {
-            let response = builder
-                .send()
-                .await
-                .map_err(|error| failure::of(authority, what, &error, self.limits.connect))?;
-            let status = response.status().as_u16();
-            let body = self.read(&host, response, what, self.limits.token, Bound::Token).await?;
-            Ok((status, body))
-        };
-        self.in_time(&host, what, asked).await
     }
 
     /// Hosts of token services that get credentials, wherever the registry is.
@@ -307,7 +277,7 @@ impl Exchange {
             }
             let response = match builder.send().await {
                 Ok(response) => response,
-                Err(error) if failure::speaks_plain_http(&error) => return Err(Failed::SpeaksPlain),
+                Err(error) if Cause::is_plain_http(&error) => return Err(Failed::SpeaksPlain),
                 Err(error) => {
                     let asked = if own { host.authority.clone() } else { authority(&url) };
                     return Err(failure::of(&asked, &ask.what, &error, self.limits.connect).into());

@@ -13,6 +13,7 @@ use http::HeaderMap;
 
 use super::error::RegistryError;
 use super::stamp::Stamp;
+use crate::tls::TlsFiles;
 
 mod address;
 mod containerd;
@@ -40,19 +41,6 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// A host that no configuration speaks about.
-    pub(super) fn plain(authority: &str) -> Self {
-        Self {
-            scheme: Scheme::Https,
-            authority: authority.to_owned(),
-            path: String::new(),
-            capabilities: Capabilities::NONE,
-            header: HeaderMap::new(),
-            tls: TlsFiles::default(),
-            dial_timeout: None,
-        }
-    }
-
     /// Whether the host must be told which registry is meant (containerd's `isProxy`).
     pub(super) fn is_proxy_for(&self, domain: &str) -> bool {
         domain != self.authority && !(domain == "docker.io" && self.authority == "registry-1.docker.io")
@@ -80,23 +68,6 @@ pub(super) struct Capabilities {
 impl Capabilities {
     const ALL: Self = Self { pull: true, resolve: true, push: true };
     const NONE: Self = Self { pull: false, resolve: false, push: false };
-}
-
-/// Files that change how TLS is done with one host. Empty is: the system's roots and no certificate of ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct TlsFiles {
-    /// Certificates of authorities that are trusted in addition.
-    pub(super) authorities: Vec<PathBuf>,
-    /// Our certificate and its key; without a second file the first holds both.
-    pub(super) pairs: Vec<(PathBuf, Option<PathBuf>)>,
-    /// The server's certificate is not looked at.
-    pub(super) skip_verify: Option<bool>,
-}
-
-impl TlsFiles {
-    fn is_explicit(&self) -> bool {
-        *self != Self::default()
-    }
 }
 
 /// The hosts for one registry, and what was odd about the files that say so.

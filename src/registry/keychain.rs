@@ -8,16 +8,14 @@ use zeroize::Zeroizing;
 
 use super::credentials::Offer;
 use super::error::RegistryError;
-use super::exchange::Exchange;
 use super::hosts::Host;
+use super::limits::Limits;
+use crate::secret;
 
 mod acr;
-mod acs;
 mod docker;
-mod secret;
 
-pub use acr::{AcrIdentity, AcrSettings};
-pub use secret::{check as check_secret_file, read as read_secret_file};
+pub use acr::AcrSettings;
 
 /// Where the operator's credentials are. It holds names of files, no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,9 +48,13 @@ pub(super) struct Keychain {
 }
 
 impl Keychain {
-    pub(super) fn new(keyring: Keyring) -> Self {
+    pub(super) fn new(keyring: Keyring, user_agent: &str, limits: &Limits) -> Self {
         let Keyring { credentials, docker_config, acr } = keyring;
-        Self { credentials, docker: docker_config.map(docker::Config::new), acr: acr.map(acr::Acr::new) }
+        Self {
+            credentials,
+            docker: docker_config.map(docker::Config::new),
+            acr: acr.map(|acr| acr::Acr::new(acr, user_agent, limits)),
+        }
     }
 
     /// What the operator has for `host`, and nothing when that is nothing: first the host's own entry, then the docker
@@ -60,12 +62,7 @@ impl Keychain {
     ///
     /// # Errors
     /// When there is something and it cannot be had. Going on without it would ask another question.
-    pub(super) async fn offer(
-        &self,
-        exchange: &Exchange,
-        host: &Host,
-        repository: &str,
-    ) -> Result<Offer, RegistryError> {
+    pub(super) async fn offer(&self, host: &Host, repository: &str) -> Result<Offer, RegistryError> {
         let unusable = |reason: String| RegistryError::Configuration { host: host.authority.clone(), reason };
         if let Some(entry) = self.credentials.iter().find(|entry| canonical(&entry.host) == host.authority) {
             let secret = secret::read(&entry.password_file).map_err(unusable)?;
@@ -77,7 +74,7 @@ impl Keychain {
             return Ok(offer);
         }
         match &self.acr {
-            Some(acr) if acr.speaks_for(&host.authority) => acr.offer(exchange, host).await,
+            Some(acr) if acr.speaks_for(&host.authority) => acr.offer(host).await,
             _ => Ok(Offer::default()),
         }
     }

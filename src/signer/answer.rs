@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use bytes::Bytes;
 use http_body_util::Full;
 
 use super::http::Secret;
@@ -109,7 +109,8 @@ async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
 
 async fn requested(signer: &Signer, body: &[u8]) -> Answer {
     let bounds = Bounds { depth: 4, values: 10_000, keys: Keys::Exact };
-    let wanted = json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<Wanted>(value).ok());
+    let wanted =
+        json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<Wanted>(value).ok());
     let Some(wanted) = wanted else { return text(StatusCode::BAD_REQUEST, "this is no request") };
     match signer.request(&wanted).await {
         Ok(taken) => as_json(StatusCode::ACCEPTED, &taken),

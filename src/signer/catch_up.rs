@@ -66,8 +66,7 @@ async fn begin(signer: &Signer, in_force: &InForce, applied: &Applied) -> bool {
             let images = images.iter().map(|(repository, _, digest)| (repository.clone(), digest.clone()));
             signer.queue.older(applied.id.clone(), images.collect()).await?;
         }
-        signer.queue.listed(applied.id.clone(), Timestamp::now()).await
-            .map_err(ListError::Queue)
+        signer.queue.listed(applied.id.clone(), Timestamp::now()).await.map_err(ListError::Queue)
     };
     match noted.await {
         Ok(()) => {
@@ -145,7 +144,8 @@ pub(super) async fn list(in_force: &InForce, rule: &Rule) -> Result<Vec<Tagged>,
             Err(RegistryError::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
-        let mut tags = tags.into_iter().filter(|tag| !is_of_signatures(tag) && rule.covers_tag(repository, tag));
+        let mut tags =
+            tags.into_iter().filter(|tag| !is_of_signatures(tag) && rule.covers_tag(repository, tag));
         let mut asked = JoinSet::new();
         loop {
             while asked.len() < AT_ONCE

@@ -26,7 +26,6 @@ pub(super) use secret::Secret;
 use super::answer::{Answer, Door, text};
 use super::service::Signer;
 use super::{Address, Listen};
-use crate::registry::read_secret_file;
 
 /// Bytes of a request's head.
 const HEAD: usize = 16 << 10;
@@ -72,7 +71,7 @@ impl Listener {
         if listen.secret_file.is_none() && !known && !listen.address.is_local() {
             return Err(ListenError::Open);
         }
-        let secret = listen.secret_file.as_deref().map(read_secret_file).transpose();
+        let secret = listen.secret_file.as_deref().map(crate::secret::read).transpose();
         let secret = secret.map_err(ListenError::Secret)?.map(|secret| Arc::new(Secret::new(&secret)));
         let tls = listen.tls.as_ref().map(tls::config).transpose()?;
         let socket = match &listen.address {
@@ -84,11 +83,8 @@ impl Listener {
             // A registry runs as another user; the mode of the directory says who may.
             Address::Unix(path) => Socket::Unix(unix(path, 0o666)?),
         };
-        let bounds = Bounds {
-            body: limits.body_bytes,
-            connections: limits.connections,
-            time: limits.request_timeout,
-        };
+        let bounds =
+            Bounds { body: limits.body_bytes, connections: limits.connections, time: limits.request_timeout };
         Ok(Self { socket, tls, door: Door::Notifications { secret }, bounds })
     }
 
@@ -107,8 +103,7 @@ impl Listener {
     /// When the address cannot be listened at.
     pub async fn metrics(address: std::net::SocketAddr) -> Result<Self, ListenError> {
         let socket = TcpListener::bind(address).await;
-        let socket =
-            socket.map_err(|error| ListenError::Bind { address: address.to_string(), error })?;
+        let socket = socket.map_err(|error| ListenError::Bind { address: address.to_string(), error })?;
         let bounds = Bounds { body: 0, connections: 16, time: Duration::from_secs(10) };
         Ok(Self { socket: Socket::Tcp(socket), tls: None, door: Door::Metrics, bounds })
     }

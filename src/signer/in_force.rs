@@ -10,7 +10,8 @@ use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{Applied, Rule, RuleId};
 use super::{KeySettings, Settings};
 use crate::keys::{self, KeysError, Opened};
-use crate::registry::{Credentials, Registry, RegistryError, read_secret_file};
+use crate::registry::{Credentials, Registry, RegistryError};
+use crate::secret;
 
 /// All that a job is done by; swapped as a whole.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Prepared {
         let credentials = match &settings.registry.login {
             None => Credentials::anonymous(),
             Some(login) => {
-                let password = read_secret_file(&login.password_file).map_err(InForceError::Password)?;
+                let password = secret::read(&login.password_file).map_err(InForceError::Password)?;
                 Credentials::password(&login.username, password.as_str())
             }
         };
@@ -59,7 +60,7 @@ impl Prepared {
         })?;
         let mut keys = BTreeMap::new();
         for (name, KeySettings { location, algorithm, per_second }) in &settings.authenticators {
-            let key = keys::open(location, Some(*algorithm)).await;
+            let key = keys::open(location, Some(*algorithm), &keys::Settings::default()).await;
             let key = key.map_err(|error| InForceError::Key { name: name.clone(), error })?;
             keys.insert(name.clone(), RuleKey { key, pace: Arc::new(Pace::new(*per_second)) });
         }

@@ -44,7 +44,11 @@ struct Histogram {
 impl Metrics {
     /// A signature that is there: whether we added it, how long that took, and how long since we were told.
     pub(super) fn signed(&self, added: bool, took: Duration, latency: Duration) {
-        if added { self.signed.add() } else { self.present.add() };
+        if added {
+            self.signed.add()
+        } else {
+            self.present.add()
+        };
         self.signing.note(took);
         self.latency.note(latency);
     }
@@ -53,7 +57,8 @@ impl Metrics {
     pub(super) fn text(&self, depth: Depth) -> String {
         let mut text = String::new();
         let mut counter = |name: &str, help: &str, rows: &[(&str, &Counter)]| {
-            let _ = writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} counter");
+            let _ =
+                writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} counter");
             for (labels, counter) in rows {
                 let _ = writeln!(text, "pullgate_signer_{name}{labels} {}", counter.get());
             }
@@ -120,7 +125,8 @@ impl Histogram {
     }
 
     fn write(&self, text: &mut String, name: &str, help: &str) {
-        let _ = writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} histogram");
+        let _ =
+            writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} histogram");
         for (bucket, bound) in self.buckets.iter().zip(BUCKETS) {
             let (bound, count) = (Duration::from_millis(bound).as_secs_f64(), bucket.load(Ordering::Relaxed));
             let _ = writeln!(text, "pullgate_signer_{name}_bucket{{le=\"{bound}\"}} {count}");

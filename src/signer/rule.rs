@@ -65,6 +65,7 @@ impl RuleId {
         &self.0
     }
 
+    #[cfg(test)]
     pub(super) fn from_stored(text: &str) -> Self {
         Self(text.to_owned())
     }

@@ -191,7 +191,9 @@ fn pause(attempts: u32, longest: Duration) -> Duration {
 }
 
 fn latency(job: &Job, now: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(now.as_millisecond().saturating_sub(job.received)).unwrap_or_default())
+    Duration::from_millis(
+        u64::try_from(now.as_millisecond().saturating_sub(job.received)).unwrap_or_default(),
+    )
 }
 
 fn manifests(signed: &Signed) -> Vec<String> {
@@ -199,13 +201,7 @@ fn manifests(signed: &Signed) -> Vec<String> {
 }
 
 /// The line of the audit record.
-fn record(
-    in_force: &InForce,
-    applied: &Applied,
-    job: &Job,
-    signed: &Signed,
-    now: Timestamp,
-) -> String {
+fn record(in_force: &InForce, applied: &Applied, job: &Job, signed: &Signed, now: Timestamp) -> String {
     let rule = &applied.rule;
     let key = in_force.key(rule).map(|key| key.key.public().fingerprint().to_owned());
     json!({

@@ -5,7 +5,7 @@
 
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
 
-use super::KeyError;
+use super::{Algorithm, KeyError};
 
 #[derive(Clone)]
 pub(super) enum Public {
@@ -44,6 +44,19 @@ impl Public {
                 Some(key.verify(message, &signature).is_ok())
             }
         }
+    }
+}
+
+/// A signature in DER, of one that has its two numbers side by side (IEEE P1363), as tokens and some services give it.
+pub(crate) fn der_of_raw(algorithm: Algorithm, raw: &[u8]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::EcdsaSha256 => {
+            Some(p256::ecdsa::Signature::from_slice(raw).ok()?.to_der().as_bytes().to_vec())
+        }
+        Algorithm::EcdsaSha384 => {
+            Some(p384::ecdsa::Signature::from_slice(raw).ok()?.to_der().as_bytes().to_vec())
+        }
+        _ => None,
     }
 }
 

@@ -7,13 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// The one block of a file.
-pub(super) struct Block<'a> {
-    pub(super) label: &'a str,
-    pub(super) der: Zeroizing<Vec<u8>>,
+pub(crate) struct Block<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) der: Zeroizing<Vec<u8>>,
 }
 
 /// Reads the one block of `text`. Around it only blank lines and lines that begin with `#` are allowed.
-pub(super) fn read_one(text: &str) -> Result<Block<'_>, PemError> {
+pub(crate) fn read_one(text: &str) -> Result<Block<'_>, PemError> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end()));
     let mut found: Option<Block<'_>> = None;
     while let Some((number, line)) = lines.next() {
@@ -45,6 +45,23 @@ pub(super) fn read_one(text: &str) -> Result<Block<'_>, PemError> {
         found = Some(Block { label, der: Zeroizing::new(der) });
     }
     found.ok_or(PemError::NoBlock)
+}
+
+/// Writes one block.
+pub(crate) fn write(label: &str, der: &[u8]) -> String {
+    let body = Zeroizing::new(STANDARD.encode(der));
+    // Its whole length at once, so that no part of a private key stays behind in memory that was grown out of.
+    let mut text = String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 48);
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
+        text.push_str(line);
+        text.push('\n');
+        rest = after;
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
 }
 
 fn boundary<'a>(line: &'a str, start: &str) -> Option<&'a str> {

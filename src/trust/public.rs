@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::kind::Kind;
 use super::pem::{self, PemError};
-use super::{Algorithm, PssSalt, TrustError, edwards, elliptic, rsa};
+use super::{Algorithm, Names, PssSalt, TrustError, edwards, elliptic, rsa};
 use crate::digest::Digest;
 
 /// How many bytes of a PEM file are read: 64 KiB.
@@ -93,6 +93,11 @@ impl PublicKey {
         &self.fingerprint
     }
 
+    /// What others call it.
+    pub fn names(&self) -> Names {
+        Names::of(&self.scheme.der().unwrap_or_default())
+    }
+
     /// Checks `signature` over `message`.
     ///
     /// # Errors
@@ -120,19 +125,7 @@ impl PublicKey {
 
     /// The key as one `PUBLIC KEY` block.
     pub fn pem(&self) -> String {
-        use base64::Engine as _;
-        let der = self.scheme.der().unwrap_or_default();
-        let body = base64::engine::general_purpose::STANDARD.encode(der);
-        let mut text = String::from("-----BEGIN PUBLIC KEY-----\n");
-        let mut rest = body.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
-            text.push_str(line);
-            text.push('\n');
-            rest = after;
-        }
-        text.push_str("-----END PUBLIC KEY-----\n");
-        text
+        pem::write("PUBLIC KEY", &self.scheme.der().unwrap_or_default())
     }
 }
 

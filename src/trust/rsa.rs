@@ -4,12 +4,14 @@
 //! blinds with random numbers of the operating system.
 
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
-use rsa::rand_core::OsRng;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
+use rsa::rand_core::{OsRng, RngCore as _};
 use rsa::sha2::Sha256;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Verifier as _};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{RsaPrivateKey, RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
+
+use zeroize::Zeroizing;
 
 use super::{KeyError, PssSalt};
 
@@ -94,9 +96,29 @@ pub(super) fn read_private(der: &[u8], pkcs1: bool) -> Option<RsaPrivateKey> {
     if pkcs1 { RsaPrivateKey::from_pkcs1_der(der).ok() } else { RsaPrivateKey::from_pkcs8_der(der).ok() }
 }
 
+/// A new private key as PKCS#8.
+pub(super) fn generate(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let key = RsaPrivateKey::new(&mut OsRng, bits).ok()?;
+    Some(Zeroizing::new(key.to_pkcs8_der().ok()?.as_bytes().to_vec()))
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random<const N: usize>() -> Option<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    OsRng.try_fill_bytes(bytes.as_mut_slice()).ok()?;
+    Some(bytes)
+}
+
 /// The SubjectPublicKeyInfo of a private key.
 pub(super) fn public_der(key: &RsaPrivateKey) -> Option<Vec<u8>> {
     Some(key.to_public_key().to_public_key_der().ok()?.into_vec())
+}
+
+/// The SubjectPublicKeyInfo of a modulus and an exponent. What is wrong with them is told when it is read.
+pub(super) fn public_der_of(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
+    let number = rsa::BigUint::from_bytes_be;
+    let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
+    Some(key.to_public_key_der().ok()?.into_vec())
 }
 
 fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {

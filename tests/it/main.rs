@@ -10,6 +10,7 @@
 mod attacks;
 mod forward;
 mod gates;
+mod keys;
 mod ledger;
 mod pull;
 mod registry;

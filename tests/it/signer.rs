@@ -18,8 +18,8 @@ use pullgate::keys::Location;
 use pullgate::policy::{Scope, Tags};
 use pullgate::sign::Layout;
 use pullgate::signer::{
-    Address, CatchUp, KeySettings, Limits, Listen, Listener, RegistrySettings, Rule, Settings, Signer, Status,
-    Trigger,
+    Address, CatchUp, KeySettings, Limits, Listen, Listener, RegistrySettings, Rule, Settings, Signer,
+    Status, Trigger,
 };
 use pullgate::trust::Algorithm;
 use serde_json::{Value, json};
@@ -52,11 +52,8 @@ fn rule(registry: &Registry, scope: &str) -> Rule {
 }
 
 fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings {
-    let key = KeySettings {
-        location: Location::File(key()),
-        algorithm: Algorithm::EcdsaSha256,
-        per_second: 1000,
-    };
+    let key =
+        KeySettings { location: Location::File(key()), algorithm: Algorithm::EcdsaSha256, per_second: 1000 };
     Settings {
         registry: RegistrySettings { host: registry.host(), login: None, hosts: Vec::new() },
         listen: Listen {
@@ -193,7 +190,9 @@ fn pushes(pushes: &[(&str, &str, &Digest)]) -> Value {
 
 /// How many signatures an image has.
 fn signatures(registry: &Registry, repository: &str, digest: &Digest) -> usize {
-    let Some(manifest) = registry.tagged(repository, &format!("sha256-{}.sig", digest.hex())) else { return 0 };
+    let Some(manifest) = registry.tagged(repository, &format!("sha256-{}.sig", digest.hex())) else {
+        return 0;
+    };
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     manifest["layers"].as_array().unwrap().len()
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::super::document::{Document, Table, Value};
 use super::read_path;
 use super::registry::is_host;
-use crate::registry::{AcrIdentity, AcrSettings, HostCredential, check_secret_file};
+use crate::alibaba::Identity;
+use crate::registry::{AcrSettings, HostCredential};
+use crate::secret;
 
 /// The most hosts with credentials.
 const MAX_CREDENTIALS: usize = 256;
@@ -68,8 +70,8 @@ pub(super) fn read_acr(document: &mut Document<'_>, value: Value<'_>) -> Option<
     let id = name(document, &mut table, "access-key-id");
     let secret_file = secret_file(document, &mut table, "access-key-secret-file");
     let identity = match (role, id, secret_file) {
-        (Some(role), None, None) => Some(AcrIdentity::Role(role)),
-        (None, Some(id), Some(secret_file)) => Some(AcrIdentity::Key { id, secret_file }),
+        (Some(role), None, None) => Some(Identity::Role(role)),
+        (None, Some(id), Some(secret_file)) => Some(Identity::Key { id, secret_file }),
         _ => None,
     };
     let (Some(instance), Some(region), Some(hosts), Some(identity)) = (instance, region, hosts, identity)
@@ -139,7 +141,7 @@ fn name(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option
 
 fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
     let (path, span) = read_path(document, table, key)?;
-    match check_secret_file(Path::new(&path)) {
+    match secret::check(Path::new(&path)) {
         Ok(()) => Some(path),
         Err(reason) => {
             let hint = format!("chown root, chmod 0600 {}", path.display());

@@ -132,7 +132,7 @@ fn credentials_are_names_of_closed_files() {
     assert_eq!(acr.endpoint, "https://cr.cn-hangzhou.aliyuncs.com");
     assert_eq!(
         acr.identity,
-        crate::registry::AcrIdentity::Key { id: "id".to_owned(), secret_file: file.clone() }
+        crate::alibaba::Identity::Key { id: "id".to_owned(), secret_file: file.clone() }
     );
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let said = read("x", &text).unwrap_err().to_string();

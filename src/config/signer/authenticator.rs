@@ -8,7 +8,7 @@ use super::super::limits::{Bound, Unit, read_bound};
 use super::super::policy::{check_name, read_algorithm};
 use super::super::suggest;
 use super::Declared;
-use crate::keys::Location;
+use crate::keys::{Location, LocationError};
 use crate::signer::KeySettings;
 
 /// A KMS of Alibaba Cloud takes 200 requests a second of one account; a file is as fast as the processor.
@@ -59,20 +59,21 @@ fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) 
     let location = match location(&text, root) {
         Ok(location) => location,
         Err(reason) => {
-            let hint = "write the path of a PEM file";
-            document.problem(at, format!("`key`, {}, is no place of a key: {reason}", suggest::quoted(&text)), hint);
+            let hint = "write the path of a PEM file, or pkcs11:, alikms:// or vault:// with what follows";
+            document.problem(
+                at,
+                format!("`key`, {}, is no place of a key: {reason}", suggest::quoted(&text)),
+                hint,
+            );
             return None;
         }
     };
     Some(KeySettings { location, algorithm: algorithm?, per_second })
 }
 
-fn location(text: &str, root: &Path) -> Result<Location, String> {
-    if text.is_empty() || text.contains('\0') {
-        return Err("it is empty".to_owned());
-    }
-    if text.contains("://") {
-        return Err("it is no path".to_owned());
-    }
-    Ok(Location::File(root.join(text)))
+fn location(text: &str, root: &Path) -> Result<Location, LocationError> {
+    Ok(match text.parse()? {
+        Location::File(path) => Location::File(root.join(path)),
+        other => other,
+    })
 }

@@ -76,11 +76,20 @@ fn read(
             && wanted != *algorithm
         {
             let message = format!("authenticator `{authenticator}` signs with {algorithm}");
-            document.problem(at, message, "a key has one algorithm; leave it out here, or choose another key");
+            document.problem(
+                at,
+                message,
+                "a key has one algorithm; leave it out here, or choose another key",
+            );
         }
     }
     let scopes = read_scopes(document, &mut table, host);
-    let trigger = choice(document, &mut table, "trigger", &[("automatic", Trigger::Automatic), ("manual", Trigger::Manual)]);
+    let trigger = choice(
+        document,
+        &mut table,
+        "trigger",
+        &[("automatic", Trigger::Automatic), ("manual", Trigger::Manual)],
+    );
     let layouts = Layout::ALL.map(|layout| (layout.name(), layout));
     let layout = choice(document, &mut table, "layout", &layouts);
     let tags = match table.take("tags") {
@@ -120,8 +129,13 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
     for value in values {
         let Some((text, at)) = document.string(value, "a scope") else { continue };
         match Scope::parse(&text) {
-            Err(error) => document.problem(at, error.to_string(), "write for example \"registry.example.com/team\""),
-            Ok(scope) if host.is_some_and(|host| scope.as_str().split('/').next() != Some(&host.to_lowercase())) => {
+            Err(error) => {
+                document.problem(at, error.to_string(), "write for example \"registry.example.com/team\"")
+            }
+            Ok(scope)
+                if host
+                    .is_some_and(|host| scope.as_str().split('/').next() != Some(&host.to_lowercase())) =>
+            {
                 let message = format!("{} is not at the registry that is signed at", suggest::quoted(&text));
                 let hint = format!("a scope here begins with `{}`", host.unwrap_or_default());
                 document.problem(at, message, hint);
@@ -138,11 +152,14 @@ fn read_tags(document: &mut Document<'_>, value: Value<'_>) -> Option<Tags> {
     let [include, exclude] = ["include", "exclude"].map(|key| {
         let Some(value) = table.take(key) else { return Some(Vec::new()) };
         let values = document.array(value, &format!("`{key}`"), "a list of patterns of tags")?;
-        let texts = values.into_iter().map(|value| document.string(value, "a pattern of tags").map(|(text, _)| text));
+        let texts =
+            values.into_iter().map(|value| document.string(value, "a pattern of tags").map(|(text, _)| text));
         texts.collect::<Option<Vec<String>>>()
     });
     Tags::new(&include?, &exclude?)
-        .map_err(|error| document.problem(span, error.to_string(), "write for example { include = [\"v*\"] }"))
+        .map_err(|error| {
+            document.problem(span, error.to_string(), "write for example { include = [\"v*\"] }")
+        })
         .ok()
 }
 
@@ -172,7 +189,11 @@ fn choice<T: Copy>(
     let chosen = choices.iter().find(|(name, _)| *name == text).map(|&(_, choice)| choice);
     if chosen.is_none() {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        document.problem(span, format!("`{key}` is {}", suggest::quoted(&text)), suggest::one_of(&text, &names));
+        document.problem(
+            span,
+            format!("`{key}` is {}", suggest::quoted(&text)),
+            suggest::one_of(&text, &names),
+        );
     }
     Some(chosen)
 }

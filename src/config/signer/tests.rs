@@ -74,7 +74,9 @@ fn the_file_that_is_installed_is_read() {
     // What stands behind a comment sign is right too.
     let open: String = text
         .lines()
-        .map(|line| line.strip_prefix("# ").filter(|line| line.contains('=') || line.starts_with('[')).unwrap_or(line))
+        .map(|line| {
+            line.strip_prefix("# ").filter(|line| line.contains('=') || line.starts_with('[')).unwrap_or(line)
+        })
         .filter(|line| !line.contains("-file") && !line.starts_with("username") && !line.contains("clients"))
         .filter(|line| !line.starts_with("certificate") && !line.starts_with("key = \"/etc/pullgate/tls"))
         .map(|line| format!("{line}\n"))
@@ -91,7 +93,11 @@ fn what_is_wrong_is_told_with_its_place() {
         ("host = \"r.example:5000\"", "host = \"r.example:5000\"\nusername = \"x\"", "belong together"),
         ("host = \"r.example:5000\"", "hosts = \"a\"\nhost = \"r.example:5000\"", "absolute"),
         ("RSA_PSS_SHA_256\"\nsignatures", "RSA_PSS\"\nsignatures", ":7:13: unknown algorithm `RSA_PSS`"),
-        ("algorithm = \"RSA_PSS_SHA_256\"\nscope", "algorithm = \"ECDSA_SHA_256\"\nscope", "signs with RSA_PSS_SHA_256"),
+        (
+            "algorithm = \"RSA_PSS_SHA_256\"\nscope",
+            "algorithm = \"ECDSA_SHA_256\"\nscope",
+            "signs with RSA_PSS_SHA_256",
+        ),
         ("authenticator = \"release\"", "authenticator = \"relase\"", "did you mean `release`"),
         ("key = \"keys/release.key\"\n", "", "has no `key`"),
         ("keys/release.key", "ftp://x", "is no place of a key"),
@@ -110,7 +116,11 @@ fn what_is_wrong_is_told_with_its_place() {
         ("[[rule]]", "[listen]\ncertificate = \"/x\"\n[[rule]]", "belong together"),
         ("[[rule]]", "[catch-up]\ninterval = \"0s\"\n[[rule]]", "`interval` is not one"),
         ("[[rule]]", "[catch-up]\nbaseline = false\ninterval = \"1m\"\n[[rule]]", "needs `baseline`"),
-        ("[[rule]]", "[catch-up]\nrepositories = [\"other/app\"]\n[[rule]]", "not a repository of this registry"),
+        (
+            "[[rule]]",
+            "[catch-up]\nrepositories = [\"other/app\"]\n[[rule]]",
+            "not a repository of this registry",
+        ),
         ("[[rule]]", "[limits]\nqueued = 1\n[[rule]]", "`queued` is out of range"),
         ("[[rule]]", "[limits]\nqueue = 1\n[[rule]]", "did you mean `queued`"),
     ] {
@@ -127,7 +137,10 @@ fn a_secret_opens_the_network_and_has_to_be_one() {
     let directory = tempfile::tempdir().unwrap();
     let secret = directory.path().join("secret");
     std::fs::write(&secret, "s3cret\n").unwrap();
-    let text = format!("[listen]\naddress = \"0.0.0.0:1\"\nsecret-file = {:?}\n{WHOLE}", secret.display().to_string());
+    let text = format!(
+        "[listen]\naddress = \"0.0.0.0:1\"\nsecret-file = {:?}\n{WHOLE}",
+        secret.display().to_string()
+    );
     for (mode, fine) in [(0o600, true), (0o644, false)] {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(load(&text).is_ok(), fine, "{mode:o}: {:?}", load(&text));

@@ -10,7 +10,8 @@ use reqwest::Url;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Capabilities, TlsFiles};
+use super::Capabilities;
+use crate::tls::TlsFiles;
 
 /// The name of the file in a host directory.
 pub(super) const NAME: &str = "hosts.toml";

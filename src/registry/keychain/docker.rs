@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::super::credentials::{Credentials, Offer};
 use super::super::stamp::Stamp;
-use super::{canonical, secret};
+use super::canonical;
+use crate::secret;
 
 /// Bytes of the file.
 const SIZE: u64 = 1 << 20;

@@ -22,7 +22,7 @@ pub(super) fn config(tls: &Tls) -> Result<Arc<ServerConfig>, ListenError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(&tls.certificate)?).collect();
     let chain = chain.map_err(|error| unusable(&tls.certificate, &error))?;
-    crate::registry::check_secret_file(&tls.key).map_err(|reason| unusable(&tls.key, &reason))?;
+    crate::secret::check(&tls.key).map_err(|reason| unusable(&tls.key, &reason))?;
     let key = zeroize::Zeroizing::new(read(&tls.key)?);
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&tls.key, &error))?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -48,10 +48,8 @@ pub(super) fn config(tls: &Tls) -> Result<Arc<ServerConfig>, ListenError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, ListenError> {
     use std::io::Read as _;
-    let unreadable = |error: std::io::Error| ListenError::Tls {
-        path: path.to_owned(),
-        reason: error.kind().to_string(),
-    };
+    let unreadable =
+        |error: std::io::Error| ListenError::Tls { path: path.to_owned(), reason: error.kind().to_string() };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(FILE).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -65,11 +65,7 @@ pub(super) fn binary(
     read(data, attributes, envelope)
 }
 
-fn read(
-    data: &Value,
-    attributes: Attributes<'_>,
-    envelope: Envelope<'_>,
-) -> Result<Told, NotificationError> {
+fn read(data: &Value, attributes: Attributes<'_>, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
     // "1.0" is what all of 1.0.x write.
     if attributes.version != "1.0" {
         return Err(NotificationError::Field("specversion"));

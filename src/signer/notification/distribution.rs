@@ -8,7 +8,8 @@ use super::{Envelope, MANIFESTS, NotificationError, Told, check_count, need, pus
 use crate::signer::push::{Push, actor};
 
 pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
-    let events = document.get("events").and_then(Value::as_array).ok_or(NotificationError::Field("events"))?;
+    let events =
+        document.get("events").and_then(Value::as_array).ok_or(NotificationError::Field("events"))?;
     check_count(events.len(), envelope)?;
     let mut told = Told::default();
     for event in events {

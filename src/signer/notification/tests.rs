@@ -69,14 +69,54 @@ fn azure() -> String {
 fn each_format_tells_of_its_push() {
     let at = "2006-01-02T15:04:05Z";
     let rows = [
-        ("application/vnd.docker.distribution.events.v1+json", distribution(), push("library/test", Some("latest"), Some(at), Some("test-actor")), 2),
-        ("application/vnd.docker.distribution.events.v2+json; charset=utf-8", distribution(), push("library/test", Some("latest"), Some(at), Some("test-actor")), 2),
-        ("application/json", distribution(), push("library/test", Some("latest"), Some(at), Some("test-actor")), 2),
-        ("application/json", harbor("PUSH_ARTIFACT", "latest"), push("test-webhook/debian", Some("latest"), Some("2020-04-15T03:45:08Z"), Some("admin")), 0),
-        ("application/json", harbor("PUSH_ARTIFACT", DIGEST), push("test-webhook/debian", None, Some("2020-04-15T03:45:08Z"), Some("admin")), 0),
-        ("application/cloudevents+json", harbor_cloud_event(), push("test-webhook/debian", Some("latest"), Some("2023-04-03T06:23:43Z"), Some("admin")), 0),
-        ("application/cloudevents-batch+json", format!("[{}]", harbor_cloud_event()), push("test-webhook/debian", Some("latest"), Some("2023-04-03T06:23:43Z"), Some("admin")), 0),
-        ("application/json", azure(), push("aci-helloworld", Some("v1"), Some("2018-04-25T21:39:47.276585742Z"), None), 0),
+        (
+            "application/vnd.docker.distribution.events.v1+json",
+            distribution(),
+            push("library/test", Some("latest"), Some(at), Some("test-actor")),
+            2,
+        ),
+        (
+            "application/vnd.docker.distribution.events.v2+json; charset=utf-8",
+            distribution(),
+            push("library/test", Some("latest"), Some(at), Some("test-actor")),
+            2,
+        ),
+        (
+            "application/json",
+            distribution(),
+            push("library/test", Some("latest"), Some(at), Some("test-actor")),
+            2,
+        ),
+        (
+            "application/json",
+            harbor("PUSH_ARTIFACT", "latest"),
+            push("test-webhook/debian", Some("latest"), Some("2020-04-15T03:45:08Z"), Some("admin")),
+            0,
+        ),
+        (
+            "application/json",
+            harbor("PUSH_ARTIFACT", DIGEST),
+            push("test-webhook/debian", None, Some("2020-04-15T03:45:08Z"), Some("admin")),
+            0,
+        ),
+        (
+            "application/cloudevents+json",
+            harbor_cloud_event(),
+            push("test-webhook/debian", Some("latest"), Some("2023-04-03T06:23:43Z"), Some("admin")),
+            0,
+        ),
+        (
+            "application/cloudevents-batch+json",
+            format!("[{}]", harbor_cloud_event()),
+            push("test-webhook/debian", Some("latest"), Some("2023-04-03T06:23:43Z"), Some("admin")),
+            0,
+        ),
+        (
+            "application/json",
+            azure(),
+            push("aci-helloworld", Some("v1"), Some("2018-04-25T21:39:47.276585742Z"), None),
+            0,
+        ),
     ];
     for (content_type, body, expected, passed_over) in rows {
         let told = read(body.as_bytes(), envelope(content_type)).unwrap();
@@ -87,7 +127,9 @@ fn each_format_tells_of_its_push() {
 #[test]
 fn binary_mode_has_its_attributes_in_headers() {
     let body = |media_type: &str, reference: &str| {
-        format!(r#"{{"name":"golang","reference":"{reference}","digest":"{DIGEST}","mediaType":"{media_type}","manifest":"{{}}"}}"#)
+        format!(
+            r#"{{"name":"golang","reference":"{reference}","digest":"{DIGEST}","mediaType":"{media_type}","manifest":"{{}}"}}"#
+        )
     };
     let attributes = |version, kind| Attributes { version, kind, time: Some("2025-05-01T10:00:00Z") };
     let manifest = "application/vnd.oci.image.manifest.v1+json";
@@ -96,9 +138,16 @@ fn binary_mode_has_its_attributes_in_headers() {
         ("1.0", "com.example.registry.image.updated", manifest, DIGEST, Ok(Some(None))),
         ("1.0", "zotregistry.image.deleted", manifest, "latest", Ok(None)),
         ("1.0", "zotregistry.image.updated", "application/octet-stream", "latest", Ok(None)),
-        ("0.3", "zotregistry.image.updated", manifest, "latest", Err(NotificationError::Field("specversion"))),
+        (
+            "0.3",
+            "zotregistry.image.updated",
+            manifest,
+            "latest",
+            Err(NotificationError::Field("specversion")),
+        ),
     ] {
-        let envelope = Envelope { attributes: Some(attributes(version, kind)), ..envelope("application/json") };
+        let envelope =
+            Envelope { attributes: Some(attributes(version, kind)), ..envelope("application/json") };
         let told = read(body(media_type, reference).as_bytes(), envelope);
         match expected {
             Err(error) => assert_eq!(told.unwrap_err(), error),
@@ -136,8 +185,14 @@ fn what_is_not_well_formed_is_refused_whole() {
         (distribution().replace(DIGEST, "sha256:abc"), NotificationError::Field("digest")),
         (distribution().replace("\"tag\":\"latest\"", "\"tag\":\"../x\""), NotificationError::Field("tag")),
         (distribution().replace("2006-01-02T15:04:05Z", "yesterday"), NotificationError::Field("time")),
-        (harbor("PUSH_ARTIFACT", "latest").replace("1586922308,\"operator", "\"x\",\"operator"), NotificationError::Field("time")),
-        (harbor("PUSH_ARTIFACT", "latest").replace("event_data", "data"), NotificationError::Field("event_data")),
+        (
+            harbor("PUSH_ARTIFACT", "latest").replace("1586922308,\"operator", "\"x\",\"operator"),
+            NotificationError::Field("time"),
+        ),
+        (
+            harbor("PUSH_ARTIFACT", "latest").replace("event_data", "data"),
+            NotificationError::Field("event_data"),
+        ),
         ("{}".to_owned(), NotificationError::Field("type")),
         (many, NotificationError::TooMany(10)),
     ] {

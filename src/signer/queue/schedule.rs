@@ -114,10 +114,6 @@ impl Schedule {
         self.lock().release(ticket);
     }
 
-    pub(super) fn get(&self, ticket: Ticket) -> Option<Job> {
-        self.lock().jobs.get(&ticket).cloned()
-    }
-
     pub(super) fn depth(&self) -> Depth {
         let state = self.lock();
         let (busy, parked) = (state.busy.len(), state.parked.len());

@@ -163,7 +163,8 @@ impl Tables<'_> {
         let number = self.next_number()?;
         self.order.insert(number, key.0.as_slice()).map_err(disk)?;
         while self.order.len().map_err(disk)? > u64::try_from(most).unwrap_or(u64::MAX) {
-            let Some(oldest) = self.order.pop_first().map_err(disk)?.map(|(_, key)| key.value().to_vec()) else {
+            let Some(oldest) = self.order.pop_first().map_err(disk)?.map(|(_, key)| key.value().to_vec())
+            else {
                 break;
             };
             let key = KnownKey(oldest);

@@ -88,7 +88,11 @@ async fn an_image_waits_once_and_is_signed_once() {
     assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [0, 1, 0]);
     let queue = reopened(queue, directory.path()).await;
     assert_eq!(offer(&queue, vec![candidate(&one, "a"), candidate(&two, "a")], 1000).await, [0, 2, 0]);
-    assert_eq!(offer(&queue, vec![requested(&one, "a")], 1000).await, [1, 0, 0], "asked for, it is looked at");
+    assert_eq!(
+        offer(&queue, vec![requested(&one, "a")], 1000).await,
+        [1, 0, 0],
+        "asked for, it is looked at"
+    );
     assert_eq!(std::fs::read_to_string(directory.path().join("audit.jsonl")).unwrap(), "{}\n{}\n");
 }
 
@@ -184,7 +188,8 @@ async fn there_is_room_for_all_of_a_notification_or_for_none() {
     let directory = tempfile::tempdir().unwrap();
     let one = rule(1);
     let queue = begun(directory.path(), &[&one]).await;
-    let many = |from: usize, to: usize| (from..to).map(|n| candidate(&one, &n.to_string())).collect::<Vec<_>>();
+    let many =
+        |from: usize, to: usize| (from..to).map(|n| candidate(&one, &n.to_string())).collect::<Vec<_>>();
     assert_eq!(offer(&queue, many(0, 99), 1000).await, [99, 0, 0]);
     let full = queue.offer(many(99, 101), at(1000)).await;
     assert!(matches!(full, Err(QueueError::Full(99))), "{full:?}");

@@ -152,8 +152,7 @@ impl Work<'_> {
             let record = match tables.rule(id.as_str())? {
                 Some(record) => record,
                 None => {
-                    let record =
-                        RuleRecord { name: name.clone(), since: now.as_millisecond(), listed: None };
+                    let record = RuleRecord { name: name.clone(), since: now.as_millisecond(), listed: None };
                     tables.put_rule(id, &record)?;
                     record
                 }

@@ -18,7 +18,8 @@ fn applied(rule: Rule) -> Applied {
 
 #[test]
 fn a_push_is_signed_by_the_rules_that_apply_to_it_then() {
-    let tagged = |include: &[&str], exclude: &[&str]| Rule { tags: Tags::new(include, exclude).unwrap(), ..rule() };
+    let tagged =
+        |include: &[&str], exclude: &[&str]| Rule { tags: Tags::new(include, exclude).unwrap(), ..rule() };
     let scoped = |scopes: &[&str]| {
         let scopes = scopes.iter().map(|scope| Scope::parse(scope).unwrap()).collect();
         Rule { scopes, ..rule() }

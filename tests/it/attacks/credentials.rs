@@ -3,10 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
+use pullgate::alibaba::Identity;
 use pullgate::api;
-use pullgate::registry::{AcrIdentity, AcrSettings, HostCredential, Keyring, Limits, Settings};
+use pullgate::registry::{AcrSettings, HostCredential, Keyring, Limits, Settings};
 
 use super::world::{PULLED, World, password};
+use crate::support::acs;
 use crate::support::registry::{Auth, Options, Recorded, Registry, Scripted};
 
 fn options(auth: Auth) -> Options {
@@ -40,38 +42,15 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
     assert_eq!(elsewhere.requests().len(), 0);
 }
 
-/// What a service of Alibaba Cloud answers, if the request is signed with this key.
-fn acs(request: &Recorded, secret: &str, token: Option<&str>) -> Scripted {
-    use hmac::{Hmac, KeyInit as _, Mac as _};
-    use sha2::{Digest as _, Sha256};
-    let authorization = request.header("authorization").unwrap_or_default().to_owned();
-    let signed = authorization.split("SignedHeaders=").nth(1).unwrap_or_default();
-    let names = signed.split(',').next().unwrap_or_default();
-    let lines: String = names
-        .split(';')
-        .map(|name| format!("{name}:{}\n", request.header(name).unwrap_or_default().trim()))
-        .collect();
-    let hex = |bytes: &[u8]| pullgate::digest::hex(bytes);
-    let body = hex(&Sha256::digest(&request.body));
-    let query = request.uri.query().unwrap_or_default();
-    let canonical = format!("{}\n/\n{query}\n{lines}\n{names}\n{body}", request.method);
-    let to_sign = format!("ACS3-HMAC-SHA256\n{}", hex(&Sha256::digest(canonical.as_bytes())));
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(to_sign.as_bytes());
-    let expected = format!("Signature={}", hex(&mac.finalize().into_bytes()));
-    let whole = ["host", "x-acs-action", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"]
-        .iter()
-        .all(|name| names.split(';').any(|signed| signed == *name));
-    let asked =
-        request.header("x-acs-action") == Some("GetAuthorizationToken") && query == "InstanceId=cri-1";
-    if !authorization.ends_with(&expected)
-        || !whole
-        || !asked
-        || request.header("x-acs-security-token") != token
-        || token.is_some() != names.contains("x-acs-security-token")
+/// What ACR answers, if the request is signed with this key.
+fn acr(request: &Recorded, id: &str, secret: &str, token: Option<&str>) -> Scripted {
+    if let Some(code) = acs::refusal(request, id, secret, token) {
+        return acs::error(403, code);
+    }
+    if request.header("x-acs-action") != Some("GetAuthorizationToken")
+        || request.uri.query() != Some("InstanceId=cri-1")
     {
-        let mut answer = Scripted::ok("application/json", "{\"Code\":\"SignatureDoesNotMatch\"}");
-        answer.status = 403;
-        return answer;
+        return acs::error(400, "InvalidParameter");
     }
     let expires = jiff::Timestamp::now().as_millisecond() + 3_600_000;
     let answer = format!(
@@ -101,7 +80,7 @@ fn metadata(request: &Recorded) -> Scripted {
 #[tokio::test]
 async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
     let (service, instance) = (Registry::start().await, Registry::start().await);
-    service.hook(|request| Some(acs(request, "sts-secret", Some("sts-token"))));
+    service.hook(|request| Some(acr(request, "STS.1", "sts-secret", Some("sts-token"))));
     instance.hook(|request| Some(metadata(request)));
     for named in [true, false] {
         let (endpoint, metadata) =
@@ -117,7 +96,7 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
                         } else {
                             format!("{}.example", registry.host())
                         }],
-                        identity: AcrIdentity::Role("Node".to_owned()),
+                        identity: Identity::Role("Node".to_owned()),
                         endpoint,
                         metadata,
                     }),
@@ -147,7 +126,7 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
 #[tokio::test]
 async fn acr_with_an_access_key_and_a_wrong_one() {
     let service = Registry::start().await;
-    service.hook(|request| Some(acs(request, "key-secret", None)));
+    service.hook(|request| Some(acr(request, "LTAI", "key-secret", None)));
     for (secret, expected) in [("key-secret", PULLED), ("wrong", "registry-unavailable")] {
         let endpoint = format!("http://{}", service.host());
         let world =
@@ -157,7 +136,7 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
                         acr: Some(AcrSettings {
                             instance: "cri-1".to_owned(),
                             hosts: vec![registry.host()],
-                            identity: AcrIdentity::Key {
+                            identity: Identity::Key {
                                 id: "LTAI".to_owned(),
                                 secret_file: secret_file(directory, "acr", secret),
                             },

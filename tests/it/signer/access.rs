@@ -160,14 +160,17 @@ async fn what_is_too_much_is_not_taken() {
         assert_eq!(found, status, "{text}");
     }
     assert_eq!(service.post(&[("content-type", "text/plain")], "x").await.0, 400);
-    for (method, path) in [("GET", "/notify"), ("POST", "/requests"), ("GET", "/status"), ("GET", "/metrics")] {
+    for (method, path) in [("GET", "/notify"), ("POST", "/requests"), ("GET", "/status"), ("GET", "/metrics")]
+    {
         let stream = TcpStream::connect(&service.address).await.unwrap();
         assert_eq!(send(stream, method, path, &headers, Bytes::new()).await.unwrap().0, 404, "{path}");
     }
     // One that never ends its body is told so.
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = TcpStream::connect(&service.address).await.unwrap();
-    let head = format!("POST /notify HTTP/1.1\r\nhost: x\r\ncontent-type: {DISTRIBUTION}\r\ncontent-length: 9\r\n\r\n{{");
+    let head = format!(
+        "POST /notify HTTP/1.1\r\nhost: x\r\ncontent-type: {DISTRIBUTION}\r\ncontent-length: 9\r\n\r\n{{"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.unwrap().unwrap();

@@ -116,7 +116,8 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
         tokio::spawn(async move {
             let mut under_way = JoinSet::new();
             for (number, some) in images.chunks(TOGETHER).enumerate() {
-                let events: Vec<_> = some.iter().map(|(path, tag, digest)| (path.as_str(), tag.as_str(), digest)).collect();
+                let events: Vec<_> =
+                    some.iter().map(|(path, tag, digest)| (path.as_str(), tag.as_str(), digest)).collect();
                 let body = pushes(&events).to_string();
                 // Some are told twice.
                 for _ in 0..=usize::from(number % 7 == 0) {

@@ -6,11 +6,13 @@ use crate::support::registry::Scripted;
 #[tokio::test]
 async fn what_nobody_told_of_is_found() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
-    let old: Vec<Digest> = (0..5).map(|n| registry.image("team/app", &format!("old{n}"), &format!("old {n}"))).collect();
+    let old: Vec<Digest> =
+        (0..5).map(|n| registry.image("team/app", &format!("old{n}"), &format!("old {n}"))).collect();
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.catch_up.interval = Some(Duration::from_millis(50));
     let service = Service::started(settings).await;
-    let new: Vec<Digest> = (0..5).map(|n| registry.image("team/new", &format!("v{n}"), &format!("new {n}"))).collect();
+    let new: Vec<Digest> =
+        (0..5).map(|n| registry.image("team/new", &format!("v{n}"), &format!("new {n}"))).collect();
     let outside = registry.image("other/app", "1", "outside");
     let end = tokio::time::Instant::now() + PATIENCE;
     while audit(directory.path()).len() < new.len() {

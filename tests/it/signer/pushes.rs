@@ -8,11 +8,13 @@ use crate::support::registry::{INDEX, Scripted, index, manifest};
 #[tokio::test]
 async fn what_is_pushed_within_a_rule_is_signed_once() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
-    let service = Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
     let inside = registry.image("team/app", "1", "one");
     let outside = registry.image("other/app", "1", "one");
     let near = registry.image("team-evil/app", "1", "one");
-    let all = pushes(&[("team/app", "1", &inside), ("other/app", "1", &outside), ("team-evil/app", "1", &near)]);
+    let all =
+        pushes(&[("team/app", "1", &inside), ("other/app", "1", &outside), ("team-evil/app", "1", &near)]);
     for _ in 0..3 {
         assert_eq!(service.notify(&all).await, 202);
         service.idle().await;
@@ -52,19 +54,23 @@ async fn a_notification_is_a_hint() {
     let old = registry.image("team/app", "old", "old");
     let left_behind = registry.image("team/app", "moved", "left behind");
     registry.image("team/app", "moved", "what the tag leads to now");
-    let service = Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
     let elsewhere = registry.image("other/app", "1", "elsewhere");
     let config = registry.blob("team/app", "{}");
     let about = manifest(&[], &config, Some(&old));
     let referrer = registry.manifest("team/app", MANIFEST, about);
     registry.tag("team/app", "referrer", &referrer);
-    let signature_like = manifest(
-        &[(&config, 2, "application/vnd.dev.cosign.simplesigning.v1+json", &[])], &config, None,
-    );
+    let signature_like =
+        manifest(&[(&config, 2, "application/vnd.dev.cosign.simplesigning.v1+json", &[])], &config, None);
     let signature_like = registry.manifest("team/app", MANIFEST, signature_like);
     registry.tag("team/app", "copied", &signature_like);
     let new = registry.image("team/app", "new", "new");
-    let list = registry.manifest("team/app", INDEX, index(&[json!({ "mediaType": MANIFEST, "digest": new.as_str(), "size": 1 })]));
+    let list = registry.manifest(
+        "team/app",
+        INDEX,
+        index(&[json!({ "mediaType": MANIFEST, "digest": new.as_str(), "size": 1 })]),
+    );
     registry.tag("team/app", "list", &list);
     let none = Digest::of(b"never pushed");
     for (what, tag, digest, signed) in [
@@ -92,15 +98,22 @@ async fn a_notification_is_a_hint() {
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &image), 0);
     // The operator may ask for what was there.
-    let wanted = json!({ "rule": "team", "images": [format!("{}/team/app:old", registry.host())], "existing": false });
+    let wanted =
+        json!({ "rule": "team", "images": [format!("{}/team/app:old", registry.host())], "existing": false });
     let (status, text) = service.ask("POST", "/requests", wanted).await;
     assert_eq!(status, 202, "{text}");
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &old), 1);
     for (wanted, reason) in [
         (json!({ "rule": "none", "images": [], "existing": true }), "no such rule"),
-        (json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }), "no rule is for"),
-        (json!({ "rule": null, "images": [format!("{}/team/app:none", registry.host())], "existing": false }), "does not have"),
+        (
+            json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }),
+            "no rule is for",
+        ),
+        (
+            json!({ "rule": null, "images": [format!("{}/team/app:none", registry.host())], "existing": false }),
+            "does not have",
+        ),
     ] {
         let (status, text) = service.ask("POST", "/requests", wanted).await;
         assert!(status == 409 && text.contains(reason), "{status} {text}");
@@ -132,7 +145,8 @@ async fn a_rule_by_hand_waits_to_be_asked() {
 #[tokio::test]
 async fn a_registry_that_fails_is_asked_again_and_what_it_refuses_is_parked() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
-    let service = Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
     let busy = registry.image("team/busy", "1", "one");
     let refused = registry.image("team/refused", "1", "one");
     let failures = std::sync::atomic::AtomicUsize::new(0);
@@ -172,7 +186,11 @@ async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
     assert!(service.signer.reload(broken).await.is_err());
     assert_eq!(service.signer.status().rules, before);
     let image = registry.image("other/app", "1", "one");
-    service.signer.reload(settings(&registry, directory.path(), vec![rule(&registry, "other")])).await.unwrap();
+    service
+        .signer
+        .reload(settings(&registry, directory.path(), vec![rule(&registry, "other")]))
+        .await
+        .unwrap();
     let status = service.until("it has started", |status| status.rules.iter().all(|rule| rule.started)).await;
     assert_ne!(status.rules[0].id, before[0].id);
     service.notify(&pushes(&[("other/app", "1", &image)])).await;

@@ -1,7 +1,7 @@
 //! TLS settings for one way of talking to a host.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,15 +10,30 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::hosts::TlsFiles;
-
 /// Bytes of a certificate or key file that are read.
 const FILE: u64 = 4 << 20;
+
+/// Files that change how TLS is done with one host. Empty is: the system's roots and no certificate of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct TlsFiles {
+    /// Certificates of authorities that are trusted in addition.
+    pub(crate) authorities: Vec<PathBuf>,
+    /// Our certificate and its key; without a second file the first holds both.
+    pub(crate) pairs: Vec<(PathBuf, Option<PathBuf>)>,
+    /// The server's certificate is not looked at.
+    pub(crate) skip_verify: Option<bool>,
+}
+
+impl TlsFiles {
+    pub(crate) fn is_explicit(&self) -> bool {
+        *self != Self::default()
+    }
+}
 
 /// The system's roots.
 ///
 /// Roots that cannot be read are left out: what is signed by them will not be trusted.
-pub(super) fn system_roots() -> RootCertStore {
+pub(crate) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -32,7 +47,7 @@ pub(super) fn system_roots() -> RootCertStore {
 ///
 /// # Errors
 /// When a file cannot be read or used.
-pub(super) fn config(
+pub(crate) fn config(
     provider: &Arc<CryptoProvider>,
     roots: &Arc<RootCertStore>,
     files: &TlsFiles,

@@ -22,11 +22,8 @@ pub fn check(path: &Path) -> Result<(), String> {
     open(path).map(drop)
 }
 
-/// The text of a file that holds a secret, without the end of its last line.
-///
-/// # Errors
-/// What is wrong with it; nothing that it holds is repeated.
-pub fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+/// The text of a file, without the end of its last line.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let text = read_all(path, SIZE)?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
@@ -37,7 +34,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, String> {
 }
 
 /// The whole text of a file of at most `limit` bytes.
-pub(super) fn read_all(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
+pub(crate) fn read_all(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     open(path)?
         .take(limit + 1)

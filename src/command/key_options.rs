@@ -1,0 +1,99 @@
+//! The arguments with which a command opens a private key. None of them is a secret: each names where one is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::alibaba::{Assume, Identity};
+use crate::keys::{KmsSettings, Login, Passphrase, Settings, TokenSettings, TransitSettings};
+use crate::service;
+
+/// Where the secrets are that open keys.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Opening the key")]
+pub(super) struct KeyOptions {
+    /// The passphrase of an encrypted key file is the first line of this file; without, COSIGN_PASSWORD is used
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    passphrase_file: Option<PathBuf>,
+    /// The passphrase is the first line that this descriptor gives; 0 is standard input
+    #[arg(long, value_name = "NUMBER")]
+    passphrase_fd: Option<u32>,
+    /// The PIN of a PKCS#11 token is in this file, if the key's URI has no pin-source
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+    /// The PKCS#11 module, if the key's URI names none
+    #[arg(long, value_name = "FILE")]
+    pkcs11_module: Option<PathBuf>,
+    /// Alibaba Cloud: as the RAM role of this ECS instance; without, ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET are used
+    #[arg(long, value_name = "ROLE", conflicts_with = "kms_credentials")]
+    kms_ram_role: Option<String>,
+    /// Alibaba Cloud: a credentials file of its tools
+    #[arg(long, value_name = "FILE")]
+    kms_credentials: Option<PathBuf>,
+    /// Alibaba Cloud: the profile of the credentials file
+    #[arg(long, value_name = "NAME", default_value = "default", requires = "kms_credentials")]
+    kms_profile: String,
+    /// Alibaba Cloud: assume this role (acs:ram::ACCOUNT:role/NAME) first
+    #[arg(long, value_name = "ARN")]
+    kms_assume_role: Option<String>,
+    /// Vault or OpenBao: the token is in this file; without, VAULT_TOKEN or BAO_TOKEN is used
+    #[arg(long, value_name = "FILE", conflicts_with = "vault_role_id")]
+    vault_token_file: Option<PathBuf>,
+    /// Vault or OpenBao: log in by AppRole with this role id
+    #[arg(long, value_name = "ID", requires = "vault_secret_id_file")]
+    vault_role_id: Option<String>,
+    /// Vault or OpenBao: the secret id of the AppRole is in this file
+    #[arg(long, value_name = "FILE", requires = "vault_role_id")]
+    vault_secret_id_file: Option<PathBuf>,
+    /// Certificates of authorities that are trusted in addition, to reach KMS or Vault
+    #[arg(long, value_name = "FILE")]
+    key_ca: Vec<PathBuf>,
+}
+
+impl KeyOptions {
+    /// The settings that they come to.
+    pub(super) fn settings(&self) -> Settings {
+        let passphrase = match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) => Passphrase::File(path.clone()),
+            (None, Some(number)) => Passphrase::Descriptor(number),
+            (None, None) => Passphrase::Environment,
+        };
+        let token = TokenSettings {
+            module: self.pkcs11_module.clone(),
+            pin_file: self.pin_file.clone(),
+            ..TokenSettings::default()
+        };
+        let service = service::Settings { authorities: self.key_ca.clone(), ..service::Settings::default() };
+        let kms =
+            KmsSettings { identity: self.identity(), service: service.clone(), ..KmsSettings::default() };
+        let login = match (&self.vault_token_file, &self.vault_role_id, &self.vault_secret_id_file) {
+            (Some(path), _, _) => Login::TokenFile(path.clone()),
+            (None, Some(role_id), Some(secret_id_file)) => Login::AppRole {
+                mount: "approle".to_owned(),
+                role_id: role_id.clone(),
+                secret_id_file: secret_id_file.clone(),
+            },
+            _ => Login::Environment,
+        };
+        let transit = TransitSettings { login, service, ..TransitSettings::default() };
+        Settings { passphrase, token, kms, transit }
+    }
+
+    fn identity(&self) -> Identity {
+        let by = match (&self.kms_ram_role, &self.kms_credentials) {
+            (Some(role), _) => Identity::Role(role.clone()),
+            (None, Some(path)) => Identity::File { path: path.clone(), profile: self.kms_profile.clone() },
+            (None, None) => Identity::Environment,
+        };
+        match &self.kms_assume_role {
+            None => by,
+            Some(role) => Identity::Assumed(Box::new(Assume {
+                by,
+                role: role.clone(),
+                session: "pullgate".to_owned(),
+                external_id: None,
+                duration: Duration::from_secs(3600),
+                endpoint: "https://sts.aliyuncs.com".to_owned(),
+            })),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `pullgate keys …`
+
+mod generate;
+mod list;
+mod public;
+
+use std::path::Path;
+
+use super::Outcome;
+
+/// Subcommands of `pullgate keys`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum KeysCommand {
+    /// Make a new key pair, in a file or in a PKCS#11 token
+    Generate(generate::Generate),
+    /// Show the public half of a private key, with its names
+    Public(public::Public),
+    /// Show what each authenticator of the policy resolves to
+    List(list::List),
+}
+
+impl KeysCommand {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        match self {
+            Self::Generate(generate) => generate.run(),
+            Self::Public(public) => public.run(),
+            Self::List(list) => list.run(root),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `pullgate keys generate`
+
+use crate::command::key_options::KeyOptions;
+use crate::command::{Outcome, output};
+use crate::keys::{self, KeyKind, KeysError, Location};
+
+/// What a key may be used for, by Alibaba Cloud KMS's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Purpose {
+    #[value(name = "SIGN/VERIFY")]
+    SignVerify,
+}
+
+/// Arguments of `pullgate keys generate`.
+#[derive(Debug, clap::Args)]
+pub(in crate::command) struct Generate {
+    /// Where the key is to be: a file that does not exist yet, or pkcs11:…
+    #[arg(value_name = "LOCATION")]
+    location: Location,
+    /// RSA_2048, RSA_3072, RSA_4096, EC_P256, EC_P384 or ED25519
+    #[arg(long, value_name = "KIND")]
+    kind: KeyKind,
+    /// What the key is for
+    #[arg(long, value_enum, default_value = "SIGN/VERIFY")]
+    purpose: Purpose,
+    /// Encrypt the file with the passphrase
+    #[arg(long)]
+    encrypt: bool,
+    #[command(flatten)]
+    options: KeyOptions,
+}
+
+impl Generate {
+    pub(super) fn run(self) -> Outcome {
+        let Purpose::SignVerify = self.purpose;
+        let settings = self.options.settings();
+        let made = super::public::blocking(async {
+            keys::generate(&self.location, self.kind, self.encrypt, &settings).await?;
+            // What was made is opened as it will be used. A descriptor has given its passphrase already.
+            match &self.location {
+                Location::File(_) if self.encrypt => Ok(None),
+                location => super::public::half(location, None, &settings).await.map(Some),
+            }
+        });
+        match made {
+            Ok(public) => {
+                let kind = self.kind.name();
+                output::line(&format!("made: {kind} in {}", self.location.to_string().escape_debug()));
+                if let Some(public) = public {
+                    output::line(public.pem().trim_end());
+                }
+                Outcome::Fine
+            }
+            Err(error) => {
+                output::error(&error);
+                outcome(&error)
+            }
+        }
+    }
+}
+
+/// What a failure with a key comes to.
+pub(super) fn outcome(error: &KeysError) -> Outcome {
+    match error {
+        KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Unknown,
+        KeysError::Exists { .. } => Outcome::Refused,
+        _ => Outcome::Usage,
+    }
+}

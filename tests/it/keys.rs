@@ -1,0 +1,51 @@
+//! Keys in services, against servers that check each request as published and sign really.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pullgate::keys::{self, Bounds, KeysError, Opened, Settings};
+use pullgate::service;
+use pullgate::trust::Algorithm;
+
+mod kms;
+mod transit;
+
+/// Bounds that are reached in a test's time.
+fn bounds() -> Bounds {
+    Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 4 }
+}
+
+fn impatient() -> Bounds {
+    Bounds { deadline: Duration::from_millis(600), ..bounds() }
+}
+
+fn service() -> service::Settings {
+    service::Settings { answer: 8 << 10, ..service::Settings::default() }
+}
+
+async fn open(
+    location: &str,
+    algorithm: Option<Algorithm>,
+    settings: &Settings,
+) -> Result<Opened, KeysError> {
+    keys::open(&location.parse().unwrap(), algorithm, settings).await
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        text.push_str(&format!(": {current}"));
+        cause = current.source();
+    }
+    text
+}
+
+fn secret_file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}

@@ -1,0 +1,256 @@
+//! Alibaba Cloud KMS.
+
+use std::time::Duration;
+
+use pullgate::alibaba::{Assume, Identity};
+use pullgate::keys::{Kms as Client, KmsSettings, Location, Settings};
+use pullgate::trust::Algorithm;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::{bounds, impatient, open, secret_file, service, told};
+use crate::support::acs;
+use crate::support::kms::{KEY, Kms, VERSION};
+use crate::support::registry::{Body, Recorded, Registry, Scripted};
+
+fn with_key(directory: &tempfile::TempDir, secret: &str) -> Settings {
+    let identity =
+        Identity::Key { id: "LTAI".to_owned(), secret_file: secret_file(directory, "secret", secret) };
+    let kms = KmsSettings { identity, service: service(), bounds: bounds(), ..KmsSettings::default() };
+    Settings { kms, ..Settings::default() }
+}
+
+#[tokio::test]
+async fn signs_with_each_algorithm_and_verifies() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = with_key(&directory, "s3cret");
+    for (name, algorithm) in [
+        ("rsa-2048", Algorithm::RsaPssSha256),
+        ("rsa-2048", Algorithm::RsaPkcs1Sha256),
+        ("p256", Algorithm::EcdsaSha256),
+    ] {
+        let kms = Kms::start(name).await;
+        let key = open(&kms.location(), Some(algorithm), &settings).await.unwrap();
+        let signature = key.sign(b"message").await.unwrap();
+        assert!(key.public().verify(b"message", &signature).is_ok(), "{algorithm}");
+        assert_eq!(key.public().algorithm(), algorithm);
+        assert_eq!(key.origin(), kms.location());
+        assert!(!format!("{key:?}").contains("s3cret"));
+        let Location::AlibabaKms(place) = kms.location().parse().unwrap() else { panic!() };
+        let client = Client::new(place, &settings.kms);
+        let digest = Sha256::digest(b"message");
+        assert_eq!(client.verify(algorithm, &digest, &signature).await, Ok(true));
+        let other = Sha256::digest(b"other");
+        assert_eq!(client.verify(algorithm, &other, &signature).await, Ok(false));
+        let actions: Vec<_> = kms
+            .server
+            .requests()
+            .iter()
+            .map(|request| request.header("x-acs-action").unwrap().to_owned())
+            .collect();
+        assert_eq!(actions, ["GetPublicKey", "AsymmetricSign", "AsymmetricVerify", "AsymmetricVerify"]);
+        // What is signed is never sent, only its digest.
+        assert!(kms.server.requests().iter().all(|request| !request.uri.to_string().contains("message")));
+    }
+}
+
+#[tokio::test]
+async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = with_key(&directory, "s3cret");
+    let kms = Kms::start("rsa-2048").await;
+    let place = kms.location();
+    for (place, said) in [
+        (place.replace(KEY, "key-other"), "has no such key"),
+        (place.replace(VERSION, "other"), "refuses the algorithm or the version"),
+        (place.clone(), "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+    ] {
+        let error = open(&place, None, &settings).await.unwrap_err();
+        assert!(told(&error).contains(said), "{place}: {}", told(&error));
+    }
+    for (status, code, said) in [
+        (409, "Rejected.Disabled", "disabled"),
+        (409, "Rejected.PendingDeletion", "about to be deleted"),
+        (403, "Forbidden.NoPermission", "RAM policy"),
+        (404, "Forbidden.AliasNotFound", "has no such key"),
+        (400, "UnsupportedOperation", "purpose must be SIGN/VERIFY"),
+        (400, "InvalidTimeStamp.Expired", "clock"),
+    ] {
+        let kms = Kms::start("rsa-2048").await;
+        kms.answers(move |_, _| Some(acs::error(status, code)));
+        let error = open(&kms.location(), Some(Algorithm::RsaPssSha256), &settings).await.unwrap_err();
+        let error = told(&error);
+        assert!(error.contains(said) && error.contains(code), "{error}");
+        assert!(!error.contains("a message with secrets"), "{error}");
+        assert_eq!(kms.asked(), 1, "{code}: asking again helps nobody");
+    }
+    for (name, algorithm, said) in [
+        ("rsa-2048", Algorithm::EcdsaSha256, "needs a key of kind P-256"),
+        ("p384", Algorithm::EcdsaSha384, "KMS signs with"),
+    ] {
+        let kms = Kms::start(name).await;
+        let error = open(&kms.location(), Some(algorithm), &settings).await.unwrap_err();
+        assert!(told(&error).contains(said), "{}", told(&error));
+    }
+    let wrong = with_key(&directory, "wrong");
+    let error = open(&place, Some(Algorithm::RsaPssSha256), &wrong).await.unwrap_err();
+    assert!(told(&error).contains("SignatureDoesNotMatch"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = with_key(&directory, "s3cret");
+    for (status, code) in
+        [(400, "Throttling.User"), (503, "ServiceUnavailableTemporary"), (429, "Rejected.Throttling")]
+    {
+        let kms = Kms::start("p256").await;
+        kms.answers(move |_, asked| (asked < 2).then(|| acs::error(status, code)));
+        let key = open(&kms.location(), None, &settings).await;
+        assert!(key.is_ok(), "{code}: {key:?}");
+        assert_eq!(kms.asked(), 3, "{code}");
+    }
+    settings.kms.bounds = impatient();
+    let kms = Kms::start("p256").await;
+    kms.answers(|_, _| Some(acs::error(400, "Throttling")));
+    let error = open(&kms.location(), None, &settings).await.unwrap_err();
+    assert!(told(&error).contains("busy until the time was over (Throttling)"), "{}", told(&error));
+    assert!((2..20).contains(&kms.asked()), "{}", kms.asked());
+}
+
+#[tokio::test]
+async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = with_key(&directory, "s3cret");
+    settings.kms.bounds = impatient();
+    let json = |text: String| Scripted::ok("application/json", text);
+    let answers: [(&str, Scripted); 9] = [
+        ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
+        ("in time", Scripted::status(200).body(Body::Hang)),
+        (
+            "in time",
+            Scripted::status(200)
+                .body(Body::Slow { bytes: "{\"PublicKey\":1}".into(), every: Duration::from_millis(200) }),
+        ),
+        ("redirects", Scripted::redirect("http://127.0.0.1:1/")),
+        ("is not JSON", json("<KMS/>".to_owned())),
+        ("is not JSON", json("[".repeat(1000))),
+        ("is not JSON", json("{\"PublicKey\":\"a\",\"PublicKey\":\"b\"}".to_owned())),
+        ("holds no PublicKey", json("{}".to_owned())),
+        ("another version", json(json!({ "PublicKey": "x", "KeyVersionId": "other" }).to_string())),
+    ];
+    for (said, answer) in answers {
+        let kms = Kms::start("p256").await;
+        kms.answers(move |_, _| Some(answer.clone()));
+        let error = told(&open(&kms.location(), None, &settings).await.unwrap_err());
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    settings.kms.bounds = bounds();
+    let kms = Kms::start("p256").await;
+    let key = open(&kms.location(), None, &settings).await.unwrap();
+    for (said, value) in [
+        ("holds no Value", json!("not base64!")),
+        ("holds no Value", json!(true)),
+        ("does not verify", json!("AAAA")),
+    ] {
+        kms.answers(move |_, _| {
+            Some(Scripted::ok("application/json", json!({ "Value": value.clone() }).to_string()))
+        });
+        let error = told(&key.sign(b"message").await.unwrap_err());
+        assert!(error.contains(said), "{error}");
+    }
+    let kms = Kms::start("p256").await;
+    let key = open(&kms.location(), None, &settings).await.unwrap();
+    assert!(key.sign(b"message").await.is_ok());
+    kms.be_faulty();
+    let error = told(&key.sign(b"message").await.unwrap_err());
+    assert!(error.contains("its own public half does not verify"), "{error}");
+}
+
+/// What STS answers, if it is asked with the long-lived key.
+fn sts(request: &Recorded, number: usize) -> Scripted {
+    if let Some(code) = acs::refusal(request, "LTAI", "s3cret", None) {
+        return acs::error(403, code);
+    }
+    let asked = |name| acs::parameter(request, name);
+    if request.header("x-acs-action") != Some("AssumeRole")
+        || asked("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
+        || asked("RoleSessionName").as_deref() != Some("pullgate")
+        || asked("ExternalId").as_deref() != Some("ext")
+        || asked("DurationSeconds").as_deref() != Some("900")
+    {
+        return acs::error(400, "InvalidParameter");
+    }
+    // The first ends soon, and is not used again.
+    let life = if number == 0 { 60 } else { 900 };
+    let expiration = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
+    let credentials = json!({
+        "AccessKeyId": format!("STS.{number}"), "AccessKeySecret": "temporary",
+        "SecurityToken": "token", "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    });
+    Scripted::ok("application/json", json!({ "Credentials": credentials }).to_string())
+}
+
+#[tokio::test]
+async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Registry::start().await;
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    service.hook(move |request| Some(sts(request, number.fetch_add(1, std::sync::atomic::Ordering::SeqCst))));
+    let mut settings = with_key(&directory, "s3cret");
+    settings.kms.identity = Identity::Assumed(Box::new(Assume {
+        by: settings.kms.identity.clone(),
+        role: "acs:ram::1:role/signer".to_owned(),
+        session: "pullgate".to_owned(),
+        external_id: Some("ext".to_owned()),
+        duration: Duration::from_secs(900),
+        endpoint: format!("http://{}", service.host()),
+    }));
+    let kms = Kms::start("p256").await;
+    kms.knows("STS.0", "temporary", Some("token"));
+    let key = open(&kms.location(), None, &settings).await.unwrap();
+    kms.knows("STS.1", "temporary", Some("token"));
+    key.sign(b"one").await.unwrap();
+    key.sign(b"two").await.unwrap();
+    assert_eq!(service.requests().len(), 2, "the second key lives on");
+    // Another key is known from now on: the old one is refused, and a fresh one asked for once.
+    kms.knows("STS.2", "temporary", Some("token"));
+    key.sign(b"three").await.unwrap();
+    assert_eq!(service.requests().len(), 3);
+    kms.knows("STS.9", "temporary", Some("token"));
+    let error = told(&key.sign(b"four").await.unwrap_err());
+    assert!(error.contains("InvalidAccessKeyId.NotFound"), "{error}");
+    assert_eq!(service.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn takes_its_key_from_a_profile_or_the_instance() {
+    let directory = tempfile::tempdir().unwrap();
+    let kms = Kms::start("p256").await;
+    let mut settings = with_key(&directory, "s3cret");
+    let text = "[default]\ntype = access_key\naccess_key_id = LTAI\naccess_key_secret = s3cret\n";
+    let path = secret_file(&directory, "credentials", text);
+    for (profile, works) in [("default", true), ("other", false)] {
+        settings.kms.identity = Identity::File { path: path.clone(), profile: profile.to_owned() };
+        assert_eq!(open(&kms.location(), None, &settings).await.is_ok(), works, "{profile}");
+    }
+    let instance = Registry::start().await;
+    instance.hook(|request| {
+        Some(match (request.method.as_str(), request.uri.path()) {
+            ("PUT", "/latest/api/token") => Scripted::ok("text/plain", "metadata-token"),
+            ("GET", "/latest/meta-data/ram/security-credentials/Node")
+                if request.header("x-aliyun-ecs-metadata-token") == Some("metadata-token") =>
+            {
+                let keys = json!({ "Code": "Success", "AccessKeyId": "STS.N", "AccessKeySecret": "n", "SecurityToken": "t" });
+                Scripted::ok("application/json", keys.to_string())
+            }
+            _ => Scripted::status(404),
+        })
+    });
+    kms.knows("STS.N", "n", Some("t"));
+    settings.kms.metadata = format!("http://{}", instance.host());
+    for (role, works) in [("Node", true), ("Other", false)] {
+        settings.kms.identity = Identity::Role(role.to_owned());
+        assert_eq!(open(&kms.location(), None, &settings).await.is_ok(), works, "{role}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The transit engine of Vault and OpenBao.
+
+use pullgate::keys::{Login, Settings, TransitSettings};
+use pullgate::trust::Algorithm;
+use serde_json::json;
+
+use super::{bounds, impatient, open, secret_file, service, told};
+use crate::support::registry::{Body, Scripted};
+use crate::support::vault::{NAME, Vault};
+
+fn with_token(directory: &tempfile::TempDir, token: &str) -> Settings {
+    let login = Login::TokenFile(secret_file(directory, "token", token));
+    let transit =
+        TransitSettings { login, service: service(), bounds: bounds(), ..TransitSettings::default() };
+    Settings { transit, ..Settings::default() }
+}
+
+#[tokio::test]
+async fn signs_with_each_algorithm() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = with_token(&directory, "hvs.token");
+    settings.transit.namespace = Some("team".to_owned());
+    for (name, kind, algorithm) in [
+        ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha256),
+        ("rsa-2048", "rsa-2048", Algorithm::RsaPkcs1Sha256),
+        ("p256", "ecdsa-p256", Algorithm::EcdsaSha256),
+        ("p384", "ecdsa-p384", Algorithm::EcdsaSha384),
+        ("ed25519", "ed25519", Algorithm::Ed25519),
+    ] {
+        let vault = Vault::start(name, kind, Some("team")).await;
+        let key = open(&vault.location(), Some(algorithm), &settings).await.unwrap();
+        let signature = key.sign(b"message").await.unwrap();
+        assert!(key.public().verify(b"message", &signature).is_ok(), "{algorithm}");
+        // The version is pinned: a key that is rotated goes on under its old public half.
+        assert!(key.origin().contains("version=2"), "{}", key.origin());
+        assert!(!format!("{key:?}").contains("hvs.token"));
+    }
+}
+
+#[tokio::test]
+async fn takes_the_version_that_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = with_token(&directory, "hvs.token");
+    let vault = Vault::start("p256", "ecdsa-p256", None).await;
+    let versioned = |version: u32| format!("{}&version={version}", vault.location());
+    let first = open(&versioned(1), None, &settings).await.unwrap();
+    let second = open(&versioned(2), None, &settings).await.unwrap();
+    assert_ne!(first.public().fingerprint(), second.public().fingerprint());
+    assert!(second.sign(b"m").await.is_ok());
+    let error = told(&open(&versioned(3), None, &settings).await.unwrap_err());
+    assert!(error.contains("no version 3"), "{error}");
+}
+
+#[tokio::test]
+async fn says_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = with_token(&directory, "hvs.token");
+    let rsa = Vault::start("rsa-2048", "rsa-2048", None).await;
+    let edwards = Vault::start("ed25519", "ed25519", None).await;
+    let cipher = Vault::start("p256", "aes256-gcm96", None).await;
+    for (place, algorithm, said) in [
+        (rsa.location(), None, "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (rsa.location(), Some(Algorithm::EcdsaSha256), "needs a key of kind P-256"),
+        (rsa.location().replace(NAME, "other"), None, "no such key or mount"),
+        (edwards.location(), Some(Algorithm::Ed25519ph), "pure Ed25519"),
+        (cipher.location(), None, "does not sign"),
+    ] {
+        let error = told(&open(&place, algorithm, &settings).await.unwrap_err());
+        assert!(error.contains(said), "{error}");
+    }
+    let wrong = with_token(&directory, "hvs.wrong");
+    let error = told(&open(&rsa.location(), None, &wrong).await.unwrap_err());
+    assert!(error.contains("the token is refused") && !error.contains("hvs"), "{error}");
+    let vault = Vault::start("p256", "ecdsa-p256", None).await;
+    let key = open(&vault.location(), None, &with_token(&directory, "hvs.token")).await.unwrap();
+    for (said, signature) in [
+        ("another version", "vault:v1:AAAA"),
+        ("another version", "AAAA"),
+        ("not base64", "vault:v2:!"),
+        ("does not verify", "vault:v2:AAAA"),
+    ] {
+        let body = json!({ "data": { "signature": signature } }).to_string();
+        vault.answers(move |_, _| Some(Scripted::ok("application/json", body.clone())));
+        let error = told(&key.sign(b"message").await.unwrap_err());
+        assert!(error.contains(said), "{signature}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = with_token(&directory, "hvs.token");
+    let vault = Vault::start("p256", "ecdsa-p256", None).await;
+    vault.answers(|_, asked| match asked {
+        0 => Some(Scripted::status(503)),
+        1 => Some(Scripted::status(429)),
+        _ => None,
+    });
+    assert!(open(&vault.location(), None, &settings).await.is_ok());
+    assert_eq!(vault.asked(), 3);
+    settings.transit.bounds = impatient();
+    for (said, answer) in [
+        ("sealed", Scripted::status(503)),
+        ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
+        ("in time", Scripted::status(200).body(Body::Hang)),
+        ("redirects", Scripted::redirect("http://127.0.0.1:1/")),
+        ("is not JSON", Scripted::ok("application/json", "{")),
+        ("holds no data", Scripted::ok("application/json", "{}")),
+    ] {
+        vault.answers(move |_, _| Some(answer.clone()));
+        let error = told(&open(&vault.location(), None, &settings).await.unwrap_err());
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn logs_in_by_role_and_again_when_its_token_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = with_token(&directory, "hvs.token");
+    let role = |secret: &str| Login::AppRole {
+        mount: "approle".to_owned(),
+        role_id: "signer".to_owned(),
+        secret_id_file: secret_file(&directory, "secret-id", secret),
+    };
+    let vault = Vault::start("p256", "ecdsa-p256", None).await;
+    settings.transit.login = role("s3cret-id");
+    let key = open(&vault.location(), None, &settings).await.unwrap();
+    key.sign(b"one").await.unwrap();
+    assert_eq!(vault.server.requests().len(), 3, "one login, the key, one signature");
+    vault.rotate("hvs.other");
+    key.sign(b"two").await.unwrap();
+    assert_eq!(vault.server.requests().len(), 6, "refused, a login, and again");
+    settings.transit.login = role("wrong");
+    let error = told(&open(&vault.location(), None, &settings).await.unwrap_err());
+    assert!(error.contains("invalid role or secret ID"), "{error}");
+    // A token in a file is read anew when it is refused.
+    let mut settings = with_token(&directory, "hvs.other");
+    settings.transit.namespace = None;
+    let key = open(&vault.location(), None, &settings).await.unwrap();
+    vault.rotate("hvs.third");
+    assert!(key.sign(b"three").await.is_err());
+    secret_file(&directory, "token", "hvs.third");
+    assert!(key.sign(b"four").await.is_ok());
+}

@@ -1,0 +1,195 @@
+//! Alibaba Cloud KMS with one key: it checks each request and signs really.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
+use serde_json::{Value, json};
+
+use crate::support::acs::{self, Nonces, parameter};
+use crate::support::registry::{Recorded, Registry, Scripted};
+use crate::support::signer::key_file;
+
+pub const KEY: &str = "key-hzz62f1cb66fa42qo5z2w";
+pub const VERSION: &str = "2ab1a983-7072-4bbc-a582-584b5bd8a2f2";
+
+/// What a server answers instead, or nothing.
+type Answers = Box<dyn Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync>;
+
+/// A server of KMS that runs until it is dropped.
+pub struct Kms {
+    pub server: Registry,
+    state: Arc<State>,
+}
+
+struct State {
+    pem: String,
+    public: String,
+    /// The access key it knows.
+    access: Mutex<(String, String, Option<String>)>,
+    nonces: Nonces,
+    answers: Mutex<Option<Answers>>,
+    asked: AtomicUsize,
+    /// Signs another message than it was given.
+    faulty: std::sync::atomic::AtomicBool,
+}
+
+impl Kms {
+    /// A server with a key of `tests/fixtures/keys`.
+    pub async fn start(name: &str) -> Self {
+        let read = |half| std::fs::read_to_string(key_file(name, half)).unwrap();
+        let state = Arc::new(State {
+            pem: read("key"),
+            public: read("pub"),
+            access: Mutex::new(("LTAI".to_owned(), "s3cret".to_owned(), None)),
+            nonces: Nonces::default(),
+            answers: Mutex::default(),
+            asked: AtomicUsize::new(0),
+            faulty: false.into(),
+        });
+        let server = Registry::start().await;
+        let shared = Arc::clone(&state);
+        server.hook(move |request| Some(shared.answer(request)));
+        Self { server, state }
+    }
+
+    /// `alikms://…`
+    pub fn location(&self) -> String {
+        format!("alikms://{KEY}/{VERSION}?region=cn-hangzhou&endpoint=http://{}", self.server.host())
+    }
+
+    /// Answers otherwise where `answers` has an answer; it is told how often the server was asked before.
+    pub fn answers(&self, answers: impl Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync + 'static) {
+        self.state.asked.store(0, Ordering::SeqCst);
+        *self.state.answers.lock().unwrap() = Some(Box::new(answers));
+    }
+
+    /// Knows another access key.
+    pub fn knows(&self, id: &str, secret: &str, token: Option<&str>) {
+        *self.state.access.lock().unwrap() = (id.to_owned(), secret.to_owned(), token.map(str::to_owned));
+    }
+
+    /// How often it was asked since [`Kms::answers`].
+    pub fn asked(&self) -> usize {
+        self.state.asked.load(Ordering::SeqCst)
+    }
+
+    pub fn be_faulty(&self) {
+        self.state.faulty.store(true, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    fn answer(&self, request: &Recorded) -> Scripted {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        let (id, secret, token) = self.access.lock().unwrap().clone();
+        if let Some(code) = acs::refusal(request, &id, &secret, token.as_deref()) {
+            return acs::error(403, code);
+        }
+        if !self.nonces.is_fresh(request) {
+            return acs::error(400, "SignatureNonceUsed");
+        }
+        if let Some(answer) =
+            self.answers.lock().unwrap().as_ref().and_then(|answers| answers(request, asked))
+        {
+            return answer;
+        }
+        assert_eq!(request.header("x-acs-version"), Some("2016-01-20"));
+        assert_eq!(request.method, "POST");
+        assert!(request.body.is_empty());
+        if parameter(request, "KeyId").as_deref() != Some(KEY) {
+            return acs::error(404, "Forbidden.KeyNotFound");
+        }
+        if parameter(request, "KeyVersionId").as_deref() != Some(VERSION) {
+            return acs::error(400, "InvalidParameter");
+        }
+        let mut answer = json!({ "KeyId": KEY, "KeyVersionId": VERSION, "RequestId": "1" });
+        match request.header("x-acs-action") {
+            Some("GetPublicKey") => answer["PublicKey"] = self.public.clone().into(),
+            Some("AsymmetricSign") => match self.sign(request) {
+                Some(value) => answer["Value"] = value,
+                None => return acs::error(400, "InvalidParameter"),
+            },
+            Some("AsymmetricVerify") => match self.verify(request) {
+                Some(value) => answer["Value"] = value,
+                None => return acs::error(400, "InvalidParameter"),
+            },
+            _ => return acs::error(404, "InvalidAction.NotFound"),
+        }
+        Scripted::ok("application/json", answer.to_string())
+    }
+
+    fn key(&self, request: &Recorded) -> Option<(PrivateKey, Vec<u8>)> {
+        let algorithm: Algorithm = parameter(request, "Algorithm")?.parse().ok()?;
+        let key = PrivateKey::from_pem(&self.pem, algorithm, PssSalt::Length(32)).ok()?;
+        let digest = STANDARD.decode(parameter(request, "Digest")?).ok().filter(|it| it.len() == 32)?;
+        Some((key, digest))
+    }
+
+    fn sign(&self, request: &Recorded) -> Option<Value> {
+        let (key, digest) = self.key(request)?;
+        let digest = if self.faulty.load(Ordering::SeqCst) { vec![0; 32] } else { digest };
+        Some(STANDARD.encode(sign_digest(&self.pem, key.public().algorithm(), &digest)).into())
+    }
+
+    fn verify(&self, request: &Recorded) -> Option<Value> {
+        let (key, digest) = self.key(request)?;
+        let value = STANDARD.decode(parameter(request, "Value")?).ok()?;
+        Some(verify_digest(&self.public, key.public().algorithm(), &digest, &value).into())
+    }
+}
+
+/// Signs a digest of a message that is not known, as a service does. pullgate has no such function.
+pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
+    use rsa::pkcs8::DecodePrivateKey as _;
+    let rsa = || rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap();
+    let mut random = rsa::rand_core::OsRng;
+    match algorithm {
+        Algorithm::RsaPssSha256 => {
+            let padding = rsa::Pss::new_with_salt::<rsa::sha2::Sha256>(32);
+            rsa().sign_with_rng(&mut random, padding, digest).unwrap()
+        }
+        Algorithm::RsaPkcs1Sha256 => {
+            rsa().sign(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), digest).unwrap()
+        }
+        Algorithm::EcdsaSha256 => {
+            use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+            use p256::pkcs8::DecodePrivateKey as _;
+            let key = p256::ecdsa::SigningKey::from(p256::SecretKey::from_pkcs8_pem(pem).unwrap());
+            let signature: p256::ecdsa::Signature = key.sign_prehash(digest).unwrap();
+            signature.to_der().as_bytes().to_vec()
+        }
+        Algorithm::EcdsaSha384 => {
+            use p384::ecdsa::signature::hazmat::PrehashSigner as _;
+            use p384::pkcs8::DecodePrivateKey as _;
+            let key = p384::ecdsa::SigningKey::from(p384::SecretKey::from_pkcs8_pem(pem).unwrap());
+            let signature: p384::ecdsa::Signature = key.sign_prehash(digest).unwrap();
+            signature.to_der().as_bytes().to_vec()
+        }
+        other => panic!("{other} has no digest"),
+    }
+}
+
+fn verify_digest(pem: &str, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> bool {
+    use rsa::pkcs8::DecodePublicKey as _;
+    let rsa = || rsa::RsaPublicKey::from_public_key_pem(pem).unwrap();
+    match algorithm {
+        Algorithm::RsaPssSha256 => {
+            let padding = rsa::Pss::new_with_salt::<rsa::sha2::Sha256>(32);
+            rsa().verify(padding, digest, signature).is_ok()
+        }
+        Algorithm::RsaPkcs1Sha256 => {
+            rsa().verify(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), digest, signature).is_ok()
+        }
+        Algorithm::EcdsaSha256 => {
+            use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+            use p256::pkcs8::DecodePublicKey as _;
+            let key = p256::ecdsa::VerifyingKey::from_public_key_pem(pem).unwrap();
+            p256::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok())
+        }
+        other => panic!("KMS has no {other}"),
+    }
+}

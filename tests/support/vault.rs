@@ -1,0 +1,172 @@
+//! A transit engine of Vault with one key of two versions: it checks each request and signs really.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
+use serde_json::{Value, json};
+
+use crate::support::kms::sign_digest;
+use crate::support::registry::{Recorded, Registry, Scripted};
+use crate::support::signer::key_file;
+
+/// The path of the key: mount and name.
+pub const MOUNT: &str = "team/transit";
+pub const NAME: &str = "release";
+
+type Answers = Box<dyn Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync>;
+
+/// A server that runs until it is dropped.
+pub struct Vault {
+    pub server: Registry,
+    state: Arc<State>,
+}
+
+struct State {
+    kind: &'static str,
+    pem: String,
+    public: String,
+    token: Mutex<String>,
+    namespace: Option<&'static str>,
+    answers: Mutex<Option<Answers>>,
+    asked: AtomicUsize,
+}
+
+impl Vault {
+    /// A server with a key of `tests/fixtures/keys`, of the type `kind` by Vault's names.
+    pub async fn start(name: &str, kind: &'static str, namespace: Option<&'static str>) -> Self {
+        let read = |half| std::fs::read_to_string(key_file(name, half)).unwrap();
+        let state = Arc::new(State {
+            kind,
+            pem: read("key"),
+            public: read("pub"),
+            token: Mutex::new("hvs.token".to_owned()),
+            namespace,
+            answers: Mutex::default(),
+            asked: AtomicUsize::new(0),
+        });
+        let server = Registry::start().await;
+        let shared = Arc::clone(&state);
+        server.hook(move |request| Some(shared.answer(request)));
+        Self { server, state }
+    }
+
+    pub fn location(&self) -> String {
+        format!("vault://{NAME}?mount={MOUNT}&address=http://{}", self.server.host())
+    }
+
+    pub fn answers(&self, answers: impl Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync + 'static) {
+        self.state.asked.store(0, Ordering::SeqCst);
+        *self.state.answers.lock().unwrap() = Some(Box::new(answers));
+    }
+
+    pub fn asked(&self) -> usize {
+        self.state.asked.load(Ordering::SeqCst)
+    }
+
+    /// Accepts another token from now on.
+    pub fn rotate(&self, token: &str) {
+        *self.state.token.lock().unwrap() = token.to_owned();
+    }
+}
+
+fn error(status: u16, text: &str) -> Scripted {
+    let mut answer = Scripted::ok("application/json", json!({ "errors": [text] }).to_string());
+    answer.status = status;
+    answer
+}
+
+impl State {
+    fn answer(&self, request: &Recorded) -> Scripted {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        if let Some(answer) =
+            self.answers.lock().unwrap().as_ref().and_then(|answers| answers(request, asked))
+        {
+            return answer;
+        }
+        if request.header("x-vault-request") != Some("true")
+            || request.header("x-vault-namespace") != self.namespace
+        {
+            return error(404, "no handler for route");
+        }
+        let path = request.uri.path();
+        let token = self.token.lock().unwrap().clone();
+        if path == "/v1/auth/approle/login" {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            assert!(request.header("x-vault-token").is_none());
+            if body != json!({ "role_id": "signer", "secret_id": "s3cret-id" }) {
+                return error(400, "invalid role or secret ID");
+            }
+            let auth = json!({ "auth": { "client_token": token, "lease_duration": 3600 } });
+            return Scripted::ok("application/json", auth.to_string());
+        }
+        if request.header("x-vault-token") != Some(&token) {
+            return error(403, "permission denied");
+        }
+        let Some(path) = path.strip_prefix(&format!("/v1/{MOUNT}/")) else {
+            return error(404, "no handler for route");
+        };
+        let sign = path.strip_prefix(&format!("sign/{NAME}"));
+        let data = match (request.method.as_str(), sign) {
+            ("GET", _) if path == format!("keys/{NAME}") => Some(self.key()),
+            ("POST", Some(hash)) => self.sign(hash, &serde_json::from_slice(&request.body).unwrap()),
+            _ => return error(404, ""),
+        };
+        match data {
+            Some(data) => Scripted::ok("application/json", json!({ "data": data }).to_string()),
+            None => error(400, "invalid request"),
+        }
+    }
+
+    fn key(&self) -> Value {
+        let public = if self.kind == "ed25519" {
+            // The last 32 bytes of the SubjectPublicKeyInfo, not PEM.
+            let body: String = self.public.lines().filter(|line| !line.starts_with('-')).collect();
+            let der = STANDARD.decode(body).unwrap();
+            STANDARD.encode(&der[der.len() - 32..])
+        } else {
+            self.public.clone()
+        };
+        let version = |public: &str| json!({ "creation_time": "2026-01-01T00:00:00Z", "name": self.kind, "public_key": public });
+        let old = std::fs::read_to_string(key_file("p384", "pub")).unwrap();
+        json!({
+            "type": self.kind, "name": NAME, "supports_signing": self.kind != "aes256-gcm96",
+            "latest_version": 2, "min_available_version": 0,
+            "keys": { "1": version(&old), "2": version(&public) },
+        })
+    }
+
+    /// By the rules of the API: a digest of the right length where `prehashed`, the salt and the scheme as asked.
+    fn sign(&self, hash: &str, body: &Value) -> Option<Value> {
+        let input = STANDARD.decode(body["input"].as_str()?).ok()?;
+        if body["key_version"] != 2 {
+            return None;
+        }
+        let prehashed = body["prehashed"] == true;
+        let signature = match (self.kind, hash) {
+            ("ed25519", "") if !prehashed => {
+                let key = PrivateKey::from_pem(&self.pem, Algorithm::Ed25519, PssSalt::default()).unwrap();
+                key.sign(&input).unwrap()
+            }
+            ("ecdsa-p256", "/sha2-256") if prehashed && body["marshaling_algorithm"] == "asn1" => {
+                sign_digest(&self.pem, Algorithm::EcdsaSha256, &input)
+            }
+            ("ecdsa-p384", "/sha2-384") if prehashed && body["marshaling_algorithm"] == "asn1" => {
+                sign_digest(&self.pem, Algorithm::EcdsaSha384, &input)
+            }
+            (_, "/sha2-256") if prehashed && body["signature_algorithm"] == "pkcs1v15" => {
+                sign_digest(&self.pem, Algorithm::RsaPkcs1Sha256, &input)
+            }
+            // Without a salt length it would be the longest, and no verifier of ours would take it.
+            (_, "/sha2-256")
+                if prehashed && body["signature_algorithm"] == "pss" && body["salt_length"] == "hash" =>
+            {
+                sign_digest(&self.pem, Algorithm::RsaPssSha256, &input)
+            }
+            _ => return None,
+        };
+        Some(json!({ "signature": format!("vault:v2:{}", STANDARD.encode(signature)), "key_version": 2 }))
+    }
+}
