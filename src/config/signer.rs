@@ -158,7 +158,8 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     let mut table = document.parse(&known)?;
     let registry = read_registry(document, &mut table);
     let listen = read_listen(document, &mut table);
-    let control = directory_or(document, &mut table, "control", "socket", "/run/pullgate/signer.sock");
+    let control =
+        directory_or(document, &mut table, "control", "socket", "/run/pullgate-signer/control.sock");
     let directory = directory_or(document, &mut table, "state", "directory", "/var/lib/pullgate/signer");
     let metrics = section(document, &mut table, "metrics", &["address"])
         .and_then(|mut table| address(document, &mut table, "address"))

@@ -32,6 +32,10 @@ pub(super) type Tagged = (Repository, String, Digest);
 pub(super) async fn keep(signer: Arc<Signer>) {
     let mut ran = tokio::time::Instant::now();
     loop {
+        let changed = signer.changed.notified();
+        tokio::pin!(changed);
+        // From here on no change is missed.
+        changed.as_mut().enable();
         let mut failed = false;
         let in_force = signer.in_force();
         for applied in &in_force.rules {
@@ -50,7 +54,6 @@ pub(super) async fn keep(signer: Arc<Signer>) {
         }
         let left = interval.map(|interval| interval.saturating_sub(ran.elapsed()));
         let wait = if failed { Some(left.map_or(AGAIN, |left| left.min(AGAIN))) } else { left };
-        let changed = signer.changed.notified();
         match wait {
             Some(wait) => drop(tokio::time::timeout(wait, changed).await),
             None => changed.await,
@@ -175,9 +178,9 @@ pub(super) async fn list(in_force: &InForce, rule: &Rule) -> Result<Vec<Tagged>,
 /// Why the registry was not listed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListError {
-    #[error("the registry does not list what it has: {0}")]
+    #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("{0}")]
+    #[error(transparent)]
     Queue(#[from] QueueError),
     #[error("there are more than {0} images")]
     TooMany(usize),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::pace::Pace;
 use super::queue::{Queue, QueueError, RuleRecord};
-use super::rule::{Applied, Rule, RuleId};
+use super::rule::{Applied, Rule, RuleId, Trigger};
 use super::{KeySettings, Settings};
 use crate::keys::{self, KeysError, Opened};
 use crate::registry::{Credentials, Registry, RegistryError};
@@ -85,7 +85,8 @@ impl Prepared {
         let mut started = Vec::new();
         let mut applied = Vec::new();
         for ((id, rule), RuleRecord { since, listed, .. }) in rules.into_iter().zip(records) {
-            if listed.is_some() || !settings.catch_up.baseline {
+            let needs_list = settings.catch_up.baseline && rule.trigger == Trigger::Automatic;
+            if listed.is_some() || !needs_list {
                 started.push(id.clone());
             }
             let since = Timestamp::from_millisecond(since).unwrap_or(now);

@@ -90,12 +90,12 @@ pub(super) enum RequestError {
     NotCovered(String),
     #[error("the registry does not have {0}")]
     Missing(String),
-    #[error("an image's name is not valid: {0}")]
+    #[error(transparent)]
     Name(#[from] ReferenceError),
-    #[error("{0}")]
+    #[error(transparent)]
     List(#[from] ListError),
-    #[error("{0}")]
+    #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("{0}")]
+    #[error(transparent)]
     Queue(#[from] QueueError),
 }

@@ -86,9 +86,9 @@ enum Done {
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
+    #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("{0}")]
+    #[error(transparent)]
     Sign(#[from] SignError),
     #[error("it took longer than {ATTEMPT:?}")]
     Slow,

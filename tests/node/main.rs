@@ -39,6 +39,7 @@ mod sandbox;
 mod scan;
 mod secrets;
 mod signed;
+mod signer;
 mod together;
 mod verifier;
 mod ways;

@@ -26,6 +26,7 @@ pub mod policy;
 pub mod process;
 pub mod pullgate;
 pub mod registry;
+pub mod signer;
 pub mod signing;
 
 use std::path::Path;

@@ -17,8 +17,7 @@ use crate::signer::rule::RuleId;
 /// Commands in one commit.
 const BATCH: usize = 512;
 
-/// How long after all older images of a rule are known a push may still be told that was made while they were listed: the
-/// list has it, and yet it is not older.
+/// How long after all older images of a rule are known a push may still be told that was made while they were listed.
 const LATE: i64 = 60_000;
 
 type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
@@ -191,7 +190,10 @@ impl Work<'_> {
                 continue;
             }
             let older = matches!(known, Some(Known::Older));
-            let late = record.listed.is_none_or(|listed| now <= listed.saturating_add(LATE));
+            // Pushed while it was listed, as far as is told: the list has it, and yet it is not older.
+            let late = record.listed.is_none_or(|listed| {
+                candidate.pushed <= listed && now <= listed.saturating_add(LATE)
+            });
             match known {
                 _ if candidate.requested => {}
                 Some(Known::Signed(..) | Known::NoImage) => {

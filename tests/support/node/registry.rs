@@ -47,6 +47,19 @@ impl Registry {
         self.daemon = daemon;
     }
 
+    /// Starts it anew, with what it holds and at the same address, so that it notifies `url` of pushes.
+    pub fn restart_with_notifications(&mut self, url: &str, secret: &str) {
+        self.daemon.stop();
+        let lines = format!(
+            "notifications:\n  endpoints:\n    - name: signer\n      url: {url}\n      headers:\n        \
+             Authorization: [Bearer {secret}]\n      timeout: 5s\n      threshold: 100\n      backoff: 100ms\n"
+        );
+        directory::write(&self.directory.join("notifications.yml"), lines);
+        let port = self.host.rsplit(':').next().unwrap_or_default();
+        let (daemon, _) = serve(&self.directory, port, |_| ());
+        self.daemon = daemon;
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.host
@@ -114,7 +127,8 @@ impl Registry {
 
 fn serve(directory: &Path, port: &str, configure: impl FnOnce(&mut Command)) -> (Daemon, String) {
     let mut config = Command::new(environment::script("registry-config"));
-    let config = process::must_run(config.arg(directory).arg(port));
+    let mut config = process::must_run(config.arg(directory).arg(port));
+    config.push_str(&fs::read_to_string(directory.join("notifications.yml")).unwrap_or_default());
     directory::write(&directory.join("config.yml"), config);
     let log = directory.join("registry.log");
     // Of an earlier run, which has said where it listens.
