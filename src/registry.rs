@@ -38,7 +38,7 @@ mod walk;
 
 pub use attachments::{
     AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
-    fallback_tag, signature_tag,
+    fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use credentials::Credentials;
 pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
@@ -46,6 +46,7 @@ pub use errand::pause;
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
+pub use listing::{RepositoryPages, TagPages};
 pub use platform::Platform;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;

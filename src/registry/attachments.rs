@@ -203,3 +203,34 @@ struct Search<'a> {
 pub fn fallback_tag(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex().get(..64).unwrap_or(digest.hex()))
 }
+
+/// Whether a tag is one of those under which something is attached to a digest, and no image: cosign's `sha256-….sig`,
+/// `.att` and `.sbom`, and the tag that stands in for the referrers API.
+#[must_use]
+pub fn is_attachment_tag(tag: &str) -> bool {
+    let rest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    let hash = rest.unwrap_or_default().split('.').next().unwrap_or_default();
+    hash.len() >= 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_attachments_are_known() {
+        for digest in [Digest::of(b""), Digest::parse(&format!("sha512:{}", "ab".repeat(64))).unwrap()] {
+            let fallback = fallback_tag(&digest);
+            assert!(is_attachment_tag(&fallback), "{fallback}");
+            for suffix in [".sig", ".att", ".sbom"] {
+                assert!(is_attachment_tag(&format!("{fallback}{suffix}")), "{fallback}{suffix}");
+            }
+            assert!(!is_attachment_tag(&fallback.to_uppercase()), "{fallback}");
+            assert!(!is_attachment_tag(&fallback[..70]), "{fallback}");
+            assert!(!is_attachment_tag(&format!("{fallback}x")), "{fallback}");
+        }
+        for tag in ["latest", "", "sha256-", "sha256-abc.sig", "v1.sig"] {
+            assert!(!is_attachment_tag(tag), "{tag}");
+        }
+    }
+}

@@ -253,7 +253,8 @@ impl Registry {
         Ok((host, Errand::pushing(credentials.clone(), self.limits())))
     }
 
-    async fn push(&self, host: &Host, ask: Ask, errand: &Errand) -> Result<Answer, RegistryError> {
+    /// Asks the host that is written to, again if that was prevented by what may pass.
+    pub(super) async fn push(&self, host: &Host, ask: Ask, errand: &Errand) -> Result<Answer, RegistryError> {
         let ask = Ask { push: true, ..ask };
         let mut tried = 0;
         loop {

@@ -7,6 +7,7 @@ use pullgate::registry::{Credentials, Limits, Registry, Settings};
 mod attachments;
 mod auth;
 mod hosts;
+mod listing;
 mod redirects;
 mod resolve;
 

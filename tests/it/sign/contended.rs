@@ -13,7 +13,7 @@ const SIGNERS: usize = 12;
 
 /// Signs one image with as many keys as there are signers, and looks for all of the signatures.
 async fn all_at_once(registry: &Registry, layout: Layout) {
-    let digest = registry.image("team/app", "1", "one");
+    let digest = registry.image("team/app", "1", layout.name());
     let barrier = Arc::new(Barrier::new(SIGNERS));
     let signers: Vec<_> = (0..SIGNERS)
         .map(|_| {

@@ -11,15 +11,12 @@ impl State {
         let Some(path) = request.uri.path().strip_prefix("/v2/") else { return Scripted::status(404) };
         let mut repositories = self.repositories.lock().unwrap();
         if path == "_catalog" {
-            let mut names: Vec<&String> = repositories.keys().collect();
-            names.sort();
-            return page(request, "repositories", &names);
+            let names = repositories.keys().cloned().collect();
+            return page(request, "repositories", names);
         }
         if let Some(name) = path.strip_suffix("/tags/list") {
             let Some(contents) = repositories.get(name) else { return unknown("NAME_UNKNOWN") };
-            let mut tags: Vec<&String> = contents.tags.keys().collect();
-            tags.sort();
-            return page(request, "tags", &tags);
+            return page(request, "tags", contents.tags.keys().cloned().collect());
         }
         for kind in ["/manifests/", "/blobs/uploads/", "/blobs/", "/referrers/"] {
             let Some((name, object)) = path.split_once(kind) else { continue };
@@ -51,23 +48,6 @@ impl State {
             };
         }
         unknown("NAME_UNKNOWN")
-    }
-}
-
-/// Two entries at the most, so that nobody gets by without asking for the next page.
-fn page(request: &Recorded, kind: &str, entries: &[&String]) -> Scripted {
-    let query = request.uri.query().unwrap_or_default();
-    let last = query.split('&').find_map(|field| field.strip_prefix("last=")).unwrap_or_default();
-    let size = if entries.len() > 100 { 1000 } else { 2 };
-    let rest: Vec<&&String> = entries.iter().filter(|entry| entry.as_str() > last).collect();
-    let page: Vec<&&&String> = rest.iter().take(size).collect();
-    let answer = Scripted::ok("application/json", json!({ kind: page }).to_string());
-    match page.last().filter(|_| rest.len() > size) {
-        Some(last) => {
-            let link = format!("<{}?n={size}&last={last}>; rel=\"next\"", request.uri.path());
-            answer.header("link", &link)
-        }
-        None => answer,
     }
 }
 
@@ -125,6 +105,25 @@ fn referrers(contents: &Contents, digest: &str) -> Scripted {
         })
         .collect();
     Scripted::ok(INDEX, super::index(&found))
+}
+
+/// Part of a list, with the address of the next part: at most three entries, so that there are pages to turn.
+fn page(request: &Recorded, field: &str, mut names: Vec<String>) -> Scripted {
+    names.sort();
+    let last = request.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("last="));
+    if let Some(last) = last {
+        names.retain(|name| name.as_str() > last);
+    }
+    let more = names.len() > 3;
+    names.truncate(3);
+    let answer = Scripted::ok("application/json", json!({ field: names }).to_string());
+    match names.last().filter(|_| more) {
+        Some(last) => {
+            let link = format!("<{}?n=3&last={last}>; rel=\"next\"", request.uri.path());
+            answer.header("link", &link)
+        }
+        None => answer,
+    }
 }
 
 fn unknown(code: &str) -> Scripted {
