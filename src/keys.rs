@@ -64,7 +64,12 @@ pub async fn open(
     settings: &Settings,
 ) -> Result<Opened, KeysError> {
     match location {
-        Location::File(path) => file::open(path, algorithm, &settings.passphrase),
+        Location::File(path) => {
+            let (path, passphrase) = (path.clone(), settings.passphrase.clone());
+            // To decrypt takes a tenth of a second, by intention.
+            let opened = tokio::task::spawn_blocking(move || file::open(&path, algorithm, &passphrase));
+            opened.await.map_err(|_| KeysError::Abandoned)?
+        }
         Location::AlibabaKms(key) => kms::open(key, algorithm, &settings.kms).await,
         Location::Transit(key) => transit::open(key, algorithm, &settings.transit).await,
         Location::Token(key) => token::open(key, algorithm, &settings.token).await,

@@ -68,9 +68,12 @@ pub(super) async fn open(
 ) -> Result<Opened, KeysError> {
     let origin = key.to_string();
     let token = Token::open(key, settings).await.map_err(|error| failed(&origin, error))?;
-    let wanted = key.clone();
+    let (wanted, asked) = (key.clone(), Arc::clone(&token));
     let found = token.with(move |session, _| {
-        let handle = find::private(session, &wanted)?;
+        let handle = find::private(session, &wanted).map_err(|error| match error {
+            TokenError::NoKey if asked.hides_keys() => TokenError::PinNeeded,
+            other => other,
+        })?;
         Ok((handle, public::der(session, handle)?))
     });
     let (handle, der) = found.await.map_err(|error| failed(&origin, error))?;

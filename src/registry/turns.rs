@@ -67,7 +67,7 @@ mod tests {
         let turns = Turns::new(1, 1000);
         let held = turns.take("held").await;
         for number in 0..10_000 {
-            turns.take(&number.to_string()).await;
+            drop(turns.take(&number.to_string()).await);
         }
         let by_name = turns.by_name.lock().unwrap();
         assert!(by_name.len() <= REMEMBERED && by_name.contains_key("held"), "{}", by_name.len());

@@ -33,6 +33,7 @@ mod cancelled;
 mod command;
 mod cosign;
 mod crossing;
+mod keys;
 mod policy;
 mod refused;
 mod sandbox;

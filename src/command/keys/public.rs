@@ -84,7 +84,12 @@ pub(super) async fn half(
 pub(super) fn blocking<T>(work: impl Future<Output = Result<T, KeysError>>) -> Result<T, KeysError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let done = runtime.block_on(work);
+            // A PKCS#11 module that hangs would be waited for.
+            runtime.shutdown_background();
+            done
+        }
         Err(_) => Err(KeysError::Abandoned),
     }
 }

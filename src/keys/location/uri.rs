@@ -26,7 +26,7 @@ pub(super) fn unescape(text: &str) -> Result<Vec<u8>, LocationError> {
         let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
             return Err(LocationError::Escape);
         };
-        bytes.push(high << 4 | low);
+        bytes.push((high << 4) | low);
     }
     Ok(bytes)
 }

@@ -67,6 +67,12 @@ impl Token {
         opened.map_err(|_| TokenError::Abandoned)?
     }
 
+    /// Whether its private keys may be hidden, because nobody is logged in.
+    pub(super) fn hides_keys(&self) -> bool {
+        let wanted = self.context.get_token_info(self.slot).is_ok_and(|token| token.login_required());
+        wanted && self.pin.is_none()
+    }
+
     pub(super) fn mechanisms(&self) -> &[MechanismType] {
         &self.mechanisms
     }
@@ -90,7 +96,7 @@ impl Token {
                             token.give_back(session);
                             return Ok(done);
                         }
-                        Err(_) if !is_alive(&session) => {
+                        Err(error) if error == TokenError::PinNeeded || !is_alive(&session) => {
                             drop(session);
                             token.idle().clear();
                         }

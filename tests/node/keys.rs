@@ -1,0 +1,243 @@
+//! `pullgate keys`, and keys that others made or keep: encrypted by the real cosign and openssl, and in the real SoftHSM2.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::node::directory::{self, Directory};
+use crate::support::node::keys::{Kind, PrivateKey};
+use crate::support::node::kubelet::Pod;
+use crate::support::node::policy::Policy;
+use crate::support::node::{Node, RELEASE, Release, environment, process, pullgate};
+
+const PIN: &str = "648219";
+
+/// A token of SoftHSM2 with keys that pullgate made in it.
+struct Token {
+    directory: PathBuf,
+}
+
+impl Token {
+    fn new(at: &Path) -> Self {
+        let token = Self { directory: at.join("softhsm") };
+        directory::make(&token.directory.join("tokens"));
+        let configuration = format!("directories.tokendir = {}\n", token.directory.join("tokens").display());
+        directory::write(&token.directory.join("softhsm2.conf"), configuration);
+        token.secret("pin", PIN);
+        process::must_run(token.with(Command::new("softhsm2-util")).args([
+            "--init-token",
+            "--free",
+            "--label",
+            "ci token",
+            "--so-pin",
+            "1234567",
+            "--pin",
+            PIN,
+        ]));
+        token
+    }
+
+    fn with(&self, mut command: Command) -> Command {
+        command.env("SOFTHSM2_CONF", self.directory.join("softhsm2.conf"));
+        command
+    }
+
+    fn pullgate(&self) -> Command {
+        self.with(Command::new(pullgate::program()))
+    }
+
+    fn secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        directory::write(&path, text);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is there");
+        path
+    }
+
+    fn location(&self, object: &str) -> String {
+        let pin = self.directory.join("pin");
+        format!("pkcs11:token=ci%20token;object={object}?module-name=softhsm2&pin-source={}", pin.display())
+    }
+
+    /// A new key in the token, and its public half in a file.
+    fn generate(&self, name: &str, words: &str, kind: Kind) -> PrivateKey {
+        let location = self.location(name);
+        process::must_run(self.pullgate().args(["keys", "generate", &location, "--kind", words]));
+        let public = process::must_run(self.pullgate().args(["keys", "public", &location]));
+        let public_file = self.directory.join(format!("{name}.pub"));
+        directory::write(&public_file, public);
+        PrivateKey { name: name.to_owned(), kind, file: PathBuf::from(location), public_file }
+    }
+}
+
+#[test]
+fn in_softhsm_sign_what_the_gate_and_cosign_accept() {
+    let node = Node::start(Release::V2_1);
+    let token = Token::new(node.directory());
+    for (words, kind, by_cosign) in [
+        ("RSA_2048", Kind::RsaPss, false),
+        ("RSA_2048", Kind::RsaPkcs1, true),
+        ("EC_P256", Kind::P256, true),
+        ("EC_P384", Kind::P384, true),
+        ("ED25519", Kind::Ed25519, true),
+    ] {
+        let name = kind.algorithm().to_lowercase();
+        let key = token.generate(&name, words, kind);
+        let other = token.generate(&format!("other-{name}"), words, kind);
+        node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
+        let (image, unsigned) = (node.push(&format!("team/{name}:1")), node.push(&format!("team/{name}:2")));
+        for (image, key) in [(&image, &key), (&unsigned, &other)] {
+            let mut sign = token.pullgate();
+            sign.args(["sign", &image.by_digest(), "--algorithm", kind.algorithm(), "--key"]);
+            process::must_run(sign.arg(&key.file));
+        }
+        let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+        assert!(pulled.is_ok(), "{name}: {pulled:?}");
+        let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
+        // cosign verifies RSA by PKCS #1 v1.5 only.
+        let mut options = vec!["--new-bundle-format=false"];
+        if kind == Kind::P384 {
+            options.extend(["--signature-digest-algorithm", "sha384"]);
+        }
+        let told = node.cosign().verify(&image.by_digest(), &key, &options);
+        assert_eq!(told.is_ok(), by_cosign, "{name}: {told:?}");
+        let told = node.cosign().verify(&unsigned.by_digest(), &key, &options);
+        assert!(told.is_err(), "{name}, by another key: {told:?}");
+    }
+}
+
+#[test]
+fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
+    let at = Directory::new();
+    let token = Token::new(at.path());
+    let key = token.generate("release", "EC_P256", Kind::P256);
+    let location = token.location("release");
+    let public = |location: &str| process::run(token.pullgate().args(["keys", "public", location]));
+    let again = process::run(token.pullgate().args(["keys", "generate", &location, "--kind", "EC_P256"]));
+    assert!(again.unwrap_err().contains("nothing is written over"));
+    let told = public(&location).unwrap();
+    assert_eq!(told, std::fs::read_to_string(&key.public_file).unwrap());
+    let without_pin = location.split("&pin-source").next().unwrap().to_owned();
+    for (location, said) in [
+        (location.replace("ci%20token", "other"), "no such token"),
+        (location.replace("object=release", "object=other"), "holds no private key"),
+        (location.replace("softhsm2", "nosuch"), "no PKCS#11 module nosuch"),
+        (location.replace("module-name=softhsm2", "module-path=/etc/passwd"), "it is no PKCS#11 module"),
+        (without_pin.clone(), "wants a PIN"),
+        (format!("{without_pin}&pin-value={PIN}"), "a secret on a command line"),
+    ] {
+        let error = public(&location).unwrap_err();
+        assert!(error.contains(said), "{location}: {error}");
+        assert!(location.contains("pin-value") || !error.contains(PIN), "{error}");
+    }
+    token.secret("pin", "000000");
+    let error = public(&location).unwrap_err();
+    assert!(error.contains("refuses the PIN") && !error.contains("000000"), "{error}");
+    let pin = token.secret("other-pin", PIN);
+    let mut with_file = token.pullgate();
+    with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
+    assert_eq!(process::run(&mut with_file).unwrap(), told);
+    std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
+    assert!(public(&location).unwrap_err().contains("open to others"));
+}
+
+/// The public half that pullgate sees in a key file, with the passphrase in a file.
+fn public_half(key: &Path, passphrase: &Path) -> Result<String, String> {
+    let mut public = Command::new(pullgate::program());
+    process::run(public.args(["keys", "public"]).arg(key).arg("--passphrase-file").arg(passphrase))
+}
+
+#[test]
+fn that_the_real_cosign_encrypted_are_opened() {
+    let at = Directory::new();
+    let passphrase = at.path().join("passphrase");
+    let secret = |text: &str| {
+        directory::write(&passphrase, text);
+        std::fs::set_permissions(&passphrase, Permissions::from_mode(0o600)).unwrap();
+    };
+    let mut cosign = Command::new(environment::tool("cosign"));
+    cosign.env("HOME", at.path()).env("COSIGN_PASSWORD", "hunter2").current_dir(at.path());
+    process::must_run(cosign.arg("generate-key-pair"));
+    let key = at.path().join("cosign.key");
+    let expected = std::fs::read_to_string(at.path().join("cosign.pub")).unwrap();
+    secret("hunter2\n");
+    assert_eq!(public_half(&key, &passphrase).unwrap(), expected);
+    secret("hunter3\n");
+    let error = public_half(&key, &passphrase).unwrap_err();
+    assert!(error.contains("the passphrase is wrong") && !error.contains("hunter3"), "{error}");
+    // cosign's own variable; and nothing at all.
+    let public = || {
+        let mut public = Command::new(pullgate::program());
+        public.args(["keys", "public"]).arg(&key).env_remove("COSIGN_PASSWORD");
+        public
+    };
+    assert_eq!(process::run(public().env("COSIGN_PASSWORD", "hunter2")).unwrap(), expected);
+    assert!(process::run(&mut public()).unwrap_err().contains("no passphrase is given"));
+    // Through a descriptor.
+    let mut shell = Command::new("sh");
+    let script = "printf hunter2 | \"$0\" keys public \"$1\" --passphrase-fd 0";
+    shell.args(["-c", script]).arg(pullgate::program()).arg(&key);
+    assert_eq!(process::run(&mut shell).unwrap(), expected);
+}
+
+#[test]
+fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
+    let at = Directory::new();
+    let passphrase = at.path().join("passphrase");
+    directory::write(&passphrase, "hunter2\n");
+    std::fs::set_permissions(&passphrase, Permissions::from_mode(0o600)).unwrap();
+    let openssl = |arguments: &[&str]| {
+        let mut openssl = Command::new("openssl");
+        process::must_run(openssl.current_dir(at.path()).args(arguments))
+    };
+    openssl(&[
+        "genpkey",
+        "-aes256",
+        "-pass",
+        "pass:hunter2",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-out",
+        "rsa.key",
+    ]);
+    let expected = openssl(&["pkey", "-in", "rsa.key", "-passin", "pass:hunter2", "-pubout"]);
+    assert_eq!(public_half(&at.path().join("rsa.key"), &passphrase).unwrap(), expected);
+    let ours = at.path().join("ours.key");
+    let mut generate = Command::new(pullgate::program());
+    generate.args(["keys", "generate", "--kind", "EC_P256", "--encrypt", "--passphrase-file"]);
+    process::must_run(generate.arg(&passphrase).arg(&ours));
+    let seen = openssl(&["pkey", "-in", "ours.key", "-passin", "pass:hunter2", "-pubout"]);
+    assert_eq!(public_half(&ours, &passphrase).unwrap(), seen);
+}
+
+#[test]
+fn are_shown_by_all_their_names_and_as_the_policy_has_them() {
+    let at = Directory::new();
+    let key = PrivateKey::make(at.path(), RELEASE, Kind::P256);
+    let mut public = Command::new(pullgate::program());
+    let told = process::must_run(public.args(["keys", "public", "--json"]).arg(&key.file));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let mut digest = Command::new("sh");
+    digest.args(["-c", "openssl pkey -pubin -in \"$0\" -outform DER | sha256sum | cut -c-64"]);
+    let digest = process::must_run(digest.arg(&key.public_file));
+    assert_eq!(told["ids"]["sha256"], digest.trim());
+    assert_eq!(told["fingerprint"], format!("sha256:{}", digest.trim()));
+    assert!(told["ids"]["ni"].as_str().unwrap().starts_with("ni:///sha-256;"));
+    assert_eq!(told["pem"], std::fs::read_to_string(&key.public_file).unwrap());
+    let root = at.path().join("etc");
+    directory::make(&root);
+    Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]).write(&root);
+    let mut list = pullgate::command(&root);
+    let listed = process::must_run(list.args(["keys", "list", "--json"]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["authenticator"], RELEASE);
+    let listed = &listed[0]["keys"][0];
+    assert_eq!(listed["fingerprint"], told["fingerprint"]);
+    assert_eq!(
+        (listed["algorithm"].as_str(), listed["standing"].as_str()),
+        (Some("ECDSA_SHA_256"), Some("valid"))
+    );
+}
