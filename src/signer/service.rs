@@ -76,6 +76,7 @@ impl Signer {
         let listing = tokio::spawn(catch_up::keep(Arc::clone(&self)));
         let _ = stop.wait_for(|stop| *stop).await;
         listing.abort();
+        let _ = listing.await;
         while workers.join_next().await.is_some() {}
     }
 

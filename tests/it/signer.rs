@@ -97,7 +97,15 @@ impl Service {
         let address = notifications.address();
         let control = settings.control.clone();
         let listener = Listener::control(&control).unwrap();
-        let signer = Signer::open(settings).await.unwrap();
+        let signer = loop {
+            match Signer::open(settings.clone()).await {
+                // The thread of one that was stopped a moment ago ends by itself.
+                Err(SignerError::Queue(QueueError::Taken)) => {
+                    tokio::time::sleep(Duration::from_millis(5)).await
+                }
+                opened => break opened.unwrap(),
+            }
+        };
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(notifications.serve(Arc::clone(&signer), stopped.clone()));

@@ -191,9 +191,9 @@ impl Work<'_> {
             }
             let older = matches!(known, Some(Known::Older));
             // Pushed while it was listed, as far as is told: the list has it, and yet it is not older.
-            let late = record.listed.is_none_or(|listed| {
-                candidate.pushed <= listed && now <= listed.saturating_add(LATE)
-            });
+            let late = record
+                .listed
+                .is_none_or(|listed| candidate.pushed <= listed && now <= listed.saturating_add(LATE));
             match known {
                 _ if candidate.requested => {}
                 Some(Known::Signed(..) | Known::NoImage) => {
