@@ -72,8 +72,9 @@ fn met(is_met: bool) -> &'static str {
 }
 
 fn alone(file: &Path) -> f64 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(2);
-    let runtime = { runtime }.enable_all().build().unwrap();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.worker_threads(2).max_blocking_threads(2);
+    let runtime = builder.enable_all().build().unwrap();
     runtime.block_on(async {
         let location = Location::File(file.to_owned());
         let key =

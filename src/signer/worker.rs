@@ -23,6 +23,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long a job of a rule that has not started waits to be looked at again.
 const NOT_STARTED: SignedDuration = SignedDuration::from_secs(1);
 
+/// Pauses in milliseconds between looks for a tag: distribution notifies of a manifest before it writes its tag
+/// (`registry/handlers/manifests.go`, `PutManifest`).
+const TAG_PAUSES: [u64; 8] = [5, 5, 10, 20, 40, 80, 160, 320];
+
+/// Attempts to find a tag.
+const TAG_ATTEMPTS: u32 = 3;
+
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(120);
 
@@ -94,6 +101,8 @@ enum Failure {
     Slow,
     #[error("the repository does not have it")]
     Missing,
+    #[error("none of its tags leads to it")]
+    Superseded,
     #[error("the job names no image: {0}")]
     Name(&'static str),
 }
@@ -109,11 +118,17 @@ async fn attempt(in_force: &InForce, applied: &Applied, job: &Job) -> Result<Don
     let (registry, credentials) = (&in_force.registry, &in_force.credentials);
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
     let tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
-    match look(registry, &repository, &digest, &tags, !job.requested, credentials).await? {
-        Found::Image => {}
-        Found::Attached => return Ok(Done::NoImage),
-        Found::Superseded => return Ok(Done::Left("none of its tags leads to it any more")),
-        Found::Missing => return Err(Failure::Missing),
+    let mut pauses = TAG_PAUSES.into_iter();
+    loop {
+        match look(registry, &repository, &digest, &tags, !job.requested, credentials).await? {
+            Found::Image => break,
+            Found::Attached => return Ok(Done::NoImage),
+            Found::Missing => return Err(Failure::Missing),
+            Found::Superseded => match pauses.next() {
+                Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
+                None => return Err(Failure::Superseded),
+            },
+        }
     }
     key.pace.turn().await;
     let order = Order {
@@ -143,7 +158,11 @@ fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Set
         Outlook::Passing => None,
         Outlook::Stubborn if attempts < limits.attempts => None,
         Outlook::Gone if attempts < limits.attempts => None,
-        Outlook::Gone => Some(Settlement::Dropped { pushes: job.pushes }),
+        Outlook::Moved if attempts < TAG_ATTEMPTS => None,
+        Outlook::Gone | Outlook::Moved => {
+            signer.metrics.left.add();
+            Some(Settlement::Dropped { pushes: job.pushes })
+        }
         Outlook::Stubborn | Outlook::Hopeless => Some(Settlement::Parked { error: error.clone() }),
     };
     if let Some(settlement) = settlement {
@@ -164,6 +183,8 @@ enum Outlook {
     Stubborn,
     /// What was pushed is not there.
     Gone,
+    /// What was pushed is not under its tags: not any more, or not yet.
+    Moved,
     /// None.
     Hopeless,
 }
@@ -177,6 +198,7 @@ fn outlook(failure: &Failure) -> Outlook {
         Failure::Registry(error) | Failure::Sign(SignError::Registry(error)) => of_registry(error),
         Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => Outlook::Passing,
         Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => Outlook::Gone,
+        Failure::Superseded => Outlook::Moved,
         Failure::Sign(_) | Failure::Name(_) => Outlook::Hopeless,
     }
 }

@@ -18,8 +18,8 @@ use pullgate::keys::Location;
 use pullgate::policy::{Scope, Tags};
 use pullgate::sign::Layout;
 use pullgate::signer::{
-    Address, CatchUp, KeySettings, Limits, Listen, Listener, RegistrySettings, Rule, Settings, Signer,
-    Status, Trigger,
+    Address, CatchUp, KeySettings, Limits, Listen, Listener, QueueError, RegistrySettings, Rule, Settings,
+    Signer, SignerError, Status, Trigger,
 };
 use pullgate::trust::Algorithm;
 use serde_json::{Value, json};
