@@ -68,7 +68,7 @@ fn serve(root: &Path) -> Result<Outcome, CommandError> {
     log::init(daemon.log.format, daemon.log.level);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Start)?;
-    runtime.block_on(signer::run(root)).map_err(CommandError::Serve)?;
+    runtime.block_on(signer::run(root)).map_err(|error| CommandError::Serve(Box::new(error)))?;
     Ok(Outcome::Fine)
 }
 
@@ -137,7 +137,7 @@ enum CommandError {
     #[error("pullgate.toml cannot be used:\n{0}")]
     Daemon(Problems),
     #[error("the signer does not serve")]
-    Serve(#[source] ServeError),
+    Serve(#[source] Box<ServeError>),
     #[error("cannot start")]
     Start(#[source] std::io::Error),
 }

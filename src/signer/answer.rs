@@ -33,7 +33,7 @@ pub(super) enum Door {
 
 impl Door {
     /// Looks at a request before its body is read.
-    pub(super) fn admit(&self, signer: &Signer, parts: &Parts) -> Result<(), Answer> {
+    pub(super) fn admit(&self, signer: &Signer, parts: &Parts) -> Result<(), Box<Answer>> {
         let path = parts.uri.path();
         let known = match self {
             Self::Notifications { .. } => matches!((&parts.method, path), (&Method::POST, "/notify")),
@@ -47,9 +47,10 @@ impl Door {
             && !shows(&parts.headers, secret)
         {
             signer.metrics.unauthorized.add();
-            return Err(text(StatusCode::UNAUTHORIZED, "the header Authorization does not hold the secret"));
+            let reason = "the header Authorization does not hold the secret";
+            return Err(Box::new(text(StatusCode::UNAUTHORIZED, reason)));
         }
-        if known { Ok(()) } else { Err(text(StatusCode::NOT_FOUND, "there is nothing here")) }
+        if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "there is nothing here"))) }
     }
 
     pub(super) async fn answer(&self, signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {

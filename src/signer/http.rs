@@ -219,7 +219,7 @@ impl Connection {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
         if let Err(refused) = self.door.admit(&self.signer, &parts) {
-            return refused;
+            return *refused;
         }
         let answered = async {
             let body = match Limited::new(body, self.bounds.body).collect().await {

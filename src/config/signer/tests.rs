@@ -54,12 +54,12 @@ fn what_is_not_said_has_its_default() {
         limits.body_bytes as u64,
         limits.events as u64,
         limits.connections as u64,
-        limits.request_timeout.as_millis() as u64,
+        limits.request_timeout.as_secs() * 1000,
         limits.queued as u64,
         limits.remembered as u64,
         limits.workers as u64,
         u64::from(limits.attempts),
-        limits.longest_pause.as_millis() as u64,
+        limits.longest_pause.as_secs() * 1000,
         limits.listed as u64,
     ]) {
         assert_eq!(value, bound.default, "{}", bound.key);

@@ -177,7 +177,7 @@ fn our_own_signatures_and_other_events_are_passed_over() {
 
 #[test]
 fn what_is_not_well_formed_is_refused_whole() {
-    let many = format!(r#"{{"events":[{}]}}"#, vec![r#"{"action":"pull"}"#; 11].join(","));
+    let many = format!(r#"{{"events":[{}]}}"#, [r#"{"action":"pull"}"#; 11].join(","));
     for (body, error) in [
         (distribution().replace("library/test", "Library/../test"), NotificationError::Field("repository")),
         (distribution().replace("library/test", ""), NotificationError::Field("repository")),

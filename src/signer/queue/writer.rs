@@ -39,6 +39,9 @@ pub(super) struct Writer {
     pub(super) capacity: Capacity,
 }
 
+/// Tells whoever asked whether it is on disk.
+type Told = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
+
 /// What a batch leads to once it is on disk.
 #[derive(Default)]
 struct Effects {
@@ -47,7 +50,7 @@ struct Effects {
     audit: Vec<String>,
     /// Jobs that the batch adds.
     added: usize,
-    replies: Vec<Box<dyn FnOnce(Result<(), QueueError>) + Send>>,
+    replies: Vec<Told>,
 }
 
 impl Writer {
@@ -86,7 +89,10 @@ impl Writer {
             tracing::error!(%error, "the queue was not written");
         }
         for reply in replies {
-            reply(written.as_ref().map(|()| ()).map_err(|error| QueueError::Disk(error.to_string())));
+            reply(match &written {
+                Ok(()) => Ok(()),
+                Err(error) => Err(QueueError::Disk(error.to_string())),
+            });
         }
     }
 }
