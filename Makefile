@@ -24,4 +24,5 @@ lint:
 bench:
 	tests/environment/install
 	$(CARGO) bench --bench node
+	$(CARGO) bench --bench signer
 	$(CARGO) bench --bench ledger

@@ -11,6 +11,7 @@ mod policy;
 mod scan;
 mod serve;
 mod sign;
+mod signer;
 mod status;
 mod verifier;
 mod verify;
@@ -77,6 +78,8 @@ enum Command {
     Verifier(verifier::Verifier),
     /// Sign images
     Sign(sign::Sign),
+    /// Sign what is pushed, by rule: the service beside a registry
+    Signer(signer::Signer),
     /// Write the policy of another system as one of ours
     Import(import::Import),
     /// Make signing keys, and look at keys
@@ -107,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Status(status) => status.run(root),
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
+        Command::Signer(signer) => signer.run(root),
         Command::Import(import) => import.run(),
         Command::Keys(keys) => keys.run(root),
     }

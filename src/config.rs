@@ -2,6 +2,7 @@
 //!
 //! - the policy: `policy.toml` and `policy.d/*.toml` of the configuration directory, [`load_policy`];
 //! - the daemon: `pullgate.toml`, [`load_daemon`];
+//! - the signer: `signer.toml`, [`load_signer`];
 //! - emergencies: `break-glass.toml`, [`BreakGlassFile`].
 //!
 //! Nothing unknown is overlooked and nothing is corrected in silence. Files that somebody else than root and the running
@@ -19,6 +20,7 @@ mod limits;
 mod options;
 mod policy;
 mod problem;
+mod signer;
 mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
@@ -28,6 +30,7 @@ pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
 pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
+pub use signer::{SIGNER_BOUNDS, SIGNER_FILE, load_signer};
 
 /// Where the files are unless the command line says otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";

@@ -24,6 +24,7 @@ pub mod secret;
 pub mod service;
 pub mod sign;
 pub mod signature;
+pub mod signer;
 pub mod telemetry;
 mod tls;
 pub mod trust;

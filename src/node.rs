@@ -4,6 +4,7 @@ pub mod control;
 pub mod daemon;
 mod reload;
 pub mod scan;
+pub mod signer;
 pub mod socket;
 pub mod state;
 

@@ -211,7 +211,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     if document.problems.is_empty() { Ok(config) } else { Err(Problems::from(document.problems)) }
 }
 
-fn section<'a>(
+pub(super) fn section<'a>(
     document: &mut Document<'_>,
     root: &mut Table<'a>,
     name: &str,
@@ -316,7 +316,7 @@ fn read_scan(document: &mut Document<'_>, table: &mut Table<'_>, scan: &mut Scan
     }
 }
 
-fn read_boolean(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<bool> {
+pub(super) fn read_boolean(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<bool> {
     let value = table.take(key)?;
     if let DeValue::Boolean(flag) = value.value {
         return Some(flag);

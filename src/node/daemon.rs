@@ -157,19 +157,19 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     Reload,
     Stop,
 }
 
-struct Signals {
+pub(super) struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -177,7 +177,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Wanted {
+    pub(super) async fn next(&mut self) -> Wanted {
         tokio::select! {
             _ = self.hangup.recv() => Wanted::Reload,
             _ = self.interrupt.recv() => Wanted::Stop,
@@ -187,7 +187,7 @@ impl Signals {
 }
 
 /// Tells systemd that the event loop turns, twice in each interval it asks for.
-async fn watchdog() {
+pub(super) async fn watchdog() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval(interval / 2);
     loop {
@@ -196,7 +196,7 @@ async fn watchdog() {
     }
 }
 
-fn monotonic() -> NotifyState<'static> {
+pub(super) fn monotonic() -> NotifyState<'static> {
     NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
 }
 

@@ -17,5 +17,6 @@ mod options;
 mod pull;
 mod registry;
 mod sign;
+mod signer;
 #[path = "../support.rs"]
 mod support;

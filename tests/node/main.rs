@@ -54,6 +54,7 @@ mod scan;
 mod secrets;
 mod sign;
 mod signed;
+mod signer;
 mod status;
 mod together;
 mod verifier;

@@ -31,6 +31,7 @@ pub mod registry;
 pub mod relay;
 #[path = "secrets.rs"]
 pub mod secrets;
+pub mod signer;
 pub mod signing;
 
 use std::path::Path;

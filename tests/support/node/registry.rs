@@ -71,6 +71,17 @@ impl Registry {
         self.restart_with(&format!("  tls:\n    certificate: {certificate}\n    key: {key}\n"));
     }
 
+    /// Starts it anew, with what it holds and at the same address, so that it notifies `url` of pushes.
+    pub fn restart_with_notifications(&mut self, url: &str, secret: &str) {
+        self.daemon.stop();
+        let lines = format!(
+            "notifications:\n  endpoints:\n    - name: signer\n      url: {url}\n      headers:\n        \
+             Authorization: [Bearer {secret}]\n      timeout: 5s\n      threshold: 100\n      backoff: 100ms\n"
+        );
+        directory::write(&self.directory.join("notifications.yml"), lines);
+        self.start_again();
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.host
@@ -139,7 +150,8 @@ impl Registry {
 fn serve(directory: &Path, port: &str, lines: &str) -> (Daemon, String) {
     let mut config = Command::new(environment::script("registry-config"));
     let config = process::must_run(config.arg(directory).arg(port));
-    directory::write(&directory.join("config.yml"), config + lines);
+    let notifications = fs::read_to_string(directory.join("notifications.yml")).unwrap_or_default();
+    directory::write(&directory.join("config.yml"), config + lines + &notifications);
     let log = directory.join("registry.log");
     // Of an earlier run, which has said where it listens.
     let _ = fs::remove_file(&log);
