@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::keys::PrivateKey;
@@ -12,13 +13,18 @@ use super::{Node, directory, pullgate};
 /// What the registry shows.
 const SECRET: &str = "open-sesame-signer";
 
+/// The name of its rule, and of the authenticator that the rule signs with.
+pub const RULE: &str = "release";
+
 pub struct Signer {
     directory: PathBuf,
+    /// What its rule is for, with the host.
+    scope: String,
     daemon: Daemon,
 }
 
 impl Signer {
-    /// A signer with one rule, `release`, that signs what is pushed to `namespace` with the node's release key; and the
+    /// A signer with one rule, [`RULE`], that signs what is pushed to `namespace` with the node's release key; and the
     /// node's registry, started anew, that notifies it.
     pub fn start(node: &mut Node, namespace: &str) -> Self {
         let directory = node.directory().join("signer");
@@ -31,30 +37,32 @@ impl Signer {
     /// The same without a registry that notifies it.
     pub fn start_with(directory: PathBuf, host: &str, namespace: &str, key: &PrivateKey) -> Self {
         directory::make(&directory);
-        let port = free_port();
         let secret = directory.join("secret");
         directory::write(&secret, SECRET);
         let mut close = Command::new("chmod");
         process::must_run(close.arg("600").arg(&secret));
-        let at = directory.display();
-        let config = format!(
-            "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:{port}\"\nsecret-file = \"{at}/secret\"\n\
-             [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
-             [authenticator.release]\nkey = {:?}\nalgorithm = {:?}\nsignatures-per-second = 10000\n\
-             [[rule]]\nname = \"release\"\nauthenticator = \"release\"\nscope = \"{host}/{namespace}\"\n",
-            key.file.display().to_string(),
-            key.kind.algorithm(),
-        );
-        directory::write(&directory.join("signer.toml"), config);
-        directory::write(&directory.join("port"), port.to_string());
+        directory::write(&directory.join("port"), free_port().to_string());
+        let scope = format!("{host}/{namespace}");
+        configure(&directory, &scope, key);
         let daemon = serve(&directory);
-        let signer = Self { directory, daemon };
+        let signer = Self { directory, scope, daemon };
         signer.until(|status| status["rules"][0]["started"] == true);
         signer
     }
 
+    /// Has the rule sign with another key, and waits until it does.
+    pub fn change_key(&self, key: &PrivateKey) {
+        configure(&self.directory, &self.scope, key);
+        self.daemon.signal(Signal::SIGHUP);
+        let fingerprint = key.fingerprint();
+        self.until(|status| {
+            let rule = &status["rules"][0];
+            rule["key"] == fingerprint.as_str() && rule["started"] == true
+        });
+    }
+
     fn port(&self) -> String {
-        std::fs::read_to_string(self.directory.join("port")).unwrap_or_default()
+        port_in(&self.directory)
     }
 
     /// Where it is notified, as host with port.
@@ -94,6 +102,7 @@ impl Signer {
 
     fn until(&self, is_so: impl Fn(&Value) -> bool) {
         let found = process::wait(LIMIT, || {
+            assert!(self.directory.exists(), "the signer's directory was cleared away");
             let output = self.command().args(["status", "--output", "json"]).output().ok()?;
             let status: Value = serde_json::from_slice(&output.stdout).ok()?;
             is_so(&status).then_some(())
@@ -106,6 +115,25 @@ impl Signer {
         let text = std::fs::read_to_string(self.directory.join("state/audit.jsonl")).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+/// Writes signer.toml.
+fn configure(directory: &Path, scope: &str, key: &PrivateKey) {
+    let (at, port) = (directory.display(), port_in(directory));
+    let host = scope.split('/').next().unwrap_or_default();
+    let config = format!(
+        "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:{port}\"\nsecret-file = \"{at}/secret\"\n\
+         [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
+         [authenticator.{RULE}]\nkey = {:?}\nalgorithm = {:?}\nsignatures-per-second = 10000\n\
+         [[rule]]\nname = {RULE:?}\nauthenticator = {RULE:?}\nscope = {scope:?}\n",
+        key.file.display().to_string(),
+        key.kind.algorithm(),
+    );
+    directory::write(&directory.join("signer.toml"), config);
+}
+
+fn port_in(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("port")).unwrap_or_default()
 }
 
 fn serve(directory: &Path) -> Daemon {

@@ -113,6 +113,13 @@ fn command(home: &Path) -> Command {
     command
 }
 
+/// How many signatures `image` has in cosign's classic layout.
+pub fn count(registry: &Registry, image: &Image) -> usize {
+    let found = registry.find_manifest(&image.repository, &image.signature_tag());
+    let manifest: Option<Value> = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    manifest.and_then(|manifest| Some(manifest["layers"].as_array()?.len())).unwrap_or_default()
+}
+
 /// Changes one bit in each signature of `image`. The payload stays.
 pub fn tamper_with_signature(registry: &Registry, image: &Image) {
     edit(registry, image, |_, layer| {
