@@ -4,6 +4,7 @@ mod access;
 mod killed;
 mod listing;
 mod pushes;
+mod record;
 mod round_trips;
 
 use std::collections::BTreeMap;
