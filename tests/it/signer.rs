@@ -1,6 +1,7 @@
 //! The service beside a registry: who may notify it, what it signs, and what a crash leaves.
 
 mod access;
+mod keys;
 mod killed;
 mod listing;
 mod pushes;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use pullgate::digest::Digest;
-use pullgate::keys::Location;
+use pullgate::keys::{Location, Settings as KeysSettings};
 use pullgate::policy::{Scope, Tags};
 use pullgate::sign::Layout;
 use pullgate::signer::{
@@ -79,6 +80,7 @@ fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings
             longest_pause: Duration::from_millis(200),
             listed: 1000,
         },
+        keys: KeysSettings::default(),
         authenticators: BTreeMap::from([("release".to_owned(), key)]),
         rules,
     }
