@@ -1,9 +1,12 @@
 //! The service beside a registry: who may notify it, what it signs, and what a crash leaves.
 
 mod access;
+mod keys;
 mod killed;
 mod listing;
 mod pushes;
+mod record;
+mod round_trips;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use pullgate::digest::Digest;
-use pullgate::keys::Location;
+use pullgate::keys::{Location, Settings as KeysSettings};
 use pullgate::policy::{Scope, Tags};
 use pullgate::sign::Layout;
 use pullgate::signer::{
@@ -77,6 +80,7 @@ fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings
             longest_pause: Duration::from_millis(200),
             listed: 1000,
         },
+        keys: KeysSettings::default(),
         authenticators: BTreeMap::from([("release".to_owned(), key)]),
         rules,
     }

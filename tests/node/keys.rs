@@ -9,6 +9,7 @@ use crate::support::node::directory::{self, Directory};
 use crate::support::node::keys::{Kind, PrivateKey};
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
+use crate::support::node::process::{Daemon, LIMIT};
 use crate::support::node::{Node, RELEASE, Release, environment, process, pullgate};
 
 const PIN: &str = "648219";
@@ -140,6 +141,58 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
     assert_eq!(process::run(&mut with_file).unwrap(), told);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
     assert!(public(&location).unwrap_err().contains("open to others"));
+}
+
+#[test]
+fn in_softhsm_sign_for_the_signer() {
+    let node = Node::start(Release::V2_1);
+    let token = Token::new(node.directory());
+    let key = token.generate("signer", "RSA_2048", Kind::RsaPkcs1);
+    let at = node.directory().join("signer");
+    directory::make(&at);
+    // The key's URI names neither PIN nor module; the file does.
+    let module = "/usr/lib/softhsm/libsofthsm2.so";
+    let write = |keys: &str| {
+        let (host, at) = (node.registry.host(), at.display());
+        let config = format!(
+            "[registry]\nhost = {host:?}\n[listen]\naddress = \"unix:{at}/notify.sock\"\n\
+             [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n{keys}\n\
+             [authenticator.release]\nkey = \"pkcs11:token=ci%20token;object=signer\"\n\
+             algorithm = \"RSA_PKCS1_SHA_256\"\n\
+             [[rule]]\nname = \"release\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n",
+        );
+        directory::write(&at.join("signer.toml"), config);
+    };
+    let signer = || {
+        let mut command = token.pullgate();
+        command.arg("--config").arg(&at).arg("signer");
+        command
+    };
+    write("");
+    let error = process::run(&mut signer()).unwrap_err();
+    assert!(error.contains("no PKCS#11 module is given"), "{error}");
+    let pin = token.directory.join("pin");
+    write(&format!(
+        "[keys.pkcs11]\nmodule = {module:?}\npin-file = {:?}\nsessions = 2\n",
+        pin.display().to_string()
+    ));
+    let environment = token.directory.join("softhsm2.conf");
+    let mut daemon = Daemon::start(
+        &pullgate::program(),
+        |command| {
+            command.env("SOFTHSM2_CONF", &environment).arg("--config").arg(&at).arg("signer");
+        },
+        &at.join("log"),
+    );
+    let image = node.push("team/app:1");
+    daemon.wait_until("serving", || process::run(signer().args(["status"])).ok());
+    process::must_run(signer().args(["request", "--rule", "release", &image.by_tag()]));
+    let cosign = node.cosign();
+    let options = ["--new-bundle-format=false"];
+    let signed = process::wait(LIMIT, || cosign.verify(&image.by_digest(), &key, &options).ok());
+    assert!(signed.is_some(), "{}", daemon.log());
+    let other = node.push("team/other:1");
+    assert!(cosign.verify(&other.by_digest(), &key, &options).is_err());
 }
 
 /// The public half that pullgate sees in a key file, with the passphrase in a file.
