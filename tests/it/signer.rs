@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::registry::{MANIFEST, Registry};
+use crate::support::secrets;
 
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v1+json";
 
@@ -91,6 +92,8 @@ struct Service {
     signer: Arc<Signer>,
     address: String,
     control: PathBuf,
+    /// Of its state.
+    directory: PathBuf,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -99,7 +102,8 @@ impl Service {
     async fn start(settings: Settings) -> Self {
         let notifications = Listener::notifications(&settings.listen, &settings.limits).await.unwrap();
         let address = notifications.address();
-        let control = settings.control.clone();
+        secrets::wrote("debug", format!("{settings:?} {notifications:?}"));
+        let (control, directory) = (settings.control.clone(), settings.directory.clone());
         let listener = Listener::control(&control).unwrap();
         let signer = loop {
             match Signer::open(settings.clone()).await {
@@ -115,7 +119,7 @@ impl Service {
         tasks.spawn(notifications.serve(Arc::clone(&signer), stopped.clone()));
         tasks.spawn(listener.serve(Arc::clone(&signer), stopped.clone()));
         tasks.spawn(Arc::clone(&signer).run(stopped));
-        Self { signer, address, control, stop, tasks }
+        Self { signer, address, control, directory, stop, tasks }
     }
 
     /// The same, when all its rules have started.
@@ -126,8 +130,14 @@ impl Service {
     }
 
     async fn stop(mut self) {
+        if secrets::run().is_some() {
+            let (_, metrics) = self.ask("GET", "/metrics", Value::Null).await;
+            secrets::wrote("metrics", metrics);
+            secrets::wrote("debug", format!("{:?}", self.signer.status()));
+        }
         self.stop.send(true).unwrap();
         while self.tasks.join_next().await.is_some() {}
+        secrets::keep(&self.directory);
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
@@ -184,7 +194,9 @@ async fn send(
     }
     let answer = sender.send_request(request.body(Full::new(body)).unwrap()).await?;
     let status = answer.status().as_u16();
+    secrets::wrote("answers", format!("{:?}", answer.headers()));
     let body = answer.into_body().collect().await?.to_bytes();
+    secrets::wrote("answers", &body);
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 

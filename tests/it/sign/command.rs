@@ -7,6 +7,7 @@ use pullgate::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, index};
+use crate::support::secrets;
 
 /// What a run came to.
 struct Run {
@@ -31,7 +32,9 @@ async fn sign(arguments: &[&str], input: &str) -> Run {
     let output = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
+        let output = child.wait_with_output().unwrap();
+        secrets::wrote_output(&output);
+        output
     });
     let output = output.await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

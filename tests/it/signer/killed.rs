@@ -168,4 +168,6 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
     assert_eq!(noted.len(), PUSHES, "each is in the record");
     assert!(signed.values().all(|times| *times == 1), "and none as signed twice");
     drop(process);
+    secrets::keep(&path.join("log"));
+    secrets::keep(&path.join("state"));
 }

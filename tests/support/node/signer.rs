@@ -1,5 +1,7 @@
 //! `pullgate signer` beside the node's registry, which notifies it.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,10 +10,10 @@ use serde_json::Value;
 
 use super::keys::PrivateKey;
 use super::process::{self, Daemon, LIMIT};
-use super::{Node, directory, pullgate};
+use super::{Node, directory, pullgate, secrets};
 
 /// What the registry shows.
-const SECRET: &str = "open-sesame-signer";
+const SECRET: &str = "pg5ECRET-signer";
 
 /// The name of its rule, and of the authenticator that the rule signs with.
 pub const RULE: &str = "release";
@@ -44,6 +46,10 @@ impl Signer {
         directory::write(&directory.join("port"), free_port().to_string());
         let scope = format!("{host}/{namespace}");
         configure(&directory, &scope, key);
+        if secrets::run().is_some() {
+            // All that it could ever write, when it is to be searched.
+            directory::write(&directory.join("pullgate.toml"), "[log]\nlevel = \"trace\"\n");
+        }
         let daemon = serve(&directory);
         let signer = Self { directory, scope, daemon };
         signer.until(|status| status["rules"][0]["started"] == true);
@@ -136,13 +142,38 @@ fn port_in(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("port")).unwrap_or_default()
 }
 
+impl Drop for Signer {
+    fn drop(&mut self) {
+        if secrets::run().is_none() {
+            return;
+        }
+        let _ = process::run(self.command().args(["status", "--output", "json"]));
+        if let Some(answer) = ask(&self.directory.join("control.sock"), "/metrics") {
+            secrets::wrote("metrics", answer);
+        }
+        self.daemon.stop();
+        secrets::keep(&self.directory.join("log"));
+        secrets::keep(&self.directory.join("state"));
+    }
+}
+
+/// What is answered at the control socket.
+fn ask(socket: &Path, path: &str) -> Option<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: signer\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(answer)
+}
+
 fn serve(directory: &Path) -> Daemon {
     let configure = |command: &mut Command| {
         command.arg("--config").arg(directory).arg("signer");
     };
     let mut daemon = Daemon::start(&pullgate::program(), configure, &directory.join("log"));
     let socket = directory.join("control.sock");
-    let reachable = || std::os::unix::net::UnixStream::connect(&socket).ok().map(drop);
+    let reachable = || UnixStream::connect(&socket).ok().map(drop);
     daemon.wait_until("serving", reachable);
     daemon
 }

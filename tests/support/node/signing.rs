@@ -109,7 +109,7 @@ pub fn verify_command(home: &Path, key: &Path) -> Command {
 fn command(home: &Path) -> Command {
     let mut command = Command::new(environment::tool("cosign"));
     // It keeps files in the home directory; those of a person stay alone.
-    command.env("HOME", home).env("COSIGN_PASSWORD", "test");
+    command.env("HOME", home).env("COSIGN_PASSWORD", "pg5ECRET-cosign");
     command
 }
 
