@@ -145,11 +145,13 @@ impl Gate {
         decided
     }
 
-    /// The evidence at `place`, read where it keeps nobody waiting.
+    /// The evidence at `place`, read where it keeps nobody waiting. Of what is not about its own digest a pull would keep
+    /// the document for ever, and no image would follow from it: it counts for nothing.
     async fn evidence(&self, place: &Place) -> Option<Arc<Evidence>> {
         let (ledger, place) = (Arc::clone(&self.ledger), place.clone());
-        let found =
-            tokio::task::spawn_blocking(move || ledger.find(&place).filter(|found| found.place() == place));
+        let found = tokio::task::spawn_blocking(move || {
+            ledger.find(&place).filter(|found| found.place() == place && binding::is_consistent(found))
+        });
         found.await.ok().flatten()
     }
 }

@@ -148,7 +148,7 @@ impl Evidence {
             && self.images.len() == new.images.len()
             && new.images.iter().all(|image| self.images.contains(image))
             && new.names.iter().all(|name| self.names.contains(name))
-            && self.document == new.document
+            && (&self.media_type, &self.document) == (&new.media_type, &new.document)
             && (&self.rule, &self.keys) == (&new.rule, &new.keys)
     }
 

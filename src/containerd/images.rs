@@ -6,7 +6,9 @@
 //! have written it; the plugin learns of it from the event that containerd publishes.
 
 use containerd_client::services::v1::images_client::ImagesClient;
-use containerd_client::services::v1::{CreateImageRequest, GetImageRequest, Image, UpdateImageRequest};
+use containerd_client::services::v1::{
+    CreateImageRequest, GetImageRequest, Image, ListImagesRequest, UpdateImageRequest,
+};
 use containerd_client::types::Descriptor;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Status};
@@ -52,6 +54,24 @@ pub async fn record_tag(
         None => create(&mut client, tagged, target, labels).await,
     }?;
     Ok(Recorded::Now)
+}
+
+/// What the records with these names are records of, each once. A name without a record is left out.
+///
+/// # Errors
+/// When containerd cannot be asked.
+pub async fn targets(
+    upstream: &Upstream,
+    names: impl Iterator<Item = &str>,
+) -> Result<Vec<Descriptor>, Box<Status>> {
+    // Any of the filters is enough (containerd `pkg/filters`).
+    let filters = names.map(|name| format!("name=={name:?}")).collect();
+    let listed = ImagesClient::new(upstream.clone()).list(namespaced(ListImagesRequest { filters })).await;
+    let images = listed.map_err(Box::new)?.into_inner().images;
+    let mut targets: Vec<_> = images.into_iter().filter_map(|image| image.target).collect();
+    targets.sort_unstable_by(|one, other| one.digest.cmp(&other.digest));
+    targets.dedup_by(|one, other| one.digest == other.digest);
+    Ok(targets)
 }
 
 /// When a tag came to be recorded.

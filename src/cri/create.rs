@@ -1,6 +1,7 @@
 //! CreateContainer, where the runtime endpoint goes through pullgate too: the last moment before an image runs, and the
 //! only one at which image, name and namespace stand in one request.
 
+mod checkpoint;
 mod request;
 
 use http::header::CONTENT_LENGTH;
@@ -10,6 +11,7 @@ use tonic::Code;
 
 use super::pull::{refuse, told};
 use super::{Peer, Proxy, answer, frame, status};
+use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, Refusal, Standing};
@@ -60,23 +62,28 @@ impl Proxy {
         for volume in create.volumes() {
             self.may_be_used(volume, create.pod()).await?;
         }
-        self.may_be_used(create.image(), create.pod()).await
+        let Some((standing, image)) = self.may_be_used(create.image(), create.pod()).await? else {
+            return Ok(None);
+        };
+        if !self.settings.checkpoint_restore {
+            self.is_no_checkpoint(create.image(), &image).await?;
+        }
+        Ok(Some(standing))
     }
 
-    async fn may_be_used(&self, used: &Used<'_>, pod: Option<&Pod>) -> Result<Option<Standing>, Refusal> {
+    /// An image and what it stands as; nothing for a checkpoint, where that is allowed.
+    async fn may_be_used(
+        &self,
+        used: &Used<'_>,
+        pod: Option<&Pod>,
+    ) -> Result<Option<(Standing, Image)>, Refusal> {
         let restore = self.settings.checkpoint_restore;
         // containerd 2.1 to 2.3 restores a container when the image is the path of a file.
         let is_id = Digest::parse(used.image).is_ok();
         if !is_id && !restore {
             return Err(Refusal::not_by_id(used.image));
         }
-        let limit = self.settings.tag_record_timeout;
-        let found = tokio::time::timeout(limit, presence::image(&self.upstream, used.image)).await;
-        let found = found.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
-        let found = found.map_err(|error| {
-            tracing::warn!(error = told(&error), "the runtime does not tell what an image is");
-            Refusal::runtime(used.image, &error.to_string())
-        })?;
+        let found = self.asked(used, presence::image(&self.upstream, used.image)).await?;
         let Some(image) = found else {
             if is_id {
                 return Err(Refusal::absent(used.image));
@@ -90,8 +97,36 @@ impl Proxy {
         if is_id && image.id != used.image {
             return Err(Refusal::runtime(used.image, "it finds another image by this id"));
         }
-        let present = Present { id: image.id, repo_tags: image.repo_tags, repo_digests: image.repo_digests };
-        self.gate.standing(used.name(), &present, pod).await.map(Some)
+        let present = Present {
+            id: image.id.clone(),
+            repo_tags: image.repo_tags.clone(),
+            repo_digests: image.repo_digests.clone(),
+        };
+        let standing = self.gate.standing(used.name(), &present, pod).await?;
+        Ok(Some((standing, image)))
+    }
+
+    /// An image that is admitted may still be one from which the runtime restores a container, on top of another image
+    /// that it pulls by itself.
+    async fn is_no_checkpoint(&self, used: &Used<'_>, image: &Image) -> Result<(), Refusal> {
+        match self.asked(used, checkpoint::is_in(&self.upstream, image)).await? {
+            false => Ok(()),
+            true => Err(Refusal::checkpoint_image(used.name())),
+        }
+    }
+
+    /// What the runtime says about an image, within the time that it has for that.
+    async fn asked<T, E: std::error::Error + 'static>(
+        &self,
+        used: &Used<'_>,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Refusal> {
+        let answer = tokio::time::timeout(self.settings.tag_record_timeout, answer).await;
+        let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
+        answer.map_err(|error| {
+            tracing::warn!(error = told(&error), "the runtime does not tell what an image is");
+            Refusal::runtime(used.image, &error.to_string())
+        })
     }
 
     /// Answers a call that makes or restores the checkpoint of a whole pod, whose images never pass by here.

@@ -4,6 +4,11 @@ use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::registry::{Contents, Listed, contents};
 
+/// Whether `evidence` has the document of its digest, and that is one from which images follow.
+pub(super) fn is_consistent(evidence: &Evidence) -> bool {
+    evidence.digest.matches(&evidence.document) && contents(&evidence.document, &evidence.media_type).is_ok()
+}
+
 /// Whether the digest of `evidence` leads to the image `id`: its document hashes to it, and the document has the
 /// configuration `id`, or lists a manifest that has.
 pub(super) fn leads_to(evidence: &Evidence, id: &Digest) -> bool {

@@ -125,6 +125,13 @@ impl Refusal {
         Self::new(Reason::Checkpoint, path, text)
     }
 
+    /// An image that the runtime would restore a container from.
+    pub fn checkpoint_image(image: &str) -> Self {
+        let text = "carries a checkpoint, and would be restored on top of an image that nobody verified; see \
+                    `checkpoint-restore` in [gate]";
+        Self::new(Reason::Checkpoint, image, text)
+    }
+
     /// The runtime does not have the image.
     pub fn absent(image: &str) -> Self {
         Self::new(Reason::NotFound, image, "is not on the node")

@@ -276,3 +276,35 @@ async fn checkpoints_are_restored_only_where_that_is_allowed() {
         assert_eq!(answer.code, "2", "{answer:?}");
     }
 }
+
+/// containerd 2.1 to 2.3 restores a container from an image whose document says that it is a checkpoint, and pulls the
+/// image under it by itself.
+#[tokio::test]
+async fn an_admitted_image_that_carries_a_checkpoint_is_restored_only_where_that_is_allowed() {
+    let annotated = |annotation: &str| {
+        Bytes::from(format!(
+            "{{\"schemaVersion\":2,\"manifests\":[],\"annotations\":{{{annotation:?}:\"app\"}}}}"
+        ))
+    };
+    let name = "org.criu.checkpoint.container.name";
+    for (document, by, allowed, expected) in [
+        (annotated(name), id(OPEN), false, "2"),
+        (annotated(name), OPEN.to_owned(), false, "2"),
+        (annotated(name), id(OPEN), true, "0"),
+        (annotated("org.example.name"), id(OPEN), false, "0"),
+        // Another image's.
+        (annotated(name), id(CLOSED), false, "0"),
+        (Bytes::from_static(b"{"), id(OPEN), false, "2"),
+    ] {
+        let world = start(Settings { checkpoint_restore: allowed, ..Settings::default() });
+        world.runtime.hold(&document);
+        world.runtime.record(&by, &pullgate::digest::Digest::of(&document).to_string());
+        let answer = world.create(&id(OPEN), OPEN, &[]).await;
+        assert_eq!(answer.code, expected, "{document:?} as {by}, {allowed}: {answer:?}");
+        assert_eq!(world.created().len(), usize::from(expected == "0"), "{document:?}");
+    }
+    // One that the runtime does not hold under its digest is told apart from none.
+    let world = start(Settings::default());
+    world.runtime.record(OPEN, &pullgate::digest::Digest::of(b"gone").to_string());
+    assert_eq!(world.create(&id(OPEN), OPEN, &[]).await.code, "0");
+}

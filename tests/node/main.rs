@@ -29,11 +29,16 @@ macro_rules! on_every_release {
 
 mod activation;
 mod admitted;
+mod around;
 mod cancelled;
+mod clock;
 mod command;
+mod configmap;
 mod cosign;
 mod crossing;
 mod keys;
+mod faults;
+mod held;
 mod policy;
 mod refused;
 mod sandbox;

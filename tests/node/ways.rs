@@ -13,6 +13,7 @@ on_every_release!(
     an_unsigned_image_volume,
     a_permissive_namespace_and_a_strict_one,
     a_key_that_is_revoked_or_out_of_its_time,
+    what_is_denied_after_the_pull,
     a_registry_that_is_gone_and_a_daemon_that_restarts,
 );
 
@@ -131,13 +132,22 @@ fn an_unsigned_image_volume(release: Release) {
     let waiting = kubelet.run(&pod).unwrap_err();
     assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
     // Side-loaded, so that there is nothing to pull.
-    let name = "registry.example.com/team/data:1";
-    node.import(name);
-    let waiting = kubelet.run(&Pod::of(app.by_tag()).mounting(name).never()).unwrap_err();
+    let side_loaded = "registry.example.com/team/data:1";
+    node.import(side_loaded);
+    let waiting = kubelet.run(&Pod::of(app.by_tag()).mounting(side_loaded).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+    // kubelet has the ids from long ago, or from elsewhere: only what is mounted is wrong.
+    let app_id = kubelet.pull(&Pod::of(app.by_tag())).unwrap();
+    let mounting = |name: &str| {
+        let volume = (name.to_owned(), node.id_in_runtime(name));
+        kubelet.create_mounting(&Pod::of(app.by_tag()), &app_id, volume)
+    };
+    let waiting = mounting(side_loaded).unwrap_err();
+    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
     node.sign(&data);
     // Older releases know no such volumes.
     if release == Release::V2_1 {
+        assert!(mounting(&app.by_tag()).is_ok());
         assert_eq!(kubelet.run(&pod).unwrap().user, 1000);
     }
 }
@@ -199,6 +209,30 @@ fn a_key_that_is_revoked_or_out_of_its_time(release: Release) {
     let other = node.key("other", Kind::P256);
     node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]));
     assert_never_runs(&node, &image.by_tag(), &id);
+}
+
+/// The deny list takes effect at once on what was pulled, remembered and recorded before.
+fn what_is_denied_after_the_pull(release: Release) {
+    let node = Node::start(release);
+    let (image, other) = (node.push_signed("team/app:1"), node.push_signed("team/other:1"));
+    let kubelet = node.kubelet_through_pullgate();
+    let id = assert_runs(&kubelet, &image.by_tag());
+    assert_runs(&kubelet, &other.by_tag());
+    let required = || Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]);
+    node.pullgate.reload(&required().deny_digest(&image.digest));
+    let waiting = kubelet.run(&Pod::of(image.by_tag())).unwrap_err();
+    assert_eq!(told(&waiting), ("SignatureValidationFailed", "digest-denied"), "{}", waiting.message);
+    assert_never_runs(&node, &image.by_tag(), &id);
+    assert_runs(&kubelet, &other.by_tag());
+    node.pullgate.reload(&required().deny_key(&node.release));
+    for name in [image.by_tag(), other.by_tag()] {
+        let waiting = kubelet.run(&Pod::of(&name)).unwrap_err();
+        assert_eq!(waiting.reason, "SignatureValidationFailed", "{name}: {}", waiting.message);
+        let waiting = kubelet.create(&Pod::of(&name), &node.id_in_runtime(&name)).unwrap_err();
+        assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
+    }
+    node.pullgate.reload(&required());
+    assert_eq!(assert_runs(&kubelet, &image.by_tag()), id);
 }
 
 /// What was admitted starts from evidence; what was not does not start for want of a registry to ask.

@@ -15,9 +15,11 @@
 #![allow(clippy::print_stderr, reason = "for the person who watches")]
 
 pub mod access;
+pub mod between;
 pub mod containerd;
 pub mod directory;
 pub mod environment;
+pub mod hold;
 pub mod http;
 pub mod images;
 pub mod keys;
@@ -26,6 +28,7 @@ pub mod policy;
 pub mod process;
 pub mod pullgate;
 pub mod registry;
+pub mod relay;
 pub mod signing;
 
 use std::path::Path;

@@ -290,8 +290,16 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
             let name = images::GetImageRequest::decode(body).unwrap().name;
             match records.get(&name) {
                 None => error(5, "not found"),
-                Some(digest) => message(&images::GetImageResponse { image: Some(image(&name, digest)) }),
+                Some(digest) => {
+                    message(&images::GetImageResponse { image: Some(image(state, &name, digest)) })
+                }
             }
+        }
+        "/containerd.services.images.v1.Images/List" => {
+            let filters = images::ListImagesRequest::decode(body).unwrap().filters;
+            let wanted = records.iter().filter(|(name, _)| filters.contains(&format!("name=={name:?}")));
+            let listed = wanted.map(|(name, digest)| image(state, name, digest)).collect();
+            message(&images::ListImagesResponse { images: listed })
         }
         "/containerd.services.images.v1.Images/Create" => {
             let image = images::CreateImageRequest::decode(body).unwrap().image.unwrap();
@@ -317,14 +325,15 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
     }
 }
 
-fn image(name: &str, digest: &str) -> images::Image {
+fn image(state: &State, name: &str, digest: &str) -> images::Image {
+    let held = state.content.lock().unwrap().get(digest).map_or(1, Bytes::len);
     images::Image {
         name: name.to_owned(),
         labels: [("io.cri-containerd.image".to_owned(), "managed".to_owned())].into(),
         target: Some(Descriptor {
             media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
             digest: digest.to_owned(),
-            size: 1,
+            size: i64::try_from(held).unwrap(),
             ..Default::default()
         }),
         ..Default::default()

@@ -119,3 +119,29 @@ async fn what_is_no_file_of_ours_is_not_read() {
         assert_eq!(mended, if what == "a directory" { "not-verified" } else { "verified" }, "{what}");
     }
 }
+
+/// Forged in what the signatures do not speak of, it could keep a good image from running for ever.
+#[tokio::test]
+async fn a_pull_mends_evidence_that_is_not_about_its_digest() {
+    let world = World::new().await;
+    let (_, id) = world.signed("team/app", "app");
+    world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+    let [entry] = entries(&world).try_into().unwrap();
+    let good = std::fs::read(&entry).unwrap();
+    let line = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let name = world.name("team/app:1");
+    let hex = id.hex();
+    let other = hex.chars().rev().collect::<String>();
+    for (from, to) in
+        [(hex, other.as_str()), ("image.manifest", "image.manifesT"), ("image.manifest", "image.index.v1")]
+    {
+        let at = good.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let mut rest = good[line..].to_vec();
+        rest.splice(at - line..at - line + from.len(), to.bytes());
+        let first = format!("pullgate evidence 1 {}\n", Digest::of(&rest));
+        std::fs::write(&entry, [first.as_bytes(), &rest].concat()).unwrap();
+        world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
+        let mended = world.standing(&world.gate(), &name, &id).await;
+        assert_eq!(reason(&mended), "verified", "{from} -> {to}");
+    }
+}

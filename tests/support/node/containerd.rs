@@ -80,7 +80,12 @@ impl Containerd {
 
     /// Has `host` of image names served by `registry`.
     pub fn map_host(&self, host: &str, registry: &Registry) {
-        let server = format!("http://{}", registry.host());
+        self.map_host_to(host, registry.host());
+    }
+
+    /// Has `host` of image names served at `address`, a `127.0.0.1:PORT`.
+    pub fn map_host_to(&self, host: &str, address: &str) {
+        let server = format!("http://{address}");
         let directory = self.hosts().join(host);
         directory::make(&directory);
         let text =

@@ -56,6 +56,18 @@ fn left_over() -> impl Iterator<Item = (PathBuf, u32)> {
     })
 }
 
+/// All files below a directory.
+pub fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.path() {
+            path if path.is_dir() => found.extend(files(&path)),
+            path => found.push(path),
+        }
+    }
+    found
+}
+
 /// Makes a directory that only its owner may write to, whatever the umask.
 pub fn make(path: &Path) {
     fs::create_dir_all(path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));

@@ -99,6 +99,17 @@ impl Image {
         self.layout.push(registry, name)
     }
 
+    /// The same image with another manifest or index, as `tag` of the same repository.
+    pub fn edited(&self, registry: &Registry, tag: &str, change: impl FnOnce(&mut Value)) -> Self {
+        let before = registry.manifest(&self.repository, &self.digest);
+        let mut manifest = serde_json::from_slice(&before).expect("a manifest is JSON");
+        change(&mut manifest);
+        let after = manifest.to_string();
+        registry.put_manifest(&self.repository, tag, after.as_bytes());
+        let digest = pullgate::digest::Digest::of(after.as_bytes()).to_string();
+        Self { digest, tag: tag.to_owned(), ..self.clone() }
+    }
+
     /// The digests that this index lists.
     pub fn children(&self, registry: &Registry) -> Vec<String> {
         let index = registry.manifest(&self.repository, &self.digest);

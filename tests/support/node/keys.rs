@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{directory, process};
 
 /// A kind of key, and the algorithm that is used with it.
@@ -61,6 +64,13 @@ impl PrivateKey {
             public.arg("pkey").arg("-in").arg(&file).arg("-pubout").arg("-out").arg(&public_file),
         );
         Self { name: name.to_owned(), kind, file, public_file }
+    }
+
+    /// What names it in a policy: the SHA-256 of its public half in DER.
+    pub fn fingerprint(&self) -> String {
+        let text = std::fs::read_to_string(&self.public_file).expect("a key pair has a public half");
+        let base64: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        pullgate::digest::Digest::of(&STANDARD.decode(base64).expect("PEM is base64")).to_string()
     }
 
     /// The same key, for another algorithm.

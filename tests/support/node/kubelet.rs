@@ -106,18 +106,49 @@ impl Kubelet {
     /// # Errors
     /// Why the container waits.
     pub fn create(&self, pod: &Pod, id: &str) -> Result<(), Waiting> {
+        self.create_while(pod, id, |_| ())
+    }
+
+    /// The same with an image volume: its name in the pod and the id that kubelet has for it.
+    ///
+    /// # Errors
+    /// Why the container waits.
+    pub fn create_mounting(&self, pod: &Pod, id: &str, volume: (String, String)) -> Result<(), Waiting> {
+        self.create_from(pod, id, &[volume], |_| ())
+    }
+
+    /// The same, and does something with the container's id while the container is there.
+    ///
+    /// # Errors
+    /// Why the container waits.
+    pub fn create_while<T>(&self, pod: &Pod, id: &str, work: impl FnOnce(&str) -> T) -> Result<T, Waiting> {
+        self.create_from(pod, id, &[], work)
+    }
+
+    fn create_from<T>(
+        &self,
+        pod: &Pod,
+        id: &str,
+        volumes: &[(String, String)],
+        work: impl FnOnce(&str) -> T,
+    ) -> Result<T, Waiting> {
         let logs = self.logs.join(pod.uid());
         directory::make(&logs);
         let sandbox = pod.sandbox_config(&logs);
         self.runtime.block_on(async {
             let sandbox_id = self.client.run_pod_sandbox(&sandbox).await;
-            let config = pod.container_config(id, User::Number(1000), &[]);
+            let config = pod.container_config(id, User::Number(1000), volumes);
             let created = self.client.create_container(&sandbox_id, config, &sandbox).await;
-            if let Ok(container) = &created {
-                self.client.remove_container(container).await;
-            }
+            let done = match created {
+                Ok(container) => {
+                    let result = work(&container);
+                    self.client.remove_container(&container).await;
+                    Ok(result)
+                }
+                Err(status) => Err(create_failed(status)),
+            };
             self.client.remove_pod_sandbox(&sandbox_id).await;
-            created.map(drop).map_err(create_failed)
+            done
         })
     }
 
@@ -177,6 +208,11 @@ impl Kubelet {
         M: prost::Message + Default + Send + Sync + 'static,
     {
         self.runtime.block_on(self.client.call(path, message))
+    }
+
+    /// Calls a method at the image endpoint with this very body, and gives the status of the answer.
+    pub fn call_raw(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Status {
+        self.runtime.block_on(self.client.call_raw(path, headers, body))
     }
 
     async fn ensure_image_exists(

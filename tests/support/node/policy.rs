@@ -67,6 +67,16 @@ impl Policy {
         self.add(format_args!("[[namespace]]\nscope = {scope:?}\nallow = \"unsigned\"\nreason = \"a test\""))
     }
 
+    /// Refuses the image with this digest, whatever a rule says.
+    pub fn deny_digest(self, digest: &str) -> Self {
+        self.add(format_args!("[deny]\ndigests = [{{ digest = {digest:?}, reason = \"a test\" }}]"))
+    }
+
+    /// Lets nothing count that this key has signed.
+    pub fn deny_key(self, key: &PrivateKey) -> Self {
+        self.add(format_args!("[deny]\nkeys = [{{ key = {:?}, reason = \"a test\" }}]", key.fingerprint()))
+    }
+
     /// Writes it and the keys into the directory that pullgate reads.
     pub fn write(&self, directory: &Path) {
         directory::make(&directory.join("keys"));

@@ -32,7 +32,7 @@ impl Pullgate {
     /// Starts it in front of `containerd`, and waits until it serves.
     pub fn start(directory: PathBuf, containerd: &Containerd, policy: &Policy) -> Self {
         let config = Self::configure(&directory, containerd, policy);
-        let daemon = serve(&directory);
+        let daemon = serve(&directory, &[]);
         Self { directory, config, daemon }
     }
 
@@ -66,14 +66,50 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
-        self.daemon = serve(&self.directory);
+        self.daemon = serve(&self.directory, &[]);
     }
 
     /// Ends it and starts it anew with more lines in its pullgate.toml.
     pub fn restart_configured(&mut self, lines: &str) {
         self.stop();
         directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
-        self.daemon = serve(&self.directory);
+        self.daemon = serve(&self.directory, &[]);
+    }
+
+    /// Ends it and starts it anew with `runtime` in place of containerd's socket, for good.
+    pub fn restart_before(&mut self, runtime: &Path) {
+        self.stop();
+        let mut lines: Vec<_> = self.config.lines().map(ToOwned::to_owned).collect();
+        let section = lines.iter().position(|line| line == "[runtime]").expect("it has a runtime");
+        lines[section + 1] = format!("socket = {runtime:?}");
+        self.config = lines.join("\n");
+        directory::write(&self.directory.join("pullgate.toml"), format!("{}\n", self.config));
+        self.start_again();
+    }
+
+    /// Starts it after [`Self::stop`] or [`Self::kill`].
+    pub fn start_again(&mut self) {
+        self.start_in(&[]);
+    }
+
+    /// The same in a world of its own: `command` gets the program and its arguments, and has to become it.
+    pub fn start_in(&mut self, command: &[&str]) {
+        self.daemon = serve(&self.directory, command);
+    }
+
+    /// Ends it without notice.
+    pub fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// Where it keeps its evidence.
+    pub fn evidence(&self) -> PathBuf {
+        self.directory.join("evidence")
+    }
+
+    /// Where its configuration is.
+    pub fn configuration(&self) -> &Path {
+        &self.directory
     }
 
     /// Ends it as systemd does, and gives its exit code.
@@ -84,6 +120,11 @@ impl Pullgate {
     /// Writes a policy, sends SIGHUP, and gives the record that says what became of it.
     pub fn reload(&self, policy: &Policy) -> Value {
         policy.write(&self.directory);
+        self.reload_as_it_is()
+    }
+
+    /// Sends SIGHUP, and gives the record that says what became of it.
+    pub fn reload_as_it_is(&self) -> Value {
         let before = self.records().len();
         self.daemon.signal(Signal::SIGHUP);
         self.wait_for_record(before, |record| {
@@ -95,6 +136,11 @@ impl Pullgate {
     /// `pullgate` with this daemon's configuration.
     pub fn command(&self) -> Command {
         command(&self.directory)
+    }
+
+    /// Its whole log.
+    pub fn log(&self) -> String {
+        self.daemon.log()
     }
 
     /// All records of its log.
@@ -137,14 +183,21 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-fn serve(directory: &Path) -> Daemon {
+fn serve(directory: &Path, around: &[&str]) -> Daemon {
     // Of an earlier run, which has said that it serves.
     let log = directory.join("pullgate.log");
     let _ = fs::remove_file(&log);
+    let program = program();
+    let (first, rest) = around
+        .split_first()
+        .map_or((program.as_path(), None), |(first, rest)| (Path::new(first), Some(rest)));
     let serve = |command: &mut Command| {
+        if let Some(rest) = rest {
+            command.args(rest).arg(&program);
+        }
         command.arg("--config").arg(directory).arg("serve");
     };
-    let mut daemon = Daemon::start(&program(), serve, &log);
+    let mut daemon = Daemon::start(first, serve, &log);
     daemon.wait_until("serving", || records(&log).any(|record| record["message"] == "serving").then_some(()));
     daemon
 }

@@ -47,6 +47,23 @@ impl Registry {
         self.daemon = daemon;
     }
 
+    /// Starts it after [`Self::stop`], with what it holds and at the same address.
+    pub fn start_again(&mut self) {
+        let port = self.host.rsplit(':').next().unwrap_or_default();
+        let (daemon, _) = serve(&self.directory, port, |_| ());
+        self.daemon = daemon;
+    }
+
+    /// Starts it anew at the same address, speaking TLS with the certificate and the key in these files.
+    pub fn restart_with_tls(&mut self, certificate: &Path, key: &Path) {
+        self.daemon.stop();
+        let port = self.host.rsplit(':').next().unwrap_or_default();
+        let (daemon, _) = serve(&self.directory, port, |command| {
+            command.env("REGISTRY_HTTP_TLS_CERTIFICATE", certificate).env("REGISTRY_HTTP_TLS_KEY", key);
+        });
+        self.daemon = daemon;
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.host

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use http_body_util::BodyExt;
 use pullgate::api::image_service_client::ImageServiceClient;
 use pullgate::api::runtime_service_client::RuntimeServiceClient;
 use pullgate::api::{
@@ -12,7 +13,7 @@ use pullgate::api::{
     RemoveImageRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest,
     StopContainerRequest, StopPodSandboxRequest,
 };
-use pullgate::containerd::Upstream;
+use pullgate::containerd::{Body, Upstream};
 use tonic::{Code, Request, Status};
 
 use super::super::process::LIMIT;
@@ -66,6 +67,22 @@ impl Client {
         let codec = tonic_prost::ProstCodec::<M, ()>::default();
         let call = client.unary(Request::new(message), PathAndQuery::from_static(path), codec);
         in_time(call).await.map_or_else(|status| status.code(), |_| Code::Ok)
+    }
+
+    pub(super) async fn call_raw(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Status {
+        let mut request = http::Request::post(path).header("te", "trailers");
+        for (name, value) in [("content-type", "application/grpc")].iter().chain(headers) {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::full(body.into())).expect("it is a request");
+        let answer = in_time(async {
+            let answer = self.images.send(request).await;
+            let (head, body) = answer.map_err(|error| Status::unavailable(error.to_string()))?.into_parts();
+            let body = body.collect().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            Ok(body.trailers().cloned().unwrap_or(head.headers))
+        });
+        let told = |trailers| Status::from_header_map(&trailers).expect("an answer has a status");
+        answer.await.map_or_else(|status| status, told)
     }
 
     pub(super) async fn run_pod_sandbox(&self, config: &PodSandboxConfig) -> String {

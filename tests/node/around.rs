@@ -1,0 +1,326 @@
+//! Ways around a pull that take more than an image on the node: requests of two meanings, ids, forged records, tags
+//! that move in between, checkpoints, and guests that pull again.
+
+use std::process::Command;
+
+use prost::Message;
+use pullgate::api::{
+    ContainerConfig, CreateContainerRequest, ImageSpec, ImageStatusRequest, PodSandboxConfig,
+    PullImageRequest,
+};
+use serde_json::Value;
+use tonic::{Code, Status};
+
+use crate::held::{At, Held};
+use crate::support::node::images::Image;
+use crate::support::node::kubelet::{Pod, Waiting};
+use crate::support::node::policy::Policy;
+use crate::support::node::{Node, Release, process};
+
+on_every_release!(
+    requests_of_two_meanings,
+    asked_by_an_id,
+    the_question_for_the_user,
+    a_forged_digest_record,
+    a_tag_that_moves_between_verdict_and_pull,
+    a_checkpoint_in_a_file,
+    a_checkpoint_in_an_admitted_image,
+    checkpoints_of_whole_pods,
+);
+
+const PULL: &str = "/runtime.v1.ImageService/PullImage";
+const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+const CREATE: &str = "/runtime.v1.RuntimeService/CreateContainer";
+const EVIL: &str = "registry.example.com/evil:1";
+
+fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [[flag].as_slice(), &length, message].concat()
+}
+
+fn gzipped(node: &Node, message: &[u8]) -> Vec<u8> {
+    let file = node.directory().join("message");
+    std::fs::write(&file, message).unwrap();
+    process::must_run(Command::new("gzip").arg("--force").arg("--keep").arg(&file));
+    std::fs::read(node.directory().join("message.gz")).unwrap()
+}
+
+fn spec(image: &str) -> Option<ImageSpec> {
+    Some(ImageSpec { image: image.to_owned(), ..Default::default() })
+}
+
+fn create(image: &str) -> CreateContainerRequest {
+    CreateContainerRequest {
+        pod_sandbox_id: "none".to_owned(),
+        config: Some(ContainerConfig { image: spec(image), ..Default::default() }),
+        sandbox_config: Some(PodSandboxConfig::default()),
+    }
+}
+
+/// A container from `image` is refused for the checkpoint that it may be, and not for want of anything else.
+fn assert_is_checkpoint(answer: Result<(), Waiting>, case: &str) {
+    let waiting = answer.unwrap_err();
+    assert_eq!(
+        (waiting.reason, waiting.code()),
+        ("CreateContainerError", "checkpoint"),
+        "{case}: {}",
+        waiting.message
+    );
+}
+
+fn assert_refused(status: &Status, codes: &[Code], case: &str) {
+    assert!(codes.contains(&status.code()), "{case}: {status:?}");
+    assert!(
+        status.message().starts_with("pullgate: "),
+        "{case}: it is not containerd that answers: {status:?}"
+    );
+}
+
+/// What pullgate reads in one way and containerd could read in another: two messages, a compressed one, a field twice.
+fn requests_of_two_meanings(release: Release) {
+    let node = Node::start(release);
+    let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
+    let kubelet = node.kubelet_through_pullgate();
+    let id = kubelet.pull(&Pod::of(signed.by_tag())).unwrap();
+    let evil = node.import(EVIL);
+    let before = node.containerd.content();
+    let pull = |name: &str| PullImageRequest { image: spec(name), ..Default::default() }.encode_to_vec();
+    let status = |name: &str| ImageStatusRequest { image: spec(name), verbose: false }.encode_to_vec();
+    let made = |image: &str| create(image).encode_to_vec();
+    for (path, good, bad) in [
+        (PULL, pull(&signed.by_tag()), pull(&unsigned.by_tag())),
+        (STATUS, status(&signed.by_tag()), status(EVIL)),
+        (CREATE, made(&id), made(&evil)),
+    ] {
+        // One message in one frame is read: what follows is not refused for something else.
+        let read = kubelet.call_raw(path, &[], frame(0, &good));
+        assert!(!read.message().starts_with("pullgate: "), "{path}: {read:?}");
+        for (one, other) in [(&good, &bad), (&bad, &good)] {
+            let two = [frame(0, one), frame(0, other)].concat();
+            assert_refused(&kubelet.call_raw(path, &[], two), &[Code::InvalidArgument, Code::Internal], path);
+            let twice = [one.as_slice(), other].concat();
+            assert_refused(&kubelet.call_raw(path, &[], frame(0, &twice)), &[Code::InvalidArgument], path);
+            let compressed = frame(1, &gzipped(&node, one));
+            let answer = kubelet.call_raw(path, &[("grpc-encoding", "gzip")], compressed);
+            assert_refused(&answer, &[Code::Unimplemented, Code::InvalidArgument], path);
+        }
+    }
+    assert_eq!(node.containerd.content_since(&before), [] as [String; 0]);
+    let containers = process::must_run(node.containerd.ctr().args(["containers", "list", "--quiet"]));
+    assert_eq!(containers, "");
+}
+
+/// A pod may name its image by an id, or the beginning of one: what is decided about is the image.
+fn asked_by_an_id(release: Release) {
+    let node = Node::start(release);
+    let signed = node.push_signed("team/app:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = kubelet.pull(&Pod::of(signed.by_tag())).unwrap();
+    let evil = node.import(EVIL);
+    let forms = |id: &str| {
+        let hex = id.strip_prefix("sha256:").unwrap().to_owned();
+        [id.to_owned(), hex[..12].to_owned(), hex]
+    };
+    for name in forms(&id) {
+        let ran = kubelet
+            .run(&Pod::of(&name).never())
+            .unwrap_or_else(|waiting| panic!("{name}: {}", waiting.message));
+        assert_eq!((ran.image_id.as_str(), ran.user), (id.as_str(), 1000), "{name}");
+    }
+    for name in forms(&evil) {
+        let waiting = kubelet.run(&Pod::of(&name).never()).unwrap_err();
+        assert_eq!(waiting.reason, "ErrImageNeverPull", "{name}: {}", waiting.message);
+        assert!(kubelet.run(&Pod::of(&name).if_not_present()).is_err(), "{name}");
+        assert!(kubelet.image_status(&name).is_err(), "{name}: its user is not told, nor that it is root");
+        let waiting = kubelet.create(&Pod::of(&name), &evil).unwrap_err();
+        assert_eq!(waiting.code(), "not-verified", "{name}: {}", waiting.message);
+    }
+}
+
+/// kubelet takes silence for root.
+fn the_question_for_the_user(release: Release) {
+    let node = Node::start(release);
+    let signed = node.push_signed("team/app:1");
+    let kubelet = node.kubelet_through_pullgate();
+    kubelet.pull(&Pod::of(signed.by_tag())).unwrap();
+    let user = |name: &str| {
+        kubelet.image_status(name).map(|image| image.and_then(|image| image.uid).map(|id| id.value))
+    };
+    assert_eq!(user(&signed.by_tag()).unwrap(), Some(1000));
+    assert_eq!(user("registry.example.com/none:1").unwrap(), None, "what is not there is not there");
+    node.import(EVIL);
+    assert!(user(EVIL).is_err());
+    // Between the question whether it is there and the question for its user the policy changes.
+    assert!(kubelet.ensure_image(&Pod::of(signed.by_tag()).if_not_present()).is_ok());
+    node.pullgate.reload(&Policy::deny());
+    let status = user(&signed.by_tag()).unwrap_err();
+    assert!(status.message().ends_with("[denied-by-rule]"), "{status}");
+    let waiting = kubelet.run(&Pod::of(signed.by_tag()).if_not_present()).unwrap_err();
+    assert_eq!(
+        (waiting.reason, waiting.code()),
+        ("ImageInspectError", "denied-by-rule"),
+        "{}",
+        waiting.message
+    );
+}
+
+/// A record of the images API may give any image any name, also the digest of another one.
+fn a_forged_digest_record(release: Release) {
+    let node = Node::start(release);
+    let (known, unknown) = (node.push_signed("team/app:1"), node.push_signed("team/later:1"));
+    let kubelet = node.kubelet_through_pullgate();
+    let good = kubelet.pull(&Pod::of(known.by_tag())).unwrap();
+    let evil = node.import(EVIL);
+    for image in [&known, &unknown] {
+        node.retag(EVIL, &image.by_digest());
+        let forged = image.by_digest();
+        let waiting = kubelet.ensure_image(&Pod::of(&forged).never()).unwrap_err();
+        assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
+        assert!(kubelet.image_status(&forged).is_err());
+        for name in [forged.clone(), image.by_tag(), evil.clone()] {
+            let waiting = kubelet.create(&Pod::of(&name), &evil).unwrap_err();
+            assert_eq!(waiting.code(), "not-verified", "{name}: {}", waiting.message);
+        }
+    }
+    // Told that it is absent, kubelet pulls, and the name leads to what it says again.
+    for (image, id) in [(&known, Some(&good)), (&unknown, None)] {
+        let ran = kubelet.run(&Pod::of(image.by_digest()).if_not_present());
+        let ran = ran.unwrap_or_else(|waiting| panic!("{}", waiting.message));
+        assert!(ran.image_id != evil && id.is_none_or(|id| ran.image_id == *id), "{ran:?}");
+        assert_eq!(node.id_in_runtime(&image.by_digest()), ran.image_id);
+    }
+    // The signed image under a digest that is another's: evidence is for its own digest only.
+    node.retag(&known.by_digest(), &unknown.by_digest());
+    let waiting = kubelet.create(&Pod::of(unknown.by_digest()), &good).unwrap_err();
+    assert_eq!(waiting.code(), "not-verified", "{}", waiting.message);
+    assert!(kubelet.create(&Pod::of(known.by_tag()), &good).is_ok());
+}
+
+/// The registry's tag moves to an unsigned image while the signed one is on its way.
+fn a_tag_that_moves_between_verdict_and_pull(release: Release) {
+    let mut held = Held::start(release);
+    for (when, at) in [
+        (
+            "while signatures are looked for",
+            At::Ours(&["/team/app/manifests/sha256-", "/team/app/referrers/"]),
+        ),
+        ("between verdict and pull", At::Call("before /runtime.v1.ImageService/PullImage")),
+        ("between pull and tag record", At::Call("after /runtime.v1.ImageService/PullImage")),
+    ] {
+        held.forget(true);
+        held.hold(at);
+        let mut moved = None;
+        held.pull_with(when, |held| held.held(when, at), |node| moved = Some(node.push("team/app:1")));
+        let moved: Image = moved.unwrap();
+        let known = held.kubelet.image_status(&held.signed.by_tag()).unwrap();
+        assert_eq!(
+            known.map(|image| image.id).as_ref(),
+            Some(&held.id),
+            "{when}: the tag is what was verified"
+        );
+        held.assert_nothing_unverified(when);
+        assert!(!held.node.containerd.content().contains(&moved.digest), "{when}");
+        let waiting = held.kubelet.ensure_image(&Pod::of(held.signed.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "no-signature", "{when}: from now on it is another image");
+        held.signed.push_as(&held.node.registry, "team/app:1");
+        held.assert_in_order(when);
+    }
+}
+
+/// containerd 2.1 restores a container when the image is the path of a file. The refusal comes before CRIU is missed.
+fn a_checkpoint_in_a_file(release: Release) {
+    let mut node = Node::start(release);
+    let signed = node.push_signed("team/app:1");
+    let id = node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
+    let archive = node.directory().join("checkpoint.tar");
+    process::must_run(Command::new("tar").arg("-cf").arg(&archive).args(["-T", "/dev/null"]));
+    let path = archive.display().to_string();
+    let short = id[..20].to_owned();
+    for image in [path.as_str(), "/no/such/checkpoint.tar", &signed.by_tag(), &signed.by_digest(), &short] {
+        for name in [signed.by_tag(), image.to_owned()] {
+            assert_is_checkpoint(node.kubelet_through_pullgate().create(&Pod::of(name), image), image);
+        }
+    }
+    node.pullgate.restart_configured("[gate]\ncheckpoint-restore = \"allow\"");
+    let kubelet = node.kubelet_through_pullgate();
+    let waiting = kubelet.create(&Pod::of(signed.by_tag()), &path).unwrap_err();
+    assert_ne!(waiting.code(), "checkpoint", "now containerd answers: {}", waiting.message);
+    assert!(kubelet.create(&Pod::of(signed.by_tag()), &signed.by_tag()).is_ok(), "a name, if it is admitted");
+}
+
+/// A signed image that says of itself that it is a checkpoint: containerd 2.1 would restore it, and pull the image below
+/// it by itself.
+fn a_checkpoint_in_an_admitted_image(release: Release) {
+    let mut node = Node::start(release);
+    let (index, manifest) = (node.push_index("team/index:1"), node.push("team/image:1"));
+    let annotated = |image: &Image, annotation: &str| {
+        let edited =
+            image.edited(&node.registry, &format!("{}-{}", image.tag, annotation.len()), |document| {
+                document["annotations"] = serde_json::json!({ annotation: "app" });
+            });
+        node.sign(&edited);
+        edited
+    };
+    let name = "org.criu.checkpoint.container.name";
+    // Of its own: images that share a configuration are one to the runtime, which may go by the records of either.
+    let harmless = annotated(&node.push_index("team/harmless:1"), "org.example.name");
+    let checkpoints = [annotated(&index, name), annotated(&manifest, name)];
+    let kubelet = node.kubelet_through_pullgate();
+    assert_eq!(kubelet.run(&Pod::of(harmless.by_tag())).unwrap().user, 1000);
+    let mut pulled = Vec::new();
+    for image in &checkpoints {
+        let id = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
+        assert_eq!(kubelet.image_status(&image.by_tag()).unwrap().map(|image| image.id).as_ref(), Some(&id));
+        for asked in [image.by_tag(), image.by_digest(), String::new()] {
+            assert_is_checkpoint(kubelet.create(&Pod::of(&asked), &id), &asked);
+        }
+        pulled.push((image, id));
+    }
+    node.pullgate.restart_configured("[gate]\ncheckpoint-restore = \"allow\"");
+    for (image, id) in pulled {
+        let created = node.kubelet_through_pullgate().create(&Pod::of(image.by_tag()), &id);
+        if release == Release::V2_1 {
+            let waiting = created.unwrap_err();
+            assert_ne!(waiting.code(), "checkpoint", "containerd takes it for one: {}", waiting.message);
+        } else {
+            assert!(created.is_ok(), "older releases know no checkpoint images: {created:?}");
+        }
+    }
+}
+
+/// `RestorePod` and `CheckpointPod` of Kubernetes 1.37, whose images never pass by.
+fn checkpoints_of_whole_pods(release: Release) {
+    let mut node = Node::start(release);
+    for (allowed, expected) in [(false, Code::Unknown), (true, Code::Unimplemented)] {
+        if allowed {
+            node.pullgate.restart_configured("[gate]\ncheckpoint-restore = \"allow\"");
+        }
+        for method in ["RestorePod", "CheckpointPod"] {
+            let path = format!("/runtime.v1.RuntimeService/{method}");
+            let status = node.kubelet_through_pullgate().call_raw(&path, &[], frame(0, &[]));
+            assert_eq!(status.code(), expected, "{method}: {status:?}");
+            assert_eq!(status.message().ends_with("[checkpoint]"), !allowed, "{method}: {status:?}");
+        }
+    }
+}
+
+/// A runtime that pulls inside a virtual machine goes by an annotation, which containerd 2 makes of the name in the pod.
+#[test]
+fn the_name_for_a_guest_that_pulls_again() {
+    let mut node = Node::start(Release::V2_1);
+    let signed = node.push_signed("team/app:1");
+    let id = node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
+    let told = |node: &Node, name: &str| {
+        let info = |container: &str| {
+            process::must_run(node.containerd.ctr().args(["containers", "info", container]))
+        };
+        let info = node.kubelet_through_pullgate().create_while(&Pod::of(name), &id, info).unwrap();
+        let info: Value = serde_json::from_str(&info).unwrap();
+        info["Spec"]["annotations"]["io.kubernetes.cri.image-name"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(told(&node, &signed.by_tag()), signed.by_tag(), "the guest would look the tag up anew");
+    node.pullgate.restart_configured("[gate]\npin-user-specified-image = true");
+    for name in [signed.by_tag(), signed.by_both(), signed.by_digest()] {
+        assert_eq!(told(&node, &name), signed.by_digest(), "{name}");
+    }
+}
