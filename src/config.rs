@@ -20,11 +20,14 @@ mod problem;
 mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use daemon::{DaemonConfig, Gate, KEYS_BOUNDS, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon};
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
-pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
+pub use policy::{
+    DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, REMOTE_BOUNDS, Survey, load_policy,
+    survey_policy,
+};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 
 /// Where the files are unless the command line says otherwise.

@@ -6,6 +6,7 @@
 mod admission;
 mod binding;
 mod check;
+mod confirm;
 mod emergency;
 mod explanation;
 mod look;
@@ -27,6 +28,7 @@ pub use pulled::{Content, NoContent};
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 
+use crate::keys::{self, Confirmer};
 use crate::ledger::{Evidence, Ledger, Place};
 use crate::policy::{Emergency, Policy};
 use crate::reference::Reference;
@@ -74,6 +76,7 @@ pub struct Gate {
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
     verdicts: Arc<Verdicts>,
+    confirmer: Arc<Confirmer>,
     turns: Semaphore,
     readers: Semaphore,
     settings: Settings,
@@ -88,6 +91,7 @@ impl Gate {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
+            confirmer: Arc::new(Confirmer::new(keys::Settings::default())),
             turns: Semaphore::new(settings.concurrent),
             readers: Semaphore::new(READERS),
             settings,
@@ -99,6 +103,12 @@ impl Gate {
     #[must_use]
     pub fn with_ledger(self, ledger: Ledger) -> Self {
         Self { ledger: Arc::new(ledger), ..self }
+    }
+
+    /// The same gate with another way to ask the services of keys; without, they are asked as the environment says.
+    #[must_use]
+    pub fn with_confirmer(self, confirmer: Confirmer) -> Self {
+        Self { confirmer: Arc::new(confirmer), ..self }
     }
 
     /// Says where openings for an emergency come from; without it there are none. Once only: later ones are ignored.

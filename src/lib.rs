@@ -10,6 +10,7 @@ pub mod config;
 pub mod containerd;
 pub mod cri;
 pub mod digest;
+mod flight;
 pub mod gate;
 pub mod json;
 pub mod keys;

@@ -19,7 +19,6 @@ mod errand;
 mod error;
 mod exchange;
 mod failure;
-mod flight;
 mod hosts;
 mod keychain;
 pub mod limits;
@@ -48,6 +47,8 @@ pub use platform::Platform;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;
 pub use upload::{Stored, Target};
+
+use crate::flight::{self, Flights};
 
 /// How registries are asked.
 #[derive(Clone, Debug)]
@@ -96,8 +97,8 @@ struct Inner {
     sources: Vec<SignatureSource>,
     /// Questions by registry.
     questions: turns::Turns,
-    resolving: flight::Flights<Result<Resolved, RegistryError>>,
-    collecting: flight::Flights<Collected>,
+    resolving: Flights<Result<Resolved, RegistryError>>,
+    collecting: Flights<Collected>,
     absences: absence::Absences,
 }
 

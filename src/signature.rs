@@ -13,6 +13,7 @@ mod simple;
 mod statement;
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +26,7 @@ pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::MAX_SUBJECTS;
 use crate::digest::Digest;
-use crate::trust::{Authenticator, MAX_SIGNATURE_BYTES, TrustError, Valid};
+use crate::trust::{Authenticator, Demand, MAX_SIGNATURE_BYTES, TrustError, Valid};
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -93,13 +94,15 @@ pub struct Subject<'a> {
     pub repositories: &'a [String],
 }
 
-/// Proof that a key of an authenticator signed the subject: only [`verify`] makes one.
+/// Proof that a key of an authenticator signed the subject: only [`verify`] makes one. Where it carries a demand it counts
+/// only once the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Proof {
     authenticator: String,
     fingerprint: String,
     format: Format,
+    demand: Option<Arc<Demand>>,
 }
 
 impl Proof {
@@ -116,6 +119,11 @@ impl Proof {
     /// The format of the signature.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// What the service of the key has to confirm before the proof counts; nothing, for most keys.
+    pub fn demand(&self) -> Option<&Arc<Demand>> {
+        self.demand.as_ref()
     }
 }
 
@@ -140,6 +148,7 @@ pub fn verify(
         authenticator: authenticator.name().to_owned(),
         fingerprint: valid.fingerprint().to_owned(),
         format: attachment.format(),
+        demand: valid.demand().cloned(),
     })
 }
 

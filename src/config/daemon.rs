@@ -17,9 +17,11 @@ use crate::reference::Reference;
 use crate::telemetry::log::Format;
 
 mod credentials;
+mod keys;
 mod registry;
 mod sources;
 
+pub use keys::{KEYS_BOUNDS, Keys};
 pub use registry::Registry;
 
 /// The most bytes of the file: 256 KiB.
@@ -50,6 +52,8 @@ pub struct DaemonConfig {
     pub scan: Scan,
     /// Where evidence is kept.
     pub ledger: Ledger,
+    /// Where fetched public keys are kept, and how services of keys are asked.
+    pub keys: Keys,
     /// What is logged, and how.
     pub log: Log,
     /// Bounds.
@@ -161,7 +165,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
     if let Some(mut root) =
-        document.parse(&["listen", "runtime", "registry", "gate", "scan", "ledger", "log", "limits"])
+        document.parse(&["listen", "runtime", "registry", "gate", "scan", "ledger", "keys", "log", "limits"])
     {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
@@ -179,6 +183,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
         if let Some(value) = root.take("ledger") {
             config.ledger = Ledger::read(&mut document, value);
         }
+        config.keys = Keys::read(&mut document, &mut root);
         if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
             read_log(&mut document, &mut table, &mut config.log);
         }

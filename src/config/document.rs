@@ -241,4 +241,9 @@ impl<'a> Table<'a> {
     pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.values.remove(key)
     }
+
+    /// Where the value of a key stands, if it was not taken.
+    pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        self.values.get(key).map(|value| value.span.clone())
+    }
 }

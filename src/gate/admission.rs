@@ -1,10 +1,10 @@
 //! The way of one question through the gate.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::check::Check;
-use super::look::{Fresh, Look, Passed, earliest_key_end, listed, resolved, unsigned_evidence};
+use super::confirm::{Said, Weighed};
+use super::look::{Fresh, Judged, Look, Passed, earliest_key_end, listed, resolved, unsigned_evidence};
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
 use super::{Explanation, Gate, Kind, Pinned, Question, Refusal};
@@ -219,24 +219,27 @@ impl Admission<'_> {
                 return Ok(digest);
             }
             let before = explanation.findings.len();
-            if self.judge(rule, requirement, &kept, &Collected::default(), explanation).await.is_ok() {
+            let nothing = Collected::default();
+            let said = &mut look.said;
+            let judged = self.judge(rule, requirement, &kept, &nothing, said, explanation).await;
+            if let Ok(judged) = judged {
                 explanation.evidence = true;
-                self.remember(rule, requirement, &digest);
+                self.remember(rule, requirement, &digest, &judged);
                 return Ok(digest);
             }
             explanation.findings.truncate(before);
         }
         let mut fresh = self.look_up(reference, &digest, look, explanation).await?;
-        let judged = self.judge(rule, requirement, &fresh.evidence, &fresh.collected, explanation).await;
-        if let Ok(keys) = &judged {
+        let Fresh { evidence, collected } = &fresh;
+        let judged = self.judge(rule, requirement, evidence, collected, &mut look.said, explanation).await;
+        if let Ok(judged) = &judged {
             fresh.evidence.rule = rule.label().to_owned();
-            fresh.evidence.keys.clone_from(keys);
+            fresh.evidence.keys.clone_from(&judged.keys);
             // The next pull of the same need not wait for this one to end.
             self.gate.ledger.note(fresh.evidence.clone());
         }
         look.fresh.push(fresh);
-        judged?;
-        self.remember(rule, requirement, &digest);
+        self.remember(rule, requirement, &digest, &judged?);
         Ok(digest)
     }
 
@@ -322,32 +325,46 @@ impl Admission<'_> {
         (collected, begin.elapsed())
     }
 
-    /// Gives the fingerprints of the keys that the verdict may rest on. `collected` tells what could not be read.
+    /// Gives what the verdict rests on. `collected` tells what could not be read.
     async fn judge(
         &self,
         rule: &Rule,
         requirement: &Requirement,
         evidence: &Evidence,
         collected: &Collected,
+        said: &mut Said,
         explanation: &mut Explanation,
-    ) -> Result<Vec<String>, Refusal> {
+    ) -> Result<Judged, Refusal> {
         let check = Check::new(self.policy, rule, requirement, evidence);
         let _stopper = check.stopper();
-        let _turn = self.gate.turns.acquire().await;
+        let turn = self.gate.turns.acquire().await;
         // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
         let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
-        let (findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
-        let judged =
-            requirement.judge(proofs.iter().map(|proof| (proof.authenticator(), proof.fingerprint())));
-        let Err(missing) = judged else {
-            explanation.findings.extend(findings);
-            let keys: BTreeSet<_> = proofs.iter().map(|proof| proof.fingerprint().to_owned()).collect();
-            return Ok(keys.into_iter().collect());
+        // A service that is slow keeps nobody else waiting.
+        drop(turn);
+        let (mut findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
+        let begin = tokio::time::Instant::now();
+        let weighed = self.gate.weigh(requirement, &proofs, said).await;
+        if proofs.iter().any(|proof| proof.demand().is_some()) {
+            explanation.steps.add(Step::KeyService, begin.elapsed());
+        }
+        said.tell(&mut findings, &proofs, &self.gate.confirmer);
+        let (verified, service) = match weighed {
+            Weighed::Met { keys, until } => {
+                explanation.findings.extend(findings);
+                return Ok(Judged { keys, until });
+            }
+            Weighed::Unanswered(why) => (Vec::new(), Some(why)),
+            Weighed::Missing { verified } => (verified, None),
+            Weighed::Ask(_) => (Vec::new(), None),
         };
         // What was not read might have sufficed: "the registry failed" must never be told as "there is no signature".
-        let refusal = match collected.unanswered() {
-            Some(problem) => self.unanswered(&problem.error),
-            None => Refusal::unsatisfied(
+        let refusal = match (service, collected.unanswered()) {
+            (Some(why), _) => {
+                Refusal::key_service(self.image(), evidence.digest.as_str(), rule.label(), &why)
+            }
+            (None, Some(problem)) => self.unanswered(&problem.error),
+            (None, None) => Refusal::unsatisfied(
                 self.image(),
                 evidence.digest.as_str(),
                 rule.label(),
@@ -355,7 +372,7 @@ impl Admission<'_> {
                 &Found {
                     attachments: evidence.attachments.len(),
                     collected,
-                    valid: missing.verified(),
+                    valid: &verified,
                     findings: &findings,
                 },
             ),
@@ -368,8 +385,9 @@ impl Admission<'_> {
         self.gate.verdicts.holds(&self.known(rule, digest), jiff::Timestamp::now())
     }
 
-    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest) {
-        self.gate.verdicts.remember(self.known(rule, digest), earliest_key_end(self.policy, requirement));
+    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest, judged: &Judged) {
+        let end = earliest_key_end(self.policy, requirement);
+        self.gate.verdicts.remember(self.known(rule, digest), end, judged.until);
     }
 
     fn known(&self, rule: &Rule, digest: &Digest) -> Known {

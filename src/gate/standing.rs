@@ -1,20 +1,24 @@
-//! Whether an image that is on the node may be used: decided by its id and by evidence, with no network.
+//! Whether an image that is on the node may be used: decided by its id and by evidence, with no network but for keys whose
+//! service has a say.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::check::Check;
+use super::confirm::{Said, Weighed};
 use super::look::{earliest_key_end, listed};
 use super::refusal::Found;
 use super::verdicts::{Subject as Known, Verdicts};
 use super::{Gate, Pod, Refusal, binding};
 use crate::digest::Digest;
+use crate::keys::Confirmer;
 use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place};
 use crate::policy::{Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
+use crate::trust::Demand;
 
 /// How much of a name a refusal quotes at the most, in characters.
 const MAX_SHOWN: usize = 512;
@@ -76,7 +80,8 @@ impl Standing {
 }
 
 impl Gate {
-    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network.
+    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key whose
+    /// service has a say is asked for, unless it is remembered that it confirmed.
     ///
     /// - Asked by a name, the rule of that name speaks, and evidence must show that a digest *of that repository* that
     ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A
@@ -105,15 +110,29 @@ impl Gate {
             names: names(present),
             id,
             namespace: pod.map(|pod| pod.namespace.clone()),
+            confirmer: Arc::clone(&self.confirmer),
+            services: Mutex::default(),
         };
         let speaker = Speaker::of(asked, &case)?;
         if let Some(decided) = case.without_evidence(&speaker) {
             return decided;
         }
+        let case = Arc::new((case, speaker));
         let work = async {
-            let _turn = self.readers.acquire().await;
-            let decided = tokio::task::spawn_blocking(move || case.decide(&speaker)).await;
-            decided.unwrap_or_else(|_| Err(Refusal::internal(asked)))
+            loop {
+                let turn = self.readers.acquire().await;
+                let once = Arc::clone(&case);
+                let decided = tokio::task::spawn_blocking(move || once.0.decide(&once.1)).await;
+                drop(turn);
+                let decided = decided.unwrap_or_else(|_| Err(Refusal::internal(asked)));
+                let wanted = case.0.wanted(&decided);
+                if wanted.is_empty() {
+                    return decided;
+                }
+                // Each was not known before and is from now on, so this ends.
+                let answers = self.ask_services(wanted).await;
+                case.0.services().0.add(answers);
+            }
         };
         let decided = tokio::time::timeout(self.settings.timeout, work).await;
         decided.unwrap_or_else(|_| Err(Refusal::timeout(asked, self.settings.timeout)))
@@ -197,9 +216,23 @@ struct Case {
     names: BTreeSet<Reference>,
     id: Digest,
     namespace: Option<String>,
+    confirmer: Arc<Confirmer>,
+    /// What services have said, and what they have to be asked.
+    services: Mutex<(Said, Vec<Arc<Demand>>)>,
 }
 
 impl Case {
+    fn services(&self) -> MutexGuard<'_, (Said, Vec<Arc<Demand>>)> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What services have to be asked because it may change the decision.
+    fn wanted(&self, decided: &Result<Standing, Refusal>) -> Vec<Arc<Demand>> {
+        let wanted = std::mem::take(&mut self.services().1);
+        let settled = decided.as_ref().is_ok_and(|standing| standing.audited.is_empty());
+        if settled { Vec::new() } else { wanted }
+    }
+
     /// The answer, where no evidence is needed for it.
     fn without_evidence(&self, speaker: &Speaker) -> Option<Result<Standing, Refusal>> {
         let Speaker::Name(reference) = speaker else { return None };
@@ -355,13 +388,24 @@ impl Case {
             return Ok(());
         }
         let check = Check::new(&self.policy, rule, requirement, evidence);
-        let (findings, proofs) = check.run();
-        let judged =
-            requirement.judge(proofs.iter().map(|proof| (proof.authenticator(), proof.fingerprint())));
-        let Err(missing) = judged else {
-            let end = earliest_key_end(&self.policy, requirement);
-            self.verdicts.remember(known, end);
-            return Ok(());
+        let (mut findings, proofs) = check.run();
+        let mut services = self.services();
+        let weighed = services.0.weigh(requirement, &proofs, &self.confirmer);
+        services.0.tell(&mut findings, &proofs, &self.confirmer);
+        let unanswered =
+            |why: &str| Refusal::key_service(&self.asked, evidence.digest.as_str(), rule.label(), why);
+        let verified = match weighed {
+            Weighed::Met { until, .. } => {
+                let end = earliest_key_end(&self.policy, requirement);
+                self.verdicts.remember(known, end, until);
+                return Ok(());
+            }
+            Weighed::Ask(demands) => {
+                services.1.extend(demands);
+                return Err(unanswered("it has not been asked"));
+            }
+            Weighed::Unanswered(why) => return Err(unanswered(&why)),
+            Weighed::Missing { verified } => verified,
         };
         Err(Refusal::unsatisfied(
             &self.asked,
@@ -371,7 +415,7 @@ impl Case {
             &Found {
                 attachments: evidence.attachments.len(),
                 collected: &Collected::default(),
-                valid: missing.verified(),
+                valid: &verified,
                 findings: &findings,
             },
         ))

@@ -59,8 +59,16 @@ impl Verdicts {
             .is_some_and(|until| until.monotonic > Instant::now() && until.wall.is_none_or(|wall| now < wall))
     }
 
-    /// Remembers that `subject` is good, at the longest until `wall`.
-    pub(super) fn remember(&self, subject: Subject, wall: Option<jiff::Timestamp>) {
+    /// Remembers that `subject` is good, at the longest until `wall`, and until the first confirmation ends that it rests
+    /// on.
+    pub(super) fn remember(
+        &self,
+        subject: Subject,
+        wall: Option<jiff::Timestamp>,
+        confirmed: Option<Instant>,
+    ) {
+        let monotonic = Instant::now() + LIFETIME;
+        let monotonic = confirmed.map_or(monotonic, |until| until.min(monotonic));
         let mut verdicts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if verdicts.len() >= CAPACITY {
             let now = Instant::now();
@@ -72,7 +80,7 @@ impl Verdicts {
                 verdicts.remove(&any);
             }
         }
-        verdicts.insert(subject, Until { monotonic: Instant::now() + LIFETIME, wall });
+        verdicts.insert(subject, Until { monotonic, wall });
     }
 }
 
@@ -94,7 +102,7 @@ mod tests {
         let verdicts = Verdicts::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
         let key_ends = now + jiff::SignedDuration::from_secs(60);
-        verdicts.remember(subject("reg.example/a", "p1"), Some(key_ends));
+        verdicts.remember(subject("reg.example/a", "p1"), Some(key_ends), None);
         assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
         assert!(!verdicts.holds(&subject("reg.example/b", "p1"), now), "another repository");
         assert!(!verdicts.holds(&subject("reg.example/a", "p2"), now), "another policy");
@@ -103,13 +111,18 @@ mod tests {
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), key_ends), "the key has ended");
         tokio::time::advance(LIFETIME).await;
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "too old");
+        let confirmed = Instant::now() + Duration::from_secs(1);
+        verdicts.remember(subject("reg.example/a", "p1"), None, Some(confirmed));
+        assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "the confirmation has ended");
     }
 
     #[test]
     fn the_memory_is_bounded() {
         let verdicts = Verdicts::default();
         for number in 0..CAPACITY + 10 {
-            verdicts.remember(subject("reg.example/a", &number.to_string()), None);
+            verdicts.remember(subject("reg.example/a", &number.to_string()), None, None);
         }
         assert_eq!(verdicts.0.lock().unwrap().len(), CAPACITY);
     }

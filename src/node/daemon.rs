@@ -1,19 +1,19 @@
 //! `pullgate serve`: from the configuration to a socket that kubelet can talk to, and back to nothing.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::policy_file::PolicyFile;
 use super::scan::{self, Verdict};
 use super::socket::{Socket, SocketError};
 use crate::config::{self, DaemonConfig};
 use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
-use crate::gate::Gate;
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
 
@@ -33,7 +33,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
-    let mut policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), generation: 0 };
+    let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate));
     let status = StatusLine::default();
     status.policy(policy.load());
     let upstream = Upstream::new(&config.runtime.socket);
@@ -62,9 +62,15 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 Wanted::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
                     status.policy(policy.load());
-                    notify(&[NotifyState::Ready]);
+                    if !policy.is_fetching() {
+                        notify(&[NotifyState::Ready]);
+                    }
                 }
             },
+            line = policy.fetched() => {
+                status.policy(line);
+                notify(&[NotifyState::Ready]);
+            }
             // Only a bug ends it before it is told to; systemd then starts us anew.
             ended = &mut server => break Some(ended),
         }
@@ -90,52 +96,6 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         "stopped"
     );
     Ok(())
-}
-
-/// The policy on disk, and how often it was put in force.
-struct PolicyFile {
-    root: PathBuf,
-    gate: Arc<Gate>,
-    generation: u64,
-}
-
-impl PolicyFile {
-    /// Puts the policy on disk in force, all of it or nothing. Gives the line for `systemctl status`.
-    fn load(&mut self) -> String {
-        match config::load_policy(&self.root, jiff::Timestamp::now()) {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    tracing::warn!(%warning, "policy");
-                }
-                self.generation += 1;
-                let hash = loaded.policy.hash().to_owned();
-                tracing::info!(generation = self.generation, hash, "policy in force");
-                self.gate.set_policy(loaded.policy);
-                format!("policy generation {} ({hash})", self.generation)
-            }
-            Err(problems) => {
-                for problem in problems.iter() {
-                    tracing::error!(%problem, "policy");
-                }
-                let kept = self.gate.policy().map(|policy| policy.hash().to_owned());
-                match kept {
-                    Some(hash) => {
-                        let generation = self.generation;
-                        tracing::error!(
-                            generation,
-                            hash,
-                            "the new policy is not usable: the old one stays in force"
-                        );
-                        format!("RELOAD FAILED; still policy generation {generation} ({hash})")
-                    }
-                    None => {
-                        tracing::error!("there is no usable policy: every pull is refused");
-                        "NO USABLE POLICY; every pull is refused".to_owned()
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Looks at everything on the node again and again, and tells what should not be there.

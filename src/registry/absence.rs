@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::Key;
+use crate::flight::Key;
 
 /// Answers that are remembered at a time.
 const REMEMBERED: usize = 4096;

@@ -20,10 +20,10 @@ use super::challenge::Challenge;
 use super::credentials::Offer;
 use super::error::RegistryError;
 use super::exchange::Exchange;
-use super::flight::Key;
 use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
+use crate::flight::Key;
 
 /// How long a token lives when the token service does not say (the distribution specification's default).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);

@@ -63,7 +63,8 @@ impl Generate {
 pub(super) fn outcome(error: &KeysError) -> Outcome {
     match error {
         KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Unknown,
-        KeysError::Exists { .. } => Outcome::Refused,
+        KeysError::Late { .. } => Outcome::Unknown,
+        KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
         _ => Outcome::Usage,
     }
 }

@@ -10,14 +10,14 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// What tells questions apart, the credentials they are asked with included.
-pub(super) type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// The number of flights from which on those that are over are swept out.
 const SWEEP: usize = 64;
 
 /// Questions that are being asked.
 #[derive(Debug)]
-pub(super) struct Flights<V>(Mutex<HashMap<Key, Weak<Flight<V>>>>);
+pub(crate) struct Flights<V>(Mutex<HashMap<Key, Weak<Flight<V>>>>);
 
 #[derive(Debug)]
 struct Flight<V> {
@@ -39,7 +39,7 @@ impl<V> Default for Flights<V> {
 
 impl<V: Clone + Send + Sync + 'static> Flights<V> {
     /// The result of `work`, or of the flight for the same key that is under way. `None` when the work panicked.
-    pub(super) async fn join(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Option<V> {
+    pub(crate) async fn join(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Option<V> {
         let flight = self.board(key, work);
         let mut result = flight.result.clone();
         result.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())

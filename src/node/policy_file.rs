@@ -1,0 +1,135 @@
+//! The policy on disk, and the keys that it names elsewhere: looked at, fetched, put in force.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::config::{self, DaemonConfig, KnownKeys, Survey};
+use crate::gate::Gate;
+use crate::keys::{self, PinnedKey};
+use crate::telemetry::chain;
+
+/// Why keys could not be had, by their location.
+type Failures = BTreeMap<String, String>;
+
+/// The policy on disk, and how often it was put in force.
+///
+/// Keys that are missing are fetched in a task of their own, while the daemon serves by the policy that it has.
+#[derive(Debug)]
+pub(super) struct PolicyFile {
+    root: PathBuf,
+    gate: Arc<Gate>,
+    generation: u64,
+    keys: config::Keys,
+    fetching: JoinSet<Failures>,
+    again: Option<Instant>,
+}
+
+impl PolicyFile {
+    pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>) -> Self {
+        Self { root, gate, generation: 0, keys: config.keys.clone(), fetching: JoinSet::new(), again: None }
+    }
+
+    /// Puts the policy on disk in force, or begins to fetch the keys that it needs: then [`PolicyFile::fetched`] has to be
+    /// waited for. Gives the line for `systemctl status`.
+    pub(super) fn load(&mut self) -> String {
+        // What was being fetched was for a policy that is not there any more.
+        self.fetching = JoinSet::new();
+        self.again = None;
+        let survey = self.survey(Failures::new());
+        let missing = survey.missing();
+        if missing.is_empty() {
+            return self.put_in_force(survey);
+        }
+        self.fetch(missing);
+        match self.gate.policy() {
+            Some(policy) => {
+                format!("fetching keys; still policy generation {} ({})", self.generation, policy.hash())
+            }
+            None => "NO USABLE POLICY YET, every pull is refused; fetching keys".to_owned(),
+        }
+    }
+
+    /// Waits until the keys were asked for, and puts the policy in force as it is then. For ever, where nothing is to be
+    /// fetched. Nothing is lost when it is dropped.
+    pub(super) async fn fetched(&mut self) -> String {
+        loop {
+            if let Some(failures) = self.fetching.join_next().await {
+                let survey = self.survey(failures.unwrap_or_default());
+                if !survey.missing().is_empty() {
+                    self.again = Some(Instant::now() + self.keys.fetch_again);
+                }
+                return self.put_in_force(survey);
+            }
+            let Some(at) = self.again else { return std::future::pending().await };
+            tokio::time::sleep_until(at).await;
+            self.again = None;
+            let missing = self.survey(Failures::new()).missing();
+            self.fetch(missing);
+        }
+    }
+
+    /// Whether keys are being fetched.
+    pub(super) fn is_fetching(&self) -> bool {
+        !self.fetching.is_empty()
+    }
+
+    fn survey(&self, failures: Failures) -> Survey {
+        let known = KnownKeys { cache: self.keys.cache.clone(), failures };
+        config::survey_policy(&self.root, &known, jiff::Timestamp::now())
+    }
+
+    fn fetch(&mut self, missing: Vec<PinnedKey>) {
+        tracing::info!(keys = missing.len(), "fetching keys that the policy names");
+        let (cache, settings, limit) =
+            (self.keys.cache.clone(), self.keys.settings(), self.keys.fetch_timeout);
+        self.fetching.spawn(async move {
+            let results = keys::fetch(&missing, &cache, &settings, limit, false).await;
+            let failed = missing
+                .iter()
+                .zip(results)
+                .filter_map(|(key, result)| Some((key.location.to_string(), chain(&result.err()?))));
+            failed.collect()
+        });
+    }
+
+    /// Puts a policy in force, all of it or nothing.
+    fn put_in_force(&mut self, survey: Survey) -> String {
+        match survey.loaded {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!(%warning, "policy");
+                }
+                self.generation += 1;
+                let hash = loaded.policy.hash().to_owned();
+                tracing::info!(generation = self.generation, hash, "policy in force");
+                self.gate.set_policy(loaded.policy);
+                format!("policy generation {} ({hash})", self.generation)
+            }
+            Err(problems) => {
+                for problem in problems.iter() {
+                    tracing::error!(%problem, "policy");
+                }
+                let kept = self.gate.policy().map(|policy| policy.hash().to_owned());
+                match kept {
+                    Some(hash) => {
+                        let generation = self.generation;
+                        tracing::error!(
+                            generation,
+                            hash,
+                            "the new policy is not usable: the old one stays in force"
+                        );
+                        format!("RELOAD FAILED; still policy generation {generation} ({hash})")
+                    }
+                    None => {
+                        tracing::error!("there is no usable policy: every pull is refused");
+                        "NO USABLE POLICY; every pull is refused".to_owned()
+                    }
+                }
+            }
+        }
+    }
+}
