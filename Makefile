@@ -24,4 +24,5 @@ lint:
 bench:
 	tests/environment/install
 	$(CARGO) bench --bench node
-	PULLGATE_BENCH_ENTRIES=$${PULLGATE_BENCH_ENTRIES:-100000} $(CARGO) bench --bench ledger
+	$(CARGO) bench --bench signer
+	$(CARGO) bench --bench ledger

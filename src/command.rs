@@ -1,6 +1,8 @@
 //! The command line: one module a subcommand, and what they share.
 
+mod daemon;
 mod decider;
+mod import;
 mod key_options;
 mod keys;
 mod login;
@@ -9,6 +11,8 @@ mod policy;
 mod scan;
 mod serve;
 mod sign;
+mod signer;
+mod status;
 mod verifier;
 mod verify;
 
@@ -68,10 +72,16 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Judge every image and running container on this node by the policy
     Scan(scan::Scan),
+    /// Tell how the daemon is
+    Status(status::Status),
     /// Answer containerd's question whether an image may be pulled
     Verifier(verifier::Verifier),
-    /// Sign an image by digest
+    /// Sign images
     Sign(sign::Sign),
+    /// Sign what is pushed, by rule: the service beside a registry
+    Signer(signer::Signer),
+    /// Write the policy of another system as one of ours
+    Import(import::Import),
     /// Make signing keys, and look at keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -79,6 +89,9 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
+    // Every subcommand may hold credentials or keys: no core file, whatever the limit and the kernel's core_pattern say,
+    // and no debugger of the same user. It cannot fail for a process of its own; the unit sets LimitCORE=0 as well.
+    let _ = nix::sys::prctl::set_dumpable(false);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -94,8 +107,11 @@ pub fn run() -> ExitCode {
         Command::Verify(verify) => verify.run(root),
         Command::Policy(policy) => policy.run(root),
         Command::Scan(scan) => scan.run(root),
+        Command::Status(status) => status.run(root),
         Command::Verifier(verifier) => verifier.run(root),
         Command::Sign(sign) => sign.run(root),
+        Command::Signer(signer) => signer.run(root),
+        Command::Import(import) => import.run(),
         Command::Keys(keys) => keys.run(root),
     }
     .into()

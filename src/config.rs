@@ -2,6 +2,7 @@
 //!
 //! - the policy: `policy.toml` and `policy.d/*.toml` of the configuration directory, [`load_policy`];
 //! - the daemon: `pullgate.toml`, [`load_daemon`];
+//! - the signer: `signer.toml`, [`load_signer`];
 //! - emergencies: `break-glass.toml`, [`BreakGlassFile`].
 //!
 //! Nothing unknown is overlooked and nothing is corrected in silence. Files that somebody else than root and the running
@@ -15,12 +16,17 @@ mod expectations;
 mod file;
 mod ledger;
 mod limits;
+#[cfg(test)]
+mod options;
 mod policy;
 mod problem;
+mod signer;
 mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{DaemonConfig, Gate, KEYS_BOUNDS, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use daemon::{
+    Control, DaemonConfig, Gate, KEYS_BOUNDS, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon,
+};
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
@@ -29,6 +35,7 @@ pub use policy::{
     survey_policy,
 };
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
+pub use signer::{SIGNER_BOUNDS, SIGNER_FILE, load_signer};
 
 /// Where the files are unless the command line says otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";

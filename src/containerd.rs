@@ -5,8 +5,10 @@ pub mod content;
 mod gather;
 pub mod images;
 pub mod presence;
+mod quiet;
 pub mod sandbox;
 pub mod upstream;
 
 pub use body::Body;
+pub(crate) use quiet::Quiet;
 pub use upstream::{Upstream, UpstreamError};

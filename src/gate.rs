@@ -10,11 +10,14 @@ mod confirm;
 mod emergency;
 mod explanation;
 mod look;
+mod memory;
 mod pinned;
 mod pulled;
 mod refusal;
 mod standing;
+mod standings;
 mod verdicts;
+mod verification;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,13 +31,18 @@ pub use pulled::{Content, NoContent};
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 
+use crate::flight::Flights;
 use crate::keys::{self, Confirmer};
-use crate::ledger::{Evidence, Ledger, Place};
+use crate::ledger::Ledger;
 use crate::policy::{Emergency, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
 use crate::telemetry::Reason;
+use crate::telemetry::counters::Counter;
+use admission::{Admission, Means};
+use standings::Standings;
 use verdicts::Verdicts;
+use verification::Verified;
 
 /// For whom an image is pulled, as kubelet says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +85,10 @@ pub struct Gate {
     ledger: Arc<Ledger>,
     verdicts: Arc<Verdicts>,
     confirmer: Arc<Confirmer>,
-    turns: Semaphore,
+    verifying: Arc<Flights<Verified>>,
+    checks: Arc<Counter>,
+    turns: Arc<Semaphore>,
+    standings: Standings,
     readers: Semaphore,
     settings: Settings,
     emergency: OnceLock<Box<dyn Emergency>>,
@@ -92,7 +103,10 @@ impl Gate {
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
             confirmer: Arc::new(Confirmer::new(keys::Settings::default())),
-            turns: Semaphore::new(settings.concurrent),
+            verifying: Arc::default(),
+            checks: Arc::default(),
+            turns: Arc::new(Semaphore::new(settings.concurrent)),
+            standings: Standings::default(),
             readers: Semaphore::new(READERS),
             settings,
             emergency: OnceLock::new(),
@@ -116,9 +130,18 @@ impl Gate {
         let _ = self.emergency.set(emergency);
     }
 
-    /// Puts a policy in force. Pulls under way finish by the one they began with.
+    /// Puts a policy in force. Pulls under way finish by the one they began with. Who loads a policy wants to see what
+    /// it does: that there was no signature a moment ago is forgotten.
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
+        // They are of another policy now; that they are not found is not enough, they would take room.
+        self.standings.clear();
+        self.registry.forget_absences();
+    }
+
+    /// The evidence.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
     }
 
     /// The policy in force.
@@ -142,7 +165,8 @@ impl Gate {
             return Ok(pinned);
         }
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
-        let admission = admission::Admission { gate: self, policy: &policy, question, reference: &reference };
+        let admission =
+            Admission { means: self.means(), policy, question: Arc::new(question.clone()), reference };
         let decided = tokio::time::timeout(self.settings.timeout, admission.decide(explanation));
         let decided = match decided.await {
             Ok(decided) => decided,
@@ -155,14 +179,21 @@ impl Gate {
         decided
     }
 
-    /// The evidence at `place`, read where it keeps nobody waiting. Of what is not about its own digest a pull would keep
-    /// the document for ever, and no image would follow from it: it counts for nothing.
-    async fn evidence(&self, place: &Place) -> Option<Arc<Evidence>> {
-        let (ledger, place) = (Arc::clone(&self.ledger), place.clone());
-        let found = tokio::task::spawn_blocking(move || {
-            ledger.find(&place).filter(|found| found.place() == place && binding::is_consistent(found))
-        });
-        found.await.ok().flatten()
+    /// How many signatures were verified for pulls, each counted for each authenticator that it was tried with.
+    pub fn checks(&self) -> u64 {
+        self.checks.get()
+    }
+
+    fn means(&self) -> Means {
+        Means {
+            registry: Arc::clone(&self.registry),
+            ledger: Arc::clone(&self.ledger),
+            verdicts: Arc::clone(&self.verdicts),
+            confirmer: Arc::clone(&self.confirmer),
+            verifying: Arc::clone(&self.verifying),
+            checks: Arc::clone(&self.checks),
+            turns: Arc::clone(&self.turns),
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod disk;
 mod entry;
+mod health;
 mod recent;
+mod stamp;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,6 +19,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use entry::{EntryError, MAX_ENTRY_BYTES};
+pub use health::{Health, Usage};
+pub use stamp::Stamp;
 
 use crate::digest::Digest;
 use crate::reference::Repository;
@@ -189,13 +193,22 @@ impl Settings {
 pub struct Ledger {
     disk: Option<Disk>,
     recent: Recent,
+    problem: health::Problem,
 }
 
 impl Ledger {
     /// A ledger that forgets with the process.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { disk: None, recent: Recent::default() }
+        Self { disk: None, recent: Recent::default(), problem: health::Problem::default() }
+    }
+
+    /// The same, because there is no other: `problem` says why.
+    #[must_use]
+    pub fn in_memory_because(problem: &LedgerError) -> Self {
+        let ledger = Self::in_memory();
+        ledger.problem.set(problem);
+        ledger
     }
 
     /// The ledger in a directory. Nothing is loaded: what is there is read when it is asked for.
@@ -203,7 +216,15 @@ impl Ledger {
     /// # Errors
     /// When the directory cannot be made, or others could write to it.
     pub fn open(settings: &Settings) -> Result<Self, LedgerError> {
-        Ok(Self { disk: Some(Disk::open(settings)?), recent: Recent::default() })
+        Ok(Self { disk: Some(Disk::open(settings)?), ..Self::in_memory() })
+    }
+
+    /// The ledger in a directory that is another process's to write: what is kept here is kept in memory.
+    ///
+    /// # Errors
+    /// When there is no such directory, or others could write to it.
+    pub fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
+        Ok(Self { disk: Some(Disk::open_read_only(settings)?), ..Self::in_memory() })
     }
 
     /// The evidence at `place`. What is damaged is not there.
@@ -240,10 +261,14 @@ impl Ledger {
             evidence.add(&old);
         }
         let evidence = self.recent.keep(evidence);
-        let Some(disk) = &self.disk else { return };
+        let Some(disk) = self.disk.as_ref().filter(|disk| disk.is_writable()) else { return };
         match disk.keep(&evidence) {
-            Ok(()) => self.recent.forget(&evidence),
+            Ok(()) => {
+                self.recent.forget(&evidence);
+                self.problem.clear();
+            }
             Err(error) => {
+                self.problem.set(&error);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, cause, digest = %evidence.digest, "evidence is kept in memory only");
             }

@@ -1,11 +1,16 @@
-//! The daemon: socket, readiness, reload, end.
+//! The daemon: sockets, readiness, reload, end.
 
+pub mod control;
 pub mod daemon;
-mod policy_file;
+mod reload;
 pub mod scan;
+pub mod signer;
 pub mod socket;
+pub mod state;
 
 use std::sync::Arc;
+
+use sd_notify::NotifyState;
 
 use crate::config::{self, DaemonConfig};
 use crate::cri;
@@ -42,6 +47,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
             token: limits.token_bytes as u64,
             requests: limits.registry_requests,
             questions: limits.concurrent_pulls,
+            turn: limits.turn_timeout,
             retries: limits.retries,
             retry_wait: limits.retry_wait,
             absence: limits.no_signature_memory,
@@ -71,12 +77,25 @@ pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger.settings()).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "there is no ledger on disk: evidence is kept in memory only");
-        Ledger::in_memory()
+        Ledger::in_memory_because(&error)
     })
 }
 
+/// The ledger of the daemon that `config` is of, for who only looks: nothing is written to it.
+pub fn evidence_of_daemon(config: &DaemonConfig) -> Ledger {
+    Ledger::open_read_only(&config.ledger.settings())
+        .unwrap_or_else(|error| Ledger::in_memory_because(&error))
+}
+
+/// Tells systemd, if it is there.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
 /// What `config` says about the calls that the gate has a say in.
-fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
+pub fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
     cri::Settings {
         tag_record_timeout: config.limits.tag_record_timeout,
         image_status: config.gate.image_status,

@@ -24,6 +24,7 @@ mod rule;
 mod ruling;
 mod scope;
 mod segment;
+mod tags;
 mod trie;
 
 pub use break_glass::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Opened, Opening};
@@ -34,6 +35,7 @@ pub use role::Role;
 pub use rule::{Accept, Action, AliasError, Allowance, Mode, Rule};
 pub use ruling::Ruling;
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
+pub use tags::{MAX_TAG_PATTERNS, Tags, TagsError};
 
 /// How many rules a policy may have.
 pub const MAX_RULES: usize = 20_000;

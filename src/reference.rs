@@ -292,6 +292,11 @@ pub(crate) fn is_path_component(text: &str) -> bool {
     grammar::is_path_component(text)
 }
 
+/// Whether `text` may be a tag.
+pub(crate) fn is_tag(text: &str) -> bool {
+    grammar::is_tag(text)
+}
+
 fn check_name(domain: &str, path: &str) -> Result<(), ReferenceError> {
     if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(ReferenceError::UpperCase);

@@ -9,10 +9,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::flight::{self, Flights};
+
 mod absence;
 mod attachments;
 mod challenge;
 mod clients;
+mod cooling;
 mod credentials;
 mod document;
 mod errand;
@@ -22,6 +25,7 @@ mod failure;
 mod hosts;
 mod keychain;
 pub mod limits;
+mod listing;
 mod platform;
 mod reach;
 mod realm;
@@ -36,19 +40,20 @@ mod walk;
 
 pub use attachments::{
     AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
-    signature_tag,
+    fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use credentials::Credentials;
-pub use document::{Contents, Listed, OCI_MANIFEST, contents};
+pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
+pub use errand::pause;
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
+pub use listing::{RepositoryPages, TagPages};
 pub use platform::Platform;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;
-pub use upload::{Stored, Target};
-
-use crate::flight::{self, Flights};
+pub use turns::Turn;
+pub use upload::{Condition, Placed, Stored, Target};
 
 /// How registries are asked.
 #[derive(Clone, Debug)]
@@ -100,6 +105,8 @@ struct Inner {
     resolving: Flights<Result<Resolved, RegistryError>>,
     collecting: Flights<Collected>,
     absences: absence::Absences,
+    /// Writes by tag.
+    writes: turns::Turns,
 }
 
 impl Registry {
@@ -120,21 +127,23 @@ impl Registry {
         let clients = clients::Clients::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let keychain = keychain::Keychain::new(keyring, clients.user_agent(), &limits);
-        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions);
+        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions, limits.turn);
         let absences = absence::Absences::new(limits.absence);
-        let turns = turns::Turns::new(limits.requests, usize::MAX);
+        let turns = turns::Turns::new(limits.requests, usize::MAX, limits.turn);
         let exchange = exchange::Exchange {
             clients,
             tokens,
             limits,
             keychain,
             turns,
+            cooling: cooling::Cooling::new(limits::COOL_DOWN),
             trusted: token_services,
             large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
         };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
-        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences };
+        let writes = turns::Turns::new(1, usize::MAX, limits::WRITERS);
+        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences, writes };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -154,8 +163,13 @@ impl Registry {
         self.inner.hosts.check()
     }
 
+    /// Forgets where there was no signature.
+    pub fn forget_absences(&self) {
+        self.inner.absences.forget();
+    }
+
     /// What tells a question from others: what is asked, and as whom.
-    fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
+    pub(crate) fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> flight::Key {
         let mut fields = vec![kind.as_bytes()];
         fields.extend(question.iter().map(|text| text.as_bytes()));
         fields.extend(credentials.fields());

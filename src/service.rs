@@ -231,6 +231,9 @@ impl Client {
             Cause::Tls(reason) => ServiceError::Tls { host, reason },
             Cause::ConnectTimeout => ServiceError::Timeout { host, limit: self.settings.connect },
             Cause::Timeout => ServiceError::Timeout { host, limit: self.settings.step },
+            Cause::HeadTooLarge => {
+                ServiceError::Unavailable { host, reason: "the header of its answer is too large".to_owned() }
+            }
             Cause::Other(reason) => ServiceError::Unavailable { host, reason },
         }
     }

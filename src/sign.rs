@@ -1,14 +1,126 @@
 //! Making signatures and putting them where verifiers look for them.
+//!
+//! [`sign`] does all of it: for one digest, in one or both of cosign's layouts, adding nothing that is there already and
+//! keeping what others add at the same time.
 
+mod advice;
+mod annotations;
+mod bundle;
 mod classic;
+mod layout;
+mod update;
 
-pub use classic::{Attached, attach};
+use std::time::Duration;
 
-use crate::keys::KeysError;
-use crate::registry::RegistryError;
+pub use annotations::{AnnotationError, Annotations, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
+pub use layout::{Layout, UnknownLayout};
+
+use crate::digest::Digest;
+use crate::keys::{KeysError, SigningKey};
+use crate::reference::Repository;
+use crate::registry::{Credentials, Registry, RegistryError, Target};
+use crate::trust::PublicKey;
+
+/// How long is waited, by default, before it is looked whether another signer wrote over a tag ([`Order::settle`]).
+pub const SETTLE: Duration = Duration::from_millis(200);
+
+/// What is to be signed, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The repository of the image, which is where its signatures go.
+    pub repository: &'a Repository,
+    /// The digest of the manifest or index; the registry must have it.
+    pub digest: &'a Digest,
+    /// Where its signature goes.
+    pub layout: Layout,
+    /// What is signed with the digest.
+    pub annotations: &'a Annotations,
+    /// As whom the registry is written to.
+    pub credentials: &'a Credentials,
+    /// How long to wait before it is looked whether another signer wrote over the tag that was written: longer than others
+    /// take between reading and writing. With zero it is looked at once, which is enough for whoever signs alone; signers of
+    /// one [`Registry`] never disturb each other.
+    pub settle: Duration,
+}
+
+/// Where the signatures of one order are.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// One for each layout, classic first.
+    pub attached: Vec<Attached>,
+}
+
+impl Signed {
+    /// Whether anything was added; if not, all was there.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.attached.iter().any(|attached| attached.added)
+    }
+}
+
+/// A signature that is where verifiers look.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// [`Layout::Classic`] or [`Layout::Bundle`].
+    pub layout: Layout,
+    /// The tag under which it is found; none where the registry itself lists what refers to an image.
+    pub tag: Option<String>,
+    /// The digest of the manifest that holds it.
+    pub manifest: Digest,
+    /// Whether it was added; if not, this key had signed the same already.
+    pub added: bool,
+}
+
+/// Signs a digest with `key`, unless that key has signed it with the same annotations already.
+///
+/// A signature of the same key with other annotations is another one, as for cosign.
+///
+/// # Errors
+/// When the registry does not have the digest or does not play along, the key does not sign, or there is no room for one
+/// more signature. With both layouts one may be there nevertheless; to sign again is always safe.
+pub async fn sign(registry: &Registry, order: &Order<'_>, key: &dyn SigningKey) -> Result<Signed, SignError> {
+    let Order { repository, digest, credentials, .. } = *order;
+    // Who signs the same twice at a time adds it once.
+    let _turn = registry.exclusively(repository, &format!("{digest} {}", key.public().fingerprint())).await;
+    let image = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
+    let image =
+        image.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })?;
+    let attached = match order.layout {
+        Layout::Classic => vec![classic::attach(registry, order, key).await?],
+        Layout::Bundle => vec![bundle::attach(registry, order, &image, key).await?],
+        Layout::Both => {
+            let (classic, bundle) = tokio::join!(
+                classic::attach(registry, order, key),
+                bundle::attach(registry, order, &image, key)
+            );
+            vec![classic?, bundle?]
+        }
+    };
+    Ok(Signed { attached })
+}
+
+/// The layouts in which [`sign`] would add something.
+///
+/// # Errors
+/// When the registry does not say.
+pub async fn missing(
+    registry: &Registry,
+    order: &Order<'_>,
+    key: &PublicKey,
+) -> Result<Vec<Layout>, SignError> {
+    let mut missing = Vec::new();
+    if order.layout != Layout::Bundle && !classic::is_present(registry, order, key).await? {
+        missing.push(Layout::Classic);
+    }
+    if order.layout != Layout::Classic && bundle::present(registry, order, key).await?.is_none() {
+        missing.push(Layout::Bundle);
+    }
+    Ok(missing)
+}
 
 /// Why a signature was not attached.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignError {
     /// The registry could not be asked, or did not take it.
     #[error(transparent)]
@@ -16,23 +128,46 @@ pub enum SignError {
     /// The key did not sign.
     #[error(transparent)]
     Key(#[from] KeysError),
+    /// There is nothing to sign.
+    #[error("{repository} has no {digest}")]
+    NoImage {
+        /// The repository.
+        repository: Repository,
+        /// What was to be signed.
+        digest: Digest,
+    },
+    /// An index that lists more than is signed with it.
+    #[error("the index lists {found} images; at most {limit} are signed with it")]
+    Children {
+        /// How many there are.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// An index in an index.
+    #[error(
+        "it is an index that another index lists, which no node runs an image through; sign it by its own name"
+    )]
+    Nested,
     /// There is no place in cosign's classic layout for signatures of SHA-512 digests.
-    #[error("signatures of {0} have no tag in cosign's classic layout; sign a sha256 digest")]
-    NoTag(crate::digest::Digest),
-    /// What is under the tag is not a manifest of signatures.
-    #[error("tag {tag} holds something that is no manifest of signatures: {reason}")]
-    NotSignatures {
+    #[error("signatures of {0} have no tag in cosign's classic layout; use the layout of bundles")]
+    NoTag(Digest),
+    /// What is under the tag is not what belongs there.
+    #[error("tag {tag} holds something that is no {expected}: {reason}")]
+    NotOurs {
         /// The tag.
         tag: String,
+        /// What belongs there.
+        expected: &'static str,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// There is no room under the tag.
-    #[error("tag {tag} holds {found} layers, more than {limit} are not read by verifiers")]
+    /// There is no room for another signature.
+    #[error("{place} holds {found} signatures, more than {limit} are not read by verifiers")]
     Full {
-        /// The tag.
-        tag: String,
-        /// The layers there are.
+        /// The tag, or the digest that is referred to.
+        place: String,
+        /// How many there are.
         found: usize,
         /// The bound.
         limit: usize,

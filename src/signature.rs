@@ -19,14 +19,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
-pub use self::bundle::MAX_BUNDLE_BYTES;
+pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
+pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
 pub use self::excerpt::Excerpt;
 pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
-pub use self::statement::MAX_SUBJECTS;
+pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Demand, MAX_SIGNATURE_BYTES, TrustError, Valid};
+use crate::trust::{Authenticator, Demand, Key, MAX_SIGNATURE_BYTES, PublicKey, TrustError, Valid};
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -150,6 +152,24 @@ pub fn verify(
         format: attachment.format(),
         demand: valid.demand().cloned(),
     })
+}
+
+/// Checks that a Sigstore bundle is a signature of `digest` by `key`, and gives the annotations that it signs with it: for
+/// whoever is about to sign, and must not do it twice.
+///
+/// # Errors
+/// As [`verify`].
+pub fn bundle_annotations(
+    document: &[u8],
+    key: &PublicKey,
+    digest: &Digest,
+) -> Result<Map<String, Value>, SignatureError> {
+    let now = Timestamp::UNIX_EPOCH;
+    let origin = "signer".to_owned();
+    let key = Key { public: key.clone(), not_before: None, not_after: None, origin, remote: None };
+    let authenticator =
+        Authenticator::new("signer".to_owned(), vec![key]).map_err(SignatureError::Untrusted)?;
+    bundle::annotations(document, By { authenticator: &authenticator, now }, digest)
 }
 
 /// Who must have signed, and when that is asked.

@@ -8,7 +8,12 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use shown::Shown;
+
+mod shown;
 
 /// Bytes of a certificate or key file that are read.
 const FILE: u64 = 4 << 20;
@@ -64,15 +69,16 @@ pub(crate) fn config(
         }
         builder.with_root_certificates(roots)
     };
-    // Go offers the first pair that fits the server's request; rustls takes one, and more than one is not seen in the field.
-    let mut config = match files.pairs.first() {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let (chain, key) = pair(certificate, key.as_deref())?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| format!("{} cannot be used: {error}", certificate.display()))?
-        }
+    let mut pairs = Vec::new();
+    for (certificate, key) in &files.pairs {
+        let (chain, key) = pair(certificate, key.as_deref())?;
+        let pair = CertifiedKey::from_der(chain, key, provider)
+            .map_err(|error| format!("{} cannot be used: {error}", certificate.display()))?;
+        pairs.push(Arc::new(pair));
+    }
+    let mut config = match pairs.is_empty() {
+        true => builder.with_no_client_auth(),
+        false => builder.with_client_cert_resolver(Arc::new(Shown(pairs))),
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

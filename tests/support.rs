@@ -11,13 +11,15 @@
 #[path = "support"]
 mod parts {
     pub mod acs;
+    pub mod authority;
     pub mod kms;
     pub mod proxy;
     pub mod registry;
     pub mod runtime;
+    pub mod secrets;
     pub mod signer;
     pub mod tap;
     pub mod vault;
 }
 
-pub use parts::{acs, kms, proxy, registry, runtime, signer, tap, vault};
+pub use parts::{acs, kms, proxy, registry, runtime, secrets, signer, tap, vault};

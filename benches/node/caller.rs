@@ -1,18 +1,21 @@
 //! The calls that are measured, as lean as a client of the CRI can make them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pullgate::api::image_service_client::ImageServiceClient;
 use pullgate::api::{ImageSpec, ImageStatusRequest, ListImagesRequest, PullImageRequest, RemoveImageRequest};
 use pullgate::containerd::Upstream;
 use tokio::time::timeout;
 
-use crate::support::node::process::LIMIT;
-
 /// kubelet's limit for one message.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
+/// The longest that one call may take, also among hundreds.
+const LIMIT: Duration = Duration::from_secs(240);
+
 /// A client with one connection, as kubelet has one.
+#[derive(Clone)]
 pub(crate) struct Caller(Upstream);
 
 impl Caller {
@@ -33,8 +36,15 @@ impl Caller {
 
     /// Pulls an image and gives its id.
     pub(crate) async fn pull_image(&self, name: &str) -> String {
+        self.try_to_pull_image(name).await.unwrap_or_else(|status| panic!("PullImage: {status}"))
+    }
+
+    /// The same, where it may fail.
+    pub(crate) async fn try_to_pull_image(&self, name: &str) -> Result<String, tonic::Status> {
         let request = PullImageRequest { image: Some(named(name)), ..Default::default() };
-        in_time("PullImage", self.client().pull_image(request)).await.image_ref
+        let pulled = timeout(LIMIT, self.client().pull_image(request)).await;
+        let pulled = pulled.unwrap_or_else(|_| panic!("PullImage: no answer in {LIMIT:?}"));
+        pulled.map(|pulled| pulled.into_inner().image_ref)
     }
 
     /// Removes an image with all its names; containerd collects the garbage before it answers.

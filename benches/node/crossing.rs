@@ -1,36 +1,62 @@
-//! Calls that only cross.
+//! The questions that kubelet asks most, on a node with many images.
 
-use tokio::runtime::Runtime;
-
+use crate::report::{RATIO, ratio, table};
 use crate::samples::{Pair, Samples};
-use crate::{Callers, inventory};
+use crate::support::node::policy::Policy;
+use crate::support::node::{Node, Release, require_release};
+use crate::{Callers, event_loop, farm, inventory, say};
+
+/// How many images are on the node that is asked for its images, as on a busy one.
+const IMAGES: usize = 500;
+
+/// How many of the images that are asked for are signed.
+const SIGNED: usize = 20;
 
 /// How often the ends change.
 const ROUNDS: usize = 100;
 
-/// What the two questions that kubelet asks most cost.
-pub(crate) struct Crossing {
-    pub(crate) image_status: Pair,
-    pub(crate) list_images: Pair,
-}
-
 /// Asks both ends in turns, some calls each.
-pub(crate) fn measure(events: &Runtime, callers: &Callers, images: usize) -> Crossing {
-    events.block_on(async {
-        Crossing {
-            image_status: status(callers, 20, images).await,
-            list_images: list(callers, 3, images).await,
-        }
-    })
+pub(crate) fn run(release: Release) {
+    // An image that the gate of ImageStatus would hide could not be asked for.
+    let policy = |policy: Policy, key: &_| {
+        require_release(policy.allow_unsigned(&format!("{}/**", inventory::HOST)), key)
+    };
+    let mut node = Node::start_in_memory(release, policy);
+    inventory::import(&node, IMAGES);
+    let unsigned: Vec<_> = (0..IMAGES).map(inventory::name).collect();
+    let signed = farm::grow(&node, node.registry.host(), "bench", SIGNED);
+    let events = event_loop();
+    let callers = Callers::new(&node);
+    for name in &signed {
+        events.block_on(callers.proxied.pull_image(name));
+    }
+    say("asking for images");
+    let unsigned_on = events.block_on(status(&callers, 20, &unsigned));
+    let signed_on = events.block_on(status(&callers, 20, &signed));
+    let list_images = events.block_on(list(&callers, 3, IMAGES));
+    say("asking with the gate off");
+    node.pullgate.restart_configured("[gate]\nimage-status = \"off\"");
+    let callers = Callers::new(&node);
+    let off = events.block_on(status(&callers, 20, &unsigned));
+    println!("On a node with {IMAGES} images:\n");
+    table(
+        RATIO,
+        &[
+            ratio("ImageStatus, gate off", &off, 1.5),
+            ratio("ImageStatus, gate on, allowed unsigned", &unsigned_on, 1.6),
+            ratio("ImageStatus, gate on, signed", &signed_on, 1.6),
+            ratio("ListImages", &list_images, 1.5),
+        ],
+    );
 }
 
-async fn status(callers: &Callers, calls: usize, images: usize) -> Pair {
+async fn status(callers: &Callers, calls: usize, names: &[String]) -> Pair {
     let mut pair = Pair::default();
     for round in 0..ROUNDS {
         for (caller, samples) in turns(callers, &mut pair, round) {
             for call in 0..calls {
-                let name = inventory::name((round * calls + call) % images);
-                assert!(samples.time(caller.image_status(&name)).await, "{name} is there");
+                let name = &names[(round * calls + call) % names.len()];
+                assert!(samples.time(caller.image_status(name)).await, "{name} is there");
             }
         }
     }

@@ -1,9 +1,10 @@
-//! `make bench`: what pullgate costs, on a real node of its own.
+//! `make bench`: what pullgate costs, on real nodes of its own.
 //!
 //! Every call is made in turn at containerd and through pullgate, in one run, so that whatever else the machine does
-//! slows down both. What is printed is Markdown, for `docs/performance.md`.
+//! slows down both. What is printed is Markdown, for `docs/performance.md`, each benchmark's as soon as it is done.
 //!
-//! `cargo bench --bench node -- 1.7` measures on another release of containerd than 2.1.
+//! `cargo bench --bench node -- delay tools` runs these two alone, and `-- 1.7` all of them on another release of
+//! containerd than 2.1.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "somebody watches")]
 #![allow(
     clippy::panic,
@@ -19,33 +20,43 @@ mod support {
 
 mod caller;
 mod crossing;
+mod delay;
+mod farm;
 mod inventory;
 mod pulls;
 mod report;
+mod row;
 mod samples;
+mod slow;
 mod start;
+mod together;
+mod tools;
 
 use std::panic;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use caller::Caller;
-use report::{Report, Resident};
-use support::node::policy::Policy;
 use support::node::{Node, Release, directory};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// After this long, something hangs.
-const LIMIT: Duration = Duration::from_secs(360);
+const LIMIT: Duration = Duration::from_secs(900);
 
-/// How many images are on the node that is asked for its images, as on a busy one.
-const IMAGES: usize = 500;
+/// A benchmark by its name. It prints its tables.
+type Benchmark = (&'static str, fn(Release));
 
-/// How many pulls the daemon has seen when its memory is looked at again.
-const PULLS: usize = 1_000;
+const BENCHMARKS: [Benchmark; 6] = [
+    ("pulls", pulls::run),
+    ("crossing", crossing::run),
+    ("delay", delay::run),
+    ("together", together::run),
+    ("tools", tools::run),
+    ("row", row::run),
+];
 
 enum Event {
     Ended(thread::Result<()>),
@@ -53,18 +64,20 @@ enum Event {
 }
 
 fn main() -> ExitCode {
+    let (release, chosen) = arguments();
     let (tell, events) = mpsc::channel();
     watch_signals(tell.clone());
     thread::spawn(move || {
-        let _ = tell.send(Event::Ended(panic::catch_unwind(bench)));
+        let _ = tell.send(Event::Ended(panic::catch_unwind(|| bench(release, &chosen))));
     });
-    let event = events.recv_timeout(LIMIT);
+    let limit = LIMIT + row::allowance();
+    let event = events.recv_timeout(limit);
     if matches!(event, Ok(Event::Ended(Ok(())))) {
         return ExitCode::SUCCESS;
     }
     match event {
         Ok(Event::Interrupted) => eprintln!("bench: interrupted, clearing away"),
-        Err(_) => eprintln!("bench: not done after {LIMIT:?}, clearing away"),
+        Err(_) => eprintln!("bench: not done after {limit:?}, clearing away"),
         Ok(Event::Ended(_)) => {}
     }
     directory::clear_away_ours();
@@ -85,26 +98,20 @@ fn watch_signals(tell: Sender<Event>) {
     });
 }
 
-fn bench() {
-    let release = release();
-    let events = event_loop();
-    say("starting a node");
-    let node = Node::start(release);
-    let idle = idle(&node);
-    say("starting pullgate beside it, again and again");
-    let start = start::measure(&node);
-    say("pulling");
-    let pulls = pulls::measure(&events, &node, &Callers::new(&node), PULLS);
-    let resident = Resident { idle, after: node.pullgate.resident_memory() };
-    drop(node);
-    say(&format!("starting a node with {IMAGES} images"));
-    // An image that the gate of ImageStatus would hide could not be asked for.
-    let allowing = |policy: Policy, _: &_| policy.allow_unsigned(&format!("{}/**", inventory::HOST));
-    let node = Node::start_in_memory(release, allowing);
-    inventory::import(&node, IMAGES);
-    say("asking for images");
-    let crossing = crossing::measure(&events, &Callers::new(&node), IMAGES);
-    println!("{}", Report { release, images: IMAGES, pulls_made: PULLS, crossing, pulls, resident, start });
+/// Runs what was chosen, and says at the end what did not come to an end: one that fails keeps no other from running.
+fn bench(release: Release, chosen: &[Benchmark]) {
+    println!("{}\n", report::machine(release));
+    let mut failed = Vec::new();
+    for (name, run) in chosen {
+        say(&format!("{name} begins"));
+        let begin = Instant::now();
+        if panic::catch_unwind(|| run(release)).is_err() {
+            failed.push(*name);
+        }
+        say(&format!("{name} took {:.0} s", begin.elapsed().as_secs_f64()));
+    }
+    println!("{}", report::load());
+    assert!(failed.is_empty(), "not measured: {}", failed.join(", "));
 }
 
 /// Who makes the same calls at both ends.
@@ -119,24 +126,25 @@ impl Callers {
     }
 }
 
-/// The daemon's memory once kubelet has connected, and nothing else has happened.
-fn idle(node: &Node) -> u64 {
-    node.kubelet().image_fs_info().expect("kubelet starts with ImageFsInfo");
-    thread::sleep(Duration::from_secs(1));
-    node.pullgate.resident_memory()
-}
-
-/// cargo passes `--bench`; anything else that is no option is a release of containerd.
-fn release() -> Release {
-    let chosen = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let releases = [Release::V2_1, Release::V1_7, Release::V1_6];
-    match chosen {
-        None => Release::V2_1,
-        Some(name) => releases
-            .into_iter()
-            .find(|release| release.name() == name)
-            .unwrap_or_else(|| panic!("no such release of containerd: {name}")),
+/// cargo passes `--bench`; anything else that is no option is a release of containerd or the name of a benchmark.
+fn arguments() -> (Release, Vec<Benchmark>) {
+    let (mut release, mut chosen) = (Release::V2_1, Vec::new());
+    for argument in std::env::args().skip(1).filter(|argument| !argument.starts_with('-')) {
+        let releases = [Release::V2_1, Release::V1_7, Release::V1_6];
+        let known = releases.into_iter().find(|release| release.name() == argument);
+        match (known, BENCHMARKS.into_iter().find(|(name, _)| *name == argument)) {
+            (Some(known), _) => release = known,
+            (None, Some(benchmark)) => chosen.push(benchmark),
+            (None, None) => {
+                let names = BENCHMARKS.map(|(name, _)| name).join(", ");
+                panic!("{argument} is neither a release of containerd nor one of {names}")
+            }
+        }
     }
+    if chosen.is_empty() {
+        chosen = BENCHMARKS.to_vec();
+    }
+    (release, chosen)
 }
 
 fn event_loop() -> Runtime {

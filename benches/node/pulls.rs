@@ -1,15 +1,18 @@
 //! Pulls of a small image from a registry on this machine.
 
 use std::ops::Range;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::Callers;
 use crate::crossing::turns;
-use crate::samples::Pair;
-use crate::support::node::Node;
+use crate::report::{FIGURE, RATIO, figure, mebibytes, ratio, table, time};
+use crate::samples::{Pair, Samples};
 use crate::support::node::images::Image;
+use crate::support::node::{Node, Release};
+use crate::{Callers, event_loop, say, start};
 
 /// How many repositories the image is in: in each, pullgate meets it for the first time once.
 const REPOSITORIES: usize = 30;
@@ -20,32 +23,86 @@ const PRESENT: usize = 150;
 /// How many pulls that nobody measures run at the same time.
 const AT_ONCE: usize = 4;
 
+/// How many pulls the daemon has seen when its memory is looked at again.
+const TOTAL: usize = 1_000;
+
 /// The steps of a pull, as a decision record names them.
-pub(crate) const STEPS: [&str; 6] =
+const STEPS: [&str; 6] =
     ["resolve_ms", "collect_ms", "judge_ms", "forward_ms", "tag_record_ms", "confirm_ms"];
 
-pub(crate) struct Pulls {
-    /// Neither the image nor its signature was ever seen.
-    pub(crate) first: Pulled,
-    /// The image was removed; its signature is remembered.
-    pub(crate) again: Pulled,
-    /// The image is there, and its signature is remembered.
-    pub(crate) present: Pulled,
-}
-
-pub(crate) struct Pulled {
-    pub(crate) times: Pair,
+struct Pulled {
+    times: Pair,
     /// The median of each of [`STEPS`], in milliseconds; `None` for one that did not happen.
-    pub(crate) steps: [Option<f64>; STEPS.len()],
+    steps: [Option<f64>; STEPS.len()],
 }
 
-/// Makes `total` pulls through pullgate, and measures some of them beside direct ones.
-pub(crate) fn measure(events: &Runtime, node: &Node, callers: &Callers, total: usize) -> Pulls {
-    let names = push(node);
-    let first = cold(events, node, callers, &names);
-    let again = cold(events, node, callers, &names);
-    let present = present(events, node, callers, &names[0]);
-    let rest = total.saturating_sub(node.pullgate.decisions().len());
+/// Measures pulls, and while it has a node for that, starting and memory.
+pub(crate) fn run(release: Release) {
+    let events = event_loop();
+    let node = Node::start(release);
+    let idle = idle(&node);
+    say("starting pullgate beside it, again and again");
+    let start = start::measure(&node);
+    say("pulling");
+    let callers = Callers::new(&node);
+    let names = push(&node);
+    // Neither the image nor its signature was ever seen; then the image was removed, and its signature is remembered;
+    // then the image is there as well.
+    let first = cold(&events, &node, &callers, &names);
+    let again = cold(&events, &node, &callers, &names);
+    let present = present(&events, &node, &callers, &names[0]);
+    fill_up(&events, &node, &callers, &names);
+    let after = node.pullgate.resident_memory();
+    table(
+        RATIO,
+        &[
+            ratio("PullImage, cold, never seen", &first.times, 1.25),
+            ratio("PullImage, cold, signatures known", &again.times, 1.25),
+            ratio("PullImage, present", &present.times, 1.3),
+        ],
+    );
+    figures(idle, after, &start);
+    steps_table(&[("cold, never seen", first), ("cold, signatures known", again), ("present", present)]);
+}
+
+/// The daemon's memory once kubelet has connected, and nothing else has happened.
+fn idle(node: &Node) -> u64 {
+    node.kubelet().image_fs_info().expect("kubelet starts with ImageFsInfo");
+    thread::sleep(Duration::from_secs(1));
+    node.pullgate.resident_memory()
+}
+
+fn figures(idle: u64, after: u64, start: &Samples) {
+    let ready = start.median();
+    table(
+        FIGURE,
+        &[
+            figure("resident memory, idle", mebibytes(idle), Some(("≤ 12 MiB", idle <= 12 << 20))),
+            figure(format!("resident memory, after {TOTAL} pulls"), mebibytes(after), None),
+            figure(
+                format!("start to ready, p50 of {}", start.count()),
+                time(ready),
+                Some(("≤ 50 ms", ready <= Duration::from_millis(50))),
+            ),
+            figure("start to ready, p99", time(start.quantile(99)), None),
+        ],
+    );
+}
+
+fn steps_table(pulls: &[(&str, Pulled)]) {
+    println!("Where a pull through pullgate spends its time (p50, ms):\n");
+    println!("| pull | {} |", STEPS.map(|step| step.trim_end_matches("_ms").replace('_', " ")).join(" | "));
+    println!("|---|{}", "---:|".repeat(STEPS.len()));
+    for (pull, Pulled { steps, .. }) in pulls {
+        let steps = steps.map(|step| step.map_or_else(|| "–".to_owned(), |spent| format!("{spent:.2}")));
+        println!("| {pull} | {} |", steps.join(" | "));
+    }
+    println!();
+}
+
+/// Pulls until there were [`TOTAL`] pulls.
+fn fill_up(events: &Runtime, node: &Node, callers: &Callers, names: &[String]) {
+    let rest = TOTAL.saturating_sub(node.pullgate.decisions().len());
     events.block_on(async {
         let one = async |lane: usize| {
             for number in (lane..rest).step_by(AT_ONCE) {
@@ -54,8 +111,7 @@ pub(crate) fn measure(events: &Runtime, node: &Node, callers: &Callers, total: u
         };
         tokio::join!(one(0), one(1), one(2), one(3));
     });
-    assert_eq!(node.pullgate.decisions().len(), total, "pullgate decided about each pull");
-    Pulls { first, again, present }
+    assert_eq!(node.pullgate.decisions().len(), TOTAL, "pullgate decided about each pull");
 }
 
 fn push(node: &Node) -> Vec<String> {

@@ -53,7 +53,7 @@ impl Api {
                 let answer = call.ask(&self.client, &key).await;
                 Ok::<_, AlibabaError>((key, answer))
             };
-            let late = || AlibabaError::Busy { who: self.who, code: String::new() };
+            let late = || AlibabaError::Late { who: self.who, limit: self.deadline };
             let (key, answer) = tokio::time::timeout_at(end, asked).await.map_err(|_| late())??;
             let error = match answer {
                 Ok(answer) => return Ok(answer),

@@ -1,5 +1,7 @@
 //! What can go wrong between us and a service of Alibaba Cloud.
 
+use std::time::Duration;
+
 use crate::service::ServiceError;
 
 /// Why a service of Alibaba Cloud did not do what it was asked. No text of the service but its error code is in it.
@@ -40,6 +42,14 @@ pub enum AlibabaError {
         who: &'static str,
         /// Its last error code.
         code: String,
+    },
+    /// There was no answer until the time was over.
+    #[error("{who} did not answer in time ({limit:?})")]
+    Late {
+        /// Which service.
+        who: &'static str,
+        /// The time it had.
+        limit: Duration,
     },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]

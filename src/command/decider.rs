@@ -18,6 +18,16 @@ pub(super) struct Decider {
 }
 
 impl Decider {
+    /// The same, with the evidence of the daemon, which is only read.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_with_evidence(root: &Path) -> Result<Self, OpenError> {
+        let Self { config, gate, runtime } = Self::open(root)?;
+        let gate = gate.with_ledger(node::evidence_of_daemon(&config));
+        Ok(Self { config, gate, runtime })
+    }
+
     /// Reads the configuration below `root` and puts its policy in force.
     ///
     /// # Errors

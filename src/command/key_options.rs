@@ -50,6 +50,11 @@ pub(super) struct KeyOptions {
 }
 
 impl KeyOptions {
+    /// Whether standard input is the passphrase.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.passphrase_fd == Some(0)
+    }
+
     /// The settings that they come to.
     pub(super) fn settings(&self) -> Settings {
         let passphrase = match (&self.passphrase_file, self.passphrase_fd) {

@@ -21,6 +21,16 @@ pub(super) struct Login {
 }
 
 impl Login {
+    /// Whether there are credentials on the command line.
+    pub(super) fn is_given(&self) -> bool {
+        self.username.is_some()
+    }
+
+    /// Whether standard input is the password.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        self.password_stdin
+    }
+
     /// The credentials; anonymous without a user name.
     ///
     /// # Errors

@@ -7,6 +7,11 @@ pub(super) fn line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Writes `text` as it is to standard output.
+pub(super) fn text(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
 /// Writes `error: …` with its causes to standard error.
 pub(super) fn error(error: &dyn std::error::Error) {
     let mut output = io::stderr().lock();

@@ -1,13 +1,24 @@
 //! `pullgate scan`: everything on this node, against the policy.
+//!
+//! The daemon that runs is asked, because it has evidence for what it admitted. Where it does not answer this program looks
+//! by itself, with the evidence that the daemon has left on the disk.
 
 use std::path::Path;
+use std::time::Duration;
 
+use super::daemon::Daemon;
 use super::decider::Decider;
 use super::login::Login;
 use super::{Outcome, output};
+use crate::config;
 use crate::containerd::Upstream;
+use crate::node::control::{Answer, AskError, Question};
 use crate::node::scan::{self, Finding, Report, Verdict};
+use crate::telemetry::chain;
 use crate::telemetry::log;
+
+/// How long the daemon may take: where registries are gone, each image without evidence takes a while.
+const PATIENCE: Duration = Duration::from_secs(16 * 60);
 
 /// Arguments of `pullgate scan`.
 #[derive(Debug, clap::Args)]
@@ -15,6 +26,8 @@ pub(super) struct Scan {
     /// How to show what was found; json is one object
     #[arg(long, value_enum, default_value_t = Format::Table)]
     output: Format,
+    #[command(flatten)]
+    daemon: Daemon,
     #[command(flatten)]
     login: Login,
 }
@@ -28,22 +41,7 @@ enum Format {
 impl Scan {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::ERROR);
-        let decider = match Decider::open(root) {
-            Ok(decider) => decider,
-            Err(error) => {
-                output::error(&error);
-                return error.outcome();
-            }
-        };
-        let credentials = match self.login.credentials() {
-            Ok(credentials) => credentials,
-            Err(error) => {
-                output::error(&error);
-                return Outcome::Usage;
-            }
-        };
-        let upstream = Upstream::new(&decider.config.runtime.socket);
-        match decider.runtime.block_on(scan::scan(&upstream, &decider.gate, &credentials)) {
+        match self.look(root) {
             Ok(report) => {
                 match self.output {
                     Format::Table => output::line(&table(&report)),
@@ -51,11 +49,48 @@ impl Scan {
                 }
                 outcome(&report)
             }
-            Err(error) => {
-                output::error(&error);
-                Outcome::Unknown
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn look(&self, root: &Path) -> Result<Report, Outcome> {
+        let config = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|problems| {
+            output::note(&problems.to_string());
+            Outcome::Usage
+        })?;
+        let credentials = self.login.credentials().map_err(|error| {
+            output::error(&error);
+            Outcome::Usage
+        })?;
+        // The daemon is told no credentials: who brings some is served here.
+        if !self.login.is_given() {
+            let note = |error: &AskError| output::note(&format!("daemon: {}", chain(error)));
+            match self.daemon.ask(&config.control.socket, &Question::Scan, PATIENCE, note) {
+                Ok(Some(Answer::Scan(report))) => return Ok(report),
+                Ok(Some(Answer::Failed(why))) => {
+                    output::note(&format!("error: {why}"));
+                    return Err(Outcome::Unknown);
+                }
+                Ok(Some(_)) => {
+                    output::note("error: the daemon answers another question");
+                    return Err(Outcome::Unknown);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    output::error(&error);
+                    return Err(Outcome::Unknown);
+                }
             }
         }
+        let decider = Decider::open_with_evidence(root).map_err(|error| {
+            output::error(&error);
+            error.outcome()
+        })?;
+        let upstream = Upstream::new(&config.runtime.socket);
+        decider.runtime.block_on(scan::scan(&upstream, &decider.gate, &credentials)).map_err(|error| {
+            output::error(&error);
+            Outcome::Unknown
+        })
     }
 }
 

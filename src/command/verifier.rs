@@ -6,29 +6,40 @@
 //! admits, any other refuses; standard output is the reason. Put a two-line script there:
 //! `#!/bin/sh` and `exec pullgate verifier "$@"`.
 //!
-//! No credentials and no pod are told, so registries are asked anonymously and the strictest rule of the name speaks.
+//! The daemon that runs is asked first: it is fast, and what it says is final. Where it does not answer this program
+//! decides by itself, by the same files and the evidence of the daemon; whatever goes wrong then is a refusal. No pod is
+//! told, so the strictest rule of the name speaks.
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::daemon::{Daemon, Use};
 use super::decider::Decider;
 use super::{Outcome, output};
-use crate::digest::Digest;
-use crate::gate::{Explanation, Question};
-use crate::reference::Reference;
-use crate::registry::Credentials;
+use crate::config;
+use crate::node::control::{self, Answer, Question, Verdict};
 use crate::telemetry::log;
 
 /// The largest descriptor that is read, in bytes.
 const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
+
+/// How long the daemon may take. containerd gives a verifier ten seconds (`per_verifier_timeout`): where the daemon may be
+/// replaced, there has to be time left for that.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The same, where nothing can replace it.
+const LAST_PATIENCE: Duration = Duration::from_secs(9);
 
 const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
 
 /// Arguments of `pullgate verifier`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verifier {
+    #[command(flatten)]
+    daemon: Daemon,
     /// As containerd gives them: -name NAME -digest DIGEST -stdin-media-type TYPE
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
@@ -37,29 +48,40 @@ pub(super) struct Verifier {
 impl Verifier {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::WARN);
-        match self.decide(root) {
-            Ok(reason) => {
-                output::line(&reason);
-                Outcome::Fine
-            }
-            // Whatever went wrong: what could not be verified is refused.
-            Err(reason) => {
-                output::line(&reason);
-                Outcome::Refused
-            }
-        }
+        // Whatever went wrong: what could not be verified is refused.
+        let (line, outcome) = match self.decide(root) {
+            Ok(verdict) if verdict.admitted => (verdict.line, Outcome::Fine),
+            Ok(verdict) => (verdict.line, Outcome::Refused),
+            Err(line) => (line, Outcome::Refused),
+        };
+        output::line(&line);
+        outcome
     }
 
-    fn decide(&self, root: &Path) -> Result<String, String> {
+    fn decide(&self, root: &Path) -> Result<Verdict, String> {
         let call = Call::parse(&self.arguments)?;
         call.check_descriptor(std::io::stdin().lock())?;
-        let decider = Decider::open(root).map_err(|error| error.to_string())?;
-        let image = call.pinned()?;
-        let question = Question { image, credentials: Credentials::anonymous(), namespace: None };
-        let decided = decider.runtime.block_on(decider.gate.admit(&question, &mut Explanation::default()));
-        decided
-            .map(|pinned| format!("admitted by {} [{}]", pinned.rule(), pinned.reason()))
-            .map_err(|refusal| refusal.line().to_owned())
+        // Before anybody is asked: a name that is none is refused here as there.
+        let image = control::pinned(&call.name, &call.digest)?;
+        let file = root.join(config::DAEMON_FILE);
+        let config = config::load_daemon(&file)
+            .map_err(|problems| format!("the configuration cannot be used: {problems}"))?;
+        let question = Question::Verdict { name: call.name, digest: call.digest };
+        let patience = if self.daemon.wanted == Use::Require { LAST_PATIENCE } else { PATIENCE };
+        let note =
+            |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
+        let asked = self.daemon.ask(&config.control.socket, &question, patience, note);
+        match asked
+            .map_err(|error| format!("the daemon does not answer: {}", crate::telemetry::chain(&error)))?
+        {
+            Some(Answer::Verdict(verdict)) => Ok(verdict),
+            Some(Answer::Failed(why)) => Err(why),
+            Some(_) => Err("the daemon answers another question".to_owned()),
+            None => {
+                let decider = Decider::open_with_evidence(root).map_err(|error| error.to_string())?;
+                Ok(decider.runtime.block_on(control::verdict(&decider.gate, &image)).0)
+            }
+        }
     }
 }
 
@@ -67,7 +89,7 @@ impl Verifier {
 #[derive(Debug, PartialEq, Eq)]
 struct Call {
     name: String,
-    digest: Digest,
+    digest: String,
     media_type: String,
 }
 
@@ -92,10 +114,9 @@ impl Call {
                 return Err(format!("{argument} stands twice"));
             }
         }
-        let digest = digest.ok_or("-digest is missing")?;
         Ok(Self {
             name: name.ok_or("-name is missing")?,
-            digest: Digest::parse(&digest).map_err(|error| format!("-digest: {error}"))?,
+            digest: digest.ok_or("-digest is missing")?,
             media_type: media_type.unwrap_or_default(),
         })
     }
@@ -109,21 +130,10 @@ impl Call {
         input.take(MAX_DESCRIPTOR_BYTES).read_to_end(&mut text).map_err(|error| error.to_string())?;
         let descriptor: Descriptor = serde_json::from_slice(&text)
             .map_err(|error| format!("the descriptor cannot be read: {error}"))?;
-        if descriptor.digest == self.digest.as_str() {
+        if descriptor.digest == self.digest {
             Ok(())
         } else {
             Err(format!("the descriptor is of {:?}, and {} is asked about", descriptor.digest, self.digest))
-        }
-    }
-
-    /// The name with the digest that is to be judged, whatever its tag leads to by now.
-    fn pinned(&self) -> Result<String, String> {
-        let reference = Reference::parse(&self.name).map_err(|error| format!("-name: {error}"))?;
-        match reference.digest() {
-            Some(digest) if *digest != self.digest => {
-                Err(format!("{} is another digest than {}", self.name, self.digest))
-            }
-            _ => Ok(reference.with_digest(&self.digest).to_string()),
         }
     }
 }
@@ -131,6 +141,7 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
 
     fn call(arguments: &[&str]) -> Result<Call, String> {
         Call::parse(&arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>())
@@ -141,7 +152,7 @@ mod tests {
         let digest = Digest::of(b"image").to_string();
         let good =
             call(&["-name", "reg.example/a:1", "-digest", &digest, "-stdin-media-type", DESCRIPTOR]).unwrap();
-        assert_eq!(good.pinned(), Ok(format!("reg.example/a@{digest}")));
+        assert_eq!((good.name.as_str(), &good.digest), ("reg.example/a:1", &digest));
         assert_eq!(
             good.check_descriptor(format!("{{\"digest\":\"{digest}\",\"size\":1}}").as_bytes()),
             Ok(())
@@ -153,15 +164,12 @@ mod tests {
             vec![],
             vec!["-name", "reg.example/a:1"],
             vec!["-digest", &digest],
-            vec!["-name", "a", "-digest", "sha256:1"],
             vec!["-name", "a", "-name", "b", "-digest", &digest],
             vec!["-name", "a", "-digest", &digest, "-surprise", "x"],
             vec!["-name", "a", "-digest"],
         ] {
             assert!(call(&bad).is_err(), "{bad:?}");
         }
-        let pinned = format!("reg.example/a@{other}");
-        assert!(call(&["-name", &pinned, "-digest", &digest]).unwrap().pinned().is_err());
         let untyped = call(&["-name", "a", "-digest", &digest]).unwrap();
         assert!(untyped.check_descriptor(format!("{{\"digest\":\"{digest}\"}}").as_bytes()).is_err());
     }

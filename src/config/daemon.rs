@@ -34,6 +34,9 @@ const MAX_SOCKET_PATH: usize = 85;
 /// How often a node may be scanned.
 const SCAN_INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
+const SECTIONS: [&str; 10] =
+    ["listen", "control", "runtime", "registry", "gate", "scan", "ledger", "keys", "log", "limits"];
+
 const GATE_KEYS: [&str; 4] =
     ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
 
@@ -42,6 +45,8 @@ const GATE_KEYS: [&str; 4] =
 pub struct DaemonConfig {
     /// Where the kubelet comes.
     pub listen: Listen,
+    /// Where the other commands of this program come.
+    pub control: Control,
     /// What stands behind.
     pub runtime: Runtime,
     /// How registries are found.
@@ -74,6 +79,19 @@ pub struct Listen {
 impl Default for Listen {
     fn default() -> Self {
         Self { socket: PathBuf::from("/run/pullgate/pullgate.sock"), group: None, mode: 0o600 }
+    }
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The socket that is made for it; only root and the daemon's own user are answered.
+    pub socket: PathBuf,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/run/pullgate/control.sock") }
     }
 }
 
@@ -164,11 +182,16 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
-    if let Some(mut root) =
-        document.parse(&["listen", "runtime", "registry", "gate", "scan", "ledger", "keys", "log", "limits"])
-    {
+    if let Some(mut root) = document.parse(&SECTIONS) {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
+        }
+        if let Some(mut table) = section(&mut document, &mut root, "control", &["socket"]) {
+            read_socket(&mut document, &mut table, &mut config.control.socket);
+        }
+        if config.control.socket == config.listen.socket {
+            let hint = "give each a path of its own; kubelet's is the one in [listen]";
+            document.problem(root.span.clone(), "[control] and [listen] have the same `socket`", hint);
         }
         if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
             read_socket(&mut document, &mut table, &mut config.runtime.socket);
@@ -194,7 +217,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     if document.problems.is_empty() { Ok(config) } else { Err(Problems::from(document.problems)) }
 }
 
-fn section<'a>(
+pub(super) fn section<'a>(
     document: &mut Document<'_>,
     root: &mut Table<'a>,
     name: &str,
@@ -299,7 +322,7 @@ fn read_scan(document: &mut Document<'_>, table: &mut Table<'_>, scan: &mut Scan
     }
 }
 
-fn read_boolean(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<bool> {
+pub(super) fn read_boolean(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<bool> {
     let value = table.take(key)?;
     if let DeValue::Boolean(flag) = value.value {
         return Some(flag);

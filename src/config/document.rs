@@ -92,6 +92,8 @@ impl<'a> Document<'a> {
 
     /// A table with no other keys than those `known`.
     pub(super) fn table<'v>(&mut self, value: Value<'v>, what: &str, known: &[&str]) -> Option<Table<'v>> {
+        #[cfg(test)]
+        seen::note(what, known);
         let table = self.open_table(value, what)?;
         let mut values = BTreeMap::new();
         for (name, key, value) in table.entries {
@@ -245,5 +247,28 @@ impl<'a> Table<'a> {
     /// Where the value of a key stands, if it was not taken.
     pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
         self.values.get(key).map(|value| value.span.clone())
+    }
+}
+
+/// Which tables were read, and what may stand in them: `docs/options.md` is compared with it.
+#[cfg(test)]
+pub(super) mod seen {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static TABLES: RefCell<Vec<(String, Vec<String>)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(table: &str, keys: &[&str]) {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        TABLES.with_borrow_mut(|tables| tables.push((table.to_owned(), keys)));
+    }
+
+    pub(in super::super) fn forget() {
+        TABLES.with_borrow_mut(Vec::clear);
+    }
+
+    pub(in super::super) fn tables() -> Vec<(String, Vec<String>)> {
+        TABLES.with_borrow(Clone::clone)
     }
 }

@@ -198,8 +198,17 @@ const REGISTRY_REQUESTS: Bound = Bound {
     about: "how many requests to one registry host are under way at once",
 };
 
+const TURN_TIMEOUT: Bound = Bound {
+    key: "turn-timeout",
+    unit: Unit::Time,
+    default: 60 * SECOND,
+    minimum: 100,
+    maximum: 600 * SECOND,
+    about: "how long to wait for a turn when too much is asked of a registry at once",
+};
+
 /// All bounds, in the order of the documentation.
-pub const BOUNDS: [Bound; 18] = [
+pub const BOUNDS: [Bound; 19] = [
     MANIFEST_BYTES,
     SIGNATURE_BYTES,
     SIGNATURES,
@@ -218,6 +227,7 @@ pub const BOUNDS: [Bound; 18] = [
     RETRY_WAIT,
     NO_SIGNATURE_MEMORY,
     REGISTRY_REQUESTS,
+    TURN_TIMEOUT,
 ];
 
 /// `[limits]`: each within its [`Bound`].
@@ -259,6 +269,8 @@ pub struct Limits {
     pub no_signature_memory: Duration,
     /// Requests to one host at once.
     pub registry_requests: usize,
+    /// For a turn at a registry.
+    pub turn_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -310,6 +322,7 @@ impl Limits {
             retry_wait: time(&RETRY_WAIT),
             no_signature_memory: time(&NO_SIGNATURE_MEMORY),
             registry_requests,
+            turn_timeout: time(&TURN_TIMEOUT),
         }
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! hyper hands a request's head to its connection, which writes it, and only then the body, which is written next
 //! (`ClientTask` waits until h2 has opened the stream). A call of one small message would so wake up the runtime twice.
-//! Here every write first lets the other tasks of the event loop have their turn, and takes along what they add.
+//! Here every write first lets the other tasks of the event loop have their turns, and takes along what they add.
+//!
+//! grpc-go sends a ping with each answer, to measure its bandwidth. The reply to it is no hurry: an answer that came with it
+//! needs two turns to be on its way to the caller, and goes first.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,25 +13,31 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// A transport that is written to one turn of the event loop later.
+/// How many turns the other tasks have before a write: one to hand an answer to the call that waits for it, one for that
+/// call, and one for the connection on which it leaves.
+const TURNS: u8 = 3;
+
+/// A transport that is written to some turns of the event loop later.
 #[derive(Debug)]
 pub(super) struct Gathered<T> {
     transport: T,
-    had_turn: bool,
+    /// How many turns the others have had since the last write.
+    turns: u8,
 }
 
 impl<T> Gathered<T> {
     pub(super) fn new(transport: T) -> Self {
-        Self { transport, had_turn: false }
+        Self { transport, turns: 0 }
     }
 
-    /// Pending every other time, with the task put behind all that are ready now.
+    /// Pending [`TURNS`] times, with the task put behind all that are ready at that time.
     fn let_others(&mut self, context: &Context<'_>) -> Poll<()> {
-        self.had_turn = !self.had_turn;
-        if self.had_turn {
+        if self.turns < TURNS {
+            self.turns += 1;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        self.turns = 0;
         Poll::Ready(())
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::body::Body;
 use super::gather::Gathered;
+use super::quiet::Quiet;
 
 /// The largest header or trailer block that crosses, in bytes. hyper's 16 KiB would turn a long error text of the
 /// runtime (an image verifier's may be 32 KiB, twice) into a connection error.
@@ -72,7 +73,8 @@ impl Upstream {
         if let Some(open) = slot.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(open.clone());
         }
-        let stream = UnixStream::connect(&self.shared.socket).await.map_err(UpstreamError::Dial)?;
+        let stream = UnixStream::connect(&self.shared.socket).await.and_then(Quiet::new);
+        let stream = stream.map_err(UpstreamError::Dial)?;
         // No keep-alive and no adaptive window: both send pings, and containerd's gRPC server answers too many of
         // them with GOAWAY "too_many_pings" (grpc-go's default enforcement policy).
         let (sender, connection) = Builder::new(TokioExecutor::new())

@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::{Peer, Proxy};
+use crate::containerd::Quiet;
 use crate::containerd::upstream::MAX_HEADER_BYTES;
 
 /// How many connections are served at a time. kubelet has one or two; the rest is for crictl and probes.
@@ -52,6 +53,13 @@ pub async fn serve(
             },
         };
         let (proxy, peer) = (Arc::clone(&proxy), peer_of(&stream));
+        let stream = match Quiet::new(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::error!(%error, "cannot serve a connection");
+                continue;
+            }
+        };
         let answer = service_fn(move |request| {
             let proxy = Arc::clone(&proxy);
             async move { proxy.handle(request, peer).await }

@@ -118,6 +118,7 @@ impl Proxy {
         let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
+        self.gate.pulling(pinned);
         let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
         {
             Ok(answer) => answer,
@@ -126,14 +127,16 @@ impl Proxy {
         let known = match pulled(&answer) {
             Pulled::Failed => return answer.into_response(),
             Pulled::Image(id) => {
-                self.make_known(pull.image(), pinned, &id, begun.place, record).await.map(|()| id)
+                // Both before the answer: the next thing that kubelet asks for is the image.
+                let content = content::Pulled::of(&self.upstream);
+                let known = self.make_known(pull.image(), pinned, &id, begun.place, record);
+                let (known, ()) = tokio::join!(known, self.gate.pulled(pinned, &id, &content));
+                known.map(|()| id)
             }
             Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
         };
         match known {
             Ok(id) => {
-                // Before the answer: the next thing that kubelet asks for is the image.
-                self.gate.pulled(pinned, &id, &content::Pulled::of(&self.upstream)).await;
                 self.told.pulled(pull.image(), &id, self.policy_hash());
                 answer.into_response()
             }

@@ -2,29 +2,45 @@
 
 use std::sync::Arc;
 
-use super::check::Check;
-use super::confirm::{Said, Weighed};
-use super::look::{Fresh, Judged, Look, Passed, earliest_key_end, listed, resolved, unsigned_evidence};
-use super::refusal::Found;
-use super::verdicts::Subject as Known;
-use super::{Explanation, Gate, Kind, Pinned, Question, Refusal};
+use tokio::sync::Semaphore;
+
+use super::look::{Look, Passed, resolved, unsigned_evidence};
+use super::verdicts::Verdicts;
+use super::verification::Verified;
+use super::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::digest::Digest;
-use crate::ledger::{Evidence, Place};
+use crate::flight::Flights;
+use crate::keys::Confirmer;
+use crate::ledger::Ledger;
 use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::Reference;
-use crate::registry::{Collected, Platform, RegistryError, Resolved};
-use crate::signature::Attachment;
+use crate::registry::{Platform, Registry, RegistryError, Resolved};
+use crate::telemetry::counters::Counter;
 use crate::telemetry::{Reason, Step};
 
-/// One question, with the policy that it began with.
-pub(super) struct Admission<'a> {
-    pub(super) gate: &'a Gate,
-    pub(super) policy: &'a Arc<Policy>,
-    pub(super) question: &'a Question,
-    pub(super) reference: &'a Reference,
+/// What a gate's admissions share.
+#[derive(Clone, Debug)]
+pub(super) struct Means {
+    pub(super) registry: Arc<Registry>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) verdicts: Arc<Verdicts>,
+    pub(super) confirmer: Arc<Confirmer>,
+    pub(super) verifying: Arc<Flights<Verified>>,
+    pub(super) checks: Arc<Counter>,
+    pub(super) turns: Arc<Semaphore>,
 }
 
-impl Admission<'_> {
+/// One question, with the policy that it began with. Cheap to clone, so that work that several questions share can go on
+/// for any of them.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    pub(super) means: Means,
+    pub(super) policy: Arc<Policy>,
+    pub(super) question: Arc<Question>,
+    pub(super) reference: Reference,
+}
+
+impl Admission {
     /// Asks every rule that speaks; each must admit the image.
     pub(super) async fn decide(&self, explanation: &mut Explanation) -> Result<Pinned, Refusal> {
         let ruling = self.ruling();
@@ -44,10 +60,10 @@ impl Admission<'_> {
             digest = if platform { passed.digest } else { digest.or(passed.digest) };
         }
         let reason = reason.unwrap_or(Reason::Internal);
-        let pinned = Pinned::admitted(self.reference, digest.as_ref(), &labels.join(" and "), reason);
+        let pinned = Pinned::admitted(&self.reference, digest.as_ref(), &labels.join(" and "), reason);
         let evidence = digest.and_then(|digest| {
             let seen = look.resolved.iter().find(|(_, resolved)| *resolved.digest() == digest);
-            let unsigned = seen.map(|(_, resolved)| Arc::new(self.new_evidence(resolved, Vec::new())));
+            let unsigned = seen.map(|(_, resolved)| Arc::new(unsigned_evidence(&self.reference, resolved)));
             look.evidence(&digest, &explanation.findings).or(unsigned)
         });
         Ok(pinned.with_evidence(evidence))
@@ -62,7 +78,7 @@ impl Admission<'_> {
         explanation.audited.push(refusal);
         let digest = resolved(explanation);
         let rule = ruling.strictest().label();
-        Ok(Pinned::admitted(self.reference, digest.as_ref(), rule, Reason::AuditOnly))
+        Ok(Pinned::admitted(&self.reference, digest.as_ref(), rule, Reason::AuditOnly))
     }
 
     fn ruling(&self) -> Ruling<'_> {
@@ -99,7 +115,7 @@ impl Admission<'_> {
             Action::AllowUnsigned(allowance) => self.allow(rule, allowance, look, explanation).await,
             Action::Require(requirement) => {
                 explanation.required = Some(requirement.to_string());
-                let reference = self.reference;
+                let reference = &self.reference;
                 let digest = match rule.accept() {
                     Accept::Index => self.verify(rule, requirement, reference, look, explanation).await?,
                     Accept::Platform => {
@@ -136,7 +152,7 @@ impl Admission<'_> {
             None if !denials && allowance.digests.is_empty() => {
                 return Ok(Passed { reason: Reason::UnsignedAllowed, digest: None });
             }
-            _ => self.resolve(self.reference, look, explanation).await?.digest().clone(),
+            _ => self.resolve(&self.reference, look, explanation).await?.digest().clone(),
         };
         if !listed(&digest) {
             return Err(Refusal::digest_not_allowed(self.image(), digest.as_str(), rule.label()));
@@ -152,7 +168,7 @@ impl Admission<'_> {
         look: &mut Look,
         explanation: &mut Explanation,
     ) -> Result<Digest, Refusal> {
-        let refusal = match self.verify(rule, requirement, self.reference, look, explanation).await {
+        let refusal = match self.verify(rule, requirement, &self.reference, look, explanation).await {
             Err(refusal) if refusal.reason() != Reason::DigestDenied => refusal,
             decided => return decided,
         };
@@ -186,7 +202,10 @@ impl Admission<'_> {
         Ok(reference.with_digest(&image))
     }
 
-    fn check_denied<'d>(&self, digests: impl IntoIterator<Item = &'d Digest>) -> Result<(), Refusal> {
+    pub(super) fn check_denied<'d>(
+        &self,
+        digests: impl IntoIterator<Item = &'d Digest>,
+    ) -> Result<(), Refusal> {
         let denials = self.policy.denials();
         for digest in digests {
             if let Some(why) = denials.of_digest(digest) {
@@ -196,112 +215,21 @@ impl Admission<'_> {
         Ok(())
     }
 
-    /// Finds the digest behind a name and has the rule's requirement judged over its signatures: those in the ledger, and
-    /// only if they do not suffice those that the registry has.
-    async fn verify(
-        &self,
-        rule: &Rule,
-        requirement: &Requirement,
-        reference: &Reference,
-        look: &mut Look,
-        explanation: &mut Explanation,
-    ) -> Result<Digest, Refusal> {
-        let digest = match reference.digest() {
-            Some(digest) => digest.clone(),
-            None => self.resolve(reference, look, explanation).await?.digest().clone(),
-        };
-        if let Some(kept) = self.kept(&digest, look).await {
-            self.check_denied(&listed(&kept))?;
-            explanation.digest.get_or_insert_with(|| digest.to_string());
-            // What is known but no longer recorded is looked up again, so that it is recorded again.
-            if self.is_known(rule, &digest) {
-                explanation.known = true;
-                return Ok(digest);
-            }
-            let before = explanation.findings.len();
-            let nothing = Collected::default();
-            let said = &mut look.said;
-            let judged = self.judge(rule, requirement, &kept, &nothing, said, explanation).await;
-            if let Ok(judged) = judged {
-                explanation.evidence = true;
-                self.remember(rule, requirement, &digest, &judged);
-                return Ok(digest);
-            }
-            explanation.findings.truncate(before);
-        }
-        let mut fresh = self.look_up(reference, &digest, look, explanation).await?;
-        let Fresh { evidence, collected } = &fresh;
-        let judged = self.judge(rule, requirement, evidence, collected, &mut look.said, explanation).await;
-        if let Ok(judged) = &judged {
-            fresh.evidence.rule = rule.label().to_owned();
-            fresh.evidence.keys.clone_from(&judged.keys);
-            // The next pull of the same need not wait for this one to end.
-            self.gate.ledger.note(fresh.evidence.clone());
-        }
-        look.fresh.push(fresh);
-        self.remember(rule, requirement, &digest, &judged?);
-        Ok(digest)
-    }
-
-    /// The evidence in the ledger, which is read once for each digest.
-    async fn kept(&self, digest: &Digest, look: &mut Look) -> Option<Arc<Evidence>> {
-        if let Some(kept) = look.kept.get(digest) {
-            return kept.clone();
-        }
-        let place = Place { repository: self.reference.repository().clone(), digest: digest.clone() };
-        // Another pull of the same may have come to its end while the disk was asked.
-        let kept = self.gate.evidence(&place).await.or_else(|| self.gate.ledger.noted(&place));
-        look.kept.insert(digest.clone(), kept.clone());
-        kept
-    }
-
-    /// What the registry has for the digest, asked once, and what the ledger has beyond that.
-    async fn look_up(
-        &self,
-        reference: &Reference,
-        digest: &Digest,
-        look: &mut Look,
-        explanation: &mut Explanation,
-    ) -> Result<Fresh, Refusal> {
-        if let Some(at) = look.fresh.iter().position(|fresh| fresh.evidence.digest == *digest) {
-            return Ok(look.fresh.swap_remove(at));
-        }
-        // Where the digest is in the name, its bytes and its signatures can be asked for at the same time.
-        let (resolved, (mut collected, spent)) =
-            tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
-        let resolved = resolved?;
-        // An image that an index names is one: not an index from which the runtime would choose again.
-        if explanation.platform_digest.as_deref() == Some(digest.as_str()) && resolved.is_index() {
-            let what = format!("the image {digest}");
-            let reason = "that an index names is an index".to_owned();
-            return Err(self.unanswered(&RegistryError::Platform { what, reason }));
-        }
-        explanation.steps.add(Step::Collect, spent);
-        explanation.note(collected.problems.iter().map(ToString::to_string));
-        let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
-        if let Some(Some(kept)) = look.kept.get(digest) {
-            evidence.add_attachments(&kept.attachments);
-            evidence.images.clone_from(&kept.images);
-        }
-        Ok(Fresh { evidence, collected })
-    }
-
-    fn new_evidence(&self, resolved: &Resolved, attachments: Vec<Attachment>) -> Evidence {
-        Evidence { attachments, ..unsigned_evidence(self.reference, resolved) }
-    }
-
     /// What the registry has for a name, asked once: whatever becomes of a tag, all rules look at the same.
-    async fn resolve(
+    pub(super) async fn resolve(
         &self,
         reference: &Reference,
         look: &mut Look,
         explanation: &mut Explanation,
     ) -> Result<Resolved, Refusal> {
-        if let Some((_, resolved)) = look.resolved.iter().find(|(asked, _)| asked == reference) {
+        let known = |(asked, resolved): &&(Reference, Resolved)| {
+            asked == reference || reference.digest() == Some(resolved.digest())
+        };
+        if let Some((_, resolved)) = look.resolved.iter().find(known) {
             return Ok(resolved.clone());
         }
         let begin = tokio::time::Instant::now();
-        let resolved = self.gate.registry.resolve(reference, &self.question.credentials).await;
+        let resolved = self.means.registry.resolve(reference, &self.question.credentials).await;
         explanation.steps.add(Step::Resolve, begin.elapsed());
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
         if explanation.media_type.is_none() {
@@ -318,87 +246,11 @@ impl Admission<'_> {
         Ok(resolved)
     }
 
-    async fn collect(&self, digest: &Digest) -> (Collected, std::time::Duration) {
-        let begin = tokio::time::Instant::now();
-        let repository = self.reference.repository();
-        let collected = self.gate.registry.attachments(repository, digest, &self.question.credentials).await;
-        (collected, begin.elapsed())
-    }
-
-    /// Gives what the verdict rests on. `collected` tells what could not be read.
-    async fn judge(
-        &self,
-        rule: &Rule,
-        requirement: &Requirement,
-        evidence: &Evidence,
-        collected: &Collected,
-        said: &mut Said,
-        explanation: &mut Explanation,
-    ) -> Result<Judged, Refusal> {
-        let check = Check::new(self.policy, rule, requirement, evidence);
-        let _stopper = check.stopper();
-        let turn = self.gate.turns.acquire().await;
-        // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
-        let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
-        // A service that is slow keeps nobody else waiting.
-        drop(turn);
-        let (mut findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
-        let begin = tokio::time::Instant::now();
-        let weighed = self.gate.weigh(requirement, &proofs, said).await;
-        if proofs.iter().any(|proof| proof.demand().is_some()) {
-            explanation.steps.add(Step::KeyService, begin.elapsed());
-        }
-        said.tell(&mut findings, &proofs, &self.gate.confirmer);
-        let (verified, service) = match weighed {
-            Weighed::Met { keys, until } => {
-                explanation.findings.extend(findings);
-                return Ok(Judged { keys, until });
-            }
-            Weighed::Unanswered(why) => (Vec::new(), Some(why)),
-            Weighed::Missing { verified } => (verified, None),
-            Weighed::Ask(_) => (Vec::new(), None),
-        };
-        // What was not read might have sufficed: "the registry failed" must never be told as "there is no signature".
-        let refusal = match (service, collected.unanswered()) {
-            (Some(why), _) => {
-                Refusal::key_service(self.image(), evidence.digest.as_str(), rule.label(), &why)
-            }
-            (None, Some(problem)) => self.unanswered(&problem.error),
-            (None, None) => Refusal::unsatisfied(
-                self.image(),
-                evidence.digest.as_str(),
-                rule.label(),
-                &requirement.to_string(),
-                &Found {
-                    attachments: evidence.attachments.len(),
-                    collected,
-                    valid: &verified,
-                    findings: &findings,
-                },
-            ),
-        };
-        explanation.findings.extend(findings);
-        Err(refusal)
-    }
-
-    fn is_known(&self, rule: &Rule, digest: &Digest) -> bool {
-        self.gate.verdicts.holds(&self.known(rule, digest), jiff::Timestamp::now())
-    }
-
-    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest, judged: &Judged) {
-        let end = earliest_key_end(self.policy, requirement);
-        self.gate.verdicts.remember(self.known(rule, digest), end, judged.until);
-    }
-
-    fn known(&self, rule: &Rule, digest: &Digest) -> Known {
-        Known::new(self.policy, rule, self.reference.repository(), digest)
-    }
-
-    fn unanswered(&self, error: &RegistryError) -> Refusal {
+    pub(super) fn unanswered(&self, error: &RegistryError) -> Refusal {
         Refusal::registry(self.image(), error)
     }
 
-    fn image(&self) -> &str {
+    pub(super) fn image(&self) -> &str {
         &self.question.image
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Finding, Gate};
+use super::Finding;
 use crate::keys::{Confirmation, Confirmer};
 use crate::policy::Requirement;
 use crate::signature::Proof;
@@ -112,6 +112,11 @@ impl Said {
         }
     }
 
+    /// Takes over what was said to another.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub(super) fn add(&mut self, answers: impl IntoIterator<Item = ([u8; 32], Confirmation)>) {
         self.0.extend(answers);
     }
@@ -177,29 +182,30 @@ fn next(states: &[(&Proof, State<'_>)]) -> Vec<Arc<Demand>> {
     demands
 }
 
-impl Gate {
-    /// Asks the services of keys, all at the same time.
-    pub(super) async fn ask_services(&self, demands: Vec<Arc<Demand>>) -> Vec<([u8; 32], Confirmation)> {
-        let mut asking = JoinSet::new();
-        for demand in demands {
-            let confirmer = Arc::clone(&self.confirmer);
-            asking.spawn(async move { (demand.id(), confirmer.confirm(&demand).await) });
-        }
-        asking.join_all().await
+/// Asks the services of keys, all at the same time.
+pub(super) async fn ask(
+    confirmer: &Arc<Confirmer>,
+    demands: Vec<Arc<Demand>>,
+) -> Vec<([u8; 32], Confirmation)> {
+    let mut asking = JoinSet::new();
+    for demand in demands {
+        let confirmer = Arc::clone(confirmer);
+        asking.spawn(async move { (demand.id(), confirmer.confirm(&demand).await) });
     }
+    asking.join_all().await
+}
 
-    /// Judges proofs by what was said, and asks services for as long as that can change something.
-    pub(super) async fn weigh(
-        &self,
-        requirement: &Requirement,
-        proofs: &[Proof],
-        said: &mut Said,
-    ) -> Weighed {
-        loop {
-            match said.weigh(requirement, proofs, &self.confirmer) {
-                Weighed::Ask(demands) if !demands.is_empty() => said.add(self.ask_services(demands).await),
-                weighed => return weighed,
-            }
+/// Judges proofs by what was said, and asks services for as long as that can change something.
+pub(super) async fn weigh(
+    requirement: &Requirement,
+    proofs: &[Proof],
+    said: &mut Said,
+    confirmer: &Arc<Confirmer>,
+) -> Weighed {
+    loop {
+        match said.weigh(requirement, proofs, confirmer) {
+            Weighed::Ask(demands) if !demands.is_empty() => said.add(ask(confirmer, demands).await),
+            weighed => return weighed,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Explanation, Gate, Pinned, Question, look};
+use super::standing::names;
+use super::{Explanation, Gate, Pinned, Present, Question, Standing, binding, look};
+use crate::digest::Digest;
 use crate::policy::Opened;
 use crate::reference::Reference;
 use crate::telemetry::{Reason, Step};
@@ -48,4 +50,34 @@ pub(super) async fn opened(
     explanation.break_glass = true;
     let pinned = Pinned::admitted(reference, digest.as_ref(), &label, Reason::BreakGlass);
     Some(pinned.with_evidence(evidence))
+}
+
+/// The image, if an opening for an emergency is for it: for its name, for its id, or for a digest that leads to it.
+pub(super) fn opened_present(gate: &Gate, asked: &str, present: &Present) -> Option<Standing> {
+    let now = jiff::Timestamp::now();
+    let glass = gate.emergency.get()?.openings(now);
+    if !glass.is_open(now) {
+        return None;
+    }
+    let id = Digest::parse(&present.id).ok()?;
+    let mut known = vec![id.clone()];
+    if glass.has_digests(now) {
+        let found = gate.ledger.places(&id).into_iter().filter_map(|place| gate.ledger.find(&place));
+        known.extend(found.filter(|found| binding::leads_to(found, &id)).map(|found| found.digest.clone()));
+    }
+    let names = names(present);
+    let asked = Reference::parse(asked).ok();
+    let repositories = asked.iter().chain(&names).map(Reference::repository);
+    // A name lets through what it says alone; what the image is lets it through under every name.
+    let by_name = asked.as_ref().and_then(|asked| glass.opening_for(asked.repository(), None, now));
+    let repository = repositories.into_iter().next()?.clone();
+    let by_digest =
+        known.iter().find_map(|digest| Some((glass.opening_for(&repository, Some(digest), now)?, digest)));
+    let (opening, digest) = match (by_name, by_digest) {
+        (Some(opening), _) => (opening, None),
+        (None, Some((opening, digest))) => (opening, Some(digest).filter(|digest| **digest != id)),
+        (None, None) => return None,
+    };
+    let rule = format!("break-glass until {}: {}", opening.until, opening.reason);
+    Some(Standing::opened(repository, digest.cloned(), rule))
 }

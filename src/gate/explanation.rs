@@ -40,6 +40,17 @@ pub struct Explanation {
 const MAX_PROBLEMS: usize = 16;
 
 impl Explanation {
+    /// Takes over what part of the way was explained by itself, for several questions at once.
+    pub(super) fn merge(&mut self, part: Self) {
+        self.digest = self.digest.take().or(part.digest);
+        self.media_type = self.media_type.take().or(part.media_type);
+        self.known |= part.known;
+        self.evidence |= part.evidence;
+        self.findings.extend(part.findings);
+        self.note(part.problems);
+        self.steps.merge(&part.steps);
+    }
+
     /// Notes problems, the first few by their words and the rest by their number.
     pub(super) fn note(&mut self, problems: impl IntoIterator<Item = String>) {
         let mut problems = problems.into_iter();

@@ -13,7 +13,7 @@ use crate::registry::{Collected, Contents, Resolved, contents};
 use crate::telemetry::Reason;
 
 /// What has been found out for one question, so that each rule looks at the same.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Look {
     /// What the registry serves for each name that was looked up.
     pub(super) resolved: Vec<(Reference, Resolved)>,
@@ -26,12 +26,26 @@ pub(super) struct Look {
 }
 
 /// What the registry has, and what of that could not be read.
+#[derive(Clone, Debug)]
 pub(super) struct Fresh {
     pub(super) evidence: Evidence,
     pub(super) collected: Collected,
 }
 
 impl Look {
+    /// Takes over what another look has found out since.
+    pub(super) fn merge(&mut self, other: Self) {
+        let new = |(asked, _): &(Reference, Resolved)| !self.resolved.iter().any(|(known, _)| known == asked);
+        let resolved: Vec<_> = other.resolved.into_iter().filter(new).collect();
+        self.resolved.extend(resolved);
+        self.kept.extend(other.kept);
+        self.said.merge(other.said);
+        let replaced =
+            |known: &Fresh| other.fresh.iter().any(|fresh| fresh.evidence.digest == known.evidence.digest);
+        self.fresh.retain(|known| !replaced(known));
+        self.fresh.extend(other.fresh);
+    }
+
     /// The evidence about `digest` that is worth keeping.
     pub(super) fn evidence(mut self, digest: &Digest, findings: &[Finding]) -> Option<Arc<Evidence>> {
         let fresh = self.fresh.into_iter().find(|fresh| fresh.evidence.digest == *digest);

@@ -38,6 +38,24 @@ impl Content for NoContent {
 }
 
 impl Gate {
+    /// Begins to write down what was found about `pinned` for the first time, while the runtime pulls it: then it is on the
+    /// disk when [`Gate::pulled`] asks for it, and the answer need not wait for that. What an index leads to is known only
+    /// after the pull.
+    pub fn pulling(&self, pinned: &Pinned) {
+        let Some(evidence) = pinned.evidence() else { return };
+        // What is noted was found just now; what is not is on the disk already.
+        if self.ledger.noted(&evidence.place()).is_none() {
+            return;
+        }
+        let Ok(Contents::Image(config)) = contents(&evidence.document, &evidence.media_type) else { return };
+        let mut evidence = named(evidence, pinned);
+        if !evidence.images.iter().any(|image| image.id == config) {
+            evidence.images.insert(0, Image { id: config, manifest: None });
+        }
+        let ledger = Arc::clone(&self.ledger);
+        tokio::task::spawn_blocking(move || ledger.keep(evidence));
+    }
+
     /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry.
     ///
     /// Nothing that goes wrong here makes the pull fail: the image was admitted, only the memory of it is lost.
@@ -52,7 +70,7 @@ impl Gate {
             return;
         };
         let image = tokio::time::timeout(PATIENCE, image_of(evidence, &id, content)).await.ok().flatten();
-        let mut evidence = Evidence::clone(evidence);
+        let mut evidence = named(evidence, pinned);
         if let Some(image) = image {
             evidence.images.retain(|other| other.id != id);
             evidence.images.insert(0, image);
@@ -63,8 +81,6 @@ impl Gate {
                 "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
             );
         }
-        evidence.names = vec![pinned.tag_record().unwrap_or(pinned.name()).to_owned()];
-        evidence.recorded = jiff::Timestamp::now();
         let ledger = Arc::clone(&self.ledger);
         let kept = tokio::task::spawn_blocking(move || ledger.keep(evidence));
         if tokio::time::timeout(PATIENCE, kept).await.is_err() {
@@ -74,6 +90,12 @@ impl Gate {
             );
         }
     }
+}
+
+/// Evidence as it is kept for this pull.
+fn named(evidence: &Evidence, pinned: &Pinned) -> Evidence {
+    let names = vec![pinned.tag_record().unwrap_or(pinned.name()).to_owned()];
+    Evidence { names, recorded: jiff::Timestamp::now(), ..evidence.clone() }
 }
 
 /// How the image follows from the evidence; `None` when it does not.

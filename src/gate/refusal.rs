@@ -56,7 +56,7 @@ impl Refusal {
             Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
             Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
             Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
-            Reason::HeadersTooLarge | Reason::TokenTooLarge => Kind::Unavailable,
+            Reason::HeadersTooLarge | Reason::TokenTooLarge | Reason::TooManyRequests => Kind::Unavailable,
             Reason::KeyServiceUnavailable => Kind::Unavailable,
             _ => Kind::Signature,
         }
@@ -286,6 +286,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
         (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
         (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
+        (_, RegistryError::NoTurn { .. }) => Reason::TooManyRequests,
         (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
         (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,

@@ -1,19 +1,20 @@
 //! Whether an image that is on the node may be used: decided by its id and by evidence, with no network but for keys whose
 //! service has a say.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::check::Check;
-use super::confirm::{Said, Weighed};
+use super::confirm::{self, Said, Weighed};
 use super::look::{earliest_key_end, listed};
+use super::memory::Until;
 use super::refusal::Found;
-use super::verdicts::{Subject as Known, Verdicts};
-use super::{Gate, Pod, Refusal, binding};
+use super::verdicts::{Subject as Known, Verdicts, lifetime};
+use super::{Gate, Pod, Refusal, binding, emergency, standings};
 use crate::digest::Digest;
 use crate::keys::Confirmer;
-use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place};
+use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place, Stamp};
 use crate::policy::{Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
@@ -37,6 +38,13 @@ pub struct Present {
     pub repo_digests: Vec<String>,
 }
 
+impl Present {
+    /// The names that are looked at.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.repo_tags.iter().chain(&self.repo_digests).take(MAX_PRESENT_NAMES).map(String::as_str)
+    }
+}
+
 /// The proof that an image on the node may be used under the name that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -48,6 +56,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// An image that an emergency opens.
+    pub(super) fn opened(repository: Repository, digest: Option<Digest>, rule: String) -> Self {
+        Self { repository, digest, rule, reason: Reason::BreakGlass, audited: Vec::new() }
+    }
+
     /// The repository whose rule admitted it: that of the name, or for an id one of the image's repositories.
     pub fn repository(&self) -> &Repository {
         &self.repository
@@ -77,6 +90,12 @@ impl Standing {
     pub fn audited(&self) -> &[Refusal] {
         &self.audited
     }
+
+    /// About how many bytes it takes, without what was audited.
+    pub(super) fn bytes(&self) -> usize {
+        let digest = self.digest.as_ref().map_or(0, |digest| digest.as_str().len());
+        self.repository.as_str().len() + digest + self.rule.len()
+    }
 }
 
 impl Gate {
@@ -97,11 +116,16 @@ impl Gate {
         present: &Present,
         pod: Option<&Pod>,
     ) -> Result<Standing, Refusal> {
-        if let Some(standing) = self.opened(asked, present) {
+        if let Some(standing) = emergency::opened_present(self, asked, present) {
             return Ok(standing);
         }
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(asked))?;
         let id = Digest::parse(&present.id).map_err(|_| Refusal::unverified_id(asked, &present.id))?;
+        let namespace = pod.map(|pod| pod.namespace.as_str());
+        let key = standings::key(&policy, asked, namespace, &id, present.names());
+        if let Some(standing) = self.standings.find(&key, &self.ledger, jiff::Timestamp::now()) {
+            return Ok(standing);
+        }
         let case = Case {
             policy,
             ledger: Arc::clone(&self.ledger),
@@ -109,70 +133,47 @@ impl Gate {
             asked: asked.chars().take(MAX_SHOWN).collect(),
             names: names(present),
             id,
-            namespace: pod.map(|pod| pod.namespace.clone()),
+            namespace: namespace.map(ToOwned::to_owned),
+            until: Cell::new(lifetime(None)),
             confirmer: Arc::clone(&self.confirmer),
-            services: Mutex::default(),
+            services: RefCell::default(),
         };
         let speaker = Speaker::of(asked, &case)?;
         if let Some(decided) = case.without_evidence(&speaker) {
             return decided;
         }
-        let case = Arc::new((case, speaker));
+        let mut case = (case, speaker);
         let work = async {
             loop {
                 let turn = self.readers.acquire().await;
-                let once = Arc::clone(&case);
-                let decided = tokio::task::spawn_blocking(move || once.0.decide(&once.1)).await;
+                let once = move || {
+                    let decided = case.0.decide_from(&case.1);
+                    (case, decided)
+                };
+                let ran = tokio::task::spawn_blocking(once).await;
                 drop(turn);
-                let decided = decided.unwrap_or_else(|_| Err(Refusal::internal(asked)));
+                let Ok((back, (decided, rests_on))) = ran else {
+                    return (Err(Refusal::internal(asked)), None);
+                };
+                case = back;
                 let wanted = case.0.wanted(&decided);
                 if wanted.is_empty() {
-                    return decided;
+                    return (decided, rests_on);
                 }
-                // Each was not known before and is from now on, so this ends.
-                let answers = self.ask_services(wanted).await;
-                case.0.services().0.add(answers);
+                // What is asked was not known before and is from now on, so this ends.
+                let answers = confirm::ask(&self.confirmer, wanted).await;
+                case.0.services.get_mut().0.add(answers);
             }
         };
         let decided = tokio::time::timeout(self.settings.timeout, work).await;
-        decided.unwrap_or_else(|_| Err(Refusal::timeout(asked, self.settings.timeout)))
-    }
-}
-
-impl Gate {
-    /// The image, if an opening for an emergency is for it: for its name, for its id, or for a digest that leads to it.
-    fn opened(&self, asked: &str, present: &Present) -> Option<Standing> {
-        let now = jiff::Timestamp::now();
-        let glass = self.emergency.get()?.openings(now);
-        let id = Digest::parse(&present.id).ok()?;
-        let mut known = vec![id.clone()];
-        if glass.has_digests(now) {
-            let found = self.ledger.places(&id).into_iter().filter_map(|place| self.ledger.find(&place));
-            known.extend(
-                found.filter(|found| binding::leads_to(found, &id)).map(|found| found.digest.clone()),
-            );
+        let (decided, rests_on) =
+            decided.unwrap_or_else(|_| (Err(Refusal::timeout(asked, self.settings.timeout)), None));
+        if let (Ok(standing), Some((stamp, until))) = (&decided, rests_on)
+            && standing.audited.is_empty()
+        {
+            self.standings.remember(key, standing, stamp, until);
         }
-        let names = names(present);
-        let asked = Reference::parse(asked).ok();
-        let repositories = asked.iter().chain(&names).map(Reference::repository);
-        // A name lets through what it says alone; what the image is lets it through under every name.
-        let by_name = asked.as_ref().and_then(|asked| glass.opening_for(asked.repository(), None, now));
-        let repository = repositories.into_iter().next()?.clone();
-        let by_digest = known
-            .iter()
-            .find_map(|digest| Some((glass.opening_for(&repository, Some(digest), now)?, digest)));
-        let (opening, digest) = match (by_name, by_digest) {
-            (Some(opening), _) => (opening, None),
-            (None, Some((opening, digest))) => (opening, Some(digest).filter(|digest| **digest != id)),
-            (None, None) => return None,
-        };
-        Some(Standing {
-            repository,
-            digest: digest.cloned(),
-            rule: format!("break-glass until {}: {}", opening.until, opening.reason),
-            reason: Reason::BreakGlass,
-            audited: Vec::new(),
-        })
+        decided
     }
 }
 
@@ -202,9 +203,8 @@ impl Speaker {
 }
 
 /// The names by which the runtime knows an image, as far as they are names.
-fn names(present: &Present) -> BTreeSet<Reference> {
-    let all = present.repo_tags.iter().chain(&present.repo_digests).take(MAX_PRESENT_NAMES);
-    all.filter_map(|name| Reference::parse(name).ok()).collect()
+pub(super) fn names(present: &Present) -> BTreeSet<Reference> {
+    present.names().filter_map(|name| Reference::parse(name).ok()).collect()
 }
 
 /// One question about one image, with the policy that it began with.
@@ -216,19 +216,20 @@ struct Case {
     names: BTreeSet<Reference>,
     id: Digest,
     namespace: Option<String>,
+    /// How long what was found may be believed.
+    until: Cell<Until>,
     confirmer: Arc<Confirmer>,
     /// What services have said, and what they have to be asked.
-    services: Mutex<(Said, Vec<Arc<Demand>>)>,
+    services: RefCell<(Said, Vec<Arc<Demand>>)>,
 }
 
-impl Case {
-    fn services(&self) -> MutexGuard<'_, (Said, Vec<Arc<Demand>>)> {
-        self.services.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a standing rests on, and how long it may be believed.
+type RestsOn = (Stamp, Until);
 
+impl Case {
     /// What services have to be asked because it may change the decision.
-    fn wanted(&self, decided: &Result<Standing, Refusal>) -> Vec<Arc<Demand>> {
-        let wanted = std::mem::take(&mut self.services().1);
+    fn wanted(&mut self, decided: &Result<Standing, Refusal>) -> Vec<Arc<Demand>> {
+        let wanted = std::mem::take(&mut self.services.get_mut().1);
         let settled = decided.as_ref().is_ok_and(|standing| standing.audited.is_empty());
         if settled { Vec::new() } else { wanted }
     }
@@ -246,6 +247,13 @@ impl Case {
             return None;
         }
         Some(self.by_repository(reference.repository(), reference.digest()))
+    }
+
+    /// Decides, and tells what that rests on if it is on disk.
+    fn decide_from(&self, speaker: &Speaker) -> (Result<Standing, Refusal>, Option<RestsOn>) {
+        // Before anything is read: what changes meanwhile has another stamp.
+        let stamp = self.ledger.stamp(&self.id, self.hinted());
+        (self.decide(speaker), stamp.map(|stamp| (stamp, self.until.get())))
     }
 
     fn decide(&self, speaker: &Speaker) -> Result<Standing, Refusal> {
@@ -318,6 +326,7 @@ impl Case {
         if let Some(until) = allowance.until.filter(|_| allowance.is_over(jiff::Timestamp::now())) {
             return Err(Refusal::allowance_over(&self.asked, rule.label(), &until.to_string()));
         }
+        self.believe_until(lifetime(allowance.until));
         if allowance.digests.is_empty() {
             return Ok((Reason::UnsignedAllowed, None));
         }
@@ -369,10 +378,7 @@ impl Case {
     /// Where evidence that this image is one of `repository` may be.
     fn places(&self, repository: &Repository) -> Vec<Place> {
         let mut places = self.ledger.places(&self.id);
-        let hinted = self.names.iter().filter_map(|name| {
-            Some(Place { repository: name.repository().clone(), digest: name.digest()?.clone() })
-        });
-        places.extend(hinted);
+        places.extend(self.hinted());
         places.retain(|place| place.repository == *repository);
         places.sort_unstable();
         places.dedup();
@@ -380,16 +386,28 @@ impl Case {
         places
     }
 
+    /// Where evidence may be, by the names that the runtime has.
+    fn hinted(&self) -> impl Iterator<Item = Place> {
+        self.names.iter().filter_map(|name| {
+            Some(Place { repository: name.repository().clone(), digest: name.digest()?.clone() })
+        })
+    }
+
+    fn believe_until(&self, until: Until) {
+        self.until.set(self.until.get().or_sooner(until));
+    }
+
     /// Judges evidence by the rule of today. The signatures of a digest that was found good under this very policy are
     /// not verified once more.
     fn judge(&self, rule: &Rule, requirement: &Requirement, evidence: &Evidence) -> Result<(), Refusal> {
         let known = Known::new(&self.policy, rule, &evidence.repository, &evidence.digest);
-        if self.verdicts.holds(&known, jiff::Timestamp::now()) {
+        if let Some(until) = self.verdicts.until(&known, jiff::Timestamp::now()) {
+            self.believe_until(until);
             return Ok(());
         }
         let check = Check::new(&self.policy, rule, requirement, evidence);
         let (mut findings, proofs) = check.run();
-        let mut services = self.services();
+        let mut services = self.services.borrow_mut();
         let weighed = services.0.weigh(requirement, &proofs, &self.confirmer);
         services.0.tell(&mut findings, &proofs, &self.confirmer);
         let unanswered =
@@ -397,7 +415,7 @@ impl Case {
         let verified = match weighed {
             Weighed::Met { until, .. } => {
                 let end = earliest_key_end(&self.policy, requirement);
-                self.verdicts.remember(known, end, until);
+                self.believe_until(self.verdicts.remember(known, end, until));
                 return Ok(());
             }
             Weighed::Ask(demands) => {

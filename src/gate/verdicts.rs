@@ -1,11 +1,10 @@
 //! Positive verdicts, remembered.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::memory::{Memory, Until};
 use crate::digest::Digest;
 use crate::policy::{Policy, Rule};
 use crate::reference::Repository;
@@ -36,52 +35,55 @@ impl Subject {
             policy: policy.hash().to_owned(),
         }
     }
+
+    fn bytes(&self) -> usize {
+        let texts = [self.digest.as_str(), &self.policy, self.rule.as_str()];
+        size_of::<Self>() + self.repository.as_str().len() + texts.map(str::len).iter().sum::<usize>()
+    }
 }
 
 /// A bounded memory of images whose signatures held. Refusals are never remembered: a signature may appear any moment.
-#[derive(Debug, Default)]
-pub(super) struct Verdicts(Mutex<HashMap<Subject, Until>>);
+#[derive(Debug)]
+pub(super) struct Verdicts(Memory<Subject, ()>);
 
-/// The moment a verdict ends: on the monotonic clock, so that a jump of the wall clock makes none immortal, and on the
-/// wall clock where a key's own validity ends.
-#[derive(Clone, Copy, Debug)]
-struct Until {
-    monotonic: Instant,
-    wall: Option<jiff::Timestamp>,
+impl Default for Verdicts {
+    fn default() -> Self {
+        // A policy's hash and two digests take about 300 bytes; a repository may take as many again.
+        Self(Memory::new(CAPACITY, CAPACITY * 1024))
+    }
 }
 
 impl Verdicts {
     /// Whether `subject` was found good and still is at `now`.
     pub(super) fn holds(&self, subject: &Subject, now: jiff::Timestamp) -> bool {
-        let verdicts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        verdicts
-            .get(subject)
-            .is_some_and(|until| until.monotonic > Instant::now() && until.wall.is_none_or(|wall| now < wall))
+        self.until(subject, now).is_some()
+    }
+
+    /// Until when `subject`, which was found good and still is at `now`, is believed to be.
+    pub(super) fn until(&self, subject: &Subject, now: jiff::Timestamp) -> Option<Until> {
+        Some(self.0.get(subject, now)?.1)
     }
 
     /// Remembers that `subject` is good, at the longest until `wall`, and until the first confirmation ends that it rests
-    /// on.
+    /// on. Gives until when.
     pub(super) fn remember(
         &self,
         subject: Subject,
         wall: Option<jiff::Timestamp>,
         confirmed: Option<Instant>,
-    ) {
-        let monotonic = Instant::now() + LIFETIME;
-        let monotonic = confirmed.map_or(monotonic, |until| until.min(monotonic));
-        let mut verdicts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if verdicts.len() >= CAPACITY {
-            let now = Instant::now();
-            verdicts.retain(|_, until| until.monotonic > now);
-        }
-        if verdicts.len() >= CAPACITY {
-            // Forgetting costs a verification, nothing else: any one will do.
-            if let Some(any) = verdicts.keys().next().cloned() {
-                verdicts.remove(&any);
-            }
-        }
-        verdicts.insert(subject, Until { monotonic, wall });
+    ) -> Until {
+        let until = lifetime(wall);
+        let monotonic = confirmed.map_or(until.monotonic, |confirmed| confirmed.min(until.monotonic));
+        let until = Until { monotonic, ..until };
+        let bytes = subject.bytes();
+        self.0.put(subject, (), bytes, until);
+        until
     }
+}
+
+/// From now on for as long as anything is believed, at the longest until `wall`.
+pub(super) fn lifetime(wall: Option<jiff::Timestamp>) -> Until {
+    Until { monotonic: Instant::now() + LIFETIME, wall }
 }
 
 #[cfg(test)]
@@ -118,12 +120,15 @@ mod tests {
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "the confirmation has ended");
     }
 
-    #[test]
-    fn the_memory_is_bounded() {
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
         let verdicts = Verdicts::default();
-        for number in 0..CAPACITY + 10 {
-            verdicts.remember(subject("reg.example/a", &number.to_string()), None, None);
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let subjects: Vec<_> =
+            (0..CAPACITY + 10).map(|number| subject("reg.example/a", &number.to_string())).collect();
+        for known in &subjects {
+            verdicts.remember(known.clone(), None, None);
         }
-        assert_eq!(verdicts.0.lock().unwrap().len(), CAPACITY);
+        assert_eq!(subjects.iter().filter(|known| verdicts.holds(known, now)).count(), CAPACITY);
     }
 }

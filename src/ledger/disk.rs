@@ -37,29 +37,42 @@ pub(super) struct Disk {
     root: PathBuf,
     max_entries: u64,
     max_bytes: u64,
+    /// Whether anything may be changed here.
+    writable: bool,
     /// What is there; unknown until something is written. Whoever writes holds it.
     usage: Mutex<Option<Usage>>,
 }
 
 impl Disk {
     pub(super) fn open(settings: &Settings) -> Result<Self, LedgerError> {
-        let Settings { directory, max_entries, max_bytes } = settings;
+        let directory = &settings.directory;
         make_directory(directory).map_err(|error| LedgerError::at("make", directory, error))?;
-        let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
-        if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
-            return Err(LedgerError::Open { directory: directory.clone() });
-        }
-        let disk = Self {
-            root: directory.clone(),
-            max_entries: *max_entries,
-            max_bytes: *max_bytes,
-            usage: Mutex::new(None),
-        };
+        let disk = Self { writable: true, ..Self::open_read_only(settings)? };
         for part in ["entries", "images", "tmp"] {
             let part = disk.root.join(part);
             make_directory(&part).map_err(|error| LedgerError::at("make", &part, error))?;
         }
         Ok(disk)
+    }
+
+    /// One that is not changed in any way: not even what is damaged is removed.
+    pub(super) fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
+        let Settings { directory, max_entries, max_bytes } = settings;
+        let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
+        if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+            return Err(LedgerError::Open { directory: directory.clone() });
+        }
+        Ok(Self {
+            root: directory.clone(),
+            max_entries: *max_entries,
+            max_bytes: *max_bytes,
+            writable: false,
+            usage: Mutex::new(None),
+        })
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
     }
 
     pub(super) fn find(&self, place: &Place) -> Option<Evidence> {
@@ -68,14 +81,16 @@ impl Disk {
             Ok(found) => {
                 let (evidence, file) = found?;
                 if evidence.place() != *place {
-                    remove_damaged(&path, &"it is evidence for another image");
+                    self.remove_damaged(&path, &"it is evidence for another image");
                     return None;
                 }
-                refresh(&file);
+                if self.writable {
+                    refresh(&file);
+                }
                 Some(evidence)
             }
             Err(Unreadable::Damaged(why)) => {
-                remove_damaged(&path, &*why);
+                self.remove_damaged(&path, &*why);
                 None
             }
             Err(Unreadable::Io(error)) => {
@@ -89,12 +104,24 @@ impl Disk {
         links::read(&self.links(id))
     }
 
-    fn entry(&self, place: &Place) -> PathBuf {
+    fn remove_damaged(&self, path: &Path, why: &dyn std::fmt::Display) {
+        if !self.writable {
+            return;
+        }
+        match std::fs::remove_file(path) {
+            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence was removed"),
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %why, %error, "damaged evidence cannot be removed");
+            }
+        }
+    }
+
+    pub(super) fn entry(&self, place: &Place) -> PathBuf {
         let name = format!("{}@{}", place.repository, place.digest);
         sharded(&self.root.join("entries"), Digest::of(name.as_bytes()).hex())
     }
 
-    fn links(&self, id: &Digest) -> PathBuf {
+    pub(super) fn links(&self, id: &Digest) -> PathBuf {
         sharded(&self.root.join("images"), id.hex())
     }
 }
@@ -119,15 +146,6 @@ enum Unreadable {
     Damaged(Box<dyn std::fmt::Display + Send>),
     /// The disk does not give it.
     Io(io::Error),
-}
-
-fn remove_damaged(path: &Path, why: &dyn std::fmt::Display) {
-    match std::fs::remove_file(path) {
-        Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence was removed"),
-        Err(error) => {
-            tracing::debug!(path = %path.display(), %why, %error, "damaged evidence cannot be removed")
-        }
-    }
 }
 
 /// Marks a file as young, so that it is not the first to be evicted. That it fails on a read-only disk is no matter.

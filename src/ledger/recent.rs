@@ -24,6 +24,10 @@ struct State {
 }
 
 impl Recent {
+    pub(super) fn len(&self) -> usize {
+        self.state().evidence.len()
+    }
+
     pub(super) fn find(&self, place: &Place) -> Option<Arc<Evidence>> {
         self.state().evidence.get(place).cloned()
     }
@@ -32,6 +36,11 @@ impl Recent {
         let state = self.state();
         let linked = state.evidence.iter().filter(|(_, evidence)| evidence.is_of(id));
         linked.map(|(place, _)| place.clone()).take(MAX_LINKS).collect()
+    }
+
+    /// Whether there is anything for the image `id`.
+    pub(super) fn has(&self, id: &Digest) -> bool {
+        self.state().evidence.values().any(|evidence| evidence.is_of(id))
     }
 
     /// Keeps evidence, together with what is there for its place.

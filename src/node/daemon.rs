@@ -2,15 +2,19 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
-use super::policy_file::PolicyFile;
+use super::control::Control;
+use super::notify;
+use super::reload::PolicyFile;
 use super::scan::{self, Verdict};
 use super::socket::{Socket, SocketError};
+use super::state::State;
 use crate::config::{self, DaemonConfig};
 use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
@@ -33,12 +37,14 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
-    let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate));
-    let status = StatusLine::default();
-    status.policy(policy.load());
+    let state = Arc::new(State::new(jiff::Timestamp::now()));
+    let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
+    policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
-    let proxy = Arc::new(Proxy::new(upstream, gate, super::proxy_settings(config)));
-    let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy)));
+    let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
+    let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
+    let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
+    let (control, control_socket) = serve_control(control, &config.control.socket);
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -51,9 +57,9 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     );
     notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
-    let (looking_after, line) = (Arc::clone(&proxy), status.clone());
+    let looking_after = Arc::clone(&proxy);
     let sandbox = tokio::spawn(async move {
-        looking_after.look_after_sandbox_image(|image| line.sandbox(image.to_string())).await;
+        looking_after.look_after_sandbox_image(|image| state.sandbox_changed(image)).await;
     });
     let ended = loop {
         tokio::select! {
@@ -61,16 +67,13 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 Wanted::Stop => break None,
                 Wanted::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
-                    status.policy(policy.load());
+                    policy.load();
                     if !policy.is_fetching() {
                         notify(&[NotifyState::Ready]);
                     }
                 }
             },
-            line = policy.fetched() => {
-                status.policy(line);
-                notify(&[NotifyState::Ready]);
-            }
+            () = policy.fetched() => notify(&[NotifyState::Ready]),
             // Only a bug ends it before it is told to; systemd then starts us anew.
             ended = &mut server => break Some(ended),
         }
@@ -79,6 +82,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
+    drop((control, control_socket));
     drop(stop);
     match ended {
         None => drop(server.await),
@@ -93,13 +97,34 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         refused = refused.get(),
         withheld = withheld.get(),
         containers_refused = containers_refused.get(),
+        checks = gate.checks(),
         "stopped"
     );
     Ok(())
 }
 
+/// Answers on the control socket until the value is dropped. Without one the daemon goes on: kubelet does not need it, and
+/// who asks in vain decides by himself, or refuses.
+fn serve_control(control: Control, path: &Path) -> (JoinSet<()>, Option<Socket>) {
+    let mut serving = JoinSet::new();
+    let made = Socket::private(path).and_then(|socket| {
+        let listener = socket.listener().map_err(|error| SocketError::listen(path, error))?;
+        Ok((socket, listener))
+    });
+    match made {
+        Ok((socket, listener)) => {
+            serving.spawn(Arc::new(control).serve(listener));
+            (serving, Some(socket))
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "there is no control socket");
+            (serving, None)
+        }
+    }
+}
+
 /// Looks at everything on the node again and again, and tells what should not be there.
-async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
+async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<State>) {
     let Some(interval) = settings.interval else { return };
     loop {
         tokio::time::sleep(interval).await;
@@ -110,10 +135,11 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
                 continue;
             }
         };
+        state.node_scanned(&report);
         for found in report.images.iter().chain(&report.containers) {
             if found.verdict == Verdict::Refused {
                 let name = found.name.escape_debug().to_string();
-                let (id, reason, pod) = (&found.id, found.reason, &found.pod);
+                let (id, reason, pod) = (&found.id, &*found.reason, &found.pod);
                 tracing::warn!(name, id, pod, reason, "on this node, and not admitted");
             }
         }
@@ -133,42 +159,20 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>) {
     }
 }
 
-/// The line of `systemctl status`: the policy, and what the operator has to know besides.
-#[derive(Clone, Debug, Default)]
-struct StatusLine(Arc<Mutex<(String, String)>>);
-
-impl StatusLine {
-    fn policy(&self, text: String) {
-        self.tell(|(policy, _)| *policy = text);
-    }
-
-    fn sandbox(&self, text: String) {
-        self.tell(|(_, sandbox)| *sandbox = text);
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut (String, String))) {
-        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut parts);
-        let (policy, sandbox) = &*parts;
-        let line = if sandbox.is_empty() { policy.clone() } else { format!("{policy}; {sandbox}") };
-        notify(&[NotifyState::Status(&line)]);
-    }
-}
-
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     Reload,
     Stop,
 }
 
-struct Signals {
+pub(super) struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -176,7 +180,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Wanted {
+    pub(super) async fn next(&mut self) -> Wanted {
         tokio::select! {
             _ = self.hangup.recv() => Wanted::Reload,
             _ = self.interrupt.recv() => Wanted::Stop,
@@ -186,7 +190,7 @@ impl Signals {
 }
 
 /// Tells systemd that the event loop turns, twice in each interval it asks for.
-async fn watchdog() {
+pub(super) async fn watchdog() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval(interval / 2);
     loop {
@@ -195,13 +199,7 @@ async fn watchdog() {
     }
 }
 
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "systemd was not told");
-    }
-}
-
-fn monotonic() -> NotifyState<'static> {
+pub(super) fn monotonic() -> NotifyState<'static> {
     NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
 }
 

@@ -4,9 +4,10 @@
 //! has for the digest that the image is recorded under. That the image *is* that digest is shown by hashes
 //! ([`Gate::pulled`]), never believed of a record: anyone who can record an image can record any name for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::api::image_service_client::ImageServiceClient;
 use crate::api::runtime_service_client::RuntimeServiceClient;
@@ -30,7 +31,7 @@ const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
 const MAX_NAMES: usize = 64;
 
 /// What was found.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Images, one for each name.
     pub images: Vec<Finding>,
@@ -39,7 +40,7 @@ pub struct Report {
 }
 
 /// One image under one name, or one container.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// The name, or the id of what has none.
     pub name: String,
@@ -50,13 +51,13 @@ pub struct Finding {
     /// What came of it.
     pub verdict: Verdict,
     /// The reason code.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The refusal in words.
     pub message: Option<String>,
 }
 
 /// What comes of an image or a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It may run.
@@ -165,10 +166,10 @@ impl Scan<'_> {
                 Err(refusal) if refusal.kind() == Kind::Signature => Verdict::Refused,
                 Err(_) => Verdict::Unknown,
             },
-            reason: match &decided {
+            reason: Cow::Borrowed(match &decided {
                 Ok(reason) => reason,
                 Err(refusal) => refusal.reason().code(),
-            },
+            }),
             message: decided.err().map(|refusal| refusal.line().to_owned()),
         }
     }

@@ -1,4 +1,4 @@
-//! The socket that kubelet dials.
+//! The sockets that the daemon serves: kubelet's, and the one of the other commands.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -35,6 +35,14 @@ impl Socket {
             return Ok(Self { listener, made: None });
         }
         Self::make(path, group, mode)
+    }
+
+    /// A new socket at `path` that is this user's alone, whatever systemd handed over.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn private(path: &Path) -> Result<Self, SocketError> {
+        Self::make(path, None, 0o600)
     }
 
     fn make(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
@@ -141,6 +149,13 @@ pub enum SocketError {
     /// Another daemon answers there.
     #[error("{0} is being served by another process")]
     Served(PathBuf),
+}
+
+impl SocketError {
+    /// The event loop does not take the socket.
+    pub(super) fn listen(path: &Path, error: io::Error) -> Self {
+        Self::Make { what: "listen on", path: path.to_owned(), error }
+    }
 }
 
 #[cfg(test)]

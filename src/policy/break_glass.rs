@@ -66,13 +66,20 @@ impl BreakGlass {
         })
     }
 
+    /// Whether anything is open at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.open(now).next().is_some()
+    }
+
     /// Whether an opening for a digest is open at `now`, so that it is worth asking what a tag stands for.
     #[must_use]
     pub fn has_digests(&self, now: Timestamp) -> bool {
         self.open(now).any(|opening| matches!(opening.what, Opened::Digest(_)))
     }
 
-    fn open(&self, now: Timestamp) -> impl Iterator<Item = &Opening> {
+    /// The openings that are open at `now`.
+    pub fn open(&self, now: Timestamp) -> impl Iterator<Item = &Opening> {
         self.openings.iter().filter(move |opening| opening.is_open(now))
     }
 }

@@ -29,6 +29,11 @@ impl Absences {
         until.get(key).is_some_and(|until| Instant::now() < *until)
     }
 
+    /// Forgets all of them.
+    pub(super) fn forget(&self) {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(super) fn remember(&self, key: Key) {
         if self.life.is_zero() {
             return;
@@ -56,6 +61,9 @@ mod tests {
         absences.remember([1; 32]);
         assert!(absences.holds(&[1; 32]) && !absences.holds(&[2; 32]));
         tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(!absences.holds(&[1; 32]));
+        absences.remember([1; 32]);
+        absences.forget();
         assert!(!absences.holds(&[1; 32]));
         for number in 0..10_000_u32 {
             let mut key = [0; 32];

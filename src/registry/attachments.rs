@@ -26,6 +26,8 @@ mod directory;
 mod fetch;
 mod referrers;
 
+pub(super) use referrers::next_page;
+
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
 /// What the media type of a bundle begins with, whatever its version.
@@ -115,12 +117,31 @@ impl Registry {
         })
     }
 
+    /// The Sigstore bundles attached to `digest`, as the host that is written to has them at this moment: for whoever is
+    /// about to add one.
+    pub async fn bundles(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        let errand = &Errand::pushing(credentials.clone(), self.limits());
+        Search { registry: self, repository, digest, errand }.bundles().await
+    }
+
     /// As [`Registry::attachments`], asking again for a while when nothing at all is attached.
     async fn awaited(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
         let until = Instant::now() + self.limits().wait_for_signature;
         loop {
             // While it waits for a signer it takes no turn of others.
-            let turn = self.inner.questions.take(repository.domain()).await;
+            let turn = match self.inner.questions.take(repository.domain()).await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    let mut none = Collected::default();
+                    none.problem("signatures", error);
+                    return none;
+                }
+            };
             let collected = self.collect(repository, digest, errand).await;
             drop(turn);
             if !collected.is_nothing() || Instant::now() >= until {
@@ -185,6 +206,38 @@ struct Search<'a> {
 
 /// The tag that stands in for the referrers API: at most 32 characters of the algorithm and 64 of the digest
 /// (distribution specification, "Referrers tag schema").
-fn fallback_tag(digest: &Digest) -> String {
+#[must_use]
+pub fn fallback_tag(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex().get(..64).unwrap_or(digest.hex()))
+}
+
+/// Whether a tag is one of those under which something is attached to a digest, and no image: cosign's `sha256-….sig`,
+/// `.att` and `.sbom`, and the tag that stands in for the referrers API.
+#[must_use]
+pub fn is_attachment_tag(tag: &str) -> bool {
+    let rest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    let hash = rest.unwrap_or_default().split('.').next().unwrap_or_default();
+    hash.len() >= 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_attachments_are_known() {
+        for digest in [Digest::of(b""), Digest::parse(&format!("sha512:{}", "ab".repeat(64))).unwrap()] {
+            let fallback = fallback_tag(&digest);
+            assert!(is_attachment_tag(&fallback), "{fallback}");
+            for suffix in [".sig", ".att", ".sbom"] {
+                assert!(is_attachment_tag(&format!("{fallback}{suffix}")), "{fallback}{suffix}");
+            }
+            assert!(!is_attachment_tag(&fallback.to_uppercase()), "{fallback}");
+            assert!(!is_attachment_tag(&fallback[..70]), "{fallback}");
+            assert!(!is_attachment_tag(&format!("{fallback}x")), "{fallback}");
+        }
+        for tag in ["latest", "", "sha256-", "sha256-abc.sig", "v1.sig"] {
+            assert!(!is_attachment_tag(tag), "{tag}");
+        }
+    }
 }

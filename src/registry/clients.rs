@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::error::RegistryError;
 use super::hosts::Host;
-use super::limits::Limits;
+use super::limits::{HEADER_FIELDS, Limits};
 use super::reach::Guarded;
 use super::stamp::Stamp;
 use crate::service;
@@ -133,7 +133,8 @@ impl Clients {
         };
         let config = tls::config(&self.provider, &roots, &key.tls)?;
         let headers = u32::try_from(self.headers).unwrap_or(u32::MAX);
-        let mut builder = service::builder(config, &self.user_agent, key.connect, headers);
+        let mut builder =
+            service::builder(config, &self.user_agent, key.connect, headers).http1_max_headers(HEADER_FIELDS);
         match key.audience {
             Audience::Configured => {}
             Audience::Local => builder = builder.no_proxy(),

@@ -22,7 +22,7 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(
 ///
 /// `registry_token` is accepted and not used: no containerd uses it either (its source has a TODO there), and a pull
 /// that pullgate lets through and containerd cannot make would help nobody.
-#[derive(Default, Clone)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub struct Credentials {
     username: Zeroizing<String>,
     password: Zeroizing<String>,

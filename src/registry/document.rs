@@ -17,8 +17,8 @@ const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
 
 /// The media type of an OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// An OCI image index.
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The media type of an OCI image index.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const SCHEMA_ONE: [&str; 2] = [
@@ -44,6 +44,14 @@ pub struct Listed {
     pub size: u64,
     /// Its media type.
     pub media_type: String,
+}
+
+impl Listed {
+    /// Whether it says to be an index itself.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        is_index(&self.media_type)
+    }
 }
 
 /// What the document `bytes` of type `media_type` leads to, read as strictly as one that a registry serves. Hash the bytes

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::credentials::Credentials;
 use super::limits::Limits;
+use super::walk::Need;
 
 /// The first pause; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -21,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub(super) struct Errand {
     pub(super) credentials: Credentials,
+    /// Whether it is part of writing: asked of the host that is written to, by whoever may write.
+    pub(super) push: bool,
     patience: Arc<Patience>,
 }
 
@@ -43,16 +46,32 @@ impl Errand {
             until: Mutex::default(),
             not_before: Mutex::default(),
         };
-        Self { credentials, patience: Arc::new(patience) }
+        Self { credentials, push: false, patience: Arc::new(patience) }
     }
 
-    /// Notes what the header Retry-After of an answer asks for: seconds, or a date.
-    pub(super) fn note(&self, headers: &HeaderMap) {
+    /// An errand of somebody who writes.
+    pub(super) fn pushing(credentials: Credentials, limits: &Limits) -> Self {
+        Self { push: true, ..Self::new(credentials, limits) }
+    }
+
+    /// What the host that is asked must be trusted to do, where `need` would do for a pull.
+    pub(super) fn need(&self, need: Need) -> Need {
+        if self.push { Need::Push } else { need }
+    }
+
+    /// Notes what the header Retry-After of an answer asks for, seconds or a date, and says how long that is.
+    pub(super) fn note(&self, headers: &HeaderMap) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let Some(wait) = text.and_then(|text| retry_after(text, Timestamp::now())) else { return };
+        let wait = text.and_then(|text| retry_after(text, Timestamp::now()))?;
         // What cannot be waited for ends the waiting.
         let moment =
             Instant::now().checked_add(wait).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
+        self.not_before(moment);
+        Some(wait)
+    }
+
+    /// Notes that a host is not asked before `moment`.
+    pub(super) fn not_before(&self, moment: Instant) {
         let mut not_before = self.patience.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = (*not_before).max(Some(moment));
     }
@@ -78,8 +97,10 @@ impl Errand {
     }
 }
 
-/// Between half of the step's length and all of it, so that nodes that failed together do not come back together.
-fn pause(tried: usize) -> Duration {
+/// How long to pause before something is done for the `tried`th time again (from 0): 0.2 s, and each time twice as long;
+/// between half of it and all of it, so that those who failed together do not come back together.
+#[must_use]
+pub fn pause(tried: usize) -> Duration {
     let doubled = u32::try_from(tried).ok().and_then(|tried| 2_u32.checked_pow(tried)).unwrap_or(u32::MAX);
     let half = PAUSE.saturating_mul(doubled) / 2;
     // Hash keys are random; nothing secret hangs on this.
@@ -126,7 +147,7 @@ mod tests {
         let header = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
         for (told, expected) in [("4", true), ("11", false), ("86400000000000000", false), ("-1", true)] {
             let errand = Errand::new(Credentials::anonymous(), &limits);
-            errand.note(&header(told));
+            assert_eq!(errand.note(&header(told)).is_some(), told != "-1");
             let begin = Instant::now();
             assert_eq!(errand.try_again(0).await, expected, "{told}");
             if told == "4" {

@@ -46,6 +46,14 @@ pub enum RegistryError {
         /// How long it was waited.
         limit: Duration,
     },
+    /// Too many others are asking at the same time.
+    #[error("registry {host} is asked for too much at a time: no turn within {} s", limit.as_secs_f64())]
+    NoTurn {
+        /// The registry, or the host of it.
+        host: String,
+        /// How long it was waited.
+        limit: Duration,
+    },
     /// More redirects than are followed.
     #[error("redirect of registry {host} refused: more than {limit} in a row")]
     TooManyRedirects {
@@ -297,7 +305,7 @@ impl RegistryError {
                 Class::Unanswered
             }
             Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
-            Self::ConnectTimeout { .. } | Self::Lost => Class::Unanswered,
+            Self::ConnectTimeout { .. } | Self::NoTurn { .. } | Self::Lost => Class::Unanswered,
             Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
                 Class::Unauthorized
             }
@@ -341,6 +349,7 @@ impl RegistryError {
             Self::Malformed { .. } => "registry-malformed",
             Self::Encoded { .. } => "registry-encoded",
             Self::ConnectTimeout { .. } => "registry-connect-timeout",
+            Self::NoTurn { .. } => "registry-no-turn",
             Self::TooManyRedirects { .. } => "registry-too-many-redirects",
             Self::Lost => "registry-internal",
             Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => bound.code(),

@@ -5,11 +5,12 @@ use tokio::sync::Semaphore;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Response, Url};
 
 use super::challenge::{Challenge, challenge};
 use super::clients::Clients;
+use super::cooling::Cooling;
 use super::errand::Errand;
 use super::error::{Bound, RegistryError};
 use super::failure;
@@ -32,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) keychain: Keychain,
     /// Requests by host.
     pub(super) turns: Turns,
+    /// Hosts that asked to be left alone.
+    pub(super) cooling: Cooling,
     /// Hosts of token services that get credentials, wherever the registry is.
     pub(super) trusted: Vec<String>,
     /// Turns for reading large answers.
@@ -46,6 +49,8 @@ pub(super) struct Ask {
     pub(super) target: String,
     pub(super) accept: Option<&'static str>,
     pub(super) body: Option<(Bytes, &'static str)>,
+    /// When a write is to be done at all (RFC 9110, 13).
+    pub(super) condition: Option<(HeaderName, HeaderValue)>,
     /// What is asked for, for messages.
     pub(super) what: String,
     /// Bytes of an answer that are read.
@@ -101,13 +106,21 @@ impl Exchange {
         ask: &Ask,
         errand: &Errand,
     ) -> Result<Answer, RegistryError> {
+        let push = ask.push || errand.push;
         let mut offer = errand.credentials.offer(&host.authority)?;
         // The operator's own are for pulls that carry none, and never for what somebody writes.
-        if errand.credentials.is_empty() && !ask.push {
+        if errand.credentials.is_empty() && !push {
             offer = self.keychain.offer(host, &ask.repository).await?;
+            if offer.is_empty() {
+                offer = host.credentials.offer(&host.authority)?;
+            }
         }
-        let _turn = self.turns.take(&host.authority).await;
-        let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push: ask.push });
+        let _turn = self.turns.take(&host.authority).await?;
+        if let Some((until, error)) = self.cooling.resting(&host.authority, &ask.what) {
+            errand.not_before(until);
+            return Err(error);
+        }
+        let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push });
         let mut authorization = token::granted(&slot).await;
         // A remembered grant may be refused once, and a fresh one is the last word.
         let mut fresh = false;
@@ -133,7 +146,7 @@ impl Exchange {
                     reason: "it answers in plain HTTP only, and gets no credentials that way".to_owned(),
                 });
             }
-            let access = Access { repository: &ask.repository, push: ask.push };
+            let access = Access { repository: &ask.repository, push };
             let what = &ask.what;
             let request = token::Request { host, secure, challenge: &challenge, offer: &offer, access, what };
             authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
@@ -266,6 +279,9 @@ impl Exchange {
                     builder = builder.header(AUTHORIZATION, value.clone());
                 }
             }
+            if let Some((name, value)) = &ask.condition {
+                builder = builder.header(name, value.clone());
+            }
             if let Some((body, media_type)) = &ask.body {
                 builder = builder.header(CONTENT_TYPE, *media_type).body(body.clone());
             }
@@ -314,11 +330,19 @@ impl Exchange {
             };
             return Ok(Answer { headers, body, url: first });
         }
-        if matches!(status.as_u16(), 429 | 503) {
-            errand.note(&headers);
-        }
-        let reason = failure::reason(&self.read_some(response).await);
+        let wait = match status.as_u16() {
+            429 | 503 => errand.note(&headers),
+            _ => None,
+        };
+        let body = self.read_some(response).await;
+        // What is written is no part of a pull, whose messages must be the same each time.
+        let reason = if ask.push { failure::told(&body) } else { failure::reason(&body) };
         let asked = if own { host.authority.clone() } else { authority(&url) };
+        if let Some(wait) = wait
+            && own
+        {
+            self.cooling.note(&asked, wait, status.as_u16(), &reason);
+        }
         let what = ask.what.clone();
         Err(match status.as_u16() {
             404 => RegistryError::NotFound { host: asked, what },

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::RegistryError;
+use super::error::{Bound, RegistryError, remote};
+use super::limits::HEADER_FIELDS;
 use crate::service::Cause;
 
 /// The error of a request for `what` to `host`.
@@ -14,6 +15,10 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
         Cause::Tls(reason) => RegistryError::Tls { host, reason },
         Cause::ConnectTimeout => RegistryError::ConnectTimeout { host, limit: connect },
         Cause::Timeout => RegistryError::Timeout { host, what: what.to_owned(), limit: connect },
+        Cause::HeadTooLarge => {
+            let what = "fields in the header of an answer";
+            RegistryError::TooMany { bound: Bound::Headers, what, limit: HEADER_FIELDS }
+        }
         Cause::Other(reason) => RegistryError::Unavailable { host, reason },
     }
 }
@@ -27,4 +32,17 @@ pub(super) fn reason(body: &[u8]) -> String {
         .unwrap_or_default();
     let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain { code } else { String::new() }
+}
+
+/// The code and the message of a registry's error document, for a person who reads it once.
+pub(super) fn told(body: &[u8]) -> String {
+    let message = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|document| document.get("errors")?.get(0)?.get("message")?.as_str().map(remote))
+        .filter(|message| !message.is_empty());
+    match (reason(body), message) {
+        (code, None) => code,
+        (code, Some(message)) if code.is_empty() => message,
+        (code, Some(message)) => format!("{code}: {message}"),
+    }
 }

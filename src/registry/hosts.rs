@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::stamp::Stamp;
 use crate::tls::TlsFiles;
@@ -18,6 +19,7 @@ use crate::tls::TlsFiles;
 mod address;
 mod containerd;
 mod file;
+mod legacy;
 
 pub(super) use address::{is_local, split_host_port};
 
@@ -38,9 +40,25 @@ pub(super) struct Host {
     pub(super) header: HeaderMap,
     pub(super) tls: TlsFiles,
     pub(super) dial_timeout: Option<Duration>,
+    /// What containerd's own configuration has for this host, for pulls that carry no credentials.
+    pub(super) credentials: Credentials,
 }
 
 impl Host {
+    /// A host that no configuration speaks about.
+    pub(super) fn plain(authority: &str) -> Self {
+        Self {
+            scheme: Scheme::Https,
+            authority: authority.to_owned(),
+            path: String::new(),
+            capabilities: Capabilities::NONE,
+            header: HeaderMap::new(),
+            tls: TlsFiles::default(),
+            dial_timeout: None,
+            credentials: Credentials::anonymous(),
+        }
+    }
+
     /// Whether the host must be told which registry is meant (containerd's `isProxy`).
     pub(super) fn is_proxy_for(&self, domain: &str) -> bool {
         domain != self.authority && !(domain == "docker.io" && self.authority == "registry-1.docker.io")
@@ -89,6 +107,8 @@ pub(super) struct Hosts {
 
 #[derive(Debug)]
 struct Remembered {
+    /// containerd's configuration of that time.
+    found: Option<Arc<containerd::Found>>,
     directory: Option<PathBuf>,
     stamps: [Option<Stamp>; 2],
     list: Arc<HostList>,
@@ -107,7 +127,7 @@ impl Hosts {
         if let Some(path) = &self.containerd {
             let found = self.containerd(path);
             warnings.extend(found.warnings.iter().cloned());
-            if found.directories.is_none() && roots.iter().any(|root| root.exists()) {
+            if found.directories.is_none() && !found.names_hosts() && roots.iter().any(|root| root.exists()) {
                 warnings.push(format!(
                     "{} sets no config_path: containerd before 2.2 then reads no hosts.toml, and pullgate reads those \
                      in {}; set config_path there, or `hosts` in [registry]",
@@ -136,8 +156,16 @@ impl Hosts {
 
     /// The directories of the moment.
     fn roots(&self) -> Vec<PathBuf> {
-        let found = self.containerd.as_deref().and_then(|path| self.containerd(path).directories.clone());
-        found.unwrap_or_else(|| self.directories.clone())
+        let found = self.containerd.as_deref().map(|path| self.containerd(path));
+        self.roots_by(found.as_deref())
+    }
+
+    fn roots_by(&self, found: Option<&containerd::Found>) -> Vec<PathBuf> {
+        match found {
+            Some(found) if found.names_hosts() => Vec::new(),
+            Some(containerd::Found { directories: Some(directories), .. }) => directories.clone(),
+            _ => self.directories.clone(),
+        }
     }
 
     fn containerd(&self, path: &Path) -> Arc<containerd::Found> {
@@ -160,7 +188,11 @@ impl Hosts {
     /// The hosts to ask for `domain`, in their order.
     pub(super) fn of(&self, domain: &str) -> Result<Arc<HostList>, RegistryError> {
         let unusable = |reason: String| RegistryError::Configuration { host: domain.to_owned(), reason };
-        let directory = self.directory(domain).map_err(unusable)?;
+        let found = self.containerd.as_deref().map(|path| self.containerd(path));
+        if let Some(reason) = found.as_ref().and_then(|found| found.unusable.clone()) {
+            return Err(unusable(reason));
+        }
+        let directory = self.directory(domain, found.as_deref()).map_err(unusable)?;
         let stamps = match &directory {
             Some(directory) => [Stamp::of(directory), Stamp::of(&directory.join(file::NAME))],
             None => [None, None],
@@ -169,10 +201,24 @@ impl Hosts {
         if let Some(known) = remembered.get(domain)
             && known.directory == directory
             && known.stamps == stamps
+            && same(known.found.as_ref(), found.as_ref())
         {
             return Ok(Arc::clone(&known.list));
         }
-        let list = Arc::new(load(domain, directory.as_deref()).map_err(unusable)?);
+        let list = match &found {
+            Some(found) if found.names_hosts() => {
+                found.legacy.hosts(domain).map(|hosts| HostList { hosts, warnings: Vec::new() })
+            }
+            found => load(domain, directory.as_deref()).map(|mut list| {
+                for host in &mut list.hosts {
+                    let legacy = found.as_ref().map(|found| &found.legacy);
+                    host.credentials =
+                        legacy.map(|legacy| legacy.credentials(&host.authority)).unwrap_or_default();
+                }
+                list
+            }),
+        };
+        let list = Arc::new(list.map_err(unusable)?);
         // Once for each registry, and again when its files change.
         for warning in &list.warnings {
             tracing::warn!(registry = domain, %warning, "hosts of registries");
@@ -180,14 +226,14 @@ impl Hosts {
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
-        let entry = Remembered { directory, stamps, list: Arc::clone(&list) };
+        let entry = Remembered { found, directory, stamps, list: Arc::clone(&list) };
         remembered.insert(domain.to_owned(), entry);
         Ok(list)
     }
 
     /// The first directory there is for `domain` (`hostPaths` in `config_unix.go`); directories are never merged.
-    fn directory(&self, domain: &str) -> Result<Option<PathBuf>, String> {
-        for root in self.roots() {
+    fn directory(&self, domain: &str, found: Option<&containerd::Found>) -> Result<Option<PathBuf>, String> {
+        for root in self.roots_by(found) {
             let underscored = match domain.rsplit_once(':') {
                 Some((host, port)) if !host.is_empty() => Some(format!("{host}_{port}_")),
                 _ => None,
@@ -202,6 +248,14 @@ impl Hosts {
             }
         }
         Ok(None)
+    }
+}
+
+fn same(one: Option<&Arc<containerd::Found>>, other: Option<&Arc<containerd::Found>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
     }
 }
 
@@ -237,7 +291,8 @@ fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
             if scheme == Scheme::Http && tls.is_explicit() && split_host_port(&authority).1 != "80" {
                 scheme = Scheme::HttpsThenHttp;
             }
-            Host { scheme, authority, path, capabilities, header, tls, dial_timeout }
+            let credentials = Credentials::anonymous();
+            Host { scheme, authority, path, capabilities, header, tls, dial_timeout, credentials }
         })
         .collect()
 }

@@ -24,8 +24,9 @@ pub struct Keyring {
     pub credentials: Vec<HostCredential>,
     /// A docker `config.json` with `auths`.
     pub docker_config: Option<PathBuf>,
-    /// An instance of Alibaba Cloud Container Registry (Enterprise Edition) that gives out temporary passwords.
-    pub acr: Option<AcrSettings>,
+    /// Instances of Alibaba Cloud Container Registry (Enterprise Edition) that give out temporary passwords. No two of
+    /// them have a host in common.
+    pub acr: Vec<AcrSettings>,
 }
 
 /// One user of one host.
@@ -44,17 +45,14 @@ pub struct HostCredential {
 pub(super) struct Keychain {
     credentials: Vec<HostCredential>,
     docker: Option<docker::Config>,
-    acr: Option<acr::Acr>,
+    acr: Vec<acr::Acr>,
 }
 
 impl Keychain {
     pub(super) fn new(keyring: Keyring, user_agent: &str, limits: &Limits) -> Self {
         let Keyring { credentials, docker_config, acr } = keyring;
-        Self {
-            credentials,
-            docker: docker_config.map(docker::Config::new),
-            acr: acr.map(|acr| acr::Acr::new(acr, user_agent, limits)),
-        }
+        let acr = acr.into_iter().map(|acr| acr::Acr::new(acr, user_agent, limits)).collect();
+        Self { credentials, docker: docker_config.map(docker::Config::new), acr }
     }
 
     /// What the operator has for `host`, and nothing when that is nothing: first the host's own entry, then the docker
@@ -73,9 +71,9 @@ impl Keychain {
         {
             return Ok(offer);
         }
-        match &self.acr {
-            Some(acr) if acr.speaks_for(&host.authority) => acr.offer(host).await,
-            _ => Ok(Offer::default()),
+        match self.acr.iter().find(|acr| acr.speaks_for(&host.authority)) {
+            Some(acr) => acr.offer(host).await,
+            None => Ok(Offer::default()),
         }
     }
 }

@@ -24,6 +24,8 @@ pub const TOKEN: u64 = 64 << 10;
 pub const ERROR_BODY: u64 = 8 << 10;
 /// Bytes of an answer's headers.
 pub const HEADERS: u64 = 64 << 10;
+/// Fields in the header of an answer in HTTP/1.1.
+pub const HEADER_FIELDS: usize = 100;
 /// Redirects that one request may follow.
 pub const REDIRECTS: usize = 3;
 /// Time for one request, from the connection to the last byte of its answer.
@@ -36,10 +38,16 @@ pub const CONCURRENCY: usize = 8;
 pub const REQUESTS: usize = 32;
 /// Questions of pulls that are under way at a time; of one registry at most a quarter of it.
 pub const QUESTIONS: usize = 64;
+/// How long a question or a request waits for its turn.
+pub const TURN: Duration = Duration::from_secs(60);
 /// How often one request is made again when the registry is busy or a connection breaks.
 pub const RETRIES: usize = 3;
 /// How long the requests of one question wait for a registry that is busy.
 pub const RETRY_WAIT: Duration = Duration::from_secs(10);
+/// How long a writer waits for the others of the same tag in this process.
+pub const WRITERS: Duration = Duration::from_secs(600);
+/// The longest that a host is left alone by all pulls because it asked for that, with Retry-After.
+pub const COOL_DOWN: Duration = Duration::from_secs(60);
 /// How long "there is no signature" is believed.
 pub const ABSENCE: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.
@@ -88,6 +96,8 @@ pub struct Limits {
     pub requests: usize,
     /// Questions at a time ([`QUESTIONS`]).
     pub questions: usize,
+    /// How long to wait for a turn at either ([`TURN`]).
+    pub turn: Duration,
     /// How often one request is made again ([`RETRIES`]).
     pub retries: usize,
     /// How long one question waits for a busy registry ([`RETRY_WAIT`]).
@@ -116,6 +126,7 @@ impl Default for Limits {
             token: TOKEN,
             requests: REQUESTS,
             questions: QUESTIONS,
+            turn: TURN,
             retries: RETRIES,
             retry_wait: RETRY_WAIT,
             absence: ABSENCE,

@@ -80,7 +80,7 @@ impl Registry {
         let (registry, reference) = (self.clone(), reference.clone());
         let errand = Errand::new(credentials.clone(), self.limits());
         let work = async move {
-            let _turn = registry.inner.questions.take(reference.repository().domain()).await;
+            let _turn = registry.inner.questions.take(reference.repository().domain()).await?;
             registry.resolve_now(&reference, &errand).await
         };
         self.inner.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))

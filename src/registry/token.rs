@@ -35,7 +35,7 @@ const SCOPE: usize = 512;
 /// What a grant is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Access<'a> {
-    /// The repository's path.
+    /// The repository's path; empty for the list of all of them.
     pub(super) repository: &'a str,
     /// Whether it is written to.
     pub(super) push: bool,
@@ -43,6 +43,9 @@ pub(super) struct Access<'a> {
 
 impl Access<'_> {
     fn scope(self) -> String {
+        if self.repository.is_empty() {
+            return "registry:catalog:*".to_owned();
+        }
         format!("repository:{}:{}", self.repository, if self.push { "pull,push" } else { "pull" })
     }
 }
@@ -325,6 +328,7 @@ mod tests {
             (pull, "registry:catalog:*", &[own]),
             (pull, "aws", &["aws", own]),
             (push, "repository:team/app:pull,push", &["repository:team/app:pull,push"]),
+            (Access { repository: "", push: true }, "registry:catalog:*", &["registry:catalog:*"]),
         ] {
             assert_eq!(scopes(access, asked), expected, "{asked}");
         }

@@ -1,10 +1,11 @@
 //! Writing to a repository: what `pullgate sign` needs.
 //!
 //! Source: the distribution specification 1.1, "Push". The first host that may be pushed to is asked, as containerd does.
+//! A write that a busy registry did not take is made again within the bounds of a pull's questions.
 
 use bytes::Bytes;
-use http::Method;
-use http::header::LOCATION;
+use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
+use http::{HeaderValue, Method};
 use reqwest::Url;
 
 use super::Registry;
@@ -12,10 +13,11 @@ use super::credentials::Credentials;
 use super::document::Document;
 use super::errand::Errand;
 use super::error::RegistryError;
-use super::exchange::Ask;
+use super::exchange::{Answer, Ask};
 use super::hosts::Host;
 use super::limits::ERROR_BODY;
 use super::resolve::hashed;
+use super::turns::Turn;
 use super::walk::{ACCEPT_IMAGE, Need, Question};
 use crate::digest::Digest;
 use crate::reference::Repository;
@@ -47,6 +49,32 @@ pub struct Stored {
     pub media_type: String,
     /// The document.
     pub bytes: Bytes,
+    /// The registry's own mark of what was there (the header ETag), if it is a strong one.
+    pub mark: Option<HeaderValue>,
+}
+
+/// What must be under a tag for a write to be done.
+///
+/// Neither the distribution specification nor most registries know of conditions: one that does not takes the write in
+/// any case. One that does answers 412 when somebody else was faster (RFC 9110, 13.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Whatever is there.
+    Any,
+    /// Nothing.
+    Absent,
+    /// What had this mark ([`Stored::mark`]).
+    Unchanged(HeaderValue),
+}
+
+/// A manifest that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// Whether the registry lists it as a referrer of its subject (the header `OCI-Subject`). One that does not leaves that
+    /// to the client ("Pushing Manifests with Subject").
+    pub listed: bool,
 }
 
 impl Registry {
@@ -60,12 +88,12 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Result<bool, RegistryError> {
-        let host = self.origin(repository)?;
+        let (host, errand) = self.writing(repository, credentials)?;
         let question = Question {
             method: Method::HEAD,
             ..Question::get(format!("blobs/{digest}"), None, format!("blob {digest}"), ERROR_BODY)
         };
-        match self.push(&host, question.to(&host, repository), credentials).await {
+        match self.push(&host, question.to(&host, repository), &errand).await {
             Ok(_) => Ok(true),
             Err(RegistryError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -82,45 +110,65 @@ impl Registry {
         bytes: Bytes,
         credentials: &Credentials,
     ) -> Result<Digest, RegistryError> {
-        let host = self.origin(repository)?;
+        let (host, errand) = self.writing(repository, credentials)?;
         let digest = Digest::of(&bytes);
+        let mut tried = 0;
+        loop {
+            // From the start each time: an upload that broke is not there any more.
+            match self.upload_once(&host, repository, &bytes, &digest, &errand).await {
+                Err(error) if error.is_passing() && errand.try_again(tried).await => tried += 1,
+                other => return other.map(|()| digest),
+            }
+        }
+    }
+
+    async fn upload_once(
+        &self,
+        host: &Host,
+        repository: &Repository,
+        bytes: &Bytes,
+        digest: &Digest,
+        errand: &Errand,
+    ) -> Result<(), RegistryError> {
         let what = format!("upload of blob {digest}");
         let start = Question {
             method: Method::POST,
             ..Question::get("blobs/uploads/".to_owned(), None, what.clone(), ERROR_BODY)
         };
-        let answer = self.push(&host, start.to(&host, repository), credentials).await?;
+        let start = Ask { push: true, ..start.to(host, repository) };
+        let answer = self.inner.exchange.send(host, &start, errand).await?;
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let target = upload_target(&answer.url, location, &digest).map_err(|reason| {
+        let target = upload_target(&answer.url, location, digest).map_err(|reason| {
             RegistryError::RedirectRefused { host: host.authority.clone(), reason: reason.to_owned() }
         })?;
         let put = Ask {
             method: Method::PUT,
             target,
             accept: None,
-            body: Some((bytes, "application/octet-stream")),
+            body: Some((bytes.clone(), "application/octet-stream")),
+            condition: None,
             what,
             limit: ERROR_BODY,
             repository: repository.path().to_owned(),
             push: true,
         };
-        self.push(&host, put, credentials).await?;
-        Ok(digest)
+        self.inner.exchange.send(host, &put, errand).await.map(drop)
     }
 
-    /// Stores a manifest, and gives its digest.
+    /// Stores a manifest, if what is there is as `condition` says.
     ///
     /// # Errors
-    /// When the registry does not take it.
+    /// When the registry does not take it; [`RegistryError::Status`] with 412 when the condition does not hold.
     pub async fn put_manifest(
         &self,
         repository: &Repository,
         target: Target<'_>,
         media_type: &'static str,
         bytes: Bytes,
+        condition: &Condition,
         credentials: &Credentials,
-    ) -> Result<Digest, RegistryError> {
-        let host = self.origin(repository)?;
+    ) -> Result<Placed, RegistryError> {
+        let (host, errand) = self.writing(repository, credentials)?;
         let digest = Digest::of(&bytes);
         let what = format!("upload of manifest {target}");
         let question = Question {
@@ -129,8 +177,19 @@ impl Registry {
         };
         let mut ask = question.to(&host, repository);
         ask.body = Some((bytes, media_type));
-        self.push(&host, ask, credentials).await?;
-        Ok(digest)
+        ask.condition = match condition {
+            Condition::Any => None,
+            Condition::Absent => Some((IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            Condition::Unchanged(mark) => Some((IF_MATCH, mark.clone())),
+        };
+        let mut tried = 0;
+        let answer = loop {
+            match self.push(&host, ask.clone(), &errand).await {
+                Err(error) if is_half_written(&error) && errand.try_again(tried).await => tried += 1,
+                other => break other?,
+            }
+        };
+        Ok(Placed { digest, listed: answer.headers.contains_key("oci-subject") })
     }
 
     /// The manifest under a tag or digest at the host that is written to, if there is one. Its kind is checked as in
@@ -144,11 +203,11 @@ impl Registry {
         target: Target<'_>,
         credentials: &Credentials,
     ) -> Result<Option<Stored>, RegistryError> {
-        let host = self.origin(repository)?;
+        let (host, errand) = self.writing(repository, credentials)?;
         let what = format!("manifest {target}");
         let object = format!("manifests/{target}");
         let question = Question::get(object, Some(ACCEPT_IMAGE), what.clone(), self.limits().manifest);
-        let answer = match self.push(&host, question.to(&host, repository), credentials).await {
+        let answer = match self.push(&host, question.to(&host, repository), &errand).await {
             Ok(answer) => answer,
             Err(RegistryError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -159,7 +218,9 @@ impl Registry {
         };
         let digest = hashed(&answer, expected, &what)?;
         let document = Document::parse(&answer.body, answer.content_type(), &what)?;
-        Ok(Some(Stored { digest, media_type: document.media_type, bytes: answer.body }))
+        // A weak mark never matches (RFC 9110, 13.1.1).
+        let mark = answer.headers.get(ETAG).filter(|mark| mark.as_bytes().starts_with(b"\"")).cloned();
+        Ok(Some(Stored { digest, media_type: document.media_type, bytes: answer.body, mark }))
     }
 
     /// A blob at the host that is written to, no longer than `limit`.
@@ -173,29 +234,52 @@ impl Registry {
         limit: u64,
         credentials: &Credentials,
     ) -> Result<Bytes, RegistryError> {
-        let host = self.origin(repository)?;
+        let (host, errand) = self.writing(repository, credentials)?;
         let what = format!("blob {digest}");
         let question = Question::get(format!("blobs/{digest}"), None, what.clone(), limit);
-        let answer = self.push(&host, question.to(&host, repository), credentials).await?;
+        let answer = self.push(&host, question.to(&host, repository), &errand).await?;
         hashed(&answer, Some(digest), &what)?;
         Ok(answer.body)
     }
 
-    fn origin(&self, repository: &Repository) -> Result<Host, RegistryError> {
-        let hosts = self.hosts(repository, Need::Push)?;
-        let none = || RegistryError::NoHost { domain: repository.domain().to_owned(), capability: "push" };
-        hosts.into_iter().next().ok_or_else(none)
+    /// Waits until nobody else in this process writes under the tag, for as long as the turn is held.
+    ///
+    /// # Errors
+    /// When others write for ten minutes.
+    pub async fn exclusively(&self, repository: &Repository, tag: &str) -> Result<Turn, RegistryError> {
+        self.inner.writes.take(&format!("{repository}:{tag}")).await
     }
 
-    async fn push(
+    /// The host that is written to, and an errand there.
+    pub(super) fn writing(
         &self,
-        host: &Host,
-        ask: Ask,
+        repository: &Repository,
         credentials: &Credentials,
-    ) -> Result<super::exchange::Answer, RegistryError> {
-        let errand = Errand::new(credentials.clone(), self.limits());
-        self.inner.exchange.send(host, &Ask { push: true, ..ask }, &errand).await
+    ) -> Result<(Host, Errand), RegistryError> {
+        let hosts = self.hosts(repository, Need::Push)?;
+        let none = || RegistryError::NoHost { domain: repository.domain().to_owned(), capability: "push" };
+        let host = hosts.into_iter().next().ok_or_else(none)?;
+        Ok((host, Errand::pushing(credentials.clone(), self.limits())))
     }
+
+    /// Asks the host that is written to, again if that was prevented by what may pass.
+    pub(super) async fn push(&self, host: &Host, ask: Ask, errand: &Errand) -> Result<Answer, RegistryError> {
+        let ask = Ask { push: true, ..ask };
+        let mut tried = 0;
+        loop {
+            match self.inner.exchange.send(host, &ask, errand).await {
+                Err(error) if error.is_passing() && errand.try_again(tried).await => tried += 1,
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Whether a manifest was refused for what it names, which is there: distribution with files for storage looks at links
+/// that another request is just writing, finds them empty, and takes that for a wrong digest.
+fn is_half_written(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Status { status: 400 | 404, reason, .. }
+        if reason.starts_with("DIGEST_INVALID") || reason.starts_with("MANIFEST_BLOB_UNKNOWN"))
 }
 
 /// Where the bytes go: the place the registry named, on itself, with the digest added.

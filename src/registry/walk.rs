@@ -73,6 +73,7 @@ impl Question {
             target,
             accept: self.accept,
             body: None,
+            condition: None,
             what: self.what.clone(),
             limit: self.limit,
             repository: repository.path().to_owned(),
@@ -82,14 +83,17 @@ impl Question {
 }
 
 impl Registry {
-    /// The hosts of a repository that meet a need, in their order.
+    /// The hosts of a repository that meet a need, in their order; of those that may be written to the first, as in containerd.
     pub(super) fn hosts(&self, repository: &Repository, need: Need) -> Result<Vec<Host>, RegistryError> {
         let list = self.inner.hosts.of(repository.domain())?;
-        let hosts: Vec<Host> =
+        let mut hosts: Vec<Host> =
             list.hosts.iter().filter(|host| need.is_met_by(host.capabilities)).cloned().collect();
         if hosts.is_empty() {
             let domain = repository.domain().to_owned();
             return Err(RegistryError::NoHost { domain, capability: need.name() });
+        }
+        if need == Need::Push {
+            hosts.truncate(1);
         }
         Ok(hosts)
     }
@@ -105,7 +109,7 @@ impl Registry {
         question: &Question,
         errand: &Errand,
     ) -> Result<(Answer, Host), Vec<RegistryError>> {
-        let hosts = self.hosts(repository, need).map_err(|error| vec![error])?;
+        let hosts = self.hosts(repository, errand.need(need)).map_err(|error| vec![error])?;
         let mut tried = 0;
         loop {
             let mut errors = Vec::new();

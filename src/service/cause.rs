@@ -9,12 +9,17 @@ use rustls::{CertificateError, InvalidMessage};
 /// How much of a text of somebody else's is repeated.
 const REMOTE_TEXT: usize = 160;
 
+/// How rustls begins what the other side says against a handshake.
+const ALERT: &str = "received fatal alert: ";
+
 /// Why a request brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     Tls(String),
     ConnectTimeout,
     Timeout,
+    /// More fields or bytes than are read.
+    HeadTooLarge,
     Other(String),
 }
 
@@ -24,7 +29,15 @@ impl Cause {
             Some(error) => Self::Tls(tls_reason(error)),
             None if error.is_timeout() && error.is_connect() => Self::ConnectTimeout,
             None if error.is_timeout() => Self::Timeout,
-            None => Self::Other(last_cause(error)),
+            None if causes(error).any(too_large) => Self::HeadTooLarge,
+            None => {
+                let reason = last_cause(error);
+                // Over HTTP/2 of an objection to our certificate nothing but its words is left.
+                match reason.split_once(ALERT) {
+                    Some((_, alert)) => Self::Tls(format!("{ALERT}{alert}")),
+                    None => Self::Other(reason),
+                }
+            }
         }
     }
 
@@ -65,6 +78,14 @@ fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
         };
     }
     None
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+fn too_large(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large)
 }
 
 /// rustls shows the time in some of its messages, which would make each one different.

@@ -1,131 +1,110 @@
 //! cosign's classic layout, written so that cosign verifies it.
 //!
 //! Sources: `specs/SIGNATURE_SPEC.md`, `pkg/oci/mutate` and `pkg/oci/empty` of cosign; `pkg/signature/payload` of sigstore.
-//! All signatures of a digest are layers of one manifest under one tag, and registries have no way to say "write this
-//! only if nobody wrote since": so it is read again after each write, and written again when another signer won. A write
-//! of ours that comes between another signer's read and write is what cosign loses, too.
+//! All signatures of a digest are layers of one manifest under one tag; how several signers get on there is in `update`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::SignError;
+use super::update::{Edited, update, upload};
+use super::{Annotations, Attached, Layout, Order, SignError};
 use crate::digest::Digest;
 use crate::keys::SigningKey;
-use crate::reference::Repository;
+use crate::reference::{DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN};
 use crate::registry::{
-    Credentials, OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, RegistryError, SIGNATURE_ANNOTATION, Stored,
-    Target, limits, signature_tag,
+    OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, SIGNATURE_ANNOTATION, Stored, Target, limits, signature_tag,
 };
-
-/// Writes that are tried when others write at the same time.
-const ATTEMPTS: usize = 5;
+use crate::trust::PublicKey;
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// The time that cosign gives to everything, so that nothing depends on it.
 const EPOCH: &str = "0001-01-01T00:00:00Z";
+/// What belongs under the tag.
+const EXPECTED: &str = "manifest of signatures";
 
-/// A signature that is where verifiers look.
-#[derive(Clone, Debug)]
-pub struct Attached {
-    /// The tag under which it is.
-    pub tag: String,
-    /// The digest of the manifest of signatures.
-    pub manifest: Digest,
-    /// The digest of the payload.
-    pub payload: Digest,
-    /// Whether it was added; if not, a signature of this key over this payload was there already.
-    pub added: bool,
-}
-
-/// Signs `digest` in `repository` with `key`, and adds the signature to those that are there.
+/// Adds a signature to those that are under the tag.
 ///
 /// The payload names the repository as it is asked for (`docker.io/library/nginx`); cosign writes `index.docker.io` for
-/// Docker Hub, and looks at neither.
-///
-/// # Errors
-/// When the registry does not play along, or what is under the tag is no manifest of signatures.
-pub async fn attach(
+/// Docker Hub, looks at neither, and what it wrote there is known again.
+pub(super) async fn attach(
     registry: &Registry,
-    repository: &Repository,
-    digest: &Digest,
+    order: &Order<'_>,
     key: &dyn SigningKey,
-    credentials: &Credentials,
 ) -> Result<Attached, SignError> {
+    let Order { repository, digest, credentials, .. } = *order;
     let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
-    let payload = payload(repository, digest);
-    let payload_digest = Digest::of(&payload);
-    let attached = |manifest: Digest, added| Attached {
-        tag: tag.clone(),
-        manifest,
-        payload: payload_digest.clone(),
-        added,
-    };
-    let mut signature = None;
-    for _ in 0..ATTEMPTS {
-        let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
-        let mut manifest = Signatures::read(&tag, stored.as_ref())?;
-        if let Some(stored) = &stored
-            && manifest.holds(&payload, &payload_digest, key)
-        {
-            return Ok(attached(stored.digest.clone(), signature.is_some()));
-        }
-        if manifest.layers.len() >= limits::SIGNATURES {
-            let found = manifest.layers.len();
-            return Err(SignError::Full { tag, found, limit: limits::SIGNATURES });
-        }
-        let signature = match &signature {
-            Some(signature) => String::clone(signature),
-            None => {
-                let made = STANDARD.encode(key.sign(&payload).await?);
-                signature.insert(made).clone()
-            }
-        };
-        manifest.layers.push(json!({
-            "mediaType": PAYLOAD_MEDIA_TYPE,
-            "size": payload.len(),
-            "digest": payload_digest.as_str(),
-            "annotations": { SIGNATURE_ANNOTATION: signature },
-        }));
-        let config = manifest.config();
-        upload(registry, repository, &payload, &payload_digest, credentials).await?;
-        let config_digest = Digest::of(&config);
-        upload(registry, repository, &config, &config_digest, credentials).await?;
-        let bytes = manifest.write(&config, &config_digest);
-        registry.put_manifest(repository, Target::Tag(&tag), OCI_MANIFEST, bytes, credentials).await?;
-    }
+    let attached =
+        |manifest, added| Attached { layout: Layout::Classic, tag: Some(tag.clone()), manifest, added };
+    let known = payloads(order);
+    let own = payload(repository.as_str(), digest, order.annotations);
+    // Nothing is signed, which may cost money or a person's touch, before it is known to be needed.
     let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
-    match &stored {
-        Some(found) if Signatures::read(&tag, stored.as_ref())?.holds(&payload, &payload_digest, key) => {
-            Ok(attached(found.digest.clone(), true))
-        }
-        _ => Err(SignError::Contended { tag, attempts: ATTEMPTS }),
+    if let Some(stored) = &stored
+        && Signatures::read(&tag, Some(stored))?.hold(&known, key.public())
+    {
+        return Ok(attached(stored.digest.clone(), false));
     }
+    let signature = STANDARD.encode(key.sign(&own).await?);
+    let payload_digest = upload(registry, order, &own).await?;
+    let layer = json!({
+        "mediaType": PAYLOAD_MEDIA_TYPE,
+        "size": own.len(),
+        "digest": payload_digest.as_str(),
+        "annotations": { SIGNATURE_ANNOTATION: signature },
+    });
+    let edit = |stored: Option<&Stored>| {
+        let mut signatures = Signatures::read(&tag, stored)?;
+        if signatures.hold(&known, key.public()) {
+            return Ok(None);
+        }
+        let found = signatures.layers.len();
+        if found >= limits::SIGNATURES {
+            return Err(SignError::Full { place: format!("tag {tag}"), found, limit: limits::SIGNATURES });
+        }
+        signatures.layers.push(layer.clone());
+        let config = signatures.config();
+        let document = signatures.write(&config);
+        Ok(Some(Edited { media_type: OCI_MANIFEST, document, blob: Some(config) }))
+    };
+    let updated = update(registry, order, &tag, edit).await?;
+    Ok(attached(updated.manifest, updated.written))
+}
+
+/// Whether a signature of this key over the same is under the tag.
+pub(super) async fn is_present(
+    registry: &Registry,
+    order: &Order<'_>,
+    key: &PublicKey,
+) -> Result<bool, SignError> {
+    let Order { repository, digest, credentials, .. } = *order;
+    let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
+    let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
+    Ok(Signatures::read(&tag, stored.as_ref())?.hold(&payloads(order), key))
+}
+
+/// The payloads that say what is ordered: ours, and the one that cosign writes where that is another.
+fn payloads(order: &Order<'_>) -> Vec<(Digest, Bytes)> {
+    let Order { repository, digest, annotations, .. } = *order;
+    let mut names = vec![repository.as_str().to_owned()];
+    if repository.domain() == DEFAULT_DOMAIN {
+        names.push(format!("{LEGACY_DEFAULT_DOMAIN}/{}", repository.path()));
+    }
+    let payloads = names.iter().map(|name| payload(name, digest, annotations));
+    payloads.map(|payload| (Digest::of(&payload), payload)).collect()
 }
 
 /// The simple-signing payload, byte for byte as cosign writes it.
-fn payload(repository: &Repository, digest: &Digest) -> Bytes {
+fn payload(name: &str, digest: &Digest, annotations: &Annotations) -> Bytes {
     format!(
         "{{\"critical\":{{\"identity\":{{\"docker-reference\":{}}},\"image\":{{\"docker-manifest-digest\":{}}},\
-         \"type\":\"cosign container image signature\"}},\"optional\":null}}",
-        Value::from(repository.to_string()),
+         \"type\":\"cosign container image signature\"}},\"optional\":{}}}",
+        Value::from(name),
         Value::from(digest.as_str()),
+        annotations.go_json(),
     )
     .into()
-}
-
-async fn upload(
-    registry: &Registry,
-    repository: &Repository,
-    bytes: &Bytes,
-    digest: &Digest,
-    credentials: &Credentials,
-) -> Result<(), RegistryError> {
-    if !registry.blob_exists(repository, digest, credentials).await? {
-        registry.upload_blob(repository, bytes.clone(), credentials).await?;
-    }
-    Ok(())
 }
 
 /// The manifest under the tag, with all it holds besides what is added.
@@ -137,7 +116,7 @@ struct Signatures {
 impl Signatures {
     fn read(tag: &str, stored: Option<&Stored>) -> Result<Self, SignError> {
         let Some(stored) = stored else { return Ok(Self { fields: Map::new(), layers: Vec::new() }) };
-        let not = |reason| SignError::NotSignatures { tag: tag.to_owned(), reason };
+        let not = |reason| SignError::NotOurs { tag: tag.to_owned(), expected: EXPECTED, reason };
         if stored.media_type != OCI_MANIFEST {
             return Err(not("it is no OCI manifest"));
         }
@@ -155,16 +134,18 @@ impl Signatures {
         Ok(Self { fields, layers })
     }
 
-    /// Whether a layer is this payload with a signature that this key verifies.
-    fn holds(&self, payload: &[u8], digest: &Digest, key: &dyn SigningKey) -> bool {
-        let public = key.public();
+    /// Whether a layer is one of these payloads with a signature that this key verifies.
+    fn hold(&self, payloads: &[(Digest, Bytes)], key: &PublicKey) -> bool {
         self.layers.iter().any(|layer| {
-            let same = layer.get("digest").and_then(Value::as_str) == Some(digest.as_str());
+            let digest = layer.get("digest").and_then(Value::as_str);
+            let payload = payloads.iter().find(|(known, _)| digest == Some(known.as_str()));
             let signature = layer
                 .get("annotations")
                 .and_then(|annotations| annotations.get(SIGNATURE_ANNOTATION)?.as_str())
                 .and_then(|text| STANDARD.decode(text).ok());
-            same && signature.is_some_and(|signature| public.verify(payload, &signature).is_ok())
+            payload
+                .zip(signature)
+                .is_some_and(|((_, payload), signature)| key.verify(payload, &signature).is_ok())
         })
     }
 
@@ -185,13 +166,13 @@ impl Signatures {
         .into()
     }
 
-    fn write(self, config: &[u8], digest: &Digest) -> Bytes {
+    fn write(self, config: &[u8]) -> Bytes {
         let Self { mut fields, layers } = self;
         fields.insert("schemaVersion".to_owned(), json!(2));
         fields.insert("mediaType".to_owned(), json!(OCI_MANIFEST));
         fields.insert(
             "config".to_owned(),
-            json!({ "mediaType": CONFIG, "size": config.len(), "digest": digest.as_str() }),
+            json!({ "mediaType": CONFIG, "size": config.len(), "digest": Digest::of(config).as_str() }),
         );
         fields.insert("layers".to_owned(), Value::Array(layers));
         Value::Object(fields).to_string().into()
@@ -204,13 +185,24 @@ mod tests {
 
     #[test]
     fn the_payload_is_cosigns() {
-        let repository = Repository::parse("registry.example:5000/team/app").unwrap();
         let expected = concat!(
             r#"{"critical":{"identity":{"docker-reference":"registry.example:5000/team/app"},"#,
             r#""image":{"docker-manifest-digest":"#,
             r#""sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"#,
-            r#""type":"cosign container image signature"},"optional":null}"#
+            r#""type":"cosign container image signature"},"optional":"#
         );
-        assert_eq!(payload(&repository, &Digest::of(b"")), expected.as_bytes());
+        for (annotations, optional) in
+            [(&[][..], "null}"), (&["commit=abc", "build=42"], r#"{"build":"42","commit":"abc"}}"#)]
+        {
+            let annotations = Annotations::parse(annotations).unwrap();
+            let found = payload("registry.example:5000/team/app", &Digest::of(b""), &annotations);
+            assert_eq!(found, format!("{expected}{optional}"));
+        }
+        // The very bytes that cosign 3.1.1 signed.
+        let fixture = include_bytes!("../../tests/fixtures/cosign/classic-annotated-p256/blob-0");
+        let digest = "sha256:c1f1497a4d4964f88db08957b2973cf8bcee10146ce0947f66a8006836536cc9";
+        let annotations = Annotations::parse(["build=42", "commit=abc"]).unwrap();
+        let found = payload("127.0.0.1:5000/fixtures/app", &Digest::parse(digest).unwrap(), &annotations);
+        assert_eq!(found, &fixture[..]);
     }
 }

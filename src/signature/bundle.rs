@@ -5,6 +5,8 @@
 //! allowed and ignored as well: they prove when a short-lived certificate signed, and a key needs no such proof. A
 //! bundle names a digest and no repository.
 
+use serde_json::{Map, Value};
+
 use super::fields::{Fields, object, parse};
 use super::{By, Excerpt, SignatureError, dsse, statement};
 use crate::digest::Digest;
@@ -14,13 +16,32 @@ use crate::trust::Valid;
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
 const MAX_DEPTH: usize = 32;
 
-/// The two spellings of bundle v0.3.
-const MEDIA_TYPES: [&str; 2] =
-    ["application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle+json;version=0.3"];
+/// The media type of a bundle v0.3.
+pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// Its two spellings.
+const MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3"];
 
 const BUNDLE: &str = "bundle";
 
 pub(super) fn verify(document: &[u8], by: By<'_>, digest: &Digest) -> Result<Valid, SignatureError> {
+    let (payload, valid) = open(document, by)?;
+    statement::check(&payload, digest)?;
+    Ok(valid)
+}
+
+/// Verifies that the bundle signs `digest`, and gives what its statement says of it besides.
+pub(super) fn annotations(
+    document: &[u8],
+    by: By<'_>,
+    digest: &Digest,
+) -> Result<Map<String, Value>, SignatureError> {
+    let (payload, _) = open(document, by)?;
+    statement::check(&payload, digest)?;
+    statement::annotations(&payload, digest)
+}
+
+/// The statement of a bundle, once its signature is verified.
+fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
     if document.len() > MAX_BUNDLE_BYTES {
         let (found, limit) = (document.len(), MAX_BUNDLE_BYTES);
         return Err(SignatureError::TooLarge { what: BUNDLE, found, limit });
@@ -36,9 +57,7 @@ pub(super) fn verify(document: &[u8], by: By<'_>, digest: &Digest) -> Result<Val
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
     let envelope = bundle.object("dsseEnvelope").map_err(malformed)?;
-    let (payload, valid) = dsse::open(envelope, by)?;
-    statement::check(&payload, digest)?;
-    Ok(valid)
+    dsse::open(envelope, by)
 }
 
 /// The material must say that a key is needed; which key, the policy says.

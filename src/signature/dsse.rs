@@ -6,8 +6,8 @@ use super::fields::{FieldError, Fields, object};
 use super::{By, Excerpt, SignatureError, decode_base64, decode_signature};
 use crate::trust::Valid;
 
-/// The one payload type that is read.
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+/// The one payload type that is read: an in-toto statement.
+pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 const ENVELOPE: &str = "DSSE envelope";
 
@@ -39,7 +39,7 @@ fn only_signature(envelope: &mut Fields) -> Result<String, SignatureError> {
 }
 
 /// What is signed: `DSSEv1 SP LEN(type) SP type SP LEN(payload) SP payload`.
-fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
+pub fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
     let mut encoding = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
     encoding.extend_from_slice(payload);
     encoding

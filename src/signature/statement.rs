@@ -3,9 +3,9 @@
 //! Source: in-toto/attestation `spec/v1/statement.md`; the predicate type is that of sigstore/cosign
 //! `pkg/types/predicate.go`. Only that type: a key that attests what an image contains has not signed the image.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::fields::{FieldError, object, parse, string};
+use super::fields::{FieldError, Fields, object, parse, string};
 use super::{Excerpt, SignatureError};
 use crate::digest::Digest;
 
@@ -13,8 +13,10 @@ use crate::digest::Digest;
 pub const MAX_SUBJECTS: usize = 16;
 const MAX_DEPTH: usize = 32;
 
-const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+/// What a statement calls itself.
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+/// The type of a statement that stands for a signature.
+pub const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 const STATEMENT: &str = "statement";
 
@@ -43,6 +45,23 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
         return Ok(());
     }
     Err(SignatureError::OtherDigest { found: named.first().map_or(Excerpt::of(""), Digests::excerpt) })
+}
+
+/// What a statement that was checked says of `digest` besides: the annotations of the first subject that names it.
+pub(super) fn annotations(payload: &[u8], digest: &Digest) -> Result<Map<String, Value>, SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
+    let mut statement =
+        parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
+    for subject in statement.array("subject").map_err(malformed)? {
+        let mut fields = object(subject.clone(), "subject").map_err(malformed)?;
+        if Digests::of(subject).map_err(malformed)?.contain(digest) {
+            return match fields.optional("annotations") {
+                None => Ok(Map::new()),
+                Some(value) => object(value, "annotations").map(Fields::rest).map_err(malformed),
+            };
+        }
+    }
+    Ok(Map::new())
 }
 
 /// The digests of one subject, each by its algorithm.

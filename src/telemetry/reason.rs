@@ -99,6 +99,8 @@ reasons! {
     RegistryTimeout = "registry-timeout",
     /// a connection to a registry could not be had within its limit of time
     ConnectTimeout = "connect-timeout",
+    /// too much is asked of a registry at the same time, and no turn came up within the limit of time
+    TooManyRequests = "too-many-requests",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = "registry-tls",
     /// the signatures hold, but the service that has to confirm their key cannot be asked

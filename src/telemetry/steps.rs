@@ -71,6 +71,15 @@ impl Steps {
         }
     }
 
+    /// Adds what other steps took.
+    pub fn merge(&mut self, other: &Self) {
+        for (step, spent) in Step::ALL.into_iter().zip(other.0) {
+            if let Some(spent) = spent {
+                self.add(step, spent);
+            }
+        }
+    }
+
     /// Milliseconds of `step`, to the microsecond; `None` when it was not reached.
     pub fn milliseconds(&self, step: Step) -> Option<f64> {
         let at = Step::ALL.iter().position(|other| *other == step)?;

@@ -1,12 +1,21 @@
 //! Attacks by registries, mirrors, token services and networks, each through the whole daemon but containerd. The numbers
 //! are those of the catalogue of attacks that the project keeps.
 
-mod confusion;
+mod bounds;
+mod busy;
+mod calls;
+mod catalogue;
 mod credentials;
+mod crowds;
+mod documents;
+mod elsewhere;
 mod hostile;
-mod load;
+mod indexes;
+mod outcome;
 mod proxies;
+mod referrers;
 mod served;
 mod signatures;
 mod sources;
+mod tokens;
 mod world;

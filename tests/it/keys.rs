@@ -16,7 +16,7 @@ fn bounds() -> Bounds {
 }
 
 fn impatient() -> Bounds {
-    Bounds { deadline: Duration::from_millis(600), ..bounds() }
+    Bounds { deadline: Duration::from_secs(2), ..bounds() }
 }
 
 fn service() -> service::Settings {

@@ -19,7 +19,9 @@ use crate::support::signer::{Signer, key_file, sign_bundle, sign_classic};
 mod damage;
 mod decided;
 mod disk;
+mod emergency;
 mod kills;
+mod looking;
 mod rules;
 
 /// A registry, a directory for evidence, and what a runtime would hold.

@@ -11,10 +11,13 @@ mod attacks;
 mod elsewhere;
 mod forward;
 mod gates;
+mod import;
 mod keys;
 mod ledger;
+mod options;
 mod pull;
 mod registry;
 mod sign;
+mod signer;
 #[path = "../support.rs"]
 mod support;

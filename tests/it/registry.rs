@@ -7,6 +7,8 @@ use pullgate::registry::{Credentials, Limits, Registry, Settings};
 mod attachments;
 mod auth;
 mod hosts;
+mod legacy;
+mod listing;
 mod redirects;
 mod resolve;
 

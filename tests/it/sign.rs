@@ -3,13 +3,18 @@
 use jiff::Timestamp;
 use pullgate::digest::Digest;
 use pullgate::keys::{FileKey, SigningKey};
+use pullgate::reference::Repository;
 use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
-use pullgate::sign::{SignError, attach};
+use pullgate::sign::{Annotations, Attached, Layout, Order, SETTLE, SignError, Signed};
 use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
 use serde_json::{Value, json};
 
 use crate::support::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
+
+mod bundle;
+mod command;
+mod contended;
 
 fn key(name: &str, algorithm: Algorithm) -> FileKey {
     let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -30,6 +35,38 @@ fn authenticator(key: &FileKey) -> Authenticator {
 
 fn client() -> Client {
     Client::new(Settings::default()).unwrap()
+}
+
+/// A key that there is nowhere else.
+fn new_key() -> FileKey {
+    let text = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    FileKey::new(PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap(), "new")
+}
+
+async fn sign_in(
+    layout: Layout,
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+    key: &FileKey,
+    annotations: &[&str],
+) -> Result<Signed, SignError> {
+    let annotations = Annotations::parse(annotations).unwrap();
+    let credentials = &Credentials::anonymous();
+    let order = Order { repository, digest, layout, annotations: &annotations, credentials, settle: SETTLE };
+    pullgate::sign::sign(client, &order, key).await
+}
+
+/// Signs in the classic layout.
+async fn sign(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+    key: &FileKey,
+) -> Result<Attached, SignError> {
+    let signed = sign_in(Layout::Classic, client, repository, digest, key, &[]).await?;
+    let [attached] = &signed.attached[..] else { panic!("{signed:?}") };
+    Ok(attached.clone())
 }
 
 async fn collect(registry: &Registry, digest: &Digest) -> Collected {
@@ -58,10 +95,10 @@ async fn each_kind_of_key_signs_once() {
         key("throw-away-rsa-3072.key.pem", Algorithm::RsaPssSha256),
     ];
     for (number, key) in keys.iter().enumerate() {
-        let first = attach(&client, &repository, &digest, key, &anonymous).await.unwrap();
+        let first = sign(&client, &repository, &digest, key).await.unwrap();
         assert!(first.added);
         registry.forget_requests();
-        let again = attach(&client, &repository, &digest, key, &anonymous).await.unwrap();
+        let again = sign(&client, &repository, &digest, key).await.unwrap();
         assert_eq!((again.added, &again.manifest), (false, &first.manifest));
         assert!(registry.requests().iter().all(|request| request.method == "GET"), "{:?}", registry.lines());
         let collected = collect(&registry, &digest).await;
@@ -101,7 +138,7 @@ async fn what_was_there_stays() {
     registry.tag("team/app", &tag, &stored);
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
     let repository = registry.repository("team/app");
-    attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap();
+    sign(&client(), &repository, &digest, &key).await.unwrap();
     let after: Value = serde_json::from_slice(&registry.tagged("team/app", &tag).unwrap()).unwrap();
     assert_eq!(after["layers"][0], layer);
     assert_eq!(after["layers"].as_array().unwrap().len(), 2);
@@ -120,9 +157,8 @@ async fn what_is_no_manifest_of_signatures_is_left_alone() {
         registry.tag("team/app", &tag, &other);
         let before = registry.tagged("team/app", &tag);
         let repository = registry.repository("team/app");
-        let error =
-            attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap_err();
-        assert!(matches!(error, SignError::NotSignatures { .. }), "{error}");
+        let error = sign(&client(), &repository, &digest, &key).await.unwrap_err();
+        assert!(matches!(error, SignError::NotOurs { .. }), "{error}");
         assert_eq!(registry.tagged("team/app", &tag), before);
     }
 }
@@ -144,7 +180,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
             && !lost.swap(true, std::sync::atomic::Ordering::Relaxed);
         first.then(|| crate::support::registry::Scripted::status(201))
     });
-    let attached = attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap();
+    let attached = sign(&client(), &repository, &digest, &key).await.unwrap();
     assert!(attached.added);
     let collected = collect(&registry, &digest).await;
     assert_eq!(verified(&registry, &collected, &digest, &key), 1);
@@ -155,19 +191,28 @@ async fn a_signer_that_lost_the_race_writes_again() {
         (request.method == "PUT" && request.uri.path().starts_with(prefix))
             .then(|| crate::support::registry::Scripted::status(201))
     });
-    let error = attach(&client(), &repository, &other, &key, &Credentials::anonymous()).await.unwrap_err();
+    let error = sign(&client(), &repository, &other, &key).await.unwrap_err();
     assert!(matches!(error, SignError::Contended { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn pushes_with_a_token_for_pushing() {
-    let auth = Auth::bearer(Some("user:secret"));
+    let auth = Auth::bearer(Some("user:pg5ECRET"));
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
-    let credentials = Credentials::password("user", "secret");
-    assert!(attach(&client(), &repository, &digest, &key, &credentials).await.unwrap().added);
+    let credentials = Credentials::password("user", "pg5ECRET");
+    let annotations = Annotations::default();
+    let order = Order {
+        repository: &repository,
+        digest: &digest,
+        layout: Layout::Both,
+        annotations: &annotations,
+        credentials: &credentials,
+        settle: SETTLE,
+    };
+    assert!(pullgate::sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry
         .requests()
         .iter()
@@ -176,6 +221,6 @@ async fn pushes_with_a_token_for_pushing() {
         .collect();
     assert_eq!(tokens.len(), 1, "{tokens:?}");
     assert!(tokens[0].contains("%3Apull%2Cpush"), "{tokens:?}");
-    let error = attach(&client(), &repository, &digest, &key, &Credentials::anonymous()).await.unwrap_err();
+    let error = sign(&client(), &repository, &digest, &key).await.unwrap_err();
     assert!(matches!(error, SignError::Registry(_)), "{error}");
 }

@@ -57,3 +57,97 @@ fn policy_check_says_where_it_is_wrong() {
     assert_eq!(exit, Some(2), "{errors}");
     assert!(errors.contains("policy.toml:"), "{errors}");
 }
+
+const EXPLAINED: &str = r#"
+default = "deny"
+[[namespace]]
+scope = "registry.example.com"
+allow = "unsigned"
+reason = "a test"
+[[namespace]]
+scope = "registry.example.com/team"
+deny = "not this one"
+[[namespace]]
+scope = "registry.example.com/team"
+pods = ["lab"]
+allow = "unsigned"
+reason = "a test"
+mode = "audit"
+"#;
+
+#[test]
+fn policy_explain_says_which_rule_speaks() {
+    let node = Node::start_with(Release::V2_1, |_, _| Policy::text(EXPLAINED));
+    let explain = |arguments: &[&str]| {
+        run(node.pullgate.command().args(["policy", "explain", "--output", "json"]).args(arguments))
+    };
+    for (arguments, does, mode, silent) in [
+        (&["registry.example.com/team/app:1", "--pod-namespace", "lab"][..], "allows unsigned", "audit", 2),
+        (
+            &["registry.example.com/team/app:1", "--pod-namespace", "other"],
+            "denies: not this one",
+            "enforce",
+            2,
+        ),
+        (&["registry.example.com/app"], "allows unsigned", "enforce", 0),
+        (&["elsewhere.example.com/app"], "denies", "enforce", 0),
+    ] {
+        let (exit, output, errors) = explain(arguments);
+        assert_eq!(exit, Some(0), "{arguments:?}: {output}{errors}");
+        let report: Value = serde_json::from_str(output.trim()).unwrap();
+        let rule = &report["speaks"][0];
+        assert!(rule["does"].as_str().unwrap().contains(does), "{arguments:?}: {report}");
+        assert_eq!(rule["mode"], mode, "{arguments:?}: {report}");
+        let told = report["silent"].as_array().unwrap().len();
+        assert!(told >= silent, "{arguments:?}: {report}");
+        let (exit, text, _) = run(node.pullgate.command().args(["policy", "explain"]).args(arguments));
+        assert_eq!(exit, Some(0), "{text}");
+        assert!(text.contains("speaks") && text.contains(does), "{text}");
+    }
+    let (_, output, _) = explain(&["registry.example.com/team/app:1"]);
+    let report: Value = serde_json::from_str(output.trim()).unwrap();
+    assert_eq!(report["speaks"].as_array().unwrap().len(), 2, "without a namespace all speak: {report}");
+    assert_eq!(explain(&["Not A Name"]).0, Some(2));
+    assert_eq!(explain(&[]).0, Some(2), "without an image");
+    node.pullgate.reload(&Policy::text("default = \"nothing\"\n"));
+    assert_eq!(explain(&["registry.example.com/app"]).0, Some(2), "without a usable policy");
+}
+
+#[test]
+fn policy_test_compares_the_policy_with_expectations() {
+    let node = Node::start_with(Release::V2_1, |_, _| Policy::text(EXPLAINED));
+    let file = node.directory().join("expectations.toml");
+    let test = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        run(node.pullgate.command().args(["policy", "test"]).arg(&file).args(arguments))
+    };
+    let case =
+        |expected: &str| format!("[[case]]\nimage = \"registry.example.com/team/app:1\"\n{expected}\n");
+    let in_lab = |expected: &str| case(&format!("pod-namespace = \"lab\"\n{expected}"));
+    for (expectations, code, holds) in [
+        (case("action = \"deny\""), 0, vec![true]),
+        (case("action = \"allow\""), 1, vec![false]),
+        (in_lab("action = \"allow\""), 0, vec![true]),
+        (in_lab("mode = \"audit\""), 0, vec![true]),
+        (in_lab("mode = \"enforce\""), 1, vec![false]),
+        (case("rule = \"registry.example.com/team\""), 0, vec![true]),
+        (case("rule = \"registry.example.com\""), 1, vec![false]),
+        (case("rule = \"default\""), 1, vec![false]),
+        (format!("{}{}", case("action = \"deny\""), in_lab("action = \"deny\"")), 1, vec![true, false]),
+    ] {
+        let (exit, output, errors) = test(&expectations, &["--output", "json"]);
+        assert_eq!(exit, Some(code), "{expectations}: {output}{errors}");
+        let told: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> = told.iter().map(|result| result["holds"].as_bool().unwrap()).collect();
+        assert_eq!(told, holds, "{expectations}");
+        assert_eq!(test(&expectations, &[]).0, Some(code), "as text: {expectations}");
+    }
+    for broken in
+        ["", "[[case]]\nimage = \"a\"\n", "[[case]]\nimage = \"a\"\naction = \"maybe\"\n", "surprise = 1\n"]
+    {
+        let (exit, _, errors) = test(broken, &[]);
+        assert_eq!(exit, Some(2), "{broken}: {errors}");
+        assert!(errors.contains("expectations.toml"), "{errors}");
+    }
+    assert_eq!(run(node.pullgate.command().args(["policy", "test", "/nonexistent"])).0, Some(2));
+}

@@ -4,8 +4,14 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "../support"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "shared by programs that use parts of it")]
 mod support {
+    pub(crate) mod authority;
     pub(crate) mod node;
+    pub(crate) mod registry;
+    pub(crate) mod tunnel;
+
+    pub(crate) use node::secrets;
 }
 
 /// Makes a test of each function for each release of containerd.
@@ -39,12 +45,17 @@ mod crossing;
 mod faults;
 mod held;
 mod keys;
+mod options;
 mod policy;
 mod refused;
+mod registries;
 mod sandbox;
 mod scan;
 mod secrets;
+mod sign;
 mod signed;
+mod signer;
+mod status;
 mod together;
 mod verifier;
 mod ways;

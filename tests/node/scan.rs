@@ -9,7 +9,11 @@ use crate::support::node::policy::Policy;
 use crate::support::node::process::{LIMIT, wait};
 use crate::support::node::{Node, RELEASE, Release};
 
-on_every_release!(finds_what_is_not_admitted, removes_what_nobody_may_use);
+on_every_release!(
+    finds_what_is_not_admitted,
+    removes_what_nobody_may_use,
+    knows_what_was_admitted_with_the_registry_gone,
+);
 
 const SIDE_LOADED: &str = "registry.example.com/team/app:1";
 
@@ -35,7 +39,6 @@ fn finds_what_is_not_admitted(release: Release) {
     let report: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(code, Some(0), "{report}");
     assert_eq!(verdict_of(&report, &signed.by_tag()), "admitted");
-    // The evidence of the daemon is not asked for: the signatures are found anew.
     node.map_host("registry.example.com");
     let id = node.import(SIDE_LOADED);
     let unsigned = node.push("team/unsigned:1");
@@ -98,4 +101,31 @@ fn tells_of_running_containers() {
     assert_eq!(containers[0]["verdict"], "refused", "{found}");
     assert_eq!(containers[0]["reason"], "denied-by-rule", "{found}");
     assert_eq!(containers[0]["pod"], format!("payments/{}", pod.name()), "{found}");
+}
+
+/// By the daemon's evidence: through the daemon, and from the disk where it does not run.
+fn knows_what_was_admitted_with_the_registry_gone(release: Release) {
+    let mut node = Node::start_with(release, |policy, key| {
+        let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
+        policy.allow_unsigned("registry.k8s.io")
+    });
+    let (signed, unknown) = (node.push_signed("team/app:1"), node.push_signed("team/unknown:1"));
+    node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
+    node.kubelet_without_pullgate().pull(&Pod::of(unknown.by_tag())).unwrap();
+    node.registry.stop();
+    let told = |node: &Node, arguments: &[&str]| {
+        let (code, output) = scan(node, &[&["--output", "json"], arguments].concat());
+        let report: Value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"));
+        let verdicts = [&signed, &unknown].map(|image| verdict_of(&report, &image.by_tag()).clone());
+        (code, verdicts)
+    };
+    let expected = (Some(3), ["admitted", "unknown"].map(Value::from));
+    for arguments in [["--daemon", "require"], ["--daemon", "off"]] {
+        assert_eq!(told(&node, &arguments), expected, "{arguments:?}");
+    }
+    node.pullgate.stop();
+    assert_eq!(told(&node, &[]), expected, "without a daemon");
+    assert_eq!(scan(&node, &["--daemon", "require"]).0, Some(3));
+    std::fs::remove_dir_all(node.directory().join("pullgate/evidence")).unwrap();
+    assert_eq!(told(&node, &[]).1, ["unknown", "unknown"].map(Value::from), "without evidence");
 }

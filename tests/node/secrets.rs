@@ -1,8 +1,17 @@
 //! A registry that wants a password gets the pod's own: from pullgate when it asks, from containerd when it pulls.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use nix::sys::signal::Signal;
+
 use crate::support::node::kubelet::Pod;
+use crate::support::node::process::{self, Daemon};
 use crate::support::node::registry::{PASSWORD, USER};
-use crate::support::node::{Node, Release};
+use crate::support::node::secrets::{MARK, REGISTERED};
+use crate::support::node::{Node, Release, environment};
 
 on_every_release!(of_the_pod_reach_the_registry, are_asked_for_even_if_the_image_is_present);
 
@@ -42,4 +51,70 @@ fn are_asked_for_even_if_the_image_is_present(release: Release) {
         let friend = kubelet.pull(&Pod::of(&name).with_pull_secret(USER, PASSWORD));
         assert!(friend.is_ok(), "{name} with the secret: {friend:?}");
     }
+}
+
+/// What is held in memory would be in it, whoever may read it then.
+#[test]
+fn a_daemon_that_aborts_leaves_no_core_file() {
+    let mut node = Node::start(Release::V2_1);
+    let unlimited = |id: u32| {
+        let mut prlimit = Command::new("prlimit");
+        process::must_run(prlimit.args(["--core=unlimited:unlimited", "--pid", &id.to_string()]));
+    };
+    unlimited(node.pullgate.id());
+    let ended = node.pullgate.abort();
+    assert_eq!(ended.signal(), Some(Signal::SIGABRT as i32), "{ended}");
+    assert!(!ended.core_dumped(), "{ended}");
+    for entry in std::fs::read_dir(node.directory().join("pullgate")).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(!name.to_string_lossy().starts_with("core"), "{name:?}");
+    }
+    // Any other program on this machine leaves one, unless the machine keeps none at all.
+    let directory = node.directory().to_owned();
+    let sleep = |command: &mut Command| {
+        command.arg("60").current_dir(&directory);
+    };
+    let mut other = Daemon::start("/bin/sleep".as_ref(), sleep, &directory.join("sleep.log"));
+    unlimited(other.id());
+    other.signal(Signal::SIGABRT);
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    assert!(other.wait().core_dumped() || !pattern.starts_with("core"), "core_pattern {pattern:?}");
+}
+
+/// The search at the end of `make test` would find one.
+#[test]
+fn the_search_for_secrets_finds_what_is_planted() {
+    let key = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgXvD9fUe8b5VnLQnv";
+    let basic = |name: &str| STANDARD.encode(format!("{name}:{MARK}-1"));
+    let hex: String = MARK.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let percent: String = MARK.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let list: Vec<String> = MARK.bytes().map(|byte| byte.to_string()).collect();
+    for (written, code) in [
+        ("nothing to see".to_owned(), 0),
+        (MARK.to_lowercase(), 0),
+        (STANDARD.encode("a password without a mark"), 0),
+        (format!("password {MARK}-2 wrong"), 1),
+        (REGISTERED[4].to_owned(), 1),
+        (basic("u"), 1),
+        (basic("us"), 1),
+        (basic("use"), 1),
+        (URL_SAFE_NO_PAD.encode(format!("??>{MARK}")), 1),
+        (hex.clone(), 1),
+        (hex.to_uppercase(), 1),
+        (percent, 1),
+        (format!("[{}]", list.join(", ")), 1),
+        (key.to_owned(), 1),
+    ] {
+        let run = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(run.path().join(name), text).unwrap();
+        write("registered", &format!("{}\n{MARK}\n", REGISTERED.join("\n")));
+        write("keys-1", &format!("{key}\n"));
+        write("empty.written", "");
+        write("pullgate.log-1.written", &format!("{{\"message\":\"{written}\"}}\n"));
+        let searched = Command::new(environment::script("secrets")).arg(run.path()).output().unwrap();
+        assert_eq!(searched.status.code(), Some(code), "{written}: {searched:?}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let searched = Command::new(environment::script("secrets")).arg(empty.path()).output().unwrap();
+    assert_eq!(searched.status.code(), Some(2), "nothing was searched");
 }

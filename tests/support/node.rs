@@ -29,6 +29,9 @@ pub mod process;
 pub mod pullgate;
 pub mod registry;
 pub mod relay;
+#[path = "secrets.rs"]
+pub mod secrets;
+pub mod signer;
 pub mod signing;
 
 use std::path::Path;

@@ -14,6 +14,8 @@ use pullgate::node::socket::Socket;
 use pullgate::registry::{Registry, Settings};
 use tokio::task::JoinHandle;
 
+use super::secrets;
+
 /// A registry client that does not remember that there was no signature: many tests sign what was just refused.
 pub fn forgetful() -> Settings {
     let limits = pullgate::registry::Limits { absence: Duration::ZERO, ..Default::default() };
@@ -32,6 +34,7 @@ pub struct Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.task.abort();
+        secrets::wrote("debug", format!("{:?} {:?}", self.gate, self.proxy));
     }
 }
 
@@ -52,9 +55,31 @@ impl Daemon {
         chosen: cri::Settings,
     ) -> Self {
         let chosen = cri::Settings { tag_record_timeout: Duration::from_millis(500), ..chosen };
+        secrets::keep_log();
+        secrets::wrote("debug", format!("{settings:?} {chosen:?}"));
+        Self::with_bounds(directory, runtime, settings, chosen, Duration::from_secs(30))
+    }
+
+    /// With a bound on the time for deciding about one pull.
+    pub fn with_bounds(
+        directory: &Path,
+        runtime: &Path,
+        settings: Settings,
+        chosen: cri::Settings,
+        timeout: Duration,
+    ) -> Self {
         let registry = Arc::new(Registry::new(settings).unwrap());
-        let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
+        let bounds = gate::Settings { timeout, concurrent: 16 };
         let gate = Arc::new(Gate::new(registry, bounds));
+        Self::serve(directory, runtime, gate, chosen)
+    }
+
+    /// A proxy with a gate and settings that were made elsewhere.
+    pub fn around(directory: &Path, runtime: &Path, gate: Gate, chosen: cri::Settings) -> Self {
+        Self::serve(directory, runtime, Arc::new(gate), chosen)
+    }
+
+    fn serve(directory: &Path, runtime: &Path, gate: Arc<Gate>, chosen: cri::Settings) -> Self {
         let proxy = Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), chosen));
         let path = directory.join("pullgate.sock");
         let socket = Socket::open(&path, None, 0o600).unwrap();

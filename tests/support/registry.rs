@@ -21,14 +21,16 @@ use tokio::task::JoinHandle;
 
 mod auth;
 mod image;
+mod log;
 mod script;
 mod serve;
 mod tls;
 
+pub use super::authority::Authority;
 pub use auth::Auth;
 pub use image::{INDEX, MANIFEST, SIMPLE_SIGNING, descriptor, index, manifest};
+pub use log::Log;
 pub use script::{Body, Scripted};
-pub use tls::Authority;
 
 /// A request that reached the registry.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ type Hook = Box<dyn Fn(&Recorded) -> Option<Scripted> + Send + Sync>;
 pub struct Options {
     /// It has the referrers API.
     pub referrers: bool,
+    /// It knows conditions of writes, and marks what it serves for them.
+    pub conditions: bool,
     /// What it wants to be shown.
     pub auth: Auth,
     /// It speaks TLS with a certificate of this authority for this name or address.
@@ -99,6 +103,7 @@ impl Registry {
     }
 
     pub async fn with(options: Options) -> Self {
+        super::secrets::keep_log();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = options.tls.as_ref().map(|(authority, name)| {
@@ -132,6 +137,11 @@ impl Registry {
             }
         });
         Self { state, address, task }
+    }
+
+    /// What reaches it from now on and did before, to be looked at from elsewhere.
+    pub fn log(&self) -> Log {
+        Log(Arc::clone(&self.state))
     }
 
     /// `127.0.0.1:port`.
@@ -182,6 +192,11 @@ impl Registry {
             let digest = contents.tags.get(tag)?;
             contents.manifests.get(digest).map(|(_, bytes)| bytes.clone())
         })
+    }
+
+    /// What the referrers API answers for a digest.
+    pub fn referrers_of(&self, path: &str, digest: &Digest) -> Bytes {
+        self.contents(path, |contents| serve::referring(contents, digest.as_str()))
     }
 
     /// An image of one layer under a tag.

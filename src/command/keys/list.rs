@@ -61,8 +61,10 @@ impl List {
 
 /// Whether the private half is kept elsewhere, and the public one was fetched.
 fn elsewhere(key: &Key, declared: &[DeclaredKey]) -> bool {
-    let is = |it: &&DeclaredKey| it.key.fingerprint.as_str() == key.public.fingerprint();
-    declared.iter().find(is).is_some_and(|it| it.key.location.to_string() == key.origin)
+    let fingerprint = key.public.fingerprint();
+    declared.iter().any(|DeclaredKey { key: it, .. }| {
+        it.fingerprint.as_str() == fingerprint && it.location.to_string() == key.origin
+    })
 }
 
 /// Whether a key is believed now.

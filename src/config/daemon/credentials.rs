@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use toml::de::DeValue;
+
 use super::super::document::{Document, Table, Value};
 use super::read_path;
 use super::registry::is_host;
@@ -14,6 +16,8 @@ use crate::secret;
 const MAX_CREDENTIALS: usize = 256;
 /// The most names of one ACR instance.
 const MAX_HOSTS: usize = 16;
+/// The most ACR instances.
+const MAX_INSTANCES: usize = 64;
 
 /// `docker-config`
 pub(super) fn read_docker_config(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<PathBuf> {
@@ -56,8 +60,34 @@ pub(super) fn read_credentials(document: &mut Document<'_>, value: Value<'_>) ->
     credentials
 }
 
-/// `[registry.acr]`
-pub(super) fn read_acr(document: &mut Document<'_>, value: Value<'_>) -> Option<AcrSettings> {
+/// `[registry.acr]`, or `[[registry.acr]]` for each of several instances
+pub(super) fn read_acr(document: &mut Document<'_>, value: Value<'_>) -> Vec<AcrSettings> {
+    let DeValue::Array(_) = &value.value else {
+        return read_instance(document, value).into_iter().collect();
+    };
+    let span = value.span.clone();
+    let values = document.array(value, "`acr`", "a table, or an array of tables").unwrap_or_default();
+    if values.len() > MAX_INSTANCES {
+        document.problem(span, format!("more than {MAX_INSTANCES} times [[registry.acr]]"), "keep fewer");
+        return Vec::new();
+    }
+    let mut instances: Vec<AcrSettings> = Vec::new();
+    for value in values {
+        let span = value.span.clone();
+        let Some(instance) = read_instance(document, value) else { continue };
+        let shared = |host: &&String| instances.iter().any(|known| known.hosts.contains(host));
+        match instance.hosts.iter().find(shared) {
+            Some(host) => {
+                let message = format!("`{host}` belongs to two instances");
+                document.problem(span, message, "name each host at one [[registry.acr]]");
+            }
+            None => instances.push(instance),
+        }
+    }
+    instances
+}
+
+fn read_instance(document: &mut Document<'_>, value: Value<'_>) -> Option<AcrSettings> {
     let keys =
         ["instance", "region", "hosts", "ram-role", "access-key-id", "access-key-secret-file", "endpoint"];
     let mut table = document.table(value, "[registry.acr]", &keys)?;

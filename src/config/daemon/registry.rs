@@ -84,7 +84,9 @@ impl Registry {
         if let Some(value) = table.take("signatures") {
             registry.sources = sources::read_sources(document, value);
         }
-        registry.keyring.acr = table.take("acr").and_then(|value| credentials::read_acr(document, value));
+        if let Some(value) = table.take("acr") {
+            registry.keyring.acr = credentials::read_acr(document, value);
+        }
         registry
     }
 }

@@ -27,6 +27,8 @@ fn reads_what_is_set() {
 [listen]
 socket = "/run/x.sock"
 group = "kubelet"
+[control]
+socket = "/run/x-control.sock"
 [runtime]
 socket = "/run/k3s/containerd/containerd.sock"
 [registry]
@@ -60,6 +62,7 @@ step-timeout = "500ms"
     .unwrap();
     assert_eq!(config.listen.socket, Path::new("/run/x.sock"));
     assert_eq!((config.listen.group.as_deref(), config.listen.mode), (Some("kubelet"), 0o660));
+    assert_eq!(config.control.socket, Path::new("/run/x-control.sock"));
     assert_eq!(config.runtime.socket, Path::new("/run/k3s/containerd/containerd.sock"));
     let directories = ["/var/lib/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     assert_eq!(config.registry.hosts.as_deref(), Some(&directories[..]));
@@ -109,6 +112,19 @@ fn sources_have_a_scope_and_a_place() {
     }
 }
 
+/// One of several instances.
+const ACR: &str =
+    "[[registry.acr]]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]\nram-role = \"x\"\n";
+
+#[test]
+fn there_may_be_several_instances_of_acr() {
+    let text = format!("{ACR}{}", ACR.replace("a.example", "b.example").replace("\"r\"", "\"s\""));
+    let instances = read("x", &text).unwrap().registry.keyring.acr;
+    let told: Vec<_> = instances.iter().map(|acr| (acr.hosts[0].as_str(), acr.endpoint.as_str())).collect();
+    let expected = [("a.example", "https://cr.r.aliyuncs.com"), ("b.example", "https://cr.s.aliyuncs.com")];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn credentials_are_names_of_closed_files() {
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
@@ -128,7 +144,7 @@ fn credentials_are_names_of_closed_files() {
         (keyring.credentials[0].host.as_str(), &keyring.credentials[0].password_file),
         ("r.example:5000", &file)
     );
-    let acr = keyring.acr.unwrap();
+    let [acr] = &keyring.acr[..] else { panic!("{:?}", keyring.acr) };
     assert_eq!(acr.endpoint, "https://cr.cn-hangzhou.aliyuncs.com");
     assert_eq!(
         acr.identity,
@@ -147,6 +163,10 @@ fn credentials_are_names_of_closed_files() {
             "[registry.acr] is not whole",
         ),
         ("[registry.acr]\nhosts = []", "`hosts` has not 1 to 16 names"),
+        ("[registry]\nacr = 1", "[registry.acr] is an integer"),
+        ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [registry.acr] is not whole"),
+        (&format!("{ACR}{ACR}"), "`a.example` belongs to two instances"),
+        (&ACR.repeat(65), "more than 64 times [[registry.acr]]"),
     ] {
         let said = read("x", text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");
@@ -158,7 +178,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -188,6 +208,14 @@ fn says_what_is_wrong() {
         (
             "[gate]\nimage-status = \"on\"",
             "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+        ),
+        (
+            "[control]\nsocket = \"control.sock\"",
+            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/` on",
+        ),
+        (
+            "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
+            "x:1:1: [control] and [listen] have the same `socket`\n  hint: give each a path of its own; kubelet's is the one in [listen]",
         ),
         (
             "[gate]\ncheckpoint-restore = true",
@@ -227,7 +255,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`, `turn-timeout`",
         ),
         (
             "[limits]\npull-timeout = 60",
@@ -267,7 +295,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

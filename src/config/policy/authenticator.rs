@@ -62,7 +62,7 @@ pub(super) fn read(
     DeclaredAuthenticator { name, authenticator }
 }
 
-fn check_name(document: &mut Document<'_>, name: &str, at: &Range<usize>) {
+pub(in crate::config) fn check_name(document: &mut Document<'_>, name: &str, at: &Range<usize>) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
         document.problem(
@@ -263,7 +263,7 @@ fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Win
     Some((from, until))
 }
 
-fn read_algorithm(document: &mut Document<'_>, value: Value<'_>) -> Option<Algorithm> {
+pub(in crate::config) fn read_algorithm(document: &mut Document<'_>, value: Value<'_>) -> Option<Algorithm> {
     let (text, span) = document.string(value, "`algorithm`")?;
     let algorithm = text.parse();
     algorithm

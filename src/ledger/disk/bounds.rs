@@ -41,17 +41,30 @@ impl Usage {
 }
 
 impl Disk {
+    /// What is there as entries and bytes: what a writer has counted, or counted now.
+    pub(in super::super) fn usage(&self) -> (u64, u64) {
+        // Whoever writes holds it, perhaps for as long as the disk is slow.
+        let known = self.usage.try_lock().ok().and_then(|known| *known);
+        let Usage { entries, bytes } = known.unwrap_or_else(|| self.count_entries());
+        (entries, bytes)
+    }
+
     /// Counts what is there, and removes links that lead nowhere if there are many.
     pub(super) fn count(&self) -> Usage {
-        let mut usage = Usage::default();
-        for_each(&self.root.join("entries"), |entry| {
-            usage.replace(None, entry.metadata().map_or(0, |found| found.len()));
-        });
+        let usage = self.count_entries();
         let mut linked = 0_u64;
         for_each(&self.root.join("images"), |_| linked += 1);
         if linked > usage.entries.saturating_add(STALE) {
             for_each(&self.root.join("images"), |entry| self.remove_if_stale(&entry.path()));
         }
+        usage
+    }
+
+    fn count_entries(&self) -> Usage {
+        let mut usage = Usage::default();
+        for_each(&self.root.join("entries"), |entry| {
+            usage.replace(None, entry.metadata().map_or(0, |found| found.len()));
+        });
         usage
     }
 

@@ -129,7 +129,7 @@ impl Search<'_> {
 
     async fn listed_once(&self) -> Listing {
         let mut listing = Listing::default();
-        let hosts = match self.registry.hosts(self.repository, Need::Pull) {
+        let hosts = match self.registry.hosts(self.repository, self.errand.need(Need::Pull)) {
             Ok(hosts) => hosts,
             Err(error) => {
                 listing.problem("referrers", error);
@@ -259,7 +259,7 @@ async fn bundle_layer(
 }
 
 /// The target of the header Link with `rel="next"`, which must be on the host that sent it (RFC 8288).
-fn next_page(answer: &Answer) -> Result<Option<String>, RegistryError> {
+pub(in crate::registry) fn next_page(answer: &Answer) -> Result<Option<String>, RegistryError> {
     for header in answer.headers.get_all(http::header::LINK) {
         for link in header.to_str().unwrap_or_default().split(',') {
             let Some((target, parameters)) =

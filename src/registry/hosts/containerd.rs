@@ -1,4 +1,4 @@
-//! Where containerd looks for `hosts.toml` files, as its own configuration says.
+//! Where containerd looks for `hosts.toml` files, as its own configuration says, or which hosts it asks without any.
 //!
 //! The file is read, never written, and as far as it can be understood: what containerd would do is told as well as it can
 //! be told from outside, and where versions of it differ there is a warning. Sources: `internal/cri/config` and
@@ -9,8 +9,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 use super::super::stamp::Stamp;
+use super::legacy::Legacy;
 
 /// Bytes of a configuration file that are read.
 const SIZE: u64 = 1 << 20;
@@ -26,6 +28,10 @@ const SECTIONS: [(u64, &str); 3] =
 pub(super) struct Found {
     /// `config_path`, taken apart; `None` when nothing sets it.
     pub(super) directories: Option<Vec<PathBuf>>,
+    /// Hosts and credentials in the configuration itself.
+    pub(super) legacy: Legacy,
+    /// Why nothing can be pulled with this configuration.
+    pub(super) unusable: Option<String>,
     /// What is odd about it.
     pub(super) warnings: Vec<String>,
     /// Whether images may be pulled by the transfer service, which takes `/a:/b` as the name of one directory.
@@ -34,6 +40,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Whether the hosts to ask are those of the configuration itself, and not those of `hosts.toml` files.
+    pub(super) fn names_hosts(&self) -> bool {
+        self.directories.is_none() && self.legacy.names_hosts()
+    }
+
     /// Whether all files are still those that were read.
     pub(super) fn is_current(&self) -> bool {
         self.stamps.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
@@ -44,27 +55,50 @@ impl Found {
 pub(super) fn read(path: &Path) -> Found {
     let mut reader = Reader { version: 1, ..Reader::default() };
     reader.file(path, true);
-    let Reader { mut found, version, paths, legacy, local } = reader;
-    found.transfers = version >= 3 && !local && !legacy;
+    let Reader { mut found, version, registries, deprecated, local } = reader;
+    found.transfers = version >= 3 && !local && !deprecated;
     let section = SECTIONS.iter().rev().find(|(since, _)| *since <= version).map_or("", |(_, name)| name);
-    for (name, value) in paths {
-        if name == section || (name == "io.containerd.grpc.v1.cri" && version <= 1) {
-            found.directories =
-                Some(std::env::split_paths(&value).filter(|path| path.is_absolute()).collect());
-        } else {
+    for (name, registry) in registries {
+        if name != section && !(name == "io.containerd.grpc.v1.cri" && version <= 1) {
             found.warnings.push(format!(
-                "{}: config_path below {name} is not read by a containerd whose configuration has version {version}",
+                "{}: the registry section below {name} is not read by a containerd whose configuration has version \
+                 {version}",
                 path.display()
             ));
+            continue;
+        }
+        if let Some(value) = registry.config_path {
+            found.directories =
+                Some(std::env::split_paths(&value).filter(|path| path.is_absolute()).collect());
+        }
+        match registry.legacy {
+            Ok(legacy) => found.legacy.merge(legacy),
+            Err(reason) => found.unusable = Some(format!("{}: {reason}", path.display())),
         }
     }
     if found.directories.as_ref().is_some_and(Vec::is_empty) {
         found.directories = None;
     }
-    if legacy {
+    if let Some(reason) = &found.unusable {
+        found
+            .warnings
+            .push(format!("{reason}: every pull that asks a registry is refused until it is repaired"));
+    }
+    if found.legacy.names_hosts() {
+        let path = path.display();
+        found.warnings.push(match found.directories {
+            None => format!(
+                "{path}: registry.mirrors and registry.configs are read as containerd reads them, and hosts.toml files \
+                 are not; containerd 2.4 drops them: move them to hosts.toml files below a config_path"
+            ),
+            Some(_) => format!(
+                "{path}: registry.mirrors and registry.configs are ignored because of config_path, and a containerd from \
+                 1.6 on does not start with both; move them to hosts.toml files"
+            ),
+        });
+    } else if found.legacy.has_credentials() {
         found.warnings.push(format!(
-            "{}: registry.mirrors, registry.configs and registry.auths are not read by pullgate: containerd asks \
-             other hosts than pullgate does, or with other credentials; move them to hosts.toml files",
+            "{}: the credentials in it are used for pulls that carry none, as containerd does; containerd 2.4 drops them",
             path.display()
         ));
     }
@@ -87,11 +121,18 @@ pub(super) fn two_directories(path: &Path) -> String {
 struct Reader {
     found: Found,
     version: u64,
-    /// `config_path` by section, the last one to set it last.
-    paths: Vec<(String, String)>,
-    legacy: bool,
+    /// The sections `registry` by the name of their plugin, the last one read last.
+    registries: Vec<(String, Section)>,
+    /// Whether any of them has what is deprecated.
+    deprecated: bool,
     /// A setting for which containerd 2.x pulls without the transfer service (`CheckLocalImagePullConfigs`).
     local: bool,
+}
+
+/// A section `registry`.
+struct Section {
+    config_path: Option<String>,
+    legacy: Result<Legacy, String>,
 }
 
 impl Reader {
@@ -107,7 +148,7 @@ impl Reader {
                 return self.warn(path, &format!("it is not a file of at most {SIZE} bytes"));
             }
             Ok(_) => match fs::read_to_string(path) {
-                Ok(text) => text,
+                Ok(text) => Zeroizing::new(text),
                 Err(error) => return self.warn(path, &format!("it cannot be read: {error}")),
             },
         };
@@ -163,15 +204,15 @@ impl Reader {
         let Some(registry) = plugin.get("registry").and_then(|value| value.get_ref().as_table()) else {
             return;
         };
-        self.legacy |= ["mirrors", "configs", "auths"].iter().any(|key| {
+        self.deprecated |= ["mirrors", "configs", "auths"].iter().any(|key| {
             registry
                 .get(*key)
                 .and_then(|value| value.get_ref().as_table())
                 .is_some_and(|table| !table.is_empty())
         });
-        if let Some(path) = registry.get("config_path").and_then(|value| value.get_ref().as_str()) {
-            self.paths.push((name.to_owned(), path.to_owned()));
-        }
+        let config_path = registry.get("config_path").and_then(|value| value.get_ref().as_str());
+        let section = Section { config_path: config_path.map(str::to_owned), legacy: Legacy::read(registry) };
+        self.registries.push((name.to_owned(), section));
     }
 
     fn warn(&mut self, path: &Path, why: &str) {
@@ -224,7 +265,33 @@ mod tests {
                     "version = 2\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"https://m\"]"
                 ),
                 &None,
-                "registry.mirrors",
+                "are read as containerd reads them",
+            ),
+            (
+                format!(
+                    "version = 2\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"https://m\"]\n{}",
+                    section(v2, "/a")
+                ),
+                &one,
+                "are ignored because of config_path",
+            ),
+            (
+                format!(
+                    "version = 2\n[plugins.\"{v2}\".registry.configs.\"m\".auth]\nusername = \"u\"\n{}",
+                    section(v2, "/a")
+                ),
+                &one,
+                "for pulls that carry none",
+            ),
+            (
+                format!("version = 2\n[plugins.\"{v2}\".registry]\nmirrors = 1"),
+                &None,
+                "every pull that asks a registry is refused",
+            ),
+            (
+                format!("version = 3\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"m\"]"),
+                &None,
+                "not read by a containerd",
             ),
         ] {
             let (directories, warnings) = read_text(&text);

@@ -121,7 +121,13 @@ fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec
     let root = document.get_ref();
     let mut entries = Vec::new();
     let configured = match root.get("host") {
-        None => None,
+        None => {
+            warnings.push(
+                "there is no table host in it, and so containerd 1.x ignores the whole file and asks the registry itself"
+                    .to_owned(),
+            );
+            None
+        }
         Some(value) => Some(value.get_ref().as_table().ok_or("host is not a table")?),
     };
     for (_, value) in configured.into_iter().flatten() {
@@ -245,7 +251,7 @@ fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
 }
 
 /// Go's `path.Clean` of an absolute path, with the root as an empty text.
-fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

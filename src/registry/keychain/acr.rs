@@ -125,6 +125,9 @@ fn failed(registry: &Host, error: AlibabaError) -> RegistryError {
         AlibabaError::Service(ServiceError::Unavailable { host, reason }) => {
             RegistryError::Unavailable { host, reason }
         }
+        AlibabaError::Late { limit, .. } => {
+            RegistryError::Timeout { host: registry.authority.clone(), what, limit }
+        }
         AlibabaError::NoKey { reason } => {
             RegistryError::Configuration { host: registry.authority.clone(), reason }
         }

@@ -9,7 +9,8 @@ use pullgate::registry::{Credentials, Registry as Client, Settings};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::world::{PULLED, World, p256};
+use super::outcome::{LITTLE, NOTHING, Verdict};
+use super::world::{World, p256, password};
 use crate::support::registry::{Authority, Options, Registry};
 use crate::support::signer::{attach_classic, payload};
 
@@ -113,15 +114,14 @@ async fn t112_tls_before_1_2_is_not_spoken() {
         Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
     })
     .await;
-    let (verdict, line) = world.pull("r.example/team/app:1", super::world::password("u", "p")).await;
-    assert_eq!(verdict, "registry-tls", "{line}");
-    assert_eq!(world.runtime.calls().len(), 0);
+    let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+    outcome.assert("TLS 1.1", &Verdict::Unavailable, "registry-tls", "", "", NOTHING);
 }
 
 #[tokio::test]
 async fn t112_a_client_certificate_is_shown_where_the_file_says() {
     let authority = Authority::new();
-    for (shown, expected) in [(true, PULLED), (false, "registry-tls")] {
+    for shown in [true, false] {
         let tls = Some((Arc::clone(&authority), "127.0.0.1".to_owned()));
         let options = Options { tls, clients: true, ..Options::default() };
         let (ca, (certificate, key)) = (authority.pem(), authority.client());
@@ -139,13 +139,16 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
         let digest = world.registry.image("team/app", "1", "app");
         let text = payload("r.example/team/app", &digest);
         attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
-        let (verdict, line) = world.pull("r.example/team/app:1", None).await;
+        let outcome = world.outcome_of("r.example/team/app:1", None).await;
         if shown {
-            assert_eq!(verdict, expected, "{line}");
+            let pinned = Verdict::Pulled(format!("r.example/team/app@{digest}"));
+            let requests = "tag?ns sig?ns fallback?ns referrers?ns blob?ns";
+            outcome.assert("shown", &pinned, "verified", requests, "", LITTLE);
         } else {
             // TLS 1.3 tells a client that is not wanted only after it has spoken.
-            assert!(["registry-tls", "registry-unavailable"].contains(&verdict.as_str()), "{verdict} {line}");
-            assert_eq!(world.registry.requests().len(), 0);
+            let reason = outcome.reason.clone();
+            assert!(["registry-tls", "registry-unavailable"].contains(&reason.as_str()), "{outcome:#?}");
+            outcome.assert("not shown", &Verdict::Unavailable, &reason, "", "", NOTHING);
         }
     }
 }

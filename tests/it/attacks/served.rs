@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::world::{PULLED, World, impatient, manifest_of, p256};
+use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
+use super::world::{World, impatient, manifest_of, p256};
 use crate::support::registry::{Body, MANIFEST, Options, Scripted};
 use crate::support::signer::sign_classic;
 
@@ -16,37 +17,44 @@ async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
     let good = world.registry.tagged("team/app", "1").unwrap();
     let asked = AtomicUsize::new(0);
     world.registry.hook(move |request| {
-        let bytes = if asked.load(Ordering::Relaxed) == 0 { &good } else { &bytes };
         manifest_of(request, "1").then(|| {
-            asked.fetch_add(1, Ordering::Relaxed);
+            let bytes = if asked.fetch_add(1, Ordering::Relaxed) == 0 { &good } else { &bytes };
             Scripted::ok(MANIFEST, bytes.clone())
         })
     });
-    assert_eq!(world.verdict("team/app:1").await, PULLED);
-    assert_eq!(world.pulled(), [world.image(&format!("team/app@{digest}"))]);
-    assert_eq!(world.asked("manifests").iter().filter(|path| path.ends_with("/1")).count(), 1);
+    let pinned = world.pinned("team/app", &digest);
+    world.outcome("team/app:1").await.assert("before", &pinned, "verified", SIGNED, "", LITTLE);
     // Where it leads now is not signed.
-    assert_eq!(world.verdict("team/app:1").await, "no-signature");
+    let after = world.outcome("team/app:1").await;
+    after.assert("after", &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
     assert!(world.pulled().iter().all(|name| !name.contains(evil.hex())));
-    world.assert_no_credentials_sent();
 }
 
 #[tokio::test]
 async fn t21_an_answer_for_pullgate_only_helps_nobody() {
     let world = World::start().await;
     let digest = world.signed();
-    let good = world.registry.tagged("team/app", "1").unwrap();
-    world.registry.image("team/app", "1", "what others get");
-    world.registry.hook(move |request| {
-        let ours = request.header("user-agent").is_some_and(|agent| agent.starts_with("pullgate/"));
-        (ours && manifest_of(request, "1")).then(|| Scripted::ok(MANIFEST, good.clone()))
-    });
-    assert_eq!(world.verdict("team/app:1").await, PULLED);
-    assert_eq!(
-        world.pulled(),
-        [world.image(&format!("team/app@{digest}"))],
-        "whoever asks gets these bytes or none"
-    );
+    world.registry.image("team/app", "evil", "evil");
+    let [good, evil] = ["1", "evil"].map(|tag| world.registry.tagged("team/app", tag).unwrap());
+    // Others get other bytes; and so do we, every second time.
+    for (row, unsteady) in [("by user agent", false), ("by the number of the request", true)] {
+        let (good, evil, asked) = (good.clone(), evil.clone(), AtomicUsize::new(0));
+        world.registry.hook(move |request| {
+            let ours = request.header("user-agent").is_some_and(|agent| agent.starts_with("pullgate/"));
+            manifest_of(request, "1").then(|| {
+                let turn = asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+                let bytes = if ours && !(unsteady && turn) { &good } else { &evil };
+                Scripted::ok(MANIFEST, bytes.clone())
+            })
+        });
+        // Whoever asks gets the bytes that were hashed, or none.
+        let pinned = world.pinned("team/app", &digest);
+        let requests = if unsteady { "tag" } else { SIGNED };
+        world.outcome("team/app:1").await.assert(row, &pinned, "verified", requests, "", LITTLE);
+    }
+    let second = world.outcome("team/app:1").await;
+    second.assert("the other bytes", &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
+    assert!(world.pulled().iter().all(|name| name.ends_with(digest.as_str())));
 }
 
 #[tokio::test]
@@ -54,18 +62,17 @@ async fn t22_a_header_about_other_bytes_is_a_lie() {
     let world = World::start().await;
     let digest = world.signed();
     let evil = world.registry.image("team/app", "evil", "evil");
-    for (bytes_of, header) in [("evil", digest.as_str()), ("1", evil.as_str())] {
+    for (bytes_of, header) in [("evil", digest.as_str()), ("1", evil.as_str()), ("1", "sha256:no-digest")] {
         let bytes = world.registry.tagged("team/app", bytes_of).unwrap();
         let header = header.to_owned();
         world.registry.hook(move |request| {
             manifest_of(request, "1")
                 .then(|| Scripted::ok(MANIFEST, bytes.clone()).header("docker-content-digest", &header))
         });
-        world.registry.forget_requests();
-        assert_eq!(world.verdict("team/app:1").await, "digest-mismatch", "{bytes_of}");
-        assert_eq!(world.registry.requests().len(), 1, "no HEAD, and no signature looked for");
+        // No HEAD whose answer could be believed, and no signature is looked for.
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(bytes_of, &Verdict::Refused, "digest-mismatch", "tag", "", LITTLE);
     }
-    assert_eq!(world.runtime.calls().len(), 0);
 }
 
 #[tokio::test]
@@ -81,23 +88,27 @@ async fn t23_bytes_that_are_not_the_digest_are_refused() {
     };
     let longer = [&good[..], b"\n"].concat();
     let half = good.slice(..good.len() / 2);
-    for (answer, reason) in [
-        (Scripted::ok(MANIFEST, other), "digest-mismatch"),
-        (Scripted::ok(MANIFEST, longer), "digest-mismatch"),
-        (Scripted::ok(MANIFEST, half.clone()), "digest-mismatch"),
+    let announced = good.len() as u64;
+    let truncated = Scripted::status(200).header("content-type", MANIFEST);
+    let truncated = truncated.body(Body::Truncated { announced, bytes: half.clone() });
+    let (once, again) = ("manifest sig fallback referrers blob", "manifest*1..4 sig fallback referrers blob");
+    for (row, answer, verdict, reason, requests) in [
+        ("other bytes", Scripted::ok(MANIFEST, other), Verdict::Refused, "digest-mismatch", once),
+        ("longer", Scripted::ok(MANIFEST, longer), Verdict::Refused, "digest-mismatch", once),
+        ("half", Scripted::ok(MANIFEST, half), Verdict::Refused, "digest-mismatch", once),
+        ("truncated", truncated, Verdict::Unavailable, "registry-unavailable", again),
         (
-            Scripted::status(200)
-                .header("content-type", MANIFEST)
-                .body(Body::Truncated { announced: good.len() as u64, bytes: half }),
-            "registry-unavailable",
+            "encoded",
+            Scripted::ok(MANIFEST, good.clone()).header("content-encoding", "gzip"),
+            Verdict::Refused,
+            "bad-manifest",
+            once,
         ),
-        (Scripted::ok(MANIFEST, good.clone()).header("content-encoding", "gzip"), "bad-manifest"),
     ] {
         world
             .registry
             .hook(move |request| request.uri.path().contains("/manifests/sha256:").then(|| answer.clone()));
-        assert_eq!(world.verdict(&format!("team/app@{digest}")).await, reason);
+        let outcome = world.outcome(&format!("team/app@{digest}")).await;
+        outcome.assert(row, &verdict, reason, requests, "", LITTLE);
     }
-    assert_eq!(world.runtime.calls().len(), 0);
-    assert!(world.registry.written() < 64 << 10, "{}", world.registry.written());
 }

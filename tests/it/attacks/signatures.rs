@@ -6,41 +6,76 @@ use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
 
-use super::world::{PULLED, World, p256};
+use super::outcome::{LITTLE, SIGNED, Verdict};
+use super::world::{World, p256};
+use crate::support::registry::{MANIFEST, manifest};
 use crate::support::signer::{
     Signer, attach_bundle, attach_classic, attach_classic_text, bundle, payload, sign_bundle, sign_classic,
 };
 
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
+/// The requests of a pull by tag whose image has a bundle: the fallback tag or the referrers API leads to it.
+const BUNDLED: &str = "tag sig fallback referrers manifest blob";
+
+/// The requests of a pull by tag whose image has a signature in each layout.
+const BOTH: &str = "tag sig fallback referrers manifest blob*2";
+
 #[tokio::test]
 async fn t60_a_signature_of_another_digest_says_nothing_about_this_one() {
     let world = World::start().await;
-    let digest = world.registry.image("team/app", "1", "app");
     let other = Digest::of(b"another image");
-    let text = payload(&world.image("team/app"), &other);
-    attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
-    attach_bundle(&world.registry, "team/app", &digest, &bundle(&other, SIGN, &p256()));
-    assert_eq!(world.verdict("team/app:1").await, "no-valid-signature");
-    assert_eq!(world.runtime.calls().len(), 0);
+    for (path, classic, bundled, requests) in [
+        ("team/classic", true, false, SIGNED),
+        ("team/bundled", false, true, BUNDLED),
+        ("team/both", true, true, BOTH),
+    ] {
+        let digest = world.registry.image(path, "1", path);
+        let text = payload(&world.image(path), &other);
+        if classic {
+            attach_classic(&world.registry, path, &digest, &[(text.clone(), p256().sign(&text))]);
+        }
+        if bundled {
+            attach_bundle(&world.registry, path, &digest, &bundle(&other, SIGN, &p256()));
+        }
+        let outcome = world.outcome(&format!("{path}:1")).await;
+        outcome.assert(path, &Verdict::Refused, "no-valid-signature", requests, "", LITTLE);
+    }
 }
 
 #[tokio::test]
 async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
     let world = World::start().await;
     let digest = world.registry.image("team/app", "1", "app");
-    for (name, expected) in [
-        (world.image("team/other"), "no-valid-signature"),
-        ("evil.example/team/app".to_owned(), "no-valid-signature"),
-        (world.image("team/app-evil"), "no-valid-signature"),
-        (world.image("team"), "no-valid-signature"),
-        (world.image("team/app"), PULLED),
+    let pinned = world.pinned("team/app", &digest);
+    for (name, verdict, reason) in [
+        (world.image("team/other"), &Verdict::Refused, "no-valid-signature"),
+        ("evil.example/team/app".to_owned(), &Verdict::Refused, "no-valid-signature"),
+        (world.image("team/app-evil"), &Verdict::Refused, "no-valid-signature"),
+        (world.image("team"), &Verdict::Refused, "no-valid-signature"),
+        (format!("{} ", world.image("team/app")), &Verdict::Refused, "no-valid-signature"),
+        (world.image("team/app"), &pinned, "verified"),
     ] {
         let text = payload(&name, &digest);
         attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
-        assert_eq!(world.verdict("team/app:1").await, expected, "{name}");
+        world.outcome("team/app:1").await.assert(name, verdict, reason, SIGNED, "", LITTLE);
     }
-    assert_eq!(world.pulled().len(), 1);
+    // Unless the rule says that the name is another one for the same.
+    let promoted = world.registry.image("team/promoted", "1", "promoted");
+    let text = payload("build.example/team/app", &promoted);
+    attach_classic(&world.registry, "team/promoted", &promoted, &[(text.clone(), p256().sign(&text))]);
+    let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+    for (aliases, verdict, reason) in [
+        ("[\"build.example/team/other\"]", Verdict::Refused, "no-valid-signature"),
+        ("[\"build.example/team/app\"]", world.pinned("team/promoted", &promoted), "verified"),
+    ] {
+        let scope = world.image("team/promoted");
+        let rule = format!(
+            "[[namespace]]\nscope = \"{scope}\"\nrequire = {{ all = [\"release\"] }}\naliases = {aliases}\n"
+        );
+        world.policy(&format!("{policy}{rule}"));
+        world.outcome("team/promoted:1").await.assert(aliases, &verdict, reason, SIGNED, "", LITTLE);
+    }
 }
 
 #[tokio::test]
@@ -52,91 +87,133 @@ async fn t62_a_payload_means_one_thing_or_nothing() {
         good.replace("cosign container image signature", "atomic"),
         good.replace("\"critical\"", "\"Critical\""),
         good.replace("docker-manifest-digest", "docker-manifest"),
+        good.replace("docker-reference", "docker-references"),
         good.replacen('{', "{\"critical\":{},", 1),
         format!("{good}{good}"),
+        format!("{good}x"),
+        format!("\u{feff}{good}"),
         good.replace(digest.as_str(), &digest.as_str().to_uppercase().replace("SHA256", "sha256")),
+        good.replace(digest.as_str(), digest.hex()),
         "null".to_owned(),
+        "[]".to_owned(),
         String::new(),
     ];
     for text in rows {
         assert_ne!(text, good);
         let bytes = Bytes::from(text.clone());
         attach_classic(&world.registry, "team/app", &digest, &[(bytes.clone(), p256().sign(&bytes))]);
-        assert_eq!(world.verdict("team/app:1").await, "no-valid-signature", "{text}");
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(text, &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
     }
-    assert_eq!(world.runtime.calls().len(), 0);
     let bytes = Bytes::from(good);
     attach_classic(&world.registry, "team/app", &digest, &[(bytes.clone(), p256().sign(&bytes))]);
-    assert_eq!(world.verdict("team/app:1").await, PULLED);
+    let pinned = world.pinned("team/app", &digest);
+    world.outcome("team/app:1").await.assert("good", &pinned, "verified", SIGNED, "", LITTLE);
 }
 
 #[tokio::test]
 async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
     let world = World::start().await;
-    let image = world.image("team/app");
-    let digest = world.registry.image("team/app", "1", "app");
-    let text = payload(&image, &digest);
-    let good = (text.clone(), p256().sign(&text));
-    let foreign = (text.clone(), Signer::of("p384", Algorithm::EcdsaSha384).sign(&text));
-    let broken = (text.clone(), b"no signature".to_vec());
-    let of_other = payload(&image, &Digest::of(b"other"));
-    let of_other = (of_other.clone(), p256().sign(&of_other));
-    for (signatures, expected) in [
-        (vec![foreign.clone(), broken.clone(), of_other.clone()], "no-valid-signature"),
-        (vec![foreign.clone(), good.clone()], PULLED),
-        (vec![good.clone(), foreign], PULLED),
-        (vec![broken, of_other, good], PULLED),
+    let wrong = Signer::of("p384", Algorithm::EcdsaSha384);
+    for (row, order, good) in [
+        ("none is good", ["foreign", "broken", "other"].as_slice(), false),
+        ("foreign first", &["foreign", "good"], true),
+        ("foreign second", &["good", "foreign"], true),
+        ("good last", &["broken", "other", "good"], true),
+        ("good between", &["empty", "good", "foreign"], true),
     ] {
-        // Verdicts are remembered: each row is judged by a policy of its own.
-        attach_classic(&world.registry, "team/app", &digest, &signatures);
-        world.require(
-            &format!("any = [\"release\", \"spare-{}\"]", signatures.len() * 10 + world.pulled().len()),
-            &[
-                ("release", "p256", "ECDSA_SHA_256"),
-                (
-                    &format!("spare-{}", signatures.len() * 10 + world.pulled().len()),
-                    "rsa-2048",
-                    "RSA_PSS_SHA_256",
-                ),
-            ],
-        );
-        assert_eq!(world.verdict("team/app:1").await, expected);
+        let path = format!("team/app-{}", row.replace(' ', "-"));
+        let digest = world.registry.image(&path, "1", row);
+        let text = payload(&world.image(&path), &digest);
+        let of_other = payload(&world.image(&path), &Digest::of(b"other"));
+        let signatures: Vec<_> = order
+            .iter()
+            .map(|kind| match *kind {
+                "foreign" => (text.clone(), wrong.sign(&text)),
+                "broken" => (text.clone(), b"no signature".to_vec()),
+                "empty" => (text.clone(), Vec::new()),
+                "other" => (of_other.clone(), p256().sign(&of_other)),
+                _ => (text.clone(), p256().sign(&text)),
+            })
+            .collect();
+        attach_classic(&world.registry, &path, &digest, &signatures);
+        let (verdict, reason) = match good {
+            true => (world.pinned(&path, &digest), "verified"),
+            false => (Verdict::Refused, "no-valid-signature"),
+        };
+        // A payload is fetched once, however many signatures are over it.
+        let requests = "tag sig fallback referrers blob*1..2";
+        world.outcome(&format!("{path}:1")).await.assert(row, &verdict, reason, requests, "", LITTLE);
     }
-    assert_eq!(world.pulled().len(), 3);
 }
 
 #[tokio::test]
 async fn t64_one_key_counts_once() {
     let world = World::start().await;
-    let keys = [("a", "p256", "ECDSA_SHA_256"), ("b", "p384", "ECDSA_SHA_384")];
-    world.require("at-least = 2, of = [\"a\", \"b\"]", &keys);
-    let digest = world.registry.image("team/app", "1", "app");
-    let text = payload(&world.image("team/app"), &digest);
-    let twice = [(text.clone(), p256().sign(&text)), (text.clone(), p256().sign(&text))];
-    attach_classic(&world.registry, "team/app", &digest, &twice);
-    sign_bundle(&world.registry, "team/app", &digest, &p256());
-    assert_eq!(world.verdict("team/app:1").await, "not-enough-signatures");
-    let second = (text.clone(), Signer::of("p384", Algorithm::EcdsaSha384).sign(&text));
-    attach_classic(&world.registry, "team/app", &digest, &[twice[0].clone(), second]);
-    assert_eq!(world.verdict("team/app:1").await, PULLED);
-    assert_eq!(world.pulled().len(), 1);
+    // The same key once more, written otherwise, is the same key.
+    let pem = std::fs::read_to_string(crate::support::signer::key_file("p256", "pub")).unwrap();
+    let again = world.directory.path().join("again.pem");
+    std::fs::write(&again, pem.replace('\n', "\r\n")).unwrap();
+    let file = |path: &std::path::Path| path.display().to_string();
+    let p384 = crate::support::signer::key_file("p384", "pub");
+    let first = crate::support::signer::key_file("p256", "pub");
+    world.policy(&format!(
+        "default = \"deny\"\n\
+         [authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{0}\" }}]\n\
+         [authenticator.again]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{1}\" }}]\n\
+         [authenticator.b]\nalgorithm = \"ECDSA_SHA_384\"\nkeys = [{{ file = \"{2}\" }}]\n\
+         [[namespace]]\nscope = \"{3}/team\"\nrequire = {{ at-least = 2, of = [\"a\", \"b\"] }}\n\
+         [[namespace]]\nscope = \"{3}/team/again\"\nrequire = {{ at-least = 2, of = [\"a\", \"again\", \"b\"] }}\n",
+        file(&first),
+        file(&again),
+        file(&p384),
+        world.registry.host(),
+    ));
+    for path in ["team/app", "team/again"] {
+        let digest = world.registry.image(path, "1", path);
+        let text = payload(&world.image(path), &digest);
+        let twice = [(text.clone(), p256().sign(&text)), (text.clone(), p256().sign(&text))];
+        attach_classic(&world.registry, path, &digest, &twice);
+        sign_bundle(&world.registry, path, &digest, &p256());
+        let outcome = world.outcome(&format!("{path}:1")).await;
+        outcome.assert(path, &Verdict::Refused, "not-enough-signatures", BOTH, "", LITTLE);
+        let second = (text.clone(), Signer::of("p384", Algorithm::EcdsaSha384).sign(&text));
+        attach_classic(&world.registry, path, &digest, &[twice[0].clone(), second]);
+        let pinned = world.pinned(path, &digest);
+        world.outcome(&format!("{path}:1")).await.assert(path, &pinned, "verified", BOTH, "", LITTLE);
+    }
 }
 
 #[tokio::test]
 async fn t65_a_statement_of_another_kind_is_no_signature() {
     let world = World::start().await;
     for (number, kind) in
-        ["https://slsa.dev/provenance/v1", "https://spdx.dev/Document", ""].iter().enumerate()
+        ["https://slsa.dev/provenance/v1", "https://spdx.dev/Document", "", SIGN].iter().enumerate()
     {
         let path = format!("team/app-{number}");
         let digest = world.registry.image(&path, "1", &path);
         attach_bundle(&world.registry, &path, &digest, &bundle(&digest, kind, &p256()));
-        assert_eq!(world.verdict(&format!("{path}:1")).await, "no-valid-signature", "{kind}");
+        let (verdict, reason) = match *kind {
+            SIGN => (world.pinned(&path, &digest), "verified"),
+            _ => (Verdict::Refused, "no-valid-signature"),
+        };
+        world.outcome(&format!("{path}:1")).await.assert(kind, &verdict, reason, BUNDLED, "", LITTLE);
     }
-    let digest = world.registry.image("team/app", "1", "app");
-    attach_bundle(&world.registry, "team/app", &digest, &bundle(&digest, SIGN, &p256()));
-    assert_eq!(world.verdict("team/app:1").await, PULLED);
-    assert_eq!(world.pulled().len(), 1);
+    // An attestation in the old layout, an SBOM beside the image, and a set of signatures without any: none is one.
+    let digest = world.registry.image("team/empty", "1", "empty");
+    let hex = digest.hex();
+    let config = world.registry.blob("team/empty", "{}");
+    let none = world.registry.manifest("team/empty", MANIFEST, manifest(&[], &config, None));
+    let document = world.registry.blob("team/empty", "{\"spdxVersion\":\"SPDX-2.3\"}");
+    let layer = (&document, 26, "application/spdx+json", &[][..]);
+    let sbom = world.registry.manifest("team/empty", MANIFEST, manifest(&[layer], &config, Some(&digest)));
+    for tag in ["att", "sbom"] {
+        world.registry.tag("team/empty", &format!("sha256-{hex}.{tag}"), &sbom);
+    }
+    world.registry.tag("team/empty", &format!("sha256-{hex}.sig"), &none);
+    let outcome = world.outcome("team/empty:1").await;
+    let requests = "tag sig fallback referrers manifest";
+    outcome.assert("empty", &Verdict::Refused, "no-signature", requests, "", LITTLE);
 }
 
 #[tokio::test]
@@ -148,29 +225,50 @@ async fn t69_a_signature_has_one_spelling() {
     let mut broken = good.clone();
     broken.insert(10, '\n');
     let bare = good.trim_end_matches('=').to_owned();
-    let rows =
-        [format!("{good}\n"), broken, format!(" {good}"), format!("{good}="), good.replace('=', "%3D"), bare];
+    let url_safe = good.replace('+', "-").replace('/', "_");
+    let rows = [
+        format!("{good}\n"),
+        broken,
+        format!(" {good}"),
+        format!("{good}="),
+        good.replace('=', "%3D"),
+        bare,
+        url_safe,
+        STANDARD.encode(&good),
+        String::new(),
+    ];
     for spelling in rows.into_iter().filter(|spelling| *spelling != good) {
         attach_classic_text(&world.registry, "team/app", &digest, &[(text.clone(), spelling.clone())]);
-        assert_eq!(world.verdict("team/app:1").await, "no-valid-signature", "{spelling:?}");
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(spelling, &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
     }
     attach_classic_text(&world.registry, "team/app", &digest, &[(text, good)]);
-    assert_eq!(world.verdict("team/app:1").await, PULLED);
+    let pinned = world.pinned("team/app", &digest);
+    world.outcome("team/app:1").await.assert("good", &pinned, "verified", SIGNED, "", LITTLE);
 }
 
 #[tokio::test]
 async fn t130_any_valid_one_of_either_layout_will_do() {
     let world = World::start().await;
     let wrong = Signer::of("p384", Algorithm::EcdsaSha384);
-    for (path, classic, bundled, expected) in [
-        ("team/a", &p256(), &wrong, PULLED),
-        ("team/b", &wrong, &p256(), PULLED),
-        ("team/c", &wrong, &wrong, "no-valid-signature"),
+    for (path, classic, bundled, good) in [
+        ("team/a", &p256(), &wrong, true),
+        ("team/b", &wrong, &p256(), true),
+        ("team/c", &wrong, &wrong, false),
     ] {
         let digest = world.registry.image(path, "1", path);
         sign_classic(&world.registry, path, &digest, classic);
         sign_bundle(&world.registry, path, &digest, bundled);
-        assert_eq!(world.verdict(&format!("{path}:1")).await, expected, "{path}");
+        let (verdict, reason) = match good {
+            true => (world.pinned(path, &digest), "verified"),
+            false => (Verdict::Refused, "no-valid-signature"),
+        };
+        world.outcome(&format!("{path}:1")).await.assert(path, &verdict, reason, BOTH, "", LITTLE);
     }
-    assert_eq!(world.pulled().len(), 2);
+    // What cannot even be read as a bundle decides no more.
+    let digest = world.registry.image("team/d", "1", "d");
+    sign_classic(&world.registry, "team/d", &digest, &p256());
+    attach_bundle(&world.registry, "team/d", &digest, "{\"mediaType\":");
+    let pinned = world.pinned("team/d", &digest);
+    world.outcome("team/d:1").await.assert("unreadable", &pinned, "verified", BOTH, "", LITTLE);
 }

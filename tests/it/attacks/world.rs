@@ -1,5 +1,8 @@
 //! A node with a policy, a registry that lies on demand, and the verdict of a pull in one word.
 
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,15 +10,21 @@ use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use pullgate::api;
+use pullgate::cri;
 use pullgate::digest::Digest;
 use pullgate::registry::{Limits, Settings};
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
+use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
 use crate::support::proxy::{Daemon, call};
 use crate::support::registry::{Options, Recorded, Registry};
 use crate::support::runtime::{Runtime, framed};
+use crate::support::secrets;
 use crate::support::signer::{Signer, key_file, sign_classic};
+
+/// The authenticator of the policy, its key and algorithm.
+const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");
 
 /// What a pull that goes through is called.
 pub(super) const PULLED: &str = "pulled";
@@ -25,11 +34,35 @@ pub(super) struct World {
     pub(super) registry: Registry,
     pub(super) runtime: Runtime,
     pub(super) daemon: Daemon,
+    watch: Mutex<Watch>,
+    /// How much of the daemon's log is kept with an outcome.
+    level: Mutex<tracing::Level>,
+}
+
+/// A log that is kept.
+#[derive(Clone, Default)]
+pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Limits that are reached in a test's time.
 pub(super) fn impatient() -> Limits {
-    Limits { step: Duration::from_millis(400), retry_wait: Duration::from_millis(400), ..Limits::default() }
+    Limits { step: Duration::from_secs(1), retry_wait: Duration::from_millis(400), ..Limits::default() }
 }
 
 pub(super) fn p256() -> Signer {
@@ -50,18 +83,48 @@ impl World {
         options: Options,
         settings: impl FnOnce(&TempDir, &Registry) -> Settings,
     ) -> Self {
+        Self::with_bounds(options, Duration::from_secs(30), settings).await
+    }
+
+    /// With a bound on the time for deciding about one pull.
+    pub(super) async fn with_bounds(
+        options: Options,
+        timeout: Duration,
+        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let registry = Registry::with(options).await;
         let runtime = Runtime::start(&directory.path().join("runtime.sock"));
         let settings = settings(&directory, &registry);
-        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), settings);
-        let world = Self { directory, registry, runtime, daemon };
-        world.require("all = [\"release\"]", &[("release", "p256", "ECDSA_SHA_256")]);
+        // 500 pulls at once are much for a stand-in of containerd on a busy machine.
+        let patient =
+            cri::Settings { tag_record_timeout: Duration::from_secs(30), ..cri::Settings::default() };
+        let daemon = Daemon::with_bounds(directory.path(), runtime.socket(), settings, patient, timeout);
+        let mut watch = Watch::default();
+        watch.log("registry", registry.log());
+        let world = Self {
+            directory,
+            registry,
+            runtime,
+            daemon,
+            watch: Mutex::new(watch),
+            level: Mutex::new(tracing::Level::INFO),
+        };
+        world.require("all = [\"release\"]", &[RELEASE]);
         world
+    }
+
+    /// Requires `release` for `team`, of the index, of the image for this platform, or of either.
+    pub(super) fn accept(&self, accept: &str) {
+        self.rules("all = [\"release\"]", &format!("accept = \"{accept}\"\n"), &[RELEASE]);
     }
 
     /// Requires this for `team` at the test registry and at `r.example`.
     pub(super) fn require(&self, requirement: &str, authenticators: &[(&str, &str, &str)]) {
+        self.rules(requirement, "", authenticators);
+    }
+
+    fn rules(&self, requirement: &str, more: &str, authenticators: &[(&str, &str, &str)]) {
         let mut text = "default = \"deny\"\n".to_owned();
         for (name, key, algorithm) in authenticators {
             let file = key_file(key, "pub");
@@ -71,7 +134,7 @@ impl World {
             );
         }
         for host in [self.registry.host(), "r.example".to_owned()] {
-            text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n");
+            text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n{more}");
         }
         self.policy(&text);
     }
@@ -93,6 +156,88 @@ impl World {
         let digest = self.registry.image("team/app", "1", "app");
         sign_classic(&self.registry, "team/app", &digest, &p256());
         digest
+    }
+
+    /// Looks at another registry as well, which no request and no secret may reach unless a test says so.
+    pub(super) fn watch(&self, name: &str, registry: &Registry) {
+        self.watch.lock().unwrap().log(name, registry.log());
+    }
+
+    /// Keeps all of the daemon's log with each outcome.
+    pub(super) fn trace(&self) {
+        *self.level.lock().unwrap() = tracing::Level::TRACE;
+    }
+
+    /// Names a secret, so that it is told where it turns up.
+    pub(super) fn mark(&self, name: &str, secret: &str) {
+        self.watch.lock().unwrap().mark(name, secret);
+    }
+
+    /// The verdict on an image at the test registry that was verified as this digest.
+    pub(super) fn pinned(&self, path: &str, digest: &Digest) -> Verdict {
+        Verdict::Pulled(self.image(&format!("{path}@{digest}")))
+    }
+
+    /// Where the registries' logs are now, for [`World::outcome_since`].
+    pub(super) fn since(&self) -> Since {
+        self.watch.lock().unwrap().now()
+    }
+
+    /// What was asked and shown since then, where no answer was waited for or there was more than one.
+    pub(super) fn outcome_since(&self, since: &Since, verdict: Verdict) -> Outcome {
+        self.watch.lock().unwrap().outcome(since, verdict, String::new(), String::new())
+    }
+
+    /// What a pull of an image at the test registry comes to.
+    pub(super) async fn outcome(&self, rest: &str) -> Outcome {
+        self.outcome_of(&self.image(rest), None).await
+    }
+
+    /// What a pull comes to. The secrets of `auth` are marked as `pod`.
+    pub(super) async fn outcome_of(&self, image: &str, auth: Option<api::AuthConfig>) -> Outcome {
+        self.crowd(vec![(image.to_owned(), auth)]).await
+    }
+
+    /// What many pulls at the same time come to, each the same as the others. One crowd at a time.
+    pub(super) async fn crowd(&self, pulls: Vec<(String, Option<api::AuthConfig>)>) -> Outcome {
+        for auth in pulls.iter().filter_map(|(_, auth)| auth.as_ref()) {
+            for secret in secrets(auth).into_iter().filter(|secret| secret.len() >= 6) {
+                self.mark("pod", secret);
+            }
+        }
+        let log = Kept::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(*self.level.lock().unwrap())
+            .with_writer(move || writer.clone())
+            .finish();
+        let (since, before, count) = (self.watch.lock().unwrap().now(), self.pulled().len(), pulls.len());
+        let guard = tracing::subscriber::set_default(subscriber);
+        let answers =
+            together(pulls.into_iter().map(|(image, auth)| answer(&self.daemon, image, auth)).collect())
+                .await;
+        drop(guard);
+        let names = self.pulled().split_off(before);
+        let distinct: BTreeSet<_> = names.iter().cloned().collect();
+        let names_told = distinct.into_iter().collect::<Vec<_>>().join(" and ");
+        let verdicts: Vec<_> =
+            answers.iter().map(|(status, line)| Verdict::of(status, line, &names_told)).collect();
+        let (verdict, line) = (verdicts[0].clone(), answers[0].1.clone());
+        assert!(verdicts.iter().all(|other| *other == verdict), "{answers:?}");
+        let pulled = matches!(verdict, Verdict::Pulled(_));
+        assert_eq!(names.len(), if pulled { count } else { 0 }, "{names:?} {line}");
+        let records = recorded(&log.text());
+        let (said, reason) = records.first().cloned().unwrap_or_default();
+        assert!(records.iter().all(|record| *record == (said.clone(), reason.clone())), "{records:?}");
+        match verdict {
+            Verdict::Pulled(_) => assert_eq!(said, "admitted", "{line}"),
+            Verdict::Unreadable(_) => {}
+            _ => assert!(said == "refused" && line.ends_with(&format!("[{reason}]")), "{said}: {line}"),
+        }
+        let mut outcome = self.watch.lock().unwrap().outcome(&since, verdict, reason, line);
+        outcome.log = log.text();
+        outcome
     }
 
     /// The reason code of a pull of an image at the test registry.
@@ -126,31 +271,64 @@ impl World {
 }
 
 pub(super) async fn pull(daemon: &Daemon, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
-    let request = api::PullImageRequest {
-        image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),
-        auth,
-        sandbox_config: None,
-    };
-    let body = framed(&request.encode_to_vec());
-    let path = "/runtime.v1.ImageService/PullImage";
-    let response = call(daemon.client(), path, HeaderMap::new(), body).await;
-    let (head, body) = response.into_parts();
-    let collected = body.collect().await.unwrap();
-    let trailers = collected.trailers().cloned().unwrap_or(head.headers);
-    let text = |name: &str| trailers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-    let line = decoded(&text("grpc-message"));
-    assert!(
-        !line.contains(
-            |character: char| character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)
-        )
-    );
-    match text("grpc-status").as_str() {
+    let (status, line) = answer(daemon, image.to_owned(), auth).await;
+    match status.as_str() {
         "0" => (PULLED.to_owned(), line),
         _ => {
             let reason = line.rsplit('[').next().unwrap_or_default().trim_end_matches(']');
             (reason.to_owned(), line.clone())
         }
     }
+}
+
+/// The gRPC status and message of a pull.
+async fn answer(daemon: &Daemon, image: String, auth: Option<api::AuthConfig>) -> (String, String) {
+    let request = api::PullImageRequest {
+        image: Some(api::ImageSpec { image, ..Default::default() }),
+        auth,
+        sandbox_config: None,
+    };
+    answer_to(daemon, &request).await
+}
+
+/// The same for a whole request.
+pub(super) async fn answer_to(daemon: &Daemon, request: &api::PullImageRequest) -> (String, String) {
+    let body = framed(&request.encode_to_vec());
+    let path = "/runtime.v1.ImageService/PullImage";
+    let response = call(daemon.client(), path, HeaderMap::new(), body).await;
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.unwrap();
+    let trailers = collected.trailers().cloned().unwrap_or(head.headers);
+    secrets::wrote("grpc", format!("{trailers:?}"));
+    let text = |name: &str| trailers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+    let line = decoded(&text("grpc-message"));
+    let turns = |character: char| character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character);
+    assert!(!line.contains(turns), "{line:?}");
+    (text("grpc-status"), line)
+}
+
+/// All of these at the same time.
+pub(super) async fn together<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut waiting: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut ready = true;
+        for (future, result) in &mut waiting {
+            if result.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => *result = Some(value),
+                    std::task::Poll::Pending => ready = false,
+                }
+            }
+        }
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, result)| result).collect()
+}
+
+/// Everything secret in the credentials of a pull.
+fn secrets(auth: &api::AuthConfig) -> [&str; 4] {
+    [&auth.password, &auth.auth, &auth.identity_token, &auth.registry_token]
 }
 
 fn decoded(text: &str) -> String {

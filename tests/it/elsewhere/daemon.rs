@@ -10,7 +10,7 @@ use pullgate::trust::Algorithm;
 
 use super::{World, fingerprint, policy_of};
 use crate::support::kms::Kms;
-use crate::support::registry::Scripted;
+use crate::support::registry::{Body, Scripted};
 
 /// A running `pullgate serve` without a runtime behind it.
 struct Serving {
@@ -67,10 +67,11 @@ fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 fn configure(world: &World, policy: &str) -> PathBuf {
     let root = world.write_policy(policy);
     let text = format!(
-        "[listen]\nsocket = {:?}\n[runtime]\nsocket = {:?}\n[ledger]\ndirectory = {:?}\n\
+        "[listen]\nsocket = {:?}\n[control]\nsocket = {:?}\n[runtime]\nsocket = {:?}\n[ledger]\ndirectory = {:?}\n\
          [keys]\ndirectory = {:?}\nfetch-timeout = \"2s\"\nfetch-again = \"1s\"\n\
          [keys.kms]\naccess-key-id = \"LTAI\"\naccess-key-secret-file = {:?}\n",
         root.join("pullgate.sock"),
+        root.join("control.sock"),
         root.join("runtime.sock"),
         root.join("ledger"),
         world.cache().directory(),
@@ -161,4 +162,20 @@ async fn commands_say_what_is_missing_and_fetch_it() {
         said.contains(&format!("has another key than the one that is pinned: {pinned}, not {zeros}")),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetch_that_has_no_time_has_no_key() {
+    let world = World::new().await;
+    let root = configure(&world, &world.policy(""));
+    let key = serde_json::json!({ "PublicKey": super::public("p256") }).to_string();
+    let slow = Body::Slow { bytes: key.into(), every: Duration::from_millis(5) };
+    world.kms.answers(move |_, _| Some(Scripted::status(200).body(slow.clone())));
+    let text = std::fs::read_to_string(root.join("pullgate.toml")).unwrap();
+    for (time, code) in [("300ms", 3), ("60s", 0)] {
+        let text = text.replace("\"2s\"", &format!("\"{time}\""));
+        std::fs::write(root.join("pullgate.toml"), text).unwrap();
+        let (found, said) = run(&root, &["keys", "fetch"]);
+        assert_eq!(found, Some(code), "{time}: {said}");
+    }
 }

@@ -22,12 +22,12 @@ fn tokens(registry: &Registry) -> Vec<Recorded> {
 
 #[tokio::test]
 async fn basic() {
-    let registry = with(Auth::basic("user", "secret")).await;
+    let registry = with(Auth::basic("user", "pg5ECRET")).await;
     let client = client();
     for (credentials, class, requests) in [
-        (Credentials::password("user", "secret"), None, 2),
+        (Credentials::password("user", "pg5ECRET"), None, 2),
         // What is known to be wanted is shown at once.
-        (Credentials::password("user", "secret"), None, 1),
+        (Credentials::password("user", "pg5ECRET"), None, 1),
         (Credentials::password("user", "wrong"), Some(Class::Unauthorized), 2),
         (Credentials::password("user", ""), Some(Class::Unauthorized), 1),
         (Credentials::identity_token("token"), Some(Class::Unauthorized), 1),
@@ -42,11 +42,11 @@ async fn basic() {
 
 #[tokio::test]
 async fn bearer_in_all_its_forms() {
-    let user = || Credentials::password("user", "secret");
+    let user = || Credentials::password("user", "pg5ECRET");
     for (auth, credentials, methods, body) in [
         (bearer(None, true, None), anonymous(), &["GET"][..], ""),
-        (bearer(Some("user:secret"), true, None), user(), &["POST"], "grant_type=password"),
-        (bearer(Some("user:secret"), false, None), user(), &["POST", "GET"], "grant_type=password"),
+        (bearer(Some("user:pg5ECRET"), true, None), user(), &["POST"], "grant_type=password"),
+        (bearer(Some("user:pg5ECRET"), false, None), user(), &["POST", "GET"], "grant_type=password"),
         (
             bearer(Some("identity"), true, None),
             Credentials::identity_token("identity"),
@@ -66,7 +66,7 @@ async fn bearer_in_all_its_forms() {
             assert!(form.contains("scope=repository%3Ateam%2Fapp%3Apull"), "{form}");
         }
     }
-    let registry = with(bearer(Some("user:secret"), true, None)).await;
+    let registry = with(bearer(Some("user:pg5ECRET"), true, None)).await;
     for credentials in [anonymous(), Credentials::password("user", "wrong")] {
         let error = client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
         assert_eq!(error.class(), Class::Unauthorized, "{error}");
@@ -77,14 +77,14 @@ async fn bearer_in_all_its_forms() {
 async fn tokens_are_used_again_by_the_same_credentials_for_the_same_repository_only() {
     let registry = with(bearer(None, true, Some(300))).await;
     let client = client();
-    let user = || Credentials::password("user", "secret");
+    let user = || Credentials::password("user", "pg5ECRET");
     for (reference, credentials, fetched) in [
         ("team/app:1", user(), 1),
         ("team/app:1", user(), 0),
         ("team/other:1", user(), 1),
         ("team/app:1", Credentials::password("user", "other"), 1),
-        ("team/app:1", Credentials::password("users", "ecret"), 1),
-        ("team/app:1", Credentials::identity_token("secret"), 1),
+        ("team/app:1", Credentials::password("userp", "g5ECRET"), 1),
+        ("team/app:1", Credentials::identity_token("pg5ECRET"), 1),
         ("team/app:1", anonymous(), 1),
         ("team/app:1", user(), 0),
     ] {
@@ -124,7 +124,7 @@ async fn a_token_that_is_refused_is_replaced_once() {
     client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
     // The registry forgot its tokens.
     registry.hook(|request| {
-        (request.header("authorization") == Some("Bearer token-0"))
+        (request.header("authorization") == Some("Bearer pg5ECRET-token-0"))
             .then(|| Scripted::status(401).header("www-authenticate", &challenge(request)))
     });
     fn challenge(request: &Recorded) -> String {
@@ -163,7 +163,7 @@ async fn t106_credentials_go_to_no_other_realm() {
         let registry =
             with(Auth::Bearer { realm: Some(realm.clone()), secret: None, oauth: true, expires_in: None })
                 .await;
-        let credentials = Credentials::password("user", "secret");
+        let credentials = Credentials::password("user", "pg5ECRET");
         let error = client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
         assert_eq!(error.code(), "registry-realm", "{realm} {error}");
         assert_eq!(error.class(), Class::Unauthorized);
@@ -174,7 +174,7 @@ async fn t106_credentials_go_to_no_other_realm() {
     let registry =
         with(Auth::Bearer { realm: Some(realm), secret: None, oauth: true, expires_in: None }).await;
     let _ =
-        client().resolve(&registry.reference("team/app:1"), &Credentials::password("user", "secret")).await;
+        client().resolve(&registry.reference("team/app:1"), &Credentials::password("user", "pg5ECRET")).await;
     assert_eq!(elsewhere.requests().len(), 1);
 }
 
@@ -202,7 +202,7 @@ async fn t108_a_token_service_is_bounded_too() {
 
 #[tokio::test]
 async fn t109_credentials_for_another_server_stay_here() {
-    let registry = with(Auth::basic("user", "secret")).await;
+    let registry = with(Auth::basic("user", "pg5ECRET")).await;
     for (server, admitted) in [
         (String::new(), true),
         (format!("http://{}/v2/", registry.host()), true),
@@ -212,7 +212,7 @@ async fn t109_credentials_for_another_server_stay_here() {
         registry.forget_requests();
         let credentials = Credentials::from_auth_config(
             "user".to_owned(),
-            "secret".to_owned(),
+            "pg5ECRET".to_owned(),
             String::new(),
             server.clone(),
             String::new(),

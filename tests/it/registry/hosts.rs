@@ -184,3 +184,85 @@ async fn t105_https_is_never_left_by_a_redirect() {
     assert!(error.to_string().contains("is plain HTTP"), "{error}");
     assert!(plain.requests().is_empty());
 }
+
+#[tokio::test]
+async fn t112_of_several_client_certificates_the_one_that_fits_is_shown() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let tls = Some((authority.clone(), "127.0.0.1".to_owned()));
+    let registry = Registry::with(Options { tls, clients: true, ..Options::default() }).await;
+    registry.image("a", "1", "one");
+    for (client, code) in [
+        ("[[\"own.pem\", \"own.key\"]]", None),
+        ("[[\"other.pem\", \"other.key\"], [\"own.pem\", \"own.key\"]]", None),
+        ("[[\"own.pem\", \"own.key\"], [\"other.pem\", \"other.key\"]]", None),
+        ("\"both.pem\"", None),
+        ("[\"other-both.pem\", \"both.pem\"]", None),
+        ("[[\"other.pem\", \"other.key\"], \"both.pem\"]", None),
+        ("[[\"other.pem\", \"other.key\"]]", Some("registry-tls")),
+        ("[]", Some("registry-tls")),
+        ("\"own.pem\"", Some("registry-configuration")),
+        ("[[\"own.pem\", \"own.key\"], [\"own.pem\", \"other.key\"]]", Some("registry-configuration")),
+        ("[[\"own.pem\", \"own.key\"], [\"missing.pem\", \"own.key\"]]", Some("registry-configuration")),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let text = format!("server = \"https://%1\"\nca = \"ca.pem\"\nclient = {client}\n");
+        let asking = configured(&directory, &text, &[&registry]);
+        let file =
+            |name: &str, text: &str| fs::write(directory.path().join(DOMAIN).join(name), text).unwrap();
+        file("ca.pem", &authority.pem());
+        for (authority, name, both) in [(&authority, "own", "both"), (&other, "other", "other-both")] {
+            let (certificate, key) = authority.client();
+            file(&format!("{name}.pem"), &certificate);
+            file(&format!("{name}.key"), &key);
+            file(&format!("{both}.pem"), &format!("{certificate}{key}"));
+        }
+        let resolved = asking.resolve(&by_tag(), &anonymous()).await;
+        assert_eq!(resolved.as_ref().err().map(|error| error.code()), code, "{client} {:?}", resolved.err());
+    }
+}
+
+#[tokio::test]
+async fn t111_a_host_that_asks_to_be_left_alone_is_and_others_go_on() {
+    let (first, second) = (Registry::start().await, Registry::start().await);
+    for registry in [&first, &second] {
+        registry.image("a", "1", "one");
+        registry.image("a", "2", "two");
+    }
+    let tag = |tag: &str| Reference::parse(&format!("{DOMAIN}/a:{tag}")).unwrap();
+    for status in [429, 503] {
+        let busy = move |seconds: &str| Scripted::status(status).header("retry-after", seconds);
+        let directory = TempDir::new().unwrap();
+        let both =
+            configured(&directory, "server = \"http://%2\"\n[host.\"http://%1\"]\n", &[&first, &second]);
+        first.forget_requests();
+        second.forget_requests();
+        first.hook(move |_| Some(busy("3600")));
+        for reference in [tag("1"), tag("2"), tag("1")] {
+            assert_eq!(both.resolve(&reference, &anonymous()).await.unwrap().host(), second.host());
+        }
+        assert_eq!((first.requests().len(), second.requests().len()), (1, 3), "{status}");
+
+        let alone = TempDir::new().unwrap();
+        let one = configured(&alone, "server = \"http://%1\"\n", &[&first]);
+        first.forget_requests();
+        let told = one.resolve(&tag("1"), &anonymous()).await.unwrap_err().to_string();
+        // Whoever asks, and with which secret, is told the same.
+        for credentials in [anonymous(), pullgate::registry::Credentials::password("u", "p")] {
+            assert_eq!(one.resolve(&tag("1"), &credentials).await.unwrap_err().to_string(), told);
+        }
+        assert_eq!(first.requests().len(), 1, "{told}");
+
+        let soon = TempDir::new().unwrap();
+        let one = configured(&soon, "server = \"http://%1\"\n", &[&first]);
+        let asked = std::sync::atomic::AtomicBool::new(false);
+        first.hook(move |_| {
+            let before = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            (!before).then(|| busy("1"))
+        });
+        first.forget_requests();
+        let (a, b) = (tag("1"), tag("2"));
+        one.resolve(&a, &anonymous()).await.unwrap();
+        one.resolve(&b, &anonymous()).await.unwrap();
+        assert_eq!(first.requests().len(), 3, "once in vain, then for each");
+    }
+}

@@ -1,4 +1,7 @@
-//! A line of the registry's access log.
+//! Lines of the registry's logs.
+
+use jiff::Timestamp;
+use serde_json::Value;
 
 /// One request, from the combined log format: `host - - [time] "GET /path HTTP/1.1" 200 123 "referer" "user agent"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,5 +32,37 @@ impl Access {
 
     pub fn is_for_blob(&self) -> bool {
         self.path.contains("/blobs/")
+    }
+}
+
+/// One request, from the registry's own log, where times are exact enough to order the requests to several registries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub time: Timestamp,
+    pub method: String,
+    /// With the query.
+    pub uri: String,
+    pub user_agent: String,
+}
+
+impl Asked {
+    pub fn parse(line: &str) -> Option<Self> {
+        let record: Value = serde_json::from_str(line).ok()?;
+        let text = |name: &str| record[name].as_str().map(str::to_owned);
+        let message = text("msg")?;
+        // Only with passwords is there a record before the answer.
+        let of_request = ["authorized request", "error authorizing", "response completed"];
+        let begins = of_request.iter().any(|beginning| message.starts_with(beginning));
+        Some(Self {
+            time: text("time")?.parse().ok()?,
+            method: text("http.request.method")?,
+            uri: text("http.request.uri")?,
+            user_agent: text("http.request.useragent").unwrap_or_default(),
+        })
+        .filter(|_| begins)
+    }
+
+    pub fn is_by_containerd(&self) -> bool {
+        self.user_agent.contains("containerd")
     }
 }

@@ -13,6 +13,7 @@ use super::registry::Registry;
 pub struct Containerd {
     release: Release,
     directory: PathBuf,
+    environment: Vec<(String, String)>,
     daemon: Option<Daemon>,
 }
 
@@ -32,7 +33,7 @@ impl Containerd {
         config.envs(pause.map(|pause| ("PULLGATE_PAUSE", pause)));
         let config = process::must_run(config.arg(release.name()).arg(&directory));
         directory::write(&directory.join("config.toml"), config);
-        let mut containerd = Self { release, directory, daemon: None };
+        let mut containerd = Self { release, directory, environment: Vec::new(), daemon: None };
         containerd.start_again();
         containerd
     }
@@ -45,7 +46,8 @@ impl Containerd {
                 // It takes the first shim and runc that it finds there.
                 let path = std::env::var("PATH").unwrap_or_default();
                 command.env("PATH", format!("{}:{path}", self.release.programs().display()));
-                command.arg("--config").arg(self.directory.join("config.toml"));
+                command.arg("--config").arg(self.config());
+                command.envs(self.environment.iter().map(|(name, value)| (name, value)));
             },
             &self.directory.join("containerd.log"),
         );
@@ -58,6 +60,31 @@ impl Containerd {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill();
         }
+    }
+
+    /// Ends it and starts it anew with these variables in its environment.
+    pub fn restart_in(&mut self, environment: Vec<(String, String)>) {
+        self.kill();
+        self.environment = environment;
+        self.start_again();
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("config.toml")
+    }
+
+    /// The process id of the running daemon.
+    pub fn id(&self) -> u32 {
+        self.daemon.as_ref().map_or(0, Daemon::id)
+    }
+
+    /// Removes all images of `host`, with their content.
+    pub fn forget(&self, host: &str) {
+        let images = process::must_run(self.ctr().args(["images", "list", "--quiet"]));
+        let ours: Vec<&str> =
+            images.lines().filter(|name| name.starts_with(host) || name.starts_with("sha256:")).collect();
+        process::must_run(self.ctr().args(["images", "remove", "--sync"]).args(ours));
     }
 
     pub fn release(&self) -> Release {

@@ -6,7 +6,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{directory, process};
+use super::{directory, process, secrets};
 
 /// A kind of key, and the algorithm that is used with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,7 @@ impl PrivateKey {
         process::must_run(
             Command::new("openssl").arg("genpkey").args(kind.openssl_options()).arg("-out").arg(&file),
         );
+        secrets::register_key(&std::fs::read_to_string(&file).expect("openssl has written the key"));
         let mut public = Command::new("openssl");
         process::must_run(
             public.arg("pkey").arg("-in").arg(&file).arg("-pubout").arg("-out").arg(&public_file),

@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::secrets;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -61,6 +62,12 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let ended = wait(LIMIT, || self.child.try_wait().ok().flatten());
+        ended.unwrap_or_else(|| panic!("{} does not end; its log:\n{}", self.name, self.log()))
+    }
+
     pub fn signal(&self, signal: Signal) {
         let process = Pid::from_raw(self.child.id().try_into().expect("process ids are small"));
         kill(process, signal)
@@ -112,6 +119,9 @@ pub fn run(command: &mut Command) -> Result<String, String> {
         let _ = child.wait();
     }
     let (output, errors) = (read(&mut output.0), read(&mut errors.0));
+    if name.ends_with("/pullgate") {
+        secrets::wrote("commands", format!("{output}{errors}"));
+    }
     match status {
         Some(status) if status.success() => Ok(output),
         Some(status) => Err(format!("{name}: {status}\n{output}{errors}")),

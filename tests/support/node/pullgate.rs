@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use super::containerd::Containerd;
 use super::directory;
 use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
+use super::secrets;
 
 /// The program: what cargo built for a test, or what lies beside an example.
 pub fn program() -> PathBuf {
@@ -25,15 +26,22 @@ pub fn program() -> PathBuf {
 pub struct Pullgate {
     directory: PathBuf,
     config: String,
+    environment: Vec<(String, String)>,
     daemon: Daemon,
+}
+
+impl Drop for Pullgate {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 impl Pullgate {
     /// Starts it in front of `containerd`, and waits until it serves.
     pub fn start(directory: PathBuf, containerd: &Containerd, policy: &Policy) -> Self {
         let config = Self::configure(&directory, containerd, policy);
-        let daemon = serve(&directory, &[]);
-        Self { directory, config, daemon }
+        let daemon = serve(&directory, &[], &[]);
+        Self { directory, config, environment: Vec::new(), daemon }
     }
 
     /// Writes all that a daemon in front of `containerd` reads, and gives its pullgate.toml.
@@ -42,12 +50,15 @@ impl Pullgate {
         policy.write(directory);
         // Tests sign what was refused a moment ago.
         let config = format!(
-            "[limits]\nno-signature-memory = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
-             [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = \"info\"\n",
+            "[limits]\nno-signature-memory = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[control]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
+             [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = {:?}\n",
             socket_in(directory),
+            directory.join("run/control.sock"),
             containerd.socket(),
             containerd.hosts().display().to_string(),
             directory.join("evidence"),
+            // All that it could ever write, when it is to be searched.
+            if secrets::run().is_some() { "trace" } else { "info" },
         );
         directory::write(&directory.join("pullgate.toml"), &config);
         config
@@ -55,6 +66,11 @@ impl Pullgate {
 
     pub fn socket(&self) -> PathBuf {
         socket_in(&self.directory)
+    }
+
+    /// Where the other commands ask it.
+    pub fn control(&self) -> PathBuf {
+        self.directory.join("run/control.sock")
     }
 
     /// The process id.
@@ -66,14 +82,14 @@ impl Pullgate {
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
-        self.daemon = serve(&self.directory, &[]);
+        self.start_again();
     }
 
     /// Ends it and starts it anew with more lines in its pullgate.toml.
     pub fn restart_configured(&mut self, lines: &str) {
         self.stop();
         directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
-        self.daemon = serve(&self.directory, &[]);
+        self.start_again();
     }
 
     /// Ends it and starts it anew with `runtime` in place of containerd's socket, for good.
@@ -94,7 +110,7 @@ impl Pullgate {
 
     /// The same in a world of its own: `command` gets the program and its arguments, and has to become it.
     pub fn start_in(&mut self, command: &[&str]) {
-        self.daemon = serve(&self.directory, command);
+        self.daemon = serve(&self.directory, command, &self.environment);
     }
 
     /// Ends it without notice.
@@ -112,9 +128,39 @@ impl Pullgate {
         &self.directory
     }
 
+    /// Ends it and starts it anew without anything that it remembers.
+    pub fn restart_forgetful(&mut self) {
+        self.stop();
+        let _ = fs::remove_dir_all(self.directory.join("evidence"));
+        self.start_again();
+    }
+
+    /// Ends it and starts it anew with these variables in its environment.
+    pub fn restart_in(&mut self, environment: Vec<(String, String)>) {
+        self.stop();
+        self.environment = environment;
+        self.start_again();
+    }
+
+    /// Ends it and starts it anew with `from` in its pullgate.toml replaced by `to`, for good.
+    pub fn restart_edited(&mut self, from: &str, to: &str) {
+        assert!(self.config.contains(from), "{from} is not in {}", self.config);
+        self.config = self.config.replace(from, to);
+        self.restart_configured("");
+    }
+
     /// Ends it as systemd does, and gives its exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        self.daemon.stop()
+        let code = self.daemon.stop();
+        secrets::keep(&self.directory.join("pullgate.log"));
+        secrets::keep(&self.directory.join("evidence"));
+        code
+    }
+
+    /// Aborts it, and waits for its end.
+    pub fn abort(&mut self) -> ExitStatus {
+        self.daemon.signal(Signal::SIGABRT);
+        self.daemon.wait()
     }
 
     /// Writes a policy, sends SIGHUP, and gives the record that says what became of it.
@@ -169,8 +215,17 @@ impl Pullgate {
 
     /// How much memory it holds, in bytes.
     pub fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// How much it held at the most.
+    pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, line: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = status.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default();
         let kibibytes: Option<u64> = line.trim().trim_end_matches(" kB").parse().ok();
         kibibytes.map_or(0, |kibibytes| kibibytes << 10)
     }
@@ -183,7 +238,7 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-fn serve(directory: &Path, around: &[&str]) -> Daemon {
+fn serve(directory: &Path, around: &[&str], environment: &[(String, String)]) -> Daemon {
     // Of an earlier run, which has said that it serves.
     let log = directory.join("pullgate.log");
     let _ = fs::remove_file(&log);
@@ -195,7 +250,8 @@ fn serve(directory: &Path, around: &[&str]) -> Daemon {
         if let Some(rest) = rest {
             command.args(rest).arg(&program);
         }
-        command.arg("--config").arg(directory).arg("serve");
+        command.arg("--config").arg(directory).arg("serve").current_dir(directory);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
     };
     let mut daemon = Daemon::start(first, serve, &log);
     daemon.wait_until("serving", || records(&log).any(|record| record["message"] == "serving").then_some(()));

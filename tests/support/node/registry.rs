@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use super::access::Access;
+use super::access::{Access, Asked};
 use super::process::{self, Daemon};
 use super::{directory, environment, http};
 
@@ -16,9 +16,9 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Who may use a registry with a password.
 pub const USER: &str = "puller";
 /// That user's password.
-pub const PASSWORD: &str = "open-sesame";
+pub const PASSWORD: &str = "pg5ECRET-password";
 /// The same, for the registry: it reads bcrypt only.
-const PASSWORD_BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuutXu9KzOt.1yBoZUeFWoT/914/JfszCO";
+const PASSWORD_BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuxwHs7aticRWRFEjpzCYDntxLA6sYF7y";
 
 pub struct Registry {
     directory: PathBuf,
@@ -30,38 +30,56 @@ impl Registry {
     /// Starts an empty one on a free port of 127.0.0.1.
     pub fn start(directory: PathBuf) -> Self {
         directory::make(&directory);
-        let (daemon, host) = serve(&directory, "0", |_| ());
+        let (daemon, host) = serve(&directory, "0", "");
         Self { directory, host, daemon }
     }
 
     /// Starts it anew, with what it holds and at the same address, for [`USER`] with [`PASSWORD`] only.
     pub fn restart_with_password(&mut self) {
+        let passwords = self.passwords();
+        self.restart_with(&passwords);
+    }
+
+    /// Lines of configuration that let in [`USER`] with [`PASSWORD`] only.
+    pub fn passwords(&self) -> String {
+        let file = self.directory.join("htpasswd");
+        directory::write(&file, format!("{USER}:{PASSWORD_BCRYPT}\n"));
+        format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display())
+    }
+
+    /// Starts it anew, with what it holds and at the same address, and with these lines after its section `http`.
+    pub fn restart_with(&mut self, lines: &str) {
         self.daemon.stop();
-        let passwords = self.directory.join("htpasswd");
-        directory::write(&passwords, format!("{USER}:{PASSWORD_BCRYPT}\n"));
         let port = self.host.rsplit(':').next().unwrap_or_default();
-        let (daemon, _) = serve(&self.directory, port, |command| {
-            command.env("REGISTRY_AUTH", "htpasswd").env("REGISTRY_AUTH_HTPASSWD_REALM", "test");
-            command.env("REGISTRY_AUTH_HTPASSWD_PATH", passwords);
-        });
-        self.daemon = daemon;
+        self.daemon = serve(&self.directory, port, lines).0;
+    }
+
+    /// Every request that was let in or turned away since it was started, with the time.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.daemon.log().lines().filter_map(Asked::parse).collect()
     }
 
     /// Starts it after [`Self::stop`], with what it holds and at the same address.
     pub fn start_again(&mut self) {
         let port = self.host.rsplit(':').next().unwrap_or_default();
-        let (daemon, _) = serve(&self.directory, port, |_| ());
-        self.daemon = daemon;
+        self.daemon = serve(&self.directory, port, "").0;
     }
 
     /// Starts it anew at the same address, speaking TLS with the certificate and the key in these files.
     pub fn restart_with_tls(&mut self, certificate: &Path, key: &Path) {
+        let (certificate, key) = (certificate.display(), key.display());
+        self.restart_with(&format!("  tls:\n    certificate: {certificate}\n    key: {key}\n"));
+    }
+
+    /// Starts it anew, with what it holds and at the same address, so that it notifies `url` of pushes.
+    pub fn restart_with_notifications(&mut self, url: &str, secret: &str) {
         self.daemon.stop();
-        let port = self.host.rsplit(':').next().unwrap_or_default();
-        let (daemon, _) = serve(&self.directory, port, |command| {
-            command.env("REGISTRY_HTTP_TLS_CERTIFICATE", certificate).env("REGISTRY_HTTP_TLS_KEY", key);
-        });
-        self.daemon = daemon;
+        let lines = format!(
+            "notifications:\n  endpoints:\n    - name: signer\n      url: {url}\n      headers:\n        \
+             Authorization: [Bearer {secret}]\n      timeout: 5s\n      threshold: 100\n      backoff: 100ms\n"
+        );
+        directory::write(&self.directory.join("notifications.yml"), lines);
+        self.start_again();
     }
 
     /// `127.0.0.1:PORT`.
@@ -129,17 +147,17 @@ impl Registry {
     }
 }
 
-fn serve(directory: &Path, port: &str, configure: impl FnOnce(&mut Command)) -> (Daemon, String) {
+fn serve(directory: &Path, port: &str, lines: &str) -> (Daemon, String) {
     let mut config = Command::new(environment::script("registry-config"));
     let config = process::must_run(config.arg(directory).arg(port));
-    directory::write(&directory.join("config.yml"), config);
+    let notifications = fs::read_to_string(directory.join("notifications.yml")).unwrap_or_default();
+    directory::write(&directory.join("config.yml"), config + lines + &notifications);
     let log = directory.join("registry.log");
     // Of an earlier run, which has said where it listens.
     let _ = fs::remove_file(&log);
     let serve = |command: &mut Command| {
         command.arg("serve").arg(directory.join("config.yml"));
         command.stdout(Stdio::from(process::append(&directory.join("access.log"))));
-        configure(command);
     };
     let mut daemon = Daemon::start(&environment::tool("docker-registry"), serve, &log);
     let host = daemon.wait_until("listening", || listening_on(&fs::read_to_string(&log).ok()?));

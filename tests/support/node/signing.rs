@@ -1,6 +1,6 @@
 //! Signing, and spoiling signatures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::pullgate::digest::Digest;
@@ -25,6 +25,13 @@ pub fn sign(reference: &str, key: &PrivateKey) {
 pub fn sign_by(mut pullgate: Command, reference: &str, key: &PrivateKey) {
     let sign = pullgate.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file));
+}
+
+/// Signs with `pullgate sign` and more options, and gives what it says.
+pub fn sign_with(reference: &str, key: &PrivateKey, options: &[&str]) -> String {
+    let mut pullgate = Command::new(pullgate::program());
+    let sign = pullgate.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
+    process::must_run(sign.arg(&key.file).args(options))
 }
 
 /// A layout that cosign writes signatures in.
@@ -82,22 +89,28 @@ impl Cosign {
     /// # Errors
     /// What cosign says when it does not.
     pub fn verify(&self, reference: &str, key: &PrivateKey, options: &[&str]) -> Result<String, String> {
-        let mut verify = self.command();
-        verify.args([
-            "verify",
-            "--insecure-ignore-tlog",
-            "--private-infrastructure",
-            "--allow-http-registry",
-        ]);
-        process::run(verify.args(options).arg("--key").arg(&key.public_file).arg(reference))
+        let mut verify = verify_command(&self.home, &key.public_file);
+        process::run(verify.args(options).arg(reference))
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(environment::tool("cosign"));
-        // It keeps files in the home directory; those of a person stay alone.
-        command.env("HOME", &self.home).env("COSIGN_PASSWORD", "test");
-        command
+        command(&self.home)
     }
+}
+
+/// `cosign verify` with the public key in `key`, for further options and a reference.
+pub fn verify_command(home: &Path, key: &Path) -> Command {
+    let mut verify = command(home);
+    verify.args(["verify", "--insecure-ignore-tlog", "--private-infrastructure", "--allow-http-registry"]);
+    verify.arg("--key").arg(key);
+    verify
+}
+
+fn command(home: &Path) -> Command {
+    let mut command = Command::new(environment::tool("cosign"));
+    // It keeps files in the home directory; those of a person stay alone.
+    command.env("HOME", home).env("COSIGN_PASSWORD", "test");
+    command
 }
 
 /// Changes one bit in each signature of `image`. The payload stays.

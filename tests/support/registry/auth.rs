@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::json;
 
+use super::super::secrets::MARK;
 use super::{Recorded, Scripted, State};
 
 /// What a registry wants to be shown.
@@ -118,7 +119,7 @@ impl State {
             return Scripted::status(401);
         }
         let mut tokens = self.tokens.lock().unwrap();
-        let token = format!("token-{}", tokens.len());
+        let token = format!("{MARK}-token-{}", tokens.len());
         tokens.insert(token.clone(), all("scope").join(" "));
         let mut body = json!({ if form { "access_token" } else { "token" }: token });
         if let Some(seconds) = expires_in {

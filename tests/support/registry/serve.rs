@@ -1,5 +1,6 @@
 //! The distribution protocol, as far as pulling and pushing need it.
 
+use bytes::Bytes;
 use http::Method;
 use pullgate::digest::Digest;
 use serde_json::{Value, json};
@@ -10,12 +11,27 @@ impl State {
     pub(super) fn serve(&self, request: &Recorded) -> Scripted {
         let Some(path) = request.uri.path().strip_prefix("/v2/") else { return Scripted::status(404) };
         let mut repositories = self.repositories.lock().unwrap();
+        if path == "_catalog" {
+            let names = repositories.keys().cloned().collect();
+            return page(request, "repositories", names);
+        }
+        if let Some(name) = path.strip_suffix("/tags/list") {
+            let Some(contents) = repositories.get(name) else { return unknown("NAME_UNKNOWN") };
+            return page(request, "tags", contents.tags.keys().cloned().collect());
+        }
         for kind in ["/manifests/", "/blobs/uploads/", "/blobs/", "/referrers/"] {
             let Some((name, object)) = path.split_once(kind) else { continue };
             let contents = repositories.entry(name.to_owned()).or_default();
             return match (kind, &request.method) {
-                ("/manifests/", &Method::GET | &Method::HEAD) => get_manifest(contents, object),
-                ("/manifests/", &Method::PUT) => put_manifest(contents, object, request),
+                ("/manifests/", &Method::GET | &Method::HEAD) => {
+                    get_manifest(contents, object, self.options.conditions)
+                }
+                ("/manifests/", &Method::PUT) => {
+                    if self.options.conditions && !holds(contents, object, request) {
+                        return Scripted::status(412);
+                    }
+                    put_manifest(contents, object, request, self.options.referrers)
+                }
                 ("/blobs/", &Method::GET | &Method::HEAD) => match contents.blobs.get(object) {
                     Some(bytes) => Scripted::ok("application/octet-stream", bytes.clone()),
                     None => unknown("BLOB_UNKNOWN"),
@@ -36,28 +52,48 @@ impl State {
     }
 }
 
-fn get_manifest(contents: &Contents, name: &str) -> Scripted {
+fn get_manifest(contents: &Contents, name: &str, marks: bool) -> Scripted {
     let digest = contents.tags.get(name).map_or(name, String::as_str);
     match contents.manifests.get(digest) {
         Some((media_type, bytes)) => {
-            Scripted::ok(media_type, bytes.clone()).header("docker-content-digest", digest)
+            let answer = Scripted::ok(media_type, bytes.clone()).header("docker-content-digest", digest);
+            if marks { answer.header("etag", &format!("\"{digest}\"")) } else { answer }
         }
         None => unknown("MANIFEST_UNKNOWN"),
     }
 }
 
-fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded) -> Scripted {
+/// Whether what is under a name is as the request wants it (RFC 9110, 13.1).
+fn holds(contents: &Contents, name: &str, request: &Recorded) -> bool {
+    let found = contents.tags.get(name).map(|digest| format!("\"{digest}\""));
+    match (request.header("if-match"), request.header("if-none-match")) {
+        (Some(wanted), _) => found.as_deref() == Some(wanted),
+        (None, Some("*")) => found.is_none(),
+        _ => true,
+    }
+}
+
+fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded, referrers: bool) -> Scripted {
     let digest = Digest::of(&request.body).to_string();
     let media_type = request.header("content-type").unwrap_or_default().to_owned();
     contents.manifests.insert(digest.clone(), (media_type, request.body.clone()));
     if Digest::parse(name).is_err() {
         contents.tags.insert(name.to_owned(), digest);
     }
-    Scripted::status(201)
+    let document: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    match document["subject"]["digest"].as_str().filter(|_| referrers) {
+        Some(subject) => Scripted::status(201).header("oci-subject", subject),
+        None => Scripted::status(201),
+    }
 }
 
 /// Descriptors of the manifests whose subject is `digest`, with the artifact type that GHCR and old tools give them.
 fn referrers(contents: &Contents, digest: &str) -> Scripted {
+    Scripted::ok(INDEX, referring(contents, digest))
+}
+
+/// The index that lists them.
+pub(super) fn referring(contents: &Contents, digest: &str) -> Bytes {
     let found: Vec<Value> = contents
         .manifests
         .iter()
@@ -74,7 +110,26 @@ fn referrers(contents: &Contents, digest: &str) -> Scripted {
             })
         })
         .collect();
-    Scripted::ok(INDEX, super::index(&found))
+    super::index(&found)
+}
+
+/// Part of a list, with the address of the next part: at most three entries, so that there are pages to turn.
+fn page(request: &Recorded, field: &str, mut names: Vec<String>) -> Scripted {
+    names.sort();
+    let last = request.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("last="));
+    if let Some(last) = last {
+        names.retain(|name| name.as_str() > last);
+    }
+    let more = names.len() > 3;
+    names.truncate(3);
+    let answer = Scripted::ok("application/json", json!({ field: names }).to_string());
+    match names.last().filter(|_| more) {
+        Some(last) => {
+            let link = format!("<{}?n=3&last={last}>; rel=\"next\"", request.uri.path());
+            answer.header("link", &link)
+        }
+        None => answer,
+    }
 }
 
 fn unknown(code: &str) -> Scripted {

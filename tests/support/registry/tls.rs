@@ -1,39 +1,17 @@
-//! A certificate authority of a test's own.
+//! Serving with certificates of a test's own authority.
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// An authority, whose certificates only those trust who have its own.
-pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
+use super::super::authority::Authority;
 
 impl Authority {
-    pub fn new() -> Arc<Self> {
-        let mut parameters = CertificateParams::default();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Arc::new(Self { issuer: CertifiedIssuer::self_signed(parameters, key).unwrap() })
-    }
-
-    pub fn pem(&self) -> String {
-        self.issuer.pem()
-    }
-
     /// A server with a certificate for `name`.
     pub fn acceptor(&self, name: &str) -> TlsAcceptor {
         self.acceptor_in(name, (1975, 4096), false)
-    }
-
-    /// A certificate and key for a client.
-    pub fn client(&self) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(vec!["client".to_owned()]).unwrap();
-        parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
     /// A server whose certificate is valid between the first days of these years, and that may want one of its clients.

@@ -17,6 +17,7 @@ use pullgate::containerd::{Body, Upstream};
 use tonic::{Code, Request, Status};
 
 use super::super::process::LIMIT;
+use super::super::secrets;
 
 /// kubelet's and containerd's limit for one message.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -153,7 +154,11 @@ async fn must<T>(what: &str, call: impl Future<Output = Result<tonic::Response<T
 
 async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late = |_| Err(Status::deadline_exceeded(format!("no answer in {LIMIT:?}")));
-    tokio::time::timeout(LIMIT, call).await.unwrap_or_else(late)
+    let answer = tokio::time::timeout(LIMIT, call).await.unwrap_or_else(late);
+    if let Err(status) = &answer {
+        secrets::wrote("grpc", format!("{status:?}"));
+    }
+    answer
 }
 
 fn named(name: &str) -> ImageSpec {

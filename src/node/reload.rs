@@ -1,4 +1,5 @@
-//! The policy on disk, and the keys that it names elsewhere: looked at, fetched, put in force.
+//! The policy on disk, and how it comes into force: at the start, at each SIGHUP, and when the keys that it names elsewhere
+//! have come.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::state::State;
 use crate::config::{self, DaemonConfig, KnownKeys, Survey};
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
@@ -15,47 +17,43 @@ use crate::telemetry::chain;
 /// Why keys could not be had, by their location.
 type Failures = BTreeMap<String, String>;
 
-/// The policy on disk, and how often it was put in force.
+/// The policy on disk.
 ///
 /// Keys that are missing are fetched in a task of their own, while the daemon serves by the policy that it has.
 #[derive(Debug)]
 pub(super) struct PolicyFile {
     root: PathBuf,
     gate: Arc<Gate>,
-    generation: u64,
+    state: Arc<State>,
     keys: config::Keys,
     fetching: JoinSet<Failures>,
     again: Option<Instant>,
 }
 
 impl PolicyFile {
-    pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>) -> Self {
-        Self { root, gate, generation: 0, keys: config.keys.clone(), fetching: JoinSet::new(), again: None }
+    pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>, state: Arc<State>) -> Self {
+        let keys = config.keys.clone();
+        Self { root, gate, state, keys, fetching: JoinSet::new(), again: None }
     }
 
-    /// Puts the policy on disk in force, or begins to fetch the keys that it needs: then [`PolicyFile::fetched`] has to be
-    /// waited for. Gives the line for `systemctl status`.
-    pub(super) fn load(&mut self) -> String {
+    /// Puts the policy on disk in force, all of it or nothing; or begins to fetch the keys that it needs, and then
+    /// [`PolicyFile::fetched`] has to be waited for.
+    pub(super) fn load(&mut self) {
         // What was being fetched was for a policy that is not there any more.
         self.fetching = JoinSet::new();
         self.again = None;
         let survey = self.survey(Failures::new());
         let missing = survey.missing();
         if missing.is_empty() {
-            return self.put_in_force(survey);
-        }
-        self.fetch(missing);
-        match self.gate.policy() {
-            Some(policy) => {
-                format!("fetching keys; still policy generation {} ({})", self.generation, policy.hash())
-            }
-            None => "NO USABLE POLICY YET, every pull is refused; fetching keys".to_owned(),
+            self.put_in_force(survey);
+        } else {
+            self.fetch(missing);
         }
     }
 
     /// Waits until the keys were asked for, and puts the policy in force as it is then. For ever, where nothing is to be
     /// fetched. Nothing is lost when it is dropped.
-    pub(super) async fn fetched(&mut self) -> String {
+    pub(super) async fn fetched(&mut self) {
         loop {
             if let Some(failures) = self.fetching.join_next().await {
                 let survey = self.survey(failures.unwrap_or_default());
@@ -96,38 +94,31 @@ impl PolicyFile {
         });
     }
 
-    /// Puts a policy in force, all of it or nothing.
-    fn put_in_force(&mut self, survey: Survey) -> String {
+    fn put_in_force(&self, survey: Survey) {
         match survey.loaded {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     tracing::warn!(%warning, "policy");
                 }
-                self.generation += 1;
                 let hash = loaded.policy.hash().to_owned();
-                tracing::info!(generation = self.generation, hash, "policy in force");
+                // First the policy: who reads in the log or the status that it is in force can count on it.
                 self.gate.set_policy(loaded.policy);
-                format!("policy generation {} ({hash})", self.generation)
+                let generation = self.state.policy_loaded(&hash);
+                tracing::info!(generation, hash, "policy in force");
             }
             Err(problems) => {
                 for problem in problems.iter() {
                     tracing::error!(%problem, "policy");
                 }
-                let kept = self.gate.policy().map(|policy| policy.hash().to_owned());
-                match kept {
-                    Some(hash) => {
-                        let generation = self.generation;
-                        tracing::error!(
-                            generation,
-                            hash,
-                            "the new policy is not usable: the old one stays in force"
-                        );
-                        format!("RELOAD FAILED; still policy generation {generation} ({hash})")
-                    }
-                    None => {
-                        tracing::error!("there is no usable policy: every pull is refused");
-                        "NO USABLE POLICY; every pull is refused".to_owned()
-                    }
+                self.state.policy_failed(problems.iter().map(ToString::to_string).collect());
+                let kept = self.state.policy();
+                match kept.hash {
+                    Some(hash) => tracing::error!(
+                        generation = kept.generation,
+                        hash,
+                        "the new policy is not usable: the old one stays in force"
+                    ),
+                    None => tracing::error!("there is no usable policy: every pull is refused"),
                 }
             }
         }

@@ -1,0 +1,117 @@
+//! Round trips to a registry that is far away: how many a verified pull adds to those that containerd makes by itself.
+
+use std::time::Instant;
+
+use crate::report::table;
+use crate::slow::{Asked, ROUND_TRIP, Slow, in_sequence};
+use crate::support::node::signing::Layout;
+use crate::support::node::{Node, Release, environment};
+use crate::{Caller, Callers, event_loop, say};
+use tokio::runtime::Runtime;
+
+const HEAD: [&str; 7] =
+    ["pull", "in sequence", "target", "requests", "containerd's own", "added time", "in round trips"];
+
+/// Pulls through a proxy that lets every round trip take 20 ms.
+pub(crate) fn run(release: Release) {
+    let node = Node::start(release);
+    let slow = Slow::start(node.registry.host());
+    let cosign = node.cosign();
+    let push = |name: &str, layout: Layout| {
+        let image = node.push(name).at(slow.host());
+        cosign.sign(&image.by_digest(), &node.release, layout, None);
+        image
+    };
+    let images = ["warm", "classic", "bundle", "referrers"].map(|name| {
+        let layout = if matches!(name, "warm" | "classic") { Layout::Classic } else { Layout::Bundle };
+        push(&format!("bench/{name}:1"), layout)
+    });
+    let [warm, classic, bundle, referrers] = &images;
+    let far = Far { node: &node, slow: &slow, callers: Callers::new(&node), events: event_loop() };
+    // Connections are open on a node that runs, and that the registry speaks HTTP is known.
+    far.pull(&warm.by_tag());
+    slow.delay(true);
+    say("pulling from far away");
+    let mut rows = vec![
+        far.row("cold, classic signature", 3, &classic.by_tag()),
+        far.row("cold, bundle by the fallback tag", 4, &bundle.by_tag()),
+    ];
+    slow.offer_referrers(true);
+    rows.push(far.row("cold, bundle by the referrers API", 4, &referrers.by_tag()));
+    slow.offer_referrers(false);
+    rows.push(far.row("known tag", 1, &classic.by_tag()));
+    rows.push(far.row("known digest", 0, &classic.by_digest()));
+    for (what, image) in [("classic", classic), ("bundle", bundle)] {
+        let begin = Instant::now();
+        slow.take();
+        cosign.verify(&image.by_digest(), &node.release, &[]).unwrap_or_else(|told| panic!("{told}"));
+        let spent = begin.elapsed();
+        let asked = slow.take();
+        rows.push([
+            format!("(cosign verify, {what})"),
+            in_sequence(asked.iter()).to_string(),
+            String::new(),
+            asked.len().to_string(),
+            String::new(),
+            format!("{:.0} ms", spent.as_secs_f64() * 1e3),
+            format!("{:.1}", spent.as_secs_f64() / ROUND_TRIP.as_secs_f64()),
+        ]);
+    }
+    println!(
+        "Round trips of {ROUND_TRIP:?} that a verified pull adds (cosign {}):\n",
+        environment::version_of("cosign", "tools/versions")
+    );
+    table(HEAD, &rows);
+}
+
+struct Far<'a> {
+    node: &'a Node,
+    slow: &'a Slow,
+    callers: Callers,
+    events: Runtime,
+}
+
+impl Far<'_> {
+    fn row(&self, what: &str, target: usize, name: &str) -> [String; 7] {
+        // The same pull by containerd alone: what it takes, and asks for.
+        let direct = self.pull_by(&self.callers.direct, name);
+        let (asked, proxied) = {
+            self.slow.take();
+            let spent = self.pull(name);
+            (self.slow.take(), spent)
+        };
+        let is_own = |asked: &&Asked| asked.agent.starts_with("pullgate");
+        let own = in_sequence(asked.iter().filter(is_own));
+        let requests = asked.iter().filter(is_own).count();
+        let verdict = if own <= target { "met" } else { "**missed**" };
+        let added = (proxied - direct).max(0.0);
+        [
+            what.to_owned(),
+            own.to_string(),
+            format!("≤ {target}: {verdict}"),
+            requests.to_string(),
+            (asked.len() - requests).to_string(),
+            format!("{:.0} ms", added * 1e3),
+            format!("{:.1}", added / ROUND_TRIP.as_secs_f64()),
+        ]
+    }
+
+    /// Pulls through pullgate and removes the image again. Gives the seconds that the pull took.
+    fn pull(&self, name: &str) -> f64 {
+        self.pull_by(&self.callers.proxied, name)
+    }
+
+    fn pull_by(&self, caller: &Caller, name: &str) -> f64 {
+        let before = self.node.containerd.content();
+        let spent = self.events.block_on(async {
+            let begin = Instant::now();
+            let id = caller.pull_image(name).await;
+            let spent = begin.elapsed();
+            self.callers.direct.remove_image(&id).await;
+            spent
+        });
+        let left = self.node.containerd.content_since(&before);
+        assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+        spent.as_secs_f64()
+    }
+}

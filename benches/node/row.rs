@@ -1,0 +1,77 @@
+//! Very many pulls in a row, and what the daemon's memory does meanwhile.
+//!
+//! All of it is real: the registry is asked for the tag each time, and containerd pulls what it has already. So nothing
+//! is downloaded, and what is left is what pullgate has to do for a pull.
+
+use std::time::{Duration, Instant};
+
+use crate::report::{FIGURE, figure, mebibytes, table};
+use crate::support::node::{Node, Release};
+use crate::{Caller, event_loop, farm, say};
+
+/// How many pulls, unless `PULLGATE_BENCH_PULLS` says otherwise.
+const PULLS: usize = 5_000;
+
+/// How many images are pulled, one after the other.
+const IMAGES: usize = 50;
+
+/// How many pulls are under way at the same time.
+const AT_ONCE: usize = 4;
+
+/// How often the memory is looked at after the first tenth, by which everything is in use that is used at all.
+const LOOKS: usize = 9;
+
+/// By how much the memory may grow after that.
+const FLAT: u64 = 2 << 20;
+
+fn pulls() -> usize {
+    let chosen = std::env::var("PULLGATE_BENCH_PULLS").ok().and_then(|text| text.parse().ok());
+    chosen.unwrap_or(PULLS).max(LOOKS + 1)
+}
+
+/// How much longer all benchmarks may take because of the number that was chosen.
+pub(crate) fn allowance() -> Duration {
+    Duration::from_millis(20) * u32::try_from(pulls()).unwrap_or(u32::MAX)
+}
+
+pub(crate) fn run(release: Release) {
+    let node = Node::start(release);
+    let names = farm::grow(&node, node.registry.host(), "bench", IMAGES);
+    let caller = Caller::new(node.pullgate.socket());
+    let (total, begin) = (pulls(), Instant::now());
+    let part = total / (LOOKS + 1);
+    say(&format!("pulling {total} times"));
+    let events = event_loop();
+    let mut memory = Vec::new();
+    for part_number in 0..=LOOKS {
+        events.block_on(async {
+            let one = async |lane: usize| {
+                for number in (lane..part).step_by(AT_ONCE) {
+                    caller.pull_image(&names[(part_number * part + number) % names.len()]).await;
+                }
+            };
+            tokio::join!(one(0), one(1), one(2), one(3));
+        });
+        memory.push(node.pullgate.resident_memory());
+        say(&format!("{} after {}", mebibytes(memory[part_number]), (part_number + 1) * part));
+    }
+    let spent = begin.elapsed();
+    let (warm, rest) = memory.split_first().expect("it was looked at");
+    let most = rest.iter().max().copied().unwrap_or_default();
+    let grown = most.saturating_sub(*warm);
+    let made = part * (LOOKS + 1);
+    let each = spent / u32::try_from(made).unwrap_or(u32::MAX);
+    table(
+        FIGURE,
+        &[
+            figure(
+                format!("{made} pulls in a row, {AT_ONCE} at a time"),
+                format!("{:.0} s", spent.as_secs_f64()),
+                None,
+            ),
+            figure("… each", crate::report::time(each), None),
+            figure(format!("… resident memory after {part}"), mebibytes(*warm), None),
+            figure("… growth from then on, at most", mebibytes(grown), Some(("≤ 2 MiB", grown <= FLAT))),
+        ],
+    );
+}

@@ -1,0 +1,117 @@
+//! Hundreds of pulls at once: of one image, and of as many different ones.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::report::{FIGURE, figure, mebibytes, table};
+use crate::support::node::{Node, Release};
+use crate::{Caller, event_loop, farm, say};
+
+/// How many pulls there are at once.
+const AT_ONCE: usize = 500;
+
+/// What pulling all of them came to.
+struct Storm {
+    pulled: HashSet<String>,
+    failures: Vec<String>,
+    spent: Duration,
+}
+
+pub(crate) fn run(release: Release) {
+    table(FIGURE, &same(release));
+    table(FIGURE, &different(release));
+}
+
+fn same(release: Release) -> Vec<[String; 3]> {
+    let mut node = Node::start(release);
+    let image = node.push_signed("bench/together:1");
+    let before = node.registry.requests().len();
+    say("pulling one image, many times at once");
+    let storm = storm(&node, vec![image.by_tag(); AT_ONCE]);
+    let asked = node.registry.requests().split_off(before);
+    let own = |is_wanted: &dyn Fn(&str) -> bool| {
+        asked
+            .iter()
+            .filter(|asked| asked.user_agent.starts_with("pullgate") && is_wanted(&asked.path))
+            .count()
+    };
+    let resolved = own(&|path| path.ends_with("/manifests/1"));
+    let looked_for = own(&|path| path.ends_with(".sig"));
+    let payloads = own(&|path| path.contains("/blobs/"));
+    let verified = verified(&mut node);
+    let once = |count: usize| Some(("1", count == 1));
+    let failed = storm.failures.len();
+    let pulls = format!("{AT_ONCE} pulls of one image");
+    vec![
+        figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
+        figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == 1))),
+        figure(format!("{pulls}: the tag was resolved"), resolved, once(resolved)),
+        figure(format!("{pulls}: signatures were looked for"), looked_for, once(looked_for)),
+        figure(format!("{pulls}: payloads were fetched"), payloads, once(payloads)),
+        figure(format!("{pulls}: signatures were verified"), verified, once(verified)),
+    ]
+}
+
+/// How many verifications there were: as the daemon counts them when it ends, or else as many as different times are on
+/// record for them, because all that wait for one verification record the same.
+fn verified(node: &mut Node) -> usize {
+    let times: HashSet<u64> = node
+        .pullgate
+        .decisions()
+        .iter()
+        .filter_map(|decision| decision["judge_ms"].as_f64())
+        .map(f64::to_bits)
+        .collect();
+    node.pullgate.stop();
+    let counted = node.pullgate.records().into_iter().rev().find_map(|record| record["checks"].as_u64());
+    counted.and_then(|counted| usize::try_from(counted).ok()).unwrap_or(times.len())
+}
+
+fn different(release: Release) -> Vec<[String; 3]> {
+    let node = Node::start(release);
+    say("making many images");
+    let names = farm::grow(&node, node.registry.host(), "bench", AT_ONCE);
+    say("pulling all of them at once");
+    let storm = storm(&node, names);
+    let (peak, after) = (node.pullgate.peak_memory(), node.pullgate.resident_memory());
+    let failed = storm.failures.len();
+    if let Some(first) = storm.failures.first() {
+        say(&format!("a pull failed: {first}"));
+    }
+    let pulls = format!("{AT_ONCE} pulls of different images");
+    vec![
+        figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
+        figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == AT_ONCE))),
+        figure(
+            format!("{pulls}: resident memory, at most"),
+            mebibytes(peak),
+            Some(("≤ 40 MiB", peak <= 40 << 20)),
+        ),
+        figure(format!("{pulls}: resident memory, after"), mebibytes(after), None),
+    ]
+}
+
+/// Pulls all of them through pullgate at the same time, over one connection.
+fn storm(node: &Node, names: Vec<String>) -> Storm {
+    let caller = Caller::new(node.pullgate.socket());
+    let begin = Instant::now();
+    let ended = event_loop().block_on(async {
+        let mut pulls = JoinSet::new();
+        for name in names {
+            let caller = caller.clone();
+            pulls.spawn(async move { caller.try_to_pull_image(&name).await });
+        }
+        pulls.join_all().await
+    });
+    let spent = begin.elapsed();
+    let (mut pulled, mut failures) = (HashSet::new(), Vec::new());
+    for one in ended {
+        match one {
+            Ok(id) => drop(pulled.insert(id)),
+            Err(status) => failures.push(status.to_string()),
+        }
+    }
+    Storm { pulled, failures, spent }
+}

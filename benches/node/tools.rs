@@ -1,0 +1,173 @@
+//! pullgate beside the other ways to check a signature before a pull: cosign as a process, by hand or by containerd.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+use crate::report::{table, time};
+use crate::samples::Samples;
+use crate::support::node::{Node, Release, directory};
+use crate::{Callers, event_loop, farm, say};
+
+/// How often each way is gone.
+const ROUNDS: usize = 15;
+
+const HEAD: [&str; 5] =
+    ["what checks the signature", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
+
+/// Pulls of images that were never seen: without a check, through pullgate, after `cosign verify`, and by a containerd
+/// that calls a script with `cosign verify` itself.
+pub(crate) fn run(release: Release) {
+    if release != Release::V2_1 {
+        println!("containerd {release} calls no image verifiers.\n");
+        return;
+    }
+    let node = Node::start(release);
+    let names = farm::grow(&node, node.registry.host(), "bench", 2 * ROUNDS);
+    let (ours, theirs) = names.split_at(ROUNDS);
+    let (events, callers) = (event_loop(), Callers::new(&node));
+    let script = Script::write(&node);
+    let pull = |caller: &crate::Caller, name: &str| {
+        let before = node.containerd.content();
+        let spent = events.block_on(async {
+            let begin = Instant::now();
+            let id = caller.pull_image(name).await;
+            let spent = begin.elapsed();
+            callers.direct.remove_image(&id).await;
+            spent
+        });
+        let left = node.containerd.content_since(&before);
+        assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+        spent
+    };
+    // What every way does once only is no part of any.
+    let warm = node.push_signed("bench/warm:1");
+    pull(&callers.direct, &warm.by_tag());
+    pull(&callers.proxied, &warm.by_tag());
+    let (mut direct, mut proxied, mut process, mut script_pull) = <[Samples; 4]>::default().into();
+    let (mut daemon_cpu, mut process_cpu) = (Duration::ZERO, Duration::ZERO);
+    say("checking signatures in four ways");
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        direct.push(pull(&callers.direct, ours));
+        let before = cpu_of(node.pullgate.id());
+        proxied.push(pull(&callers.proxied, ours));
+        daemon_cpu += cpu_of(node.pullgate.id()).saturating_sub(before);
+        let before = cpu_of_children();
+        let begin = Instant::now();
+        let verified = script.cosign(theirs).output().expect("cosign starts");
+        process.push(begin.elapsed());
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        process_cpu += cpu_of_children().saturating_sub(before);
+        script.install();
+        script_pull.push(pull(&callers.direct, theirs));
+        script.remove();
+    }
+    let added = |pulls: &Samples| pulls.median().saturating_sub(direct.median());
+    let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
+    let rows = [
+        ("pullgate", added(&proxied), daemon_cpu / count),
+        ("`cosign verify --key`, a process", process.median(), process_cpu / count),
+        ("containerd's bindir verifier, a script with cosign", added(&script_pull), script.cpu() / count),
+    ];
+    let (_, own_time, own_cpu) = rows[0];
+    let rows = rows.map(|(what, spent, cpu)| {
+        let ratio = |one: Duration, own: Duration| one.as_secs_f64() / own.as_secs_f64().max(1e-6);
+        let (times, cpus) = (ratio(spent, own_time), ratio(cpu, own_cpu));
+        let told = |ratio: f64, least: f64| {
+            let verdict = if ratio >= least { "met" } else { "**missed**" };
+            if what == "pullgate" { String::new() } else { format!("{ratio:.0}; ≥ {least}: {verdict}") }
+        };
+        [what.to_owned(), time(spent), time(cpu), told(times, 10.0), told(cpus, 20.0)]
+    });
+    println!("What checking a signature adds to a pull of {} (n = {ROUNDS}):\n", time(direct.median()));
+    table(HEAD, &rows);
+}
+
+/// A verifier for containerd, and what it runs.
+struct Script {
+    home: PathBuf,
+    verifiers: PathBuf,
+    key: PathBuf,
+}
+
+impl Script {
+    fn write(node: &Node) -> Self {
+        let home = node.directory().join("script");
+        directory::make(&home);
+        directory::make(&node.containerd.verifiers());
+        let script =
+            Self { home, verifiers: node.containerd.verifiers(), key: node.release.public_file.clone() };
+        let verify = script.cosign("$name");
+        let verify: Vec<_> = std::iter::once(verify.get_program()).chain(verify.get_args()).collect();
+        let verify = verify.join(std::ffi::OsStr::new(" "));
+        // The contract: `-name NAME -digest DIGEST`, and 0 for yes.
+        let text = format!(
+            "#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in -name) name=$2 ;; -digest) digest=$2 ;; esac; shift; done\n\
+             name=${{name%@*}}; name=${{name%:*}}@$digest\nexport HOME={home}\n{} >>{home}/out 2>&1\n\
+             status=$?\ntimes >>{times}\nexit $status\n",
+            verify.display(),
+            home = script.home.display(),
+            times = script.times().display(),
+        );
+        directory::write(&script.file(), text);
+        fs::set_permissions(script.file(), fs::Permissions::from_mode(0o755)).expect("a file has a mode");
+        script
+    }
+
+    fn cosign(&self, name: &str) -> Command {
+        let mut verify = crate::support::node::signing::verify_command(&self.home, &self.key);
+        verify.arg(name);
+        verify
+    }
+
+    fn install(&self) {
+        fs::copy(self.file(), self.verifiers.join("cosign")).expect("a verifier can be put in place");
+    }
+
+    fn remove(&self) {
+        fs::remove_file(self.verifiers.join("cosign")).expect("a verifier can be taken away");
+    }
+
+    fn file(&self) -> PathBuf {
+        self.home.join("verifier")
+    }
+
+    fn times(&self) -> PathBuf {
+        self.home.join("times")
+    }
+
+    /// The processor time that all runs took together, as the shell tells it: for itself, and on a line of its own for what
+    /// it ran, `0m0.120s 0m0.030s`.
+    fn cpu(&self) -> Duration {
+        let text = fs::read_to_string(self.times()).unwrap_or_default();
+        assert_eq!(text.lines().count(), 2 * ROUNDS, "containerd called the verifier each time");
+        let spans = text.split_whitespace().map(|span| {
+            let (minutes, seconds) = span.split_once('m').expect("a time has minutes");
+            let seconds: f64 = seconds.trim_end_matches('s').parse().expect("a time has seconds");
+            let minutes: f64 = minutes.parse().expect("minutes are a number");
+            Duration::from_secs_f64(60.0 * minutes + seconds)
+        });
+        spans.sum()
+    }
+}
+
+/// The processor time of a process so far, with all its threads.
+fn cpu_of(process: u32) -> Duration {
+    let process = Pid::from_raw(process.try_into().expect("process ids are small"));
+    let clock = clock_getcpuclockid(process).expect("the process is there");
+    clock_gettime(clock).expect("the process is there").into()
+}
+
+/// The processor time of all processes that were waited for.
+fn cpu_of_children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it can be asked for");
+    let spent = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(spent.try_into().unwrap_or_default())
+}

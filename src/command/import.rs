@@ -1,0 +1,185 @@
+//! `pullgate import`
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Outcome, output};
+use crate::import::{self, Effect, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
+use crate::trust::Algorithm;
+
+/// Arguments of `pullgate import`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Import {
+    #[command(subcommand)]
+    source: Source,
+    /// Write the policy to this file, which must not be there yet, and not to standard output
+    #[arg(long, global = true, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How RSA keys sign, where the documents do not say it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256
+    #[arg(long, global = true, value_name = "NAME")]
+    algorithm: Option<Algorithm>,
+    /// Give a wider permission where the original's cannot be given, and not a narrower one; each is told
+    #[arg(long, global = true)]
+    widen: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Source {
+    /// The answers of Security Center's DescribeAttestors and DescribeBinarySecurityPolicies
+    SecurityCenter {
+        /// An answer of DescribeAttestors; once for each page
+        #[arg(long, value_name = "FILE", required = true)]
+        attestors: Vec<PathBuf>,
+        /// An answer of DescribeBinarySecurityPolicies; once for each page
+        #[arg(long, value_name = "FILE", required = true)]
+        policies: Vec<PathBuf>,
+        /// The id of the cluster that this node belongs to
+        #[arg(long, value_name = "ID")]
+        cluster: String,
+        /// The public key of an attestor, as `pullgate keys public` writes it
+        #[arg(long = "public-key", value_name = "ATTESTOR=FILE", value_parser = named)]
+        public_keys: Vec<(String, PathBuf)>,
+    },
+    /// Resources of kritis and kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist
+    Kritis {
+        /// YAML files; of each all documents and lists
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Public keys as cosign writes them
+    Cosign {
+        /// PEM files; the name of a file becomes the name of the authenticator
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// The images that they sign, as in `registry.example.com/team`
+        #[arg(long)]
+        scope: String,
+    },
+    /// The policy.json of podman, skopeo and CRI-O
+    Containers {
+        /// The file; keys are read where it says they are
+        #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
+        file: PathBuf,
+    },
+}
+
+fn named(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("write ATTESTOR=FILE")?;
+    Ok((name.to_owned(), PathBuf::from(file)))
+}
+
+impl Import {
+    pub(super) fn run(self) -> Outcome {
+        match self.import() {
+            Ok(imported) => {
+                for note in imported.notes() {
+                    output::note(&note.to_string());
+                }
+                let differs = imported.notes().iter().any(|note| note.effect != Effect::None);
+                if differs { Outcome::Refused } else { Outcome::Fine }
+            }
+            Err(error) => {
+                output::error(&error);
+                Outcome::Usage
+            }
+        }
+    }
+
+    fn import(&self) -> Result<Imported, CommandError> {
+        let options = Options { algorithm: self.algorithm, widen: self.widen };
+        let imported = self.source.read(options)?;
+        let policy = imported.policy();
+        match &self.output {
+            None => output::text(&policy),
+            Some(path) => {
+                create(path, &policy).map_err(|error| CommandError::Output { path: path.clone(), error })?
+            }
+        }
+        Ok(imported)
+    }
+}
+
+impl Source {
+    fn read(&self, options: Options) -> Result<Imported, CommandError> {
+        let imported = match self {
+            Self::SecurityCenter { attestors, policies, cluster, public_keys } => {
+                let read =
+                    |files: &[PathBuf]| files.iter().map(|file| bytes(file)).collect::<Result<Vec<_>, _>>();
+                let (attestors, policies) = (read(attestors)?, read(policies)?);
+                let mut keys = BTreeMap::new();
+                for (name, file) in public_keys {
+                    keys.insert(name.clone(), text(file)?);
+                }
+                let source = SecurityCenter {
+                    attestors: &attestors,
+                    policies: &policies,
+                    cluster,
+                    public_keys: &keys,
+                };
+                import::security_center(&source, options)
+            }
+            Self::Kritis { files } => {
+                let texts = files.iter().map(|file| text(file)).collect::<Result<Vec<_>, _>>()?;
+                import::kritis(&texts, options)
+            }
+            Self::Cosign { files, scope } => {
+                let mut keys = Vec::new();
+                for file in files {
+                    let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+                    keys.push((name, text(file)?));
+                }
+                import::cosign(&keys, scope, options)
+            }
+            Self::Containers { file } => {
+                let files = |path: &str| bounded(Path::new(path)).and_then(utf8);
+                import::containers(&bytes(file)?, &files, options)
+            }
+        };
+        imported.map_err(CommandError::Import)
+    }
+}
+
+/// Never over a file that is there: it may be the policy in force.
+fn create(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn utf8(bytes: Vec<u8>) -> std::io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
+    bounded(path).map_err(|error| CommandError::File { path: path.to_owned(), error })
+}
+
+fn text(path: &Path) -> Result<String, CommandError> {
+    bounded(path).and_then(utf8).map_err(|error| CommandError::File { path: path.to_owned(), error })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("{path} cannot be read")]
+    File {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
+    #[error("nothing was imported")]
+    Import(#[source] ImportError),
+    #[error("{path} cannot be written")]
+    Output {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
+}

@@ -1,0 +1,153 @@
+//! `pullgate signer`
+
+mod ask;
+
+use std::path::Path;
+
+use super::{Outcome, output};
+use crate::config::{self, Problems};
+use crate::node::signer::{self, ServeError};
+use crate::signer::{Status, Taken, Wanted};
+use crate::telemetry::log;
+
+/// Arguments of `pullgate signer`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Signer {
+    #[command(subcommand)]
+    command: Option<SignerCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum SignerCommand {
+    /// Look at signer.toml
+    Check,
+    /// Ask the signer that runs how it is
+    Status(StatusArguments),
+    /// Have the signer that runs sign images that it would not by itself: older ones, by manual rules, or parked
+    Request(RequestArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct StatusArguments {
+    /// How it is written: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    output: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct RequestArguments {
+    /// The rule; without, every rule that is for the image
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Everything that is in the rule's scope
+    #[arg(long, required_unless_present = "images")]
+    existing: bool,
+    /// Images, by tag or digest
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+impl Signer {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        let ended = match self.command {
+            None => serve(root),
+            Some(SignerCommand::Check) => check(root),
+            Some(SignerCommand::Status(arguments)) => arguments.run(root),
+            Some(SignerCommand::Request(arguments)) => arguments.run(root),
+        };
+        ended.unwrap_or_else(|error| {
+            output::error(&error);
+            error.outcome()
+        })
+    }
+}
+
+fn serve(root: &Path) -> Result<Outcome, CommandError> {
+    // Logging has settings of its own in pullgate.toml, for all of pullgate's services.
+    let daemon = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Daemon)?;
+    log::init(daemon.log.format, daemon.log.level);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Start)?;
+    runtime.block_on(signer::run(root)).map_err(|error| CommandError::Serve(Box::new(error)))?;
+    Ok(Outcome::Fine)
+}
+
+fn check(root: &Path) -> Result<Outcome, CommandError> {
+    let settings =
+        config::load_signer(&root.join(config::SIGNER_FILE)).map_err(CommandError::Configuration)?;
+    let (rules, keys) = (settings.rules.len(), settings.authenticators.len());
+    output::line(&format!("signer.toml is fine: {rules} rules, {keys} authenticators"));
+    Ok(Outcome::Fine)
+}
+
+impl StatusArguments {
+    fn run(&self, root: &Path) -> Result<Outcome, CommandError> {
+        let settings =
+            config::load_signer(&root.join(config::SIGNER_FILE)).map_err(CommandError::Configuration)?;
+        let status: Status = ask::ask(&settings.control, "GET", "/status", Vec::new())?;
+        if self.output == "json" {
+            output::line(&serde_json::to_string_pretty(&status).unwrap_or_default());
+        } else {
+            show(&status);
+        }
+        let healthy = status.parked == 0 && status.rules.iter().all(|rule| rule.started);
+        Ok(if healthy { Outcome::Fine } else { Outcome::Refused })
+    }
+}
+
+impl RequestArguments {
+    fn run(self, root: &Path) -> Result<Outcome, CommandError> {
+        let settings =
+            config::load_signer(&root.join(config::SIGNER_FILE)).map_err(CommandError::Configuration)?;
+        let Self { rule, existing, images } = self;
+        let wanted = serde_json::to_vec(&Wanted { rule, images, existing }).unwrap_or_default();
+        let Taken { queued, known } = ask::ask(&settings.control, "POST", "/requests", wanted)?;
+        output::line(&format!("{queued} images wait to be signed, {known} waited already"));
+        Ok(Outcome::Fine)
+    }
+}
+
+fn show(status: &Status) {
+    let Status { waiting, busy, parked, parked_images, rules, errors } = status;
+    output::line(&format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
+    for rule in rules {
+        let state = if rule.started { "" } else { ", NOT STARTED: what was there before is not known yet" };
+        let key = rule.key.as_deref().unwrap_or("no key");
+        let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
+        output::line(&format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
+    }
+    for image in parked_images {
+        let error = image.error.as_deref().unwrap_or_default().escape_debug();
+        output::line(&format!(
+            "parked: {} (rule {}, {} attempts): {error}",
+            image.image, image.rule, image.attempts
+        ));
+    }
+    for error in errors {
+        output::line(&format!("error: {}", error.escape_debug()));
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("the signer does not answer")]
+    Ask(#[from] ask::AskError),
+    #[error("signer.toml cannot be used:\n{0}")]
+    Configuration(Problems),
+    #[error("pullgate.toml cannot be used:\n{0}")]
+    Daemon(Problems),
+    #[error("the signer does not serve")]
+    Serve(#[source] Box<ServeError>),
+    #[error("cannot start")]
+    Start(#[source] std::io::Error),
+}
+
+impl CommandError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Ask(ask::AskError::Refused { .. }) => Outcome::Refused,
+            Self::Ask(_) | Self::Start(_) => Outcome::Unknown,
+            Self::Configuration(_) | Self::Daemon(_) | Self::Serve(_) => Outcome::Usage,
+        }
+    }
+}

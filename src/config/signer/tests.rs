@@ -1,0 +1,148 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::keys::Location;
+use crate::sign::Layout;
+use crate::signer::Trigger;
+use crate::trust::Algorithm;
+
+fn load(text: &str) -> Result<Settings, String> {
+    read("signer.toml", text, Path::new("/etc/pullgate")).map_err(|problems| problems.to_string())
+}
+
+const WHOLE: &str = r#"
+[registry]
+host = "r.example:5000"
+
+[authenticator.release]
+key = "keys/release.key"
+algorithm = "RSA_PSS_SHA_256"
+signatures-per-second = 200
+
+[[rule]]
+name = "payments"
+authenticator = "release"
+algorithm = "RSA_PSS_SHA_256"
+scope = ["r.example:5000/payments", "r.example:5000/*/app"]
+trigger = "manual"
+layout = "both"
+tags = { include = ["v*"], exclude = ["*-dev"] }
+"#;
+
+#[test]
+fn a_whole_file_is_read() {
+    let settings = load(WHOLE).unwrap();
+    assert_eq!(settings.registry.host, "r.example:5000");
+    assert_eq!(settings.listen.address, Address::Tcp("127.0.0.1:8790".parse().unwrap()));
+    assert!(settings.catch_up.baseline && settings.catch_up.interval.is_none());
+    let key = &settings.authenticators["release"];
+    assert_eq!(key.location, Location::File(PathBuf::from("/etc/pullgate/keys/release.key")));
+    assert_eq!((key.algorithm, key.per_second), (Algorithm::RsaPssSha256, 200));
+    let [rule] = settings.rules.as_slice() else { panic!("{:?}", settings.rules) };
+    assert_eq!((rule.name.as_str(), rule.trigger, rule.layout), ("payments", Trigger::Manual, Layout::Both));
+    assert_eq!(rule.scopes.len(), 2);
+    assert_eq!(rule.tags.to_string(), "v*, !*-dev");
+}
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let text = WHOLE.replace("trigger = \"manual\"\nlayout = \"both\"\n", "");
+    let rule = &load(&text).unwrap().rules[0];
+    assert_eq!((rule.trigger, rule.layout), (Trigger::Automatic, Layout::Classic));
+    let limits = load("[registry]\nhost = \"r.example\"").unwrap().limits;
+    for (bound, value) in SIGNER_BOUNDS.iter().zip([
+        limits.body_bytes as u64,
+        limits.events as u64,
+        limits.connections as u64,
+        limits.request_timeout.as_secs() * 1000,
+        limits.queued as u64,
+        limits.remembered as u64,
+        limits.workers as u64,
+        u64::from(limits.attempts),
+        limits.longest_pause.as_secs() * 1000,
+        limits.listed as u64,
+    ]) {
+        assert_eq!(value, bound.default, "{}", bound.key);
+        assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
+    }
+}
+
+#[test]
+fn the_file_that_is_installed_is_read() {
+    let text = include_str!("../../../config/signer.toml");
+    assert!(load(text).unwrap().rules.is_empty());
+    // What stands behind a comment sign is right too.
+    let open: String = text
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ").filter(|line| line.contains('=') || line.starts_with('[')).unwrap_or(line)
+        })
+        .filter(|line| !line.contains("-file") && !line.starts_with("username") && !line.contains("clients"))
+        .filter(|line| !line.starts_with("certificate") && !line.starts_with("key = \"/etc/pullgate/tls"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let settings = load(&open).unwrap_or_else(|problems| panic!("{problems}\n{open}"));
+    assert_eq!(settings.rules.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    for (from, to, expected) in [
+        ("host = \"r.example:5000\"", "host = \"https://r.example\"", ":3:8: `host` is not the host"),
+        ("host = \"r.example:5000\"", "", "[registry] has no `host`"),
+        ("host = \"r.example:5000\"", "host = \"r.example:5000\"\nusername = \"x\"", "belong together"),
+        ("host = \"r.example:5000\"", "hosts = \"a\"\nhost = \"r.example:5000\"", "absolute"),
+        ("RSA_PSS_SHA_256\"\nsignatures", "RSA_PSS\"\nsignatures", ":7:13: unknown algorithm `RSA_PSS`"),
+        (
+            "algorithm = \"RSA_PSS_SHA_256\"\nscope",
+            "algorithm = \"ECDSA_SHA_256\"\nscope",
+            "signs with RSA_PSS_SHA_256",
+        ),
+        ("authenticator = \"release\"", "authenticator = \"relase\"", "did you mean `release`"),
+        ("key = \"keys/release.key\"\n", "", "has no `key`"),
+        ("keys/release.key", "ftp://x", "is no place of a key"),
+        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry that is signed at"),
+        ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry that is signed at"),
+        ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
+        ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "from one to"),
+        ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
+        ("\"both\"", "\"cosign\"", "`layout` is `cosign`"),
+        ("\"v*\"", "\"v/*\"", "no tag can be `v/*`"),
+        ("name = \"payments\"", "name = \"a b\"", "cannot be the name of a rule"),
+        ("name = \"payments\"", "nam = \"payments\"", "did you mean `name`"),
+        ("signatures-per-second = 200", "signatures-per-second = 0", "out of range"),
+        ("[[rule]]", "[listen]\naddress = \"0.0.0.0:8790\"\n[[rule]]", "from everybody who can connect"),
+        ("[[rule]]", "[listen]\naddress = \"unix:x\"\n[[rule]]", "not an address to listen at"),
+        ("[[rule]]", "[listen]\ncertificate = \"/x\"\n[[rule]]", "belong together"),
+        ("[[rule]]", "[catch-up]\ninterval = \"0s\"\n[[rule]]", "`interval` is not one"),
+        ("[[rule]]", "[catch-up]\nbaseline = false\ninterval = \"1m\"\n[[rule]]", "needs `baseline`"),
+        (
+            "[[rule]]",
+            "[catch-up]\nrepositories = [\"other/app\"]\n[[rule]]",
+            "not a repository of this registry",
+        ),
+        ("[[rule]]", "[limits]\nqueued = 1\n[[rule]]", "`queued` is out of range"),
+        ("[[rule]]", "[limits]\nqueue = 1\n[[rule]]", "did you mean `queued`"),
+    ] {
+        let text = WHOLE.replacen(from, to, 1);
+        assert_ne!(text, WHOLE, "{from}");
+        let problems = load(&text).unwrap_err();
+        assert!(problems.contains(expected), "{to}: {problems}");
+    }
+    assert!(load("").unwrap_err().contains("which registry"));
+}
+
+#[test]
+fn a_secret_opens_the_network_and_has_to_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "s3cret\n").unwrap();
+    let text = format!(
+        "[listen]\naddress = \"0.0.0.0:1\"\nsecret-file = {:?}\n{WHOLE}",
+        secret.display().to_string()
+    );
+    for (mode, fine) in [(0o600, true), (0o644, false)] {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(load(&text).is_ok(), fine, "{mode:o}: {:?}", load(&text));
+    }
+}

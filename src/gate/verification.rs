@@ -1,0 +1,272 @@
+//! Whether one rule's requirement is met by what is attached to one digest.
+//!
+//! Equal questions share one flight: 500 pods of one image cost one collection of signatures and one verification. What
+//! makes questions equal is all that the answer depends on and all that it tells: image, digest, rule, policy, and the
+//! credentials, so that nobody profits from what another's credentials were shown.
+
+use std::sync::Arc;
+
+use super::admission::Admission;
+use super::check::Check;
+use super::confirm::{self, Said, Weighed};
+use super::look::{Fresh, Judged, Look, earliest_key_end, listed, unsigned_evidence};
+use super::refusal::Found;
+use super::verdicts::Subject as Known;
+use super::{Explanation, Refusal, binding};
+use crate::digest::Digest;
+use crate::flight::Key;
+use crate::ledger::{Evidence, Place};
+use crate::policy::{Requirement, Rule};
+use crate::reference::Reference;
+use crate::registry::{Collected, RegistryError, Resolved};
+use crate::signature::Attachment;
+use crate::telemetry::Step;
+
+/// What a verification came to, for everybody who waited for it.
+#[derive(Clone, Debug)]
+pub(super) struct Verified {
+    decided: Result<(), Refusal>,
+    look: Look,
+    explanation: Explanation,
+}
+
+impl Admission {
+    /// Finds the digest behind a name and has the rule's requirement judged over its signatures: those in the ledger, and
+    /// only if they do not suffice those that the registry has.
+    pub(super) async fn verify(
+        &self,
+        rule: &Rule,
+        requirement: &Requirement,
+        reference: &Reference,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<Digest, Refusal> {
+        let digest = match reference.digest() {
+            Some(digest) => digest.clone(),
+            None => self.resolve(reference, look, explanation).await?.digest().clone(),
+        };
+        if let Some(kept) = self.kept(&digest, look).await {
+            self.check_denied(&listed(&kept))?;
+            explanation.digest.get_or_insert_with(|| digest.to_string());
+            // What is known but no longer recorded is looked up again, so that it is recorded again.
+            if self.is_known(rule, &digest) {
+                explanation.known = true;
+                return Ok(digest);
+            }
+        }
+        let named = explanation.platform_digest.clone();
+        let key = self.key(rule, &digest, named.as_deref());
+        // What is known of the way here goes along, so that nothing is asked twice.
+        let mut part = Explanation {
+            digest: explanation.digest.clone(),
+            media_type: explanation.media_type.clone(),
+            platform_digest: named,
+            ..Explanation::default()
+        };
+        let (this, rule, requirement) = (self.clone(), rule.clone(), requirement.clone());
+        let (reference, known, mut own) = (reference.clone(), digest.clone(), look.clone());
+        let work = async move {
+            let decided = this.verify_now(&rule, &requirement, &reference, &known, &mut own, &mut part).await;
+            Verified { decided, look: own, explanation: part }
+        };
+        let verified = self.means.verifying.join(key, work).await;
+        // Lost to a panic, which is no answer.
+        let verified = verified.ok_or_else(|| Refusal::internal(self.image()))?;
+        look.merge(verified.look);
+        explanation.merge(verified.explanation);
+        verified.decided.map(|()| digest)
+    }
+
+    /// What tells this verification from others. Refusals tell the image as written and the rule's place.
+    fn key(&self, rule: &Rule, digest: &Digest, named: Option<&str>) -> Key {
+        let identity = rule.identity();
+        let question = [
+            self.image(),
+            digest.as_str(),
+            named.unwrap_or_default(),
+            self.policy.hash(),
+            identity.as_str(),
+            rule.label(),
+        ];
+        self.means.registry.key("verify", &question, &self.question.credentials)
+    }
+
+    /// The same, for whoever asks it.
+    async fn verify_now(
+        &self,
+        rule: &Rule,
+        requirement: &Requirement,
+        reference: &Reference,
+        digest: &Digest,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<(), Refusal> {
+        // Another flight may have landed between the look before and this one.
+        if let Some(noted) = self.means.ledger.noted(&self.place(digest)) {
+            look.kept.insert(digest.clone(), Some(noted));
+        }
+        if let Some(kept) = self.kept(digest, look).await {
+            self.check_denied(&listed(&kept))?;
+            if self.is_known(rule, digest) {
+                explanation.known = true;
+                return Ok(());
+            }
+            let before = explanation.findings.len();
+            let nothing = Collected::default();
+            let judged = self.judge(rule, requirement, &kept, &nothing, &mut look.said, explanation).await;
+            if let Ok(judged) = judged {
+                explanation.evidence = true;
+                self.remember(rule, requirement, digest, &judged);
+                return Ok(());
+            }
+            explanation.findings.truncate(before);
+        }
+        let mut fresh = self.look_up(reference, digest, look, explanation).await?;
+        let Fresh { evidence, collected } = &fresh;
+        let judged = self.judge(rule, requirement, evidence, collected, &mut look.said, explanation).await;
+        if let Ok(judged) = &judged {
+            fresh.evidence.rule = rule.label().to_owned();
+            fresh.evidence.keys.clone_from(&judged.keys);
+            // The next pull of the same need not wait for this one to end.
+            self.means.ledger.note(fresh.evidence.clone());
+        }
+        look.fresh.push(fresh);
+        self.remember(rule, requirement, digest, &judged?);
+        Ok(())
+    }
+
+    /// The evidence in the ledger, which is read once for each digest.
+    async fn kept(&self, digest: &Digest, look: &mut Look) -> Option<Arc<Evidence>> {
+        if let Some(kept) = look.kept.get(digest) {
+            return kept.clone();
+        }
+        let place = self.place(digest);
+        let (ledger, asked) = (Arc::clone(&self.means.ledger), place.clone());
+        // Read where it keeps nobody waiting. Of what is not about its own digest a pull would keep the document for ever,
+        // and no image would follow from it: it counts for nothing.
+        let found = tokio::task::spawn_blocking(move || {
+            ledger.find(&asked).filter(|found| found.place() == asked && binding::is_consistent(found))
+        });
+        // Another pull of the same may have come to its end while the disk was asked.
+        let kept = found.await.ok().flatten().or_else(|| self.means.ledger.noted(&place));
+        look.kept.insert(digest.clone(), kept.clone());
+        kept
+    }
+
+    fn place(&self, digest: &Digest) -> Place {
+        Place { repository: self.reference.repository().clone(), digest: digest.clone() }
+    }
+
+    /// What the registry has for the digest, asked once, and what the ledger has beyond that.
+    async fn look_up(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        look: &mut Look,
+        explanation: &mut Explanation,
+    ) -> Result<Fresh, Refusal> {
+        if let Some(at) = look.fresh.iter().position(|fresh| fresh.evidence.digest == *digest) {
+            return Ok(look.fresh.swap_remove(at));
+        }
+        // Where the digest is in the name, its bytes and its signatures can be asked for at the same time.
+        let (resolved, (mut collected, spent)) =
+            tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
+        let resolved = resolved?;
+        // An image that an index names is one: not an index from which the runtime would choose again.
+        if explanation.platform_digest.as_deref() == Some(digest.as_str()) && resolved.is_index() {
+            let what = format!("the image {digest}");
+            let reason = "that an index names is an index".to_owned();
+            return Err(self.unanswered(&RegistryError::Platform { what, reason }));
+        }
+        explanation.steps.add(Step::Collect, spent);
+        explanation.note(collected.problems.iter().map(ToString::to_string));
+        let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
+        if let Some(Some(kept)) = look.kept.get(digest) {
+            evidence.add_attachments(&kept.attachments);
+            evidence.images.clone_from(&kept.images);
+        }
+        Ok(Fresh { evidence, collected })
+    }
+
+    fn new_evidence(&self, resolved: &Resolved, attachments: Vec<Attachment>) -> Evidence {
+        Evidence { attachments, ..unsigned_evidence(&self.reference, resolved) }
+    }
+
+    async fn collect(&self, digest: &Digest) -> (Collected, std::time::Duration) {
+        let begin = tokio::time::Instant::now();
+        let repository = self.reference.repository();
+        let collected = self.means.registry.attachments(repository, digest, &self.question.credentials).await;
+        (collected, begin.elapsed())
+    }
+
+    /// Gives what the verdict rests on. `collected` tells what could not be read.
+    async fn judge(
+        &self,
+        rule: &Rule,
+        requirement: &Requirement,
+        evidence: &Evidence,
+        collected: &Collected,
+        said: &mut Said,
+        explanation: &mut Explanation,
+    ) -> Result<Judged, Refusal> {
+        let check = Check::new(&self.policy, rule, requirement, evidence);
+        let _stopper = check.stopper();
+        let turn = self.means.turns.acquire().await;
+        // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
+        let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
+        // A service that is slow keeps nobody else waiting.
+        drop(turn);
+        let (mut findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
+        self.means.checks.add_all(findings.len());
+        let confirmer = &self.means.confirmer;
+        let begin = tokio::time::Instant::now();
+        let weighed = confirm::weigh(requirement, &proofs, said, confirmer).await;
+        if proofs.iter().any(|proof| proof.demand().is_some()) {
+            explanation.steps.add(Step::KeyService, begin.elapsed());
+        }
+        said.tell(&mut findings, &proofs, confirmer);
+        let (verified, service) = match weighed {
+            Weighed::Met { keys, until } => {
+                explanation.findings.extend(findings);
+                return Ok(Judged { keys, until });
+            }
+            Weighed::Unanswered(why) => (Vec::new(), Some(why)),
+            Weighed::Missing { verified } => (verified, None),
+            Weighed::Ask(_) => (Vec::new(), None),
+        };
+        // What was not read might have sufficed: "the registry failed" must never be told as "there is no signature".
+        let refusal = match (service, collected.unanswered()) {
+            (Some(why), _) => {
+                Refusal::key_service(self.image(), evidence.digest.as_str(), rule.label(), &why)
+            }
+            (None, Some(problem)) => self.unanswered(&problem.error),
+            (None, None) => Refusal::unsatisfied(
+                self.image(),
+                evidence.digest.as_str(),
+                rule.label(),
+                &requirement.to_string(),
+                &Found {
+                    attachments: evidence.attachments.len(),
+                    collected,
+                    valid: &verified,
+                    findings: &findings,
+                },
+            ),
+        };
+        explanation.findings.extend(findings);
+        Err(refusal)
+    }
+
+    fn is_known(&self, rule: &Rule, digest: &Digest) -> bool {
+        self.means.verdicts.holds(&self.known(rule, digest), jiff::Timestamp::now())
+    }
+
+    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest, judged: &Judged) {
+        let end = earliest_key_end(&self.policy, requirement);
+        self.means.verdicts.remember(self.known(rule, digest), end, judged.until);
+    }
+
+    fn known(&self, rule: &Rule, digest: &Digest) -> Known {
+        Known::new(&self.policy, rule, self.reference.repository(), digest)
+    }
+}

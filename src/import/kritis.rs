@@ -1,0 +1,221 @@
+//! kritis, and Alibaba Cloud's kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist.
+//!
+//! Sources: kritis `pkg/kritis/apis/kritis/v1beta1`, `review/review.go`, `util/allowlist.go`; the documentation of
+//! kritis-validation-hook for `publicKeyData` and AdmissionAllowlist. A namespace without a policy admits everything. In
+//! one with policies an image is admitted by one of them whose authorities all attest it, and each is satisfied by any of
+//! its keys. A policy without authorities refuses everything, also what is on the lists.
+
+mod documents;
+mod patterns;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use documents::{Authority, Document, Generic};
+use patterns::{Covered, Pattern};
+
+use super::alternatives::{Alternative, combine};
+use super::draft::{Action, Draft, Rule};
+use super::{Effect, ImportError, Imported, Options};
+
+/// Reads the documents of a cluster, as `kubectl get … -o yaml` and files for `kubectl apply` have them.
+///
+/// # Errors
+/// When a text is no YAML or a resource has not the published shape.
+pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportError> {
+    let mut draft = Draft::new("resources of kritis");
+    draft.allowed_by_default = Some("kritis asks nothing of namespaces without a policy".to_owned());
+    let documents = documents::read(texts, &mut draft)?;
+    let mut world = World {
+        draft,
+        options,
+        authorities: BTreeMap::new(),
+        namespaces: BTreeMap::new(),
+        lists: Vec::new(),
+    };
+    for document in &documents {
+        if let Document::Authority(authority) = document {
+            world.authority(authority)?;
+        }
+    }
+    for document in documents {
+        match document {
+            Document::Authority(_) => {}
+            Document::Generic(generic) => world.generic(generic),
+            Document::Allowlist(list) => {
+                for entry in list.patterns {
+                    world.lists.push((entry.name_pattern, entry.namespace, "AdmissionAllowlist".to_owned()));
+                }
+            }
+        }
+    }
+    world.finish()
+}
+
+struct World {
+    draft: Draft,
+    options: Options,
+    /// The authenticator of an authority by namespace, empty where none is said, and name; none where it has no key for us.
+    authorities: BTreeMap<(String, String), Option<String>>,
+    namespaces: BTreeMap<String, Vec<Generic>>,
+    /// Pattern, namespace, where it is from.
+    lists: Vec<(String, Option<String>, String)>,
+}
+
+impl World {
+    fn authority(&mut self, authority: &Authority) -> Result<(), ImportError> {
+        let keys = documents::keys(authority, &mut self.draft, self.options)?;
+        let name = if keys.is_empty() {
+            let text = "it has no key that pullgate can verify; what requires it is refused";
+            self.draft.note(Effect::Stricter, format!("AttestationAuthority {}", authority.name), text);
+            None
+        } else {
+            Some(self.draft.authenticator(&authority.name, keys))
+        };
+        self.authorities.insert((authority.namespace.clone(), authority.name.clone()), name);
+        Ok(())
+    }
+
+    fn generic(&mut self, generic: Generic) {
+        let origin = format!("GenericAttestationPolicy {}/{}", generic.namespace, generic.name);
+        for pattern in &generic.patterns {
+            self.lists.push((pattern.clone(), Some(generic.namespace.clone()), origin.clone()));
+        }
+        self.namespaces.entry(generic.namespace.clone()).or_default().push(generic);
+    }
+
+    fn alternative(&mut self, generic: &Generic) -> Alternative {
+        let mut all = BTreeSet::new();
+        for name in &generic.authorities {
+            let own = (generic.namespace.clone(), name.clone());
+            let anywhere = (String::new(), name.clone());
+            match self.authorities.get(&own).or_else(|| self.authorities.get(&anywhere)) {
+                Some(Some(authenticator)) => {
+                    all.insert(authenticator.clone());
+                }
+                Some(None) => return Alternative { all: None },
+                None => {
+                    let subject = format!("GenericAttestationPolicy {}/{}", generic.namespace, generic.name);
+                    let text = format!(
+                        "AttestationAuthority {name} is not among the documents; the policy admits nothing"
+                    );
+                    self.draft.note(Effect::Stricter, subject, text);
+                    return Alternative { all: None };
+                }
+            }
+        }
+        Alternative { all: Some(all) }
+    }
+
+    fn finish(mut self) -> Result<Imported, ImportError> {
+        let mut demands: BTreeMap<String, Demand> = BTreeMap::new();
+        for (namespace, policies) in std::mem::take(&mut self.namespaces) {
+            let names: Vec<&str> = policies.iter().map(|it| it.name.as_str()).collect();
+            let origin = format!("GenericAttestationPolicy {} of namespace {namespace}", names.join(", "));
+            let closed = policies.iter().any(|policy| policy.authorities.is_empty());
+            let action = if closed {
+                Action::Deny(format!(
+                    "a policy of namespace {namespace} has no authorities and admits nothing"
+                ))
+            } else {
+                let alternatives: Vec<Alternative> = policies.iter().map(|it| self.alternative(it)).collect();
+                combine(&mut self.draft, &format!("namespace {namespace}"), &alternatives)
+            };
+            demands.insert(namespace, Demand { origin, action, closed });
+        }
+        for (namespace, demand) in &demands {
+            self.draft.rules.push(demand.rule("**", namespace));
+        }
+        self.lists(&demands);
+        self.draft.note_shared_keys();
+        Ok(Imported { draft: self.draft })
+    }
+
+    /// What the lists admit unsigned, and below it, where a scope of ours reaches further than the pattern, again what is
+    /// required.
+    fn lists(&mut self, demands: &BTreeMap<String, Demand>) {
+        let mut allowed: BTreeMap<(String, Option<String>), (Covered, String)> = BTreeMap::new();
+        for (text, namespace, origin) in std::mem::take(&mut self.lists) {
+            let subject = format!("{origin}, pattern {text:?}");
+            match patterns::read(&text) {
+                Ok(Pattern { covered, wider }) => {
+                    match wider {
+                        Some(wider) if self.options.widen => self.draft.note(Effect::Wider, subject, wider),
+                        Some(wider) => {
+                            let text = format!("{wider}; so it is left out (--widen takes it all the same)");
+                            self.draft.note(Effect::Stricter, subject, text);
+                            continue;
+                        }
+                        None => {}
+                    }
+                    allowed.entry((covered.scope.clone(), namespace)).or_insert((covered, origin));
+                }
+                Err(problem) => self.draft.note(Effect::Stricter, subject, problem),
+            }
+        }
+        let everywhere: BTreeSet<String> =
+            allowed.keys().filter(|(_, pods)| pods.is_none()).map(|(scope, _)| scope.clone()).collect();
+        let mut guards = BTreeMap::new();
+        for ((scope, pods), (covered, origin)) in &allowed {
+            let pods_of = |it: &String| it.clone();
+            let concerned: Vec<(&String, &Demand)> = match pods {
+                Some(_) if everywhere.contains(scope) => continue,
+                Some(namespace) => demands.get_key_value(namespace).into_iter().collect(),
+                None => demands.iter().collect(),
+            };
+            if concerned.is_empty() {
+                let text =
+                    format!("nothing is required there, so pattern {:?} is not needed", covered.pattern);
+                self.draft.note(Effect::None, origin.clone(), text);
+                continue;
+            }
+            for (namespace, demand) in concerned {
+                if demand.closed {
+                    guards.insert((scope.clone(), namespace.clone()), demand.clone());
+                } else if pods.is_some() {
+                    let reason = format!("on the list of {origin}");
+                    let rule = Rule {
+                        origin: origin.clone(),
+                        scope: scope.clone(),
+                        pods: vec![pods_of(namespace)],
+                        action: Action::Allow(reason),
+                    };
+                    self.draft.rules.push(rule);
+                }
+                let below = (covered.below.clone(), namespace.clone());
+                let listed = everywhere.contains(&covered.below)
+                    || allowed.contains_key(&(covered.below.clone(), Some(namespace.clone())));
+                if !listed {
+                    guards.insert(below, demand.clone());
+                }
+            }
+            if pods.is_none() {
+                let action = Action::Allow(format!("on the list of {origin}"));
+                let rule = Rule { origin: origin.clone(), scope: scope.clone(), pods: Vec::new(), action };
+                self.draft.rules.push(rule);
+            }
+        }
+        for ((scope, namespace), demand) in guards {
+            self.draft.rules.push(demand.rule(&scope, &namespace));
+        }
+    }
+}
+
+/// What the policies of a namespace come to.
+#[derive(Clone)]
+struct Demand {
+    origin: String,
+    action: Action,
+    /// Whether the lists count for nothing.
+    closed: bool,
+}
+
+impl Demand {
+    fn rule(&self, scope: &str, namespace: &str) -> Rule {
+        Rule {
+            origin: self.origin.clone(),
+            scope: scope.to_owned(),
+            pods: vec![namespace.to_owned()],
+            action: self.action.clone(),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Alibaba Cloud Security Center: the answers of `DescribeAttestors` and `DescribeBinarySecurityPolicies` (API 2018-12-03).
+//!
+//! A policy names clusters, their Kubernetes namespaces, and the attestors (witnesses) that all must have signed. What is
+//! in no policy is admitted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::alternatives::{Alternative, combine};
+use super::draft::{Draft, Rule, key};
+use super::{Effect, ImportError, Imported, Options, read};
+
+const EVERYTHING: &str = "**";
+
+/// The documents, and what stands in none of them.
+#[derive(Clone, Debug)]
+pub struct SecurityCenter<'a> {
+    /// The answers to `DescribeAttestors`, one a page.
+    pub attestors: &'a [Vec<u8>],
+    /// The answers to `DescribeBinarySecurityPolicies`, one a page.
+    pub policies: &'a [Vec<u8>],
+    /// The cluster of this node.
+    pub cluster: &'a str,
+    /// The public keys of the attestors by name, as PEM: the service does not tell them.
+    pub public_keys: &'a BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attestors {
+    attestors: Vec<Attestor>,
+    page_info: Option<PageInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attestor {
+    name: String,
+    key_region_id: String,
+    key_id: String,
+    key_version_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PageInfo {
+    total_count: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policies {
+    binary_security_policies: Vec<Policy>,
+    page_info: Option<PageInfo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    name: String,
+    status: String,
+    policy: Demand,
+    clusters: Vec<Cluster>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Demand {
+    policy_mode: Option<String>,
+    required_attestors: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Cluster {
+    cluster_id: String,
+    namespaces: Vec<String>,
+}
+
+/// Reads the policies of one cluster.
+///
+/// # Errors
+/// When an answer is not one, pages are missing, or the public key of an attestor is not given.
+pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<Imported, ImportError> {
+    let (attestors, policies) = (attestors(source)?, policies(source)?);
+    let mut draft = Draft::new("Security Center's DescribeAttestors and DescribeBinarySecurityPolicies");
+    draft.allowed_by_default = Some("Security Center asks nothing of namespaces without a policy".to_owned());
+    let mut demands: BTreeMap<&str, Vec<&Policy>> = BTreeMap::new();
+    for policy in &policies {
+        let subject = format!("policy {:?}", policy.name);
+        if !matches!(policy.status.as_str(), "enable" | "enabled") {
+            draft.note(Effect::None, subject, format!("its status is {:?}", policy.status));
+            continue;
+        }
+        let ours = policy.clusters.iter().filter(|cluster| cluster.cluster_id == source.cluster);
+        let namespaces: BTreeSet<&str> =
+            ours.flat_map(|it| it.namespaces.iter().map(String::as_str)).collect();
+        if namespaces.is_empty() {
+            draft.note(Effect::None, subject, format!("it is not for cluster {}", source.cluster));
+        }
+        for namespace in namespaces {
+            demands.entry(namespace).or_default().push(policy);
+        }
+    }
+    let used: BTreeSet<&str> =
+        demands.values().flatten().flat_map(|it| &it.policy.required_attestors).map(String::as_str).collect();
+    missing_keys(&attestors, &used, source.public_keys)?;
+    let mut names = BTreeMap::new();
+    for attestor in attestors.iter().filter(|attestor| used.contains(attestor.name.as_str())) {
+        let Some(pem) = source.public_keys.get(&attestor.name) else { continue };
+        let key = key(pem, &attestor.name, options)?;
+        names.insert(attestor.name.as_str(), draft.authenticator(&attestor.name, vec![key]));
+    }
+    for (namespace, policies) in demands {
+        let subject = format!("namespace {namespace}");
+        let alternatives: Vec<Alternative> =
+            policies.iter().map(|policy| alternative(&mut draft, policy, &names)).collect();
+        let action = combine(&mut draft, &subject, &alternatives);
+        let from: Vec<String> = policies.iter().map(|policy| format!("{:?}", policy.name)).collect();
+        let origin = format!("Security Center policy {}", from.join(", "));
+        draft.rules.push(Rule {
+            origin,
+            scope: EVERYTHING.to_owned(),
+            pods: vec![namespace.to_owned()],
+            action,
+        });
+    }
+    draft.note_shared_keys();
+    Ok(Imported { draft })
+}
+
+fn attestors(source: &SecurityCenter<'_>) -> Result<Vec<Attestor>, ImportError> {
+    let mut all = Vec::new();
+    for page in source.attestors {
+        let page: Attestors = read(page, "DescribeAttestors")?;
+        all.extend(page.attestors);
+        complete("DescribeAttestors", page.page_info.as_ref(), source.attestors.len(), all.len())?;
+    }
+    Ok(all)
+}
+
+fn policies(source: &SecurityCenter<'_>) -> Result<Vec<Policy>, ImportError> {
+    let mut all = Vec::new();
+    for page in source.policies {
+        let page: Policies = read(page, "DescribeBinarySecurityPolicies")?;
+        all.extend(page.binary_security_policies);
+        let pages = source.policies.len();
+        complete("DescribeBinarySecurityPolicies", page.page_info.as_ref(), pages, all.len())?;
+    }
+    Ok(all)
+}
+
+/// One page of several says how many there are in all; what stands on the others would be missed.
+fn complete(what: &str, info: Option<&PageInfo>, pages: usize, found: usize) -> Result<(), ImportError> {
+    match info.and_then(|info| info.total_count) {
+        Some(total) if pages == 1 && total > found => Err(super::shape(
+            what,
+            format!(
+                "there are {total} entries and this page has {found}; give all pages, or ask with a larger PageSize"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn missing_keys(
+    attestors: &[Attestor],
+    used: &BTreeSet<&str>,
+    given: &BTreeMap<String, String>,
+) -> Result<(), ImportError> {
+    let missing: Vec<String> = attestors
+        .iter()
+        .filter(|it| used.contains(it.name.as_str()) && !given.contains_key(&it.name))
+        .map(|it| {
+            let Attestor { name, key_region_id: region, key_id: key, key_version_id: version } = it;
+            let file = format!("{}.pem", name.replace(|it: char| !it.is_ascii_alphanumeric(), "-"));
+            format!(
+                "pullgate keys public 'alikms://{key}/{version}?region={region}' > {file}, then --public-key '{name}={file}'"
+            )
+        })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(ImportError::PublicKeys(missing)) }
+}
+
+fn alternative(draft: &mut Draft, policy: &Policy, names: &BTreeMap<&str, String>) -> Alternative {
+    let subject = format!("policy {:?}", policy.name);
+    let mode = policy.policy.policy_mode.as_deref().unwrap_or("requireAttestor");
+    if mode != "requireAttestor" {
+        draft.note(
+            Effect::Stricter,
+            subject,
+            format!("its mode {mode:?} is not known, so that it admits nothing"),
+        );
+        return Alternative { all: None };
+    }
+    let required = &policy.policy.required_attestors;
+    let found: BTreeSet<String> = required.iter().filter_map(|it| names.get(it.as_str()).cloned()).collect();
+    if required.is_empty() {
+        draft.note(Effect::Stricter, subject, "it requires no attestor, and is taken to admit nothing");
+        return Alternative { all: None };
+    }
+    if required.iter().any(|it| !names.contains_key(it.as_str())) {
+        draft.note(Effect::Stricter, subject, "it requires an attestor that is not among those given");
+        return Alternative { all: None };
+    }
+    Alternative { all: Some(found) }
+}

@@ -1,0 +1,87 @@
+//! Lines of JSON within bounds.
+
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Reads one line of at most `limit` bytes.
+pub(super) async fn read<T: DeserializeOwned>(
+    input: &mut (impl AsyncBufRead + Unpin),
+    limit: u64,
+) -> Result<T, LineError> {
+    let mut line = Vec::new();
+    input.take(limit).read_until(b'\n', &mut line).await.map_err(LineError::Io)?;
+    match line.pop() {
+        Some(b'\n') => serde_json::from_slice(&line).map_err(LineError::Json),
+        Some(_) if u64::try_from(line.len()).is_ok_and(|read| read + 1 >= limit) => {
+            Err(LineError::TooLong { limit })
+        }
+        _ => Err(LineError::Ended),
+    }
+}
+
+/// Writes one line.
+pub(super) async fn write(
+    output: &mut (impl AsyncWrite + Unpin),
+    value: &impl Serialize,
+) -> Result<(), LineError> {
+    // JSON as serde_json writes it has no line breaks of its own.
+    let mut line = serde_json::to_vec(value).map_err(LineError::Json)?;
+    line.push(b'\n');
+    output.write_all(&line).await.map_err(LineError::Io)
+}
+
+/// Why there is no line.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The connection failed.
+    #[error("the connection failed")]
+    Io(#[source] io::Error),
+    /// The connection ended in the middle of a line, or before it.
+    #[error("the connection ended before the line did")]
+    Ended,
+    /// The line is too long.
+    #[error("the line is longer than {limit} bytes")]
+    TooLong {
+        /// The most that is read.
+        limit: u64,
+    },
+    /// The line is not what is expected.
+    #[error("the line is not understood")]
+    Json(#[source] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Question;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_is_whole_short_and_understood() {
+        for (text, expected) in [
+            ("\"status\"\n", Some(Question::Status)),
+            ("\"scan\"\nmore", Some(Question::Scan)),
+            (
+                "{\"verdict\":{\"name\":\"a\",\"digest\":\"b\"}}\n",
+                Some(Question::Verdict { name: "a".to_owned(), digest: "b".to_owned() }),
+            ),
+            ("\"status\"", None),
+            ("", None),
+            ("\n", None),
+            ("\"halt\"\n", None),
+            ("{\"verdict\":{\"name\":\"a\"}}\n", None),
+            ("{\"verdict\":{\"name\":\"a\",\"name\":\"a\",\"digest\":\"b\"}}\n", None),
+            ("{\"verdict\":{\"name\":\"a\",\"digest\":\"b\",\"pod\":\"c\"}}\n", None),
+            ("{\"verdict\":{\"name\":\"a\",\"digest\":\"b\"},\"scan\":null}\n", None),
+            ("                                                                     \"status\"\n", None),
+        ] {
+            let read = read::<Question>(&mut text.as_bytes(), 64).await;
+            assert_eq!(read.as_ref().ok(), expected.as_ref(), "{text:?}: {read:?}");
+        }
+        let long = "x".repeat(64);
+        let read = read::<Question>(&mut long.as_bytes(), 64).await;
+        assert!(matches!(read, Err(LineError::TooLong { limit: 64 })), "{read:?}");
+    }
+}

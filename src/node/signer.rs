@@ -1,0 +1,130 @@
+//! `pullgate signer`: from its configuration to sockets that registries can notify, and back to nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::daemon::{Signals, Wanted, monotonic, watchdog};
+use super::notify;
+use crate::config::{self, Problems};
+use crate::signer::{ListenError, Listener, Settings, Signer, SignerError};
+
+/// How long what is under way may take to finish after SIGTERM. Below the unit's stop timeout.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Serves until SIGTERM or SIGINT, and then ends what is begun: what waits is on disk.
+///
+/// # Errors
+/// When the configuration cannot be used, or there is nothing to listen at.
+pub async fn run(root: &Path) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    let file = root.join(config::SIGNER_FILE);
+    let settings = config::load_signer(&file).map_err(ServeError::Configuration)?;
+    let listeners = listen(&settings).await?;
+    let addresses: Vec<String> = listeners.iter().map(Listener::address).collect();
+    let signer = Signer::open(settings).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tasks.spawn(listener.serve(Arc::clone(&signer), stopped.clone()));
+    }
+    tasks.spawn(Arc::clone(&signer).run(stopped));
+    let watchdog = tokio::spawn(watchdog());
+    let mut line = StatusLine { generation: 1, broken: false };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "signing");
+    notify(&[NotifyState::Ready, NotifyState::Status(&line.text(&signer))]);
+    loop {
+        match signals.next().await {
+            Wanted::Stop => break,
+            Wanted::Reload => {
+                notify(&[NotifyState::Reloading, monotonic()]);
+                line.broken = !reload(&signer, &file).await;
+                line.generation += u64::from(!line.broken);
+                notify(&[NotifyState::Ready, NotifyState::Status(&line.text(&signer))]);
+            }
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    let _ = stop.send(true);
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::warn!("not everything ended in time; what was not finished is done again");
+    }
+    watchdog.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
+    let mut listeners = vec![
+        Listener::notifications(&settings.listen, &settings.limits).await?,
+        Listener::control(&settings.control)?,
+    ];
+    if let Some(address) = settings.metrics {
+        listeners.push(Listener::metrics(address).await?);
+    }
+    Ok(listeners)
+}
+
+/// Puts the file in force, all of it or nothing.
+async fn reload(signer: &Signer, file: &Path) -> bool {
+    let settings = match config::load_signer(file) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            for problem in problems.iter() {
+                tracing::error!(%problem, "signer.toml");
+            }
+            tracing::error!("the new rules are not usable: the old ones stay in force");
+            return false;
+        }
+    };
+    match signer.reload(settings).await {
+        Ok(()) => {
+            tracing::info!("rules in force");
+            true
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "the new rules are not usable: the old ones stay in force");
+            false
+        }
+    }
+}
+
+/// The line of `systemctl status`.
+struct StatusLine {
+    generation: u64,
+    broken: bool,
+}
+
+impl StatusLine {
+    fn text(&self, signer: &Signer) -> String {
+        let rules = signer.status().rules.len();
+        let generation = self.generation;
+        match self.broken {
+            false => format!("{rules} rules in force, generation {generation}"),
+            true => format!("RELOAD FAILED; still {rules} rules of generation {generation}"),
+        }
+    }
+}
+
+/// Why the signer does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The file.
+    #[error("signer.toml cannot be used:\n{0}")]
+    Configuration(Problems),
+    /// A socket.
+    #[error("cannot listen")]
+    Listen(#[from] ListenError),
+    /// Signals cannot be received.
+    #[error("cannot receive signals")]
+    Signals(#[source] std::io::Error),
+    /// Keys, or the queue.
+    #[error("cannot begin")]
+    Signer(#[from] SignerError),
+}

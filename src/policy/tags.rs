@@ -1,0 +1,114 @@
+//! The tags that a rule is for.
+
+use std::fmt;
+
+use super::segment::{Pattern, Segment};
+use crate::reference;
+
+/// How many patterns a filter may have, of either kind.
+pub const MAX_TAG_PATTERNS: usize = 64;
+
+/// Tags, by name or by patterns in which `*` stands for any characters, also none: those that are included and not
+/// excluded. Where nothing is included by name, every tag is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    include: Vec<Segment>,
+    exclude: Vec<Segment>,
+}
+
+impl Tags {
+    /// Tags that one of `include` accepts, or all where there are none, without those that one of `exclude` accepts.
+    ///
+    /// # Errors
+    /// When there are too many patterns, or one is not a pattern of tags.
+    pub fn new<T: AsRef<str>>(include: &[T], exclude: &[T]) -> Result<Self, TagsError> {
+        Ok(Self { include: read(include)?, exclude: read(exclude)? })
+    }
+
+    /// Whether this tag is meant.
+    #[must_use]
+    pub fn cover(&self, tag: &str) -> bool {
+        let among = |patterns: &[Segment]| patterns.iter().any(|pattern| pattern.accepts(tag));
+        (self.include.is_empty() || among(&self.include)) && !among(&self.exclude)
+    }
+}
+
+/// The same filter has the same text: `v*, !*-dev`, or `*`.
+impl fmt::Display for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut written: Vec<String> = self.include.iter().map(|it| it.as_str().to_owned()).collect();
+        if written.is_empty() {
+            written.push("*".to_owned());
+        }
+        written.extend(self.exclude.iter().map(|it| format!("!{}", it.as_str())));
+        f.write_str(&written.join(", "))
+    }
+}
+
+fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
+    if patterns.len() > MAX_TAG_PATTERNS {
+        return Err(TagsError::TooMany);
+    }
+    let mut segments = Vec::new();
+    for text in patterns {
+        let text = text.as_ref();
+        // A letter may stand wherever a `*` does.
+        if text.contains("**") || !reference::is_tag(&text.replace('*', "a")) {
+            return Err(TagsError::NotATag(text.chars().take(128).collect()));
+        }
+        segments.push(match text {
+            "*" => Segment::Any,
+            _ if text.contains('*') => Segment::Pattern(Pattern::of_path(text)),
+            _ => Segment::Literal(text.into()),
+        });
+    }
+    segments.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    segments.dedup();
+    Ok(segments)
+}
+
+/// Why patterns are none of tags.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TagsError {
+    /// More than [`MAX_TAG_PATTERNS`].
+    #[error("more than {MAX_TAG_PATTERNS} patterns of tags")]
+    TooMany,
+    /// No tag can be like this.
+    #[error("no tag can be `{0}`")]
+    NotATag(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_included_and_not_excluded_is_covered() {
+        for (include, exclude, tag, covered) in [
+            (&[][..], &[][..], "latest", true),
+            (&["v*"], &[], "v1.2", true),
+            (&["v*"], &[], "latest", false),
+            (&["v*"], &["*-dev"], "v1-dev", false),
+            (&["v*"], &["*-dev"], "v1-dev2", true),
+            (&[], &["latest"], "latest", false),
+            (&[], &["latest"], "latest2", true),
+            (&["V1"], &[], "v1", false),
+            (&["*"], &["*"], "v1", false),
+        ] {
+            let tags = Tags::new(include, exclude).unwrap();
+            assert_eq!(tags.cover(tag), covered, "{tags} {tag}");
+        }
+        for bad in ["", "a/b", "a:b", "**", "-a", ".a", "ä", &"a".repeat(129)] {
+            assert!(matches!(Tags::new(&[bad], &[]), Err(TagsError::NotATag(_))), "{bad}");
+            assert!(matches!(Tags::new(&[], &[bad]), Err(TagsError::NotATag(_))), "{bad}");
+        }
+        assert_eq!(Tags::new(&vec!["a"; MAX_TAG_PATTERNS + 1], &[]), Err(TagsError::TooMany));
+    }
+
+    #[test]
+    fn equal_filters_have_equal_texts() {
+        let text = |include: &[&str], exclude: &[&str]| Tags::new(include, exclude).unwrap().to_string();
+        assert_eq!(text(&["b", "a", "a"], &["x*"]), "a, b, !x*");
+        assert_eq!(text(&[], &[]), "*");
+    }
+}

@@ -1,0 +1,311 @@
+//! Hosts as containerd's own configuration names them, without any `hosts.toml`: `registry.mirrors`, `registry.configs`
+//! and `registry.auths` of the CRI plugin. Deprecated since containerd 1.5, read until 2.3, and never together with
+//! `config_path` - but for the credentials in them.
+//!
+//! Source: `registryHosts` and `registryEndpoints` in `pkg/cri/server/image_pull.go` of containerd 1.6 and 1.7
+//! (`internal/cri/server/images` in 2.x), `ValidatePluginConfig` in `pkg/cri/config`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+use toml::de::{DeTable, DeValue};
+
+use super::super::credentials::Credentials;
+use super::super::error::remote;
+use super::file::clean;
+use super::{Capabilities, Host, Scheme, TlsFiles, is_local};
+
+/// What stands in for every registry that has no mirrors of its own.
+const ANY: &str = "*";
+
+/// The section `registry` of the CRI plugin, without `config_path`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Legacy {
+    /// Endpoints by registry.
+    mirrors: BTreeMap<String, Vec<String>>,
+    /// How hosts are talked to, by host.
+    tls: BTreeMap<String, TlsFiles>,
+    /// For pulls that carry no credentials, by host.
+    credentials: BTreeMap<String, Credentials>,
+}
+
+impl Legacy {
+    /// # Errors
+    /// What containerd does not start with.
+    pub(super) fn read(registry: &DeTable<'_>) -> Result<Self, String> {
+        let mut legacy = Self::default();
+        for (name, mirror) in table(registry, "mirrors")?.into_iter().flatten() {
+            let name = name.get_ref().to_string();
+            let mirror =
+                mirror.get_ref().as_table().ok_or("a registry in registry.mirrors is not a table")?;
+            let endpoints = match mirror.get("endpoint").map(|value| value.get_ref()) {
+                None => Vec::new(),
+                Some(value) => texts(value).ok_or("endpoint in registry.mirrors is not a list of texts")?,
+            };
+            legacy.mirrors.insert(name, endpoints);
+        }
+        for (name, config) in table(registry, "configs")?.into_iter().flatten() {
+            let name = name.get_ref().to_string();
+            let config = config.get_ref().as_table().ok_or("a host in registry.configs is not a table")?;
+            if let Some(tls) = table(config, "tls")? {
+                legacy.tls.insert(name.clone(), read_tls(&name, tls)?);
+            }
+            if let Some(auth) = table(config, "auth")? {
+                legacy.credentials.insert(name, read_auth(auth)?);
+            }
+        }
+        for (url, auth) in table(registry, "auths")?.into_iter().flatten() {
+            let auth = auth.get_ref().as_table().ok_or("a host in registry.auths is not a table")?;
+            // Without a scheme Go finds no host in it, and nothing ever matches that.
+            if let Some((_, rest)) = url.get_ref().split_once("://") {
+                let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                legacy.credentials.insert(host.to_owned(), read_auth(auth)?);
+            }
+        }
+        Ok(legacy)
+    }
+
+    /// Takes over what a file that is read later says.
+    pub(super) fn merge(&mut self, later: Self) {
+        self.mirrors.extend(later.mirrors);
+        self.tls.extend(later.tls);
+        self.credentials.extend(later.credentials);
+    }
+
+    /// Whether it says which hosts are asked, and how, so that no `hosts.toml` does.
+    pub(super) fn names_hosts(&self) -> bool {
+        !self.mirrors.is_empty() || !self.tls.is_empty()
+    }
+
+    /// Whether there are credentials in it.
+    pub(super) fn has_credentials(&self) -> bool {
+        !self.credentials.is_empty()
+    }
+
+    /// What `host` gets with pulls that carry no credentials.
+    pub(super) fn credentials(&self, host: &str) -> Credentials {
+        self.credentials.get(host).cloned().unwrap_or_default()
+    }
+
+    /// The hosts to ask for `domain`: the endpoints of its mirrors in their order, then its own host, unless that is one
+    /// of them.
+    ///
+    /// # Errors
+    /// When an endpoint cannot be used, whichever it is: containerd then pulls nothing for this registry, either.
+    pub(super) fn hosts(&self, domain: &str) -> Result<Vec<Host>, String> {
+        let mirrors = self.mirrors.get(domain).or_else(|| self.mirrors.get(ANY));
+        let mut hosts = Vec::new();
+        for endpoint in mirrors.into_iter().flatten() {
+            hosts.push(self.endpoint(endpoint)?);
+        }
+        if hosts.iter().all(|host| host.authority != domain) {
+            let own = if domain == "docker.io" { "registry-1.docker.io" } else { domain };
+            let mut host = self.endpoint(own)?;
+            // containerd pushes to none of them; signatures are attached at the registry itself.
+            host.capabilities.push = true;
+            hosts.push(host);
+        }
+        Ok(hosts)
+    }
+
+    fn endpoint(&self, endpoint: &str) -> Result<Host, String> {
+        let unusable = || format!("endpoint {} in registry.mirrors is not a URL", remote(endpoint));
+        let (scheme, rest) = match endpoint.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme), rest),
+            None => (None, endpoint),
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).ok_or_else(unusable)?;
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        if Url::parse(&format!("https://{authority}/")).is_err() || authority.contains('@') {
+            return Err(unusable());
+        }
+        let scheme = match scheme {
+            Some("https") => Scheme::Https,
+            Some("http") => Scheme::Http,
+            None if is_local(authority) => Scheme::Http,
+            None => Scheme::Https,
+            Some(_) => return Err(unusable()),
+        };
+        Ok(Host {
+            scheme,
+            // A path is taken as it is; `/v2` is only put where there is none.
+            path: if path.is_empty() { "/v2".to_owned() } else { clean(path) },
+            capabilities: Capabilities { pull: true, resolve: true, push: false },
+            tls: self.tls.get(authority).cloned().unwrap_or_default(),
+            credentials: self.credentials(authority),
+            ..Host::plain(authority)
+        })
+    }
+}
+
+/// `getTLSConfig`. containerd runs in the root directory, where relative names begin.
+fn read_tls(host: &str, tls: &DeTable<'_>) -> Result<TlsFiles, String> {
+    let path = |key: &str| -> Result<Option<PathBuf>, String> {
+        let name = text(tls, key)?;
+        Ok((!name.is_empty()).then(|| Path::new("/").join(name)))
+    };
+    let skip_verify = match tls.get("insecure_skip_verify").map(|value| value.get_ref()) {
+        None => None,
+        Some(DeValue::Boolean(skip)) => Some(*skip),
+        Some(_) => return Err("insecure_skip_verify in registry.configs is not true or false".to_owned()),
+    };
+    let pairs = match (path("cert_file")?, path("key_file")?) {
+        (Some(certificate), Some(key)) => vec![(certificate, Some(key))],
+        (None, None) => Vec::new(),
+        _ => return Err(format!("registry.configs has one of cert_file and key_file for {}", remote(host))),
+    };
+    Ok(TlsFiles { authorities: path("ca_file")?.into_iter().collect(), pairs, skip_verify })
+}
+
+/// `toRuntimeAuthConfig`
+fn read_auth(auth: &DeTable<'_>) -> Result<Credentials, String> {
+    Ok(Credentials::from_auth_config(
+        text(auth, "username")?,
+        text(auth, "password")?,
+        text(auth, "auth")?,
+        String::new(),
+        text(auth, "identitytoken")?,
+        String::new(),
+    ))
+}
+
+fn table<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Result<Option<&'a DeTable<'i>>, String> {
+    let Some(value) = table.get(key) else { return Ok(None) };
+    value
+        .get_ref()
+        .as_table()
+        .map(Some)
+        .ok_or_else(|| format!("{key} in its registry section is not a table"))
+}
+
+fn text(table: &DeTable<'_>, key: &str) -> Result<String, String> {
+    let Some(value) = table.get(key) else { return Ok(String::new()) };
+    let text = value.get_ref().as_str().map(str::to_owned);
+    text.ok_or_else(|| format!("{key} in its registry section is not a text"))
+}
+
+fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Legacy, String> {
+        Legacy::read(DeTable::parse(text).unwrap().get_ref())
+    }
+
+    #[test]
+    fn mirrors_come_first_and_the_registry_itself_last() {
+        let legacy = read(
+            r#"
+            [mirrors."r.example"]
+            endpoint = ["https://z.example", "a.example:5000", "http://localhost:5000/proxy/", "127.0.0.1:81"]
+            [mirrors."own.example"]
+            endpoint = ["https://m.example/v2", "http://own.example", "https://n.example/"]
+            [mirrors."docker.io"]
+            endpoint = ["https://registry-1.docker.io"]
+            [mirrors."none.example"]
+            endpoint = []
+            [mirrors."bare.example"]
+            [mirrors."*"]
+            endpoint = ["https://any.example"]
+            "#,
+        )
+        .unwrap();
+        for (domain, expected) in [
+            (
+                "r.example",
+                &[
+                    "Https z.example/v2",
+                    "Https a.example:5000/v2",
+                    "Http localhost:5000/proxy",
+                    "Http 127.0.0.1:81/v2",
+                    "Https r.example/v2 push",
+                ][..],
+            ),
+            ("own.example", &["Https m.example/v2", "Http own.example/v2", "Https n.example"]),
+            ("docker.io", &["Https registry-1.docker.io/v2", "Https registry-1.docker.io/v2 push"]),
+            ("none.example", &["Https none.example/v2 push"]),
+            ("bare.example", &["Https bare.example/v2 push"]),
+            ("other.example", &["Https any.example/v2", "Https other.example/v2 push"]),
+            ("localhost:5000", &["Https any.example/v2", "Http localhost:5000/v2 push"]),
+        ] {
+            let hosts = legacy.hosts(domain).unwrap();
+            let lines: Vec<String> = hosts
+                .iter()
+                .map(|host| {
+                    assert!(host.capabilities.pull && host.capabilities.resolve);
+                    let push = if host.capabilities.push { " push" } else { "" };
+                    format!("{:?} {}{}{push}", host.scheme, host.authority, host.path)
+                })
+                .collect();
+            assert_eq!(lines, expected, "{domain}");
+        }
+    }
+
+    #[test]
+    fn tls_and_credentials_are_those_of_the_very_host() {
+        let legacy = read(
+            r#"
+            [mirrors."r.example"]
+            endpoint = ["https://m.example:5000"]
+            [configs."m.example:5000".tls]
+            ca_file = "/ca.pem"
+            cert_file = "own.pem"
+            key_file = "/own.key"
+            [configs."m.example:5000".auth]
+            username = "u"
+            password = "p"
+            [configs."r.example".tls]
+            insecure_skip_verify = true
+            [configs."m.example".auth]
+            identitytoken = "other"
+            [auths."https://r.example/v1/"]
+            auth = "dTpw"
+            [auths."plain.example"]
+            auth = "dTpw"
+            "#,
+        )
+        .unwrap();
+        let hosts = legacy.hosts("r.example").unwrap();
+        let [mirror, own] = &hosts[..] else { panic!("{hosts:?}") };
+        assert_eq!(mirror.tls.authorities, [Path::new("/ca.pem")]);
+        assert_eq!(mirror.tls.pairs, [("/own.pem".into(), Some("/own.key".into()))]);
+        assert_eq!((mirror.tls.skip_verify, own.tls.skip_verify), (None, Some(true)));
+        for host in [mirror, own] {
+            let offer = host.credentials.offer(&host.authority).unwrap();
+            assert_eq!((offer.username.as_str(), offer.secret.as_str()), ("u", "p"), "{}", host.authority);
+        }
+        assert!(legacy.credentials("plain.example").offer("plain.example").unwrap().is_empty());
+        let shown = format!("{legacy:?}{hosts:?}");
+        assert!(shown.contains("redacted") && !shown.contains("dTpw"), "{shown}");
+    }
+
+    #[test]
+    fn what_containerd_cannot_use_is_an_error() {
+        for (text, expected) in [
+            ("mirrors = 1", "mirrors in its registry section is not a table"),
+            ("[mirrors]\na = 1", "a registry in registry.mirrors is not a table"),
+            ("[mirrors.a]\nendpoint = \"x\"", "endpoint in registry.mirrors is not a list"),
+            ("[configs]\na = 1", "a host in registry.configs is not a table"),
+            ("[configs.a]\ntls = true", "tls in its registry section is not a table"),
+            ("[configs.a.tls]\ncert_file = \"/x\"", "one of cert_file and key_file for a"),
+            ("[configs.a.tls]\ninsecure_skip_verify = 1", "is not true or false"),
+            ("[configs.a.auth]\npassword = 5", "password in its registry section is not a text"),
+            ("[auths]\n\"https://a\" = 1", "a host in registry.auths is not a table"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
+        for endpoint in ["ftp://m.example", "https://user@m.example", "https://", "https://exa mple"] {
+            let legacy = read(&format!("[mirrors.r]\nendpoint = [\"{endpoint}\"]")).unwrap();
+            let said = legacy.hosts("r").unwrap_err();
+            assert!(said.contains("in registry.mirrors is not a URL"), "{endpoint}: {said}");
+            assert!(legacy.hosts("other.example").is_ok(), "{endpoint}");
+        }
+    }
+}

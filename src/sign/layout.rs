@@ -1,0 +1,66 @@
+//! Where a signature goes.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Where a signature goes, by the names of configuration and command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layout {
+    /// cosign's classic layout: all signatures of a digest are layers of one manifest under the tag `sha256-….sig`. Read by
+    /// every cosign, by skopeo, podman and CRI-O; it names the repository.
+    #[default]
+    Classic,
+    /// A Sigstore bundle that refers to the image: what cosign writes since version 3. It names no repository.
+    Bundle,
+    /// One of each.
+    Both,
+}
+
+impl Layout {
+    /// All of them, as they are offered.
+    pub const ALL: [Self; 3] = [Self::Classic, Self::Bundle, Self::Both];
+
+    /// The name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Bundle => "bundle",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Layout {
+    type Err = UnknownLayout;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLayout> {
+        Self::ALL.into_iter().find(|layout| layout.name() == text).ok_or(UnknownLayout)
+    }
+}
+
+/// Not the name of a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a layout is classic, bundle or both")]
+pub struct UnknownLayout;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for layout in Layout::ALL {
+            assert_eq!(layout.to_string().parse(), Ok(layout));
+        }
+        for text in ["", "Classic", "bundles", "classic,bundle", " both"] {
+            assert_eq!(text.parse::<Layout>(), Err(UnknownLayout), "{text}");
+        }
+    }
+}

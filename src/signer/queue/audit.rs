@@ -1,0 +1,53 @@
+//! The record of signatures: JSON, one line each, appended and on disk before the job's end is.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::QueueError;
+
+/// The record's name in the directory of the queue.
+const NAME: &str = "audit.jsonl";
+
+#[derive(Debug)]
+pub(super) struct Audit {
+    file: File,
+}
+
+impl Audit {
+    pub(super) fn open(directory: &Path) -> Result<Self, QueueError> {
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .read(true)
+            .mode(0o600)
+            .open(directory.join(NAME))
+            .map_err(QueueError::Io)?;
+        end_last_line(&mut file).map_err(QueueError::Io)?;
+        Ok(Self { file })
+    }
+
+    /// Appends lines, and waits until they are on disk.
+    pub(super) fn append(&mut self, lines: &[String]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut text = lines.join("\n");
+        text.push('\n');
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_data()
+    }
+}
+
+/// A crash can leave the beginning of a line; the next one does not continue it.
+fn end_last_line(file: &mut File) -> io::Result<()> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(());
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    if last != *b"\n" { file.write_all(b"\n") } else { Ok(()) }
+}

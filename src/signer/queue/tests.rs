@@ -1,0 +1,222 @@
+use std::time::Duration;
+
+use super::*;
+
+const CAPACITY: Capacity = Capacity { queued: 100, remembered: 100 };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn rule(number: u8) -> RuleId {
+    RuleId::from_stored(&format!("{number:032x}"))
+}
+
+fn digest(name: &str) -> Digest {
+    Digest::of(name.as_bytes())
+}
+
+fn repository() -> Repository {
+    Repository::parse("r.example/team/app").unwrap()
+}
+
+fn candidate(rule: &RuleId, name: &str) -> Candidate {
+    Candidate {
+        rule: rule.clone(),
+        repository: repository(),
+        digest: digest(name),
+        tag: Some(name.to_owned()),
+        pushed: at(1000).as_millisecond(),
+        requested: false,
+        actor: None,
+    }
+}
+
+fn requested(rule: &RuleId, name: &str) -> Candidate {
+    Candidate { requested: true, ..candidate(rule, name) }
+}
+
+async fn begun(directory: &Path, rules: &[&RuleId]) -> Queue {
+    let queue = Queue::open(directory, CAPACITY).unwrap();
+    begin(&queue, rules, 1000).await;
+    queue
+}
+
+async fn begin(queue: &Queue, rules: &[&RuleId], second: i64) -> Vec<RuleRecord> {
+    let rules = rules.iter().map(|&rule| (rule.clone(), "name".to_owned())).collect();
+    queue.begin(rules, at(second)).await.unwrap()
+}
+
+async fn offer(queue: &Queue, candidates: Vec<Candidate>, second: i64) -> [usize; 3] {
+    let Offered { queued, known, older } = queue.offer(candidates, at(second)).await.unwrap();
+    [queued, known, older]
+}
+
+async fn none_is_due(queue: &Queue) -> bool {
+    tokio::time::timeout(Duration::from_millis(100), queue.next()).await.is_err()
+}
+
+fn signed() -> Settlement {
+    Settlement::Signed { manifests: vec![digest("manifest").to_string()], at: 0, audit: "{}".to_owned() }
+}
+
+/// Opens it again, once the writer of the last one has let go of it.
+async fn reopened(queue: Queue, directory: &Path) -> Queue {
+    drop(queue);
+    loop {
+        match Queue::open(directory, CAPACITY) {
+            Err(QueueError::Taken) => tokio::time::sleep(Duration::from_millis(5)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_image_waits_once_and_is_signed_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (rule(1), rule(2));
+    let queue = begun(directory.path(), &[&one, &two]).await;
+    assert_eq!(offer(&queue, vec![candidate(&one, "a"), candidate(&one, "a")], 1000).await, [1, 1, 0]);
+    assert_eq!(offer(&queue, vec![candidate(&two, "a")], 1000).await, [1, 0, 0]);
+    let (ticket, job) = queue.next().await;
+    assert_eq!((job.digest.as_str(), job.tags.as_slice()), (digest("a").as_str(), &["a".to_owned()][..]));
+    assert!(none_is_due(&queue).await, "two rules write to one manifest of signatures, one after the other");
+    queue.settle(ticket, signed()).await.unwrap();
+    let (ticket, other) = queue.next().await;
+    assert_ne!(job.rule, other.rule);
+    queue.settle(ticket, signed()).await.unwrap();
+    assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [0, 1, 0]);
+    let queue = reopened(queue, directory.path()).await;
+    assert_eq!(offer(&queue, vec![candidate(&one, "a"), candidate(&two, "a")], 1000).await, [0, 2, 0]);
+    assert_eq!(
+        offer(&queue, vec![requested(&one, "a")], 1000).await,
+        [1, 0, 0],
+        "asked for, it is looked at"
+    );
+    assert_eq!(std::fs::read_to_string(directory.path().join("audit.jsonl")).unwrap(), "{}\n{}\n");
+}
+
+#[tokio::test]
+async fn what_was_accepted_survives() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = rule(1);
+    let queue = begun(directory.path(), &[&one]).await;
+    offer(&queue, vec![candidate(&one, "a"), candidate(&one, "b"), candidate(&one, "c")], 1000).await;
+    let (again, _) = queue.next().await;
+    let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let error = "the registry is busy".to_owned();
+    queue.settle(again, Settlement::Again { not_before: later.as_millisecond(), error }).await.unwrap();
+    let (parked, _) = queue.next().await;
+    queue.settle(parked, Settlement::Parked { error: "poison".to_owned() }).await.unwrap();
+    // The third is being worked on when the process ends.
+    let (_, lost) = queue.next().await;
+    let queue = reopened(queue, directory.path()).await;
+    assert_eq!(queue.depth(), Depth { waiting: 2, busy: 0, parked: 1 });
+    assert_eq!(queue.parked(10)[0].error.as_deref(), Some("poison"));
+    let (_, job) = queue.next().await;
+    assert_eq!(job, lost);
+    assert!(none_is_due(&queue).await, "one waits for an hour, one is parked");
+    // Another push wakes the parked one up.
+    assert_eq!(offer(&queue, vec![candidate(&one, "b")], 1000).await, [0, 1, 0]);
+    let (_, job) = queue.next().await;
+    assert_eq!((job.digest.as_str(), job.attempts), (digest("b").as_str(), 0));
+}
+
+#[tokio::test]
+async fn what_was_there_before_a_rule_waits_only_when_it_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = rule(1);
+    let queue = begun(directory.path(), &[&one]).await;
+    // Told while the registry was listed: not older, whichever came first.
+    offer(&queue, vec![candidate(&one, "told")], 1001).await;
+    let images = ["old", "told", "late"].map(|name| (repository(), digest(name)));
+    queue.older(one.clone(), images.into()).await.unwrap();
+    queue.listed(one.clone(), at(1010)).await.unwrap();
+    assert_eq!(offer(&queue, vec![candidate(&one, "told")], 1020).await, [0, 1, 0]);
+    assert_eq!(offer(&queue, vec![candidate(&one, "late")], 1020).await, [1, 0, 0]);
+    // What says that it was pushed before the rule is older in any case; and later on nothing is believed.
+    let early = Candidate { pushed: at(999).as_millisecond(), ..candidate(&one, "old") };
+    assert_eq!(offer(&queue, vec![early], 1020).await, [0, 0, 1]);
+    assert_eq!(offer(&queue, vec![candidate(&one, "old")], 1071).await, [0, 0, 1]);
+    let queue = reopened(queue, directory.path()).await;
+    assert_eq!(offer(&queue, vec![candidate(&one, "old")], 2000).await, [0, 0, 1]);
+    assert_eq!(offer(&queue, vec![requested(&one, "old")], 2000).await, [1, 0, 0]);
+    // Asked for and not there any more, it is older as before.
+    for _ in 0..3 {
+        let (ticket, job) = queue.next().await;
+        queue.settle(ticket, Settlement::Dropped { pushes: job.pushes }).await.unwrap();
+    }
+    assert_eq!(offer(&queue, vec![candidate(&one, "old"), candidate(&one, "told")], 2000).await, [1, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_push_while_an_image_is_left_is_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = rule(1);
+    let queue = begun(directory.path(), &[&one]).await;
+    offer(&queue, vec![candidate(&one, "a")], 1000).await;
+    let (ticket, job) = queue.next().await;
+    let again = Candidate { tag: Some("other".to_owned()), ..candidate(&one, "a") };
+    assert_eq!(offer(&queue, vec![again], 1000).await, [0, 1, 0]);
+    queue.settle(ticket, Settlement::Dropped { pushes: job.pushes }).await.unwrap();
+    let (ticket, job) = queue.next().await;
+    assert_eq!(job.tags, ["a", "other"]);
+    queue.settle(ticket, Settlement::Dropped { pushes: job.pushes }).await.unwrap();
+    assert_eq!(queue.depth(), Depth::default());
+    assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_withdrawn_rule_takes_all_with_it_and_begins_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (rule(1), rule(2));
+    let queue = begun(directory.path(), &[&one, &two]).await;
+    offer(&queue, vec![candidate(&one, "a"), candidate(&two, "b")], 1000).await;
+    queue.older(one.clone(), vec![(repository(), digest("old"))]).await.unwrap();
+    queue.listed(one.clone(), at(1001)).await.unwrap();
+    let kept = begin(&queue, &[&two], 2000).await;
+    assert_eq!(kept[0].since, at(1000).as_millisecond(), "a rule that stays keeps its time");
+    assert_eq!(queue.depth().waiting, 1);
+    assert_eq!(offer(&queue, vec![candidate(&one, "c")], 2000).await, [0, 0, 0], "it is no rule any more");
+    let records = begin(&queue, &[&one, &two], 3000).await;
+    assert_eq!((records[0].since, records[0].listed), (at(3000).as_millisecond(), None));
+    assert_eq!(offer(&queue, vec![candidate(&one, "old")], 3000).await, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn there_is_room_for_all_of_a_notification_or_for_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = rule(1);
+    let queue = begun(directory.path(), &[&one]).await;
+    let many =
+        |from: usize, to: usize| (from..to).map(|n| candidate(&one, &n.to_string())).collect::<Vec<_>>();
+    assert_eq!(offer(&queue, many(0, 99), 1000).await, [99, 0, 0]);
+    let full = queue.offer(many(99, 101), at(1000)).await;
+    assert!(matches!(full, Err(QueueError::Full(99))), "{full:?}");
+    assert_eq!(queue.depth().waiting, 99);
+    assert_eq!(offer(&queue, many(99, 100), 1000).await, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_was_signed_is_forgotten_in_order_and_what_is_older_never() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = rule(1);
+    let queue = Queue::open(directory.path(), Capacity { queued: 100, remembered: 2 }).unwrap();
+    begin(&queue, &[&one], 1000).await;
+    queue.older(one.clone(), vec![(repository(), digest("old"))]).await.unwrap();
+    queue.listed(one.clone(), at(1001)).await.unwrap();
+    for name in ["a", "b", "c"] {
+        offer(&queue, vec![candidate(&one, name)], 2000).await;
+        let (ticket, _) = queue.next().await;
+        queue.settle(ticket, signed()).await.unwrap();
+    }
+    let all = ["a", "b", "c", "old"].map(|name| candidate(&one, name));
+    assert_eq!(offer(&queue, all.into(), 2000).await, [1, 2, 1]);
+}
+
+#[tokio::test]
+async fn only_one_process_has_it_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let _queue = Queue::open(directory.path(), CAPACITY).unwrap();
+    assert!(matches!(Queue::open(directory.path(), CAPACITY), Err(QueueError::Taken)));
+}

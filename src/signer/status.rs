@@ -1,0 +1,94 @@
+//! How the service is, for people and machines.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::service::Signer;
+
+/// Parked images that are shown.
+const SHOWN: usize = 20;
+
+/// How the service is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Images that wait to be signed.
+    pub waiting: usize,
+    /// Images that are being signed.
+    pub busy: usize,
+    /// Images that somebody has to look at.
+    pub parked: usize,
+    /// Some of them, the oldest first.
+    pub parked_images: Vec<ParkedImage>,
+    /// The rules.
+    pub rules: Vec<RuleStatus>,
+    /// The last errors that are not about one image, the newest last, with their times.
+    pub errors: Vec<String>,
+}
+
+/// An image that is not tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedImage {
+    /// The image, by digest.
+    pub image: String,
+    /// Its tags, as far as they were told.
+    pub tags: Vec<String>,
+    /// The rule.
+    pub rule: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What happened the last time.
+    pub error: Option<String>,
+}
+
+/// A rule, and from when on it signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// Its name.
+    pub name: String,
+    /// What tells it from what it was before it was changed.
+    pub id: String,
+    /// When it was first seen.
+    pub since: String,
+    /// `automatic` or `manual`.
+    pub trigger: String,
+    /// Whether all that was there before is known, so that it signs.
+    pub started: bool,
+    /// The fingerprint of its key.
+    pub key: Option<String>,
+    /// What the key signs with.
+    pub algorithm: String,
+}
+
+impl Signer {
+    /// How it is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let (depth, in_force) = (self.queue.depth(), self.in_force());
+        let name = |id: &str| in_force.rule(id).map_or_else(|| id.to_owned(), |it| it.rule.name.clone());
+        let parked_images = self.queue.parked(SHOWN).into_iter().map(|job| ParkedImage {
+            image: format!("{}@{}", job.repository, job.digest),
+            rule: name(&job.rule),
+            tags: job.tags,
+            attempts: job.attempts,
+            error: job.error,
+        });
+        let rules = in_force.rules.iter().map(|applied| RuleStatus {
+            name: applied.rule.name.clone(),
+            id: applied.id.to_string(),
+            since: applied.since.to_string(),
+            trigger: applied.rule.trigger.name().to_owned(),
+            started: in_force.has_started(&applied.id),
+            key: in_force.key(&applied.rule).map(|key| key.key.public().fingerprint().to_owned()),
+            algorithm: applied.rule.algorithm.name().to_owned(),
+        });
+        let told = |(at, error): (Timestamp, String)| format!("{at} {error}");
+        Status {
+            waiting: depth.waiting,
+            busy: depth.busy,
+            parked: depth.parked,
+            parked_images: parked_images.collect(),
+            rules: rules.collect(),
+            errors: self.errors().into_iter().map(told).collect(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Every bound on what comes from outside has a reason of its own, and is what makes the difference.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pullgate::config::BOUNDS;
+use pullgate::registry::{Limits, Settings};
+
+use super::outcome::Verdict;
+use super::world::{PULLED, World, manifest_of, p256};
+use crate::support::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
+use crate::support::signer::{attach_classic, payload};
+
+/// What is done against a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attack {
+    /// Nothing: the good image is large enough.
+    None,
+    /// A signature of nobody before the good one.
+    Signatures,
+    /// Referrers on so many pages, one on each.
+    Referrers(usize),
+    Redirect,
+    /// A large field in each header.
+    Header,
+    /// So many fields in each header.
+    Fields,
+    /// A token service with large answers.
+    Token,
+    /// The tag's bytes come late.
+    Late,
+    /// 503 once.
+    Busy,
+    /// Another image at the same registry hangs.
+    Beside,
+}
+
+impl Attack {
+    fn answer(self, request: &Recorded, number: usize, good: &[u8]) -> Option<Scripted> {
+        let path = request.uri.path();
+        let tag = manifest_of(request, "1");
+        let answer = || Scripted::ok(MANIFEST, good.to_vec());
+        match self {
+            Self::None | Self::Signatures | Self::Token => None,
+            Self::Referrers(pages) if path.contains("/referrers/") => {
+                let page: usize =
+                    request.uri.query().and_then(|query| query.strip_prefix("n=")?.parse().ok()).unwrap_or(1);
+                let digest = pullgate::digest::Digest::of(&[u8::try_from(page).unwrap()]);
+                let listed = Scripted::ok(INDEX, index(&[descriptor((&digest, 10, MANIFEST, &[]))]));
+                let next = format!("<{path}?n={}>; rel=\"next\"", page + 1);
+                Some(if page < pages { listed.header("link", &next) } else { listed })
+            }
+            Self::Redirect if tag => Some(Scripted::redirect("/elsewhere")),
+            Self::Redirect if path == "/elsewhere" => Some(answer()),
+            Self::Header if tag => Some(answer().header("x-large", &"x".repeat(20_000))),
+            Self::Fields if tag => {
+                let fields = (0..120).map(|number| (format!("x-{number}"), "x".to_owned()));
+                let mut answer = answer();
+                answer.headers.extend(fields);
+                Some(answer)
+            }
+            Self::Late if tag => {
+                let every = Duration::from_millis(2);
+                Some(Scripted::ok(MANIFEST, "").body(Body::Slow { bytes: good.to_vec().into(), every }))
+            }
+            Self::Busy if number == 0 => Some(Scripted::status(503)),
+            Self::Beside if path.contains("/hangs/") => Some(Scripted::status(200).body(Body::Hang)),
+            _ => None,
+        }
+    }
+}
+
+/// The reason of a pull under this attack with these limits.
+async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
+    let auth = match attack {
+        Attack::Token => Auth::bearer(None),
+        _ => Auth::Nothing,
+    };
+    let options = Options { referrers: true, auth, ..Options::default() };
+    let world = World::with_bounds(options, timeout, |_, _| Settings { limits, ..Settings::default() }).await;
+    let digest = world.signed();
+    if attack == Attack::Signatures {
+        let text = payload(&world.image("team/app"), &digest);
+        let both = [(text.clone(), b"none".to_vec()), (text.clone(), p256().sign(&text))];
+        attach_classic(&world.registry, "team/app", &digest, &both);
+    }
+    if let Attack::Referrers(_) = attack {
+        // Only what is listed could suffice.
+        attach_classic(&world.registry, "team/app", &digest, &[]);
+    }
+    let good = world.registry.tagged("team/app", "1").unwrap();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    world.registry.hook(move |request| {
+        let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        attack.answer(request, number, &good)
+    });
+    let image = world.image("team/hangs:1");
+    let beside = async {
+        match attack {
+            Attack::Beside => drop(world.pull(&image, None).await),
+            _ => std::future::pending().await,
+        }
+    };
+    let asking = async {
+        while attack == Attack::Beside && world.registry.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.outcome("team/app:1").await
+    };
+    tokio::select! {
+        biased;
+        outcome = asking => {
+            let pulled = matches!(outcome.verdict, Verdict::Pulled(_));
+            assert_eq!(pulled, outcome.reason == "verified", "{outcome:#?}");
+            outcome.reason
+        }
+        () = beside => panic!("what hangs has ended first"),
+    }
+}
+
+#[tokio::test]
+async fn every_bound_has_a_reason_of_its_own() {
+    let all = Limits::default;
+    let long = Duration::from_secs(30);
+    let short = Duration::from_millis(200);
+    let of_one = |turn| Limits { turn, requests: 1, questions: 64, ..all() };
+    let none = "no-valid-signature";
+    // Key, what is done, the bound, the reason; and the reason where the bound is its default.
+    let rows = [
+        ("manifest-bytes", Attack::None, Limits { manifest: 100, ..all() }, "too-large", "verified"),
+        (
+            "signature-bytes",
+            Attack::None,
+            Limits { payload: 100, ..all() },
+            "signature-too-large",
+            "verified",
+        ),
+        (
+            "signatures",
+            Attack::Signatures,
+            Limits { signatures: 1, ..all() },
+            "too-many-signatures",
+            "verified",
+        ),
+        ("referrers", Attack::Referrers(3), Limits { referrers: 2, ..all() }, "too-many-referrers", none),
+        (
+            "referrer-pages",
+            Attack::Referrers(3),
+            Limits { pages: 2, ..all() },
+            "too-many-referrer-pages",
+            none,
+        ),
+        (
+            "signatures-bytes",
+            Attack::None,
+            Limits { collected: 100, ..all() },
+            "signatures-too-large",
+            "verified",
+        ),
+        ("redirects", Attack::Redirect, Limits { redirects: 0, ..all() }, "too-many-redirects", "verified"),
+        (
+            "header-bytes",
+            Attack::Header,
+            Limits { headers: 8 << 10, ..all() },
+            "headers-too-large",
+            "verified",
+        ),
+        ("token-bytes", Attack::Token, Limits { token: 10, ..all() }, "token-too-large", "verified"),
+        ("step-timeout", Attack::Late, Limits { step: short, ..all() }, "registry-timeout", "verified"),
+        ("retries", Attack::Busy, Limits { retries: 0, ..all() }, "registry-busy", "verified"),
+        (
+            "retry-wait",
+            Attack::Busy,
+            Limits { retry_wait: Duration::ZERO, ..all() },
+            "registry-busy",
+            "verified",
+        ),
+        ("registry-requests", Attack::Beside, of_one(short), "too-many-requests", "verified"),
+        (
+            "concurrent-pulls",
+            Attack::Beside,
+            Limits { turn: short, questions: 1, ..all() },
+            "too-many-requests",
+            "verified",
+        ),
+        ("turn-timeout", Attack::Beside, of_one(short), "too-many-requests", "verified"),
+    ];
+    let mut keys: BTreeSet<&str> = rows.iter().map(|(key, ..)| *key).collect();
+    for (key, attack, limits, expected, otherwise) in rows {
+        assert_eq!(reason(attack, limits, long).await, expected, "{key}");
+        assert_eq!(reason(attack, all(), long).await, otherwise, "{key} is its default");
+    }
+    assert_eq!(reason(Attack::Late, all(), short).await, "timeout", "pull-timeout");
+    assert_eq!(
+        reason(Attack::Fields, all(), long).await,
+        "headers-too-large",
+        "100 fields, which no key changes"
+    );
+    // What refuses nothing by itself, and what other tests reach: a connection that is not made (below), a tag that the
+    // runtime does not learn (`pull`).
+    keys.extend(["pull-timeout", "connect-timeout", "no-signature-memory", "tag-record-timeout"]);
+    assert_eq!(keys, BOUNDS.iter().map(|bound| bound.key).collect(), "a bound without a row");
+    for bound in BOUNDS {
+        assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
+    // It takes connections, and never speaks TLS.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for (connect, step, reason) in [
+        (Duration::from_millis(200), Duration::from_secs(15), "connect-timeout"),
+        (Duration::from_secs(15), Duration::from_millis(200), "registry-timeout"),
+    ] {
+        let world = World::with_settings(Options::default(), |directory, _| {
+            let host = directory.path().join("certs.d/r.example");
+            std::fs::create_dir_all(&host).unwrap();
+            std::fs::write(host.join("hosts.toml"), format!("server = \"https://{address}\"\n")).unwrap();
+            let limits = Limits { connect, step, retries: 0, ..Limits::default() };
+            Settings {
+                limits,
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..Settings::default()
+            }
+        })
+        .await;
+        let outcome = world.outcome_of("r.example/team/app:1", None).await;
+        outcome.assert(reason, &Verdict::Unavailable, reason, "", "", 0..=0);
+        assert_ne!(world.verdict("team/app:1").await, PULLED);
+    }
+    drop(listener);
+}

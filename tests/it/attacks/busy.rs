@@ -1,0 +1,194 @@
+//! Registries that are busy or late, and what is remembered of them: T111, T124.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pullgate::registry::Limits;
+
+use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
+use super::world::{World, impatient, manifest_of, p256, password};
+use crate::support::registry::{Body, MANIFEST, Options, Scripted};
+use crate::support::signer::{sign_bundle, sign_classic};
+
+fn options() -> Options {
+    Options { referrers: true, ..Options::default() }
+}
+
+#[tokio::test]
+async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
+    let busy = |after: &str| Scripted::status(429).header("retry-after", after);
+    let gone = || (Verdict::Unavailable, "registry-busy");
+    let down = || (Verdict::Unavailable, "registry-unavailable");
+    let good = || (Verdict::Refused, "verified");
+    let again = "tag*2 sig fallback referrers blob";
+    for (row, answer, times, (verdict, reason), requests) in [
+        ("now", busy("0"), 2, good(), "tag*3 sig fallback referrers blob"),
+        ("in a day", busy("86400"), usize::MAX, gone(), "tag"),
+        ("in more than there is", busy("99999999999999999999999999"), usize::MAX, gone(), "tag"),
+        ("before now", busy("-1"), 1, good(), again),
+        ("in 1970", busy("Thu, 01 Jan 1970 00:00:00 GMT"), 1, good(), again),
+        ("in 3000", busy("Wed, 01 Jan 3000 00:00:00 GMT"), 1, gone(), "tag"),
+        ("no time at all", busy("soon"), 1, good(), again),
+        ("once", Scripted::status(503), 1, good(), again),
+        ("a storm", Scripted::status(503), usize::MAX, gone(), "tag*4"),
+        ("broken", Scripted::status(500), usize::MAX, down(), "tag*4"),
+        ("not in this way", Scripted::status(418), usize::MAX, down(), "tag"),
+        ("no such image", Scripted::status(404), usize::MAX, (Verdict::Absent, "not-found"), "tag"),
+    ] {
+        let limits = Limits { retry_wait: Duration::from_secs(4), ..Limits::default() };
+        let world = World::with(options(), limits).await;
+        let digest = world.signed();
+        let verdict = if reason == "verified" { world.pinned("team/app", &digest) } else { verdict };
+        let asked = AtomicUsize::new(0);
+        world.registry.hook(move |request| {
+            let busy = manifest_of(request, "1") && asked.fetch_add(1, Ordering::Relaxed) < times;
+            busy.then(|| answer.clone())
+        });
+        let bytes = if reason == "verified" { LITTLE } else { 0..=0 };
+        world.outcome("team/app:1").await.assert(row, &verdict, reason, requests, "", bytes);
+    }
+}
+
+#[tokio::test]
+async fn t111_a_crowd_makes_no_storm_of_an_outage() {
+    let limits = Limits { retry_wait: Duration::from_secs(4), ..Limits::default() };
+    let world = World::with(options(), limits).await;
+    world.signed();
+    world.registry.hook(|_| Some(Scripted::status(503)));
+    let outcome = world.crowd(vec![(world.image("team/app:1"), None); 200]).await;
+    outcome.assert("200 pulls", &Verdict::Unavailable, "registry-busy", "tag*4..12", "", 0..=0);
+}
+
+#[tokio::test]
+async fn t111_a_registry_that_changes_its_mind_changes_no_verdict() {
+    // As one whose name leads to another machine, or to one of IPv6 and one of IPv4, at every second question.
+    let world = World::with(options(), Limits::default()).await;
+    let digest = world.signed();
+    world.registry.image("team/app", "evil", "evil");
+    let evil = world.registry.tagged("team/app", "evil").unwrap();
+    let asked = AtomicUsize::new(0);
+    world.registry.hook(move |request| {
+        let turn = asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        (turn && request.uri.path().contains("/manifests/")).then(|| Scripted::ok(MANIFEST, evil.clone()))
+    });
+    let pinned = world.pinned("team/app", &digest);
+    for number in 0..6 {
+        let (_, line) = world.pull(&world.image("team/app:1"), None).await;
+        let names = world.pulled();
+        assert!(names.iter().all(|name| Verdict::Pulled(name.clone()) == pinned), "{number}: {line}");
+    }
+    world.registry.hook(|_| None);
+    world.policy(&std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap());
+    let steady = world.outcome("team/app:1").await;
+    steady.assert("steady", &pinned, "verified", "tag sig? fallback? referrers? blob?", "", LITTLE);
+}
+
+#[tokio::test]
+async fn t124_time_that_runs_out_in_any_step_is_no_success() {
+    let limits = || Limits { absence: Duration::ZERO, ..impatient() };
+    let all = "tag sig fallback referrers blob";
+    for (row, step, bundled, decides, requests) in [
+        ("the tag", "/manifests/1", false, true, "tag"),
+        ("the signatures", ".sig", false, true, "tag sig fallback referrers"),
+        ("a payload", "/blobs/", false, true, all),
+        ("a token", "/token", false, true, "tag token"),
+        // The only signature is in the other layout: without an answer about this one, it still counts.
+        ("the referrers", "/referrers/", false, false, all),
+        ("the fallback", "/manifests/sha256-", false, true, "tag sig fallback referrers"),
+        ("the referrers of a bundle", "/referrers/", true, false, "tag sig fallback referrers manifest blob"),
+        ("a referrer", "/manifests/sha256:", true, true, "tag sig fallback referrers manifest"),
+        ("a bundle", "/blobs/", true, true, "tag sig fallback referrers manifest blob"),
+    ] {
+        let world = World::with(options(), limits()).await;
+        let digest = world.registry.image("team/app", "1", "app");
+        match bundled {
+            true => sign_bundle(&world.registry, "team/app", &digest, &p256()),
+            false => sign_classic(&world.registry, "team/app", &digest, &p256()),
+        }
+        world.registry.hook(move |request| match request.uri.path() {
+            path if path.contains(step) || path.ends_with(step) => {
+                Some(Scripted::status(200).body(Body::Hang))
+            }
+            _ if step == "/token" => {
+                let realm = format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap());
+                Some(Scripted::status(401).header("www-authenticate", &realm))
+            }
+            _ => None,
+        });
+        let (verdict, reason) = match decides {
+            true => (Verdict::Unavailable, "registry-timeout"),
+            false => (world.pinned("team/app", &digest), "verified"),
+        };
+        world.outcome("team/app:1").await.assert(row, &verdict, reason, requests, "", 0..=8 << 10);
+    }
+}
+
+#[tokio::test]
+async fn no_signature_is_believed_for_seconds_and_an_outage_never() {
+    let limits = Limits { absence: Duration::from_secs(60), retries: 0, ..Limits::default() };
+    let world = World::with(options(), limits).await;
+    let digest = world.registry.image("team/app", "1", "app");
+    world.registry.hook(|request| request.uri.path().contains("/referrers/").then(|| Scripted::status(503)));
+    let refused = Verdict::Refused;
+    let outage = world.outcome("team/app:1").await;
+    outage.assert("an outage", &Verdict::Unavailable, "registry-busy", UNSIGNED, "", LITTLE);
+    world.registry.hook(|_| None);
+    world.outcome("team/app:1").await.assert("is over", &refused, "no-signature", UNSIGNED, "", LITTLE);
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    world.outcome("team/app:1").await.assert("believed", &refused, "no-signature", "tag", "", LITTLE);
+    // Other credentials are another question.
+    let pinned = world.pinned("team/app", &digest);
+    let other = world.outcome_of(&world.image("team/app:1"), password("other", "pod-secret")).await;
+    other.assert("as another", &pinned, "verified", SIGNED, "", LITTLE);
+}
+
+#[tokio::test]
+async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
+    for (row, absence, reload, signed) in [
+        ("believed", Duration::from_secs(60), false, false),
+        ("reloaded", Duration::from_secs(60), true, true),
+        ("never believed", Duration::ZERO, false, true),
+    ] {
+        let world = World::with(options(), Limits { absence, ..Limits::default() }).await;
+        let digest = world.registry.image("team/app", "1", "app");
+        let first = world.outcome("team/app:1").await;
+        first.assert(row, &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
+        sign_classic(&world.registry, "team/app", &digest, &p256());
+        if reload {
+            let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+            world.policy(&policy);
+        }
+        let (verdict, reason, requests) = match signed {
+            true => (world.pinned("team/app", &digest), "verified", SIGNED),
+            false => (Verdict::Refused, "no-signature", "tag"),
+        };
+        world.outcome("team/app:1").await.assert(row, &verdict, reason, requests, "", LITTLE);
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_is_to_come_is_waited_for_if_wanted() {
+    for (wait, good) in [(Duration::ZERO, false), (Duration::from_secs(20), true)] {
+        let limits = Limits { wait_for_signature: wait, ..Limits::default() };
+        let world = World::with(options(), limits).await;
+        let digest = world.registry.image("team/app", "1", "app");
+        let sign = async {
+            // Signed once the first look has found nothing.
+            while world.asked("referrers").is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            sign_classic(&world.registry, "team/app", &digest, &p256());
+        };
+        let (outcome, ()) = tokio::join!(world.outcome("team/app:1"), sign);
+        let (verdict, reason, requests) = match good {
+            true => (
+                world.pinned("team/app", &digest),
+                "verified",
+                "tag sig*2..40 fallback*2..40 referrers*2..40 blob",
+            ),
+            false => (Verdict::Refused, "no-signature", UNSIGNED),
+        };
+        outcome.assert(wait, &verdict, reason, requests, "", 1..=64 << 10);
+    }
+}

@@ -1,0 +1,177 @@
+//! Many pulls at once, and people who leave: T121, T122.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pullgate::registry::Limits;
+
+use super::outcome::{LITTLE, SIGNED, Verdict};
+use super::world::{PULLED, World, manifest_of, password, together};
+use crate::support::registry::{Body, MANIFEST, Options, Registry, Scripted};
+
+fn options() -> Options {
+    Options { referrers: true, ..Options::default() }
+}
+
+/// The bytes of the good image, one at a time.
+fn slowly(world: &World, every: Duration) -> Scripted {
+    let bytes = world.registry.tagged("team/app", "1").unwrap();
+    Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every })
+}
+
+#[tokio::test]
+async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
+    // The registry hangs when it is asked for the tag, in the middle of what is attached, or at its end.
+    for (row, step, reached) in [
+        ("resolving", "/manifests/1", "tag*1..400"),
+        ("collecting", "/referrers/", "tag*1..400 sig*1..400 fallback*1..400 referrers*1..400 blob*0..400"),
+        ("fetching", "/blobs/", "tag*1..400 sig*1..400 fallback*1..400 referrers*1..400 blob*1..400"),
+    ] {
+        let world = World::with(options(), Limits::default()).await;
+        let digest = world.signed();
+        let image = world.image("team/app:1");
+        let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        // The connections between all of them are there before the tasks are counted.
+        drop(world.outcome("team/none:1").await);
+        let before = alive();
+        world.registry.hook(move |request| {
+            request.uri.path().contains(step).then(|| Scripted::status(200).body(Body::Hang))
+        });
+        let since = world.since();
+        for _ in 0..20 {
+            let reached = || {
+                let requests = world.registry.requests();
+                requests.iter().filter(|request| request.uri.path().contains(step)).count()
+            };
+            let before = reached();
+            let leave = async {
+                while reached() == before {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            let pulls: Vec<_> = (0..20).map(|_| world.pull(&image, None)).collect();
+            tokio::select! {
+                _ = together(pulls) => panic!("{row}: what hangs has ended"),
+                () = leave => {}
+            }
+        }
+        // All have gone: nobody asks for them any more, and nothing is left of them.
+        let asked = world.registry.requests().len();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(world.registry.requests().len(), asked, "{row}");
+        assert!(alive() <= before + 40, "{row}: {before} tasks before, {} after", alive());
+        let left = world.outcome_since(&since, Verdict::Refused);
+        left.assert(row, &Verdict::Refused, "", reached, "", 0..=1 << 20);
+        assert_eq!(world.daemon.gate.checks(), 0, "no verdict came of it");
+        // None is in the way of the next.
+        world.registry.hook(|_| None);
+        let next = world.outcome("team/app:1").await;
+        next.assert(row, &world.pinned("team/app", &digest), "verified", SIGNED, "", LITTLE);
+    }
+}
+
+#[tokio::test]
+async fn t122_many_pulls_of_one_image_are_one_question() {
+    // The tag's bytes come so slowly that all of them wait for the same answer; or as fast as they can, and who comes
+    // after it was given asks anew what the tag stands for. The signatures are collected and verified once either way.
+    for (row, every, tags) in [("slow", Some(Duration::from_millis(10)), "tag"), ("fast", None, "tag*1..500")]
+    {
+        let world = World::with(options(), Limits::default()).await;
+        let digest = world.signed();
+        if let Some(every) = every {
+            let answer = slowly(&world, every);
+            world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
+        }
+        let image = world.image("team/app:1");
+        let outcome = world.crowd(vec![(image, None); 500]).await;
+        let requests = format!("{tags} sig fallback referrers blob");
+        outcome.assert(row, &world.pinned("team/app", &digest), "verified", &requests, "", 1..=1 << 20);
+        assert_eq!(world.daemon.gate.checks(), 1, "{row}: one signature, verified once");
+    }
+}
+
+#[tokio::test]
+async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
+    let world = World::with(options(), Limits::default()).await;
+    let digest = world.registry.image("team/app", "1", "app");
+    let text = crate::support::signer::payload(&world.image("team/app"), &digest);
+    let attach = crate::support::signer::attach_classic;
+    attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
+    let answer = slowly(&world, Duration::from_millis(10));
+    world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
+    let outcome = world.crowd(vec![(world.image("team/app:1"), None); 500]).await;
+    outcome.assert("all", &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
+    assert_eq!(world.daemon.gate.checks(), 1);
+}
+
+#[tokio::test]
+async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
+    let world = World::with(options(), Limits::default()).await;
+    let digest = world.signed();
+    // One of them may not see the signature; the other one sees it slowly, so that they wait side by side.
+    let bytes = {
+        let tag = format!("sha256-{}.sig", digest.hex());
+        world.registry.tagged("team/app", &tag).unwrap()
+    };
+    let sig = Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every: Duration::from_millis(2) });
+    let [denied, allowed] = ["denied:first-secret", "allowed:second-secret"]
+        .map(|pair| format!("Basic {}", STANDARD.encode(pair)));
+    let refused = denied.clone();
+    world.registry.hook(move |request| {
+        let of_signature = request.uri.path().ends_with(".sig");
+        match request.header("authorization") {
+            Some(shown) if shown == refused => of_signature.then(|| Scripted::status(403)),
+            Some(shown) if shown == allowed => of_signature.then(|| sig.clone()),
+            _ => Some(Scripted::status(401).header("www-authenticate", "Basic realm=\"test\"")),
+        }
+    });
+    world.mark("first", "first-secret");
+    world.mark("second", "second-secret");
+    let image = world.image("team/app:1");
+    let since = world.since();
+    let (refused, pulled) = tokio::join!(
+        world.pull(&image, password("denied", "first-secret")),
+        world.pull(&image, password("allowed", "second-secret")),
+    );
+    assert_eq!((refused.0.as_str(), pulled.0.as_str()), ("registry-unauthorized", PULLED));
+    let requests = "tag*3..4 sig*2..4 fallback*2..4 referrers*2..4 blob";
+    let verdict = world.pinned("team/app", &digest);
+    let both = world.outcome_since(&since, verdict.clone());
+    both.assert("both", &verdict, "", requests, "first second", LITTLE);
+    assert_eq!(world.daemon.gate.checks(), 1);
+}
+
+#[tokio::test]
+async fn t122_a_slow_registry_keeps_no_other_waiting() {
+    let limits = Limits { questions: 8, ..Limits::default() };
+    let world = World::with(options(), limits).await;
+    let slow = Registry::start().await;
+    world.watch("slow", &slow);
+    slow.hook(|_| Some(Scripted::status(200).body(Body::Hang)));
+    let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+    let more = format!("[[namespace]]\nscope = \"{}\"\nrequire = {{ all = [\"release\"] }}\n", slow.host());
+    world.policy(&(policy + &more));
+    for number in 0..500 {
+        world.registry.image(&format!("team/{number}"), "1", &number.to_string());
+    }
+    let stuck = (0..100).map(|number| format!("{}/app:{number}", slow.host())).collect::<Vec<_>>();
+    let hanging = together(stuck.iter().map(|image| world.pull(image, None)).collect::<Vec<_>>());
+    let moving = async {
+        // 500 different images of a registry that answers, while all turns of the other one are taken.
+        while slow.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let images = (0..500).map(|number| (world.image(&format!("team/{number}:1")), None));
+        world.crowd(images.collect()).await
+    };
+    tokio::select! {
+        _ = hanging => panic!("what hangs has ended first"),
+        outcome = moving => {
+            // Of the slow one a quarter of the turns were taken, before and ever since.
+            let requests = "tag*500 sig*500 fallback*500 referrers*500 slow:tag?";
+            outcome.assert("moving", &Verdict::Refused, "no-signature", requests, "", 1..=4 << 20);
+        }
+    }
+    assert!(slow.requests().len() <= 2, "{}", slow.requests().len());
+}

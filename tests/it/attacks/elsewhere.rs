@@ -1,0 +1,139 @@
+//! Answers that lead elsewhere, and TLS that is to be given up: T105, T112.
+
+use pullgate::registry::{Limits, Settings};
+
+use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
+use super::world::{World, manifest_of, p256, password};
+use crate::support::registry::{Auth, Authority, MANIFEST, Options, Registry, Scripted};
+use crate::support::signer::{attach_classic, payload};
+
+#[tokio::test]
+async fn t105_redirects_lead_nowhere_that_matters() {
+    let options =
+        || Options { referrers: true, auth: Auth::basic("pod", "pod-secret"), ..Options::default() };
+    let world = World::with(options(), Limits::default()).await;
+    let elsewhere = Registry::start().await;
+    world.watch("elsewhere", &elsewhere);
+    let digest = world.signed();
+    let image = world.image("team/app:1");
+    let auth = || password("pod", "pod-secret");
+    let pinned = world.pinned("team/app", &digest);
+    world.outcome_of(&image, auth()).await.assert(
+        "good",
+        &pinned,
+        "verified",
+        "tag*2 sig fallback referrers blob",
+        "pod",
+        LITTLE,
+    );
+    for location in [
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fe80::1]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://0.0.0.0/",
+        "http://224.0.0.1/",
+        "unix:///run/containerd/containerd.sock",
+        "file:///etc/shadow",
+        "ftp://127.0.0.1/",
+        "http://user:secret@127.0.0.1/",
+        "http://",
+        "",
+    ] {
+        world.registry.hook(move |request| {
+            (request.header("authorization").is_some() && manifest_of(request, "1")).then(|| match location {
+                "" => Scripted::status(307),
+                _ => Scripted::redirect(location),
+            })
+        });
+        let outcome = world.outcome_of(&image, auth()).await;
+        outcome.assert(location, &Verdict::Unavailable, "redirect-refused", "tag*1..2", "pod", NOTHING);
+    }
+    // Round and round: three in a row are followed, of however many.
+    world
+        .registry
+        .hook(|request| request.header("authorization").map(|_| Scripted::redirect(request.uri.path())));
+    let outcome = world.outcome_of(&image, auth()).await;
+    outcome.assert("50 hops", &Verdict::Unavailable, "too-many-redirects", "tag*4..5", "pod", NOTHING);
+    // To another host the credentials do not go along; nor back again.
+    let good = world.registry.tagged("team/app", "1").unwrap();
+    let (there, back) =
+        (format!("http://{}/x", elsewhere.host()), format!("http://{}/back", world.registry.host()));
+    for (row, returns, requests) in
+        [("there", false, "tag elsewhere:other"), ("there and back", true, "tag elsewhere:other other")]
+    {
+        let (answer, there, back) = (Scripted::ok(MANIFEST, good.clone()), there.clone(), back.clone());
+        let returned = answer.clone();
+        elsewhere.hook(move |_| Some(if returns { Scripted::redirect(&back) } else { answer.clone() }));
+        world.registry.hook(move |request| match request.uri.path() {
+            "/back" if request.header("authorization").is_some() => Some(Scripted::status(500)),
+            "/back" => Some(returned.clone()),
+            _ if request.header("authorization").is_some() && manifest_of(request, "1") => {
+                Some(Scripted::redirect(&there))
+            }
+            _ => None,
+        });
+        world.outcome_of(&image, auth()).await.assert(row, &pinned, "verified", requests, "pod", LITTLE);
+    }
+}
+
+#[tokio::test]
+async fn t105_from_tls_there_is_no_way_back() {
+    let authority = Authority::new();
+    let ca = authority.pem();
+    let tls = Some((authority, "127.0.0.1".to_owned()));
+    let world = World::with_settings(Options { tls, ..Options::default() }, |directory, registry| {
+        let host = directory.path().join("certs.d/r.example");
+        std::fs::create_dir_all(&host).unwrap();
+        std::fs::write(host.join("ca.pem"), ca).unwrap();
+        let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
+        std::fs::write(host.join("hosts.toml"), text).unwrap();
+        Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+    })
+    .await;
+    let elsewhere = Registry::start().await;
+    world.watch("elsewhere", &elsewhere);
+    let location = format!("http://{}/v2/team/app/manifests/1", elsewhere.host());
+    world.registry.hook(move |_| Some(Scripted::redirect(&location)));
+    let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+    outcome.assert("to http", &Verdict::Unavailable, "redirect-refused", "tag?ns", "", NOTHING);
+}
+
+#[tokio::test]
+async fn t112_tls_is_never_given_up() {
+    let authority = Authority::new();
+    let ca = authority.pem();
+    let clock = "is this node's clock right?";
+    let bad = (Verdict::Unavailable, "registry-tls", "", NOTHING);
+    for (row, ours, name, valid, (verdict, reason, requests, bytes), told) in [
+        ("good", true, "127.0.0.1", None, (Verdict::Refused, "verified", SIGNED, LITTLE), ""),
+        ("of an unknown authority", false, "127.0.0.1", None, bad.clone(), ""),
+        ("for another name", true, "other.example", None, bad.clone(), ""),
+        ("over", true, "127.0.0.1", Some((2000, 2001)), bad.clone(), clock),
+        ("yet to come", true, "127.0.0.1", Some((3000, 3001)), bad.clone(), clock),
+        ("none: plain HTTP", true, "", None, bad, "plain HTTP"),
+    ] {
+        let tls = (!name.is_empty()).then(|| (authority.clone(), name.to_owned()));
+        let auth = Auth::basic("pod", "pod-secret");
+        let options = Options { referrers: true, tls, valid, auth, ..Options::default() };
+        let trusted = if ours { ca.clone() } else { Authority::new().pem() };
+        let world = World::with_settings(options, |directory, registry| {
+            let host = directory.path().join("certs.d/r.example");
+            std::fs::create_dir_all(&host).unwrap();
+            std::fs::write(host.join("ca.pem"), trusted).unwrap();
+            let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
+            std::fs::write(host.join("hosts.toml"), text).unwrap();
+            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+        })
+        .await;
+        let digest = world.registry.image("team/app", "1", "app");
+        let text = payload("r.example/team/app", &digest);
+        attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
+        // Nothing is said before TLS is agreed on.
+        let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+        assert!(outcome.line.contains(told), "{row}: {}", outcome.line);
+        let good = reason == "verified";
+        let verdict = if good { Verdict::Pulled(format!("r.example/team/app@{digest}")) } else { verdict };
+        let requests = if good { "tag?ns*2 sig?ns fallback?ns referrers?ns blob?ns" } else { requests };
+        outcome.assert(row, &verdict, reason, requests, if good { "pod" } else { "" }, bytes);
+    }
+}

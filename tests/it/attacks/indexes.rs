@@ -1,0 +1,207 @@
+//! Indexes and what they name: T40 to T42, T48.
+
+use pullgate::digest::Digest;
+use pullgate::registry::Platform;
+use serde_json::{Value, json};
+
+use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict, bounded};
+use super::world::{World, p256};
+use crate::support::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
+use crate::support::signer::sign_classic;
+
+/// The requests where the image for the platform must be signed, and is.
+const CHILD: &str = "tag manifest sig fallback referrers blob";
+
+/// An entry of an index: a child's digest and bytes, and its platform, of which the node's own is `node`.
+fn entry(world: &World, path: &str, child: &Digest, platform: &str) -> Value {
+    let bytes = world.registry.tagged(path, child.hex()).unwrap_or_default();
+    let mut entry = descriptor((child, bytes.len(), MANIFEST, &[]));
+    let node = Platform::of_node().to_string();
+    let platform = platform.replace("node", &node);
+    let mut parts = platform.split('/');
+    let mut part = || parts.next().unwrap_or_default().to_owned();
+    let (os, architecture, variant) = (part(), part(), part());
+    if !os.is_empty() {
+        entry["platform"] = json!({ "os": os, "architecture": architecture, "variant": variant });
+    }
+    entry
+}
+
+/// An image that is known by its digest only.
+fn child(world: &World, path: &str, content: &str) -> Digest {
+    let digest = world.registry.image(path, "child", content);
+    world.registry.tag(path, digest.hex(), &digest);
+    digest
+}
+
+/// Stores an index under the tag `1`.
+fn store(world: &World, path: &str, entries: &[Value]) -> Digest {
+    let digest = world.registry.manifest(path, INDEX, index(entries));
+    world.registry.tag(path, "1", &digest);
+    digest
+}
+
+#[tokio::test]
+async fn t40_a_child_is_bound_by_the_bytes_of_its_index() {
+    let world = World::start().await;
+    let good = child(&world, "team/app", "child");
+    let evil = child(&world, "team/app", "evil");
+    let digest = store(&world, "team/app", &[entry(&world, "team/app", &good, "node")]);
+    for signed in [&digest, &good] {
+        sign_classic(&world.registry, "team/app", signed, &p256());
+    }
+    let pinned = world.pinned("team/app", &digest);
+    world.outcome("team/app:1").await.assert("the index", &pinned, "verified", SIGNED, "", LITTLE);
+    // Other bytes under the child's digest: they are not what the index names.
+    let swapped = world.registry.tagged("team/app", evil.hex()).unwrap();
+    let path = format!("/manifests/{good}");
+    world.registry.hook(move |request| {
+        request.uri.path().ends_with(&path).then(|| Scripted::ok(MANIFEST, swapped.clone()))
+    });
+    world.accept("platform");
+    let outcome = world.outcome("team/app:1").await;
+    outcome.assert("swapped bytes", &Verdict::Refused, "digest-mismatch", CHILD, "", LITTLE);
+    world.registry.hook(|_| None);
+    let pinned = world.pinned("team/app", &good);
+    world.outcome("team/app:1").await.assert("the child", &pinned, "verified", CHILD, "", LITTLE);
+    // Another child is another index, which nobody signed.
+    store(&world, "team/app", &[entry(&world, "team/app", &evil, "node")]);
+    for (accept, requests) in [("index", UNSIGNED), ("platform", "tag manifest sig fallback referrers")] {
+        world.accept(accept);
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(accept, &Verdict::Refused, "no-signature", requests, "", LITTLE);
+    }
+}
+
+#[tokio::test]
+async fn t41_what_the_rule_accepts_is_what_must_be_signed() {
+    // Signed are the index, the image for the platform; admitted under `index`, `platform`, `either`.
+    for (sign_index, sign_child, admitted) in [
+        (false, false, [false, false, false]),
+        (true, false, [true, false, true]),
+        (false, true, [false, true, true]),
+        (true, true, [true, true, true]),
+    ] {
+        for (accept, admitted) in ["index", "platform", "either"].into_iter().zip(admitted) {
+            let world = World::start().await;
+            world.accept(accept);
+            let good = child(&world, "team/app", "child");
+            let digest = store(&world, "team/app", &[entry(&world, "team/app", &good, "node")]);
+            for (signed, digest) in [(sign_index, &digest), (sign_child, &good)] {
+                if signed {
+                    sign_classic(&world.registry, "team/app", digest, &p256());
+                }
+            }
+            let by_child = accept == "platform" || !sign_index;
+            let (verdict, reason) = match admitted {
+                true => (world.pinned("team/app", if by_child { &good } else { &digest }), "verified"),
+                false => (Verdict::Refused, "no-signature"),
+            };
+            let requests = match (accept, sign_index, sign_child) {
+                ("index", true, _) | ("either", true, _) => SIGNED,
+                ("index", ..) => UNSIGNED,
+                ("platform", _, true) => CHILD,
+                ("platform", ..) => "tag manifest sig fallback referrers",
+                (_, _, true) => "tag manifest sig*2 fallback*2 referrers*2 blob",
+                _ => "tag manifest sig*2 fallback*2 referrers*2",
+            };
+            let outcome = world.outcome("team/app:1").await;
+            let about = format!("{accept}: index {sign_index}, child {sign_child}");
+            outcome.assert(&about, &verdict, reason, requests, "", LITTLE);
+            // The child by its own digest is what is named then, whatever names it.
+            let outcome = world.outcome(&format!("team/app@{good}")).await;
+            let (verdict, reason) = match sign_child {
+                true => (world.pinned("team/app", &good), "verified"),
+                false => (Verdict::Refused, "no-signature"),
+            };
+            // What was found out for the tag a moment ago is not asked for again.
+            let requests = "manifest? sig? fallback? referrers? blob?";
+            outcome.assert(about, &verdict, reason, requests, "", 0..=8 << 10);
+        }
+    }
+}
+
+#[tokio::test]
+async fn t42_where_an_index_is_ambiguous_nothing_is_chosen_from_it() {
+    let world = World::start().await;
+    let path = "team/app";
+    let (one, two) = (child(&world, path, "one"), child(&world, path, "two"));
+    let of = |child: &Digest, platform: &str| entry(&world, path, child, platform);
+    let mut nested = of(&one, "node");
+    nested["mediaType"] = json!(INDEX);
+    // An index that names another one under the type of an image.
+    let inner = world.registry.manifest(path, INDEX, index(&[of(&one, "node")]));
+    world.registry.tag(path, inner.hex(), &inner);
+    let disguised = of(&inner, "node");
+    let version = |version: &str, child: &Digest| {
+        let mut entry = of(child, "node");
+        entry["platform"]["os.version"] = json!(version);
+        entry
+    };
+    let many = |count: usize| (0..count).map(|_| of(&one, "linux/arm/v5")).collect::<Vec<_>>();
+    let refused = |requests: &'static str| (Verdict::Refused, "bad-manifest", requests);
+    let chosen = (world.pinned(path, &one), "verified", "tag manifest? sig? fallback? referrers? blob?");
+    for (row, entries, (verdict, reason, requests)) in [
+        ("the platform twice", vec![of(&one, "node"), of(&two, "node")], refused("tag")),
+        ("twice, by version", vec![version("1", &one), version("2", &two)], refused("tag")),
+        ("nested", vec![nested], refused("tag")),
+        ("disguised", vec![disguised], refused("tag manifest sig fallback referrers")),
+        ("omitted", vec![of(&one, "node"), of(&two, "")], refused("tag")),
+        ("none", vec![], refused("tag")),
+        ("no match", vec![of(&one, "windows/amd64"), of(&two, "linux/riscv32")], refused("tag")),
+        ("10 000 entries without a match", many(10_000), refused("tag")),
+        ("one image named twice", vec![of(&one, "node"), of(&one, "node")], chosen.clone()),
+        ("the platform once", vec![of(&one, "node"), of(&two, "linux/arm/v5")], chosen),
+    ] {
+        let digest = store(&world, path, &entries);
+        for signed in [&digest, &one, &two] {
+            sign_classic(&world.registry, path, signed, &p256());
+        }
+        let size = index(&entries).len() as u64;
+        world.accept("platform");
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(row, &verdict, reason, requests, "", 1..=size + (8 << 10));
+        // Where the index itself is what must be signed, its entries are its signer's matter: it is pulled as a whole.
+        world.accept("index");
+        let pinned = world.pinned(path, &digest);
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(row, &pinned, "verified", SIGNED, "", 1..=size + (8 << 10));
+    }
+    let digest = store(&world, path, &many(25_000));
+    sign_classic(&world.registry, path, &digest, &p256());
+    for accept in ["index", "platform", "either"] {
+        world.accept(accept);
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(accept, &Verdict::Refused, "too-large", "tag", "", 0..=*bounded(4 << 20).end());
+    }
+}
+
+#[tokio::test]
+async fn t48_the_platform_is_chosen_by_nobody_twice() {
+    let world = World::start().await;
+    let path = "team/app";
+    let children: Vec<_> = ["linux/arm/v6", "linux/arm/v7", "linux/arm/v8", "windows/amd64", "node"]
+        .map(|platform| (platform, child(&world, path, platform)))
+        .into();
+    let own = children.last().unwrap().1.clone();
+    let entries: Vec<_> =
+        children.iter().map(|(platform, child)| entry(&world, path, child, platform)).collect();
+    let digest = store(&world, path, &entries);
+    for signed in [&digest, &own] {
+        sign_classic(&world.registry, path, signed, &p256());
+    }
+    // Either containerd chooses from the very index that was verified, or what was verified is no index.
+    for (accept, pinned, requests) in [("index", &digest, SIGNED), ("platform", &own, CHILD)] {
+        world.accept(accept);
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(accept, &world.pinned(path, pinned), "verified", requests, "", LITTLE);
+    }
+    // Variants that the node cannot run are no choice, whoever signed them.
+    let others: Vec<_> = children.iter().filter(|(platform, _)| *platform == "windows/amd64").collect();
+    let entries: Vec<_> =
+        others.iter().map(|(platform, child)| entry(&world, path, child, platform)).collect();
+    let digest = store(&world, path, &entries);
+    sign_classic(&world.registry, path, &digest, &p256());
+    let outcome = world.outcome("team/app:1").await;
+    outcome.assert("no choice", &Verdict::Refused, "bad-manifest", "tag", "", LITTLE);
+}

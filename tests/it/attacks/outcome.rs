@@ -1,0 +1,252 @@
+//! What a pull came to, as the registries that were asked and the daemon's own record tell it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::ops::RangeInclusive;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::support::registry::{Log, Recorded};
+
+/// What kubelet is told, and what containerd was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// containerd was asked for this name, once.
+    Pulled(String),
+    /// kubelet's `SignatureValidationFailed`.
+    Refused,
+    /// kubelet's `RegistryUnavailable`.
+    Unavailable,
+    /// There is no such image.
+    Absent,
+    /// The request itself was refused, with this gRPC status.
+    Unreadable(String),
+}
+
+/// The requests of a pull by tag whose image has a signature in the classic layout.
+pub(super) const SIGNED: &str = "tag sig fallback referrers blob";
+
+/// The same without any signature.
+pub(super) const UNSIGNED: &str = "tag sig fallback referrers";
+
+impl Verdict {
+    /// What an answer means; `names` are those that containerd was asked for.
+    pub(super) fn of(status: &str, line: &str, names: &str) -> Self {
+        match status {
+            "0" => Self::Pulled(names.to_owned()),
+            "2" if line.starts_with("SignatureValidationFailed: ") => Self::Refused,
+            "2" if line.starts_with("RegistryUnavailable: ") => Self::Unavailable,
+            "5" => Self::Absent,
+            _ => Self::Unreadable(status.to_owned()),
+        }
+    }
+}
+
+/// No byte of a body.
+pub(super) const NOTHING: RangeInclusive<u64> = 0..=0;
+
+/// What small documents take: manifests, payloads, lists, errors.
+pub(super) const LITTLE: RangeInclusive<u64> = 1..=8 << 10;
+
+/// Up to a bound, which is reached, and what fits in the buffers between a registry that goes on and who has left.
+pub(super) const fn bounded(limit: u64) -> RangeInclusive<u64> {
+    limit / 2..=limit + (16 << 20)
+}
+
+/// One pull, in everything that an attack could change.
+pub(super) struct Outcome {
+    pub(super) verdict: Verdict,
+    /// The reason code of the daemon's record, which is also the one in kubelet's line.
+    pub(super) reason: String,
+    /// The line that kubelet sees.
+    pub(super) line: String,
+    /// How often each kind of request was made, those to other hosts than the test registry with the host's name before.
+    requests: BTreeMap<String, usize>,
+    /// Which of the marked credentials were shown, and where if not to the test registry.
+    credentials: BTreeSet<String>,
+    /// Bytes of bodies that all of them were read of.
+    bytes: u64,
+    /// The requests as they were.
+    lines: Vec<String>,
+    /// The daemon's log meanwhile.
+    pub(super) log: String,
+}
+
+/// All but the log.
+impl Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut all = f.debug_struct("Outcome");
+        all.field("verdict", &self.verdict).field("reason", &self.reason).field("line", &self.line);
+        all.field("credentials", &self.credentials).field("bytes", &self.bytes);
+        all.field("lines", &self.lines).finish()
+    }
+}
+
+impl Outcome {
+    /// All five at once: none can be forgotten.
+    ///
+    /// `requests` lists kinds (see [`kind`]), each with `*3` or `*1..4` (both included) when it is not made just once, or
+    /// with `?` when it need not be made; no other may have been. `credentials` lists the names of marks, with `@host`
+    /// where it is not the test registry; no other may have been shown to anybody.
+    #[track_caller]
+    pub(super) fn assert(
+        &self,
+        about: impl Debug,
+        verdict: &Verdict,
+        reason: &str,
+        requests: &str,
+        credentials: &str,
+        bytes: RangeInclusive<u64>,
+    ) {
+        assert_eq!((&self.verdict, self.reason.as_str()), (verdict, reason), "{about:?}: {self:#?}");
+        let mut left = self.requests.clone();
+        for wanted in requests.split_whitespace() {
+            let (kind, times) = times(wanted);
+            let made = left.remove(kind).unwrap_or(0);
+            assert!(times.contains(&made), "{about:?}: {kind} {made} times, not {times:?}: {self:#?}");
+        }
+        assert!(left.is_empty(), "{about:?}: more requests than {requests:?}: {left:?} of {self:#?}");
+        let shown: BTreeSet<String> = credentials.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(self.credentials, shown, "{about:?}: {self:#?}");
+        assert!(bytes.contains(&self.bytes), "{about:?}: {} bytes, not {bytes:?}: {self:#?}", self.bytes);
+    }
+}
+
+fn times(wanted: &str) -> (&str, RangeInclusive<usize>) {
+    if let Some(kind) = wanted.strip_suffix('?') {
+        return (kind, 0..=1);
+    }
+    let Some((kind, times)) = wanted.split_once('*') else { return (wanted, 1..=1) };
+    let number = |text: &str| text.parse::<usize>().unwrap();
+    match times.split_once("..") {
+        Some((from, to)) => (kind, number(from)..=number(to)),
+        None => (kind, number(times)..=number(times)),
+    }
+}
+
+/// Secrets by the names that tests know them by, and the registries that might be shown them.
+#[derive(Default)]
+pub(super) struct Watch {
+    marks: Vec<(String, String)>,
+    logs: Vec<(String, Log)>,
+}
+
+/// How far each of the logs has come.
+pub(super) struct Since(Vec<(usize, u64)>);
+
+impl Watch {
+    /// Another registry that is looked at; the first one is the test registry.
+    pub(super) fn log(&mut self, name: &str, log: Log) {
+        self.logs.push((name.to_owned(), log));
+    }
+
+    /// Names a secret, which must be none that occurs by chance.
+    pub(super) fn mark(&mut self, name: &str, secret: &str) {
+        assert!(secret.len() >= 6, "{name} is too short to be recognised");
+        let mark = (name.to_owned(), secret.to_owned());
+        if !self.marks.contains(&mark) {
+            self.marks.push(mark);
+        }
+    }
+
+    pub(super) fn now(&self) -> Since {
+        let place = |(_, log): &(String, Log)| (log.requests().len(), log.written());
+        Since(self.logs.iter().map(place).collect())
+    }
+
+    pub(super) fn outcome(&self, since: &Since, verdict: Verdict, reason: String, line: String) -> Outcome {
+        let (mut requests, mut credentials) = (BTreeMap::new(), BTreeSet::new());
+        let (mut bytes, mut lines) = (0, Vec::new());
+        for (number, ((name, log), (from, written))) in self.logs.iter().zip(&since.0).enumerate() {
+            let tokens = log.tokens();
+            bytes += log.written() - written;
+            for request in log.requests().get(*from..).unwrap_or_default() {
+                let kind = kind(request);
+                let kind = if number == 0 { kind } else { format!("{name}:{kind}") };
+                *requests.entry(kind).or_insert(0) += 1;
+                lines.push(format!("{name}: {}", request.line()));
+                let shown = self.shown(request, &tokens);
+                let told = |mark| if number == 0 { mark } else { format!("{mark}@{name}") };
+                credentials.extend(shown.into_iter().map(told));
+            }
+        }
+        Outcome { verdict, reason, line, requests, credentials, bytes, lines, log: String::new() }
+    }
+
+    /// The marks that a request shows, wherever in it they are.
+    fn shown(&self, request: &Recorded, tokens: &[String]) -> BTreeSet<String> {
+        let mut texts = vec![request.uri.to_string(), unescaped(request.uri.query().unwrap_or_default())];
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        texts.extend([unescaped(&body), body]);
+        texts.extend(request.headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into()));
+        let authorization = request.header("authorization");
+        let basic = authorization.and_then(|value| value.strip_prefix("Basic "));
+        let decoded = basic.and_then(|text| STANDARD.decode(text).ok());
+        texts.extend(decoded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+        let held = |secret: &str| texts.iter().any(|text| text.contains(secret));
+        let mut shown: BTreeSet<String> =
+            self.marks.iter().filter(|(_, secret)| held(secret)).map(|(name, _)| name.clone()).collect();
+        let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
+        if bearer.is_some_and(|bearer| tokens.iter().any(|token| token == bearer)) {
+            shown.insert("token".to_owned());
+        } else if authorization.is_some() && shown.is_empty() {
+            shown.insert("unknown".to_owned());
+        }
+        shown
+    }
+}
+
+fn unescaped(form: &str) -> String {
+    let url = reqwest::Url::parse(&format!("http://x/?{form}")).unwrap();
+    url.query_pairs().map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
+/// What a request is for: `tag`, `manifest` (by digest), `sig` and `fallback` (the tags of signatures), `referrers`,
+/// `blob`, `token`, `other`; with the method before it unless that is GET, and `?ns` behind it when it says for whom a
+/// mirror is asked.
+fn kind(request: &Recorded) -> String {
+    let path = request.uri.path();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let kind = match path {
+        "/token" => "token",
+        _ if path.contains("/manifests/") => match last {
+            _ if last.starts_with("sha256-") && last.ends_with(".sig") => "sig",
+            _ if last.starts_with("sha256-") || last.starts_with("sha512-") => "fallback",
+            _ if last.contains(':') => "manifest",
+            _ => "tag",
+        },
+        _ if path.contains("/blobs/") => "blob",
+        _ if path.contains("/referrers/") => "referrers",
+        _ => "other",
+    };
+    let method = match request.method.as_str() {
+        "GET" => String::new(),
+        method => format!("{method}-"),
+    };
+    let mirror = request.uri.query().is_some_and(|query| query.starts_with("ns="));
+    format!("{method}{kind}{}", if mirror { "?ns" } else { "" })
+}
+
+/// The daemon's own records of pulls in its log: verdict and reason of each.
+pub(super) fn recorded(log: &str) -> Vec<(String, String)> {
+    let record = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let text = |name: &str| line["fields"][name].as_str().map(str::to_owned);
+        Some((text("verdict")?, text("reason")?))
+    };
+    log.lines().filter_map(record).collect()
+}
+
+#[test]
+fn times_are_read() {
+    for (wanted, expected) in [
+        ("tag", ("tag", 1..=1)),
+        ("tag?", ("tag", 0..=1)),
+        ("tag*3", ("tag", 3..=3)),
+        ("a*1..4", ("a", 1..=4)),
+    ] {
+        assert_eq!(times(wanted), expected);
+    }
+}

@@ -1,0 +1,247 @@
+//! Secrets and who sees them: T106, T108 to T110.
+
+use pullgate::api;
+use pullgate::registry::{Limits, Settings};
+
+use super::outcome::{LITTLE, NOTHING, Verdict};
+use super::world::{World, password};
+use crate::support::registry::{Auth, Authority, Options, Registry, Scripted};
+
+/// The requests of a pull whose registry wants a token, by OAuth 2.
+const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
+
+fn options(auth: Auth) -> Options {
+    Options { auth, referrers: true, ..Options::default() }
+}
+
+fn bearer(realm: Option<String>, secret: Option<&str>, expires_in: Option<i64>) -> Auth {
+    Auth::Bearer { realm, secret: secret.map(str::to_owned), oauth: true, expires_in }
+}
+
+#[tokio::test]
+async fn t106_a_realm_elsewhere_gets_nothing() {
+    let elsewhere = Registry::start().await;
+    for realm in [
+        "https://attacker.example/token".to_owned(),
+        "http://169.254.169.254/token".to_owned(),
+        "http://[fe80::1]/token".to_owned(),
+        "https://10.0.0.1/token".to_owned(),
+        format!("https://localhost:{}/token", elsewhere.port()),
+        format!("http://127.0.0.2:{}/token", elsewhere.port()),
+        format!("http://[::1]:{}/token", elsewhere.port()),
+        format!("http://pod:x@{}/token", elsewhere.host()),
+        "file:///etc/passwd".to_owned(),
+        "/token".to_owned(),
+        String::new(),
+    ] {
+        let auth = bearer(Some(realm.clone()), Some("pod:pod-secret"), None);
+        let world = World::with(options(auth), Limits::default()).await;
+        world.watch("elsewhere", &elsewhere);
+        world.signed();
+        let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pod-secret")).await;
+        outcome.assert(realm, &Verdict::Unavailable, "registry-unauthorized", "tag", "", NOTHING);
+    }
+    // Where the registry is, they are shown, and what they were exchanged for; and where the operator says so.
+    for trusted in [false, true] {
+        let token = Registry::with(options(bearer(None, Some("pod:pod-secret"), Some(300)))).await;
+        let realm = trusted.then(|| format!("http://{}/token", token.host()));
+        let auth = bearer(realm, Some("pod:pod-secret"), Some(300));
+        let services = vec![token.host(), "127.0.0.1".to_owned()];
+        let world = World::with_settings(options(auth), |_, _| Settings {
+            token_services: if trusted { services } else { Vec::new() },
+            ..Settings::default()
+        })
+        .await;
+        world.watch("service", &token);
+        let digest = world.signed();
+        let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pod-secret")).await;
+        match trusted {
+            false => {
+                let pinned = world.pinned("team/app", &digest);
+                outcome.assert("its own", &pinned, "verified", WITH_TOKEN, "pod token", LITTLE);
+            }
+            // That its token is none of this registry's is another matter.
+            true => {
+                let verdict = Verdict::Unavailable;
+                let shown = "pod@service unknown";
+                let requests = "tag*2 service:POST-token";
+                outcome.assert("trusted", &verdict, "registry-unauthorized", requests, shown, LITTLE);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn t108_a_token_service_cannot_keep_us_busy() {
+    let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(70_000));
+    let json = |text: &str| Scripted::ok("application/json", text.to_owned());
+    for (row, answer, reason, requests, bytes) in [
+        ("huge", json(&huge), "token-too-large", "tag token", 0..=80 << 10),
+        ("of another scope", json("{\"token\":\"x\"}"), "registry-unauthorized", "tag*2 token", LITTLE),
+        ("no token", json("{}"), "registry-unavailable", "tag token", LITTLE),
+        ("no text", json("{\"token\":7}"), "registry-unavailable", "tag token", LITTLE),
+        ("no header", json("{\"token\":\"a\\r\\nb: c\"}"), "registry-unavailable", "tag token", LITTLE),
+        ("a page", Scripted::ok("text/html", "<html>"), "registry-unavailable", "tag token", LITTLE),
+        ("elsewhere", Scripted::redirect("https://a.example/"), "redirect-refused", "tag token", NOTHING),
+        ("a 401 of its own", Scripted::status(401), "registry-unauthorized", "tag token", NOTHING),
+        ("500", Scripted::status(500), "registry-unavailable", "tag token", NOTHING),
+    ] {
+        let world = World::with(options(bearer(None, None, None)), Limits::default()).await;
+        world.signed();
+        world.registry.hook(move |request| (request.uri.path() == "/token").then(|| answer.clone()));
+        let shown = if row == "of another scope" { "unknown" } else { "" };
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(row, &Verdict::Unavailable, reason, requests, shown, bytes);
+    }
+    // Whatever it says about a token's life, the pull ends: one that is over at once is used once.
+    for (expires_in, requests) in [
+        (Some(0), "tag*2 sig*1..2 fallback*1..2 referrers*1..2 blob*1..2 token*1..8"),
+        (Some(-5), "tag*2 sig*1..2 fallback*1..2 referrers*1..2 blob*1..2 token*1..8"),
+        (Some(i64::MAX), "tag*2 token sig fallback referrers blob"),
+        (None, "tag*2 token sig fallback referrers blob"),
+    ] {
+        let world = World::with(options(bearer(None, None, expires_in)), Limits::default()).await;
+        let digest = world.signed();
+        let pinned = world.pinned("team/app", &digest);
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(expires_in, &pinned, "verified", requests, "token", LITTLE);
+    }
+}
+
+#[tokio::test]
+async fn t108_a_token_service_is_held_to_its_certificate() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let ca = ours.pem();
+    for good in [true, false] {
+        let authority = if good { &ours } else { &theirs };
+        let tls = |authority: &std::sync::Arc<Authority>| {
+            Some((std::sync::Arc::clone(authority), "127.0.0.1".to_owned()))
+        };
+        let secret = Some("pod:pod-secret");
+        let service =
+            Registry::with(Options { tls: tls(authority), ..options(bearer(None, secret, None)) }).await;
+        let realm = Some(format!("https://{}/token", service.host()));
+        let own = Options { tls: tls(&ours), ..options(bearer(realm, secret, None)) };
+        let (ca, trusted) = (ca.clone(), vec![service.host(), "127.0.0.1".to_owned()]);
+        let world = World::with_settings(own, |directory, registry| {
+            let host = directory.path().join("certs.d/r.example");
+            std::fs::create_dir_all(&host).unwrap();
+            std::fs::write(host.join("ca.pem"), ca).unwrap();
+            let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
+            std::fs::write(host.join("hosts.toml"), text).unwrap();
+            let hosts_directories = vec![directory.path().join("certs.d")];
+            Settings { hosts_directories, token_services: trusted, ..Settings::default() }
+        })
+        .await;
+        world.watch("service", &service);
+        let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+        let (reason, requests, shown, bytes) = match good {
+            true => ("registry-unauthorized", "tag?ns*2 service:POST-token", "pod@service unknown", LITTLE),
+            false => ("registry-tls", "tag?ns", "", NOTHING),
+        };
+        outcome.assert(good, &Verdict::Unavailable, reason, requests, shown, bytes);
+    }
+}
+
+#[tokio::test]
+async fn t109_credentials_for_another_server_are_sent_to_none() {
+    let world = World::with(options(Auth::basic("pod", "pod-secret")), Limits::default()).await;
+    let digest = world.signed();
+    let host = world.registry.host();
+    let for_server = |server: &str| {
+        let mut auth = password("pod", "pod-secret").unwrap();
+        auth.server_address = server.to_owned();
+        auth
+    };
+    let token = |identity: &str, registry: &str| api::AuthConfig {
+        identity_token: identity.to_owned(),
+        registry_token: registry.to_owned(),
+        ..Default::default()
+    };
+    let encoded = |auth: &str| api::AuthConfig { auth: auth.to_owned(), ..Default::default() };
+    let refused = "registry-unauthorized";
+    for (row, auth, requests) in [
+        ("another", for_server("https://other.example"), "tag"),
+        ("one that begins so", for_server("https://127.0.0.1.evil.example"), "tag"),
+        ("one whose port goes on", for_server(&format!("https://{host}0.evil.example")), "tag?"),
+        ("one that ends so", for_server(&format!("https://evil.{host}")), "tag?"),
+        ("one with a user", for_server(&format!("https://{host}@evil.example")), "tag?"),
+        ("without a scheme", for_server(&host), "tag?"),
+        ("a token of a registry", token("", "registry-token"), "tag"),
+        ("a token for Basic", token("identity-token", ""), "tag"),
+        ("no base64", encoded("!!!!!!!!"), "tag?"),
+        ("no colon", encoded("cG9kLXNlY3JldA=="), "tag?"),
+        ("no text", encoded("/////////w=="), "tag?"),
+    ] {
+        let outcome = world.outcome_of(&world.image("team/app:1"), Some(auth)).await;
+        outcome.assert(row, &Verdict::Unavailable, refused, requests, "", NOTHING);
+    }
+    let auth = Some(for_server(&format!("http://{host}")));
+    let outcome = world.outcome_of(&world.image("team/app:1"), auth).await;
+    let pinned = world.pinned("team/app", &digest);
+    let requests = "tag*2 sig fallback referrers blob";
+    outcome.assert("this one", &pinned, "verified", requests, "pod", LITTLE);
+}
+
+#[tokio::test]
+async fn t110_marked_secrets_are_in_no_log_and_no_message() {
+    const MARKS: [(&str, &str); 5] = [
+        ("pod", "MARKED-PASSWORD"),
+        ("grant", "MARKED-TOKEN"),
+        ("header", "MARKED-HEADER"),
+        ("query", "MARKED-QUERY"),
+        ("wrong", "MARKED-WRONG"),
+    ];
+    for broken in [false, true] {
+        let auth = bearer(None, Some("user:MARKED-PASSWORD"), Some(300));
+        let world = World::with_settings(options(auth), |directory, registry| {
+            let host = directory.path().join("certs.d").join(registry.host());
+            std::fs::create_dir_all(&host).unwrap();
+            let text =
+                format!("server = \"http://{}\"\n[header]\nx-secret = \"MARKED-HEADER\"\n", registry.host());
+            std::fs::write(host.join("hosts.toml"), text).unwrap();
+            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+        })
+        .await;
+        world.trace();
+        for (name, secret) in MARKS {
+            world.mark(name, secret);
+        }
+        world.signed();
+        world.registry.hook(move |request| match request.uri.path() {
+            "/token" => Some(Scripted::ok("application/json", "{\"access_token\":\"MARKED-TOKEN\"}")),
+            path if request.header("authorization") != Some("Bearer MARKED-TOKEN") || path.is_empty() => None,
+            path if broken => {
+                Some(Scripted::redirect(&format!("http://169.254.169.254{path}?sig=MARKED-QUERY")))
+            }
+            // The token is let through to an answer that names it, in its header and in its body.
+            _ => {
+                let body = "{\"errors\":[{\"code\":\"MARKED-TOKEN\",\"message\":\"MARKED-PASSWORD\"}]}";
+                let mut answer = Scripted::ok("application/json", body).header("x-echo", "MARKED-TOKEN");
+                answer.status = 403;
+                Some(answer)
+            }
+        });
+        let image = world.image("team/app:1");
+        let (reason, bytes) =
+            if broken { ("redirect-refused", LITTLE) } else { ("registry-unauthorized", LITTLE) };
+        let mut said = String::new();
+        for (row, secret, shown) in [
+            ("right", "MARKED-PASSWORD", "pod grant header"),
+            ("wrong", "MARKED-WRONG", "pod wrong grant header"),
+        ] {
+            let outcome = world.outcome_of(&image, password("user", secret)).await;
+            said += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
+            assert!(outcome.log.contains("\"TRACE\"") || outcome.log.contains("\"DEBUG\""), "a full log");
+            outcome.assert(row, &Verdict::Unavailable, reason, "tag*2 POST-token", shown, bytes.clone());
+        }
+        let auth = password("user", "MARKED-PASSWORD").unwrap();
+        let credentials = pullgate::registry::Credentials::password(auth.username, auth.password);
+        said += &format!("{:?}{credentials:?}", world.daemon.gate);
+        for (_, mark) in MARKS {
+            let at = said.find(mark);
+            let near = at.unwrap_or(0);
+            assert!(at.is_none(), "{mark}: {}", &said[near.saturating_sub(200)..near + mark.len()]);
+        }
+    }
+}

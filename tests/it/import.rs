@@ -1,0 +1,335 @@
+//! Policies of other systems: what is written for them, and that it decides as they do.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use pullgate::config::load_policy;
+use pullgate::digest::Digest;
+use pullgate::import::{self, Effect, ImportError, Imported, Options, SecurityCenter};
+use pullgate::policy::{Action, Policy};
+use pullgate::reference::Repository;
+use pullgate::trust::Algorithm;
+
+const KEYS: [&str; 5] = ["p256", "p384", "ed25519", "rsa-2048", "rsa-3072"];
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn key(name: &str) -> String {
+    std::fs::read_to_string(fixtures().join(format!("keys/throw-away-{name}.pub.pem"))).unwrap()
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// A document with the keys put in.
+fn document(name: &str) -> String {
+    let text = std::fs::read_to_string(fixtures().join("import").join(name)).unwrap();
+    KEYS.iter().fold(text, |text, name| text.replace(&format!("@base64:{name}@"), &base64(&key(name))))
+}
+
+/// Compares with the golden policy; `PULLGATE_WRITE_GOLDEN=1` writes it instead, to be looked at and committed.
+fn golden(name: &str, imported: &Imported) {
+    let path = fixtures().join("import").join(name);
+    let made = KEYS
+        .iter()
+        .fold(imported.policy(), |text, name| text.replace(&key(name), &format!("@pem:{name}@\n")));
+    if std::env::var_os("PULLGATE_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(made, expected, "{name}");
+}
+
+fn load(imported: &Imported) -> Policy {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("policy.toml");
+    std::fs::write(path, imported.policy()).unwrap();
+    match load_policy(root.path(), Timestamp::now()) {
+        Ok(loaded) => loaded.policy,
+        Err(problems) => panic!("{problems}\n{}", imported.policy()),
+    }
+}
+
+/// What the policy makes of an image for a pod of a namespace: `allow`, `deny`, `all a b`, `any a b`.
+fn verdict(policy: &Policy, image: &str, namespace: &str) -> String {
+    let ruling = policy.rule_for(&Repository::parse(image).unwrap(), Some(namespace));
+    assert_eq!(ruling.rules().count(), 1);
+    match ruling.strictest().action() {
+        Action::AllowUnsigned(_) => "allow".to_owned(),
+        Action::Deny { .. } => "deny".to_owned(),
+        Action::Require(requirement) => requirement.to_string(),
+    }
+}
+
+fn expect(policy: &Policy, rows: &[(&str, &str, &str)]) {
+    for (namespace, image, expected) in rows {
+        assert_eq!(verdict(policy, image, namespace), *expected, "{image} for {namespace}");
+    }
+}
+
+const PSS: Options = Options { algorithm: Some(Algorithm::RsaPssSha256), widen: false };
+const WIDEN: Options = Options { algorithm: Some(Algorithm::RsaPssSha256), widen: true };
+
+#[test]
+fn the_validation_hook_s_resources() {
+    let texts = [document("hook/resources.yaml")];
+    let imported = import::kritis(&texts, PSS).unwrap();
+    golden("hook/policy.toml", &imported);
+    expect(
+        &load(&imported),
+        &[
+            ("default", "registry.example.com/app", "release"),
+            ("elsewhere", "registry.example.com/app", "allow"),
+            ("default", "registry-vpc.cn-hangzhou.aliyuncs.com/acs/agent", "allow"),
+            // The `*` of the list does not cross a `/`.
+            ("default", "registry-vpc.cn-hangzhou.aliyuncs.com/acs/agent/deeper", "release"),
+            ("elsewhere", "registry-vpc.cn-hangzhou.aliyuncs.com/acs/agent/deeper", "allow"),
+            ("default", "registry-vpc.cn-hangzhou.aliyuncs.com.evil.example/acs/agent", "release"),
+            ("default", "registry.example.com/sidecars/proxy", "allow"),
+            ("default", "registry.example.com/sidecars/proxy/deeper", "release"),
+            // One tag is not a repository.
+            ("default", "docker.io/library/busybox", "release"),
+        ]
+        .map(|(namespace, image, verdict)| {
+            (namespace, image, if verdict == "release" { "demo-aa" } else { verdict })
+        }),
+    );
+    let wider = import::kritis(&texts, WIDEN).unwrap();
+    expect(
+        &load(&wider),
+        &[
+            ("default", "docker.io/library/busybox", "allow"),
+            ("default", "docker.io/library/busybox/deeper", "demo-aa"),
+        ],
+    );
+    assert!(
+        wider.notes().iter().any(|note| note.effect == Effect::Wider && note.subject.contains("busybox"))
+    );
+    assert!(matches!(
+        import::kritis(&texts, Options::default()),
+        Err(ImportError::Algorithm { subject }) if subject == "AttestationAuthority demo-aa"
+    ));
+}
+
+#[test]
+fn kritis_resources() {
+    let imported = import::kritis(&[document("kritis/resources.yaml")], Options::default()).unwrap();
+    golden("kritis/policy.toml", &imported);
+    expect(
+        &load(&imported),
+        &[
+            // Of two policies the one whose authority has no usable key can admit nothing.
+            ("prod", "gcr.io/example/app", "all of build, quality"),
+            ("prod", "gcr.io/example/base/debian", "allow"),
+            ("prod", "gcr.io/example/base/debian/deeper", "all of build, quality"),
+            ("prod", "gcr.io/example/toolbox", "allow"),
+            ("prod", "gcr.io/example/other", "all of build, quality"),
+            // Its authority is of another namespace.
+            ("staging", "gcr.io/example/app", "deny"),
+            // Without authorities nothing is admitted, also what is listed.
+            ("closed", "gcr.io/example/app", "deny"),
+            ("closed", "gcr.io/example/base/debian", "deny"),
+            ("anything", "gcr.io/example/app", "allow"),
+        ],
+    );
+    let about = |text: &str| imported.notes().iter().any(|note| note.to_string().contains(text));
+    for text in
+        ["a key of type PGP", "salt-length", "ImageSecurityPolicy no-critical", "AttestationAuthority pgp"]
+    {
+        assert!(about(text), "{text}: {:#?}", imported.notes());
+    }
+}
+
+#[test]
+fn one_of_several_policies_suffices() {
+    let authority = |name: &str, key_name: &str| {
+        format!(
+            "---\napiVersion: kritis.grafeas.io/v1beta1\nkind: AttestationAuthority\nmetadata: {{ name: {name} }}\nspec:\n  \
+             publicKeyData: {}\n",
+            base64(&key(key_name))
+        )
+    };
+    let policy = |name: &str, authorities: &str| {
+        format!(
+            "---\napiVersion: kritis.grafeas.io/v1beta1\nkind: GenericAttestationPolicy\nmetadata: {{ name: {name} }}\nspec:\n  \
+             attestationAuthorityNames: {authorities}\n"
+        )
+    };
+    let authorities = [authority("a", "p256"), authority("b", "p384"), authority("c", "ed25519")].concat();
+    for (policies, expected, strict) in [
+        (vec!["[a]", "[b]"], "any of a, b", false),
+        (vec!["[a]", "[a, b]"], "a", false),
+        (vec!["[a, b]"], "all of a, b", false),
+        (vec!["[a, b]", "[c]"], "all of a, b, c", true),
+        (vec!["[a]", "[]"], "deny", false),
+        (vec!["[unknown]", "[a]"], "a", true),
+    ] {
+        let policies: String =
+            policies.iter().enumerate().map(|(at, it)| policy(&format!("policy-{at}"), it)).collect();
+        let imported = import::kritis(&[format!("{authorities}{policies}")], Options::default()).unwrap();
+        expect(&load(&imported), &[("default", "registry.example.com/app", expected)]);
+        let stricter = imported.notes().iter().any(|note| note.effect == Effect::Stricter);
+        assert_eq!(stricter, strict, "{policies}: {:#?}", imported.notes());
+    }
+}
+
+fn center(cluster: &str, keys: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
+    let attestors = [document("security-center/attestors.json").into_bytes()];
+    let policies = [document("security-center/policies.json").into_bytes()];
+    let source = SecurityCenter { attestors: &attestors, policies: &policies, cluster, public_keys: keys };
+    import::security_center(&source, PSS)
+}
+
+#[test]
+fn security_center_s_answers() {
+    let keys =
+        BTreeMap::from([("release".to_owned(), key("rsa-2048")), ("安全".to_owned(), key("rsa-3072"))]);
+    let imported = center("c0123456789", &keys).unwrap();
+    golden("security-center/policy.toml", &imported);
+    expect(
+        &load(&imported),
+        &[
+            ("payments", "registry.example.com/app", "all of authenticator, release"),
+            // A second policy that one attestor satisfies.
+            ("shop", "registry.example.com/app", "release"),
+            ("default", "registry.example.com/app", "allow"),
+            ("batch", "registry.example.com/app", "allow"),
+        ],
+    );
+    let other = center("c9", &keys).unwrap();
+    expect(
+        &load(&other),
+        &[
+            ("default", "registry.example.com/app", "release"),
+            ("payments", "registry.example.com/app", "allow"),
+        ],
+    );
+    let one = BTreeMap::from([("release".to_owned(), key("rsa-2048"))]);
+    let Err(ImportError::PublicKeys(missing)) = center("c0123456789", &one) else {
+        panic!("a key is missing")
+    };
+    assert_eq!(missing.len(), 1);
+    assert!(
+        missing[0]
+            .contains("alikms://key-hzz00000000000000000/key-hzz00000000000000000-1?region=cn-hangzhou"),
+        "{missing:?}"
+    );
+    // The cluster whose policies do not ask for it needs it not.
+    center("c9", &one).unwrap();
+}
+
+#[test]
+fn a_page_of_several_is_not_taken_for_all() {
+    let policies =
+        document("security-center/policies.json").replace("\"TotalCount\": 4", "\"TotalCount\": 40");
+    let keys = BTreeMap::new();
+    let attestors = [document("security-center/attestors.json").into_bytes()];
+    let policies = [policies.into_bytes()];
+    let source =
+        SecurityCenter { attestors: &attestors, policies: &policies, cluster: "c9", public_keys: &keys };
+    assert!(matches!(import::security_center(&source, PSS), Err(ImportError::Shape { .. })));
+}
+
+#[test]
+fn containers_policy() {
+    let files = |path: &str| match path {
+        "/keys/release.pub" => Ok(key("p256")),
+        _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+    };
+    let document = document("containers/policy.json");
+    let imported = import::containers(document.as_bytes(), &files, Options::default()).unwrap();
+    golden("containers/policy.toml", &imported);
+    let rows = [
+        ("default", "quay.io/any/thing", "deny"),
+        ("default", "docker.io/library/nginx", "allow"),
+        ("default", "docker.io/library/evil", "deny"),
+        ("default", "registry.example.com/app", "release"),
+        ("default", "registry.example.com/both/app", "all of key-2, release"),
+        ("default", "registry.example.com/keyless/app", "deny"),
+        ("default", "registry.example.com/one/app", "deny"),
+        // One of its tags has to be signed: anything would be wider.
+        ("default", "registry.example.com/two", "deny"),
+        ("default", "registry.redhat.example/ubi", "deny"),
+        ("default", "a.mirrors.example.com/app", "release"),
+        ("default", "a.b.mirrors.example.com/app", "release"),
+        ("default", "mirrors.example.com/app", "deny"),
+    ];
+    let policy = load(&imported);
+    expect(&policy, &rows);
+    expect(
+        &policy,
+        &[
+            ("default", "registry.example.com/tagged/a", "deny"),
+            ("default", "registry.example.com/logged/a", "deny"),
+        ],
+    );
+    let wider = load(
+        &import::containers(document.as_bytes(), &files, Options { widen: true, ..Options::default() })
+            .unwrap(),
+    );
+    expect(&wider, &rows);
+    expect(
+        &wider,
+        &[
+            ("default", "registry.example.com/tagged/a", "release"),
+            ("default", "registry.example.com/logged/a", "release"),
+        ],
+    );
+    let digest = Digest::parse("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert!(policy.denials().of_digest(&digest.unwrap()).is_some());
+}
+
+#[test]
+fn what_containers_would_not_read_is_not_read() {
+    let files = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    for document in [
+        r#"{"default": []}"#,
+        r#"{"default": [{"type": "reject"}], "more": 1}"#,
+        r#"{"default": [{"type": "reject"}], "default": [{"type": "insecureAcceptAnything"}]}"#,
+        r#"{"default": [{"type": "unknown"}]}"#,
+        r#"{"default": [{"type": "sigstoreSigned", "keyPath": "/none", "signedIdentity": {"type": "matchRepository"}}]}"#,
+        r#"{"default": [{"type": "sigstoreSigned", "signedIdentity": {"type": "matchRepository"}}]}"#,
+        "[]",
+        "",
+    ] {
+        assert!(import::containers(document.as_bytes(), &files, Options::default()).is_err(), "{document}");
+    }
+}
+
+#[test]
+fn cosign_s_keys() {
+    let keys = [
+        ("cosign".to_owned(), key("p256")),
+        ("cosign".to_owned(), key("rsa-2048")),
+        ("ed".to_owned(), key("ed25519")),
+    ];
+    let imported = import::cosign(&keys, "registry.example.com/team", Options::default()).unwrap();
+    golden("cosign/policy.toml", &imported);
+    let policy = load(&imported);
+    expect(
+        &policy,
+        &[
+            ("default", "registry.example.com/team/app", "any of cosign, cosign-2, ed"),
+            ("default", "registry.example.com/other", "deny"),
+        ],
+    );
+    let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
+    assert_eq!(algorithm("cosign-2"), Algorithm::RsaPkcs1Sha256);
+    assert_eq!(algorithm("ed"), Algorithm::Ed25519);
+    let wrong =
+        [("cosign".to_owned(), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned())];
+    assert!(import::cosign(&wrong, "registry.example.com", Options::default()).is_err());
+}
+
+#[test]
+fn text_of_others_stays_in_its_place() {
+    let evil = "x\"]\ndefault = \"allow-unsigned\"\n#";
+    let keys = [(evil.to_owned(), key("p256"))];
+    let imported = import::cosign(&keys, "registry.example.com", Options::default()).unwrap();
+    expect(&load(&imported), &[("default", "quay.io/other", "deny")]);
+}

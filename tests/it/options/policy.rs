@@ -1,0 +1,181 @@
+//! Each key of `policy.toml`.
+
+use pullgate::trust::PssSalt;
+
+use super::*;
+
+/// Everything after this is the row's own.
+fn authenticators() -> String {
+    let one = |name: &str, key: &str, algorithm: &str| {
+        let file = key_file(key, "pub");
+        format!(
+            "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
+            file.display()
+        )
+    };
+    one("release", "p256", "ECDSA_SHA_256") + &one("security", "p384", "ECDSA_SHA_384")
+}
+
+/// What a rule says, and what it leaves out.
+#[tokio::test]
+async fn rules_and_defaults() {
+    let world = World::start().await;
+    let app = world.signed();
+    let both = world.registry.image("team/both", "1", "both");
+    let text = payload(&format!("{}/team/both", world.registry.host()), &both);
+    let p384 = Signer::of("p384", Algorithm::EcdsaSha384);
+    attach_classic(
+        &world.registry,
+        "team/both",
+        &both,
+        &[(text.clone(), p256().sign(&text)), (text.clone(), p384.sign(&text))],
+    );
+    // Signed under another name of the same registry.
+    let renamed = world.registry.image("team/renamed", "1", "renamed");
+    let text = payload("registry.example.com/old/renamed", &renamed);
+    attach_classic(&world.registry, "team/renamed", &renamed, &[(text.clone(), p256().sign(&text))]);
+    let unsigned = world.registry.image("team/unsigned", "1", "unsigned");
+    let host = world.registry.host();
+    let rule = |rest: &str| {
+        format!("default = \"deny\"\n{}[[namespace]]\nscope = \"{host}/team\"\n{rest}", authenticators())
+    };
+    let allow = "allow = \"unsigned\"\nreason = \"a test\"";
+    let release = "require = { all = [\"release\"] }";
+    for (policy, image, namespace, expected) in [
+        ("default = \"deny\"".to_owned(), "team/app", None, "denied-by-rule"),
+        (
+            "default = \"allow-unsigned\"\ndefault-reason = \"a test\"".to_owned(),
+            "team/app",
+            None,
+            "unsigned-allowed",
+        ),
+        (rule(release), "team/app", None, "verified"),
+        (rule(release), "elsewhere/app", None, "denied-by-rule"),
+        (rule(release).replace("/team\"", "/elsewhere\""), "team/app", None, "denied-by-rule"),
+        (rule(release), "team/unsigned", None, "no-signature"),
+        (rule("require = { all = [\"release\", \"security\"] }"), "team/app", None, "not-enough-signatures"),
+        (rule("require = { all = [\"release\", \"security\"] }"), "team/both", None, "verified"),
+        (rule("require = { any = [\"security\"] }"), "team/app", None, "no-valid-signature"),
+        (rule("require = { any = [\"release\", \"security\"] }"), "team/app", None, "verified"),
+        (rule("require = { at-least = 1, of = [\"release\", \"security\"] }"), "team/app", None, "verified"),
+        (
+            rule("require = { at-least = 2, of = [\"release\", \"security\"] }"),
+            "team/app",
+            None,
+            "not-enough-signatures",
+        ),
+        (rule("require = { at-least = 1, of = [\"security\"] }"), "team/app", None, "no-valid-signature"),
+        (rule(allow), "team/unsigned", None, "unsigned-allowed"),
+        (rule("deny = \"a test\""), "team/app", None, "denied-by-rule"),
+        (rule(&format!("{allow}\ndigests = [\"{unsigned}\"]")), "team/unsigned", None, "unsigned-allowed"),
+        (rule(&format!("{allow}\ndigests = [\"{app}\"]")), "team/unsigned", None, "digest-not-allowed"),
+        (rule(&format!("{allow}\nuntil = 2100-01-01T00:00:00Z")), "team/unsigned", None, "unsigned-allowed"),
+        (rule(&format!("{allow}\nuntil = 2024-01-01T00:00:00Z")), "team/unsigned", None, "allowance-over"),
+        (rule(&format!("{allow}\npods = [\"lab-*\"]")), "team/unsigned", Some("lab-1"), "unsigned-allowed"),
+        (rule(&format!("{allow}\npods = [\"lab-*\"]")), "team/unsigned", Some("payments"), "denied-by-rule"),
+        (rule(release), "team/renamed", None, "no-valid-signature"),
+        (
+            rule(&format!("{release}\naliases = [\"registry.example.com/old\"]")),
+            "team/renamed",
+            None,
+            "verified",
+        ),
+        (rule(&format!("{release}\nmode = \"enforce\"")), "team/unsigned", None, "no-signature"),
+        (rule(&format!("{release}\nmode = \"audit\"")), "team/unsigned", None, "audit-only"),
+        (rule(&format!("{release}\nmode = \"off\"")), "team/unsigned", None, "rule-off"),
+        (
+            rule(&format!("{release}\n[deny]\ndigests = [{{ digest = \"{app}\", reason = \"a test\" }}]")),
+            "team/app",
+            None,
+            "digest-denied",
+        ),
+        (
+            rule(&format!("{release}\n[deny]\ndigests = [{{ digest = \"{both}\", reason = \"a test\" }}]")),
+            "team/app",
+            None,
+            "verified",
+        ),
+        (
+            rule(&format!(
+                "{release}\n[deny]\nkeys = [{{ key = \"{}\", reason = \"a test\" }}]",
+                fingerprint("p256")
+            )),
+            "team/app",
+            None,
+            "no-valid-signature",
+        ),
+        (
+            rule(&format!(
+                "{release}\n[deny]\nkeys = [{{ key = \"{}\", reason = \"a test\" }}]",
+                fingerprint("p384")
+            )),
+            "team/app",
+            None,
+            "verified",
+        ),
+    ] {
+        let gate = world.gate_of("", &policy);
+        let question = Question {
+            image: format!("{host}/{image}:1"),
+            credentials: Credentials::anonymous(),
+            namespace: namespace.map(str::to_owned),
+        };
+        let decided = gate.admit(&question, &mut Explanation::default()).await;
+        let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
+        assert_eq!(found, expected, "{image} for {namespace:?}:\n{policy}");
+    }
+}
+
+/// As `pullgate verify` shows it.
+fn fingerprint(key: &str) -> String {
+    let pem = std::fs::read_to_string(key_file(key, "pub")).unwrap();
+    pullgate::trust::PublicKey::from_pem(&pem, algorithm_of(key), PssSalt::default())
+        .unwrap()
+        .fingerprint()
+        .to_owned()
+}
+
+fn algorithm_of(key: &str) -> Algorithm {
+    if key == "p256" { Algorithm::EcdsaSha256 } else { Algorithm::EcdsaSha384 }
+}
+
+/// By which key, which algorithm, which salt and when a signature holds.
+#[tokio::test]
+async fn authenticators_and_their_keys() {
+    let world = World::start().await;
+    let digest = world.registry.image("team/app", "1", "app");
+    let signer = Signer::with_salt("rsa-2048", Algorithm::RsaPssSha256, PssSalt::Length(20));
+    sign_classic(&world.registry, "team/app", &digest, &signer);
+    let [right, wrong] = ["rsa-2048", "rsa-3072"].map(|key| key_file(key, "pub"));
+    let pem = |path: &PathBuf| format!("pem = '''{}'''", std::fs::read_to_string(path).unwrap());
+    let file = |path: &PathBuf| format!("file = \"{}\"", path.display());
+    let (pss, salted) = ("algorithm = \"RSA_PSS_SHA_256\"", "salt-length = 20");
+    let both = format!("{pss}\n{salted}");
+    for (settings, key, expected) in [
+        (both.clone(), file(&right), "verified"),
+        (both.clone(), file(&wrong), "no-valid-signature"),
+        (both.clone(), pem(&right), "verified"),
+        (both.clone(), pem(&wrong), "no-valid-signature"),
+        ("algorithm = \"RSA_PKCS1_SHA_256\"".to_owned(), file(&right), "no-valid-signature"),
+        // Of the authenticator or of the key itself, which counts first.
+        (pss.to_owned(), file(&right), "no-valid-signature"),
+        (pss.to_owned(), format!("{}, {salted}", file(&right)), "verified"),
+        (both.clone(), format!("{}, salt-length = 32", file(&right)), "no-valid-signature"),
+        (
+            "algorithm = \"RSA_PKCS1_SHA_256\"".to_owned(),
+            format!("{}, {pss}, {salted}", file(&right)),
+            "verified",
+        ),
+        (both.clone(), format!("{}, not-after = 2024-01-01T00:00:00Z", file(&right)), "no-valid-signature"),
+        (both.clone(), format!("{}, not-after = 2100-01-01T00:00:00Z", file(&right)), "verified"),
+        (both.clone(), format!("{}, not-before = 2100-01-01T00:00:00Z", file(&right)), "no-valid-signature"),
+        (both, format!("{}, not-before = 2024-01-01T00:00:00Z", file(&right)), "verified"),
+    ] {
+        let policy = format!(
+            "default = \"deny\"\n[authenticator.release]\n{settings}\nkeys = [{{ {key} }}]\n\
+             [[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n"
+        );
+        let gate = world.gate_of("", &policy);
+        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "{policy}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Hosts that containerd's own configuration names: `registry.mirrors` and `registry.configs`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pullgate::reference::Reference;
+use pullgate::registry::{Credentials, Registry as Client, Settings};
+use tempfile::TempDir;
+
+use super::anonymous;
+use crate::support::registry::{Auth, Authority, Options, Registry};
+
+const PLUGIN: &str = "plugins.\"io.containerd.grpc.v1.cri\".registry";
+
+/// A client on a node with this containerd configuration; `@` stands for the plugin's section. Its hosts.toml files, if
+/// they are read, lead nowhere.
+fn client(directory: &TempDir, text: &str) -> Client {
+    let config = directory.path().join("config.toml");
+    fs::write(&config, format!("version = 2\n{}", text.replace('@', PLUGIN))).unwrap();
+    let hosts = directory.path().join("certs.d");
+    fs::create_dir_all(hosts.join("_default")).unwrap();
+    fs::write(hosts.join("_default/hosts.toml"), "server = \"http://127.0.0.1:1\"\n").unwrap();
+    let settings =
+        Settings { hosts_directories: vec![hosts], containerd_config: Some(config), ..Settings::default() };
+    Client::new(settings).unwrap()
+}
+
+fn reference() -> Reference {
+    Reference::parse("r.invalid/a:1").unwrap()
+}
+
+#[tokio::test]
+async fn mirrors_are_asked_in_their_order_and_hosts_toml_is_not_read() {
+    let (first, second) = (Registry::start().await, Registry::start().await);
+    second.image("a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let (one, two) = (first.host(), second.host());
+    for (mirrors, asked) in [
+        (format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{one}\", \"{two}\"]"), Some((1, 1))),
+        (format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{two}\", \"{one}\"]"), Some((0, 1))),
+        (format!("[@.mirrors.\"*\"]\nendpoint = [\"http://127.0.0.1:1\", \"{two}\"]"), Some((0, 1))),
+        // Its own comes before that of all others.
+        (
+            format!(
+                "[@.mirrors.\"*\"]\nendpoint = [\"{two}\"]\n[@.mirrors.\"r.invalid\"]\nendpoint = [\"{one}\"]"
+            ),
+            None,
+        ),
+        // config_path puts all of it out of force.
+        (
+            format!(
+                "[@]\nconfig_path = \"{}\"\n[@.mirrors.\"*\"]\nendpoint = [\"{two}\"]",
+                directory.path().join("certs.d").display()
+            ),
+            None,
+        ),
+    ] {
+        first.forget_requests();
+        second.forget_requests();
+        let resolved = client(&directory, &mirrors).resolve(&reference(), &anonymous()).await;
+        let counted = (first.requests().len(), second.requests().len());
+        match asked {
+            None => assert!(resolved.is_err() && counted.1 == 0, "{mirrors}"),
+            Some(asked) => {
+                assert_eq!(resolved.unwrap().host(), two, "{mirrors}");
+                assert_eq!(counted, asked, "{mirrors}");
+            }
+        }
+        for request in first.requests().iter().chain(&second.requests()) {
+            assert_eq!(request.uri.query(), Some("ns=r.invalid"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_is_taken_as_it_is() {
+    let registry = Registry::start().await;
+    registry.image("proxy/a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let text = format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{}/v2/proxy\"]", registry.host());
+    client(&directory, &text).resolve(&reference(), &anonymous()).await.unwrap();
+    assert_eq!(registry.lines(), ["GET /v2/proxy/a/manifests/1?ns=r.invalid"]);
+}
+
+#[tokio::test]
+async fn tls_is_what_the_configuration_says() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let options = Options {
+        tls: Some((authority.clone(), "127.0.0.1".to_owned())),
+        clients: true,
+        ..Options::default()
+    };
+    let registry = Registry::with(options).await;
+    registry.image("a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let file = |name: &str, text: &str| -> PathBuf {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (certificate, key) = authority.client();
+    let (own, foreign) = (file("own.pem", &authority.pem()), file("other.pem", &other.pem()));
+    let (certificate, key) = (file("client.pem", &certificate), file("client.key", &key));
+    let pair = format!("cert_file = {certificate:?}\nkey_file = {key:?}");
+    for (tls, expected) in [
+        (format!("ca_file = {own:?}\n{pair}"), None),
+        (format!("insecure_skip_verify = true\n{pair}"), None),
+        (format!("ca_file = {own:?}"), Some("registry-tls")),
+        (format!("ca_file = {foreign:?}\n{pair}"), Some("registry-tls")),
+        (pair.clone(), Some("registry-tls")),
+        (format!("cert_file = {certificate:?}"), Some("registry-configuration")),
+    ] {
+        let host = registry.host();
+        let text = format!(
+            "[@.mirrors.\"{host}\"]\nendpoint = [\"https://{host}\"]\n[@.configs.\"{host}\".tls]\n{tls}"
+        );
+        let resolved = client(&directory, &text).resolve(&registry.reference("a:1"), &anonymous()).await;
+        assert_eq!(resolved.as_ref().err().map(|error| error.code()), expected, "{tls} {resolved:?}");
+    }
+}
+
+#[tokio::test]
+async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
+    let registry =
+        Registry::with(Options { auth: Auth::basic("node", "pg5ECRET"), ..Options::default() }).await;
+    registry.image("a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let host = registry.host();
+    let hosts = directory.path().join("hosts");
+    fs::create_dir_all(hosts.join("r.invalid")).unwrap();
+    fs::write(hosts.join("r.invalid/hosts.toml"), format!("server = \"http://{host}\"\n")).unwrap();
+    let by_mirrors = format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{host}\"]\n");
+    // containerd reads these credentials whoever names the hosts.
+    let by_files = format!("[@]\nconfig_path = {:?}\n", hosts.display().to_string());
+    let auth = STANDARD.encode("node:pg5ECRET");
+    for beginning in [by_mirrors, by_files] {
+        for (more, credentials, expected) in [
+            (
+                format!("[@.configs.\"{host}\".auth]\nusername = \"node\"\npassword = \"pg5ECRET\""),
+                anonymous(),
+                None,
+            ),
+            (format!("[@.configs.\"{host}\".auth]\nauth = \"{auth}\""), anonymous(), None),
+            (format!("[@.auths.\"http://{host}\"]\nauth = \"{auth}\""), anonymous(), None),
+            (
+                format!("[@.configs.\"{host}\".auth]\nauth = \"{auth}\""),
+                Credentials::password("pod", "other"),
+                Some("registry-unauthorized"),
+            ),
+            (
+                format!("[@.configs.\"r.invalid\".auth]\nauth = \"{auth}\""),
+                anonymous(),
+                Some("registry-unauthorized"),
+            ),
+            (String::new(), Credentials::password("node", "pg5ECRET"), None),
+            (String::new(), anonymous(), Some("registry-unauthorized")),
+        ] {
+            let client = client(&directory, &format!("{beginning}{more}\n"));
+            let resolved = client.resolve(&reference(), &credentials).await;
+            let code = resolved.as_ref().err().map(|error| error.code());
+            assert_eq!(code, expected, "{beginning}{more}: {resolved:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_containerd_does_not_start_with_asks_nobody() {
+    let registry = Registry::start().await;
+    registry.image("a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let client = client(&directory, "[@]\nmirrors = 1");
+    let error = client.resolve(&registry.reference("a:1"), &anonymous()).await.unwrap_err();
+    assert_eq!(error.code(), "registry-configuration");
+    assert!(error.to_string().contains("mirrors in its registry section is not a table"), "{error}");
+    assert!(registry.requests().is_empty());
+    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull that asks a registry")));
+    // As soon as it is repaired.
+    fs::write(
+        directory.path().join("config.toml"),
+        format!("version = 2\n[{PLUGIN}]\nconfig_path = \"/none\"\n"),
+    )
+    .unwrap();
+    client.resolve(&registry.reference("a:1"), &anonymous()).await.unwrap();
+}

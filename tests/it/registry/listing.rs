@@ -1,0 +1,112 @@
+//! What a registry lists, page by page, and what it may not make us do.
+
+use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, Settings};
+
+use crate::support::registry::{Auth, Options, Registry, Scripted};
+
+fn client() -> Client {
+    Client::new(Settings::default()).unwrap()
+}
+
+#[tokio::test]
+async fn all_pages_are_read() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let mut tags: Vec<String> = (10..20).map(|number| format!("v{number}")).collect();
+    tags.iter().for_each(|tag| registry.tag("team/app", tag, &digest));
+    tags.insert(0, "1".to_owned());
+    let paths = ["team/app", "team/b", "team/c", "team/d", "x"];
+    paths[1..].iter().for_each(|path| drop(registry.image(path, "1", path)));
+    let (client, anonymous) = (client(), Credentials::anonymous());
+    assert_eq!(client.tags(&registry.repository("team/app"), &anonymous, 1000).await.unwrap(), tags);
+    let found = client.repositories(&registry.host(), &anonymous, 1000).await.unwrap();
+    assert_eq!(found.iter().map(|it| it.path()).collect::<Vec<_>>(), paths);
+    let mut pages = client.tag_pages(&registry.repository("team/app"), &anonymous, 1000).unwrap();
+    let mut sizes = Vec::new();
+    while let Some(page) = pages.next().await.unwrap() {
+        sizes.push(page.len());
+    }
+    assert_eq!(sizes, [3, 3, 3, 2]);
+    let error = client.tags(&registry.repository("team/app"), &anonymous, 10).await.unwrap_err();
+    assert_eq!(error.class(), Class::Limit, "{error}");
+    let error = client.tags(&registry.repository("team/none"), &anonymous, 10).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn links_that_lie_end_the_list() {
+    let list = r#"{"tags":["a","b"]}"#;
+    let link = |target: &str| format!("<{target}>; rel=\"next\"");
+    let cases: [(&str, Scripted, &str); 7] = [
+        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "circle"),
+        ("away", Scripted::ok("application/json", list).header("link", &link("//evil.example/v2/x")), "host"),
+        ("page", Scripted::ok("text/html", "<html>"), "not JSON"),
+        ("other", Scripted::ok("application/json", r#"{"names":[]}"#), "no list"),
+        ("numbers", Scripted::ok("application/json", r#"{"tags":[1]}"#), "not a text"),
+        ("twice", Scripted::ok("application/json", r#"{"tags":[],"tags":[]}"#), "twice"),
+        ("large", Scripted::status(200).body(crate::support::registry::Body::Endless), "larger"),
+    ];
+    for (name, answer, told) in cases {
+        let registry = Registry::start().await;
+        registry.hook(move |_| Some(answer.clone()));
+        let repository = registry.repository("team/app");
+        let error = client().tags(&repository, &Credentials::anonymous(), 1000).await.unwrap_err();
+        assert!(error.to_string().contains(told), "{name}: {error}");
+        assert!(registry.requests().len() <= 2, "{name}: {:?}", registry.lines());
+    }
+}
+
+#[tokio::test]
+async fn pages_without_end_are_bounded() {
+    for list in [r#"{"tags":["a"]}"#, r#"{"tags":[]}"#, r#"{"tags":null}"#] {
+        let registry = Registry::start().await;
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        registry.hook(move |_| {
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let link = format!("<list?page={number}>; rel=next");
+            Some(Scripted::ok("application/json", list).header("link", &link))
+        });
+        let repository = registry.repository("team/app");
+        let error = client().tags(&repository, &Credentials::anonymous(), 50).await.unwrap_err();
+        assert_eq!(error.class(), Class::Limit, "{error}");
+        assert_eq!(registry.requests().len(), 51);
+    }
+}
+
+/// Names that no image can have are left out, whatever they would do to an address.
+#[tokio::test]
+async fn names_that_are_none_are_left_out() {
+    let registry = Registry::start().await;
+    registry.hook(|request| {
+        let list = match request.uri.path() {
+            "/v2/_catalog" => {
+                r#"{"repositories":["good","../bad","UPPER","a b","","x?y","evil.example/x:1"]}"#
+            }
+            _ => r#"{"tags":["good","../bad","a/b","","a b","-x","x@sha256:00"]}"#,
+        };
+        Some(Scripted::ok("application/json", list))
+    });
+    let anonymous = Credentials::anonymous();
+    let found = client().repositories(&registry.host(), &anonymous, 1000).await.unwrap();
+    assert_eq!(found.iter().map(|it| it.path()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(client().tags(&registry.repository("good"), &anonymous, 1000).await.unwrap(), ["good"]);
+}
+
+#[tokio::test]
+async fn the_catalogue_is_asked_for_with_its_own_scope() {
+    let auth = Auth::bearer(Some("user:secret"));
+    let registry = Registry::with(Options { auth, ..Options::default() }).await;
+    let credentials = Credentials::password("user", "secret");
+    // The registry of the tests grants nothing but access to repositories; what counts is what was asked for.
+    let _ = client().repositories(&registry.host(), &credentials, 10).await;
+    let asked: Vec<String> = registry
+        .requests()
+        .iter()
+        .filter(|request| request.uri.path() == "/token")
+        .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+        .collect();
+    assert!(
+        !asked.is_empty() && asked.iter().all(|body| body.contains("registry%3Acatalog%3A")),
+        "{asked:?}"
+    );
+}

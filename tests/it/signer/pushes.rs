@@ -1,0 +1,209 @@
+//! What is signed, and what is not.
+
+use pullgate::signer::Login;
+
+use super::*;
+use crate::support::registry::{INDEX, Scripted, index, manifest};
+
+#[tokio::test]
+async fn what_is_pushed_within_a_rule_is_signed_once() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let inside = registry.image("team/app", "1", "one");
+    let outside = registry.image("other/app", "1", "one");
+    let near = registry.image("team-evil/app", "1", "one");
+    let all =
+        pushes(&[("team/app", "1", &inside), ("other/app", "1", &outside), ("team-evil/app", "1", &near)]);
+    for _ in 0..3 {
+        assert_eq!(service.notify(&all).await, 202);
+        service.idle().await;
+    }
+    assert_eq!(signatures(&registry, "team/app", &inside), 1);
+    assert_eq!(signatures(&registry, "other/app", &outside), 0);
+    assert_eq!(signatures(&registry, "team-evil/app", &near), 0);
+    let [line] = audit(directory.path()).try_into().unwrap();
+    for (field, expected) in [
+        ("outcome", "signed"),
+        ("rule", "team"),
+        ("pushed_by", "ci"),
+        ("trigger", "push"),
+        ("layout", "classic"),
+        ("algorithm", "ECDSA_SHA_256"),
+        ("digest", inside.as_str()),
+    ] {
+        assert_eq!(line[field], expected, "{line}");
+    }
+    assert_eq!(line["tags"], json!(["1"]));
+    let tag = registry.tagged("team/app", &format!("sha256-{}.sig", inside.hex())).unwrap();
+    assert_eq!(line["manifests"], json!([Digest::of(&tag).as_str()]));
+    assert_eq!(service.metric("images_total{outcome=\"signed\"}").await, 1);
+    assert_eq!(service.metric("pushes_total{outcome=\"no_rule\"}").await, 6);
+    // Our own push of the signature is notified too, and leads to nothing.
+    let signature = Digest::of(&tag);
+    let own = format!("sha256-{}.sig", inside.hex());
+    service.notify(&pushes(&[("team/app", &own, &signature)])).await;
+    service.idle().await;
+    assert_eq!(signatures(&registry, "team/app", &signature), 0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_notification_is_a_hint() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let old = registry.image("team/app", "old", "old");
+    let left_behind = registry.image("team/app", "moved", "left behind");
+    registry.image("team/app", "moved", "what the tag leads to now");
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let elsewhere = registry.image("other/app", "1", "elsewhere");
+    let config = registry.blob("team/app", "{}");
+    let about = manifest(&[], &config, Some(&old));
+    let referrer = registry.manifest("team/app", MANIFEST, about);
+    registry.tag("team/app", "referrer", &referrer);
+    let signature_like =
+        manifest(&[(&config, 2, "application/vnd.dev.cosign.simplesigning.v1+json", &[])], &config, None);
+    let signature_like = registry.manifest("team/app", MANIFEST, signature_like);
+    registry.tag("team/app", "copied", &signature_like);
+    let new = registry.image("team/app", "new", "new");
+    let list = registry.manifest(
+        "team/app",
+        INDEX,
+        index(&[json!({ "mediaType": MANIFEST, "digest": new.as_str(), "size": 1 })]),
+    );
+    registry.tag("team/app", "list", &list);
+    let none = Digest::of(b"never pushed");
+    for (what, tag, digest, signed) in [
+        ("it was there before the rule", "old", &old, false),
+        ("it was left behind before the rule", "moved", &left_behind, false),
+        ("it is in another repository", "1", &elsewhere, false),
+        ("it is nowhere", "1", &none, false),
+        ("it refers to another image", "referrer", &referrer, false),
+        ("it is a signature under another name", "copied", &signature_like, false),
+        ("it has no tag", "", &new, false),
+        ("the tag leads elsewhere", "old", &new, false),
+        ("it is new", "new", &new, true),
+        ("it is an index", "list", &list, true),
+    ] {
+        assert_eq!(service.notify(&pushes(&[("team/app", tag, digest)])).await, 202, "{what}");
+        service.until(what, |status| status.waiting + status.busy == 0).await;
+        assert_eq!(signatures(&registry, "team/app", digest), usize::from(signed), "{what}");
+    }
+    assert_eq!(service.metric("pushes_total{outcome=\"older\"}").await, 1);
+    // An event from before the rule, whatever it is about.
+    let image = registry.image("team/app", "fresh", "fresh");
+    let mut early = pushes(&[("team/app", "fresh", &image)]);
+    early["events"][0]["timestamp"] = "2020-01-01T00:00:00Z".into();
+    service.notify(&early).await;
+    service.idle().await;
+    assert_eq!(signatures(&registry, "team/app", &image), 0);
+    // The operator may ask for what was there.
+    let wanted =
+        json!({ "rule": "team", "images": [format!("{}/team/app:old", registry.host())], "existing": false });
+    let (status, text) = service.ask("POST", "/requests", wanted).await;
+    assert_eq!(status, 202, "{text}");
+    service.idle().await;
+    assert_eq!(signatures(&registry, "team/app", &old), 1);
+    for (wanted, reason) in [
+        (json!({ "rule": "none", "images": [], "existing": true }), "no such rule"),
+        (
+            json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }),
+            "no rule is for",
+        ),
+        (
+            json!({ "rule": null, "images": [format!("{}/team/app:none", registry.host())], "existing": false }),
+            "does not have",
+        ),
+    ] {
+        let (status, text) = service.ask("POST", "/requests", wanted).await;
+        assert!(status == 409 && text.contains(reason), "{status} {text}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_by_hand_waits_to_be_asked() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let by_hand = Rule { trigger: Trigger::Manual, ..rule(&registry, "team") };
+    let service = Service::start(settings(&registry, directory.path(), vec![by_hand])).await;
+    let one = registry.image("team/app", "1", "one");
+    let two = registry.image("team/other", "2", "two");
+    let outside = registry.image("other/app", "1", "one");
+    service.notify(&pushes(&[("team/app", "1", &one)])).await;
+    assert_eq!(service.idle().await.waiting, 0);
+    assert_eq!(signatures(&registry, "team/app", &one), 0);
+    let wanted = json!({ "rule": "team", "images": [], "existing": true });
+    let (status, text) = service.ask("POST", "/requests", wanted).await;
+    assert_eq!(status, 202, "{text}");
+    service.idle().await;
+    assert_eq!(signatures(&registry, "team/app", &one), 1);
+    assert_eq!(signatures(&registry, "team/other", &two), 1);
+    assert_eq!(signatures(&registry, "other/app", &outside), 0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_is_asked_again_and_what_it_refuses_is_parked() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let busy = registry.image("team/busy", "1", "one");
+    let refused = registry.image("team/refused", "1", "one");
+    let failures = std::sync::atomic::AtomicUsize::new(0);
+    registry.hook(move |request| {
+        let path = request.uri.path();
+        if path.starts_with("/v2/team/refused/") && request.method != "GET" {
+            return Some(Scripted::status(403));
+        }
+        let write = path.starts_with("/v2/team/busy/") && request.method == "PUT";
+        let fails = write && failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 5;
+        fails.then(|| Scripted::status(503))
+    });
+    service.notify(&pushes(&[("team/busy", "1", &busy), ("team/refused", "1", &refused)])).await;
+    let status = service.until("one is parked", |status| status.waiting + status.busy == 0).await;
+    assert_eq!(signatures(&registry, "team/busy", &busy), 1);
+    assert_eq!((status.parked, status.parked_images.len()), (1, 1));
+    let parked = &status.parked_images[0];
+    assert!(parked.image.contains("team/refused@") && parked.attempts == 3, "{parked:?}");
+    assert!(parked.error.as_deref().unwrap_or_default().contains("does not permit"), "{parked:?}");
+    // It is mended, and pushed again.
+    registry.hook(|_| None);
+    service.notify(&pushes(&[("team/refused", "1", &refused)])).await;
+    service.until("nothing is parked", |status| status.parked + status.waiting + status.busy == 0).await;
+    assert_eq!(signatures(&registry, "team/refused", &refused), 1);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
+    let service = Service::started(old.clone()).await;
+    let before = service.signer.status().rules;
+    let mut broken = settings(&registry, directory.path(), vec![rule(&registry, "other")]);
+    broken.registry.login =
+        Some(Login { username: "x".to_owned(), password_file: directory.path().join("none") });
+    assert!(service.signer.reload(broken).await.is_err());
+    assert_eq!(service.signer.status().rules, before);
+    let image = registry.image("other/app", "1", "one");
+    service
+        .signer
+        .reload(settings(&registry, directory.path(), vec![rule(&registry, "other")]))
+        .await
+        .unwrap();
+    let status = service.until("it has started", |status| status.rules.iter().all(|rule| rule.started)).await;
+    assert_ne!(status.rules[0].id, before[0].id);
+    service.notify(&pushes(&[("other/app", "1", &image)])).await;
+    service.idle().await;
+    assert_eq!(signatures(&registry, "other/app", &image), 0, "it was there before the new rule");
+    let image = registry.image("other/app", "2", "two");
+    service.notify(&pushes(&[("other/app", "2", &image)])).await;
+    service.idle().await;
+    assert_eq!(signatures(&registry, "other/app", &image), 1);
+    // The same rule after a stop is the same rule.
+    let ids = service.signer.status().rules;
+    service.stop().await;
+    let service = Service::start(settings(&registry, directory.path(), vec![rule(&registry, "other")])).await;
+    assert_eq!(service.signer.status().rules, ids);
+    service.stop().await;
+}

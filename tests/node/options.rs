@@ -1,0 +1,62 @@
+//! Options of `pullgate.toml` that are about the daemon itself, through the program.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use nix::unistd::Group;
+
+use crate::support::node::policy::Policy;
+use crate::support::node::process::Daemon;
+use crate::support::node::pullgate::{Pullgate, program};
+use crate::support::node::{Node, Release, directory};
+
+/// The mode and group of its socket, and its log, of a daemon in whose pullgate.toml `from` is `to`.
+fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
+    let home = directory::Directory::new();
+    let config = home.path().join("pullgate");
+    let text = Pullgate::configure(&config, &node.containerd, &Policy::deny());
+    assert!(text.contains(from), "{from}");
+    directory::write(&config.join("pullgate.toml"), text.replacen(from, to, 1));
+    let log = home.path().join("pullgate.log");
+    let configure = |command: &mut Command| {
+        command.arg("--config").arg(&config).arg("serve");
+    };
+    let mut daemon = Daemon::start(&program(), configure, &log);
+    // The last thing it does before it says that it serves.
+    daemon.wait_until("there", || config.join("run/control.sock").exists().then_some(()));
+    let found = fs::metadata(config.join("run/pullgate.sock")).unwrap();
+    daemon.stop();
+    (found.mode() & 0o777, found.gid(), fs::read_to_string(log).unwrap())
+}
+
+#[test]
+fn who_may_connect() {
+    let node = Node::start(Release::V2_1);
+    let group = Group::from_gid(1.into()).unwrap().expect("there is a group 1");
+    let listen = "[listen]\n";
+    for (more, mode, gid) in [
+        (String::new(), 0o600, 0),
+        ("mode = \"0660\"\n".to_owned(), 0o660, 0),
+        (format!("group = {:?}\n", group.name), 0o660, 1),
+        (format!("group = {:?}\nmode = \"0600\"\n", group.name), 0o600, 1),
+    ] {
+        let (found, owner, log) = serve(&node, listen, &format!("{listen}{more}"));
+        assert_eq!((found, owner), (mode, gid), "{more}{log}");
+    }
+}
+
+#[test]
+fn what_is_logged_and_how() {
+    let node = Node::start(Release::V2_1);
+    for (from, to, info, json) in [
+        ("level = \"info\"", "level = \"info\"", true, true),
+        ("level = \"info\"", "level = \"error\"", false, true),
+        ("format = \"json\"", "format = \"text\"", true, false),
+    ] {
+        let (.., log) = serve(&node, from, to);
+        assert_eq!(log.contains("policy in force"), info, "{to}: {log}");
+        let lines = || log.lines().map(serde_json::from_str::<serde_json::Value>);
+        assert_eq!(lines().all(|line| line.is_ok()), json, "{to}: {log}");
+    }
+}

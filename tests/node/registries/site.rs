@@ -1,0 +1,170 @@
+//! A node with two registries, and what is asked of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::NAME;
+use crate::support::authority::Authority;
+use crate::support::node::images::Image;
+use crate::support::node::kubelet::Pod;
+use crate::support::node::registry::Registry;
+use crate::support::node::{Node, Release, directory};
+
+/// Registries, in the order in which they were asked.
+type Asked = Vec<&'static str>;
+
+/// Whose requests, by what they call themselves.
+#[derive(Clone, Copy)]
+enum Who {
+    Pullgate,
+    Containerd,
+    /// Where it looks for what is to be pulled. Manifests it then fetches from any host, whatever its capabilities.
+    ContainerdResolving,
+}
+
+/// A node with two registries, both with TLS and passwords: the origin of [`NAME`], which has a signed image, and a
+/// mirror, which has the image and not its signature.
+pub(super) struct Site {
+    pub(super) node: Node,
+    pub(super) mirror: Registry,
+    pub(super) image: Image,
+    pub(super) authority: Arc<Authority>,
+}
+
+impl Site {
+    pub(super) fn start(release: Release) -> Self {
+        let node = Node::start(release);
+        let mirror = Registry::start(node.directory().join("mirror"));
+        node.map_host(NAME);
+        let image = node.push("team/app:1").at(NAME);
+        node.sign(&image);
+        image.push_as(&mirror, "team/app:1");
+        Self { node, mirror, image, authority: Authority::new() }
+    }
+
+    /// With TLS and passwords.
+    pub(super) fn protected(release: Release) -> Self {
+        let mut site = Self::start(release);
+        let tls = site.tls("127.0.0.1", false);
+        let (origin, mirror) = (site.node.registry.passwords(), site.mirror.passwords());
+        site.node.registry.restart_with(&format!("{tls}{origin}"));
+        site.mirror.restart_with(&format!("{tls}{mirror}"));
+        site
+    }
+
+    /// Lines of configuration for a registry with a certificate for `name`, that may want one of its clients.
+    pub(super) fn tls(&self, name: &str, clients: bool) -> String {
+        let (certificate, key) = self.authority.server(name);
+        let mut lines = format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            self.file(&format!("{name}.pem"), &certificate).display(),
+            self.file(&format!("{name}.key"), &key).display()
+        );
+        if clients {
+            lines += &format!("    clientcas:\n      - {}\n", self.ca().display());
+        }
+        lines
+    }
+
+    /// The certificate of the authority that the registries' are from.
+    pub(super) fn ca(&self) -> PathBuf {
+        self.file("ca.pem", &self.authority.pem())
+    }
+
+    pub(super) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.node.directory().join(name);
+        directory::write(&path, text);
+        path
+    }
+
+    /// Writes `hosts.toml` for a host, or `_default`; `@M`, `@O` and `@CA` stand for mirror, origin and certificate.
+    pub(super) fn hosts(&self, host: &str, text: &str) {
+        let directory = self.node.containerd.hosts().join(host);
+        directory::make(&directory);
+        directory::write(&directory.join("hosts.toml"), self.fill_in(text));
+    }
+
+    fn fill_in(&self, text: &str) -> String {
+        let (mirror, origin) = (self.mirror.host(), self.node.registry.host());
+        text.replace("@M", &format!("https://{mirror}"))
+            .replace("@O", &format!("https://{origin}"))
+            .replace("@CA", &format!("{:?}", self.ca().display().to_string()))
+    }
+
+    /// The registries that were asked for a manifest since then, in their order, each once in a row.
+    fn asked(&self, since: Timestamp, who: Who, manifest: &str) -> Asked {
+        let named = [("mirror", &self.mirror), ("origin", &self.node.registry)];
+        let end = format!("/manifests/{manifest}");
+        let mut asked: Vec<_> = named
+            .into_iter()
+            .flat_map(|(name, registry)| registry.asked().into_iter().map(move |asked| (asked, name)))
+            .filter(|(asked, _)| {
+                asked.time >= since && asked.uri.split('?').next().is_some_and(|uri| uri.ends_with(&end))
+            })
+            .filter(|(asked, _)| match who {
+                Who::Pullgate => !asked.is_by_containerd(),
+                Who::Containerd => asked.is_by_containerd(),
+                Who::ContainerdResolving => asked.is_by_containerd() && asked.method == "HEAD",
+            })
+            .collect();
+        asked.sort_by_key(|(asked, _)| asked.time);
+        let mut names: Vec<&'static str> = asked.into_iter().map(|(_, name)| name).collect();
+        names.dedup();
+        names
+    }
+
+    /// Pulls by tag and by digest, through containerd alone and through pullgate; sees to it that both ask the same hosts
+    /// in the same order, and gives the hosts, by tag and by digest, and pullgate's reasons if nothing came of it.
+    fn compare(&mut self, name: &str, secret: Option<(&str, &str)>) -> (Asked, Asked, Vec<String>) {
+        let image = self.image.clone();
+        let pod = |reference: &str| match secret {
+            Some((user, password)) => Pod::of(reference).with_pull_secret(user, password),
+            None => Pod::of(reference),
+        };
+        let alone = |site: &Self, reference: &str| {
+            site.node.containerd.forget(&image.host);
+            let since = Timestamp::now();
+            (site.node.kubelet_without_pullgate().pull(&pod(reference)), since)
+        };
+        let (_, since) = alone(self, &image.by_digest());
+        let by_digest = self.asked(since, Who::ContainerdResolving, &image.digest);
+        let pulled = self.asked(since, Who::Containerd, &image.digest);
+        let (direct, since) = alone(self, &image.by_tag());
+        let by_tag = self.asked(since, Who::ContainerdResolving, &image.tag);
+        let mut codes = Vec::new();
+        for (reference, manifest, expected) in
+            [(image.by_tag(), &image.tag, &by_tag), (image.by_digest(), &image.digest, &by_digest)]
+        {
+            self.node.containerd.forget(&image.host);
+            self.node.pullgate.restart_forgetful();
+            let since = Timestamp::now();
+            let through = self.node.kubelet().ensure_image(&pod(&reference));
+            let what = format!("{name}, {reference}: {direct:?} and {through:?}");
+            assert_eq!(through.is_ok(), direct.is_ok(), "{what}");
+            assert_eq!(&self.asked(since, Who::Pullgate, manifest), expected, "{what}");
+            // What it forwards, it forwards by digest.
+            let forwarded = if through.is_ok() { pulled.clone() } else { Vec::new() };
+            assert_eq!(self.asked(since, Who::Containerd, &image.digest), forwarded, "{what}");
+            let again = self.asked(since, Who::Containerd, &image.tag);
+            assert!(again.is_empty(), "the tag is asked for once: {what}");
+            codes.push(through.as_ref().err().map(|waiting| waiting.code().to_owned()).unwrap_or_default());
+        }
+        (by_tag, by_digest, codes)
+    }
+
+    pub(super) fn assert_both(
+        &mut self,
+        name: &str,
+        secret: Option<(&str, &str)>,
+        tag: &[&str],
+        digest: &[&str],
+        code: &str,
+    ) {
+        let (by_tag, by_digest, codes) = self.compare(name, secret);
+        assert_eq!((&by_tag[..], &by_digest[..]), (tag, digest), "{name}");
+        let expected: Vec<&str> = code.split('|').collect();
+        assert!(codes.iter().all(|code| expected.contains(&code.as_str())), "{name}: {codes:?}");
+    }
+}

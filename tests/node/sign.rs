@@ -1,0 +1,116 @@
+//! `pullgate sign` with the real registry, the real cosign and the real gate, in each layout.
+
+use std::process::Command;
+use std::thread;
+
+use crate::support::node::keys::Kind;
+use crate::support::node::kubelet::Pod;
+use crate::support::node::policy::Policy;
+use crate::support::node::signing::{self, Layout};
+use crate::support::node::{Node, RELEASE, Release, pullgate};
+
+/// RSA-PSS is not asked of cosign, which verifies keys in files with PKCS #1 only; nor are Ed25519 bundles.
+#[test]
+fn cosign_and_the_gate_accept_each_layout() {
+    let node = Node::start(Release::V2_1);
+    for (kind, digest) in [
+        (Kind::P256, &[][..]),
+        (Kind::P384, &["--signature-digest-algorithm", "sha384"]),
+        (Kind::RsaPkcs1, &[]),
+        (Kind::RsaPss, &[]),
+        (Kind::Ed25519, &[]),
+    ] {
+        let name = kind.algorithm().to_lowercase();
+        let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
+        node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
+        for layout in ["classic", "bundle", "both"] {
+            let image = node.push(&format!("team/{name}:{layout}"));
+            let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
+            assert!(told.starts_with("signed: ") && told.contains(&image.digest), "{told}");
+            let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
+            assert!(told.starts_with("signed already: "), "{told}");
+            let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+            assert!(pulled.is_ok(), "{name} {layout}: {pulled:?}");
+            if kind == Kind::RsaPss || kind == Kind::Ed25519 && layout != "classic" {
+                continue;
+            }
+            let form = if layout == "classic" { &["--new-bundle-format=false"][..] } else { &[] };
+            let options = [digest, form, &["-a", "build=42"]].concat();
+            let told = node.cosign().verify(&image.by_digest(), &key, &options);
+            assert!(told.is_ok(), "{name} {layout}: {told:?}");
+            let told = node.cosign().verify(&image.by_digest(), &other, &options);
+            assert!(told.is_err(), "{name} {layout}, by another key: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn what_cosign_signed_is_signed_already() {
+    let node = Node::start(Release::V2_1);
+    for (layout, name) in [(Layout::Classic, "classic"), (Layout::Bundle, "bundle")] {
+        let image = node.push(&format!("team/app:{name}"));
+        node.cosign().sign(&image.by_digest(), &node.release, layout, None);
+        let told = signing::sign_with(&image.by_digest(), &node.release, &["--layout", name]);
+        assert!(told.starts_with("signed already: "), "{told}");
+        let told =
+            signing::sign_with(&image.by_digest(), &node.key("other", Kind::P256), &["--layout", name]);
+        assert!(told.starts_with("signed: "), "another key has not: {told}");
+        // And the other way round: cosign adds to what we wrote and takes nothing away.
+        let image = node.push(&format!("team/app:{name}-first"));
+        let (ours, its) =
+            (node.key(&format!("ours-{name}"), Kind::P256), node.key(&format!("its-{name}"), Kind::P256));
+        signing::sign_with(&image.by_digest(), &ours, &["--layout", name]);
+        node.cosign().sign(&image.by_digest(), &its, layout, None);
+        let form = if layout == Layout::Classic { &["--new-bundle-format=false"][..] } else { &[] };
+        for key in [&ours, &its] {
+            let told = node.cosign().verify(&image.by_digest(), key, form);
+            assert!(told.is_ok(), "{name} {}: {told:?}", key.name);
+        }
+    }
+}
+
+/// Processes of their own, on a registry that knows neither conditions nor referrers.
+#[test]
+fn many_signers_at_once_lose_nothing() {
+    let node = Node::start(Release::V2_1);
+    let image = node.push("team/app:1");
+    let keys: Vec<_> = (0..8).map(|number| node.key(&format!("signer-{number}"), Kind::P256)).collect();
+    thread::scope(|scope| {
+        for key in &keys {
+            let image = &image;
+            scope.spawn(move || signing::sign_with(&image.by_digest(), key, &["--layout", "both"]));
+        }
+    });
+    for key in &keys {
+        for form in [&["--new-bundle-format=false"][..], &[]] {
+            let told = node.cosign().verify(&image.by_digest(), key, form);
+            assert!(told.is_ok(), "{} {form:?}: {told:?}", key.name);
+        }
+    }
+}
+
+#[test]
+fn a_whole_namespace_and_its_indexes() {
+    let node = Node::start(Release::V2_1);
+    let index = node.push_index("shop/multi:1");
+    let images = [node.push("shop/web:1"), node.push("shop/web:2"), node.push("shop/db:1")];
+    let outside = node.push("other/app:1");
+    let sign = |scope: &str| {
+        let mut command = Command::new(pullgate::program());
+        command.args(["sign", "--existing", scope, "--recursive", "--key"]).arg(&node.release.file);
+        command.output().unwrap()
+    };
+    let scope = format!("{}/shop", node.registry.host());
+    for word in ["signed: ", "signed already: "] {
+        let output = sign(&scope);
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(told.lines().count() > 4 && told.lines().all(|line| line.starts_with(word)), "{told}");
+    }
+    for image in images.iter().chain([&index]) {
+        let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+        assert!(pulled.is_ok(), "{}: {pulled:?}", image.by_tag());
+    }
+    let waiting = node.kubelet().ensure_image(&Pod::of(outside.by_tag())).unwrap_err();
+    assert_eq!(waiting.code(), "no-signature", "{}", waiting.message);
+}

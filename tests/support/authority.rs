@@ -1,0 +1,49 @@
+//! A certificate authority of a test's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use super::secrets;
+
+/// An authority, whose certificates only those trust who have its own.
+pub struct Authority {
+    pub issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub fn new() -> Arc<Self> {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Each has a name of its own: servers ask for certificates of authorities by their names.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("test authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        Arc::new(Self { issuer: CertifiedIssuer::self_signed(parameters, key).unwrap() })
+    }
+
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate and key for a client.
+    pub fn client(&self) -> (String, String) {
+        self.issue("client", rcgen::ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    /// A certificate and key for a server of this name or address.
+    pub fn server(&self, name: &str) -> (String, String) {
+        self.issue(name, rcgen::ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    fn issue(&self, name: &str, purpose: rcgen::ExtendedKeyUsagePurpose) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.extended_key_usages = vec![purpose];
+        let pem = key.serialize_pem();
+        secrets::register_key(&pem);
+        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), pem)
+    }
+}

@@ -1,0 +1,98 @@
+//! Every secret that tests use can be told from everything else, so that what pullgate writes can be searched for them.
+//!
+//! Passwords and tokens carry [`MARK`] or are in [`REGISTERED`]; private keys that tests make are told by
+//! [`register_key`]. Where `PULLGATE_TEST_RUN` names a directory, the support keeps there what the tests' daemons and
+//! commands write, and `tests/environment/secrets` searches it when all tests are over.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, Once};
+
+use tracing::Level;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// What every secret of a test carries. Six bytes or more of it are found in any common encoding.
+pub const MARK: &str = "pg5ECRET";
+
+/// Secrets without the mark.
+pub const REGISTERED: [&str; 9] = [
+    "MARKED-",
+    "marked-secret",
+    "hunter2",
+    "s3cret",
+    "sts-secret",
+    "sts-token",
+    "key-secret",
+    "metadata-token",
+    "registry-token",
+];
+
+/// The directory of this run, if what is written is to be searched.
+pub fn run() -> Option<PathBuf> {
+    static NAMED: Once = Once::new();
+    let run = PathBuf::from(std::env::var_os("PULLGATE_TEST_RUN").filter(|path| !path.is_empty())?);
+    NAMED.call_once(|| {
+        let mut all = REGISTERED.join("\n");
+        all.push_str(&format!("\n{MARK}\n"));
+        fs::write(run.join("registered"), all).expect("the directory of the run can be written to");
+    });
+    Some(run)
+}
+
+/// Notes a private key that a test has made: the line of its PEM that holds nothing but the secret part.
+pub fn register_key(pem: &str) {
+    let Some(run) = run() else { return };
+    let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    // Short keys begin with the secret, behind a short head; RSA keys end in it.
+    let line = if lines.len() < 10 { lines.first() } else { lines.get(lines.len().saturating_sub(2)) };
+    let line = line.expect("a PEM has lines");
+    append(&run.join(format!("keys-{}", std::process::id())), format!("{line}\n").as_bytes());
+}
+
+/// Keeps something that was written: by whom, and what.
+pub fn wrote(who: &str, what: impl AsRef<[u8]>) {
+    let Some(run) = run() else { return };
+    let mut bytes = what.as_ref().to_vec();
+    bytes.push(b'\n');
+    append(&run.join(format!("{who}-{}.written", std::process::id())), &bytes);
+}
+
+/// Keeps a copy of a file, or of all files of a directory.
+pub fn keep(path: &Path) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let Some(run) = run() else { return };
+    if path.is_dir() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.for_each(|entry| keep(&entry.path()));
+    } else if path.is_file() {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let to = run.join(format!("{name}-{}-{number}.written", std::process::id()));
+        // A file of a daemon that goes on may vanish meanwhile.
+        let _ = fs::copy(path, to);
+    }
+}
+
+/// Keeps everything that the library logs in this process, at every level, and what others log but bytes and frames. A
+/// test that listens itself hears it instead.
+pub fn keep_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let Some(run) = run() else { return };
+        let path = run.join(format!("log-{}.written", std::process::id()));
+        let file = File::options().create(true).append(true).open(path).expect("a log can be written");
+        let levels = Targets::new().with_default(Level::DEBUG).with_target("pullgate", Level::TRACE);
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Mutex::new(file));
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(levels));
+        let _ = tracing::subscriber::set_global_default(subscriber);
+    });
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    let opened = File::options().create(true).append(true).open(path);
+    opened.and_then(|mut file| file.write_all(bytes)).expect("the directory of the run can be written to");
+}
