@@ -24,11 +24,16 @@ mod signer;
 mod suggest;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{Control, DaemonConfig, Gate, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use daemon::{
+    Control, DaemonConfig, Gate, KEYS_BOUNDS, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon,
+};
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{BOUNDS, Bound, Limits, Unit};
-pub use policy::{Loaded, MAX_FILES, MAX_POLICY_BYTES, load_policy};
+pub use policy::{
+    DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, REMOTE_BOUNDS, Survey, load_policy,
+    survey_policy,
+};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 pub use signer::{SIGNER_BOUNDS, SIGNER_FILE, load_signer};
 

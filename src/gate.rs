@@ -6,6 +6,7 @@
 mod admission;
 mod binding;
 mod check;
+mod confirm;
 mod emergency;
 mod explanation;
 mod look;
@@ -27,11 +28,11 @@ use tokio::sync::Semaphore;
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
 pub use pulled::{Content, NoContent};
-pub(crate) use refusal::chain;
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 
 use crate::flight::Flights;
+use crate::keys::{self, Confirmer};
 use crate::ledger::Ledger;
 use crate::policy::{Emergency, Policy};
 use crate::reference::Reference;
@@ -83,6 +84,7 @@ pub struct Gate {
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
     verdicts: Arc<Verdicts>,
+    confirmer: Arc<Confirmer>,
     verifying: Arc<Flights<Verified>>,
     checks: Arc<Counter>,
     turns: Arc<Semaphore>,
@@ -100,6 +102,7 @@ impl Gate {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
+            confirmer: Arc::new(Confirmer::new(keys::Settings::default())),
             verifying: Arc::default(),
             checks: Arc::default(),
             turns: Arc::new(Semaphore::new(settings.concurrent)),
@@ -114,6 +117,12 @@ impl Gate {
     #[must_use]
     pub fn with_ledger(self, ledger: Ledger) -> Self {
         Self { ledger: Arc::new(ledger), ..self }
+    }
+
+    /// The same gate with another way to ask the services of keys; without, they are asked as the environment says.
+    #[must_use]
+    pub fn with_confirmer(self, confirmer: Confirmer) -> Self {
+        Self { confirmer: Arc::new(confirmer), ..self }
     }
 
     /// Says where openings for an emergency come from; without it there are none. Once only: later ones are ignored.
@@ -180,6 +189,7 @@ impl Gate {
             registry: Arc::clone(&self.registry),
             ledger: Arc::clone(&self.ledger),
             verdicts: Arc::clone(&self.verdicts),
+            confirmer: Arc::clone(&self.confirmer),
             verifying: Arc::clone(&self.verifying),
             checks: Arc::clone(&self.checks),
             turns: Arc::clone(&self.turns),

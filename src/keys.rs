@@ -3,8 +3,11 @@
 //! A key is opened once and asked to sign many times. What it can do is told by its public half, with the one algorithm
 //! that it was opened for: the place where a key is kept has no say in that.
 
+mod cache;
 mod checked;
+mod confirm;
 mod error;
+mod fetch;
 mod file;
 mod generate;
 mod kms;
@@ -12,6 +15,7 @@ mod location;
 mod pace;
 mod passphrase;
 mod pick;
+mod pinned;
 mod settings;
 mod token;
 mod transit;
@@ -21,12 +25,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use cache::KeyCache;
+pub use confirm::{Confirmation, Confirmer, LONGEST_MEMORY};
 pub use error::KeysError;
+pub use fetch::fetch;
 pub use file::{EncryptedError, FileKey};
 pub use generate::{KeyKind, generate};
 pub use kms::{Kms, KmsError};
 pub use location::{KmsKey, Location, LocationError, MAX_LOCATION_BYTES, Module, TokenKey, TransitKey};
 pub use passphrase::{Passphrase, PassphraseError};
+pub use pinned::PinnedKey;
 pub use settings::{Bounds, KmsSettings, Login, Settings, TokenSettings, TransitSettings};
 pub use token::TokenError;
 pub use transit::{Transit, TransitError};

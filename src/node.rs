@@ -15,6 +15,7 @@ use sd_notify::NotifyState;
 use crate::config::{self, DaemonConfig};
 use crate::cri;
 use crate::gate::{self, Gate};
+use crate::keys::Confirmer;
 use crate::ledger::Ledger;
 use crate::registry::{self, Registry, RegistryError, Settings};
 
@@ -67,7 +68,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     for warning in registry.check_hosts() {
         tracing::warn!(%warning, "hosts of registries");
     }
-    Ok(Gate::new(Arc::new(registry), settings))
+    Ok(Gate::new(Arc::new(registry), settings).with_confirmer(Confirmer::new(config.keys.settings())))
 }
 
 /// The ledger as `config` wants it. Where the disk does not give one, evidence is kept in memory: images are admitted as

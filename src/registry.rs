@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::flight;
+use crate::flight::{self, Flights};
 
 mod absence;
 mod attachments;
@@ -102,8 +102,8 @@ struct Inner {
     sources: Vec<SignatureSource>,
     /// Questions by registry.
     questions: turns::Turns,
-    resolving: flight::Flights<Result<Resolved, RegistryError>>,
-    collecting: flight::Flights<Collected>,
+    resolving: Flights<Result<Resolved, RegistryError>>,
+    collecting: Flights<Collected>,
     absences: absence::Absences,
     /// Writes by tag.
     writes: turns::Turns,

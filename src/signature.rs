@@ -13,6 +13,7 @@ mod simple;
 mod statement;
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,7 @@ pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Key, MAX_SIGNATURE_BYTES, PublicKey, TrustError, Valid};
+use crate::trust::{Authenticator, Demand, Key, MAX_SIGNATURE_BYTES, PublicKey, TrustError, Valid};
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -95,13 +96,15 @@ pub struct Subject<'a> {
     pub repositories: &'a [String],
 }
 
-/// Proof that a key of an authenticator signed the subject: only [`verify`] makes one.
+/// Proof that a key of an authenticator signed the subject: only [`verify`] makes one. Where it carries a demand it counts
+/// only once the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Proof {
     authenticator: String,
     fingerprint: String,
     format: Format,
+    demand: Option<Arc<Demand>>,
 }
 
 impl Proof {
@@ -118,6 +121,11 @@ impl Proof {
     /// The format of the signature.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// What the service of the key has to confirm before the proof counts; nothing, for most keys.
+    pub fn demand(&self) -> Option<&Arc<Demand>> {
+        self.demand.as_ref()
     }
 }
 
@@ -142,6 +150,7 @@ pub fn verify(
         authenticator: authenticator.name().to_owned(),
         fingerprint: valid.fingerprint().to_owned(),
         format: attachment.format(),
+        demand: valid.demand().cloned(),
     })
 }
 
@@ -156,7 +165,8 @@ pub fn bundle_annotations(
     digest: &Digest,
 ) -> Result<Map<String, Value>, SignatureError> {
     let now = Timestamp::UNIX_EPOCH;
-    let key = Key { public: key.clone(), not_before: None, not_after: None, origin: "signer".to_owned() };
+    let origin = "signer".to_owned();
+    let key = Key { public: key.clone(), not_before: None, not_after: None, origin, remote: None };
     let authenticator =
         Authenticator::new("signer".to_owned(), vec![key]).map_err(SignatureError::Untrusted)?;
     bundle::annotations(document, By { authenticator: &authenticator, now }, digest)

@@ -13,10 +13,12 @@ mod names;
 pub(crate) mod pem;
 mod private;
 mod public;
+mod remote;
 mod rsa;
 pub(crate) mod spki;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -26,6 +28,7 @@ pub use self::names::Names;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
 pub use self::public::{KeyError, MAX_PEM_BYTES, MAX_SIGNATURE_BYTES, PublicKey, Valid};
+pub use self::remote::{Demand, Remote};
 pub(crate) use self::rsa::random;
 
 /// How many keys one authenticator may have: each costs a public-key operation on every foreign signature.
@@ -40,8 +43,10 @@ pub struct Key {
     pub not_before: Option<Timestamp>,
     /// The first instant at which the key is no longer believed (exclusive); never, when absent.
     pub not_after: Option<Timestamp>,
-    /// The name of the file it was read from, for messages.
+    /// The name of the file it was read from, or the place where its private half is kept, for messages.
     pub origin: String,
+    /// Who has to confirm what the key verified, if somebody has to.
+    pub remote: Option<Arc<Remote>>,
 }
 
 impl Key {
@@ -140,7 +145,8 @@ impl Authenticator {
         &self.revoked
     }
 
-    /// Checks `signature` over `message` with every key believed at `now`.
+    /// Checks `signature` over `message` with every key believed at `now`. What a service has to confirm is said in the
+    /// outcome ([`Valid::demand`]).
     ///
     /// # Errors
     /// [`TrustError::OutsideWindow`] when only a key verifies it that is not believed at `now`,
@@ -152,7 +158,7 @@ impl Authenticator {
             match key.outside_window(now) {
                 Some(side) => outside.push((key, side)),
                 None => match key.public.verify(message, signature) {
-                    Ok(valid) => return Ok(valid),
+                    Ok(valid) => return Ok(valid.demanded_by(key, message, signature)),
                     Err(error @ TrustError::TooLong { .. }) => return Err(error),
                     Err(_) => {}
                 },

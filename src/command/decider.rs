@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::Outcome;
-use crate::config::{self, BreakGlassFile, DaemonConfig, Problems};
+use crate::config::{self, BreakGlassFile, DaemonConfig, KnownKeys, Problems};
 use crate::gate::Gate;
 use crate::node;
 use crate::registry::RegistryError;
@@ -35,8 +35,9 @@ impl Decider {
     pub(super) fn open(root: &Path) -> Result<Self, OpenError> {
         let config =
             config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(OpenError::Configuration)?;
-        let policy =
-            config::load_policy(root, jiff::Timestamp::now()).map_err(OpenError::Configuration)?.policy;
+        let known = KnownKeys { cache: config.keys.cache.clone(), ..KnownKeys::default() };
+        let loaded = config::survey_policy(root, &known, jiff::Timestamp::now()).loaded;
+        let policy = loaded.map_err(OpenError::Configuration)?.policy;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(OpenError::Start)?;
         let gate = node::gate(&config).map_err(OpenError::Registry)?;

@@ -108,7 +108,8 @@ impl KeyOptions {
 pub(super) fn outcome(error: &KeysError) -> Outcome {
     match error {
         KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Unknown,
-        KeysError::Exists { .. } => Outcome::Refused,
+        KeysError::Late { .. } => Outcome::Unknown,
+        KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
         _ => Outcome::Usage,
     }
 }

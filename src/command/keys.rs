@@ -1,5 +1,6 @@
 //! `pullgate keys …`
 
+mod fetch;
 mod generate;
 mod list;
 mod public;
@@ -17,6 +18,8 @@ pub(super) enum KeysCommand {
     Public(public::Public),
     /// Show what each authenticator of the policy resolves to
     List(list::List),
+    /// Fetch the public keys that the policy names by `source`, and keep them
+    Fetch(fetch::Fetch),
 }
 
 impl KeysCommand {
@@ -25,6 +28,7 @@ impl KeysCommand {
             Self::Generate(generate) => generate.run(),
             Self::Public(public) => public.run(),
             Self::List(list) => list.run(root),
+            Self::Fetch(fetch) => fetch.run(root),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Outcome, output};
-use crate::config;
+use crate::config::{self, DaemonConfig, KnownKeys, Survey};
 use crate::policy::Policy;
 
 mod explain;
@@ -39,7 +39,7 @@ impl PolicyCommand {
 
 /// The policy in `root`; what is wrong with it has been told.
 pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
-    match config::load_policy(root, jiff::Timestamp::now()) {
+    match survey(root)?.1.loaded {
         Ok(loaded) => Ok(loaded.policy),
         Err(problems) => {
             output::note(&problems.to_string());
@@ -48,12 +48,26 @@ pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
     }
 }
 
+/// The daemon's configuration and all that its policy declares; what is wrong with the former has been told. Asks nobody
+/// for keys.
+pub(super) fn survey(root: &Path) -> Result<(DaemonConfig, Survey), Outcome> {
+    let daemon = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|problems| {
+        output::note(&problems.to_string());
+        Outcome::Usage
+    })?;
+    let known = KnownKeys { cache: daemon.keys.cache.clone(), ..KnownKeys::default() };
+    let survey = config::survey_policy(root, &known, jiff::Timestamp::now());
+    Ok((daemon, survey))
+}
+
 fn check(root: &Path) -> Outcome {
     let daemon = config::load_daemon(&root.join(config::DAEMON_FILE));
     if let Err(problems) = &daemon {
         output::note(&problems.to_string());
     }
-    match config::load_policy(root, jiff::Timestamp::now()) {
+    let cache = daemon.as_ref().map(|daemon| daemon.keys.cache.clone()).unwrap_or_default();
+    let known = KnownKeys { cache, ..KnownKeys::default() };
+    match config::survey_policy(root, &known, jiff::Timestamp::now()).loaded {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));

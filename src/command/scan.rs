@@ -12,9 +12,9 @@ use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
 use crate::containerd::Upstream;
-use crate::gate::chain;
 use crate::node::control::{Answer, AskError, Question};
 use crate::node::scan::{self, Finding, Report, Verdict};
+use crate::telemetry::chain;
 use crate::telemetry::log;
 
 /// How long the daemon may take: where registries are gone, each image without evidence takes a while.

@@ -20,7 +20,6 @@ use super::daemon::{Daemon, Use};
 use super::decider::Decider;
 use super::{Outcome, output};
 use crate::config;
-use crate::gate;
 use crate::node::control::{self, Answer, Question, Verdict};
 use crate::telemetry::log;
 
@@ -69,9 +68,12 @@ impl Verifier {
             .map_err(|problems| format!("the configuration cannot be used: {problems}"))?;
         let question = Question::Verdict { name: call.name, digest: call.digest };
         let patience = if self.daemon.wanted == Use::Require { LAST_PATIENCE } else { PATIENCE };
-        let note = |error: &control::AskError| output::note(&format!("daemon: {}", gate::chain(error)));
+        let note =
+            |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
         let asked = self.daemon.ask(&config.control.socket, &question, patience, note);
-        match asked.map_err(|error| format!("the daemon does not answer: {}", gate::chain(&error)))? {
+        match asked
+            .map_err(|error| format!("the daemon does not answer: {}", crate::telemetry::chain(&error)))?
+        {
             Some(Answer::Verdict(verdict)) => Ok(verdict),
             Some(Answer::Failed(why)) => Err(why),
             Some(_) => Err("the daemon answers another question".to_owned()),

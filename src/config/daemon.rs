@@ -17,9 +17,11 @@ use crate::reference::Reference;
 use crate::telemetry::log::Format;
 
 mod credentials;
+mod keys;
 mod registry;
 mod sources;
 
+pub use keys::{KEYS_BOUNDS, Keys};
 pub use registry::Registry;
 
 /// The most bytes of the file: 256 KiB.
@@ -31,6 +33,9 @@ const MAX_SOCKET_PATH: usize = 85;
 
 /// How often a node may be scanned.
 const SCAN_INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+const SECTIONS: [&str; 10] =
+    ["listen", "control", "runtime", "registry", "gate", "scan", "ledger", "keys", "log", "limits"];
 
 const GATE_KEYS: [&str; 4] =
     ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
@@ -52,6 +57,8 @@ pub struct DaemonConfig {
     pub scan: Scan,
     /// Where evidence is kept.
     pub ledger: Ledger,
+    /// Where fetched public keys are kept, and how services of keys are asked.
+    pub keys: Keys,
     /// What is logged, and how.
     pub log: Log,
     /// Bounds.
@@ -175,9 +182,7 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
     let mut config = DaemonConfig::default();
-    if let Some(mut root) = document
-        .parse(&["listen", "control", "runtime", "registry", "gate", "scan", "ledger", "log", "limits"])
-    {
+    if let Some(mut root) = document.parse(&SECTIONS) {
         if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
             read_listen(&mut document, &mut table, &mut config.listen);
         }
@@ -201,6 +206,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
         if let Some(value) = root.take("ledger") {
             config.ledger = Ledger::read(&mut document, value);
         }
+        config.keys = Keys::read(&mut document, &mut root);
         if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
             read_log(&mut document, &mut table, &mut config.log);
         }

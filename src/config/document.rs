@@ -243,6 +243,11 @@ impl<'a> Table<'a> {
     pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.values.remove(key)
     }
+
+    /// Where the value of a key stands, if it was not taken.
+    pub(super) fn span_of(&self, key: &str) -> Option<Range<usize>> {
+        self.values.get(key).map(|value| value.span.clone())
+    }
 }
 
 /// Which tables were read, and what may stand in them: `docs/options.md` is compared with it.

@@ -7,12 +7,12 @@ use std::path::Path;
 use super::document::seen;
 use super::ledger::LEDGER_BOUNDS;
 use super::limits::BOUNDS;
-use super::{BreakGlassFile, load_daemon, load_expectations, load_policy};
+use super::{BreakGlassFile, KEYS_BOUNDS, REMOTE_BOUNDS, load_daemon, load_expectations, load_policy};
 
 const TABLE: &str = include_str!("../../docs/options.md");
 
 /// What contains options, and is none itself.
-const CONTAINERS: [&str; 21] = [
+const CONTAINERS: [&str; 24] = [
     "listen",
     "control",
     "runtime",
@@ -20,6 +20,9 @@ const CONTAINERS: [&str; 21] = [
     "gate",
     "scan",
     "ledger",
+    "keys",
+    "[keys] kms",
+    "[keys] vault",
     "log",
     "limits",
     "authenticator",
@@ -40,7 +43,7 @@ const CONTAINERS: [&str; 21] = [
 const FILES: [(&str, &str); 4] = [
     (
         "pullgate.toml",
-        "[listen]\n[control]\n[runtime]\n[registry]\nacr = {}\ncredential = [{}]\nsignatures = [{}]\n[gate]\n[scan]\n[ledger]\n[log]\n[limits]\n",
+        "[listen]\n[control]\n[runtime]\n[registry]\nacr = {}\ncredential = [{}]\nsignatures = [{}]\n[gate]\n[scan]\n[ledger]\n[keys]\nkms = {}\nvault = {}\n[log]\n[limits]\n",
     ),
     (
         "policy.toml",
@@ -70,6 +73,8 @@ fn options() -> BTreeSet<String> {
             "an entry of `digests`" => "[deny] digests.".to_owned(),
             "an entry of `keys`" => "[deny] keys.".to_owned(),
             "[[registry.credential]]" => "[registry] credential.".to_owned(),
+            "[keys.kms]" => "[keys] kms.".to_owned(),
+            "[keys.vault]" => "[keys] vault.".to_owned(),
             "[registry.acr]" => "[registry] acr.".to_owned(),
             "[[registry.signatures]]" => "[registry] signatures.".to_owned(),
             other => format!("{other} "),
@@ -100,7 +105,13 @@ fn every_option_has_a_row_and_every_row_an_option() {
     let missing: Vec<_> = options.difference(&listed).collect();
     let unknown: Vec<_> = listed.difference(&options).collect();
     assert!(missing.is_empty() && unknown.is_empty(), "without a row: {missing:#?}\nno option: {unknown:#?}");
-    for (section, bounds) in [("limits", &BOUNDS[..]), ("ledger", &LEDGER_BOUNDS[..])] {
+    let all = [
+        ("limits", &BOUNDS[..]),
+        ("ledger", &LEDGER_BOUNDS[..]),
+        ("keys", &KEYS_BOUNDS[..]),
+        ("authenticator.NAME", &REMOTE_BOUNDS[..]),
+    ];
+    for (section, bounds) in all {
         for bound in bounds {
             let [default, values, _] = &rows[&format!("[{section}] {}", bound.key)];
             let [from, to] = [bound.minimum, bound.maximum].map(|number| bound.show(number));

@@ -12,6 +12,7 @@ use super::document::Document;
 use super::file::{FileError, Guard};
 use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
+use crate::keys::PinnedKey;
 use crate::policy::{Action, Policy, PolicyError, Rule, ties};
 use crate::trust::Authenticator;
 
@@ -19,6 +20,11 @@ mod authenticator;
 mod collect;
 mod denials;
 mod namespace;
+mod remote;
+mod source;
+
+pub use remote::REMOTE_BOUNDS;
+pub use source::{DeclaredKey, KnownKeys};
 
 /// The most bytes of one policy file: 4 MiB, several times what the most rules need.
 pub const MAX_POLICY_BYTES: u64 = 4 * 1024 * 1024;
@@ -45,22 +51,52 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All problems of all files. There is no policy then, and nothing may be pulled that an earlier one does not admit.
+///
+/// Public keys that are fetched are looked for where they are unless pullgate.toml says otherwise; see [`survey_policy`].
 pub fn load_policy(root: &Path, now: Timestamp) -> Result<Loaded, Problems> {
+    survey_policy(root, &KnownKeys::default(), now).loaded
+}
+
+/// A policy, or what is wrong with it, and the keys that it would have fetched.
+#[derive(Debug)]
+pub struct Survey {
+    /// The policy, or all problems of all files.
+    pub loaded: Result<Loaded, Problems>,
+    /// Every key with a `source`, as far as it could be read.
+    pub declared: Vec<DeclaredKey>,
+}
+
+impl Survey {
+    /// The keys that are missing, each once.
+    #[must_use]
+    pub fn missing(&self) -> Vec<PinnedKey> {
+        let mut missing: Vec<PinnedKey> = Vec::new();
+        for declared in self.declared.iter().filter(|declared| !declared.cached) {
+            if !missing.contains(&declared.key) {
+                missing.push(declared.key.clone());
+            }
+        }
+        missing
+    }
+}
+
+/// The same with `known` keys. Asks nobody: a key that is not there is a problem, and is among those that are missing.
+pub fn survey_policy(root: &Path, known: &KnownKeys, now: Timestamp) -> Survey {
     // A mounted ConfigMap changes as a whole, by the link `..data`; files of before and after make no policy together.
     let version = || root.join("..data").read_link().ok();
     let mut before = version();
     for _ in 0..MAX_SWAPS {
-        let loaded = load_guarded(root, now, Guard::of_process());
+        let loaded = load_guarded(root, now, Guard::of_process(), known);
         let after = version();
         if after == before {
             return loaded;
         }
         before = after;
     }
-    load_guarded(root, now, Guard::of_process())
+    load_guarded(root, now, Guard::of_process(), known)
 }
 
-fn load_guarded(root: &Path, now: Timestamp, guard: Guard) -> Result<Loaded, Problems> {
+fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) -> Survey {
     let mut collected = Collected::default();
     let files = policy_files(root, guard, &mut collected.problems);
     for name in &files {
@@ -69,7 +105,7 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard) -> Result<Loaded, Pro
             Ok(text) => {
                 collected.files.push(path);
                 let mut document = Document::new(name, &text);
-                collected.read(&mut document, root, guard);
+                collected.read(&mut document, root, guard, known);
                 collected.problems.append(&mut document.problems);
             }
             Err(error) => {
@@ -87,7 +123,8 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard) -> Result<Loaded, Pro
         ));
         collected.incomplete = true;
     }
-    collected.finish(now)
+    let declared = std::mem::take(&mut collected.declared);
+    Survey { loaded: collected.finish(now), declared }
 }
 
 impl Collected {

@@ -10,6 +10,7 @@ use super::verification::Verified;
 use super::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::digest::Digest;
 use crate::flight::Flights;
+use crate::keys::Confirmer;
 use crate::ledger::Ledger;
 use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::Reference;
@@ -23,6 +24,7 @@ pub(super) struct Means {
     pub(super) registry: Arc<Registry>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) verdicts: Arc<Verdicts>,
+    pub(super) confirmer: Arc<Confirmer>,
     pub(super) verifying: Arc<Flights<Verified>>,
     pub(super) checks: Arc<Counter>,
     pub(super) turns: Arc<Semaphore>,

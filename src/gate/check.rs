@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule};
 use crate::signature::{self, Attachment, Proof, Subject};
+use crate::telemetry::chain;
 
 /// What is to be checked; it runs on a thread of its own.
 pub(super) struct Check {
@@ -58,7 +59,7 @@ impl Check {
                     outcome: verified
                         .as_ref()
                         .map(|proof| proof.fingerprint().to_owned())
-                        .map_err(|error| super::refusal::chain(error)),
+                        .map_err(|error| chain(error)),
                 });
                 // One that does not hold says nothing about the others.
                 proofs.extend(verified);

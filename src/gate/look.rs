@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::confirm::Said;
 use super::{Explanation, Finding};
 use crate::digest::Digest;
 use crate::ledger::Evidence;
@@ -20,6 +21,8 @@ pub(super) struct Look {
     pub(super) kept: BTreeMap<Digest, Option<Arc<Evidence>>>,
     /// What the registry has for each digest.
     pub(super) fresh: Vec<Fresh>,
+    /// What services of keys have said.
+    pub(super) said: Said,
 }
 
 /// What the registry has, and what of that could not be read.
@@ -36,6 +39,7 @@ impl Look {
         let resolved: Vec<_> = other.resolved.into_iter().filter(new).collect();
         self.resolved.extend(resolved);
         self.kept.extend(other.kept);
+        self.said.merge(other.said);
         let replaced =
             |known: &Fresh| other.fresh.iter().any(|fresh| fresh.evidence.digest == known.evidence.digest);
         self.fresh.retain(|known| !replaced(known));
@@ -58,6 +62,14 @@ pub(super) fn earliest_key_end(policy: &Policy, requirement: &Requirement) -> Op
     let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
     let ends = authenticators.flat_map(|authenticator| authenticator.keys()).filter_map(|key| key.not_after);
     ends.filter(|end| *end > now).min()
+}
+
+/// What a requirement was met by.
+pub(super) struct Judged {
+    /// The fingerprints of the keys that counted.
+    pub(super) keys: Vec<String>,
+    /// When the first of the confirmations ends that it rests on.
+    pub(super) until: Option<tokio::time::Instant>,
 }
 
 /// What one rule lets through.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
-use crate::telemetry::Reason;
+use crate::telemetry::{Reason, chain};
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
 /// percent-encoded and shown again inside kubelet's own sentences.
@@ -57,6 +57,7 @@ impl Refusal {
             Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
             Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
             Reason::HeadersTooLarge | Reason::TokenTooLarge | Reason::TooManyRequests => Kind::Unavailable,
+            Reason::KeyServiceUnavailable => Kind::Unavailable,
             _ => Kind::Signature,
         }
     }
@@ -155,6 +156,16 @@ impl Refusal {
             _ => format!("cannot be verified: {told}"),
         };
         Self::new(reason, image, &text)
+    }
+
+    /// Signatures hold, and a service that has to confirm them does not answer.
+    pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
+        let text = format!(
+            "({digest}) cannot be verified by {}: its signatures hold, and the service of their key does not confirm them: {}",
+            quote(rule),
+            quote(why),
+        );
+        Self::new(Reason::KeyServiceUnavailable, image, &text)
     }
 
     /// Signatures are missing. `found` tells about those that are there.
@@ -290,17 +301,6 @@ fn reason_of(error: &RegistryError) -> Reason {
         ) => Reason::DigestMismatch,
         (Class::Refused, _) => Reason::BadManifest,
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let _ = write!(text, ": {current}");
-        cause = current.source();
-    }
-    text
 }
 
 /// `text` without anything that could end the line, start a terminal sequence or flood it.

@@ -1,21 +1,25 @@
-//! Whether an image that is on the node may be used: decided by its id and by evidence, with no network.
+//! Whether an image that is on the node may be used: decided by its id and by evidence, with no network but for keys whose
+//! service has a say.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::check::Check;
+use super::confirm::{self, Said, Weighed};
 use super::look::{earliest_key_end, listed};
 use super::memory::Until;
 use super::refusal::Found;
 use super::verdicts::{Subject as Known, Verdicts, lifetime};
 use super::{Gate, Pod, Refusal, binding, emergency, standings};
 use crate::digest::Digest;
+use crate::keys::Confirmer;
 use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place, Stamp};
 use crate::policy::{Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
+use crate::trust::Demand;
 
 /// How much of a name a refusal quotes at the most, in characters.
 const MAX_SHOWN: usize = 512;
@@ -95,7 +99,8 @@ impl Standing {
 }
 
 impl Gate {
-    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network.
+    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key whose
+    /// service has a say is asked for, unless it is remembered that it confirmed.
     ///
     /// - Asked by a name, the rule of that name speaks, and evidence must show that a digest *of that repository* that
     ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A
@@ -130,15 +135,35 @@ impl Gate {
             id,
             namespace: namespace.map(ToOwned::to_owned),
             until: Cell::new(lifetime(None)),
+            confirmer: Arc::clone(&self.confirmer),
+            services: RefCell::default(),
         };
         let speaker = Speaker::of(asked, &case)?;
         if let Some(decided) = case.without_evidence(&speaker) {
             return decided;
         }
+        let mut case = (case, speaker);
         let work = async {
-            let _turn = self.readers.acquire().await;
-            let decided = tokio::task::spawn_blocking(move || case.decide_from(&speaker)).await;
-            decided.unwrap_or_else(|_| (Err(Refusal::internal(asked)), None))
+            loop {
+                let turn = self.readers.acquire().await;
+                let once = move || {
+                    let decided = case.0.decide_from(&case.1);
+                    (case, decided)
+                };
+                let ran = tokio::task::spawn_blocking(once).await;
+                drop(turn);
+                let Ok((back, (decided, rests_on))) = ran else {
+                    return (Err(Refusal::internal(asked)), None);
+                };
+                case = back;
+                let wanted = case.0.wanted(&decided);
+                if wanted.is_empty() {
+                    return (decided, rests_on);
+                }
+                // What is asked was not known before and is from now on, so this ends.
+                let answers = confirm::ask(&self.confirmer, wanted).await;
+                case.0.services.get_mut().0.add(answers);
+            }
         };
         let decided = tokio::time::timeout(self.settings.timeout, work).await;
         let (decided, rests_on) =
@@ -193,12 +218,22 @@ struct Case {
     namespace: Option<String>,
     /// How long what was found may be believed.
     until: Cell<Until>,
+    confirmer: Arc<Confirmer>,
+    /// What services have said, and what they have to be asked.
+    services: RefCell<(Said, Vec<Arc<Demand>>)>,
 }
 
 /// What a standing rests on, and how long it may be believed.
 type RestsOn = (Stamp, Until);
 
 impl Case {
+    /// What services have to be asked because it may change the decision.
+    fn wanted(&mut self, decided: &Result<Standing, Refusal>) -> Vec<Arc<Demand>> {
+        let wanted = std::mem::take(&mut self.services.get_mut().1);
+        let settled = decided.as_ref().is_ok_and(|standing| standing.audited.is_empty());
+        if settled { Vec::new() } else { wanted }
+    }
+
     /// The answer, where no evidence is needed for it.
     fn without_evidence(&self, speaker: &Speaker) -> Option<Result<Standing, Refusal>> {
         let Speaker::Name(reference) = speaker else { return None };
@@ -371,13 +406,24 @@ impl Case {
             return Ok(());
         }
         let check = Check::new(&self.policy, rule, requirement, evidence);
-        let (findings, proofs) = check.run();
-        let judged =
-            requirement.judge(proofs.iter().map(|proof| (proof.authenticator(), proof.fingerprint())));
-        let Err(missing) = judged else {
-            let end = earliest_key_end(&self.policy, requirement);
-            self.believe_until(self.verdicts.remember(known, end));
-            return Ok(());
+        let (mut findings, proofs) = check.run();
+        let mut services = self.services.borrow_mut();
+        let weighed = services.0.weigh(requirement, &proofs, &self.confirmer);
+        services.0.tell(&mut findings, &proofs, &self.confirmer);
+        let unanswered =
+            |why: &str| Refusal::key_service(&self.asked, evidence.digest.as_str(), rule.label(), why);
+        let verified = match weighed {
+            Weighed::Met { until, .. } => {
+                let end = earliest_key_end(&self.policy, requirement);
+                self.believe_until(self.verdicts.remember(known, end, until));
+                return Ok(());
+            }
+            Weighed::Ask(demands) => {
+                services.1.extend(demands);
+                return Err(unanswered("it has not been asked"));
+            }
+            Weighed::Unanswered(why) => return Err(unanswered(&why)),
+            Weighed::Missing { verified } => verified,
         };
         Err(Refusal::unsatisfied(
             &self.asked,
@@ -387,7 +433,7 @@ impl Case {
             &Found {
                 attachments: evidence.attachments.len(),
                 collected: &Collected::default(),
-                valid: missing.verified(),
+                valid: &verified,
                 findings: &findings,
             },
         ))

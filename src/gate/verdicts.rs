@@ -64,9 +64,17 @@ impl Verdicts {
         Some(self.0.get(subject, now)?.1)
     }
 
-    /// Remembers that `subject` is good, at the longest until `wall`. Gives until when.
-    pub(super) fn remember(&self, subject: Subject, wall: Option<jiff::Timestamp>) -> Until {
+    /// Remembers that `subject` is good, at the longest until `wall`, and until the first confirmation ends that it rests
+    /// on. Gives until when.
+    pub(super) fn remember(
+        &self,
+        subject: Subject,
+        wall: Option<jiff::Timestamp>,
+        confirmed: Option<Instant>,
+    ) -> Until {
         let until = lifetime(wall);
+        let monotonic = confirmed.map_or(until.monotonic, |confirmed| confirmed.min(until.monotonic));
+        let until = Until { monotonic, ..until };
         let bytes = subject.bytes();
         self.0.put(subject, (), bytes, until);
         until
@@ -96,7 +104,7 @@ mod tests {
         let verdicts = Verdicts::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
         let key_ends = now + jiff::SignedDuration::from_secs(60);
-        verdicts.remember(subject("reg.example/a", "p1"), Some(key_ends));
+        verdicts.remember(subject("reg.example/a", "p1"), Some(key_ends), None);
         assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
         assert!(!verdicts.holds(&subject("reg.example/b", "p1"), now), "another repository");
         assert!(!verdicts.holds(&subject("reg.example/a", "p2"), now), "another policy");
@@ -105,6 +113,11 @@ mod tests {
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), key_ends), "the key has ended");
         tokio::time::advance(LIFETIME).await;
         assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "too old");
+        let confirmed = Instant::now() + Duration::from_secs(1);
+        verdicts.remember(subject("reg.example/a", "p1"), None, Some(confirmed));
+        assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "the confirmation has ended");
     }
 
     #[tokio::test]
@@ -114,7 +127,7 @@ mod tests {
         let subjects: Vec<_> =
             (0..CAPACITY + 10).map(|number| subject("reg.example/a", &number.to_string())).collect();
         for known in &subjects {
-            verdicts.remember(known.clone(), None);
+            verdicts.remember(known.clone(), None, None);
         }
         assert_eq!(subjects.iter().filter(|known| verdicts.holds(known, now)).count(), CAPACITY);
     }

@@ -4,12 +4,12 @@
 //! makes questions equal is all that the answer depends on and all that it tells: image, digest, rule, policy, and the
 //! credentials, so that nobody profits from what another's credentials were shown.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::admission::Admission;
 use super::check::Check;
-use super::look::{Fresh, Look, earliest_key_end, listed, unsigned_evidence};
+use super::confirm::{self, Said, Weighed};
+use super::look::{Fresh, Judged, Look, earliest_key_end, listed, unsigned_evidence};
 use super::refusal::Found;
 use super::verdicts::Subject as Known;
 use super::{Explanation, Refusal, binding};
@@ -112,24 +112,26 @@ impl Admission {
                 return Ok(());
             }
             let before = explanation.findings.len();
-            if self.judge(rule, requirement, &kept, &Collected::default(), explanation).await.is_ok() {
+            let nothing = Collected::default();
+            let judged = self.judge(rule, requirement, &kept, &nothing, &mut look.said, explanation).await;
+            if let Ok(judged) = judged {
                 explanation.evidence = true;
-                self.remember(rule, requirement, digest);
+                self.remember(rule, requirement, digest, &judged);
                 return Ok(());
             }
             explanation.findings.truncate(before);
         }
         let mut fresh = self.look_up(reference, digest, look, explanation).await?;
-        let judged = self.judge(rule, requirement, &fresh.evidence, &fresh.collected, explanation).await;
-        if let Ok(keys) = &judged {
+        let Fresh { evidence, collected } = &fresh;
+        let judged = self.judge(rule, requirement, evidence, collected, &mut look.said, explanation).await;
+        if let Ok(judged) = &judged {
             fresh.evidence.rule = rule.label().to_owned();
-            fresh.evidence.keys.clone_from(keys);
+            fresh.evidence.keys.clone_from(&judged.keys);
             // The next pull of the same need not wait for this one to end.
             self.means.ledger.note(fresh.evidence.clone());
         }
         look.fresh.push(fresh);
-        judged?;
-        self.remember(rule, requirement, digest);
+        self.remember(rule, requirement, digest, &judged?);
         Ok(())
     }
 
@@ -197,33 +199,48 @@ impl Admission {
         (collected, begin.elapsed())
     }
 
-    /// Gives the fingerprints of the keys that the verdict may rest on. `collected` tells what could not be read.
+    /// Gives what the verdict rests on. `collected` tells what could not be read.
     async fn judge(
         &self,
         rule: &Rule,
         requirement: &Requirement,
         evidence: &Evidence,
         collected: &Collected,
+        said: &mut Said,
         explanation: &mut Explanation,
-    ) -> Result<Vec<String>, Refusal> {
+    ) -> Result<Judged, Refusal> {
         let check = Check::new(&self.policy, rule, requirement, evidence);
         let _stopper = check.stopper();
-        let _turn = self.means.turns.acquire().await;
+        let turn = self.means.turns.acquire().await;
         // Public-key arithmetic is milliseconds at worst, but other calls cross on this thread.
         let checked = explanation.steps.time(Step::Judge, tokio::task::spawn_blocking(|| check.run())).await;
-        let (findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
+        // A service that is slow keeps nobody else waiting.
+        drop(turn);
+        let (mut findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
         self.means.checks.add_all(findings.len());
-        let judged =
-            requirement.judge(proofs.iter().map(|proof| (proof.authenticator(), proof.fingerprint())));
-        let Err(missing) = judged else {
-            explanation.findings.extend(findings);
-            let keys: BTreeSet<_> = proofs.iter().map(|proof| proof.fingerprint().to_owned()).collect();
-            return Ok(keys.into_iter().collect());
+        let confirmer = &self.means.confirmer;
+        let begin = tokio::time::Instant::now();
+        let weighed = confirm::weigh(requirement, &proofs, said, confirmer).await;
+        if proofs.iter().any(|proof| proof.demand().is_some()) {
+            explanation.steps.add(Step::KeyService, begin.elapsed());
+        }
+        said.tell(&mut findings, &proofs, confirmer);
+        let (verified, service) = match weighed {
+            Weighed::Met { keys, until } => {
+                explanation.findings.extend(findings);
+                return Ok(Judged { keys, until });
+            }
+            Weighed::Unanswered(why) => (Vec::new(), Some(why)),
+            Weighed::Missing { verified } => (verified, None),
+            Weighed::Ask(_) => (Vec::new(), None),
         };
         // What was not read might have sufficed: "the registry failed" must never be told as "there is no signature".
-        let refusal = match collected.unanswered() {
-            Some(problem) => self.unanswered(&problem.error),
-            None => Refusal::unsatisfied(
+        let refusal = match (service, collected.unanswered()) {
+            (Some(why), _) => {
+                Refusal::key_service(self.image(), evidence.digest.as_str(), rule.label(), &why)
+            }
+            (None, Some(problem)) => self.unanswered(&problem.error),
+            (None, None) => Refusal::unsatisfied(
                 self.image(),
                 evidence.digest.as_str(),
                 rule.label(),
@@ -231,7 +248,7 @@ impl Admission {
                 &Found {
                     attachments: evidence.attachments.len(),
                     collected,
-                    valid: missing.verified(),
+                    valid: &verified,
                     findings: &findings,
                 },
             ),
@@ -244,8 +261,9 @@ impl Admission {
         self.means.verdicts.holds(&self.known(rule, digest), jiff::Timestamp::now())
     }
 
-    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest) {
-        self.means.verdicts.remember(self.known(rule, digest), earliest_key_end(&self.policy, requirement));
+    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest, judged: &Judged) {
+        let end = earliest_key_end(&self.policy, requirement);
+        self.means.verdicts.remember(self.known(rule, digest), end, judged.until);
     }
 
     fn known(&self, rule: &Rule, digest: &Digest) -> Known {

@@ -1,6 +1,7 @@
 //! What can go wrong with a key.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::file::EncryptedError;
 use super::kms::KmsError;
@@ -135,6 +136,39 @@ pub enum KeysError {
         /// Why it does not.
         #[source]
         error: TrustError,
+    },
+    /// The place of the key gave another key than the one that is pinned.
+    #[error("{origin} has another key than the one that is pinned: {found}, not {pinned}")]
+    Other {
+        /// Where the key is.
+        origin: String,
+        /// The fingerprint that is pinned.
+        pinned: String,
+        /// The fingerprint of the key that is there.
+        found: String,
+    },
+    /// A fetched key cannot be kept.
+    #[error("{path} cannot be written")]
+    Keep {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A token would have to be asked by who loads no modules.
+    #[error("{origin} is in a PKCS#11 token, which the daemon does not ask: run `pullgate keys fetch`")]
+    Module {
+        /// Where the key is.
+        origin: String,
+    },
+    /// The public half did not come in time.
+    #[error("{origin} gave no public key within {limit:?}")]
+    Late {
+        /// Where the key is.
+        origin: String,
+        /// The time it had.
+        limit: Duration,
     },
     /// The task that computes signatures ended early.
     #[error("the signature was not computed")]

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{KeysError, KmsKey, KmsSettings, Opened, Signing, SigningKey, checked};
 use crate::trust::{Algorithm, PublicKey};
 
+pub(super) use client::name;
 pub use client::{Kms, KmsError};
 
 /// A key that KMS signs with. Its public half was asked for once.
@@ -48,7 +49,7 @@ pub(super) async fn open(
     let pem = kms.public_key().await;
     let pem = pem.map_err(|error| KeysError::Kms { origin: origin.clone(), error })?;
     let public = checked::public(&pem, algorithm, &origin)?;
-    if client::name(public.algorithm()).is_none() {
+    if name(public.algorithm()).is_none() {
         return Err(KeysError::Algorithm {
             origin,
             algorithm: public.algorithm(),

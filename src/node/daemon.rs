@@ -38,7 +38,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));
-    let policy = PolicyFile { root: root.to_owned(), gate: Arc::clone(&gate), state: Arc::clone(&state) };
+    let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
     policy.load();
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
@@ -68,9 +68,12 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 Wanted::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
                     policy.load();
-                    notify(&[NotifyState::Ready]);
+                    if !policy.is_fetching() {
+                        notify(&[NotifyState::Ready]);
+                    }
                 }
             },
+            () = policy.fetched() => notify(&[NotifyState::Ready]),
             // Only a bug ends it before it is told to; systemd then starts us anew.
             ended = &mut server => break Some(ended),
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Action, Denials, Rule};
 use crate::digest::Digest;
-use crate::trust::Authenticator;
+use crate::trust::{Authenticator, Remote};
 
 /// Changes whenever the same policy would have another hash by this code.
-const VERSION: &str = "pullgate policy 2";
+const VERSION: &str = "pullgate policy 3";
 
 /// Over every part that can change a verdict or its reason, each with its length in front, in an order that does not
 /// depend on the order of the files.
@@ -44,6 +44,17 @@ pub(super) fn hash(
 /// Over every part in which two rules can differ.
 pub(super) fn identity(rule: &Rule) -> Digest {
     Digest::of(Text::of(rule).0.as_bytes())
+}
+
+/// A verdict that no service confirmed is none where one has to.
+fn remote(remote: &Remote) -> String {
+    let Remote { source, timeout, rate, memory } = remote;
+    let mut text = Text::default();
+    text.push(source);
+    for number in [timeout.as_millis(), u128::from(*rate), memory.as_millis()] {
+        text.push(&number.to_string());
+    }
+    text.0
 }
 
 #[derive(Default)]
@@ -103,7 +114,7 @@ impl Text {
 
     fn authenticator(&mut self, authenticator: &Authenticator) {
         self.push(authenticator.name());
-        let mut keys: Vec<[String; 5]> = authenticator
+        let mut keys: Vec<[String; 6]> = authenticator
             .keys()
             .iter()
             .map(|key| {
@@ -115,6 +126,7 @@ impl Text {
                     public.salt().to_string(),
                     time(key.not_before),
                     time(key.not_after),
+                    key.remote.as_deref().map(remote).unwrap_or_default(),
                 ]
             })
             .collect();

@@ -9,7 +9,7 @@ fn key(number: u8) -> Key {
     let secret = p256::SecretKey::from_slice(&[number; 32]).unwrap();
     let pem = secret.public_key().to_public_key_pem(pkcs8::LineEnding::LF).unwrap();
     let public = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
-    Key { public, not_before: None, not_after: None, origin: format!("{number}.pem") }
+    Key { public, not_before: None, not_after: None, origin: format!("{number}.pem"), remote: None }
 }
 
 fn authenticator(name: &str, keys: &[u8]) -> Authenticator {

@@ -38,7 +38,8 @@ impl Party {
         not_after: Option<Timestamp>,
     ) -> Self {
         let key = PrivateKey::from_pem(pem, algorithm, PssSalt::default()).unwrap();
-        let trusted = Key { public: key.public(), not_before, not_after, origin: "release.pem".into() };
+        let trusted =
+            Key { public: key.public(), not_before, not_after, origin: "release.pem".into(), remote: None };
         let authenticator = Authenticator::new("release".into(), vec![trusted]).unwrap();
         Self { key, authenticator }
     }

@@ -103,6 +103,8 @@ reasons! {
     TooManyRequests = "too-many-requests",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = "registry-tls",
+    /// the signatures hold, but the service that has to confirm their key cannot be asked
+    KeyServiceUnavailable = "key-service-unavailable",
     /// the container would be restored from a checkpoint or run from something that is no image id
     Checkpoint = "checkpoint",
     /// the container runtime cannot be asked about the image

@@ -13,6 +13,8 @@ pub enum Step {
     Collect,
     /// Checking the signatures and judging them by the rule.
     Judge,
+    /// Asking the services of keys to confirm them.
+    KeyService,
     /// The runtime's own pull.
     Forward,
     /// Adding the tag record in containerd.
@@ -23,8 +25,15 @@ pub enum Step {
 
 impl Step {
     /// All steps, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Resolve, Self::Collect, Self::Judge, Self::Forward, Self::TagRecord, Self::Confirm];
+    pub const ALL: [Self; 7] = [
+        Self::Resolve,
+        Self::Collect,
+        Self::Judge,
+        Self::KeyService,
+        Self::Forward,
+        Self::TagRecord,
+        Self::Confirm,
+    ];
 
     /// The name of the step's field in a log record, which counts milliseconds.
     pub fn name(self) -> &'static str {
@@ -32,6 +41,7 @@ impl Step {
             Self::Resolve => "resolve_ms",
             Self::Collect => "collect_ms",
             Self::Judge => "judge_ms",
+            Self::KeyService => "key_service_ms",
             Self::Forward => "forward_ms",
             Self::TagRecord => "tag_record_ms",
             Self::Confirm => "confirm_ms",
@@ -41,7 +51,7 @@ impl Step {
 
 /// The time spent in each step so far.
 #[derive(Clone, Debug, Default)]
-pub struct Steps([Option<Duration>; 6]);
+pub struct Steps([Option<Duration>; 7]);
 
 impl Steps {
     /// Runs `work` and adds its time to `step`.

@@ -1,10 +1,11 @@
 //! A public key with its algorithm pinned.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::kind::Kind;
 use super::pem::{self, PemError};
-use super::{Algorithm, Names, PssSalt, TrustError, edwards, elliptic, rsa};
+use super::{Algorithm, Demand, Key, Names, PssSalt, TrustError, edwards, elliptic, rsa};
 use crate::digest::Digest;
 
 /// How many bytes of a PEM file are read: 64 KiB.
@@ -117,7 +118,7 @@ impl PublicKey {
             Scheme::Edwards(key) => (key.verifies(message, signature), "64 bytes"),
         };
         match verified {
-            Some(true) => Ok(Valid { fingerprint: self.fingerprint.clone() }),
+            Some(true) => Ok(Valid { fingerprint: self.fingerprint.clone(), demand: None }),
             Some(false) => Err(TrustError::Mismatch { fingerprint: self.fingerprint.clone() }),
             None => Err(TrustError::Form { algorithm: self.algorithm, wanted }),
         }
@@ -153,12 +154,24 @@ impl fmt::Debug for PublicKey {
 #[must_use]
 pub struct Valid {
     fingerprint: String,
+    demand: Option<Arc<Demand>>,
 }
 
 impl Valid {
     /// The fingerprint of the key that verified it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What a service has to confirm before it counts.
+    pub fn demand(&self) -> Option<&Arc<Demand>> {
+        self.demand.as_ref()
+    }
+
+    /// The same for a key of an authenticator, which may demand that its service confirms it.
+    pub(super) fn demanded_by(self, key: &Key, message: &[u8], signature: &[u8]) -> Self {
+        let demand = key.remote.as_ref().map(|remote| Demand::new(key, remote, message, signature));
+        Self { demand: demand.map(Arc::new), ..self }
     }
 }
 

@@ -133,7 +133,7 @@ fn signs_what_its_public_half_alone_verifies() {
 
 fn key(public: PublicKey, not_before: Option<i64>, not_after: Option<i64>, origin: &str) -> Key {
     let (not_before, not_after) = (not_before.map(at), not_after.map(at));
-    Key { public, not_before, not_after, origin: origin.to_owned() }
+    Key { public, not_before, not_after, origin: origin.to_owned(), remote: None }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod elsewhere;
 mod forward;
 mod gates;
 mod import;

@@ -23,8 +23,13 @@ fn key(name: &str, algorithm: Algorithm) -> FileKey {
 }
 
 fn authenticator(key: &FileKey) -> Authenticator {
-    let key =
-        Key { public: key.public().clone(), not_before: None, not_after: None, origin: "test".to_owned() };
+    let key = Key {
+        public: key.public().clone(),
+        not_before: None,
+        not_after: None,
+        origin: "test".to_owned(),
+        remote: None,
+    };
     Authenticator::new("test".to_owned(), vec![key]).unwrap()
 }
 

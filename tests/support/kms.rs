@@ -172,7 +172,8 @@ pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
     }
 }
 
-fn verify_digest(pem: &str, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> bool {
+/// Whether a service would take a signature.
+pub fn verify_digest(pem: &str, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> bool {
     use rsa::pkcs8::DecodePublicKey as _;
     let rsa = || rsa::RsaPublicKey::from_public_key_pem(pem).unwrap();
     match algorithm {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 use serde_json::{Value, json};
 
-use crate::support::kms::sign_digest;
+use crate::support::kms::{sign_digest, verify_digest};
 use crate::support::registry::{Recorded, Registry, Scripted};
 use crate::support::signer::key_file;
 
@@ -109,8 +109,12 @@ impl State {
             return error(404, "no handler for route");
         };
         let sign = path.strip_prefix(&format!("sign/{NAME}"));
-        let data = match (request.method.as_str(), sign) {
+        let verify = path.strip_prefix(&format!("verify/{NAME}"));
+        let data = match (request.method.as_str(), sign.or(verify)) {
             ("GET", _) if path == format!("keys/{NAME}") => Some(self.key()),
+            ("POST", Some(hash)) if verify.is_some() => {
+                self.verify(hash, &serde_json::from_slice(&request.body).unwrap())
+            }
             ("POST", Some(hash)) => self.sign(hash, &serde_json::from_slice(&request.body).unwrap()),
             _ => return error(404, ""),
         };
@@ -136,6 +140,35 @@ impl State {
             "latest_version": 2, "min_available_version": 0,
             "keys": { "1": version(&old), "2": version(&public) },
         })
+    }
+
+    /// By the rules of the API: the version stands before the signature.
+    fn verify(&self, hash: &str, body: &Value) -> Option<Value> {
+        let input = STANDARD.decode(body["input"].as_str()?).ok()?;
+        let signature = body["signature"].as_str()?.strip_prefix("vault:v2:")?;
+        let signature = STANDARD.decode(signature).ok()?;
+        let prehashed = body["prehashed"] == true;
+        let valid = match (self.kind, hash) {
+            ("ed25519", "") if !prehashed => {
+                let salt = PssSalt::default();
+                let key =
+                    pullgate::trust::PublicKey::from_pem(&self.public, Algorithm::Ed25519, salt).unwrap();
+                key.verify(&input, &signature).is_ok()
+            }
+            ("ecdsa-p256", "/sha2-256") if prehashed && body["marshaling_algorithm"] == "asn1" => {
+                verify_digest(&self.public, Algorithm::EcdsaSha256, &input, &signature)
+            }
+            (_, "/sha2-256") if prehashed && body["signature_algorithm"] == "pkcs1v15" => {
+                verify_digest(&self.public, Algorithm::RsaPkcs1Sha256, &input, &signature)
+            }
+            (_, "/sha2-256")
+                if prehashed && body["signature_algorithm"] == "pss" && body["salt_length"] == "hash" =>
+            {
+                verify_digest(&self.public, Algorithm::RsaPssSha256, &input, &signature)
+            }
+            _ => return None,
+        };
+        Some(json!({ "valid": valid }))
     }
 
     /// By the rules of the API: a digest of the right length where `prehashed`, the salt and the scheme as asked.

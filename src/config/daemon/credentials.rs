@@ -156,7 +156,7 @@ fn checked_host(document: &mut Document<'_>, text: String, span: Range<usize>) -
 }
 
 /// An identifier of somebody else's: printable, short, and no part of a path or a header.
-fn name(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
+pub(super) fn name(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
     let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
     let plain =
         |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'%' | b'"' | b'\\');
@@ -169,7 +169,7 @@ fn name(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option
     Some(text)
 }
 
-fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
+pub(super) fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
     let (path, span) = read_path(document, table, key)?;
     match secret::check(Path::new(&path)) {
         Ok(()) => Some(path),

@@ -12,7 +12,7 @@ const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 fn what_is_installed_are_the_defaults_and_all_of_them() {
     assert_eq!(read("x", INSTALLED), Ok(DaemonConfig::default()));
     assert_eq!(read("x", ""), Ok(DaemonConfig::default()));
-    for bound in BOUNDS.into_iter().chain(LEDGER_BOUNDS) {
+    for bound in BOUNDS.into_iter().chain(LEDGER_BOUNDS).chain(KEYS_BOUNDS) {
         assert!(INSTALLED.contains(&format!("\n{} = ", bound.key)), "{}", bound.key);
         let [from, to] = [bound.minimum, bound.maximum].map(|number| bound.show(number));
         assert!(INSTALLED.contains(&format!("{from} to {to}")), "{}: {from} to {to}", bound.key);
@@ -178,7 +178,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -295,7 +295,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
@@ -318,4 +318,64 @@ fn a_missing_file_is_the_defaults_and_one_that_others_could_change_is_none() {
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("nowhere", &path).unwrap();
     assert!(load_daemon(&path).unwrap_err().to_string().contains("file does not exist"));
+}
+
+#[test]
+fn reads_as_whom_the_services_of_keys_are_asked() {
+    use crate::alibaba::Identity;
+    use crate::keys::Login;
+
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+    let file = directory.path().join("secret");
+    fs::write(&file, "secret").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let shown = file.display();
+    let keys = |text: &str| read("x", text).unwrap_or_else(|problems| panic!("{text}: {problems}")).keys;
+    let all = keys(
+        "[keys]\ndirectory = \"/mnt/keys\"\nfetch-timeout = \"2s\"\nfetch-again = \"1m\"\nauthorities = [\"/etc/ca.pem\"]\n",
+    );
+    assert_eq!(all.cache.directory(), Path::new("/mnt/keys"));
+    assert_eq!((all.fetch_timeout.as_secs(), all.fetch_again.as_secs()), (2, 60));
+    assert_eq!(all.settings().kms.bounds.deadline.as_secs(), 2);
+    assert_eq!(all.settings().transit.service.authorities, [Path::new("/etc/ca.pem")]);
+    let (id, secret_file) = ("id".to_owned(), file.clone());
+    for (text, expected) in [
+        ("ram-role = \"Node\"".to_owned(), Identity::Role("Node".to_owned())),
+        (
+            format!("access-key-id = \"id\"\naccess-key-secret-file = \"{shown}\""),
+            Identity::Key { id, secret_file },
+        ),
+        (
+            format!("credentials-file = \"{shown}\"\nprofile = \"p\""),
+            Identity::File { path: file.clone(), profile: "p".to_owned() },
+        ),
+        (String::new(), Identity::Environment),
+    ] {
+        assert_eq!(keys(&format!("[keys.kms]\n{text}")).settings().kms.identity, expected, "{text}");
+    }
+    let assumed = keys("[keys.kms]\nram-role = \"Node\"\nassume-role = \"acs:ram::1:role/r\"").kms;
+    assert!(matches!(assumed, Identity::Assumed(assume) if assume.by == Identity::Role("Node".to_owned())));
+    let vault = "[keys.vault]\naddress = \"https://v.example/\"\nnamespace = \"team\"\n";
+    let token = keys(&format!("{vault}token-file = \"{shown}\"")).settings().transit;
+    assert_eq!(
+        (token.address.as_deref(), token.namespace.as_deref()),
+        (Some("https://v.example"), Some("team"))
+    );
+    assert_eq!(token.login, Login::TokenFile(file.clone()));
+    let role = keys(&format!("{vault}role-id = \"r\"\nsecret-id-file = \"{shown}\"")).vault;
+    assert!(matches!(role, Login::AppRole { role_id, .. } if role_id == "r"));
+    for (text, expected) in [
+        ("[keys]\ndirectory = \"keys\"".to_owned(), "`directory` is not an absolute path"),
+        ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "`authorities` is not an absolute path"),
+        ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "it may be from 100ms to 2m; the default is 15s"),
+        ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] does not say as whom to ask"),
+        (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "as whom to ask"),
+        ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
+        ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] does not say how to log in"),
+        ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address` cannot be used: "),
+        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` is not one of Vault"),
+    ] {
+        let said = read("x", &text).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
 }

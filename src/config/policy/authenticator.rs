@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+use super::remote::{self, Wanted};
+use super::source::{self, DeclaredKey, KnownKeys, Source};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
 
 const KEYS: [&str; 3] = ["algorithm", "salt-length", "keys"];
-const KEY_KEYS: [&str; 6] = ["file", "pem", "algorithm", "salt-length", "not-before", "not-after"];
+const KEY_KEYS: [&str; 8] =
+    ["file", "pem", "source", "fingerprint", "algorithm", "salt-length", "not-before", "not-after"];
 
 /// How long the name of an authenticator may be; it stands in the message that ends a pull.
 const MAX_NAME: usize = 64;
@@ -32,12 +35,18 @@ pub(super) struct KeyFiles<'a> {
     pub(super) guard: Guard,
     /// Those that were read.
     pub(super) read: &'a mut Vec<PathBuf>,
+    /// Keys that are kept elsewhere, as far as they are known.
+    pub(super) known: &'a KnownKeys,
+    /// Those that were declared.
+    pub(super) declared: &'a mut Vec<DeclaredKey>,
 }
 
 /// What keys are unless they say otherwise.
-struct Defaults {
+struct Defaults<'a> {
+    name: &'a str,
     algorithm: Option<Algorithm>,
     salt: Option<PssSalt>,
+    remote: Wanted,
 }
 
 /// Reads one authenticator.
@@ -71,11 +80,13 @@ fn read_keys(
     value: Value<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
-    let mut table = document.table(value, &format!("[authenticator.{name}]"), &KEYS)?;
+    let mut table =
+        document.table(value, &format!("[authenticator.{name}]"), &[&KEYS[..], &remote::KEYS].concat())?;
     let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
     let salt = salt_at.map(|value| read_salt(document, value));
+    let wanted = Wanted::read(document, &mut table);
     let Some(keys) = table.take("keys") else {
         let hint = "add for example `keys = [{ file = \"keys/release.pem\" }]`";
         document.problem(at, format!("authenticator {} has no `keys`", suggest::quoted(name)), hint);
@@ -91,7 +102,7 @@ fn read_keys(
     }
     // What was written wrong was told already; a key without it has nothing to fall back to.
     let broken = algorithm == Some(None) || salt == Some(None);
-    let defaults = Defaults { algorithm: algorithm.flatten(), salt: salt.flatten() };
+    let defaults = Defaults { name, algorithm: algorithm.flatten(), salt: salt.flatten(), remote: wanted };
     let read: Vec<Key> =
         elements.into_iter().filter_map(|it| read_key(document, it, &defaults, broken, &mut files)).collect();
     if read.len() < count || broken {
@@ -103,6 +114,7 @@ fn read_keys(
         let message = "`salt-length` is set, and no key here is for RSA_PSS_SHA_256";
         document.problem(span, message, "remove it");
     }
+    defaults.remote.check_used(document, read.iter().any(|key| key.remote.is_some()));
     let made = Authenticator::new(name.to_owned(), read);
     made.map_err(|error| {
         let (message, hint) = advice(&error, "correct the list of keys");
@@ -114,15 +126,16 @@ fn read_keys(
 fn read_key(
     document: &mut Document<'_>,
     value: Value<'_>,
-    defaults: &Defaults,
+    defaults: &Defaults<'_>,
     broken: bool,
     files: &mut KeyFiles<'_>,
 ) -> Option<Key> {
-    let mut table = document.table(value, "a key", &KEY_KEYS)?;
+    let mut table = document.table(value, "a key", &[&KEY_KEYS[..], &remote::KEYS].concat())?;
     let window = read_window(document, &mut table);
     let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
     let salt = table.take("salt-length").map(|value| read_salt(document, value));
-    let source = read_source(document, &mut table, files);
+    let own = Wanted::read(document, &mut table);
+    let material = read_material(document, &mut table, files);
     let algorithm = match algorithm {
         Some(own) => own,
         None if defaults.algorithm.is_none() && !broken => {
@@ -134,27 +147,55 @@ fn read_key(
         }
         None => defaults.algorithm,
     };
-    let ((pem, origin, span), algorithm) = (source?, algorithm?);
+    let (material, algorithm) = (material?, algorithm?);
     let salt = match salt {
         Some(own) => own?,
         None => defaults.salt.filter(|_| is_pss(algorithm)).unwrap_or_default(),
     };
-    let public = PublicKey::from_pem(&pem, algorithm, salt).map_err(|error| {
-        let (message, hint) = advice(&error, "put the public key as one PEM block of type PUBLIC KEY here");
-        document.problem(span, format!("{origin}: {message}"), hint);
-    });
+    let (pinned, public, origin) = match material {
+        Material::Pem { text, origin, span } => {
+            let public = PublicKey::from_pem(&text, algorithm, salt).map_err(|error| {
+                let hint = "put the public key as one PEM block of type PUBLIC KEY here";
+                let (message, hint) = advice(&error, hint);
+                document.problem(span, format!("{origin}: {message}"), hint);
+            });
+            (None, public.ok(), origin)
+        }
+        Material::Elsewhere(source) => {
+            let origin = source.location.to_string();
+            let wanted = (defaults.name, algorithm, salt);
+            let (pinned, public) = source.find(document, wanted, files.known, files.declared);
+            (Some(pinned), public, origin)
+        }
+    };
+    let wanted = own.clone().or(&defaults.remote);
+    let remote = wanted.demand(document, pinned.as_ref());
+    if let Ok(demanded) = &remote {
+        own.check_used(document, demanded.is_some());
+    }
     let (not_before, not_after) = window?;
-    Some(Key { public: public.ok()?, not_before, not_after, origin })
+    Some(Key { public: public?, not_before, not_after, origin, remote: remote.ok()? })
 }
 
-/// The PEM text of a key, what it is called in messages, and where that stands.
-fn read_source(
+/// What a key is made of.
+enum Material {
+    /// A PEM text, what it is called in messages, and where that stands.
+    Pem {
+        text: String,
+        origin: String,
+        span: Range<usize>,
+    },
+    Elsewhere(Source),
+}
+
+fn read_material(
     document: &mut Document<'_>,
     table: &mut Table<'_>,
     files: &mut KeyFiles<'_>,
-) -> Option<(String, String, Range<usize>)> {
-    match (table.take("file"), table.take("pem")) {
-        (Some(file), None) => {
+) -> Option<Material> {
+    match (table.take("file"), table.take("pem"), table.take("source")) {
+        (None, None, Some(source)) => source::read(document, table, source).map(Material::Elsewhere),
+        (Some(file), None, None) => {
             let (name, span) = document.string(file, "`file`")?;
             let path = files.directory.join(&name);
             let limit = u64::try_from(MAX_PEM_BYTES).unwrap_or(u64::MAX);
@@ -162,7 +203,9 @@ fn read_source(
             match files.guard.read(files.root, &path, limit) {
                 Ok(text) => {
                     files.read.push(path);
-                    Some((text, shown.trim_matches('`').to_owned(), span))
+                    check_no_fingerprint(document, table);
+                    let origin = shown.trim_matches('`').to_owned();
+                    Some(Material::Pem { text, origin, span })
                 }
                 Err(error) => {
                     let hint = error.hint(shown.trim_matches('`'));
@@ -171,20 +214,30 @@ fn read_source(
                 }
             }
         }
-        (None, Some(pem)) => {
+        (None, Some(pem), None) => {
             let (text, span) = document.string(pem, "`pem`")?;
             let origin = format!("key in {}:{}", document.file(), document.place(span.start).line);
-            Some((text, origin, span))
+            check_no_fingerprint(document, table);
+            Some(Material::Pem { text, origin, span })
         }
-        (file, _) => {
-            let message = if file.is_some() {
-                "the key has `file` and `pem`"
-            } else {
-                "the key has neither `file` nor `pem`"
-            };
-            document.problem(table.span.clone(), message, "write one of the two");
+        (None, None, None) => {
+            let message = "the key has neither `file` nor `pem` nor `source`";
+            document.problem(table.span.clone(), message, "write one of them");
             None
         }
+        _ => {
+            let message = "the key has more than one of `file`, `pem` and `source`";
+            document.problem(table.span.clone(), message, "keep one of them");
+            None
+        }
+    }
+}
+
+/// What is here is what it is; a fingerprint that nobody compares would look like one that somebody does.
+fn check_no_fingerprint(document: &mut Document<'_>, table: &mut Table<'_>) {
+    if let Some(value) = table.take("fingerprint") {
+        let message = "`fingerprint` stands beside `file` or `pem`";
+        document.problem(value.span, message, "remove it: it pins what a `source` gives");
     }
 }
 
@@ -242,7 +295,7 @@ fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {
 
 /// What an error about keys says, and its own advice, which follows a semicolon. Neither it nor its cause has text of
 /// a key in it.
-fn advice(error: &dyn Error, otherwise: &str) -> (String, String) {
+pub(super) fn advice(error: &dyn Error, otherwise: &str) -> (String, String) {
     let text = error.to_string();
     let (message, hint) = text.split_once("; ").unwrap_or((&text, otherwise));
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DeclaredAuthenticator, DeclaredRule, authenticator, denials, namespace};
+use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, denials, namespace};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::problem::{Place, Problem};
@@ -26,6 +26,8 @@ pub(super) struct Collected {
     pub(super) rules: Vec<Declared<DeclaredRule>>,
     pub(super) denials: Denials,
     pub(super) files: Vec<PathBuf>,
+    /// Keys that are kept elsewhere.
+    pub(super) declared: Vec<DeclaredKey>,
     pub(super) problems: Vec<Problem>,
     /// Some file was not understood at all, so what seems to be missing may be in it.
     pub(super) incomplete: bool,
@@ -33,7 +35,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Takes in what one file declares.
-    pub(super) fn read(&mut self, document: &mut Document<'_>, root: &Path, guard: Guard) {
+    pub(super) fn read(&mut self, document: &mut Document<'_>, root: &Path, guard: Guard, known: &KnownKeys) {
         let Some(mut table) = document.parse(&ROOT_KEYS) else {
             self.incomplete = true;
             return;
@@ -58,7 +60,14 @@ impl Collected {
             }
             let directory = root.join(document.file());
             let directory = directory.parent().unwrap_or(root);
-            let keys = authenticator::KeyFiles { root, directory, guard, read: &mut self.files };
+            let keys = authenticator::KeyFiles {
+                root,
+                directory,
+                guard,
+                read: &mut self.files,
+                known,
+                declared: &mut self.declared,
+            };
             let value = authenticator::read(document, name, key, value, keys);
             self.authenticators.push(Declared { value, file: document.file().to_owned(), place });
         }

@@ -9,6 +9,8 @@ use super::*;
 use crate::policy::Action;
 use crate::reference::Repository;
 
+mod elsewhere;
+
 const P256: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.pub.pem");
 const P256_PRIVATE: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.key.pem");
 const RSA: &str = include_str!("../../../tests/fixtures/keys/throw-away-rsa-2048.pub.pem");
@@ -46,6 +48,10 @@ fn directory_of(files: &[(&str, &str)]) -> TempDir {
 
 fn load(directory: &TempDir) -> Result<Loaded, Problems> {
     load_policy(directory.path(), NOW.parse().unwrap())
+}
+
+fn guarded(root: &Path, guard: Guard) -> Result<Loaded, Problems> {
+    load_guarded(root, NOW.parse().unwrap(), guard, &KnownKeys::default()).loaded
 }
 
 /// What is said of these files; each must keep the policy from loading.
@@ -314,7 +320,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ not-before = 2026-01-01T00:00:00Z }]",
-        "policy.toml:7:9: the key has neither `file` nor `pem`\n  hint: write one of the two",
+        "policy.toml:7:9: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = 2026-01-01T00:00:00 }]",
@@ -418,7 +424,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem`\n  hint: write one of the two\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `algorithm`, `salt-length`, `not-before`, `not-after`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `accept`, `mode`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-memory`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `accept`, `mode`",
     ),
 ];
 
@@ -502,13 +508,10 @@ fn files_of_somebody_else_are_refused() {
     } else {
         Guard::of_user(12345)
     };
-    let said = load_guarded(directory.path(), NOW.parse().unwrap(), guard).unwrap_err().to_string();
+    let said = guarded(directory.path(), guard).unwrap_err().to_string();
     assert!(said.contains("belongs to user") && said.contains("hint: chown root"), "{said}");
     let owner = Guard::of_user(12345);
-    assert_eq!(
-        load_guarded(directory.path(), NOW.parse().unwrap(), owner).is_ok(),
-        nix::unistd::geteuid().is_root()
-    );
+    assert_eq!(guarded(directory.path(), owner).is_ok(), nix::unistd::geteuid().is_root());
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl Drop for Record {
                     resolve_ms = spent(Step::Resolve),
                     collect_ms = spent(Step::Collect),
                     judge_ms = spent(Step::Judge),
+                    key_service_ms = spent(Step::KeyService),
                     forward_ms = spent(Step::Forward),
                     tag_record_ms = spent(Step::TagRecord),
                     confirm_ms = spent(Step::Confirm),

@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::alibaba::{AlibabaError, Api, Credentials};
 use crate::keys::pace::Pace;
@@ -84,12 +85,12 @@ impl Kms {
     async fn ask(&self, action: &str, more: &[(&str, &str)]) -> Result<Value, KmsError> {
         let mut query = vec![("KeyId", self.key.key.as_str()), ("KeyVersionId", self.key.version.as_str())];
         query.extend_from_slice(more);
+        let end = Instant::now() + self.api.deadline;
         let asked = async {
-            let _turn = self.pace.turn().await;
+            let _turn = self.pace.turn(end).await.ok_or(KmsError::Deadline)?;
             self.api.ask(action, &query).await.map_err(KmsError::of)
         };
-        let answer =
-            tokio::time::timeout(self.api.deadline, asked).await.unwrap_or(Err(KmsError::Deadline))?;
+        let answer = tokio::time::timeout_at(end, asked).await.unwrap_or(Err(KmsError::Deadline))?;
         // Another version would be another key.
         let version = answer.get("KeyVersionId").and_then(Value::as_str);
         if version.is_some_and(|version| version != self.key.version) {
@@ -100,7 +101,7 @@ impl Kms {
 }
 
 /// What KMS calls an algorithm, if it has it.
-pub(super) fn name(algorithm: Algorithm) -> Option<&'static str> {
+pub(in crate::keys) fn name(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
             Some(algorithm.name())
@@ -130,7 +131,8 @@ pub enum KmsError {
     },
     /// The key is there, and not for us.
     #[error(
-        "the RAM policy does not allow it ({code}); signing needs kms:AsymmetricSign and kms:GetPublicKey"
+        "the RAM policy does not allow it ({code}); signing needs kms:AsymmetricSign and kms:GetPublicKey, verifying \
+         kms:GetPublicKey and remotely kms:AsymmetricVerify"
     )]
     Forbidden {
         /// Its error code.

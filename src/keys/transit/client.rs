@@ -92,24 +92,7 @@ impl Transit {
         algorithm: Algorithm,
         message: &[u8],
     ) -> Result<Vec<u8>, TransitError> {
-        let (hash, input) = match algorithm {
-            Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
-                ("/sha2-256", STANDARD.encode(Sha256::digest(message)))
-            }
-            Algorithm::EcdsaSha384 => ("/sha2-384", STANDARD.encode(Sha384::digest(message))),
-            Algorithm::Ed25519 => ("", STANDARD.encode(message)),
-            Algorithm::Ed25519ph => return Err(TransitError::Algorithm),
-        };
-        let mut body = json!({ "key_version": version, "input": input, "prehashed": !hash.is_empty() });
-        let more = match algorithm {
-            Algorithm::RsaPssSha256 => json!({ "signature_algorithm": "pss", "salt_length": "hash" }),
-            Algorithm::RsaPkcs1Sha256 => json!({ "signature_algorithm": "pkcs1v15" }),
-            Algorithm::EcdsaSha256 | Algorithm::EcdsaSha384 => json!({ "marshaling_algorithm": "asn1" }),
-            Algorithm::Ed25519 | Algorithm::Ed25519ph => json!({}),
-        };
-        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
-            body.extend(more);
-        }
+        let (hash, body) = question(algorithm, message, "key_version", json!(version))?;
         let path = format!("{}/sign/{}{hash}", self.mount, self.name);
         let data = self.ask(Method::POST, &path, Some(&body)).await?;
         let malformed = |reason| TransitError::Malformed { reason };
@@ -122,11 +105,30 @@ impl Transit {
         STANDARD.decode(value).map_err(|_| malformed("holds a signature that is not base64"))
     }
 
+    /// Whether the engine takes `signature` for one of that version over the message.
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    pub async fn verify(
+        &self,
+        version: u32,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, TransitError> {
+        let signature = format!("vault:v{version}:{}", STANDARD.encode(signature));
+        let (hash, body) = question(algorithm, message, "signature", json!(signature))?;
+        let path = format!("{}/verify/{}{hash}", self.mount, self.name);
+        let data = self.ask(Method::POST, &path, Some(&body)).await?;
+        let valid = data.get("valid").and_then(Value::as_bool);
+        valid.ok_or(TransitError::Malformed { reason: "does not say whether the signature is valid" })
+    }
+
     /// Asks until there is an answer or no more time: again when it is busy, and with a fresh token when that is refused.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, TransitError> {
         let end = Instant::now() + self.deadline;
         let asking = async {
-            let _turn = self.pace.turn().await;
+            let _turn = self.pace.turn(end).await.ok_or(TransitError::Deadline)?;
             let (mut pause, mut renewed) = (PAUSE, false);
             loop {
                 let token = self.session.token(self).await?;
@@ -170,6 +172,34 @@ impl Transit {
         let reason = said.ok().and_then(|said| said.get("errors")?.get(0)?.as_str().map(remote));
         Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
     }
+}
+
+/// What signing and verifying say alike, with one thing more: the hash at the end of the path, and the body.
+fn question(
+    algorithm: Algorithm,
+    message: &[u8],
+    name: &str,
+    value: Value,
+) -> Result<(&'static str, Value), TransitError> {
+    let (hash, input) = match algorithm {
+        Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
+            ("/sha2-256", STANDARD.encode(Sha256::digest(message)))
+        }
+        Algorithm::EcdsaSha384 => ("/sha2-384", STANDARD.encode(Sha384::digest(message))),
+        Algorithm::Ed25519 => ("", STANDARD.encode(message)),
+        Algorithm::Ed25519ph => return Err(TransitError::Algorithm),
+    };
+    let mut body = json!({ name: value, "input": input, "prehashed": !hash.is_empty() });
+    let more = match algorithm {
+        Algorithm::RsaPssSha256 => json!({ "signature_algorithm": "pss", "salt_length": "hash" }),
+        Algorithm::RsaPkcs1Sha256 => json!({ "signature_algorithm": "pkcs1v15" }),
+        Algorithm::EcdsaSha256 | Algorithm::EcdsaSha384 => json!({ "marshaling_algorithm": "asn1" }),
+        Algorithm::Ed25519 | Algorithm::Ed25519ph => json!({}),
+    };
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    Ok((hash, body))
 }
 
 /// Why the transit engine did not do what it was asked.
@@ -221,6 +251,15 @@ pub enum TransitError {
 
 impl TransitError {
     const NO_DATA: Self = Self::Malformed { reason: "holds no data" };
+
+    /// Whether the engine says that the key, or its version, is not to be used any more: that it was deleted, or that its
+    /// `min_decryption_version` was raised (`keysutil.ErrTooOld`, `path_sign_verify.go`).
+    pub(in crate::keys) fn is_withdrawn(&self) -> bool {
+        let Self::Refused { status: 400 | 404, reason } = self else {
+            return matches!(self, Self::NoVersion { .. });
+        };
+        ["too old", "key not found"].iter().any(|said| reason.contains(said))
+    }
 
     fn is_refused_token(&self) -> bool {
         matches!(self, Self::Refused { status: 403, .. })

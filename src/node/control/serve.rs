@@ -141,7 +141,7 @@ impl Control {
                 self.state.node_scanned(&report);
                 Answer::Scan(report)
             }
-            Err(error) => Answer::Failed(crate::gate::chain(&error)),
+            Err(error) => Answer::Failed(crate::telemetry::chain(&error)),
         }
     }
 

@@ -22,7 +22,8 @@ fn key(path: &Path, algorithm: Algorithm) -> Result<PublicKey, KeyError> {
 
 fn authenticator(path: &Path, algorithm: Algorithm) -> Authenticator {
     let public = key(path, algorithm).unwrap();
-    let key = Key { public, not_before: None, not_after: None, origin: path.display().to_string() };
+    let key =
+        Key { public, not_before: None, not_after: None, origin: path.display().to_string(), remote: None };
     Authenticator::new("cosign".into(), vec![key]).unwrap()
 }
 

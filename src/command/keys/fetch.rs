@@ -1,0 +1,58 @@
+//! `pullgate keys fetch`
+
+use std::path::Path;
+
+use crate::command::policy::survey;
+use crate::command::{Outcome, output};
+use crate::config::DeclaredKey;
+use crate::keys::{self, PinnedKey};
+use crate::telemetry::chain;
+
+/// Arguments of `pullgate keys fetch`.
+#[derive(Debug, clap::Args)]
+pub(in crate::command) struct Fetch {
+    /// Ask for those that are kept already, too, and say where another key is now
+    #[arg(long)]
+    all: bool,
+}
+
+impl Fetch {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        let (daemon, survey) = match survey(root) {
+            Ok(surveyed) => surveyed,
+            Err(outcome) => return outcome,
+        };
+        let mut wanted: Vec<PinnedKey> = Vec::new();
+        for DeclaredKey { key, cached, .. } in &survey.declared {
+            if (self.all || !cached) && !wanted.contains(key) {
+                wanted.push(key.clone());
+            }
+        }
+        let (cache, limit) = (&daemon.keys.cache, daemon.keys.fetch_timeout);
+        let settings = daemon.keys.settings();
+        let results =
+            super::public::blocking(async { Ok(keys::fetch(&wanted, cache, &settings, limit, true).await) });
+        let results = match results {
+            Ok(results) => results,
+            Err(error) => {
+                output::error(&error);
+                return Outcome::Unknown;
+            }
+        };
+        let mut outcome = Outcome::Fine;
+        for (key, result) in wanted.iter().zip(results) {
+            let (location, fingerprint) = (key.location.to_string(), &key.fingerprint);
+            match result {
+                Ok(()) => output::line(&format!("fetched: {} {fingerprint}", location.escape_debug())),
+                Err(error) => {
+                    output::note(&format!("{}: {}", location.escape_debug(), chain(&error)));
+                    outcome = outcome.max(crate::command::key_options::outcome(&error));
+                }
+            }
+        }
+        if wanted.is_empty() {
+            output::line(&format!("nothing to fetch: {} keys are kept", survey.declared.len()));
+        }
+        outcome
+    }
+}

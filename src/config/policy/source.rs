@@ -1,0 +1,127 @@
+//! `source` of a key: a public key whose private half is kept elsewhere, pinned by its fingerprint.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::config::document::{Document, Table};
+use crate::config::problem::Place;
+use crate::config::suggest;
+use crate::digest::Digest;
+use crate::keys::{KeyCache, Location, PinnedKey};
+use crate::trust::{Algorithm, PssSalt, PublicKey};
+
+/// Public keys as far as they are known without asking anybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownKeys {
+    /// Where they are kept.
+    pub cache: KeyCache,
+    /// Why some could not be had a moment ago, by their location.
+    pub failures: BTreeMap<String, String>,
+}
+
+/// A key with a `source`, as a policy declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredKey {
+    /// The authenticator that it is of.
+    pub authenticator: String,
+    /// Where it is, and which it must be.
+    pub key: PinnedKey,
+    /// Whether it is in the cache.
+    pub cached: bool,
+    /// The file that declares it.
+    pub file: String,
+    /// Where in that.
+    pub place: Place,
+}
+
+/// A place where a key is, and which key it must be.
+pub(super) struct Source {
+    pub(super) location: Location,
+    pub(super) fingerprint: Digest,
+    pub(super) span: Range<usize>,
+}
+
+/// Reads `source` and `fingerprint`; `None` beside a problem.
+pub(super) fn read(
+    document: &mut Document<'_>,
+    table: &mut Table<'_>,
+    source: crate::config::document::Value<'_>,
+) -> Option<Source> {
+    let fingerprint = table.take("fingerprint");
+    let (text, span) = document.string(source, "`source`")?;
+    let location = location(document, &text, span.clone());
+    let Some(fingerprint) = fingerprint else {
+        let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
+        let hint = format!(
+            "`pullgate keys public '{}'` shows it; compare it with what the owner of the key says",
+            place.escape_debug()
+        );
+        document.problem(span, "the key has a `source` and no `fingerprint`", hint);
+        return None;
+    };
+    let (text, at) = document.string(fingerprint, "`fingerprint`")?;
+    let fingerprint = Digest::parse(&text).ok().filter(|_| text.starts_with("sha256:"));
+    if fingerprint.is_none() {
+        let message = format!("{} is not the fingerprint of a key", suggest::quoted(&text));
+        document.problem(at, message, "write \"sha256:\" and the SHA-256 of the DER public key, in hex");
+    }
+    Some(Source { location: location?, fingerprint: fingerprint?, span })
+}
+
+fn location(document: &mut Document<'_>, text: &str, span: Range<usize>) -> Option<Location> {
+    let location = match text.parse::<Location>() {
+        Ok(location) => location,
+        Err(error) => {
+            let (message, hint) =
+                super::authenticator::advice(&error, "write alikms://, vault:// or pkcs11:");
+            document.problem(span, format!("`source`: {message}"), hint);
+            return None;
+        }
+    };
+    let (message, hint) = match &location {
+        Location::File(_) => ("`source` is a file", "a public key in a file is named by `file`"),
+        Location::Transit(key) if key.version.is_none() => (
+            "`source` names no version of the key",
+            "add `version=` and its number: another version is another key",
+        ),
+        _ => return Some(location),
+    };
+    document.problem(span, message, hint);
+    None
+}
+
+impl Source {
+    /// The public half, if it is known; else a problem says that it is missing.
+    pub(super) fn find(
+        self,
+        document: &mut Document<'_>,
+        (authenticator, algorithm, salt): (&str, Algorithm, PssSalt),
+        known: &KnownKeys,
+        declared: &mut Vec<DeclaredKey>,
+    ) -> (PinnedKey, Option<PublicKey>) {
+        let key = PinnedKey { location: self.location, fingerprint: self.fingerprint, algorithm, salt };
+        let public = known.cache.find(&key);
+        declared.push(DeclaredKey {
+            authenticator: authenticator.to_owned(),
+            key: key.clone(),
+            cached: public.is_some(),
+            file: document.file().to_owned(),
+            place: document.place(self.span.start),
+        });
+        if public.is_none() {
+            let shown = suggest::quoted(&key.location.to_string());
+            let (message, hint) = match known.failures.get(&key.location.to_string()) {
+                Some(why) => (
+                    format!("key {shown} cannot be had: {why}"),
+                    "it is asked for again from time to time, and by `pullgate keys fetch`",
+                ),
+                None => (
+                    format!("key {shown} is not in {}", known.cache.directory().display()),
+                    "the daemon fetches it, and so does `pullgate keys fetch`",
+                ),
+            };
+            document.problem(self.span, message, hint);
+        }
+        (key, public)
+    }
+}

@@ -1,0 +1,195 @@
+//! Keys that are kept in a service: pinned, fetched, kept, and confirmed by the service where the policy asks for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pullgate::alibaba::Identity;
+use pullgate::config::{self, KnownKeys, Survey};
+use pullgate::digest::Digest;
+use pullgate::gate::{self, Explanation, Gate, NoContent, Pinned, Present, Question, Refusal, Standing};
+use pullgate::keys::{self, Bounds, Confirmer, KeyCache, KmsSettings, Login, Settings, TransitSettings};
+use pullgate::ledger::{self, Ledger};
+use pullgate::registry::Credentials;
+use pullgate::service;
+use pullgate::trust::{Algorithm, PssSalt, PublicKey};
+use tempfile::TempDir;
+
+use crate::support::kms::Kms;
+use crate::support::registry::{Recorded, Registry, Scripted};
+use crate::support::signer::{Signer, key_file, sign_classic};
+
+mod confirmed;
+mod daemon;
+mod pinned;
+mod vault;
+
+/// A registry, KMS with the key `p256`, and a directory for all that a node keeps.
+struct World {
+    directory: TempDir,
+    registry: Registry,
+    kms: Kms,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            registry: Registry::start().await,
+            kms: Kms::start("p256").await,
+        }
+    }
+
+    fn cache(&self) -> KeyCache {
+        KeyCache::new(self.directory.path().join("keys"))
+    }
+
+    /// Settings with the access key that KMS knows, and bounds that are reached in a test's time.
+    fn settings(&self) -> Settings {
+        let identity = Identity::Key { id: "LTAI".to_owned(), secret_file: self.secret("secret", "s3cret") };
+        let bounds = Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 8 };
+        let service = service::Settings { answer: 8 << 10, ..service::Settings::default() };
+        let kms = KmsSettings {
+            identity,
+            service: service.clone(),
+            bounds: bounds.clone(),
+            ..KmsSettings::default()
+        };
+        let login = Login::TokenFile(self.secret("token", "hvs.token"));
+        let transit = TransitSettings { login, service, bounds, ..TransitSettings::default() };
+        Settings { kms, transit, ..Settings::default() }
+    }
+
+    fn secret(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn write_policy(&self, text: &str) -> PathBuf {
+        let root = self.directory.path().join("etc");
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::write(root.join("policy.toml"), text).unwrap();
+        root
+    }
+
+    /// A policy that requires `release`, whose key is in KMS, and what it is told besides.
+    fn policy(&self, more: &str) -> String {
+        policy_of(&self.registry, &self.kms.location(), &fingerprint("p256", Algorithm::EcdsaSha256), more)
+    }
+
+    fn survey(&self, text: &str) -> Survey {
+        let root = self.write_policy(text);
+        let known = KnownKeys { cache: self.cache(), ..KnownKeys::default() };
+        config::survey_policy(&root, &known, jiff::Timestamp::now())
+    }
+
+    /// Fetches what a policy needs, and gives what was said about each key.
+    async fn fetch(&self, text: &str) -> Vec<Result<(), String>> {
+        self.fetch_within(text, Duration::from_secs(20)).await
+    }
+
+    async fn fetch_within(&self, text: &str, limit: Duration) -> Vec<Result<(), String>> {
+        let missing = self.survey(text).missing();
+        let results = keys::fetch(&missing, &self.cache(), &self.settings(), limit, false).await;
+        results.into_iter().map(|result| result.map_err(|error| pullgate::telemetry::chain(&error))).collect()
+    }
+
+    /// A gate as after a start, with a policy whose keys are had.
+    async fn gate(&self, more: &str) -> Gate {
+        self.gate_with(&self.policy(more)).await
+    }
+
+    async fn gate_with(&self, text: &str) -> Gate {
+        for result in self.fetch(text).await {
+            result.unwrap();
+        }
+        let registry = pullgate::registry::Registry::new(crate::support::proxy::forgetful()).unwrap();
+        let bounds = gate::Settings { timeout: Duration::from_secs(60), concurrent: 16 };
+        let ledger = Ledger::open(&ledger::Settings::of(&self.directory.path().join("ledger"))).unwrap();
+        let gate = Gate::new(Arc::new(registry), bounds)
+            .with_ledger(ledger)
+            .with_confirmer(Confirmer::new(self.settings()));
+        self.set_policy(&gate, text);
+        gate
+    }
+
+    fn set_policy(&self, gate: &Gate, text: &str) {
+        gate.set_policy(
+            self.survey(text).loaded.unwrap_or_else(|problems| panic!("{text}\n{problems}")).policy,
+        );
+    }
+
+    /// An image that the key in KMS has signed; gives its digest and its id.
+    fn signed(&self, name: &str) -> (Digest, Digest) {
+        let digest = self.registry.image(&format!("team/{name}"), "1", name);
+        sign_classic(
+            &self.registry,
+            &format!("team/{name}"),
+            &digest,
+            &Signer::of("p256", Algorithm::EcdsaSha256),
+        );
+        (digest, Digest::of(format!("{{\"comment\":\"{name}\"}}").as_bytes()))
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("{}/team/{name}:1", self.registry.host())
+    }
+
+    async fn admit(&self, gate: &Gate, name: &str) -> Result<Pinned, Refusal> {
+        let question =
+            Question { image: self.name(name), credentials: Credentials::default(), namespace: None };
+        gate.admit(&question, &mut Explanation::default()).await
+    }
+
+    /// Admits and pulls: the runtime says that it has the image `id`.
+    async fn pull(&self, gate: &Gate, name: &str, id: &Digest) -> Result<(), Refusal> {
+        let pinned = self.admit(gate, name).await?;
+        gate.pulled(&pinned, id.as_str(), &NoContent).await;
+        Ok(())
+    }
+
+    async fn standing(&self, gate: &Gate, name: &str, id: &Digest) -> Result<Standing, Refusal> {
+        let present =
+            Present { id: id.to_string(), repo_tags: vec![self.name(name)], repo_digests: Vec::new() };
+        gate.standing(&self.name(name), &present, None).await
+    }
+
+    /// KMS answers AsymmetricVerify so.
+    fn says(&self, answer: impl Fn() -> Option<Scripted> + Send + Sync + 'static) {
+        self.kms.answers(move |request, _| is_verify(request).then(&answer).flatten());
+    }
+
+    /// How often KMS was asked to verify.
+    fn confirmations(&self) -> usize {
+        self.kms.server.requests().iter().filter(|request| is_verify(request)).count()
+    }
+}
+
+fn is_verify(request: &Recorded) -> bool {
+    request.header("x-acs-action") == Some("AsymmetricVerify")
+}
+
+fn policy_of(registry: &Registry, place: &str, fingerprint: &str, more: &str) -> String {
+    format!(
+        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\n{more}\n\
+         keys = [{{ source = \"{place}\", fingerprint = \"{fingerprint}\" }}]\n\
+         [[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
+        registry.host(),
+    )
+}
+
+fn public(name: &str) -> String {
+    std::fs::read_to_string(key_file(name, "pub")).unwrap()
+}
+
+fn fingerprint(name: &str, algorithm: Algorithm) -> String {
+    let key = PublicKey::from_pem(&public(name), algorithm, PssSalt::default()).unwrap();
+    key.fingerprint().to_owned()
+}
+
+fn code<T>(decided: &Result<T, Refusal>) -> &'static str {
+    decided.as_ref().err().map_or("admitted", |refusal| refusal.reason().code())
+}

@@ -1,0 +1,181 @@
+//! The program itself: what `serve` does while keys are missing, and what its commands tell.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pullgate::trust::Algorithm;
+
+use super::{World, fingerprint, policy_of};
+use crate::support::kms::Kms;
+use crate::support::registry::{Body, Scripted};
+
+/// A running `pullgate serve` without a runtime behind it.
+struct Serving {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Serving {
+    fn start(root: &Path) -> Self {
+        let log = root.join("log");
+        let file = std::fs::File::create(&log).unwrap();
+        let child = command(root).arg("serve").stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        Self { child, log }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    async fn wait_for(&self, text: &str) {
+        for _ in 0..1200 {
+            if self.log().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{text:?} does not come; the log:\n{}", self.log());
+    }
+
+    fn reload(&self) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGHUP).unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    command.arg("--config").arg(root);
+    command
+}
+
+fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = command(root).args(arguments).output().unwrap();
+    (status.code(), format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap()))
+}
+
+/// A configuration whose daemon asks KMS again every second.
+fn configure(world: &World, policy: &str) -> PathBuf {
+    let root = world.write_policy(policy);
+    let text = format!(
+        "[listen]\nsocket = {:?}\n[control]\nsocket = {:?}\n[runtime]\nsocket = {:?}\n[ledger]\ndirectory = {:?}\n\
+         [keys]\ndirectory = {:?}\nfetch-timeout = \"2s\"\nfetch-again = \"1s\"\n\
+         [keys.kms]\naccess-key-id = \"LTAI\"\naccess-key-secret-file = {:?}\n",
+        root.join("pullgate.sock"),
+        root.join("control.sock"),
+        root.join("runtime.sock"),
+        root.join("ledger"),
+        world.cache().directory(),
+        world.secret("secret", "s3cret"),
+    );
+    std::fs::write(root.join("pullgate.toml"), text).unwrap();
+    root
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_then() {
+    let world = World::new().await;
+    world.kms.answers(|_, _| Some(Scripted::status(503)));
+    let root = configure(&world, &world.policy(""));
+    let serving = Serving::start(&root);
+    serving.wait_for("serving").await;
+    serving.wait_for("cannot be had: alikms://").await;
+    serving.wait_for("there is no usable policy: every pull is refused").await;
+    assert!(!serving.log().contains("policy in force"), "{}", serving.log());
+    world.kms.answers(|_, _| None);
+    serving.wait_for("policy in force").await;
+    drop(serving);
+    // Nobody is there any more.
+    world.kms.answers(|_, _| Some(Scripted::status(503)));
+    world.kms.server.forget_requests();
+    let serving = Serving::start(&root);
+    serving.wait_for("policy in force").await;
+    assert!(world.kms.server.requests().is_empty());
+    assert!(!serving.log().contains("s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_fetches_first_and_keeps_the_policy_while_a_key_is_missing() {
+    let world = World::new().await;
+    let root = configure(&world, &world.policy(""));
+    let serving = Serving::start(&root);
+    serving.wait_for("policy in force").await;
+    let rsa = Kms::start("rsa-2048").await;
+    rsa.answers(|_, _| Some(Scripted::status(503)));
+    let pinned = fingerprint("rsa-2048", Algorithm::RsaPssSha256);
+    let next = policy_of(&world.registry, &rsa.location(), &pinned, "");
+    world.write_policy(&next.replace("ECDSA_SHA_256", "RSA_PSS_SHA_256"));
+    serving.reload();
+    serving.wait_for("the new policy is not usable: the old one stays in force").await;
+    assert!(!serving.log().contains("generation=2"), "{}", serving.log());
+    rsa.answers(|_, _| None);
+    serving.wait_for("generation=2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_say_what_is_missing_and_fetch_it() {
+    let world = World::new().await;
+    let root = configure(&world, &world.policy("verify = \"remote\""));
+    let place = world.kms.location();
+    for arguments in [&["policy", "check"][..], &["keys", "list"], &["verify", "nginx"]] {
+        let (code, said) = run(&root, arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("is not in ") && said.contains("pullgate keys fetch"), "{arguments:?}: {said}");
+    }
+    assert!(run(&root, &["keys", "list"]).1.contains(&format!("ECDSA_SHA_256 missing, {place}")));
+    assert!(world.kms.server.requests().is_empty(), "none of them asks anybody");
+    world.kms.answers(|_, _| Some(crate::support::acs::error(403, "Forbidden.NoPermission")));
+    let (code, said) = run(&root, &["keys", "fetch"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("RAM policy"), "{said}");
+    world.kms.answers(|_, _| None);
+    let (code, said) = run(&root, &["keys", "fetch"]);
+    assert_eq!(
+        (code, said.trim_end()),
+        (Some(0), format!("fetched: {place} {}", fingerprint("p256", Algorithm::EcdsaSha256)).as_str())
+    );
+    let (code, said) = run(&root, &["keys", "list"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("valid, {place}, confirmed by its service and remembered for 3600 s, kept")),
+        "{said}"
+    );
+    assert_eq!(run(&root, &["policy", "check"]).0, Some(0));
+    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are kept"));
+    assert!(run(&root, &["keys", "fetch", "--all"]).1.contains("fetched: "));
+    // Another key at the same version: what is kept stays, and is told apart.
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
+    world.write_policy(&world.policy("").replace(&pinned, &zeros));
+    let (code, said) = run(&root, &["keys", "fetch"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("has another key than the one that is pinned: {pinned}, not {zeros}")),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetch_that_has_no_time_has_no_key() {
+    let world = World::new().await;
+    let root = configure(&world, &world.policy(""));
+    let key = serde_json::json!({ "PublicKey": super::public("p256") }).to_string();
+    let slow = Body::Slow { bytes: key.into(), every: Duration::from_millis(5) };
+    world.kms.answers(move |_, _| Some(Scripted::status(200).body(slow.clone())));
+    let text = std::fs::read_to_string(root.join("pullgate.toml")).unwrap();
+    for (time, code) in [("300ms", 3), ("60s", 0)] {
+        let text = text.replace("\"2s\"", &format!("\"{time}\""));
+        std::fs::write(root.join("pullgate.toml"), text).unwrap();
+        let (found, said) = run(&root, &["keys", "fetch"]);
+        assert_eq!(found, Some(code), "{time}: {said}");
+    }
+}

@@ -1,0 +1,105 @@
+//! Which public keys count.
+
+use std::time::Duration;
+
+use pullgate::trust::Algorithm;
+use serde_json::json;
+
+use super::{World, code, fingerprint, policy_of, public};
+use crate::support::acs;
+use crate::support::kms::{KEY, Kms, VERSION};
+use crate::support::registry::{Body, Scripted};
+
+#[tokio::test]
+async fn a_key_is_fetched_once_and_then_needs_nobody() {
+    let world = World::new().await;
+    let text = world.policy("");
+    assert_eq!(world.survey(&text).missing().len(), 1);
+    assert!(world.kms.server.requests().is_empty(), "loading a policy asks nobody");
+    assert_eq!(world.fetch(&text).await, [Ok(())]);
+    world.signed("app");
+    world.kms.answers(|_, _| Some(Scripted::status(503)));
+    world.kms.server.forget_requests();
+    // As after a start without network.
+    let gate = world.gate("").await;
+    assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
+    assert!(world.kms.server.requests().is_empty(), "{:?}", world.kms.server.lines());
+}
+
+#[tokio::test]
+async fn what_is_kept_counts_by_its_fingerprint_and_is_fetched_anew_when_it_does_not() {
+    let world = World::new().await;
+    let text = world.policy("");
+    world.fetch(&text).await;
+    let path = std::fs::read_dir(world.cache().directory()).unwrap().next().unwrap().unwrap().path();
+    let good = std::fs::read_to_string(&path).unwrap();
+    let spoiled = [Some(public("p384")), Some(good.replace('M', "N")), Some(String::new()), None];
+    for text_in_file in spoiled {
+        match &text_in_file {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let survey = world.survey(&text);
+        assert!(survey.loaded.is_err(), "{text_in_file:?}");
+        assert_eq!(world.fetch(&text).await, [Ok(())], "{text_in_file:?}");
+        assert!(world.survey(&text).loaded.is_ok(), "{text_in_file:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), good);
+    }
+}
+
+#[tokio::test]
+async fn another_key_under_the_same_version_is_refused_and_named() {
+    let mut world = World::new().await;
+    world.kms = Kms::start("rsa-2048").await;
+    let [pinned, other] = ["rsa-2048", "rsa-3072"].map(|name| fingerprint(name, Algorithm::RsaPssSha256));
+    let text = policy_of(&world.registry, &world.kms.location(), &pinned, "");
+    let text = text.replace("ECDSA_SHA_256", "RSA_PSS_SHA_256");
+    assert_eq!(world.fetch(&text).await, [Ok(())]);
+    let kept = std::fs::read_dir(world.cache().directory()).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(&kept).unwrap();
+    let body = json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": public("rsa-3072") });
+    world.kms.answers(move |_, _| Some(Scripted::ok("application/json", body.to_string())));
+    let said = world.fetch(&text).await.remove(0).unwrap_err();
+    let expected = format!("has another key than the one that is pinned: {other}, not {pinned}");
+    assert!(said.contains(&expected), "{said}");
+    assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it does not get into the cache");
+}
+
+#[tokio::test]
+async fn says_why_a_key_cannot_be_had_in_time_and_within_bounds() {
+    let world = World::new().await;
+    let text = world.policy("");
+    let key = |pem: &str| json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": pem }).to_string();
+    let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "PublicKey": public("p256") }).to_string();
+    for (said, answer) in [
+        ("gave no public key within 700ms", Scripted::status(200).body(Body::Hang)),
+        ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
+        ("gave no public key within 700ms", acs::error(400, "Throttling")),
+        ("RAM policy", acs::error(403, "Forbidden.NoPermission")),
+        ("has no such key", acs::error(404, "Forbidden.KeyNotFound")),
+        ("is disabled", acs::error(409, "Rejected.Disabled")),
+        ("redirects", Scripted::redirect("http://127.0.0.1:1/")),
+        ("is not JSON", Scripted::ok("application/json", "{")),
+        ("holds no PublicKey", Scripted::ok("application/json", "{}")),
+        ("is about another version", Scripted::ok("application/json", other)),
+        ("needs a key of kind P-256", Scripted::ok("application/json", key(&public("p384")))),
+        ("not one PEM block", Scripted::ok("application/json", key("-----BEGIN"))),
+    ] {
+        world.kms.answers(move |_, _| Some(answer.clone()));
+        let told = world.fetch_within(&text, Duration::from_millis(700)).await.remove(0).unwrap_err();
+        assert!(told.contains(said), "{said}: {told}");
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+    assert!(!world.cache().directory().exists());
+    world.kms.answers(|_, _| None);
+    assert_eq!(world.fetch(&text).await, [Ok(())]);
+}
+
+#[tokio::test]
+async fn keys_of_tokens_are_not_asked_for_by_the_daemon() {
+    let world = World::new().await;
+    let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
+    let text = policy_of(&world.registry, "pkcs11:token=a;object=b?module-path=/lib/none.so", &pinned, "");
+    let said = world.fetch(&text).await.remove(0).unwrap_err();
+    assert!(said.ends_with("which the daemon does not ask: run `pullgate keys fetch`"), "{said}");
+}
