@@ -108,7 +108,8 @@ impl<'a> Circle<'a> {
         let layout = images::make(self.node.directory(), &[]);
         let begin = Instant::now();
         let image = layout.push(&self.node.registry, name);
-        let seen = self.wait_for_signatures(&image, 1, begin);
+        let signed = self.wait_for_signatures(&image, 1);
+        let seen = self.seen(&image, signed, begin.elapsed());
         self.images.insert(name, image);
         seen
     }
@@ -118,10 +119,11 @@ impl<'a> Circle<'a> {
     fn push_outside(&mut self, name: &'static str) -> Seen {
         let begin = Instant::now();
         let image = self.node.push(name);
-        let after = self.push("team/after:1");
+        let after = self.node.push("team/after:1");
+        let after_is_signed = self.wait_for_signatures(&after, 1);
         self.signer.until_idle();
         let got = match signing::count(&self.node.registry, &image) {
-            0 if after.got.starts_with("signed") => "unsigned".to_owned(),
+            0 if after_is_signed => "unsigned".to_owned(),
             0 => "nothing is signed".to_owned(),
             count => format!("{count} signatures"),
         };
@@ -135,21 +137,25 @@ impl<'a> Circle<'a> {
         let begin = Instant::now();
         let request = ["request", "--rule", signer::RULE, &image.by_tag()];
         process::must_run(self.signer.command().args(request));
-        self.wait_for_signatures(image, 2, begin)
+        let signed = self.wait_for_signatures(image, 2);
+        self.seen(image, signed, begin.elapsed())
     }
 
-    fn wait_for_signatures(&self, image: &Image, count: usize, begin: Instant) -> Seen {
+    fn wait_for_signatures(&self, image: &Image, count: usize) -> bool {
         let signed = process::wait(self.patience, || {
             assert!(self.node.directory().exists(), "the node was cleared away");
             (signing::count(&self.node.registry, image) >= count).then_some(())
         });
-        let time = begin.elapsed();
-        let late = signed.is_some() && time > SOON;
-        let got = match signed {
-            Some(()) => format!("signed by the {} key", self.signed_by(image).join(" and ")),
-            None => "not signed".to_owned(),
+        signed.is_some()
+    }
+
+    fn seen(&self, image: &Image, signed: bool, time: Duration) -> Seen {
+        let got = if signed {
+            format!("signed by the {} key", self.signed_by(image).join(" and "))
+        } else {
+            "not signed".to_owned()
         };
-        Seen { got, told: self.signer.log(), time, late }
+        Seen { got, told: self.signer.log(), time, late: signed && time > SOON }
     }
 
     /// Whose signatures cosign accepts.

@@ -110,16 +110,20 @@ impl Registry {
 
     /// The manifest that a tag or digest names, byte for byte.
     pub fn manifest(&self, repository: &str, reference: &str) -> Vec<u8> {
-        let found = self.find_manifest(repository, reference);
-        found.unwrap_or_else(|| panic!("{repository}:{reference} is not there"))
+        let answer = self.ask_for_manifest(repository, reference);
+        assert_eq!(answer.status, 200, "{repository}:{reference}: {}", answer.text());
+        answer.body
     }
 
-    /// The same where there may be none.
+    /// The same where there may be none yet. While a tag is written anew, the registry answers 500.
     pub fn find_manifest(&self, repository: &str, reference: &str) -> Option<Vec<u8>> {
-        let accept = format!("{MANIFEST}, {INDEX}");
-        let answer = http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), &accept);
-        assert!(matches!(answer.status, 200 | 404), "{repository}:{reference}: {}", answer.text());
+        let answer = self.ask_for_manifest(repository, reference);
         (answer.status == 200).then_some(answer.body)
+    }
+
+    fn ask_for_manifest(&self, repository: &str, reference: &str) -> http::Answer {
+        let accept = format!("{MANIFEST}, {INDEX}");
+        http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), &accept)
     }
 
     /// Puts a manifest, or an index, in place.
