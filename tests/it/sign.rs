@@ -146,6 +146,26 @@ async fn what_was_there_stays() {
 }
 
 #[tokio::test]
+async fn a_payload_that_is_named_is_stored_only_where_it_is_missing() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let repository = registry.repository("team/app");
+    sign(&client(), &repository, &digest, &new_key()).await.unwrap();
+    for (is_missing, uploads) in [(false, 1), (true, 2)] {
+        registry.hook(move |request| {
+            (is_missing && request.method == "HEAD").then(|| crate::support::registry::Scripted::status(404))
+        });
+        registry.forget_requests();
+        sign(&client(), &repository, &digest, &new_key()).await.unwrap();
+        let count = |method: &str| registry.requests().iter().filter(|it| it.method == method).count();
+        // Begun and put, and the manifest.
+        let found = (count("HEAD"), count("POST"), count("PUT"));
+        assert_eq!(found, (1, uploads, uploads + 1), "{:?}", registry.lines());
+    }
+    assert_eq!(collect(&registry, &digest).await.attachments.len(), 3);
+}
+
+#[tokio::test]
 async fn what_is_no_manifest_of_signatures_is_left_alone() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
