@@ -12,7 +12,7 @@ use super::verdicts::{Subject as Known, Verdicts, lifetime};
 use super::{Gate, Pod, Refusal, binding, emergency, standings};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place, Stamp};
-use crate::policy::{Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
+use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
@@ -270,7 +270,10 @@ impl Case {
             Action::Require(requirement) => requirement,
         };
         let mut refusal = None;
-        for evidence in candidates.all() {
+        // Where the image must be signed, the signature of an index that lists it does not count.
+        let of_image =
+            |evidence: &&Arc<Evidence>| rule.accept() != Accept::Platform || !binding::is_index(evidence);
+        for evidence in candidates.all().iter().filter(of_image) {
             match self.judge(rule, requirement, evidence) {
                 Ok(()) => return Ok((Reason::Verified, Some(evidence.digest.clone()))),
                 Err(found) => refusal = refusal.or(Some(found)),
