@@ -77,6 +77,9 @@ pub struct Settings {
 /// How many images on the node are judged at the same time: reading evidence takes a thread for a moment.
 const READERS: usize = 16;
 
+/// How many pieces of evidence are on their way to the disk at the same time. It takes one after the other.
+const WRITERS: usize = 4;
+
 /// Decides about pulls by the policy of the moment.
 #[derive(Debug)]
 pub struct Gate {
@@ -90,6 +93,7 @@ pub struct Gate {
     turns: Arc<Semaphore>,
     standings: Standings,
     readers: Semaphore,
+    writers: Arc<Semaphore>,
     settings: Settings,
     emergency: OnceLock<Box<dyn Emergency>>,
 }
@@ -108,6 +112,7 @@ impl Gate {
             turns: Arc::new(Semaphore::new(settings.concurrent)),
             standings: Standings::default(),
             readers: Semaphore::new(READERS),
+            writers: Arc::new(Semaphore::new(WRITERS)),
             settings,
             emergency: OnceLock::new(),
         }

@@ -33,6 +33,8 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 struct Begun<'a> {
     at: Instant,
     place: &'a tags::Pull<'a>,
+    /// The policy of that moment, by hash: one that comes into force meanwhile has admitted nothing.
+    policy: &'a str,
 }
 
 impl Proxy {
@@ -66,6 +68,7 @@ impl Proxy {
     ) -> Response<Body> {
         let mut record = Record::begin(pull.image(), pull.pod(), peer);
         let place = self.tags.begin();
+        let policy = self.policy_hash();
         let admitted = self.admit(pull, &mut record).await;
         let pinned = match admitted {
             Ok(pinned) => pinned,
@@ -76,8 +79,8 @@ impl Proxy {
             }
         };
         self.counters.admitted.add();
-        let answer =
-            self.pull_pinned(pull, &pinned, head, Begun { at: begin, place: &place }, &mut record).await;
+        let begun = Begun { at: begin, place: &place, policy: &policy };
+        let answer = self.pull_pinned(pull, &pinned, head, begun, &mut record).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -137,7 +140,7 @@ impl Proxy {
         };
         match known {
             Ok(id) => {
-                self.told.pulled(pull.image(), &id, self.policy_hash());
+                self.told.pulled(pull.image(), &id, begun.policy.to_owned());
                 answer.into_response()
             }
             Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),

@@ -72,13 +72,18 @@ impl Admission {
     /// What becomes of a refusal outside of any one rule: it stands, unless no rule that speaks is enforced.
     pub(super) fn audit(&self, refusal: Refusal, explanation: &mut Explanation) -> Result<Pinned, Refusal> {
         let ruling = self.ruling();
-        if ruling.rules().any(|rule| rule.mode() == Mode::Enforce) {
+        if ruling.rules().any(|rule| rule.mode() == Mode::Enforce) || !self.was_looked_at(explanation) {
             return Err(refusal);
         }
         explanation.audited.push(refusal);
         let digest = resolved(explanation);
         let rule = ruling.strictest().label();
         Ok(Pinned::admitted(&self.reference, digest.as_ref(), rule, Reason::AuditOnly))
+    }
+
+    /// Whether it is known of the image that it is not denied.
+    fn was_looked_at(&self, explanation: &Explanation) -> bool {
+        !self.policy.denials().has_digests() || resolved(explanation).is_some()
     }
 
     fn ruling(&self) -> Ruling<'_> {
@@ -100,6 +105,10 @@ impl Admission {
             Err(refusal) if rule.mode() == Mode::Audit && refusal.reason() != Reason::DigestDenied => refusal,
             decided => return decided,
         };
+        // Nor does what kept us from looking whether it is denied.
+        if !self.was_looked_at(explanation) {
+            self.resolve(&self.reference, look, explanation).await?;
+        }
         explanation.audited.push(refusal);
         Ok(Passed { reason: Reason::AuditOnly, digest: resolved(explanation) })
     }

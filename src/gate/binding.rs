@@ -9,6 +9,11 @@ pub(super) fn is_consistent(evidence: &Evidence) -> bool {
     evidence.digest.matches(&evidence.document) && contents(&evidence.document, &evidence.media_type).is_ok()
 }
 
+/// Whether the document of `evidence` is an index: a runtime that is given its digest chooses an image from it.
+pub(super) fn is_index(evidence: &Evidence) -> bool {
+    matches!(contents(&evidence.document, &evidence.media_type), Ok(Contents::Index(_)))
+}
+
 /// Whether the digest of `evidence` leads to the image `id`: its document hashes to it, and the document has the
 /// configuration `id`, or lists a manifest that has.
 pub(super) fn leads_to(evidence: &Evidence, id: &Digest) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::standing::names;
+use super::standing::{is_id, names};
 use super::{Explanation, Gate, Pinned, Present, Question, Standing, binding, look};
 use crate::digest::Digest;
 use crate::policy::Opened;
@@ -66,18 +66,23 @@ pub(super) fn opened_present(gate: &Gate, asked: &str, present: &Present) -> Opt
         known.extend(found.filter(|found| binding::leads_to(found, &id)).map(|found| found.digest.clone()));
     }
     let names = names(present);
-    let asked = Reference::parse(asked).ok();
-    let repositories = asked.iter().chain(&names).map(Reference::repository);
+    let reference = Reference::parse(asked).ok();
+    // An id is no name, though it can be read as one; then the image's own names speak.
+    let by_id = is_id(asked, &id, &names);
+    let speaking: Vec<&Reference> = if by_id { names.iter().collect() } else { reference.iter().collect() };
     // A name lets through what it says alone; what the image is lets it through under every name.
-    let by_name = asked.as_ref().and_then(|asked| glass.opening_for(asked.repository(), None, now));
-    let repository = repositories.into_iter().next()?.clone();
-    let by_digest =
-        known.iter().find_map(|digest| Some((glass.opening_for(&repository, Some(digest), now)?, digest)));
-    let (opening, digest) = match (by_name, by_digest) {
-        (Some(opening), _) => (opening, None),
-        (None, Some((opening, digest))) => (opening, Some(digest).filter(|digest| **digest != id)),
-        (None, None) => return None,
+    let by_name =
+        speaking.iter().find_map(|name| Some((glass.opening_for(name.repository(), None, now)?, *name)));
+    let by_digest = || known.iter().find_map(|digest| Some((glass.opening_of(digest, now)?, digest)));
+    let (opening, name, digest) = match by_name {
+        Some((opening, name)) => (opening, name, None),
+        None => {
+            let (opening, digest) = by_digest()?;
+            let name = speaking.first().copied().or(reference.as_ref())?;
+            (opening, name, Some(digest).filter(|digest| **digest != id))
+        }
     };
+    let repository = name.repository().clone();
     let rule = format!("break-glass until {}: {}", opening.until, opening.reason);
     Some(Standing::opened(repository, digest.cloned(), rule))
 }

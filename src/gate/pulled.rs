@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use super::{Gate, Pinned, binding};
 use crate::digest::Digest;
@@ -52,8 +53,7 @@ impl Gate {
         if !evidence.images.iter().any(|image| image.id == config) {
             evidence.images.insert(0, Image { id: config, manifest: None });
         }
-        let ledger = Arc::clone(&self.ledger);
-        tokio::task::spawn_blocking(move || ledger.keep(evidence));
+        drop(self.write(evidence));
     }
 
     /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry.
@@ -81,14 +81,39 @@ impl Gate {
                 "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
             );
         }
-        let ledger = Arc::clone(&self.ledger);
-        let kept = tokio::task::spawn_blocking(move || ledger.keep(evidence));
+        let kept = self.write(evidence);
         if tokio::time::timeout(PATIENCE, kept).await.is_err() {
             tracing::warn!(
                 image = pinned.name(),
                 "the ledger's disk is slow: the answer does not wait for it"
             );
         }
+    }
+}
+
+impl Gate {
+    /// Writes evidence down. Only so many threads ever wait for the disk: where it hangs, the others are needed to decide.
+    fn write(&self, evidence: Evidence) -> JoinHandle<()> {
+        let (ledger, place) = (Arc::clone(&self.ledger), evidence.place());
+        if let Ok(turn) = Arc::clone(&self.writers).try_acquire_owned() {
+            return tokio::task::spawn_blocking(move || {
+                ledger.keep(evidence);
+                drop(turn);
+            });
+        }
+        // In memory at once, within bounds; what waits for its turn holds the place alone.
+        ledger.note(evidence);
+        let writers = Arc::clone(&self.writers);
+        tokio::spawn(async move {
+            let turn = writers.acquire_owned().await;
+            let written = tokio::task::spawn_blocking(move || {
+                // Written meanwhile with another pull's, or pushed out of the memory.
+                if let Some(noted) = ledger.noted(&place) {
+                    ledger.keep(Evidence::clone(&noted));
+                }
+            });
+            drop((written.await, turn));
+        })
     }
 }
 

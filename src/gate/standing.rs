@@ -15,7 +15,7 @@ use super::{Gate, Pod, Refusal, binding, emergency, standings};
 use crate::digest::Digest;
 use crate::keys::Confirmer;
 use crate::ledger::{Evidence, Ledger, MAX_LINKS, Place, Stamp};
-use crate::policy::{Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
+use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
@@ -187,19 +187,19 @@ impl Speaker {
     /// As containerd finds an image (`LocalResolve`): a digest is an id; else a name that is recorded; else the beginning
     /// of an id. What is none of these is judged as the name that it is.
     fn of(asked: &str, case: &Case) -> Result<Self, Refusal> {
-        let reference = Reference::parse(asked);
-        if let Ok(reference) = &reference
-            && case.names.contains(reference)
-        {
-            return Ok(Self::Name(reference.clone()));
-        }
-        let prefix = asked.strip_prefix("sha256:").unwrap_or(asked);
-        let hexadecimal = prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if !prefix.is_empty() && hexadecimal && case.id.hex().starts_with(prefix) {
+        if is_id(asked, &case.id, &case.names) {
             return Ok(Self::Id);
         }
-        reference.map(Self::Name).map_err(|error| Refusal::invalid_reference(asked, &error))
+        Reference::parse(asked).map(Self::Name).map_err(|error| Refusal::invalid_reference(asked, &error))
     }
+}
+
+/// Whether `asked` is the id of the image, or the beginning of it, and not one of its names.
+pub(super) fn is_id(asked: &str, id: &Digest, names: &BTreeSet<Reference>) -> bool {
+    let prefix = asked.strip_prefix("sha256:").unwrap_or(asked);
+    let hexadecimal = prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_name = || Reference::parse(asked).is_ok_and(|reference| names.contains(&reference));
+    !prefix.is_empty() && hexadecimal && id.hex().starts_with(prefix) && !is_name()
 }
 
 /// The names by which the runtime knows an image, as far as they are names.
@@ -305,7 +305,10 @@ impl Case {
             Action::Require(requirement) => requirement,
         };
         let mut refusal = None;
-        for evidence in candidates.all() {
+        // Where the image must be signed, the signature of an index that lists it does not count.
+        let of_image =
+            |evidence: &&Arc<Evidence>| rule.accept() != Accept::Platform || !binding::is_index(evidence);
+        for evidence in candidates.all().iter().filter(of_image) {
             match self.judge(rule, requirement, evidence) {
                 Ok(()) => return Ok((Reason::Verified, Some(evidence.digest.clone()))),
                 Err(found) => refusal = refusal.or(Some(found)),

@@ -47,6 +47,7 @@ impl Admission {
         };
         if let Some(kept) = self.kept(&digest, look).await {
             self.check_denied(&listed(&kept))?;
+            self.check_named(&digest, binding::is_index(&kept), explanation)?;
             explanation.digest.get_or_insert_with(|| digest.to_string());
             // What is known but no longer recorded is looked up again, so that it is recorded again.
             if self.is_known(rule, &digest) {
@@ -172,12 +173,7 @@ impl Admission {
         let (resolved, (mut collected, spent)) =
             tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
         let resolved = resolved?;
-        // An image that an index names is one: not an index from which the runtime would choose again.
-        if explanation.platform_digest.as_deref() == Some(digest.as_str()) && resolved.is_index() {
-            let what = format!("the image {digest}");
-            let reason = "that an index names is an index".to_owned();
-            return Err(self.unanswered(&RegistryError::Platform { what, reason }));
-        }
+        self.check_named(digest, resolved.is_index(), explanation)?;
         explanation.steps.add(Step::Collect, spent);
         explanation.note(collected.problems.iter().map(ToString::to_string));
         let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
@@ -186,6 +182,16 @@ impl Admission {
             evidence.images.clone_from(&kept.images);
         }
         Ok(Fresh { evidence, collected })
+    }
+
+    /// An image that an index names is one: not an index from which the runtime would choose again.
+    fn check_named(&self, digest: &Digest, is_index: bool, explanation: &Explanation) -> Result<(), Refusal> {
+        if explanation.platform_digest.as_deref() == Some(digest.as_str()) && is_index {
+            let what = format!("the image {digest}");
+            let reason = "that an index names is an index".to_owned();
+            return Err(self.unanswered(&RegistryError::Platform { what, reason }));
+        }
+        Ok(())
     }
 
     fn new_evidence(&self, resolved: &Resolved, attachments: Vec<Attachment>) -> Evidence {

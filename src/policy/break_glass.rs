@@ -66,6 +66,12 @@ impl BreakGlass {
         })
     }
 
+    /// The opening for just this image, by whatever name, if there is one at `now`.
+    #[must_use]
+    pub fn opening_of(&self, digest: &Digest, now: Timestamp) -> Option<&Opening> {
+        self.open(now).find(|opening| matches!(&opening.what, Opened::Digest(opened) if opened == digest))
+    }
+
     /// Whether anything is open at `now`.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {

@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use prost::Message;
 use pullgate::api;
 use pullgate::cri::Settings;
+use pullgate::gate::Gate;
 use pullgate::registry;
 use tempfile::TempDir;
 
@@ -14,6 +15,7 @@ use crate::support::runtime::{self, Reply, Runtime, framed};
 use crate::support::signer::key_file;
 
 const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+const PULL: &str = "/runtime.v1.ImageService/PullImage";
 const CREATE: &str = "/runtime.v1.RuntimeService/CreateContainer";
 
 /// Names that the node's policy allows unsigned, and names that need a signature which nothing here has.
@@ -76,17 +78,7 @@ fn field(number: u64, content: &[u8]) -> Vec<u8> {
 
 impl World {
     fn set_policy(&self, open: &str) {
-        let root = self.directory.path().join("etc");
-        std::fs::create_dir_all(&root).unwrap();
-        let text = format!(
-            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\" }}]\n\
-             [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
-             [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
-            key_file("p256", "pub").display(),
-        );
-        std::fs::write(root.join("policy.toml"), text).unwrap();
-        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+        set_policy(&self.daemon.gate, self.directory.path(), open);
     }
 
     /// ImageStatus before a pull, which carries the pod's annotations.
@@ -127,6 +119,20 @@ impl World {
     fn created(&self) -> Vec<Bytes> {
         self.runtime.calls_of("CreateContainer").into_iter().map(|call| call.body).collect()
     }
+}
+
+fn set_policy(gate: &Gate, directory: &std::path::Path, open: &str) {
+    let root = directory.join("etc");
+    std::fs::create_dir_all(&root).unwrap();
+    let text = format!(
+        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\" }}]\n\
+             [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
+             [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
+        key_file("p256", "pub").display(),
+    );
+    std::fs::write(root.join("policy.toml"), text).unwrap();
+    let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
+    gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
 }
 
 fn create_request(image: &str, name: &str, volumes: &[(&str, &str)]) -> api::CreateContainerRequest {
@@ -202,6 +208,32 @@ async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
     assert_error(&world.precheck(OPEN).await, "told to be there, and now refused");
     assert_error(&world.user(OPEN).await, "the user of it");
     assert_present(&world.precheck(CLOSED).await, CLOSED, "admitted now");
+}
+
+/// A pull ends by the policy that it began with; the question for the user is answered by the one that is in force.
+#[tokio::test]
+async fn what_was_pulled_under_another_policy_is_not_counted_on() {
+    for (reloaded, expected) in [(false, "0"), (true, "2")] {
+        let world = start(Settings::default());
+        let (gate, directory) = (world.daemon.gate.clone(), world.directory.path().to_owned());
+        world.runtime.script(move |call| match call.path.as_str() {
+            PULL => {
+                if reloaded {
+                    set_policy(&gate, &directory, "registry.example.com/closed");
+                }
+                Some(runtime::message(&api::PullImageResponse { image_ref: id(OPEN) }))
+            }
+            _ => Some(Reply::Answer {
+                headers: HeaderMap::new(),
+                data: vec![status_of(OPEN)],
+                trailers: Some(runtime::status(0, "")),
+            }),
+        });
+        let image = api::ImageSpec { image: OPEN.to_owned(), ..Default::default() };
+        let request = api::PullImageRequest { image: Some(image), ..Default::default() };
+        assert_eq!(world.call(PULL, &request.encode_to_vec()).await.code, "0");
+        assert_eq!(world.user(OPEN).await.code, expected, "reloaded meanwhile: {reloaded}");
+    }
 }
 
 #[tokio::test]

@@ -164,6 +164,34 @@ async fn a_disk_that_takes_nothing_costs_memory_only() {
     );
 }
 
+#[tokio::test]
+async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
+    let world = World::new().await;
+    let (_, id) = world.signed("team/app", "app");
+    let (_, later) = world.signed("team/later", "later");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    let pinned = world.admit(&gate, "team/later:1").await.unwrap();
+    // Somebody holds the lock that each writer waits seconds for; there are more writers than tokio has threads.
+    let lock = std::fs::File::create(world.ledger_directory().join("lock")).unwrap();
+    let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    for _ in 0..600 {
+        gate.pulling(&pinned);
+    }
+    assert_eq!(reason(&world.standing(&gate, &world.name("team/app:1"), &id).await), "verified");
+    world.pull(&gate, "team/later:1", &later).await.unwrap();
+    assert_eq!(reason(&world.standing(&gate, &world.name("team/later:1"), &later).await), "verified");
+    drop(lock);
+    // What had to wait is written then.
+    let again = Ledger::open(&world.settings()).unwrap();
+    let written = async {
+        while again.places(&later).is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), written).await.expect("evidence on the disk");
+}
+
 /// Run by [`a_full_disk_leaves_what_is_there`] in a process that can write no file larger than a few KiB.
 #[test]
 fn writer_without_room() {

@@ -56,6 +56,19 @@ async fn break_glass_lets_what_is_on_the_node_be_used() {
     open("scope = \"registry.example.com\"");
     let decided = gate.standing(id.as_str(), &present(&id, &[&name]), None).await;
     assert_eq!(reason(&decided), refused);
+    // An id can be read as a name, `docker.io/library/sha256:…`, and is none.
+    open("scope = \"docker.io/library\"");
+    for asked in [id.as_str(), id.hex(), &id.hex()[..12]] {
+        let decided = gate.standing(asked, &present(&id, &[&name]), None).await;
+        assert_eq!(reason(&decided), refused, "{asked}: {decided:?}");
+    }
+    open(&scope);
+    for (names, expected) in
+        [(vec![name.as_str()], "break-glass"), (vec![&other, &name], "break-glass"), (vec![], refused)]
+    {
+        let decided = gate.standing(id.as_str(), &present(&id, &names), None).await;
+        assert_eq!(reason(&decided), expected, "{names:?}: {decided:?}");
+    }
     // A file with anything wrong opens nothing.
     std::fs::write(&file, format!("[[open]]\n{by_id}\nreason = \"outage\"\nuntil = {until}\n[[open]]\n"))
         .unwrap();

@@ -1,6 +1,7 @@
 //! What stands above signatures, or beside them: deny lists, allowances.
 
 use super::*;
+use crate::support::registry::Scripted;
 
 #[tokio::test]
 async fn the_deny_list_takes_back_what_was_admitted() {
@@ -57,4 +58,71 @@ async fn an_allowance_for_some_digests_is_for_these_images() {
     assert_eq!(reason(&world.standing(&gate, &name, &other).await), "digest-not-allowed");
     allow(&Digest::of(b"another"));
     assert_eq!(reason(&world.standing(&gate, &name, &id).await), "digest-not-allowed");
+}
+
+/// Where the image itself must be signed, that of an index which lists it does not count, whenever it was recorded.
+#[tokio::test]
+async fn the_signature_of_an_index_is_none_of_the_image_where_that_must_be_signed() {
+    let mut world = World::new().await;
+    let (digest, id) = world.signed_index("team/app", "app");
+    let gate = world.gate();
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    // An index that nobody signed, and which says that the signed one is the image for this node.
+    let size = world.registry.tagged("team/app", "1").unwrap().len();
+    let mut entry = descriptor((&digest, size, MANIFEST, &[]));
+    let platform = pullgate::registry::Platform::of_node().to_string();
+    let (os, architecture) = platform.split_once('/').unwrap();
+    let architecture = architecture.split('/').next().unwrap();
+    entry["platform"] = serde_json::json!({ "os": os, "architecture": architecture });
+    let outer = world.registry.manifest("team/app", INDEX, index(&[entry]));
+    world.registry.tag("team/app", "outer", &outer);
+    let key = [("release", "p256", "ECDSA_SHA_256")];
+    for (accept, standing, pull) in [
+        ("index", "verified", "no-signature"),
+        ("either", "verified", "no-signature"),
+        ("platform", "not-verified", "bad-manifest"),
+    ] {
+        let more = format!(
+            "[[namespace]]\nscope = \"%HOST/team/app\"\nrequire = {{ all = [\"release\"] }}\naccept = \"{accept}\""
+        );
+        world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
+        let decided = world.standing(&gate, &world.name("team/app:1"), &id).await;
+        assert_eq!(reason(&decided), standing, "{accept}: {decided:?}");
+        let pulled = world.admit(&gate, "team/app:outer").await;
+        let refused = pulled.as_ref().err().map(|refusal| refusal.reason().code());
+        assert_eq!(refused, Some(pull), "{accept}: {pulled:?}");
+    }
+}
+
+/// A rule in audit mode softens its own refusals, not the deny list: what cannot be looked at may be what is denied.
+#[tokio::test]
+async fn an_audited_rule_admits_nothing_that_may_be_denied() {
+    let world = World::new().await;
+    let digest = world.registry.image("watched/app", "1", "app");
+    let gate = world.gate();
+    let key = [("release", "p256", "ECDSA_SHA_256")];
+    let other = Digest::of(b"another");
+    let ask = r#"require = { all = ["release"] }"#;
+    for (rule, denied, answers, expected) in [
+        (ask, None, true, Ok(true)),
+        (ask, None, false, Ok(false)),
+        (ask, Some(&digest), true, Err("digest-denied")),
+        (ask, Some(&digest), false, Err("registry-unauthorized")),
+        (ask, Some(&other), true, Ok(true)),
+        ("deny = \"a test\"", None, true, Ok(false)),
+        ("deny = \"a test\"", Some(&digest), true, Err("digest-denied")),
+        ("deny = \"a test\"", Some(&digest), false, Err("registry-unauthorized")),
+        ("deny = \"a test\"", Some(&other), true, Ok(true)),
+    ] {
+        let mut more = format!("[[namespace]]\nscope = \"%HOST/watched\"\nmode = \"audit\"\n{rule}\n");
+        if let Some(denied) = denied {
+            more += &format!("[deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]");
+        }
+        world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
+        world.registry.hook(move |_| (!answers).then(|| Scripted::status(403)));
+        let decided = world.admit(&gate, "watched/app:1").await;
+        let decided = decided.as_ref().map(|pinned| pinned.digest() == Some(&digest));
+        let decided = decided.map_err(|refusal| refusal.reason().code());
+        assert_eq!(decided, expected, "{rule}, {denied:?} denied, the registry answers: {answers}");
+    }
 }
