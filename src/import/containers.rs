@@ -189,9 +189,7 @@ impl World<'_> {
             }
             Some(Identity::MatchRepository {}) => None,
             Some(
-                Identity::ExactReference { .. }
-                | Identity::ExactRepository { .. }
-                | Identity::RemapIdentity { .. },
+                Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
             ) => {
                 let text = "the signature is for another name there; here `aliases` of the rule says that. So it is refused";
                 self.draft.note(Effect::Stricter, subject, text);

@@ -58,8 +58,8 @@ pub(super) enum Identity {
         #[serde(rename = "dockerRepository")]
         _docker_repository: String,
     },
-    #[serde(rename_all = "camelCase")]
-    RemapIdentity {
+    #[serde(rename = "remapIdentity", rename_all = "camelCase")]
+    Remap {
         #[serde(rename = "prefix")]
         _prefix: String,
         #[serde(rename = "signedPrefix")]
