@@ -254,7 +254,8 @@ pub(crate) fn builder(
         .user_agent(user_agent)
         .connect_timeout(connect)
         .pool_idle_timeout(Duration::from_secs(30))
-        .pool_max_idle_per_host(8)
+        // A signer has two requests under way for each of its workers.
+        .pool_max_idle_per_host(32)
         .http2_max_header_list_size(headers)
         .http1_max_headers(100)
 }

@@ -18,7 +18,7 @@ pub use layout::{Layout, UnknownLayout};
 use crate::digest::Digest;
 use crate::keys::{KeysError, SigningKey};
 use crate::reference::Repository;
-use crate::registry::{Credentials, Registry, RegistryError, Target};
+use crate::registry::{Credentials, Registry, RegistryError, Stored, Target};
 use crate::trust::PublicKey;
 
 /// How long is waited, by default, before it is looked whether another signer wrote over a tag ([`Order::settle`]).
@@ -80,23 +80,54 @@ pub struct Attached {
 /// more signature. With both layouts one may be there nevertheless; to sign again is always safe.
 pub async fn sign(registry: &Registry, order: &Order<'_>, key: &dyn SigningKey) -> Result<Signed, SignError> {
     let Order { repository, digest, credentials, .. } = *order;
+    sign_found(registry, order, key, async {
+        let found = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
+        found.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })
+    })
+    .await
+}
+
+/// As [`sign`], for one who finds out himself whether there is something to sign: `image` gives the manifest, whose digest
+/// is the order's. What is signed already is looked at meanwhile; nothing is signed or written before `image` has given it.
+///
+/// # Errors
+/// Those of [`sign`], and of `image`, which come first.
+pub async fn sign_found<E: From<SignError>>(
+    registry: &Registry,
+    order: &Order<'_>,
+    key: &dyn SigningKey,
+    image: impl Future<Output = Result<Stored, E>>,
+) -> Result<Signed, E> {
+    let Order { repository, digest, layout, .. } = *order;
     // Who signs the same twice at a time adds it once.
-    let _turn = registry.exclusively(repository, &format!("{digest} {}", key.public().fingerprint())).await;
-    let image = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
-    let image =
-        image.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })?;
-    let attached = match order.layout {
-        Layout::Classic => vec![classic::attach(registry, order, key).await?],
-        Layout::Bundle => vec![bundle::attach(registry, order, &image, key).await?],
-        Layout::Both => {
-            let (classic, bundle) = tokio::join!(
-                classic::attach(registry, order, key),
-                bundle::attach(registry, order, &image, key)
-            );
-            vec![classic?, bundle?]
-        }
+    let turn = registry.exclusively(repository, &format!("{digest} {}", key.public().fingerprint())).await;
+    let _turn = turn.map_err(SignError::from)?;
+    let classic = async {
+        if layout == Layout::Bundle { Ok(None) } else { classic::seen(registry, order).await.map(Some) }
     };
-    Ok(Signed { attached })
+    let bundle = async {
+        if layout == Layout::Classic {
+            return Ok(None);
+        }
+        bundle::present(registry, order, key.public()).await.map(Some)
+    };
+    let (image, classic, bundle) = tokio::join!(image, classic, bundle);
+    let (image, classic, bundle) = (image?, classic?, bundle?);
+    let classic = async {
+        Ok::<_, SignError>(match classic {
+            Some(seen) => Some(classic::attach(registry, order, seen, key).await?),
+            None => None,
+        })
+    };
+    let bundle = async {
+        Ok::<_, SignError>(match bundle {
+            Some(present) => Some(bundle::attach(registry, order, &image, present, key).await?),
+            None => None,
+        })
+    };
+    // Each is carried to its end, whatever becomes of the other.
+    let (classic, bundle) = tokio::join!(classic, bundle);
+    Ok(Signed { attached: classic?.into_iter().chain(bundle?).collect() })
 }
 
 /// The layouts in which [`sign`] would add something.

@@ -41,7 +41,7 @@ pub use rule::{Applied, Rule, RuleId, Trigger, applying};
 pub use service::{Signer, SignerError};
 pub use status::{ParkedImage, RuleStatus, Status};
 
-use crate::keys::Location;
+use crate::keys::{self, Location};
 use crate::reference::Repository;
 use crate::trust::Algorithm;
 
@@ -62,6 +62,8 @@ pub struct Settings {
     pub catch_up: CatchUp,
     /// The bounds.
     pub limits: Limits,
+    /// How keys are opened and used, by where they are kept.
+    pub keys: keys::Settings,
     /// The keys, by the names that rules give them.
     pub authenticators: BTreeMap<String, KeySettings>,
     /// The rules.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Outcome;
 use crate::alibaba::{Assume, Identity};
-use crate::keys::{KmsSettings, Login, Passphrase, Settings, TokenSettings, TransitSettings};
+use crate::keys::{KeysError, KmsSettings, Login, Passphrase, Settings, TokenSettings, TransitSettings};
 use crate::service;
 
 /// Where the secrets are that open keys.
@@ -100,5 +101,15 @@ impl KeyOptions {
                 endpoint: "https://sts.aliyuncs.com".to_owned(),
             })),
         }
+    }
+}
+
+/// What a failure with a key comes to: of one in a token or a service it is not known whether it can be used.
+pub(super) fn outcome(error: &KeysError) -> Outcome {
+    match error {
+        KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Unknown,
+        KeysError::Late { .. } => Outcome::Unknown,
+        KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
+        _ => Outcome::Usage,
     }
 }

@@ -13,7 +13,7 @@ use self::existing::Existing;
 use self::report::{Report, Verdict};
 use self::source::{Item, Source, read_list};
 use self::work::Work;
-use super::key_options::KeyOptions;
+use super::key_options::{self, KeyOptions};
 use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
@@ -232,6 +232,7 @@ impl CommandError {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Start(_) => Outcome::Unknown,
+            Self::Key(error) => key_options::outcome(error),
             _ => Outcome::Usage,
         }
     }

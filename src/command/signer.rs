@@ -4,10 +4,10 @@ mod ask;
 
 use std::path::Path;
 
-use super::{Outcome, output};
+use super::{Outcome, key_options, output};
 use crate::config::{self, Problems};
 use crate::node::signer::{self, ServeError};
-use crate::signer::{Status, Taken, Wanted};
+use crate::signer::{InForceError, SignerError, Status, Taken, Wanted};
 use crate::telemetry::log;
 
 /// Arguments of `pullgate signer`.
@@ -147,7 +147,13 @@ impl CommandError {
         match self {
             Self::Ask(ask::AskError::Refused { .. }) => Outcome::Refused,
             Self::Ask(_) | Self::Start(_) => Outcome::Unknown,
-            Self::Configuration(_) | Self::Daemon(_) | Self::Serve(_) => Outcome::Usage,
+            Self::Serve(error) => match &**error {
+                ServeError::Signer(SignerError::Settings(InForceError::Key { error, .. })) => {
+                    key_options::outcome(error)
+                }
+                _ => Outcome::Usage,
+            },
+            Self::Configuration(_) | Self::Daemon(_) => Outcome::Usage,
         }
     }
 }

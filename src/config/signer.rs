@@ -19,6 +19,7 @@ use crate::signer::{
 };
 
 mod authenticator;
+mod keys;
 mod rule;
 
 /// The signer's own file in the configuration directory.
@@ -153,8 +154,18 @@ fn read(name: &str, text: &str, root: &Path) -> Result<Settings, Problems> {
 }
 
 fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
-    let known =
-        ["registry", "listen", "control", "metrics", "state", "catch-up", "limits", "authenticator", "rule"];
+    let known = [
+        "registry",
+        "listen",
+        "control",
+        "metrics",
+        "state",
+        "catch-up",
+        "limits",
+        "keys",
+        "authenticator",
+        "rule",
+    ];
     let mut table = document.parse(&known)?;
     let registry = read_registry(document, &mut table);
     let listen = read_listen(document, &mut table);
@@ -173,6 +184,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     let host = registry.as_ref().map(|registry| registry.host.clone());
     let catch_up = read_catch_up(document, &mut table, host.as_deref());
     let limits = read_limits(document, &mut table);
+    let keys = keys::read(document, &mut table);
     let authenticators = match table.take("authenticator") {
         Some(value) => authenticator::read_all(document, value, root),
         None => BTreeMap::new(),
@@ -195,6 +207,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
         directory,
         catch_up,
         limits,
+        keys,
         authenticators,
         rules,
     })

@@ -42,6 +42,11 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
             Wanted::Stop => break,
             Wanted::Reload => {
                 notify(&[NotifyState::Reloading, monotonic()]);
+                // Whatever the file says: the record may have been moved away.
+                if let Err(error) = signer.reopen_record().await {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(%error, cause, "the audit record goes on in the file that was open");
+                }
                 line.broken = !reload(&signer, &file).await;
                 line.generation += u64::from(!line.broken);
                 notify(&[NotifyState::Ready, NotifyState::Status(&line.text(&signer))]);

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::update::{Edited, update, upload};
+use super::update::{Blob, Edited, update, upload};
 use super::{Attached, Layout, Order, SignError};
 use crate::digest::Digest;
 use crate::keys::SigningKey;
@@ -27,20 +27,26 @@ const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
 /// What belongs under the tag.
 const EXPECTED: &str = "index of referrers";
 
-/// Adds a bundle to those that refer to the image.
+/// Adds a bundle to those that refer to the image; `present` is what [`present`] found a moment ago.
 pub(super) async fn attach(
     registry: &Registry,
     order: &Order<'_>,
     image: &Stored,
+    present: Option<Digest>,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
     let Order { repository, digest, credentials, .. } = *order;
-    if let Some(manifest) = present(registry, order, key.public()).await? {
+    if let Some(manifest) = present {
         return Ok(Attached { layout: Layout::Bundle, tag: None, manifest, added: false });
     }
     let bundle = bundle(order, key).await?;
-    let bundle_digest = upload(registry, order, &bundle).await?;
-    upload(registry, order, &Bytes::from_static(EMPTY.1)).await?;
+    let blobs = [
+        Blob { bytes: bundle.clone(), is_named: false },
+        // All bundles of a repository share it.
+        Blob { bytes: Bytes::from_static(EMPTY.1), is_named: true },
+    ];
+    let [own, shared] = &blobs;
+    let (bundle_digest, _) = tokio::try_join!(upload(registry, order, own), upload(registry, order, shared))?;
     let referrer = referrer(image, digest, &bundle, &bundle_digest);
     let referrer_digest = Digest::of(&referrer);
     let target = Target::Digest(&referrer_digest);
@@ -51,7 +57,7 @@ pub(super) async fn attach(
     if !placed.listed {
         let name = fallback_tag(digest);
         let entry = entry(&referrer, &referrer_digest);
-        update(registry, order, &name, |stored| list(&name, stored, &entry)).await?;
+        update(registry, order, &name, None, |stored| list(&name, stored, &entry)).await?;
         tag = Some(name);
     }
     Ok(Attached { layout: Layout::Bundle, tag, manifest: referrer_digest, added: true })
@@ -192,7 +198,7 @@ fn list(tag: &str, stored: Option<&Stored>, entry: &Value) -> Result<Option<Edit
     fields.insert("mediaType".to_owned(), json!(OCI_INDEX));
     fields.insert("manifests".to_owned(), Value::Array(manifests));
     let document = Value::Object(fields).to_string().into();
-    Ok(Some(Edited { media_type: OCI_INDEX, document, blob: None }))
+    Ok(Some(Edited { media_type: OCI_INDEX, document, blobs: [None, None] }))
 }
 
 #[cfg(test)]

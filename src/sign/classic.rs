@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::update::{Edited, update, upload};
+use super::update::{Blob, Edited, Seen, look, update};
 use super::{Annotations, Attached, Layout, Order, SignError};
 use crate::digest::Digest;
 use crate::keys::SigningKey;
 use crate::reference::{DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN};
 use crate::registry::{
-    OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, SIGNATURE_ANNOTATION, Stored, Target, limits, signature_tag,
+    OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, SIGNATURE_ANNOTATION, Stored, limits, signature_tag,
 };
 use crate::trust::PublicKey;
 
@@ -24,30 +24,39 @@ const EPOCH: &str = "0001-01-01T00:00:00Z";
 /// What belongs under the tag.
 const EXPECTED: &str = "manifest of signatures";
 
-/// Adds a signature to those that are under the tag.
+/// What is under the tag of the digest's signatures.
+pub(super) async fn seen(registry: &Registry, order: &Order<'_>) -> Result<Seen, SignError> {
+    Ok(look(registry, order, &tag(order)?).await?)
+}
+
+fn tag(order: &Order<'_>) -> Result<String, SignError> {
+    signature_tag(order.digest).ok_or_else(|| SignError::NoTag(order.digest.clone()))
+}
+
+/// Adds a signature to those that are under the tag, where `seen` was a moment ago.
 ///
 /// The payload names the repository as it is asked for (`docker.io/library/nginx`); cosign writes `index.docker.io` for
 /// Docker Hub, looks at neither, and what it wrote there is known again.
 pub(super) async fn attach(
     registry: &Registry,
     order: &Order<'_>,
+    seen: Seen,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
-    let Order { repository, digest, credentials, .. } = *order;
-    let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
+    let Order { repository, digest, .. } = *order;
+    let tag = tag(order)?;
     let attached =
         |manifest, added| Attached { layout: Layout::Classic, tag: Some(tag.clone()), manifest, added };
     let known = payloads(order);
     let own = payload(repository.as_str(), digest, order.annotations);
     // Nothing is signed, which may cost money or a person's touch, before it is known to be needed.
-    let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
-    if let Some(stored) = &stored
+    if let Some(stored) = &seen.stored
         && Signatures::read(&tag, Some(stored))?.hold(&known, key.public())
     {
         return Ok(attached(stored.digest.clone(), false));
     }
     let signature = STANDARD.encode(key.sign(&own).await?);
-    let payload_digest = upload(registry, order, &own).await?;
+    let payload_digest = Digest::of(&own);
     let layer = json!({
         "mediaType": PAYLOAD_MEDIA_TYPE,
         "size": own.len(),
@@ -63,12 +72,15 @@ pub(super) async fn attach(
         if found >= limits::SIGNATURES {
             return Err(SignError::Full { place: format!("tag {tag}"), found, limit: limits::SIGNATURES });
         }
+        // Keys that sign the same share the payload; every list of layers has a configuration of its own.
+        let payload = Blob { bytes: own.clone(), is_named: signatures.name(&payload_digest) };
         signatures.layers.push(layer.clone());
         let config = signatures.config();
         let document = signatures.write(&config);
-        Ok(Some(Edited { media_type: OCI_MANIFEST, document, blob: Some(config) }))
+        let config = Blob { bytes: config, is_named: false };
+        Ok(Some(Edited { media_type: OCI_MANIFEST, document, blobs: [Some(payload), Some(config)] }))
     };
-    let updated = update(registry, order, &tag, edit).await?;
+    let updated = update(registry, order, &tag, Some(seen), edit).await?;
     Ok(attached(updated.manifest, updated.written))
 }
 
@@ -78,10 +90,8 @@ pub(super) async fn is_present(
     order: &Order<'_>,
     key: &PublicKey,
 ) -> Result<bool, SignError> {
-    let Order { repository, digest, credentials, .. } = *order;
-    let tag = signature_tag(digest).ok_or_else(|| SignError::NoTag(digest.clone()))?;
-    let stored = registry.get_manifest_optional(repository, Target::Tag(&tag), credentials).await?;
-    Ok(Signatures::read(&tag, stored.as_ref())?.hold(&payloads(order), key))
+    let stored = seen(registry, order).await?.stored;
+    Ok(Signatures::read(&tag(order)?, stored.as_ref())?.hold(&payloads(order), key))
 }
 
 /// The payloads that say what is ordered: ours, and the one that cosign writes where that is another.
@@ -147,6 +157,11 @@ impl Signatures {
                 .zip(signature)
                 .is_some_and(|((_, payload), signature)| key.verify(payload, &signature).is_ok())
         })
+    }
+
+    /// Whether a layer is this blob.
+    fn name(&self, blob: &Digest) -> bool {
+        self.layers.iter().any(|layer| layer.get("digest").and_then(Value::as_str) == Some(blob.as_str()))
     }
 
     /// The image configuration that belongs to the layers, as cosign writes it.

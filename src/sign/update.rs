@@ -25,8 +25,21 @@ const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 pub(super) struct Edited {
     pub(super) media_type: &'static str,
     pub(super) document: Bytes,
-    /// A blob that the document needs.
-    pub(super) blob: Option<Bytes>,
+    /// What the document names and the registry may not have.
+    pub(super) blobs: [Option<Blob>; 2],
+}
+
+/// What is stored before it is named.
+pub(super) struct Blob {
+    pub(super) bytes: Bytes,
+    /// Something names it already, so it is probably there, and asked for before it is stored.
+    pub(super) is_named: bool,
+}
+
+/// What was under a tag at a moment.
+pub(super) struct Seen {
+    pub(super) stored: Option<Stored>,
+    at: Instant,
 }
 
 /// What is under a tag.
@@ -37,59 +50,72 @@ pub(super) struct Updated {
     pub(super) written: bool,
 }
 
-/// Writes what `edit` makes of the document under the tag until `edit` finds nothing to add, which is `None`.
+/// Looks at a tag.
+pub(super) async fn look(registry: &Registry, order: &Order<'_>, tag: &str) -> Result<Seen, RegistryError> {
+    let at = Instant::now();
+    let Order { repository, credentials, .. } = *order;
+    let stored = registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await?;
+    Ok(Seen { stored, at })
+}
+
+/// Writes what `edit` makes of the document under the tag until `edit` finds nothing to add, which is `None`. Begins with
+/// what was seen there, if that is given.
 pub(super) async fn update(
     registry: &Registry,
     order: &Order<'_>,
     tag: &str,
+    mut seen: Option<Seen>,
     edit: impl Fn(Option<&Stored>) -> Result<Option<Edited>, SignError>,
 ) -> Result<Updated, SignError> {
     let Order { repository, credentials, .. } = *order;
-    let read = async || {
-        let target = Target::Tag(tag);
-        let found = registry.get_manifest_optional(repository, target, credentials).await?;
-        if found.is_some() {
-            return Ok(found);
-        }
-        // What is taken for nothing would be written over: a registry that is just writing may say so in passing.
-        tokio::time::sleep(DOUBT).await;
-        registry.get_manifest_optional(repository, target, credentials).await
-    };
     let mut settle = order.settle;
     let mut written = false;
+    let mut uploaded = Vec::new();
     // What was under the tag when the registry refused a condition.
     let mut refused: Option<Option<Digest>> = None;
     for attempt in 0..ATTEMPTS {
         let turn = registry.exclusively(repository, tag).await?;
-        let mut stored = read().await?;
-        let Some(mut edited) = edit(stored.as_ref())? else {
-            if let Some(stored) = stored {
+        let (before, mut is_old) = match seen.take() {
+            Some(seen) => (seen, true),
+            None => (look(registry, order, tag).await?, false),
+        };
+        let Some(Edited { media_type, document, blobs }) = edit(before.stored.as_ref())? else {
+            if let Some(stored) = before.stored {
                 return Ok(Updated { manifest: stored.digest, written });
             }
             // Nothing to add to nothing.
             return Err(contended(tag, attempt));
         };
-        let mut begun = Instant::now();
-        if let Some(blob) = edited.blob.take() {
-            upload(registry, order, &blob).await?;
+        is_old |= before.stored.is_none() || blobs.iter().any(Option::is_some);
+        let [first, second] = &blobs;
+        let upload = async |blob: &Option<Blob>| match blob {
+            Some(blob) if !uploaded.contains(&Digest::of(&blob.bytes)) => {
+                upload(registry, order, blob).await.map(Some)
+            }
+            _ => Ok(None),
+        };
+        let done = tokio::try_join!(upload(first), upload(second))?;
+        uploaded.extend(<[Option<Digest>; 2]>::from(done).into_iter().flatten());
+        let mut begun = before.at;
+        let mut now = before;
+        let found = digest(now.stored.as_ref());
+        if is_old {
             // Others may have written meanwhile.
             begun = Instant::now();
-            let now = read().await?;
-            if digest(now.as_ref()) != digest(stored.as_ref()) {
+            now = look_again(registry, order, tag, &now).await?;
+            if digest(now.stored.as_ref()) != found {
+                seen = Some(now);
                 continue;
             }
-            stored = now;
         }
-        let found = digest(stored.as_ref());
-        let condition = match &stored {
+        let condition = match now.stored {
             // The registry refuses a condition that holds, so it means something else.
             _ if refused.as_ref() == Some(&found) => Condition::Any,
             None => Condition::Absent,
-            Some(Stored { mark: Some(mark), .. }) => Condition::Unchanged(mark.clone()),
+            Some(Stored { mark: Some(mark), .. }) => Condition::Unchanged(mark),
             Some(_) => Condition::Any,
         };
         let target = Target::Tag(tag);
-        let Edited { media_type, document, .. } = edited;
         let placed =
             registry.put_manifest(repository, target, media_type, document, &condition, credentials).await;
         match placed {
@@ -108,9 +134,12 @@ pub(super) async fn update(
             settle = settle.max(begun.elapsed() * 4).min(LONGEST_SETTLE);
             tokio::time::sleep(settle).await;
         }
-        let stored = read().await?;
-        if edit(stored.as_ref())?.is_none()
-            && let Some(stored) = stored
+        let mut after = look(registry, order, tag).await?;
+        if after.stored.is_none() {
+            after = look_later(registry, order, tag, &after).await?;
+        }
+        if edit(after.stored.as_ref())?.is_none()
+            && let Some(stored) = after.stored
         {
             return Ok(Updated { manifest: stored.digest, written });
         }
@@ -119,16 +148,42 @@ pub(super) async fn update(
     Err(contended(tag, ATTEMPTS))
 }
 
-/// Stores a blob, unless it is there.
+/// Looks at a tag just before it is written. What is taken for nothing is written over, and a registry that is just
+/// writing may say so in passing: so there must have been nothing twice, [`DOUBT`] apart, and where others are expected
+/// the two looks are both made now.
+async fn look_again(
+    registry: &Registry,
+    order: &Order<'_>,
+    tag: &str,
+    before: &Seen,
+) -> Result<Seen, RegistryError> {
+    if before.stored.is_none() && order.settle.is_zero() {
+        return look_later(registry, order, tag, before).await;
+    }
+    let now = look(registry, order, tag).await?;
+    if now.stored.is_some() { Ok(now) } else { look_later(registry, order, tag, &now).await }
+}
+
+async fn look_later(
+    registry: &Registry,
+    order: &Order<'_>,
+    tag: &str,
+    before: &Seen,
+) -> Result<Seen, RegistryError> {
+    tokio::time::sleep_until(before.at + DOUBT).await;
+    look(registry, order, tag).await
+}
+
+/// Stores a blob, unless it is named already and there.
 pub(super) async fn upload(
     registry: &Registry,
     order: &Order<'_>,
-    bytes: &Bytes,
+    blob: &Blob,
 ) -> Result<Digest, RegistryError> {
     let Order { repository, credentials, .. } = *order;
-    let digest = Digest::of(bytes);
-    if !registry.blob_exists(repository, &digest, credentials).await? {
-        registry.upload_blob(repository, bytes.clone(), credentials).await?;
+    let digest = Digest::of(&blob.bytes);
+    if !blob.is_named || !registry.blob_exists(repository, &digest, credentials).await? {
+        registry.upload_blob(repository, blob.bytes.clone(), credentials).await?;
     }
     Ok(digest)
 }

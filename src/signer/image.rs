@@ -11,10 +11,10 @@ use crate::registry::{Credentials, PAYLOAD_MEDIA_TYPE, Registry, RegistryError, 
 const SIGNATURES: [&str; 2] = [PAYLOAD_MEDIA_TYPE, "application/vnd.dsse.envelope.v1+json"];
 
 /// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Found {
     /// An image, or something else that somebody wants to trust.
-    Image,
+    Image(Stored),
     /// What belongs to an image: signatures, attestations, and all that refers to another manifest.
     Attached,
     /// No tag leads there any more.
@@ -38,32 +38,33 @@ pub(super) async fn look(
     for tag in tags.iter().rev() {
         let stored = registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await?;
         if let Some(stored) = stored.filter(|stored| digest.matches(&stored.bytes)) {
-            return Ok(if is_of_signatures(tag) { Found::Attached } else { kind_of(&stored) });
+            return Ok(if is_of_signatures(tag) { Found::Attached } else { sorted(stored) });
         }
     }
     let stored = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
     Ok(match stored {
         None => Found::Missing,
         Some(_) if needs_tag => Found::Superseded,
-        Some(stored) => kind_of(&stored),
+        Some(stored) => sorted(stored),
     })
 }
 
-fn kind_of(stored: &Stored) -> Found {
+fn sorted(stored: Stored) -> Found {
+    if is_image(&stored.bytes) { Found::Image(stored) } else { Found::Attached }
+}
+
+fn is_image(manifest: &[u8]) -> bool {
     // The registry client has looked at the document: no key is there twice.
-    let Ok(document) = serde_json::from_slice::<Value>(&stored.bytes) else { return Found::Attached };
+    let Ok(document) = serde_json::from_slice::<Value>(manifest) else { return false };
     if document.get("subject").is_some_and(|subject| !subject.is_null()) {
-        return Found::Attached;
+        return false;
     }
     let layers = document.get("layers").and_then(Value::as_array);
     let of_signature = |layer: &Value| {
         let media_type = layer.get("mediaType").and_then(Value::as_str);
         media_type.is_some_and(|media_type| SIGNATURES.contains(&media_type))
     };
-    match layers {
-        Some(layers) if !layers.is_empty() && layers.iter().all(of_signature) => Found::Attached,
-        _ => Found::Image,
-    }
+    !layers.is_some_and(|layers| !layers.is_empty() && layers.iter().all(of_signature))
 }
 
 #[cfg(test)]
@@ -75,23 +76,17 @@ mod tests {
         let simple = r#"{"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json"}]}"#;
         let mixed = r#"{"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json"},{"mediaType":"x"}]}"#;
         for (document, found) in [
-            (r#"{"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip"}]}"#, Found::Image),
-            (r#"{"layers":[]}"#, Found::Image),
-            (r#"{"manifests":[]}"#, Found::Image),
-            (r#"{"layers":[],"subject":null}"#, Found::Image),
-            (mixed, Found::Image),
-            (simple, Found::Attached),
-            (r#"{"layers":[{"mediaType":"application/vnd.dsse.envelope.v1+json"}]}"#, Found::Attached),
-            (r#"{"layers":[],"subject":{"digest":"sha256:x"}}"#, Found::Attached),
-            (r#"{"manifests":[],"subject":{"digest":"sha256:x"}}"#, Found::Attached),
+            (r#"{"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip"}]}"#, true),
+            (r#"{"layers":[]}"#, true),
+            (r#"{"manifests":[]}"#, true),
+            (r#"{"layers":[],"subject":null}"#, true),
+            (mixed, true),
+            (simple, false),
+            (r#"{"layers":[{"mediaType":"application/vnd.dsse.envelope.v1+json"}]}"#, false),
+            (r#"{"layers":[],"subject":{"digest":"sha256:x"}}"#, false),
+            (r#"{"manifests":[],"subject":{"digest":"sha256:x"}}"#, false),
         ] {
-            let stored = Stored {
-                digest: Digest::of(document.as_bytes()),
-                media_type: String::new(),
-                bytes: document.into(),
-                mark: None,
-            };
-            assert_eq!(kind_of(&stored), found, "{document}");
+            assert_eq!(is_image(document.as_bytes()), found, "{document}");
         }
     }
 }

@@ -60,7 +60,7 @@ impl Prepared {
         })?;
         let mut keys = BTreeMap::new();
         for (name, KeySettings { location, algorithm, per_second }) in &settings.authenticators {
-            let key = keys::open(location, Some(*algorithm), &keys::Settings::default()).await;
+            let key = keys::open(location, Some(*algorithm), &settings.keys).await;
             let key = key.map_err(|error| InForceError::Key { name: name.clone(), error })?;
             keys.insert(name.clone(), RuleKey { key, pace: Arc::new(Pace::new(*per_second)) });
         }

@@ -145,6 +145,14 @@ impl Queue {
         settled
     }
 
+    /// Goes on with the audit record in the file that has its name now: the one before was moved away.
+    ///
+    /// # Errors
+    /// When there can be no such file; the record goes on where it was.
+    pub(super) async fn reopen(&self) -> Result<(), QueueError> {
+        self.ask(|reply| Command::Reopen { reply }).await
+    }
+
     /// How much waits.
     pub(super) fn depth(&self) -> Depth {
         self.schedule.depth()

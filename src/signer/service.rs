@@ -67,6 +67,15 @@ impl Signer {
         Ok(())
     }
 
+    /// Goes on with the audit record in the file that has its name now, after the one before was moved away. Nothing is
+    /// lost and no line is in both: what was signed until then is in the old one.
+    ///
+    /// # Errors
+    /// When there can be no such file; the record goes on where it was.
+    pub async fn reopen_record(&self) -> Result<(), QueueError> {
+        self.queue.reopen().await
+    }
+
     /// Works on the queue until `stop` says so, and then ends what is begun.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut workers = JoinSet::new();

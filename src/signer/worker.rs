@@ -118,19 +118,6 @@ async fn attempt(in_force: &InForce, applied: &Applied, job: &Job) -> Result<Don
     let (registry, credentials) = (&in_force.registry, &in_force.credentials);
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
     let tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
-    let mut pauses = TAG_PAUSES.into_iter();
-    loop {
-        match look(registry, &repository, &digest, &tags, !job.requested, credentials).await? {
-            Found::Image => break,
-            Found::Attached => return Ok(Done::NoImage),
-            Found::Missing => return Err(Failure::Missing),
-            Found::Superseded => match pauses.next() {
-                Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
-                None => return Err(Failure::Superseded),
-            },
-        }
-    }
-    key.pace.turn().await;
     let order = Order {
         repository: &repository,
         digest: &digest,
@@ -140,7 +127,40 @@ async fn attempt(in_force: &InForce, applied: &Applied, job: &Job) -> Result<Don
         // Nobody else is expected to sign at the same moment; who does is found when the tag is read again.
         settle: Duration::ZERO,
     };
-    Ok(Done::Signed(sign::sign(registry, &order, &*key.key).await?))
+    let image = async {
+        let mut pauses = TAG_PAUSES.into_iter();
+        loop {
+            match look(registry, &repository, &digest, &tags, !job.requested, credentials).await? {
+                Found::Image(image) => {
+                    key.pace.turn().await;
+                    return Ok(image);
+                }
+                Found::Attached => return Err(Stop::Attached),
+                Found::Missing => return Err(Failure::Missing.into()),
+                Found::Superseded => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
+                    None => return Err(Failure::Superseded.into()),
+                },
+            }
+        }
+    };
+    match sign::sign_found(registry, &order, &*key.key, image).await {
+        Ok(signed) => Ok(Done::Signed(signed)),
+        Err(Stop::Attached) => Ok(Done::NoImage),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// What ends an attempt before anything is signed, or while it is.
+enum Stop {
+    Attached,
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Settlement {

@@ -7,7 +7,8 @@ use super::{
     Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, TrustError, edwards, elliptic, pem, rsa,
 };
 
-/// A private key in memory. It is wiped when dropped, and printed by its public half alone.
+/// A private key in memory, printed by its public half alone. It is wiped when dropped, but for the numbers of an RSA key,
+/// which `ring` keeps and does not wipe.
 pub struct PrivateKey {
     public: PublicKey,
     scheme: Scheme,

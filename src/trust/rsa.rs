@@ -1,9 +1,10 @@
 //! RSA behind bytes: the `rsa` crate brings its own generation of hash and encoding crates, which end here.
 //!
-//! RUSTSEC-2023-0071 (timing of private-key operations) does not touch verification, which has no secret; signing
-//! blinds with random numbers of the operating system.
+//! RUSTSEC-2023-0071 (timing of private-key operations) does not touch verification, which has no secret. What signs is
+//! `ring`, in constant time; the few keys that it does not take sign by the `rsa` crate, blinded.
 
-use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use ring::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
+use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
 use rsa::rand_core::{OsRng, RngCore as _};
 use rsa::sha2::Sha256;
@@ -66,29 +67,53 @@ impl Public {
     }
 }
 
-/// A private key; the crate wipes its numbers when it is dropped.
+/// A private key.
 pub(super) enum Private {
+    /// In constant time, and compared with the public half before it is handed on. `ring` does not wipe its numbers.
+    ConstantTime(ring::rsa::KeyPair, &'static dyn RsaEncoding),
+    /// Keys that `ring` does not take (an exponent below 65537, halves of other lengths than a multiple of 512 bits), and
+    /// other salts than of 32 bytes. The crate wipes its numbers.
     Pss(pss::BlindedSigningKey<Sha256>),
+    /// As `Pss`.
     Pkcs1(pkcs1v15::SigningKey<Sha256>),
 }
 
 impl Private {
     pub(super) fn pss(key: RsaPrivateKey, salt: PssSalt) -> Result<Self, KeyError> {
         let salt = salt_bytes(&key.to_public_key(), salt)?;
-        Ok(Self::Pss(pss::BlindedSigningKey::new_with_salt_len(key, salt)))
+        // The one length that `ring` makes: that of the hash.
+        let pair = if salt == HASH_BYTES { constant_time(&key) } else { None };
+        Ok(match pair {
+            Some(pair) => Self::ConstantTime(pair, &RSA_PSS_SHA256),
+            None => Self::Pss(pss::BlindedSigningKey::new_with_salt_len(key, salt)),
+        })
     }
 
     pub(super) fn pkcs1(key: RsaPrivateKey) -> Self {
-        Self::Pkcs1(pkcs1v15::SigningKey::new(key))
+        match constant_time(&key) {
+            Some(pair) => Self::ConstantTime(pair, &RSA_PKCS1_SHA256),
+            None => Self::Pkcs1(pkcs1v15::SigningKey::new(key)),
+        }
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match self {
+            Self::ConstantTime(pair, encoding) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let random = ring::rand::SystemRandom::new();
+                pair.sign(*encoding, &random, message, &mut signature).ok()?;
+                Some(signature)
+            }
             Self::Pss(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
             // With random numbers this key blinds as well.
             Self::Pkcs1(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
         }
     }
+}
+
+/// The same key for `ring`, from what the one reader has read: two readers of one file might find two keys.
+fn constant_time(key: &RsaPrivateKey) -> Option<ring::rsa::KeyPair> {
+    ring::rsa::KeyPair::from_der(key.to_pkcs1_der().ok()?.as_bytes()).ok()
 }
 
 /// Reads a private key of PKCS#8, or of PKCS#1 when `pkcs1` says so.
@@ -158,5 +183,44 @@ fn salt_bytes(key: &RsaPublicKey, salt: PssSalt) -> Result<usize, KeyError> {
         PssSalt::Maximum => Ok(longest),
         PssSalt::Length(length) if usize::from(length) <= longest => Ok(usize::from(length)),
         PssSalt::Length(length) => Err(KeyError::Salt { length, longest }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_keys_sign_in_constant_time() {
+        let read = |text: &str| RsaPrivateKey::from_pkcs8_pem(text).unwrap();
+        let usual = read(include_str!("../../tests/fixtures/keys/throw-away-rsa-2048.key.pem"));
+        let larger = read(include_str!("../../tests/fixtures/keys/throw-away-rsa-3072.key.pem"));
+        let unusual = RsaPrivateKey::new_with_exp(&mut OsRng, 2048, &rsa::BigUint::from(3_u8)).unwrap();
+        for (key, salt, expected) in [
+            (&usual, PssSalt::default(), true),
+            (&larger, PssSalt::default(), true),
+            (&usual, PssSalt::Length(20), false),
+            (&usual, PssSalt::Maximum, false),
+            (&unusual, PssSalt::default(), false),
+        ] {
+            let public = key.to_public_key().to_public_key_der().unwrap();
+            for (private, public, expected) in [
+                (
+                    Private::pss(key.clone(), salt).unwrap(),
+                    Public::pss(public.as_bytes(), salt).unwrap(),
+                    expected,
+                ),
+                (
+                    Private::pkcs1(key.clone()),
+                    Public::pkcs1(public.as_bytes()).unwrap(),
+                    !std::ptr::eq(key, &unusual),
+                ),
+            ] {
+                assert_eq!(matches!(private, Private::ConstantTime(..)), expected, "{salt:?}");
+                let signature = private.sign(b"message").unwrap();
+                assert!(public.verifies(b"message", &signature), "{salt:?}");
+                assert!(!public.verifies(b"massage", &signature), "{salt:?}");
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ use pullgate::trust::Algorithm;
 mod kms;
 mod transit;
 
+use crate::support::secrets;
+
 /// Bounds that are reached in a test's time.
 fn bounds() -> Bounds {
     Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 4 }
@@ -28,7 +30,13 @@ async fn open(
     algorithm: Option<Algorithm>,
     settings: &Settings,
 ) -> Result<Opened, KeysError> {
-    keys::open(&location.parse().unwrap(), algorithm, settings).await
+    secrets::keep_log();
+    let opened = keys::open(&location.parse().unwrap(), algorithm, settings).await;
+    secrets::wrote("debug", format!("{settings:?} {opened:?}"));
+    if let Err(error) = &opened {
+        secrets::wrote("errors", told(error));
+    }
+    opened
 }
 
 /// An error with its causes.

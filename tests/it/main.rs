@@ -14,6 +14,7 @@ mod gates;
 mod import;
 mod keys;
 mod ledger;
+mod marks;
 mod options;
 mod pull;
 mod registry;

@@ -377,7 +377,7 @@ async fn which_token_services_are_trusted() {
         let gate = world.gate(&format!("token-services = [{named}]\n{limits}"));
         let image = format!("{}/team/app:1", world.registry.host());
         let question =
-            Question { image, credentials: Credentials::password("user", "secret"), namespace: None };
+            Question { image, credentials: Credentials::password("user", "pg5ECRET"), namespace: None };
         let refusal = gate.admit(&question, &mut Explanation::default()).await.unwrap_err();
         assert_eq!(refusal.reason().code(), expected, "{}", refusal.line());
     }

@@ -39,7 +39,7 @@ fn client() -> Client {
 
 /// A key that there is nowhere else.
 fn new_key() -> FileKey {
-    let text = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let text = crate::support::secrets::new_key().serialize_pem();
     FileKey::new(PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap(), "new")
 }
 

@@ -1,9 +1,12 @@
 //! The service beside a registry: who may notify it, what it signs, and what a crash leaves.
 
 mod access;
+mod keys;
 mod killed;
 mod listing;
 mod pushes;
+mod record;
+mod round_trips;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use pullgate::digest::Digest;
-use pullgate::keys::Location;
+use pullgate::keys::{Location, Settings as KeysSettings};
 use pullgate::policy::{Scope, Tags};
 use pullgate::sign::Layout;
 use pullgate::signer::{
@@ -29,6 +32,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::registry::{MANIFEST, Registry};
+use crate::support::secrets;
 
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v1+json";
 
@@ -77,6 +81,7 @@ fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings
             longest_pause: Duration::from_millis(200),
             listed: 1000,
         },
+        keys: KeysSettings::default(),
         authenticators: BTreeMap::from([("release".to_owned(), key)]),
         rules,
     }
@@ -87,6 +92,8 @@ struct Service {
     signer: Arc<Signer>,
     address: String,
     control: PathBuf,
+    /// Of its state.
+    directory: PathBuf,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -95,7 +102,8 @@ impl Service {
     async fn start(settings: Settings) -> Self {
         let notifications = Listener::notifications(&settings.listen, &settings.limits).await.unwrap();
         let address = notifications.address();
-        let control = settings.control.clone();
+        secrets::wrote("debug", format!("{settings:?} {notifications:?}"));
+        let (control, directory) = (settings.control.clone(), settings.directory.clone());
         let listener = Listener::control(&control).unwrap();
         let signer = loop {
             match Signer::open(settings.clone()).await {
@@ -111,7 +119,7 @@ impl Service {
         tasks.spawn(notifications.serve(Arc::clone(&signer), stopped.clone()));
         tasks.spawn(listener.serve(Arc::clone(&signer), stopped.clone()));
         tasks.spawn(Arc::clone(&signer).run(stopped));
-        Self { signer, address, control, stop, tasks }
+        Self { signer, address, control, directory, stop, tasks }
     }
 
     /// The same, when all its rules have started.
@@ -122,8 +130,14 @@ impl Service {
     }
 
     async fn stop(mut self) {
+        if secrets::run().is_some() {
+            let (_, metrics) = self.ask("GET", "/metrics", Value::Null).await;
+            secrets::wrote("metrics", metrics);
+            secrets::wrote("debug", format!("{:?}", self.signer.status()));
+        }
         self.stop.send(true).unwrap();
         while self.tasks.join_next().await.is_some() {}
+        secrets::keep(&self.directory);
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
@@ -180,7 +194,9 @@ async fn send(
     }
     let answer = sender.send_request(request.body(Full::new(body)).unwrap()).await?;
     let status = answer.status().as_u16();
+    secrets::wrote("answers", format!("{:?}", answer.headers()));
     let body = answer.into_body().collect().await?.to_bytes();
+    secrets::wrote("answers", &body);
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release, directory};
+use crate::support::node::{Node, RELEASE, Release, directory, secrets};
 
 const HOST: &str = "registry.example.com";
 const YEAR: i64 = 365 * 24 * 60 * 60;
@@ -130,12 +130,12 @@ fn speak_tls(node: &mut Node) {
     directory::make(&root);
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let authority = CertifiedIssuer::self_signed(authority, secrets::new_key()).unwrap();
     let year = i32::from(Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year());
     let mut server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     server.not_before = rcgen::date_time_ymd(year - 1, 1, 1);
     server.not_after = rcgen::date_time_ymd(year + 1, 12, 28);
-    let key = KeyPair::generate().unwrap();
+    let key = secrets::new_key();
     let certificate = server.signed_by(&key, &authority).unwrap();
     let write = |name: &str, content: String| {
         directory::write(&root.join(name), content);

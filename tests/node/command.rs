@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::support::node::keys::Kind;
 use crate::support::node::policy::Policy;
-use crate::support::node::{Node, Release, signing};
+use crate::support::node::{Node, Release, process, signing};
 
 /// Runs a command and gives its exit code and what it wrote to standard output and to standard error.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
-    let output = command.output().unwrap();
+    let output = process::output(command);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }

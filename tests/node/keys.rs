@@ -9,9 +9,10 @@ use crate::support::node::directory::{self, Directory};
 use crate::support::node::keys::{Kind, PrivateKey};
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release, environment, process, pullgate};
+use crate::support::node::process::{Daemon, LIMIT};
+use crate::support::node::{Node, RELEASE, Release, environment, process, pullgate, secrets};
 
-const PIN: &str = "648219";
+const PIN: &str = "pg5ECRET-pin";
 
 /// A token of SoftHSM2 with keys that pullgate made in it.
 struct Token {
@@ -31,7 +32,7 @@ impl Token {
             "--label",
             "ci token",
             "--so-pin",
-            "1234567",
+            "pg5ECRET-so-pin",
             "--pin",
             PIN,
         ]));
@@ -131,15 +132,67 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
         assert!(error.contains(said), "{location}: {error}");
         assert!(location.contains("pin-value") || !error.contains(PIN), "{error}");
     }
-    token.secret("pin", "000000");
+    token.secret("pin", "pg5ECRET-wrong");
     let error = public(&location).unwrap_err();
-    assert!(error.contains("refuses the PIN") && !error.contains("000000"), "{error}");
+    assert!(error.contains("refuses the PIN") && !error.contains("pg5ECRET-wrong"), "{error}");
     let pin = token.secret("other-pin", PIN);
     let mut with_file = token.pullgate();
     with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
     assert_eq!(process::run(&mut with_file).unwrap(), told);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
     assert!(public(&location).unwrap_err().contains("open to others"));
+}
+
+#[test]
+fn in_softhsm_sign_for_the_signer() {
+    let node = Node::start(Release::V2_1);
+    let token = Token::new(node.directory());
+    let key = token.generate("signer", "RSA_2048", Kind::RsaPkcs1);
+    let at = node.directory().join("signer");
+    directory::make(&at);
+    // The key's URI names neither PIN nor module; the file does.
+    let module = "/usr/lib/softhsm/libsofthsm2.so";
+    let write = |keys: &str| {
+        let (host, place) = (node.registry.host(), at.display());
+        let config = format!(
+            "[registry]\nhost = {host:?}\n[listen]\naddress = \"unix:{place}/notify.sock\"\n\
+             [control]\nsocket = \"{place}/control.sock\"\n[state]\ndirectory = \"{place}/state\"\n{keys}\n\
+             [authenticator.release]\nkey = \"pkcs11:token=ci%20token;object=signer\"\n\
+             algorithm = \"RSA_PKCS1_SHA_256\"\n\
+             [[rule]]\nname = \"release\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n",
+        );
+        directory::write(&at.join("signer.toml"), config);
+    };
+    let signer = || {
+        let mut command = token.pullgate();
+        command.arg("--config").arg(&at).arg("signer");
+        command
+    };
+    write("");
+    let error = process::run(&mut signer()).unwrap_err();
+    assert!(error.contains("no PKCS#11 module is given"), "{error}");
+    let pin = token.directory.join("pin");
+    write(&format!(
+        "[keys.pkcs11]\nmodule = {module:?}\npin-file = {:?}\nsessions = 2\n",
+        pin.display().to_string()
+    ));
+    let environment = token.directory.join("softhsm2.conf");
+    let mut daemon = Daemon::start(
+        &pullgate::program(),
+        |command| {
+            command.env("SOFTHSM2_CONF", &environment).arg("--config").arg(&at).arg("signer");
+        },
+        &at.join("log"),
+    );
+    let image = node.push("team/app:1");
+    daemon.wait_until("serving", || process::run(signer().args(["status"])).ok());
+    process::must_run(signer().args(["request", "--rule", "release", &image.by_tag()]));
+    let cosign = node.cosign();
+    let options = ["--new-bundle-format=false"];
+    let signed = process::wait(LIMIT, || cosign.verify(&image.by_digest(), &key, &options).ok());
+    assert!(signed.is_some(), "{}", daemon.log());
+    let other = node.push("team/other:1");
+    assert!(cosign.verify(&other.by_digest(), &key, &options).is_err());
 }
 
 /// The public half that pullgate sees in a key file, with the passphrase in a file.
@@ -157,26 +210,26 @@ fn that_the_real_cosign_encrypted_are_opened() {
         std::fs::set_permissions(&passphrase, Permissions::from_mode(0o600)).unwrap();
     };
     let mut cosign = Command::new(environment::tool("cosign"));
-    cosign.env("HOME", at.path()).env("COSIGN_PASSWORD", "hunter2").current_dir(at.path());
+    cosign.env("HOME", at.path()).env("COSIGN_PASSWORD", "pg5ECRET-two").current_dir(at.path());
     process::must_run(cosign.arg("generate-key-pair"));
     let key = at.path().join("cosign.key");
     let expected = std::fs::read_to_string(at.path().join("cosign.pub")).unwrap();
-    secret("hunter2\n");
+    secret("pg5ECRET-two\n");
     assert_eq!(public_half(&key, &passphrase).unwrap(), expected);
-    secret("hunter3\n");
+    secret("pg5ECRET-three\n");
     let error = public_half(&key, &passphrase).unwrap_err();
-    assert!(error.contains("the passphrase is wrong") && !error.contains("hunter3"), "{error}");
+    assert!(error.contains("the passphrase is wrong") && !error.contains("pg5ECRET-three"), "{error}");
     // cosign's own variable; and nothing at all.
     let public = || {
         let mut public = Command::new(pullgate::program());
         public.args(["keys", "public"]).arg(&key).env_remove("COSIGN_PASSWORD");
         public
     };
-    assert_eq!(process::run(public().env("COSIGN_PASSWORD", "hunter2")).unwrap(), expected);
+    assert_eq!(process::run(public().env("COSIGN_PASSWORD", "pg5ECRET-two")).unwrap(), expected);
     assert!(process::run(&mut public()).unwrap_err().contains("no passphrase is given"));
     // Through a descriptor.
     let mut shell = Command::new("sh");
-    let script = "printf hunter2 | \"$0\" keys public \"$1\" --passphrase-fd 0";
+    let script = "printf pg5ECRET-two | \"$0\" keys public \"$1\" --passphrase-fd 0";
     shell.args(["-c", script]).arg(pullgate::program()).arg(&key);
     assert_eq!(process::run(&mut shell).unwrap(), expected);
 }
@@ -185,7 +238,7 @@ fn that_the_real_cosign_encrypted_are_opened() {
 fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
     let at = Directory::new();
     let passphrase = at.path().join("passphrase");
-    directory::write(&passphrase, "hunter2\n");
+    directory::write(&passphrase, "pg5ECRET-two\n");
     std::fs::set_permissions(&passphrase, Permissions::from_mode(0o600)).unwrap();
     let openssl = |arguments: &[&str]| {
         let mut openssl = Command::new("openssl");
@@ -195,7 +248,7 @@ fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
         "genpkey",
         "-aes256",
         "-pass",
-        "pass:hunter2",
+        "pass:pg5ECRET-two",
         "-algorithm",
         "RSA",
         "-pkeyopt",
@@ -203,13 +256,16 @@ fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
         "-out",
         "rsa.key",
     ]);
-    let expected = openssl(&["pkey", "-in", "rsa.key", "-passin", "pass:hunter2", "-pubout"]);
+    let plain = |name: &str| openssl(&["pkey", "-in", name, "-passin", "pass:pg5ECRET-two"]);
+    secrets::register_key(&plain("rsa.key"));
+    let expected = openssl(&["pkey", "-in", "rsa.key", "-passin", "pass:pg5ECRET-two", "-pubout"]);
     assert_eq!(public_half(&at.path().join("rsa.key"), &passphrase).unwrap(), expected);
     let ours = at.path().join("ours.key");
     let mut generate = Command::new(pullgate::program());
     generate.args(["keys", "generate", "--kind", "EC_P256", "--encrypt", "--passphrase-file"]);
     process::must_run(generate.arg(&passphrase).arg(&ours));
-    let seen = openssl(&["pkey", "-in", "ours.key", "-passin", "pass:hunter2", "-pubout"]);
+    secrets::register_key(&plain("ours.key"));
+    let seen = openssl(&["pkey", "-in", "ours.key", "-passin", "pass:pg5ECRET-two", "-pubout"]);
     assert_eq!(public_half(&ours, &passphrase).unwrap(), seen);
 }
 

@@ -37,6 +37,7 @@ mod activation;
 mod admitted;
 mod around;
 mod cancelled;
+mod circle;
 mod clock;
 mod command;
 mod configmap;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
-use crate::support::node::process::{LIMIT, wait};
+use crate::support::node::process::{LIMIT, output, wait};
 use crate::support::node::{Node, RELEASE, Release};
 
 on_every_release!(
@@ -18,7 +18,8 @@ on_every_release!(
 const SIDE_LOADED: &str = "registry.example.com/team/app:1";
 
 fn scan(node: &Node, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = node.pullgate.command().arg("scan").args(arguments).stdin(Stdio::null()).output().unwrap();
+    let mut scan = node.pullgate.command();
+    let output = output(scan.arg("scan").args(arguments).stdin(Stdio::null()));
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 

@@ -7,7 +7,7 @@ use crate::support::node::keys::Kind;
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
 use crate::support::node::signing::{self, Layout};
-use crate::support::node::{Node, RELEASE, Release, pullgate};
+use crate::support::node::{Node, RELEASE, Release, process, pullgate};
 
 /// RSA-PSS is not asked of cosign, which verifies keys in files with PKCS #1 only; nor are Ed25519 bundles.
 #[test]
@@ -98,7 +98,7 @@ fn a_whole_namespace_and_its_indexes() {
     let sign = |scope: &str| {
         let mut command = Command::new(pullgate::program());
         command.args(["sign", "--existing", scope, "--recursive", "--key"]).arg(&node.release.file);
-        command.output().unwrap()
+        process::output(&mut command)
     };
     let scope = format!("{}/shop", node.registry.host());
     for word in ["signed: ", "signed already: "] {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::node::keys::Kind;
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
-use crate::support::node::process::LIMIT;
+use crate::support::node::process::{self, LIMIT};
 use crate::support::node::{Node, RELEASE, Release, directory};
 
 on_every_release!(tells_how_the_daemon_is);
@@ -22,7 +22,7 @@ const PAUSE: &str = "registry.k8s.io/pause:test";
 fn status(node: &Node) -> (Option<i32>, Value, String) {
     let run = |arguments: &[&str]| {
         let output =
-            node.pullgate.command().arg("status").args(arguments).stdin(Stdio::null()).output().unwrap();
+            process::output(node.pullgate.command().arg("status").args(arguments).stdin(Stdio::null()));
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, json) = run(&["--json"]);
@@ -72,7 +72,7 @@ fn tells_how_the_daemon_is(release: Release) {
     );
 
     node.kubelet_without_pullgate().pull(&Pod::of(unsigned.by_tag())).unwrap();
-    node.pullgate.command().arg("scan").stdin(Stdio::null()).output().unwrap();
+    process::output(node.pullgate.command().arg("scan").stdin(Stdio::null()));
     let (code, told, text) = status(&node);
     assert_eq!((code, &told["last_scan"]["unknown"]), (Some(1), &0.into()), "{told}");
     assert!(told["last_scan"]["refused"].as_u64().unwrap() >= 1, "{told}");
@@ -163,7 +163,7 @@ fn others_are_not_answered() {
                       s.connect(sys.argv[2])\ns.sendall(b'\"status\"\\n')\nprint(s.recv(65536).decode())";
         let mut command = Command::new("python3");
         command.args(["-c", script, user]);
-        let output = command.arg(node.pullgate.control()).output().unwrap();
+        let output = process::output(command.arg(node.pullgate.control()));
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     assert!(ask("0").1.contains("generation"));

@@ -112,7 +112,7 @@ fn a_daemon_that_hangs_is_not_waited_for() {
         assert!(line.contains(told), "{option}: {line}");
     }
     // A scan may take minutes, but not if nobody is there.
-    let scanned = node.pullgate.command().args(["scan", "--daemon", "require"]).output().unwrap();
+    let scanned = process::output(node.pullgate.command().args(["scan", "--daemon", "require"]));
     assert_eq!(scanned.status.code(), Some(3));
     kill(process, Signal::SIGCONT).unwrap();
     assert_eq!(ask(&node, &["--daemon", "require"], &signed).0, Some(0));

@@ -13,8 +13,7 @@ use crate::support::registry::{Recorded, Scripted};
 
 /// An error as the services write it.
 pub fn error(status: u16, code: &str) -> Scripted {
-    let body =
-        json!({ "RequestId": "0", "HostId": "test", "Code": code, "Message": "a message with secrets" });
+    let body = json!({ "RequestId": "0", "HostId": "test", "Code": code, "Message": "a message with pg5ECRET-told" });
     let mut answer = Scripted::ok("application/json", body.to_string());
     answer.status = status;
     answer

@@ -20,7 +20,7 @@ impl Authority {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!("test authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
         parameters.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
+        let key = secrets::new_key();
         Arc::new(Self { issuer: CertifiedIssuer::self_signed(parameters, key).unwrap() })
     }
 
@@ -39,11 +39,10 @@ impl Authority {
     }
 
     fn issue(&self, name: &str, purpose: rcgen::ExtendedKeyUsagePurpose) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
+        let key = secrets::new_key();
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
         parameters.extended_key_usages = vec![purpose];
         let pem = key.serialize_pem();
-        secrets::register_key(&pem);
         (parameters.signed_by(&key, &self.issuer).unwrap().pem(), pem)
     }
 }

@@ -43,7 +43,7 @@ impl Kms {
         let state = Arc::new(State {
             pem: read("key"),
             public: read("pub"),
-            access: Mutex::new(("LTAI".to_owned(), "s3cret".to_owned(), None)),
+            access: Mutex::new(("LTAI".to_owned(), "pg5ECRET-key".to_owned(), None)),
             nonces: Nonces::default(),
             answers: Mutex::default(),
             asked: AtomicUsize::new(0),

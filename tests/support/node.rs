@@ -16,6 +16,7 @@
 
 pub mod access;
 pub mod between;
+pub mod circle;
 pub mod containerd;
 pub mod directory;
 pub mod environment;
@@ -31,6 +32,7 @@ pub mod registry;
 pub mod relay;
 #[path = "secrets.rs"]
 pub mod secrets;
+pub mod seen;
 pub mod signer;
 pub mod signing;
 

@@ -42,7 +42,7 @@ impl Vault {
             kind,
             pem: read("key"),
             public: read("pub"),
-            token: Mutex::new("hvs.token".to_owned()),
+            token: Mutex::new("hvs.pg5ECRET-token".to_owned()),
             namespace,
             answers: Mutex::default(),
             asked: AtomicUsize::new(0),
@@ -96,7 +96,7 @@ impl State {
         if path == "/v1/auth/approle/login" {
             let body: Value = serde_json::from_slice(&request.body).unwrap();
             assert!(request.header("x-vault-token").is_none());
-            if body != json!({ "role_id": "signer", "secret_id": "s3cret-id" }) {
+            if body != json!({ "role_id": "signer", "secret_id": "pg5ECRET-id" }) {
                 return error(400, "invalid role or secret ID");
             }
             let auth = json!({ "auth": { "client_token": token, "lease_duration": 3600 } });

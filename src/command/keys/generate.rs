@@ -1,8 +1,8 @@
 //! `pullgate keys generate`
 
-use crate::command::key_options::KeyOptions;
+use crate::command::key_options::{self, KeyOptions};
 use crate::command::{Outcome, output};
-use crate::keys::{self, KeyKind, KeysError, Location};
+use crate::keys::{self, KeyKind, Location};
 
 /// What a key may be used for, by Alibaba Cloud KMS's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,18 +53,8 @@ impl Generate {
             }
             Err(error) => {
                 output::error(&error);
-                outcome(&error)
+                key_options::outcome(&error)
             }
         }
-    }
-}
-
-/// What a failure with a key comes to.
-pub(super) fn outcome(error: &KeysError) -> Outcome {
-    match error {
-        KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Unknown,
-        KeysError::Late { .. } => Outcome::Unknown,
-        KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
-        _ => Outcome::Usage,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::command::key_options::KeyOptions;
+use crate::command::key_options::{self, KeyOptions};
 use crate::command::policy::Format;
 use crate::command::{Outcome, output};
 use crate::keys::{self, KeysError, Location, Settings};
@@ -35,7 +35,7 @@ impl Public {
             Ok(public) => public,
             Err(error) => {
                 output::error(&error);
-                return super::generate::outcome(&error);
+                return key_options::outcome(&error);
             }
         };
         let names = public.names();

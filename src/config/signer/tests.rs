@@ -79,6 +79,10 @@ fn the_file_that_is_installed_is_read() {
         })
         .filter(|line| !line.contains("-file") && !line.starts_with("username") && !line.contains("clients"))
         .filter(|line| !line.starts_with("certificate") && !line.starts_with("key = \"/etc/pullgate/tls"))
+        // Of the ways to say who asks, one.
+        .filter(|line| {
+            !["profile", "access-key-id", "role-id", "mount"].iter().any(|key| line.starts_with(key))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     let settings = load(&open).unwrap_or_else(|problems| panic!("{problems}\n{open}"));
@@ -144,5 +148,92 @@ fn a_secret_opens_the_network_and_has_to_be_one() {
     for (mode, fine) in [(0o600, true), (0o644, false)] {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(load(&text).is_ok(), fine, "{mode:o}: {:?}", load(&text));
+    }
+}
+
+/// Every setting of keys, with secrets in `directory`.
+const KEYS: &str = r#"
+[keys]
+passphrase-file = "AT/secret"
+[keys.pkcs11]
+module = "/lib/m.so"
+module-directories = ["/lib"]
+pin-file = "AT/secret"
+sessions = 2
+timeout = "7s"
+[keys.kms]
+access-key-id = "LTAI"
+access-key-secret-file = "AT/secret"
+assume-role = "acs:ram::1:role/signer"
+external-id = "x"
+sts = "https://sts.cn-hangzhou.aliyuncs.com"
+authorities = ["/ca.pem"]
+timeout = "8s"
+request-timeout = "3s"
+connect-timeout = "2s"
+requests-per-second = 50
+concurrency = 4
+[keys.vault]
+address = "https://vault.example:8200/"
+namespace = "team"
+role-id = "signer"
+secret-id-file = "AT/secret"
+mount = "ci"
+requests-per-second = 7
+"#;
+
+#[test]
+fn what_keys_need_is_read() {
+    use crate::alibaba::Identity;
+    use crate::keys::{self, Login, Passphrase};
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "s3cret\n").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!("{KEYS}{WHOLE}").replace("AT", &directory.path().display().to_string());
+    let keys = load(&text).unwrap().keys;
+    assert_eq!(keys.passphrase, Passphrase::File(secret.clone()));
+    let token = &keys.token;
+    assert_eq!((token.sessions, token.deadline.as_secs()), (2, 7));
+    assert_eq!((&token.module, &token.pin_file), (&Some(PathBuf::from("/lib/m.so")), &Some(secret.clone())));
+    assert_eq!(token.module_directories, [PathBuf::from("/lib")]);
+    let Identity::Assumed(assume) = &keys.kms.identity else { panic!("{:?}", keys.kms) };
+    assert_eq!(assume.by, Identity::Key { id: "LTAI".to_owned(), secret_file: secret.clone() });
+    assert_eq!((assume.role.as_str(), assume.external_id.as_deref()), ("acs:ram::1:role/signer", Some("x")));
+    assert_eq!(assume.endpoint, "https://sts.cn-hangzhou.aliyuncs.com");
+    let (service, bounds) = (&keys.kms.service, &keys.kms.bounds);
+    assert_eq!((service.step.as_secs(), service.connect.as_secs()), (3, 2));
+    assert_eq!(service.authorities, [PathBuf::from("/ca.pem")]);
+    assert_eq!((bounds.deadline.as_secs(), bounds.rate, bounds.concurrency), (8, 50, 4));
+    let vault = &keys.transit;
+    assert_eq!(vault.address.as_deref(), Some("https://vault.example:8200"));
+    assert_eq!((vault.namespace.as_deref(), vault.bounds.rate), (Some("team"), 7));
+    let login =
+        Login::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file: secret };
+    assert_eq!(vault.login, login);
+    // What is not said is as it is without a file.
+    for empty in ["", "[keys]\n", "[keys.pkcs11]\n[keys.kms]\n[keys.vault]\n"] {
+        assert_eq!(load(&format!("{empty}{WHOLE}")).unwrap().keys, keys::Settings::default(), "{empty}");
+    }
+    for (from, to, expected) in [
+        ("assume-role", "ram-role = \"r\"\nassume-role", "does not say who asks in one way"),
+        ("access-key-id = \"LTAI\"\n", "", "does not say who asks in one way"),
+        ("assume-role = \"acs:ram::1:role/signer\"\n", "", "are for an assumed role"),
+        ("https://sts", "http://sts", "`sts`: the address"),
+        ("https://vault", "http://vault", "`address`: the address"),
+        ("role-id = \"signer\"\n", "", "[keys.vault] does not say who asks"),
+        ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` cannot be right"),
+        ("sessions = 2", "sessions = 65", "`sessions` is out of range"),
+        ("timeout = \"7s\"", "timeout = 7", "`timeout` is not"),
+        ("[\"/ca.pem\"]", "[\"ca.pem\"]", "is not absolute"),
+        ("[\"/ca.pem\"]", "\"/ca.pem\"", "an array of paths"),
+        ("/secret\"\nsessions", "/none\"\nsessions", "`pin-file`"),
+        ("sessions = 2", "session = 2", "did you mean `sessions`"),
+    ] {
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(wrong, text, "{from}");
+        let problems = load(&wrong).unwrap_err();
+        assert!(problems.contains(expected), "{to}: {problems}");
+        assert!(!problems.contains("s3cret"), "{problems}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::QueueError;
 
@@ -12,6 +12,7 @@ const NAME: &str = "audit.jsonl";
 
 #[derive(Debug)]
 pub(super) struct Audit {
+    directory: PathBuf,
     file: File,
 }
 
@@ -25,7 +26,15 @@ impl Audit {
             .open(directory.join(NAME))
             .map_err(QueueError::Io)?;
         end_last_line(&mut file).map_err(QueueError::Io)?;
-        Ok(Self { file })
+        // A new file is there after a crash as well.
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(QueueError::Io)?;
+        Ok(Self { directory: directory.to_owned(), file })
+    }
+
+    /// Goes on in the file that has the name now. Where that is not possible it goes on in the one that it has.
+    pub(super) fn reopen(&mut self) -> Result<(), QueueError> {
+        *self = Self::open(&self.directory)?;
+        Ok(())
     }
 
     /// Appends lines, and waits until they are on disk.

@@ -30,6 +30,7 @@ pub(super) enum Command {
     Listed { rule: RuleId, now: Timestamp, reply: Reply<()> },
     Offer { candidates: Vec<Candidate>, now: Timestamp, reply: Reply<Offered> },
     Settle { ticket: Ticket, settlement: Settlement, reply: Reply<()> },
+    Reopen { reply: Reply<()> },
 }
 
 pub(super) struct Writer {
@@ -73,7 +74,7 @@ impl Writer {
         let mut work = Work { schedule: &self.schedule, capacity: self.capacity, effects: &mut effects };
         let written = store.write(|tables| {
             for command in batch {
-                work.apply(tables, command)?;
+                work.apply(tables, audit, command)?;
             }
             // Before the end of the jobs is on disk: a crash between the two signs nothing again, because the signature
             // is found, and leaves a second line that says so.
@@ -105,7 +106,12 @@ pub(super) struct Work<'w> {
 }
 
 impl Work<'_> {
-    fn apply(&mut self, tables: &mut Tables<'_>, command: Command) -> Result<(), QueueError> {
+    fn apply(
+        &mut self,
+        tables: &mut Tables<'_>,
+        audit: &mut Audit,
+        command: Command,
+    ) -> Result<(), QueueError> {
         match command {
             Command::Begin { rules, now, reply } => {
                 let records = self.begin(tables, &rules, now)?;
@@ -135,6 +141,10 @@ impl Work<'_> {
             Command::Settle { ticket, settlement, reply } => {
                 self.settle(tables, ticket, settlement)?;
                 self.answer(reply, Ok(()));
+            }
+            Command::Reopen { reply } => {
+                let reopened = audit.reopen();
+                self.answer(reply, reopened);
             }
         }
         Ok(())

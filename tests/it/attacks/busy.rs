@@ -138,7 +138,7 @@ async fn no_signature_is_believed_for_seconds_and_an_outage_never() {
     world.outcome("team/app:1").await.assert("believed", &refused, "no-signature", "tag", "", LITTLE);
     // Other credentials are another question.
     let pinned = world.pinned("team/app", &digest);
-    let other = world.outcome_of(&world.image("team/app:1"), password("other", "pod-secret")).await;
+    let other = world.outcome_of(&world.image("team/app:1"), password("other", "pg5ECRET-pod")).await;
     other.assert("as another", &pinned, "verified", SIGNED, "", LITTLE);
 }
 

@@ -222,7 +222,7 @@ async fn t131_what_needs_no_signature_costs_no_request() {
         ("never/app:1", Verdict::Refused, "denied-by-rule"),
         ("other/app:1", Verdict::Refused, "denied-by-rule"),
     ] {
-        let auth = super::world::password("pod", "pod-secret");
+        let auth = super::world::password("pod", "pg5ECRET-pod");
         let outcome = world.outcome_of(&world.image(path), auth).await;
         outcome.assert(path, &verdict, reason, "", "", NOTHING);
     }

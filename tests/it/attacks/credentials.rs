@@ -26,7 +26,7 @@ fn acr(request: &Recorded, id: &str, secret: &str, token: Option<&str>) -> Scrip
     }
     let expires = jiff::Timestamp::now().as_millisecond() + 3_600_000;
     let answer = format!(
-        "{{\"Code\":\"success\",\"TempUsername\":\"cr_temp_user\",\"AuthorizationToken\":\"temporary\",\"ExpireTime\":{expires}}}"
+        "{{\"Code\":\"success\",\"TempUsername\":\"cr_temp_user\",\"AuthorizationToken\":\"pg5ECRET-temporary\",\"ExpireTime\":{expires}}}"
     );
     Scripted::ok("application/json", answer)
 }
@@ -37,12 +37,12 @@ fn metadata(request: &Recorded) -> Scripted {
         ("PUT", "/latest/api/token")
             if request.header("x-aliyun-ecs-metadata-token-ttl-seconds").is_some() =>
         {
-            Scripted::ok("text/plain", "metadata-token")
+            Scripted::ok("text/plain", "pg5ECRET-metadata")
         }
         ("GET", "/latest/meta-data/ram/security-credentials/Node")
-            if request.header("x-aliyun-ecs-metadata-token") == Some("metadata-token") =>
+            if request.header("x-aliyun-ecs-metadata-token") == Some("pg5ECRET-metadata") =>
         {
-            let keys = "{\"Code\":\"Success\",\"AccessKeyId\":\"STS.1\",\"AccessKeySecret\":\"sts-secret\",\"SecurityToken\":\"sts-token\"}";
+            let keys = "{\"Code\":\"Success\",\"AccessKeyId\":\"STS.1\",\"AccessKeySecret\":\"pg5ECRET-sts\",\"SecurityToken\":\"pg5ECRET-session\"}";
             Scripted::ok("application/json", keys)
         }
         _ => Scripted::status(403),
@@ -52,13 +52,14 @@ fn metadata(request: &Recorded) -> Scripted {
 #[tokio::test]
 async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
     let (service, instance) = (Registry::start().await, Registry::start().await);
-    service.hook(|request| Some(acr(request, "STS.1", "sts-secret", Some("sts-token"))));
+    service.hook(|request| Some(acr(request, "STS.1", "pg5ECRET-sts", Some("pg5ECRET-session"))));
     instance.hook(|request| Some(metadata(request)));
     for named in [true, false] {
         let (endpoint, metadata) =
             (format!("http://{}", service.host()), format!("http://{}", instance.host()));
-        let world =
-            World::with_settings(options(Auth::basic("cr_temp_user", "temporary")), |_, registry| Settings {
+        let world = World::with_settings(
+            options(Auth::basic("cr_temp_user", "pg5ECRET-temporary")),
+            |_, registry| Settings {
                 keyring: Keyring {
                     acr: vec![
                         another_instance(),
@@ -78,17 +79,18 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
                     ..Keyring::default()
                 },
                 ..Settings::default()
-            })
-            .await;
+            },
+        )
+        .await;
         let digest = world.signed();
         for (name, registry) in [("service", &service), ("instance", &instance)] {
             world.watch(name, registry);
         }
         for (name, secret) in [
-            ("acr", "temporary"),
-            ("key", "sts-secret"),
-            ("session", "sts-token"),
-            ("metadata", "metadata-token"),
+            ("acr", "pg5ECRET-temporary"),
+            ("key", "pg5ECRET-sts"),
+            ("session", "pg5ECRET-session"),
+            ("metadata", "pg5ECRET-metadata"),
         ] {
             world.mark(name, secret);
         }
@@ -113,29 +115,29 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
 #[tokio::test]
 async fn acr_with_an_access_key_and_a_wrong_one() {
     let service = Registry::start().await;
-    service.hook(|request| Some(acr(request, "LTAI", "key-secret", None)));
-    for (secret, expected) in [("key-secret", PULLED), ("wrong", "registry-unavailable")] {
+    service.hook(|request| Some(acr(request, "LTAI", "pg5ECRET-key", None)));
+    for (secret, expected) in [("pg5ECRET-key", PULLED), ("pg5ECRET-wrong", "registry-unavailable")] {
         let endpoint = format!("http://{}", service.host());
-        let world =
-            World::with_settings(options(Auth::basic("cr_temp_user", "temporary")), |directory, registry| {
-                Settings {
-                    keyring: Keyring {
-                        acr: vec![AcrSettings {
-                            instance: "cri-1".to_owned(),
-                            hosts: vec![registry.host()],
-                            identity: Identity::Key {
-                                id: "LTAI".to_owned(),
-                                secret_file: secret_file(directory, "acr", secret),
-                            },
-                            endpoint,
-                            metadata: AcrSettings::METADATA.to_owned(),
-                        }],
-                        ..Keyring::default()
-                    },
-                    ..Settings::default()
-                }
-            })
-            .await;
+        let world = World::with_settings(
+            options(Auth::basic("cr_temp_user", "pg5ECRET-temporary")),
+            |directory, registry| Settings {
+                keyring: Keyring {
+                    acr: vec![AcrSettings {
+                        instance: "cri-1".to_owned(),
+                        hosts: vec![registry.host()],
+                        identity: Identity::Key {
+                            id: "LTAI".to_owned(),
+                            secret_file: secret_file(directory, "acr", secret),
+                        },
+                        endpoint,
+                        metadata: AcrSettings::METADATA.to_owned(),
+                    }],
+                    ..Keyring::default()
+                },
+                ..Settings::default()
+            },
+        )
+        .await;
         world.signed();
         let (verdict, line) = world.pull(&world.image("team/app:1"), None).await;
         assert_eq!(verdict, expected, "{line}");
@@ -169,13 +171,13 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
             credentials: vec![HostCredential {
                 host: host.to_owned(),
                 username: "node".to_owned(),
-                password_file: secret_file(directory, "password", "s3cret\n"),
+                password_file: secret_file(directory, "password", "pg5ECRET-node\n"),
             }],
             ..Keyring::default()
         },
         |directory, host| {
             let text = format!(
-                "{{\"auths\":{{\"https://{host}\":{{\"username\":\"node\",\"password\":\"s3cret\"}}}}}}"
+                "{{\"auths\":{{\"https://{host}\":{{\"username\":\"node\",\"password\":\"pg5ECRET-node\"}}}}}}"
             );
             Keyring {
                 docker_config: Some(secret_file(directory, "config.json", &text)),
@@ -186,7 +188,7 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
     for (number, keyring) in keyrings.into_iter().enumerate() {
         for own in [true, false] {
             let world =
-                World::with_settings(options(Auth::basic("node", "s3cret")), |directory, registry| {
+                World::with_settings(options(Auth::basic("node", "pg5ECRET-node")), |directory, registry| {
                     let host = if own { registry.host() } else { "127.0.0.1:1".to_owned() };
                     Settings { keyring: keyring(directory, &host), ..Settings::default() }
                 })
@@ -200,9 +202,11 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
             }
             // A pull that carries credentials is made with these, right or wrong.
             world.registry.forget_requests();
-            let (verdict, _) = world.pull(&world.image("team/app:1"), password("node", "wrong")).await;
+            let (verdict, _) =
+                world.pull(&world.image("team/app:1"), password("node", "pg5ECRET-wrong")).await;
             assert_eq!(verdict, "registry-unauthorized");
-            let (verdict, _) = world.pull(&world.image("team/app:1"), password("node", "s3cret")).await;
+            let (verdict, _) =
+                world.pull(&world.image("team/app:1"), password("node", "pg5ECRET-node")).await;
             assert_eq!(verdict, PULLED);
         }
     }

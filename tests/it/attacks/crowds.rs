@@ -115,7 +115,7 @@ async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
         world.registry.tagged("team/app", &tag).unwrap()
     };
     let sig = Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every: Duration::from_millis(2) });
-    let [denied, allowed] = ["denied:first-secret", "allowed:second-secret"]
+    let [denied, allowed] = ["denied:pg5ECRET-first", "allowed:pg5ECRET-second"]
         .map(|pair| format!("Basic {}", STANDARD.encode(pair)));
     let refused = denied.clone();
     world.registry.hook(move |request| {
@@ -126,13 +126,13 @@ async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
             _ => Some(Scripted::status(401).header("www-authenticate", "Basic realm=\"test\"")),
         }
     });
-    world.mark("first", "first-secret");
-    world.mark("second", "second-secret");
+    world.mark("first", "pg5ECRET-first");
+    world.mark("second", "pg5ECRET-second");
     let image = world.image("team/app:1");
     let since = world.since();
     let (refused, pulled) = tokio::join!(
-        world.pull(&image, password("denied", "first-secret")),
-        world.pull(&image, password("allowed", "second-secret")),
+        world.pull(&image, password("denied", "pg5ECRET-first")),
+        world.pull(&image, password("allowed", "pg5ECRET-second")),
     );
     assert_eq!((refused.0.as_str(), pulled.0.as_str()), ("registry-unauthorized", PULLED));
     let requests = "tag*3..4 sig*2..4 fallback*2..4 referrers*2..4 blob";

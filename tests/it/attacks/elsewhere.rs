@@ -10,13 +10,13 @@ use crate::support::signer::{attach_classic, payload};
 #[tokio::test]
 async fn t105_redirects_lead_nowhere_that_matters() {
     let options =
-        || Options { referrers: true, auth: Auth::basic("pod", "pod-secret"), ..Options::default() };
+        || Options { referrers: true, auth: Auth::basic("pod", "pg5ECRET-pod"), ..Options::default() };
     let world = World::with(options(), Limits::default()).await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
     let digest = world.signed();
     let image = world.image("team/app:1");
-    let auth = || password("pod", "pod-secret");
+    let auth = || password("pod", "pg5ECRET-pod");
     let pinned = world.pinned("team/app", &digest);
     world.outcome_of(&image, auth()).await.assert(
         "good",
@@ -35,7 +35,7 @@ async fn t105_redirects_lead_nowhere_that_matters() {
         "unix:///run/containerd/containerd.sock",
         "file:///etc/shadow",
         "ftp://127.0.0.1/",
-        "http://user:secret@127.0.0.1/",
+        "http://user:pg5ECRET@127.0.0.1/",
         "http://",
         "",
     ] {
@@ -94,7 +94,7 @@ async fn t105_from_tls_there_is_no_way_back() {
     world.watch("elsewhere", &elsewhere);
     let location = format!("http://{}/v2/team/app/manifests/1", elsewhere.host());
     world.registry.hook(move |_| Some(Scripted::redirect(&location)));
-    let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+    let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
     outcome.assert("to http", &Verdict::Unavailable, "redirect-refused", "tag?ns", "", NOTHING);
 }
 
@@ -113,7 +113,7 @@ async fn t112_tls_is_never_given_up() {
         ("none: plain HTTP", true, "", None, bad, "plain HTTP"),
     ] {
         let tls = (!name.is_empty()).then(|| (authority.clone(), name.to_owned()));
-        let auth = Auth::basic("pod", "pod-secret");
+        let auth = Auth::basic("pod", "pg5ECRET-pod");
         let options = Options { referrers: true, tls, valid, auth, ..Options::default() };
         let trusted = if ours { ca.clone() } else { Authority::new().pem() };
         let world = World::with_settings(options, |directory, registry| {
@@ -129,7 +129,7 @@ async fn t112_tls_is_never_given_up() {
         let text = payload("r.example/team/app", &digest);
         attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
         // Nothing is said before TLS is agreed on.
-        let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+        let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
         assert!(outcome.line.contains(told), "{row}: {}", outcome.line);
         let good = reason == "verified";
         let verdict = if good { Verdict::Pulled(format!("r.example/team/app@{digest}")) } else { verdict };

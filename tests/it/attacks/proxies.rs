@@ -114,7 +114,7 @@ async fn t112_tls_before_1_2_is_not_spoken() {
         Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
     })
     .await;
-    let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+    let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
     outcome.assert("TLS 1.1", &Verdict::Unavailable, "registry-tls", "", "", NOTHING);
 }
 

@@ -19,7 +19,7 @@ async fn in_another_repository_as_cosign_repository_does() {
     for (configured, image, expected) in
         [(true, false, PULLED), (true, true, PULLED), (false, true, "no-signature")]
     {
-        let options = Options { auth: Auth::basic("u", "p"), ..Options::default() };
+        let options = Options { auth: Auth::basic("u", "pg5ECRET"), ..Options::default() };
         let elsewhere = elsewhere.clone();
         let world = World::with_settings(options, |_, registry| {
             let scope = if configured { registry.host() } else { "r.example".to_owned() };
@@ -31,7 +31,7 @@ async fn in_another_repository_as_cosign_repository_does() {
         let text = payload(&world.image("team/app"), &digest);
         attach_classic(&signatures, "signatures", &digest, &[(text.clone(), p256().sign(&text))]);
         signatures.forget_requests();
-        let auth = password("u", "p");
+        let auth = password("u", "pg5ECRET");
         assert_eq!(world.pull(&world.image("team/app:1"), auth).await.0, expected, "{configured} {image}");
         let asked_beside = world.asked("manifests").iter().any(|path| path.ends_with(".sig"));
         assert_eq!(asked_beside, image, "the image's own repository is asked if that is said");
@@ -39,7 +39,7 @@ async fn in_another_repository_as_cosign_repository_does() {
         // What was signed for another name does not become this one's by lying in the same place.
         let other = world.registry.image("team/other", "1", "other");
         attach_classic(&signatures, "signatures", &other, &[(text.clone(), p256().sign(&text))]);
-        let verdict = world.pull(&world.image("team/other:1"), password("u", "p")).await.0;
+        let verdict = world.pull(&world.image("team/other:1"), password("u", "pg5ECRET")).await.0;
         assert_eq!(verdict, if configured { "no-valid-signature" } else { "no-signature" });
     }
 }

@@ -29,23 +29,23 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
         format!("https://localhost:{}/token", elsewhere.port()),
         format!("http://127.0.0.2:{}/token", elsewhere.port()),
         format!("http://[::1]:{}/token", elsewhere.port()),
-        format!("http://pod:x@{}/token", elsewhere.host()),
+        format!("http://pod:pg5ECRET-realm@{}/token", elsewhere.host()),
         "file:///etc/passwd".to_owned(),
         "/token".to_owned(),
         String::new(),
     ] {
-        let auth = bearer(Some(realm.clone()), Some("pod:pod-secret"), None);
+        let auth = bearer(Some(realm.clone()), Some("pod:pg5ECRET-pod"), None);
         let world = World::with(options(auth), Limits::default()).await;
         world.watch("elsewhere", &elsewhere);
         world.signed();
-        let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pod-secret")).await;
+        let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pg5ECRET-pod")).await;
         outcome.assert(realm, &Verdict::Unavailable, "registry-unauthorized", "tag", "", NOTHING);
     }
     // Where the registry is, they are shown, and what they were exchanged for; and where the operator says so.
     for trusted in [false, true] {
-        let token = Registry::with(options(bearer(None, Some("pod:pod-secret"), Some(300)))).await;
+        let token = Registry::with(options(bearer(None, Some("pod:pg5ECRET-pod"), Some(300)))).await;
         let realm = trusted.then(|| format!("http://{}/token", token.host()));
-        let auth = bearer(realm, Some("pod:pod-secret"), Some(300));
+        let auth = bearer(realm, Some("pod:pg5ECRET-pod"), Some(300));
         let services = vec![token.host(), "127.0.0.1".to_owned()];
         let world = World::with_settings(options(auth), |_, _| Settings {
             token_services: if trusted { services } else { Vec::new() },
@@ -54,7 +54,7 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
         .await;
         world.watch("service", &token);
         let digest = world.signed();
-        let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pod-secret")).await;
+        let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pg5ECRET-pod")).await;
         match trusted {
             false => {
                 let pinned = world.pinned("team/app", &digest);
@@ -117,7 +117,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
         let tls = |authority: &std::sync::Arc<Authority>| {
             Some((std::sync::Arc::clone(authority), "127.0.0.1".to_owned()))
         };
-        let secret = Some("pod:pod-secret");
+        let secret = Some("pod:pg5ECRET-pod");
         let service =
             Registry::with(Options { tls: tls(authority), ..options(bearer(None, secret, None)) }).await;
         let realm = Some(format!("https://{}/token", service.host()));
@@ -134,7 +134,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
         })
         .await;
         world.watch("service", &service);
-        let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pod-secret")).await;
+        let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
         let (reason, requests, shown, bytes) = match good {
             true => ("registry-unauthorized", "tag?ns*2 service:POST-token", "pod@service unknown", LITTLE),
             false => ("registry-tls", "tag?ns", "", NOTHING),
@@ -145,11 +145,11 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
 
 #[tokio::test]
 async fn t109_credentials_for_another_server_are_sent_to_none() {
-    let world = World::with(options(Auth::basic("pod", "pod-secret")), Limits::default()).await;
+    let world = World::with(options(Auth::basic("pod", "pg5ECRET-pod")), Limits::default()).await;
     let digest = world.signed();
     let host = world.registry.host();
     let for_server = |server: &str| {
-        let mut auth = password("pod", "pod-secret").unwrap();
+        let mut auth = password("pod", "pg5ECRET-pod").unwrap();
         auth.server_address = server.to_owned();
         auth
     };
@@ -167,10 +167,10 @@ async fn t109_credentials_for_another_server_are_sent_to_none() {
         ("one that ends so", for_server(&format!("https://evil.{host}")), "tag?"),
         ("one with a user", for_server(&format!("https://{host}@evil.example")), "tag?"),
         ("without a scheme", for_server(&host), "tag?"),
-        ("a token of a registry", token("", "registry-token"), "tag"),
-        ("a token for Basic", token("identity-token", ""), "tag"),
+        ("a token of a registry", token("", "pg5ECRET-registry"), "tag"),
+        ("a token for Basic", token("pg5ECRET-identity", ""), "tag"),
         ("no base64", encoded("!!!!!!!!"), "tag?"),
-        ("no colon", encoded("cG9kLXNlY3JldA=="), "tag?"),
+        ("no colon", encoded("cGc1RUNSRVQtcG9k"), "tag?"),
         ("no text", encoded("/////////w=="), "tag?"),
     ] {
         let outcome = world.outcome_of(&world.image("team/app:1"), Some(auth)).await;
@@ -186,19 +186,21 @@ async fn t109_credentials_for_another_server_are_sent_to_none() {
 #[tokio::test]
 async fn t110_marked_secrets_are_in_no_log_and_no_message() {
     const MARKS: [(&str, &str); 5] = [
-        ("pod", "MARKED-PASSWORD"),
-        ("grant", "MARKED-TOKEN"),
-        ("header", "MARKED-HEADER"),
-        ("query", "MARKED-QUERY"),
-        ("wrong", "MARKED-WRONG"),
+        ("pod", "pg5ECRET-PASSWORD"),
+        ("grant", "pg5ECRET-TOKEN"),
+        ("header", "pg5ECRET-HEADER"),
+        ("query", "pg5ECRET-QUERY"),
+        ("wrong", "pg5ECRET-WRONG"),
     ];
     for broken in [false, true] {
-        let auth = bearer(None, Some("user:MARKED-PASSWORD"), Some(300));
+        let auth = bearer(None, Some("user:pg5ECRET-PASSWORD"), Some(300));
         let world = World::with_settings(options(auth), |directory, registry| {
             let host = directory.path().join("certs.d").join(registry.host());
             std::fs::create_dir_all(&host).unwrap();
-            let text =
-                format!("server = \"http://{}\"\n[header]\nx-secret = \"MARKED-HEADER\"\n", registry.host());
+            let text = format!(
+                "server = \"http://{}\"\n[header]\nx-secret = \"pg5ECRET-HEADER\"\n",
+                registry.host()
+            );
             std::fs::write(host.join("hosts.toml"), text).unwrap();
             Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
         })
@@ -209,15 +211,17 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
         }
         world.signed();
         world.registry.hook(move |request| match request.uri.path() {
-            "/token" => Some(Scripted::ok("application/json", "{\"access_token\":\"MARKED-TOKEN\"}")),
-            path if request.header("authorization") != Some("Bearer MARKED-TOKEN") || path.is_empty() => None,
+            "/token" => Some(Scripted::ok("application/json", "{\"access_token\":\"pg5ECRET-TOKEN\"}")),
+            path if request.header("authorization") != Some("Bearer pg5ECRET-TOKEN") || path.is_empty() => {
+                None
+            }
             path if broken => {
-                Some(Scripted::redirect(&format!("http://169.254.169.254{path}?sig=MARKED-QUERY")))
+                Some(Scripted::redirect(&format!("http://169.254.169.254{path}?sig=pg5ECRET-QUERY")))
             }
             // The token is let through to an answer that names it, in its header and in its body.
             _ => {
-                let body = "{\"errors\":[{\"code\":\"MARKED-TOKEN\",\"message\":\"MARKED-PASSWORD\"}]}";
-                let mut answer = Scripted::ok("application/json", body).header("x-echo", "MARKED-TOKEN");
+                let body = "{\"errors\":[{\"code\":\"pg5ECRET-TOKEN\",\"message\":\"pg5ECRET-PASSWORD\"}]}";
+                let mut answer = Scripted::ok("application/json", body).header("x-echo", "pg5ECRET-TOKEN");
                 answer.status = 403;
                 Some(answer)
             }
@@ -227,15 +231,15 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
             if broken { ("redirect-refused", LITTLE) } else { ("registry-unauthorized", LITTLE) };
         let mut said = String::new();
         for (row, secret, shown) in [
-            ("right", "MARKED-PASSWORD", "pod grant header"),
-            ("wrong", "MARKED-WRONG", "pod wrong grant header"),
+            ("right", "pg5ECRET-PASSWORD", "pod grant header"),
+            ("wrong", "pg5ECRET-WRONG", "pod wrong grant header"),
         ] {
             let outcome = world.outcome_of(&image, password("user", secret)).await;
             said += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
             assert!(outcome.log.contains("\"TRACE\"") || outcome.log.contains("\"DEBUG\""), "a full log");
             outcome.assert(row, &Verdict::Unavailable, reason, "tag*2 POST-token", shown, bytes.clone());
         }
-        let auth = password("user", "MARKED-PASSWORD").unwrap();
+        let auth = password("user", "pg5ECRET-PASSWORD").unwrap();
         let credentials = pullgate::registry::Credentials::password(auth.username, auth.password);
         said += &format!("{:?}{credentials:?}", world.daemon.gate);
         for (_, mark) in MARKS {

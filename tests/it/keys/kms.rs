@@ -23,7 +23,7 @@ fn with_key(directory: &tempfile::TempDir, secret: &str) -> Settings {
 #[tokio::test]
 async fn signs_with_each_algorithm_and_verifies() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = with_key(&directory, "s3cret");
+    let settings = with_key(&directory, "pg5ECRET-key");
     for (name, algorithm) in [
         ("rsa-2048", Algorithm::RsaPssSha256),
         ("rsa-2048", Algorithm::RsaPkcs1Sha256),
@@ -35,7 +35,7 @@ async fn signs_with_each_algorithm_and_verifies() {
         assert!(key.public().verify(b"message", &signature).is_ok(), "{algorithm}");
         assert_eq!(key.public().algorithm(), algorithm);
         assert_eq!(key.origin(), kms.location());
-        assert!(!format!("{key:?}").contains("s3cret"));
+        assert!(!format!("{key:?}").contains("pg5ECRET-key"));
         let Location::AlibabaKms(place) = kms.location().parse().unwrap() else { panic!() };
         let client = Client::new(place, &settings.kms);
         let digest = Sha256::digest(b"message");
@@ -57,7 +57,7 @@ async fn signs_with_each_algorithm_and_verifies() {
 #[tokio::test]
 async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = with_key(&directory, "s3cret");
+    let settings = with_key(&directory, "pg5ECRET-key");
     let kms = Kms::start("rsa-2048").await;
     let place = kms.location();
     for (place, said) in [
@@ -81,7 +81,7 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
         let error = open(&kms.location(), Some(Algorithm::RsaPssSha256), &settings).await.unwrap_err();
         let error = told(&error);
         assert!(error.contains(said) && error.contains(code), "{error}");
-        assert!(!error.contains("a message with secrets"), "{error}");
+        assert!(!error.contains("a message with pg5ECRET-told"), "{error}");
         assert_eq!(kms.asked(), 1, "{code}: asking again helps nobody");
     }
     for (name, algorithm, said) in [
@@ -92,7 +92,7 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
         let error = open(&kms.location(), Some(algorithm), &settings).await.unwrap_err();
         assert!(told(&error).contains(said), "{}", told(&error));
     }
-    let wrong = with_key(&directory, "wrong");
+    let wrong = with_key(&directory, "pg5ECRET-wrong");
     let error = open(&place, Some(Algorithm::RsaPssSha256), &wrong).await.unwrap_err();
     assert!(told(&error).contains("SignatureDoesNotMatch"), "{}", told(&error));
 }
@@ -100,7 +100,7 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
 #[tokio::test]
 async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = with_key(&directory, "s3cret");
+    let mut settings = with_key(&directory, "pg5ECRET-key");
     for (status, code) in
         [(400, "Throttling.User"), (503, "ServiceUnavailableTemporary"), (429, "Rejected.Throttling")]
     {
@@ -126,7 +126,7 @@ async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
 #[tokio::test]
 async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = with_key(&directory, "s3cret");
+    let mut settings = with_key(&directory, "pg5ECRET-key");
     let json = |text: String| Scripted::ok("application/json", text);
     let answers: [(&str, Scripted); 9] = [
         ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
@@ -174,7 +174,7 @@ async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
 
 /// What STS answers, if it is asked with the long-lived key.
 fn sts(request: &Recorded, number: usize) -> Scripted {
-    if let Some(code) = acs::refusal(request, "LTAI", "s3cret", None) {
+    if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
         return acs::error(403, code);
     }
     let asked = |name| acs::parameter(request, name);
@@ -190,8 +190,8 @@ fn sts(request: &Recorded, number: usize) -> Scripted {
     let life = if number == 0 { 60 } else { 900 };
     let expiration = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
     let credentials = json!({
-        "AccessKeyId": format!("STS.{number}"), "AccessKeySecret": "temporary",
-        "SecurityToken": "token", "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "AccessKeyId": format!("STS.{number}"), "AccessKeySecret": "pg5ECRET-temporary",
+        "SecurityToken": "pg5ECRET-session", "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     });
     Scripted::ok("application/json", json!({ "Credentials": credentials }).to_string())
 }
@@ -202,7 +202,7 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
     let service = Registry::start().await;
     let number = std::sync::atomic::AtomicUsize::new(0);
     service.hook(move |request| Some(sts(request, number.fetch_add(1, std::sync::atomic::Ordering::SeqCst))));
-    let mut settings = with_key(&directory, "s3cret");
+    let mut settings = with_key(&directory, "pg5ECRET-key");
     settings.kms.identity = Identity::Assumed(Box::new(Assume {
         by: settings.kms.identity.clone(),
         role: "acs:ram::1:role/signer".to_owned(),
@@ -212,17 +212,17 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
         endpoint: format!("http://{}", service.host()),
     }));
     let kms = Kms::start("p256").await;
-    kms.knows("STS.0", "temporary", Some("token"));
+    kms.knows("STS.0", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     let key = open(&kms.location(), None, &settings).await.unwrap();
-    kms.knows("STS.1", "temporary", Some("token"));
+    kms.knows("STS.1", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     key.sign(b"one").await.unwrap();
     key.sign(b"two").await.unwrap();
     assert_eq!(service.requests().len(), 2, "the second key lives on");
     // Another key is known from now on: the old one is refused, and a fresh one asked for once.
-    kms.knows("STS.2", "temporary", Some("token"));
+    kms.knows("STS.2", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     key.sign(b"three").await.unwrap();
     assert_eq!(service.requests().len(), 3);
-    kms.knows("STS.9", "temporary", Some("token"));
+    kms.knows("STS.9", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     let error = told(&key.sign(b"four").await.unwrap_err());
     assert!(error.contains("InvalidAccessKeyId.NotFound"), "{error}");
     assert_eq!(service.requests().len(), 4);
@@ -232,8 +232,8 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
 async fn takes_its_key_from_a_profile_or_the_instance() {
     let directory = tempfile::tempdir().unwrap();
     let kms = Kms::start("p256").await;
-    let mut settings = with_key(&directory, "s3cret");
-    let text = "[default]\ntype = access_key\naccess_key_id = LTAI\naccess_key_secret = s3cret\n";
+    let mut settings = with_key(&directory, "pg5ECRET-key");
+    let text = "[default]\ntype = access_key\naccess_key_id = LTAI\naccess_key_secret = pg5ECRET-key\n";
     let path = secret_file(&directory, "credentials", text);
     for (profile, works) in [("default", true), ("other", false)] {
         settings.kms.identity = Identity::File { path: path.clone(), profile: profile.to_owned() };
@@ -242,17 +242,17 @@ async fn takes_its_key_from_a_profile_or_the_instance() {
     let instance = Registry::start().await;
     instance.hook(|request| {
         Some(match (request.method.as_str(), request.uri.path()) {
-            ("PUT", "/latest/api/token") => Scripted::ok("text/plain", "metadata-token"),
+            ("PUT", "/latest/api/token") => Scripted::ok("text/plain", "pg5ECRET-metadata"),
             ("GET", "/latest/meta-data/ram/security-credentials/Node")
-                if request.header("x-aliyun-ecs-metadata-token") == Some("metadata-token") =>
+                if request.header("x-aliyun-ecs-metadata-token") == Some("pg5ECRET-metadata") =>
             {
-                let keys = json!({ "Code": "Success", "AccessKeyId": "STS.N", "AccessKeySecret": "n", "SecurityToken": "t" });
+                let keys = json!({ "Code": "Success", "AccessKeyId": "STS.N", "AccessKeySecret": "pg5ECRET-n", "SecurityToken": "pg5ECRET-t" });
                 Scripted::ok("application/json", keys.to_string())
             }
             _ => Scripted::status(404),
         })
     });
-    kms.knows("STS.N", "n", Some("t"));
+    kms.knows("STS.N", "pg5ECRET-n", Some("pg5ECRET-t"));
     settings.kms.metadata = format!("http://{}", instance.host());
     for (role, works) in [("Node", true), ("Other", false)] {
         settings.kms.identity = Identity::Role(role.to_owned());

@@ -18,7 +18,7 @@ fn with_token(directory: &tempfile::TempDir, token: &str) -> Settings {
 #[tokio::test]
 async fn signs_with_each_algorithm() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = with_token(&directory, "hvs.token");
+    let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
     settings.transit.namespace = Some("team".to_owned());
     for (name, kind, algorithm) in [
         ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha256),
@@ -33,14 +33,14 @@ async fn signs_with_each_algorithm() {
         assert!(key.public().verify(b"message", &signature).is_ok(), "{algorithm}");
         // The version is pinned: a key that is rotated goes on under its old public half.
         assert!(key.origin().contains("version=2"), "{}", key.origin());
-        assert!(!format!("{key:?}").contains("hvs.token"));
+        assert!(!format!("{key:?}").contains("hvs.pg5ECRET-token"));
     }
 }
 
 #[tokio::test]
 async fn takes_the_version_that_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = with_token(&directory, "hvs.token");
+    let settings = with_token(&directory, "hvs.pg5ECRET-token");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
     let versioned = |version: u32| format!("{}&version={version}", vault.location());
     let first = open(&versioned(1), None, &settings).await.unwrap();
@@ -54,7 +54,7 @@ async fn takes_the_version_that_is_named() {
 #[tokio::test]
 async fn says_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = with_token(&directory, "hvs.token");
+    let settings = with_token(&directory, "hvs.pg5ECRET-token");
     let rsa = Vault::start("rsa-2048", "rsa-2048", None).await;
     let edwards = Vault::start("ed25519", "ed25519", None).await;
     let cipher = Vault::start("p256", "aes256-gcm96", None).await;
@@ -68,11 +68,11 @@ async fn says_what_is_wrong() {
         let error = told(&open(&place, algorithm, &settings).await.unwrap_err());
         assert!(error.contains(said), "{error}");
     }
-    let wrong = with_token(&directory, "hvs.wrong");
+    let wrong = with_token(&directory, "hvs.pg5ECRET-wrong");
     let error = told(&open(&rsa.location(), None, &wrong).await.unwrap_err());
     assert!(error.contains("the token is refused") && !error.contains("hvs"), "{error}");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
-    let key = open(&vault.location(), None, &with_token(&directory, "hvs.token")).await.unwrap();
+    let key = open(&vault.location(), None, &with_token(&directory, "hvs.pg5ECRET-token")).await.unwrap();
     for (said, signature) in [
         ("another version", "vault:v1:AAAA"),
         ("another version", "AAAA"),
@@ -89,7 +89,7 @@ async fn says_what_is_wrong() {
 #[tokio::test]
 async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = with_token(&directory, "hvs.token");
+    let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
     vault.answers(|_, asked| match asked {
         0 => Some(Scripted::status(503)),
@@ -120,29 +120,29 @@ async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
 #[tokio::test]
 async fn logs_in_by_role_and_again_when_its_token_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let mut settings = with_token(&directory, "hvs.token");
+    let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
     let role = |secret: &str| Login::AppRole {
         mount: "approle".to_owned(),
         role_id: "signer".to_owned(),
         secret_id_file: secret_file(&directory, "secret-id", secret),
     };
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
-    settings.transit.login = role("s3cret-id");
+    settings.transit.login = role("pg5ECRET-id");
     let key = open(&vault.location(), None, &settings).await.unwrap();
     key.sign(b"one").await.unwrap();
     assert_eq!(vault.server.requests().len(), 3, "one login, the key, one signature");
-    vault.rotate("hvs.other");
+    vault.rotate("hvs.pg5ECRET-other");
     key.sign(b"two").await.unwrap();
     assert_eq!(vault.server.requests().len(), 6, "refused, a login, and again");
-    settings.transit.login = role("wrong");
+    settings.transit.login = role("pg5ECRET-wrong");
     let error = told(&open(&vault.location(), None, &settings).await.unwrap_err());
     assert!(error.contains("invalid role or secret ID"), "{error}");
     // A token in a file is read anew when it is refused.
-    let mut settings = with_token(&directory, "hvs.other");
+    let mut settings = with_token(&directory, "hvs.pg5ECRET-other");
     settings.transit.namespace = None;
     let key = open(&vault.location(), None, &settings).await.unwrap();
-    vault.rotate("hvs.third");
+    vault.rotate("hvs.pg5ECRET-third");
     assert!(key.sign(b"three").await.is_err());
-    secret_file(&directory, "token", "hvs.third");
+    secret_file(&directory, "token", "hvs.pg5ECRET-third");
     assert!(key.sign(b"four").await.is_ok());
 }

@@ -28,9 +28,9 @@ async fn basic() {
         (Credentials::password("user", "pg5ECRET"), None, 2),
         // What is known to be wanted is shown at once.
         (Credentials::password("user", "pg5ECRET"), None, 1),
-        (Credentials::password("user", "wrong"), Some(Class::Unauthorized), 2),
+        (Credentials::password("user", "pg5ECRET-wrong"), Some(Class::Unauthorized), 2),
         (Credentials::password("user", ""), Some(Class::Unauthorized), 1),
-        (Credentials::identity_token("token"), Some(Class::Unauthorized), 1),
+        (Credentials::identity_token("pg5ECRET-none"), Some(Class::Unauthorized), 1),
         (anonymous(), Some(Class::Unauthorized), 1),
     ] {
         registry.forget_requests();
@@ -48,10 +48,10 @@ async fn bearer_in_all_its_forms() {
         (bearer(Some("user:pg5ECRET"), true, None), user(), &["POST"], "grant_type=password"),
         (bearer(Some("user:pg5ECRET"), false, None), user(), &["POST", "GET"], "grant_type=password"),
         (
-            bearer(Some("identity"), true, None),
-            Credentials::identity_token("identity"),
+            bearer(Some("pg5ECRET-identity"), true, None),
+            Credentials::identity_token("pg5ECRET-identity"),
             &["POST"],
-            "grant_type=refresh_token&refresh_token=identity",
+            "grant_type=refresh_token&refresh_token=pg5ECRET-identity",
         ),
     ] {
         let registry = with(auth).await;
@@ -67,7 +67,7 @@ async fn bearer_in_all_its_forms() {
         }
     }
     let registry = with(bearer(Some("user:pg5ECRET"), true, None)).await;
-    for credentials in [anonymous(), Credentials::password("user", "wrong")] {
+    for credentials in [anonymous(), Credentials::password("user", "pg5ECRET-wrong")] {
         let error = client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
         assert_eq!(error.class(), Class::Unauthorized, "{error}");
     }
@@ -82,7 +82,7 @@ async fn tokens_are_used_again_by_the_same_credentials_for_the_same_repository_o
         ("team/app:1", user(), 1),
         ("team/app:1", user(), 0),
         ("team/other:1", user(), 1),
-        ("team/app:1", Credentials::password("user", "other"), 1),
+        ("team/app:1", Credentials::password("user", "pg5ECRET-other"), 1),
         ("team/app:1", Credentials::password("userp", "g5ECRET"), 1),
         ("team/app:1", Credentials::identity_token("pg5ECRET"), 1),
         ("team/app:1", anonymous(), 1),
@@ -227,11 +227,11 @@ async fn t109_credentials_for_another_server_stay_here() {
 
 #[tokio::test]
 async fn t110_no_error_or_debug_text_shows_a_secret() {
-    let registry = with(bearer(Some("nobody"), true, None)).await;
+    let registry = with(bearer(Some("user:pg5ECRET-nobody"), true, None)).await;
     let client = Client::new(Settings::default()).unwrap();
-    let credentials = Credentials::password("marked-user", "marked-secret");
+    let credentials = Credentials::password("marked-user", "pg5ECRET-listed");
     let error = client.resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
     let text = format!("{error} {error:?} {credentials:?} {client:?}");
-    assert!(!text.contains("marked-"), "{text}");
+    assert!(!text.contains("marked-") && !text.contains("pg5ECRET"), "{text}");
     assert!(!text.contains("token-0"), "{text}");
 }

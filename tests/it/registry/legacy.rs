@@ -146,7 +146,7 @@ async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
             (format!("[@.auths.\"http://{host}\"]\nauth = \"{auth}\""), anonymous(), None),
             (
                 format!("[@.configs.\"{host}\".auth]\nauth = \"{auth}\""),
-                Credentials::password("pod", "other"),
+                Credentials::password("pod", "pg5ECRET-other"),
                 Some("registry-unauthorized"),
             ),
             (

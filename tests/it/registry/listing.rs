@@ -94,9 +94,9 @@ async fn names_that_are_none_are_left_out() {
 
 #[tokio::test]
 async fn the_catalogue_is_asked_for_with_its_own_scope() {
-    let auth = Auth::bearer(Some("user:secret"));
+    let auth = Auth::bearer(Some("user:pg5ECRET"));
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
-    let credentials = Credentials::password("user", "secret");
+    let credentials = Credentials::password("user", "pg5ECRET");
     // The registry of the tests grants nothing but access to repositories; what counts is what was asked for.
     let _ = client().repositories(&registry.host(), &credentials, 10).await;
     let asked: Vec<String> = registry

@@ -7,6 +7,7 @@ use pullgate::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, index};
+use crate::support::secrets;
 
 /// What a run came to.
 struct Run {
@@ -31,7 +32,9 @@ async fn sign(arguments: &[&str], input: &str) -> Run {
     let output = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
+        let output = child.wait_with_output().unwrap();
+        secrets::wrote_output(&output);
+        output
     });
     let output = output.await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -195,4 +198,45 @@ async fn refusals_of_the_registry_are_explained() {
         let found = run.reports[0]["advice"].as_str().unwrap_or_default();
         assert!(found.contains(advice), "{answer:?}: {found}");
     }
+}
+
+/// The exit code of one run with a key elsewhere.
+async fn code_with(key: &str, image: &str) -> Option<i32> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    command.arg("--config").arg(directory.path()).args([
+        "sign",
+        "--algorithm",
+        "ECDSA_SHA_256",
+        "--key",
+        key,
+    ]);
+    command.arg(image).env("VAULT_TOKEN", "hvs.token").stdin(Stdio::null());
+    command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s3cret");
+    tokio::task::spawn_blocking(move || command.output().unwrap().status.code()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_cannot_be_reached_is_no_mistake_of_the_command_line() {
+    let registry = Registry::start().await;
+    let digest = registry.image("team/app", "1", "one");
+    let image = format!("{}/team/app:1", registry.host());
+    let kms = crate::support::kms::Kms::start("p256").await;
+    let location = kms.location();
+    // A server that is gone: nobody listens there.
+    let gone = |text: &str, host: &str| text.replace(host, "127.0.0.1:1");
+    let host = kms.server.host();
+    // KMS and Vault are asked again until their time is over.
+    let (kms_gone, vault_gone) =
+        (gone(&location, &host), "vault://release?address=http://127.0.0.1:1".to_owned());
+    let codes = tokio::join!(
+        code_with(&kms_gone, &image),
+        code_with(&vault_gone, &image),
+        code_with("/nonexistent/key.pem", &image),
+        code_with("alikms://x", &image),
+    );
+    assert_eq!(codes, (Some(3), Some(3), Some(2), Some(2)));
+    assert!(!is_signed(&registry, "team/app", &digest));
+    assert_eq!(code_with(&location, &image).await, Some(0));
+    assert!(is_signed(&registry, "team/app", &digest));
 }

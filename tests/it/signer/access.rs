@@ -18,17 +18,17 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
 async fn only_who_shows_the_secret_is_heard() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
-    settings.listen.secret_file = Some(write(directory.path(), "secret", "s3cret\n"));
+    settings.listen.secret_file = Some(write(directory.path(), "secret", "pg5ECRET-hook\n"));
     let service = Service::started(settings).await;
     let digest = registry.image("team/app", "1", "one");
     let body = pushes(&[("team/app", "1", &digest)]).to_string();
     for (authorization, status) in [
         (None, 401),
-        (Some("s3cre"), 401),
-        (Some("Bearer wrong"), 401),
-        (Some("Basic s3cret"), 401),
-        (Some("Bearer s3cret"), 202),
-        (Some("s3cret"), 202),
+        (Some("pg5ECRET-hoo"), 401),
+        (Some("Bearer pg5ECRET-wrong"), 401),
+        (Some("Basic pg5ECRET-hook"), 401),
+        (Some("Bearer pg5ECRET-hook"), 202),
+        (Some("pg5ECRET-hook"), 202),
     ] {
         let mut headers = vec![("content-type", DISTRIBUTION)];
         headers.extend(authorization.map(|value| ("authorization", value)));
@@ -39,7 +39,11 @@ async fn only_who_shows_the_secret_is_heard() {
         }
     }
     // Twice is one too many, whichever is right.
-    let twice = [("content-type", DISTRIBUTION), ("authorization", "s3cret"), ("authorization", "s3cret")];
+    let twice = [
+        ("content-type", DISTRIBUTION),
+        ("authorization", "pg5ECRET-hook"),
+        ("authorization", "pg5ECRET-hook"),
+    ];
     assert_eq!(service.post(&twice, body).await.0, 401);
     assert_eq!(service.metric("notifications_total{outcome=\"unauthorized\"}").await, 5);
     service.idle().await;
@@ -51,7 +55,7 @@ async fn only_who_shows_the_secret_is_heard() {
 async fn without_a_secret_it_listens_at_this_machine_only() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let settings = settings(&registry, directory.path(), Vec::new());
-    let secret = write(directory.path(), "secret", "s3cret");
+    let secret = write(directory.path(), "secret", "pg5ECRET-hook");
     for (address, secret_file, opens) in [
         ("0.0.0.0:0", None, false),
         ("[::]:0", None, false),
@@ -73,14 +77,14 @@ async fn a_client_certificate_of_the_right_authority_will_do() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let issuer = || {
-        let key = rcgen::KeyPair::generate().unwrap();
+        let key = secrets::new_key();
         let mut params = rcgen::CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         (rcgen::Issuer::new(params, key), pem)
     };
     let leaf = |issuer: &rcgen::Issuer<'static, rcgen::KeyPair>| {
-        let key = rcgen::KeyPair::generate().unwrap();
+        let key = secrets::new_key();
         let params = rcgen::CertificateParams::new(vec!["signer.example".to_owned()]).unwrap();
         (params.signed_by(&key, issuer).unwrap(), key)
     };

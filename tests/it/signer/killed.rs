@@ -21,10 +21,11 @@ const REPOSITORIES: usize = 40;
 /// On a machine that does nothing else it takes a minute.
 const LIMIT: Duration = Duration::from_secs(1200);
 
-struct Process(Child);
+/// A service in a process of its own.
+pub(super) struct Process(pub(super) Child);
 
 impl Process {
-    fn start(directory: &Path) -> Self {
+    pub(super) fn start(directory: &Path) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
         command.arg("--config").arg(directory).arg("signer");
@@ -56,7 +57,7 @@ async fn ask_status(directory: &Path) -> Option<Status> {
     serde_json::from_str(&text).ok()
 }
 
-async fn until(directory: &Path, what: &str, is_so: impl Fn(&Status) -> bool) {
+pub(super) async fn until(directory: &Path, what: &str, is_so: impl Fn(&Status) -> bool) {
     let end = tokio::time::Instant::now() + LIMIT;
     loop {
         let status = ask_status(directory).await;
@@ -70,7 +71,7 @@ async fn until(directory: &Path, what: &str, is_so: impl Fn(&Status) -> bool) {
 }
 
 /// Notifies as a registry does: again, until it is accepted.
-async fn notify(directory: PathBuf, body: String) {
+pub(super) async fn notify(directory: PathBuf, body: String) {
     let headers = [("content-type", DISTRIBUTION)];
     loop {
         if let Ok(stream) = UnixStream::connect(directory.join("notify.sock")).await {
@@ -83,11 +84,9 @@ async fn notify(directory: PathBuf, body: String) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_times() {
-    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
-    let path = directory.path().to_owned();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+/// Writes the files of a service that signs what is pushed to `team`.
+pub(super) fn configure(directory: &Path, registry: &Registry) {
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).unwrap();
     let config = format!(
         "[registry]\nhost = {host:?}\nhosts = \"/nonexistent\"\n\
          [listen]\naddress = \"unix:{path}/notify.sock\"\n[control]\nsocket = \"{path}/control.sock\"\n\
@@ -95,11 +94,18 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
          [authenticator.release]\nkey = {key:?}\nalgorithm = \"ECDSA_SHA_256\"\nsignatures-per-second = 100000\n\
          [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n",
         host = registry.host(),
-        path = path.display(),
+        path = directory.display(),
         key = key().display().to_string(),
     );
-    std::fs::write(path.join("signer.toml"), config).unwrap();
-    std::fs::write(path.join("pullgate.toml"), "[log]\nlevel = \"error\"\n").unwrap();
+    std::fs::write(directory.join("signer.toml"), config).unwrap();
+    std::fs::write(directory.join("pullgate.toml"), "[log]\nlevel = \"error\"\n").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_times() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let path = directory.path().to_owned();
+    configure(&path, &registry);
     let mut process = Process::start(&path);
     until(&path, "the rule has started", |status| status.rules.iter().all(|rule| rule.started)).await;
     let images: Vec<(String, String, Digest)> = (0..PUSHES + OUTSIDE)
@@ -162,4 +168,6 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
     assert_eq!(noted.len(), PUSHES, "each is in the record");
     assert!(signed.values().all(|times| *times == 1), "and none as signed twice");
     drop(process);
+    secrets::keep(&path.join("log"));
+    secrets::keep(&path.join("state"));
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey as _;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::CertificateParams;
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use super::NAME;
 use super::site::Site;
 use crate::support::node::Release;
 use crate::support::node::registry::{PASSWORD, USER};
-use crate::support::node::secrets::MARK;
+use crate::support::node::secrets::{self, MARK};
 use crate::support::registry::{Options, Recorded, Registry, Scripted};
 
 on_every_release!(tokens_are_asked_for_as_containerd_does);
@@ -36,7 +36,7 @@ impl TokenService {
         let runtime = runtime.unwrap();
         let tls = Some((Arc::clone(&site.authority), "127.0.0.1".to_owned()));
         let registry = runtime.block_on(Registry::with(Options { tls, ..Options::default() }));
-        let key = KeyPair::generate().unwrap();
+        let key = secrets::new_key();
         let certificate = CertificateParams::new(vec!["token.invalid".to_owned()]).unwrap();
         let certificate = certificate.self_signed(&key).unwrap();
         let signing = SigningKey::from_pkcs8_der(&key.serialize_der()).unwrap();

@@ -151,6 +151,10 @@ impl Pullgate {
 
     /// Ends it as systemd does, and gives its exit code.
     pub fn stop(&mut self) -> Option<i32> {
+        if secrets::run().is_some() && self.control().exists() {
+            // Kept by whoever runs it.
+            let _ = process::run(self.command().args(["status", "--output", "json"]));
+        }
         let code = self.daemon.stop();
         secrets::keep(&self.directory.join("pullgate.log"));
         secrets::keep(&self.directory.join("evidence"));

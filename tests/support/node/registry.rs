@@ -110,10 +110,16 @@ impl Registry {
 
     /// The manifest that a tag or digest names, byte for byte.
     pub fn manifest(&self, repository: &str, reference: &str) -> Vec<u8> {
+        let found = self.find_manifest(repository, reference);
+        found.unwrap_or_else(|| panic!("{repository}:{reference} is not there"))
+    }
+
+    /// The same where there may be none.
+    pub fn find_manifest(&self, repository: &str, reference: &str) -> Option<Vec<u8>> {
         let accept = format!("{MANIFEST}, {INDEX}");
         let answer = http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), &accept);
-        assert_eq!(answer.status, 200, "{repository}:{reference}: {}", answer.text());
-        answer.body
+        assert!(matches!(answer.status, 200 | 404), "{repository}:{reference}: {}", answer.text());
+        (answer.status == 200).then_some(answer.body)
     }
 
     /// Puts a manifest, or an index, in place.

@@ -1,24 +1,32 @@
 //! `pullgate signer` beside the node's registry, which notifies it.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::keys::PrivateKey;
 use super::process::{self, Daemon, LIMIT};
-use super::{Node, directory, pullgate};
+use super::{Node, directory, pullgate, secrets};
 
 /// What the registry shows.
-const SECRET: &str = "open-sesame-signer";
+const SECRET: &str = "pg5ECRET-signer";
+
+/// The name of its rule, and of the authenticator that the rule signs with.
+pub const RULE: &str = "release";
 
 pub struct Signer {
     directory: PathBuf,
+    /// What its rule is for, with the host.
+    scope: String,
     daemon: Daemon,
 }
 
 impl Signer {
-    /// A signer with one rule, `release`, that signs what is pushed to `namespace` with the node's release key; and the
+    /// A signer with one rule, [`RULE`], that signs what is pushed to `namespace` with the node's release key; and the
     /// node's registry, started anew, that notifies it.
     pub fn start(node: &mut Node, namespace: &str) -> Self {
         let directory = node.directory().join("signer");
@@ -31,30 +39,36 @@ impl Signer {
     /// The same without a registry that notifies it.
     pub fn start_with(directory: PathBuf, host: &str, namespace: &str, key: &PrivateKey) -> Self {
         directory::make(&directory);
-        let port = free_port();
         let secret = directory.join("secret");
         directory::write(&secret, SECRET);
         let mut close = Command::new("chmod");
         process::must_run(close.arg("600").arg(&secret));
-        let at = directory.display();
-        let config = format!(
-            "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:{port}\"\nsecret-file = \"{at}/secret\"\n\
-             [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
-             [authenticator.release]\nkey = {:?}\nalgorithm = {:?}\nsignatures-per-second = 10000\n\
-             [[rule]]\nname = \"release\"\nauthenticator = \"release\"\nscope = \"{host}/{namespace}\"\n",
-            key.file.display().to_string(),
-            key.kind.algorithm(),
-        );
-        directory::write(&directory.join("signer.toml"), config);
-        directory::write(&directory.join("port"), port.to_string());
+        directory::write(&directory.join("port"), free_port().to_string());
+        let scope = format!("{host}/{namespace}");
+        configure(&directory, &scope, key);
+        if secrets::run().is_some() {
+            // All that it could ever write, when it is to be searched.
+            directory::write(&directory.join("pullgate.toml"), "[log]\nlevel = \"trace\"\n");
+        }
         let daemon = serve(&directory);
-        let signer = Self { directory, daemon };
+        let signer = Self { directory, scope, daemon };
         signer.until(|status| status["rules"][0]["started"] == true);
         signer
     }
 
+    /// Has the rule sign with another key, and waits until it does.
+    pub fn change_key(&self, key: &PrivateKey) {
+        configure(&self.directory, &self.scope, key);
+        self.daemon.signal(Signal::SIGHUP);
+        let fingerprint = key.fingerprint();
+        self.until(|status| {
+            let rule = &status["rules"][0];
+            rule["key"] == fingerprint.as_str() && rule["started"] == true
+        });
+    }
+
     fn port(&self) -> String {
-        std::fs::read_to_string(self.directory.join("port")).unwrap_or_default()
+        port_in(&self.directory)
     }
 
     /// Where it is notified, as host with port.
@@ -94,6 +108,7 @@ impl Signer {
 
     fn until(&self, is_so: impl Fn(&Value) -> bool) {
         let found = process::wait(LIMIT, || {
+            assert!(self.directory.exists(), "the signer's directory was cleared away");
             let output = self.command().args(["status", "--output", "json"]).output().ok()?;
             let status: Value = serde_json::from_slice(&output.stdout).ok()?;
             is_so(&status).then_some(())
@@ -108,13 +123,57 @@ impl Signer {
     }
 }
 
+/// Writes signer.toml.
+fn configure(directory: &Path, scope: &str, key: &PrivateKey) {
+    let (at, port) = (directory.display(), port_in(directory));
+    let host = scope.split('/').next().unwrap_or_default();
+    let config = format!(
+        "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:{port}\"\nsecret-file = \"{at}/secret\"\n\
+         [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
+         [authenticator.{RULE}]\nkey = {:?}\nalgorithm = {:?}\nsignatures-per-second = 10000\n\
+         [[rule]]\nname = {RULE:?}\nauthenticator = {RULE:?}\nscope = {scope:?}\n",
+        key.file.display().to_string(),
+        key.kind.algorithm(),
+    );
+    directory::write(&directory.join("signer.toml"), config);
+}
+
+fn port_in(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("port")).unwrap_or_default()
+}
+
+impl Drop for Signer {
+    fn drop(&mut self) {
+        if secrets::run().is_none() {
+            return;
+        }
+        let _ = process::run(self.command().args(["status", "--output", "json"]));
+        if let Some(answer) = ask(&self.directory.join("control.sock"), "/metrics") {
+            secrets::wrote("metrics", answer);
+        }
+        self.daemon.stop();
+        secrets::keep(&self.directory.join("log"));
+        secrets::keep(&self.directory.join("state"));
+    }
+}
+
+/// What is answered at the control socket.
+fn ask(socket: &Path, path: &str) -> Option<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: signer\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(answer)
+}
+
 fn serve(directory: &Path) -> Daemon {
     let configure = |command: &mut Command| {
         command.arg("--config").arg(directory).arg("signer");
     };
     let mut daemon = Daemon::start(&pullgate::program(), configure, &directory.join("log"));
     let socket = directory.join("control.sock");
-    let reachable = || std::os::unix::net::UnixStream::connect(&socket).ok().map(drop);
+    let reachable = || UnixStream::connect(&socket).ok().map(drop);
     daemon.wait_until("serving", reachable);
     daemon
 }

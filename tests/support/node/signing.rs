@@ -109,8 +109,15 @@ pub fn verify_command(home: &Path, key: &Path) -> Command {
 fn command(home: &Path) -> Command {
     let mut command = Command::new(environment::tool("cosign"));
     // It keeps files in the home directory; those of a person stay alone.
-    command.env("HOME", home).env("COSIGN_PASSWORD", "test");
+    command.env("HOME", home).env("COSIGN_PASSWORD", "pg5ECRET-cosign");
     command
+}
+
+/// How many signatures `image` has in cosign's classic layout.
+pub fn count(registry: &Registry, image: &Image) -> usize {
+    let found = registry.find_manifest(&image.repository, &image.signature_tag());
+    let manifest: Option<Value> = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    manifest.and_then(|manifest| Some(manifest["layers"].as_array()?.len())).unwrap_or_default()
 }
 
 /// Changes one bit in each signature of `image`. The payload stays.

@@ -133,8 +133,8 @@ fn page(request: &Recorded, field: &str, mut names: Vec<String>) -> Scripted {
 }
 
 fn unknown(code: &str) -> Scripted {
-    let body =
-        json!({ "errors": [{ "code": code, "message": "not here", "detail": "secret detail" }] }).to_string();
+    let body = json!({ "errors": [{ "code": code, "message": "not here", "detail": "pg5ECRET-detail" }] })
+        .to_string();
     let mut answer = Scripted::ok("application/json", body);
     answer.status = 404;
     answer

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::CertificateParams;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::super::authority::Authority;
+use super::super::secrets;
 
 impl Authority {
     /// A server with a certificate for `name`.
@@ -16,7 +17,7 @@ impl Authority {
 
     /// A server whose certificate is valid between the first days of these years, and that may want one of its clients.
     pub fn acceptor_in(&self, name: &str, (from, to): (i32, i32), clients: bool) -> TlsAcceptor {
-        let key = KeyPair::generate().unwrap();
+        let key = secrets::new_key();
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
         parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
         parameters.not_after = rcgen::date_time_ymd(to, 1, 1);

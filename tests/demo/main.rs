@@ -1,0 +1,129 @@
+//! `make demo`: pullgate on a real node of its own, a table of what it lets run and what it refuses, and another of the
+//! whole way from push to pod.
+//!
+//! Nothing of the host is changed: all parts run in one temporary directory, which goes away at the end, also after
+//! Ctrl-C.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "somebody watches")]
+#![allow(clippy::expect_used, reason = "a demo that cannot run ends")]
+
+mod rows;
+#[path = "../support"]
+mod support {
+    pub(crate) mod node;
+}
+mod table;
+
+use std::any::Any;
+use std::panic;
+use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use rows::ROWS;
+use support::node::circle::{Circle, SOON, STEPS};
+use support::node::kubelet::Pod;
+use support::node::seen::{RUNS, Seen};
+use support::node::{Node, Release, directory, environment};
+use table::Table;
+use tokio::signal::unix::{SignalKind, signal};
+
+const RELEASE: Release = Release::V2_1;
+
+/// How long the demo may take to notice that its node is gone.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a signature may take on a busy machine. One that comes later than it should is shown as late.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+enum Event {
+    Ended(Result<bool, ()>),
+    Interrupted,
+}
+
+fn main() -> ExitCode {
+    panic::set_hook(Box::new(|broken| {
+        eprintln!("demo: {}", message_of(broken.payload()));
+    }));
+    let (tell, events) = mpsc::channel();
+    watch_signals(tell.clone());
+    thread::spawn(move || {
+        let ended = panic::catch_unwind(demo).map_err(drop);
+        let _ = tell.send(Event::Ended(ended));
+    });
+    match events.recv() {
+        Ok(Event::Ended(Ok(true))) => ExitCode::SUCCESS,
+        Ok(Event::Interrupted) => {
+            eprintln!("demo: interrupted, clearing away");
+            panic::set_hook(Box::new(|_| ()));
+            // Without its node, the demo fails at its next step, and clears away by itself.
+            directory::clear_away_ours();
+            while !matches!(events.recv_timeout(GRACE), Ok(Event::Ended(_)) | Err(RecvTimeoutError::Timeout))
+            {
+            }
+            directory::clear_away_ours();
+            ExitCode::from(130)
+        }
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn message_of(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("failed")
+}
+
+fn watch_signals(tell: Sender<Event>) {
+    thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+        runtime.block_on(async {
+            let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be received");
+            let mut terminate = signal(SignalKind::terminate()).expect("signals can be received");
+            let mut hangup = signal(SignalKind::hangup()).expect("signals can be received");
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            let _ = tell.send(Event::Interrupted);
+        });
+    });
+}
+
+/// Shows the table. Gives whether no row is different.
+fn demo() -> bool {
+    let [containerd, registry, cosign, skopeo] = [
+        ("containerd", format!("containerd-{RELEASE}/versions")),
+        ("docker-registry", "tools/versions".to_owned()),
+        ("cosign", "tools/versions".to_owned()),
+        ("skopeo", "tools/versions".to_owned()),
+    ]
+    .map(|(name, file)| format!("{name} {}", environment::version_of(name, &file)));
+    println!("{containerd}, {registry}, {cosign}, {skopeo}; starting a node of its own");
+    let mut node = Node::start(RELEASE);
+    let rows = ROWS.iter().map(|row| (row.image, row.expected));
+    let mut table = Table::of(rows.chain(STEPS.iter().map(|step| (step.what, step.expected))));
+
+    table.head("IMAGE");
+    let mut example = None;
+    for row in ROWS {
+        let image = (row.prepare)(&node);
+        let seen = Seen::of_pod(&node, &Pod::of(image.by_tag()));
+        if table.show(row.image, row.expected, &seen) && row.expected != RUNS {
+            example.get_or_insert(seen.told);
+        }
+    }
+    if let Some(example) = example {
+        println!("\nWhat `kubectl describe pod` says of the unsigned image:\n  {example}");
+    }
+
+    println!("\nA signer with a rule for the namespace team, which the registry notifies.");
+    println!("A signature is due {SOON:?} after its push began.");
+    table.head("FROM PUSH TO POD");
+    let mut circle = Circle::start(&mut node, PATIENCE);
+    for step in STEPS {
+        table.show(step.what, step.expected, &(step.take)(&mut circle));
+    }
+    table.end()
+}

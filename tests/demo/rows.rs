@@ -1,0 +1,77 @@
+//! What the gate lets run and what it refuses.
+
+use crate::support::node::Node;
+use crate::support::node::images::Image;
+use crate::support::node::keys::Kind;
+use crate::support::node::seen::RUNS;
+use crate::support::node::signing::{self, Layout};
+
+/// One image, how it comes about, and what has to become of it.
+pub(crate) struct Row {
+    pub(crate) image: &'static str,
+    pub(crate) expected: &'static str,
+    pub(crate) prepare: fn(&Node) -> Image,
+}
+
+pub(crate) const ROWS: &[Row] = &[
+    Row { image: "signed", expected: RUNS, prepare: |node| node.push_signed("demo/signed:1") },
+    Row {
+        image: "signed by cosign, classic",
+        expected: RUNS,
+        prepare: |node| signed_by_cosign(node, "demo/cosign:classic", Layout::Classic),
+    },
+    Row {
+        image: "signed by cosign, bundle",
+        expected: RUNS,
+        prepare: |node| signed_by_cosign(node, "demo/cosign:bundle", Layout::Bundle),
+    },
+    Row {
+        image: "unsigned",
+        expected: "refused: no-signature",
+        prepare: |node| node.push("demo/unsigned:1"),
+    },
+    Row {
+        image: "wrong key",
+        expected: "refused: no-valid-signature",
+        prepare: |node| {
+            let image = node.push("demo/wrong-key:1");
+            signing::sign(&image.by_digest(), &node.key("mallory", Kind::P256));
+            image
+        },
+    },
+    Row {
+        image: "tampered signature",
+        expected: "refused: no-valid-signature",
+        prepare: |node| {
+            let image = node.push_signed("demo/tampered:1");
+            signing::tamper_with_signature(&node.registry, &image);
+            image
+        },
+    },
+    Row {
+        image: "signature of another repository",
+        expected: "refused: no-valid-signature",
+        prepare: |node| {
+            let signed = node.push_signed("demo/original:1");
+            let image = signed.push_as(&node.registry, "demo/copy:1");
+            signing::copy_signatures(&signed, &image);
+            image
+        },
+    },
+    Row {
+        image: "tag, while it is the signed image",
+        expected: RUNS,
+        prepare: |node| node.push_signed("demo/moved:1"),
+    },
+    Row {
+        image: "tag, moved to an unsigned image",
+        expected: "refused: no-signature",
+        prepare: |node| node.push("demo/moved:1"),
+    },
+];
+
+fn signed_by_cosign(node: &Node, name: &str, layout: Layout) -> Image {
+    let image = node.push(name);
+    node.cosign().sign(&image.by_digest(), &node.release, layout, None);
+    image
+}

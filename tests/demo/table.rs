@@ -1,0 +1,53 @@
+//! The table, shown line by line while it comes about.
+
+use crate::support::node::seen::Seen;
+
+/// What the last column takes.
+const TIME: usize = 7;
+
+pub(crate) struct Table {
+    what: usize,
+    outcome: usize,
+    shown: usize,
+    different: usize,
+    late: usize,
+}
+
+impl Table {
+    /// A table whose columns are as wide as these lines need, each a thing and what is expected of it.
+    pub(crate) fn of<'a>(lines: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        let what = lines.clone().map(|(what, _)| what.len()).max().unwrap_or_default();
+        let outcome = lines.map(|(_, expected)| expected.len()).max().unwrap_or_default();
+        Self { what, outcome, shown: 0, different: 0, late: 0 }
+    }
+
+    pub(crate) fn head(&self, what: &str) {
+        self.line(what, "EXPECTED", "GOT", "TIME");
+    }
+
+    /// Shows a line. Gives whether it is as expected.
+    pub(crate) fn show(&mut self, what: &str, expected: &str, seen: &Seen) -> bool {
+        self.line(what, expected, &seen.got, &format!("{:.2} s", seen.time.as_secs_f64()));
+        self.shown += 1;
+        if seen.got != expected {
+            self.different += 1;
+            println!("    DIFFERENT: {}", seen.told);
+        } else if seen.late {
+            self.late += 1;
+            println!("    LATE, on a machine as busy as this");
+        }
+        seen.got == expected
+    }
+
+    /// Shows how many are as expected. Gives whether no line is different; late ones are the machine's affair.
+    pub(crate) fn end(&self) -> bool {
+        let late = if self.late > 0 { format!(", {} late", self.late) } else { String::new() };
+        println!("\n{} of {} as expected{late}", self.shown - self.different - self.late, self.shown);
+        self.different == 0
+    }
+
+    fn line(&self, what: &str, expected: &str, got: &str, time: &str) {
+        let (what_width, width) = (self.what, self.outcome);
+        println!("{what:what_width$}  {expected:width$}  {got:width$}  {time:>TIME$}");
+    }
+}
