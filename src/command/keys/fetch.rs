@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::command::key_options;
 use crate::command::policy::survey;
 use crate::command::{Outcome, output};
 use crate::config::DeclaredKey;
@@ -46,7 +47,7 @@ impl Fetch {
                 Ok(()) => output::line(&format!("fetched: {} {fingerprint}", location.escape_debug())),
                 Err(error) => {
                     output::note(&format!("{}: {}", location.escape_debug(), chain(&error)));
-                    outcome = outcome.max(crate::command::key_options::outcome(&error));
+                    outcome = outcome.max(key_options::outcome(&error));
                 }
             }
         }
