@@ -35,15 +35,22 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
 
 /// The whole text of a file of at most `limit` bytes.
 pub(crate) fn read_all(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
-    let mut text = Zeroizing::new(String::new());
-    open(path)?
-        .take(limit + 1)
+    let file = open(path)?;
+    let mut text = room(limit);
+    file.take(limit + 1)
         .read_to_string(&mut text)
         .map_err(|error| format!("{} cannot be read: {}", path.display(), error.kind()))?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > limit {
         return Err(format!("{} is larger than {limit} bytes", path.display()));
     }
     Ok(text)
+}
+
+/// An empty text that holds `limit` bytes and is wiped with all of them: one that grows leaves copies behind.
+pub(crate) fn room(limit: u64) -> Zeroizing<String> {
+    // Whoever reads looks for the end behind the last byte.
+    let capacity = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(64);
+    Zeroizing::new(String::with_capacity(capacity))
 }
 
 fn open(path: &Path) -> Result<File, String> {
@@ -102,5 +109,19 @@ mod tests {
             }
         }
         assert!(check(directory.path()).is_err());
+    }
+
+    #[test]
+    fn no_copy_is_left_behind_by_growing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        for (length, is_read) in [(0, true), (31, true), (1000, true), (4096, true), (4097, false)] {
+            fs::write(&path, "x".repeat(length)).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            let read = read_all(&path, 4096);
+            assert_eq!(read.is_ok(), is_read, "{length}");
+            let room = room(4096).capacity();
+            assert!(read.is_ok_and(|text| text.capacity() == room) == is_read, "{length}: it has grown");
+        }
     }
 }

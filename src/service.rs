@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::Url;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
 use crate::tls::{self, TlsFiles};
 
@@ -189,15 +190,21 @@ impl Client {
         if response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
             return Err(ServiceError::Malformed { host: host.to_owned(), reason: "it is compressed" });
         }
-        let mut body = BytesMut::new();
+        // It may be a token. A buffer that is too small is wiped, too.
+        let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(host, &error))? {
             let length = body.len().saturating_add(chunk.len());
             if u64::try_from(length).unwrap_or(u64::MAX) > limit {
                 return Err(ServiceError::TooLarge { host: host.to_owned(), limit });
             }
+            if length > body.capacity() {
+                let mut larger = Zeroizing::new(Vec::with_capacity(length.saturating_mul(2)));
+                larger.extend_from_slice(&body);
+                body = larger;
+            }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(Bytes::from_owner(body))
     }
 
     async fn client(&self, host: &str, secure: bool) -> Result<&reqwest::Client, ServiceError> {

@@ -34,7 +34,7 @@ mod worker;
 pub use http::{ListenError, Listener};
 pub use in_force::InForceError;
 pub use notification::{Attributes, Envelope, NotificationError, Told, read as read_notification};
-pub use push::{Push, is_of_signatures};
+pub use push::Push;
 pub use queue::{Capacity, QueueError};
 pub use requests::{Taken, Wanted};
 pub use rule::{Applied, Rule, RuleId, Trigger, applying};

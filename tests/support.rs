@@ -19,7 +19,8 @@ mod parts {
     pub mod secrets;
     pub mod signer;
     pub mod tap;
+    pub mod tunnel;
     pub mod vault;
 }
 
-pub use parts::{acs, kms, proxy, registry, runtime, secrets, signer, tap, vault};
+pub use parts::{acs, kms, proxy, registry, runtime, secrets, signer, tap, tunnel, vault};

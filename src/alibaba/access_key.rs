@@ -18,11 +18,11 @@ pub(super) struct AccessKey {
 
 impl AccessKey {
     /// A temporary key as STS and the instance metadata write it.
-    pub(super) fn temporary(answer: &Value) -> Option<Self> {
+    pub(super) fn temporary(answer: &mut Value) -> Option<Self> {
         Some(Self {
-            id: text(answer, "AccessKeyId")?,
-            secret: Zeroizing::new(text(answer, "AccessKeySecret")?),
-            token: Some(Zeroizing::new(text(answer, "SecurityToken")?)),
+            secret: Zeroizing::new(taken(answer, "AccessKeySecret")?),
+            token: Some(Zeroizing::new(taken(answer, "SecurityToken")?)),
+            id: taken(answer, "AccessKeyId")?,
             until: answer.get("Expiration").and_then(Value::as_str).and_then(|text| text.parse().ok()),
         })
     }
@@ -34,6 +34,10 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-fn text(answer: &Value, name: &str) -> Option<String> {
-    answer.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+/// A text that is not empty, moved out: no copy of it stays.
+fn taken(answer: &mut Value, name: &str) -> Option<String> {
+    match answer.get_mut(name)?.take() {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
+    }
 }

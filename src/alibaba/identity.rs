@@ -166,9 +166,9 @@ impl Credentials {
         let url = format!("{base}/latest/meta-data/ram/security-credentials/{role}");
         let answer = ask(Method::GET, &url, ("x-aliyun-ecs-metadata-token", &token)).await?;
         let malformed = |reason| AlibabaError::Malformed { who: WHO, reason };
-        let answer = api::json(&answer).ok_or_else(|| malformed("is not JSON"))?;
+        let mut answer = api::json(&answer).ok_or_else(|| malformed("is not JSON"))?;
         let success = answer.get("Code").and_then(Value::as_str).is_none_or(|code| code == "Success");
-        let key = AccessKey::temporary(&answer).filter(|_| success);
+        let key = AccessKey::temporary(&mut answer).filter(|_| success);
         key.ok_or_else(|| malformed("holds no access key for the role"))
     }
 }
@@ -189,7 +189,7 @@ async fn assumed(client: &Client, key: &AccessKey, assume: &Assume) -> Result<Ac
         version: "2015-04-01",
         query: &query,
     };
-    let answer = call.ask(client, key).await?;
-    let key = answer.get("Credentials").and_then(AccessKey::temporary).filter(|key| key.until.is_some());
+    let mut answer = call.ask(client, key).await?;
+    let key = answer.get_mut("Credentials").and_then(AccessKey::temporary).filter(|key| key.until.is_some());
     key.ok_or(AlibabaError::Malformed { who: "STS", reason: "holds no temporary access key" })
 }

@@ -1,11 +1,19 @@
 //! The arguments with which a command opens a private key. None of them is a secret: each names where one is.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Outcome;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
+
 use crate::alibaba::{Assume, Identity};
-use crate::keys::{KeysError, KmsSettings, Login, Passphrase, Settings, TokenSettings, TransitSettings};
+use crate::keys::{
+    KeysError, KmsSettings, Location, LocationError, Login, Passphrase, Settings, TokenSettings,
+    TransitSettings,
+};
 use crate::service;
 
 /// Where the secrets are that open keys.
@@ -48,6 +56,23 @@ pub(super) struct KeyOptions {
     /// Certificates of authorities that are trusted in addition, to reach KMS or Vault
     #[arg(long, value_name = "FILE")]
     key_ca: Vec<PathBuf>,
+}
+
+/// Reads the place of a key. An argument that is refused is not repeated, as clap would: there may be a PIN in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocationParser;
+
+impl TypedValueParser for LocationParser {
+    type Value = Location;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Location, clap::Error> {
+        let refused = |reason: &dyn std::fmt::Display| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("the place of the key: {reason}\n"))
+                .with_cmd(command)
+        };
+        let text = value.to_str().ok_or_else(|| refused(&"it is not text"))?;
+        text.parse().map_err(|error: LocationError| refused(&error))
+    }
 }
 
 impl KeyOptions {
@@ -111,5 +136,26 @@ pub(super) fn outcome(error: &KeysError) -> Outcome {
         KeysError::Late { .. } => Outcome::Unknown,
         KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
         _ => Outcome::Usage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_that_is_refused_is_not_repeated() {
+        for (text, said) in [
+            ("pkcs11:token=a;object=b?pin-value=s3cret", "a secret on a command line"),
+            ("pkcs11:token=a;pin-value=s3cret", "a secret on a command line"),
+            ("vault://key?address=https://user:s3cret@vault", ""),
+        ] {
+            let command =
+                Command::new("pullgate").arg(Arg::new("key").long("key").value_parser(LocationParser));
+            let refused = command.try_get_matches_from(["pullgate", "--key", text]).unwrap_err();
+            let shown = format!("{refused} {refused:?}");
+            assert!(shown.contains("the place of the key: ") && shown.contains(said), "{shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
     }
 }

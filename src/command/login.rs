@@ -2,9 +2,8 @@
 
 use std::io::{self, Read};
 
-use zeroize::Zeroizing;
-
 use crate::registry::Credentials;
+use crate::secret;
 
 /// The longest password that is read, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
@@ -37,7 +36,7 @@ impl Login {
     /// When standard input cannot be read.
     pub(super) fn credentials(&self) -> io::Result<Credentials> {
         let Some(username) = &self.username else { return Ok(Credentials::anonymous()) };
-        let mut password = Zeroizing::new(String::new());
+        let mut password = secret::room(MAX_PASSWORD_BYTES);
         io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;
         Ok(Credentials::password(username.clone(), password.trim_end_matches(['\r', '\n'])))
     }

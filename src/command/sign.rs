@@ -13,7 +13,7 @@ use self::existing::Existing;
 use self::report::{Report, Verdict};
 use self::source::{Item, Source, read_list};
 use self::work::Work;
-use super::key_options::{self, KeyOptions};
+use super::key_options::{self, KeyOptions, LocationParser};
 use super::login::Login;
 use super::{Outcome, output};
 use crate::config;
@@ -34,7 +34,7 @@ pub(super) struct Sign {
     #[arg(value_name = "IMAGE", required_unless_present_any = ["list", "existing"])]
     images: Vec<String>,
     /// The private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
-    #[arg(long, value_name = "LOCATION")]
+    #[arg(long, value_name = "LOCATION", value_parser = LocationParser)]
     key: Location,
     /// The algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH; only an RSA
     /// key leaves a choice

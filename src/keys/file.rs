@@ -9,12 +9,11 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 pub use encrypted::EncryptedError;
 
 use super::pick::{Unpicked, pick};
 use super::{KeysError, Opened, Passphrase, Signing, SigningKey};
+use crate::secret;
 use crate::trust::{Algorithm, MAX_PEM_BYTES, PrivateKey, PssSalt, PublicKey};
 
 /// A private key in memory.
@@ -60,7 +59,7 @@ pub(super) fn open(
     passphrase: &Passphrase,
 ) -> Result<Opened, KeysError> {
     let unreadable = |error| KeysError::File { path: path.to_owned(), error };
-    let mut text = Zeroizing::new(String::new());
+    let mut text = secret::room(MAX_PEM_BYTES as u64 + 1);
     let file = File::open(path).map_err(unreadable)?;
     file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
     let text = match encrypted::decrypt(&text, || passphrase.read()) {

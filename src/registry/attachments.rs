@@ -212,7 +212,8 @@ pub fn fallback_tag(digest: &Digest) -> String {
 }
 
 /// Whether a tag is one of those under which something is attached to a digest, and no image: cosign's `sha256-….sig`,
-/// `.att` and `.sbom`, and the tag that stands in for the referrers API.
+/// `.att` and `.sbom` (`specs/SIGNATURE_SPEC.md`), and the tag that stands in for the referrers API, which cuts the hash off
+/// after 64 digits (distribution specification, "Referrers tag schema").
 #[must_use]
 pub fn is_attachment_tag(tag: &str) -> bool {
     let rest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
@@ -236,6 +237,9 @@ mod tests {
             assert!(!is_attachment_tag(&fallback[..70]), "{fallback}");
             assert!(!is_attachment_tag(&format!("{fallback}x")), "{fallback}");
         }
+        let hash = "0123456789abcdef".repeat(4);
+        assert!(is_attachment_tag(&format!("sha512-{hash}{}", &hash[..63])));
+        assert!(!is_attachment_tag(&format!("v{hash}.sig")));
         for tag in ["latest", "", "sha256-", "sha256-abc.sig", "v1.sig"] {
             assert!(!is_attachment_tag(tag), "{tag}");
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use ::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
@@ -48,7 +48,10 @@ impl Door {
         {
             signer.metrics.unauthorized.add();
             let reason = "the header Authorization does not hold the secret";
-            return Err(Box::new(text(StatusCode::UNAUTHORIZED, reason)));
+            let mut refused = text(StatusCode::UNAUTHORIZED, reason);
+            // Who does not belong here does not keep the place of one who does.
+            refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return Err(Box::new(refused));
         }
         if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "there is nothing here"))) }
     }

@@ -8,13 +8,12 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::in_force::InForce;
-use super::push::is_of_signatures;
 use super::queue::{Candidate, QueueError};
 use super::rule::{Applied, Rule, Trigger};
 use super::service::Signer;
 use crate::digest::Digest;
 use crate::reference::Repository;
-use crate::registry::{RegistryError, Target};
+use crate::registry::{RegistryError, Target, is_attachment_tag};
 
 /// Tags that are asked for at the same time.
 const AT_ONCE: usize = 8;
@@ -148,7 +147,7 @@ pub(super) async fn list(in_force: &InForce, rule: &Rule) -> Result<Vec<Tagged>,
             Err(error) => return Err(error.into()),
         };
         let mut tags =
-            tags.into_iter().filter(|tag| !is_of_signatures(tag) && rule.covers_tag(repository, tag));
+            tags.into_iter().filter(|tag| !is_attachment_tag(tag) && rule.covers_tag(repository, tag));
         let mut asked = JoinSet::new();
         loop {
             while asked.len() < AT_ONCE

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::push::is_of_signatures;
 use crate::digest::Digest;
 use crate::reference::Repository;
-use crate::registry::{Credentials, PAYLOAD_MEDIA_TYPE, Registry, RegistryError, Stored, Target};
+use crate::registry::{
+    Credentials, PAYLOAD_MEDIA_TYPE, Registry, RegistryError, Stored, Target, is_attachment_tag,
+};
 
 /// What the layers of signatures and attestations are (cosign's `pkg/types`).
 const SIGNATURES: [&str; 2] = [PAYLOAD_MEDIA_TYPE, "application/vnd.dsse.envelope.v1+json"];
@@ -38,7 +39,7 @@ pub(super) async fn look(
     for tag in tags.iter().rev() {
         let stored = registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await?;
         if let Some(stored) = stored.filter(|stored| digest.matches(&stored.bytes)) {
-            return Ok(if is_of_signatures(tag) { Found::Attached } else { sorted(stored) });
+            return Ok(if is_attachment_tag(tag) { Found::Attached } else { sorted(stored) });
         }
     }
     let stored = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;

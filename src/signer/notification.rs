@@ -10,10 +10,11 @@ mod harbor;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::push::{self, Push};
+use super::push::Push;
 use crate::digest::Digest;
 use crate::json::{self, Bounds, JsonError, Keys};
 use crate::reference::{self, Repository};
+use crate::registry::is_attachment_tag;
 
 pub use cloud_events::Attributes;
 
@@ -128,7 +129,7 @@ fn pushed(
     if tag.is_some_and(|tag| !reference::is_tag(tag)) {
         return Err(NotificationError::Field("tag"));
     }
-    if tag.is_some_and(push::is_of_signatures) {
+    if tag.is_some_and(is_attachment_tag) {
         return Ok(None);
     }
     Ok(Some(Push { repository, tag: tag.map(ToOwned::to_owned), digest, at: None, actor: None }))

@@ -4,10 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::push::is_of_signatures;
 use crate::digest::Digest;
 use crate::policy::{Scope, Tags};
 use crate::reference::Repository;
+use crate::registry::is_attachment_tag;
 use crate::sign::Layout;
 use crate::trust::Algorithm;
 
@@ -107,7 +107,7 @@ impl Rule {
     /// Whether an image under this tag of this repository is its matter. Tags under which signatures are kept never are.
     #[must_use]
     pub fn covers_tag(&self, repository: &Repository, tag: &str) -> bool {
-        !is_of_signatures(tag) && self.tags.cover(tag) && self.covers(repository)
+        !is_attachment_tag(tag) && self.tags.cover(tag) && self.covers(repository)
     }
 }
 

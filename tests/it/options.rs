@@ -356,7 +356,7 @@ async fn how_long_a_turn_is_waited_for() {
             stuck = verdict(&gate, &stuck) => panic!("{value}: what hangs has ended first: {stuck}"),
             judged = judged => judged,
         };
-        assert_eq!(judged.as_deref(), expected, "{value}");
+        assert_eq!(judged, expected, "{value}");
         assert_eq!(world.verdict(&gate, "team/app:1").await, "verified", "{value}");
     }
 }

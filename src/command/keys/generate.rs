@@ -1,6 +1,6 @@
 //! `pullgate keys generate`
 
-use crate::command::key_options::{self, KeyOptions};
+use crate::command::key_options::{self, KeyOptions, LocationParser};
 use crate::command::{Outcome, output};
 use crate::keys::{self, KeyKind, Location};
 
@@ -15,7 +15,7 @@ enum Purpose {
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Generate {
     /// Where the key is to be: a file that does not exist yet, or pkcs11:…
-    #[arg(value_name = "LOCATION")]
+    #[arg(value_name = "LOCATION", value_parser = LocationParser)]
     location: Location,
     /// RSA_2048, RSA_3072, RSA_4096, EC_P256, EC_P384 or ED25519
     #[arg(long, value_name = "KIND")]

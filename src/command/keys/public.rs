@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::command::key_options::{self, KeyOptions};
+use crate::command::key_options::{self, KeyOptions, LocationParser};
 use crate::command::policy::Format;
 use crate::command::{Outcome, output};
 use crate::keys::{self, KeysError, Location, Settings};
@@ -12,7 +12,7 @@ use crate::trust::{Algorithm, PublicKey};
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Public {
     /// The private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
-    #[arg(value_name = "LOCATION")]
+    #[arg(value_name = "LOCATION", value_parser = LocationParser)]
     location: Location,
     /// The algorithm that it is to sign with; the public half is the same with each
     #[arg(long, value_name = "NAME")]

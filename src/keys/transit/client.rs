@@ -94,7 +94,7 @@ impl Transit {
     ) -> Result<Vec<u8>, TransitError> {
         let (hash, body) = question(algorithm, message, "key_version", json!(version))?;
         let path = format!("{}/sign/{}{hash}", self.mount, self.name);
-        let data = self.ask(Method::POST, &path, Some(&body)).await?;
+        let data = self.ask(Method::POST, &path, Some(body.to_string().into())).await?;
         let malformed = |reason| TransitError::Malformed { reason };
         let text = data.get("signature").and_then(Value::as_str);
         let text = text.filter(|text| text.len() <= 2 * MAX_SIGNATURE_BYTES);
@@ -119,20 +119,20 @@ impl Transit {
         let signature = format!("vault:v{version}:{}", STANDARD.encode(signature));
         let (hash, body) = question(algorithm, message, "signature", json!(signature))?;
         let path = format!("{}/verify/{}{hash}", self.mount, self.name);
-        let data = self.ask(Method::POST, &path, Some(&body)).await?;
+        let data = self.ask(Method::POST, &path, Some(body.to_string().into())).await?;
         let valid = data.get("valid").and_then(Value::as_bool);
         valid.ok_or(TransitError::Malformed { reason: "does not say whether the signature is valid" })
     }
 
     /// Asks until there is an answer or no more time: again when it is busy, and with a fresh token when that is refused.
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, TransitError> {
+    async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Value, TransitError> {
         let end = Instant::now() + self.deadline;
         let asking = async {
             let _turn = self.pace.turn(end).await.ok_or(TransitError::Deadline)?;
             let (mut pause, mut renewed) = (PAUSE, false);
             loop {
                 let token = self.session.token(self).await?;
-                let error = match self.once(method.clone(), path, body, Some(&token)).await {
+                let error = match self.once(method.clone(), path, body.clone(), Shown::Token(&token)).await {
                     Ok(answer) => return answer.get("data").cloned().ok_or(TransitError::NO_DATA),
                     Err(error) => error,
                 };
@@ -155,21 +155,28 @@ impl Transit {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
-        token: Option<&str>,
+        body: Option<Bytes>,
+        shown: Shown<'_>,
     ) -> Result<Value, TransitError> {
         let url = format!("{}/v1/{path}", self.address);
         let mut headers = vec![("x-vault-request", "true")];
-        headers.extend(token.map(|token| ("x-vault-token", token)));
+        let secret = match shown {
+            Shown::Token(token) => {
+                headers.push(("x-vault-token", token));
+                token
+            }
+            Shown::SecretId(secret) => secret,
+        };
         headers.extend(self.namespace.as_deref().map(|namespace| ("x-vault-namespace", namespace)));
-        let body = body.map(|body| Bytes::from(body.to_string()));
         let request = Request { method, url: &url, headers: &headers, body, metadata: false };
         let Answer { status, body, .. } = self.client.ask(request).await?;
         let said = json::parse(&body, Bounds { depth: 16, values: 4096, keys: Keys::Exact });
         if status == 200 {
             return said.map_err(|_| TransitError::Malformed { reason: "is not JSON" });
         }
-        let reason = said.ok().and_then(|said| said.get("errors")?.get(0)?.as_str().map(remote));
+        let reason = said.as_ref().ok().and_then(|said| said.get("errors")?.get(0)?.as_str());
+        // What stands between may repeat what it was sent.
+        let reason = reason.filter(|reason| !reason.contains(secret)).map(remote);
         Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
     }
 }
@@ -200,6 +207,15 @@ fn question(
         body.extend(more);
     }
     Ok((hash, body))
+}
+
+/// The secret in a question.
+#[derive(Clone, Copy)]
+pub(super) enum Shown<'a> {
+    /// In a header.
+    Token(&'a str),
+    /// In the body.
+    SecretId(&'a str),
 }
 
 /// Why the transit engine did not do what it was asked.

@@ -22,9 +22,9 @@ pub(super) fn config(tls: &Tls) -> Result<Arc<ServerConfig>, ListenError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(&tls.certificate)?).collect();
     let chain = chain.map_err(|error| unusable(&tls.certificate, &error))?;
-    crate::secret::check(&tls.key).map_err(|reason| unusable(&tls.key, &reason))?;
-    let key = zeroize::Zeroizing::new(read(&tls.key)?);
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&tls.key, &error))?;
+    // Looked at and read as one file, whatever is put in its place meanwhile.
+    let key = crate::secret::read_all(&tls.key, FILE).map_err(|reason| unusable(&tls.key, &reason))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| unusable(&tls.key, &error))?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&tls.certificate, &error))?;

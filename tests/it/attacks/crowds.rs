@@ -99,7 +99,14 @@ async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
     let attach = crate::support::signer::attach_classic;
     attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
     let answer = slowly(&world, Duration::from_millis(10));
-    world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
+    // Slow, too: a refusal is not remembered, and who comes after it asks anew.
+    let tag = format!("sha256-{}.sig", digest.hex());
+    let bytes = world.registry.tagged("team/app", &tag).unwrap();
+    let signature = Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every: Duration::from_millis(10) });
+    world.registry.hook(move |request| match request.uri.path().ends_with(".sig") {
+        true => Some(signature.clone()),
+        false => manifest_of(request, "1").then(|| answer.clone()),
+    });
     let outcome = world.crowd(vec![(world.image("team/app:1"), None); 500]).await;
     outcome.assert("all", &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
     assert_eq!(world.daemon.gate.checks(), 1);

@@ -2,47 +2,23 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pullgate::reference::Reference;
 use pullgate::registry::{Credentials, Registry as Client, Settings};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 use super::outcome::{LITTLE, NOTHING, Verdict};
 use super::world::{World, p256, password};
 use crate::support::registry::{Authority, Options, Registry};
 use crate::support::signer::{attach_classic, payload};
+use crate::support::tunnel::Tunnel;
 
 fn hosts(directory: &Path, host: &str, text: &str) {
     let place = directory.join("certs.d").join(host);
     std::fs::create_dir_all(&place).unwrap();
     std::fs::write(place.join("hosts.toml"), text).unwrap();
-}
-
-/// A proxy that leads every CONNECT to one place, and keeps what it was asked.
-async fn proxy(to: String) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let asked = Arc::<Mutex<Vec<String>>>::default();
-    let kept = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (kept, to) = (Arc::clone(&kept), to.clone());
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                let mut head = String::new();
-                while !head.ends_with("\r\n\r\n")
-                    && stream.read_line(&mut head).await.is_ok_and(|read| read > 0)
-                {}
-                kept.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
-                let mut registry = TcpStream::connect(to).await.unwrap();
-                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-                drop(tokio::io::copy_bidirectional(&mut stream, &mut registry).await);
-            });
-        }
-    });
-    (address, asked)
 }
 
 /// What `the_proxy_of_the_environment_is_used` runs in a process of its own; run by itself, it has nothing to ask.
@@ -65,7 +41,7 @@ async fn the_proxy_of_the_environment_is_used() {
     let directory = tempfile::tempdir().unwrap();
     hosts(directory.path(), "r.invalid", "server = \"https://r.invalid\"\nca = \"ca.pem\"\n");
     std::fs::write(directory.path().join("certs.d/r.invalid/ca.pem"), authority.pem()).unwrap();
-    let (address, asked) = proxy(registry.host()).await;
+    let tunnel = Tunnel::start(&registry.host(), None);
     for (variable, without, through) in [
         ("HTTPS_PROXY", "", true),
         ("https_proxy", "other.invalid", true),
@@ -73,7 +49,6 @@ async fn the_proxy_of_the_environment_is_used() {
         ("HTTPS_PROXY", ".invalid", false),
         ("HTTP_PROXY", "", false),
     ] {
-        asked.lock().unwrap().clear();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "attacks::proxies::child"]).env("PULLGATE_TEST_DIRECTORY", directory.path());
         for name in
@@ -81,13 +56,13 @@ async fn the_proxy_of_the_environment_is_used() {
         {
             command.env_remove(name);
         }
-        command.env(variable, format!("http://{address}")).env("NO_PROXY", without);
+        command.env(variable, tunnel.url()).env("NO_PROXY", without);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains("running 1 test"), "{text}");
         assert_eq!(output.status.success(), through, "{variable} {without}: {text}");
         let expected: &[&str] = if through { &["CONNECT r.invalid:443 HTTP/1.1"] } else { &[] };
-        assert_eq!(*asked.lock().unwrap(), expected, "{variable} {without}");
+        assert_eq!(tunnel.take_asked(), expected, "{variable} {without}");
     }
 }
 

@@ -38,6 +38,17 @@ async fn only_who_shows_the_secret_is_heard() {
             assert_eq!(signatures(&registry, "team/app", &digest), 0, "{authorization:?}");
         }
     }
+    // Who is turned away does not keep a connection that others wait for.
+    {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = TcpStream::connect(&service.address).await.unwrap();
+        let request = "POST /notify HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "it is kept open");
+        assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
+    }
     // Twice is one too many, whichever is right.
     let twice = [
         ("content-type", DISTRIBUTION),
@@ -45,7 +56,7 @@ async fn only_who_shows_the_secret_is_heard() {
         ("authorization", "pg5ECRET-hook"),
     ];
     assert_eq!(service.post(&twice, body).await.0, 401);
-    assert_eq!(service.metric("notifications_total{outcome=\"unauthorized\"}").await, 5);
+    assert_eq!(service.metric("notifications_total{outcome=\"unauthorized\"}").await, 6);
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &digest), 1);
     service.stop().await;
