@@ -110,3 +110,50 @@ pub(super) fn listed(evidence: &Evidence) -> Vec<Digest> {
 pub(super) fn resolved(explanation: &Explanation) -> Option<Digest> {
     explanation.digest.as_deref().and_then(|digest| Digest::parse(digest).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::EncodePublicKey;
+
+    use super::*;
+    use crate::policy::{Action, Rule, Scope};
+    use crate::trust::{Algorithm, Authenticator, Key, PssSalt, PublicKey};
+
+    /// A key that is different for each number, and ends in so many seconds.
+    fn key(number: u8, ends: Option<i64>) -> Key {
+        let secret = p256::SecretKey::from_slice(&[number; 32]).unwrap();
+        let pem = secret.public_key().to_public_key_pem(pkcs8::LineEnding::LF).unwrap();
+        let public = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
+        let now = jiff::Timestamp::now();
+        let not_after = ends.map(|seconds| now + jiff::SignedDuration::from_secs(seconds));
+        Key { public, not_before: None, not_after, origin: format!("{number}.pem") }
+    }
+
+    #[test]
+    fn what_rests_on_keys_ends_with_the_first_of_them_that_is_to_end() {
+        for (ends, expected) in [
+            (vec![None], None),
+            (vec![None, Some(500)], Some(500)),
+            (vec![Some(900), Some(500)], Some(500)),
+            // One that has ended counts no more, and ends nothing.
+            (vec![Some(-5), Some(900)], Some(900)),
+            (vec![Some(-5)], None),
+        ] {
+            let keys: Vec<_> = (1..).zip(&ends).map(|(number, ends)| key(number, *ends)).collect();
+            let wanted = keys.iter().zip(&ends).find(|(_, ends)| **ends == expected && expected.is_some());
+            let wanted = wanted.and_then(|(key, _)| key.not_after);
+            let requirement = Requirement::all(vec!["release".to_owned()]).unwrap();
+            let action = Action::Require(requirement.clone());
+            let policy = Policy::new(
+                Rule::new(String::new(), Scope::parse("**").unwrap(), action),
+                Vec::new(),
+                vec![
+                    Authenticator::new("release".to_owned(), keys).unwrap(),
+                    // Nobody asks for this one.
+                    Authenticator::new("other".to_owned(), vec![key(99, Some(60))]).unwrap(),
+                ],
+            );
+            assert_eq!(earliest_key_end(&policy.unwrap(), &requirement), wanted, "{ends:?}");
+        }
+    }
+}
