@@ -153,10 +153,10 @@ fn in_softhsm_sign_for_the_signer() {
     // The key's URI names neither PIN nor module; the file does.
     let module = "/usr/lib/softhsm/libsofthsm2.so";
     let write = |keys: &str| {
-        let (host, at) = (node.registry.host(), at.display());
+        let (host, shown) = (node.registry.host(), at.display());
         let config = format!(
-            "[registry]\nhost = {host:?}\n[listen]\naddress = \"unix:{at}/notify.sock\"\n\
-             [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n{keys}\n\
+            "[registry]\nhost = {host:?}\n[listen]\naddress = \"unix:{shown}/notify.sock\"\n\
+             [control]\nsocket = \"{shown}/control.sock\"\n[state]\ndirectory = \"{shown}/state\"\n{keys}\n\
              [authenticator.release]\nkey = \"pkcs11:token=ci%20token;object=signer\"\n\
              algorithm = \"RSA_PKCS1_SHA_256\"\n\
              [[rule]]\nname = \"release\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n",
