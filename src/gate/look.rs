@@ -126,7 +126,7 @@ mod tests {
         let public = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
         let now = jiff::Timestamp::now();
         let not_after = ends.map(|seconds| now + jiff::SignedDuration::from_secs(seconds));
-        Key { public, not_before: None, not_after, origin: format!("{number}.pem") }
+        Key { public, not_before: None, not_after, origin: format!("{number}.pem"), remote: None }
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl World {
 
     /// Settings with the access key that KMS knows, and bounds that are reached in a test's time.
     fn settings(&self) -> Settings {
-        let identity = Identity::Key { id: "LTAI".to_owned(), secret_file: self.secret("secret", "s3cret") };
+        let identity =
+            Identity::Key { id: "LTAI".to_owned(), secret_file: self.secret("secret", "pg5ECRET-key") };
         let bounds = Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 8 };
         let service = service::Settings { answer: 8 << 10, ..service::Settings::default() };
         let kms = KmsSettings {
@@ -55,7 +56,7 @@ impl World {
             bounds: bounds.clone(),
             ..KmsSettings::default()
         };
-        let login = Login::TokenFile(self.secret("token", "hvs.token"));
+        let login = Login::TokenFile(self.secret("token", "hvs.pg5ECRET-token"));
         let transit = TransitSettings { login, service, bounds, ..TransitSettings::default() };
         Settings { kms, transit, ..Settings::default() }
     }

@@ -75,7 +75,7 @@ fn configure(world: &World, policy: &str) -> PathBuf {
         root.join("runtime.sock"),
         root.join("ledger"),
         world.cache().directory(),
-        world.secret("secret", "s3cret"),
+        world.secret("secret", "pg5ECRET-key"),
     );
     std::fs::write(root.join("pullgate.toml"), text).unwrap();
     root
@@ -100,7 +100,7 @@ async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_th
     let serving = Serving::start(&root);
     serving.wait_for("policy in force").await;
     assert!(world.kms.server.requests().is_empty());
-    assert!(!serving.log().contains("s3cret"));
+    assert!(!serving.log().contains("pg5ECRET-key"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -211,8 +211,8 @@ async fn code_with(key: &str, image: &str) -> Option<i32> {
         "--key",
         key,
     ]);
-    command.arg(image).env("VAULT_TOKEN", "hvs.token").stdin(Stdio::null());
-    command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s3cret");
+    command.arg(image).env("VAULT_TOKEN", "hvs.pg5ECRET-token").stdin(Stdio::null());
+    command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI").env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "pg5ECRET-key");
     tokio::task::spawn_blocking(move || command.output().unwrap().status.code()).await.unwrap()
 }
 

@@ -11,7 +11,7 @@ use crate::support::vault::Vault;
 /// The settings of a file with these lines about keys, for the key at `location`.
 fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Settings {
     use std::os::unix::fs::PermissionsExt as _;
-    for (name, text) in [("secret", "s3cret"), ("token", "hvs.token")] {
+    for (name, text) in [("secret", "pg5ECRET-key"), ("token", "hvs.pg5ECRET-token")] {
         std::fs::write(directory.join(name), text).unwrap();
         std::fs::set_permissions(directory.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
