@@ -20,6 +20,7 @@ mod limits;
 mod options;
 mod policy;
 mod problem;
+mod services;
 mod signer;
 mod suggest;
 

@@ -11,9 +11,9 @@ use super::duration::parse_duration;
 use super::file::Guard;
 use super::limits::{Bound, Unit, read_bound};
 use super::problem::{Problem, Problems};
+use super::services::secret_file;
 use super::suggest;
 use crate::reference::{self, Repository};
-use crate::secret;
 use crate::signer::{
     Address, CatchUp, KeySettings, Limits, Listen, Login, RegistrySettings, Rule, Settings, Tls,
 };
@@ -321,18 +321,6 @@ fn directory_or(
     let written =
         section(document, root, name, &[key]).and_then(|mut table| read_path(document, &mut table, key));
     written.map_or_else(|| PathBuf::from(otherwise), |(path, _)| path)
-}
-
-fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
-    let (path, span) = read_path(document, table, key)?;
-    match secret::check(&path) {
-        Ok(()) => Some(path),
-        Err(reason) => {
-            let hint = "it must be a file of root or of this user, closed to others (chmod 600)";
-            document.problem(span, format!("`{key}`: {reason}"), hint);
-            None
-        }
-    }
 }
 
 fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option<&str>) -> CatchUp {

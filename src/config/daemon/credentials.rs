@@ -1,16 +1,15 @@
 //! `[[registry.credential]]`, `docker-config` and `[registry.acr]`: the operator's own credentials, by the names of files.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::de::DeValue;
 
 use super::super::document::{Document, Table, Value};
-use super::read_path;
+use super::super::services::secret_file;
 use super::registry::is_host;
 use crate::alibaba::Identity;
 use crate::registry::{AcrSettings, HostCredential};
-use crate::secret;
 
 /// The most hosts with credentials.
 const MAX_CREDENTIALS: usize = 256;
@@ -167,16 +166,4 @@ pub(super) fn name(document: &mut Document<'_>, table: &mut Table<'_>, key: &str
         return None;
     }
     Some(text)
-}
-
-pub(super) fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
-    let (path, span) = read_path(document, table, key)?;
-    match secret::check(Path::new(&path)) {
-        Ok(()) => Some(path),
-        Err(reason) => {
-            let hint = format!("chown root, chmod 0600 {}", path.display());
-            document.problem(span, format!("`{key}` cannot be used: {reason}"), hint);
-            None
-        }
-    }
 }

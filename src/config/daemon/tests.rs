@@ -366,14 +366,14 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
     assert!(matches!(role, Login::AppRole { role_id, .. } if role_id == "r"));
     for (text, expected) in [
         ("[keys]\ndirectory = \"keys\"".to_owned(), "`directory` is not an absolute path"),
-        ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "`authorities` is not an absolute path"),
+        ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "a path in `authorities` is not absolute"),
         ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "it may be from 100ms to 2m; the default is 15s"),
-        ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] does not say as whom to ask"),
-        (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "as whom to ask"),
+        ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] does not say who asks in one way"),
+        (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "who asks in one way"),
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
-        ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] does not say how to log in"),
-        ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address` cannot be used: "),
-        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` is not one of Vault"),
+        ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] does not say who asks"),
+        ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address`: the address"),
+        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` cannot be right"),
     ] {
         let said = read("x", &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

@@ -1,26 +1,16 @@
 //! `[keys]`: what opening and using keys needs besides their places. Secrets are named, never written here.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::daemon::read_path;
 use super::super::document::{Document, Table};
 use super::super::limits::{Bound, Unit, read_bound};
-use super::secret_file;
-use crate::alibaba::{Assume, Identity};
-use crate::keys::{Bounds, KmsSettings, Login, Passphrase, Settings, TokenSettings, TransitSettings};
+use super::super::services::{address, identity, login, paths, secret_file, text};
+use crate::keys::{Bounds, KmsSettings, Passphrase, Settings, TokenSettings, TransitSettings};
 use crate::service;
 
-/// Authorities, or directories of modules, that may be named.
-const MAX_PATHS: usize = 64;
-/// How long a name, an id or an address may be, in bytes.
-const MAX_TEXT: usize = 512;
 /// What a session of an assumed role is called in ActionTrail.
 const SESSION: &str = "pullgate-signer";
-/// How long the key of an assumed role lives.
-const ASSUMED: Duration = Duration::from_secs(3600);
-/// Where STS is asked, unless another place is named.
-const STS: &str = "https://sts.aliyuncs.com";
 
 const TIMEOUT: Bound = Bound {
     key: "timeout",
@@ -127,51 +117,10 @@ fn read_kms(document: &mut Document<'_>, keys: &mut Table<'_>) -> Option<KmsSett
         CONCURRENCY.key,
     ];
     let mut table = table(document, keys, "kms", &known)?;
-    let identity = read_identity(document, &mut table);
+    let identity = identity(document, &mut table, SESSION);
     let service = read_service(document, &mut table);
     let bounds = read_bounds(document, &mut table, &KMS_RATE);
     Some(KmsSettings { identity: identity?, service, bounds, ..KmsSettings::default() })
-}
-
-fn read_identity(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Identity> {
-    let span = table.span.clone();
-    let role = text(document, table, "ram-role");
-    let file = secret_file(document, table, "credentials-file");
-    let profile = text(document, table, "profile");
-    let id = text(document, table, "access-key-id");
-    let secret_file = secret_file(document, table, "access-key-secret-file");
-    let by = match (role, file, profile, id, secret_file) {
-        (None, None, None, None, None) => Identity::Environment,
-        (Some(role), None, None, None, None) => Identity::Role(role),
-        (None, Some(path), profile, None, None) => {
-            Identity::File { path, profile: profile.unwrap_or_else(|| "default".to_owned()) }
-        }
-        (None, None, None, Some(id), Some(secret_file)) => Identity::Key { id, secret_file },
-        _ => {
-            let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
-                        `access-key-secret-file`; without any the environment is used";
-            document.problem(span, "[keys.kms] does not say who asks in one way", hint);
-            return None;
-        }
-    };
-    let role = text(document, table, "assume-role");
-    let external_id = text(document, table, "external-id");
-    let sts = address(document, table, "sts");
-    let Some(role) = role else {
-        if external_id.is_some() || sts.is_some() {
-            let hint = "add `assume-role`, as in \"acs:ram::ACCOUNT:role/NAME\"";
-            document.problem(span, "`external-id` and `sts` are for an assumed role", hint);
-        }
-        return Some(by);
-    };
-    Some(Identity::Assumed(Box::new(Assume {
-        by,
-        role,
-        session: SESSION.to_owned(),
-        external_id,
-        duration: ASSUMED,
-        endpoint: sts.unwrap_or_else(|| STS.to_owned()),
-    })))
 }
 
 fn read_vault(document: &mut Document<'_>, keys: &mut Table<'_>) -> Option<TransitSettings> {
@@ -190,26 +139,9 @@ fn read_vault(document: &mut Document<'_>, keys: &mut Table<'_>) -> Option<Trans
         CONCURRENCY.key,
     ];
     let mut table = table(document, keys, "vault", &known)?;
-    let span = table.span.clone();
     let address = address(document, &mut table, "address");
     let namespace = text(document, &mut table, "namespace");
-    let token = secret_file(document, &mut table, "token-file");
-    let role_id = text(document, &mut table, "role-id");
-    let secret_id_file = secret_file(document, &mut table, "secret-id-file");
-    let mount = text(document, &mut table, "mount");
-    let login = match (token, role_id, secret_id_file, mount) {
-        (None, None, None, None) => Login::Environment,
-        (Some(path), None, None, None) => Login::TokenFile(path),
-        (None, Some(role_id), Some(secret_id_file), mount) => {
-            Login::AppRole { mount: mount.unwrap_or_else(|| "approle".to_owned()), role_id, secret_id_file }
-        }
-        _ => {
-            let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); without any the \
-                        environment is used";
-            document.problem(span, "[keys.vault] does not say who asks in one way", hint);
-            return None;
-        }
-    };
+    let login = login(document, &mut table)?;
     let service = read_service(document, &mut table);
     let bounds = read_bounds(document, &mut table, &VAULT_RATE);
     Some(TransitSettings { address, namespace, login, service, bounds })
@@ -250,49 +182,4 @@ fn time(document: &mut Document<'_>, table: &mut Table<'_>, bound: &Bound) -> Du
 fn count(document: &mut Document<'_>, table: &mut Table<'_>, bound: &Bound) -> usize {
     let number = read_bound(document, table, bound).unwrap_or(bound.default);
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// A name or an id: what can stand in a header.
-fn text(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
-    let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
-    if !text.is_empty() && text.len() <= MAX_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(text);
-    }
-    let hint = "write it without blanks and control characters, and leave it out instead of empty";
-    document.problem(span, format!("`{key}` cannot be right"), hint);
-    None
-}
-
-/// The address of a service.
-fn address(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
-    let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
-    match service::address(&text) {
-        Ok(address) => Some(address),
-        Err(error) => {
-            let hint = "write it as in \"https://vault.example.com:8200\"";
-            document.problem(span, format!("`{key}`: {error}"), hint);
-            None
-        }
-    }
-}
-
-fn paths(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<Vec<PathBuf>> {
-    let value = table.take(key)?;
-    let span = value.span.clone();
-    let values = document.array(value, &format!("`{key}`"), "an array of paths")?;
-    if values.len() > MAX_PATHS {
-        document.problem(span, format!("`{key}` has more than {MAX_PATHS} paths"), "name fewer");
-        return None;
-    }
-    let mut paths = Vec::new();
-    for value in values {
-        let (text, at) = document.string(value, &format!("a path in `{key}`"))?;
-        let path = PathBuf::from(text);
-        if !path.is_absolute() {
-            document.problem(at, format!("a path in `{key}` is not absolute"), "write it from `/` on");
-            return None;
-        }
-        paths.push(path);
-    }
-    Some(paths)
 }
