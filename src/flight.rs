@@ -39,10 +39,17 @@ impl<V> Default for Flights<V> {
 
 impl<V: Clone + Send + Sync + 'static> Flights<V> {
     /// The result of `work`, or of the flight for the same key that is under way. `None` when the work panicked.
-    pub(crate) async fn join(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Option<V> {
+    ///
+    /// It begins at once: a caller that held the work until it waits would be as large as all that is asked on the way.
+    pub(crate) fn join<W>(&self, key: Key, work: W) -> impl Future<Output = Option<V>> + Send + use<V, W>
+    where
+        W: Future<Output = V> + Send + 'static,
+    {
         let flight = self.board(key, work);
-        let mut result = flight.result.clone();
-        result.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
+        async move {
+            let mut result = flight.result.clone();
+            result.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
+        }
     }
 
     fn board(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Arc<Flight<V>> {

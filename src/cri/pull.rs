@@ -80,7 +80,8 @@ impl Proxy {
         };
         self.counters.admitted.add();
         let begun = Begun { at: begin, place: &place, policy: &policy };
-        let answer = self.pull_pinned(pull, &pinned, head, begun, &mut record).await;
+        // On the heap, so that the calls that wait for the gate are small.
+        let answer = Box::pin(self.pull_pinned(pull, &pinned, head, begun, &mut record)).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -133,7 +134,8 @@ impl Proxy {
                 // Both before the answer: the next thing that kubelet asks for is the image.
                 let content = content::Pulled::of(&self.upstream);
                 let known = self.make_known(pull.image(), pinned, &id, begun.place, record);
-                let (known, ()) = tokio::join!(known, self.gate.pulled(pinned, &id, &content));
+                let both = Box::pin(async { tokio::join!(known, self.gate.pulled(pinned, &id, &content)) });
+                let (known, ()) = both.await;
                 known.map(|()| id)
             }
             Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),

@@ -142,7 +142,8 @@ impl Registry {
                     return none;
                 }
             };
-            let collected = self.collect(repository, digest, errand).await;
+            // On the heap, so that whoever waits for a turn is small.
+            let collected = Box::pin(self.collect(repository, digest, errand)).await;
             drop(turn);
             if !collected.is_nothing() || Instant::now() >= until {
                 return collected;

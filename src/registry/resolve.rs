@@ -81,7 +81,8 @@ impl Registry {
         let errand = Errand::new(credentials.clone(), self.limits());
         let work = async move {
             let _turn = registry.inner.questions.take(reference.repository().domain()).await?;
-            registry.resolve_now(&reference, &errand).await
+            // On the heap, so that whoever waits for a turn is small.
+            Box::pin(registry.resolve_now(&reference, &errand)).await
         };
         self.inner.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))
     }
