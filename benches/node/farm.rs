@@ -1,5 +1,8 @@
 //! Many signed images, each one different, made with as few requests as can be.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use ::pullgate::digest::Digest;
@@ -12,6 +15,7 @@ use crate::support::node::images::Image;
 use crate::support::node::{Node, http};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -19,14 +23,24 @@ const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// How many are made at the same time.
 const AT_ONCE: usize = 4;
 
-/// Pushes `count` images that share their layers to repositories of their own below `path`, signed with the release key in
-/// cosign's classic layout. Gives their names, which say `host`.
+/// Pushes `count` images that share one layer of 300 kB to repositories of their own below `path`, signed with the release
+/// key in cosign's classic layout. Gives their names, which say `host`.
 pub(crate) fn grow(node: &Node, host: &str, path: &str, count: usize) -> Vec<String> {
+    plant(node, host, path, count, Layers::Shared)
+}
+
+/// The same with a tiny layer for each: whoever waits in containerd for a layer that somebody else fetches asks again and
+/// again, so that hundreds measure nothing but this.
+pub(crate) fn grow_apart(node: &Node, host: &str, path: &str, count: usize) -> Vec<String> {
+    plant(node, host, path, count, Layers::Own)
+}
+
+fn plant(node: &Node, host: &str, path: &str, count: usize, layers: Layers) -> Vec<String> {
     let template = node.push(&format!("{path}/template:1"));
-    let key = std::fs::read_to_string(&node.release.file).expect("a key is a file");
+    let key = fs::read_to_string(&node.release.file).expect("a key is a file");
     let key =
         PrivateKey::from_pem(&key, Algorithm::EcdsaSha256, PssSalt::default()).expect("a key of openssl");
-    let seed = Seed { node, host, path, template: &template, key: &key };
+    let seed = Seed { node, host, path, layers, template: &template, key: &key };
     thread::scope(|scope| {
         for lane in 0..AT_ONCE {
             let seed = &seed;
@@ -36,10 +50,17 @@ pub(crate) fn grow(node: &Node, host: &str, path: &str, count: usize) -> Vec<Str
     (0..count).map(|number| format!("{host}/{path}/service-{number}:1")).collect()
 }
 
+#[derive(Clone, Copy)]
+enum Layers {
+    Shared,
+    Own,
+}
+
 struct Seed<'a> {
     node: &'a Node,
     host: &'a str,
     path: &'a str,
+    layers: Layers,
     template: &'a Image,
     key: &'a PrivateKey,
 }
@@ -47,16 +68,21 @@ struct Seed<'a> {
 impl Seed<'_> {
     fn sow(&self, number: usize) {
         let registry = &self.node.registry;
-        let from = &self.template.repository;
         let repository = format!("{}/service-{number}", self.path);
-        let mut manifest = object(&registry.manifest(from, &self.template.digest));
-        let mut config = object(&registry.blob(from, text(&manifest["config"]["digest"])));
+        let mut manifest = object(&registry.manifest(&self.template.repository, &self.template.digest));
+        let mut config =
+            object(&registry.blob(&self.template.repository, text(&manifest["config"]["digest"])));
         config["config"]["Labels"] = json!({ "number": format!("{} {number}", self.path) });
-        for layer in manifest["layers"].as_array().expect("a manifest has layers") {
-            let mount =
-                format!("/v2/{repository}/blobs/uploads/?mount={}&from={from}", text(&layer["digest"]));
-            let mounted = http::send("POST", registry.host(), &mount, &[], &[]);
-            assert_eq!(mounted.status, 201, "{}", mounted.text());
+        match self.layers {
+            Layers::Shared => self.mount(&repository, &manifest),
+            Layers::Own => {
+                let layer =
+                    archive(self.node.directory(), &format!("{}-{number}", self.path.replace('/', "-")));
+                let layer = self.blob(&repository, LAYER, &layer);
+                config["rootfs"]["diff_ids"] = json!([layer["digest"]]);
+                config["history"] = json!([]);
+                manifest["layers"] = json!([layer]);
+            }
         }
         manifest["config"] = self.blob(&repository, CONFIG, config.to_string().as_bytes());
         let manifest = manifest.to_string();
@@ -81,11 +107,31 @@ impl Seed<'_> {
         registry.put_manifest(&repository, &tag, signatures.to_string().as_bytes());
     }
 
+    /// Has the registry take the layers over from the template.
+    fn mount(&self, repository: &str, manifest: &Value) {
+        for layer in manifest["layers"].as_array().expect("a manifest has layers") {
+            let (digest, from) = (text(&layer["digest"]), &self.template.repository);
+            let mount = format!("/v2/{repository}/blobs/uploads/?mount={digest}&from={from}");
+            let mounted = http::send("POST", self.node.registry.host(), &mount, &[], &[]);
+            assert_eq!(mounted.status, 201, "{}", mounted.text());
+        }
+    }
+
     /// Uploads a blob and gives its descriptor.
     fn blob(&self, repository: &str, media_type: &str, bytes: &[u8]) -> Value {
         let digest = self.node.registry.put_blob(repository, bytes);
         json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
     }
+}
+
+/// A layer with one file, which holds nothing but its name.
+fn archive(directory: &Path, name: &str) -> Vec<u8> {
+    fs::write(directory.join(name), name).expect("a file can be written");
+    let made =
+        Command::new("tar").arg("-C").arg(directory).args(["-cf", "-", name]).output().expect("tar starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::remove_file(directory.join(name)).expect("a file can be removed");
+    made.stdout
 }
 
 fn object(bytes: &[u8]) -> Value {

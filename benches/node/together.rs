@@ -1,12 +1,14 @@
 //! Hundreds of pulls at once: of one image, and of as many different ones.
 
 use std::collections::HashSet;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use crate::report::{FIGURE, figure, mebibytes, table};
-use crate::support::node::{Node, Release};
+use crate::support::node::containerd::Containerd;
+use crate::support::node::{Node, Release, directory};
 use crate::{Caller, event_loop, farm, say};
 
 /// How many pulls there are at once.
@@ -70,9 +72,12 @@ fn verified(node: &mut Node) -> usize {
 }
 
 fn different(release: Release) -> Vec<[String; 3]> {
-    let node = Node::start(release);
+    let mut node = Node::start(release);
+    if release == Release::V2_1 {
+        pull_as_before(&mut node.containerd);
+    }
     say("making many images");
-    let names = farm::grow(&node, node.registry.host(), "bench", AT_ONCE);
+    let names = farm::grow_apart(&node, node.registry.host(), "bench", AT_ONCE);
     say("pulling all of them at once");
     let storm = storm(&node, names);
     let (peak, after) = (node.pullgate.peak_memory(), node.pullgate.resident_memory());
@@ -91,6 +96,20 @@ fn different(release: Release) -> Vec<[String; 3]> {
         ),
         figure(format!("{pulls}: resident memory, after"), mebibytes(after), None),
     ]
+}
+
+/// containerd 2.1 looks for each pull at all downloads, again and again: hundreds of different images keep it busy for
+/// longer than anybody waits. Told to pull as the releases before it did, it does not.
+fn pull_as_before(containerd: &mut Containerd) {
+    let images = "[plugins.\"io.containerd.cri.v1.images\"]\n";
+    let config = fs::read_to_string(containerd.config()).expect("a configuration is a file");
+    assert!(config.contains(images), "there is no place for the setting");
+    directory::write(
+        &containerd.config(),
+        config.replace(images, &format!("{images}use_local_image_pull = true\n")),
+    );
+    containerd.kill();
+    containerd.start_again();
 }
 
 /// Pulls all of them through pullgate at the same time, over one connection.
