@@ -48,6 +48,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
             requests: limits.registry_requests,
             questions: limits.concurrent_pulls,
             turn: limits.turn_timeout,
+            cool_down: limits.cool_down,
             retries: limits.retries,
             retry_wait: limits.retry_wait,
             absence: limits.no_signature_memory,

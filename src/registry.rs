@@ -130,13 +130,14 @@ impl Registry {
         let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions, limits.turn);
         let absences = absence::Absences::new(limits.absence);
         let turns = turns::Turns::new(limits.requests, usize::MAX, limits.turn);
+        let cooling = cooling::Cooling::new(limits.cool_down);
         let exchange = exchange::Exchange {
             clients,
             tokens,
             limits,
             keychain,
             turns,
-            cooling: cooling::Cooling::new(limits::COOL_DOWN),
+            cooling,
             trusted: token_services,
             large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
         };

@@ -207,8 +207,17 @@ const TURN_TIMEOUT: Bound = Bound {
     about: "how long to wait for a turn when too much is asked of a registry at once",
 };
 
+const COOL_DOWN: Bound = Bound {
+    key: "cool-down",
+    unit: Unit::Time,
+    default: 60 * SECOND,
+    minimum: 0,
+    maximum: 600 * SECOND,
+    about: "the longest that a host is left alone by all pulls because it asked for that (Retry-After)",
+};
+
 /// All bounds, in the order of the documentation.
-pub const BOUNDS: [Bound; 19] = [
+pub const BOUNDS: [Bound; 20] = [
     MANIFEST_BYTES,
     SIGNATURE_BYTES,
     SIGNATURES,
@@ -228,6 +237,7 @@ pub const BOUNDS: [Bound; 19] = [
     NO_SIGNATURE_MEMORY,
     REGISTRY_REQUESTS,
     TURN_TIMEOUT,
+    COOL_DOWN,
 ];
 
 /// `[limits]`: each within its [`Bound`].
@@ -271,6 +281,8 @@ pub struct Limits {
     pub registry_requests: usize,
     /// For a turn at a registry.
     pub turn_timeout: Duration,
+    /// For leaving a host alone that asked for it.
+    pub cool_down: Duration,
 }
 
 impl Default for Limits {
@@ -323,6 +335,7 @@ impl Limits {
             no_signature_memory: time(&NO_SIGNATURE_MEMORY),
             registry_requests,
             turn_timeout: time(&TURN_TIMEOUT),
+            cool_down: time(&COOL_DOWN),
         }
     }
 }

@@ -209,16 +209,19 @@ impl Hosts {
             Some(found) if found.names_hosts() => {
                 found.legacy.hosts(domain).map(|hosts| HostList { hosts, warnings: Vec::new() })
             }
-            found => load(domain, directory.as_deref()).map(|mut list| {
-                for host in &mut list.hosts {
-                    let legacy = found.as_ref().map(|found| &found.legacy);
-                    host.credentials =
-                        legacy.map(|legacy| legacy.credentials(&host.authority)).unwrap_or_default();
-                }
-                list
-            }),
+            _ => load(domain, directory.as_deref()),
         };
-        let list = Arc::new(list.map_err(unusable)?);
+        let mut list = list.map_err(unusable)?;
+        if let Some(found) = &found {
+            for host in &mut list.hosts {
+                host.credentials = found.legacy.credentials(&host.authority);
+                let own = std::mem::replace(&mut host.header, found.headers.clone());
+                for (name, value) in &own {
+                    host.header.append(name, value.clone());
+                }
+            }
+        }
+        let list = Arc::new(list);
         // Once for each registry, and again when its files change.
         for warning in &list.warnings {
             tracing::warn!(registry = domain, %warning, "hosts of registries");

@@ -98,6 +98,8 @@ pub struct Limits {
     pub questions: usize,
     /// How long to wait for a turn at either ([`TURN`]).
     pub turn: Duration,
+    /// The longest that a host is left alone by all pulls ([`COOL_DOWN`]).
+    pub cool_down: Duration,
     /// How often one request is made again ([`RETRIES`]).
     pub retries: usize,
     /// How long one question waits for a busy registry ([`RETRY_WAIT`]).
@@ -127,6 +129,7 @@ impl Default for Limits {
             requests: REQUESTS,
             questions: QUESTIONS,
             turn: TURN,
+            cool_down: COOL_DOWN,
             retries: RETRIES,
             retry_wait: RETRY_WAIT,
             absence: ABSENCE,

@@ -287,6 +287,29 @@ async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
     }
 }
 
+/// A registry that asks once for ten minutes: for how long nobody asks it anything.
+#[tokio::test]
+async fn how_long_a_host_that_asks_for_it_is_left_alone() {
+    for (value, expected) in [("0s", "verified"), ("200ms", "verified"), ("10m", "registry-busy")] {
+        let world = World::start().await;
+        world.signed();
+        let asked = std::sync::atomic::AtomicBool::new(false);
+        world.registry.hook(move |_| {
+            let first = !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            first.then(|| Scripted::status(429).header("retry-after", "600"))
+        });
+        let gate = world.gate(&format!("[limits]\nretries = 0\ncool-down = \"{value}\""));
+        assert_eq!(world.verdict(&gate, "team/app:1").await, "registry-busy");
+        let before = world.registry.requests().len();
+        if value == "200ms" {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "cool-down = {value}");
+        let is_asked = world.registry.requests().len() > before;
+        assert_eq!(is_asked, expected == "verified", "cool-down = {value}");
+    }
+}
+
 #[tokio::test]
 async fn how_long_it_is_believed_that_there_is_no_signature() {
     for (value, expected) in [("1m", "no-signature"), ("0s", "verified")] {

@@ -255,7 +255,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`, `turn-timeout`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`, `turn-timeout`, `cool-down`",
         ),
         (
             "[limits]\npull-timeout = 60",

@@ -8,10 +8,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use http::HeaderMap;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::super::stamp::Stamp;
+use super::file::header;
 use super::legacy::Legacy;
 
 /// Bytes of a configuration file that are read.
@@ -30,6 +32,9 @@ pub(super) struct Found {
     pub(super) directories: Option<Vec<PathBuf>>,
     /// Hosts and credentials in the configuration itself.
     pub(super) legacy: Legacy,
+    /// `registry.headers`: sent along with each request to whatever host, before those of the host's own
+    /// (`ResolverOptions.Headers`, and `request` in `core/remotes/docker/resolver.go`).
+    pub(super) headers: HeaderMap,
     /// Why nothing can be pulled with this configuration.
     pub(super) unusable: Option<String>,
     /// What is odd about it.
@@ -71,6 +76,10 @@ pub(super) fn read(path: &Path) -> Found {
             found.directories =
                 Some(std::env::split_paths(&value).filter(|path| path.is_absolute()).collect());
         }
+        for name in registry.headers.keys() {
+            found.headers.remove(name);
+        }
+        found.headers.extend(registry.headers);
         match registry.legacy {
             Ok(legacy) => found.legacy.merge(legacy),
             Err(reason) => found.unusable = Some(format!("{}: {reason}", path.display())),
@@ -132,6 +141,7 @@ struct Reader {
 /// A section `registry`.
 struct Section {
     config_path: Option<String>,
+    headers: HeaderMap,
     legacy: Result<Legacy, String>,
 }
 
@@ -211,7 +221,17 @@ impl Reader {
                 .is_some_and(|table| !table.is_empty())
         });
         let config_path = registry.get("config_path").and_then(|value| value.get_ref().as_str());
-        let section = Section { config_path: config_path.map(str::to_owned), legacy: Legacy::read(registry) };
+        let headers = registry.get("headers").and_then(|value| value.get_ref().as_table());
+        let mut odd = Vec::new();
+        let headers = headers.map_or_else(|| Ok(HeaderMap::new()), |headers| header(headers, &mut odd));
+        self.found
+            .warnings
+            .extend(odd.into_iter().map(|what| format!("registry.headers of containerd: {what}")));
+        let section = Section {
+            config_path: config_path.map(str::to_owned),
+            legacy: headers.as_ref().map_or_else(|why| Err(why.clone()), |_| Legacy::read(registry)),
+            headers: headers.unwrap_or_default(),
+        };
         self.registries.push((name.to_owned(), section));
     }
 
@@ -300,6 +320,26 @@ mod tests {
             assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{text}: {said}");
             assert!(said.contains(warning), "{text}: {said}");
         }
+    }
+
+    #[test]
+    fn headers_are_read() {
+        let read_headers = |lines: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("config.toml");
+            let section = "plugins.\"io.containerd.cri.v1.images\".registry.headers";
+            fs::write(&path, format!("version = 3\n[{section}]\n{lines}")).unwrap();
+            read(&path)
+        };
+        let found = read_headers("X-Team = [\"a\", \"b\"]\n\"x y\" = [\"c\"]");
+        assert_eq!(found.headers.get_all("x-team").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((found.headers.len(), found.unusable), (2, None));
+        assert!(found.headers.values().all(http::HeaderValue::is_sensitive));
+        assert_eq!(
+            found.warnings,
+            ["registry.headers of containerd: a header cannot be sent and is left out"]
+        );
+        assert!(read_headers("X-Team = 1").unusable.is_some(), "containerd does not start with it");
     }
 
     #[test]

@@ -290,7 +290,8 @@ fn client(
     Ok(pairs)
 }
 
-fn header(table: &DeTable<'_>, warnings: &mut Vec<String>) -> Result<HeaderMap, String> {
+/// The fields of a table of headers, each a text or a list of texts.
+pub(super) fn header(table: &DeTable<'_>, warnings: &mut Vec<String>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in table {
         let values = match value.get_ref().as_str() {

@@ -184,3 +184,32 @@ async fn a_configuration_that_containerd_does_not_start_with_asks_nobody() {
     .unwrap();
     client.resolve(&registry.reference("a:1"), &anonymous()).await.unwrap();
 }
+
+#[tokio::test]
+async fn its_headers_go_to_every_host_before_those_of_the_host() {
+    let registry = Registry::start().await;
+    registry.image("a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let host = registry.host();
+    let hosts = directory.path().join("own.d");
+    fs::create_dir_all(hosts.join("_default")).unwrap();
+    let own = format!("server = \"http://{host}\"\n[header]\nX-Team = \"third\"\n");
+    fs::write(hosts.join("_default/hosts.toml"), own).unwrap();
+    let headers = "[@.headers]\nX-Team = [\"first\", \"second\"]";
+    for (text, expected) in [
+        (
+            format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{host}\"]\n{headers}"),
+            &["first", "second"][..],
+        ),
+        (format!("[@]\nconfig_path = {hosts:?}\n{headers}"), &["first", "second", "third"]),
+        (format!("[@]\nconfig_path = {hosts:?}\n"), &["third"]),
+    ] {
+        registry.forget_requests();
+        client(&directory, &text).resolve(&reference(), &anonymous()).await.unwrap();
+        let sent = registry.requests();
+        assert!(!sent.is_empty());
+        for request in sent {
+            assert_eq!(request.headers.get_all("x-team").iter().collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+}
