@@ -2,10 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
+use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::unistd::Group;
 
 /// A listening socket, and how it goes away.
@@ -106,9 +109,25 @@ fn refuse_occupied(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(_) => Ok(()),
         Ok(found) if !found.file_type().is_socket() => Err(SocketError::NotASocket(path.to_owned())),
-        Ok(_) if StdStream::connect(path).is_ok() => Err(SocketError::Served(path.to_owned())),
-        Ok(_) => Ok(()),
+        Ok(_) => match connect(path) {
+            Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(()),
+            // EAGAIN: so many wait there already that no more may. Who serves is slow, or was stopped.
+            Ok(_) | Err(Errno::EAGAIN) => Err(SocketError::Served(path.to_owned())),
+            Err(error) => Err(SocketError::Make {
+                what: "find out who serves",
+                path: path.to_owned(),
+                error: error.into(),
+            }),
+        },
     }
+}
+
+/// Connects on the spot or not at all.
+fn connect(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket)
 }
 
 fn group_id(name: &str) -> Result<nix::unistd::Gid, SocketError> {
@@ -197,6 +216,24 @@ mod tests {
             Socket::make(&path, Some("no-such-group-here"), 0o660),
             Err(SocketError::NoGroup(_))
         ));
+    }
+
+    #[test]
+    fn waits_for_nobody_who_was_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pullgate.sock");
+        let stopped =
+            socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        socket::bind(stopped.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        socket::listen(&stopped, socket::Backlog::new(0).unwrap()).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = connect(&path) {
+            waiting.push(stream);
+            assert!(waiting.len() < 16, "the queue has no end");
+        }
+        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::Served(_))));
+        drop(stopped);
+        Socket::make(&path, None, 0o600).unwrap();
     }
 
     #[test]
