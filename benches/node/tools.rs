@@ -6,31 +6,44 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ::pullgate::digest::Digest;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
+use serde_json::Value;
 
+use crate::farm::MANIFEST;
 use crate::report::{table, time};
 use crate::samples::Samples;
-use crate::support::node::{Node, Release, directory};
+use crate::support::node::policy::Policy;
+use crate::support::node::{Node, Release, directory, http, require_release};
 use crate::{Callers, event_loop, farm, say};
 
 /// How often each way is gone.
 const ROUNDS: usize = 15;
 
+/// What the rows of our own begin with.
+const OURS: &str = "pullgate";
+
 const HEAD: [&str; 5] =
     ["what checks the signature", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
 
-/// Pulls of images that were never seen: without a check, through pullgate, after `cosign verify`, and by a containerd
-/// that calls a script with `cosign verify` itself.
+/// A registry whose images may run unsigned.
+const OPEN: &str = "open.test";
+
+/// Pulls of images that were never seen: without a check, through pullgate with one and without, after `cosign verify`, and
+/// by a containerd that calls a script with `cosign verify` itself.
 pub(crate) fn run(release: Release) {
     if release != Release::V2_1 {
         println!("containerd {release} calls no image verifiers.\n");
         return;
     }
-    let node = Node::start(release);
+    let policy = |policy: Policy, key: &_| require_release(policy.allow_unsigned(&format!("{OPEN}/**")), key);
+    let node = Node::start_with(release, policy);
+    node.map_host(OPEN);
     let names = farm::grow(&node, node.registry.host(), "bench", 2 * ROUNDS);
+    let open = farm::grow(&node, OPEN, "open", ROUNDS);
     let (ours, theirs) = names.split_at(ROUNDS);
     let (events, callers) = (event_loop(), Callers::new(&node));
     let script = Script::write(&node);
@@ -51,14 +64,19 @@ pub(crate) fn run(release: Release) {
     let warm = node.push_signed("bench/warm:1");
     pull(&callers.direct, &warm.by_tag());
     pull(&callers.proxied, &warm.by_tag());
-    let (mut direct, mut proxied, mut process, mut script_pull) = <[Samples; 4]>::default().into();
-    let (mut daemon_cpu, mut process_cpu) = (Duration::ZERO, Duration::ZERO);
+    let [mut direct, mut proxied, mut unsigned, mut process, mut script_pull] = <[Samples; 5]>::default();
+    let [mut daemon_cpu, mut unsigned_cpu, mut process_cpu] = <[Duration; 3]>::default();
+    let answers = registry_time(&node, ours);
     say("checking signatures in four ways");
-    for (ours, theirs) in ours.iter().zip(theirs) {
+    for ((ours, theirs), open) in ours.iter().zip(theirs).zip(&open) {
         direct.push(pull(&callers.direct, ours));
-        let before = cpu_of(node.pullgate.id());
-        proxied.push(pull(&callers.proxied, ours));
-        daemon_cpu += cpu_of(node.pullgate.id()).saturating_sub(before);
+        for (name, samples, cpu) in
+            [(ours, &mut proxied, &mut daemon_cpu), (open, &mut unsigned, &mut unsigned_cpu)]
+        {
+            let before = cpu_of(node.pullgate.id());
+            samples.push(pull(&callers.proxied, name));
+            *cpu += cpu_of(node.pullgate.id()).saturating_sub(before);
+        }
         let before = cpu_of_children();
         let begin = Instant::now();
         let verified = script.cosign(theirs).output().expect("cosign starts");
@@ -72,7 +90,8 @@ pub(crate) fn run(release: Release) {
     let added = |pulls: &Samples| pulls.median().saturating_sub(direct.median());
     let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
     let rows = [
-        ("pullgate", added(&proxied), daemon_cpu / count),
+        (OURS, added(&proxied), daemon_cpu / count),
+        ("pullgate, of an image that may be unsigned", added(&unsigned), unsigned_cpu / count),
         ("`cosign verify --key`, a process", process.median(), process_cpu / count),
         ("containerd's bindir verifier, a script with cosign", added(&script_pull), script.cpu() / count),
     ];
@@ -82,12 +101,38 @@ pub(crate) fn run(release: Release) {
         let (times, cpus) = (ratio(spent, own_time), ratio(cpu, own_cpu));
         let told = |ratio: f64, least: f64| {
             let verdict = if ratio >= least { "met" } else { "**missed**" };
-            if what == "pullgate" { String::new() } else { format!("{ratio:.0}; ≥ {least}: {verdict}") }
+            if what.starts_with(OURS) { String::new() } else { format!("{ratio:.0}; ≥ {least}: {verdict}") }
         };
         [what.to_owned(), time(spent), time(cpu), told(times, 10.0), told(cpus, 20.0)]
     });
-    println!("What checking a signature adds to a pull of {} (n = {ROUNDS}):\n", time(direct.median()));
+    println!(
+        "What checking a signature adds to a pull of {} (n = {ROUNDS}); the registry itself needs {} to tell the digest, the \
+         signature and its payload, one after the other:\n",
+        time(direct.median()),
+        time(answers.median())
+    );
     table(HEAD, &rows);
+}
+
+/// How long the registry takes for the three answers that no verifier can do without, each of which is asked for by what
+/// the one before it says.
+fn registry_time(node: &Node, names: &[String]) -> Samples {
+    let host = node.registry.host();
+    let mut spent = Samples::default();
+    for name in names {
+        let path =
+            name.strip_prefix(host).and_then(|path| path.strip_suffix(":1")).expect("a name of the farm");
+        let begin = Instant::now();
+        let ask = |what: &str| http::get(host, &format!("/v2{path}/{what}"), MANIFEST).body;
+        let digest = Digest::of(&ask("manifests/1"));
+        let signatures = ask(&format!("manifests/sha256-{}.sig", digest.hex()));
+        let signatures: Value = serde_json::from_slice(&signatures).expect("a manifest is JSON");
+        let payload =
+            ask(&format!("blobs/{}", signatures["layers"][0]["digest"].as_str().expect("a digest")));
+        spent.push(begin.elapsed());
+        assert!(String::from_utf8_lossy(&payload).contains(digest.as_str()), "the payload names the image");
+    }
+    spent
 }
 
 /// A verifier for containerd, and what it runs.
