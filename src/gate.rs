@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
-pub use pulled::{Content, NoContent};
+pub use pulled::{Content, NoContent, Writing};
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 

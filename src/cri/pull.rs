@@ -122,7 +122,7 @@ impl Proxy {
         let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
-        self.gate.pulling(pinned);
+        let evidence = self.gate.pulling(pinned);
         let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
         {
             Ok(answer) => answer,
@@ -134,7 +134,9 @@ impl Proxy {
                 // Both before the answer: the next thing that kubelet asks for is the image.
                 let content = content::Pulled::of(&self.upstream);
                 let known = self.make_known(pull.image(), pinned, &id, begun.place, record);
-                let both = Box::pin(async { tokio::join!(known, self.gate.pulled(pinned, &id, &content)) });
+                let both = Box::pin(async {
+                    tokio::join!(known, self.gate.pulled(pinned, evidence, &id, &content))
+                });
                 let (known, ()) = both.await;
                 known.map(|()| id)
             }

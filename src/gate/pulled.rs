@@ -38,28 +38,37 @@ impl Content for NoContent {
     }
 }
 
+/// Evidence for the image that a document describes, which is being written down while the runtime pulls it.
+#[derive(Debug)]
+#[must_use = "the answer to the pull waits for it"]
+pub struct Writing {
+    image: Digest,
+    written: JoinHandle<()>,
+}
+
 impl Gate {
     /// Begins to write down what was found about `pinned` for the first time, while the runtime pulls it: then it is on the
     /// disk when [`Gate::pulled`] asks for it, and the answer need not wait for that. What an index leads to is known only
     /// after the pull.
-    pub fn pulling(&self, pinned: &Pinned) {
-        let Some(evidence) = pinned.evidence() else { return };
+    pub fn pulling(&self, pinned: &Pinned) -> Option<Writing> {
+        let evidence = pinned.evidence()?;
         // What is noted was found just now; what is not is on the disk already.
-        if self.ledger.noted(&evidence.place()).is_none() {
-            return;
-        }
-        let Ok(Contents::Image(config)) = contents(&evidence.document, &evidence.media_type) else { return };
+        self.ledger.noted(&evidence.place())?;
+        let Ok(Contents::Image(image)) = contents(&evidence.document, &evidence.media_type) else {
+            return None;
+        };
         let mut evidence = named(evidence, pinned);
-        if !evidence.images.iter().any(|image| image.id == config) {
-            evidence.images.insert(0, Image { id: config, manifest: None });
+        if !evidence.images.iter().any(|other| other.id == image) {
+            evidence.images.insert(0, Image { id: image.clone(), manifest: None });
         }
-        drop(self.write(evidence));
+        Some(Writing { image, written: self.write(evidence) })
     }
 
-    /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry.
+    /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry. `begun` is
+    /// what [`Gate::pulling`] gave.
     ///
     /// Nothing that goes wrong here makes the pull fail: the image was admitted, only the memory of it is lost.
-    pub async fn pulled(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+    pub async fn pulled(&self, pinned: &Pinned, begun: Option<Writing>, id: &str, content: &impl Content) {
         let Some(evidence) = pinned.evidence() else { return };
         let Ok(id) = Digest::parse(id) else {
             tracing::warn!(
@@ -69,19 +78,11 @@ impl Gate {
             );
             return;
         };
-        let image = tokio::time::timeout(PATIENCE, image_of(evidence, &id, content)).await.ok().flatten();
-        let mut evidence = named(evidence, pinned);
-        if let Some(image) = image {
-            evidence.images.retain(|other| other.id != id);
-            evidence.images.insert(0, image);
-        } else {
-            tracing::warn!(
-                image = pinned.name(),
-                %id,
-                "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
-            );
-        }
-        let kept = self.write(evidence);
+        let kept = match begun.filter(|begun| begun.image == id) {
+            // It says all that there is to say.
+            Some(begun) => begun.written,
+            None => self.write(linked(evidence, pinned, &id, content).await),
+        };
         if tokio::time::timeout(PATIENCE, kept).await.is_err() {
             tracing::warn!(
                 image = pinned.name(),
@@ -117,7 +118,24 @@ impl Gate {
     }
 }
 
-/// Evidence as it is kept for this pull.
+/// Evidence as it is kept for this pull, which gave the image `id`.
+async fn linked(evidence: &Evidence, pinned: &Pinned, id: &Digest, content: &impl Content) -> Evidence {
+    let image = tokio::time::timeout(PATIENCE, image_of(evidence, id, content)).await.ok().flatten();
+    let mut evidence = named(evidence, pinned);
+    if let Some(image) = image {
+        evidence.images.retain(|other| other.id != *id);
+        evidence.images.insert(0, image);
+    } else {
+        tracing::warn!(
+            image = pinned.name(),
+            %id,
+            "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
+        );
+    }
+    evidence
+}
+
+/// Evidence with the name of this pull.
 fn named(evidence: &Evidence, pinned: &Pinned) -> Evidence {
     let names = vec![pinned.tag_record().unwrap_or(pinned.name()).to_owned()];
     Evidence { names, recorded: jiff::Timestamp::now(), ..evidence.clone() }

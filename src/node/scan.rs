@@ -207,7 +207,7 @@ impl Scan<'_> {
             namespace: pod.map(|pod| pod.namespace.clone()),
         };
         let pinned = self.gate.admit(&question, &mut Explanation::default()).await?;
-        self.gate.pulled(&pinned, &image.id, &RuntimeContent::of(self.upstream)).await;
+        self.gate.pulled(&pinned, None, &image.id, &RuntimeContent::of(self.upstream)).await;
         Ok(())
     }
 }

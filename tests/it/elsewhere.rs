@@ -148,7 +148,7 @@ impl World {
     /// Admits and pulls: the runtime says that it has the image `id`.
     async fn pull(&self, gate: &Gate, name: &str, id: &Digest) -> Result<(), Refusal> {
         let pinned = self.admit(gate, name).await?;
-        gate.pulled(&pinned, id.as_str(), &NoContent).await;
+        gate.pulled(&pinned, gate.pulling(&pinned), id.as_str(), &NoContent).await;
         Ok(())
     }
 

@@ -106,7 +106,7 @@ impl World {
     /// Admits and pulls: the runtime says that it has the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
         let pinned = self.admit(gate, rest).await?;
-        gate.pulled(&pinned, id.as_str(), &self.held).await;
+        gate.pulled(&pinned, gate.pulling(&pinned), id.as_str(), &self.held).await;
         Ok(pinned)
     }
 

@@ -95,7 +95,7 @@ impl Disk {
     fn put_by(&self, unfinished: &Path, path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
         let parent = path.parent().unwrap_or(&self.root);
         if !parent.is_dir() {
-            make_shard(parent)?;
+            make_shard(parent, durable)?;
         }
         // Whoever holds the lock is alone with this name; what is there is left over.
         match fs::remove_file(unfinished) {
@@ -144,13 +144,13 @@ impl Disk {
     }
 }
 
-fn make_shard(path: &Path) -> io::Result<()> {
+fn make_shard(path: &Path, durable: Durable) -> io::Result<()> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
+        Some(parent) if durable == Durable::Yes => File::open(parent)?.sync_all(),
+        _ => Ok(()),
     }
 }

@@ -176,7 +176,7 @@ async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
     let lock = std::fs::File::create(world.ledger_directory().join("lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     for _ in 0..600 {
-        gate.pulling(&pinned);
+        drop(gate.pulling(&pinned));
     }
     assert_eq!(reason(&world.standing(&gate, &world.name("team/app:1"), &id).await), "verified");
     world.pull(&gate, "team/later:1", &later).await.unwrap();
