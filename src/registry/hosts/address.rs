@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::super::error::remote;
+
 /// Host and port; an empty port where Go's `net.SplitHostPort` fails (and then the whole text is the host).
 pub(in super::super) fn split_host_port(authority: &str) -> (&str, &str) {
     if let Some(rest) = authority.strip_prefix('[') {
@@ -20,6 +22,20 @@ pub(in super::super) fn split_host_port(authority: &str) -> (&str, &str) {
 pub(in super::super) fn is_local(authority: &str) -> bool {
     let (host, _) = split_host_port(authority);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// The authority of a URL without the user in it, as Go's `url.Parse` takes it apart (`parseAuthority`,
+/// `validUserinfo`); `None` where Go takes it for no URL. containerd sends such a user to nobody.
+pub(super) fn without_user(authority: &str) -> Option<&str> {
+    let Some((user, host)) = authority.rsplit_once('@') else { return Some(authority) };
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
+    user.bytes().all(is_valid).then_some(host)
+}
+
+/// A URL for a message: without what stands before its last `@`, or in its query, which may be a password.
+pub(super) fn shown(url: &str) -> String {
+    let rest = url.rsplit('@').next().unwrap_or_default();
+    remote(rest.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Capabilities;
+use super::address::{shown, without_user};
 use crate::tls::TlsFiles;
 
 /// The name of the file in a host directory.
@@ -184,6 +185,13 @@ fn host(
     };
     if !server.is_empty() {
         entry.server = Some(parse_server(server, override_path)?);
+        if server.contains('@') {
+            warnings.push(format!(
+                "the URL of {} holds a user, whom containerd tells nobody; give credentials in imagePullSecrets or in \
+                 [registry] of pullgate.toml",
+                shown(server)
+            ));
+        }
     }
     if let Some(value) = field(table, "capabilities") {
         let names = texts(value).ok_or("capabilities is not a list of texts")?;
@@ -239,9 +247,9 @@ fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    if Url::parse(&format!("{scheme}://{authority}/")).is_err() || authority.contains('@') {
-        return Err(format!("server {} is not a URL", one_line(server)));
-    }
+    let authority = without_user(authority)
+        .filter(|authority| Url::parse(&format!("{scheme}://{authority}/")).is_ok())
+        .ok_or_else(|| format!("server {} is not a URL", shown(server)))?;
     let mut path = clean(path);
     if !override_path && !path.ends_with("/v2") {
         path.push_str("/v2");

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::credentials::Credentials;
 use super::super::error::remote;
+use super::address::{shown, without_user};
 use super::file::clean;
 use super::{Capabilities, Host, Scheme, TlsFiles, is_local};
 
@@ -110,7 +111,7 @@ impl Legacy {
     }
 
     fn endpoint(&self, endpoint: &str) -> Result<Host, String> {
-        let unusable = || format!("endpoint {} in registry.mirrors is not a URL", remote(endpoint));
+        let unusable = || format!("endpoint {} in registry.mirrors is not a URL", shown(endpoint));
         let (scheme, rest) = match endpoint.split_once("://") {
             Some((scheme, rest)) => (Some(scheme), rest),
             None => (None, endpoint),
@@ -118,9 +119,9 @@ impl Legacy {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or_else(unusable)?;
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        if Url::parse(&format!("https://{authority}/")).is_err() || authority.contains('@') {
-            return Err(unusable());
-        }
+        let authority = without_user(authority)
+            .filter(|authority| Url::parse(&format!("https://{authority}/")).is_ok())
+            .ok_or_else(unusable)?;
         let scheme = match scheme {
             Some("https") => Scheme::Https,
             Some("http") => Scheme::Http,
@@ -301,10 +302,13 @@ mod tests {
             let said = read(text).unwrap_err();
             assert!(said.contains(expected), "{text}: {said}");
         }
-        for endpoint in ["ftp://m.example", "https://user@m.example", "https://", "https://exa mple"] {
+        for endpoint in
+            ["ftp://m.example", "https://pg5ECRET@", "https://", "https://exa mple", "https://a:pg5ECRET@b:c"]
+        {
             let legacy = read(&format!("[mirrors.r]\nendpoint = [\"{endpoint}\"]")).unwrap();
             let said = legacy.hosts("r").unwrap_err();
             assert!(said.contains("in registry.mirrors is not a URL"), "{endpoint}: {said}");
+            assert!(!said.contains("pg5ECRET"), "{said}");
             assert!(legacy.hosts("other.example").is_ok(), "{endpoint}");
         }
     }

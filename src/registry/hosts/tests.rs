@@ -185,3 +185,26 @@ fn certificates_without_a_file() {
         [(directory.join("c.cert"), Some(directory.join("c.key"))), (directory.join("d.cert"), None)]
     );
 }
+
+#[test]
+fn a_user_in_a_url_is_told_to_nobody() {
+    for (server, expected) in [
+        ("https://user:pg5ECRET@mirror.example:5000", Some("mirror.example:5000")),
+        ("user:pg5ECRET@mirror.example", Some("mirror.example")),
+        ("https://pg5ECRET@", None),
+        ("https://pg5 ECRET@mirror.example", None),
+        ("https://user:pg5ECRET@mir ror.example", None),
+        ("https://user:pg5/ECRET@mirror.example", None),
+    ] {
+        for text in [format!("server = \"{server}\""), format!("[host.\"{server}\"]\n")] {
+            let root = tempfile::tempdir().unwrap();
+            write(root.path(), "r.example", NAME_OF_FILE, &text);
+            let hosts = Hosts::new(vec![root.path().to_owned()], None);
+            let list = hosts.of("r.example").unwrap();
+            let said = list.warnings.join("\n");
+            assert_eq!(list.hosts[0].authority, expected.unwrap_or("r.example"), "{text}");
+            assert!(!said.is_empty() && !said.contains("ECRET"), "{text}: {said}");
+            assert_eq!(said.contains("holds a user"), expected.is_some(), "{text}: {said}");
+        }
+    }
+}
