@@ -6,11 +6,14 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Outcome, output};
-use crate::import::{self, Effect, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
+use crate::import::{self, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
 use crate::trust::Algorithm;
 
 /// Arguments of `pullgate import`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 the policy decides as the original does (what is noted as `not imported` concerns no image), 1 it is written
+and is `stricter` or `wider` somewhere, 2 nothing was imported.")]
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
@@ -77,7 +80,7 @@ impl Import {
                 for note in imported.notes() {
                     output::note(&note.to_string());
                 }
-                let differs = imported.notes().iter().any(|note| note.effect != Effect::None);
+                let differs = imported.notes().iter().any(|note| note.effect.differs());
                 if differs { Outcome::Refused } else { Outcome::Fine }
             }
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use super::draft::{Action, Draft, Rule, key};
 use super::{ImportError, Imported, Options};
+use crate::policy::Scope;
 use crate::trust::Algorithm;
 
 /// An authenticator for each key, and a rule for `scope` that any of them satisfies.
@@ -10,9 +11,11 @@ use crate::trust::Algorithm;
 /// otherwise.
 ///
 /// # Errors
-/// When a text is no public key.
+/// When a text is no public key, or the scope is none.
 pub fn cosign(keys: &[(String, String)], scope: &str, options: Options) -> Result<Imported, ImportError> {
     let options = Options { algorithm: options.algorithm.or(Some(Algorithm::RsaPkcs1Sha256)), ..options };
+    let unusable = |error| ImportError::Scope { scope: scope.to_owned(), error };
+    let scope = Scope::parse(scope).map_err(unusable)?.to_string();
     let mut draft = Draft::new("public keys of cosign");
     let mut names = Vec::new();
     for (name, pem) in keys {
@@ -20,6 +23,6 @@ pub fn cosign(keys: &[(String, String)], scope: &str, options: Options) -> Resul
         names.push(draft.authenticator(name, vec![key]));
     }
     let origin = "who holds one of the keys may sign".to_owned();
-    draft.rules.push(Rule { origin, scope: scope.to_owned(), pods: Vec::new(), action: Action::Any(names) });
+    draft.rules.push(Rule { origin, scope, pods: Vec::new(), action: Action::Any(names) });
     Ok(Imported { draft })
 }
