@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, index};
 use crate::support::secrets;
+use crate::support::signer::closed_key;
 
 /// What a run came to.
 struct Run {
@@ -23,8 +24,8 @@ impl Run {
 }
 
 async fn sign(arguments: &[&str], input: &str) -> Run {
-    let key = format!("{}/tests/fixtures/keys/throw-away-p256.key.pem", env!("CARGO_MANIFEST_DIR"));
     let directory = tempfile::tempdir().unwrap();
+    let key = closed_key(directory.path(), "p256").display().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
     command.arg("--config").arg(directory.path()).args(["sign", "--output", "json", "--key", &key]);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
