@@ -1,7 +1,7 @@
 //! `pullgate import`
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use crate::trust::Algorithm;
 #[command(after_help = "\
 Exit codes: 0 the policy decides as the original does (what is noted as `not imported` concerns no image), 1 it is written
 and is `stricter` or `wider` somewhere, 2 nothing was imported.")]
+// Instead of the option that all others have.
+#[command(arg = super::no_config())]
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
@@ -147,8 +149,10 @@ impl Source {
 /// Never over a file that is there: it may be the policy in force.
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // Half a policy is none, and would stand in the way of the next run.
+        let _ = fs::remove_file(path);
+    })
 }
 
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {

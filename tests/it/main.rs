@@ -16,6 +16,7 @@ mod keys;
 mod ledger;
 mod marks;
 mod options;
+mod output;
 mod pull;
 mod registry;
 mod sign;
