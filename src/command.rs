@@ -180,7 +180,7 @@ mod tests {
             let (before, after) = (line.replacen(' ', " --config /c ", 1), format!("{line} --config /c"));
             for line in [before, after] {
                 match parse(words(&line)) {
-                    Ok(arguments) => assert!(reads && arguments.config == PathBuf::from("/c"), "{line}"),
+                    Ok(arguments) => assert!(reads && arguments.config.as_os_str() == "/c", "{line}"),
                     Err(error) => {
                         assert!(!reads && error.to_string().contains("no meaning"), "{line}: {error}")
                     }
