@@ -128,10 +128,8 @@ pub enum ImportError {
         problem: String,
     },
     /// Nothing in the documents asks for signatures.
-    #[error(
-        "there is no GenericAttestationPolicy among the documents, so that everything would be admitted; was the export complete?"
-    )]
-    NothingRequired,
+    #[error("there is no {0}, so that everything would be admitted; are the documents complete?")]
+    NothingRequired(String),
     /// The scope is none.
     #[error("{scope:?} is no scope")]
     Scope {

@@ -51,7 +51,7 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
         }
     }
     if world.namespaces.is_empty() {
-        return Err(ImportError::NothingRequired);
+        return Err(ImportError::NothingRequired("GenericAttestationPolicy among them".to_owned()));
     }
     world.finish()
 }

@@ -290,6 +290,8 @@ fn security_center_s_answers() {
             .contains("alikms://key-hzz00000000000000000/key-hzz00000000000000000-1?region=cn-hangzhou"),
         "{missing:?}"
     );
+    // A mistake in the id must not admit everything.
+    assert!(matches!(center("c01234567890", &keys), Err(ImportError::NothingRequired(_))));
     // The cluster whose policies do not ask for it needs it not.
     center("c9", &one).unwrap();
 }
