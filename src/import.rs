@@ -32,7 +32,7 @@ const BOUNDS: Bounds = Bounds { depth: 32, values: 200_000, keys: Keys::Exact };
 /// How to read what the documents leave open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// The algorithm of RSA keys, where the document does not say it.
+    /// The algorithm of RSA keys, where the document does not say it; for cosign's keys also that of Ed25519 keys.
     pub algorithm: Option<Algorithm>,
     /// Whether a permission that we cannot give as narrowly as the original did is given more widely, and not left out.
     pub widen: bool,

@@ -22,7 +22,8 @@ pub(super) struct Import {
     /// Write the policy to this file, which must not be there yet, and not to standard output
     #[arg(long, global = true, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How RSA keys sign, where the documents do not say it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256
+    /// How RSA keys sign, where the documents do not say it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256; with cosign also how
+    /// Ed25519 keys do, ED25519PH or ED25519
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Give a wider permission where the original's cannot be given, and not a narrower one; each is told

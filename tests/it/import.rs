@@ -393,7 +393,17 @@ fn cosign_s_keys() {
     );
     let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
     assert_eq!(algorithm("cosign-2"), Algorithm::RsaPkcs1Sha256);
-    assert_eq!(algorithm("ed"), Algorithm::Ed25519);
+    assert_eq!(algorithm("ed"), Algorithm::Ed25519ph);
+    for (said, rsa, ed25519) in [
+        (Algorithm::RsaPssSha256, Algorithm::RsaPssSha256, Algorithm::Ed25519ph),
+        (Algorithm::Ed25519, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519),
+        (Algorithm::Ed25519ph, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519ph),
+    ] {
+        let options = Options { algorithm: Some(said), widen: false };
+        let policy = load(&import::cosign(&keys, "registry.example.com/team", options).unwrap());
+        let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
+        assert_eq!((algorithm("cosign-2"), algorithm("ed")), (rsa, ed25519), "{said}");
+    }
     let wrong =
         [("cosign".to_owned(), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned())];
     assert!(import::cosign(&wrong, "registry.example.com", Options::default()).is_err());

@@ -18,6 +18,7 @@ mod marks;
 mod options;
 mod output;
 mod pull;
+mod readme;
 mod registry;
 mod sign;
 mod signer;
