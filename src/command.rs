@@ -16,10 +16,16 @@ mod status;
 mod verifier;
 mod verify;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, value_parser};
+
+/// The one option of all commands.
+const CONFIG: &str = "config";
 
 /// What a run of the program comes to; of several images the last in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +36,7 @@ enum Outcome {
     Unknown,
     /// Refused, or something found.
     Refused,
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is wrong, or what is to be told cannot be written.
     Usage,
 }
 
@@ -51,7 +57,7 @@ impl From<Outcome> for ExitCode {
     name = "pullgate",
     version,
     after_help = "\
-Exit codes: 0 admitted or fine, 1 refused or found something, 2 usage or configuration, 3 could not tell."
+Exit codes: 0 admitted or fine, 1 refused or found something, 2 usage, configuration or output, 3 could not tell."
 )]
 struct Arguments {
     /// Directory with pullgate.toml, policy.toml and policy.d
@@ -87,32 +93,102 @@ enum Command {
     Keys(keys::KeysCommand),
 }
 
+/// Takes the place of `--config` in a command that reads no configuration, and is not shown there.
+fn no_config() -> Arg {
+    Arg::new(CONFIG).long(CONFIG).value_parser(value_parser!(PathBuf)).global(true).hide(true)
+}
+
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
     // Every subcommand may hold credentials or keys: no core file, whatever the limit and the kernel's core_pattern say,
     // and no debugger of the same user. It cannot fail for a process of its own; the unit sets LimitCORE=0 as well.
     let _ = nix::sys::prctl::set_dumpable(false);
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are not errors; clap knows where each belongs.
             let outcome = if error.use_stderr() { Outcome::Usage } else { Outcome::Fine };
-            let _ = error.print();
-            return outcome.into();
+            output::note_lost(error.print());
+            return output::finish(outcome).into();
         }
     };
-    let root = &arguments.config;
-    match arguments.command {
-        Command::Serve(serve) => serve.run(root),
-        Command::Verify(verify) => verify.run(root),
-        Command::Policy(policy) => policy.run(root),
-        Command::Scan(scan) => scan.run(root),
-        Command::Status(status) => status.run(root),
-        Command::Verifier(verifier) => verifier.run(root),
-        Command::Sign(sign) => sign.run(root),
-        Command::Signer(signer) => signer.run(root),
-        Command::Import(import) => import.run(),
-        Command::Keys(keys) => keys.run(root),
+    output::finish(arguments.run()).into()
+}
+
+fn parse<T: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = T>,
+) -> Result<Arguments, clap::Error> {
+    let matches = Arguments::command().try_get_matches_from(arguments)?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    if !arguments.command.reads_configuration()
+        && matches.value_source(CONFIG) == Some(ValueSource::CommandLine)
+    {
+        let text = "this command reads no configuration, so --config has no meaning for it";
+        return Err(Arguments::command().error(ErrorKind::ArgumentConflict, text));
     }
-    .into()
+    Ok(arguments)
+}
+
+impl Command {
+    fn reads_configuration(&self) -> bool {
+        match self {
+            Self::Import(_) => false,
+            Self::Keys(keys) => keys.reads_configuration(),
+            _ => true,
+        }
+    }
+}
+
+impl Arguments {
+    fn run(self) -> Outcome {
+        let root = &self.config;
+        match self.command {
+            Command::Serve(serve) => serve.run(root),
+            Command::Verify(verify) => verify.run(root),
+            Command::Policy(policy) => policy.run(root),
+            Command::Scan(scan) => scan.run(root),
+            Command::Status(status) => status.run(root),
+            Command::Verifier(verifier) => verifier.run(root),
+            Command::Sign(sign) => sign.run(root),
+            Command::Signer(signer) => signer.run(root),
+            Command::Import(import) => import.run(),
+            Command::Keys(keys) => keys.run(root),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_is_an_option_of_what_reads_configuration() {
+        let words = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+        for (line, reads) in [
+            ("pullgate policy check", true),
+            ("pullgate keys list", true),
+            ("pullgate signer check", true),
+            ("pullgate sign x --key k", true),
+            ("pullgate import kritis f", false),
+            ("pullgate import cosign f --scope s", false),
+            ("pullgate keys public k", false),
+            ("pullgate keys generate k --kind EC_P256", false),
+        ] {
+            let arguments = parse(words(line)).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(arguments.command.reads_configuration(), reads, "{line}");
+            assert_eq!(arguments.config, PathBuf::from("/etc/pullgate"), "{line}");
+            let (before, after) = (line.replacen(' ', " --config /c ", 1), format!("{line} --config /c"));
+            for line in [before, after] {
+                match parse(words(&line)) {
+                    Ok(arguments) => assert!(reads && arguments.config.as_os_str() == "/c", "{line}"),
+                    Err(error) => {
+                        assert!(!reads && error.to_string().contains("no meaning"), "{line}: {error}")
+                    }
+                }
+            }
+            let help = parse(words(&format!("{line} --help"))).map(drop).unwrap_err().to_string();
+            assert_eq!(help.contains("--config"), reads, "{line}: {help}");
+        }
+        Arguments::command().debug_assert();
+    }
 }

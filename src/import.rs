@@ -20,6 +20,7 @@ pub use kritis::kritis;
 pub use security_center::{SecurityCenter, security_center};
 
 use crate::json::{self, Bounds, Keys};
+use crate::policy::ScopeError;
 use crate::trust::{Algorithm, KeyError};
 use draft::Draft;
 
@@ -31,7 +32,7 @@ const BOUNDS: Bounds = Bounds { depth: 32, values: 200_000, keys: Keys::Exact };
 /// How to read what the documents leave open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// The algorithm of RSA keys, where the document does not say it.
+    /// The algorithm of RSA keys, where the document does not say it; for cosign's keys also that of Ed25519 keys.
     pub algorithm: Option<Algorithm>,
     /// Whether a permission that we cannot give as narrowly as the original did is given more widely, and not left out.
     pub widen: bool,
@@ -85,6 +86,17 @@ pub enum Effect {
     None,
 }
 
+impl Effect {
+    /// Whether the policy decides otherwise than the original, which exit code 1 of `pullgate import` tells.
+    #[must_use]
+    pub fn differs(self) -> bool {
+        match self {
+            Self::Stricter | Self::Wider => true,
+            Self::None => false,
+        }
+    }
+}
+
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -114,6 +126,18 @@ pub enum ImportError {
         place: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// Nothing in the documents asks for signatures.
+    #[error("there is no {0}, so that everything would be admitted; are the documents complete?")]
+    NothingRequired(String),
+    /// The scope is none.
+    #[error("{scope:?} is no scope")]
+    Scope {
+        /// As it was given.
+        scope: String,
+        /// What is wrong with it.
+        #[source]
+        error: ScopeError,
     },
     /// A key cannot be used.
     #[error("the key of {subject} cannot be used")]

@@ -1,6 +1,6 @@
 //! Files that hold a secret.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -69,11 +69,19 @@ fn open(path: &Path) -> Result<File, String> {
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
         return Err(format!("{} belongs to user {owner}", path.display()));
     }
-    let mode = metadata.mode() & 0o777;
-    if mode & OPEN != 0 {
-        return Err(format!("{} holds a secret and is open to others (mode {mode:04o})", path.display()));
+    if let Some(mode) = mode_open_to_others(&metadata) {
+        return Err(format!(
+            "{path} holds a secret and is open to others (mode {mode:04o}): chmod 600 {path}",
+            path = path.display()
+        ));
     }
     Ok(file)
+}
+
+/// The mode of a file that others can write, or everybody read.
+pub(crate) fn mode_open_to_others(metadata: &Metadata) -> Option<u32> {
+    let mode = metadata.mode() & 0o777;
+    (mode & OPEN != 0).then_some(mode)
 }
 
 #[cfg(test)]
@@ -91,7 +99,7 @@ mod tests {
             ("s3cret\n", 0o600, Ok("s3cret")),
             ("s3cret", 0o640, Ok("s3cret")),
             ("s3cret\r\n", 0o400, Ok("s3cret")),
-            ("s3cret", 0o644, Err("open to others (mode 0644)")),
+            ("s3cret", 0o644, Err("open to others (mode 0644): chmod 600 /")),
             ("s3cret", 0o620, Err("open to others")),
             ("", 0o600, Err("one line")),
             ("a\nb\n", 0o600, Err("one line")),

@@ -1,23 +1,29 @@
 //! `pullgate import`
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Outcome, output};
-use crate::import::{self, Effect, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
+use crate::import::{self, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
 use crate::trust::Algorithm;
 
 /// Arguments of `pullgate import`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 the policy decides as the original does (what is noted as `not imported` concerns no image), 1 it is written
+and is `stricter` or `wider` somewhere, 2 nothing was imported.")]
+// Instead of the option that all others have.
+#[command(arg = super::no_config())]
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
     /// Write the policy to this file, which must not be there yet, and not to standard output
     #[arg(long, global = true, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How RSA keys sign, where the documents do not say it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256
+    /// How RSA keys sign, where the documents do not say it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256; with cosign also how
+    /// Ed25519 keys do, ED25519PH or ED25519
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Give a wider permission where the original's cannot be given, and not a narrower one; each is told
@@ -77,7 +83,7 @@ impl Import {
                 for note in imported.notes() {
                     output::note(&note.to_string());
                 }
-                let differs = imported.notes().iter().any(|note| note.effect != Effect::None);
+                let differs = imported.notes().iter().any(|note| note.effect.differs());
                 if differs { Outcome::Refused } else { Outcome::Fine }
             }
             Err(error) => {
@@ -144,8 +150,10 @@ impl Source {
 /// Never over a file that is there: it may be the policy in force.
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // Half a policy is none, and would stand in the way of the next run.
+        let _ = fs::remove_file(path);
+    })
 }
 
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -23,6 +23,10 @@ pub(super) enum KeysCommand {
 }
 
 impl KeysCommand {
+    pub(super) fn reads_configuration(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Fetch(_))
+    }
+
     pub(super) fn run(self, root: &Path) -> Outcome {
         match self {
             Self::Generate(generate) => generate.run(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use self::existing::Existing;
 use self::report::{Report, Verdict};
-use self::source::{Item, Source, read_list};
+use self::source::{Item, List, Source, read_list};
 use self::work::Work;
 use super::key_options::{self, KeyOptions, LocationParser};
 use super::login::Login;
@@ -119,7 +119,7 @@ impl Sign {
             return Err(CommandError::Everywhere);
         }
         let credentials = self.login.credentials().map_err(CommandError::Password)?;
-        let list = self.list.as_deref().map(read_list).transpose().map_err(CommandError::List)?;
+        let list = self.list.as_deref().map(listed).transpose()?;
         let registry = node::registry(&config).map_err(CommandError::Registry)?;
         let key = keys::open(&self.key, self.algorithm, &self.key_options.settings()).await;
         let existing = scope.map(|scope| Existing::new(registry.clone(), credentials.clone(), scope, tags));
@@ -176,6 +176,10 @@ impl Sign {
     }
 }
 
+fn listed(path: &Path) -> Result<List, CommandError> {
+    read_list(path).map_err(|error| CommandError::List { path: path.to_owned(), error })
+}
+
 /// How many came to what.
 #[derive(Default)]
 struct Totals {
@@ -212,8 +216,12 @@ enum CommandError {
     Everywhere,
     #[error("the key cannot be used")]
     Key(#[source] KeysError),
-    #[error("the list cannot be read")]
-    List(#[source] std::io::Error),
+    #[error("the list {path} cannot be read")]
+    List {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
     #[error("the password cannot be read")]
     Password(#[source] std::io::Error),
     #[error("the registry client cannot be made")]

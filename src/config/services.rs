@@ -106,10 +106,7 @@ pub(super) fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, ke
     match secret::check(&path) {
         Ok(()) => Some(path),
         Err(reason) => {
-            let hint = format!(
-                "it must be a file of root or of this user, closed to others: chmod 0600 {}",
-                path.display()
-            );
+            let hint = "it must be a file of root or of this user, closed to others";
             document.problem(span, format!("`{key}` cannot be used: {reason}"), hint);
             None
         }

@@ -20,7 +20,9 @@ use super::{Effect, ImportError, Imported, Options};
 /// Reads the documents of a cluster, as `kubectl get … -o yaml` and files for `kubectl apply` have them.
 ///
 /// # Errors
-/// When a text is no YAML or a resource has not the published shape.
+/// When a text is no YAML, holds something else than resources, or a resource has not the published shape; and when there
+/// is no GenericAttestationPolicy, which is what asks for signatures: the policy would admit everything, and as likely as
+/// a cluster that asks for nothing is an export that failed.
 pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportError> {
     let mut draft = Draft::new("resources of kritis");
     draft.allowed_by_default = Some("kritis asks nothing of namespaces without a policy".to_owned());
@@ -47,6 +49,9 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
                 }
             }
         }
+    }
+    if world.namespaces.is_empty() {
+        return Err(ImportError::NothingRequired("GenericAttestationPolicy among them".to_owned()));
     }
     world.finish()
 }

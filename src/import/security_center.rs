@@ -81,7 +81,8 @@ struct Cluster {
 /// Reads the policies of one cluster.
 ///
 /// # Errors
-/// When an answer is not one, pages are missing, or the public key of an attestor is not given.
+/// When an answer is not one, pages are missing, the public key of an attestor is not given, or no policy is for the
+/// cluster, whose id may have a mistake in it.
 pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<Imported, ImportError> {
     let (attestors, policies) = (attestors(source)?, policies(source)?);
     let mut draft = Draft::new("Security Center's DescribeAttestors and DescribeBinarySecurityPolicies");
@@ -102,6 +103,9 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
         for namespace in namespaces {
             demands.entry(namespace).or_default().push(policy);
         }
+    }
+    if demands.is_empty() {
+        return Err(ImportError::NothingRequired(format!("enabled policy for cluster {:?}", source.cluster)));
     }
     let used: BTreeSet<&str> =
         demands.values().flatten().flat_map(|it| &it.policy.required_attestors).map(String::as_str).collect();

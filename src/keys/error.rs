@@ -35,9 +35,26 @@ pub enum KeysError {
         #[source]
         error: std::io::Error,
     },
+    /// The key is not encrypted, and others can write the file, or everybody read it.
+    #[error("{path} holds a private key in clear and is open to others (mode {mode:04o}): chmod 600 {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// The file is encrypted, and there is no passphrase.
     #[error("{path} is encrypted")]
     Passphrase {
+        /// The file.
+        path: PathBuf,
+        /// Why there is none.
+        #[source]
+        error: PassphraseError,
+    },
+    /// The file would be encrypted, and there is no passphrase.
+    #[error("{path} is not made: there is no passphrase to encrypt it with")]
+    NoPassphrase {
         /// The file.
         path: PathBuf,
         /// Why there is none.
@@ -147,7 +164,7 @@ pub enum KeysError {
         /// The fingerprint of the key that is there.
         found: String,
     },
-    /// A fetched key cannot be kept.
+    /// A new key, or one that was fetched, cannot be kept.
     #[error("{path} cannot be written")]
     Keep {
         /// The file.

@@ -53,6 +53,7 @@ impl SigningKey for FileKey {
     }
 }
 
+/// A key that is not encrypted has to be in a file that is closed to others, as every secret; or in no file, but a pipe.
 pub(super) fn open(
     path: &Path,
     algorithm: Option<Algorithm>,
@@ -61,10 +62,12 @@ pub(super) fn open(
     let unreadable = |error| KeysError::File { path: path.to_owned(), error };
     let mut text = secret::room(MAX_PEM_BYTES as u64 + 1);
     let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
     file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-    let text = match encrypted::decrypt(&text, || passphrase.read()) {
-        Ok(Some(plain)) => plain,
-        Ok(None) => text,
+    let (text, open_to_others) = match encrypted::decrypt(&text, || passphrase.read()) {
+        Ok(Some(plain)) => (plain, None),
+        Ok(None) if metadata.is_file() => (text, secret::mode_open_to_others(&metadata)),
+        Ok(None) => (text, None),
         Err(EncryptedError::Passphrase(error)) => {
             return Err(KeysError::Passphrase { path: path.to_owned(), error });
         }
@@ -75,5 +78,56 @@ pub(super) fn open(
         Unpicked::Choose => KeysError::Choose,
         Unpicked::Key(error) => KeysError::Key { path: path.to_owned(), error },
     })?;
+    if let Some(mode) = open_to_others {
+        return Err(KeysError::Open { path: path.to_owned(), mode });
+    }
     Ok(Arc::new(FileKey::new(key, path.display().to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_in_clear_is_closed_to_others() {
+        const PLAIN: &str = include_str!("../../tests/fixtures/keys/throw-away-p256.key.pem");
+        const ENCRYPTED: &str = include_str!("../../tests/fixtures/keys/throw-away-p256.encrypted.key.pem");
+        const PUBLIC: &str = include_str!("../../tests/fixtures/keys/throw-away-p256.pub.pem");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("release.key");
+        let open_to = |text: &str, mode: u32| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            open(&path, Some(Algorithm::EcdsaSha256), &Passphrase::File("/nonexistent".into())).map(drop)
+        };
+        for mode in [0o600, 0o400, 0o640, 0o440] {
+            assert!(open_to(PLAIN, mode).is_ok(), "{mode:o}");
+        }
+        for mode in [0o644, 0o604, 0o660, 0o620, 0o602, 0o666] {
+            let error = open_to(PLAIN, mode).unwrap_err();
+            let told = error.to_string();
+            assert!(matches!(error, KeysError::Open { mode: it, .. } if it == mode), "{mode:o}: {told}");
+            assert!(told.ends_with(&format!("chmod 600 {}", path.display())), "{told}");
+        }
+        // These are wrong for other reasons.
+        assert!(matches!(open_to(ENCRYPTED, 0o644), Err(KeysError::Passphrase { .. })));
+        assert!(matches!(open_to(PUBLIC, 0o644), Err(KeysError::Key { .. })));
+    }
+
+    #[test]
+    fn a_pipe_has_no_mode_that_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let to = path.clone();
+        let writer = std::thread::spawn(move || {
+            fs::write(to, include_str!("../../tests/fixtures/keys/throw-away-p256.key.pem"))
+        });
+        assert!(open(&path, None, &Passphrase::default()).is_ok());
+        writer.join().unwrap().unwrap();
+    }
 }

@@ -115,7 +115,7 @@ fn in_file(path: &Path, kind: KeyKind, passphrase: Option<&Passphrase>) -> Resul
         return Err(KeysError::Exists { path: path.to_owned() });
     }
     let passphrase = passphrase.map(|passphrase| passphrase.read()).transpose();
-    let passphrase = passphrase.map_err(|error| KeysError::Passphrase { path: path.to_owned(), error })?;
+    let passphrase = passphrase.map_err(|error| KeysError::NoPassphrase { path: path.to_owned(), error })?;
     let der = kind.make().ok_or(KeysError::NotMade { kind: kind.name() })?;
     let text = match &passphrase {
         None => pem::write("PRIVATE KEY", &der),
@@ -129,13 +129,13 @@ fn in_file(path: &Path, kind: KeyKind, passphrase: Option<&Passphrase>) -> Resul
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         match error.kind() {
             std::io::ErrorKind::AlreadyExists => KeysError::Exists { path: path.to_owned() },
-            _ => KeysError::File { path: path.to_owned(), error },
+            _ => KeysError::Keep { path: path.to_owned(), error },
         }
     })?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
         // Half a key is no key.
         let _ = fs::remove_file(path);
-        KeysError::File { path: path.to_owned(), error }
+        KeysError::Keep { path: path.to_owned(), error }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 
 use jiff::Timestamp;
 use pullgate::config::load_policy;
@@ -145,6 +146,76 @@ fn kritis_resources() {
     }
 }
 
+/// An export that failed must not become a policy that admits everything.
+#[test]
+fn without_anything_that_asks_for_signatures_nothing_is_imported() {
+    let whole = document("hook/resources.yaml");
+    let policy =
+        "apiVersion: kritis.grafeas.io/v1beta1\nkind: GenericAttestationPolicy\nmetadata: { name: it }\n";
+    let group = |kind: &str| {
+        format!("apiVersion: kritis.grafeas.io/v1beta1\nkind: {kind}\nmetadata: {{ name: it }}\nspec: {{}}\n")
+    };
+    let (typo, policies) = (group("GenericAttestationPolicies"), group("ImageSecurityPolicy"));
+    for (texts, expected) in [
+        (&[""][..], "file 1: there is nothing in it"),
+        (&["---\n---\n# nothing\n"], "file 1: there is nothing in it"),
+        (&[&whole, ""], "file 2: there is nothing in it"),
+        (&["apiVersion: v1\nkind: List\nitems: []\n"], "no GenericAttestationPolicy"),
+        (&["apiVersion: v1\nkind: List\n"], "List: it has no items"),
+        (&["apiVersion: v1\nkind: List\nitems: [null]\n"], "no kind and apiVersion"),
+        (&["apiVersion: v1\nkind: ConfigMap\nmetadata: { name: it }\n"], "no GenericAttestationPolicy"),
+        (
+            &["Error from server (Forbidden): genericattestationpolicies is forbidden\n"],
+            "no kind and apiVersion",
+        ),
+        (&[&key("p256")], "no kind and apiVersion"),
+        (&[&whole, "error: You must be logged in to the server\n"], "no kind and apiVersion"),
+        (&[&whole, "kind: GenericAttestationPolicy\nmetadata: { name: it }\n"], "no kind and apiVersion"),
+        (&[&typo], "kritis has no resource of this kind"),
+        (&[&whole, &typo], "kritis has no resource of this kind"),
+        (&[&whole, &policy.replace(".io/", ".oi/")], "it is of \"kritis.grafeas.oi/v1beta1\""),
+        // It asks nothing of signatures.
+        (&[&policies], "no GenericAttestationPolicy"),
+    ] {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        let error = import::kritis(&texts, PSS).map(|imported| imported.policy()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{texts:?}: {error}");
+    }
+    // One that has no authorities is one, and admits nothing.
+    let imported = import::kritis(&[policy.to_owned()], PSS).unwrap();
+    expect(&load(&imported), &[("default", "registry.example.com/app", "deny")]);
+}
+
+#[test]
+fn the_exit_code_tells_whether_the_policy_differs() {
+    let import = |text: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("resources.yaml");
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+        let output =
+            command.args(["import", "kritis", "--algorithm", "RSA_PSS_SHA_256"]).arg(file).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let whole = document("hook/resources.yaml");
+    let policy =
+        "apiVersion: kritis.grafeas.io/v1beta1\nkind: GenericAttestationPolicy\nmetadata: { name: it }\n";
+    let other = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: it }\n";
+    for (document, code, notes) in [
+        (policy.to_owned(), 0, ""),
+        (format!("{policy}{other}"), 0, "not imported: ConfigMap it"),
+        (whole, 1, "stricter: "),
+        (other.to_owned(), 2, "error: nothing was imported"),
+        (String::new(), 2, "error: nothing was imported"),
+    ] {
+        let (told, written, said) = import(&document);
+        assert_eq!(told, Some(code), "{document}: {said}");
+        assert!(said.starts_with(notes), "{document}: {said}");
+        assert_eq!(written.is_empty(), code == 2, "{document}: {written}");
+    }
+}
+
 #[test]
 fn one_of_several_policies_suffices() {
     let authority = |name: &str, key_name: &str| {
@@ -219,6 +290,8 @@ fn security_center_s_answers() {
             .contains("alikms://key-hzz00000000000000000/key-hzz00000000000000000-1?region=cn-hangzhou"),
         "{missing:?}"
     );
+    // A mistake in the id must not admit everything.
+    assert!(matches!(center("c01234567890", &keys), Err(ImportError::NothingRequired(_))));
     // The cluster whose policies do not ask for it needs it not.
     center("c9", &one).unwrap();
 }
@@ -320,10 +393,34 @@ fn cosign_s_keys() {
     );
     let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
     assert_eq!(algorithm("cosign-2"), Algorithm::RsaPkcs1Sha256);
-    assert_eq!(algorithm("ed"), Algorithm::Ed25519);
+    assert_eq!(algorithm("ed"), Algorithm::Ed25519ph);
+    for (said, rsa, ed25519) in [
+        (Algorithm::RsaPssSha256, Algorithm::RsaPssSha256, Algorithm::Ed25519ph),
+        (Algorithm::Ed25519, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519),
+        (Algorithm::Ed25519ph, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519ph),
+    ] {
+        let options = Options { algorithm: Some(said), widen: false };
+        let policy = load(&import::cosign(&keys, "registry.example.com/team", options).unwrap());
+        let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
+        assert_eq!((algorithm("cosign-2"), algorithm("ed")), (rsa, ed25519), "{said}");
+    }
     let wrong =
         [("cosign".to_owned(), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned())];
     assert!(import::cosign(&wrong, "registry.example.com", Options::default()).is_err());
+    for (scope, expected) in [
+        ("registry.example.com/team/**", true),
+        ("*.example.com", true),
+        ("bad scope", false),
+        ("", false),
+        ("https://registry.example.com/team", false),
+    ] {
+        let imported = import::cosign(&keys, scope, Options::default());
+        match &imported {
+            Ok(imported) => drop(load(imported)),
+            Err(error) => assert!(matches!(error, ImportError::Scope { .. }), "{error:?}"),
+        }
+        assert_eq!(imported.is_ok(), expected, "{scope}");
+    }
 }
 
 #[test]

@@ -33,15 +33,12 @@ use tokio::task::JoinSet;
 
 use crate::support::registry::{MANIFEST, Registry};
 use crate::support::secrets;
+use crate::support::signer::closed_key;
 
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v1+json";
 
 /// Everything that is waited for here comes, if not so soon on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn key() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys/throw-away-p256.key.pem")
-}
 
 fn rule(registry: &Registry, scope: &str) -> Rule {
     Rule {
@@ -56,8 +53,8 @@ fn rule(registry: &Registry, scope: &str) -> Rule {
 }
 
 fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings {
-    let key =
-        KeySettings { location: Location::File(key()), algorithm: Algorithm::EcdsaSha256, per_second: 1000 };
+    let location = Location::File(closed_key(directory, "p256"));
+    let key = KeySettings { location, algorithm: Algorithm::EcdsaSha256, per_second: 1000 };
     Settings {
         registry: RegistrySettings { host: registry.host(), login: None, hosts: Vec::new() },
         listen: Listen {

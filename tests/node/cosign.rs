@@ -1,10 +1,12 @@
 //! What the real cosign signs is accepted, and cosign accepts what we sign.
 
+use std::process::Command;
+
 use crate::support::node::keys::Kind;
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
 use crate::support::node::signing::{self, Layout};
-use crate::support::node::{Node, RELEASE, Release};
+use crate::support::node::{Node, RELEASE, Release, process, pullgate};
 
 on_every_release!(signs_and_we_accept);
 
@@ -22,11 +24,16 @@ fn signs_and_we_accept(release: Release) {
 #[test]
 fn signs_with_other_keys_and_in_both_layouts() {
     let node = Node::start(Release::V2_1);
-    // Ed25519 is not here: cosign signs with Ed25519ph and verifies with pure Ed25519, so it refuses its own.
-    for kind in [Kind::P384, Kind::RsaPkcs1] {
+    // With Ed25519 keys cosign signs Ed25519ph. It verifies pure Ed25519, so it refuses its own.
+    for kind in [Kind::P384, Kind::RsaPkcs1, Kind::Ed25519ph] {
         let name = kind.algorithm().to_lowercase();
         let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
+        // What is imported is what was just put in force.
+        let mut import = Command::new(pullgate::program());
+        let imported = import.args(["import", "cosign", "--scope", "**"]).arg(&key.public_file);
+        let imported = process::must_run(imported);
+        assert!(imported.contains(&format!("algorithm = {:?}", kind.algorithm())), "{imported}");
         for layout in [Layout::Classic, Layout::Bundle] {
             let image = node.push(&format!("team/{name}:{layout:?}"));
             node.cosign().sign(&image.by_digest(), &key, layout, None);

@@ -1,6 +1,8 @@
 //! Signatures made here, attached to images of the test registry in the two layouts of cosign.
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,6 +41,16 @@ impl Signer {
 pub fn key_file(name: &str, half: &str) -> PathBuf {
     let keys = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys");
     keys.join(format!("throw-away-{name}.{half}.pem"))
+}
+
+/// A copy of a private key in `directory`, closed to others as the ones that sign have to be: git keeps no such mode.
+pub fn closed_key(directory: &Path, name: &str) -> PathBuf {
+    let path = directory.join(format!("{name}.key"));
+    if !path.exists() {
+        std::fs::copy(key_file(name, "key"), &path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
+    path
 }
 
 /// cosign's payload for a digest in a repository.

@@ -13,6 +13,7 @@ enum Purpose {
 
 /// Arguments of `pullgate keys generate`.
 #[derive(Debug, clap::Args)]
+#[command(arg = crate::command::no_config())]
 pub(in crate::command) struct Generate {
     /// Where the key is to be: a file that does not exist yet, or pkcs11:…
     #[arg(value_name = "LOCATION", value_parser = LocationParser)]

@@ -10,6 +10,7 @@ use crate::trust::{Algorithm, PublicKey};
 
 /// Arguments of `pullgate keys public`.
 #[derive(Debug, clap::Args)]
+#[command(arg = crate::command::no_config())]
 pub(in crate::command) struct Public {
     /// The private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
     #[arg(value_name = "LOCATION", value_parser = LocationParser)]

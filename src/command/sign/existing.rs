@@ -14,6 +14,9 @@ use crate::registry::{
 /// Repositories of a registry, and tags of a repository, that are looked at.
 const MOST: usize = 1_000_000;
 
+const NO_REPOSITORY: &str = "there is no repository with an image of this name, nor one below it";
+const NO_TAG: &str = "no tag matches";
+
 /// Reads lists as they are needed, and says on standard error how far it is.
 pub(super) struct Existing {
     registry: Registry,
@@ -30,6 +33,17 @@ pub(super) struct Existing {
     repositories: VecDeque<Repository>,
     open: Option<(Repository, TagPages, usize)>,
     found: VecDeque<String>,
+    seen: Seen,
+}
+
+/// What came of it so far.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nothing,
+    /// A repository with tags, none of which was wanted.
+    Tags,
+    /// An image, or something that went wrong; in any case the reader has been told something.
+    Told,
 }
 
 enum Catalogue {
@@ -55,10 +69,24 @@ impl Existing {
             repositories: VecDeque::new(),
             open: None,
             found: VecDeque::new(),
+            seen: Seen::Nothing,
         }
     }
 
+    /// The next image. Where there is none at all, that is told as something that went wrong: a name with a mistake in it
+    /// would look as if all was signed.
     pub(super) async fn next(&mut self) -> Option<Item> {
+        let item = match (self.read().await, self.seen) {
+            (Some(item), _) => item,
+            (None, Seen::Told) => return None,
+            (None, Seen::Nothing) => Item::Failed(Report::nothing(self.scope.as_str(), NO_REPOSITORY)),
+            (None, Seen::Tags) => Item::Failed(Report::nothing(self.scope.as_str(), NO_TAG)),
+        };
+        self.seen = Seen::Told;
+        Some(item)
+    }
+
+    async fn read(&mut self) -> Option<Item> {
         loop {
             if let Some(image) = self.found.pop_front() {
                 return Some(Item::Image(image));
@@ -89,6 +117,9 @@ impl Existing {
         let (repository, pages, count) = self.open.as_mut()?;
         match pages.next().await {
             Ok(Some(tags)) => {
+                if tags.iter().any(|tag| !is_attachment_tag(tag)) {
+                    self.seen = self.seen.max(Seen::Tags);
+                }
                 let wanted = tags.into_iter().filter(|tag| !is_attachment_tag(tag) && self.tags.cover(tag));
                 let images: Vec<String> = wanted.map(|tag| format!("{repository}:{tag}")).collect();
                 *count += images.len();

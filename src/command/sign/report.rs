@@ -100,6 +100,15 @@ impl Report {
         Self { error, outcome: Outcome::Usage, ..Self::of(image, None, Verdict::Failed) }
     }
 
+    /// A name that nothing was found by.
+    pub(super) fn nothing(name: &str, error: &str) -> Self {
+        Self {
+            error: Some(error.to_owned()),
+            outcome: Outcome::Refused,
+            ..Self::of(name, None, Verdict::Failed)
+        }
+    }
+
     pub(super) fn listed_by(mut self, index: &Digest) -> Self {
         self.index = Some(index.to_string());
         self

@@ -17,10 +17,13 @@ pub(super) enum Item {
     Failed(Report),
 }
 
+/// The lines of a list, as they are read.
+pub(super) type List = mpsc::Receiver<Result<String, io::Error>>;
+
 /// The names, in the order of the command line: its own, those of the list, those of the registry.
 pub(super) struct Source {
     pub(super) named: VecDeque<String>,
-    pub(super) list: Option<mpsc::Receiver<Result<String, io::Error>>>,
+    pub(super) list: Option<List>,
     pub(super) existing: Option<Existing>,
 }
 
@@ -45,7 +48,7 @@ impl Source {
 ///
 /// # Errors
 /// When it cannot be opened.
-pub(super) fn read_list(path: &Path) -> io::Result<mpsc::Receiver<Result<String, io::Error>>> {
+pub(super) fn read_list(path: &Path) -> io::Result<List> {
     let input: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let (sender, receiver) = mpsc::channel(64);

@@ -81,15 +81,20 @@ struct GenericSpec {
     admission_allowlist_patterns: Vec<Entry>,
 }
 
-/// The resources of all texts; what is none of kritis' is noted.
+/// The resources of all texts; what is none of kritis' is noted. What is no resource at all is an error: it may be the
+/// message of a program that failed, and what it would have written may be what asks for signatures.
 pub(super) fn read(texts: &[String], draft: &mut Draft) -> Result<Vec<Document>, ImportError> {
     let mut documents = Vec::new();
-    for text in texts {
+    for (index, text) in texts.iter().enumerate() {
         if text.len() > MAX_DOCUMENT_BYTES {
             return Err(ImportError::TooLong);
         }
         let values: Vec<Value> =
             serde_saphyr::from_multiple(text).map_err(|error| ImportError::Yaml(first_line(&error)))?;
+        let values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
+        if values.is_empty() {
+            return Err(shape(format!("file {}", index + 1), "there is nothing in it"));
+        }
         for value in values {
             resource(value, draft, &mut documents)?;
         }
@@ -102,22 +107,27 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 }
 
 fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> Result<(), ImportError> {
-    if value.is_null() {
-        return Ok(());
-    }
     let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, version) = (text("/kind"), text("/apiVersion"));
     let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
-    if kind.ends_with("List") && value.get("items").is_some_and(Value::is_array) {
-        if let Some(Value::Array(items)) = value.get("items") {
+    if kind.is_empty() || version.is_empty() {
+        return Err(shape("a document", "it has no kind and apiVersion, so it is no resource of Kubernetes"));
+    }
+    match value.get("items") {
+        Some(Value::Array(items)) if kind.ends_with("List") => {
             for item in items {
                 resource(item.clone(), draft, documents)?;
             }
+            return Ok(());
         }
-        return Ok(());
+        _ if kind == "List" => return Err(shape(kind, "it has no items")),
+        _ => {}
     }
     let place = format!("{kind} {name}");
     if !version.starts_with(GROUP) {
+        if kind == "GenericAttestationPolicy" {
+            return Err(shape(place, format!("it is of {version:?}, and kritis' own are of {GROUP}…")));
+        }
         draft.note(Effect::None, place, "it is no resource of kritis");
         return Ok(());
     }
@@ -143,7 +153,8 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
             place,
             "what it asks of vulnerabilities or builds is not looked at; require the key of whoever checks that",
         ),
-        _ => draft.note(Effect::None, place, "it says nothing about which images may run"),
+        "KritisConfig" => draft.note(Effect::None, place, "it says nothing about which images may run"),
+        _ => return Err(shape(place, "kritis has no resource of this kind")),
     }
     Ok(())
 }

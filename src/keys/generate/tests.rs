@@ -52,9 +52,27 @@ async fn encrypts_so_that_openssl_and_we_decrypt() {
     assert_eq!(String::from_utf8(read.stdout).unwrap(), key.public().pem());
     fs::write(&passphrase, "hunter3\n").unwrap();
     assert!(keys::open(&location, None, &settings).await.is_err());
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_is_not_said_to_be_there() {
+    let directory = tempfile::tempdir().unwrap();
     // Where there is no passphrase there is no key, rather than an unencrypted one.
-    let none = Settings { passphrase: Passphrase::File("/nonexistent".into()), ..Settings::default() };
+    let open = directory.path().join("passphrase");
+    fs::write(&open, "hunter2\n").unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
     let other = directory.path().join("other");
-    assert!(generate(&Location::File(other.clone()), KeyKind::P256, true, &none).await.is_err());
-    assert!(!other.exists());
+    for (passphrase, expected) in [("/nonexistent".into(), "cannot be read"), (open.clone(), "chmod 600 /")] {
+        let settings = Settings { passphrase: Passphrase::File(passphrase), ..Settings::default() };
+        let error =
+            generate(&Location::File(other.clone()), KeyKind::P256, true, &settings).await.unwrap_err();
+        assert!(matches!(error, KeysError::NoPassphrase { .. }), "{error:?}");
+        let told = crate::telemetry::chain(&error);
+        assert!(told.contains("is not made") && told.contains(expected), "{told}");
+        assert!(!told.contains("is encrypted") && !told.contains("hunter2"), "{told}");
+        assert!(!other.exists());
+    }
+    let nowhere = Location::File(directory.path().join("none/key"));
+    let error = generate(&nowhere, KeyKind::P256, false, &Settings::default()).await.unwrap_err();
+    assert!(error.to_string().ends_with("none/key cannot be written"), "{error}");
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, index};
 use crate::support::secrets;
+use crate::support::signer::closed_key;
 
 /// What a run came to.
 struct Run {
@@ -23,8 +24,8 @@ impl Run {
 }
 
 async fn sign(arguments: &[&str], input: &str) -> Run {
-    let key = format!("{}/tests/fixtures/keys/throw-away-p256.key.pem", env!("CARGO_MANIFEST_DIR"));
     let directory = tempfile::tempdir().unwrap();
+    let key = closed_key(directory.path(), "p256").display().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
     command.arg("--config").arg(directory.path()).args(["sign", "--output", "json", "--key", &key]);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -80,6 +81,9 @@ async fn one_that_fails_does_not_stop_the_others() {
     // Nobody listens there.
     let run = sign(&["127.0.0.1:1/team/app:1"], "").await;
     assert_eq!((run.code, run.results()), (Some(3), vec!["failed"]), "{}", run.errors);
+    let run = sign(&["--list", "/nonexistent/list"], "").await;
+    assert!(run.errors.contains("/nonexistent/list cannot be read"), "{}", run.errors);
+    assert_eq!(run.code, Some(2), "{}", run.errors);
     for wrong in [&["x:1", "-a", "no-value"][..], &[], &["--existing", "*/x"], &["x:1", "--tag", "v*"]] {
         assert_eq!(sign(wrong, "").await.code, Some(2), "{wrong:?}");
     }
@@ -159,6 +163,18 @@ async fn all_that_is_there_already() {
     let mut results = run.results();
     results.sort_unstable();
     assert_eq!((run.code, results), (Some(0), vec!["signed", "signed-already"]), "{}", run.errors);
+    // What leads to nothing is not as good as signed.
+    for (scope, options, expected) in [
+        (scope.clone(), &["--tag", "z*"][..], "no tag matches"),
+        (scope.clone(), &["--tag", "z*", "--dry-run"], "no tag matches"),
+        (format!("{}/nothere", registry.host()), &[], "there is no repository"),
+        (format!("{}/shop/nothere", registry.host()), &["--tag", "z*"], "there is no repository"),
+    ] {
+        let run = sign(&[&["--existing", &scope], options].concat(), "").await;
+        assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{scope}: {}", run.errors);
+        assert!(run.reports[0]["error"].as_str().unwrap().contains(expected), "{:?}", run.reports);
+        assert_eq!(run.reports[0]["image"], scope.as_str());
+    }
     // A registry without a catalogue: a repository can be signed, a namespace cannot.
     registry.hook(|request| (request.uri.path() == "/v2/_catalog").then(|| Scripted::status(404)));
     let run = sign(&["--existing", &scope], "").await;

@@ -95,7 +95,7 @@ pub(super) fn configure(directory: &Path, registry: &Registry) {
          [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n",
         host = registry.host(),
         path = directory.display(),
-        key = key().display().to_string(),
+        key = closed_key(directory, "p256").display().to_string(),
     );
     std::fs::write(directory.join("signer.toml"), config).unwrap();
     std::fs::write(directory.join("pullgate.toml"), "[log]\nlevel = \"error\"\n").unwrap();

@@ -16,6 +16,7 @@ pub enum Kind {
     RsaPkcs1,
     RsaPss,
     Ed25519,
+    Ed25519ph,
 }
 
 impl Kind {
@@ -27,6 +28,7 @@ impl Kind {
             Self::RsaPkcs1 => "RSA_PKCS1_SHA_256",
             Self::RsaPss => "RSA_PSS_SHA_256",
             Self::Ed25519 => "ED25519",
+            Self::Ed25519ph => "ED25519PH",
         }
     }
 
@@ -35,7 +37,7 @@ impl Kind {
             Self::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
             Self::P384 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
             Self::RsaPkcs1 | Self::RsaPss => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-            Self::Ed25519 => &["-algorithm", "ED25519"],
+            Self::Ed25519 | Self::Ed25519ph => &["-algorithm", "ED25519"],
         }
     }
 }

@@ -1,0 +1,86 @@
+//! What cannot be written down is not told to be well.
+
+use std::fs::File;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::secrets;
+use crate::support::signer::{closed_key, key_file};
+
+fn pullgate(arguments: &[&str], output: Stdio) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    let output =
+        command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    secrets::wrote_output(&output);
+    output
+}
+
+/// The key is there all the same. It is noted, and its place is free again.
+fn register(made: &str) {
+    if let Ok(key) = std::fs::read_to_string(made) {
+        secrets::register_key(&key);
+        std::fs::remove_file(made).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_no_good_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    std::fs::write(path.join("policy.toml"), "default = \"deny\"\n").unwrap();
+    let (config, key) = (path.display().to_string(), closed_key(path, "p256").display().to_string());
+    let public = key_file("p256", "pub").display().to_string();
+    let made = path.join("made.key").display().to_string();
+    let cases = [
+        &["import", "cosign", &public, "--scope", "registry.example.com"][..],
+        &["keys", "public", &key],
+        &["keys", "generate", &made, "--kind", "EC_P256"],
+        &["--config", &config, "policy", "check"],
+        &["--config", &config, "verify", "registry.example.com/app:1", "--output", "json"],
+        &["--version"],
+    ];
+    for arguments in cases {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = pullgate(arguments, full.into());
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(
+            told.contains("error: standard output cannot be written\n  because "),
+            "{arguments:?}: {told}"
+        );
+        register(&made);
+        // Whoever has read enough goes away.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let gone = pullgate(arguments, writer.into());
+        register(&made);
+        // The image is not admitted, whoever reads it.
+        let expected = if arguments.contains(&"verify") { 1 } else { 0 };
+        let told = String::from_utf8_lossy(&gone.stderr).into_owned();
+        assert_eq!(gone.status.code(), Some(expected), "{arguments:?}: {told}");
+    }
+}
+
+/// The disk is full: nothing is left that would be in the way of the next run.
+#[test]
+fn of_a_policy_that_cannot_be_written_nothing_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let (policy, public) = (directory.path().join("policy.toml"), key_file("p256", "pub"));
+    let import = |limit: &str| {
+        let script = format!("trap '' XFSZ\nulimit -f {limit}\nexec \"$@\"\n");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_pullgate"), "import", "cosign"]).arg(&public);
+        command.args(["--scope", "registry.example.com", "--output"]).arg(&policy).output().unwrap()
+    };
+    let output = import("0");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("policy.toml cannot be written"), "{told}");
+    assert!(!policy.exists());
+    let output = import("unlimited");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let written = std::fs::read(&policy).unwrap();
+    // One that was there is not touched, let alone removed.
+    assert_eq!(import("0").status.code(), Some(2));
+    assert_eq!(std::fs::read(&policy).unwrap(), written);
+}
