@@ -6,6 +6,7 @@ mod killed;
 mod listing;
 mod pushes;
 mod record;
+mod reload;
 mod round_trips;
 
 use std::collections::BTreeMap;
