@@ -14,9 +14,9 @@ use super::suggest;
 use crate::reference::{self, Repository};
 use crate::signer::{CatchUp, KeySettings, Login, RegistrySettings, Rule, Settings};
 
-mod authenticator;
+pub(super) mod authenticator;
 mod control;
-mod keys;
+pub(super) mod keys;
 mod limits;
 mod listen;
 mod rule;

@@ -4,6 +4,7 @@ mod access;
 mod keys;
 mod killed;
 mod listing;
+mod options;
 mod pushes;
 mod record;
 mod reload;

@@ -179,7 +179,12 @@ namespace = "team"
 role-id = "signer"
 secret-id-file = "AT/secret"
 mount = "ci"
+authorities = ["/vault.pem"]
+timeout = "9s"
+request-timeout = "4s"
+connect-timeout = "1s"
 requests-per-second = 7
+concurrency = 2
 "#;
 
 #[test]
@@ -208,9 +213,29 @@ fn what_keys_need_is_read() {
     let vault = &keys.transit;
     assert_eq!(vault.address.as_deref(), Some("https://vault.example:8200"));
     assert_eq!((vault.namespace.as_deref(), vault.bounds.rate), (Some("team"), 7));
-    let login =
-        Login::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file: secret };
+    let (service, bounds) = (&vault.service, &vault.bounds);
+    assert_eq!((service.step.as_secs(), service.connect.as_secs()), (4, 1));
+    assert_eq!(service.authorities, [PathBuf::from("/vault.pem")]);
+    assert_eq!((bounds.deadline.as_secs(), bounds.concurrency), (9, 2));
+    let secret_id_file = secret.clone();
+    let login = Login::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file };
     assert_eq!(vault.login, login);
+    for (kms, identity) in [
+        ("ram-role = \"r\"", Identity::Role("r".to_owned())),
+        (
+            "credentials-file = \"AT/secret\"",
+            Identity::File { path: secret.clone(), profile: "default".to_owned() },
+        ),
+        (
+            "credentials-file = \"AT/secret\"\nprofile = \"p\"",
+            Identity::File { path: secret.clone(), profile: "p".to_owned() },
+        ),
+        ("", Identity::Environment),
+    ] {
+        let lines = kms.replace("AT", &directory.path().display().to_string());
+        let keys = load(&format!("[keys.kms]\n{lines}\n{WHOLE}")).unwrap().keys;
+        assert_eq!(keys.kms.identity, identity, "{kms}");
+    }
     // What is not said is as it is without a file.
     for empty in ["", "[keys]\n", "[keys.pkcs11]\n[keys.kms]\n[keys.vault]\n"] {
         assert_eq!(load(&format!("{empty}{WHOLE}")).unwrap().keys, keys::Settings::default(), "{empty}");
