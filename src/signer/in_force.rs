@@ -47,7 +47,7 @@ impl Prepared {
     /// # Errors
     /// When a key or a password cannot be used.
     pub(super) async fn of(settings: Settings) -> Result<Self, InForceError> {
-        let credentials = credentials(&settings)?;
+        let credentials = credentials(&settings).map_err(InForceError::Password)?;
         let registry = Registry::new(crate::registry::Settings {
             hosts_directories: settings.registry.hosts.clone(),
             ..crate::registry::Settings::default()
@@ -93,7 +93,7 @@ impl Prepared {
 /// Opens what the settings name on this machine: the password and the keys in files. Tokens and services are not asked.
 /// Gives everything that cannot be used.
 pub async fn check(settings: &Settings) -> Vec<InForceError> {
-    let mut wrong: Vec<InForceError> = credentials(settings).err().into_iter().collect();
+    let mut wrong: Vec<_> = credentials(settings).err().map(InForceError::Password).into_iter().collect();
     for (name, authenticator) in &settings.authenticators {
         if let Location::File(_) = authenticator.location {
             wrong.extend(open(name, authenticator, settings).await.err());
@@ -102,9 +102,10 @@ pub async fn check(settings: &Settings) -> Vec<InForceError> {
     wrong
 }
 
-fn credentials(settings: &Settings) -> Result<Credentials, InForceError> {
+/// Or why the password cannot be used.
+fn credentials(settings: &Settings) -> Result<Credentials, String> {
     let Some(login) = &settings.registry.login else { return Ok(Credentials::anonymous()) };
-    let password = secret::read(&login.password_file).map_err(InForceError::Password)?;
+    let password = secret::read(&login.password_file)?;
     Ok(Credentials::password(&login.username, password.as_str()))
 }
 
