@@ -36,7 +36,7 @@ pub use policy::{
     survey_policy,
 };
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
-pub use signer::{SIGNER_BOUNDS, SIGNER_FILE, load_signer};
+pub use signer::{SIGNER_BOUNDS, SIGNER_FILE, load_signer, load_signer_control};
 
 /// Where the files are unless the command line says otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";

@@ -26,20 +26,21 @@ mod pace;
 mod push;
 mod queue;
 mod requests;
+mod restart;
 mod rule;
 mod service;
 mod status;
 mod worker;
 
 pub use http::{ListenError, Listener};
-pub use in_force::InForceError;
+pub use in_force::{InForceError, check};
 pub use notification::{Attributes, Envelope, NotificationError, Told, read as read_notification};
 pub use push::Push;
 pub use queue::{Capacity, QueueError};
 pub use requests::{Taken, Wanted};
 pub use rule::{Applied, Rule, RuleId, Trigger, applying};
 pub use service::{Signer, SignerError};
-pub use status::{ParkedImage, RuleStatus, Status};
+pub use status::{FailedReload, ParkedImage, RuleStatus, Status};
 
 use crate::keys::{self, Location};
 use crate::reference::Repository;

@@ -2,12 +2,15 @@
 
 mod ask;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Outcome, key_options, output};
-use crate::config::{self, Problems};
+use crate::config::{self, DaemonConfig, Problems};
+use crate::keys::{KeysError, Location, PassphraseError};
 use crate::node::signer::{self, ServeError};
-use crate::signer::{InForceError, SignerError, Status, Taken, Wanted};
+use crate::signer::{
+    FailedReload, InForceError, KeySettings, SignerError, Status, Taken, Wanted, check as check_files,
+};
 use crate::telemetry::log;
 
 /// Arguments of `pullgate signer`.
@@ -19,7 +22,7 @@ pub(super) struct Signer {
 
 #[derive(Debug, clap::Subcommand)]
 enum SignerCommand {
-    /// Look at signer.toml
+    /// Look at signer.toml and pullgate.toml, and open the files with keys and passwords
     Check,
     /// Ask the signer that runs how it is
     Status(StatusArguments),
@@ -64,7 +67,7 @@ impl Signer {
 
 fn serve(root: &Path) -> Result<Outcome, CommandError> {
     // Logging has settings of its own in pullgate.toml, for all of pullgate's services.
-    let daemon = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Daemon)?;
+    let daemon = load_daemon(root)?;
     log::init(daemon.log.format, daemon.log.level);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Start)?;
@@ -73,42 +76,89 @@ fn serve(root: &Path) -> Result<Outcome, CommandError> {
 }
 
 fn check(root: &Path) -> Result<Outcome, CommandError> {
-    let settings =
-        config::load_signer(&root.join(config::SIGNER_FILE)).map_err(CommandError::Configuration)?;
+    // The service does not start without it either.
+    load_daemon(root)?;
+    let settings = config::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let wrong = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
+    let closed: Vec<&PathBuf> = wrong.iter().filter_map(without_passphrase).collect();
+    for error in wrong.iter().filter(|error| without_passphrase(error).is_none()) {
+        output::error(error);
+    }
+    if closed.len() < wrong.len() {
+        return Ok(Outcome::Usage);
+    }
     let (rules, keys) = (settings.rules.len(), settings.authenticators.len());
     output::line(&format!("signer.toml is fine: {rules} rules, {keys} authenticators"));
+    for path in closed {
+        let why = "it is encrypted, `[keys] passphrase-file` is not set, and COSIGN_PASSWORD neither, here";
+        output::line(&format!("not looked at: {}: {why}", path.display()));
+    }
+    let elsewhere = |key: &&KeySettings| !matches!(key.location, Location::File(_));
+    for key in settings.authenticators.values().filter(elsewhere) {
+        output::line(&format!("not looked at: {}", key.location));
+    }
     Ok(Outcome::Fine)
+}
+
+/// An encrypted file whose passphrase may be in the environment of the service, which is not this one.
+fn without_passphrase(error: &InForceError) -> Option<&PathBuf> {
+    match error {
+        InForceError::Key {
+            error: KeysError::Passphrase { path, error: PassphraseError::Missing }, ..
+        } => Some(path),
+        _ => None,
+    }
+}
+
+fn load_daemon(root: &Path) -> Result<DaemonConfig, CommandError> {
+    config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Daemon)
+}
+
+fn signer_file(root: &Path) -> PathBuf {
+    root.join(config::SIGNER_FILE)
+}
+
+/// Where the signer that runs is asked: what is wrong with the rest of the file may be why.
+fn control(root: &Path) -> Result<PathBuf, CommandError> {
+    config::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
 }
 
 impl StatusArguments {
     fn run(&self, root: &Path) -> Result<Outcome, CommandError> {
-        let settings =
-            config::load_signer(&root.join(config::SIGNER_FILE)).map_err(CommandError::Configuration)?;
-        let status: Status = ask::ask(&settings.control, "GET", "/status", Vec::new())?;
+        let status: Status = ask::ask(&control(root)?, "GET", "/status", Vec::new())?;
         if self.output == "json" {
             output::line(&serde_json::to_string_pretty(&status).unwrap_or_default());
         } else {
             show(&status);
         }
-        let healthy = status.parked == 0 && status.rules.iter().all(|rule| rule.started);
+        let started = status.rules.iter().all(|rule| rule.started);
+        let healthy = status.parked == 0 && started && status.reload_failed.is_none();
         Ok(if healthy { Outcome::Fine } else { Outcome::Refused })
     }
 }
 
 impl RequestArguments {
     fn run(self, root: &Path) -> Result<Outcome, CommandError> {
-        let settings =
-            config::load_signer(&root.join(config::SIGNER_FILE)).map_err(CommandError::Configuration)?;
         let Self { rule, existing, images } = self;
         let wanted = serde_json::to_vec(&Wanted { rule, images, existing }).unwrap_or_default();
-        let Taken { queued, known } = ask::ask(&settings.control, "POST", "/requests", wanted)?;
+        let Taken { queued, known } = ask::ask(&control(root)?, "POST", "/requests", wanted)?;
         output::line(&format!("{queued} images wait to be signed, {known} waited already"));
         Ok(Outcome::Fine)
     }
 }
 
 fn show(status: &Status) {
-    let Status { waiting, busy, parked, parked_images, rules, errors } = status;
+    let Status { waiting, busy, parked, parked_images, rules, reload_failed, needs_restart, errors } = status;
+    if let Some(FailedReload { at, reasons }) = reload_failed {
+        output::line(&format!("RELOAD FAILED at {at}: what was in force before still is"));
+        for line in reasons.iter().flat_map(|reason| reason.lines()) {
+            output::line(&format!("  {}", shown(line)));
+        }
+    }
+    if !needs_restart.is_empty() {
+        output::line(&format!("RESTART NEEDED to put in force: {}", shown(&needs_restart.join(", "))));
+    }
     output::line(&format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
     for rule in rules {
         let state = if rule.started { "" } else { ", NOT STARTED: what was there before is not known yet" };
@@ -128,10 +178,17 @@ fn show(status: &Status) {
     }
 }
 
+/// A line of the service, without what a terminal would obey.
+fn shown(line: &str) -> String {
+    line.chars().filter(|character| !character.is_control()).collect()
+}
+
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     #[error("the signer does not answer")]
-    Ask(#[from] ask::AskError),
+    Ask(#[source] ask::AskError),
+    #[error("the signer refuses: {0}")]
+    Refused(String),
     #[error("signer.toml cannot be used:\n{0}")]
     Configuration(Problems),
     #[error("pullgate.toml cannot be used:\n{0}")]
@@ -142,10 +199,19 @@ enum CommandError {
     Start(#[source] std::io::Error),
 }
 
+impl From<ask::AskError> for CommandError {
+    fn from(error: ask::AskError) -> Self {
+        match error {
+            ask::AskError::Refused { reason } => Self::Refused(shown(&reason)),
+            error => Self::Ask(error),
+        }
+    }
+}
+
 impl CommandError {
     fn outcome(&self) -> Outcome {
         match self {
-            Self::Ask(ask::AskError::Refused { .. }) => Outcome::Refused,
+            Self::Refused(_) => Outcome::Refused,
             Self::Ask(_) | Self::Start(_) => Outcome::Unknown,
             Self::Serve(error) => match &**error {
                 ServeError::Signer(SignerError::Settings(InForceError::Key { error, .. })) => {

@@ -70,6 +70,17 @@ impl<'a> Document<'a> {
         if broken { None } else { self.table(table, "the file", known) }
     }
 
+    /// What can be read of a file that may be broken, with any keys. What is wrong with it is not told.
+    pub(super) fn recover(&self) -> Table<'a> {
+        let (root, _) = DeTable::parse_recoverable(self.text);
+        let span = root.span();
+        let values = root.into_inner().into_iter().map(|(key, value)| {
+            let span = value.span();
+            (key.into_inner().into_owned(), Value { value: value.into_inner(), span })
+        });
+        Table { values: values.collect(), span }
+    }
+
     /// Notes a problem.
     pub(super) fn problem(
         &mut self,
@@ -242,6 +253,11 @@ impl<'a> Table<'a> {
     /// Takes the value of a key out.
     pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.values.remove(key)
+    }
+
+    /// Whether a key is written, and its value not taken yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
     }
 
     /// Where the value of a key stands, if it was not taken.

@@ -25,23 +25,29 @@ pub(super) fn identity(
     session: &str,
 ) -> Option<Identity> {
     let span = table.span.clone();
+    let written = ["ram-role", "credentials-file", "profile", "access-key-id", "access-key-secret-file"]
+        .map(|key| table.has(key));
     let role = text(document, table, "ram-role");
     let file = secret_file(document, table, "credentials-file");
     let profile = text(document, table, "profile");
     let id = text(document, table, "access-key-id");
     let secret_file = secret_file(document, table, "access-key-secret-file");
-    let by = match (role, file, profile, id, secret_file) {
-        (None, None, None, None, None) => Identity::Environment,
-        (Some(role), None, None, None, None) => Identity::Role(role),
-        (None, Some(path), profile, None, None) => {
-            Identity::File { path, profile: profile.unwrap_or_else(|| "default".to_owned()) }
+    // What is written and cannot be used is a problem of its own.
+    let by = match written {
+        [false, false, false, false, false] => Some(Identity::Environment),
+        [true, false, false, false, false] => role.map(Identity::Role),
+        [false, true, _, false, false] => file.map(|path| {
+            let profile = profile.unwrap_or_else(|| "default".to_owned());
+            Identity::File { path, profile }
+        }),
+        [false, false, false, true, true] => {
+            id.zip(secret_file).map(|(id, secret_file)| Identity::Key { id, secret_file })
         }
-        (None, None, None, Some(id), Some(secret_file)) => Identity::Key { id, secret_file },
         _ => {
             let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
                         `access-key-secret-file`; without any the environment is used";
-            document.problem(span, "[keys.kms] does not say who asks in one way", hint);
-            return None;
+            document.problem(span.clone(), "[keys.kms] does not say who asks in one way", hint);
+            None
         }
     };
     let role = assumed(document, table);
@@ -52,10 +58,10 @@ pub(super) fn identity(
             let hint = "add `assume-role`, as in \"acs:ram::ACCOUNT:role/NAME\"";
             document.problem(span, "`external-id` and `sts` are for an assumed role", hint);
         }
-        return Some(by);
+        return by;
     };
     Some(Identity::Assumed(Box::new(Assume {
-        by,
+        by: by?,
         role,
         session: session.to_owned(),
         external_id,
@@ -79,17 +85,17 @@ fn assumed(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Option<
 /// How Vault or OpenBao is logged in to.
 pub(super) fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Login> {
     let span = table.span.clone();
+    let written = ["token-file", "role-id", "secret-id-file", "mount"].map(|key| table.has(key));
     let token = secret_file(document, table, "token-file");
     let role_id = text(document, table, "role-id");
     let secret_id_file = secret_file(document, table, "secret-id-file");
     let mount = text(document, table, "mount");
-    match (token, role_id, secret_id_file, mount) {
-        (None, None, None, None) => Some(Login::Environment),
-        (Some(path), None, None, None) => Some(Login::TokenFile(path)),
-        (None, Some(role_id), Some(secret_id_file), mount) => Some(Login::AppRole {
-            mount: mount.unwrap_or_else(|| "approle".to_owned()),
-            role_id,
-            secret_id_file,
+    match written {
+        [false, false, false, false] => Some(Login::Environment),
+        [true, false, false, false] => token.map(Login::TokenFile),
+        [false, true, true, _] => role_id.zip(secret_id_file).map(|(role_id, secret_id_file)| {
+            let mount = mount.unwrap_or_else(|| "approle".to_owned());
+            Login::AppRole { mount, role_id, secret_id_file }
         }),
         _ => {
             let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); without any the \

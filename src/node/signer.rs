@@ -12,6 +12,7 @@ use super::daemon::{Signals, Wanted, monotonic, watchdog};
 use super::notify;
 use crate::config::{self, Problems};
 use crate::signer::{ListenError, Listener, Settings, Signer, SignerError};
+use crate::telemetry;
 
 /// How long what is under way may take to finish after SIGTERM. Below the unit's stop timeout.
 const GRACE: Duration = Duration::from_secs(30);
@@ -44,8 +45,8 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
                 notify(&[NotifyState::Reloading, monotonic()]);
                 // Whatever the file says: the record may have been moved away.
                 if let Err(error) = signer.reopen_record().await {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "the audit record goes on in the file that was open");
+                    let error = telemetry::chain(&error);
+                    tracing::error!(error, "the audit record goes on in the file that was open");
                 }
                 line.broken = !reload(&signer, &file).await;
                 line.generation += u64::from(!line.broken);
@@ -84,17 +85,22 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
                 tracing::error!(%problem, "signer.toml");
             }
             tracing::error!("the new rules are not usable: the old ones stay in force");
+            signer.note_failed_reload(problems.iter().map(ToString::to_string).collect());
             return false;
         }
     };
     match signer.reload(settings).await {
         Ok(()) => {
             tracing::info!("rules in force");
+            let settings = signer.needs_restart();
+            if !settings.is_empty() {
+                tracing::warn!(?settings, "these are read at start only: restart to put them in force");
+            }
             true
         }
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, cause, "the new rules are not usable: the old ones stay in force");
+            let error = telemetry::chain(&error);
+            tracing::error!(error, "the new rules are not usable: the old ones stay in force");
             false
         }
     }

@@ -9,7 +9,7 @@ use super::pace::Pace;
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{Applied, Rule, RuleId, Trigger};
 use super::{KeySettings, Settings};
-use crate::keys::{self, KeysError, Opened};
+use crate::keys::{self, KeysError, Location, Opened};
 use crate::registry::{Credentials, Registry, RegistryError};
 use crate::secret;
 
@@ -47,22 +47,16 @@ impl Prepared {
     /// # Errors
     /// When a key or a password cannot be used.
     pub(super) async fn of(settings: Settings) -> Result<Self, InForceError> {
-        let credentials = match &settings.registry.login {
-            None => Credentials::anonymous(),
-            Some(login) => {
-                let password = secret::read(&login.password_file).map_err(InForceError::Password)?;
-                Credentials::password(&login.username, password.as_str())
-            }
-        };
+        let credentials = credentials(&settings).map_err(InForceError::Password)?;
         let registry = Registry::new(crate::registry::Settings {
             hosts_directories: settings.registry.hosts.clone(),
             ..crate::registry::Settings::default()
         })?;
         let mut keys = BTreeMap::new();
-        for (name, KeySettings { location, algorithm, per_second }) in &settings.authenticators {
-            let key = keys::open(location, Some(*algorithm), &settings.keys).await;
-            let key = key.map_err(|error| InForceError::Key { name: name.clone(), error })?;
-            keys.insert(name.clone(), RuleKey { key, pace: Arc::new(Pace::new(*per_second)) });
+        for (name, authenticator) in &settings.authenticators {
+            let key = open(name, authenticator, &settings).await?;
+            let pace = Arc::new(Pace::new(authenticator.per_second));
+            keys.insert(name.clone(), RuleKey { key, pace });
         }
         let mut rules = Vec::new();
         for rule in &settings.rules {
@@ -94,6 +88,31 @@ impl Prepared {
         }
         Ok(InForce { settings, registry, credentials, rules: applied, keys, started })
     }
+}
+
+/// Opens what the settings name on this machine: the password and the keys in files. Tokens and services are not asked.
+/// Gives everything that cannot be used.
+pub async fn check(settings: &Settings) -> Vec<InForceError> {
+    let mut wrong: Vec<_> = credentials(settings).err().map(InForceError::Password).into_iter().collect();
+    for (name, authenticator) in &settings.authenticators {
+        if let Location::File(_) = authenticator.location {
+            wrong.extend(open(name, authenticator, settings).await.err());
+        }
+    }
+    wrong
+}
+
+/// Or why the password cannot be used.
+fn credentials(settings: &Settings) -> Result<Credentials, String> {
+    let Some(login) = &settings.registry.login else { return Ok(Credentials::anonymous()) };
+    let password = secret::read(&login.password_file)?;
+    Ok(Credentials::password(&login.username, password.as_str()))
+}
+
+async fn open(name: &str, authenticator: &KeySettings, settings: &Settings) -> Result<Opened, InForceError> {
+    let KeySettings { location, algorithm, .. } = authenticator;
+    let opened = keys::open(location, Some(*algorithm), &settings.keys).await;
+    opened.map_err(|error| InForceError::Key { name: name.to_owned(), error })
 }
 
 impl InForce {

@@ -14,7 +14,9 @@ use super::metrics::Metrics;
 use super::notification::Told;
 use super::queue::{Candidate, Capacity, Offered, Queue, QueueError};
 use super::rule::{RuleId, applying};
-use super::{Settings, worker};
+use super::status::FailedReload;
+use super::{Settings, restart, worker};
+use crate::telemetry;
 
 /// Errors that are kept for `status`.
 const ERRORS: usize = 16;
@@ -27,6 +29,10 @@ pub struct Signer {
     /// The rules are others now, or one of them has to begin.
     pub(super) changed: Notify,
     in_force: ArcSwap<InForce>,
+    /// What it was started with.
+    began: Settings,
+    /// Unless the last reload did what it was asked to.
+    reload_failed: Mutex<Option<FailedReload>>,
     errors: Mutex<VecDeque<(Timestamp, String)>>,
 }
 
@@ -39,6 +45,7 @@ impl Signer {
         let limits = &settings.limits;
         let capacity = Capacity { queued: limits.queued, remembered: limits.remembered };
         let directory = settings.directory.clone();
+        let began = settings.clone();
         let prepared = Prepared::of(settings).await?;
         let opened = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&directory).map_err(QueueError::Io)?;
@@ -51,20 +58,45 @@ impl Signer {
             metrics: Metrics::default(),
             changed: Notify::new(),
             in_force: ArcSwap::from_pointee(in_force),
+            began,
+            reload_failed: Mutex::default(),
             errors: Mutex::default(),
         }))
     }
 
-    /// Puts other settings in force, all of them or none. Where it listens, its directory and the sizes of its queue stay
-    /// until it is started anew.
+    /// Puts other settings in force, all of them or none. What [`needs_restart`](Self::needs_restart) tells of stays until it
+    /// is started anew.
     ///
     /// # Errors
     /// When a key or a password cannot be used, or the disk does not take the rules; all is as before then.
     pub async fn reload(&self, settings: Settings) -> Result<(), SignerError> {
-        let in_force = Prepared::of(settings).await?.begin(&self.queue, Timestamp::now()).await?;
+        let in_force = self.prepare(settings).await.inspect_err(|error| {
+            self.note_failed_reload(vec![telemetry::chain(error)]);
+        })?;
         self.in_force.store(Arc::new(in_force));
+        *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.changed.notify_waiters();
         Ok(())
+    }
+
+    async fn prepare(&self, settings: Settings) -> Result<InForce, SignerError> {
+        Ok(Prepared::of(settings).await?.begin(&self.queue, Timestamp::now()).await?)
+    }
+
+    /// Keeps for `status` why the settings of before are still in force, until a reload does what it was asked to.
+    pub fn note_failed_reload(&self, reasons: Vec<String>) {
+        let failed = FailedReload { at: Timestamp::now().to_string(), reasons };
+        *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
+    }
+
+    pub(super) fn failed_reload(&self) -> Option<FailedReload> {
+        self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The settings, as they are written in `signer.toml`, that were changed by a reload and count only after a restart.
+    #[must_use]
+    pub fn needs_restart(&self) -> Vec<&'static str> {
+        restart::needed(&self.began, &self.in_force().settings)
     }
 
     /// Goes on with the audit record in the file that has its name now, after the one before was moved away. Nothing is

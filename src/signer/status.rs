@@ -21,8 +21,23 @@ pub struct Status {
     pub parked_images: Vec<ParkedImage>,
     /// The rules.
     pub rules: Vec<RuleStatus>,
+    /// The last reload, if it failed: the rules are those of before.
+    #[serde(default)]
+    pub reload_failed: Option<FailedReload>,
+    /// Settings that were changed by a reload and count only after a restart, as they are written in `signer.toml`.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
     /// The last errors that are not about one image, the newest last, with their times.
     pub errors: Vec<String>,
+}
+
+/// A reload that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedReload {
+    /// When it was tried.
+    pub at: String,
+    /// What is wrong: everything about the file, or what could not be opened.
+    pub reasons: Vec<String>,
 }
 
 /// An image that is not tried again.
@@ -88,6 +103,8 @@ impl Signer {
             parked: depth.parked,
             parked_images: parked_images.collect(),
             rules: rules.collect(),
+            reload_failed: self.failed_reload(),
+            needs_restart: self.needs_restart().into_iter().map(ToOwned::to_owned).collect(),
             errors: self.errors().into_iter().map(told).collect(),
         }
     }

@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::registry::{Class, RegistryError};
 use crate::sign::{self, Annotations, Order, SignError, Signed};
+use crate::telemetry;
 
 /// The pause after the first attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -165,12 +166,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 
 fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Settlement {
     signer.metrics.failed.add();
-    let mut error = failure.to_string();
-    let mut cause = std::error::Error::source(failure);
-    while let Some(next) = cause {
-        error = format!("{error}: {next}");
-        cause = next.source();
-    }
+    let error = telemetry::chain(failure);
     let attempts = job.attempts.saturating_add(1);
     let limits = &signer.in_force().settings.limits;
     let (repository, digest, rule) = (&job.repository, &job.digest, &applied.rule.name);

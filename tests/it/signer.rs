@@ -4,8 +4,10 @@ mod access;
 mod keys;
 mod killed;
 mod listing;
+mod options;
 mod pushes;
 mod record;
+mod reload;
 mod round_trips;
 
 use std::collections::BTreeMap;

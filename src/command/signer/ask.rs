@@ -48,6 +48,7 @@ pub(super) enum AskError {
     Http(#[source] hyper::Error),
     #[error("what it answers is not understood")]
     Malformed,
+    /// It does answer.
     #[error("it refuses: {reason}")]
     Refused { reason: String },
 }

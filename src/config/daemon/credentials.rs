@@ -38,6 +38,8 @@ pub(super) fn read_credentials(document: &mut Document<'_>, value: Value<'_>) ->
         let keys = ["host", "username", "password-file"];
         let Some(mut table) = document.table(value, "[[registry.credential]]", &keys) else { continue };
         let span = table.span.clone();
+        // One that is written and cannot be used is a problem of its own.
+        let whole = keys.iter().all(|key| table.has(key));
         let host = host(document, &mut table, "host");
         let username = name(document, &mut table, "username");
         let password_file = secret_file(document, &mut table, "password-file");
@@ -49,6 +51,7 @@ pub(super) fn read_credentials(document: &mut Document<'_>, value: Value<'_>) ->
                     credentials.push(HostCredential { host, username, password_file });
                 }
             }
+            _ if whole => {}
             _ => document.problem(
                 span,
                 "[[registry.credential]] is not whole",
@@ -91,6 +94,9 @@ fn read_instance(document: &mut Document<'_>, value: Value<'_>) -> Option<AcrSet
         ["instance", "region", "hosts", "ram-role", "access-key-id", "access-key-secret-file", "endpoint"];
     let mut table = document.table(value, "[registry.acr]", &keys)?;
     let span = table.span.clone();
+    let asks = ["ram-role", "access-key-id", "access-key-secret-file"].map(|key| table.has(key));
+    let whole = ["instance", "region", "hosts"].iter().all(|key| table.has(key))
+        && matches!(asks, [true, false, false] | [false, true, true]);
     let instance = name(document, &mut table, "instance");
     let region = name(document, &mut table, "region");
     let hosts = hosts(document, &mut table);
@@ -105,6 +111,9 @@ fn read_instance(document: &mut Document<'_>, value: Value<'_>) -> Option<AcrSet
     };
     let (Some(instance), Some(region), Some(hosts), Some(identity)) = (instance, region, hosts, identity)
     else {
+        if whole {
+            return None;
+        }
         let hint = "it needs `instance`, `region`, `hosts`, and either `ram-role` or `access-key-id` with \
                     `access-key-secret-file`";
         document.problem(span, "[registry.acr] is not whole", hint);

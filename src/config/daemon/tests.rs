@@ -153,6 +153,7 @@ fn credentials_are_names_of_closed_files() {
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let said = read("x", &text).unwrap_err().to_string();
     assert_eq!(said.matches("open to others (mode 0644)").count(), 3, "{said}");
+    assert!(!said.contains("is not whole"), "they are: {said}");
     for (text, expected) in [
         ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is not whole"),
         ("[[registry.credential]]\nhost = \"*.example\"", "not the name of a host"),

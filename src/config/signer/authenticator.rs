@@ -12,7 +12,7 @@ use crate::keys::{Location, LocationError};
 use crate::signer::KeySettings;
 
 /// A KMS of Alibaba Cloud takes 200 requests a second of one account; a file is as fast as the processor.
-const PER_SECOND: Bound = Bound {
+pub(in super::super) const PER_SECOND: Bound = Bound {
     key: "signatures-per-second",
     unit: Unit::Count,
     default: 1000,

@@ -62,6 +62,13 @@ const SESSIONS: Bound = Bound {
     about: "how many signatures a token makes at the same time",
 };
 
+/// The bounds of each table, for `docs/options.md`.
+#[cfg(test)]
+pub(in super::super) fn bounds() -> [(&'static str, Vec<Bound>); 3] {
+    let service = |rate| vec![TIMEOUT, REQUEST_TIMEOUT, CONNECT_TIMEOUT, rate, CONCURRENCY];
+    [("pkcs11", vec![SESSIONS, TIMEOUT]), ("kms", service(KMS_RATE)), ("vault", service(VAULT_RATE))]
+}
+
 pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Settings {
     let mut settings = Settings::default();
     let Some(value) = root.take("keys") else { return settings };

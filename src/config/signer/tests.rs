@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::keys::Location;
 use crate::sign::Layout;
-use crate::signer::Trigger;
+use crate::signer::{Address, Trigger};
 use crate::trust::Algorithm;
 
 fn load(text: &str) -> Result<Settings, String> {
@@ -179,7 +179,12 @@ namespace = "team"
 role-id = "signer"
 secret-id-file = "AT/secret"
 mount = "ci"
+authorities = ["/vault.pem"]
+timeout = "9s"
+request-timeout = "4s"
+connect-timeout = "1s"
 requests-per-second = 7
+concurrency = 2
 "#;
 
 #[test]
@@ -208,9 +213,29 @@ fn what_keys_need_is_read() {
     let vault = &keys.transit;
     assert_eq!(vault.address.as_deref(), Some("https://vault.example:8200"));
     assert_eq!((vault.namespace.as_deref(), vault.bounds.rate), (Some("team"), 7));
-    let login =
-        Login::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file: secret };
+    let (service, bounds) = (&vault.service, &vault.bounds);
+    assert_eq!((service.step.as_secs(), service.connect.as_secs()), (4, 1));
+    assert_eq!(service.authorities, [PathBuf::from("/vault.pem")]);
+    assert_eq!((bounds.deadline.as_secs(), bounds.concurrency), (9, 2));
+    let secret_id_file = secret.clone();
+    let login = Login::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file };
     assert_eq!(vault.login, login);
+    for (kms, identity) in [
+        ("ram-role = \"r\"", Identity::Role("r".to_owned())),
+        (
+            "credentials-file = \"AT/secret\"",
+            Identity::File { path: secret.clone(), profile: "default".to_owned() },
+        ),
+        (
+            "credentials-file = \"AT/secret\"\nprofile = \"p\"",
+            Identity::File { path: secret.clone(), profile: "p".to_owned() },
+        ),
+        ("", Identity::Environment),
+    ] {
+        let lines = kms.replace("AT", &directory.path().display().to_string());
+        let keys = load(&format!("[keys.kms]\n{lines}\n{WHOLE}")).unwrap().keys;
+        assert_eq!(keys.kms.identity, identity, "{kms}");
+    }
     // What is not said is as it is without a file.
     for empty in ["", "[keys]\n", "[keys.pkcs11]\n[keys.kms]\n[keys.vault]\n"] {
         assert_eq!(load(&format!("{empty}{WHOLE}")).unwrap().keys, keys::Settings::default(), "{empty}");
@@ -235,5 +260,57 @@ fn what_keys_need_is_read() {
         let problems = load(&wrong).unwrap_err();
         assert!(problems.contains(expected), "{to}: {problems}");
         assert!(!problems.contains("s3cret"), "{problems}");
+    }
+}
+
+#[test]
+fn what_is_written_and_cannot_be_used_is_not_told_to_be_missing_too() {
+    let registry = "[registry]\nhost = \"r.example\"\n";
+    for (wrong, halves) in [
+        ("username = \"u\"\npassword-file = \"/none\"", "belong together"),
+        ("username = 3\npassword-file = \"/none\"", "belong together"),
+        ("[listen]\ncertificate = \"/c\"\nkey = \"/none\"\nclients = \"/a\"", "belong together"),
+        ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "belong together"),
+        ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "who asks"),
+        ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "who asks"),
+        ("[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"", "who asks"),
+        ("[keys.vault]\ntoken-file = \"/none\"", "who asks"),
+    ] {
+        let problems = load(&format!("{registry}{wrong}")).unwrap_err();
+        assert!(problems.contains("/none cannot be read") && !problems.contains(halves), "{problems}");
+    }
+    for (half, expected) in [
+        ("username = 3", "belong together"),
+        ("password-file = \"/none\"", "belong together"),
+        ("[listen]\nkey = \"/none\"", "belong together"),
+        ("[listen]\nclients = \"/a\"", "belong together"),
+        ("[keys.kms]\naccess-key-secret-file = \"/none\"", "who asks"),
+        ("[keys.vault]\nsecret-id-file = \"/none\"", "who asks"),
+    ] {
+        let problems = load(&format!("{registry}{half}")).unwrap_err();
+        assert!(problems.contains(expected), "{half}: {problems}");
+    }
+}
+
+#[test]
+fn where_the_service_is_asked_is_read_whatever_else_is_wrong() {
+    let directory =
+        tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+    let file = directory.path().join(SIGNER_FILE);
+    assert!(load_signer_control(&file).unwrap_err().to_string().contains(SIGNER_FILE), "there is none");
+    for (text, expected) in [
+        ("", Ok("/run/pullgate-signer/control.sock")),
+        ("[control]\nsocket = \"/x/c.sock\"\n[[rule]\n", Ok("/x/c.sock")),
+        ("rule = \n[control]\nsocket = \"/x/c.sock\"\n", Ok("/x/c.sock")),
+        ("[registry]\nhst = 1\n[control]\nsocket = \"/x/c.sock\"\n", Ok("/x/c.sock")),
+        ("[control]\nsocket = \"c.sock\"", Err("`socket` is not an absolute path")),
+        ("[control]\nsockt = \"/x/c.sock\"", Err("did you mean `socket`")),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        match (load_signer_control(&file), expected) {
+            (Ok(socket), Ok(expected)) => assert_eq!(socket, Path::new(expected), "{text}"),
+            (Err(problems), Err(expected)) => assert!(problems.to_string().contains(expected), "{problems}"),
+            (found, _) => panic!("{text}: {found:?}"),
+        }
     }
 }

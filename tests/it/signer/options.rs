@@ -1,0 +1,300 @@
+//! What the settings of `signer.toml` change about what is signed, when, and how: each is read from a file.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use pullgate::config;
+
+use super::killed::{Process, configure, until};
+use super::*;
+use crate::support::registry::{Auth, Body, Options, Scripted};
+
+/// A file for `host` with every section; lines are added to them.
+fn text(host: &str, directory: &Path) -> String {
+    let at = directory.display();
+    format!(
+        "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:0\"\n\
+         [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
+         [catch-up]\n[limits]\n[keys]\n\
+         [authenticator.release]\nkey = \"{at}/release.key\"\nalgorithm = \"ECDSA_SHA_256\"\n\
+         [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n"
+    )
+}
+
+/// The settings of the file with these lines more, each behind the header of its section.
+fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> Settings {
+    let mut file = text(host, directory);
+    for (section, line) in lines {
+        let (found, header) = (file.clone(), format!("{section}\n"));
+        file = file.replacen(&header, &format!("{header}{line}\n"), 1);
+        assert_ne!(file, found, "{section}");
+    }
+    write(directory, "release.key", std::fs::read(key()).unwrap());
+    let file = write(directory, "signer.toml", file);
+    config::load_signer(&file).unwrap_or_else(|problems| panic!("{lines:?}: {problems}"))
+}
+
+fn write(directory: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+}
+
+#[tokio::test]
+async fn as_whom_the_registry_is_asked() {
+    let auth = Auth::basic("user", "pg5ECRET");
+    let registry = Registry::with(Options { auth, ..Options::default() }).await;
+    for (name, password, fine) in
+        [("user", "pg5ECRET", true), ("other", "pg5ECRET", false), ("user", "pg5ECRET-no", false)]
+    {
+        let directory = directory();
+        let file = write(directory.path(), "password", password).display().to_string();
+        let login = format!("username = {name:?}\npassword-file = {file:?}");
+        let service =
+            Service::start(with(&registry.host(), directory.path(), &[("[registry]", &login)])).await;
+        let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
+        let status = service.until("it was asked", answered).await;
+        assert_eq!(status.rules[0].started, fine, "{name}: {status:?}");
+        if fine {
+            let image = registry.image("team/app", "1", "one");
+            service.notify(&pushes(&[("team/app", "1", &image)])).await;
+            service.idle().await;
+            assert_eq!(signatures(&registry, "team/app", &image), 1);
+        }
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn at_which_address_the_registry_is() {
+    let registry = Registry::start().await;
+    // Nobody listens there.
+    let host = "127.0.0.1:1";
+    for (server, fine) in [(format!("http://{}", registry.host()), true), (format!("http://{host}"), false)] {
+        let directory = directory();
+        let place = directory.path().join("certs.d").join(host);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("hosts.toml"), format!("server = {server:?}\n")).unwrap();
+        let hosts = format!("hosts = {:?}", directory.path().join("certs.d").display().to_string());
+        let service = Service::start(with(host, directory.path(), &[("[registry]", &hosts)])).await;
+        let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
+        let status = service.until("it was asked", answered).await;
+        assert_eq!(status.rules[0].started, fine, "{server}: {status:?}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_metrics_are_for_everybody() {
+    let (registry, directory) = (Registry::start().await, directory());
+    configure(directory.path(), &registry);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let file = directory.path().join("signer.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    for (section, fine) in [(String::new(), false), (format!("[metrics]\naddress = \"{free}\"\n"), true)] {
+        write(directory.path(), "signer.toml", format!("{section}{before}"));
+        write(directory.path(), "release.key", std::fs::read(key()).unwrap());
+        let process = Process::start(directory.path());
+        until(directory.path(), "it serves", |_| true).await;
+        let connected = TcpStream::connect(free).await;
+        assert_eq!(connected.is_ok(), fine);
+        if let Ok(stream) = connected {
+            let (status, told) = send(stream, "GET", "/metrics", &[], Bytes::new()).await.unwrap();
+            assert!(status == 200 && told.contains("pullgate_signer_queue"), "{status} {told}");
+        }
+        drop(process);
+        std::fs::remove_file(directory.path().join("control.sock")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn how_many_connections_there_are() {
+    let registry = Registry::start().await;
+    for (connections, served) in [(1, false), (2, true)] {
+        let directory = directory();
+        let limit = format!("connections = {connections}");
+        let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", &limit)])).await;
+        let idle = TcpStream::connect(&service.address).await.unwrap();
+        let body = json!({ "events": [] });
+        let mut answer = Box::pin(service.notify(&body));
+        let patience = if served { PATIENCE } else { Duration::from_millis(300) };
+        let answered = tokio::time::timeout(patience, &mut answer).await;
+        assert_eq!(answered.ok(), served.then_some(202), "{connections}");
+        drop(idle);
+        if !served {
+            assert_eq!(tokio::time::timeout(PATIENCE, &mut answer).await.unwrap(), 202, "it waited");
+        }
+        drop(answer);
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn how_many_images_are_signed_at_the_same_time() {
+    let registry = Registry::start().await;
+    for (number, workers) in [1, 2].into_iter().enumerate() {
+        let directory = directory();
+        let limit = format!("workers = {workers}");
+        let settings = with(&registry.host(), directory.path(), &[("[limits]", &limit)]);
+        let service = Service::started(settings).await;
+        let tags = ["a", "b", "c"].map(|tag| format!("{tag}{number}"));
+        let images = tags.clone().map(|tag| (registry.image("team/app", &tag, &tag), tag));
+        registry.hook(|request| {
+            let image = request.uri.path().contains("/manifests/");
+            image.then(|| Scripted::ok(MANIFEST, "").body(Body::Hang))
+        });
+        let told: Vec<_> = images.iter().map(|(digest, tag)| ("team/app", tag.as_str(), digest)).collect();
+        service.notify(&pushes(&told)).await;
+        let all = |status: &Status| status.busy == workers && status.waiting == 3 - workers;
+        service.until("so many are looked at", all).await;
+        registry.hook(|_| None);
+        // What hangs is not waited for.
+        drop(service);
+    }
+}
+
+#[tokio::test]
+async fn how_often_what_is_refused_is_tried() {
+    let registry = Registry::start().await;
+    registry.hook(|request| (request.method != "GET").then(|| Scripted::status(403)));
+    for attempts in [1, 2] {
+        let directory = directory();
+        let limits = format!("longest-pause = \"1s\"\nattempts = {attempts}");
+        let service =
+            Service::started(with(&registry.host(), directory.path(), &[("[limits]", &limits)])).await;
+        let tag = attempts.to_string();
+        let image = registry.image("team/app", &tag, &tag);
+        service.notify(&pushes(&[("team/app", &tag, &image)])).await;
+        let status = service.until("it is parked", |status| status.parked == 1).await;
+        assert_eq!(status.parked_images[0].attempts, attempts);
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn how_long_a_list_may_be() {
+    let registry = Registry::start().await;
+    for number in 0..17 {
+        registry.image("team/app", &format!("v{number}"), &number.to_string());
+    }
+    for (listed, fine) in [(16, false), (17, true)] {
+        let directory = directory();
+        let limit = format!("listed = {listed}");
+        let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", &limit)])).await;
+        let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
+        let status = service.until("it was listed", answered).await;
+        assert_eq!(status.rules[0].started, fine, "{listed}: {status:?}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_notification_may_be() {
+    let registry = Registry::start().await;
+    let digest = Digest::of(b"x");
+    let many = |count| pushes(&vec![("other/app", "1", &digest); count]).to_string();
+    let large = format!("{}{}", many(1), " ".repeat(16 << 10));
+    for (limit, body, status) in [
+        ("notification-events = 2", many(2), 202),
+        ("notification-events = 2", many(3), 400),
+        ("notification-bytes = \"17KiB\"", large.clone(), 202),
+        ("notification-bytes = \"16KiB\"", large, 413),
+    ] {
+        let directory = directory();
+        let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", limit)])).await;
+        let headers = [("content-type", DISTRIBUTION)];
+        let (found, told) = service.post(&headers, body).await;
+        assert_eq!(found, status, "{limit}: {told}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn how_many_images_wait() {
+    let registry = Registry::start().await;
+    let names: Vec<Digest> = (0..17).map(|n: u8| Digest::of(&[n])).collect();
+    for (queued, status) in [(16, 503), (17, 202)] {
+        let directory = directory();
+        let limit = format!("queued = {queued}");
+        let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", &limit)])).await;
+        // What was pushed before the rule began takes no room.
+        let body = pushes(&names.iter().map(|digest| ("team/app", "1", digest)).collect::<Vec<_>>());
+        assert_eq!(service.notify(&body).await, status, "{queued}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn where_the_passphrase_is() {
+    let registry = Registry::start().await;
+    let directory = directory();
+    let passphrase = write(directory.path(), "passphrase", "pg5ECRET-phrase").display().to_string();
+    let other = write(directory.path(), "other", "pg5ECRET-other").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    command.args(["keys", "generate", "--kind", "EC_P256", "--encrypt", "--passphrase-file", &passphrase]);
+    let made = command.arg(directory.path().join("encrypted.key")).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    for (file, fine) in [(passphrase, true), (other, false)] {
+        let line = format!("passphrase-file = {file:?}");
+        let mut settings = with(&registry.host(), directory.path(), &[("[keys]", &line)]);
+        let location = Location::File(directory.path().join("encrypted.key"));
+        settings.authenticators.get_mut("release").unwrap().location = location;
+        let opened = Signer::open(settings).await;
+        assert_eq!(opened.is_ok(), fine, "{opened:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_rule_says() {
+    let second = "[authenticator.second]\nkey = \"second.key\"\nalgorithm = \"RSA_PKCS1_SHA_256\"";
+    for (line, one, development, classic, algorithm) in [
+        ("", true, true, true, "ECDSA_SHA_256"),
+        ("layout = \"classic\"", true, true, true, "ECDSA_SHA_256"),
+        ("layout = \"bundle\"", true, true, false, "ECDSA_SHA_256"),
+        ("tags = { include = [\"v*\"] }", true, false, true, "ECDSA_SHA_256"),
+        ("tags = { exclude = [\"*-dev\"] }", true, false, true, "ECDSA_SHA_256"),
+        ("trigger = \"manual\"", false, false, true, ""),
+        ("authenticator = \"second\"", true, true, true, "RSA_PKCS1_SHA_256"),
+        ("name = \"other\"", true, true, true, "ECDSA_SHA_256"),
+        ("scope = \"HOST/elsewhere\"", false, false, true, ""),
+    ] {
+        let (registry, directory) = (Registry::start().await, directory());
+        let path = directory.path();
+        write(
+            path,
+            "second.key",
+            std::fs::read(key().with_file_name("throw-away-rsa-2048.key.pem")).unwrap(),
+        );
+        let line = line.replace("HOST", &registry.host());
+        let settings = with(&registry.host(), path, &[]);
+        assert_eq!(settings.rules.len(), 1);
+        // What is said takes the place of what the file says of it.
+        let named = line.split(' ').next().unwrap_or_default();
+        let file = text(&registry.host(), path);
+        let (head, rule) = file.split_once("[[rule]]\n").unwrap();
+        let kept = |it: &&str| named.is_empty() || !it.starts_with(&format!("{named} ="));
+        let rule: Vec<&str> = rule.lines().filter(kept).chain([line.as_str()]).collect();
+        let file = write(path, "signer.toml", format!("{head}{second}\n[[rule]]\n{}\n", rule.join("\n")));
+        let service = Service::started(config::load_signer(&file).unwrap()).await;
+        let image = registry.image("team/app", "v1", "one");
+        let other = registry.image("team/app", "1-dev", "two");
+        service.notify(&pushes(&[("team/app", "v1", &image), ("team/app", "1-dev", &other)])).await;
+        service.idle().await;
+        let lines = audit(path);
+        let signed = |digest: &Digest| lines.iter().any(|line| line["digest"] == digest.as_str());
+        assert_eq!((signed(&image), signed(&other)), (one, development), "{line}: {lines:?}");
+        assert_eq!(signatures(&registry, "team/app", &image), usize::from(one && classic), "{line}");
+        assert!(lines.iter().all(|told| told["algorithm"] == algorithm), "{line}: {lines:?}");
+        let name = if named == "name" { "other" } else { "team" };
+        for (asked, status) in [(name, 202), ("nobody", 409)] {
+            let wanted = json!({ "rule": asked, "images": [], "existing": true });
+            assert_eq!(service.ask("POST", "/requests", wanted).await.0, status, "{line}: {asked}");
+        }
+        service.stop().await;
+    }
+}

@@ -1,0 +1,177 @@
+//! What is told of a reload, of a file that is wrong, and of settings that only a restart puts in force.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pullgate::signer::Tls;
+
+use super::killed::{Process, configure, until};
+use super::*;
+
+/// `pullgate signer` with these arguments: exit code, standard output, standard error.
+fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    command.arg("--config").arg(directory).arg("signer").args(arguments).env_remove("COSIGN_PASSWORD");
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    secrets::wrote("output", format!("{stdout}{stderr}"));
+    (status.code(), stdout, stderr)
+}
+
+fn write(file: &Path, text: impl AsRef<[u8]>) {
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// As `configure` does it, with a key that can be taken away. Gives the text of `signer.toml` and the key's file.
+fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, PathBuf) {
+    configure(directory, registry);
+    write(&directory.join("pullgate.toml"), "[log]\nlevel = \"warn\"\n");
+    let (file, own) = (directory.join("signer.toml"), directory.join("own.key"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = text.lines().find(|line| line.starts_with("key = ")).unwrap();
+    let text = text.replace(line, &format!("key = {:?}", own.display().to_string()));
+    write(&file, &text);
+    write(&own, std::fs::read(key()).unwrap());
+    (text, own)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_fails_is_told_with_its_reason_until_one_does_not() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let path = directory.path().to_owned();
+    let (text, own) = configure_with_own_key(&path, &registry);
+    let file = path.join("signer.toml");
+    let process = Process::start(&path);
+    let reload = || kill(Pid::from_raw(process.0.id().try_into().unwrap()), Signal::SIGHUP).unwrap();
+    let failed = |part: &'static str| {
+        move |status: &Status| {
+            let failed = status.reload_failed.as_ref();
+            failed.is_some_and(|failed| failed.reasons.iter().any(|reason| reason.contains(part)))
+        }
+    };
+    until(&path, "the rule has started", |status| status.rules.iter().all(|rule| rule.started)).await;
+    let (code, told, _) = run(&path, &["status"]);
+    assert!(code == Some(0) && !told.contains("RELOAD"), "{code:?} {told}");
+
+    // The key is gone.
+    let kept = std::fs::read(&own).unwrap();
+    std::fs::remove_file(&own).unwrap();
+    reload();
+    until(&path, "the key is missed", failed("own.key")).await;
+    let reason = format!(
+        "the settings cannot be put in force: the key of authenticator release cannot be used: {} cannot be read: \
+         No such file or directory",
+        own.display()
+    );
+    let (code, told, _) = run(&path, &["status"]);
+    assert!(code == Some(1) && told.starts_with("RELOAD FAILED at 2") && told.contains(&reason), "{told}");
+    assert!(told.contains("rule team: automatic"), "the rules are told all the same: {told}");
+    let (code, told, _) = run(&path, &["status", "--output", "json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let first = told["reload_failed"]["reasons"][0].as_str().unwrap();
+    assert!(code == Some(1) && first.starts_with(&reason), "{told}");
+    let log = std::fs::read_to_string(path.join("log")).unwrap();
+    assert!(log.contains(&reason), "{log}");
+    let (code, _, told) = run(&path, &["check"]);
+    assert!(code == Some(2) && told.contains("own.key cannot be read"), "{told}");
+
+    // The file is broken: the service can be asked all the same.
+    write(&own, kept);
+    write(&file, format!("{text}[[rule]\n"));
+    reload();
+    until(&path, "the file is refused", failed("signer.toml:")).await;
+    let (code, told, _) = run(&path, &["status"]);
+    assert!(code == Some(1) && told.contains("signer.toml:") && told.contains("rule team:"), "{told}");
+    assert_eq!(run(&path, &["check"]).0, Some(2));
+    let (code, _, told) = run(&path, &["request", "--rule", "nope", "--existing"]);
+    assert_eq!((code, told.as_str()), (Some(1), "error: the signer refuses: there is no such rule\n"));
+
+    // It is mended.
+    write(&file, text.replace("workers = 16", "workers = 3"));
+    reload();
+    until(&path, "it is in force", |status| status.reload_failed.is_none()).await;
+    let (code, told, _) = run(&path, &["status"]);
+    assert!(code == Some(0) && !told.contains("RELOAD FAILED"), "{code:?} {told}");
+    assert!(told.contains("RESTART NEEDED to put in force: [limits] workers\n"), "{told}");
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(path.join("log")).unwrap().contains("[limits] workers") {
+        assert!(tokio::time::Instant::now() < end, "the log does not warn");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(process);
+    let (code, _, told) = run(&path, &["status"]);
+    assert!(code == Some(3) && told.contains("does not answer"), "{code:?} {told}");
+    secrets::keep(&path.join("log"));
+}
+
+#[tokio::test]
+async fn leaves_what_is_read_at_start_and_tells_so() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
+    let service = Service::started(old.clone()).await;
+    let tls = || Tls { certificate: "/c".into(), key: "/k".into(), clients: None };
+    type Change<'a> = &'a dyn Fn(&mut Settings);
+    let rows: [(Change<'_>, &[&str]); 16] = [
+        (&|_| {}, &[]),
+        (&|it| it.listen.address = Address::Unix("/x".into()), &["[listen]"]),
+        (&|it| it.listen.secret_file = Some("/x".into()), &["[listen]"]),
+        (&|it| it.listen.tls = Some(tls()), &["[listen]"]),
+        (&|it| it.control = "/x".into(), &["[control] socket"]),
+        (&|it| it.metrics = Some("127.0.0.1:1".parse().unwrap()), &["[metrics] address"]),
+        (&|it| it.directory = "/x".into(), &["[state] directory"]),
+        (&|it| it.limits.body_bytes += 1, &["[limits] notification-bytes"]),
+        (&|it| it.limits.connections += 1, &["[limits] connections"]),
+        (&|it| it.limits.request_timeout *= 2, &["[limits] request-timeout"]),
+        (&|it| it.limits.queued += 1, &["[limits] queued"]),
+        (&|it| it.limits.remembered += 1, &["[limits] remembered"]),
+        (&|it| it.limits.workers += 1, &["[limits] workers"]),
+        (&|it| (it.limits.events, it.limits.attempts, it.limits.listed) = (7, 7, 7), &[]),
+        (&|it| it.limits.longest_pause *= 2, &[]),
+        (&|it| it.rules.clear(), &[]),
+    ];
+    for (change, expected) in rows {
+        let mut new = old.clone();
+        change(&mut new);
+        service.signer.reload(new).await.unwrap();
+        assert_eq!(service.signer.needs_restart(), expected);
+        assert_eq!(service.signer.status().needs_restart, expected);
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let path = directory.path();
+    let (text, own) = configure_with_own_key(path, &registry);
+    let place = format!("{:?}", own.display().to_string());
+    let encrypted = path.join("own.encrypted.key");
+    write(&encrypted, std::fs::read(key().with_file_name("throw-away-p256.encrypted.key.pem")).unwrap());
+    let encrypted = format!("{:?}", encrypted.display().to_string());
+    write(&path.join("two"), "one\ntwo\n");
+    let login = format!("username = \"u\"\npassword-file = {:?}", path.join("two").display().to_string());
+    for (from, to, code, expected) in [
+        ("", "", 0, "signer.toml is fine: 1 rules, 1 authenticators\n"),
+        (place.as_str(), "\"none.key\"", 2, "/none.key cannot be read\n  because No such file"),
+        ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
+        (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),
+        (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not looked at: alikms://"),
+        ("hosts = \"/nonexistent\"", &login, 2, "two does not hold one line"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert!(from == to || changed != text, "{from}");
+        write(&path.join("signer.toml"), changed);
+        let (found, out, errors) = run(path, &["check"]);
+        assert!(found == Some(code) && format!("{out}{errors}").contains(expected), "{to}: {out}{errors}");
+    }
+    write(&path.join("signer.toml"), &text);
+    write(&path.join("pullgate.toml"), "[log]\nlevel = \"loud\"\n");
+    let (code, _, errors) = run(path, &["check"]);
+    assert!(
+        code == Some(2) && errors.contains("`level` is `loud`"),
+        "without it no service starts: {errors}"
+    );
+}
