@@ -147,8 +147,8 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             [Verdict::Admitted, Verdict::Refused, Verdict::Unknown].map(|verdict| report.count(verdict));
         tracing::info!(admitted, refused, unknown, "node scanned");
         if settings.remove_unused {
-            match scan::remove_unused(proxy.upstream(), &report, proxy.sandbox_image_name().as_deref()).await
-            {
+            let keep = proxy.sandbox_image_name();
+            match scan::remove_unused(proxy.upstream(), proxy.gate(), &report, keep.as_deref()).await {
                 Ok(removed) if removed.is_empty() => {}
                 Ok(removed) => tracing::warn!(?removed, "images that nobody may use were removed"),
                 Err(error) => {
