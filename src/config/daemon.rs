@@ -168,12 +168,7 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
         // A link to nowhere is there, and somebody meant something by it.
         Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
         Err(error) => {
-            return Err(Problems::from(vec![Problem::new(
-                &name,
-                None,
-                error.to_string(),
-                error.hint(&name),
-            )]));
+            return Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))]));
         }
     };
     read(&name, &text)

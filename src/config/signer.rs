@@ -139,7 +139,7 @@ pub fn load_signer(path: &Path) -> Result<Settings, Problems> {
     let name = path.display().to_string();
     let root = path.parent().unwrap_or(Path::new("/"));
     let text = Guard::of_process().read(root, path, MAX_BYTES).map_err(|error| {
-        Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(&name))])
+        Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))])
     })?;
     read(&name, &text, root)
 }
