@@ -20,6 +20,7 @@ mod credentials;
 mod keys;
 mod registry;
 mod sources;
+mod warnings;
 
 pub use keys::{KEYS_BOUNDS, Keys};
 pub use registry::Registry;
@@ -247,7 +248,8 @@ fn read_mode(document: &mut Document<'_>, value: &Value<'_>) -> Option<u32> {
     };
     let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
     if mode.is_none() {
-        let hint = "write \"0600\", or \"0660\" for a group; to connect one must be able to write";
+        let hint =
+            "write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write";
         document.problem(value.span.clone(), "`mode` is not one that a socket here may have", hint);
     }
     mode
