@@ -293,11 +293,21 @@ pub enum LedgerError {
         #[source]
         source: io::Error,
     },
-    /// The directory is not ours alone.
-    #[error("{} belongs to another user, or others can write to it", directory.display())]
+    /// The directory is another user's.
+    #[error("{} belongs to user {owner}; chown it to the daemon's user", directory.display())]
+    Foreign {
+        /// The directory.
+        directory: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// Others than its owner can write to the directory.
+    #[error("others can write to {0} (mode {mode:04o}); chmod go-w {0}", directory.display())]
     Open {
         /// The directory.
         directory: PathBuf,
+        /// Its mode.
+        mode: u32,
     },
 }
 

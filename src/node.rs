@@ -66,6 +66,9 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
     let settings = gate::Settings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
     let registry = registry(config)?;
+    for warning in config.warnings() {
+        tracing::warn!(%warning, "configuration");
+    }
     for warning in registry.check_hosts() {
         tracing::warn!(%warning, "hosts of registries");
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{Outcome, output};
-use crate::config::{self, DaemonConfig, KnownKeys, Survey};
+use crate::config::{self, BreakGlassFile, DaemonConfig, KnownKeys, Survey};
+use crate::node::socket::Socket;
 use crate::policy::Policy;
 
 mod explain;
@@ -12,7 +13,7 @@ mod test;
 /// Subcommands of `pullgate policy`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Load the policy and report everything that is wrong with it
+    /// Load policy, pullgate.toml and break-glass.toml, and report everything that is wrong with them
     Check,
     /// Say which rule speaks for an image, and why the others do not; asks no registry
     Explain(explain::Explain),
@@ -62,12 +63,30 @@ pub(super) fn survey(root: &Path) -> Result<(DaemonConfig, Survey), Outcome> {
 
 fn check(root: &Path) -> Outcome {
     let daemon = config::load_daemon(&root.join(config::DAEMON_FILE));
-    if let Err(problems) = &daemon {
-        output::note(&problems.to_string());
+    let mut sound = true;
+    match &daemon {
+        Ok(config) => {
+            for warning in config.warnings() {
+                output::note(&format!("warning: {}: {warning}", config::DAEMON_FILE));
+            }
+            if let Some(Err(error)) = config.listen.group.as_deref().map(Socket::check_group) {
+                sound = false;
+                output::error(&error);
+            }
+        }
+        Err(problems) => {
+            sound = false;
+            output::note(&problems.to_string());
+        }
+    }
+    let now = jiff::Timestamp::now();
+    if let Err(problems) = BreakGlassFile::of(root).read(now) {
+        sound = false;
+        output::note(&format!("{problems}\nthe break-glass file opens nothing"));
     }
     let cache = daemon.as_ref().map(|daemon| daemon.keys.cache.clone()).unwrap_or_default();
     let known = KnownKeys { cache, ..KnownKeys::default() };
-    match config::survey_policy(root, &known, jiff::Timestamp::now()).loaded {
+    match config::survey_policy(root, &known, now).loaded {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));
@@ -79,7 +98,7 @@ fn check(root: &Path) -> Outcome {
                 "policy is valid: {files} files, {authenticators} authenticators, {rules} rules, hash {}",
                 loaded.policy.hash()
             ));
-            if daemon.is_ok() { Outcome::Fine } else { Outcome::Usage }
+            if sound { Outcome::Fine } else { Outcome::Usage }
         }
         Err(problems) => {
             output::note(&problems.to_string());

@@ -45,7 +45,7 @@ impl BreakGlassFile {
             Ok(text) => text,
             Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(BreakGlass::default()),
             Err(error) => {
-                let hint = error.hint(BREAK_GLASS_FILE);
+                let hint = error.hint(&path);
                 return Err(Problems::from(vec![Problem::new(
                     BREAK_GLASS_FILE,
                     None,
@@ -69,7 +69,7 @@ impl Emergency for BreakGlassFile {
     fn openings(&self, now: Timestamp) -> BreakGlass {
         self.read(now).unwrap_or_else(|problems| {
             for problem in &problems {
-                tracing::warn!(%problem, "the break-glass file opens nothing");
+                tracing::warn!(problem = problem.line(), "the break-glass file opens nothing");
             }
             BreakGlass::default()
         })

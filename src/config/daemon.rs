@@ -20,6 +20,7 @@ mod credentials;
 mod keys;
 mod registry;
 mod sources;
+mod warnings;
 
 pub use keys::{KEYS_BOUNDS, Keys};
 pub use registry::Registry;
@@ -168,12 +169,7 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
         // A link to nowhere is there, and somebody meant something by it.
         Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
         Err(error) => {
-            return Err(Problems::from(vec![Problem::new(
-                &name,
-                None,
-                error.to_string(),
-                error.hint(&name),
-            )]));
+            return Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))]));
         }
     };
     read(&name, &text)
@@ -252,7 +248,8 @@ fn read_mode(document: &mut Document<'_>, value: &Value<'_>) -> Option<u32> {
     };
     let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
     if mode.is_none() {
-        let hint = "write \"0600\", or \"0660\" for a group; to connect one must be able to write";
+        let hint =
+            "write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write";
         document.problem(value.span.clone(), "`mode` is not one that a socket here may have", hint);
     }
     mode

@@ -179,8 +179,11 @@ impl<'a> Document<'a> {
         let text = text.trim();
         if text.is_empty() {
             self.problem(span, format!("{what} is empty"), "write the reason in one line");
-        } else if text.len() > 512 || text.chars().any(char::is_control) {
-            self.problem(span, format!("{what} is not one line of at most 512 bytes"), "shorten it");
+        } else if text.chars().any(char::is_control) {
+            let message = format!("{what} has a line break or another control character in it");
+            self.problem(span, message, "write it in one line");
+        } else if text.len() > 512 {
+            self.problem(span, format!("{what} is longer than 512 bytes"), "shorten it");
         } else {
             return Some(text.to_owned());
         }

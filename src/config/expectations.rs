@@ -49,7 +49,7 @@ pub fn load_expectations(path: &Path) -> Result<Vec<Expectation>, Problems> {
     let text = match Guard::read_any(path, MAX_BYTES) {
         Ok(text) => text,
         Err(error) => {
-            let hint = error.hint(&name);
+            let hint = error.hint(path);
             return Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), hint)]));
         }
     };

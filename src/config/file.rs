@@ -126,7 +126,8 @@ pub(super) enum Exposure {
 }
 
 impl Exposure {
-    pub(super) fn hint(self, path: &str) -> String {
+    pub(super) fn hint(self, path: &Path) -> String {
+        let path = path.display();
         match self {
             Self::Owner(_) => format!("chown root {path}"),
             Self::Mode(_) => format!("chmod go-w {path}"),
@@ -161,8 +162,8 @@ impl FileError {
         }
     }
 
-    /// What to do about it; `name` is how the file is called in messages.
-    pub(super) fn hint(&self, name: &str) -> String {
+    /// What to do about it, for the file at `path`.
+    pub(super) fn hint(&self, path: &Path) -> String {
         match self {
             Self::Missing => "create it, or correct the name".to_owned(),
             Self::Io(error) => format!("the system says: {error}"),
@@ -170,8 +171,8 @@ impl FileError {
             Self::NotADirectory => "remove it, or make it a directory".to_owned(),
             Self::TooLarge { .. } => "split it".to_owned(),
             Self::NotText => "write it anew as UTF-8".to_owned(),
-            Self::Exposed { path: None, wrong } => wrong.hint(name),
-            Self::Exposed { path: Some(path), wrong } => wrong.hint(&path.display().to_string()),
+            Self::Exposed { path: None, wrong } => wrong.hint(path),
+            Self::Exposed { path: Some(directory), wrong } => wrong.hint(directory),
         }
     }
 }

@@ -110,17 +110,27 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
             }
             Err(error) => {
                 collected.incomplete = true;
-                collected.problems.push(unreadable(name, &error));
+                collected.problems.push(unreadable(name, &path, &error));
             }
         }
     }
     if files.is_empty() && collected.problems.is_empty() {
-        collected.problems.push(Problem::new(
-            "policy.toml",
-            None,
-            "there is no policy, so nothing can be pulled",
-            "write policy.toml or a file in policy.d; start with `default = \"deny\"`",
-        ));
+        collected.problems.push(if root.is_dir() {
+            Problem::new(
+                "policy.toml",
+                None,
+                "there is no policy, so nothing can be pulled",
+                "write policy.toml or a file in policy.d; start with `default = \"deny\"`",
+            )
+        } else {
+            let message = "there is no such directory, so there is no policy and nothing can be pulled";
+            Problem::new(
+                root.display().to_string(),
+                None,
+                message,
+                "create it, or name another by `--config`",
+            )
+        });
         collected.incomplete = true;
     }
     let declared = std::mem::take(&mut collected.declared);
@@ -263,7 +273,7 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
     let names = match listed {
         Ok(names) => names,
         Err(error) => {
-            problems.push(unreadable("policy.d", &error));
+            problems.push(unreadable("policy.d", &directory, &error));
             return files;
         }
     };
@@ -289,8 +299,8 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
     files
 }
 
-fn unreadable(name: &str, error: &FileError) -> Problem {
-    Problem::new(name, None, error.to_string(), error.hint(name))
+fn unreadable(name: &str, path: &Path, error: &FileError) -> Problem {
+    Problem::new(name, None, error.to_string(), error.hint(path))
 }
 
 /// What [`Policy::new`] found and nothing before it.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::telemetry::plain;
+
 /// How many problems are collected; a file that is no configuration at all could have millions.
 pub const MAX_PROBLEMS: usize = 200;
 
@@ -53,6 +55,12 @@ impl Problem {
         &self.message
     }
 
+    /// All of it on one line, for the log.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.to_string().replace("\n  hint: ", "; hint: ")
+    }
+
     /// What to do; may be empty.
     #[must_use]
     pub fn hint(&self) -> &str {
@@ -60,15 +68,16 @@ impl Problem {
     }
 }
 
-/// `policy.d/10-x.toml:12:5: message`, and the hint on a line of its own.
+/// `policy.d/10-x.toml:12:5: message`, and the hint on a line of its own. Names of files and what a parser quotes of them
+/// come from outside: neither moves the cursor of a terminal, nor makes a line.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        f.write_str(&plain(&self.file))?;
         if let Some(Place { line, column }) = self.place {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  hint: {}", self.hint) }
+        write!(f, ": {}", plain(&self.message))?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  hint: {}", plain(&self.hint)) }
     }
 }
 
@@ -110,3 +119,18 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_file_reaches_a_terminal_as_it_is() {
+        let place = Some(Place { line: 1, column: 2 });
+        let problem = Problem::new("policy.d/\u{1b}[2J.toml", place, "bad\nfaked: line", "rename \u{202e}it");
+        let shown = "policy.d/\u{fffd}[2J.toml:1:2: bad\u{fffd}faked: line";
+        assert_eq!(problem.to_string(), format!("{shown}\n  hint: rename \u{fffd}it"));
+        assert_eq!(problem.line(), format!("{shown}; hint: rename \u{fffd}it"));
+        assert_eq!(Problem::new("policy.toml", None, "bad", "").line(), "policy.toml: bad");
+    }
+}

@@ -51,7 +51,7 @@ fn read_file(path: &Path) -> Result<(String, String), Problems> {
     match Guard::of_process().read(root_of(path), path, MAX_BYTES) {
         Ok(text) => Ok((name, text)),
         Err(error) => {
-            Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(&name))]))
+            Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))]))
         }
     }
 }

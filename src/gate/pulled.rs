@@ -93,6 +93,17 @@ impl Gate {
 }
 
 impl Gate {
+    /// Records that the image `id`, which is on the node already, is the one that was admitted as `pinned`, if hashes show
+    /// that. Otherwise it is another one, and nothing is recorded.
+    pub async fn recognised(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+        let (Some(evidence), Ok(id)) = (pinned.evidence(), Digest::parse(id)) else { return };
+        if let Ok(Some(image)) = tokio::time::timeout(PATIENCE, image_of(evidence, &id, content)).await {
+            let written = self.write(with_image(evidence, pinned, image));
+            // In memory it counts at once; a slow disk is told of where pulls wait for it.
+            let _ = tokio::time::timeout(PATIENCE, written).await;
+        }
+    }
+
     /// Writes evidence down. Only so many threads ever wait for the disk: where it hangs, the others are needed to decide.
     fn write(&self, evidence: Evidence) -> JoinHandle<()> {
         let (ledger, place) = (Arc::clone(&self.ledger), evidence.place());
@@ -121,17 +132,21 @@ impl Gate {
 /// Evidence as it is kept for this pull, which gave the image `id`.
 async fn linked(evidence: &Evidence, pinned: &Pinned, id: &Digest, content: &impl Content) -> Evidence {
     let image = tokio::time::timeout(PATIENCE, image_of(evidence, id, content)).await.ok().flatten();
-    let mut evidence = named(evidence, pinned);
-    if let Some(image) = image {
-        evidence.images.retain(|other| other.id != *id);
-        evidence.images.insert(0, image);
-    } else {
+    let Some(image) = image else {
         tracing::warn!(
             image = pinned.name(),
             %id,
             "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
         );
-    }
+        return named(evidence, pinned);
+    };
+    with_image(evidence, pinned, image)
+}
+
+fn with_image(evidence: &Evidence, pinned: &Pinned, image: Image) -> Evidence {
+    let mut evidence = named(evidence, pinned);
+    evidence.images.retain(|other| other.id != image.id);
+    evidence.images.insert(0, image);
     evidence
 }
 

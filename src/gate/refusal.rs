@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
-use crate::telemetry::{Reason, chain};
+use crate::telemetry::{Reason, chain, plain};
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
 /// percent-encoded and shown again inside kubelet's own sentences.
@@ -303,14 +303,9 @@ fn reason_of(error: &RegistryError) -> Reason {
     }
 }
 
-/// `text` without anything that could end the line, start a terminal sequence or flood it.
+/// `text` as it can stand in a line, cut where it would flood it.
 fn quote(text: &str) -> String {
-    // Marks that turn the direction of writing round can make a line say something else.
-    let turns = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut quoted: String = text
-        .chars()
-        .map(|character| if character.is_control() || turns(character) { '\u{fffd}' } else { character })
-        .collect();
+    let mut quoted = plain(text);
     truncate(&mut quoted, MAX_QUOTE_BYTES);
     quoted
 }

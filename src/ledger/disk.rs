@@ -59,8 +59,11 @@ impl Disk {
     pub(super) fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
         let Settings { directory, max_entries, max_bytes } = settings;
         let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
-        if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
-            return Err(LedgerError::Open { directory: directory.clone() });
+        if found.uid() != nix::unistd::geteuid().as_raw() {
+            return Err(LedgerError::Foreign { directory: directory.clone(), owner: found.uid() });
+        }
+        if found.mode() & 0o022 != 0 {
+            return Err(LedgerError::Open { directory: directory.clone(), mode: found.mode() & 0o7777 });
         }
         Ok(Self {
             root: directory.clone(),

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::control::Control;
 use super::notify;
-use super::reload::PolicyFile;
+use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
 use super::socket::{Socket, SocketError};
 use super::state::State;
@@ -40,6 +40,12 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let state = Arc::new(State::new(jiff::Timestamp::now()));
     let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
     policy.load();
+    if !config.runtime.socket.exists() {
+        tracing::warn!(
+            socket = %config.runtime.socket.display(),
+            "there is no socket of the runtime yet; see [runtime] if none comes up there"
+        );
+    }
     let upstream = Upstream::new(&config.runtime.socket);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
@@ -67,6 +73,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 Wanted::Stop => break None,
                 Wanted::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
+                    reload::warn_of_changes(root, config);
                     policy.load();
                     if !policy.is_fetching() {
                         notify(&[NotifyState::Ready]);
@@ -147,8 +154,8 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             [Verdict::Admitted, Verdict::Refused, Verdict::Unknown].map(|verdict| report.count(verdict));
         tracing::info!(admitted, refused, unknown, "node scanned");
         if settings.remove_unused {
-            match scan::remove_unused(proxy.upstream(), &report, proxy.sandbox_image_name().as_deref()).await
-            {
+            let keep = proxy.sandbox_image_name();
+            match scan::remove_unused(proxy.upstream(), proxy.gate(), &report, keep.as_deref()).await {
                 Ok(removed) if removed.is_empty() => {}
                 Ok(removed) => tracing::warn!(?removed, "images that nobody may use were removed"),
                 Err(error) => {

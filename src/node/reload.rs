@@ -2,7 +2,7 @@
 //! have come.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -28,6 +28,22 @@ pub(super) struct PolicyFile {
     keys: config::Keys,
     fetching: JoinSet<Failures>,
     again: Option<Instant>,
+}
+
+/// Tells of a `pullgate.toml` that the next start would not go on with as this daemon does with `running`.
+pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
+    match config::load_daemon(&root.join(config::DAEMON_FILE)) {
+        Ok(found) if found == *running => {}
+        Ok(_) => tracing::warn!(
+            "pullgate.toml has changed, and is read at the start only: restart to put it in force"
+        ),
+        Err(problems) => {
+            for problem in &problems {
+                tracing::error!(problem = problem.line(), "pullgate.toml");
+            }
+            tracing::error!("the next start will fail: pullgate.toml cannot be used");
+        }
+    }
 }
 
 impl PolicyFile {
@@ -98,7 +114,7 @@ impl PolicyFile {
         match survey.loaded {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    tracing::warn!(%warning, "policy");
+                    tracing::warn!(warning = warning.line(), "policy");
                 }
                 let hash = loaded.policy.hash().to_owned();
                 // First the policy: who reads in the log or the status that it is in force can count on it.
@@ -108,7 +124,7 @@ impl PolicyFile {
             }
             Err(problems) => {
                 for problem in problems.iter() {
-                    tracing::error!(%problem, "policy");
+                    tracing::error!(problem = problem.line(), "policy");
                 }
                 self.state.policy_failed(problems.iter().map(ToString::to_string).collect());
                 let kept = self.state.policy();

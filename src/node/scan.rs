@@ -1,11 +1,17 @@
 //! Everything that is on the node, against the policy: each image under each of its names, and each running container.
 //!
 //! An image is judged as it would be when a pod asks for it: by evidence, and where there is none by what the registry
-//! has for the digest that the image is recorded under. That the image *is* that digest is shown by hashes
-//! ([`Gate::pulled`]), never believed of a record: anyone who can record an image can record any name for it.
+//! has for the digest that the image is recorded under, or that its tag means now. That the image *is* that digest is
+//! shown by hashes ([`Gate::recognised`]), never believed of a record: anyone who can record an image can record any name
+//! for it.
+//!
+//! Removed is only what nothing can still show to be good: refused by the policy alone, or by the registry's own word.
+
+mod judge;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +21,10 @@ use crate::api::{
     Container, ContainerState, Image, ImageSpec, ListContainersRequest, ListImagesRequest, RemoveImageRequest,
 };
 use crate::containerd::Upstream;
-use crate::cri::RuntimeContent;
-use crate::gate::{Explanation, Gate, Kind, Pod, Present, Question, Refusal};
-use crate::reference::Reference;
+use crate::gate::{Gate, Pod};
 use crate::registry::Credentials;
+use crate::telemetry::chain;
+use judge::Judge;
 
 /// The largest answer of the runtime, in bytes; as kubelet's own limit.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -37,6 +43,9 @@ pub struct Report {
     pub images: Vec<Finding>,
     /// Running containers.
     pub containers: Vec<Finding>,
+    /// The policy that was in force at the beginning, by its hash.
+    #[serde(skip)]
+    policy: Option<String>,
 }
 
 /// One image under one name, or one container.
@@ -54,6 +63,9 @@ pub struct Finding {
     pub reason: Cow<'static, str>,
     /// The refusal in words.
     pub message: Option<String>,
+    /// Whether it is refused, and nothing that could still be found out would change that.
+    #[serde(skip)]
+    settled: bool,
 }
 
 /// What comes of an image or a container.
@@ -74,13 +86,13 @@ impl Report {
         self.images.iter().chain(&self.containers).filter(|finding| finding.verdict == verdict).count()
     }
 
-    /// The ids of the images that are refused under every name that they have.
+    /// The ids of the images that are refused for good under every name that they have.
     fn refused_ids(&self) -> BTreeSet<&str> {
         let spared: BTreeSet<_> = self
             .images
             .iter()
             .chain(&self.containers)
-            .filter(|finding| finding.verdict != Verdict::Refused)
+            .filter(|finding| !finding.settled)
             .map(|finding| finding.id.as_str())
             .collect();
         let all = self.images.iter().map(|finding| finding.id.as_str());
@@ -95,11 +107,11 @@ impl Report {
 pub async fn scan(upstream: &Upstream, gate: &Gate, credentials: &Credentials) -> Result<Report, ScanError> {
     let images = images(upstream).await?;
     let containers = containers(upstream).await?;
-    let scan = Scan { upstream, gate, credentials };
-    let mut report = Report::default();
+    let judge = Judge { upstream, gate, credentials };
+    let mut report = Report { policy: policy_of(gate), ..Report::default() };
     for image in &images {
         for name in names(image) {
-            report.images.push(scan.judge(&name, image, None).await);
+            report.images.push(judge.judge(&name, image, None).await);
         }
     }
     let by_id: BTreeMap<&str, &Image> = images.iter().map(|image| (image.id.as_str(), image)).collect();
@@ -113,21 +125,26 @@ pub async fn scan(upstream: &Upstream, gate: &Gate, credentials: &Credentials) -
         let label = |name: &str| container.labels.get(name).cloned();
         let pod = label(POD_NAMESPACE)
             .map(|namespace| Pod { name: label(POD_NAME).unwrap_or_default(), namespace });
-        report.containers.push(scan.judge(asked.unwrap_or(id), image, pod).await);
+        report.containers.push(judge.judge(asked.unwrap_or(id), image, pod).await);
     }
     Ok(report)
 }
 
-/// Removes the images that are refused under all of their names, that no container uses and that are not pinned. Gives
-/// their ids. The image of pod sandboxes, `keep`, stays: sandboxes are not told as containers.
+/// Removes the images that are refused for good under all of their names, that no container uses and that are not pinned.
+/// Gives their ids. The image of pod sandboxes, `keep`, stays: sandboxes are not told as containers. Nothing is removed when
+/// another policy came into force meanwhile.
 ///
 /// # Errors
 /// When the runtime cannot be asked.
 pub async fn remove_unused(
     upstream: &Upstream,
+    gate: &Gate,
     report: &Report,
     keep: Option<&str>,
 ) -> Result<Vec<String>, ScanError> {
+    if policy_of(gate) != report.policy {
+        return Ok(Vec::new());
+    }
     // Asked anew: a container may have been created since.
     let used: BTreeSet<String> =
         containers(upstream).await?.iter().map(|container| image_id(container).to_owned()).collect();
@@ -142,85 +159,10 @@ pub async fn remove_unused(
             continue;
         }
         let image = Some(ImageSpec { image: id.to_owned(), ..Default::default() });
-        client.remove_image(RemoveImageRequest { image }).await.map_err(runtime)?;
+        client.remove_image(RemoveImageRequest { image }).await.map_err(told_by(upstream))?;
         removed.push(id.to_owned());
     }
     Ok(removed)
-}
-
-struct Scan<'a> {
-    upstream: &'a Upstream,
-    gate: &'a Gate,
-    credentials: &'a Credentials,
-}
-
-impl Scan<'_> {
-    async fn judge(&self, name: &str, image: &Image, pod: Option<Pod>) -> Finding {
-        let decided = self.decide(name, image, pod.as_ref()).await;
-        Finding {
-            name: name.to_owned(),
-            id: image.id.clone(),
-            pod: pod.map(|pod| format!("{}/{}", pod.namespace, pod.name)),
-            verdict: match &decided {
-                Ok(_) => Verdict::Admitted,
-                Err(refusal) if refusal.kind() == Kind::Signature => Verdict::Refused,
-                Err(_) => Verdict::Unknown,
-            },
-            reason: Cow::Borrowed(match &decided {
-                Ok(reason) => reason,
-                Err(refusal) => refusal.reason().code(),
-            }),
-            message: decided.err().map(|refusal| refusal.line().to_owned()),
-        }
-    }
-
-    async fn decide(&self, name: &str, image: &Image, pod: Option<&Pod>) -> Result<&'static str, Refusal> {
-        let present = Present {
-            id: image.id.clone(),
-            repo_tags: image.repo_tags.clone(),
-            repo_digests: image.repo_digests.clone(),
-        };
-        let standing = |present| self.gate.standing(name, present, pod);
-        let refusal = match standing(&present).await {
-            Ok(found) => return Ok(found.reason().code()),
-            Err(refusal) if refusal.reason() == crate::telemetry::Reason::NotVerified => refusal,
-            Err(refusal) => return Err(refusal),
-        };
-        // There is no evidence here. What does the registry have for the digests that the image is recorded under?
-        let mut told = None;
-        for recorded in recorded_as(name, image) {
-            match self.fetch_evidence(&recorded, image, pod).await {
-                Ok(()) => match standing(&present).await {
-                    Ok(found) => return Ok(found.reason().code()),
-                    Err(refusal) => told = Some(refusal),
-                },
-                Err(refusal) => told = told.or(Some(refusal)),
-            }
-        }
-        Err(told.unwrap_or(refusal))
-    }
-
-    async fn fetch_evidence(&self, name: &str, image: &Image, pod: Option<&Pod>) -> Result<(), Refusal> {
-        let question = Question {
-            image: name.to_owned(),
-            credentials: self.credentials.clone(),
-            namespace: pod.map(|pod| pod.namespace.clone()),
-        };
-        let pinned = self.gate.admit(&question, &mut Explanation::default()).await?;
-        self.gate.pulled(&pinned, None, &image.id, &RuntimeContent::of(self.upstream)).await;
-        Ok(())
-    }
-}
-
-/// The names with a digest of the repository of `name`.
-fn recorded_as(name: &str, image: &Image) -> Vec<String> {
-    let asked = Reference::parse(name).ok();
-    let same = |recorded: &&String| {
-        let recorded = Reference::parse(recorded).ok();
-        let (Some(recorded), Some(asked)) = (&recorded, &asked) else { return true };
-        recorded.repository() == asked.repository() || image.repo_tags.is_empty()
-    };
-    image.repo_digests.iter().take(MAX_NAMES).filter(same).cloned().collect()
 }
 
 /// The names that a pod may use for an image; its id, when there is none.
@@ -241,23 +183,40 @@ fn image_id(container: &Container) -> &str {
 
 async fn images(upstream: &Upstream) -> Result<Vec<Image>, ScanError> {
     let mut client = ImageServiceClient::new(upstream.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-    Ok(client.list_images(ListImagesRequest::default()).await.map_err(runtime)?.into_inner().images)
+    Ok(client.list_images(ListImagesRequest::default()).await.map_err(told_by(upstream))?.into_inner().images)
 }
 
 async fn containers(upstream: &Upstream) -> Result<Vec<Container>, ScanError> {
     let mut client = RuntimeServiceClient::new(upstream.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let listed = client.list_containers(ListContainersRequest::default()).await.map_err(runtime)?;
+    let listed = client.list_containers(ListContainersRequest::default()).await.map_err(told_by(upstream))?;
     Ok(listed.into_inner().containers)
 }
 
-fn runtime(status: tonic::Status) -> ScanError {
-    ScanError::Runtime(Box::new(status))
+fn policy_of(gate: &Gate) -> Option<String> {
+    gate.policy().map(|policy| policy.hash().to_owned())
+}
+
+fn told_by(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
+    let socket = upstream.socket().to_owned();
+    move |status| {
+        // What our own connection says is the cause of the status; what the runtime says is its text.
+        let why = match std::error::Error::source(&status) {
+            Some(cause) => chain(cause),
+            None => format!("{}: {}", status.code(), status.message().escape_debug()),
+        };
+        ScanError::Runtime { socket: socket.clone(), why }
+    }
 }
 
 /// Why the node could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The runtime cannot be asked.
-    #[error("the runtime does not tell what is on the node")]
-    Runtime(#[source] Box<tonic::Status>),
+    #[error("the runtime at {} does not tell what is on the node: {why}", socket.display())]
+    Runtime {
+        /// Its socket.
+        socket: PathBuf,
+        /// What is in the way, in words.
+        why: String,
+    },
 }

@@ -48,6 +48,14 @@ impl Socket {
         Self::make(path, None, 0o600)
     }
 
+    /// Whether there is the group that a socket would be given.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn check_group(name: &str) -> Result<(), SocketError> {
+        group_id(name).map(drop)
+    }
+
     fn make(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
         let failed = |what: &'static str| {
             let path = path.to_owned();

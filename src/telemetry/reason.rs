@@ -125,6 +125,25 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
+    /// Those that admit, then the others, with their meaning and what to do.
+    #[test]
+    fn all_codes_and_no_others_are_documented() {
+        let text = include_str!("../../docs/reasons.md");
+        let rows = text.lines().filter(|line| line.starts_with("| `"));
+        let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+        let documented: Vec<_> = cells
+            .map(|cells| {
+                assert!(cells.len() == 5 && !cells[3].is_empty(), "{cells:?}");
+                (cells[1].trim_matches('`'), cells[2])
+            })
+            .collect();
+        let expected = [true, false].into_iter().flat_map(|admits| {
+            let those = Reason::ALL.iter().filter(move |reason| reason.admits() == admits);
+            those.map(|reason| (reason.code(), reason.meaning()))
+        });
+        assert_eq!(documented, expected.collect::<Vec<_>>());
+    }
+
     #[test]
     fn codes_are_distinct_and_plain() {
         let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();

@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod check;
 mod elsewhere;
 mod forward;
 mod gates;

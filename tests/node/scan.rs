@@ -4,9 +4,12 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::support::node::images::Image;
+use crate::support::node::keys::Kind;
 use crate::support::node::kubelet::Pod;
 use crate::support::node::policy::Policy;
-use crate::support::node::process::{LIMIT, output, wait};
+use crate::support::node::process::{LIMIT, must_run, output, wait};
+use crate::support::node::signing::sign_by;
 use crate::support::node::{Node, RELEASE, Release};
 
 on_every_release!(
@@ -64,25 +67,92 @@ fn finds_what_is_not_admitted(release: Release) {
     assert!(line.starts_with("REFUSED") && line.contains(&id["sha256:".len()..][..12]), "{table}");
 }
 
+/// What is refused by the policy alone, or has no signature by the registry's word, goes. What may still be good stays, also
+/// where nothing here shows that it is.
 fn removes_what_nobody_may_use(release: Release) {
-    let mut node = Node::start(release);
+    let mut node = Node::start_with(release, |policy, key| {
+        let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
+        let policy = policy.add_lines("[[namespace]]\nscope = \"denied.example.com\"\ndeny = \"not here\"");
+        policy.add_lines(
+            "[[namespace]]\nscope = \"some.example.com\"\npods = [\"dev\"]\ndeny = \"not for these\"",
+        )
+    });
     let signed = node.push_signed("team/app:1");
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
-    node.import(SIDE_LOADED);
     let direct = node.kubelet_without_pullgate();
-    for (remove, stays) in [(false, true), (true, false)] {
+    // With ctr an image has a name with a tag and none with a digest.
+    let pull = |image: &Image| {
+        must_run(node.containerd.ctr().args(["images", "pull", "--plain-http"]).arg(image.by_tag()))
+    };
+    let (by_ctr, moved, unsigned) =
+        (node.push_signed("team/ctr:1"), node.push_signed("team/moved:1"), node.push("team/unsigned:1"));
+    pull(&by_ctr);
+    pull(&moved);
+    let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    node.registry.put_manifest("team/moved", "1", index.as_bytes());
+    direct.pull(&Pod::of(unsigned.by_tag())).unwrap();
+    let (denied, some) = ("denied.example.com/app:1", "some.example.com/app:1");
+    for name in [SIDE_LOADED, denied, some] {
+        node.import(name);
+    }
+    let names =
+        [by_ctr.by_tag(), moved.by_tag(), unsigned.by_tag(), SIDE_LOADED.into(), denied.into(), some.into()];
+    let present = || names.clone().map(|name| direct.image_status(&name).unwrap().is_some());
+    assert!(wait(LIMIT, || (present() == [true; 6]).then_some(())).is_some(), "{:?}", present());
+    for remove in [false, true] {
         node.pullgate.restart_configured(&format!("[scan]\ninterval = \"1s\"\nremove-unused = {remove}"));
-        let before = node.pullgate.records().len();
-        let told = node.pullgate.wait_for_record(before, |record| record["name"] == SIDE_LOADED);
-        assert_eq!((&told["level"], &told["reason"]), (&"WARN".into(), &"not-verified".into()), "{told}");
-        node.pullgate.wait_for_record(before, |record| record["message"] == "node scanned");
-        if !stays {
-            let gone = wait(LIMIT, || direct.image_status(SIDE_LOADED).unwrap().is_none().then_some(()));
-            assert!(gone.is_some(), "it is removed");
+        let mut seen = node.pullgate.records().len();
+        for (name, reason) in [
+            (moved.by_tag(), "not-verified"),
+            (unsigned.by_tag(), "no-signature"),
+            (denied.into(), "denied-by-rule"),
+            (some.into(), "denied-by-rule"),
+        ] {
+            let told = node.pullgate.wait_for_record(seen, |record| record["name"] == name);
+            assert_eq!((&told["level"], &told["reason"]), (&"WARN".into(), &reason.into()), "{told}");
         }
-        assert_eq!(direct.image_status(SIDE_LOADED).unwrap().is_some(), stays, "remove-unused = {remove}");
+        if remove {
+            let gone = || (present() == [true, true, false, true, false, true]).then_some(());
+            assert!(wait(LIMIT, gone).is_some(), "{:?}", present());
+        }
+        for _ in 0..2 {
+            node.pullgate.wait_for_record(seen, |record| record["message"] == "node scanned");
+            seen = node.pullgate.records().len();
+        }
+        let told = node.pullgate.records().iter().any(|record| record["name"] == by_ctr.by_tag().as_str());
+        assert!(!told, "what ctr pulled is good: {:?}", node.pullgate.records());
+        assert_eq!(present(), [true, true, !remove, true, !remove, true], "remove-unused = {remove}");
     }
     assert!(direct.image_status(&signed.by_tag()).unwrap().is_some(), "what is admitted stays");
+    // With the registry gone nothing says that it has no signature.
+    node.pullgate.restart_configured("[scan]\ninterval = \"off\"");
+    let late = node.push("team/late:1");
+    direct.pull(&Pod::of(late.by_tag())).unwrap();
+    node.registry.stop();
+    node.pullgate.restart_configured("[scan]\ninterval = \"1s\"\nremove-unused = true");
+    for _ in 0..2 {
+        let before = node.pullgate.records().len();
+        node.pullgate.wait_for_record(before, |record| record["message"] == "node scanned");
+    }
+    assert!(direct.image_status(&late.by_tag()).unwrap().is_some(), "{:?}", node.pullgate.records());
+}
+
+/// Signed with another key than the policy now names, and then with that one too: evidence here is older than that.
+#[test]
+fn a_signature_that_came_later_counts() {
+    let node = Node::start(Release::V2_1);
+    let image = node.push_signed("team/app:1");
+    node.kubelet().pull(&Pod::of(image.by_tag())).unwrap();
+    let key = node.key("next", Kind::P256);
+    node.pullgate.reload(&Policy::deny().authenticator("next", &[&key]).require("**", &["next"]));
+    let told = |node: &Node| {
+        let (_, output) = scan(node, &["--output", "json"]);
+        verdict_of(&serde_json::from_str(&output).unwrap(), &image.by_tag()).clone()
+    };
+    assert_eq!(told(&node), "refused");
+    sign_by(node.pullgate.command(), &image.by_digest(), &key);
+    let admitted = wait(LIMIT, || (told(&node) == "admitted").then_some(()));
+    assert!(admitted.is_some(), "{}", told(&node));
 }
 
 /// A running container under a policy that has become stricter is told with its pod.

@@ -192,11 +192,11 @@ fn says_what_is_wrong() {
         ),
         (
             "[listen]\nmode = \"0666\"",
-            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" for a group; to connect one must be able to write",
+            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write",
         ),
         (
             "[listen]\nmode = 600",
-            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" for a group; to connect one must be able to write",
+            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write",
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",

@@ -12,7 +12,7 @@ use super::source::{self, DeclaredKey, KnownKeys, Source};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::suggest;
-use crate::trust::{Algorithm, Authenticator, Key, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
+use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
 
 const KEYS: [&str; 3] = ["algorithm", "salt-length", "keys"];
 const KEY_KEYS: [&str; 8] =
@@ -155,8 +155,11 @@ fn read_key(
     let (pinned, public, origin) = match material {
         Material::Pem { text, origin, span } => {
             let public = PublicKey::from_pem(&text, algorithm, salt).map_err(|error| {
-                let hint = "put the public key as one PEM block of type PUBLIC KEY here";
-                let (message, hint) = advice(&error, hint);
+                let otherwise = match &error {
+                    KeyError::Kind { found, .. } => fitting(found),
+                    _ => "put the public key as one PEM block of type PUBLIC KEY here".to_owned(),
+                };
+                let (message, hint) = advice(&error, &otherwise);
                 document.problem(span, format!("{origin}: {message}"), hint);
             });
             (None, public.ok(), origin)
@@ -208,7 +211,7 @@ fn read_material(
                     Some(Material::Pem { text, origin, span })
                 }
                 Err(error) => {
-                    let hint = error.hint(shown.trim_matches('`'));
+                    let hint = error.hint(&path);
                     document.problem(span, format!("key {shown}: {error}"), hint);
                     None
                 }
@@ -300,6 +303,16 @@ pub(super) fn advice(error: &dyn Error, otherwise: &str) -> (String, String) {
     let (message, hint) = text.split_once("; ").unwrap_or((&text, otherwise));
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     (format!("{message}{cause}"), hint.to_owned())
+}
+
+/// A hint with the algorithms for a key of this kind.
+fn fitting(kind: &str) -> String {
+    let fit = Algorithm::ALL.iter().filter(|algorithm| algorithm.key_kind() == kind);
+    let names: Vec<String> = fit.map(|algorithm| format!("`{algorithm}`")).collect();
+    if names.is_empty() {
+        return "no algorithm here takes such a key; name another key".to_owned();
+    }
+    format!("for this key write {}; or name another key", names.join(" or "))
 }
 
 fn is_pss(algorithm: Algorithm) -> bool {

@@ -236,7 +236,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"a\\nb\"",
-        "policy.toml:7:8: `deny` is not one line of at most 512 bytes\n  hint: shorten it",
+        "policy.toml:7:8: `deny` has a line break or another control character in it\n  hint: write it in one line",
     ),
     (
         "[[namespace]]\ndeny = \"x\"",
@@ -292,7 +292,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:7:18: keys/p256.pem: algorithm RSA_PSS_SHA_256 needs a key of kind RSA, this one is P-256\n  hint: put the public key as one PEM block of type PUBLIC KEY here",
+        "policy.toml:7:18: keys/p256.pem: algorithm RSA_PSS_SHA_256 needs a key of kind RSA, this one is P-256\n  hint: for this key write `ECDSA_SHA_256`; or name another key",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = \"ED25519\"\nkeys = [{ file = \"keys/rsa.pem\" }]",
+        "policy.toml:7:18: keys/rsa.pem: algorithm ED25519 needs a key of kind Ed25519, this one is RSA\n  hint: for this key write `RSA_PSS_SHA_256` or `RSA_PKCS1_SHA_256`; or name another key",
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/small.pem\" }]",
@@ -456,17 +460,17 @@ fn files_that_others_could_change_are_refused() {
         (
             "policy.toml",
             |path| set_mode(path, 0o664),
-            "policy.toml: is writable by its group or by everybody (mode 0664)\n  hint: chmod go-w policy.toml",
+            "policy.toml: is writable by its group or by everybody (mode 0664)\n  hint: chmod go-w ROOT/policy.toml",
         ),
         (
             "policy.toml",
             |path| set_mode(path, 0o602),
-            "policy.toml: is writable by its group or by everybody (mode 0602)\n  hint: chmod go-w policy.toml",
+            "policy.toml: is writable by its group or by everybody (mode 0602)\n  hint: chmod go-w ROOT/policy.toml",
         ),
         (
             "keys/p256.pem",
             |path| set_mode(path, 0o666),
-            "policy.toml:4:18: key `keys/p256.pem`: is writable by its group or by everybody (mode 0666)\n  hint: chmod go-w keys/p256.pem",
+            "policy.toml:4:18: key `keys/p256.pem`: is writable by its group or by everybody (mode 0666)\n  hint: chmod go-w ROOT/keys/p256.pem",
         ),
         (
             "keys",
@@ -481,7 +485,7 @@ fn files_that_others_could_change_are_refused() {
         (
             "policy.d",
             |path| set_mode(path, 0o777),
-            "policy.d: is writable by its group or by everybody (mode 0777)\n  hint: chmod go-w policy.d",
+            "policy.d: is writable by its group or by everybody (mode 0777)\n  hint: chmod go-w ROOT/policy.d",
         ),
     ];
     for (name, spoil, expected) in cases {

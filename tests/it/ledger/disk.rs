@@ -226,9 +226,11 @@ fn a_full_disk_leaves_what_is_there() {
 fn a_directory_that_others_can_write_to_is_not_used() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
-    for (mode, usable) in [(0o777, false), (0o770, false), (0o755, true), (0o700, true)] {
+    for (mode, usable) in [(0o777, false), (0o1777, false), (0o770, false), (0o755, true), (0o700, true)] {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         let opened = Ledger::open(&ledger::Settings::of(directory.path()));
-        assert_eq!(opened.is_ok(), usable, "{mode:o}");
+        let shown = directory.path().display();
+        let expected = format!("others can write to {shown} (mode {mode:04o}); chmod go-w {shown}");
+        assert_eq!(opened.err().map(|error| error.to_string()), (!usable).then_some(expected), "{mode:o}");
     }
 }

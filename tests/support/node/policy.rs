@@ -77,6 +77,11 @@ impl Policy {
         self.add(format_args!("[deny]\nkeys = [{{ key = {:?}, reason = \"a test\" }}]", key.fingerprint()))
     }
 
+    /// Adds lines as they are.
+    pub fn add_lines(self, lines: &str) -> Self {
+        self.add(format_args!("{lines}"))
+    }
+
     /// Writes it and the keys into the directory that pullgate reads.
     pub fn write(&self, directory: &Path) {
         directory::make(&directory.join("keys"));

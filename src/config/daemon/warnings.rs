@@ -1,0 +1,62 @@
+//! What a valid `pullgate.toml` says that does nothing, or not what it seems to.
+
+use super::{DaemonConfig, Registry};
+
+/// Bits of a socket's mode by which its group may connect.
+const GROUP: u32 = 0o070;
+
+impl DaemonConfig {
+    /// What is odd about it on this machine, a line each. It is no reason not to start.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(group) = self.listen.group.as_ref().filter(|_| self.listen.mode & GROUP == 0) {
+            warnings.push(format!(
+                "[listen] `group` is {group:?}, but with `mode` {:04o} none of its members can connect; leave `mode` out",
+                self.listen.mode
+            ));
+        }
+        let containerd = &self.registry.containerd_config;
+        let is_read = self.registry.hosts.is_none();
+        // Where it is not to be found by default, containerd runs without one.
+        if is_read && *containerd != Registry::default().containerd_config && !containerd.exists() {
+            warnings.push(format!(
+                "[registry] `containerd-config` {} does not exist, so nothing is known of what containerd asks",
+                containerd.display()
+            ));
+        }
+        if self.scan.remove_unused && self.scan.interval.is_none() {
+            warnings.push(
+                "[scan] `remove-unused` does nothing while `interval` is \"off\"; set an interval".to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+
+    #[test]
+    fn tells_what_does_nothing() {
+        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for (text, expected) in [
+            ("", None),
+            ("[listen]\ngroup = \"kubelet\"", None),
+            ("[listen]\ngroup = \"kubelet\"\nmode = \"0620\"", None),
+            ("[listen]\nmode = \"0600\"", None),
+            ("[listen]\ngroup = \"kubelet\"\nmode = \"0600\"", Some("none of its members can connect")),
+            (&format!("[registry]\ncontainerd-config = \"{here}\""), None),
+            ("[registry]\ncontainerd-config = \"/etc/containerd/config.toml\"", None),
+            ("[registry]\ncontainerd-config = \"/nonexistent/x\"", Some("/nonexistent/x does not exist")),
+            ("[registry]\nhosts = \"/x\"\ncontainerd-config = \"/nonexistent/x\"", None),
+            ("[scan]\nremove-unused = true\ninterval = \"1m\"", None),
+            ("[scan]\nremove-unused = true", Some("`remove-unused` does nothing")),
+        ] {
+            let warnings = read("x", text).unwrap().warnings();
+            assert_eq!(warnings.len(), usize::from(expected.is_some()), "{text}: {warnings:?}");
+            let told = expected.is_none_or(|expected| warnings.concat().contains(expected));
+            assert!(told, "{text}: {warnings:?}");
+        }
+    }
+}

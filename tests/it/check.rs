@@ -1,0 +1,147 @@
+//! `pullgate policy check`, what a reload tells of the other files, and what is installed.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const POLICY: &str = "default = \"deny\"\n";
+
+fn command(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    command.arg("--config").arg(root);
+    command
+}
+
+fn check(root: &Path) -> (Option<i32>, String) {
+    let output = command(root).args(["policy", "check"]).output().unwrap();
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code(), told.concat())
+}
+
+#[test]
+fn looks_at_all_that_the_next_start_reads() {
+    let open = "[[open]]\nscope = \"r.io/team\"\nreason = \"outage\"\nuntil = ";
+    for (file, text, code, told) in [
+        ("pullgate.toml", "".to_owned(), 0, "policy is valid"),
+        ("pullgate.toml", "[listen]\ngroup = \"root\"".to_owned(), 0, "policy is valid"),
+        ("pullgate.toml", "[listen]\ngroup = \"nosuchgroup\"".to_owned(), 2, "`nosuchgroup`"),
+        (
+            "pullgate.toml",
+            "[listen]\ngroup = \"root\"\nmode = \"0600\"".to_owned(),
+            0,
+            "warning: pullgate.toml: [listen] `group` is \"root\", but with `mode` 0600 none of its members can connect",
+        ),
+        ("pullgate.toml", "[listen]\ngruop = \"root\"".to_owned(), 2, "unknown key `gruop`"),
+        ("pullgate.toml", "[scan]\nremove-unused = true".to_owned(), 0, "`remove-unused` does nothing"),
+        ("break-glass.toml", format!("{open}2020-01-01T00:00:00Z"), 0, "policy is valid"),
+        ("break-glass.toml", format!("{open}2094-01-01T00:00:00Z"), 2, "more than 7 days ahead"),
+        ("policy.d/\u{1b}[2J.toml", "bogus = 1".to_owned(), 2, "unknown key `bogus`"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("policy.d")).unwrap();
+        std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
+        std::fs::write(root.path().join(file), &text).unwrap();
+        let (exit, shown) = check(root.path());
+        assert_eq!(exit, Some(code), "{file} {text}: {shown}");
+        assert!(shown.contains(told), "{file} {text}: {shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    }
+    let (exit, shown) = check(Path::new("/nonexistent/etc"));
+    assert_eq!(exit, Some(2), "{shown}");
+    assert!(shown.contains("/nonexistent/etc: there is no such directory"), "{shown}");
+}
+
+#[test]
+fn a_reload_tells_that_the_next_start_will_differ() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().display();
+    let text = format!(
+        "[listen]\nsocket = \"{directory}/a.sock\"\n[control]\nsocket = \"{directory}/b.sock\"\n\
+         [runtime]\nsocket = \"{directory}/none.sock\"\n[ledger]\ndirectory = \"{directory}/evidence\"\n"
+    );
+    let configuration = root.path().join("pullgate.toml");
+    std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
+    std::fs::write(&configuration, &text).unwrap();
+    let log = root.path().join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    let mut child = command(root.path()).arg("serve").stdout(Stdio::null()).stderr(file).spawn().unwrap();
+    let read = || std::fs::read_to_string(&log).unwrap();
+    let wait = |what: &str, count: usize| {
+        let there = (0..1200).any(|_| {
+            let there = read().matches(what).count() >= count;
+            if !there {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            there
+        });
+        assert!(there, "{what:?} does not come; the log:\n{}", read());
+    };
+    wait("there is no socket of the runtime yet", 1);
+    wait(" serving ", 1);
+    let hang_up = |loaded: usize| {
+        let process = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGHUP).unwrap();
+        wait("policy in force", loaded);
+    };
+    hang_up(2);
+    assert!(!read().contains("pullgate.toml has changed"), "{}", read());
+    std::fs::write(&configuration, format!("{text}[log]\nlevel = \"debug\"\n")).unwrap();
+    hang_up(3);
+    wait("pullgate.toml has changed", 1);
+    std::fs::write(&configuration, format!("{text}[lgo]\n")).unwrap();
+    hang_up(4);
+    wait("the next start will fail", 1);
+    let told = read();
+    let problem = told.lines().find(|line| line.contains("unknown key `lgo`")).unwrap();
+    assert!(problem.contains("; hint: did you mean `log`"), "on one line: {problem}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_scan_without_a_runtime_says_which_socket_and_why() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().display();
+    let text = format!(
+        "[runtime]\nsocket = \"{directory}/none.sock\"\n[ledger]\ndirectory = \"{directory}/evidence\"\n"
+    );
+    std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
+    std::fs::write(root.path().join("pullgate.toml"), text).unwrap();
+    let output = command(root.path()).args(["scan", "--daemon", "off"]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains(&format!("the runtime at {directory}/none.sock does not tell")), "{told}");
+    assert!(told.contains("cannot be dialled: No such file or directory"), "{told}");
+    assert!(!told.contains("Dial("), "{told}");
+}
+
+/// Each link of an installed document to another file leads to one that is installed.
+#[test]
+fn what_documents_link_to_is_installed() {
+    let destination = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let install = Command::new(source.join("packaging/install"))
+        .arg(env!("CARGO_BIN_EXE_pullgate"))
+        .env("DESTDIR", destination.path())
+        .output()
+        .unwrap();
+    assert!(install.status.success(), "{install:?}");
+    let root = destination.path().join("usr/share/doc/pullgate");
+    assert!(root.join("config/break-glass.toml").is_file() && root.join("docs/coverage.md").is_file());
+    let documents = ["", "docs"].into_iter().flat_map(|part| std::fs::read_dir(root.join(part)).unwrap());
+    let documents = documents.map(|entry| entry.unwrap().path());
+    let mut links = 0;
+    for document in documents.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            links += 1;
+            let target = document.parent().unwrap().join(path);
+            assert!(target.exists(), "{}: {link}", document.display());
+        }
+    }
+    assert!(links > 10, "{links}");
+}
