@@ -8,6 +8,7 @@ use pullgate::config;
 use super::killed::{Process, configure, until};
 use super::*;
 use crate::support::registry::{Auth, Body, Options, Scripted};
+use crate::support::signer::key_file;
 
 /// A file for `host` with every section; lines are added to them.
 fn text(host: &str, directory: &Path) -> String {
@@ -29,7 +30,7 @@ fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> Settings {
         file = file.replacen(&header, &format!("{header}{line}\n"), 1);
         assert_ne!(file, found, "{section}");
     }
-    write(directory, "release.key", std::fs::read(key()).unwrap());
+    write(directory, "release.key", std::fs::read(key_file("p256", "key")).unwrap());
     let file = write(directory, "signer.toml", file);
     config::load_signer(&file).unwrap_or_else(|problems| panic!("{lines:?}: {problems}"))
 }
@@ -98,7 +99,7 @@ async fn where_metrics_are_for_everybody() {
     let before = std::fs::read_to_string(&file).unwrap();
     for (section, fine) in [(String::new(), false), (format!("[metrics]\naddress = \"{free}\"\n"), true)] {
         write(directory.path(), "signer.toml", format!("{section}{before}"));
-        write(directory.path(), "release.key", std::fs::read(key()).unwrap());
+        write(directory.path(), "release.key", std::fs::read(key_file("p256", "key")).unwrap());
         let process = Process::start(directory.path());
         until(directory.path(), "it serves", |_| true).await;
         let connected = TcpStream::connect(free).await;
@@ -265,11 +266,7 @@ async fn what_a_rule_says() {
     ] {
         let (registry, directory) = (Registry::start().await, directory());
         let path = directory.path();
-        write(
-            path,
-            "second.key",
-            std::fs::read(key().with_file_name("throw-away-rsa-2048.key.pem")).unwrap(),
-        );
+        write(path, "second.key", std::fs::read(key_file("rsa-2048", "key")).unwrap());
         let line = line.replace("HOST", &registry.host());
         let settings = with(&registry.host(), path, &[]);
         assert_eq!(settings.rules.len(), 1);

@@ -9,6 +9,7 @@ use pullgate::signer::Tls;
 
 use super::killed::{Process, configure, until};
 use super::*;
+use crate::support::signer::key_file;
 
 /// `pullgate signer` with these arguments: exit code, standard output, standard error.
 fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -34,7 +35,7 @@ fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, Pat
     let line = text.lines().find(|line| line.starts_with("key = ")).unwrap();
     let text = text.replace(line, &format!("key = {:?}", own.display().to_string()));
     write(&file, &text);
-    write(&own, std::fs::read(key()).unwrap());
+    write(&own, std::fs::read(key_file("p256", "key")).unwrap());
     (text, own)
 }
 
@@ -149,7 +150,7 @@ async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
     let (text, own) = configure_with_own_key(path, &registry);
     let place = format!("{:?}", own.display().to_string());
     let encrypted = path.join("own.encrypted.key");
-    write(&encrypted, std::fs::read(key().with_file_name("throw-away-p256.encrypted.key.pem")).unwrap());
+    write(&encrypted, std::fs::read(key_file("p256.encrypted", "key")).unwrap());
     let encrypted = format!("{:?}", encrypted.display().to_string());
     write(&path.join("two"), "one\ntwo\n");
     let login = format!("username = \"u\"\npassword-file = {:?}", path.join("two").display().to_string());
