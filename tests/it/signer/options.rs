@@ -8,6 +8,7 @@ use pullgate::config;
 use super::killed::{Process, configure, until};
 use super::*;
 use crate::support::registry::{Auth, Body, Options, Scripted};
+use crate::support::signer::key_file;
 
 /// A file for `host` with every section; lines are added to them.
 fn text(host: &str, directory: &Path) -> String {
@@ -265,11 +266,7 @@ async fn what_a_rule_says() {
     ] {
         let (registry, directory) = (Registry::start().await, directory());
         let path = directory.path();
-        write(
-            path,
-            "second.key",
-            std::fs::read(key().with_file_name("throw-away-rsa-2048.key.pem")).unwrap(),
-        );
+        write(path, "second.key", std::fs::read(key_file("rsa-2048", "key")).unwrap());
         let line = line.replace("HOST", &registry.host());
         let settings = with(&registry.host(), path, &[]);
         assert_eq!(settings.rules.len(), 1);

@@ -9,6 +9,7 @@ use pullgate::signer::Tls;
 
 use super::killed::{Process, configure, until};
 use super::*;
+use crate::support::signer::key_file;
 
 /// `pullgate signer` with these arguments: exit code, standard output, standard error.
 fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -103,7 +104,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     }
     drop(process);
     let (code, _, told) = run(&path, &["status"]);
-    assert!(code == Some(3) && told.contains("does not answer"), "{code:?} {told}");
+    assert!(code == Some(3) && told.contains("/control.sock cannot be reached"), "{code:?} {told}");
     secrets::keep(&path.join("log"));
 }
 
@@ -149,7 +150,7 @@ async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
     let (text, own) = configure_with_own_key(path, &registry);
     let place = format!("{:?}", own.display().to_string());
     let encrypted = path.join("own.encrypted.key");
-    write(&encrypted, std::fs::read(key().with_file_name("throw-away-p256.encrypted.key.pem")).unwrap());
+    write(&encrypted, std::fs::read(key_file("p256", "encrypted.key")).unwrap());
     let encrypted = format!("{:?}", encrypted.display().to_string());
     write(&path.join("two"), "one\ntwo\n");
     let login = format!("username = \"u\"\npassword-file = {:?}", path.join("two").display().to_string());
