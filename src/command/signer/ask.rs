@@ -1,6 +1,6 @@
 //! Asks the signer that runs, over its control socket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::Request;
@@ -20,8 +20,9 @@ pub(super) fn ask<T: DeserializeOwned>(
     body: Vec<u8>,
 ) -> Result<T, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(AskError::Connect)?.block_on(async {
-        let stream = UnixStream::connect(socket).await.map_err(AskError::Connect)?;
+    let unreachable = |error| AskError::Connect { socket: socket.to_owned(), error };
+    runtime.map_err(unreachable)?.block_on(async {
+        let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(AskError::Http)?;
         let driver = tokio::spawn(connection);
@@ -42,8 +43,12 @@ pub(super) fn ask<T: DeserializeOwned>(
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    #[error("its control socket cannot be reached; does it run?")]
-    Connect(#[source] std::io::Error),
+    #[error("its control socket {socket} cannot be reached; does it run?")]
+    Connect {
+        socket: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
     #[error("the connection broke")]
     Http(#[source] hyper::Error),
     #[error("what it answers is not understood")]

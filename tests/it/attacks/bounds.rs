@@ -197,8 +197,8 @@ async fn every_bound_has_a_reason_of_its_own() {
         "100 fields, which no key changes"
     );
     // What refuses nothing by itself, and what other tests reach: a connection that is not made (below), a tag that the
-    // runtime does not learn (`pull`).
-    keys.extend(["pull-timeout", "connect-timeout", "no-signature-memory", "tag-record-timeout"]);
+    // runtime does not learn (`pull`), how long a host is left alone (`options`).
+    keys.extend(["pull-timeout", "connect-timeout", "no-signature-memory", "tag-record-timeout", "cool-down"]);
     assert_eq!(keys, BOUNDS.iter().map(|bound| bound.key).collect(), "a bound without a row");
     for bound in BOUNDS {
         assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);

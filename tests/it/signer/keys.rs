@@ -5,13 +5,19 @@ use pullgate::config;
 use super::*;
 use crate::support::acs;
 use crate::support::kms::Kms;
-use crate::support::registry::Scripted;
-use crate::support::vault::Vault;
+use crate::support::registry::{Body, Recorded, Scripted};
+use crate::support::vault::{NAME, Vault};
 
 /// The settings of a file with these lines about keys, for the key at `location`.
 fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Settings {
     use std::os::unix::fs::PermissionsExt as _;
-    for (name, text) in [("secret", "pg5ECRET-key"), ("token", "hvs.pg5ECRET-token")] {
+    let profiles = "[default]\ntype = access_key\naccess_key_id = LTAI\naccess_key_secret = pg5ECRET-key\n";
+    for (name, text) in [
+        ("secret", "pg5ECRET-key"),
+        ("token", "hvs.pg5ECRET-token"),
+        ("secret-id", "pg5ECRET-id"),
+        ("credentials", profiles),
+    ] {
         std::fs::write(directory.join(name), text).unwrap();
         std::fs::set_permissions(directory.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -82,4 +88,73 @@ async fn that_are_throttled_or_whose_credentials_have_expired_are_tried_again() 
     }
     assert_eq!(audit(directory.path()).len(), 3);
     service.stop().await;
+}
+
+/// What STS answers to who assumes the role of these tests.
+fn sts(request: &Recorded) -> Scripted {
+    if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
+        return acs::error(403, code);
+    }
+    let asked = |name| acs::parameter(request, name);
+    if asked("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
+        || asked("ExternalId").as_deref() != Some("ext")
+    {
+        return acs::error(400, "InvalidParameter");
+    }
+    let expiration = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3600);
+    let credentials = json!({
+        "AccessKeyId": "STS.1", "AccessKeySecret": "pg5ECRET-temporary", "SecurityToken": "pg5ECRET-session",
+        "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    });
+    Scripted::ok("application/json", json!({ "Credentials": credentials }).to_string())
+}
+
+#[tokio::test]
+async fn are_asked_for_as_the_file_says() {
+    let registry = Registry::start().await;
+    let (kms, of_role, slow) =
+        (Kms::start("rsa-2048").await, Kms::start("rsa-2048").await, Kms::start("rsa-2048").await);
+    of_role.knows("STS.1", "pg5ECRET-temporary", Some("pg5ECRET-session"));
+    let service = Registry::start().await;
+    service.hook(|request| Some(sts(request)));
+    let key = "access-key-id = \"LTAI\"\naccess-key-secret-file = \"AT/secret\"";
+    let role = |role: &str, rest: &str| {
+        let place = format!("sts = \"http://{}\"", service.host());
+        format!("{key}\nassume-role = \"acs:ram::1:role/{role}\"\n{place}\n{rest}")
+    };
+    let vault = Vault::start("rsa-2048", "rsa-2048", None).await;
+    let (at_vault, unnamed) = (vault.location(), vault.location());
+    let unnamed = unnamed.split("&address").next().unwrap_or_default();
+    assert!(unnamed.starts_with(&format!("vault://{NAME}")));
+    let address = format!("token-file = \"AT/token\"\naddress = \"http://{}\"", vault.server.host());
+    let login = |id: &str, rest: &str| format!("role-id = {id:?}\nsecret-id-file = \"AT/secret-id\"\n{rest}");
+    for (table, location, lines, opens) in [
+        ("kms", kms.location(), "credentials-file = \"AT/credentials\"".to_owned(), true),
+        (
+            "kms",
+            kms.location(),
+            "credentials-file = \"AT/credentials\"\nprofile = \"other\"".to_owned(),
+            false,
+        ),
+        ("kms", of_role.location(), role("signer", "external-id = \"ext\""), true),
+        ("kms", of_role.location(), role("signer", "external-id = \"other\""), false),
+        ("kms", of_role.location(), role("signer", ""), false),
+        ("kms", of_role.location(), role("other", "external-id = \"ext\""), false),
+        ("kms", of_role.location(), key.to_owned(), false),
+        ("kms", slow.location(), format!("{key}\nrequest-timeout = \"200ms\""), true),
+        ("kms", slow.location(), format!("{key}\nrequest-timeout = \"20s\""), false),
+        ("vault", unnamed.to_owned(), address, true),
+        ("vault", unnamed.to_owned(), "token-file = \"AT/token\"".to_owned(), false),
+        ("vault", at_vault.clone(), login("signer", ""), true),
+        ("vault", at_vault.clone(), login("signer", "mount = \"approle\""), true),
+        ("vault", at_vault.clone(), login("signer", "mount = \"ci\""), false),
+        ("vault", at_vault.clone(), login("other", ""), false),
+    ] {
+        // The first question is never answered: who gives up in time asks again.
+        slow.answers(|_, asked| (asked == 0).then(|| Scripted::status(200).body(Body::Hang)));
+        let directory = tempfile::tempdir().unwrap();
+        let keys = format!("[keys.{table}]\ntimeout = \"5s\"\n{lines}\n");
+        let opened = Signer::open(load(&registry, directory.path(), &location, &keys)).await;
+        assert_eq!(opened.is_ok(), opens, "{keys}: {opened:?}");
+    }
 }
