@@ -157,4 +157,10 @@ fn what_documents_link_to_is_installed() {
         }
     }
     assert!(links > 10, "{links}");
+    for unit in std::fs::read_dir(destination.path().join("usr/lib/systemd/system")).unwrap() {
+        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
+        for named in text.lines().filter_map(|line| line.strip_prefix("Documentation=file:/")) {
+            assert!(destination.path().join(named).is_file(), "{named}");
+        }
+    }
 }
