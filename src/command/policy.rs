@@ -6,6 +6,7 @@ use super::{Outcome, output};
 use crate::config::{self, BreakGlassFile, DaemonConfig, KnownKeys, Survey};
 use crate::node::socket::Socket;
 use crate::policy::Policy;
+use crate::telemetry::plain;
 
 mod explain;
 mod test;
@@ -71,7 +72,7 @@ fn check(root: &Path) -> Outcome {
             }
             if let Some(Err(error)) = config.listen.group.as_deref().map(Socket::check_group) {
                 sound = false;
-                output::error(&error);
+                output::note(&format!("error: {}", plain(&error.to_string())));
             }
         }
         Err(problems) => {

@@ -69,7 +69,7 @@ impl Emergency for BreakGlassFile {
     fn openings(&self, now: Timestamp) -> BreakGlass {
         self.read(now).unwrap_or_else(|problems| {
             for problem in &problems {
-                tracing::warn!(problem = problem.line(), "the break-glass file opens nothing");
+                tracing::warn!(problem = %problem.line(), "the break-glass file opens nothing");
             }
             BreakGlass::default()
         })

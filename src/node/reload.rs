@@ -39,7 +39,7 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
         ),
         Err(problems) => {
             for problem in &problems {
-                tracing::error!(problem = problem.line(), "pullgate.toml");
+                tracing::error!(problem = %problem.line(), "pullgate.toml");
             }
             tracing::error!("the next start will fail: pullgate.toml cannot be used");
         }
@@ -114,7 +114,7 @@ impl PolicyFile {
         match survey.loaded {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    tracing::warn!(warning = warning.line(), "policy");
+                    tracing::warn!(warning = %warning.line(), "policy");
                 }
                 let hash = loaded.policy.hash().to_owned();
                 // First the policy: who reads in the log or the status that it is in force can count on it.
@@ -124,7 +124,7 @@ impl PolicyFile {
             }
             Err(problems) => {
                 for problem in problems.iter() {
-                    tracing::error!(problem = problem.line(), "policy");
+                    tracing::error!(problem = %problem.line(), "policy");
                 }
                 self.state.policy_failed(problems.iter().map(ToString::to_string).collect());
                 let kept = self.state.policy();

@@ -31,6 +31,12 @@ fn looks_at_all_that_the_next_start_reads() {
             0,
             "warning: pullgate.toml: [listen] `group` is \"root\", but with `mode` 0600 none of its members can connect",
         ),
+        (
+            "pullgate.toml",
+            "[registry]\ncontainerd-config = \"/none\\u001b[2J\"".to_owned(),
+            0,
+            "[registry] `containerd-config` /none\u{fffd}[2J does not exist",
+        ),
         ("pullgate.toml", "[listen]\ngruop = \"root\"".to_owned(), 2, "unknown key `gruop`"),
         ("pullgate.toml", "[scan]\nremove-unused = true".to_owned(), 0, "`remove-unused` does nothing"),
         ("break-glass.toml", format!("{open}2020-01-01T00:00:00Z"), 0, "policy is valid"),
@@ -57,7 +63,8 @@ fn a_reload_tells_that_the_next_start_will_differ() {
     let directory = root.path().display();
     let text = format!(
         "[listen]\nsocket = \"{directory}/a.sock\"\n[control]\nsocket = \"{directory}/b.sock\"\n\
-         [runtime]\nsocket = \"{directory}/none.sock\"\n[ledger]\ndirectory = \"{directory}/evidence\"\n"
+         [runtime]\nsocket = \"{directory}/none.sock\"\n[ledger]\ndirectory = \"{directory}/evidence\"\n\
+         [scan]\nremove-unused = true\n"
     );
     let configuration = root.path().join("pullgate.toml");
     std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
@@ -83,6 +90,12 @@ fn a_reload_tells_that_the_next_start_will_differ() {
         nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGHUP).unwrap();
         wait("policy in force", loaded);
     };
+    wait("`remove-unused` does nothing", 1);
+    let status = command(root.path()).args(["status", "--json"]).output().unwrap();
+    let told = String::from_utf8(status.stdout).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(status.status.code(), Some(1), "{told}");
+    assert!(told["attention"].to_string().contains("`remove-unused` does nothing"), "{told}");
     hang_up(2);
     assert!(!read().contains("pullgate.toml has changed"), "{}", read());
     std::fs::write(&configuration, format!("{text}[log]\nlevel = \"debug\"\n")).unwrap();
@@ -144,4 +157,10 @@ fn what_documents_link_to_is_installed() {
         }
     }
     assert!(links > 10, "{links}");
+    for unit in std::fs::read_dir(destination.path().join("usr/lib/systemd/system")).unwrap() {
+        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
+        for named in text.lines().filter_map(|line| line.strip_prefix("Documentation=file:/")) {
+            assert!(destination.path().join(named).is_file(), "{named}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What a valid `pullgate.toml` says that does nothing, or not what it seems to.
 
 use super::{DaemonConfig, Registry};
+use crate::telemetry::plain;
 
 /// Bits of a socket's mode by which its group may connect.
 const GROUP: u32 = 0o070;
@@ -29,7 +30,7 @@ impl DaemonConfig {
                 "[scan] `remove-unused` does nothing while `interval` is \"off\"; set an interval".to_owned(),
             );
         }
-        warnings
+        warnings.iter().map(|warning| plain(warning)).collect()
     }
 }
 

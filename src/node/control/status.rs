@@ -40,6 +40,9 @@ pub struct Status {
     pub last_scan: Option<Admitted>,
     /// What the break-glass file opens at this moment.
     pub break_glass: BreakGlass,
+    /// What `pullgate.toml` says that does nothing, or not what it seems to.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// The policy in force.
@@ -216,6 +219,7 @@ impl Status {
                 unknown: scanned.unknown,
             }),
             break_glass: BreakGlass::read(break_glass, Timestamp::now()),
+            warnings: config.warnings(),
         }
     }
 
@@ -254,6 +258,7 @@ impl Status {
         if !self.break_glass.problems.is_empty() {
             found.push("the break-glass file is not usable and opens nothing".to_owned());
         }
+        found.extend(self.warnings.iter().cloned());
         found
     }
 }
