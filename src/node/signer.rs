@@ -82,7 +82,7 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
         Ok(settings) => settings,
         Err(problems) => {
             for problem in problems.iter() {
-                tracing::error!(%problem, "signer.toml");
+                tracing::error!(problem = %problem.line(), "signer.toml");
             }
             tracing::error!("the new rules are not usable: the old ones stay in force");
             signer.note_failed_reload(problems.iter().map(ToString::to_string).collect());

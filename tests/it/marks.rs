@@ -79,12 +79,13 @@ const ALLOWED: [(&str, &str); 16] = [
 ];
 
 /// Where private keys are made. Each of these files notes them by `secrets::register_key`.
-const MAKERS: [&str; 5] = [
+const MAKERS: [&str; 6] = [
     "tests/support/secrets.rs",
     "tests/support/node/keys.rs",
     "tests/node/keys.rs",
     "tests/it/output.rs",
     "tests/it/readme.rs",
+    "tests/it/signer/options.rs",
 ];
 
 /// Ways to a private key.

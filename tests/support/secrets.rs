@@ -108,7 +108,12 @@ pub fn keep(path: &Path) {
 pub fn keep_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let Some(run) = run() else { return };
+        let Some(run) = run() else {
+            // What a thread without a listener logs first would otherwise be taken for something that nobody ever wants,
+            // and a test that listens later would not hear it.
+            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+            return;
+        };
         let path = run.join(format!("log-{}.written", std::process::id()));
         let file = File::options().create(true).append(true).open(path).expect("a log can be written");
         let levels = Targets::new().with_default(Level::DEBUG).with_target("pullgate", Level::TRACE);

@@ -198,7 +198,13 @@ async fn every_bound_has_a_reason_of_its_own() {
     );
     // What refuses nothing by itself, and what other tests reach: a connection that is not made (below), a tag that the
     // runtime does not learn (`pull`), how long a host is left alone (`options`).
-    keys.extend(["pull-timeout", "connect-timeout", "no-signature-memory", "tag-record-timeout", "cool-down"]);
+    keys.extend([
+        "pull-timeout",
+        "connect-timeout",
+        "no-signature-memory",
+        "tag-record-timeout",
+        "cool-down",
+    ]);
     assert_eq!(keys, BOUNDS.iter().map(|bound| bound.key).collect(), "a bound without a row");
     for bound in BOUNDS {
         assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);

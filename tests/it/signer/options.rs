@@ -240,6 +240,7 @@ async fn where_the_passphrase_is() {
     command.args(["keys", "generate", "--kind", "EC_P256", "--encrypt", "--passphrase-file", &passphrase]);
     let made = command.arg(directory.path().join("encrypted.key")).output().unwrap();
     assert!(made.status.success(), "{made:?}");
+    secrets::register_key(&std::fs::read_to_string(directory.path().join("encrypted.key")).unwrap());
     for (file, fine) in [(passphrase, true), (other, false)] {
         let line = format!("passphrase-file = {file:?}");
         let mut settings = with(&registry.host(), directory.path(), &[("[keys]", &line)]);
