@@ -59,12 +59,14 @@ const FIELDS: [&str; 27] = [
 ];
 
 /// Texts in the place of a secret that are none, and why.
-const ALLOWED: [(&str, &str); 16] = [
+const ALLOWED: [(&str, &str); 18] = [
     ("g5ECRET", "registered: the mark without its first letter"),
     ("!!!!!!!!", "no base64: nothing can be made of it"),
     ("/////////w==", "no text in base64: nothing can be made of it"),
     ("cGc1RUNSRVQtcG9k", "the mark in base64"),
     ("node", "a user's name, whose password is the next argument"),
+    ("other", "the name of a role, whose id is in a file"),
+    ("signer", "the name of a role, whose id is in a file"),
     ("granted", "a token that grants nothing, of a registry that wants none"),
     ("t", "a token in an answer that is refused as a whole"),
     ("x", "a token in an answer that is refused as a whole"),
