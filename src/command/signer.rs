@@ -11,7 +11,7 @@ use crate::node::signer::{self, ServeError};
 use crate::signer::{
     FailedReload, InForceError, KeySettings, SignerError, Status, Taken, Wanted, check as check_files,
 };
-use crate::telemetry::log;
+use crate::telemetry::{log, plain};
 
 /// Arguments of `pullgate signer`.
 #[derive(Debug, clap::Args)]
@@ -153,11 +153,11 @@ fn show(status: &Status) {
     if let Some(FailedReload { at, reasons }) = reload_failed {
         output::line(&format!("RELOAD FAILED at {at}: what was in force before still is"));
         for line in reasons.iter().flat_map(|reason| reason.lines()) {
-            output::line(&format!("  {}", shown(line)));
+            output::line(&format!("  {}", plain(line)));
         }
     }
     if !needs_restart.is_empty() {
-        output::line(&format!("RESTART NEEDED to put in force: {}", shown(&needs_restart.join(", "))));
+        output::line(&format!("RESTART NEEDED to put in force: {}", plain(&needs_restart.join(", "))));
     }
     output::line(&format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
     for rule in rules {
@@ -176,11 +176,6 @@ fn show(status: &Status) {
     for error in errors {
         output::line(&format!("error: {}", error.escape_debug()));
     }
-}
-
-/// A line of the service, without what a terminal would obey.
-fn shown(line: &str) -> String {
-    line.chars().filter(|character| !character.is_control()).collect()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -202,7 +197,7 @@ enum CommandError {
 impl From<ask::AskError> for CommandError {
     fn from(error: ask::AskError) -> Self {
         match error {
-            ask::AskError::Refused { reason } => Self::Refused(shown(&reason)),
+            ask::AskError::Refused { reason } => Self::Refused(plain(&reason)),
             error => Self::Ask(error),
         }
     }
