@@ -1,0 +1,99 @@
+//! `import` of the fixtures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::transcript::{Transcript, fixtures};
+
+/// The documents of the fixtures with the keys put in, and the keys.
+fn documents() -> Transcript {
+    let transcript = Transcript::new();
+    let key = |name: &str| {
+        std::fs::read_to_string(fixtures().join(format!("keys/throw-away-{name}.pub.pem"))).unwrap()
+    };
+    let keys = ["p256", "p384", "ed25519", "rsa-2048", "rsa-3072"];
+    for (from, to) in [
+        ("containers/policy.json", "policy.json"),
+        ("hook/resources.yaml", "hook.yaml"),
+        ("kritis/resources.yaml", "kritis.yaml"),
+        ("security-center/attestors.json", "attestors.json"),
+        ("security-center/policies.json", "policies.json"),
+    ] {
+        let text = std::fs::read_to_string(fixtures().join("import").join(from)).unwrap();
+        let text = keys
+            .iter()
+            .fold(text, |text, name| text.replace(&format!("@base64:{name}@"), &STANDARD.encode(key(name))));
+        transcript.file(to, &text.replace('@', "(at)"), 0o600);
+    }
+    for name in keys {
+        transcript.key(&format!("{name}.pub"), &format!("{name}.pub"), 0o644);
+    }
+    transcript
+}
+
+#[test]
+fn policies_of_other_systems() {
+    let mut transcript = documents();
+    for line in [
+        "pullgate import kritis hook.yaml --algorithm RSA_PSS_SHA_256",
+        "pullgate import kritis hook.yaml --algorithm RSA_PSS_SHA_256 --widen",
+        "pullgate import kritis kritis.yaml",
+        "pullgate import cosign p256.pub rsa-2048.pub ed25519.pub --scope registry.example.com/team",
+        "pullgate import containers policy.json",
+        "pullgate import containers policy.json --widen",
+    ] {
+        transcript.run(line);
+    }
+    insta::assert_snapshot!(transcript.end());
+}
+
+#[test]
+fn security_center() {
+    let mut transcript = documents();
+    let line =
+        "pullgate import security-center --attestors attestors.json --policies policies.json --cluster";
+    let cluster = "c0123456789";
+    transcript.run(&format!("{line} nowhere"));
+    transcript.run(&format!("{line} {cluster}"));
+    transcript.run(&format!("{line} {cluster} --public-key a=missing.pub"));
+    let keys = "--public-key release=p256.pub --public-key 安全=p384.pub";
+    transcript.run(&format!("{line} {cluster} {keys}"));
+    insta::assert_snapshot!(transcript.end());
+}
+
+#[test]
+fn nothing_imported() {
+    let mut transcript = documents();
+    transcript.file("empty.yaml", "", 0o600);
+    transcript.file("not.yaml", "a: [", 0o600);
+    transcript.file("other.yaml", "kind: Pod\napiVersion: v1\nmetadata: { name: a }\n", 0o600);
+    transcript.file("text.yaml", "error: no connection\n", 0o600);
+    transcript.file(
+        "kind.yaml",
+        "kind: Surprise\napiVersion: kritis.grafeas.io/v1beta1\nmetadata: { name: a }\n",
+        0o600,
+    );
+    transcript.file("not.json", "{", 0o600);
+    transcript.file("shape.json", "{\"default\": 1}", 0o600);
+    transcript.file("none.json", "{\"default\": []}", 0o600);
+    transcript.file("written.toml", "", 0o600);
+    for line in [
+        "pullgate import kritis missing.yaml",
+        "pullgate import kritis empty.yaml",
+        "pullgate import kritis not.yaml",
+        "pullgate import kritis other.yaml",
+        "pullgate import kritis text.yaml",
+        "pullgate import kritis kind.yaml",
+        "pullgate import kritis hook.yaml",
+        "pullgate import containers not.json",
+        "pullgate import containers shape.json",
+        "pullgate import containers none.json",
+        "pullgate import cosign p256.pub --scope A",
+        "pullgate import cosign not.json --scope a.example",
+        "pullgate import cosign p256.pub --scope a.example --output written.toml",
+        "pullgate import cosign p256.pub --scope a.example --output new.toml",
+    ] {
+        transcript.run(line);
+    }
+    insta::assert_snapshot!(transcript.end());
+}
