@@ -1,4 +1,4 @@
-//! `pullgate import`
+//! `pullgate import`: converts another system's policy.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,60 +12,60 @@ use crate::trust::Algorithm;
 /// Arguments of `pullgate import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 the policy decides as the original does (what is noted as `not imported` concerns no image), 1 it is written
-and is `stricter` or `wider` somewhere, 2 nothing was imported.")]
-// Instead of the option that all others have.
+Exit codes: 0 the policy decides as the original does (notes of `not imported` do not affect images), 1 the policy was
+written and differs: see the notes of `stricter` and `wider`, 2 nothing was imported.")]
+// Replaces the option that other commands have.
 #[command(arg = super::no_config())]
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
-    /// Write the policy to this file, which must not be there yet, and not to standard output
+    /// Write the policy to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// How RSA keys sign, where the documents do not say it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256; with cosign also how
-    /// Ed25519 keys do, ED25519PH or ED25519
+    out_file: Option<PathBuf>,
+    /// Algorithm of RSA keys where the documents do not name it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256; for cosign also of
+    /// Ed25519 keys: ED25519PH or ED25519
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Give a wider permission where the original's cannot be given, and not a narrower one; each is told
+    /// Where no exact equivalent exists, allow more than the original instead of less, and note each case
     #[arg(long, global = true)]
     widen: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Source {
-    /// The answers of Security Center's DescribeAttestors and DescribeBinarySecurityPolicies
+    /// Alibaba Cloud Security Center: responses of DescribeAttestors and DescribeBinarySecurityPolicies
     SecurityCenter {
-        /// An answer of DescribeAttestors; once for each page
+        /// Response of DescribeAttestors; repeat for each page
         #[arg(long, value_name = "FILE", required = true)]
         attestors: Vec<PathBuf>,
-        /// An answer of DescribeBinarySecurityPolicies; once for each page
+        /// Response of DescribeBinarySecurityPolicies; repeat for each page
         #[arg(long, value_name = "FILE", required = true)]
         policies: Vec<PathBuf>,
-        /// The id of the cluster that this node belongs to
+        /// ID of the cluster that this node belongs to
         #[arg(long, value_name = "ID")]
         cluster: String,
-        /// The public key of an attestor, as `pullgate keys public` writes it
+        /// Public key of an attestor, as `pullgate keys public` writes it
         #[arg(long = "public-key", value_name = "ATTESTOR=FILE", value_parser = named)]
         public_keys: Vec<(String, PathBuf)>,
     },
-    /// Resources of kritis and kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist
+    /// kritis and kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist
     Kritis {
-        /// YAML files; of each all documents and lists
+        /// YAML files; all documents and lists in them are read
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
-    /// Public keys as cosign writes them
+    /// Public keys of cosign
     Cosign {
-        /// PEM files; the name of a file becomes the name of the authenticator
+        /// PEM files; each file name becomes the name of an authenticator
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
-        /// The images that they sign, as in `registry.example.com/team`
+        /// Scope of the images that these keys sign, for example `registry.example.com/team`
         #[arg(long)]
         scope: String,
     },
     /// The policy.json of podman, skopeo and CRI-O
     Containers {
-        /// The file; keys are read where it says they are
+        /// The file; keys are read from the paths that it names
         #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
         file: PathBuf,
     },
@@ -84,7 +84,7 @@ impl Import {
                     output::note(&note.to_string());
                 }
                 let differs = imported.notes().iter().any(|note| note.effect.differs());
-                if differs { Outcome::Refused } else { Outcome::Fine }
+                if differs { Outcome::Refused } else { Outcome::Success }
             }
             Err(error) => {
                 output::error(&error);
@@ -97,7 +97,7 @@ impl Import {
         let options = Options { algorithm: self.algorithm, widen: self.widen };
         let imported = self.source.read(options)?;
         let policy = imported.policy();
-        match &self.output {
+        match &self.out_file {
             None => output::text(&policy),
             Some(path) => {
                 create(path, &policy).map_err(|error| CommandError::Output { path: path.clone(), error })?
@@ -147,11 +147,11 @@ impl Source {
     }
 }
 
-/// Never over a file that is there: it may be the policy in force.
+/// Never overwrites a file: it may be the policy in force.
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
-        // Half a policy is none, and would stand in the way of the next run.
+        // An incomplete policy is useless, and would block the next run.
         let _ = fs::remove_file(path);
     })
 }
@@ -176,7 +176,7 @@ fn text(path: &Path) -> Result<String, CommandError> {
 
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
-    #[error("{path} cannot be read")]
+    #[error("cannot read {path}")]
     File {
         path: PathBuf,
         #[source]
@@ -184,7 +184,7 @@ enum CommandError {
     },
     #[error("nothing was imported")]
     Import(#[source] ImportError),
-    #[error("{path} cannot be written")]
+    #[error("cannot write {path}")]
     Output {
         path: PathBuf,
         #[source]

@@ -1,4 +1,4 @@
-//! The arguments with which a command opens a private key. None of them is a secret: each names where one is.
+//! The arguments for opening a private key. None of them is a secret: each names the place of one.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -16,49 +16,49 @@ use crate::keys::{
 };
 use crate::service;
 
-/// Where the secrets are that open keys.
+/// The places of the secrets that open keys.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Opening the key")]
 pub(super) struct KeyOptions {
-    /// The passphrase of an encrypted key file is the first line of this file; without, COSIGN_PASSWORD is used
+    /// Read the passphrase of an encrypted key file from the first line of this file (default: COSIGN_PASSWORD)
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
     passphrase_file: Option<PathBuf>,
-    /// The passphrase is the first line that this descriptor gives; 0 is standard input
+    /// Read the passphrase from the first line of this file descriptor (0 is stdin)
     #[arg(long, value_name = "NUMBER")]
     passphrase_fd: Option<u32>,
-    /// The PIN of a PKCS#11 token is in this file, if the key's URI has no pin-source
+    /// Read the PIN of a PKCS#11 token from this file, unless the key's URI has a pin-source
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
-    /// The PKCS#11 module, if the key's URI names none
+    /// PKCS#11 module, unless the key's URI names one
     #[arg(long, value_name = "FILE")]
     pkcs11_module: Option<PathBuf>,
-    /// Alibaba Cloud: as the RAM role of this ECS instance; without, ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET are used
+    /// Alibaba Cloud: use the RAM role of this ECS instance (default: ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET)
     #[arg(long, value_name = "ROLE", conflicts_with = "kms_credentials")]
     kms_ram_role: Option<String>,
-    /// Alibaba Cloud: a credentials file of its tools
+    /// Alibaba Cloud: use this credentials file of the aliyun CLI and SDKs
     #[arg(long, value_name = "FILE")]
     kms_credentials: Option<PathBuf>,
-    /// Alibaba Cloud: the profile of the credentials file
+    /// Alibaba Cloud: profile in the credentials file
     #[arg(long, value_name = "NAME", default_value = "default", requires = "kms_credentials")]
     kms_profile: String,
-    /// Alibaba Cloud: assume this role (acs:ram::ACCOUNT:role/NAME) first
+    /// Alibaba Cloud: assume this role first (acs:ram::ACCOUNT:role/NAME)
     #[arg(long, value_name = "ARN")]
     kms_assume_role: Option<String>,
-    /// Vault or OpenBao: the token is in this file; without, VAULT_TOKEN or BAO_TOKEN is used
+    /// Vault or OpenBao: read the token from this file (default: VAULT_TOKEN or BAO_TOKEN)
     #[arg(long, value_name = "FILE", conflicts_with = "vault_role_id")]
     vault_token_file: Option<PathBuf>,
-    /// Vault or OpenBao: log in by AppRole with this role id
+    /// Vault or OpenBao: log in with AppRole, with this role ID
     #[arg(long, value_name = "ID", requires = "vault_secret_id_file")]
     vault_role_id: Option<String>,
-    /// Vault or OpenBao: the secret id of the AppRole is in this file
+    /// Vault or OpenBao: read the secret ID of the AppRole from this file
     #[arg(long, value_name = "FILE", requires = "vault_role_id")]
     vault_secret_id_file: Option<PathBuf>,
-    /// Certificates of authorities that are trusted in addition, to reach KMS or Vault
+    /// Also trust the CA certificates in this file when connecting to KMS or Vault
     #[arg(long, value_name = "FILE")]
     key_ca: Vec<PathBuf>,
 }
 
-/// Reads the place of a key. An argument that is refused is not repeated, as clap would: there may be a PIN in it.
+/// Parses the location of a key. Unlike clap, it does not repeat an invalid argument in the error: there may be a PIN in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocationParser;
 
@@ -67,21 +67,21 @@ impl TypedValueParser for LocationParser {
 
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Location, clap::Error> {
         let refused = |reason: &dyn std::fmt::Display| {
-            clap::Error::raw(ErrorKind::ValueValidation, format!("the place of the key: {reason}\n"))
+            clap::Error::raw(ErrorKind::ValueValidation, format!("invalid key location: {reason}\n"))
                 .with_cmd(command)
         };
-        let text = value.to_str().ok_or_else(|| refused(&"it is not text"))?;
+        let text = value.to_str().ok_or_else(|| refused(&"it is not valid UTF-8"))?;
         text.parse().map_err(|error: LocationError| refused(&error))
     }
 }
 
 impl KeyOptions {
-    /// Whether standard input is the passphrase.
+    /// Whether the passphrase is on standard input.
     pub(super) fn reads_standard_input(&self) -> bool {
         self.passphrase_fd == Some(0)
     }
 
-    /// The settings that they come to.
+    /// The settings for opening keys.
     pub(super) fn settings(&self) -> Settings {
         let passphrase = match (&self.passphrase_file, self.passphrase_fd) {
             (Some(path), _) => Passphrase::File(path.clone()),
@@ -129,11 +129,11 @@ impl KeyOptions {
     }
 }
 
-/// What a failure with a key comes to: of one in a token or a service it is not known whether it can be used.
+/// The outcome after a key error. If a token or a service failed, the key itself may be valid.
 pub(super) fn outcome(error: &KeysError) -> Outcome {
     match error {
-        KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Unknown,
-        KeysError::Late { .. } => Outcome::Unknown,
+        KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Undetermined,
+        KeysError::Late { .. } => Outcome::Undetermined,
         KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
         _ => Outcome::Usage,
     }
@@ -144,8 +144,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_location_that_is_refused_is_not_repeated() {
-        for (text, said) in [
+    fn an_invalid_location_is_not_repeated() {
+        for (text, expected) in [
             ("pkcs11:token=a;object=b?pin-value=s3cret", "a secret on a command line"),
             ("pkcs11:token=a;pin-value=s3cret", "a secret on a command line"),
             ("vault://key?address=https://user:s3cret@vault", ""),
@@ -154,7 +154,7 @@ mod tests {
                 Command::new("pullgate").arg(Arg::new("key").long("key").value_parser(LocationParser));
             let refused = command.try_get_matches_from(["pullgate", "--key", text]).unwrap_err();
             let shown = format!("{refused} {refused:?}");
-            assert!(shown.contains("the place of the key: ") && shown.contains(said), "{shown}");
+            assert!(shown.contains("invalid key location: ") && shown.contains(expected), "{shown}");
             assert!(!shown.contains("s3cret"), "{shown}");
         }
     }

@@ -1,4 +1,4 @@
-//! `pullgate keys …`
+//! `pullgate keys …`: keys for signing and for verifying.
 
 mod fetch;
 mod generate;
@@ -12,13 +12,13 @@ use super::Outcome;
 /// Subcommands of `pullgate keys`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum KeysCommand {
-    /// Make a new key pair, in a file or in a PKCS#11 token
+    /// Generate a key pair, in a file or in a PKCS#11 token
     Generate(generate::Generate),
-    /// Show the public half of a private key, with its names
+    /// Show the public key of a private key, with its fingerprint and ids
     Public(public::Public),
-    /// Show what each authenticator of the policy resolves to
+    /// List the keys of each authenticator of the policy
     List(list::List),
-    /// Fetch the public keys that the policy names by `source`, and keep them
+    /// Fetch and store the public keys that the policy names by `source`
     Fetch(fetch::Fetch),
 }
 

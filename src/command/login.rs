@@ -1,4 +1,4 @@
-//! The arguments with which a command logs in to a registry.
+//! The arguments for logging in to a registry.
 
 use std::io::{self, Read};
 
@@ -8,29 +8,29 @@ use crate::secret;
 /// The longest password that is read, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
-/// User name on the command line, password on standard input: a password in an argument is visible to everyone.
+/// The user name is an argument, the password is on standard input: other users can see arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Login {
-    /// User name for the registry
+pub(super) struct LoginArgs {
+    /// Registry user name
     #[arg(long, requires = "password_stdin")]
     username: Option<String>,
-    /// Read the password for the registry from standard input
+    /// Read the registry password from standard input
     #[arg(long, requires = "username")]
     password_stdin: bool,
 }
 
-impl Login {
-    /// Whether there are credentials on the command line.
+impl LoginArgs {
+    /// Whether the command line has credentials.
     pub(super) fn is_given(&self) -> bool {
         self.username.is_some()
     }
 
-    /// Whether standard input is the password.
+    /// Whether the password is on standard input.
     pub(super) fn reads_standard_input(&self) -> bool {
         self.password_stdin
     }
 
-    /// The credentials; anonymous without a user name.
+    /// The credentials: anonymous without a user name.
     ///
     /// # Errors
     /// When standard input cannot be read.

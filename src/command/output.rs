@@ -1,42 +1,78 @@
-//! What a person or a pipe reads.
+//! What a command writes to standard output and standard error.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
+use clap::ValueEnum;
+use serde::Serialize;
+
 use super::Outcome;
 
-/// Why standard output did not take something: the first time.
-static LOST: OnceLock<io::Error> = OnceLock::new();
+/// The first failure to write to standard output.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
-/// Writes `text` and a line end to standard output. [`finish`] tells whether that went well.
+/// The format of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `--output`, which is the same option in every command that has it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct OutputOption {
+    /// Output format
+    #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+impl OutputOption {
+    /// Writes `value` as one line of JSON, or the text that `text` makes of it.
+    pub(super) fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
+        match self.format {
+            Format::Text => line(&text(value)),
+            Format::Json => line(&serde_json::to_string(value).unwrap_or_default()),
+        }
+    }
+
+    /// Whether JSON was asked for.
+    pub(super) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+}
+
+/// Writes `text` and a line end to standard output. [`finish`] reports a failure.
 pub(super) fn line(text: &str) {
-    note_lost(writeln!(io::stdout().lock(), "{text}"));
+    record_failure(writeln!(io::stdout().lock(), "{text}"));
 }
 
 /// Writes `text` as it is to standard output.
 pub(super) fn text(text: &str) {
-    note_lost(io::stdout().lock().write_all(text.as_bytes()));
+    record_failure(io::stdout().lock().write_all(text.as_bytes()));
 }
 
-/// What a run comes to that came to `outcome` and has written all it had to say: what standard output did not take, the
-/// disk behind it being full, is not said, and that is no good end.
+/// The outcome of a run that has written everything. Output that was lost, for example because the disk is full, makes
+/// it an error.
 pub(super) fn finish(outcome: Outcome) -> Outcome {
-    note_lost(io::stdout().lock().flush());
-    match LOST.get() {
+    record_failure(io::stdout().lock().flush());
+    match FAILURE.get() {
         None => outcome,
         Some(error) => {
-            note(&format!("error: standard output cannot be written\n  because {error}"));
+            note(&format!("error: cannot write to standard output\n  because {error}"));
             outcome.max(Outcome::Usage)
         }
     }
 }
 
-/// Keeps that something was not written. A reader that went away is no error of ours.
-pub(super) fn note_lost(written: io::Result<()>) {
+/// Keeps the first failed write. A closed pipe is not a failure: the reader has read enough.
+pub(super) fn record_failure(written: io::Result<()>) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
-        let _ = LOST.set(error);
+        let _ = FAILURE.set(error);
     }
 }
 

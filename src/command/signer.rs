@@ -1,9 +1,10 @@
-//! `pullgate signer`
+//! `pullgate signer …`: the signing service.
 
 mod ask;
 
 use std::path::{Path, PathBuf};
 
+use super::output::OutputOption;
 use super::{Outcome, key_options, output};
 use crate::config::{self, DaemonConfig, Problems};
 use crate::keys::{KeysError, Location, PassphraseError};
@@ -13,52 +14,47 @@ use crate::signer::{
 };
 use crate::telemetry::{log, plain};
 
-/// Arguments of `pullgate signer`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Signer {
-    #[command(subcommand)]
-    command: Option<SignerCommand>,
-}
-
+/// Subcommands of `pullgate signer`.
 #[derive(Debug, clap::Subcommand)]
-enum SignerCommand {
-    /// Look at signer.toml and pullgate.toml, and open the files with keys and passwords
+pub(super) enum SignerCommand {
+    /// Run the signing service
+    Serve,
+    /// Check signer.toml and pullgate.toml, and open the key and password files
     Check,
-    /// Ask the signer that runs how it is
+    /// Show the status of the running signer
     Status(StatusArguments),
-    /// Have the signer that runs sign images that it would not by itself: older ones, by manual rules, or parked
+    /// Have the running signer sign images that no automatic rule signs: older, manual or parked ones
     Request(RequestArguments),
 }
 
 #[derive(Debug, clap::Args)]
-struct StatusArguments {
-    /// How it is written: text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
-    output: String,
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    output: OutputOption,
 }
 
 #[derive(Debug, clap::Args)]
-struct RequestArguments {
-    /// The rule; without, every rule that is for the image
+pub(super) struct RequestArguments {
+    /// Rule to sign by; without it, every rule that applies to the image
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// Everything that is in the rule's scope
+    /// Sign every tagged image in the scope of the rule
     #[arg(long, required_unless_present = "images")]
-    existing: bool,
+    all_tags: bool,
     /// Images, by tag or digest
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
 }
 
-impl Signer {
+impl SignerCommand {
     pub(super) fn run(self, root: &Path) -> Outcome {
-        let ended = match self.command {
-            None => serve(root),
-            Some(SignerCommand::Check) => check(root),
-            Some(SignerCommand::Status(arguments)) => arguments.run(root),
-            Some(SignerCommand::Request(arguments)) => arguments.run(root),
+        let result = match self {
+            Self::Serve => serve(root),
+            Self::Check => check(root),
+            Self::Status(arguments) => arguments.run(root),
+            Self::Request(arguments) => arguments.run(root),
         };
-        ended.unwrap_or_else(|error| {
+        result.unwrap_or_else(|error| {
             output::error(&error);
             error.outcome()
         })
@@ -66,42 +62,42 @@ impl Signer {
 }
 
 fn serve(root: &Path) -> Result<Outcome, CommandError> {
-    // Logging has settings of its own in pullgate.toml, for all of pullgate's services.
+    // The log settings are in pullgate.toml, for all services of pullgate.
     let daemon = load_daemon(root)?;
     log::init(daemon.log.format, daemon.log.level);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Start)?;
     runtime.block_on(signer::run(root)).map_err(|error| CommandError::Serve(Box::new(error)))?;
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
 fn check(root: &Path) -> Result<Outcome, CommandError> {
-    // The service does not start without it either.
+    // The service does not start with an invalid pullgate.toml.
     load_daemon(root)?;
     let settings = config::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let wrong = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
-    let closed: Vec<&PathBuf> = wrong.iter().filter_map(without_passphrase).collect();
-    for error in wrong.iter().filter(|error| without_passphrase(error).is_none()) {
+    let errors = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
+    let locked: Vec<&PathBuf> = errors.iter().filter_map(without_passphrase).collect();
+    for error in errors.iter().filter(|error| without_passphrase(error).is_none()) {
         output::error(error);
     }
-    if closed.len() < wrong.len() {
+    if locked.len() < errors.len() {
         return Ok(Outcome::Usage);
     }
     let (rules, keys) = (settings.rules.len(), settings.authenticators.len());
-    output::line(&format!("signer.toml is fine: {rules} rules, {keys} authenticators"));
-    for path in closed {
-        let why = "it is encrypted, `[keys] passphrase-file` is not set, and COSIGN_PASSWORD neither, here";
-        output::line(&format!("not looked at: {}: {why}", path.display()));
+    output::line(&format!("signer.toml is valid: {rules} rules, {keys} authenticators"));
+    for path in locked {
+        let why = "it is encrypted, and neither `[keys] passphrase-file` nor COSIGN_PASSWORD is set here";
+        output::line(&format!("not checked: {}: {why}", path.display()));
     }
-    let elsewhere = |key: &&KeySettings| !matches!(key.location, Location::File(_));
-    for key in settings.authenticators.values().filter(elsewhere) {
-        output::line(&format!("not looked at: {}", key.location));
+    let is_remote = |key: &&KeySettings| !matches!(key.location, Location::File(_));
+    for key in settings.authenticators.values().filter(is_remote) {
+        output::line(&format!("not checked: {}", key.location));
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
-/// An encrypted file whose passphrase may be in the environment of the service, which is not this one.
+/// The file, if the error is a missing passphrase. The service may have it in its own environment.
 fn without_passphrase(error: &InForceError) -> Option<&PathBuf> {
     match error {
         InForceError::Key {
@@ -119,7 +115,7 @@ fn signer_file(root: &Path) -> PathBuf {
     root.join(config::SIGNER_FILE)
 }
 
-/// Where the signer that runs is asked: what is wrong with the rest of the file may be why.
+/// The control socket of the running signer. Other problems in the file are ignored: they may be why status is asked.
 fn control(root: &Path) -> Result<PathBuf, CommandError> {
     config::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
 }
@@ -127,70 +123,62 @@ fn control(root: &Path) -> Result<PathBuf, CommandError> {
 impl StatusArguments {
     fn run(&self, root: &Path) -> Result<Outcome, CommandError> {
         let status: Status = ask::ask(&control(root)?, "GET", "/status", Vec::new())?;
-        if self.output == "json" {
-            output::line(&serde_json::to_string_pretty(&status).unwrap_or_default());
-        } else {
-            show(&status);
-        }
+        self.output.show(&status, text);
         let started = status.rules.iter().all(|rule| rule.started);
         let healthy = status.parked == 0 && started && status.reload_failed.is_none();
-        Ok(if healthy { Outcome::Fine } else { Outcome::Refused })
+        Ok(if healthy { Outcome::Success } else { Outcome::Refused })
     }
 }
 
 impl RequestArguments {
     fn run(self, root: &Path) -> Result<Outcome, CommandError> {
-        let Self { rule, existing, images } = self;
+        let Self { rule, all_tags: existing, images } = self;
         let wanted = serde_json::to_vec(&Wanted { rule, images, existing }).unwrap_or_default();
         let Taken { queued, known } = ask::ask(&control(root)?, "POST", "/requests", wanted)?;
-        output::line(&format!("{queued} images wait to be signed, {known} waited already"));
-        Ok(Outcome::Fine)
+        output::line(&format!("{queued} images queued, {known} already in the queue"));
+        Ok(Outcome::Success)
     }
 }
 
-fn show(status: &Status) {
+fn text(status: &Status) -> String {
     let Status { waiting, busy, parked, parked_images, rules, reload_failed, needs_restart, errors } = status;
+    let mut lines = Vec::new();
     if let Some(FailedReload { at, reasons }) = reload_failed {
-        output::line(&format!("RELOAD FAILED at {at}: what was in force before still is"));
-        for line in reasons.iter().flat_map(|reason| reason.lines()) {
-            output::line(&format!("  {}", plain(line)));
-        }
+        lines.push(format!("RELOAD FAILED at {at}: the previous configuration stays in force"));
+        lines.extend(reasons.iter().flat_map(|it| it.lines()).map(|line| format!("  {}", plain(line))));
     }
     if !needs_restart.is_empty() {
-        output::line(&format!("RESTART NEEDED to put in force: {}", plain(&needs_restart.join(", "))));
+        lines.push(format!("RESTART NEEDED to apply: {}", plain(&needs_restart.join(", "))));
     }
-    output::line(&format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
+    lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
     for rule in rules {
-        let state = if rule.started { "" } else { ", NOT STARTED: what was there before is not known yet" };
+        let state = if rule.started { "" } else { ", NOT STARTED: the initial listing is not complete" };
         let key = rule.key.as_deref().unwrap_or("no key");
         let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
-        output::line(&format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
+        lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
     }
     for image in parked_images {
         let error = image.error.as_deref().unwrap_or_default().escape_debug();
-        output::line(&format!(
-            "parked: {} (rule {}, {} attempts): {error}",
-            image.image, image.rule, image.attempts
-        ));
+        let (name, rule, attempts) = (&image.image, &image.rule, image.attempts);
+        lines.push(format!("parked: {name} (rule {rule}, {attempts} attempts): {error}"));
     }
-    for error in errors {
-        output::line(&format!("error: {}", error.escape_debug()));
-    }
+    lines.extend(errors.iter().map(|error| format!("error: {}", error.escape_debug())));
+    lines.join("\n")
 }
 
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
-    #[error("the signer does not answer")]
+    #[error("no answer from the signer")]
     Ask(#[source] ask::AskError),
-    #[error("the signer refuses: {0}")]
+    #[error("the signer refused the request: {0}")]
     Refused(String),
-    #[error("signer.toml cannot be used:\n{0}")]
+    #[error("invalid signer.toml:\n{0}")]
     Configuration(Problems),
-    #[error("pullgate.toml cannot be used:\n{0}")]
+    #[error("invalid pullgate.toml:\n{0}")]
     Daemon(Problems),
-    #[error("the signer does not serve")]
+    #[error("the signing service failed")]
     Serve(#[source] Box<ServeError>),
-    #[error("cannot start")]
+    #[error("cannot start the async runtime")]
     Start(#[source] std::io::Error),
 }
 
@@ -207,7 +195,7 @@ impl CommandError {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Refused(_) => Outcome::Refused,
-            Self::Ask(_) | Self::Start(_) => Outcome::Unknown,
+            Self::Ask(_) | Self::Start(_) => Outcome::Undetermined,
             Self::Serve(error) => match &**error {
                 ServeError::Signer(SignerError::Settings(InForceError::Key { error, .. })) => {
                     key_options::outcome(error)

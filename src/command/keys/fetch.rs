@@ -1,4 +1,4 @@
-//! `pullgate keys fetch`
+//! `pullgate keys fetch`: fetches the public keys of the policy from KMS, Vault and tokens.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::telemetry::chain;
 /// Arguments of `pullgate keys fetch`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Fetch {
-    /// Ask for those that are kept already, too, and say where another key is now
+    /// Fetch stored keys again, and report those that have changed
     #[arg(long)]
     all: bool,
 }
@@ -37,10 +37,10 @@ impl Fetch {
             Ok(results) => results,
             Err(error) => {
                 output::error(&error);
-                return Outcome::Unknown;
+                return Outcome::Undetermined;
             }
         };
-        let mut outcome = Outcome::Fine;
+        let mut outcome = Outcome::Success;
         for (key, result) in wanted.iter().zip(results) {
             let (location, fingerprint) = (key.location.to_string(), &key.fingerprint);
             match result {
@@ -52,7 +52,7 @@ impl Fetch {
             }
         }
         if wanted.is_empty() {
-            output::line(&format!("nothing to fetch: {} keys are kept", survey.declared.len()));
+            output::line(&format!("nothing to fetch: {} keys are stored", survey.declared.len()));
         }
         outcome
     }

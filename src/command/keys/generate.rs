@@ -1,10 +1,10 @@
-//! `pullgate keys generate`
+//! `pullgate keys generate`: creates a key pair.
 
 use crate::command::key_options::{self, KeyOptions, LocationParser};
 use crate::command::{Outcome, output};
 use crate::keys::{self, KeyKind, Location};
 
-/// What a key may be used for, by Alibaba Cloud KMS's name.
+/// The usage of a key, as Alibaba Cloud KMS names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Purpose {
     #[value(name = "SIGN/VERIFY")]
@@ -15,16 +15,16 @@ enum Purpose {
 #[derive(Debug, clap::Args)]
 #[command(arg = crate::command::no_config())]
 pub(in crate::command) struct Generate {
-    /// Where the key is to be: a file that does not exist yet, or pkcs11:…
+    /// Location of the new key: a file that does not exist yet, or pkcs11:…
     #[arg(value_name = "LOCATION", value_parser = LocationParser)]
     location: Location,
-    /// RSA_2048, RSA_3072, RSA_4096, EC_P256, EC_P384 or ED25519
+    /// Key type: RSA_2048, RSA_3072, RSA_4096, EC_P256, EC_P384 or ED25519
     #[arg(long, value_name = "KIND")]
     kind: KeyKind,
-    /// What the key is for
+    /// Key usage
     #[arg(long, value_enum, default_value = "SIGN/VERIFY")]
     purpose: Purpose,
-    /// Encrypt the file with the passphrase
+    /// Encrypt the key file with the passphrase
     #[arg(long)]
     encrypt: bool,
     #[command(flatten)]
@@ -35,22 +35,22 @@ impl Generate {
     pub(super) fn run(self) -> Outcome {
         let Purpose::SignVerify = self.purpose;
         let settings = self.options.settings();
-        let made = super::public::blocking(async {
+        let generated = super::public::blocking(async {
             keys::generate(&self.location, self.kind, self.encrypt, &settings).await?;
-            // What was made is opened as it will be used. A descriptor has given its passphrase already.
+            // Open the new key the way it will be used. A passphrase from a descriptor can be read only once.
             match &self.location {
                 Location::File(_) if self.encrypt => Ok(None),
-                location => super::public::half(location, None, &settings).await.map(Some),
+                location => super::public::public_key(location, None, &settings).await.map(Some),
             }
         });
-        match made {
+        match generated {
             Ok(public) => {
                 let kind = self.kind.name();
-                output::line(&format!("made: {kind} in {}", self.location.to_string().escape_debug()));
+                output::line(&format!("generated: {kind} in {}", self.location.to_string().escape_debug()));
                 if let Some(public) = public {
                     output::line(public.pem().trim_end());
                 }
-                Outcome::Fine
+                Outcome::Success
             }
             Err(error) => {
                 output::error(&error);

@@ -1,11 +1,12 @@
-//! `pullgate keys list`
+//! `pullgate keys list`: the keys of each authenticator.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::command::policy::{Format, survey};
+use crate::command::output::OutputOption;
+use crate::command::policy::survey;
 use crate::command::{Outcome, output};
 use crate::config::DeclaredKey;
 use crate::trust::{Authenticator, Key, Outside};
@@ -13,12 +14,8 @@ use crate::trust::{Authenticator, Key, Outside};
 /// Arguments of `pullgate keys list`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct List {
-    /// Show it as text or as JSON
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
-    /// The same as --format json
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputOption,
 }
 
 impl List {
@@ -30,7 +27,7 @@ impl List {
         let policy = match survey.loaded {
             Ok(loaded) => loaded.policy,
             Err(problems) => {
-                // What the authenticators resolve to is not known, but where their keys are is.
+                // The keys are unknown, but their locations are not.
                 for declared in &survey.declared {
                     output::line(&missing(declared));
                 }
@@ -39,7 +36,7 @@ impl List {
             }
         };
         let now = Timestamp::now();
-        if self.json || matches!(self.format, Format::Json) {
+        if self.output.is_json() {
             let authenticators: Vec<Value> =
                 policy.authenticators().map(|it| document(it, now, &survey.declared)).collect();
             output::line(&Value::from(authenticators).to_string());
@@ -47,28 +44,28 @@ impl List {
             for authenticator in policy.authenticators() {
                 output::line(authenticator.name());
                 for key in authenticator.keys() {
-                    let kept = if elsewhere(key, &survey.declared) { ", kept" } else { "" };
-                    output::line(&format!("  {}{kept}", line(key, standing(key, now))));
+                    let stored = if is_fetched(key, &survey.declared) { ", stored" } else { "" };
+                    output::line(&format!("  {}{stored}", line(key, status(key, now))));
                 }
                 for (key, _) in authenticator.revoked() {
                     output::line(&format!("  {}", line(key, "revoked")));
                 }
             }
         }
-        Outcome::Fine
+        Outcome::Success
     }
 }
 
-/// Whether the private half is kept elsewhere, and the public one was fetched.
-fn elsewhere(key: &Key, declared: &[DeclaredKey]) -> bool {
+/// Whether the key was fetched from its `source`.
+fn is_fetched(key: &Key, declared: &[DeclaredKey]) -> bool {
     let fingerprint = key.public.fingerprint();
     declared.iter().any(|DeclaredKey { key: it, .. }| {
         it.fingerprint.as_str() == fingerprint && it.location.to_string() == key.origin
     })
 }
 
-/// Whether a key is believed now.
-fn standing(key: &Key, now: Timestamp) -> &'static str {
+/// Whether signatures of a key count now.
+fn status(key: &Key, now: Timestamp) -> &'static str {
     match key.outside_window(now) {
         None => "valid",
         Some(Outside::Early { .. }) => "not yet valid",
@@ -76,16 +73,16 @@ fn standing(key: &Key, now: Timestamp) -> &'static str {
     }
 }
 
-fn line(key: &Key, standing: &str) -> String {
+fn line(key: &Key, status: &str) -> String {
     let mut text = format!(
-        "{} {} {standing}, {}",
+        "{} {} {status}, {}",
         key.public.fingerprint(),
         key.public.algorithm(),
         key.origin.escape_debug()
     );
     if let Some(remote) = &key.remote {
-        let memory = remote.memory.as_secs();
-        text.push_str(&format!(", confirmed by its service and remembered for {memory} s"));
+        let ttl = remote.memory.as_secs();
+        text.push_str(&format!(", confirmed by its service, cached for {ttl} s"));
     }
     for (word, time) in [("from", key.not_before), ("until", key.not_after)] {
         text.extend(time.map(|time| format!(", {word} {time}")));
@@ -95,26 +92,26 @@ fn line(key: &Key, standing: &str) -> String {
 
 fn missing(declared: &DeclaredKey) -> String {
     let DeclaredKey { authenticator, key, cached, .. } = declared;
-    let standing = if *cached { "kept" } else { "missing" };
+    let status = if *cached { "stored" } else { "missing" };
     let place = key.location.to_string();
-    format!("{authenticator}\n  {} {} {standing}, {}", key.fingerprint, key.algorithm, place.escape_debug())
+    format!("{authenticator}\n  {} {} {status}, {}", key.fingerprint, key.algorithm, place.escape_debug())
 }
 
 fn document(authenticator: &Authenticator, now: Timestamp, declared: &[DeclaredKey]) -> Value {
-    let one = |key: &Key, standing: &str| {
+    let one = |key: &Key, status: &str| {
         json!({
             "fingerprint": key.public.fingerprint(),
             "id": key.public.names().ni,
             "algorithm": key.public.algorithm().name(),
             "origin": key.origin,
-            "source": elsewhere(key, declared),
+            "source": is_fetched(key, declared),
             "not-before": key.not_before.map(|time| time.to_string()),
             "not-after": key.not_after.map(|time| time.to_string()),
-            "standing": standing,
+            "status": status,
             "verify": if key.remote.is_some() { "remote" } else { "local" },
         })
     };
-    let keys = authenticator.keys().iter().map(|key| one(key, standing(key, now)));
+    let keys = authenticator.keys().iter().map(|key| one(key, status(key, now)));
     let revoked = authenticator.revoked().iter().map(|(key, _)| one(key, "revoked"));
     json!({ "authenticator": authenticator.name(), "keys": keys.chain(revoked).collect::<Vec<_>>() })
 }

@@ -1,9 +1,9 @@
-//! `pullgate keys public`
+//! `pullgate keys public`: the public key of a private key.
 
 use serde_json::json;
 
 use crate::command::key_options::{self, KeyOptions, LocationParser};
-use crate::command::policy::Format;
+use crate::command::output::OutputOption;
 use crate::command::{Outcome, output};
 use crate::keys::{self, KeysError, Location, Settings};
 use crate::trust::{Algorithm, PublicKey};
@@ -12,18 +12,14 @@ use crate::trust::{Algorithm, PublicKey};
 #[derive(Debug, clap::Args)]
 #[command(arg = crate::command::no_config())]
 pub(in crate::command) struct Public {
-    /// The private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
+    /// Private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
     #[arg(value_name = "LOCATION", value_parser = LocationParser)]
     location: Location,
-    /// The algorithm that it is to sign with; the public half is the same with each
+    /// Signature algorithm; the public key is the same with each
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Show it as text, of which the PEM block alone goes to standard output, or as JSON
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
-    /// The same as --format json
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputOption,
     #[command(flatten)]
     options: KeyOptions,
 }
@@ -31,7 +27,7 @@ pub(in crate::command) struct Public {
 impl Public {
     pub(super) fn run(self) -> Outcome {
         let settings = self.options.settings();
-        let public = blocking(half(&self.location, self.algorithm, &settings));
+        let public = blocking(public_key(&self.location, self.algorithm, &settings));
         let public = match public {
             Ok(public) => public,
             Err(error) => {
@@ -40,7 +36,7 @@ impl Public {
             }
         };
         let names = public.names();
-        if self.json || matches!(self.format, Format::Json) {
+        if self.output.is_json() {
             let document = json!({
                 "location": self.location.to_string(),
                 "kind": public.algorithm().key_kind(),
@@ -55,6 +51,7 @@ impl Public {
             });
             output::line(&document.to_string());
         } else {
+            // The PEM block alone goes to standard output, so that it can be redirected into a file.
             output::line(public.pem().trim_end());
             output::note(&format!("kind           {}", public.algorithm().key_kind()));
             output::note(&format!("fingerprint    {}", public.fingerprint()));
@@ -62,12 +59,13 @@ impl Public {
             output::note(&format!("RFC 6920       {}", names.nih));
             output::note(&format!("Sigstore hint  {}", names.hint));
         }
-        Outcome::Fine
+        Outcome::Success
     }
 }
 
-/// The public half of a key; of an RSA key either way, as it is the same.
-pub(super) async fn half(
+/// The public key of the private key at `location`. An RSA key needs no algorithm, because its public key is the same with
+/// each.
+pub(super) async fn public_key(
     location: &Location,
     algorithm: Option<Algorithm>,
     settings: &Settings,
@@ -81,15 +79,15 @@ pub(super) async fn half(
     }
 }
 
-/// Runs one piece of work to its end.
+/// Runs `work` to completion.
 pub(super) fn blocking<T>(work: impl Future<Output = Result<T, KeysError>>) -> Result<T, KeysError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(work);
-            // A PKCS#11 module that hangs would be waited for.
+            let result = runtime.block_on(work);
+            // Dropping the runtime would wait for a PKCS#11 module that hangs.
             runtime.shutdown_background();
-            done
+            result
         }
         Err(_) => Err(KeysError::Abandoned),
     }

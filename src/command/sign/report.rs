@@ -1,4 +1,4 @@
-//! What became of one digest, as it is shown.
+//! The result for one digest, in the form that is printed.
 
 use serde::Serialize;
 
@@ -7,15 +7,21 @@ use crate::digest::Digest;
 use crate::registry::RegistryError;
 use crate::sign::{Layout, SignError, Signed};
 
-/// What became of one digest, or of a name that led to none.
+/// The next thing to do, or a result that needs no work.
+pub(super) enum Item {
+    Image(String),
+    Failed(Report),
+}
+
+/// The result for one digest, or for a name that could not be resolved.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// The image as it was named.
+    /// The image, as the user named it.
     pub(super) image: String,
     /// The index that lists it.
     pub(super) index: Option<String>,
     pub(super) digest: Option<String>,
-    pub(super) result: Verdict,
+    pub(super) result: SignResult,
     pub(super) signatures: Vec<Place>,
     pub(super) error: Option<String>,
     pub(super) advice: Option<&'static str>,
@@ -25,14 +31,14 @@ pub(super) struct Report {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Verdict {
+pub(super) enum SignResult {
     Signed,
-    SignedAlready,
+    AlreadySigned,
     WouldSign,
     Failed,
 }
 
-/// Where a signature is, or would be.
+/// The place of a signature, or where it would be.
 #[derive(Debug, Serialize)]
 pub(super) struct Place {
     layout: &'static str,
@@ -42,7 +48,7 @@ pub(super) struct Place {
 }
 
 impl Report {
-    fn of(image: &str, digest: Option<&Digest>, result: Verdict) -> Self {
+    fn of(image: &str, digest: Option<&Digest>, result: SignResult) -> Self {
         Self {
             image: image.to_owned(),
             index: None,
@@ -51,12 +57,12 @@ impl Report {
             signatures: Vec::new(),
             error: None,
             advice: None,
-            outcome: Outcome::Fine,
+            outcome: Outcome::Success,
         }
     }
 
     pub(super) fn signed(image: &str, digest: &Digest, signed: &Signed) -> Self {
-        let result = if signed.is_new() { Verdict::Signed } else { Verdict::SignedAlready };
+        let result = if signed.is_new() { SignResult::Signed } else { SignResult::AlreadySigned };
         let places = signed.attached.iter().map(|attached| Place {
             layout: attached.layout.name(),
             tag: attached.tag.clone(),
@@ -66,9 +72,9 @@ impl Report {
         Self { signatures: places.collect(), ..Self::of(image, Some(digest), result) }
     }
 
-    /// Nothing was done; `missing` is what would be.
-    pub(super) fn looked(image: &str, digest: &Digest, missing: &[Layout]) -> Self {
-        let result = if missing.is_empty() { Verdict::SignedAlready } else { Verdict::WouldSign };
+    /// The result of a dry run: `missing` are the layouts that would be signed.
+    pub(super) fn dry_run(image: &str, digest: &Digest, missing: &[Layout]) -> Self {
+        let result = if missing.is_empty() { SignResult::AlreadySigned } else { SignResult::WouldSign };
         let places = missing.iter().map(|layout| Place {
             layout: layout.name(),
             tag: None,
@@ -85,27 +91,27 @@ impl Report {
             text = format!("{text}: {current}");
             cause = current.source();
         }
-        let outcome = if error.is_passing() { Outcome::Unknown } else { Outcome::Refused };
+        let outcome = if error.is_passing() { Outcome::Undetermined } else { Outcome::Refused };
         let advice = error.advice();
-        Self { error: Some(text), advice, outcome, ..Self::of(image, digest, Verdict::Failed) }
+        Self { error: Some(text), advice, outcome, ..Self::of(image, digest, SignResult::Failed) }
     }
 
     pub(super) fn not_listed(name: &str, error: RegistryError) -> Self {
         Self::failed(name, None, &SignError::Registry(error))
     }
 
-    /// A line of input that is no image.
-    pub(super) fn unusable(image: &str, error: &dyn std::error::Error) -> Self {
+    /// An input that is not an image reference.
+    pub(super) fn invalid(image: &str, error: &dyn std::error::Error) -> Self {
         let error = Some(error.to_string());
-        Self { error, outcome: Outcome::Usage, ..Self::of(image, None, Verdict::Failed) }
+        Self { error, outcome: Outcome::Usage, ..Self::of(image, None, SignResult::Failed) }
     }
 
-    /// A name that nothing was found by.
-    pub(super) fn nothing(name: &str, error: &str) -> Self {
+    /// A name without an image.
+    pub(super) fn not_found(name: &str, error: &str) -> Self {
         Self {
             error: Some(error.to_owned()),
             outcome: Outcome::Refused,
-            ..Self::of(name, None, Verdict::Failed)
+            ..Self::of(name, None, SignResult::Failed)
         }
     }
 
@@ -115,15 +121,15 @@ impl Report {
     }
 
     pub(super) fn text(&self) -> String {
-        let what = match self.result {
-            Verdict::Signed => "signed",
-            Verdict::SignedAlready => "signed already",
-            Verdict::WouldSign => "would sign",
-            Verdict::Failed => "not signed",
+        let result = match self.result {
+            SignResult::Signed => "signed",
+            SignResult::AlreadySigned => "already signed",
+            SignResult::WouldSign => "would sign",
+            SignResult::Failed => "failed",
         };
-        let mut line = format!("{what}: {}", self.image.escape_debug());
+        let mut line = format!("{result}: {}", self.image.escape_debug());
         for digest in [&self.index, &self.digest].into_iter().flatten() {
-            // A name by digest says it already.
+            // A reference by digest shows it already.
             if !self.image.ends_with(digest.as_str()) {
                 line.push_str(&format!(" → {digest}"));
             }

@@ -1,4 +1,4 @@
-//! Where the names of images come from: the command line, a list, a registry.
+//! The sources of image names: the command line, a list, a registry.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,24 +7,18 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use super::existing::Existing;
-use super::report::Report;
+use super::report::{Item, Report};
+use super::tagged_images::TaggedImages;
 use crate::reference::MAX_INPUT;
 
-/// One thing to do, or one that cannot be done.
-pub(super) enum Item {
-    Image(String),
-    Failed(Report),
-}
-
 /// The lines of a list, as they are read.
-pub(super) type List = mpsc::Receiver<Result<String, io::Error>>;
+pub(super) type ImageList = mpsc::Receiver<Result<String, io::Error>>;
 
-/// The names, in the order of the command line: its own, those of the list, those of the registry.
+/// The names: first those on the command line, then those of the list, then those in the registry.
 pub(super) struct Source {
     pub(super) named: VecDeque<String>,
-    pub(super) list: Option<List>,
-    pub(super) existing: Option<Existing>,
+    pub(super) list: Option<ImageList>,
+    pub(super) tagged: Option<TaggedImages>,
 }
 
 impl Source {
@@ -35,20 +29,20 @@ impl Source {
         if let Some(lines) = &mut self.list {
             match lines.recv().await {
                 Some(Ok(line)) => return Some(Item::Image(line)),
-                Some(Err(error)) => return Some(Item::Failed(Report::unusable("the list", &error))),
+                Some(Err(error)) => return Some(Item::Failed(Report::invalid("the list", &error))),
                 None => self.list = None,
             }
         }
-        self.existing.as_mut()?.next().await
+        self.tagged.as_mut()?.next().await
     }
 }
 
-/// Reads a list, one image a line, in a thread of its own: a pipe may come slowly. Empty lines and those that begin with `#`
-/// are left out.
+/// Reads a list with one image on each line, in its own thread, because a pipe may be slow. Skips empty lines and lines that
+/// begin with `#`.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub(super) fn read_list(path: &Path) -> io::Result<List> {
+pub(super) fn read_list(path: &Path) -> io::Result<ImageList> {
     let input: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
     let (sender, receiver) = mpsc::channel(64);
@@ -60,7 +54,7 @@ pub(super) fn read_list(path: &Path) -> io::Result<List> {
             let item = match read {
                 Ok(0) => return,
                 Ok(_) if line.len() > MAX_INPUT && !line.ends_with('\n') => {
-                    Err(io::Error::other(format!("a line has more than {MAX_INPUT} bytes")))
+                    Err(io::Error::other(format!("a line is longer than {MAX_INPUT} bytes")))
                 }
                 Ok(_) if line.trim().is_empty() || line.trim_start().starts_with('#') => continue,
                 Ok(_) => Ok(line.trim().to_owned()),

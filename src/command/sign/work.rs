@@ -1,4 +1,4 @@
-//! One image: what its name leads to, and a signature for it and, if wanted, for what it lists.
+//! Signs one image and, with `--recursive`, the manifests that it lists.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::reference::{Reference, Repository};
 use crate::registry::{Contents, Credentials, Registry, RegistryError, Stored, Target, contents};
 use crate::sign::{self, Annotations, Layout, Order, SignError};
 
-/// Images of one index that are signed; real ones list a few dozen.
+/// The limit for the manifests of one index. Real ones list a few dozen.
 const MAX_CHILDREN: usize = 256;
 
-/// What all images share.
+/// What the signing of all images shares.
 pub(super) struct Work {
     pub(super) registry: Registry,
     pub(super) credentials: Credentials,
@@ -24,11 +24,11 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Signs what `image` leads to.
-    pub(super) async fn image(self: Arc<Self>, image: String) -> Vec<Report> {
+    /// Signs the image that `image` resolves to.
+    pub(super) async fn sign_image(self: Arc<Self>, image: String) -> Vec<Report> {
         let reference = match Reference::parse(&image) {
             Ok(reference) => reference,
-            Err(error) => return vec![Report::unusable(&image, &error)],
+            Err(error) => return vec![Report::invalid(&image, &error)],
         };
         let repository = reference.repository();
         let stored = match self.resolve(&reference).await {
@@ -42,10 +42,10 @@ impl Work {
                 Ok(children) => {
                     for (child, is_index) in children {
                         let report = if is_index {
-                            // No node runs an image through two indexes: the gate refuses it.
+                            // The gate refuses an index in an index.
                             Report::failed(&image, Some(&child), &SignError::Nested)
                         } else {
-                            self.digest(&image, repository, &child).await
+                            self.sign_digest(&image, repository, &child).await
                         };
                         reports.push(report.listed_by(digest));
                     }
@@ -53,12 +53,12 @@ impl Work {
                 Err(error) => return vec![Report::failed(&image, Some(digest), &error)],
             }
         }
-        // The index last: where it is signed, all that it lists was tried.
-        reports.push(self.digest(&image, repository, digest).await);
+        // The index last: when it is signed, all manifests that it lists have been tried.
+        reports.push(self.sign_digest(&image, repository, digest).await);
         reports
     }
 
-    /// The bytes behind a name at the registry that is written to, hashed.
+    /// Fetches and hashes the manifest from the registry that signatures are written to.
     async fn resolve(&self, reference: &Reference) -> Result<Stored, SignError> {
         let target = match reference.digest() {
             Some(digest) => Target::Digest(digest),
@@ -73,7 +73,7 @@ impl Work {
         Ok(found.ok_or_else(missing)?)
     }
 
-    async fn digest(&self, image: &str, repository: &Repository, digest: &Digest) -> Report {
+    async fn sign_digest(&self, image: &str, repository: &Repository, digest: &Digest) -> Report {
         let order = Order {
             repository,
             digest,
@@ -82,18 +82,18 @@ impl Work {
             credentials: &self.credentials,
             settle: sign::SETTLE,
         };
-        let done = if self.dry_run {
+        let result = if self.dry_run {
             let missing = sign::missing(&self.registry, &order, self.key.public()).await;
-            missing.map(|missing| Report::looked(image, digest, &missing))
+            missing.map(|missing| Report::dry_run(image, digest, &missing))
         } else {
             let signed = sign::sign(&self.registry, &order, &*self.key).await;
             signed.map(|signed| Report::signed(image, digest, &signed))
         };
-        done.unwrap_or_else(|error| Report::failed(image, Some(digest), &error))
+        result.unwrap_or_else(|error| Report::failed(image, Some(digest), &error))
     }
 }
 
-/// What an index lists, each once, and whether it is an index itself; nothing for an image.
+/// The distinct manifests of an index, each with whether it is an index itself. Empty for an image.
 fn children(stored: &Stored) -> Result<Vec<(Digest, bool)>, SignError> {
     let Contents::Index(listed) = contents(&stored.bytes, &stored.media_type)? else {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Asks the signer that runs, over its control socket.
+//! Queries the running signer over its control socket.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-/// Bytes of an answer.
-const ANSWER: usize = 4 << 20;
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 pub(super) fn ask<T: DeserializeOwned>(
     socket: &Path,
@@ -30,7 +30,7 @@ pub(super) fn ask<T: DeserializeOwned>(
         let request = request.body(Full::new(Bytes::from(body))).map_err(|_| AskError::Malformed)?;
         let answer = sender.send_request(request).await.map_err(AskError::Http)?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER).collect().await;
+        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
         let body = body.map_err(|_| AskError::Malformed)?.to_bytes();
         driver.abort();
         if !status.is_success() {
@@ -43,7 +43,7 @@ pub(super) fn ask<T: DeserializeOwned>(
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    #[error("its control socket {socket} cannot be reached; does it run?")]
+    #[error("cannot connect to its control socket {socket}; is the service running?")]
     Connect {
         socket: PathBuf,
         #[source]
@@ -51,9 +51,9 @@ pub(super) enum AskError {
     },
     #[error("the connection broke")]
     Http(#[source] hyper::Error),
-    #[error("what it answers is not understood")]
+    #[error("unexpected answer")]
     Malformed,
-    /// It does answer.
-    #[error("it refuses: {reason}")]
+    /// It answered with an error.
+    #[error("it refused the request: {reason}")]
     Refused { reason: String },
 }

@@ -1,14 +1,14 @@
-//! `pullgate verifier`: containerd's image verifier contract, so that `ctr`, nerdctl and whatever else pulls through
-//! containerd's transfer service (2.1 and newer) obeys the same policy.
+//! `pullgate image-verifier`: containerd's image verifier contract. It makes `ctr`, nerdctl and every other client of
+//! containerd's transfer service (2.1 and newer) follow the same policy.
 //!
-//! Contract (containerd `pkg/imageverifier/bindir` and `docs/image-verification.md`): a program in `bin_dir` is called as
-//! `PROGRAM -name NAME -digest DIGEST -stdin-media-type TYPE` with the descriptor as JSON on standard input. Exit code 0
-//! admits, any other refuses; standard output is the reason. Put a two-line script there:
-//! `#!/bin/sh` and `exec pullgate verifier "$@"`.
+//! Contract (containerd `pkg/imageverifier/bindir` and `docs/image-verification.md`): containerd calls a program in
+//! `bin_dir` as `PROGRAM -name NAME -digest DIGEST -stdin-media-type TYPE`, with the descriptor as JSON on standard input.
+//! Exit code 0 admits, any other refuses; standard output is the reason. The program is a script of two lines:
+//! `#!/bin/sh` and `exec pullgate image-verifier "$@"`.
 //!
-//! The daemon that runs is asked first: it is fast, and what it says is final. Where it does not answer this program
-//! decides by itself, by the same files and the evidence of the daemon; whatever goes wrong then is a refusal. No pod is
-//! told, so the strictest rule of the name speaks.
+//! The running daemon is asked first: it is fast, and its answer is final. If it does not answer, this process decides,
+//! from the same files and the daemon's ledger; any failure then is a refusal. The contract does not name a pod, so the
+//! strictest rule applies.
 
 use std::io::Read;
 use std::path::Path;
@@ -16,41 +16,41 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::daemon::{Daemon, Use};
-use super::decider::Decider;
+use super::daemon::{Daemon, DaemonMode};
+use super::local_gate::LocalGate;
 use super::{Outcome, output};
 use crate::config;
 use crate::node::control::{self, Answer, Question, Verdict};
 use crate::telemetry::log;
 
-/// The largest descriptor that is read, in bytes.
+/// The longest descriptor that is read, in bytes.
 const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
 
-/// How long the daemon may take. containerd gives a verifier ten seconds (`per_verifier_timeout`): where the daemon may be
-/// replaced, there has to be time left for that.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long to wait for the daemon. containerd gives a verifier ten seconds (`per_verifier_timeout`), and a local decision
+/// needs the rest.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The same, where nothing can replace it.
-const LAST_PATIENCE: Duration = Duration::from_secs(9);
+/// How long to wait for the daemon when there is no local decision.
+const TIMEOUT_IF_REQUIRED: Duration = Duration::from_secs(9);
 
 const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
 
-/// Arguments of `pullgate verifier`.
+/// Arguments of `pullgate image-verifier`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Verifier {
+pub(super) struct ImageVerifier {
     #[command(flatten)]
     daemon: Daemon,
-    /// As containerd gives them: -name NAME -digest DIGEST -stdin-media-type TYPE
+    /// Arguments from containerd: -name NAME -digest DIGEST -stdin-media-type TYPE
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }
 
-impl Verifier {
+impl ImageVerifier {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::WARN);
-        // Whatever went wrong: what could not be verified is refused.
+        // An image that could not be verified is refused, whatever went wrong.
         let (line, outcome) = match self.decide(root) {
-            Ok(verdict) if verdict.admitted => (verdict.line, Outcome::Fine),
+            Ok(verdict) if verdict.admitted => (verdict.line, Outcome::Success),
             Ok(verdict) => (verdict.line, Outcome::Refused),
             Err(line) => (line, Outcome::Refused),
         };
@@ -61,31 +61,32 @@ impl Verifier {
     fn decide(&self, root: &Path) -> Result<Verdict, String> {
         let call = Call::parse(&self.arguments)?;
         call.check_descriptor(std::io::stdin().lock())?;
-        // Before anybody is asked: a name that is none is refused here as there.
+        // An invalid name is refused without asking, as the daemon would.
         let image = control::pinned(&call.name, &call.digest)?;
         let file = root.join(config::DAEMON_FILE);
-        let config = config::load_daemon(&file)
-            .map_err(|problems| format!("the configuration cannot be used: {problems}"))?;
+        let config =
+            config::load_daemon(&file).map_err(|problems| format!("invalid configuration: {problems}"))?;
         let question = Question::Verdict { name: call.name, digest: call.digest };
-        let patience = if self.daemon.wanted == Use::Require { LAST_PATIENCE } else { PATIENCE };
+        let required = self.daemon.mode == DaemonMode::Require;
+        let timeout = if required { TIMEOUT_IF_REQUIRED } else { TIMEOUT };
         let note =
             |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
-        let asked = self.daemon.ask(&config.control.socket, &question, patience, note);
+        let asked = self.daemon.ask(&config.control.socket, &question, timeout, note);
         match asked
-            .map_err(|error| format!("the daemon does not answer: {}", crate::telemetry::chain(&error)))?
+            .map_err(|error| format!("no answer from the daemon: {}", crate::telemetry::chain(&error)))?
         {
             Some(Answer::Verdict(verdict)) => Ok(verdict),
             Some(Answer::Failed(why)) => Err(why),
-            Some(_) => Err("the daemon answers another question".to_owned()),
+            Some(_) => Err("unexpected reply type from the daemon".to_owned()),
             None => {
-                let decider = Decider::open_with_evidence(root).map_err(|error| error.to_string())?;
-                Ok(decider.runtime.block_on(control::verdict(&decider.gate, &image)).0)
+                let local = LocalGate::open_with_evidence(root).map_err(|error| error.to_string())?;
+                Ok(local.runtime.block_on(control::verdict(&local.gate, &image)).0)
             }
         }
     }
 }
 
-/// What containerd asks.
+/// The arguments from containerd.
 #[derive(Debug, PartialEq, Eq)]
 struct Call {
     name: String,
@@ -109,31 +110,34 @@ impl Call {
                 "-stdin-media-type" | "--stdin-media-type" => &mut media_type,
                 other => return Err(format!("unknown argument {other:?}")),
             };
-            let value = rest.next().ok_or_else(|| format!("{argument} has no value"))?;
+            let value = rest.next().ok_or_else(|| format!("{argument} needs a value"))?;
             if slot.replace(value.clone()).is_some() {
-                return Err(format!("{argument} stands twice"));
+                return Err(format!("duplicate argument {argument}"));
             }
         }
         Ok(Self {
-            name: name.ok_or("-name is missing")?,
-            digest: digest.ok_or("-digest is missing")?,
+            name: name.ok_or("missing argument -name")?,
+            digest: digest.ok_or("missing argument -digest")?,
             media_type: media_type.unwrap_or_default(),
         })
     }
 
-    /// The descriptor on standard input has to be of the digest that is judged.
+    /// The descriptor on standard input must be of the digest in question.
     fn check_descriptor(&self, input: impl Read) -> Result<(), String> {
         if self.media_type != DESCRIPTOR {
-            return Err(format!("standard input is {:?} where {DESCRIPTOR} is expected", self.media_type));
+            return Err(format!(
+                "unexpected media type {:?} on standard input: {DESCRIPTOR} is required",
+                self.media_type
+            ));
         }
         let mut text = Vec::new();
         input.take(MAX_DESCRIPTOR_BYTES).read_to_end(&mut text).map_err(|error| error.to_string())?;
-        let descriptor: Descriptor = serde_json::from_slice(&text)
-            .map_err(|error| format!("the descriptor cannot be read: {error}"))?;
+        let descriptor: Descriptor =
+            serde_json::from_slice(&text).map_err(|error| format!("invalid descriptor: {error}"))?;
         if descriptor.digest == self.digest {
             Ok(())
         } else {
-            Err(format!("the descriptor is of {:?}, and {} is asked about", descriptor.digest, self.digest))
+            Err(format!("the descriptor is of {:?}, but -digest is {}", descriptor.digest, self.digest))
         }
     }
 }

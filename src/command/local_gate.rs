@@ -1,4 +1,4 @@
-//! A gate for one run of the program, with the daemon's own configuration and policy: it decides as the daemon would.
+//! A gate inside this process, with the configuration and policy of the daemon. It decides as the daemon would.
 
 use std::io;
 use std::path::Path;
@@ -9,16 +9,16 @@ use crate::gate::Gate;
 use crate::node;
 use crate::registry::RegistryError;
 
-/// Everything that is needed to decide.
+/// A gate, its configuration, and the runtime that drives it.
 #[derive(Debug)]
-pub(super) struct Decider {
+pub(super) struct LocalGate {
     pub(super) config: DaemonConfig,
     pub(super) gate: Gate,
     pub(super) runtime: tokio::runtime::Runtime,
 }
 
-impl Decider {
-    /// The same, with the evidence of the daemon, which is only read.
+impl LocalGate {
+    /// Like [`Self::open`], with read access to the daemon's ledger.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -28,10 +28,10 @@ impl Decider {
         Ok(Self { config, gate, runtime })
     }
 
-    /// Reads the configuration below `root` and puts its policy in force.
+    /// Reads the configuration in `root` and loads its policy.
     ///
     /// # Errors
-    /// When there is no usable configuration or policy, or the program cannot start.
+    /// When the configuration or the policy is invalid, or the gate cannot be created.
     pub(super) fn open(root: &Path) -> Result<Self, OpenError> {
         let config =
             config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(OpenError::Configuration)?;
@@ -47,26 +47,26 @@ impl Decider {
     }
 }
 
-/// Why nothing can be decided.
+/// Why there is no gate.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
-    /// The configuration or the policy is not usable.
-    #[error("the configuration cannot be used:\n{0}")]
+    /// The configuration or the policy is invalid.
+    #[error("invalid configuration:\n{0}")]
     Configuration(Problems),
-    /// The registry client cannot be made.
-    #[error("the registry client cannot be made")]
+    /// The registry client cannot be created.
+    #[error("cannot create the registry client")]
     Registry(#[source] RegistryError),
-    /// There is no event loop.
-    #[error("cannot start")]
+    /// The async runtime cannot be created.
+    #[error("cannot start the async runtime")]
     Start(#[source] io::Error),
 }
 
 impl OpenError {
-    /// What a run that ends with this comes to.
+    /// The outcome of a run that ends with this error.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Configuration(_) | Self::Registry(_) => Outcome::Usage,
-            Self::Start(_) => Outcome::Unknown,
+            Self::Start(_) => Outcome::Undetermined,
         }
     }
 }

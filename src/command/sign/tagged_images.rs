@@ -1,33 +1,32 @@
-//! What is in a registry already: the repositories of a scope, and the images under their tags.
+//! The images that a registry has: the repositories of a scope, and their tags.
 
 use std::collections::VecDeque;
 
 use super::super::output;
-use super::report::Report;
-use super::source::Item;
+use super::report::{Item, Report};
 use crate::policy::{Scope, Tags};
 use crate::reference::Repository;
 use crate::registry::{
     Class, Credentials, Registry, RegistryError, RepositoryPages, TagPages, is_attachment_tag,
 };
 
-/// Repositories of a registry, and tags of a repository, that are looked at.
-const MOST: usize = 1_000_000;
+/// The limit for the repositories of a registry, and for the tags of a repository.
+const MAX_LISTED: usize = 1_000_000;
 
-const NO_REPOSITORY: &str = "there is no repository with an image of this name, nor one below it";
+const NO_REPOSITORY: &str = "no repository with an image has this name or is below it";
 const NO_TAG: &str = "no tag matches";
 
-/// Reads lists as they are needed, and says on standard error how far it is.
-pub(super) struct Existing {
+/// Requests pages as they are needed, and reports progress on standard error.
+pub(super) struct TaggedImages {
     registry: Registry,
     credentials: Credentials,
     scope: Scope,
     tags: Tags,
-    /// The repository that the scope names, before it was listed.
-    named: Option<Repository>,
-    /// Whether the scope names a repository that there is.
+    /// The repository with exactly the name of the scope, until it is listed.
+    exact: Option<Repository>,
+    /// Whether that repository exists.
     is_repository: bool,
-    /// Why the named one could not be listed, if that may mean that there is none.
+    /// Why it could not be listed, if it may not exist.
     denied: Option<RegistryError>,
     catalogue: Catalogue,
     repositories: VecDeque<Repository>,
@@ -36,25 +35,25 @@ pub(super) struct Existing {
     seen: Seen,
 }
 
-/// What came of it so far.
+/// What was found so far.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Seen {
     Nothing,
-    /// A repository with tags, none of which was wanted.
+    /// A repository with tags, none of which matches.
     Tags,
-    /// An image, or something that went wrong; in any case the reader has been told something.
-    Told,
+    /// An image or an error. The result list is not empty.
+    Item,
 }
 
 enum Catalogue {
-    NotAsked,
+    NotRequested,
     Open(Box<RepositoryPages>),
     Done,
 }
 
-impl Existing {
+impl TaggedImages {
     pub(super) fn new(registry: Registry, credentials: Credentials, scope: Scope, tags: Tags) -> Self {
-        let named = Repository::parse(scope.as_str())
+        let exact = Repository::parse(scope.as_str())
             .ok()
             .filter(|_| scope.is_literal() && scope.as_str().contains('/'));
         Self {
@@ -62,10 +61,10 @@ impl Existing {
             credentials,
             scope,
             tags,
-            named,
+            exact,
             is_repository: false,
             denied: None,
-            catalogue: Catalogue::NotAsked,
+            catalogue: Catalogue::NotRequested,
             repositories: VecDeque::new(),
             open: None,
             found: VecDeque::new(),
@@ -73,16 +72,16 @@ impl Existing {
         }
     }
 
-    /// The next image. Where there is none at all, that is told as something that went wrong: a name with a mistake in it
-    /// would look as if all was signed.
+    /// The next image. If there is no image at all, the result is an error: otherwise a misspelled name would look as if
+    /// everything was signed.
     pub(super) async fn next(&mut self) -> Option<Item> {
         let item = match (self.read().await, self.seen) {
             (Some(item), _) => item,
-            (None, Seen::Told) => return None,
-            (None, Seen::Nothing) => Item::Failed(Report::nothing(self.scope.as_str(), NO_REPOSITORY)),
-            (None, Seen::Tags) => Item::Failed(Report::nothing(self.scope.as_str(), NO_TAG)),
+            (None, Seen::Item) => return None,
+            (None, Seen::Nothing) => Item::Failed(Report::not_found(self.scope.as_str(), NO_REPOSITORY)),
+            (None, Seen::Tags) => Item::Failed(Report::not_found(self.scope.as_str(), NO_TAG)),
         };
-        self.seen = Seen::Told;
+        self.seen = Seen::Item;
         Some(item)
     }
 
@@ -95,10 +94,10 @@ impl Existing {
                 if let Some(report) = self.read_tags().await {
                     return Some(Item::Failed(report));
                 }
-            } else if let Some(repository) = self.named.take() {
-                self.begin(repository);
+            } else if let Some(repository) = self.exact.take() {
+                self.open_repository(repository);
             } else if let Some(repository) = self.repositories.pop_front() {
-                self.begin(repository);
+                self.open_repository(repository);
             } else if matches!(self.catalogue, Catalogue::Done) {
                 return None;
             } else if let Some(report) = self.read_catalogue().await {
@@ -107,8 +106,8 @@ impl Existing {
         }
     }
 
-    fn begin(&mut self, repository: Repository) {
-        if let Ok(pages) = self.registry.tag_pages(&repository, &self.credentials, MOST) {
+    fn open_repository(&mut self, repository: Repository) {
+        if let Ok(pages) = self.registry.tag_pages(&repository, &self.credentials, MAX_LISTED) {
             self.open = Some((repository, pages, 0));
         }
     }
@@ -124,7 +123,7 @@ impl Existing {
                 let images: Vec<String> = wanted.map(|tag| format!("{repository}:{tag}")).collect();
                 *count += images.len();
                 self.found.extend(images);
-                self.is_repository |= matches!(self.catalogue, Catalogue::NotAsked);
+                self.is_repository |= matches!(self.catalogue, Catalogue::NotRequested);
                 None
             }
             Ok(None) => {
@@ -134,10 +133,10 @@ impl Existing {
             }
             Err(error) => {
                 let name = repository.to_string();
-                let first = matches!(self.catalogue, Catalogue::NotAsked);
+                let first = matches!(self.catalogue, Catalogue::NotRequested);
                 self.open = None;
                 match error.class() {
-                    // Emptied, and still in the list; or the scope is a namespace only.
+                    // The repository was emptied and is still in the catalogue, or the scope is only a namespace.
                     Class::NotFound => None,
                     Class::Unauthorized if first => {
                         self.denied = Some(error);
@@ -153,7 +152,7 @@ impl Existing {
         let host = self.scope.as_str().split('/').next().unwrap_or_default();
         let read = match &mut self.catalogue {
             Catalogue::Open(pages) => pages.next().await,
-            _ => match self.registry.repository_pages(host, &self.credentials, MOST) {
+            _ => match self.registry.repository_pages(host, &self.credentials, MAX_LISTED) {
                 Ok(pages) => {
                     self.catalogue = Catalogue::Open(Box::new(pages));
                     return None;
@@ -163,29 +162,30 @@ impl Existing {
         };
         match read {
             Ok(Some(page)) => {
-                let itself = |repository: &Repository| {
+                let is_exact = |repository: &Repository| {
                     self.is_repository && repository.as_str() == self.scope.as_str()
                 };
-                let wanted = page.into_iter().filter(|it| self.scope.covers(it) && !itself(it));
+                let wanted = page.into_iter().filter(|it| self.scope.covers(it) && !is_exact(it));
                 self.repositories.extend(wanted);
                 None
             }
             Ok(None) => {
-                // Had it been there, it would have been listed.
                 self.catalogue = Catalogue::Done;
                 None
             }
             Err(error) => {
                 self.catalogue = Catalogue::Done;
-                let offered = !matches!(
+                let supported = !matches!(
                     error,
                     RegistryError::NotFound { .. }
                         | RegistryError::Unauthorized { .. }
                         | RegistryError::Status { status: 400 | 405 | 501, .. }
                 );
-                if self.is_repository && !offered {
+                if self.is_repository && !supported {
                     let scope = self.scope.as_str();
-                    output::note(&format!("{scope}: this registry does not list what is below it ({error})"));
+                    output::note(&format!(
+                        "{scope}: this registry cannot list the repositories below it ({error})"
+                    ));
                     return None;
                 }
                 let error = self.denied.take().unwrap_or(error);
