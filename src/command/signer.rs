@@ -78,7 +78,7 @@ fn serve(root: &Path) -> Result<Outcome, CommandError> {
 fn check(root: &Path) -> Result<Outcome, CommandError> {
     // The service does not start without it either.
     load_daemon(root)?;
-    let settings = config::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
+    let settings = crate::signer::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let wrong = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
     let closed: Vec<&PathBuf> = wrong.iter().filter_map(without_passphrase).collect();
@@ -116,12 +116,12 @@ fn load_daemon(root: &Path) -> Result<DaemonConfig, CommandError> {
 }
 
 fn signer_file(root: &Path) -> PathBuf {
-    root.join(config::SIGNER_FILE)
+    root.join(crate::signer::SIGNER_FILE)
 }
 
 /// Where the signer that runs is asked: what is wrong with the rest of the file may be why.
 fn control(root: &Path) -> Result<PathBuf, CommandError> {
-    config::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
+    crate::signer::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
 }
 
 impl StatusArguments {
