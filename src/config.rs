@@ -10,19 +10,14 @@
 
 mod break_glass;
 mod daemon;
-mod document;
-mod duration;
 mod expectations;
-mod file;
 mod ledger;
 mod limits;
 #[cfg(test)]
 mod options;
 mod policy;
-mod problem;
-mod services;
-mod signer;
-mod suggest;
+use pullgate_config::{bound, document, duration, file, problem, suggest};
+use pullgate_keys::service_options as services;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{
@@ -30,13 +25,13 @@ pub use daemon::{
 };
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
-pub use limits::{BOUNDS, Bound, Limits, Unit};
+pub use limits::{BOUNDS, Limits};
 pub use policy::{
     DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, REMOTE_BOUNDS, Survey, load_policy,
     survey_policy,
 };
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
-pub use signer::{SIGNER_BOUNDS, SIGNER_FILE, load_signer, load_signer_control};
+pub use pullgate_config::bound::{Bound, Unit};
 
 /// Where the files are unless the command line says otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";

@@ -10,7 +10,6 @@ mod confirm;
 mod emergency;
 mod explanation;
 mod look;
-mod memory;
 mod pinned;
 mod pulled;
 mod refusal;
@@ -31,7 +30,6 @@ pub use pulled::{Content, NoContent, Writing};
 pub use refusal::{Kind, Refusal};
 pub use standing::{Present, Standing};
 
-use crate::flight::Flights;
 use crate::keys::{self, Confirmer};
 use crate::ledger::Ledger;
 use crate::policy::{Emergency, Policy};
@@ -40,6 +38,7 @@ use crate::registry::{Credentials, Registry};
 use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
 use admission::{Admission, Means};
+use pullgate_net::single_flight::SingleFlight;
 use standings::Standings;
 use verdicts::Verdicts;
 use verification::Verified;
@@ -88,7 +87,7 @@ pub struct Gate {
     ledger: Arc<Ledger>,
     verdicts: Arc<Verdicts>,
     confirmer: Arc<Confirmer>,
-    verifying: Arc<Flights<Verified>>,
+    verifying: Arc<SingleFlight<Verified>>,
     checks: Arc<Counter>,
     turns: Arc<Semaphore>,
     standings: Standings,

@@ -3,28 +3,19 @@
 //! The way of a pull, the rooms and what each of them may use are drawn in `ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
-pub mod alibaba;
+pub use pullgate_core::{digest, json, policy, reference, signature, trust};
+pub use pullgate_net::{alibaba, secret, service, tls};
+pub use {
+    pullgate_import as import, pullgate_keys as keys, pullgate_registry as registry, pullgate_sign as sign,
+    pullgate_signer as signer,
+};
+
 pub mod api;
 pub mod command;
 pub mod config;
 pub mod containerd;
 pub mod cri;
-pub mod digest;
-mod flight;
 pub mod gate;
-pub mod import;
-pub mod json;
-pub mod keys;
 pub mod ledger;
 pub mod node;
-pub mod policy;
-pub mod reference;
-pub mod registry;
-pub mod secret;
-pub mod service;
-pub mod sign;
-pub mod signature;
-pub mod signer;
 pub mod telemetry;
-mod tls;
-pub mod trust;

@@ -10,8 +10,6 @@ pub mod state;
 
 use std::sync::Arc;
 
-use sd_notify::NotifyState;
-
 use crate::config::{self, DaemonConfig};
 use crate::cri;
 use crate::gate::{self, Gate};
@@ -90,13 +88,6 @@ pub fn ledger(config: &DaemonConfig) -> Ledger {
 pub fn evidence_of_daemon(config: &DaemonConfig) -> Ledger {
     Ledger::open_read_only(&config.ledger.settings())
         .unwrap_or_else(|error| Ledger::in_memory_because(&error))
-}
-
-/// Tells systemd, if it is there.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "systemd was not told");
-    }
 }
 
 /// What `config` says about the calls that the gate has a say in.

@@ -74,7 +74,7 @@ fn serve(root: &Path) -> Result<Outcome, CommandError> {
 fn check(root: &Path) -> Result<Outcome, CommandError> {
     // The service does not start with an invalid pullgate.toml.
     load_daemon(root)?;
-    let settings = config::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
+    let settings = crate::signer::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let errors = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
     let locked: Vec<&PathBuf> = errors.iter().filter_map(without_passphrase).collect();
@@ -112,12 +112,12 @@ fn load_daemon(root: &Path) -> Result<DaemonConfig, CommandError> {
 }
 
 fn signer_file(root: &Path) -> PathBuf {
-    root.join(config::SIGNER_FILE)
+    root.join(crate::signer::SIGNER_FILE)
 }
 
 /// The control socket of the running signer. Other problems in the file are ignored: they may be why status is asked.
 fn control(root: &Path) -> Result<PathBuf, CommandError> {
-    config::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
+    crate::signer::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
 }
 
 impl StatusArguments {

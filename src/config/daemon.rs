@@ -12,9 +12,9 @@ use super::file::{FileError, Guard};
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
-use super::suggest;
 use crate::reference::Reference;
 use crate::telemetry::log::Format;
+use pullgate_config::values::{read_boolean, read_choice, read_path, section};
 
 mod credentials;
 mod keys;
@@ -213,16 +213,6 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     if document.problems.is_empty() { Ok(config) } else { Err(Problems::from(document.problems)) }
 }
 
-pub(super) fn section<'a>(
-    document: &mut Document<'_>,
-    root: &mut Table<'a>,
-    name: &str,
-    known: &[&str],
-) -> Option<Table<'a>> {
-    let value = root.take(name)?;
-    document.table(value, &format!("[{name}]"), known)
-}
-
 fn read_listen(document: &mut Document<'_>, table: &mut Table<'_>, listen: &mut Listen) {
     read_socket(document, table, &mut listen.socket);
     if let Some((group, span)) = table.take("group").and_then(|value| document.string(value, "`group`")) {
@@ -265,23 +255,6 @@ fn read_socket(document: &mut Document<'_>, table: &mut Table<'_>, socket: &mut 
     }
 }
 
-pub(super) fn read_path(
-    document: &mut Document<'_>,
-    table: &mut Table<'_>,
-    key: &str,
-) -> Option<(PathBuf, std::ops::Range<usize>)> {
-    let value = table.take(key)?;
-    let (text, span) = document.string(value, &format!("`{key}`"))?;
-    let path = PathBuf::from(&text);
-    if path.is_absolute() && !text.contains('\0') {
-        return Some((path, span));
-    }
-    let hint =
-        if text.contains("://") { "leave out what stands before the path" } else { "write it from `/` on" };
-    document.problem(span, format!("`{key}` is not an absolute path"), hint);
-    None
-}
-
 fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate) {
     let [image_status, checkpoint_restore, pin, sandbox] = GATE_KEYS;
     if let Some(enforce) = read_choice(document, table, image_status, &[("enforce", true), ("off", false)]) {
@@ -319,15 +292,6 @@ fn read_scan(document: &mut Document<'_>, table: &mut Table<'_>, scan: &mut Scan
     }
 }
 
-pub(super) fn read_boolean(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<bool> {
-    let value = table.take(key)?;
-    if let DeValue::Boolean(flag) = value.value {
-        return Some(flag);
-    }
-    document.problem(value.span, format!("`{key}` is not a boolean"), "write true or false");
-    None
-}
-
 fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {
     let formats = [("text", Format::Text), ("json", Format::Json)];
     let levels = [
@@ -343,23 +307,6 @@ fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {
     if let Some(level) = read_choice(document, table, "level", &levels) {
         log.level = level;
     }
-}
-
-fn read_choice<T: Copy>(
-    document: &mut Document<'_>,
-    table: &mut Table<'_>,
-    key: &str,
-    choices: &[(&str, T)],
-) -> Option<T> {
-    let value = table.take(key)?;
-    let (text, span) = document.string(value, &format!("`{key}`"))?;
-    let chosen = choices.iter().find(|(name, _)| *name == text);
-    if chosen.is_none() {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let message = format!("`{key}` is {}", suggest::quoted(&text));
-        document.problem(span, message, suggest::one_of(&text, &names));
-    }
-    chosen.map(|&(_, choice)| choice)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::daemon::read_path;
+use super::bound::{Bound, Unit, read_bound};
 use super::document::{Document, Value};
-use super::limits::{Bound, Unit, read_bound};
 use crate::ledger::{DEFAULT_BYTES, DEFAULT_ENTRIES, MAX_ENTRY_BYTES, Settings};
+use pullgate_config::values::read_path;
 
 const DIRECTORY: &str = "directory";
 

@@ -6,12 +6,10 @@ use std::path::Path;
 
 use super::document::seen;
 use super::ledger::LEDGER_BOUNDS;
-use super::limits::{BOUNDS, Bound};
-use super::signer::{authenticator, keys};
-use super::{
-    BreakGlassFile, KEYS_BOUNDS, REMOTE_BOUNDS, SIGNER_BOUNDS, load_daemon, load_expectations, load_policy,
-    load_signer,
-};
+use super::limits::BOUNDS;
+use super::{BreakGlassFile, KEYS_BOUNDS, REMOTE_BOUNDS, load_daemon, load_expectations, load_policy};
+use pullgate_config::bound::Bound;
+use pullgate_signer::{KEY_RATE, SIGNER_BOUNDS, key_service_bounds, load_signer};
 
 const TABLE: &str = include_str!("../../docs/options.md");
 
@@ -148,9 +146,10 @@ fn bounds() -> Vec<(&'static str, String, Vec<Bound>)> {
         (daemon, "[keys] ".to_owned(), KEYS_BOUNDS.to_vec()),
         (policy, "[authenticator.NAME] ".to_owned(), REMOTE_BOUNDS.to_vec()),
         (signer, "[limits] ".to_owned(), SIGNER_BOUNDS.to_vec()),
-        (signer, "[authenticator.NAME] ".to_owned(), vec![authenticator::PER_SECOND]),
+        (signer, "[authenticator.NAME] ".to_owned(), vec![KEY_RATE]),
     ];
-    let keys = keys::bounds().into_iter().map(|(table, bounds)| (signer, format!("[keys] {table}."), bounds));
+    let keys =
+        key_service_bounds().into_iter().map(|(table, bounds)| (signer, format!("[keys] {table}."), bounds));
     all.extend(keys);
     all
 }
@@ -185,6 +184,10 @@ fn every_row_names_a_test_that_there_is() {
             // `it::` and `node::` are the test programs, the rest of this crate's own modules.
             let place = match parts.first() {
                 Some(&"it" | &"node") => root.join("tests"),
+                Some(&name @ ("keys" | "signer")) => {
+                    parts.remove(0);
+                    root.join("crates").join(name).join("src")
+                }
                 _ => root.join("src"),
             };
             let own = place.join(parts.join("/")).with_extension("rs");

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use self::authenticator::DeclaredAuthenticator;
-pub(super) use self::authenticator::{check_name, read_algorithm};
 use self::collect::Collected;
 use self::namespace::DeclaredRule;
 use super::document::Document;

@@ -9,7 +9,6 @@ use super::verdicts::Verdicts;
 use super::verification::Verified;
 use super::{Explanation, Kind, Pinned, Question, Refusal};
 use crate::digest::Digest;
-use crate::flight::Flights;
 use crate::keys::Confirmer;
 use crate::ledger::Ledger;
 use crate::policy::{Accept, Action, Allowance, Mode, Policy, Requirement, Rule, Ruling};
@@ -17,6 +16,7 @@ use crate::reference::Reference;
 use crate::registry::{Platform, Registry, RegistryError, Resolved};
 use crate::telemetry::counters::Counter;
 use crate::telemetry::{Reason, Step};
+use pullgate_net::single_flight::SingleFlight;
 
 /// What a gate's admissions share.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Means {
     pub(super) ledger: Arc<Ledger>,
     pub(super) verdicts: Arc<Verdicts>,
     pub(super) confirmer: Arc<Confirmer>,
-    pub(super) verifying: Arc<Flights<Verified>>,
+    pub(super) verifying: Arc<SingleFlight<Verified>>,
     pub(super) checks: Arc<Counter>,
     pub(super) turns: Arc<Semaphore>,
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::Standing;
-use super::memory::{Memory, Until};
 use crate::digest::Digest;
 use crate::ledger::{Ledger, Stamp};
 use crate::policy::Policy;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// How many standings are kept. kubelet has 110 pods, and asks about their images again and again.
 const CAPACITY: usize = 4096;
@@ -49,7 +49,7 @@ pub(super) fn key<'a>(
 
 /// A bounded memory of standings. Refusals are never remembered: evidence may come any moment.
 #[derive(Debug)]
-pub(super) struct Standings(Memory<Key, Arc<Stood>>);
+pub(super) struct Standings(TtlCache<Key, Arc<Stood>>);
 
 #[derive(Debug)]
 struct Stood {
@@ -59,7 +59,7 @@ struct Stood {
 
 impl Default for Standings {
     fn default() -> Self {
-        Self(Memory::new(CAPACITY, MAX_BYTES))
+        Self(TtlCache::new(CAPACITY, MAX_BYTES))
     }
 }
 
@@ -76,7 +76,7 @@ impl Standings {
     }
 
     /// Remembers a standing that rests on the evidence of `stamp`, which was taken before that was read.
-    pub(super) fn remember(&self, key: Key, standing: &Standing, stamp: Stamp, until: Until) {
+    pub(super) fn remember(&self, key: Key, standing: &Standing, stamp: Stamp, until: Expiry) {
         let bytes = size_of::<(Key, Stood)>() + standing.bytes() + stamp.bytes();
         self.0.put(key, Arc::new(Stood { standing: standing.clone(), stamp }), bytes, until);
     }

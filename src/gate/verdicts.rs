@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::memory::{Memory, Until};
 use crate::digest::Digest;
 use crate::policy::{Policy, Rule};
 use crate::reference::Repository;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// How long a verdict is believed without looking at the signatures again.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -44,12 +44,12 @@ impl Subject {
 
 /// A bounded memory of images whose signatures held. Refusals are never remembered: a signature may appear any moment.
 #[derive(Debug)]
-pub(super) struct Verdicts(Memory<Subject, ()>);
+pub(super) struct Verdicts(TtlCache<Subject, ()>);
 
 impl Default for Verdicts {
     fn default() -> Self {
         // A policy's hash and two digests take about 300 bytes; a repository may take as many again.
-        Self(Memory::new(CAPACITY, CAPACITY * 1024))
+        Self(TtlCache::new(CAPACITY, CAPACITY * 1024))
     }
 }
 
@@ -59,8 +59,8 @@ impl Verdicts {
         self.until(subject, now).is_some()
     }
 
-    /// Until when `subject`, which was found good and still is at `now`, is believed to be.
-    pub(super) fn until(&self, subject: &Subject, now: jiff::Timestamp) -> Option<Until> {
+    /// Expiry when `subject`, which was found good and still is at `now`, is believed to be.
+    pub(super) fn until(&self, subject: &Subject, now: jiff::Timestamp) -> Option<Expiry> {
         Some(self.0.get(subject, now)?.1)
     }
 
@@ -71,10 +71,10 @@ impl Verdicts {
         subject: Subject,
         wall: Option<jiff::Timestamp>,
         confirmed: Option<Instant>,
-    ) -> Until {
+    ) -> Expiry {
         let until = lifetime(wall);
         let monotonic = confirmed.map_or(until.monotonic, |confirmed| confirmed.min(until.monotonic));
-        let until = Until { monotonic, ..until };
+        let until = Expiry { monotonic, ..until };
         let bytes = subject.bytes();
         self.0.put(subject, (), bytes, until);
         until
@@ -82,8 +82,8 @@ impl Verdicts {
 }
 
 /// From now on for as long as anything is believed, at the longest until `wall`.
-pub(super) fn lifetime(wall: Option<jiff::Timestamp>) -> Until {
-    Until { monotonic: Instant::now() + LIFETIME, wall }
+pub(super) fn lifetime(wall: Option<jiff::Timestamp>) -> Expiry {
+    Expiry { monotonic: Instant::now() + LIFETIME, wall }
 }
 
 #[cfg(test)]

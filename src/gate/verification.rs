@@ -14,13 +14,13 @@ use super::refusal::Found;
 use super::verdicts::Subject as Known;
 use super::{Explanation, Refusal, binding};
 use crate::digest::Digest;
-use crate::flight::Key;
 use crate::ledger::{Evidence, Place};
 use crate::policy::{Requirement, Rule};
 use crate::reference::Reference;
 use crate::registry::{Collected, RegistryError, Resolved};
 use crate::signature::Attachment;
 use crate::telemetry::Step;
+use pullgate_net::single_flight::Key;
 
 /// What a verification came to, for everybody who waited for it.
 #[derive(Clone, Debug)]

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::control::Control;
-use super::notify;
 use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
 use super::socket::{Socket, SocketError};
@@ -20,6 +18,8 @@ use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
+use pullgate_daemon::signals::{Request, Signals};
+use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 
 /// How long calls under way may take to finish after SIGTERM. Below systemd's default stop timeout of 90 s.
 const GRACE: Duration = Duration::from_secs(20);
@@ -70,8 +70,8 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let ended = loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
-                Wanted::Stop => break None,
-                Wanted::Reload => {
+                Request::Stop => break None,
+                Request::Reload => {
                     notify(&[NotifyState::Reloading, monotonic()]);
                     reload::warn_of_changes(root, config);
                     policy.load();
@@ -164,50 +164,6 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             }
         }
     }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Reload,
-    Stop,
-}
-
-pub(super) struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    pub(super) async fn next(&mut self) -> Wanted {
-        tokio::select! {
-            _ = self.hangup.recv() => Wanted::Reload,
-            _ = self.interrupt.recv() => Wanted::Stop,
-            _ = self.terminate.recv() => Wanted::Stop,
-        }
-    }
-}
-
-/// Tells systemd that the event loop turns, twice in each interval it asks for.
-pub(super) async fn watchdog() {
-    let Some(interval) = sd_notify::watchdog_enabled() else { return };
-    let mut ticks = tokio::time::interval(interval / 2);
-    loop {
-        ticks.tick().await;
-        notify(&[NotifyState::Watchdog]);
-    }
-}
-
-pub(super) fn monotonic() -> NotifyState<'static> {
-    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
 }
 
 /// Why the daemon ended before it was asked to.

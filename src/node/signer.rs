@@ -8,11 +8,11 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::daemon::{Signals, Wanted, monotonic, watchdog};
-use super::notify;
-use crate::config::{self, Problems};
+use crate::config::Problems;
 use crate::signer::{ListenError, Listener, Settings, Signer, SignerError};
 use crate::telemetry;
+use pullgate_daemon::signals::{Request, Signals};
+use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 
 /// How long what is under way may take to finish after SIGTERM. Below the unit's stop timeout.
 const GRACE: Duration = Duration::from_secs(30);
@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(30);
 /// When the configuration cannot be used, or there is nothing to listen at.
 pub async fn run(root: &Path) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    let file = root.join(config::SIGNER_FILE);
-    let settings = config::load_signer(&file).map_err(ServeError::Configuration)?;
+    let file = root.join(crate::signer::SIGNER_FILE);
+    let settings = crate::signer::load_signer(&file).map_err(ServeError::Configuration)?;
     let listeners = listen(&settings).await?;
     let addresses: Vec<String> = listeners.iter().map(Listener::address).collect();
     let signer = Signer::open(settings).await?;
@@ -40,8 +40,8 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     notify(&[NotifyState::Ready, NotifyState::Status(&line.text(&signer))]);
     loop {
         match signals.next().await {
-            Wanted::Stop => break,
-            Wanted::Reload => {
+            Request::Stop => break,
+            Request::Reload => {
                 notify(&[NotifyState::Reloading, monotonic()]);
                 // Whatever the file says: the record may have been moved away.
                 if let Err(error) = signer.reopen_record().await {
@@ -78,7 +78,7 @@ async fn listen(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
 
 /// Puts the file in force, all of it or nothing.
 async fn reload(signer: &Signer, file: &Path) -> bool {
-    let settings = match config::load_signer(file) {
+    let settings = match crate::signer::load_signer(file) {
         Ok(settings) => settings,
         Err(problems) => {
             for problem in problems.iter() {

@@ -112,7 +112,7 @@ impl State {
     fn tell(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.known();
         change(&mut known);
-        super::notify(&[NotifyState::Status(&line(&known))]);
+        pullgate_daemon::systemd::notify(&[NotifyState::Status(&line(&known))]);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

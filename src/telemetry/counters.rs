@@ -1,6 +1,6 @@
 //! Counters of what crossed and what did not; written to the log with each refused call and when the daemon stops.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+pub use pullgate_daemon::counter::Counter;
 
 /// Counts since the daemon started. Cheap to update from anywhere.
 #[derive(Debug, Default)]
@@ -17,25 +17,4 @@ pub struct Counters {
     pub withheld: Counter,
     /// Containers refused, and checkpoints.
     pub containers_refused: Counter,
-}
-
-/// One count.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds one and gives the new count.
-    pub fn add(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Adds so many.
-    pub fn add_all(&self, count: usize) {
-        self.0.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// The count now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::bound::{Bound, Unit, read_bound};
 use super::super::document::{Document, Table};
-use super::super::limits::{Bound, Unit, read_bound};
 use super::super::services;
-use super::{read_path, section};
 use crate::alibaba::Identity;
 use crate::keys::{KeyCache, KmsSettings, Login, Settings, TokenSettings, TransitSettings};
 use crate::service;
+use pullgate_config::values::{read_path, section};
 
 const FETCH_TIMEOUT: Bound = Bound {
     key: "fetch-timeout",

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::super::document::{Document, Table};
 use super::super::duration::parse_duration;
-use super::{credentials, read_path, section, sources};
+use super::{credentials, sources};
 use crate::registry::{Keyring, SignatureSource};
+use pullgate_config::values::{read_path, section};
 
 /// The keys of `[registry]`.
 const KEYS: [&str; 8] = [

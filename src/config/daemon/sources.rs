@@ -3,9 +3,9 @@
 use toml::de::DeValue;
 
 use super::super::document::{Document, Value};
-use super::read_path;
 use crate::reference::Repository;
 use crate::registry::SignatureSource;
+use pullgate_config::values::read_path;
 
 /// The most scopes with sources of their own.
 const MAX_SOURCES: usize = 256;

@@ -13,13 +13,11 @@ use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
+use pullgate_config::values::{check_name, read_algorithm};
 
 const KEYS: [&str; 3] = ["algorithm", "salt-length", "keys"];
 const KEY_KEYS: [&str; 8] =
     ["file", "pem", "source", "fingerprint", "algorithm", "salt-length", "not-before", "not-after"];
-
-/// How long the name of an authenticator may be; it stands in the message that ends a pull.
-const MAX_NAME: usize = 64;
 
 /// An authenticator, or its name alone when something about it is wrong.
 pub(super) struct DeclaredAuthenticator {
@@ -60,17 +58,6 @@ pub(super) fn read(
     check_name(document, &name, &at);
     let authenticator = read_keys(document, &name, at, value, files);
     DeclaredAuthenticator { name, authenticator }
-}
-
-pub(in crate::config) fn check_name(document: &mut Document<'_>, name: &str, at: &Range<usize>) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
-        document.problem(
-            at.clone(),
-            format!("{} cannot be the name of an authenticator", suggest::quoted(name)),
-            format!("use at most {MAX_NAME} letters, digits, `-`, `_` and `.`"),
-        );
-    }
 }
 
 fn read_keys(
@@ -264,18 +251,6 @@ fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Win
         return None;
     }
     Some((from, until))
-}
-
-pub(in crate::config) fn read_algorithm(document: &mut Document<'_>, value: Value<'_>) -> Option<Algorithm> {
-    let (text, span) = document.string(value, "`algorithm`")?;
-    let algorithm = text.parse();
-    algorithm
-        .map_err(|_| {
-            let known: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
-            let message = format!("unknown algorithm {}", suggest::quoted(&text));
-            document.problem(span, message, suggest::one_of(&text, &known));
-        })
-        .ok()
 }
 
 fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {

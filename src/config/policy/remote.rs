@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::bound::{Bound, Unit, read_bound};
 use crate::config::document::{Document, Table};
-use crate::config::limits::{Bound, Unit, read_bound};
 use crate::config::suggest;
 use crate::keys::PinnedKey;
 use crate::trust::Remote;

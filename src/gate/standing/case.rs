@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::super::check::Check;
 use super::super::confirm::{Said, Weighed};
 use super::super::look::{earliest_key_end, listed};
-use super::super::memory::Until;
 use super::super::refusal::Found;
 use super::super::verdicts::{Subject as Known, Verdicts, lifetime};
 use super::super::{Gate, Refusal, binding};
@@ -21,6 +20,7 @@ use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 use crate::telemetry::Reason;
 use crate::trust::Demand;
+use pullgate_net::ttl_cache::Expiry;
 
 /// How much of a name a refusal quotes at the most, in characters.
 const MAX_SHOWN: usize = 512;
@@ -52,14 +52,14 @@ pub(super) struct Case {
     id: Digest,
     namespace: Option<String>,
     /// How long what was found may be believed.
-    until: Cell<Until>,
+    until: Cell<Expiry>,
     confirmer: Arc<Confirmer>,
     /// What services have said, and what they have to be asked.
     services: RefCell<(Said, Vec<Arc<Demand>>)>,
 }
 
 /// What a standing rests on, and how long it may be believed.
-pub(super) type RestsOn = (Stamp, Until);
+pub(super) type RestsOn = (Stamp, Expiry);
 
 impl Case {
     pub(super) fn new(
@@ -258,7 +258,7 @@ impl Case {
         })
     }
 
-    fn believe_until(&self, until: Until) {
+    fn believe_until(&self, until: Expiry) {
         self.until.set(self.until.get().or_sooner(until));
     }
 

@@ -1,7 +1,5 @@
 //! Keys that are in services, as `signer.toml` has them.
 
-use pullgate::config;
-
 use super::*;
 use crate::support::acs;
 use crate::support::kms::Kms;
@@ -31,7 +29,7 @@ fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Se
         keys = keys.replace("AT", &at.to_string()),
     );
     std::fs::write(directory.join("signer.toml"), text).unwrap();
-    config::load_signer(&directory.join("signer.toml")).unwrap()
+    pullgate::signer::load_signer(&directory.join("signer.toml")).unwrap()
 }
 
 const KMS: &str =

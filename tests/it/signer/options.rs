@@ -3,8 +3,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use pullgate::config;
-
 use super::killed::{Process, configure, until};
 use super::*;
 use crate::support::registry::{Auth, Body, Options, Scripted};
@@ -32,7 +30,7 @@ fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> Settings {
     }
     write(directory, "release.key", std::fs::read(key_file("p256", "key")).unwrap());
     let file = write(directory, "signer.toml", file);
-    config::load_signer(&file).unwrap_or_else(|problems| panic!("{lines:?}: {problems}"))
+    pullgate::signer::load_signer(&file).unwrap_or_else(|problems| panic!("{lines:?}: {problems}"))
 }
 
 fn write(directory: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
@@ -278,7 +276,7 @@ async fn what_a_rule_says() {
         let kept = |it: &&str| named.is_empty() || !it.starts_with(&format!("{named} ="));
         let rule: Vec<&str> = rule.lines().filter(kept).chain([line.as_str()]).collect();
         let file = write(path, "signer.toml", format!("{head}{second}\n[[rule]]\n{}\n", rule.join("\n")));
-        let service = Service::started(config::load_signer(&file).unwrap()).await;
+        let service = Service::started(pullgate::signer::load_signer(&file).unwrap()).await;
         let image = registry.image("team/app", "v1", "one");
         let other = registry.image("team/app", "1-dev", "two");
         service.notify(&pushes(&[("team/app", "v1", &image), ("team/app", "1-dev", &other)])).await;

@@ -1,0 +1,91 @@
+//! Durations and sizes as people write them.
+
+use std::time::Duration;
+
+/// Reads a whole number with its unit, `500ms`, `15s` or `2m`, and nothing else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        _ => None,
+    }
+}
+
+/// Writes a duration so that [`parse_duration`] reads it.
+pub fn show_duration(duration: Duration) -> String {
+    let (seconds, milliseconds) = (duration.as_secs(), duration.subsec_millis());
+    match (seconds, milliseconds) {
+        (seconds, 0) if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (seconds, 0) => format!("{seconds}s"),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}
+
+/// Reads a size, `512KiB` or `4MiB`, with or without a space before the unit.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    match unit.trim_start_matches(' ') {
+        "B" => Some(number),
+        "KiB" => number.checked_mul(1024),
+        "MiB" => number.checked_mul(1024 * 1024),
+        _ => None,
+    }
+}
+
+/// Writes a size so that [`parse_size`] reads it.
+pub fn show_size(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes > 0 && bytes.is_multiple_of(1024 * 1024) => format!("{}MiB", bytes / 1024 / 1024),
+        bytes if bytes > 0 && bytes.is_multiple_of(1024) => format!("{}KiB", bytes / 1024),
+        bytes => format!("{bytes}B"),
+    }
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(end)?;
+    Some((number.parse().ok()?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations_and_writes_them_back() {
+        for (text, milliseconds) in
+            [("500ms", 500), ("15s", 15_000), ("2m", 120_000), ("0s", 0), ("1500ms", 1500)]
+        {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(show_duration(Duration::from_millis(milliseconds)), text);
+        }
+        for text in [
+            "",
+            "15",
+            "s",
+            "1.5s",
+            "-1s",
+            "15 s",
+            "1h",
+            "99999999999999999999s",
+            "18446744073709551615m",
+            "1s ",
+        ] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_sizes_and_writes_them_back() {
+        for (text, bytes) in [("4MiB", 4 << 20), ("512KiB", 512 << 10), ("100B", 100), ("0B", 0)] {
+            assert_eq!(parse_size(text), Some(bytes), "{text}");
+            assert_eq!(show_size(bytes), text);
+        }
+        assert_eq!(parse_size("4 MiB"), Some(4 << 20));
+        for text in ["", "4", "4MB", "4M", "-4MiB", "4.5MiB", "18446744073709551615MiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What somebody may have meant.
+
+/// How much of a foreign text is repeated in a message.
+const SHOWN: usize = 64;
+
+/// The text in backquotes, shortened and without control characters; never a key, not even in the wrong place.
+pub fn quoted(text: &str) -> String {
+    if text.contains("-----BEGIN") {
+        return "(a PEM text)".to_owned();
+    }
+    let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let rest = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
+    format!("`{shown}{rest}`")
+}
+
+/// A hint that names the closest of `known`, if one is close, and all of them.
+pub fn one_of<T: AsRef<str>>(text: &str, known: &[T]) -> String {
+    let all: Vec<String> = known.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    let all = all.join(", ");
+    match closest(text, known) {
+        Some(name) => format!("did you mean `{name}`? Known are {all}"),
+        None if known.is_empty() => "there are none to choose from".to_owned(),
+        None => format!("known are {all}"),
+    }
+}
+
+/// The one of `known` that is at most a third of its letters away.
+fn closest<'a, T: AsRef<str>>(text: &str, known: &'a [T]) -> Option<&'a str> {
+    let (distance, name) = known
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|name| text.len() <= SHOWN && name.len() <= SHOWN)
+        .map(|name| (distance(text, name), name))
+        .min()?;
+    (distance <= (name.len() / 3).max(1)).then_some(name)
+}
+
+/// The Levenshtein distance, without regard to case and to `_` for `-`; the same letters in another order are one step.
+fn distance(one: &str, other: &str) -> usize {
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let (one, other) = (plain(one), plain(other));
+    if one != other && letters(&one) == letters(&other) {
+        return 1;
+    }
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (b, &above) in other.chars().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
+            diagonal = above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measures_distance() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("scope", "scope", 0),
+            ("scop", "scope", 1),
+            ("kitten", "sitting", 3),
+            ("", "ab", 2),
+            ("ab", "ba", 1),
+            ("fiel", "file", 1),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+            assert_eq!(distance(other, one), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn names_what_is_close_and_all_there_is() {
+        assert_eq!(
+            one_of("scop", &["scope", "require"]),
+            "did you mean `scope`? Known are `scope`, `require`"
+        );
+        assert_eq!(one_of("not_after", &["not-after"]), "did you mean `not-after`? Known are `not-after`");
+        assert_eq!(one_of("zzz", &["scope", "require"]), "known are `scope`, `require`");
+        assert_eq!(one_of::<&str>("zzz", &[]), "there are none to choose from");
+    }
+
+    #[test]
+    fn repeats_little_and_never_a_key() {
+        assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
+        assert_eq!(quoted(&"x".repeat(65)), format!("`{}…`", "x".repeat(64)));
+        assert_eq!(quoted("-----BEGIN PRIVATE KEY-----\nMC4"), "(a PEM text)");
+    }
+}

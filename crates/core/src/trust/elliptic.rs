@@ -1,0 +1,121 @@
+//! ECDSA on P-256 and P-384, each with the hash of its own size.
+//!
+//! Signatures are ASN.1 DER (RFC 3279 section 2.2.3) with nothing behind them. A high s is accepted: cosign, Go and key
+//! services make both forms, and nothing here takes a signature's bytes for an identity.
+//!
+//! Keys are read, and signatures made, by the RustCrypto crates; what verifies is `ring`, several times faster.
+
+use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
+
+use ring::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey};
+
+use super::{Algorithm, KeyError};
+
+#[derive(Clone)]
+pub(super) enum Public {
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+}
+
+impl Public {
+    pub(super) fn p256(der: &[u8]) -> Result<Self, KeyError> {
+        p256::ecdsa::VerifyingKey::from_public_key_der(der).map(Self::P256).map_err(|_| KeyError::Malformed)
+    }
+
+    pub(super) fn p384(der: &[u8]) -> Result<Self, KeyError> {
+        p384::ecdsa::VerifyingKey::from_public_key_der(der).map(Self::P384).map_err(|_| KeyError::Malformed)
+    }
+
+    /// The SubjectPublicKeyInfo with the point uncompressed, however it was read.
+    pub(super) fn der(&self) -> Option<Vec<u8>> {
+        let der = match self {
+            Self::P256(key) => key.to_public_key_der(),
+            Self::P384(key) => key.to_public_key_der(),
+        };
+        Some(der.ok()?.into_vec())
+    }
+
+    /// Whether it verifies, or `None` when `signature` is not DER of two numbers in range.
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
+        match self {
+            Self::P256(key) => {
+                p256::ecdsa::Signature::from_der(signature).ok()?;
+                let point = key.to_sec1_point(false);
+                Some(
+                    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(message, signature).is_ok(),
+                )
+            }
+            Self::P384(key) => {
+                p384::ecdsa::Signature::from_der(signature).ok()?;
+                let point = key.to_sec1_point(false);
+                Some(
+                    UnparsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, point).verify(message, signature).is_ok(),
+                )
+            }
+        }
+    }
+}
+
+/// A signature in DER, of one that has its two numbers side by side (IEEE P1363), as tokens and some services give it.
+pub fn der_of_raw(algorithm: Algorithm, raw: &[u8]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::EcdsaSha256 => {
+            Some(p256::ecdsa::Signature::from_slice(raw).ok()?.to_der().as_bytes().to_vec())
+        }
+        Algorithm::EcdsaSha384 => {
+            Some(p384::ecdsa::Signature::from_slice(raw).ok()?.to_der().as_bytes().to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// A private key; the crates wipe it when it is dropped.
+pub(super) enum Private {
+    P256(p256::ecdsa::SigningKey),
+    P384(p384::ecdsa::SigningKey),
+}
+
+impl Private {
+    /// Reads PKCS#8, or SEC1 when `sec1` says so.
+    pub(super) fn p256(der: &[u8], sec1: bool) -> Option<Self> {
+        let key = if sec1 {
+            p256::SecretKey::from_sec1_der(der).ok()?
+        } else {
+            p256::SecretKey::from_pkcs8_der(der).ok()?
+        };
+        Some(Self::P256(key.into()))
+    }
+
+    /// Reads PKCS#8, or SEC1 when `sec1` says so.
+    pub(super) fn p384(der: &[u8], sec1: bool) -> Option<Self> {
+        let key = if sec1 {
+            p384::SecretKey::from_sec1_der(der).ok()?
+        } else {
+            p384::SecretKey::from_pkcs8_der(der).ok()?
+        };
+        Some(Self::P384(key.into()))
+    }
+
+    pub(super) fn public_der(&self) -> Option<Vec<u8>> {
+        let public = match self {
+            Self::P256(key) => Public::P256(*key.verifying_key()),
+            Self::P384(key) => Public::P384(*key.verifying_key()),
+        };
+        public.der()
+    }
+
+    /// A signature in DER, with the nonce of RFC 6979: no random numbers are needed.
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        use p256::ecdsa::signature::Signer as _;
+        match self {
+            Self::P256(key) => {
+                let made: p256::ecdsa::Signature = key.try_sign(message).ok()?;
+                Some(made.to_der().as_bytes().to_vec())
+            }
+            Self::P384(key) => {
+                let made: p384::ecdsa::Signature = key.try_sign(message).ok()?;
+                Some(made.to_der().as_bytes().to_vec())
+            }
+        }
+    }
+}

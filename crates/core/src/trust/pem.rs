@@ -1,0 +1,110 @@
+//! PEM files that hold exactly one block (RFC 7468), and words for what is there instead.
+//!
+//! Errors never carry text of the file: it may be a private key in the wrong place.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// The one block of a file.
+pub struct Block<'a> {
+    /// The label, such as `PUBLIC KEY`.
+    pub label: &'a str,
+    /// The decoded bytes; they may be a private key.
+    pub der: Zeroizing<Vec<u8>>,
+}
+
+/// Shows the label only.
+impl std::fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Block").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+/// Reads the one block of `text`. Around it only blank lines and lines that begin with `#` are allowed.
+pub fn read_one(text: &str) -> Result<Block<'_>, PemError> {
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end()));
+    let mut found: Option<Block<'_>> = None;
+    while let Some((number, line)) = lines.next() {
+        let Some(label) = boundary(line, "-----BEGIN ") else {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            return Err(PemError::Stray { line: number });
+        };
+        if found.is_some() {
+            return Err(PemError::SeveralBlocks { line: number });
+        }
+        let mut body = Zeroizing::new(String::with_capacity(text.len()));
+        let ended = loop {
+            let Some((_, line)) = lines.next() else { break false };
+            match boundary(line, "-----END ") {
+                Some(end) => break end == label,
+                None => body.push_str(line),
+            }
+        };
+        if !ended {
+            return Err(PemError::Unterminated { line: number });
+        }
+        // Encrypted PKCS#1 and SEC1 files have headers here, and base64 has no colon.
+        if body.contains("Proc-Type:") {
+            return Err(PemError::Encrypted);
+        }
+        let der = STANDARD.decode(body.as_bytes()).map_err(|_| PemError::Base64)?;
+        found = Some(Block { label, der: Zeroizing::new(der) });
+    }
+    found.ok_or(PemError::NoBlock)
+}
+
+/// Writes one block.
+pub fn write(label: &str, der: &[u8]) -> String {
+    let body = Zeroizing::new(STANDARD.encode(der));
+    // Its whole length at once, so that no part of a private key stays behind in memory that was grown out of.
+    let mut text = String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 48);
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
+        text.push_str(line);
+        text.push('\n');
+        rest = after;
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+fn boundary<'a>(line: &'a str, start: &str) -> Option<&'a str> {
+    line.strip_prefix(start)?.strip_suffix("-----")
+}
+
+/// Why a text is not one PEM block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// Nothing but blanks and comments.
+    #[error("there is no PEM block in it")]
+    NoBlock,
+    /// A second block.
+    #[error("a second PEM block begins in line {line}; keep one key in a file")]
+    SeveralBlocks {
+        /// Where it begins, from 1.
+        line: usize,
+    },
+    /// Text outside the block.
+    #[error("line {line} is neither PEM nor a comment (#)")]
+    Stray {
+        /// Where it is, from 1.
+        line: usize,
+    },
+    /// No END line, or one with another label.
+    #[error("the PEM block that begins in line {line} has no matching END line")]
+    Unterminated {
+        /// Where the block begins, from 1.
+        line: usize,
+    },
+    /// The block is not base64.
+    #[error("the PEM block is not base64")]
+    Base64,
+    /// The block is encrypted in the way of old OpenSSL.
+    #[error("the key is encrypted; decrypt it first, for example with `openssl pkey`")]
+    Encrypted,
+}

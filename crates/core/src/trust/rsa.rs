@@ -1,0 +1,236 @@
+//! RSA behind bytes: the `rsa` crate brings its own generation of hash and encoding crates, which end here.
+//!
+//! RUSTSEC-2023-0071 (timing of private-key operations) does not touch verification, which has no secret. What signs and
+//! verifies is `ring`, in constant time and several times faster; the few keys and salts that it does not take are left
+//! to the `rsa` crate, blinded.
+
+use ring::signature::{
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
+    RsaParameters, RsaPublicKeyComponents,
+};
+use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
+use rsa::rand_core::{OsRng, RngCore as _};
+use rsa::sha2::Sha256;
+use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Verifier as _};
+use rsa::traits::PublicKeyParts as _;
+use rsa::{RsaPrivateKey, RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
+
+use zeroize::Zeroizing;
+
+use super::{KeyError, PssSalt};
+
+/// Smallest modulus, in bits (NIST SP 800-131A).
+pub(super) const MIN_BITS: usize = 2048;
+/// Largest modulus, in bits: the limit of the `rsa` crate.
+pub(super) const MAX_BITS: usize = 4096;
+const HASH_BYTES: usize = 32;
+
+#[derive(Clone)]
+pub(super) enum Public {
+    /// PKCS #1 v1.5, or PSS with a salt as long as the hash.
+    Usual(RsaPublicKey, &'static RsaParameters),
+    /// PSS with any other salt.
+    Pss(pss::VerifyingKey<Sha256>),
+}
+
+impl Public {
+    /// A key for RSASSA-PSS; `salt` must fit the modulus.
+    pub(super) fn pss(der: &[u8], salt: PssSalt) -> Result<Self, KeyError> {
+        let key = read(der)?;
+        Ok(match salt_bytes(&key, salt)? {
+            HASH_BYTES => Self::Usual(key, &RSA_PSS_2048_8192_SHA256),
+            salt => Self::Pss(pss::VerifyingKey::new_with_salt_len(key, salt)),
+        })
+    }
+
+    /// A key for RSASSA-PKCS1-v1_5.
+    pub(super) fn pkcs1(der: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self::Usual(read(der)?, &RSA_PKCS1_2048_8192_SHA256))
+    }
+
+    pub(super) fn der(&self) -> Option<Vec<u8>> {
+        Some(self.key().to_public_key_der().ok()?.into_vec())
+    }
+
+    /// Bytes of every signature: those of the modulus.
+    pub(super) fn signature_bytes(&self) -> usize {
+        self.key().size()
+    }
+
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Usual(key, parameters) => {
+                let key = RsaPublicKeyComponents { n: key.n().to_bytes_be(), e: key.e().to_bytes_be() };
+                key.verify(parameters, message, signature).is_ok()
+            }
+            Self::Pss(key) => pss::Signature::try_from(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+        }
+    }
+
+    fn key(&self) -> &RsaPublicKey {
+        match self {
+            Self::Usual(key, _) => key,
+            Self::Pss(key) => key.as_ref(),
+        }
+    }
+}
+
+/// A private key.
+pub(super) enum Private {
+    /// In constant time, and compared with the public half before it is handed on. `ring` does not wipe its numbers.
+    ConstantTime(ring::rsa::KeyPair, &'static dyn RsaEncoding),
+    /// Keys that `ring` does not take (an exponent below 65537, halves of other lengths than a multiple of 512 bits), and
+    /// other salts than of 32 bytes. The crate wipes its numbers.
+    Pss(pss::BlindedSigningKey<Sha256>),
+    /// As `Pss`.
+    Pkcs1(pkcs1v15::SigningKey<Sha256>),
+}
+
+impl Private {
+    pub(super) fn pss(key: RsaPrivateKey, salt: PssSalt) -> Result<Self, KeyError> {
+        let salt = salt_bytes(&key.to_public_key(), salt)?;
+        // The one length that `ring` makes: that of the hash.
+        let pair = if salt == HASH_BYTES { constant_time(&key) } else { None };
+        Ok(match pair {
+            Some(pair) => Self::ConstantTime(pair, &RSA_PSS_SHA256),
+            None => Self::Pss(pss::BlindedSigningKey::new_with_salt_len(key, salt)),
+        })
+    }
+
+    pub(super) fn pkcs1(key: RsaPrivateKey) -> Self {
+        match constant_time(&key) {
+            Some(pair) => Self::ConstantTime(pair, &RSA_PKCS1_SHA256),
+            None => Self::Pkcs1(pkcs1v15::SigningKey::new(key)),
+        }
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::ConstantTime(pair, encoding) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let random = ring::rand::SystemRandom::new();
+                pair.sign(*encoding, &random, message, &mut signature).ok()?;
+                Some(signature)
+            }
+            Self::Pss(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
+            // With random numbers this key blinds as well.
+            Self::Pkcs1(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
+        }
+    }
+}
+
+/// The same key for `ring`, from what the one reader has read: two readers of one file might find two keys.
+fn constant_time(key: &RsaPrivateKey) -> Option<ring::rsa::KeyPair> {
+    ring::rsa::KeyPair::from_der(key.to_pkcs1_der().ok()?.as_bytes()).ok()
+}
+
+/// Reads a private key of PKCS#8, or of PKCS#1 when `pkcs1` says so.
+pub(super) fn read_private(der: &[u8], pkcs1: bool) -> Option<RsaPrivateKey> {
+    if pkcs1 { RsaPrivateKey::from_pkcs1_der(der).ok() } else { RsaPrivateKey::from_pkcs8_der(der).ok() }
+}
+
+/// A new private key as PKCS#8.
+pub(super) fn generate(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let key = RsaPrivateKey::new(&mut OsRng, bits).ok()?;
+    Some(Zeroizing::new(key.to_pkcs8_der().ok()?.as_bytes().to_vec()))
+}
+
+/// Random bytes of the operating system.
+pub fn random<const N: usize>() -> Option<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    OsRng.try_fill_bytes(bytes.as_mut_slice()).ok()?;
+    Some(bytes)
+}
+
+/// The SubjectPublicKeyInfo of a private key.
+pub(super) fn public_der(key: &RsaPrivateKey) -> Option<Vec<u8>> {
+    Some(key.to_public_key().to_public_key_der().ok()?.into_vec())
+}
+
+/// The SubjectPublicKeyInfo of a modulus and an exponent. What is wrong with them is told when it is read.
+pub(super) fn public_der_of(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
+    let number = rsa::BigUint::from_bytes_be;
+    let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
+    Some(key.to_public_key_der().ok()?.into_vec())
+}
+
+fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
+    let spki = pkcs8::SubjectPublicKeyInfoRef::try_from(der).map_err(|_| KeyError::Malformed)?;
+    let numbers = spki
+        .subject_public_key
+        .as_bytes()
+        .and_then(|bytes| pkcs1::RsaPublicKey::try_from(bytes).ok())
+        .ok_or(KeyError::Malformed)?;
+    let bits = bit_length(numbers.modulus.as_bytes());
+    // Whole bytes only: RFC 8017 treats other moduli differently in PSS, and no key service makes them.
+    if !(MIN_BITS..=MAX_BITS).contains(&bits) || !bits.is_multiple_of(8) {
+        return Err(KeyError::Modulus { bits });
+    }
+    let exponent = numbers.public_exponent.as_bytes();
+    let odd = exponent.last().is_some_and(|byte| byte & 1 == 1);
+    // Two to 33 bits is what the crate takes; one is no encryption at all.
+    if !odd || !(2..=33).contains(&bit_length(exponent)) {
+        return Err(KeyError::Exponent);
+    }
+    RsaPublicKey::try_from(spki).map_err(|_| KeyError::Malformed)
+}
+
+/// The bits of a big-endian number.
+fn bit_length(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros).map_or(0, |first| {
+        let leading = usize::try_from(first.leading_zeros()).unwrap_or(0);
+        (number.len() - zeros) * 8 - leading
+    })
+}
+
+/// The bytes of `salt` under `key`: at most emLen - hLen - 2 (RFC 8017 section 9.1.1).
+fn salt_bytes(key: &RsaPublicKey, salt: PssSalt) -> Result<usize, KeyError> {
+    let longest = key.size().saturating_sub(HASH_BYTES + 2);
+    match salt {
+        PssSalt::Maximum => Ok(longest),
+        PssSalt::Length(length) if usize::from(length) <= longest => Ok(usize::from(length)),
+        PssSalt::Length(length) => Err(KeyError::Salt { length, longest }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_keys_sign_in_constant_time() {
+        let read = |text: &str| RsaPrivateKey::from_pkcs8_pem(text).unwrap();
+        let usual = read(include_str!("../../../../tests/fixtures/keys/throw-away-rsa-2048.key.pem"));
+        let larger = read(include_str!("../../../../tests/fixtures/keys/throw-away-rsa-3072.key.pem"));
+        let unusual = RsaPrivateKey::new_with_exp(&mut OsRng, 2048, &rsa::BigUint::from(3_u8)).unwrap();
+        for (key, salt, expected) in [
+            (&usual, PssSalt::default(), true),
+            (&larger, PssSalt::default(), true),
+            (&usual, PssSalt::Length(20), false),
+            (&usual, PssSalt::Maximum, false),
+            (&unusual, PssSalt::default(), false),
+        ] {
+            let public = key.to_public_key().to_public_key_der().unwrap();
+            for (private, public, expected) in [
+                (
+                    Private::pss(key.clone(), salt).unwrap(),
+                    Public::pss(public.as_bytes(), salt).unwrap(),
+                    expected,
+                ),
+                (
+                    Private::pkcs1(key.clone()),
+                    Public::pkcs1(public.as_bytes()).unwrap(),
+                    !std::ptr::eq(key, &unusual),
+                ),
+            ] {
+                assert_eq!(matches!(private, Private::ConstantTime(..)), expected, "{salt:?}");
+                let signature = private.sign(b"message").unwrap();
+                assert!(public.verifies(b"message", &signature), "{salt:?}");
+                assert!(!public.verifies(b"massage", &signature), "{salt:?}");
+            }
+        }
+    }
+}

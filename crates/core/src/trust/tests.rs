@@ -1,0 +1,256 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+mod keys;
+mod malleable;
+
+/// The throw-away keys beside the integration tests.
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/keys/", $name))
+    };
+}
+use fixture;
+
+const MESSAGE: &[u8] = fixture!("message").as_bytes();
+
+/// What OpenSSL signed [`MESSAGE`] with.
+fn by_openssl(name: &str) -> Vec<u8> {
+    let line = fixture!("signatures").lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    STANDARD.decode(line.unwrap()).unwrap()
+}
+
+fn public(pem: &str, algorithm: Algorithm) -> PublicKey {
+    PublicKey::from_pem(pem, algorithm, PssSalt::default()).unwrap()
+}
+
+fn rsa_pss(salt: PssSalt) -> PublicKey {
+    PublicKey::from_pem(fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256, salt).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn algorithms_have_exact_names() {
+    for algorithm in Algorithm::ALL {
+        assert_eq!(algorithm.name().parse(), Ok(algorithm));
+        assert!(UnknownAlgorithm.to_string().contains(algorithm.name()));
+    }
+    for name in ["", "rsa_pss_sha_256", "RSA_PSS_SHA_256 ", "RSA_PSS_SHA_512", "ES256", "none"] {
+        assert_eq!(name.parse::<Algorithm>(), Err(UnknownAlgorithm), "{name}");
+    }
+}
+
+#[test]
+fn verifies_openssl_by_the_pinned_algorithm_alone() {
+    let rsa = fixture!("throw-away-rsa-2048.pub.pem");
+    let p256 = fixture!("throw-away-p256.pub.pem");
+    let p384 = fixture!("throw-away-p384.pub.pem");
+    let ed25519 = fixture!("throw-away-ed25519.pub.pem");
+    for (pem, algorithm, accepted) in [
+        (rsa, Algorithm::RsaPssSha256, "pss-32"),
+        (rsa, Algorithm::RsaPkcs1Sha256, "pkcs1"),
+        (p256, Algorithm::EcdsaSha256, "p256"),
+        (p384, Algorithm::EcdsaSha384, "p384"),
+        (ed25519, Algorithm::Ed25519, "ed25519"),
+        // OpenSSL 3.0 makes none of these; see the vector of RFC 8032 below.
+        (ed25519, Algorithm::Ed25519ph, ""),
+    ] {
+        let key = public(pem, algorithm);
+        for line in fixture!("signatures").lines() {
+            let name = line.split(' ').next().unwrap();
+            let verified = key.verify(MESSAGE, &by_openssl(name)).is_ok();
+            assert_eq!(verified, name == accepted, "{algorithm} and {name}");
+            assert!(key.verify(b"another message", &by_openssl(name)).is_err(), "{algorithm} and {name}");
+        }
+    }
+}
+
+#[test]
+fn pss_salt_is_exactly_what_was_declared() {
+    for (salt, accepted) in [
+        (PssSalt::default(), "pss-32"),
+        (PssSalt::Length(32), "pss-32"),
+        (PssSalt::Length(0), "pss-0"),
+        (PssSalt::Length(20), "pss-20"),
+        (PssSalt::Length(222), "pss-max"),
+        (PssSalt::Maximum, "pss-max"),
+        (PssSalt::Length(221), ""),
+    ] {
+        for made in ["pss-32", "pss-0", "pss-20", "pss-max", "pss-sha512-32"] {
+            let verified = rsa_pss(salt).verify(MESSAGE, &by_openssl(made)).is_ok();
+            assert_eq!(verified, made == accepted, "salt {salt} and {made}");
+        }
+    }
+}
+
+#[test]
+fn ed25519ph_is_that_of_rfc_8032() {
+    // Section 7.3, with the key wrapped as RFC 8410 has it.
+    let key = "MCowBQYDK2VwAyEA7Bcrk61eVjv0kyxw4SRQNMNUZ+8u/U1k6/gZaDRn4r8=";
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n");
+    let vector = concat!(
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41",
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    );
+    let signature: Vec<u8> =
+        (0..64).map(|i| u8::from_str_radix(&vector[2 * i..2 * i + 2], 16).unwrap()).collect();
+    assert!(public(&pem, Algorithm::Ed25519ph).verify(b"abc", &signature).is_ok());
+    assert!(public(&pem, Algorithm::Ed25519ph).verify(b"abd", &signature).is_err());
+    assert!(public(&pem, Algorithm::Ed25519).verify(b"abc", &signature).is_err());
+}
+
+#[test]
+fn signs_what_its_public_half_alone_verifies() {
+    let rsa = fixture!("throw-away-rsa-2048.key.pem");
+    let p256 = fixture!("throw-away-p256.key.pem");
+    let keys = [
+        (rsa, Algorithm::RsaPssSha256, PssSalt::default()),
+        (rsa, Algorithm::RsaPssSha256, PssSalt::Maximum),
+        (rsa, Algorithm::RsaPssSha256, PssSalt::Length(0)),
+        (rsa, Algorithm::RsaPkcs1Sha256, PssSalt::default()),
+        (fixture!("throw-away-rsa-2056-exponent-3.key.pem"), Algorithm::RsaPssSha256, PssSalt::default()),
+        (p256, Algorithm::EcdsaSha256, PssSalt::default()),
+        (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaSha384, PssSalt::default()),
+        (fixture!("throw-away-ed25519.key.pem"), Algorithm::Ed25519, PssSalt::default()),
+        (fixture!("throw-away-ed25519.key.pem"), Algorithm::Ed25519ph, PssSalt::default()),
+    ]
+    .map(|(pem, algorithm, salt)| PrivateKey::from_pem(pem, algorithm, salt).unwrap());
+    for (signer, key) in keys.iter().enumerate() {
+        let signature = key.sign(MESSAGE).unwrap();
+        for (verifier, other) in keys.iter().enumerate() {
+            let verified = other.public().verify(MESSAGE, &signature).is_ok();
+            assert_eq!(verified, signer == verifier, "{key:?} and {other:?}");
+        }
+    }
+}
+
+fn key(public: PublicKey, not_before: Option<i64>, not_after: Option<i64>, origin: &str) -> Key {
+    let (not_before, not_after) = (not_before.map(at), not_after.map(at));
+    Key { public, not_before, not_after, origin: origin.to_owned(), remote: None }
+}
+
+#[test]
+fn a_key_counts_from_not_before_until_just_before_not_after() {
+    let p256 = || public(fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256);
+    let window =
+        Authenticator::new("release".into(), vec![key(p256(), Some(100), Some(200), "p256.pem")]).unwrap();
+    for (now, side) in [
+        (99, Some(Outside::Early { from: at(100) })),
+        (100, None),
+        (199, None),
+        (200, Some(Outside::Late { until: at(200) })),
+        (201, Some(Outside::Late { until: at(200) })),
+    ] {
+        let answer = window.verify(MESSAGE, &by_openssl("p256"), at(now));
+        match (answer, side) {
+            (Ok(valid), None) => assert_eq!(valid.fingerprint(), p256().fingerprint()),
+            (Err(TrustError::OutsideWindow { side: found, origin, .. }), Some(side)) => {
+                assert_eq!((found, origin.as_str()), (side, "p256.pem"), "{now}");
+            }
+            (answer, _) => panic!("{now}: {answer:?}"),
+        }
+    }
+    let nobody = window.verify(MESSAGE, &by_openssl("ed25519"), at(99));
+    assert_eq!(nobody, Err(TrustError::NoKeyNow { authenticator: "release".into(), now: at(99) }));
+    let nobody = window.verify(MESSAGE, &by_openssl("ed25519"), at(150));
+    assert_eq!(nobody, Err(TrustError::Untrusted { authenticator: "release".into() }));
+    for (from, until) in [(5, 5), (6, 5)] {
+        let empty =
+            Authenticator::new("release".into(), vec![key(p256(), Some(from), Some(until), "p256.pem")]);
+        assert_eq!(empty.unwrap_err(), TrustError::EmptyWindow { origin: "p256.pem".into() });
+    }
+}
+
+#[test]
+fn any_key_that_counts_now_speaks_for_its_authenticator() {
+    let old =
+        key(public(fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256), None, Some(200), "old.pem");
+    let new =
+        key(public(fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519), Some(100), None, "new.pem");
+    for keys in [vec![old.clone(), new.clone()], vec![new.clone(), old.clone()]] {
+        let rotating = Authenticator::new("release".into(), keys).unwrap();
+        for (now, by, trusted) in [
+            (50, "p256", true),
+            (50, "ed25519", false),
+            (150, "p256", true),
+            (150, "ed25519", true),
+            (150, "p384", false),
+            (250, "p256", false),
+            (250, "ed25519", true),
+        ] {
+            let answer = rotating.verify(MESSAGE, &by_openssl(by), at(now));
+            assert_eq!(answer.is_ok(), trusted, "{by} at {now}");
+        }
+    }
+}
+
+#[test]
+fn an_authenticator_has_one_to_sixteen_different_keys() {
+    let pem = fixture!("throw-away-p256.pub.pem");
+    let same = |origin| key(public(pem, Algorithm::EcdsaSha256), None, None, origin);
+    let none = Authenticator::new("release".into(), Vec::new()).unwrap_err();
+    assert_eq!(none, TrustError::NoKeys { authenticator: "release".into() });
+    let twice = Authenticator::new("release".into(), vec![same("a.pem"), same("b.pem")]).unwrap_err();
+    assert!(
+        matches!(twice, TrustError::SameKeyTwice { first, second, .. } if (first.as_str(), second.as_str()) == ("a.pem", "b.pem"))
+    );
+    let many = Authenticator::new("release".into(), vec![same("a.pem"); 17]).unwrap_err();
+    assert_eq!(many, TrustError::TooManyKeys { authenticator: "release".into(), found: 17 });
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_are_a_signature(signature in proptest::collection::vec(any::<u8>(), 0..1100)) {
+        for (pem, algorithm) in [
+            (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256),
+            (fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256),
+            (fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519ph),
+        ] {
+            prop_assert!(public(pem, algorithm).verify(MESSAGE, &signature).is_err());
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_stays_a_signature(name in "pss-32|pkcs1|p256|p384|ed25519", position in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let (pem, algorithm) = match name.as_str() {
+            "pss-32" => (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256),
+            "pkcs1" => (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPkcs1Sha256),
+            "p256" => (fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256),
+            "p384" => (fixture!("throw-away-p384.pub.pem"), Algorithm::EcdsaSha384),
+            _ => (fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519),
+        };
+        let mut signature = by_openssl(&name);
+        let at = position.index(signature.len());
+        signature[at] ^= 1_u8 << bit;
+        prop_assert!(public(pem, algorithm).verify(MESSAGE, &signature).is_err());
+    }
+
+    #[test]
+    fn no_text_makes_a_key_reader_panic(text in "(-----BEGIN (PUBLIC|PRIVATE) KEY-----\n)?[ -~\n]{0,200}(-----END PUBLIC KEY-----)?") {
+        for algorithm in Algorithm::ALL {
+            prop_assert!(PublicKey::from_pem(&text, algorithm, PssSalt::default()).is_err());
+            prop_assert!(PrivateKey::from_pem(&text, algorithm, PssSalt::default()).is_err());
+        }
+    }
+
+    #[test]
+    fn no_mutated_key_makes_a_reader_panic(position in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        for (pem, algorithm) in [
+            (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256),
+            (fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256),
+            (fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519),
+        ] {
+            let mut der = pem::read_one(pem).unwrap().der.to_vec();
+            let at = position.index(der.len());
+            der[at] = byte;
+            let _ = PublicKey::from_der(&der, algorithm, PssSalt::default());
+        }
+    }
+}

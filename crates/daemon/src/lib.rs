@@ -1,0 +1,7 @@
+//! What both services need of the system: signals, systemd, and where log records go.
+#![forbid(unsafe_code)]
+
+pub mod counter;
+pub mod log;
+pub mod signals;
+pub mod systemd;

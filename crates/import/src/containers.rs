@@ -1,0 +1,257 @@
+//! containers/image `policy.json`, as podman, skopeo and CRI-O read it.
+//!
+//! Source: containers-policy.json(5). Only the `docker` transport matters on a node. The most specific scope that covers an
+//! image decides alone, as in pullgate; all requirements of a scope must be met.
+
+mod documents;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use documents::{Document, Identity, Requirement, Signed};
+
+use super::draft::{Action, Draft, Rule, key};
+use super::{Effect, ImportError, Imported, Options, read, shape};
+use pullgate_core::digest::Digest;
+use pullgate_core::trust::{Algorithm, PublicKey};
+
+/// The number of labels that `*.example.com` covers. In the original it is unlimited; in pullgate `*` is one label.
+const LABELS: usize = 4;
+
+/// Reads a file that the policy names, by its path.
+pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, std::io::Error>;
+
+/// Converts a policy. `files` reads the key files that it names.
+///
+/// # Errors
+/// When the document does not have the published shape, or a key cannot be read.
+pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result<Imported, ImportError> {
+    let Document { default, transports } = read(document, "policy.json")?;
+    // sigstore/pkg/signature, as containers/image calls it: RSA is PKCS #1 v1.5.
+    let options = Options { algorithm: options.algorithm.or(Some(Algorithm::RsaPkcs1Sha256)), ..options };
+    let mut world =
+        World { draft: Draft::new("containers/image's policy.json"), files, options, known: BTreeMap::new() };
+    let mut scopes = BTreeMap::new();
+    for (transport, own) in transports {
+        if transport == "docker" {
+            scopes = own;
+        } else {
+            world.draft.note(
+                Effect::None,
+                format!("transport {transport}"),
+                "a node pulls only by the docker transport",
+            );
+        }
+    }
+    let fallback = scopes.remove("").unwrap_or(default);
+    let action = world.action("default", &fallback)?;
+    match action {
+        Action::Allow(reason) => world.draft.allowed_by_default = Some(reason),
+        Action::Deny(_) => {}
+        required => world.rule("default", "**", required),
+    }
+    for (scope, requirements) in &scopes {
+        world.scope(scope, requirements)?;
+    }
+    world.draft.note_shared_keys();
+    Ok(Imported { draft: world.draft })
+}
+
+struct World<'a> {
+    draft: Draft,
+    files: Files<'a>,
+    options: Options,
+    /// Authenticators by the fingerprints of their keys.
+    known: BTreeMap<Vec<String>, String>,
+}
+
+impl World<'_> {
+    fn rule(&mut self, origin: &str, scope: &str, action: Action) {
+        let origin = format!("scope {origin:?}");
+        self.draft.rules.push(Rule { origin, scope: scope.to_owned(), pods: Vec::new(), action });
+    }
+
+    fn scope(&mut self, scope: &str, requirements: &[Requirement]) -> Result<(), ImportError> {
+        let last = scope.rfind('/').map_or(0, |slash| slash + 1);
+        let name = scope.get(last..).unwrap_or_default();
+        if last > 0 && name.contains([':', '@']) {
+            return self.single(scope, requirements);
+        }
+        let action = self.action(scope, requirements)?;
+        match scope.strip_prefix("*.") {
+            Some(domain) => {
+                for labels in 1..=LABELS {
+                    let host = format!("{}{domain}", "*.".repeat(labels));
+                    self.rule(scope, &host, action.clone());
+                }
+                let text = format!(
+                    "only hosts with up to {LABELS} more labels are covered; the default applies to deeper ones"
+                );
+                let effect = match (&action, &self.draft.allowed_by_default) {
+                    (Action::Allow(_), _) => Effect::Stricter,
+                    (_, Some(_)) => Effect::Wider,
+                    _ => Effect::Stricter,
+                };
+                self.draft.note(effect, format!("scope {scope:?}"), text);
+            }
+            None => self.rule(scope, scope, action),
+        }
+        Ok(())
+    }
+
+    /// Converts a scope that is one image, by tag or digest.
+    fn single(&mut self, scope: &str, requirements: &[Requirement]) -> Result<(), ImportError> {
+        let subject = format!("scope {scope:?}");
+        let action = self.action(scope, requirements)?;
+        let digest = scope.split_once('@').and_then(|(_, digest)| Digest::parse(digest).ok());
+        match (digest, action) {
+            (Some(digest), Action::Deny(reason)) => {
+                self.draft.note(Effect::Stricter, subject, "the digest is refused in every repository, not only this one");
+                self.draft.denied.push((digest.to_string(), reason));
+            }
+            (_, Action::Allow(_)) => self.draft.note(
+                Effect::Stricter,
+                subject,
+                "scopes are repositories here, so the rule of the repository applies to this image; to allow it alone, write `allow` with `digests`",
+            ),
+            (_, _) => {
+                let (repository, _) = scope.rsplit_once(['@', ':']).unwrap_or((scope, ""));
+                let repository = repository.trim_end_matches("@sha256").to_owned();
+                let text = "scopes are repositories here, so the whole repository is refused; write a rule for it by hand";
+                self.draft.note(Effect::Stricter, subject, text);
+                let reason = format!("policy.json has a requirement for {scope} alone, which has no equivalent here");
+                let written = self.draft.rules.iter_mut().find(|rule| rule.scope == repository);
+                match written {
+                    Some(rule) => rule.action = Action::Deny(reason),
+                    None => self.rule(scope, &repository, Action::Deny(reason)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn action(&mut self, scope: &str, requirements: &[Requirement]) -> Result<Action, ImportError> {
+        let subject = format!("scope {scope:?}");
+        if requirements.is_empty() {
+            return Err(shape(subject, "it has no requirements, which containers/image also refuses"));
+        }
+        let mut names = BTreeSet::new();
+        let mut anything = false;
+        for requirement in requirements {
+            match requirement {
+                Requirement::InsecureAcceptAnything {} => anything = true,
+                Requirement::Reject {} => {
+                    return Ok(Action::Deny(format!("policy.json rejects {}", described(scope))));
+                }
+                Requirement::SignedBy(_) | Requirement::SignedBaseLayer(_) => {
+                    let text =
+                        "it requires a PGP signature, which pullgate does not verify; images are refused";
+                    self.draft.note(Effect::Stricter, subject, text);
+                    return Ok(Action::Deny(format!(
+                        "policy.json requires a PGP signature for {}",
+                        described(scope)
+                    )));
+                }
+                Requirement::SigstoreSigned(signed) => match self.signed(&subject, signed)? {
+                    Some(name) => {
+                        names.insert(name);
+                    }
+                    None => {
+                        let reason = format!(
+                            "policy.json has a requirement for {} without an equivalent here",
+                            described(scope)
+                        );
+                        return Ok(Action::Deny(reason));
+                    }
+                },
+            }
+        }
+        if names.is_empty() && anything {
+            return Ok(Action::Allow(format!("policy.json accepts {} unsigned", described(scope))));
+        }
+        Ok(Action::All(names.into_iter().collect()))
+    }
+
+    /// The authenticator of a requirement; `None` if the requirement has no equivalent.
+    fn signed(&mut self, subject: &str, signed: &Signed) -> Result<Option<String>, ImportError> {
+        if signed.fulcio.is_some() || signed.pki.is_some() {
+            let text = "it requires a certificate of Fulcio or a PKI, but pullgate verifies keys; images are refused";
+            self.draft.note(Effect::Stricter, subject, text);
+            return Ok(None);
+        }
+        if signed.requires_rekor()
+            && !self
+                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check")
+        {
+            return Ok(None);
+        }
+        let identity = match signed.signed_identity.as_ref() {
+            None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => Some(
+                "it requires that the signature names the tag; pullgate requires that it names the repository",
+            ),
+            Some(Identity::MatchRepository {}) => None,
+            Some(
+                Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
+            ) => {
+                let text = "it accepts signatures for another name, which `aliases` of a rule does here; images are refused";
+                self.draft.note(Effect::Stricter, subject, text);
+                return Ok(None);
+            }
+        };
+        if let Some(text) = identity
+            && !self.widened(subject, text)
+        {
+            return Ok(None);
+        }
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for pem in self.pems(subject, signed)? {
+            let key = key(&pem, subject, self.options)?;
+            if !keys.iter().any(|known| known.fingerprint() == key.fingerprint()) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Err(shape(subject, "sigstoreSigned has no key"));
+        }
+        let mut fingerprints: Vec<String> = keys.iter().map(|key| key.fingerprint().to_owned()).collect();
+        fingerprints.sort();
+        if let Some(name) = self.known.get(&fingerprints) {
+            return Ok(Some(name.clone()));
+        }
+        let original = signed.name().unwrap_or_else(|| format!("key-{}", self.known.len() + 1));
+        let name = self.draft.authenticator(&original, keys);
+        self.known.insert(fingerprints, name.clone());
+        Ok(Some(name))
+    }
+
+    /// Whether to accept the wider meaning that `text` describes. It is noted either way.
+    fn widened(&mut self, subject: &str, text: &str) -> bool {
+        if self.options.widen {
+            self.draft.note(Effect::Wider, subject, text);
+        } else {
+            let text = format!(
+                "{text}; images are refused (with --widen the rule is written without this requirement)"
+            );
+            self.draft.note(Effect::Stricter, subject, text);
+        }
+        self.options.widen
+    }
+
+    fn pems(&self, subject: &str, signed: &Signed) -> Result<Vec<String>, ImportError> {
+        let mut pems = Vec::new();
+        for path in signed.key_path.iter().chain(&signed.key_paths) {
+            let text = (self.files)(path).map_err(|error| ImportError::File { path: path.clone(), error })?;
+            pems.push(text);
+        }
+        for data in signed.key_data.iter().chain(&signed.key_datas) {
+            let text = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            pems.push(text.ok_or_else(|| shape(subject, "keyData is not base64 of a PEM text"))?);
+        }
+        Ok(pems)
+    }
+}
+
+fn described(scope: &str) -> String {
+    if scope == "default" { "images that no other rule covers".to_owned() } else { scope.to_owned() }
+}

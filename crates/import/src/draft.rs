@@ -1,0 +1,108 @@
+//! A policy under construction, before it is written as TOML.
+
+use std::collections::BTreeSet;
+
+use super::{Effect, ImportError, Note, Options};
+use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
+
+/// The longest name of an authenticator, in characters.
+const MAX_NAME: usize = 64;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub(super) source: &'static str,
+    /// The reason why images that no rule covers are allowed; if there is none, they are refused.
+    pub(super) allowed_by_default: Option<String>,
+    pub(super) authenticators: Vec<Signer>,
+    pub(super) rules: Vec<Rule>,
+    /// Denied digests, each with the reason.
+    pub(super) denied: Vec<(String, String)>,
+    pub(super) notes: Vec<Note>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    pub(super) name: String,
+    pub(super) origin: String,
+    pub(super) keys: Vec<PublicKey>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) origin: String,
+    pub(super) scope: String,
+    pub(super) pods: Vec<String>,
+    pub(super) action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Action {
+    All(Vec<String>),
+    Any(Vec<String>),
+    Allow(String),
+    Deny(String),
+}
+
+impl Draft {
+    pub(super) fn new(source: &'static str) -> Self {
+        Self { source, ..Self::default() }
+    }
+
+    pub(super) fn note(&mut self, effect: Effect, subject: impl Into<String>, text: impl Into<String>) {
+        let note = Note { effect, subject: subject.into(), text: text.into() };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Adds an authenticator and returns its name: the original name, if it is valid here and not taken.
+    pub(super) fn authenticator(&mut self, original: &str, keys: Vec<PublicKey>) -> String {
+        let plain: String = original
+            .chars()
+            .map(|it| if it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.') { it } else { '-' })
+            .take(MAX_NAME - 4)
+            .collect();
+        let plain = if plain.trim_matches('-').is_empty() { "authenticator".to_owned() } else { plain };
+        let taken: BTreeSet<&str> = self.authenticators.iter().map(|it| it.name.as_str()).collect();
+        let numbered = (2..).map(|number| format!("{plain}-{number}"));
+        let name = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name.as_str()));
+        let name = name.unwrap_or(plain);
+        self.authenticators.push(Signer { name: name.clone(), origin: original.to_owned(), keys });
+        name
+    }
+
+    /// Notes the rules that one key alone would satisfy in the original. In pullgate a key counts once.
+    pub(super) fn note_shared_keys(&mut self) {
+        let mut shared = Vec::new();
+        for rule in &self.rules {
+            let Action::All(names) = &rule.action else { continue };
+            let mut seen = BTreeSet::new();
+            let of = |name: &String| self.authenticators.iter().find(|signer| signer.name == *name);
+            let keys = names.iter().filter_map(of).flat_map(|signer| &signer.keys);
+            if keys.filter(|key| !seen.insert(key.fingerprint())).count() > 0 {
+                shared.push(rule.origin.clone());
+            }
+        }
+        for origin in shared {
+            self.note(
+                Effect::Stricter,
+                origin,
+                "two of its authenticators share a key; here a key counts once, so another key must sign too",
+            );
+        }
+    }
+}
+
+/// Reads a public key. The algorithm follows from the key type, except for RSA.
+pub(super) fn key(pem: &str, subject: &str, options: Options) -> Result<PublicKey, ImportError> {
+    let read = |algorithm| PublicKey::from_pem(pem, algorithm, PssSalt::default());
+    if read(Algorithm::RsaPkcs1Sha256).is_ok() {
+        let rsa = options.algorithm.filter(|it| it.key_kind() == Algorithm::RsaPkcs1Sha256.key_kind());
+        let algorithm = rsa.ok_or_else(|| ImportError::Algorithm { subject: subject.to_owned() })?;
+        return read(algorithm).map_err(|error| ImportError::Key { subject: subject.to_owned(), error });
+    }
+    read(Algorithm::EcdsaSha256)
+        .or_else(|first| read(Algorithm::EcdsaSha384).map_err(|_| first))
+        .or_else(|first| read(Algorithm::Ed25519).map_err(|_| first))
+        .map_err(|error| ImportError::Key { subject: subject.to_owned(), error })
+}

@@ -1,0 +1,189 @@
+//! Converts the policies of other systems to pullgate's format.
+//!
+//! Nothing becomes wider without a note. A requirement without an equivalent becomes a refusal, and a permission that cannot
+//! be written as narrowly is left out; both are noted. With [`Options::widen`] the wider permission is written instead, and
+//! noted as such.
+
+mod alternatives;
+mod containers;
+mod cosign;
+mod draft;
+mod kritis;
+mod security_center;
+mod write;
+
+use std::fmt;
+
+pub use containers::{Files, containers};
+pub use cosign::cosign;
+pub use kritis::kritis;
+pub use security_center::{SecurityCenter, security_center};
+
+use draft::Draft;
+use pullgate_core::json::{self, Bounds, Keys};
+use pullgate_core::policy::ScopeError;
+use pullgate_core::trust::{Algorithm, KeyError};
+
+/// The longest document that is read, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
+
+const BOUNDS: Bounds = Bounds { depth: 32, values: 200_000, keys: Keys::Exact };
+
+/// Settings for what the documents leave open.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The algorithm of RSA keys, where the document does not name it; for cosign keys also that of Ed25519 keys.
+    pub algorithm: Option<Algorithm>,
+    /// Whether to write a permission more widely when it cannot be written as narrowly as in the original. Otherwise it is
+    /// left out.
+    pub widen: bool,
+}
+
+/// A converted policy, and its differences from the original.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    draft: Draft,
+}
+
+impl Imported {
+    /// The text of `policy.toml`, with the notes as comments. It is complete: keys are in it as PEM.
+    #[must_use]
+    pub fn policy(&self) -> String {
+        write::policy(&self.draft)
+    }
+
+    /// The differences between the policy and the original.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.draft.notes
+    }
+}
+
+/// A difference between the original and the converted policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The effect of the difference.
+    pub effect: Effect,
+    /// The part of the original.
+    pub subject: String,
+    /// The difference, and what to do about it.
+    pub text: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.effect, self.subject, self.text)
+    }
+}
+
+/// The effect of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Refuses something that the original admits.
+    Stricter,
+    /// May admit something that the original refuses.
+    Wider,
+    /// No effect on the images of a node.
+    None,
+}
+
+impl Effect {
+    /// Whether the policy decides differently from the original. `pullgate import` then ends with exit code 1.
+    #[must_use]
+    pub fn differs(self) -> bool {
+        match self {
+            Self::Stricter | Self::Wider => true,
+            Self::None => false,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stricter => "stricter",
+            Self::Wider => "wider",
+            Self::None => "not imported",
+        })
+    }
+}
+
+/// Why a document was not converted.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The document is too long.
+    #[error("the document is longer than {MAX_DOCUMENT_BYTES} bytes")]
+    TooLong,
+    /// The document is not valid JSON.
+    #[error("invalid JSON")]
+    Json(#[source] json::JsonError),
+    /// The document is not valid YAML.
+    #[error("invalid YAML: {0}")]
+    Yaml(String),
+    /// The document does not have the published shape.
+    #[error("{place}: {problem}")]
+    Shape {
+        /// The place in the document.
+        place: String,
+        /// The problem.
+        problem: String,
+    },
+    /// Nothing in the documents requires signatures.
+    #[error("no {0} found, so everything would be admitted; are the documents complete?")]
+    NothingRequired(String),
+    /// The scope is invalid.
+    #[error("invalid scope {scope:?}")]
+    Scope {
+        /// The scope as given.
+        scope: String,
+        /// The cause.
+        #[source]
+        error: ScopeError,
+    },
+    /// A key is invalid.
+    #[error("invalid key of {subject}")]
+    Key {
+        /// The owner of the key.
+        subject: String,
+        /// The cause.
+        #[source]
+        error: KeyError,
+    },
+    /// The algorithm of an RSA key is unknown.
+    #[error(
+        "{subject} has an RSA key, and the document does not name its algorithm; add --algorithm RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"
+    )]
+    Algorithm {
+        /// The owner of the key.
+        subject: String,
+    },
+    /// The document names keys that it does not contain. The texts are the commands that fetch them.
+    #[error("the document names keys in a key management service but does not contain them; fetch them with:{}", list(.0))]
+    PublicKeys(Vec<String>),
+    /// A file that the document names cannot be read.
+    #[error("cannot read {path}")]
+    File {
+        /// The path in the document.
+        path: String,
+        /// The cause.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+fn list(commands: &[String]) -> String {
+    commands.iter().map(|command| format!("\n  {command}")).collect()
+}
+
+fn shape(place: impl Into<String>, problem: impl Into<String>) -> ImportError {
+    ImportError::Shape { place: place.into(), problem: problem.into() }
+}
+
+/// Parses JSON of the shape `T`.
+fn read<T: serde::de::DeserializeOwned>(document: &[u8], what: &str) -> Result<T, ImportError> {
+    if document.len() > MAX_DOCUMENT_BYTES {
+        return Err(ImportError::TooLong);
+    }
+    let value = json::parse(document, BOUNDS).map_err(ImportError::Json)?;
+    serde_json::from_value(value).map_err(|error| shape(what, error.to_string()))
+}

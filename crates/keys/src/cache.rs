@@ -1,0 +1,156 @@
+//! Public keys that were fetched, kept so that a node starts without asking for them.
+//!
+//! A file counts when the key in it has the pinned fingerprint, and only then: whoever can write here can take a key away,
+//! and cannot put another one in its place.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::fcntl::OFlag;
+
+use super::{KeysError, PinnedKey};
+use pullgate_core::trust::{MAX_PEM_BYTES, PublicKey};
+
+/// Tells apart what this process writes at the same time.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A directory of public keys, `<SHA-256 in hexadecimal>.pem` each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCache {
+    directory: PathBuf,
+}
+
+impl Default for KeyCache {
+    fn default() -> Self {
+        Self::new("/var/lib/pullgate/keys")
+    }
+}
+
+impl KeyCache {
+    /// The cache in a directory, which need not be there yet.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The file of a key.
+    #[must_use]
+    pub fn path(&self, key: &PinnedKey) -> PathBuf {
+        self.directory.join(format!("{}.pem", key.fingerprint.hex()))
+    }
+
+    /// The key, if it is here. A file that holds anything else is as if it were not there.
+    #[must_use]
+    pub fn find(&self, key: &PinnedKey) -> Option<PublicKey> {
+        let text = match read(&self.path(key)) {
+            Ok(text) => text,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(path = %self.path(key).display(), %error, "a kept key cannot be read");
+                }
+                return None;
+            }
+        };
+        let public = PublicKey::from_pem(&text, key.algorithm, key.salt).ok();
+        let found = public.and_then(|public| key.is(public, "").ok());
+        if found.is_none() {
+            tracing::warn!(path = %self.path(key).display(), "a kept key is not the one that its name says: it does not count");
+        }
+        found
+    }
+
+    /// Keeps a key: whole or not at all.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn keep(&self, key: &PinnedKey, public: &PublicKey) -> Result<(), KeysError> {
+        let path = self.path(key);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.directory.join(format!(".{}.{number}.new", std::process::id()));
+        let written = self.write(&unfinished, &path, public.pem().as_bytes());
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        written.map_err(|error| KeysError::Keep { path, error })
+    }
+
+    fn write(&self, unfinished: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        match DirBuilder::new().recursive(true).mode(0o700).create(&self.directory) {
+            Err(error) if !self.directory.is_dir() => return Err(error),
+            _ => {}
+        }
+        // Of a process that was killed, and had this one's number.
+        let _ = fs::remove_file(unfinished);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(unfinished, path)?;
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    // A named pipe would hold the daemon up for ever.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut text = String::new();
+    // What is cut off is no PEM block any more.
+    file.take(MAX_PEM_BYTES as u64).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pullgate_core::digest::Digest;
+    use pullgate_core::trust::{Algorithm, PssSalt};
+
+    const P256: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.pub.pem");
+    const OTHER: &str = include_str!("../../../tests/fixtures/keys/throw-away-p384.pub.pem");
+
+    #[test]
+    fn what_is_kept_is_found_and_nothing_else_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = KeyCache::new(directory.path().join("a/keys"));
+        let public = PublicKey::from_pem(P256, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
+        let key = PinnedKey {
+            location: "vault://release?version=1".parse().unwrap(),
+            fingerprint: Digest::parse(public.fingerprint()).unwrap(),
+            algorithm: Algorithm::EcdsaSha256,
+            salt: PssSalt::default(),
+        };
+        assert!(cache.find(&key).is_none());
+        cache.keep(&key, &public).unwrap();
+        assert_eq!(cache.find(&key).unwrap().fingerprint(), public.fingerprint());
+        cache.keep(&key, &public).unwrap();
+        assert_eq!(fs::read_dir(cache.directory()).unwrap().count(), 1, "nothing unfinished is left");
+        let path = cache.path(&key);
+        for damaged in [
+            OTHER,
+            "",
+            "\0",
+            &P256.replace('A', "B"),
+            &P256[..80],
+            &format!("{P256}{P256}"),
+            &format!("{}{P256}", " ".repeat(70_000)),
+        ] {
+            fs::write(&path, damaged).unwrap();
+            assert!(cache.find(&key).is_none(), "{damaged:?}");
+        }
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(cache.find(&key).is_none());
+        cache.keep(&key, &public).unwrap();
+        assert!(cache.find(&key).is_some());
+    }
+}

@@ -1,0 +1,134 @@
+//! A private key in a PEM file.
+
+mod cosign;
+pub(super) mod encrypted;
+mod secretbox;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use encrypted::EncryptedError;
+
+use super::pick::{Unpicked, pick};
+use super::{KeysError, Opened, Passphrase, Signing, SigningKey};
+use pullgate_core::trust::{Algorithm, MAX_PEM_BYTES, PrivateKey, PssSalt, PublicKey};
+use pullgate_net::secret;
+
+/// A private key in memory.
+#[derive(Debug)]
+pub struct FileKey {
+    private: Arc<PrivateKey>,
+    public: PublicKey,
+    origin: String,
+}
+
+impl FileKey {
+    /// A key that was read from `origin`.
+    pub fn new(private: PrivateKey, origin: impl Into<String>) -> Self {
+        Self { public: private.public(), private: Arc::new(private), origin: origin.into() }
+    }
+}
+
+impl SigningKey for FileKey {
+    fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+        let private = Arc::clone(&self.private);
+        let message = message.to_vec();
+        Box::pin(async move {
+            // RSA takes milliseconds, in which nothing else would be served.
+            let signed = tokio::task::spawn_blocking(move || private.sign(&message)).await;
+            signed
+                .map_err(|_| KeysError::Abandoned)?
+                .map_err(|error| KeysError::Sign { origin: self.origin.clone(), error })
+        })
+    }
+}
+
+/// A key that is not encrypted has to be in a file that is closed to others, as every secret; or in no file, but a pipe.
+pub(super) fn open(
+    path: &Path,
+    algorithm: Option<Algorithm>,
+    passphrase: &Passphrase,
+) -> Result<Opened, KeysError> {
+    let unreadable = |error| KeysError::File { path: path.to_owned(), error };
+    let mut text = secret::room(MAX_PEM_BYTES as u64 + 1);
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+    let (text, open_to_others) = match encrypted::decrypt(&text, || passphrase.read()) {
+        Ok(Some(plain)) => (plain, None),
+        Ok(None) if metadata.is_file() => (text, secret::mode_open_to_others(&metadata)),
+        Ok(None) => (text, None),
+        Err(EncryptedError::Passphrase(error)) => {
+            return Err(KeysError::Passphrase { path: path.to_owned(), error });
+        }
+        Err(error) => return Err(KeysError::Encrypted { path: path.to_owned(), error }),
+    };
+    let read = |algorithm| PrivateKey::from_pem(&text, algorithm, PssSalt::default());
+    let key = pick(algorithm, read).map_err(|error| match error {
+        Unpicked::Choose => KeysError::Choose,
+        Unpicked::Key(error) => KeysError::Key { path: path.to_owned(), error },
+    })?;
+    if let Some(mode) = open_to_others {
+        return Err(KeysError::Open { path: path.to_owned(), mode });
+    }
+    Ok(Arc::new(FileKey::new(key, path.display().to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_in_clear_is_closed_to_others() {
+        const PLAIN: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.key.pem");
+        const ENCRYPTED: &str =
+            include_str!("../../../tests/fixtures/keys/throw-away-p256.encrypted.key.pem");
+        const PUBLIC: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.pub.pem");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("release.key");
+        let open_to = |text: &str, mode: u32| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            open(&path, Some(Algorithm::EcdsaSha256), &Passphrase::File("/nonexistent".into())).map(drop)
+        };
+        for mode in [0o600, 0o400, 0o640, 0o440] {
+            assert!(open_to(PLAIN, mode).is_ok(), "{mode:o}");
+        }
+        for mode in [0o644, 0o604, 0o660, 0o620, 0o602, 0o666] {
+            let error = open_to(PLAIN, mode).unwrap_err();
+            let told = error.to_string();
+            assert!(matches!(error, KeysError::Open { mode: it, .. } if it == mode), "{mode:o}: {told}");
+            assert!(told.ends_with(&format!("chmod 600 {}", path.display())), "{told}");
+        }
+        // These are wrong for other reasons.
+        assert!(matches!(open_to(ENCRYPTED, 0o644), Err(KeysError::Passphrase { .. })));
+        assert!(matches!(open_to(PUBLIC, 0o644), Err(KeysError::Key { .. })));
+    }
+
+    #[test]
+    fn a_pipe_has_no_mode_that_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let to = path.clone();
+        let writer = std::thread::spawn(move || {
+            fs::write(to, include_str!("../../../tests/fixtures/keys/throw-away-p256.key.pem"))
+        });
+        assert!(open(&path, None, &Passphrase::default()).is_ok());
+        writer.join().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,107 @@
+//! Encrypted private keys: PKCS#8 with PBES2 (RFC 8018), and cosign's own form.
+//!
+//! The file says how dear its passphrase is to guess. What it may say is bounded, before anything is computed.
+
+use pkcs8::pkcs5::EncryptionScheme;
+use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use zeroize::Zeroizing;
+
+use super::cosign;
+use crate::PassphraseError;
+use pullgate_core::trust::{pem, random};
+
+/// Rounds of PBKDF2; OpenSSL makes 2048, and OWASP asks for 600,000.
+const MAX_ROUNDS: u32 = 10_000_000;
+/// Memory that scrypt takes: 128 · N · r bytes. OpenSSL's and cosign's keys take 16 and 32 MiB.
+const MAX_MEMORY: u64 = 256 << 20;
+/// Work of scrypt as a multiple of the memory: its parameter p.
+const MAX_PARALLEL: u64 = 16;
+
+/// The key in `text` as an unencrypted PEM block, or `None` when it is not encrypted. Asks for a passphrase only if it is.
+///
+/// # Errors
+/// When it cannot be decrypted, or only at a higher price than is paid.
+pub(super) fn decrypt(
+    text: &str,
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>, PassphraseError>,
+) -> Result<Option<Zeroizing<String>>, EncryptedError> {
+    // What is no PEM block at all is told when it is read as a key.
+    let Ok(block) = pem::read_one(text) else { return Ok(None) };
+    let der = match block.label {
+        "ENCRYPTED PRIVATE KEY" => pkcs8(&block.der, passphrase)?,
+        "ENCRYPTED SIGSTORE PRIVATE KEY" | "ENCRYPTED COSIGN PRIVATE KEY" => {
+            cosign::decrypt(&block.der, passphrase)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Zeroizing::new(pem::write("PRIVATE KEY", &der))))
+}
+
+fn pkcs8(
+    der: &[u8],
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>, PassphraseError>,
+) -> Result<Zeroizing<Vec<u8>>, EncryptedError> {
+    let key = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| EncryptedError::Scheme)?;
+    let EncryptionScheme::Pbes2(parameters) = &key.encryption_algorithm else {
+        return Err(EncryptedError::Scheme);
+    };
+    match &parameters.kdf {
+        Kdf::Pbkdf2(kdf) if kdf.iteration_count <= MAX_ROUNDS => {}
+        Kdf::Scrypt(kdf) => {
+            check_scrypt(kdf.cost_parameter, kdf.block_size.into(), kdf.parallelization.into())?;
+        }
+        Kdf::Pbkdf2(_) => return Err(EncryptedError::Dear),
+        _ => return Err(EncryptedError::Scheme),
+    }
+    let plain = key.encryption_algorithm.decrypt(passphrase()?.as_bytes(), key.encrypted_data.as_bytes());
+    match plain {
+        Ok(plain) => Ok(Zeroizing::new(plain)),
+        Err(pkcs8::pkcs5::Error::DecryptFailed | pkcs8::pkcs5::Error::EncryptFailed) => {
+            Err(EncryptedError::Wrong)
+        }
+        Err(_) => Err(EncryptedError::Scheme),
+    }
+}
+
+/// Encrypts PKCS#8 as OpenSSL and everybody else reads it: scrypt with 16 MiB and five rounds (OWASP's figures for as much
+/// as OpenSSL allows itself), AES-256-CBC.
+pub(crate) fn encrypt(der: &[u8], passphrase: &str) -> Option<Vec<u8>> {
+    let (salt, vector) = (random::<16>()?, random::<16>()?);
+    let cost = scrypt::Params::new(14, 8, 5).ok()?;
+    let parameters = Parameters::generate_scrypt_aes256cbc(cost, &*salt, *vector).ok()?;
+    let key = PrivateKeyInfoRef::try_from(der).ok()?;
+    Some(key.encrypt_with_params(parameters, passphrase).ok()?.as_bytes().to_vec())
+}
+
+/// Whether scrypt with these parameters (RFC 7914) is computed here.
+pub(super) fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), EncryptedError> {
+    if n < 2 || !n.is_power_of_two() || r == 0 || p == 0 {
+        return Err(EncryptedError::Scheme);
+    }
+    let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
+    let paid = memory.is_some_and(|memory| memory.saturating_mul(p) <= MAX_MEMORY) && p <= MAX_PARALLEL;
+    if paid { Ok(()) } else { Err(EncryptedError::Dear) }
+}
+
+/// Why an encrypted key cannot be decrypted. Nothing of the file or the passphrase is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum EncryptedError {
+    /// There is no passphrase.
+    #[error("there is no passphrase")]
+    Passphrase(#[from] PassphraseError),
+    /// The wrong passphrase, or a damaged file: the two cannot be told apart.
+    #[error("the passphrase is wrong, or the file is damaged")]
+    Wrong,
+    /// An unknown or outdated kind of encryption.
+    #[error(
+        "it is encrypted in a way that is not supported; write it anew with `openssl pkcs8 -topk8 -v2 aes256 -scrypt`"
+    )]
+    Scheme,
+    /// It would take too much memory or time.
+    #[error("it asks for more work or memory to be decrypted than is given (256 MiB, 10,000,000 rounds)")]
+    Dear,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What KMS is asked: GetPublicKey, AsymmetricSign, AsymmetricVerify.
+//!
+//! Source: KMS API 2016-01-20. The digest is SHA-256 of the message in base64, RSASSA-PSS has a salt of 32 bytes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::pace::Pace;
+use crate::{KmsKey, KmsSettings};
+use pullgate_core::trust::{Algorithm, MAX_SIGNATURE_BYTES};
+use pullgate_net::alibaba::{AlibabaError, Api, Credentials};
+use pullgate_net::service::Client;
+
+/// One version of a key, asked for at one endpoint.
+#[derive(Debug)]
+pub struct Kms {
+    key: KmsKey,
+    api: Api,
+    pace: Pace,
+}
+
+impl Kms {
+    /// A client for one key. Opens no connection.
+    #[must_use]
+    pub fn new(key: KmsKey, settings: &KmsSettings) -> Self {
+        let sts = format!("https://sts.{}.aliyuncs.com", key.region);
+        let api = Api {
+            who: "KMS",
+            base: key.address(),
+            version: "2016-01-20",
+            credentials: Credentials::new(settings.identity.clone(), settings.metadata.clone(), sts),
+            client: Client::new(settings.service.clone()),
+            deadline: settings.bounds.deadline,
+        };
+        Self { key, api, pace: Pace::new(&settings.bounds) }
+    }
+
+    /// The public half in PEM.
+    ///
+    /// # Errors
+    /// When KMS does not give it.
+    pub async fn public_key(&self) -> Result<String, KmsError> {
+        let answer = self.ask("GetPublicKey", &[]).await?;
+        let pem = answer.get("PublicKey").and_then(Value::as_str);
+        let pem = pem.ok_or(KmsError::Malformed { reason: "holds no PublicKey" })?;
+        // Samples of the documentation have the line ends escaped once more.
+        Ok(pem.replace("\\n", "\n"))
+    }
+
+    /// Signs the SHA-256 of a message. The signature is as KMS gives it, and not verified.
+    ///
+    /// # Errors
+    /// When KMS does not sign.
+    pub async fn sign(&self, algorithm: Algorithm, digest: &[u8]) -> Result<Vec<u8>, KmsError> {
+        let name = name(algorithm).ok_or(KmsError::Algorithm)?;
+        let answer =
+            self.ask("AsymmetricSign", &[("Algorithm", name), ("Digest", &STANDARD.encode(digest))]).await?;
+        let value = answer.get("Value").and_then(Value::as_str);
+        let value = value.filter(|value| value.len() <= 2 * MAX_SIGNATURE_BYTES);
+        value
+            .and_then(|value| STANDARD.decode(value).ok())
+            .ok_or(KmsError::Malformed { reason: "holds no Value in base64" })
+    }
+
+    /// Whether KMS takes `signature` for one of the SHA-256 of a message.
+    ///
+    /// # Errors
+    /// When KMS does not say.
+    pub async fn verify(
+        &self,
+        algorithm: Algorithm,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, KmsError> {
+        let name = name(algorithm).ok_or(KmsError::Algorithm)?;
+        let (digest, value) = (STANDARD.encode(digest), STANDARD.encode(signature));
+        let query = [("Algorithm", name), ("Digest", digest.as_str()), ("Value", value.as_str())];
+        let answer = self.ask("AsymmetricVerify", &query).await?;
+        let valid = answer.get("Value").and_then(Value::as_bool);
+        valid.ok_or(KmsError::Malformed { reason: "does not say whether the signature is valid" })
+    }
+
+    async fn ask(&self, action: &str, more: &[(&str, &str)]) -> Result<Value, KmsError> {
+        let mut query = vec![("KeyId", self.key.key.as_str()), ("KeyVersionId", self.key.version.as_str())];
+        query.extend_from_slice(more);
+        let end = Instant::now() + self.api.deadline;
+        let asked = async {
+            let _turn = self.pace.turn(end).await.ok_or(KmsError::Deadline)?;
+            self.api.ask(action, &query).await.map_err(KmsError::of)
+        };
+        let answer = tokio::time::timeout_at(end, asked).await.unwrap_or(Err(KmsError::Deadline))?;
+        // Another version would be another key.
+        let version = answer.get("KeyVersionId").and_then(Value::as_str);
+        if version.is_some_and(|version| version != self.key.version) {
+            return Err(KmsError::Malformed { reason: "is about another version of the key" });
+        }
+        Ok(answer)
+    }
+}
+
+/// What KMS calls an algorithm, if it has it.
+pub(crate) fn name(algorithm: Algorithm) -> Option<&'static str> {
+    match algorithm {
+        Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
+            Some(algorithm.name())
+        }
+        Algorithm::EcdsaSha384 | Algorithm::Ed25519 | Algorithm::Ed25519ph => None,
+    }
+}
+
+/// Why KMS did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KmsError {
+    /// The service, or the way there.
+    #[error(transparent)]
+    Api(#[from] AlibabaError),
+    /// There is no such key.
+    #[error("KMS has no such key, version or alias in this region ({code})")]
+    NotFound {
+        /// Its error code.
+        code: String,
+    },
+    /// The key must not be used now.
+    #[error("the key is disabled, or about to be deleted ({code})")]
+    Disabled {
+        /// Its error code.
+        code: String,
+    },
+    /// The key is there, and not for us.
+    #[error(
+        "the RAM policy does not allow it ({code}); signing needs kms:AsymmetricSign and kms:GetPublicKey, verifying \
+         kms:GetPublicKey and remotely kms:AsymmetricVerify"
+    )]
+    Forbidden {
+        /// Its error code.
+        code: String,
+    },
+    /// The key and the algorithm do not go together.
+    #[error(
+        "KMS refuses the algorithm or the version for this key ({code}); its purpose must be SIGN/VERIFY"
+    )]
+    Parameter {
+        /// Its error code.
+        code: String,
+    },
+    /// KMS does not have the algorithm.
+    #[error("KMS signs with RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256 only")]
+    Algorithm,
+    /// The answer is not what was asked for.
+    #[error("the answer of KMS {reason}")]
+    Malformed {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The time was over.
+    #[error("KMS did not answer in time")]
+    Deadline,
+}
+
+impl KmsError {
+    fn of(error: AlibabaError) -> Self {
+        let AlibabaError::Refused { code, .. } = &error else { return Self::Api(error) };
+        let code = code.clone();
+        match code.as_str() {
+            "Forbidden.KeyNotFound" | "Forbidden.AliasNotFound" | "Forbidden.KeyVersionNotFound" => {
+                Self::NotFound { code }
+            }
+            "Rejected.Disabled"
+            | "Rejected.PendingDeletion"
+            | "Rejected.Unavailable"
+            | "Rejected.Expired" => Self::Disabled { code },
+            "InvalidParameter" | "UnsupportedOperation" | "Rejected.UnsupportedOperation" => {
+                Self::Parameter { code }
+            }
+            _ if code == "Forbidden"
+                || code.starts_with("Forbidden.")
+                || code.starts_with("NoPermission") =>
+            {
+                Self::Forbidden { code }
+            }
+            _ => Self::Api(error),
+        }
+    }
+}

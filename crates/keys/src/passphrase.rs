@@ -1,0 +1,135 @@
+//! Passphrases of encrypted key files: from a file, the environment or an open descriptor, never from an argument, which
+//! every process of the machine can read.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use pullgate_net::secret;
+
+/// cosign's name for it.
+const VARIABLE: &str = "COSIGN_PASSWORD";
+/// Bytes of a passphrase.
+const SIZE: usize = 1024;
+
+/// Where the passphrase is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Passphrase {
+    /// In `COSIGN_PASSWORD`, if that is set.
+    #[default]
+    Environment,
+    /// In the first line of a file that others cannot read.
+    File(PathBuf),
+    /// In the first line of what an inherited descriptor gives; 0 is standard input.
+    Descriptor(u32),
+}
+
+impl Passphrase {
+    /// Reads it. An empty one in the environment is a passphrase: cosign encrypts with it.
+    pub(super) fn read(&self) -> Result<Zeroizing<String>, PassphraseError> {
+        match self {
+            Self::Environment => match std::env::var(VARIABLE) {
+                Ok(text) => bounded(Zeroizing::new(text)),
+                Err(std::env::VarError::NotPresent) => Err(PassphraseError::Missing),
+                Err(std::env::VarError::NotUnicode(_)) => Err(PassphraseError::NotText),
+            },
+            Self::File(path) => {
+                bounded(secret::read(path).map_err(|reason| PassphraseError::File { reason })?)
+            }
+            Self::Descriptor(number) => {
+                let unreadable = |error| PassphraseError::Descriptor { number: *number, error };
+                // The descriptor itself is somebody's; this is another one for the same thing.
+                let file = File::open(format!("/proc/self/fd/{number}")).map_err(unreadable)?;
+                let mut text = Zeroizing::new(String::with_capacity(SIZE + 2));
+                let limit = u64::try_from(SIZE + 2).unwrap_or(u64::MAX);
+                file.take(limit).read_to_string(&mut text).map_err(unreadable)?;
+                let line = text.lines().next().unwrap_or_default();
+                if line.is_empty() {
+                    return Err(PassphraseError::Empty { number: *number });
+                }
+                bounded(Zeroizing::new(line.to_owned()))
+            }
+        }
+    }
+}
+
+fn bounded(text: Zeroizing<String>) -> Result<Zeroizing<String>, PassphraseError> {
+    if text.len() > SIZE { Err(PassphraseError::Long) } else { Ok(text) }
+}
+
+/// Why there is no passphrase.
+#[derive(Debug, thiserror::Error)]
+pub enum PassphraseError {
+    /// Nobody said where it is.
+    #[error("no passphrase is given; use --passphrase-file, --passphrase-fd or {VARIABLE}")]
+    Missing,
+    /// The environment holds bytes.
+    #[error("{VARIABLE} is not text")]
+    NotText,
+    /// The file cannot be used.
+    #[error("{reason}")]
+    File {
+        /// Why.
+        reason: String,
+    },
+    /// The descriptor cannot be read.
+    #[error("descriptor {number} cannot be read")]
+    Descriptor {
+        /// Which.
+        number: u32,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The descriptor gives an empty line.
+    #[error("descriptor {number} gives no passphrase")]
+    Empty {
+        /// Which.
+        number: u32,
+    },
+    /// It is too long.
+    #[error("the passphrase is longer than {SIZE} bytes")]
+    Long,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn comes_from_a_file_or_a_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("passphrase");
+        for (text, expected) in [
+            ("hunter2\n", Some("hunter2")),
+            ("with space ", Some("with space ")),
+            ("", None),
+            (&"x".repeat(SIZE + 1), None),
+        ] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let from_file = Passphrase::File(path.clone()).read();
+            let file = File::open(&path).unwrap();
+            let number = u32::try_from(file.as_raw_fd()).unwrap();
+            let from_descriptor = Passphrase::Descriptor(number).read();
+            for read in [from_file, from_descriptor] {
+                match (read, expected) {
+                    (Ok(read), Some(expected)) => assert_eq!(read.as_str(), expected),
+                    (Err(_), None) => {}
+                    (read, _) => panic!("{text:?}: {read:?}"),
+                }
+            }
+        }
+        fs::write(&path, "hunter2").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let open = Passphrase::File(path).read().unwrap_err().to_string();
+        assert!(open.contains("open to others") && !open.contains("hunter2"), "{open}");
+        assert!(Passphrase::Descriptor(9999).read().is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! A key in a PKCS#11 token.
+//!
+//! The module is foreign code in this process, loaded because the operator named it. It runs on blocking threads only, a
+//! bounded number at a time, and what it signs is handed on only if the public half verifies it.
+
+mod error;
+mod find;
+mod generate;
+mod mechanism;
+mod module;
+mod public;
+mod session;
+
+use std::sync::Arc;
+
+use cryptoki::object::ObjectHandle;
+
+use super::{KeysError, Opened, Signing, SigningKey, TokenKey, TokenSettings, checked};
+use pullgate_core::trust::{Algorithm, PublicKey, pem};
+
+pub use error::TokenError;
+pub(super) use generate::generate;
+use session::Token;
+
+/// A key that a token signs with.
+#[derive(Debug)]
+struct InToken {
+    token: Arc<Token>,
+    key: TokenKey,
+    handle: ObjectHandle,
+    how: mechanism::How,
+    public: PublicKey,
+    origin: String,
+}
+
+impl SigningKey for InToken {
+    fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+        let (how, handle, key) = (self.how, self.handle, self.key.clone());
+        let input = how.input(message);
+        Box::pin(async move {
+            let made = self.token.with(move |session, fresh| {
+                // A token that came back may have given its objects other handles.
+                let handle = if fresh { find::private(session, &key)? } else { handle };
+                session.sign(&how.mechanism(), handle, &input).map_err(TokenError::of)
+            });
+            let made = made.await.map_err(|error| failed(&self.origin, error))?;
+            checked::signature(&self.public, &self.origin, message, made).await
+        })
+    }
+}
+
+fn failed(origin: &str, error: TokenError) -> KeysError {
+    KeysError::Token { origin: origin.to_owned(), error }
+}
+
+pub(super) async fn open(
+    key: &TokenKey,
+    algorithm: Option<Algorithm>,
+    settings: &TokenSettings,
+) -> Result<Opened, KeysError> {
+    let origin = key.to_string();
+    let token = Token::open(key, settings).await.map_err(|error| failed(&origin, error))?;
+    let (wanted, asked) = (key.clone(), Arc::clone(&token));
+    let found = token.with(move |session, _| {
+        let handle = find::private(session, &wanted).map_err(|error| match error {
+            TokenError::NoKey if asked.hides_keys() => TokenError::PinNeeded,
+            other => other,
+        })?;
+        Ok((handle, public::der(session, handle)?))
+    });
+    let (handle, der) = found.await.map_err(|error| failed(&origin, error))?;
+    let public = checked::public(&pem::write("PUBLIC KEY", &der), algorithm, &origin)?;
+    let algorithm = public.algorithm();
+    let how = mechanism::How::choose(algorithm, token.mechanisms());
+    let how = how.map_err(|reason| KeysError::Algorithm { origin: origin.clone(), algorithm, reason })?;
+    Ok(Arc::new(InToken { token, key: key.clone(), handle, how, public, origin }))
+}

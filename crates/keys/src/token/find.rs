@@ -1,0 +1,53 @@
+//! The one token and the one key that a URI means.
+
+use cryptoki::context::Pkcs11;
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use cryptoki::slot::Slot;
+
+use super::TokenError;
+use crate::TokenKey;
+
+/// The slot of the one token that fits.
+pub(super) fn slot(context: &Pkcs11, key: &TokenKey) -> Result<Slot, TokenError> {
+    let mut fitting = Vec::new();
+    for slot in context.get_slots_with_token().map_err(TokenError::of)? {
+        // A slot that cannot be asked holds no token of ours.
+        let Ok(token) = context.get_token_info(slot) else { continue };
+        let is = |wanted: &Option<String>, found: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted == found.trim_end_matches([' ', '\0']))
+        };
+        if token.token_initialized()
+            && is(&key.token, token.label())
+            && is(&key.serial, token.serial_number())
+            && is(&key.manufacturer, token.manufacturer_id())
+            && is(&key.model, token.model())
+            && key.slot.is_none_or(|wanted| wanted == slot.id())
+        {
+            fitting.push(slot);
+        }
+    }
+    match fitting.as_slice() {
+        [slot] => Ok(*slot),
+        [] => Err(TokenError::NoToken),
+        several => Err(TokenError::SeveralTokens { found: several.len() }),
+    }
+}
+
+/// The one private key that fits.
+pub(super) fn private(session: &Session, key: &TokenKey) -> Result<ObjectHandle, TokenError> {
+    let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
+    template.extend(name(key));
+    let found = session.find_objects(&template).map_err(TokenError::of)?;
+    match found.as_slice() {
+        [handle] => Ok(*handle),
+        [] => Err(TokenError::NoKey),
+        _ => Err(TokenError::SeveralKeys),
+    }
+}
+
+/// What an object is called.
+pub(super) fn name(key: &TokenKey) -> impl Iterator<Item = Attribute> + '_ {
+    let label = key.object.as_ref().map(|label| Attribute::Label(label.as_bytes().to_vec()));
+    label.into_iter().chain(key.id.as_ref().map(|id| Attribute::Id(id.clone())))
+}

@@ -1,0 +1,55 @@
+//! A key of Vault's or OpenBao's transit engine.
+
+mod client;
+mod login;
+
+use std::sync::Arc;
+
+use super::{KeysError, Opened, Signing, SigningKey, TransitKey, TransitSettings, checked};
+use pullgate_core::trust::{Algorithm, PublicKey};
+
+pub use client::{Transit, TransitError};
+
+/// A key that the engine signs with, always the version whose public half was asked for.
+#[derive(Debug)]
+struct RemoteKey {
+    transit: Transit,
+    version: u32,
+    public: PublicKey,
+    origin: String,
+}
+
+impl SigningKey for RemoteKey {
+    fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+        Box::pin(async move {
+            let made = self.transit.sign(self.version, self.public.algorithm(), message).await;
+            let made = made.map_err(|error| KeysError::Transit { origin: self.origin.clone(), error })?;
+            checked::signature(&self.public, &self.origin, message, made).await
+        })
+    }
+}
+
+pub(super) async fn open(
+    key: &TransitKey,
+    algorithm: Option<Algorithm>,
+    settings: &TransitSettings,
+) -> Result<Opened, KeysError> {
+    let failed = |error| KeysError::Transit { origin: key.to_string(), error };
+    let transit = Transit::new(key, settings).map_err(failed)?;
+    let (version, pem) = transit.public_key(key.version).await.map_err(failed)?;
+    let origin = TransitKey { version: Some(version), ..key.clone() }.to_string();
+    let public = checked::public(&pem, algorithm, &origin)?;
+    if public.algorithm() == Algorithm::Ed25519ph {
+        let reason = "the transit engine signs with pure Ed25519; say ED25519";
+        return Err(KeysError::Algorithm { origin, algorithm: Algorithm::Ed25519ph, reason });
+    }
+    Ok(Arc::new(RemoteKey { transit, version, public, origin }))
+}

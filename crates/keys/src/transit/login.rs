@@ -1,0 +1,114 @@
+//! Tokens of Vault and OpenBao: given, or got by AppRole.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::client::{Shown, Transit, TransitError};
+use crate::Login;
+use pullgate_net::secret;
+
+/// A token is not used in the last part of its life.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Who asks, with the token that a login gave.
+pub(super) struct Session {
+    login: Login,
+    /// One logs in, the others wait for it.
+    held: Mutex<Option<(Zeroizing<String>, Instant)>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("login", &self.login).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn new(login: Login) -> Self {
+        Self { login, held: Mutex::default() }
+    }
+
+    /// The token to ask with now.
+    pub(super) async fn token(&self, transit: &Transit) -> Result<Zeroizing<String>, TransitError> {
+        let no_token = |reason| TransitError::NoToken { reason };
+        match &self.login {
+            Login::Environment => variable("TOKEN")
+                .map(Zeroizing::new)
+                .ok_or_else(|| no_token("neither VAULT_TOKEN nor BAO_TOKEN is set".to_owned())),
+            Login::TokenFile(path) => secret::read(path).map_err(no_token),
+            Login::AppRole { mount, role_id, secret_id_file } => {
+                let mut held = self.held.lock().await;
+                if let Some((token, _)) = held.as_ref().filter(|(_, until)| Instant::now() < *until) {
+                    return Ok(token.clone());
+                }
+                *held = None;
+                let secret_id = secret::read(secret_id_file).map_err(no_token)?;
+                let body = Bytes::from_owner(body(role_id, &secret_id));
+                let path = format!("auth/{mount}/login");
+                let shown = Shown::SecretId(&secret_id);
+                let mut answer = transit.once(Method::POST, &path, Some(body), shown).await?;
+                let token =
+                    answer.get_mut("auth").and_then(|auth| Some(auth.get_mut("client_token")?.take()));
+                let token = match token {
+                    Some(Value::String(token)) if !token.is_empty() => Zeroizing::new(token),
+                    _ => return Err(no_token("the login gave none".to_owned())),
+                };
+                let life = answer.get("auth").and_then(|auth| auth.get("lease_duration")?.as_u64());
+                // Zero is "does not end"; it is asked for anew now and then all the same.
+                let life = Duration::from_secs(life.filter(|life| *life > 0).unwrap_or(3600).min(86_400));
+                *held = Some((token.clone(), Instant::now() + life.saturating_sub(MARGIN)));
+                Ok(token)
+            }
+        }
+    }
+
+    /// Forgets a token that was refused. Whether another may be had.
+    pub(super) async fn forget(&self) -> bool {
+        self.held.lock().await.take().is_some() || matches!(self.login, Login::TokenFile(_))
+    }
+}
+
+/// What a login shows, as JSON that is wiped.
+fn body(role_id: &str, secret_id: &str) -> Zeroizing<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        role_id: &'a str,
+        secret_id: &'a str,
+    }
+    // An escape is at most six bytes long: it never grows, which would leave a copy behind.
+    let most = (role_id.len() + secret_id.len()).saturating_mul(6).saturating_add(64);
+    let mut body = Zeroizing::new(Vec::with_capacity(most));
+    // A Vec takes all that is written to it.
+    let _ = serde_json::to_writer(&mut *body, &Body { role_id, secret_id });
+    body
+}
+
+/// A variable of the environment, by its name with Vault or with OpenBao.
+pub(super) fn variable(name: &str) -> Option<String> {
+    let set = |prefix: &str| std::env::var(format!("{prefix}_{name}")).ok().filter(|text| !text.is_empty());
+    set("VAULT").or_else(|| set("BAO"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_login_is_json_that_is_written_once() {
+        for secret_id in ["s3cret", "\"\\", "\u{1}\u{1}\u{1}", "ü", ""] {
+            let body = body("signer", secret_id);
+            let read: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(read, json!({ "role_id": "signer", "secret_id": secret_id }));
+            assert_eq!(body.capacity(), (6 + secret_id.len()) * 6 + 64, "it has not grown");
+        }
+    }
+}

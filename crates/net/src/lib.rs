@@ -1,0 +1,9 @@
+//! HTTP clients of services that the operator names, and the small tools that all clients share.
+#![forbid(unsafe_code)]
+
+pub mod alibaba;
+pub mod secret;
+pub mod service;
+pub mod single_flight;
+pub mod tls;
+pub mod ttl_cache;

@@ -1,0 +1,126 @@
+//! What a failed request means, found out from reqwest's chain of causes.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+
+use rustls::{CertificateError, InvalidMessage};
+
+/// How much of a text of somebody else's is repeated.
+const REMOTE_TEXT: usize = 160;
+
+/// How rustls begins what the other side says against a handshake.
+const ALERT: &str = "received fatal alert: ";
+
+/// Why a request brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Tls(String),
+    ConnectTimeout,
+    Timeout,
+    /// More fields or bytes than are read.
+    HeadTooLarge,
+    Other(String),
+}
+
+impl Cause {
+    pub fn of(error: &reqwest::Error) -> Self {
+        match tls(error) {
+            Some(error) => Self::Tls(tls_reason(error)),
+            None if error.is_timeout() && error.is_connect() => Self::ConnectTimeout,
+            None if error.is_timeout() => Self::Timeout,
+            None if causes(error).any(too_large) => Self::HeadTooLarge,
+            None => {
+                let reason = last_cause(error);
+                // Over HTTP/2 of an objection to our certificate nothing but its words is left.
+                match reason.split_once(ALERT) {
+                    Some((_, alert)) => Self::Tls(format!("{ALERT}{alert}")),
+                    None => Self::Other(reason),
+                }
+            }
+        }
+    }
+
+    /// Whether the other side answered our TLS in plain HTTP.
+    pub fn is_plain_http(error: &reqwest::Error) -> bool {
+        matches!(tls(error), Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
+    }
+}
+
+/// A remote text made fit for a log line: printable ASCII without quotes and backslashes, at most 160 characters.
+pub fn remote(text: &str) -> String {
+    let mut clean = String::new();
+    for character in text.chars() {
+        if clean.len() >= REMOTE_TEXT {
+            clean.push('…');
+            break;
+        }
+        match character {
+            ' '..='~' if character != '\\' => clean.push(character),
+            _ => {
+                let _ = write!(clean, "\\u{{{:x}}}", u32::from(character));
+            }
+        }
+    }
+    clean
+}
+
+fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut next: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An io::Error's source is the source of what it wraps, so what it wraps is asked for.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+fn too_large(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large)
+}
+
+/// rustls shows the time in some of its messages, which would make each one different.
+fn tls_reason(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "its certificate has expired: is this node's clock right?".to_owned(),
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "its certificate is not yet valid: is this node's clock right?".to_owned(),
+        error => remote(&error.to_string()),
+    }
+}
+
+fn last_cause(error: &reqwest::Error) -> String {
+    let mut last: &dyn Error = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    if last.downcast_ref::<reqwest::Error>().is_some() {
+        // reqwest's own words end in the URL.
+        return "the request failed".to_owned();
+    }
+    remote(&last.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remote_text_is_one_short_printable_line() {
+        assert_eq!(remote("plain text"), "plain text");
+        assert_eq!(remote("a\nb\u{1b}[31m\\"), "a\\u{a}b\\u{1b}[31m\\u{5c}");
+        assert!(remote(&"x".repeat(10_000)).len() < 200);
+    }
+}

@@ -1,0 +1,161 @@
+//! One flight for a question, however many ask it at the same time.
+//!
+//! The work runs in a task of its own, so a caller that goes away fails nobody else; when the last one goes away the work
+//! ends with it. A panic in it is an error for all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// What tells questions apart, the credentials they are asked with included.
+pub type Key = [u8; 32];
+
+/// The number of flights from which on those that are over are swept out.
+const SWEEP: usize = 64;
+
+/// Questions that are being asked.
+#[derive(Debug)]
+pub struct SingleFlight<V>(Mutex<HashMap<Key, Weak<InFlight<V>>>>);
+
+#[derive(Debug)]
+struct InFlight<V> {
+    result: watch::Receiver<Option<V>>,
+    task: AbortHandle,
+}
+
+impl<V> Drop for InFlight<V> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<V> Default for SingleFlight<V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> SingleFlight<V> {
+    /// The result of `work`, or of the flight for the same key that is under way. `None` when the work panicked.
+    ///
+    /// It begins at once: a caller that held the work until it waits would be as large as all that is asked on the way.
+    pub fn join<W>(&self, key: Key, work: W) -> impl Future<Output = Option<V>> + Send + use<V, W>
+    where
+        W: Future<Output = V> + Send + 'static,
+    {
+        let flight = self.join_or_start(key, work);
+        async move {
+            let mut result = flight.result.clone();
+            result.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
+        }
+    }
+
+    fn join_or_start(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Arc<InFlight<V>> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that has landed is no answer to a question asked after it.
+        let open = |flight: &Arc<InFlight<V>>| {
+            flight.result.borrow().is_none() && flight.result.has_changed().is_ok()
+        };
+        if let Some(flight) = flights.get(&key).and_then(Weak::upgrade).filter(open) {
+            return flight;
+        }
+        if flights.len() >= SWEEP {
+            flights.retain(|_, flight| flight.strong_count() > 0);
+        }
+        let (sender, result) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            let value = work.await;
+            sender.send_replace(Some(value));
+        });
+        let flight = Arc::new(InFlight { result, task: task.abort_handle() });
+        flights.insert(key, Arc::downgrade(&flight));
+        flight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn flights() -> Arc<SingleFlight<Result<u8, String>>> {
+        Arc::default()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn equal_questions_share_one_flight_and_its_answer() {
+        for answer in [Ok(7), Err("denied".to_owned())] {
+            let (flights, asked) = (flights(), Arc::new(AtomicUsize::new(0)));
+            let mut waiting = tokio::task::JoinSet::new();
+            for number in 0..500_usize {
+                let (flights, asked, answer) = (Arc::clone(&flights), Arc::clone(&asked), answer.clone());
+                waiting.spawn(async move {
+                    let key = [u8::try_from(number % 2).unwrap(); 32];
+                    let work = async move {
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        answer
+                    };
+                    flights.join(key, work).await
+                });
+            }
+            assert!(waiting.join_all().await.into_iter().all(|result| result == Some(answer.clone())));
+            assert_eq!(asked.load(Ordering::Relaxed), 2, "one for each key");
+            assert_eq!(
+                flights.join([0; 32], async { Ok(9) }).await,
+                Some(Ok(9)),
+                "a later question is asked"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_fails_nobody_and_the_last_one_ends_the_work() {
+        let (flights, ended) = (flights(), Arc::new(AtomicUsize::new(0)));
+        let ask = || {
+            let (flights, ended) = (Arc::clone(&flights), Arc::clone(&ended));
+            tokio::spawn(async move {
+                let work = async move {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    ended.fetch_add(1, Ordering::Relaxed);
+                    Ok(1)
+                };
+                flights.join([1; 32], work).await
+            })
+        };
+        let (leader, follower) = (ask(), ask());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        leader.abort();
+        assert_eq!(follower.await.unwrap(), Some(Ok(1)));
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
+        let only = ask();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        only.abort();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(ended.load(Ordering::Relaxed), 1, "nobody waited for it any more");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_no_answer_for_anybody() {
+        let flights = flights();
+        let (one, two) = tokio::join!(
+            flights.join([2; 32], async { panic!("in the leader") }),
+            flights.join([2; 32], async { Ok(1) })
+        );
+        assert_eq!((one, two), (None, None));
+        assert_eq!(flights.join([2; 32], async { Ok(3) }).await, Some(Ok(3)));
+    }
+
+    #[tokio::test]
+    async fn flights_that_are_over_are_forgotten() {
+        let flights = flights();
+        for number in 0..=255 {
+            flights.join([number; 32], async { Ok(1) }).await;
+        }
+        assert!(flights.0.lock().unwrap().len() <= SWEEP);
+    }
+}

@@ -1,0 +1,169 @@
+//! A bounded memory of what held, each thing until a moment. What did not hold is never put in.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What is over is looked for at most once in this time: a memory that is full of what holds must not cost a look at all
+/// of it each time.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The moment something is forgotten: on the monotonic clock, so that a jump of the wall clock makes nothing immortal, and
+/// on the wall clock where something of a validity of its own ends, a key say.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    pub monotonic: Instant,
+    pub wall: Option<jiff::Timestamp>,
+}
+
+impl Expiry {
+    /// The earlier of two, on each clock.
+    pub fn or_sooner(self, other: Self) -> Self {
+        let wall = self.wall.into_iter().chain(other.wall).min();
+        Self { monotonic: self.monotonic.min(other.monotonic), wall }
+    }
+
+    fn is_ahead(&self, now: jiff::Timestamp) -> bool {
+        self.monotonic > Instant::now() && self.wall.is_none_or(|wall| now < wall)
+    }
+}
+
+/// Values by key, bounded by their number and by the bytes that they are said to take.
+#[derive(Debug)]
+pub struct TtlCache<K, V> {
+    state: Mutex<State<K, V>>,
+    max_entries: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct State<K, V> {
+    entries: HashMap<K, Entry<V>>,
+    bytes: usize,
+    swept: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    value: V,
+    until: Expiry,
+    bytes: usize,
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
+    pub fn new(max_entries: usize, max_bytes: usize) -> Self {
+        let state = Mutex::new(State { entries: HashMap::new(), bytes: 0, swept: None });
+        Self { state, max_entries, max_bytes }
+    }
+
+    /// What is remembered under `key` and still holds at `now`, and until when.
+    pub fn get(&self, key: &K, now: jiff::Timestamp) -> Option<(V, Expiry)> {
+        let state = self.state();
+        let entry = state.entries.get(key).filter(|entry| entry.until.is_ahead(now))?;
+        Some((entry.value.clone(), entry.until))
+    }
+
+    /// Remembers `value`, which takes `bytes`. One that takes more than a sixteenth of all is not worth its room.
+    pub fn put(&self, key: K, value: V, bytes: usize, until: Expiry) {
+        if bytes > self.max_bytes / 16 {
+            return;
+        }
+        let mut state = self.state();
+        state.remove(&key);
+        let now = Instant::now();
+        if !self.has_room(&state, bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
+            state.swept = Some(now);
+            state.retain(|entry| entry.until.monotonic > now);
+        }
+        while !self.has_room(&state, bytes) {
+            // Forgetting costs a verification, nothing else: any one will do.
+            let Some(any) = state.entries.keys().next().cloned() else { return };
+            state.remove(&any);
+        }
+        state.bytes += bytes;
+        state.entries.insert(key, Entry { value, until, bytes });
+    }
+
+    /// Forgets one thing.
+    pub fn forget(&self, key: &K) {
+        self.state().remove(key);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.state().retain(|_| false);
+    }
+
+    fn has_room(&self, state: &State<K, V>, bytes: usize) -> bool {
+        state.entries.len() < self.max_entries && state.bytes.saturating_add(bytes) <= self.max_bytes
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K, V>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash, V> State<K, V> {
+    fn remove(&mut self, key: &K) {
+        if let Some(gone) = self.entries.remove(key) {
+            self.bytes = self.bytes.saturating_sub(gone.bytes);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Entry<V>) -> bool) {
+        self.entries.retain(|_, entry| keep(entry));
+        self.bytes = self.entries.values().map(|entry| entry.bytes).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_a_minute() -> Expiry {
+        Expiry { monotonic: Instant::now() + Duration::from_secs(60), wall: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn holds_until_the_earlier_of_both_clocks() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let end = now + jiff::SignedDuration::from_secs(30);
+        let memory = TtlCache::new(8, 800);
+        memory.put("plain", 1, 1, in_a_minute());
+        memory.put("ends", 2, 1, in_a_minute().or_sooner(Expiry { wall: Some(end), ..in_a_minute() }));
+        let get = |key, now| memory.get(&key, now).map(|(value, _)| value);
+        assert_eq!((get("plain", now), get("ends", now), get("other", now)), (Some(1), Some(2), None));
+        assert_eq!((get("plain", end), get("ends", end)), (Some(1), None));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(get("plain", now), None);
+    }
+
+    #[tokio::test]
+    async fn is_bounded_by_number_and_by_bytes() {
+        for (bytes, left) in [(1, 64), (40, 40), (100, 16), (101, 0)] {
+            let memory = TtlCache::new(64, 1600);
+            for number in 0..100 {
+                memory.put(number, (), bytes, in_a_minute());
+            }
+            let state = memory.state();
+            assert_eq!((state.entries.len(), state.bytes), (left, left * bytes), "{bytes} bytes each");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_gone() {
+        let memory = TtlCache::new(8, 800);
+        memory.put(1, "one", 10, in_a_minute());
+        memory.put(1, "two", 20, in_a_minute());
+        memory.put(2, "other", 10, in_a_minute());
+        assert_eq!(memory.state().bytes, 30);
+        memory.forget(&1);
+        assert_eq!(memory.state().bytes, 10);
+        memory.clear();
+        let state = memory.state();
+        assert_eq!((state.bytes, state.entries.len()), (0, 0));
+    }
+}

@@ -1,0 +1,248 @@
+//! What is attached to an image: cosign's classic signatures and Sigstore bundles.
+//!
+//! All places are asked at the same time: the tag of the classic layout, the referrers API, and the tag that stands in for
+//! it. A registry that has the API may still have the tag from before it did, so both count.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Registry;
+use super::credentials::Credentials;
+use super::document::{Content, Descriptor, Document, OCI_MANIFEST};
+use super::errand::Errand;
+use super::error::{Bound, Class, RegistryError};
+use super::resolve::hashed;
+use super::sources::source_of;
+use super::walk::{ACCEPT_IMAGE, Need, Question};
+use pullgate_core::digest::{Algorithm, Digest};
+use pullgate_core::reference::Repository;
+use pullgate_core::signature::Attachment;
+
+mod budget;
+mod classic;
+mod directory;
+mod fetch;
+mod referrers;
+
+pub(super) use referrers::next_page;
+
+pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
+
+/// What the media type of a bundle begins with, whatever its version.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
+
+/// How long to wait between two looks for a signature that is to come.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What was found for a digest, and what kept us from finding more.
+///
+/// What was found counts whatever went wrong beside it. When it does not suffice, [`Collected::unanswered`] and
+/// [`Collected::exceeded`] say why "there is no valid signature" would be more than is known.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// What may be a signature, in the order of the places: classic layers by index, then bundles by referrer.
+    pub attachments: Vec<Attachment>,
+    /// What could not be read, or not be asked for.
+    pub problems: Vec<AttachmentProblem>,
+}
+
+impl Collected {
+    /// The first place that could not be asked, or not to the end: there may be a signature that we did not see.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<&AttachmentProblem> {
+        self.first(&[Class::Unanswered, Class::Unauthorized])
+    }
+
+    /// The first bound that cut the search short.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<&AttachmentProblem> {
+        self.first(&[Class::Limit])
+    }
+
+    /// Whether the registry has nothing attached, and said so everywhere.
+    fn is_nothing(&self) -> bool {
+        self.attachments.is_empty() && self.problems.is_empty()
+    }
+
+    fn first(&self, classes: &[Class]) -> Option<&AttachmentProblem> {
+        self.problems.iter().find(|problem| classes.contains(&problem.error.class()))
+    }
+
+    fn problem(&mut self, place: impl Into<String>, error: RegistryError) {
+        self.problems.push(AttachmentProblem { place: place.into(), error });
+    }
+}
+
+/// A place, and why what may be there is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {error}")]
+pub struct AttachmentProblem {
+    /// Where, for people: a tag, a layer of it, a referrer.
+    pub place: String,
+    /// What went wrong.
+    pub error: RegistryError,
+}
+
+impl Registry {
+    /// Collects what is attached to `digest` in `repository`.
+    ///
+    /// Equal questions at the same time, with equal credentials, are asked once; "nothing is attached" is believed for
+    /// some seconds ([`super::Limits::absence`]). It never fails as a whole: see [`Collected`]. Nothing here is verified but that bytes are what their descriptors
+    /// say, that a referrer's subject is this digest, and that all is within bounds.
+    pub async fn attachments(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        let key = self.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
+        if self.inner.absences.holds(&key) {
+            return Collected::default();
+        }
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        let errand = Errand::new(credentials.clone(), self.limits());
+        let work = async move {
+            let collected = registry.awaited(&repository, &digest, &errand).await;
+            if collected.is_nothing() {
+                registry.inner.absences.remember(key);
+            }
+            collected
+        };
+        self.inner.collecting.join(key, work).await.unwrap_or_else(|| {
+            let mut lost = Collected::default();
+            lost.problem("signatures", RegistryError::Lost);
+            lost
+        })
+    }
+
+    /// The Sigstore bundles attached to `digest`, as the host that is written to has them at this moment: for whoever is
+    /// about to add one.
+    pub async fn bundles(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        let errand = &Errand::pushing(credentials.clone(), self.limits());
+        Search { registry: self, repository, digest, errand }.bundles().await
+    }
+
+    /// As [`Registry::attachments`], asking again for a while when nothing at all is attached.
+    async fn awaited(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+        let until = Instant::now() + self.limits().wait_for_signature;
+        loop {
+            // While it waits for a signer it takes no turn of others.
+            let turn = match self.inner.questions.take(repository.domain()).await {
+                Ok(turn) => turn,
+                Err(error) => {
+                    let mut none = Collected::default();
+                    none.problem("signatures", error);
+                    return none;
+                }
+            };
+            // On the heap, so that whoever waits for a turn is small.
+            let collected = Box::pin(self.collect(repository, digest, errand)).await;
+            drop(turn);
+            if !collected.is_nothing() || Instant::now() >= until {
+                return collected;
+            }
+            tokio::time::sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
+        }
+    }
+
+    /// Asks all the places where signatures of this repository may be.
+    async fn collect(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+        let Some(source) = source_of(&self.inner.sources, repository) else {
+            return self.search(repository, digest, errand).await;
+        };
+        let own = async {
+            match source.image {
+                true => self.search(repository, digest, errand).await,
+                false => Collected::default(),
+            }
+        };
+        let other = async {
+            let Some(other) = &source.repository else { return Collected::default() };
+            // The credentials of the pull are for the image's registry.
+            let anonymous = Errand::new(Credentials::anonymous(), self.limits());
+            let errand = if other.domain() == repository.domain() { errand } else { &anonymous };
+            self.search(other, digest, errand).await
+        };
+        let local = async {
+            let Some(root) = source.directory.clone() else { return Collected::default() };
+            let (repository, digest, limits) = (repository.clone(), digest.clone(), self.limits().clone());
+            let read = move || directory::collect(&root, &repository, &digest, &limits);
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
+                let mut lost = Collected::default();
+                lost.problem("directory", RegistryError::Lost);
+                lost
+            })
+        };
+        let (mut collected, other, local) = tokio::join!(own, other, local);
+        for more in [other, local] {
+            collected.attachments.extend(more.attachments);
+            collected.problems.extend(more.problems);
+        }
+        collected
+    }
+
+    async fn search(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+        let search = Search { registry: self, repository, digest, errand };
+        let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
+        collected.attachments.extend(bundles.attachments);
+        collected.problems.extend(bundles.problems);
+        collected
+    }
+}
+
+/// One search, and what its parts share.
+struct Search<'a> {
+    registry: &'a Registry,
+    repository: &'a Repository,
+    digest: &'a Digest,
+    errand: &'a Errand,
+}
+
+/// The tag that stands in for the referrers API: at most 32 characters of the algorithm and 64 of the digest
+/// (distribution specification, "Referrers tag schema").
+#[must_use]
+pub fn fallback_tag(digest: &Digest) -> String {
+    format!("{}-{}", digest.algorithm().name(), digest.hex().get(..64).unwrap_or(digest.hex()))
+}
+
+/// Whether a tag is one of those under which something is attached to a digest, and no image: cosign's `sha256-….sig`,
+/// `.att` and `.sbom` (`specs/SIGNATURE_SPEC.md`), and the tag that stands in for the referrers API, which cuts the hash off
+/// after 64 digits (distribution specification, "Referrers tag schema").
+#[must_use]
+pub fn is_attachment_tag(tag: &str) -> bool {
+    let rest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    let hash = rest.unwrap_or_default().split('.').next().unwrap_or_default();
+    hash.len() >= 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_attachments_are_known() {
+        for digest in [Digest::of(b""), Digest::parse(&format!("sha512:{}", "ab".repeat(64))).unwrap()] {
+            let fallback = fallback_tag(&digest);
+            assert!(is_attachment_tag(&fallback), "{fallback}");
+            for suffix in [".sig", ".att", ".sbom"] {
+                assert!(is_attachment_tag(&format!("{fallback}{suffix}")), "{fallback}{suffix}");
+            }
+            assert!(!is_attachment_tag(&fallback.to_uppercase()), "{fallback}");
+            assert!(!is_attachment_tag(&fallback[..70]), "{fallback}");
+            assert!(!is_attachment_tag(&format!("{fallback}x")), "{fallback}");
+        }
+        let hash = "0123456789abcdef".repeat(4);
+        assert!(is_attachment_tag(&format!("sha512-{hash}{}", &hash[..63])));
+        assert!(!is_attachment_tag(&format!("v{hash}.sig")));
+        for tag in ["latest", "", "sha256-", "sha256-abc.sig", "v1.sig"] {
+            assert!(!is_attachment_tag(tag), "{tag}");
+        }
+    }
+}

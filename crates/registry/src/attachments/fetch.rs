@@ -1,0 +1,112 @@
+//! Things by digest: fetched within their declared size, and hashed.
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+
+use super::super::Registry;
+use super::super::document::{Descriptor, Document};
+use super::super::errand::Errand;
+use super::super::error::{Bound, RegistryError};
+use super::super::limits::CONCURRENCY;
+use super::super::resolve::hashed;
+use super::super::walk::{Need, Question, least_certain};
+use pullgate_core::reference::Repository;
+
+/// Fetches by digest in one repository; cheap to clone, so that several fetches can run at a time.
+#[derive(Clone)]
+pub(super) struct Fetch {
+    pub(super) registry: Registry,
+    pub(super) repository: Repository,
+    pub(super) errand: Errand,
+}
+
+impl Fetch {
+    /// A blob, no longer than `limit`.
+    pub(super) async fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Bytes, RegistryError> {
+        let what = format!("blob {}", descriptor.digest);
+        self.get("blobs", descriptor, None, what, limit).await.map(|(bytes, _)| bytes)
+    }
+
+    /// A manifest, no longer than `limit`.
+    pub(super) async fn manifest(
+        &self,
+        descriptor: &Descriptor,
+        limit: u64,
+    ) -> Result<Document, RegistryError> {
+        let what = format!("manifest {}", descriptor.digest);
+        let accept = Some(super::OCI_MANIFEST);
+        let (bytes, content_type) = self.get("manifests", descriptor, accept, what.clone(), limit).await?;
+        Document::parse(&bytes, content_type.as_deref(), &what)
+    }
+
+    async fn get(
+        &self,
+        kind: &str,
+        descriptor: &Descriptor,
+        accept: Option<&'static str>,
+        what: String,
+        limit: u64,
+    ) -> Result<(Bytes, Option<String>), RegistryError> {
+        let Descriptor { digest, size, .. } = descriptor;
+        if *size > limit {
+            let bound = if kind == "blobs" { Bound::Signature } else { Bound::Manifest };
+            return Err(RegistryError::TooLarge { bound, what, limit });
+        }
+        let question = Question::get(format!("{kind}/{digest}"), accept, what.clone(), *size);
+        let asked = self.registry.ask(&self.repository, Need::Pull, &question, &self.errand).await;
+        let (answer, _) = match asked.map_err(least_certain) {
+            // The bound was what the descriptor said.
+            Err(RegistryError::TooLarge { .. }) => {
+                return Err(RegistryError::SizeMismatch {
+                    what,
+                    expected: *size,
+                    found: size.saturating_add(1),
+                });
+            }
+            // Whoever attached it chose its digest, so that a registry that does not like it says nothing about others.
+            Err(RegistryError::Status { status: 400 | 405..=407 | 410..=428, reason, .. }) => {
+                return Err(RegistryError::Malformed {
+                    what,
+                    reason: format!("the registry refuses it: {reason}"),
+                });
+            }
+            other => other?,
+        };
+        hashed(&answer, Some(digest), &what)?;
+        let found = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+        if found != *size {
+            return Err(RegistryError::SizeMismatch { what, expected: *size, found });
+        }
+        let content_type = answer.content_type().map(str::to_owned);
+        Ok((answer.body, content_type))
+    }
+}
+
+/// Runs `work` on each item, a few at a time, and gives the results in the order of the items. Dropping the future
+/// stops all of it.
+pub(super) async fn each<I, T, F, W>(items: Vec<I>, work: W) -> Vec<(usize, T)>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+    W: Fn(I) -> F,
+{
+    let mut results = Vec::with_capacity(items.len());
+    let mut running = JoinSet::new();
+    let mut waiting = items.into_iter().enumerate();
+    loop {
+        while running.len() < CONCURRENCY
+            && let Some((index, item)) = waiting.next()
+        {
+            let work = work(item);
+            running.spawn(async move { (index, work.await) });
+        }
+        match running.join_next().await {
+            None => break,
+            Some(Ok(result)) => results.push(result),
+            // A panic is a lost answer; the caller sees that one is missing.
+            Some(Err(_)) => {}
+        }
+    }
+    results.sort_by_key(|(index, _)| *index);
+    results
+}

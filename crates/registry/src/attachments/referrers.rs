@@ -1,0 +1,300 @@
+//! Sigstore bundles as OCI referrers.
+//!
+//! Sources: the distribution specification 1.1, "Listing Referrers"; `GetBundles` in `pkg/cosign/verify.go` of cosign. What
+//! an index says about a referrer is a hint at best: cosign 3.1.1 and GHCR write
+//! `application/vnd.oci.empty.v1+json` as its artifact type. So each one is fetched and speaks for itself.
+
+use reqwest::Url;
+
+use super::super::document::OCI_INDEX;
+use super::super::exchange::{Answer, Ask};
+use super::super::hosts::Host;
+use super::super::limits::{Limits, REFERRER_MANIFEST};
+use super::budget::Budget;
+use super::fetch::{Fetch, each};
+use super::{
+    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Bound, Class, Collected, Content, Descriptor,
+    Digest, Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
+};
+
+/// What one page answered.
+enum Page {
+    /// The registry has no such API.
+    Unsupported,
+    Listed {
+        referrers: Vec<Descriptor>,
+        next: Option<String>,
+    },
+}
+
+impl Search<'_> {
+    pub(super) async fn bundles(&self) -> Collected {
+        let (listed, tagged) = tokio::join!(self.listed(), self.tagged());
+        let mut found = listed.referrers;
+        found.extend(tagged.referrers);
+        let mut collected = Collected { attachments: Vec::new(), problems: listed.problems };
+        collected.problems.extend(tagged.problems);
+        let limits = self.registry.limits();
+        let mut seen = HashSet::new();
+        found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
+        // The hint decides only whose turn comes before the bound.
+        // cosign 3.1.1 says that its bundles are "empty", so who says "bundle" does not come before who says that.
+        found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
+            None | Some("application/vnd.oci.empty.v1+json") => 0,
+            Some(hint) if hint.starts_with(BUNDLE) => 0,
+            Some(_) => 1,
+        });
+        if found.len() > limits.referrers {
+            if collected.exceeded().is_none() {
+                collected.problem("referrers", too_many(limits));
+            }
+            found.truncate(limits.referrers);
+        }
+        self.fetch_bundles(found, &mut collected).await;
+        collected
+    }
+
+    async fn fetch_bundles(&self, found: Vec<Descriptor>, collected: &mut Collected) {
+        let limits = self.registry.limits();
+        let bound = limits.manifest.min(REFERRER_MANIFEST);
+        let (fetch, subject) = (self.fetch(), self.digest.clone());
+        let layers = each(found.clone(), |referrer| {
+            let (fetch, subject) = (fetch.clone(), subject.clone());
+            async move { bundle_layer(&fetch, &referrer, &subject, bound).await }
+        })
+        .await;
+        let budget = Budget::new(limits);
+        let mut wanted: Vec<(String, Descriptor)> = Vec::new();
+        let mut layers = layers;
+        // Real bundles are small: large ones do not take their room.
+        layers.sort_by_key(|(index, result)| match result {
+            Ok(Some(layer)) => (layer.size, *index),
+            _ => (0, *index),
+        });
+        for (index, result) in layers {
+            let Some(referrer) = found.get(index) else { continue };
+            let place = format!("referrer {}", referrer.digest);
+            match result {
+                Ok(None) => {}
+                Ok(Some(_)) if wanted.len() >= limits.signatures => {
+                    let error = RegistryError::TooMany {
+                        bound: Bound::Signatures,
+                        what: "bundles",
+                        limit: limits.signatures,
+                    };
+                    collected.problem("referrers", error);
+                    break;
+                }
+                Ok(Some(layer)) => {
+                    // Room is taken for what will be fetched only; what is too long by itself fails by itself.
+                    let room = if layer.size <= limits.bundle { budget.take(layer.size) } else { Ok(()) };
+                    match room {
+                        Ok(()) => wanted.push((place, layer)),
+                        Err(error) => collected.problem(place, error),
+                    }
+                }
+                Err(error) => collected.problem(place, error),
+            }
+        }
+        let limit = limits.bundle;
+        let blobs = each(wanted.clone(), |(_, layer)| {
+            let fetch = fetch.clone();
+            async move { fetch.blob(&layer, limit).await }
+        })
+        .await;
+        for (index, result) in blobs {
+            let Some((place, _)) = wanted.get(index) else { continue };
+            match result {
+                Ok(document) => {
+                    collected.attachments.push(Attachment::Bundle { place: place.clone(), document });
+                }
+                Err(error) => collected.problem(place, error),
+            }
+        }
+    }
+
+    /// The referrers API of the first host that lists any.
+    async fn listed(&self) -> Listing {
+        let mut tried = 0;
+        loop {
+            let listing = self.listed_once().await;
+            let passing = listing.referrers.is_empty()
+                && listing.problems.iter().any(|problem| problem.error.is_passing());
+            if !passing || !self.errand.try_again(tried).await {
+                return listing;
+            }
+            tried += 1;
+        }
+    }
+
+    async fn listed_once(&self) -> Listing {
+        let mut listing = Listing::default();
+        let hosts = match self.registry.hosts(self.repository, self.errand.need(Need::Pull)) {
+            Ok(hosts) => hosts,
+            Err(error) => {
+                listing.problem("referrers", error);
+                return listing;
+            }
+        };
+        for host in hosts {
+            if let Err(error) = self.listed_by(&host, &mut listing).await {
+                listing.problem("referrers", error);
+            }
+            if !listing.referrers.is_empty() {
+                break;
+            }
+        }
+        listing
+    }
+
+    async fn listed_by(&self, host: &Host, listing: &mut Listing) -> Result<(), RegistryError> {
+        let limits = self.registry.limits();
+        let what = "referrers".to_owned();
+        let question =
+            Question::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.index);
+        let mut ask = question.to(host, self.repository);
+        let mut asked = HashSet::new();
+        for _ in 0..limits.pages {
+            asked.insert(ask.target.clone());
+            let Page::Listed { referrers, next } = self.page(host, &ask, limits).await? else {
+                return Ok(());
+            };
+            listing.referrers.extend(referrers);
+            if listing.referrers.len() > limits.referrers {
+                return Err(too_many(limits));
+            }
+            let Some(next) = next else { return Ok(()) };
+            if asked.contains(&next) {
+                return Err(malformed("its pages go round in a circle"));
+            }
+            ask.target = next;
+        }
+        Err(RegistryError::TooMany { bound: Bound::Pages, what: "pages of referrers", limit: limits.pages })
+    }
+
+    async fn page(&self, host: &Host, ask: &Ask, limits: &Limits) -> Result<Page, RegistryError> {
+        let answer = match self.registry.inner.exchange.send(host, ask, self.errand).await {
+            Ok(answer) => answer,
+            Err(
+                RegistryError::NotFound { .. }
+                | RegistryError::Status { status: 400 | 405 | 406 | 410 | 501, .. },
+            ) => {
+                return Ok(Page::Unsupported);
+            }
+            Err(error) => return Err(error),
+        };
+        // A registry without the API may answer it with a page for people.
+        if answer.content_type() != Some(OCI_INDEX) {
+            return Ok(Page::Unsupported);
+        }
+        let document = Document::parse(&answer.body, answer.content_type(), &ask.what)?;
+        let Content::Index(mut referrers) = document.content else { return Ok(Page::Unsupported) };
+        referrers.truncate(limits.referrers.saturating_add(1));
+        Ok(Page::Listed { referrers, next: next_page(&answer)? })
+    }
+
+    /// The tag that stands in for the API.
+    async fn tagged(&self) -> Listing {
+        let mut listing = Listing::default();
+        let tag = fallback_tag(self.digest);
+        let what = format!("index {tag}");
+        let limit = self.registry.limits().index;
+        let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        match self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await {
+            Err(errors) => {
+                for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
+                    listing.problem(&tag, error);
+                }
+            }
+            Ok((answer, _)) => match Document::parse(&answer.body, answer.content_type(), &what) {
+                Ok(Document { content: Content::Index(mut referrers), .. }) => {
+                    let limits = self.registry.limits();
+                    if referrers.len() > limits.referrers {
+                        listing.problem(&tag, too_many(limits));
+                        referrers.truncate(limits.referrers);
+                    }
+                    listing.referrers = referrers;
+                }
+                // "If the response is not an index, there are no referrers": somebody's tag that looks like ours.
+                Ok(_) => {}
+                Err(error) => listing.problem(&tag, error),
+            },
+        }
+        listing
+    }
+}
+
+/// Referrers by what an index says, and what kept us from knowing them all.
+#[derive(Default)]
+struct Listing {
+    referrers: Vec<Descriptor>,
+    problems: Vec<AttachmentProblem>,
+}
+
+impl Listing {
+    fn problem(&mut self, place: &str, error: RegistryError) {
+        self.problems.push(AttachmentProblem { place: place.to_owned(), error });
+    }
+}
+
+/// The layer of a referrer that holds a bundle, or `None` when the referrer is something else.
+async fn bundle_layer(
+    fetch: &Fetch,
+    referrer: &Descriptor,
+    subject: &Digest,
+    limit: u64,
+) -> Result<Option<Descriptor>, RegistryError> {
+    let Content::Manifest(manifest) = fetch.manifest(referrer, limit).await?.content else { return Ok(None) };
+    let [layer] = manifest.layers.as_slice() else { return Ok(None) };
+    if !layer.media_type.starts_with(BUNDLE) {
+        return Ok(None);
+    }
+    match manifest.subject {
+        Some(found) if found.digest == *subject => Ok(Some(layer.clone())),
+        _ => Err(RegistryError::Malformed {
+            what: format!("manifest {}", referrer.digest),
+            reason: "its subject is another image".to_owned(),
+        }),
+    }
+}
+
+/// The target of the header Link with `rel="next"`, which must be on the host that sent it (RFC 8288).
+pub(crate) fn next_page(answer: &Answer) -> Result<Option<String>, RegistryError> {
+    for header in answer.headers.get_all(http::header::LINK) {
+        for link in header.to_str().unwrap_or_default().split(',') {
+            let Some((target, parameters)) =
+                link.trim().strip_prefix('<').and_then(|link| link.split_once('>'))
+            else {
+                continue;
+            };
+            let is_next = parameters.split(';').any(|parameter| {
+                let parameter = parameter.trim();
+                parameter.eq_ignore_ascii_case("rel=next") || parameter.eq_ignore_ascii_case("rel=\"next\"")
+            });
+            if !is_next {
+                continue;
+            }
+            let next = answer.url.join(target).map_err(|_| malformed("its next page has no address"))?;
+            if next.origin() != answer.url.origin() {
+                return Err(malformed("its next page is on another host"));
+            }
+            return Ok(Some(path_and_query(&next)));
+        }
+    }
+    Ok(None)
+}
+
+fn path_and_query(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
+fn malformed(reason: &str) -> RegistryError {
+    RegistryError::Malformed { what: "referrers".to_owned(), reason: reason.to_owned() }
+}
+
+fn too_many(limits: &Limits) -> RegistryError {
+    RegistryError::TooMany { bound: Bound::Referrers, what: "referrers", limit: limits.referrers }
+}

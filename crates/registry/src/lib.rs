@@ -1,0 +1,189 @@
+//! A client of OCI registries that takes nothing on trust.
+//!
+//! It asks the hosts that containerd would ask (see `hosts`), with the credentials of the very request, within bounds on
+//! time and bytes, and believes only what it has hashed itself. What it cannot read is an error of a kind that says
+//! whether the registry said "no" or could not be asked.
+//!
+//! Sources: the OCI distribution specification 1.1 and containerd's `core/remotes/docker`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pullgate_net::single_flight::{self, SingleFlight};
+
+mod absence;
+mod attachments;
+mod challenge;
+mod clients;
+mod cooling;
+mod credentials;
+mod document;
+mod errand;
+mod error;
+mod exchange;
+mod failure;
+mod hosts;
+mod keychain;
+pub mod limits;
+mod listing;
+mod platform;
+mod reach;
+mod realm;
+mod redirect;
+mod resolve;
+mod sources;
+mod stamp;
+mod token;
+mod turns;
+mod upload;
+mod walk;
+
+pub use attachments::{
+    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
+    fallback_tag, is_attachment_tag, signature_tag,
+};
+pub use credentials::Credentials;
+pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
+pub use errand::pause;
+pub use error::{Bound, Class, RegistryError};
+pub use keychain::{AcrSettings, HostCredential, Keyring};
+pub use limits::Limits;
+pub use listing::{RepositoryPages, TagPages};
+pub use platform::Platform;
+pub use resolve::Resolved;
+pub use sources::SignatureSource;
+pub use turns::Turn;
+pub use upload::{Condition, Placed, Stored, Target};
+
+/// How registries are asked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// containerd's `config_path`, taken apart: directories that hold a directory for each registry host.
+    pub hosts_directories: Vec<PathBuf>,
+    /// containerd's own configuration file: when it sets `config_path`, that is used instead of `hosts_directories`.
+    pub containerd_config: Option<PathBuf>,
+    /// Hosts of token services that get credentials although they are not near the registry that names them.
+    pub token_services: Vec<String>,
+    /// The operator's credentials, for pulls that carry none.
+    pub keyring: Keyring,
+    /// Where signatures are looked for; beside the image, where no scope says otherwise.
+    pub sources: Vec<SignatureSource>,
+    /// The bounds.
+    pub limits: Limits,
+    /// What we call ourselves.
+    pub user_agent: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hosts_directories: Vec::new(),
+            containerd_config: None,
+            token_services: Vec::new(),
+            keyring: Keyring::default(),
+            sources: Vec::new(),
+            limits: Limits::default(),
+            user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Where containerd looks for `hosts.toml` files when its configuration names no directory (2.2 and newer).
+#[must_use]
+pub fn default_hosts() -> Vec<PathBuf> {
+    ["/etc/containerd/certs.d", "/etc/docker/certs.d"].map(PathBuf::from).into()
+}
+
+/// The registries of the world. Cheap to make and to clone; connections, tokens and roots are shared by the clones and
+/// come into being when they are first needed.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    hosts: hosts::Hosts,
+    exchange: exchange::Exchange,
+    sources: Vec<SignatureSource>,
+    /// Questions by registry.
+    questions: turns::Turns,
+    resolving: SingleFlight<Result<Resolved, RegistryError>>,
+    collecting: SingleFlight<Collected>,
+    absences: absence::Absences,
+    /// Writes by tag.
+    writes: turns::Turns,
+}
+
+impl Registry {
+    /// A client with these settings. Opens no file and no connection.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(settings: Settings) -> Result<Self, RegistryError> {
+        let Settings {
+            hosts_directories,
+            containerd_config,
+            token_services,
+            keyring,
+            sources,
+            limits,
+            user_agent,
+        } = settings;
+        let clients = clients::Clients::new(user_agent, &limits);
+        let tokens = token::Tokens::new(clients.provider())?;
+        let keychain = keychain::Keychain::new(keyring, clients.user_agent(), &limits);
+        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions, limits.turn);
+        let absences = absence::Absences::new(limits.absence);
+        let turns = turns::Turns::new(limits.requests, usize::MAX, limits.turn);
+        let cooling = cooling::Cooling::new(limits.cool_down);
+        let exchange = exchange::Exchange {
+            clients,
+            tokens,
+            limits,
+            keychain,
+            turns,
+            cooling,
+            trusted: token_services,
+            large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
+        };
+        let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
+        let (resolving, collecting) = Default::default();
+        let writes = turns::Turns::new(1, usize::MAX, limits::WRITERS);
+        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences, writes };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What is odd about the host configuration of a registry, for the log: files that are ignored, as containerd
+    /// ignores them, and lines that versions of containerd disagree about. `domain` is as in an image's name.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used at all.
+    pub fn warnings(&self, domain: &str) -> Result<Vec<String>, RegistryError> {
+        Ok(self.inner.hosts.of(domain)?.warnings.clone())
+    }
+
+    /// What is odd about the configuration of hosts as a whole, for a log at start: containerd's own configuration, and
+    /// every `hosts.toml`. Reads all of them; what changes later is logged when it is read.
+    #[must_use]
+    pub fn check_hosts(&self) -> Vec<String> {
+        self.inner.hosts.check()
+    }
+
+    /// Forgets where there was no signature.
+    pub fn forget_absences(&self) {
+        self.inner.absences.forget();
+    }
+
+    /// What tells a question from others: what is asked, and as whom.
+    pub fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> single_flight::Key {
+        let mut fields = vec![kind.as_bytes()];
+        fields.extend(question.iter().map(|text| text.as_bytes()));
+        fields.extend(credentials.fields());
+        self.inner.exchange.tokens.keyed(&fields)
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.inner.exchange.limits
+    }
+}

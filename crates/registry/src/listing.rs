@@ -1,0 +1,216 @@
+//! What a registry holds: its repositories, and their tags.
+//!
+//! Sources: the distribution specification 1.1, "Listing Tags"; distribution's own API, "Listing Repositories"
+//! (`_catalog`), which the specification does not have and not every registry. The host that is written to is asked: who
+//! lists wants to write there. A page at a time, so that a large registry need not fit into memory.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::Registry;
+use super::attachments::next_page;
+use super::credentials::Credentials;
+use super::errand::Errand;
+use super::error::{Bound, RegistryError};
+use super::exchange::{Answer, Ask};
+use super::hosts::Host;
+use super::walk::Question;
+use pullgate_core::json::{self, Bounds, Keys};
+use pullgate_core::reference::{self, Repository};
+
+/// Entries that are asked for at a time.
+const PAGE: usize = 500;
+/// Bytes of a page; registries may give more entries than they are asked for.
+const PAGE_BYTES: u64 = 4 << 20;
+
+/// The repositories of a registry, page by page.
+#[derive(Debug)]
+pub struct RepositoryPages {
+    domain: String,
+    pages: Pages,
+}
+
+impl RepositoryPages {
+    /// The next repositories, in the registry's order; none at the end. A page may be empty.
+    ///
+    /// # Errors
+    /// When the registry does not list them, or has more than the bound.
+    pub async fn next(&mut self) -> Result<Option<Vec<Repository>>, RegistryError> {
+        let Some(names) = self.pages.next().await? else { return Ok(None) };
+        let named = |name: &String| Repository::parse(&format!("{}/{name}", self.domain));
+        // A name that no image can have is nothing that can be signed.
+        Ok(Some(names.iter().filter_map(|name| named(name).ok().filter(|it| it.path() == name)).collect()))
+    }
+}
+
+/// The tags of a repository, page by page.
+#[derive(Debug)]
+pub struct TagPages {
+    pages: Pages,
+}
+
+impl TagPages {
+    /// The next tags, in the registry's order; none at the end. A page may be empty.
+    ///
+    /// # Errors
+    /// As [`RepositoryPages::next`].
+    pub async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
+        let tags = self.pages.next().await?;
+        Ok(tags.map(|tags| tags.into_iter().filter(|tag| reference::is_tag(tag)).collect()))
+    }
+}
+
+impl Registry {
+    /// The repositories of the registry `domain`, of which it may list `most`.
+    ///
+    /// # Errors
+    /// When there is no host that may be asked.
+    pub fn repository_pages(
+        &self,
+        domain: &str,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<RepositoryPages, RegistryError> {
+        // Hosts are found by the name of a repository; this one is not asked for.
+        let any = Repository::parse(&format!("{domain}/catalog"))
+            .map_err(|_| malformed(Kind::Repositories, "its host has no valid name"))?;
+        let pages = self.pages(&any, Kind::Repositories, credentials, most)?;
+        Ok(RepositoryPages { domain: domain.to_owned(), pages })
+    }
+
+    /// The tags of a repository, of which it may have `most`.
+    ///
+    /// # Errors
+    /// When there is no host that may be asked.
+    pub fn tag_pages(
+        &self,
+        repository: &Repository,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<TagPages, RegistryError> {
+        Ok(TagPages { pages: self.pages(repository, Kind::Tags, credentials, most)? })
+    }
+
+    /// All repositories of the registry `domain`, at most `most` of them.
+    ///
+    /// # Errors
+    /// When the registry does not list them all, or has more.
+    pub async fn repositories(
+        &self,
+        domain: &str,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<Vec<Repository>, RegistryError> {
+        let mut pages = self.repository_pages(domain, credentials, most)?;
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await? {
+            all.extend(page);
+        }
+        Ok(all)
+    }
+
+    /// All tags of a repository, at most `most` of them.
+    ///
+    /// # Errors
+    /// When the registry does not list them all, or has more.
+    pub async fn tags(
+        &self,
+        repository: &Repository,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<Vec<String>, RegistryError> {
+        let mut pages = self.tag_pages(repository, credentials, most)?;
+        let mut all = Vec::new();
+        while let Some(page) = pages.next().await? {
+            all.extend(page);
+        }
+        Ok(all)
+    }
+
+    fn pages(
+        &self,
+        repository: &Repository,
+        kind: Kind,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<Pages, RegistryError> {
+        let (host, errand) = self.writing(repository, credentials)?;
+        let question = Question::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
+        let mut ask = question.to(&host, repository);
+        if kind == Kind::Repositories {
+            ask.target = format!("{}/_catalog?n={PAGE}", host.path);
+            ask.repository = String::new();
+        }
+        let (asked, registry) = (HashSet::new(), self.clone());
+        Ok(Pages { registry, host, errand, kind, next: Some(ask), asked, most, left: most })
+    }
+}
+
+/// A list that is being read.
+#[derive(Debug)]
+struct Pages {
+    registry: Registry,
+    host: Host,
+    errand: Errand,
+    kind: Kind,
+    next: Option<Ask>,
+    /// What was asked for, so that it ends.
+    asked: HashSet<String>,
+    most: usize,
+    left: usize,
+}
+
+impl Pages {
+    async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
+        let Some(ask) = self.next.take() else { return Ok(None) };
+        if !self.asked.insert(ask.target.clone()) {
+            return Err(malformed(self.kind, "its pages go round in a circle"));
+        }
+        let answer = self.registry.push(&self.host, ask.clone(), &self.errand).await?;
+        let entries = entries(&answer, self.kind)?;
+        // A page without entries counts too, so that there is no end of neither.
+        let left = self.left.checked_sub(entries.len().max(1));
+        self.left = left.ok_or(RegistryError::TooMany {
+            bound: Bound::Pages,
+            what: self.kind.what(),
+            limit: self.most,
+        })?;
+        self.next = next_page(&answer)?.map(|target| Ask { target, ..ask });
+        Ok(Some(entries))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Repositories,
+    Tags,
+}
+
+impl Kind {
+    fn what(self) -> &'static str {
+        match self {
+            Self::Repositories => "repositories",
+            Self::Tags => "tags",
+        }
+    }
+}
+
+fn entries(answer: &Answer, kind: Kind) -> Result<Vec<String>, RegistryError> {
+    let bounds = Bounds { depth: 4, values: 200_000, keys: Keys::Exact };
+    let document = json::parse(&answer.body, bounds).map_err(|error| malformed(kind, &error.to_string()))?;
+    match document.get(kind.what()) {
+        // Go writes an empty list so.
+        Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(entries)) => {
+            let entries: Option<Vec<String>> =
+                entries.iter().map(|entry| entry.as_str().map(ToOwned::to_owned)).collect();
+            entries.ok_or_else(|| malformed(kind, "an entry is not a text"))
+        }
+        _ => Err(malformed(kind, "there is no list")),
+    }
+}
+
+fn malformed(kind: Kind, reason: &str) -> RegistryError {
+    RegistryError::Malformed { what: kind.what().to_owned(), reason: reason.to_owned() }
+}

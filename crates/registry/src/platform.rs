@@ -1,0 +1,158 @@
+//! Which image of an index is for this node.
+//!
+//! The choice is containerd's for the node's own platform (`platforms.Only(DefaultSpec())` of containerd's `platforms`
+//! module): exact architecture first, then what it can also run, with `v8` the unwritten variant of arm64 and `v7` that
+//! of arm. Where containerd would have to guess, there is no choice: what is pulled then is pinned to nothing else.
+
+use super::document::{Content, Descriptor, Document, is_index};
+use super::error::RegistryError;
+use super::resolve::Resolved;
+use pullgate_core::digest::Digest;
+
+/// The platform that a descriptor says its image is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    os: String,
+    architecture: String,
+    variant: String,
+}
+
+impl Platform {
+    /// Of the words of a descriptor, normalised as containerd does (`platforms.Normalize`).
+    pub(super) fn of(os: &str, architecture: &str, variant: &str) -> Self {
+        let (os, architecture) = (os.to_ascii_lowercase(), architecture.to_ascii_lowercase());
+        let variant = variant.to_ascii_lowercase();
+        let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
+            ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
+            ("x86_64" | "x86-64" | "amd64", other) => ("amd64", other),
+            ("i386", _) => ("386", ""),
+            ("aarch64" | "arm64", "8" | "v8") => ("arm64", ""),
+            ("aarch64" | "arm64", other) => ("arm64", other),
+            ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
+            ("armel", _) | ("arm", "6") => ("arm", "v6"),
+            ("arm", "5") => ("arm", "v5"),
+            ("arm", "8") => ("arm", "v8"),
+            (other, variant) => (other, variant),
+        };
+        Self { os, variant: variant.to_owned(), architecture: architecture.to_owned() }
+    }
+
+    /// The platform of this process.
+    #[must_use]
+    pub fn of_node() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86" => "386",
+            "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+            "powerpc64" => "ppc64",
+            "loongarch64" => "loong64",
+            other => other,
+        };
+        Self::of("linux", architecture, "")
+    }
+
+    /// The platforms whose images it runs, the best first.
+    fn runnable(&self) -> Vec<Self> {
+        let mut all = vec![self.clone()];
+        let of = |architecture: &str, variant: &str| Self {
+            os: self.os.clone(),
+            architecture: architecture.to_owned(),
+            variant: variant.to_owned(),
+        };
+        match (self.architecture.as_str(), self.variant.as_str()) {
+            ("amd64", "") => all.push(of("386", "")),
+            ("arm64", "") => all.extend(["v8", "v7", "v6", "v5"].map(|variant| of("arm", variant))),
+            ("arm", "v7") => all.extend(["v6", "v5"].map(|variant| of("arm", variant))),
+            _ => {}
+        }
+        all
+    }
+}
+
+/// `linux/arm/v7`
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+    }
+}
+
+impl Resolved {
+    /// The image for `platform`: of an index, the one that it names for it, and otherwise the image itself.
+    ///
+    /// The index's own bytes are read, which hash to [`Resolved::digest`]; what they name is named by digest.
+    ///
+    /// # Errors
+    /// When the index has no image for the platform, or more than one, or does not say what one of its images is for,
+    /// or has another index for it.
+    pub fn image_for(&self, platform: &Platform) -> Result<Digest, RegistryError> {
+        if !self.is_index() {
+            return Ok(self.digest().clone());
+        }
+        let none =
+            |reason: String| RegistryError::Platform { what: format!("index {}", self.digest()), reason };
+        let children = self.children()?;
+        if children.iter().any(|child| child.platform.is_none()) {
+            return Err(none("does not say which platform each of its images is for".to_owned()));
+        }
+        for wanted in platform.runnable() {
+            let mut matching = children.iter().filter(|child| child.platform.as_ref() == Some(&wanted));
+            let Some(first) = matching.next() else { continue };
+            if matching.any(|other| other.digest != first.digest) {
+                return Err(none(format!("has more than one image for {wanted}")));
+            }
+            if is_index(&first.media_type) {
+                return Err(none(format!("has another index for {wanted}")));
+            }
+            return Ok(first.digest.clone());
+        }
+        Err(none(format!("has no image for {platform}")))
+    }
+
+    /// The digests that an index names, of whatever platform; none for an image.
+    ///
+    /// # Errors
+    /// Never for a document that was resolved.
+    pub fn named(&self) -> Result<Vec<Digest>, RegistryError> {
+        Ok(self.children()?.into_iter().map(|child| child.digest).collect())
+    }
+
+    fn children(&self) -> Result<Vec<Descriptor>, RegistryError> {
+        let what = format!("manifest {}", self.digest());
+        match Document::parse(self.bytes(), Some(self.media_type()), &what)?.content {
+            Content::Index(children) => Ok(children),
+            Content::Manifest(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_are_containerd_s() {
+        for (node, image, runs) in [
+            (("amd64", ""), ("amd64", ""), true),
+            (("amd64", ""), ("x86_64", "v1"), true),
+            (("amd64", ""), ("amd64", "v2"), false),
+            (("amd64", ""), ("386", ""), true),
+            (("amd64", ""), ("arm64", ""), false),
+            (("aarch64", ""), ("arm64", "v8"), true),
+            (("aarch64", ""), ("arm64", ""), true),
+            (("aarch64", ""), ("arm64", "v9"), false),
+            (("aarch64", ""), ("arm", "v7"), true),
+            (("aarch64", ""), ("arm", ""), true),
+            (("arm", ""), ("arm", "v8"), false),
+            (("arm", ""), ("arm", "v6"), true),
+            (("arm", "v6"), ("arm", "v7"), false),
+            (("s390x", ""), ("s390x", ""), true),
+        ] {
+            let (node, image) =
+                (Platform::of("linux", node.0, node.1), Platform::of("linux", image.0, image.1));
+            assert_eq!(node.runnable().contains(&image), runs, "{image} on {node}");
+        }
+        let best = Platform::of("linux", "arm64", "v8").runnable();
+        assert_eq!(best.first().map(ToString::to_string).as_deref(), Some("linux/arm64"));
+        assert!(!best.contains(&Platform::of("windows", "arm64", "")));
+    }
+}

@@ -1,0 +1,148 @@
+//! From a name to the bytes it stands for.
+
+use bytes::Bytes;
+
+use super::Registry;
+use super::credentials::Credentials;
+use super::document::{Content, Document};
+use super::errand::Errand;
+use super::error::{Bound, RegistryError, remote};
+use super::exchange::Answer;
+use super::walk::{ACCEPT_IMAGE, Need, Question, most_telling};
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::Reference;
+
+/// What a reference stood for when the registry was asked. Only [`Registry::resolve`] makes one: the digest is ours,
+/// taken over the bytes.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    digest: Digest,
+    media_type: String,
+    bytes: Bytes,
+    index: bool,
+    host: String,
+    warnings: Vec<String>,
+}
+
+impl Resolved {
+    /// The digest of the bytes; when the reference had one, that one.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// One of the four media types of OCI and Docker images and indexes.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The document itself.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether it is an index, of several platforms' images.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        self.index
+    }
+
+    /// The host, with its port, that answered.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// What is odd about the host configuration of this registry; see [`Registry::warnings`].
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+impl Registry {
+    /// Fetches the manifest or index that a reference stands for, and hashes it.
+    ///
+    /// The hosts are asked as containerd asks them for the same reference: for a tag those that may resolve, for a digest
+    /// those that may be pulled from. Equal questions at the same time, with equal credentials, are asked once. There is
+    /// no HEAD, and the header `Docker-Content-Digest` can only make it fail.
+    ///
+    /// # Errors
+    /// When no host has it, or what the first one has is not an image that can be trusted to be one thing only.
+    pub async fn resolve(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Resolved, RegistryError> {
+        let key = self.key("resolve", &[&reference.to_string()], credentials);
+        let (registry, reference) = (self.clone(), reference.clone());
+        let errand = Errand::new(credentials.clone(), self.limits());
+        let work = async move {
+            let _turn = registry.inner.questions.take(reference.repository().domain()).await?;
+            // On the heap, so that whoever waits for a turn is small.
+            Box::pin(registry.resolve_now(&reference, &errand)).await
+        };
+        self.inner.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))
+    }
+
+    async fn resolve_now(&self, reference: &Reference, errand: &Errand) -> Result<Resolved, RegistryError> {
+        let repository = reference.repository();
+        let (need, name) = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => (Need::Pull, digest.to_string()),
+            (None, tag) => (Need::Resolve, tag.unwrap_or("latest").to_owned()),
+        };
+        let what = format!("manifest {name}");
+        let limit = self.limits().manifest.max(self.limits().index);
+        let question = Question::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        let (answer, host) = self.ask(repository, need, &question, errand).await.map_err(most_telling)?;
+        let digest = hashed(&answer, reference.digest(), &what)?;
+        let document = Document::parse(&answer.body, answer.content_type(), &what)?;
+        let index = matches!(document.content, Content::Index(_));
+        let limit = if index { self.limits().index } else { self.limits().manifest };
+        if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
+            return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
+        }
+        Ok(Resolved {
+            digest,
+            media_type: document.media_type,
+            bytes: answer.body,
+            index,
+            host: host.authority,
+            warnings: self.warnings(repository.domain())?,
+        })
+    }
+}
+
+/// The digest of an answer's body, which is the one it was asked for by, and not another one than the registry claims.
+pub(super) fn hashed(
+    answer: &Answer,
+    expected: Option<&Digest>,
+    what: &str,
+) -> Result<Digest, RegistryError> {
+    let found = Digest::of(&answer.body);
+    if let Some(expected) = expected
+        && !expected.matches(&answer.body)
+    {
+        return Err(RegistryError::DigestMismatch {
+            what: what.to_owned(),
+            expected: expected.clone(),
+            found,
+        });
+    }
+    for header in answer.headers.get_all("docker-content-digest") {
+        // A registry may hash with an algorithm of its choice; one that we do not know says nothing.
+        let claim = header.to_str().unwrap_or_default();
+        let known = claim.starts_with("sha256:") || claim.starts_with("sha512:");
+        let holds = Digest::parse(claim).is_ok_and(|claimed| claimed.matches(&answer.body));
+        if known && !holds {
+            return Err(RegistryError::HeaderMismatch {
+                what: what.to_owned(),
+                header: remote(claim),
+                found,
+            });
+        }
+    }
+    Ok(expected.cloned().unwrap_or(found))
+}

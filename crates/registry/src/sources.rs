@@ -1,0 +1,65 @@
+//! Where signatures of an image are looked for: beside it, in another repository, in a directory of this node.
+//!
+//! The question stays the same wherever it is asked: what was signed must name the digest, and the repository that the
+//! policy accepts for the name that was asked for.
+
+use std::path::PathBuf;
+
+use pullgate_core::reference::Repository;
+
+/// Where signatures of the images of one scope are looked for; all places that are named are asked at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureSource {
+    /// A registry or the beginning of a repository's name, in whole segments.
+    pub scope: String,
+    /// The image's own repository.
+    pub image: bool,
+    /// One repository for all of them, as cosign's `COSIGN_REPOSITORY`.
+    pub repository: Option<Repository>,
+    /// A directory with `<registry>/<path>/sha256-<hex>/`, in which there are `<name>.payload` with `<name>.sig`
+    /// (classic, the signature in base64) and `<name>.bundle.json`.
+    pub directory: Option<PathBuf>,
+}
+
+impl SignatureSource {
+    fn covers(&self, repository: &str) -> bool {
+        repository
+            .strip_prefix(self.scope.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// The source of the most specific scope that covers a repository.
+pub(super) fn source_of<'a>(
+    sources: &'a [SignatureSource],
+    repository: &Repository,
+) -> Option<&'a SignatureSource> {
+    let name = repository.to_string();
+    sources.iter().filter(|source| source.covers(&name)).max_by_key(|source| source.scope.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_scope_in_whole_segments_counts() {
+        let source = |scope: &str| SignatureSource {
+            scope: scope.to_owned(),
+            image: true,
+            repository: None,
+            directory: None,
+        };
+        let sources = [source("r.example"), source("r.example/team"), source("r.example/team/app")];
+        for (name, expected) in [
+            ("r.example/team/app", Some("r.example/team/app")),
+            ("r.example/team/app-evil", Some("r.example/team")),
+            ("r.example/team-evil/app", Some("r.example")),
+            ("r.example.evil/team", None),
+        ] {
+            let repository = Repository::parse(name).unwrap();
+            let found = source_of(&sources, &repository).map(|source| source.scope.as_str());
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}

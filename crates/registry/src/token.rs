@@ -1,0 +1,336 @@
+//! Authorization: what was granted to which credentials, and how it is asked for.
+//!
+//! A grant belongs to one credential, host, repository and kind of access. Its key is a keyed hash of all of them, so a
+//! pod never uses what another pod's pull secret was granted, and no secret serves as a key.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use rustls::crypto::CryptoProvider;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::challenge::Challenge;
+use super::credentials::Offer;
+use super::error::RegistryError;
+use super::exchange::Exchange;
+use super::hosts::Host;
+use super::limits::{TOKEN_LIFE, TOKENS};
+use super::realm;
+use pullgate_net::single_flight::Key;
+
+/// How long a token lives when the token service does not say (the distribution specification's default).
+const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+/// A token is not used in the last seconds of its life.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Characters of a scope that a registry asks for.
+const SCOPE: usize = 512;
+
+/// What a grant is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access<'a> {
+    /// The repository's path; empty for the list of all of them.
+    pub(super) repository: &'a str,
+    /// Whether it is written to.
+    pub(super) push: bool,
+}
+
+impl Access<'_> {
+    fn scope(self) -> String {
+        if self.repository.is_empty() {
+            return "registry:catalog:*".to_owned();
+        }
+        format!("repository:{}:{}", self.repository, if self.push { "pull,push" } else { "pull" })
+    }
+}
+
+/// All grants of this process.
+pub(super) struct Tokens {
+    key: [u8; 32],
+    slots: Mutex<HashMap<[u8; 32], Slot>>,
+}
+
+/// One grant, or the wait for it.
+pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Grant>>>;
+
+#[derive(Clone)]
+pub(super) struct Grant {
+    /// The value of the header Authorization.
+    value: Zeroizing<String>,
+    until: Option<Instant>,
+}
+
+impl Grant {
+    fn is_usable(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    fn header(&self) -> Option<HeaderValue> {
+        let mut header = HeaderValue::from_str(&self.value).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens(<redacted>)")
+    }
+}
+
+impl Tokens {
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(super) fn new(provider: &CryptoProvider) -> Result<Self, RegistryError> {
+        let mut key = [0; 32];
+        provider.secure_random.fill(&mut key).map_err(|_| RegistryError::Configuration {
+            host: "(all)".to_owned(),
+            reason: "the system gives no random bytes".to_owned(),
+        })?;
+        Ok(Self { key, slots: Mutex::default() })
+    }
+
+    /// A keyed hash of these fields, which gives none of them away.
+    pub(super) fn keyed(&self, fields: &[&[u8]]) -> Key {
+        let mut hash = Sha256::new_with_prefix(self.key);
+        for field in fields {
+            hash.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(field);
+        }
+        hash.finalize().into()
+    }
+
+    /// The place of the grant for one question.
+    pub(super) fn slot(&self, host: &Host, offer: &Offer, access: Access<'_>) -> Slot {
+        let key = self.keyed(&[
+            offer.username.as_bytes(),
+            offer.secret.as_bytes(),
+            host.authority.as_bytes(),
+            access.repository.as_bytes(),
+            if access.push { b"push" } else { b"pull" },
+        ]);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= TOKENS && !slots.contains_key(&key) {
+            slots.clear();
+        }
+        Arc::clone(slots.entry(key).or_default())
+    }
+}
+
+/// What is granted already.
+pub(super) async fn granted(slot: &Slot) -> Option<HeaderValue> {
+    let grant = slot.lock().await;
+    grant.as_ref().filter(|grant| grant.is_usable()).and_then(Grant::header)
+}
+
+/// Answers a challenge, unless somebody did since `used` was sent and refused.
+///
+/// # Errors
+/// When there is nothing to answer with, or the token service gives no token.
+pub(super) async fn obtain(
+    exchange: &Exchange,
+    slot: &Slot,
+    request: &Request<'_>,
+    used: Option<&HeaderValue>,
+) -> Result<HeaderValue, RegistryError> {
+    let mut held = slot.lock().await;
+    if let Some(header) = held.as_ref().filter(|grant| grant.is_usable()).and_then(Grant::header)
+        && used != Some(&header)
+    {
+        return Ok(header);
+    }
+    *held = None;
+    let grant = match request.challenge {
+        Challenge::Basic => basic(request)?,
+        Challenge::Bearer { realm, service, scope } => {
+            bearer(exchange, request, realm, service, scope).await?
+        }
+    };
+    let header = grant.header().ok_or_else(|| request.no_token("it is no text for a header"))?;
+    if grant.is_usable() {
+        *held = Some(grant);
+    }
+    Ok(header)
+}
+
+/// A challenge and what is known about who made it.
+pub(super) struct Request<'a> {
+    pub(super) host: &'a Host,
+    /// Whether the challenge came over TLS.
+    pub(super) secure: bool,
+    pub(super) challenge: &'a Challenge,
+    pub(super) offer: &'a Offer,
+    pub(super) access: Access<'a>,
+    /// What was asked for, for messages.
+    pub(super) what: &'a str,
+}
+
+impl Request<'_> {
+    fn no_token(&self, reason: &str) -> RegistryError {
+        RegistryError::Token { host: self.host.authority.clone(), reason: reason.to_owned() }
+    }
+}
+
+fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
+    let Offer { username, secret } = request.offer;
+    if username.is_empty() || secret.is_empty() {
+        return Err(RegistryError::Unauthorized {
+            host: request.host.authority.clone(),
+            what: request.what.to_owned(),
+            reason: "it asks for a user name and password".to_owned(),
+        });
+    }
+    let pair = Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str()));
+    Ok(Grant { value: Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))), until: None })
+}
+
+/// As containerd's `doBearerAuth` (`core/remotes/docker/authorizer.go`): with a secret by OAuth 2 first, then by GET for
+/// services that do not know that; without one by GET.
+async fn bearer(
+    exchange: &Exchange,
+    request: &Request<'_>,
+    realm: &str,
+    service: &str,
+    asked: &str,
+) -> Result<Grant, RegistryError> {
+    let realm = realm::check(exchange, request, realm)?;
+    let scopes = scopes(request.access, asked);
+    let Offer { username, secret } = request.offer;
+    if !secret.is_empty() {
+        let mut form = vec![
+            ("scope", scopes.join(" ")),
+            ("service", service.to_owned()),
+            ("client_id", "containerd-client".to_owned()),
+        ];
+        if username.is_empty() {
+            form.extend([("grant_type", "refresh_token".to_owned()), ("refresh_token", secret.to_string())]);
+        } else {
+            form.extend([
+                ("grant_type", "password".to_owned()),
+                ("username", username.to_string()),
+                ("password", secret.to_string()),
+            ]);
+        }
+        let mut body = realm.clone();
+        body.set_query(None);
+        body.query_pairs_mut().extend_pairs(&form);
+        for (_, value) in form {
+            drop(Zeroizing::new(value));
+        }
+        let form = Zeroizing::new(body.query().unwrap_or_default().to_owned());
+        let (status, answer) = exchange.ask_token_service(request, realm.clone(), Some(&form), None).await?;
+        match status {
+            200..400 => return grant(request, &answer, &["access_token"]),
+            400 | 401 | 404 => {}
+            405 if !username.is_empty() => {}
+            _ => return Err(refused(request, status)),
+        }
+    }
+    let mut url = realm;
+    {
+        let mut query = url.query_pairs_mut();
+        if !service.is_empty() {
+            query.append_pair("service", service);
+        }
+        for scope in &scopes {
+            query.append_pair("scope", scope);
+        }
+    }
+    let authorization = (!secret.is_empty())
+        .then(|| Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str())))
+        .map(|pair| Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))));
+    let (status, answer) = exchange
+        .ask_token_service(request, url, None, authorization.as_ref().map(|text| text.as_str()))
+        .await?;
+    match status {
+        200..400 => grant(request, &answer, &["access_token", "token"]),
+        _ => Err(refused(request, status)),
+    }
+}
+
+fn refused(request: &Request<'_>, status: u16) -> RegistryError {
+    match status {
+        401 | 403 => RegistryError::Unauthorized {
+            host: request.host.authority.clone(),
+            what: request.what.to_owned(),
+            reason: format!("its token service answered {status}"),
+        },
+        _ => request.no_token(&format!("it answered {status}")),
+    }
+}
+
+fn grant(request: &Request<'_>, answer: &[u8], names: &[&str]) -> Result<Grant, RegistryError> {
+    let answer: Value =
+        serde_json::from_slice(answer).map_err(|_| request.no_token("its answer is not JSON"))?;
+    let token = names
+        .iter()
+        .filter_map(|name| answer.get(name).and_then(Value::as_str))
+        .find(|token| !token.is_empty())
+        .ok_or_else(|| request.no_token("there is none in its answer"))?;
+    let life = match answer.get("expires_in") {
+        None | Some(Value::Null) => DEFAULT_LIFE,
+        // What is no number of seconds ahead of us is used once and not kept.
+        Some(seconds) => Duration::from_secs(seconds.as_u64().unwrap_or(0)).min(TOKEN_LIFE),
+    };
+    let until = Instant::now().checked_add(life.saturating_sub(MARGIN));
+    Ok(Grant {
+        value: Zeroizing::new(format!("Bearer {token}")),
+        until: Some(until.unwrap_or_else(Instant::now)),
+    })
+}
+
+/// Our scope, and of those that the registry asks for the ones that mean the same repository, which a proxy may know by
+/// a longer name, with no more access than is needed; containerd sends them all.
+fn scopes(access: Access<'_>, asked: &str) -> Vec<String> {
+    let mut scopes = vec![access.scope()];
+    for scope in asked.split(' ').filter(|scope| !scope.is_empty() && scope.len() <= SCOPE) {
+        let wanted = match scope.strip_prefix("repository:") {
+            None => !scope.starts_with("registry:"),
+            Some(rest) => rest.rsplit_once(':').is_some_and(|(name, actions)| {
+                let same = name == access.repository
+                    || name.strip_suffix(access.repository).is_some_and(|prefix| prefix.ends_with('/'));
+                let modest =
+                    actions.split(',').all(|action| action == "pull" || access.push && action == "push");
+                same && modest
+            }),
+        };
+        if wanted {
+            scopes.push(scope.to_owned());
+        }
+    }
+    scopes.sort();
+    scopes.dedup();
+    scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_for_no_more_than_is_needed() {
+        let pull = Access { repository: "team/app", push: false };
+        let push = Access { repository: "team/app", push: true };
+        let own = "repository:team/app:pull";
+        for (access, asked, expected) in [
+            (pull, "", &[own][..]),
+            (pull, own, &[own]),
+            (pull, "repository:proxy/team/app:pull", &["repository:proxy/team/app:pull", own]),
+            (pull, "repository:team/app:pull,push", &[own]),
+            (pull, "repository:other:pull", &[own]),
+            (pull, "repository:evilteam/app:pull", &[own]),
+            (pull, "registry:catalog:*", &[own]),
+            (pull, "aws", &["aws", own]),
+            (push, "repository:team/app:pull,push", &["repository:team/app:pull,push"]),
+            (Access { repository: "", push: true }, "registry:catalog:*", &["registry:catalog:*"]),
+        ] {
+            assert_eq!(scopes(access, asked), expected, "{asked}");
+        }
+    }
+}

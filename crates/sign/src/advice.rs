@@ -1,0 +1,121 @@
+//! What a registry's refusal means for whoever signs, and what to do about it.
+
+use super::SignError;
+use pullgate_registry::{Class, RegistryError};
+
+const BUSY: &str = "the registry could not be asked; nothing is known to be wrong with the image: run the same again, \
+                    what is signed stays signed";
+const LOGIN: &str = "signatures are stored beside the image: log in (--username, --password-stdin) as an account that may \
+                     push to this repository";
+const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: see that the name is \
+                       right and that the account may pull and push there";
+const READ_ONLY: &str =
+    "the registry takes no such writes: if it is a cache or a read-only copy, sign where it copies from";
+const LARGE: &str = "the registry, or a proxy before it, refuses bodies of this size: raise its limit (nginx: \
+                     client_max_body_size)";
+const IMMUTABLE: &str = "tags of this repository cannot be written again, and all signatures of a digest share one: exempt \
+                         tags that begin with sha256- from immutability, or use --layout bundle where the registry lists \
+                         referrers by itself";
+const QUOTA: &str =
+    "the storage of the registry, or this project's share of it, is used up: free some or raise the quota";
+const FORM: &str = "the registry does not take manifests of this kind: try the other --layout";
+const CONTENDED: &str = "others sign the same image all the time: run the same again";
+const FULL: &str =
+    "remove signatures that are not needed any more: more are not read, and ours would not be seen";
+
+impl SignError {
+    /// What to do about it, for a person; nothing, where the error says it all.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Registry(error) => advice(error),
+            Self::NoImage { .. } => Some(UNKNOWN),
+            Self::Full { .. } => Some(FULL),
+            Self::Contended { .. } => Some(CONTENDED),
+            _ => None,
+        }
+    }
+
+    /// Whether the same may succeed later without anybody doing anything about it.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Registry(RegistryError::Status { status: 408 | 425 | 429 | 500..=506, .. }) => true,
+            Self::Registry(RegistryError::Status { .. }) => false,
+            Self::Registry(error) => error.class() == Class::Unanswered,
+            Self::Contended { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// The texts of registries are no standard: those that are looked for are of distribution, Harbor, Quay, ECR and ACR.
+fn advice(error: &RegistryError) -> Option<&'static str> {
+    let says = |reason: &str, words: &[&str]| {
+        let reason = reason.to_ascii_lowercase();
+        words.iter().any(|word| reason.contains(word))
+    };
+    let about = |reason: &str| {
+        if says(reason, &["quota", "storage limit", "insufficient storage"]) {
+            Some(QUOTA)
+        } else if says(reason, &["immutable", "cannot be overwritten", "tag_invalid", "already exists"]) {
+            Some(IMMUTABLE)
+        } else {
+            None
+        }
+    };
+    match error {
+        RegistryError::Unauthorized { reason, .. } => about(reason).or(Some(LOGIN)),
+        RegistryError::Credentials(_) | RegistryError::RealmRefused { .. } => Some(LOGIN),
+        RegistryError::NotFound { .. } => Some(UNKNOWN),
+        RegistryError::Status { status, reason, .. } => about(reason).or(match status {
+            405 | 501 => Some(READ_ONLY),
+            409 | 412 => Some(IMMUTABLE),
+            413 => Some(LARGE),
+            507 => Some(QUOTA),
+            400 | 406 | 415 | 422 => Some(FORM),
+            408 | 425 | 429 | 500..=506 => Some(BUSY),
+            _ => None,
+        }),
+        error if error.class() == Class::Unanswered => Some(BUSY),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let status = |status, reason: &str| RegistryError::Status {
+            host: String::new(),
+            what: String::new(),
+            status,
+            reason: reason.to_owned(),
+        };
+        let denied = |reason: &str| RegistryError::Unauthorized {
+            host: String::new(),
+            what: String::new(),
+            reason: reason.to_owned(),
+        };
+        for (error, expected, passing) in [
+            (denied(""), Some(LOGIN), false),
+            (denied("DENIED: adding 1 MiB would exceed the project's quota"), Some(QUOTA), false),
+            (status(400, "TAG_INVALID: the tag already exists and is immutable"), Some(IMMUTABLE), false),
+            (status(412, "PRECONDITION: configured as immutable"), Some(IMMUTABLE), false),
+            (status(409, ""), Some(IMMUTABLE), false),
+            (status(405, "UNSUPPORTED"), Some(READ_ONLY), false),
+            (status(413, ""), Some(LARGE), false),
+            (status(507, ""), Some(QUOTA), false),
+            (status(400, "MANIFEST_INVALID"), Some(FORM), false),
+            (status(429, "TOOMANYREQUESTS"), Some(BUSY), true),
+            (status(503, ""), Some(BUSY), true),
+            (status(418, ""), None, false),
+        ] {
+            let error = SignError::Registry(error);
+            assert_eq!(error.advice(), expected, "{error}");
+            assert_eq!(error.is_passing(), passing, "{error}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Sockets: HTTP/1.1, perhaps over TLS, within bounds on connections, bytes and time.
+
+mod secret;
+mod tls;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+pub(super) use secret::Secret;
+
+use super::answer::{Answer, Door, text};
+use super::service::Signer;
+use super::{Address, Listen};
+
+/// Bytes of a request's head.
+const HEAD: usize = 16 << 10;
+
+/// Headers of a request.
+const HEADERS: usize = 64;
+
+/// How long nothing may be sent over a connection before a request is there, its TLS included.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a request of the operator may take: it may list a registry.
+const REQUEST: Duration = Duration::from_secs(3600);
+
+/// A socket that is listened at, and what is behind it.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    tls: Option<Arc<ServerConfig>>,
+    door: Door,
+    bounds: Bounds,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    body: usize,
+    connections: usize,
+    time: Duration,
+}
+
+impl Listener {
+    /// Where registries notify.
+    ///
+    /// # Errors
+    /// When it would be open to everybody, a file cannot be used, or the address cannot be listened at.
+    pub async fn notifications(listen: &Listen, limits: &super::Limits) -> Result<Self, ListenError> {
+        let known = listen.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        if listen.secret_file.is_none() && !known && !listen.address.is_local() {
+            return Err(ListenError::Open);
+        }
+        let secret = listen.secret_file.as_deref().map(pullgate_net::secret::read).transpose();
+        let secret = secret.map_err(ListenError::Secret)?.map(|secret| Arc::new(Secret::new(&secret)));
+        let tls = listen.tls.as_ref().map(tls::config).transpose()?;
+        let socket = match &listen.address {
+            Address::Tcp(address) => Socket::Tcp(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(|error| ListenError::Bind { address: address.to_string(), error })?,
+            ),
+            // A registry runs as another user; the mode of the directory says who may.
+            Address::Unix(path) => Socket::Unix(unix(path, 0o666)?),
+        };
+        let bounds =
+            Bounds { body: limits.body_bytes, connections: limits.connections, time: limits.request_timeout };
+        Ok(Self { socket, tls, door: Door::Notifications { secret }, bounds })
+    }
+
+    /// Where the operator asks.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn control(path: &std::path::Path) -> Result<Self, ListenError> {
+        let bounds = Bounds { body: 1 << 20, connections: 8, time: REQUEST };
+        Ok(Self { socket: Socket::Unix(unix(path, 0o600)?), tls: None, door: Door::Control, bounds })
+    }
+
+    /// Where metrics are gathered.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub async fn metrics(address: std::net::SocketAddr) -> Result<Self, ListenError> {
+        let socket = TcpListener::bind(address).await;
+        let socket = socket.map_err(|error| ListenError::Bind { address: address.to_string(), error })?;
+        let bounds = Bounds { body: 0, connections: 16, time: Duration::from_secs(10) };
+        Ok(Self { socket: Socket::Tcp(socket), tls: None, door: Door::Metrics, bounds })
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().map_or_else(|_| "?".to_owned(), |it| it.to_string()),
+            Socket::Unix(_) => "a unix socket".to_owned(),
+        }
+    }
+
+    /// Serves until `stop` says so; requests that are under way then are answered.
+    pub async fn serve(self, signer: Arc<Signer>, mut stop: watch::Receiver<bool>) {
+        let free = Arc::new(Semaphore::new(self.bounds.connections));
+        let mut connections = JoinSet::new();
+        loop {
+            let turn = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                turn = Arc::clone(&free).acquire_owned() => turn,
+            };
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                accepted = self.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            while connections.try_join_next().is_some() {}
+            let connection = Connection {
+                signer: Arc::clone(&signer),
+                door: self.door.clone(),
+                bounds: self.bounds,
+                stop: stop.clone(),
+            };
+            let tls = self.tls.clone().map(TlsAcceptor::from);
+            connections.spawn(async move {
+                let _turn = turn;
+                match (stream, tls) {
+                    (Stream::Unix(stream), _) => connection.serve(stream).await,
+                    (Stream::Tcp(stream), None) => connection.serve(stream).await,
+                    (Stream::Tcp(stream), Some(tls)) => {
+                        match tokio::time::timeout(IDLE, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => connection.serve(stream).await,
+                            Ok(Err(error)) => tracing::warn!(%error, "no TLS with a client"),
+                            Err(_) => {}
+                        }
+                    }
+                }
+            });
+        }
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Socket::Tcp(socket) => {
+                let (stream, _) = socket.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+            Socket::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
+        }
+    }
+}
+
+enum Stream {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+/// One connection, and what its requests are answered with.
+#[derive(Clone)]
+struct Connection {
+    signer: Arc<Signer>,
+    door: Door,
+    bounds: Bounds,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut stop = self.stop.clone();
+        let shared = Arc::new(self);
+        let service = service_fn(move |request| {
+            let connection = Arc::clone(&shared);
+            async move { Ok::<_, std::convert::Infallible>(connection.answer(request).await) }
+        });
+        let server = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE)
+            .max_buf_size(HEAD)
+            .max_headers(HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(server);
+        tokio::select! {
+            // What a client breaks off is its own affair.
+            _ = server.as_mut() => return,
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        server.as_mut().graceful_shutdown();
+        let _ = server.await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (parts, body) = request.into_parts();
+        if let Err(refused) = self.door.admit(&self.signer, &parts) {
+            return *refused;
+        }
+        let answered = async {
+            let body = match Limited::new(body, self.bounds.body).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(_) => return text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off"),
+            };
+            self.door.answer(&self.signer, &parts, &body).await
+        };
+        let answered = tokio::time::timeout(self.bounds.time, answered).await;
+        answered.unwrap_or_else(|_| text(StatusCode::REQUEST_TIMEOUT, "it took too long"))
+    }
+}
+
+/// A unix socket in the place of one that nobody serves any more.
+fn unix(path: &std::path::Path, mode: u32) -> Result<UnixListener, ListenError> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    let failed = |error| ListenError::Socket { path: path.to_owned(), error };
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(ListenError::Taken(path.to_owned()));
+        }
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+    }
+    let socket = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    Ok(socket)
+}
+
+/// Why there is nothing to listen at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Anybody could notify.
+    #[error(
+        "notifications would be taken from everybody who can connect: set `secret-file`, or a certificate with `clients`, \
+         or listen at 127.0.0.1 or at a unix socket"
+    )]
+    Open,
+    /// The secret cannot be read.
+    #[error("the secret cannot be used: {0}")]
+    Secret(String),
+    /// A certificate or key.
+    #[error("{path} cannot be used for TLS: {reason}")]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The address.
+    #[error("cannot listen at {address}")]
+    Bind {
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The unix socket.
+    #[error("there can be no socket at {path}")]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// Something is there already.
+    #[error("{0} is served by another process, or is no socket")]
+    Taken(PathBuf),
+}

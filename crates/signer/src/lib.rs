@@ -1,0 +1,186 @@
+//! Signs what is pushed, by rule: the service beside a registry.
+//!
+//! ```text
+//! registry ──notification──▶ http ──▶ notification ──▶ rule ──▶ queue ──▶ worker ──▶ sign ──▶ registry
+//!                            who may     what was      which    on disk    is it there,
+//!                            tell us     told          applies  first      is it an image
+//! registry ◀──────────lists────────── catch_up ─────────────────▲
+//! ```
+//!
+//! A notification is a hint: what is signed is what the registry has when a worker looks. `docs/signer.md` says what a
+//! forged one can do at worst.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod answer;
+mod catch_up;
+mod config;
+mod http;
+mod image;
+mod in_force;
+mod metrics;
+mod notification;
+mod pace;
+mod push;
+mod queue;
+mod requests;
+mod restart;
+mod rule;
+mod service;
+mod status;
+mod worker;
+
+pub use config::authenticator::PER_SECOND as KEY_RATE;
+pub use config::keys::bounds as key_service_bounds;
+pub use config::{SIGNER_BOUNDS, SIGNER_FILE, load_signer, load_signer_control};
+pub use http::{ListenError, Listener};
+pub use in_force::{InForceError, check};
+pub use notification::{Attributes, Envelope, NotificationError, Told, read as read_notification};
+pub use push::Push;
+pub use queue::{Capacity, QueueError};
+pub use requests::{Taken, Wanted};
+pub use rule::{Applied, Rule, RuleId, Trigger, applying};
+pub use service::{Signer, SignerError};
+pub use status::{FailedReload, ParkedImage, RuleStatus, Status};
+
+use pullgate_core::reference::Repository;
+use pullgate_core::trust::Algorithm;
+use pullgate_keys::Location;
+
+/// Everything that the service goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The registry that is signed at.
+    pub registry: RegistrySettings,
+    /// Where notifications come in.
+    pub listen: Listen,
+    /// The unix socket on which the operator's own commands come in.
+    pub control: PathBuf,
+    /// Where metrics are handed out besides, without anybody having to say who he is.
+    pub metrics: Option<SocketAddr>,
+    /// The directory of the queue and of the audit record, which is the service's own.
+    pub directory: PathBuf,
+    /// How the registry is listed.
+    pub catch_up: CatchUp,
+    /// The bounds.
+    pub limits: Limits,
+    /// How keys are opened and used, by where they are kept.
+    pub keys: pullgate_keys::Settings,
+    /// The keys, by the names that rules give them.
+    pub authenticators: BTreeMap<String, KeySettings>,
+    /// The rules.
+    pub rules: Vec<Rule>,
+}
+
+/// The registry that is signed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// The host that images are named by.
+    pub host: String,
+    /// Who signs, there.
+    pub login: Option<Login>,
+    /// Directories of `hosts.toml` files.
+    pub hosts: Vec<PathBuf>,
+}
+
+/// A name and the file with its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The file.
+    pub password_file: PathBuf,
+}
+
+/// Where notifications come in, and who may send them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address.
+    pub address: Address,
+    /// With what certificate it speaks TLS.
+    pub tls: Option<Tls>,
+    /// The file with the secret that a sender shows in the header `Authorization`.
+    pub secret_file: Option<PathBuf>,
+}
+
+/// An address to listen at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address with its port.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether only this machine can connect.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+/// The files of a TLS server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Its certificates, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// The authorities of clients; without, clients need no certificate.
+    pub clients: Option<PathBuf>,
+}
+
+/// A key that signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySettings {
+    /// Where it is.
+    pub location: Location,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// How many images are signed with it in a second, at the most.
+    pub per_second: u32,
+}
+
+/// How the registry is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatchUp {
+    /// Whether a new rule begins with a list of what there is already, so that it cannot be signed by a notification that
+    /// is not true. Without, the time that the notification states counts.
+    pub baseline: bool,
+    /// The pause between two lists in search of images that no notification told of; none without.
+    pub interval: Option<Duration>,
+    /// All repositories there are, for a registry that does not list them itself.
+    pub repositories: Option<Vec<Repository>>,
+}
+
+/// Bounds on what comes from outside, and on what is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The bytes of a notification.
+    pub body_bytes: usize,
+    /// The events of a notification.
+    pub events: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Images that wait to be signed.
+    pub queued: usize,
+    /// Images that are remembered as signed.
+    pub remembered: usize,
+    /// Images that are signed at the same time.
+    pub workers: usize,
+    /// How often signing an image is tried before it is left for somebody to look at.
+    pub attempts: u32,
+    /// The longest pause between two attempts.
+    pub longest_pause: Duration,
+    /// Images that a list of the registry may have.
+    pub listed: usize,
+}

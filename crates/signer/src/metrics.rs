@@ -1,0 +1,142 @@
+//! What the service counts, in Prometheus' text format 0.0.4.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::queue::Depth;
+use pullgate_daemon::counter::Counter;
+
+/// The upper bounds of the histograms' buckets, in milliseconds.
+const BUCKETS: [u64; 12] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000, 600_000];
+
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    /// Notifications accepted, refused for what they are, and refused for who sent them.
+    pub(super) notifications: Counter,
+    pub(super) malformed: Counter,
+    pub(super) unauthorized: Counter,
+    /// Notifications that were not taken because the queue was full or the disk did not take them.
+    pub(super) turned_away: Counter,
+    pub(super) queued: Counter,
+    pub(super) known: Counter,
+    pub(super) older: Counter,
+    /// Pushes that no rule is for.
+    pub(super) unruled: Counter,
+    pub(super) passed_over: Counter,
+    pub(super) left: Counter,
+    pub(super) failed: Counter,
+    signed: Counter,
+    present: Counter,
+    pub(super) lists: Counter,
+    pub(super) failed_lists: Counter,
+    signing: Histogram,
+    latency: Histogram,
+}
+
+#[derive(Debug, Default)]
+struct Histogram {
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    microseconds: AtomicU64,
+}
+
+impl Metrics {
+    /// A signature that is there: whether we added it, how long that took, and how long since we were told.
+    pub(super) fn signed(&self, added: bool, took: Duration, latency: Duration) {
+        if added {
+            self.signed.add()
+        } else {
+            self.present.add()
+        };
+        self.signing.note(took);
+        self.latency.note(latency);
+    }
+
+    /// Everything, as text.
+    pub(super) fn text(&self, depth: Depth) -> String {
+        let mut text = String::new();
+        let mut counter = |name: &str, help: &str, rows: &[(&str, &Counter)]| {
+            let _ =
+                writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} counter");
+            for (labels, counter) in rows {
+                let _ = writeln!(text, "pullgate_signer_{name}{labels} {}", counter.get());
+            }
+        };
+        counter(
+            "notifications_total",
+            "Notifications, by what became of them.",
+            &[
+                ("{outcome=\"accepted\"}", &self.notifications),
+                ("{outcome=\"malformed\"}", &self.malformed),
+                ("{outcome=\"unauthorized\"}", &self.unauthorized),
+                ("{outcome=\"turned_away\"}", &self.turned_away),
+            ],
+        );
+        counter(
+            "pushes_total",
+            "Pushes that were told or listed, by what became of them, once for each rule.",
+            &[
+                ("{outcome=\"queued\"}", &self.queued),
+                ("{outcome=\"known\"}", &self.known),
+                ("{outcome=\"older\"}", &self.older),
+                ("{outcome=\"no_rule\"}", &self.unruled),
+            ],
+        );
+        counter(
+            "images_total",
+            "Images that were looked at, by what became of them.",
+            &[
+                ("{outcome=\"signed\"}", &self.signed),
+                ("{outcome=\"present\"}", &self.present),
+                ("{outcome=\"no_image\"}", &self.passed_over),
+                ("{outcome=\"left\"}", &self.left),
+            ],
+        );
+        counter("failures_total", "Attempts that failed.", &[("", &self.failed)]);
+        counter(
+            "lists_total",
+            "Lists of the registry.",
+            &[("{outcome=\"done\"}", &self.lists), ("{outcome=\"failed\"}", &self.failed_lists)],
+        );
+        let Depth { waiting, busy, parked } = depth;
+        let _ = writeln!(
+            text,
+            "# HELP pullgate_signer_queue Images in the queue.\n# TYPE pullgate_signer_queue gauge\n\
+             pullgate_signer_queue{{state=\"waiting\"}} {waiting}\npullgate_signer_queue{{state=\"busy\"}} {busy}\n\
+             pullgate_signer_queue{{state=\"parked\"}} {parked}"
+        );
+        self.signing.write(&mut text, "signing_seconds", "Time of an attempt that led to a signature.");
+        self.latency.write(&mut text, "latency_seconds", "Time from being told to the signature.");
+        text
+    }
+}
+
+impl Histogram {
+    fn note(&self, duration: Duration) {
+        let milliseconds = duration.as_millis();
+        let buckets = self.buckets.iter().zip(BUCKETS);
+        for (bucket, _) in buckets.filter(|(_, bound)| milliseconds <= u128::from(*bound)) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    fn write(&self, text: &mut String, name: &str, help: &str) {
+        let _ =
+            writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} histogram");
+        for (bucket, bound) in self.buckets.iter().zip(BUCKETS) {
+            let (bound, count) = (Duration::from_millis(bound).as_secs_f64(), bucket.load(Ordering::Relaxed));
+            let _ = writeln!(text, "pullgate_signer_{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let count = self.count.load(Ordering::Relaxed);
+        let sum = Duration::from_micros(self.microseconds.load(Ordering::Relaxed)).as_secs_f64();
+        let _ = writeln!(
+            text,
+            "pullgate_signer_{name}_bucket{{le=\"+Inf\"}} {count}\npullgate_signer_{name}_sum {sum}\n\
+             pullgate_signer_{name}_count {count}"
+        );
+    }
+}

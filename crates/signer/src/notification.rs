@@ -1,0 +1,167 @@
+//! Notifications of pushes, in each form that registries send them: bytes in, [`Push`]es out. Pure.
+//!
+//! Each is read strictly where something is taken from it, and what it says besides is passed over. One that is not
+//! what it says it is, is refused as a whole: a registry that is told so keeps it, and somebody looks.
+
+mod cloud_events;
+mod distribution;
+mod harbor;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::push::Push;
+use pullgate_core::digest::Digest;
+use pullgate_core::json::{self, Bounds, JsonError, Keys};
+use pullgate_core::reference::{self, Repository};
+use pullgate_registry::is_attachment_tag;
+
+pub use cloud_events::Attributes;
+
+/// Of a notification's JSON: no format comes near either.
+const DEPTH: usize = 16;
+const VALUES: usize = 200_000;
+
+/// What names a manifest or an index; other objects (layers, above all) are no images.
+const MANIFESTS: [&str; 4] = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+];
+
+/// How a notification reached us.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// The header `Content-Type`.
+    pub content_type: &'a str,
+    /// The `ce-…` headers, where there are some.
+    pub attributes: Option<Attributes<'a>>,
+    /// The registry host that images are named by, whatever the notification calls itself.
+    pub registry: &'a str,
+    /// How many events are read.
+    pub events: usize,
+}
+
+/// What a notification told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The pushes of manifests.
+    pub pushes: Vec<Push>,
+    /// Events that are no pushes of images: pulls, layers, signatures.
+    pub passed_over: usize,
+}
+
+/// Reads a notification in whichever of the formats it is.
+///
+/// # Errors
+/// When it is in none of them, or not well formed.
+pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    let media_type = envelope.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let document = || {
+        let bounds = Bounds { depth: DEPTH, values: VALUES, keys: Keys::Exact };
+        json::parse(body, bounds).map_err(NotificationError::Json)
+    };
+    match (media_type.as_str(), envelope.attributes) {
+        ("application/cloudevents+json", _) => cloud_events::structured(&document()?, envelope),
+        ("application/cloudevents-batch+json", _) => cloud_events::batch(&document()?, envelope),
+        (_, Some(attributes)) => cloud_events::binary(&document()?, attributes, envelope),
+        ("application/vnd.docker.distribution.events.v1+json", None)
+        | ("application/vnd.docker.distribution.events.v2+json", None) => {
+            distribution::read(&document()?, envelope)
+        }
+        ("application/json", None) => match document()? {
+            // Azure Event Grid delivers CloudEvents in arrays of one without saying so.
+            document @ Value::Array(_) => cloud_events::batch(&document, envelope),
+            document if document.get("specversion").is_some() => {
+                cloud_events::structured(&document, envelope)
+            }
+            document if document.get("events").is_some() => distribution::read(&document, envelope),
+            document => harbor::read(&document, envelope),
+        },
+        _ => Err(NotificationError::MediaType),
+    }
+}
+
+/// Why a notification is not taken. Nothing of it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotificationError {
+    /// It is not JSON as it should be.
+    #[error("the notification is not read: {0}")]
+    Json(JsonError),
+    /// Nothing that registries send.
+    #[error("no notification of a registry has this Content-Type")]
+    MediaType,
+    /// More than are read.
+    #[error("the notification has more than {0} events")]
+    TooMany(usize),
+    /// A field is missing, or is not what it has to be.
+    #[error("the notification has no valid {0}")]
+    Field(&'static str),
+}
+
+impl Told {
+    fn add(&mut self, push: Option<Push>) {
+        match push {
+            Some(push) => self.pushes.push(push),
+            None => self.passed_over += 1,
+        }
+    }
+}
+
+/// The push of a digest, unless it is known not to be one of an image.
+fn pushed(
+    envelope: Envelope<'_>,
+    path: &str,
+    tag: Option<&str>,
+    digest: &str,
+) -> Result<Option<Push>, NotificationError> {
+    let name = format!("{}/{path}", envelope.registry);
+    let repository = Repository::parse(&name).map_err(|_| NotificationError::Field("repository"))?;
+    // A name without a host of its own would be completed as if it were one of Docker Hub.
+    if repository.domain() != envelope.registry || repository.path() != path {
+        return Err(NotificationError::Field("repository"));
+    }
+    let digest = Digest::parse(digest).map_err(|_| NotificationError::Field("digest"))?;
+    // Harbor and zot write the digest where there is no tag.
+    let tag = tag.filter(|tag| !tag.is_empty() && *tag != digest.as_str());
+    if tag.is_some_and(|tag| !reference::is_tag(tag)) {
+        return Err(NotificationError::Field("tag"));
+    }
+    if tag.is_some_and(is_attachment_tag) {
+        return Ok(None);
+    }
+    Ok(Some(Push { repository, tag: tag.map(ToOwned::to_owned), digest, at: None, actor: None }))
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    value.get(name).and_then(Value::as_str)
+}
+
+fn need<'v>(value: &'v Value, name: &'static str) -> Result<&'v str, NotificationError> {
+    text(value, name).ok_or(NotificationError::Field(name))
+}
+
+/// A time as RFC 3339 writes it. One that is there has to be one.
+fn time(text: Option<&str>) -> Result<Option<Timestamp>, NotificationError> {
+    text.map(|text| text.parse().map_err(|_| NotificationError::Field("time"))).transpose()
+}
+
+/// Seconds since 1970, as Harbor counts.
+fn seconds(value: &Value, name: &str) -> Result<Option<Timestamp>, NotificationError> {
+    match value.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(number) => {
+            let seconds = number.as_i64().ok_or(NotificationError::Field("time"))?;
+            Timestamp::from_second(seconds).map(Some).map_err(|_| NotificationError::Field("time"))
+        }
+    }
+}
+
+fn check_count(count: usize, envelope: Envelope<'_>) -> Result<(), NotificationError> {
+    if count > envelope.events { Err(NotificationError::TooMany(envelope.events)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! CloudEvents 1.0 over HTTP, in structured, batched and binary mode, of the registries that document what is in them.
+//!
+//! - Harbor 2.8 and newer, `harbor.artifact.pushed`: "Configure Webhook Notifications", payload format CloudEvents, and
+//!   `src/pkg/notifier/formats/cloudevents.go`;
+//! - zot with its events extension, `zotregistry.image.updated` (the prefix can be changed): "Event Support for zot", and
+//!   `pkg/extensions/events` of zot;
+//! - Azure Container Registry by Event Grid, `Microsoft.ContainerRegistry.ImagePushed`: "Azure Container Registry as an
+//!   Event Grid source"; what it holds is an event of distribution.
+//!
+//! Source of the modes: the CloudEvents specification 1.0.2, "HTTP Protocol Binding". An event of another type is passed
+//! over, because a registry sends all that it is set up to send.
+
+use serde_json::Value;
+
+use super::{
+    Envelope, MANIFESTS, NotificationError, Told, check_count, distribution, harbor, need, pushed, text, time,
+};
+use crate::push::actor;
+
+/// What an event in binary mode says in its headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// `ce-specversion`.
+    pub version: &'a str,
+    /// `ce-type`.
+    pub kind: &'a str,
+    /// `ce-time`.
+    pub time: Option<&'a str>,
+}
+
+pub(super) fn structured(event: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    let attributes = Attributes {
+        version: need(event, "specversion")?,
+        kind: need(event, "type")?,
+        time: text(event, "time"),
+    };
+    let data = event.get("data").unwrap_or(&Value::Null);
+    // An extension of Harbor's.
+    let operator = text(event, "operator").and_then(actor);
+    let mut told = read(data, attributes, envelope)?;
+    for push in &mut told.pushes {
+        push.actor = push.actor.take().or_else(|| operator.clone());
+    }
+    Ok(told)
+}
+
+pub(super) fn batch(events: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    let events = events.as_array().ok_or(NotificationError::Field("batch"))?;
+    check_count(events.len(), envelope)?;
+    let mut all = Told::default();
+    for event in events {
+        let told = structured(event, envelope)?;
+        all.pushes.extend(told.pushes);
+        all.passed_over += told.passed_over;
+        check_count(all.pushes.len(), envelope)?;
+    }
+    Ok(all)
+}
+
+pub(super) fn binary(
+    data: &Value,
+    attributes: Attributes<'_>,
+    envelope: Envelope<'_>,
+) -> Result<Told, NotificationError> {
+    read(data, attributes, envelope)
+}
+
+fn read(data: &Value, attributes: Attributes<'_>, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    // "1.0" is what all of 1.0.x write.
+    if attributes.version != "1.0" {
+        return Err(NotificationError::Field("specversion"));
+    }
+    let at = time(attributes.time)?;
+    let mut told = match attributes.kind {
+        "harbor.artifact.pushed" => harbor::read_data(data, envelope)?,
+        "Microsoft.ContainerRegistry.ImagePushed" => {
+            let mut told = Told::default();
+            told.add(distribution::read_event(data, envelope)?);
+            told
+        }
+        kind if kind.ends_with(".image.updated") => read_zot(data, envelope)?,
+        _ => return Ok(Told { pushes: Vec::new(), passed_over: 1 }),
+    };
+    for push in &mut told.pushes {
+        // What the registry says of the push itself comes before the time of the event.
+        push.at = push.at.or(at);
+    }
+    Ok(told)
+}
+
+fn read_zot(data: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    let mut told = Told::default();
+    let is_manifest = text(data, "mediaType").is_some_and(|media_type| MANIFESTS.contains(&media_type));
+    told.add(match is_manifest {
+        true => pushed(envelope, need(data, "name")?, text(data, "reference"), need(data, "digest")?)?,
+        false => None,
+    });
+    Ok(told)
+}

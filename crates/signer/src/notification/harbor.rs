@@ -1,0 +1,39 @@
+//! Harbor's own format, `PUSH_ARTIFACT`.
+//!
+//! Sources: Harbor's documentation, "Configure Webhook Notifications"; `src/pkg/notifier/model/event.go` of Harbor. An
+//! artifact without a tag has its digest there.
+
+use serde_json::Value;
+
+use super::{Envelope, NotificationError, Told, check_count, need, pushed, seconds, text};
+use crate::push::{Push, actor};
+
+pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    if need(document, "type")? != "PUSH_ARTIFACT" {
+        return Ok(Told { pushes: Vec::new(), passed_over: 1 });
+    }
+    let data = document.get("event_data").ok_or(NotificationError::Field("event_data"))?;
+    let mut told = read_data(data, envelope)?;
+    let at = seconds(document, "occur_at")?;
+    let by = text(document, "operator").and_then(actor);
+    for push in &mut told.pushes {
+        push.at = at;
+        push.actor.clone_from(&by);
+    }
+    Ok(told)
+}
+
+/// What Harbor tells of an event, which it also puts into its CloudEvents.
+pub(super) fn read_data(data: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+    let repository = data.get("repository").ok_or(NotificationError::Field("repository"))?;
+    let name = need(repository, "repo_full_name")?;
+    let resources =
+        data.get("resources").and_then(Value::as_array).ok_or(NotificationError::Field("resources"))?;
+    check_count(resources.len(), envelope)?;
+    let mut told = Told::default();
+    for resource in resources {
+        let push: Option<Push> = pushed(envelope, name, text(resource, "tag"), need(resource, "digest")?)?;
+        told.add(push);
+    }
+    Ok(told)
+}

@@ -1,0 +1,185 @@
+//! The jobs in memory, in the order in which they are due, one at a time for each image.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::job::{Job, Ticket};
+
+/// How long nobody looks when nothing is due: clocks can be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Schedule {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// How many jobs there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Depth {
+    /// Those that wait, also for their next attempt.
+    pub(crate) waiting: usize,
+    /// Those that are worked on.
+    pub(crate) busy: usize,
+    /// Those that somebody has to look at.
+    pub(crate) parked: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: HashMap<Ticket, Job>,
+    /// By the time in milliseconds from which on they are due.
+    due: BTreeSet<(i64, Ticket)>,
+    parked: BTreeSet<Ticket>,
+    /// The images that somebody works on, and the jobs that wait for that to end.
+    images: HashMap<String, Vec<Ticket>>,
+    busy: HashSet<Ticket>,
+}
+
+impl Schedule {
+    pub(super) fn new(jobs: BTreeMap<Ticket, Job>) -> Self {
+        let mut state = State::default();
+        for (ticket, job) in jobs {
+            state.insert(ticket, job);
+        }
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    pub(super) async fn next(&self) -> (Ticket, Job) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            let wait = {
+                let mut state = self.lock();
+                let now = Timestamp::now().as_millisecond();
+                match state.take(now) {
+                    Ok(found) => return found,
+                    Err(None) => LONGEST_SLEEP,
+                    Err(Some(due)) => {
+                        let wait = u64::try_from(due.saturating_sub(now)).unwrap_or_default();
+                        Duration::from_millis(wait).min(LONGEST_SLEEP)
+                    }
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    pub(super) fn put_back(&self, ticket: Ticket, not_before: Timestamp) {
+        let mut state = self.lock();
+        state.release(ticket);
+        if let Some(job) = state.jobs.get_mut(&ticket) {
+            job.not_before = not_before.as_millisecond();
+            let due = job.not_before;
+            state.due.insert((due, ticket));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes a job in as it is stored now, or out.
+    pub(super) fn apply(&self, changes: Vec<(Ticket, Option<Job>)>) {
+        let mut state = self.lock();
+        for (ticket, job) in changes {
+            match job {
+                // One that is worked on keeps its image until it is settled.
+                Some(job) if state.busy.contains(&ticket) => {
+                    state.jobs.insert(ticket, job);
+                }
+                Some(job) => {
+                    state.remove(ticket);
+                    state.insert(ticket, job);
+                }
+                None => {
+                    state.release(ticket);
+                    state.remove(ticket);
+                }
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Ends the work on a job, which is as given now.
+    pub(super) fn release(&self, ticket: Ticket) {
+        self.lock().release(ticket);
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        let state = self.lock();
+        let (busy, parked) = (state.busy.len(), state.parked.len());
+        Depth { waiting: state.jobs.len().saturating_sub(busy + parked), busy, parked }
+    }
+
+    pub(super) fn parked(&self, most: usize) -> Vec<Job> {
+        let state = self.lock();
+        state.parked.iter().take(most).filter_map(|ticket| state.jobs.get(ticket).cloned()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn insert(&mut self, ticket: Ticket, job: Job) {
+        if job.parked {
+            self.parked.insert(ticket);
+        } else {
+            self.due.insert((job.not_before, ticket));
+        }
+        self.jobs.insert(ticket, job);
+    }
+
+    fn remove(&mut self, ticket: Ticket) {
+        if let Some(job) = self.jobs.remove(&ticket) {
+            self.due.remove(&(job.not_before, ticket));
+            self.parked.remove(&ticket);
+            if let Some(held) = self.images.get_mut(&job.image()) {
+                held.retain(|other| *other != ticket);
+            }
+        }
+    }
+
+    /// The first job that is due and whose image nobody works on, or when the next one is due.
+    fn take(&mut self, now: i64) -> Result<(Ticket, Job), Option<i64>> {
+        while let Some(&(due, ticket)) = self.due.first() {
+            if due > now {
+                return Err(Some(due));
+            }
+            self.due.pop_first();
+            let Some(job) = self.jobs.get(&ticket).cloned() else { continue };
+            let image = job.image();
+            if let Some(held) = self.images.get_mut(&image) {
+                held.push(ticket);
+                continue;
+            }
+            self.images.insert(image, Vec::new());
+            self.busy.insert(ticket);
+            return Ok((ticket, job));
+        }
+        Err(None)
+    }
+
+    /// The image is free again, and those that waited for it are due.
+    fn release(&mut self, ticket: Ticket) {
+        if !self.busy.remove(&ticket) {
+            return;
+        }
+        let Some(job) = self.jobs.get(&ticket) else { return };
+        for held in self.images.remove(&job.image()).unwrap_or_default() {
+            if let Some(job) = self.jobs.get(&held) {
+                self.due.insert((job.not_before, held));
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The tables on disk.
+//!
+//! redb keeps them: a commit is on disk with all it changed, or not at all, whenever the process or the machine ends.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use redb::{Database, DatabaseError, Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::QueueError;
+use super::job::{Job, Ticket};
+use crate::rule::RuleId;
+use pullgate_core::digest::Digest;
+
+/// The file's name in the directory.
+const NAME: &str = "queue.redb";
+
+/// What redb may keep in memory.
+const CACHE: usize = 16 << 20;
+
+/// Jobs by number.
+const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs");
+/// What is known of an image under a rule, by both.
+const KNOWN: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("known");
+/// The keys of what is known and may be forgotten, in the order in which it came to be.
+const ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("order");
+/// The rules that are in force.
+const RULES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rules");
+/// The next number.
+const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+
+const NEXT: &str = "next";
+
+/// What is known of an image under a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Known {
+    /// It waits, as this job.
+    Queued(Ticket),
+    /// It was signed: the manifests of its signatures, and when.
+    Signed(Vec<String>, i64),
+    /// It was there before the rule.
+    Older,
+    /// It is no image.
+    NoImage,
+}
+
+/// A rule that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RuleRecord {
+    pub(crate) name: String,
+    /// When it was first seen, in milliseconds.
+    pub(crate) since: i64,
+    /// When all that was there before it was known; not yet, if it is not there.
+    pub(crate) listed: Option<i64>,
+}
+
+/// What an image under a rule is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct KnownKey(Vec<u8>);
+
+impl KnownKey {
+    /// The rule comes first, so that all that is known under it lies together.
+    pub(super) fn new(rule: &str, repository: &str, digest: &str) -> Self {
+        let image = Digest::of(format!("{repository}@{digest}").as_bytes());
+        Self([rule.as_bytes(), image.hex().as_bytes()].concat())
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    database: Database,
+}
+
+impl Store {
+    pub(super) fn open(directory: &Path) -> Result<Self, QueueError> {
+        let database = redb::Builder::new().set_cache_size(CACHE).create(directory.join(NAME));
+        let database = database.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => QueueError::Taken,
+            other => disk(other),
+        })?;
+        let store = Self { database };
+        // So that whoever reads finds every table.
+        store.write(|_| Ok(()))?;
+        Ok(store)
+    }
+
+    /// All jobs.
+    pub(super) fn jobs(&self) -> Result<BTreeMap<Ticket, Job>, QueueError> {
+        let transaction = self.database.begin_read().map_err(disk)?;
+        let table = transaction.open_table(JOBS).map_err(disk)?;
+        let mut jobs = BTreeMap::new();
+        for entry in table.iter().map_err(disk)? {
+            let (ticket, job) = entry.map_err(disk)?;
+            jobs.insert(ticket.value(), read(job.value())?);
+        }
+        Ok(jobs)
+    }
+
+    /// Makes changes, all of them or none; they are on disk when this returns.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, QueueError>,
+    ) -> Result<T, QueueError> {
+        let mut transaction = self.database.begin_write().map_err(disk)?;
+        transaction.set_durability(Durability::Immediate);
+        let done = {
+            let mut tables = Tables {
+                jobs: transaction.open_table(JOBS).map_err(disk)?,
+                known: transaction.open_table(KNOWN).map_err(disk)?,
+                order: transaction.open_table(ORDER).map_err(disk)?,
+                rules: transaction.open_table(RULES).map_err(disk)?,
+                numbers: transaction.open_table(NUMBERS).map_err(disk)?,
+            };
+            work(&mut tables)?
+        };
+        transaction.commit().map_err(disk)?;
+        Ok(done)
+    }
+}
+
+/// The tables while they are changed.
+pub(super) struct Tables<'t> {
+    jobs: redb::Table<'t, u64, &'static [u8]>,
+    known: redb::Table<'t, &'static [u8], &'static [u8]>,
+    order: redb::Table<'t, u64, &'static [u8]>,
+    rules: redb::Table<'t, &'static str, &'static [u8]>,
+    numbers: redb::Table<'t, &'static str, u64>,
+}
+
+impl Tables<'_> {
+    pub(super) fn job(&self, ticket: Ticket) -> Result<Option<Job>, QueueError> {
+        self.jobs.get(ticket).map_err(disk)?.map(|job| read(job.value())).transpose()
+    }
+
+    pub(super) fn put_job(&mut self, ticket: Ticket, job: &Job) -> Result<(), QueueError> {
+        self.jobs.insert(ticket, write(job)?.as_slice()).map_err(disk)?;
+        Ok(())
+    }
+
+    pub(super) fn remove_job(&mut self, ticket: Ticket) -> Result<(), QueueError> {
+        self.jobs.remove(ticket).map_err(disk)?;
+        Ok(())
+    }
+
+    pub(super) fn known(&self, key: &KnownKey) -> Result<Option<Known>, QueueError> {
+        self.known.get(key.0.as_slice()).map_err(disk)?.map(|known| read(known.value())).transpose()
+    }
+
+    pub(super) fn put_known(&mut self, key: &KnownKey, known: &Known) -> Result<(), QueueError> {
+        self.known.insert(key.0.as_slice(), write(known)?.as_slice()).map_err(disk)?;
+        Ok(())
+    }
+
+    pub(super) fn forget(&mut self, key: &KnownKey) -> Result<(), QueueError> {
+        self.known.remove(key.0.as_slice()).map_err(disk)?;
+        Ok(())
+    }
+
+    /// Notes that what is known by this key may be forgotten when `most` came after it.
+    pub(super) fn may_forget(&mut self, key: &KnownKey, most: usize) -> Result<(), QueueError> {
+        let number = self.next_number()?;
+        self.order.insert(number, key.0.as_slice()).map_err(disk)?;
+        while self.order.len().map_err(disk)? > u64::try_from(most).unwrap_or(u64::MAX) {
+            let Some(oldest) = self.order.pop_first().map_err(disk)?.map(|(_, key)| key.value().to_vec())
+            else {
+                break;
+            };
+            let key = KnownKey(oldest);
+            if matches!(self.known(&key)?, Some(Known::Signed(..) | Known::NoImage)) {
+                self.forget(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rule(&self, id: &str) -> Result<Option<RuleRecord>, QueueError> {
+        self.rules.get(id).map_err(disk)?.map(|rule| read(rule.value())).transpose()
+    }
+
+    pub(super) fn put_rule(&mut self, id: &RuleId, record: &RuleRecord) -> Result<(), QueueError> {
+        self.rules.insert(id.as_str(), write(record)?.as_slice()).map_err(disk)?;
+        Ok(())
+    }
+
+    pub(super) fn rules(&self) -> Result<Vec<String>, QueueError> {
+        let mut ids = Vec::new();
+        for entry in self.rules.iter().map_err(disk)? {
+            ids.push(entry.map_err(disk)?.0.value().to_owned());
+        }
+        Ok(ids)
+    }
+
+    /// Forgets a rule and all that is known under it. Gives the jobs that end with it.
+    pub(super) fn end_rule(&mut self, id: &str) -> Result<Vec<Ticket>, QueueError> {
+        self.rules.remove(id).map_err(disk)?;
+        let end = [id.as_bytes(), &[u8::MAX]].concat();
+        self.known.retain_in(id.as_bytes()..end.as_slice(), |_, _| false).map_err(disk)?;
+        let mut ended = Vec::new();
+        for entry in self.jobs.iter().map_err(disk)? {
+            let (ticket, job) = entry.map_err(disk)?;
+            if read::<Job>(job.value())?.rule == id {
+                ended.push(ticket.value());
+            }
+        }
+        for ticket in &ended {
+            self.remove_job(*ticket)?;
+        }
+        Ok(ended)
+    }
+
+    pub(super) fn next_number(&mut self) -> Result<u64, QueueError> {
+        let next = self.numbers.get(NEXT).map_err(disk)?.map_or(0, |number| number.value());
+        self.numbers.insert(NEXT, next.saturating_add(1)).map_err(disk)?;
+        Ok(next)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, QueueError> {
+    serde_json::from_slice(bytes).map_err(|error| QueueError::Malformed(error.to_string()))
+}
+
+fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, QueueError> {
+    serde_json::to_vec(value).map_err(|error| QueueError::Malformed(error.to_string()))
+}
+
+fn disk(error: impl std::error::Error) -> QueueError {
+    QueueError::Disk(error.to_string())
+}

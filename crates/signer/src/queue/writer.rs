@@ -1,0 +1,298 @@
+//! The one thread that writes: what was asked since the last commit is committed together.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::audit::Audit;
+use super::job::{Candidate, Job, Settlement, Ticket};
+use super::schedule::Schedule;
+use super::store::{Known, KnownKey, RuleRecord, Store, Tables};
+use super::{Capacity, Offered, QueueError};
+use crate::rule::RuleId;
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::Repository;
+
+/// Commands in one commit.
+const BATCH: usize = 512;
+
+/// How long after all older images of a rule are known a push may still be told that was made while they were listed.
+const LATE: i64 = 60_000;
+
+type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Begin { rules: Vec<(RuleId, String)>, now: Timestamp, reply: Reply<Vec<RuleRecord>> },
+    Older { rule: RuleId, images: Vec<(Repository, Digest)>, reply: Reply<()> },
+    Listed { rule: RuleId, now: Timestamp, reply: Reply<()> },
+    Offer { candidates: Vec<Candidate>, now: Timestamp, reply: Reply<Offered> },
+    Settle { ticket: Ticket, settlement: Settlement, reply: Reply<()> },
+    Reopen { reply: Reply<()> },
+}
+
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) audit: Audit,
+    pub(super) schedule: Arc<Schedule>,
+    pub(super) capacity: Capacity,
+}
+
+/// Tells whoever asked whether it is on disk.
+type Told = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
+
+/// What a batch leads to once it is on disk.
+#[derive(Default)]
+struct Effects {
+    jobs: Vec<(Ticket, Option<Job>)>,
+    settled: Vec<Ticket>,
+    audit: Vec<String>,
+    /// Jobs that the batch adds.
+    added: usize,
+    replies: Vec<Told>,
+}
+
+impl Writer {
+    /// Works until nobody can ask any more.
+    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(first) = commands.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(next) = commands.try_recv()
+            {
+                batch.push(next);
+            }
+            self.commit(batch);
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<Command>) {
+        let mut effects = Effects::default();
+        let (store, audit) = (&self.store, &mut self.audit);
+        let mut work = Work { schedule: &self.schedule, capacity: self.capacity, effects: &mut effects };
+        let written = store.write(|tables| {
+            for command in batch {
+                work.apply(tables, audit, command)?;
+            }
+            // Before the end of the jobs is on disk: a crash between the two signs nothing again, because the signature
+            // is found, and leaves a second line that says so.
+            audit.append(&work.effects.audit).map_err(QueueError::Io)
+        });
+        let Effects { jobs, settled, replies, .. } = effects;
+        if written.is_ok() {
+            for ticket in settled {
+                self.schedule.release(ticket);
+            }
+            self.schedule.apply(jobs);
+        } else if let Err(error) = &written {
+            tracing::error!(%error, "the queue was not written");
+        }
+        for reply in replies {
+            reply(match &written {
+                Ok(()) => Ok(()),
+                Err(error) => Err(QueueError::Disk(error.to_string())),
+            });
+        }
+    }
+}
+
+/// A batch on its way to disk.
+pub(super) struct Work<'w> {
+    schedule: &'w Schedule,
+    capacity: Capacity,
+    effects: &'w mut Effects,
+}
+
+impl Work<'_> {
+    fn apply(
+        &mut self,
+        tables: &mut Tables<'_>,
+        audit: &mut Audit,
+        command: Command,
+    ) -> Result<(), QueueError> {
+        match command {
+            Command::Begin { rules, now, reply } => {
+                let records = self.begin(tables, &rules, now)?;
+                self.answer(reply, Ok(records));
+            }
+            Command::Older { rule, images, reply } => {
+                for (repository, digest) in images {
+                    let key = KnownKey::new(rule.as_str(), repository.as_str(), digest.as_str());
+                    // What was told before it was listed is not older: it waits.
+                    if tables.known(&key)?.is_none() {
+                        tables.put_known(&key, &Known::Older)?;
+                    }
+                }
+                self.answer(reply, Ok(()));
+            }
+            Command::Listed { rule, now, reply } => {
+                if let Some(mut record) = tables.rule(rule.as_str())? {
+                    record.listed = Some(now.as_millisecond());
+                    tables.put_rule(&rule, &record)?;
+                }
+                self.answer(reply, Ok(()));
+            }
+            Command::Offer { candidates, now, reply } => {
+                let offered = self.offer(tables, candidates, now.as_millisecond())?;
+                self.answer(reply, offered);
+            }
+            Command::Settle { ticket, settlement, reply } => {
+                self.settle(tables, ticket, settlement)?;
+                self.answer(reply, Ok(()));
+            }
+            Command::Reopen { reply } => {
+                let reopened = audit.reopen();
+                self.answer(reply, reopened);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        tables: &mut Tables<'_>,
+        rules: &[(RuleId, String)],
+        now: Timestamp,
+    ) -> Result<Vec<RuleRecord>, QueueError> {
+        for id in tables.rules()? {
+            if !rules.iter().any(|(rule, _)| rule.as_str() == id) {
+                let ended = tables.end_rule(&id)?;
+                self.effects.jobs.extend(ended.into_iter().map(|ticket| (ticket, None)));
+            }
+        }
+        let mut records = Vec::new();
+        for (id, name) in rules {
+            let record = match tables.rule(id.as_str())? {
+                Some(record) => record,
+                None => {
+                    let record = RuleRecord { name: name.clone(), since: now.as_millisecond(), listed: None };
+                    tables.put_rule(id, &record)?;
+                    record
+                }
+            };
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// The outer error is the disk's, the inner one that there is no room.
+    fn offer(
+        &mut self,
+        tables: &mut Tables<'_>,
+        candidates: Vec<Candidate>,
+        now: i64,
+    ) -> Result<Result<Offered, QueueError>, QueueError> {
+        let depth = self.schedule.depth();
+        let there = depth.waiting + depth.busy + depth.parked + self.effects.added;
+        if there.saturating_add(candidates.len()) > self.capacity.queued {
+            return Ok(Err(QueueError::Full(there)));
+        }
+        let mut offered = Offered::default();
+        for candidate in candidates {
+            let rule = candidate.rule.as_str();
+            // The rule was withdrawn while the notification was read.
+            let Some(record) = tables.rule(rule)? else { continue };
+            let key = KnownKey::new(rule, candidate.repository.as_str(), candidate.digest.as_str());
+            let known = tables.known(&key)?;
+            if let Some(Known::Queued(ticket)) = known
+                && let Some(mut job) = tables.job(ticket)?
+            {
+                job.join(&candidate, now);
+                tables.put_job(ticket, &job)?;
+                self.effects.jobs.push((ticket, Some(job)));
+                offered.known += 1;
+                continue;
+            }
+            let older = matches!(known, Some(Known::Older));
+            // Pushed while it was listed, as far as is told: the list has it, and yet it is not older.
+            let late = record
+                .listed
+                .is_none_or(|listed| candidate.pushed <= listed && now <= listed.saturating_add(LATE));
+            match known {
+                _ if candidate.requested => {}
+                Some(Known::Signed(..) | Known::NoImage) => {
+                    offered.known += 1;
+                    continue;
+                }
+                Some(Known::Older) if !(late && candidate.pushed >= record.since) => {
+                    offered.older += 1;
+                    continue;
+                }
+                Some(Known::Older | Known::Queued(_)) | None => {}
+            }
+            let (ticket, job) = (tables.next_number()?, Job::new(&candidate, older, now));
+            tables.put_job(ticket, &job)?;
+            tables.put_known(&key, &Known::Queued(ticket))?;
+            self.effects.jobs.push((ticket, Some(job)));
+            self.effects.added += 1;
+            offered.queued += 1;
+        }
+        Ok(Ok(offered))
+    }
+
+    fn settle(
+        &mut self,
+        tables: &mut Tables<'_>,
+        ticket: Ticket,
+        settlement: Settlement,
+    ) -> Result<(), QueueError> {
+        self.effects.settled.push(ticket);
+        // Its rule was withdrawn meanwhile. What was signed was, and is in the record.
+        let Some(mut job) = tables.job(ticket)? else {
+            if let Settlement::Signed { audit, .. } = settlement {
+                self.effects.audit.push(audit);
+            }
+            return Ok(());
+        };
+        let key = KnownKey::new(&job.rule, &job.repository, &job.digest);
+        let ended = match settlement {
+            Settlement::Signed { manifests, at, audit } => {
+                self.effects.audit.push(audit);
+                Some(Known::Signed(manifests, at))
+            }
+            Settlement::NoImage => Some(Known::NoImage),
+            Settlement::Dropped { pushes } if job.pushes == pushes => {
+                tables.remove_job(ticket)?;
+                match job.older {
+                    true => tables.put_known(&key, &Known::Older)?,
+                    false => tables.forget(&key)?,
+                }
+                self.effects.jobs.push((ticket, None));
+                return Ok(());
+            }
+            Settlement::Dropped { .. } => None,
+            Settlement::Again { not_before, error } => {
+                job.attempts = job.attempts.saturating_add(1);
+                (job.not_before, job.error) = (not_before, Some(error));
+                None
+            }
+            Settlement::Parked { error } => {
+                job.attempts = job.attempts.saturating_add(1);
+                (job.parked, job.error) = (true, Some(error));
+                None
+            }
+        };
+        match ended {
+            Some(known) => {
+                tables.remove_job(ticket)?;
+                tables.put_known(&key, &known)?;
+                tables.may_forget(&key, self.capacity.remembered)?;
+                self.effects.jobs.push((ticket, None));
+            }
+            None => {
+                tables.put_job(ticket, &job)?;
+                self.effects.jobs.push((ticket, Some(job)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers once it is on disk.
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, QueueError>) {
+        self.effects.replies.push(Box::new(move |written: Result<(), QueueError>| {
+            let _ = reply.send(written.and(answer));
+        }));
+    }
+}

@@ -1,0 +1,101 @@
+//! What the operator asks to be signed: images that were there before a rule, rules that are triggered by hand, and what
+//! was parked.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::catch_up::{self, ListError};
+use super::queue::{Candidate, QueueError};
+use super::rule::Applied;
+use super::service::Signer;
+use pullgate_core::reference::{Reference, ReferenceError};
+use pullgate_registry::{RegistryError, Target};
+
+/// A request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// The rule, by its name; without, every rule that is for the image.
+    pub rule: Option<String>,
+    /// Images, by tag or digest.
+    pub images: Vec<String>,
+    /// All that is there.
+    pub existing: bool,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Images that wait now.
+    pub queued: usize,
+    /// Images that waited already.
+    pub known: usize,
+}
+
+impl Signer {
+    pub(super) async fn request(&self, wanted: &Wanted) -> Result<Taken, RequestError> {
+        let in_force = self.in_force();
+        let named = |applied: &&Applied| wanted.rule.as_ref().is_none_or(|name| *name == applied.rule.name);
+        let rules: Vec<&Applied> = in_force.rules.iter().filter(named).collect();
+        if rules.is_empty() {
+            return Err(RequestError::NoRule);
+        }
+        let mut taken = Taken::default();
+        if wanted.existing {
+            for applied in &rules {
+                taken.queued += catch_up::queue_all(self, &in_force, applied, true).await?;
+            }
+        }
+        let mut candidates = Vec::new();
+        for image in &wanted.images {
+            let reference = Reference::parse(image)?;
+            let repository = reference.repository();
+            let target = match (reference.digest(), reference.tag()) {
+                (Some(digest), _) => Target::Digest(digest),
+                (None, tag) => Target::Tag(tag.unwrap_or("latest")),
+            };
+            let stored =
+                in_force.registry.get_manifest_optional(repository, target, &in_force.credentials).await?;
+            let stored = stored.ok_or_else(|| RequestError::Missing(image.clone()))?;
+            let digest = reference.digest().cloned().unwrap_or(stored.digest);
+            let before = candidates.len();
+            for applied in rules.iter().filter(|applied| applied.rule.covers(repository)) {
+                candidates.push(Candidate {
+                    rule: applied.id.clone(),
+                    repository: repository.clone(),
+                    digest: digest.clone(),
+                    tag: reference.tag().map(ToOwned::to_owned),
+                    pushed: Timestamp::now().as_millisecond(),
+                    requested: true,
+                    actor: None,
+                });
+            }
+            if candidates.len() == before {
+                return Err(RequestError::NotCovered(image.clone()));
+            }
+        }
+        let offered = self.queue.offer(candidates, Timestamp::now()).await?;
+        taken.queued += offered.queued;
+        taken.known += offered.known;
+        Ok(taken)
+    }
+}
+
+/// Why a request is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error("there is no such rule")]
+    NoRule,
+    #[error("no rule is for {0}")]
+    NotCovered(String),
+    #[error("the registry does not have {0}")]
+    Missing(String),
+    #[error(transparent)]
+    Name(#[from] ReferenceError),
+    #[error(transparent)]
+    List(#[from] ListError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}

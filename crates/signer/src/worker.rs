@@ -1,0 +1,280 @@
+//! One image after the other: is it there, is it to be signed, sign it, note it.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::image::{Found, look};
+use super::in_force::InForce;
+use super::queue::{Job, Settlement, Ticket};
+use super::rule::Applied;
+use super::service::Signer;
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::Repository;
+use pullgate_registry::{Class, RegistryError};
+use pullgate_sign::{Annotations, Order, SignError, Signed};
+
+/// The pause after the first attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a job of a rule that has not started waits to be looked at again.
+const NOT_STARTED: SignedDuration = SignedDuration::from_secs(1);
+
+/// Pauses in milliseconds between looks for a tag: distribution notifies of a manifest before it writes its tag
+/// (`registry/handlers/manifests.go`, `PutManifest`).
+const TAG_PAUSES: [u64; 8] = [5, 5, 10, 20, 40, 80, 160, 320];
+
+/// Attempts to find a tag.
+const TAG_ATTEMPTS: u32 = 3;
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(120);
+
+/// Works until it is told to stop, and then ends with the job that it has.
+pub(super) async fn work(signer: Arc<Signer>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    loop {
+        let (ticket, job) = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            next = signer.queue.next() => next,
+        };
+        one(&signer, ticket, job).await;
+    }
+}
+
+async fn one(signer: &Signer, ticket: Ticket, job: Job) {
+    let in_force = signer.in_force();
+    let Some(applied) = in_force.rule(&job.rule) else {
+        // It was withdrawn, and its jobs are on their way out.
+        signer.queue.put_back(ticket, Timestamp::now() + NOT_STARTED);
+        return;
+    };
+    if !in_force.has_started(&applied.id) && !job.requested {
+        signer.queue.put_back(ticket, Timestamp::now() + NOT_STARTED);
+        return;
+    }
+    let begun = std::time::Instant::now();
+    let done = tokio::time::timeout(ATTEMPT, attempt(&in_force, applied, &job)).await;
+    let settlement = match done.unwrap_or(Err(Failure::Slow)) {
+        Ok(Done::Signed(signed)) => {
+            let (now, added) = (Timestamp::now(), signed.is_new());
+            let audit = record(&in_force, applied, &job, &signed, now);
+            signer.metrics.signed(added, begun.elapsed(), latency(&job, now));
+            let (repository, digest) = (&job.repository, &job.digest);
+            tracing::info!(repository, digest, rule = applied.rule.name, added, "signed");
+            Settlement::Signed { manifests: manifests(&signed), at: now.as_millisecond(), audit }
+        }
+        Ok(Done::NoImage) => {
+            signer.metrics.passed_over.add();
+            Settlement::NoImage
+        }
+        Ok(Done::Left(why)) => {
+            signer.metrics.left.add();
+            let (repository, digest, tags) = (&job.repository, &job.digest, &job.tags);
+            tracing::warn!(repository, digest, ?tags, rule = applied.rule.name, "not signed: {why}");
+            Settlement::Dropped { pushes: job.pushes }
+        }
+        Err(failure) => fail(signer, applied, &job, &failure),
+    };
+    if let Err(error) = signer.queue.settle(ticket, settlement).await {
+        tracing::error!(%error, "what became of a job was not written down; it is done again");
+    }
+}
+
+/// What an attempt came to.
+enum Done {
+    Signed(Signed),
+    NoImage,
+    Left(&'static str),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error("it took longer than {ATTEMPT:?}")]
+    Slow,
+    #[error("the repository does not have it")]
+    Missing,
+    #[error("none of its tags leads to it")]
+    Superseded,
+    #[error("the job names no image: {0}")]
+    Name(&'static str),
+}
+
+async fn attempt(in_force: &InForce, applied: &Applied, job: &Job) -> Result<Done, Failure> {
+    let repository = Repository::parse(&job.repository).map_err(|_| Failure::Name("repository"))?;
+    let digest = Digest::parse(&job.digest).map_err(|_| Failure::Name("digest"))?;
+    let key = in_force.key(&applied.rule).ok_or(Failure::Name("key"))?;
+    // The rules were looked at before it was queued, and a changed rule is another; once more costs nothing.
+    if !applied.rule.covers(&repository) {
+        return Ok(Done::Left("the rule is not for this repository"));
+    }
+    let (registry, credentials) = (&in_force.registry, &in_force.credentials);
+    let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
+    let tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
+    let order = Order {
+        repository: &repository,
+        digest: &digest,
+        layout: applied.rule.layout,
+        annotations: &Annotations::default(),
+        credentials,
+        // Nobody else is expected to sign at the same moment; who does is found when the tag is read again.
+        settle: Duration::ZERO,
+    };
+    let image = async {
+        let mut pauses = TAG_PAUSES.into_iter();
+        loop {
+            match look(registry, &repository, &digest, &tags, !job.requested, credentials).await? {
+                Found::Image(image) => {
+                    key.pace.turn().await;
+                    return Ok(image);
+                }
+                Found::Attached => return Err(Stop::Attached),
+                Found::Missing => return Err(Failure::Missing.into()),
+                Found::Superseded => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
+                    None => return Err(Failure::Superseded.into()),
+                },
+            }
+        }
+    };
+    match pullgate_sign::sign_found(registry, &order, &*key.key, image).await {
+        Ok(signed) => Ok(Done::Signed(signed)),
+        Err(Stop::Attached) => Ok(Done::NoImage),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// What ends an attempt before anything is signed, or while it is.
+enum Stop {
+    Attached,
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Settlement {
+    signer.metrics.failed.add();
+    let error = pullgate_core::untrusted::chain(failure);
+    let attempts = job.attempts.saturating_add(1);
+    let limits = &signer.in_force().settings.limits;
+    let (repository, digest, rule) = (&job.repository, &job.digest, &applied.rule.name);
+    let settlement = match outlook(failure) {
+        Outlook::Passing => None,
+        Outlook::Stubborn if attempts < limits.attempts => None,
+        Outlook::Gone if attempts < limits.attempts => None,
+        Outlook::Moved if attempts < TAG_ATTEMPTS => None,
+        Outlook::Gone | Outlook::Moved => {
+            signer.metrics.left.add();
+            Some(Settlement::Dropped { pushes: job.pushes })
+        }
+        Outlook::Stubborn | Outlook::Hopeless => Some(Settlement::Parked { error: error.clone() }),
+    };
+    if let Some(settlement) = settlement {
+        tracing::error!(repository, digest, rule, attempts, error, "not signed, and not tried again");
+        return settlement;
+    }
+    tracing::warn!(repository, digest, rule, attempts, error, "not signed yet");
+    let pause = pause(attempts, limits.longest_pause);
+    let pause = SignedDuration::try_from(pause).unwrap_or(NOT_STARTED);
+    Settlement::Again { not_before: (Timestamp::now() + pause).as_millisecond(), error }
+}
+
+/// What is to be expected of another attempt.
+enum Outlook {
+    /// It may well succeed: a registry or a key that cannot be reached is there again some time.
+    Passing,
+    /// Nothing says that it will, nor that it will not.
+    Stubborn,
+    /// What was pushed is not there.
+    Gone,
+    /// What was pushed is not under its tags: not any more, or not yet.
+    Moved,
+    /// None.
+    Hopeless,
+}
+
+fn outlook(failure: &Failure) -> Outlook {
+    let of_registry = |error: &RegistryError| match error.class() {
+        Class::Unanswered => Outlook::Passing,
+        _ => Outlook::Stubborn,
+    };
+    match failure {
+        Failure::Registry(error) | Failure::Sign(SignError::Registry(error)) => of_registry(error),
+        Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => Outlook::Passing,
+        Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => Outlook::Gone,
+        Failure::Superseded => Outlook::Moved,
+        Failure::Sign(_) | Failure::Name(_) => Outlook::Hopeless,
+    }
+}
+
+/// Twice as long after each attempt, and not the same for all that failed together.
+fn pause(attempts: u32, longest: Duration) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(longest);
+    let mut random = RandomState::new().build_hasher();
+    random.write_u32(attempts);
+    let percent = u32::try_from(random.finish() % 51).unwrap_or_default();
+    doubled.saturating_mul(50 + percent) / 100
+}
+
+fn latency(job: &Job, now: Timestamp) -> Duration {
+    Duration::from_millis(
+        u64::try_from(now.as_millisecond().saturating_sub(job.received)).unwrap_or_default(),
+    )
+}
+
+fn manifests(signed: &Signed) -> Vec<String> {
+    signed.attached.iter().map(|attached| attached.manifest.to_string()).collect()
+}
+
+/// The line of the audit record.
+fn record(in_force: &InForce, applied: &Applied, job: &Job, signed: &Signed, now: Timestamp) -> String {
+    let rule = &applied.rule;
+    let key = in_force.key(rule).map(|key| key.key.public().fingerprint().to_owned());
+    json!({
+        "time": now.to_string(),
+        // "present": an equal signature was there, perhaps ours from before a crash.
+        "outcome": if signed.is_new() { "signed" } else { "present" },
+        "repository": job.repository,
+        "digest": job.digest,
+        "tags": job.tags,
+        "rule": rule.name,
+        "rule_id": applied.id.as_str(),
+        "authenticator": rule.authenticator,
+        "algorithm": rule.algorithm.name(),
+        "key": key,
+        "layout": rule.layout.name(),
+        "manifests": manifests(signed),
+        "trigger": if job.requested { "request" } else { "push" },
+        // What the notification said: a hint.
+        "pushed_by": job.actor,
+        "pushed_at": Timestamp::from_millisecond(job.pushed).ok().map(|at| at.to_string()),
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_differ() {
+        let longest = Duration::from_secs(300);
+        for (attempts, most) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (100, 300)] {
+            let pauses: Vec<Duration> = (0..50).map(|_| pause(attempts, longest)).collect();
+            let bounds = Duration::from_secs(most) / 2..=Duration::from_secs(most);
+            assert!(pauses.iter().all(|pause| bounds.contains(pause)), "{attempts}: {pauses:?}");
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{attempts}");
+        }
+    }
+}
