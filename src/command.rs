@@ -2,19 +2,10 @@
 
 mod daemon;
 mod image_verifier;
-mod import;
-mod key_options;
-mod keys;
 mod local_gate;
-mod login;
-mod outcome;
-mod output;
 mod policy;
-mod retired;
 mod scan;
 mod serve;
-mod sign;
-mod signer;
 mod status;
 mod verify;
 
@@ -22,13 +13,19 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, value_parser};
-use outcome::Outcome;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use pullgate_cli::{Outcome, Retired};
 
-/// The one option of all commands.
-const CONFIG: &str = "config";
+/// The commands of `pullgate-signer` are among them, and what earlier versions had.
+const RETIRED: [Retired; 7] = [
+    Retired { name: "verifier", command: "", replacement: "pullgate image-verifier" },
+    Retired { name: "sign", command: "", replacement: "pullgate-signer sign" },
+    Retired { name: "signer", command: "", replacement: "pullgate-signer serve" },
+    Retired { name: "keys", command: "", replacement: "pullgate-signer keys" },
+    Retired { name: "import", command: "", replacement: "pullgate-signer import" },
+    Retired { name: "--json", command: "status", replacement: "--output json" },
+    Retired { name: "table", command: "scan", replacement: "text" },
+];
 
 /// Lets a Kubernetes node run only signed images.
 #[derive(Debug, Parser)]
@@ -61,62 +58,16 @@ enum Command {
     Status(status::Status),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
-    /// Sign images
-    Sign(sign::Sign),
-    /// Sign pushed images by rule: the service beside a registry
-    #[command(subcommand)]
-    Signer(signer::SignerCommand),
-    /// Convert another system's policy to pullgate's format
-    Import(import::Import),
-    /// Generate signing keys, and show keys
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
-}
-
-/// Replaces `--config` in a command that reads no configuration, where help does not show it.
-fn no_config() -> Arg {
-    Arg::new(CONFIG).long(CONFIG).value_parser(value_parser!(PathBuf)).global(true).hide(true)
 }
 
 /// Runs the program with the arguments of the process.
 pub fn run() -> ExitCode {
-    // Every subcommand may hold credentials or keys: no core dump, whatever the limit and the kernel's core_pattern say,
-    // and no debugger of the same user. It cannot fail for the process itself; the unit sets LimitCORE=0 as well.
-    let _ = nix::sys::prctl::set_dumpable(false);
-    let arguments = match parse(std::env::args_os()) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are not errors; clap knows which stream each belongs to.
-            let outcome = if error.use_stderr() { Outcome::Usage } else { Outcome::Success };
-            output::record_failure(error.print());
-            return output::finish(outcome).into();
-        }
-    };
-    output::finish(arguments.run()).into()
+    pullgate_cli::run(parse, Arguments::run)
 }
 
-fn parse<T: Into<OsString>>(arguments: impl IntoIterator<Item = T>) -> Result<Arguments, clap::Error> {
-    let words: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let mut command = Arguments::command();
-    let matches = command.clone().try_get_matches_from(&words);
-    let matches = matches.map_err(|error| retired::explain(error, &mut command, &words))?;
-    let arguments = Arguments::from_arg_matches(&matches)?;
-    if !arguments.command.reads_configuration()
-        && matches.value_source(CONFIG) == Some(ValueSource::CommandLine)
-    {
-        return Err(command.error(ErrorKind::ArgumentConflict, "this command does not use --config"));
-    }
-    Ok(arguments)
-}
-
-impl Command {
-    fn reads_configuration(&self) -> bool {
-        match self {
-            Self::Import(_) => false,
-            Self::Keys(keys) => keys.reads_configuration(),
-            _ => true,
-        }
-    }
+fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
+    let matches = pullgate_cli::parse(Arguments::command(), words, &RETIRED)?;
+    Arguments::from_arg_matches(&matches)
 }
 
 impl Arguments {
@@ -129,10 +80,6 @@ impl Arguments {
             Command::Scan(scan) => scan.run(root),
             Command::Status(status) => status.run(root),
             Command::ImageVerifier(verifier) => verifier.run(root),
-            Command::Sign(sign) => sign.run(root),
-            Command::Signer(signer) => signer.run(root),
-            Command::Import(import) => import.run(),
-            Command::Keys(keys) => keys.run(root),
         }
     }
 }
@@ -142,36 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn config_is_an_option_of_commands_that_read_it() {
-        let words = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
-        for (line, reads) in [
-            ("pullgate policy check", true),
-            ("pullgate keys list", true),
-            ("pullgate signer check", true),
-            ("pullgate sign x --key k", true),
-            ("pullgate import kritis f", false),
-            ("pullgate import cosign f --scope s", false),
-            ("pullgate keys public k", false),
-            ("pullgate keys generate k --kind EC_P256", false),
-        ] {
-            let arguments = parse(words(line)).unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(arguments.command.reads_configuration(), reads, "{line}");
-            assert_eq!(arguments.config, PathBuf::from("/etc/pullgate"), "{line}");
-            let (before, after) = (line.replacen(' ', " --config /c ", 1), format!("{line} --config /c"));
-            for line in [before, after] {
-                match parse(words(&line)) {
-                    Ok(arguments) => assert!(reads && arguments.config.as_os_str() == "/c", "{line}"),
-                    Err(error) => {
-                        assert!(
-                            !reads && error.to_string().contains("does not use --config"),
-                            "{line}: {error}"
-                        )
-                    }
-                }
-            }
-            let help = parse(words(&format!("{line} --help"))).map(drop).unwrap_err().to_string();
-            assert_eq!(help.contains("--config"), reads, "{line}: {help}");
-        }
+    fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
     }
 }

@@ -18,10 +18,10 @@ use serde::Deserialize;
 
 use super::daemon::{Daemon, DaemonMode};
 use super::local_gate::LocalGate;
-use super::{Outcome, output};
 use crate::config;
 use crate::node::control::{self, Answer, Question, Verdict};
 use crate::telemetry::log;
+use pullgate_cli::{Outcome, output};
 
 /// The longest descriptor that is read, in bytes.
 const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;

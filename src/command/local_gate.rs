@@ -3,11 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use super::Outcome;
-use crate::config::{self, BreakGlassFile, DaemonConfig, KnownKeys, Problems};
+use crate::config::{self, BreakGlassFile, DaemonConfig, Problems};
 use crate::gate::Gate;
 use crate::node;
 use crate::registry::RegistryError;
+use pullgate_cli::Outcome;
 
 /// A gate, its configuration, and the runtime that drives it.
 #[derive(Debug)]
@@ -33,11 +33,9 @@ impl LocalGate {
     /// # Errors
     /// When the configuration or the policy is invalid, or the gate cannot be created.
     pub(super) fn open(root: &Path) -> Result<Self, OpenError> {
-        let config =
-            config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(OpenError::Configuration)?;
-        let known = KnownKeys { cache: config.keys.cache.clone(), ..KnownKeys::default() };
-        let loaded = config::survey_policy(root, &known, jiff::Timestamp::now()).loaded;
-        let policy = loaded.map_err(OpenError::Configuration)?.policy;
+        let (config, survey) =
+            config::survey(root, jiff::Timestamp::now()).map_err(OpenError::Configuration)?;
+        let policy = survey.loaded.map_err(OpenError::Configuration)?.policy;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(OpenError::Start)?;
         let gate = node::gate(&config).map_err(OpenError::Registry)?;

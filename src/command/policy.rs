@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Outcome, output};
-use crate::config::{self, BreakGlassFile, DaemonConfig, KnownKeys, Survey};
+use crate::config::{self, BreakGlassFile, KnownKeys};
 use crate::node::socket::Socket;
 use crate::policy::Policy;
 use crate::telemetry::plain;
+use pullgate_cli::{Outcome, output};
 
 mod explain;
 mod test;
@@ -34,25 +34,11 @@ impl PolicyCommand {
 
 /// Loads the policy in `root`. Problems have been printed.
 pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
-    match survey(root)?.1.loaded {
-        Ok(loaded) => Ok(loaded.policy),
-        Err(problems) => {
-            output::note(&problems.to_string());
-            Err(Outcome::Usage)
-        }
-    }
-}
-
-/// Loads the configuration of the daemon, and what its policy declares. Problems in the former have been printed. Does
-/// not fetch keys.
-pub(super) fn survey(root: &Path) -> Result<(DaemonConfig, Survey), Outcome> {
-    let daemon = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|problems| {
+    let loaded = config::survey(root, jiff::Timestamp::now()).and_then(|(_, survey)| survey.loaded);
+    loaded.map(|loaded| loaded.policy).map_err(|problems| {
         output::note(&problems.to_string());
         Outcome::Usage
-    })?;
-    let known = KnownKeys { cache: daemon.keys.cache.clone(), ..KnownKeys::default() };
-    let survey = config::survey_policy(root, &known, jiff::Timestamp::now());
-    Ok((daemon, survey))
+    })
 }
 
 fn check(root: &Path) -> Outcome {

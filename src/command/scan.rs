@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::daemon::Daemon;
 use super::local_gate::LocalGate;
-use super::login::LoginArgs;
-use super::output::OutputOption;
-use super::{Outcome, output};
 use crate::config;
 use crate::containerd::Upstream;
 use crate::node::control::{Answer, AskError, Question};
 use crate::node::scan::{self, Finding, Report, Verdict};
 use crate::telemetry::chain;
 use crate::telemetry::log;
+use pullgate_cli::LoginArgs;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// How long to wait for the daemon. While a registry is down, each image without evidence takes until its timeout.
 const TIMEOUT: Duration = Duration::from_secs(16 * 60);

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Outcome, output};
 use crate::config;
 use crate::node::daemon;
 use crate::telemetry::log;
+use pullgate_cli::{Outcome, output};
 
 /// How long other threads may take to finish after the last call was answered, for example writing evidence.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);

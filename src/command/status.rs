@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::output::OutputOption;
-use super::{Outcome, daemon, output};
+use super::daemon;
 use crate::config;
 use crate::node::control::{Answer, Question, SandboxImage, Status as DaemonStatus};
 use crate::telemetry::log;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// How long to wait for the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::local_gate::LocalGate;
-use super::login::LoginArgs;
-use super::output::OutputOption;
-use super::{Outcome, output};
 use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
+use pullgate_cli::LoginArgs;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// Arguments of `pullgate verify`.
 #[derive(Debug, clap::Args)]

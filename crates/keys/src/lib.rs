@@ -18,6 +18,10 @@ mod pick;
 mod pinned;
 pub mod service_options;
 mod settings;
+#[cfg(feature = "pkcs11")]
+mod token;
+#[cfg(not(feature = "pkcs11"))]
+#[path = "no_token.rs"]
 mod token;
 mod transit;
 

@@ -29,6 +29,7 @@ mod queue;
 mod requests;
 mod restart;
 mod rule;
+pub mod serve;
 mod service;
 mod status;
 mod worker;

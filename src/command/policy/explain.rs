@@ -5,12 +5,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::output::OutputOption;
-use super::super::{Outcome, output};
 use super::load;
 use crate::config::BreakGlassFile;
 use crate::policy::{Action, Policy, Role, Rule};
 use crate::reference::Reference;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// Arguments of `pullgate policy explain`.
 #[derive(Debug, clap::Args)]

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::output::OutputOption;
-use super::super::{Outcome, output};
 use super::load;
 use crate::config::{self, Expectation, ExpectedRule};
 use crate::policy::Policy;
 use crate::reference::Reference;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// Arguments of `pullgate policy test`.
 #[derive(Debug, clap::Args)]

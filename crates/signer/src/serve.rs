@@ -1,4 +1,4 @@
-//! `pullgate signer`: from its configuration to sockets that registries can notify, and back to nothing.
+//! `pullgate-signer serve`: starts the service from its configuration, reloads it, and ends it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::Problems;
-use crate::signer::{ListenError, Listener, Settings, Signer, SignerError};
-use crate::telemetry;
+use crate::{ListenError, Listener, Settings, Signer, SignerError};
+use pullgate_config::problem::Problems;
+use pullgate_core::untrusted::chain;
 use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 
@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(30);
 /// When the configuration cannot be used, or there is nothing to listen at.
 pub async fn run(root: &Path) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    let file = root.join(crate::signer::SIGNER_FILE);
-    let settings = crate::signer::load_signer(&file).map_err(ServeError::Configuration)?;
+    let file = root.join(crate::SIGNER_FILE);
+    let settings = crate::load_signer(&file).map_err(ServeError::Configuration)?;
     let listeners = listen(&settings).await?;
     let addresses: Vec<String> = listeners.iter().map(Listener::address).collect();
     let signer = Signer::open(settings).await?;
@@ -45,7 +45,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
                 notify(&[NotifyState::Reloading, monotonic()]);
                 // Whatever the file says: the record may have been moved away.
                 if let Err(error) = signer.reopen_record().await {
-                    let error = telemetry::chain(&error);
+                    let error = chain(&error);
                     tracing::error!(error, "the audit record goes on in the file that was open");
                 }
                 line.broken = !reload(&signer, &file).await;
@@ -78,7 +78,7 @@ async fn listen(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
 
 /// Puts the file in force, all of it or nothing.
 async fn reload(signer: &Signer, file: &Path) -> bool {
-    let settings = match crate::signer::load_signer(file) {
+    let settings = match crate::load_signer(file) {
         Ok(settings) => settings,
         Err(problems) => {
             for problem in problems.iter() {
@@ -99,7 +99,7 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
             true
         }
         Err(error) => {
-            let error = telemetry::chain(&error);
+            let error = chain(&error);
             tracing::error!(error, "the new rules are not usable: the old ones stay in force");
             false
         }

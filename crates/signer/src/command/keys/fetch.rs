@@ -1,15 +1,14 @@
-//! `pullgate keys fetch`: fetches the public keys of the policy from KMS, Vault and tokens.
+//! `pullgate-signer keys fetch`: fetches the public keys of the policy from KMS, Vault and tokens.
 
 use std::path::Path;
 
 use crate::command::key_options;
-use crate::command::policy::survey;
-use crate::command::{Outcome, output};
-use crate::config::DeclaredKey;
-use crate::keys::{self, PinnedKey};
-use crate::telemetry::chain;
+use pullgate::config::DeclaredKey;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::chain;
+use pullgate_keys::{self as keys, PinnedKey};
 
-/// Arguments of `pullgate keys fetch`.
+/// Arguments of `pullgate-signer keys fetch`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Fetch {
     /// Fetch stored keys again, and report those that have changed
@@ -19,7 +18,7 @@ pub(in crate::command) struct Fetch {
 
 impl Fetch {
     pub(super) fn run(self, root: &Path) -> Outcome {
-        let (daemon, survey) = match survey(root) {
+        let (daemon, survey) = match super::survey(root) {
             Ok(surveyed) => surveyed,
             Err(outcome) => return outcome,
         };

@@ -1,4 +1,4 @@
-//! `pullgate keys …`: keys for signing and for verifying.
+//! `pullgate-signer keys …`: keys for signing and for verifying.
 
 mod fetch;
 mod generate;
@@ -7,9 +7,10 @@ mod public;
 
 use std::path::Path;
 
-use super::Outcome;
+use pullgate::config::{self, DaemonConfig, Survey};
+use pullgate_cli::{Outcome, output};
 
-/// Subcommands of `pullgate keys`.
+/// Subcommands of `pullgate-signer keys`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum KeysCommand {
     /// Generate a key pair, in a file or in a PKCS#11 token
@@ -35,4 +36,12 @@ impl KeysCommand {
             Self::Fetch(fetch) => fetch.run(root),
         }
     }
+}
+
+/// The configuration of the daemon, and what its policy declares. Problems in the former have been printed.
+fn survey(root: &Path) -> Result<(DaemonConfig, Survey), Outcome> {
+    config::survey(root, jiff::Timestamp::now()).map_err(|problems| {
+        output::note(&problems.to_string());
+        Outcome::Usage
+    })
 }

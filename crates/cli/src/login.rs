@@ -2,15 +2,15 @@
 
 use std::io::{self, Read};
 
-use crate::registry::Credentials;
-use crate::secret;
+use pullgate_net::secret;
+use pullgate_registry::Credentials;
 
 /// The longest password that is read, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 /// The user name is an argument, the password is on standard input: other users can see arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct LoginArgs {
+pub struct LoginArgs {
     /// Registry user name
     #[arg(long, requires = "password_stdin")]
     username: Option<String>,
@@ -21,12 +21,12 @@ pub(super) struct LoginArgs {
 
 impl LoginArgs {
     /// Whether the command line has credentials.
-    pub(super) fn is_given(&self) -> bool {
+    pub fn is_given(&self) -> bool {
         self.username.is_some()
     }
 
     /// Whether the password is on standard input.
-    pub(super) fn reads_standard_input(&self) -> bool {
+    pub fn reads_standard_input(&self) -> bool {
         self.password_stdin
     }
 
@@ -34,7 +34,7 @@ impl LoginArgs {
     ///
     /// # Errors
     /// When standard input cannot be read.
-    pub(super) fn credentials(&self) -> io::Result<Credentials> {
+    pub fn credentials(&self) -> io::Result<Credentials> {
         let Some(username) = &self.username else { return Ok(Credentials::anonymous()) };
         let mut password = secret::room(MAX_PASSWORD_BYTES);
         io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;

@@ -1,15 +1,15 @@
-//! `pullgate import`: converts another system's policy.
+//! `pullgate-signer import`: converts another system's policy.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Outcome, output};
-use crate::import::{self, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
-use crate::trust::Algorithm;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::trust::Algorithm;
+use pullgate_import::{self as import, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
 
-/// Arguments of `pullgate import`.
+/// Arguments of `pullgate-signer import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes: 0 the policy decides as the original does (notes of `not imported` do not affect images), 1 the policy was
@@ -44,7 +44,7 @@ enum Source {
         /// ID of the cluster that this node belongs to
         #[arg(long, value_name = "ID")]
         cluster: String,
-        /// Public key of an attestor, as `pullgate keys public` writes it
+        /// Public key of an attestor, as `pullgate-signer keys public` writes it
         #[arg(long = "public-key", value_name = "ATTESTOR=FILE", value_parser = named)]
         public_keys: Vec<(String, PathBuf)>,
     },

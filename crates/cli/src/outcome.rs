@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// The result of a run. For several images it is the greatest in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// Admitted, or no findings.
     Success,
     /// There is no answer, because a registry or the runtime cannot be reached.

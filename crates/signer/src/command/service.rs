@@ -1,22 +1,25 @@
-//! `pullgate signer …`: the signing service.
+//! `pullgate-signer serve`, `check`, `status` and `request`: the signing service.
 
 mod ask;
 
 use std::path::{Path, PathBuf};
 
-use super::output::OutputOption;
-use super::{Outcome, key_options, output};
-use crate::config::{self, DaemonConfig, Problems};
-use crate::keys::{KeysError, Location, PassphraseError};
-use crate::node::signer::{self, ServeError};
-use crate::signer::{
+use pullgate::config::{self, DaemonConfig, Problems};
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::plain;
+use pullgate_daemon::log;
+use pullgate_keys::{KeysError, Location, PassphraseError};
+use pullgate_signer::serve::{self, ServeError};
+use pullgate_signer::{
     FailedReload, InForceError, KeySettings, SignerError, Status, Taken, Wanted, check as check_files,
 };
-use crate::telemetry::{log, plain};
 
-/// Subcommands of `pullgate signer`.
+use super::key_options;
+
+/// The commands of the signing service.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum SignerCommand {
+pub(super) enum ServiceCommand {
     /// Run the signing service
     Serve,
     /// Check signer.toml and pullgate.toml, and open the key and password files
@@ -46,7 +49,7 @@ pub(super) struct RequestArguments {
     images: Vec<String>,
 }
 
-impl SignerCommand {
+impl ServiceCommand {
     pub(super) fn run(self, root: &Path) -> Outcome {
         let result = match self {
             Self::Serve => serve(root),
@@ -67,14 +70,14 @@ fn serve(root: &Path) -> Result<Outcome, CommandError> {
     log::init(daemon.log.format, daemon.log.level);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Start)?;
-    runtime.block_on(signer::run(root)).map_err(|error| CommandError::Serve(Box::new(error)))?;
+    runtime.block_on(serve::run(root)).map_err(|error| CommandError::Serve(Box::new(error)))?;
     Ok(Outcome::Success)
 }
 
 fn check(root: &Path) -> Result<Outcome, CommandError> {
     // The service does not start with an invalid pullgate.toml.
     load_daemon(root)?;
-    let settings = crate::signer::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
+    let settings = pullgate_signer::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let errors = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
     let locked: Vec<&PathBuf> = errors.iter().filter_map(without_passphrase).collect();
@@ -112,12 +115,12 @@ fn load_daemon(root: &Path) -> Result<DaemonConfig, CommandError> {
 }
 
 fn signer_file(root: &Path) -> PathBuf {
-    root.join(crate::signer::SIGNER_FILE)
+    root.join(pullgate_signer::SIGNER_FILE)
 }
 
 /// The control socket of the running signer. Other problems in the file are ignored: they may be why status is asked.
 fn control(root: &Path) -> Result<PathBuf, CommandError> {
-    crate::signer::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
+    pullgate_signer::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
 }
 
 impl StatusArguments {

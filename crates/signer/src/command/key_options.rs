@@ -4,17 +4,17 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Outcome;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
+use pullgate_cli::Outcome;
 
-use crate::alibaba::{Assume, Identity};
-use crate::keys::{
+use pullgate_keys::{
     KeysError, KmsSettings, Location, LocationError, Login, Passphrase, Settings, TokenSettings,
     TransitSettings,
 };
-use crate::service;
+use pullgate_net::alibaba::{Assume, Identity};
+use pullgate_net::service;
 
 /// The places of the secrets that open keys.
 #[derive(Clone, Debug, Default, clap::Args)]

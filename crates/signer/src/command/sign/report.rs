@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::super::Outcome;
-use crate::digest::Digest;
-use crate::registry::RegistryError;
-use crate::sign::{Layout, SignError, Signed};
+use pullgate_cli::Outcome;
+use pullgate_core::digest::Digest;
+use pullgate_registry::RegistryError;
+use pullgate_sign::{Layout, SignError, Signed};
 
 /// The next thing to do, or a result that needs no work.
 pub(super) enum Item {

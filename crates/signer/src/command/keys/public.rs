@@ -1,14 +1,14 @@
-//! `pullgate keys public`: the public key of a private key.
+//! `pullgate-signer keys public`: the public key of a private key.
 
 use serde_json::json;
 
 use crate::command::key_options::{self, KeyOptions, LocationParser};
-use crate::command::output::OutputOption;
-use crate::command::{Outcome, output};
-use crate::keys::{self, KeysError, Location, Settings};
-use crate::trust::{Algorithm, PublicKey};
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::trust::{Algorithm, PublicKey};
+use pullgate_keys::{self as keys, KeysError, Location, Settings};
 
-/// Arguments of `pullgate keys public`.
+/// Arguments of `pullgate-signer keys public`.
 #[derive(Debug, clap::Args)]
 #[command(arg = crate::command::no_config())]
 pub(in crate::command) struct Public {

@@ -1,17 +1,16 @@
-//! `pullgate keys list`: the keys of each authenticator.
+//! `pullgate-signer keys list`: the keys of each authenticator.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::command::output::OutputOption;
-use crate::command::policy::survey;
-use crate::command::{Outcome, output};
-use crate::config::DeclaredKey;
-use crate::trust::{Authenticator, Key, Outside};
+use pullgate::config::DeclaredKey;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::trust::{Authenticator, Key, Outside};
 
-/// Arguments of `pullgate keys list`.
+/// Arguments of `pullgate-signer keys list`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct List {
     #[command(flatten)]
@@ -20,7 +19,7 @@ pub(in crate::command) struct List {
 
 impl List {
     pub(super) fn run(self, root: &Path) -> Outcome {
-        let survey = match survey(root) {
+        let survey = match super::survey(root) {
             Ok((_, survey)) => survey,
             Err(outcome) => return outcome,
         };

@@ -6,14 +6,14 @@ use std::sync::OnceLock;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::Outcome;
+use crate::Outcome;
 
 /// The first failure to write to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
 /// The format of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub enum Format {
     /// For people.
     #[default]
     Text,
@@ -23,7 +23,7 @@ pub(super) enum Format {
 
 /// `--output`, which is the same option in every command that has it.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub(super) struct OutputOption {
+pub struct OutputOption {
     /// Output format
     #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -31,7 +31,7 @@ pub(super) struct OutputOption {
 
 impl OutputOption {
     /// Writes `value` as one line of JSON, or the text that `text` makes of it.
-    pub(super) fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
+    pub fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
         match self.format {
             Format::Text => line(&text(value)),
             Format::Json => line(&serde_json::to_string(value).unwrap_or_default()),
@@ -39,24 +39,24 @@ impl OutputOption {
     }
 
     /// Whether JSON was asked for.
-    pub(super) fn is_json(self) -> bool {
+    pub fn is_json(self) -> bool {
         self.format == Format::Json
     }
 }
 
 /// Writes `text` and a line end to standard output. [`finish`] reports a failure.
-pub(super) fn line(text: &str) {
+pub fn line(text: &str) {
     record_failure(writeln!(io::stdout().lock(), "{text}"));
 }
 
 /// Writes `text` as it is to standard output.
-pub(super) fn text(text: &str) {
+pub fn text(text: &str) {
     record_failure(io::stdout().lock().write_all(text.as_bytes()));
 }
 
 /// The outcome of a run that has written everything. Output that was lost, for example because the disk is full, makes
 /// it an error.
-pub(super) fn finish(outcome: Outcome) -> Outcome {
+pub fn finish(outcome: Outcome) -> Outcome {
     record_failure(io::stdout().lock().flush());
     match FAILURE.get() {
         None => outcome,
@@ -68,7 +68,7 @@ pub(super) fn finish(outcome: Outcome) -> Outcome {
 }
 
 /// Keeps the first failed write. A closed pipe is not a failure: the reader has read enough.
-pub(super) fn record_failure(written: io::Result<()>) {
+pub fn record_failure(written: io::Result<()>) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
@@ -77,7 +77,7 @@ pub(super) fn record_failure(written: io::Result<()>) {
 }
 
 /// Writes `error: …` with its causes to standard error.
-pub(super) fn error(error: &dyn std::error::Error) {
+pub fn error(error: &dyn std::error::Error) {
     let mut output = io::stderr().lock();
     let _ = writeln!(output, "error: {error}");
     let mut cause = error.source();
@@ -88,6 +88,6 @@ pub(super) fn error(error: &dyn std::error::Error) {
 }
 
 /// Writes a plain line to standard error.
-pub(super) fn note(text: &str) {
+pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

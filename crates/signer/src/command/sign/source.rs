@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::report::{Item, Report};
 use super::tagged_images::TaggedImages;
-use crate::reference::MAX_INPUT;
+use pullgate_core::reference::MAX_INPUT;
 
 /// The lines of a list, as they are read.
 pub(super) type ImageList = mpsc::Receiver<Result<String, io::Error>>;

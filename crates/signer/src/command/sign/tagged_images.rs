@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::super::output;
 use super::report::{Item, Report};
-use crate::policy::{Scope, Tags};
-use crate::reference::Repository;
-use crate::registry::{
+use pullgate_cli::output;
+use pullgate_core::policy::{Scope, Tags};
+use pullgate_core::reference::Repository;
+use pullgate_registry::{
     Class, Credentials, Registry, RegistryError, RepositoryPages, TagPages, is_attachment_tag,
 };
 

@@ -1,8 +1,8 @@
-//! `pullgate keys generate`: creates a key pair.
+//! `pullgate-signer keys generate`: creates a key pair.
 
 use crate::command::key_options::{self, KeyOptions, LocationParser};
-use crate::command::{Outcome, output};
-use crate::keys::{self, KeyKind, Location};
+use pullgate_cli::{Outcome, output};
+use pullgate_keys::{self as keys, KeyKind, Location};
 
 /// The usage of a key, as Alibaba Cloud KMS names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -11,7 +11,7 @@ enum Purpose {
     SignVerify,
 }
 
-/// Arguments of `pullgate keys generate`.
+/// Arguments of `pullgate-signer keys generate`.
 #[derive(Debug, clap::Args)]
 #[command(arg = crate::command::no_config())]
 pub(in crate::command) struct Generate {

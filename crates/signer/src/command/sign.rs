@@ -1,4 +1,4 @@
-//! `pullgate sign`: signs images in a registry.
+//! `pullgate-signer sign`: signs images in a registry.
 
 mod report;
 mod source;
@@ -14,21 +14,21 @@ use self::source::{ImageList, Source, read_list};
 use self::tagged_images::TaggedImages;
 use self::work::Work;
 use super::key_options::{self, KeyOptions, LocationParser};
-use super::login::LoginArgs;
-use super::output::OutputOption;
-use super::{Outcome, output};
-use crate::config;
-use crate::keys::{self, KeysError, Location};
-use crate::node;
-use crate::policy::{Scope, ScopeError, Tags, TagsError};
-use crate::registry::RegistryError;
-use crate::sign::{AnnotationError, Annotations, Layout};
-use crate::trust::Algorithm;
+use pullgate::config;
+use pullgate::node;
+use pullgate_cli::LoginArgs;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::policy::{Scope, ScopeError, Tags, TagsError};
+use pullgate_core::trust::Algorithm;
+use pullgate_keys::{self as keys, KeysError, Location};
+use pullgate_registry::RegistryError;
+use pullgate_sign::{AnnotationError, Annotations, Layout};
 
 /// The number of images that are signed concurrently.
 const CONCURRENCY: usize = 4;
 
-/// Arguments of `pullgate sign`.
+/// Arguments of `pullgate-signer sign`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sign {
     /// Images by digest or by tag; the digest behind a tag is shown

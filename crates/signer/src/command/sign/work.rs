@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::report::Report;
-use crate::digest::Digest;
-use crate::keys::Opened;
-use crate::reference::{Reference, Repository};
-use crate::registry::{Contents, Credentials, Registry, RegistryError, Stored, Target, contents};
-use crate::sign::{self, Annotations, Layout, Order, SignError};
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::{Reference, Repository};
+use pullgate_keys::Opened;
+use pullgate_registry::{Contents, Credentials, Registry, RegistryError, Stored, Target, contents};
+use pullgate_sign::{self as sign, Annotations, Layout, Order, SignError};
 
 /// The limit for the manifests of one index. Real ones list a few dozen.
 const MAX_CHILDREN: usize = 256;
