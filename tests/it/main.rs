@@ -23,5 +23,3 @@ mod readme;
 mod registry;
 mod sign;
 mod signer;
-#[path = "../support.rs"]
-mod support;

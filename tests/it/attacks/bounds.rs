@@ -8,8 +8,8 @@ use pullgate::registry::{Limits, Settings};
 
 use super::outcome::Verdict;
 use super::world::{PULLED, World, manifest_of, p256};
-use crate::support::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
-use crate::support::signer::{attach_classic, payload};
+use pullgate_test::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
+use pullgate_test::signer::{attach_classic, payload};
 
 /// What is done against a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

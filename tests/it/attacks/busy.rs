@@ -7,8 +7,8 @@ use pullgate::registry::Limits;
 
 use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, impatient, manifest_of, p256, password};
-use crate::support::registry::{Body, MANIFEST, Options, Scripted};
-use crate::support::signer::{sign_bundle, sign_classic};
+use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
+use pullgate_test::signer::{sign_bundle, sign_classic};
 
 fn options() -> Options {
     Options { referrers: true, ..Options::default() }

@@ -9,8 +9,8 @@ use tokio::net::UnixStream;
 
 use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
 use super::world::{Kept, PULLED, World, answer_to, pull};
-use crate::support::proxy::{Daemon, call};
-use crate::support::runtime::{framed, message};
+use pullgate_test::proxy::{Daemon, call};
+use pullgate_test::runtime::{framed, message};
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 

@@ -7,8 +7,8 @@ use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
 
 use super::outcome::{LITTLE, NOTHING, Verdict};
 use super::world::{PULLED, World, password};
-use crate::support::acs;
-use crate::support::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::acs;
+use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
 
 fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }

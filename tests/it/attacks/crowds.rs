@@ -8,7 +8,7 @@ use pullgate::registry::Limits;
 
 use super::outcome::{LITTLE, SIGNED, Verdict};
 use super::world::{PULLED, World, manifest_of, password, together};
-use crate::support::registry::{Body, MANIFEST, Options, Registry, Scripted};
+use pullgate_test::registry::{Body, MANIFEST, Options, Registry, Scripted};
 
 fn options() -> Options {
     Options { referrers: true, ..Options::default() }
@@ -95,8 +95,8 @@ async fn t122_many_pulls_of_one_image_are_one_question() {
 async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
     let world = World::with(options(), Limits::default()).await;
     let digest = world.registry.image("team/app", "1", "app");
-    let text = crate::support::signer::payload(&world.image("team/app"), &digest);
-    let attach = crate::support::signer::attach_classic;
+    let text = pullgate_test::signer::payload(&world.image("team/app"), &digest);
+    let attach = pullgate_test::signer::attach_classic;
     attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
     let answer = slowly(&world, Duration::from_millis(10));
     // Slow, too: a refusal is not remembered, and who comes after it asks anew.

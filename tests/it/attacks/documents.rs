@@ -9,10 +9,10 @@ use sha2::Digest as _;
 
 use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
 use super::world::{World, manifest_of, p256};
-use crate::support::registry::{
+use pullgate_test::registry::{
     INDEX, MANIFEST, Registry, SIMPLE_SIGNING, Scripted, descriptor, index, manifest,
 };
-use crate::support::signer::{attach_bundle, bundle, payload, sign_classic};
+use pullgate_test::signer::{attach_bundle, bundle, payload, sign_classic};
 
 const SCHEMA_ONE: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
@@ -30,7 +30,7 @@ async fn refused(world: &World, rows: Vec<(&str, Option<&str>, Vec<u8>)>) {
         let most = bytes.len() as u64;
         let answer = match media_type {
             Some(media_type) => Scripted::ok(media_type, bytes),
-            None => Scripted::status(200).body(crate::support::registry::Body::Bytes(bytes)),
+            None => Scripted::status(200).body(pullgate_test::registry::Body::Bytes(bytes)),
         };
         world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
         let outcome = world.outcome("team/app:1").await;

@@ -4,8 +4,8 @@ use pullgate::registry::{Limits, Settings};
 
 use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
 use super::world::{World, manifest_of, p256, password};
-use crate::support::registry::{Auth, Authority, MANIFEST, Options, Registry, Scripted};
-use crate::support::signer::{attach_classic, payload};
+use pullgate_test::registry::{Auth, Authority, MANIFEST, Options, Registry, Scripted};
+use pullgate_test::signer::{attach_classic, payload};
 
 #[tokio::test]
 async fn t105_redirects_lead_nowhere_that_matters() {

@@ -8,10 +8,10 @@ use pullgate::registry::Limits;
 
 use super::outcome::{LITTLE, SIGNED, Verdict, bounded};
 use super::world::{World, impatient, manifest_of, p256};
-use crate::support::registry::{
+use pullgate_test::registry::{
     Body, MANIFEST, Options, Registry, SIMPLE_SIGNING, Scripted, descriptor, manifest,
 };
-use crate::support::signer::payload;
+use pullgate_test::signer::payload;
 
 fn options() -> Options {
     Options { referrers: true, ..Options::default() }

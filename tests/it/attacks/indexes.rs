@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict, bounded};
 use super::world::{World, p256};
-use crate::support::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
-use crate::support::signer::sign_classic;
+use pullgate_test::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
+use pullgate_test::signer::sign_classic;
 
 /// The requests where the image for the platform must be signed, and is.
 const CHILD: &str = "tag manifest sig fallback referrers blob";

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::support::registry::{Log, Recorded};
+use pullgate_test::registry::{Log, Recorded};
 
 /// What kubelet is told, and what containerd was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

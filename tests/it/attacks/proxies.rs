@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 
 use super::outcome::{LITTLE, NOTHING, Verdict};
 use super::world::{World, p256, password};
-use crate::support::registry::{Authority, Options, Registry};
-use crate::support::signer::{attach_classic, payload};
-use crate::support::tunnel::Tunnel;
+use pullgate_test::registry::{Authority, Options, Registry};
+use pullgate_test::signer::{attach_classic, payload};
+use pullgate_test::tunnel::Tunnel;
 
 fn hosts(directory: &Path, host: &str, text: &str) {
     let place = directory.join("certs.d").join(host);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, impatient, p256};
-use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, descriptor, index, manifest};
-use crate::support::signer::{attach_classic, bundle, payload, sign_bundle, sign_classic};
+use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, descriptor, index, manifest};
+use pullgate_test::signer::{attach_classic, bundle, payload, sign_bundle, sign_classic};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, impatient, manifest_of, p256};
-use crate::support::registry::{Body, MANIFEST, Options, Scripted};
-use crate::support::signer::sign_classic;
+use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
+use pullgate_test::signer::sign_classic;
 
 #[tokio::test]
 async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {

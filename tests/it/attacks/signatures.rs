@@ -8,8 +8,8 @@ use pullgate::trust::Algorithm;
 
 use super::outcome::{LITTLE, SIGNED, Verdict};
 use super::world::{World, p256};
-use crate::support::registry::{MANIFEST, manifest};
-use crate::support::signer::{
+use pullgate_test::registry::{MANIFEST, manifest};
+use pullgate_test::signer::{
     Signer, attach_bundle, attach_classic, attach_classic_text, bundle, payload, sign_bundle, sign_classic,
 };
 
@@ -151,12 +151,12 @@ async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
 async fn t64_one_key_counts_once() {
     let world = World::start().await;
     // The same key once more, written otherwise, is the same key.
-    let pem = std::fs::read_to_string(crate::support::signer::key_file("p256", "pub")).unwrap();
+    let pem = std::fs::read_to_string(pullgate_test::signer::key_file("p256", "pub")).unwrap();
     let again = world.directory.path().join("again.pem");
     std::fs::write(&again, pem.replace('\n', "\r\n")).unwrap();
     let file = |path: &std::path::Path| path.display().to_string();
-    let p384 = crate::support::signer::key_file("p384", "pub");
-    let first = crate::support::signer::key_file("p256", "pub");
+    let p384 = pullgate_test::signer::key_file("p384", "pub");
+    let first = pullgate_test::signer::key_file("p256", "pub");
     world.policy(&format!(
         "default = \"deny\"\n\
          [authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{0}\" }}]\n\

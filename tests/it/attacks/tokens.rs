@@ -5,7 +5,7 @@ use pullgate::registry::{Limits, Settings};
 
 use super::outcome::{LITTLE, NOTHING, Verdict};
 use super::world::{World, password};
-use crate::support::registry::{Auth, Authority, Options, Registry, Scripted};
+use pullgate_test::registry::{Auth, Authority, Options, Registry, Scripted};
 
 /// The requests of a pull whose registry wants a token, by OAuth 2.
 const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
