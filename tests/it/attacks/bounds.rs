@@ -6,7 +6,7 @@ use std::time::Duration;
 use pullgate::config::BOUNDS;
 use pullgate::registry::{Limits, Settings};
 
-use super::outcome::Verdict;
+use super::outcome::{Expect, Verdict};
 use super::world::{PULLED, World, manifest_of, p256};
 use pullgate_test::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
 use pullgate_test::signer::{attach_classic, payload};
@@ -233,7 +233,7 @@ async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
         })
         .await;
         let outcome = world.outcome_of("r.example/team/app:1", None).await;
-        outcome.assert(reason, &Verdict::Unavailable, reason, "", "", 0..=0);
+        outcome.assert(reason, Expect { bytes: 0..=0, ..Expect::unavailable(reason) });
         assert_ne!(world.verdict("team/app:1").await, PULLED);
     }
     drop(listener);
