@@ -11,11 +11,6 @@
     reason = "a measurement that does not work ends"
 )]
 
-#[path = "../tests/support"]
-mod support {
-    pub(crate) mod node;
-}
-
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,11 +21,11 @@ use pullgate::keys::{self, Location};
 use pullgate::trust::Algorithm;
 use serde_json::{Value, json};
 
-use support::node::directory::Directory;
-use support::node::http;
-use support::node::keys::{Kind, PrivateKey};
-use support::node::registry::Registry;
-use support::node::signer::Signer;
+use pullgate_test::node::directory::Directory;
+use pullgate_test::node::http;
+use pullgate_test::node::keys::{Kind, PrivateKey};
+use pullgate_test::node::registry::Registry;
+use pullgate_test::node::signer::Signer;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 

@@ -2,9 +2,9 @@
 
 use crate::report::{RATIO, ratio, table};
 use crate::samples::{Pair, Samples};
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, Release, require_release};
 use crate::{Callers, event_loop, farm, inventory, say};
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, Release, require_release};
 
 /// How many images are on the node that is asked for its images, as on a busy one.
 const IMAGES: usize = 500;

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use crate::report::table;
 use crate::slow::{Asked, ROUND_TRIP, Slow, in_sequence};
-use crate::support::node::signing::Layout;
-use crate::support::node::{Node, Release, environment};
 use crate::{Caller, Callers, event_loop, say};
+use pullgate_test::node::signing::Layout;
+use pullgate_test::node::{Node, Release, environment};
 use tokio::runtime::Runtime;
 
 const HEAD: [&str; 7] =

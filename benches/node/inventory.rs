@@ -6,8 +6,8 @@ use std::path::Path;
 use pullgate::digest::Digest;
 use serde_json::{Value, json};
 
-use crate::support::node::process::{self, LIMIT};
-use crate::support::node::{Node, directory};
+use pullgate_test::node::process::{self, LIMIT};
+use pullgate_test::node::{Node, directory};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";

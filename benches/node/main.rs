@@ -13,11 +13,6 @@
     reason = "a benchmark that cannot run ends"
 )]
 
-#[path = "../../tests/support"]
-mod support {
-    pub(crate) mod node;
-}
-
 mod caller;
 mod crossing;
 mod delay;
@@ -39,7 +34,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use caller::Caller;
-use support::node::{Node, Release, directory};
+use pullgate_test::node::{Node, Release, directory};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 

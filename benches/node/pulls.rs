@@ -10,9 +10,9 @@ use tokio::runtime::Runtime;
 use crate::crossing::turns;
 use crate::report::{FIGURE, RATIO, figure, mebibytes, ratio, table, time};
 use crate::samples::{Pair, Samples};
-use crate::support::node::images::Image;
-use crate::support::node::{Node, Release};
 use crate::{Callers, event_loop, say, start};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::{Node, Release};
 
 /// How many repositories the image is in: in each, pullgate meets it for the first time once.
 const REPOSITORIES: usize = 30;

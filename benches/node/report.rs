@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::samples::Pair;
-use crate::support::node::{Release, environment};
+use pullgate_test::node::{Release, environment};
 
 /// Prints a table: its head, and below it the rows.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {

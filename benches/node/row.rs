@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use crate::report::{FIGURE, figure, mebibytes, table};
-use crate::support::node::{Node, Release};
 use crate::{Caller, event_loop, farm, say};
+use pullgate_test::node::{Node, Release};
 
 /// How many pulls, unless `PULLGATE_BENCH_PULLS` says otherwise.
 const PULLS: usize = 5_000;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::event_loop;
-use crate::support::node::http;
+use pullgate_test::node::http;
 
 /// How long a message and its answer are under way together.
 pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(20);

@@ -5,17 +5,17 @@ use std::process::{Child, Stdio};
 use std::time::Instant;
 
 use crate::samples::Samples;
-use crate::support::node::policy::Policy;
-use crate::support::node::process::LIMIT;
-use crate::support::node::pullgate::{self, Pullgate};
-use crate::support::{self, node::Node};
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::LIMIT;
+use pullgate_test::node::pullgate::{self, Pullgate};
+use pullgate_test::{self, node::Node};
 
 const STARTS: usize = 40;
 
 /// Starts further daemons beside the node's own, one after the other, and waits for each as systemd does.
 pub(crate) fn measure(node: &Node) -> Samples {
     let directory = node.directory().join("start");
-    let policy = support::node::require_release(Policy::deny(), &node.release);
+    let policy = pullgate_test::node::require_release(Policy::deny(), &node.release);
     Pullgate::configure(&directory, &node.containerd, &policy);
     let notifications = directory.join("notify.sock");
     let systemd = UnixDatagram::bind(&notifications).expect("cannot make a socket");

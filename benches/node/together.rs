@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::report::{FIGURE, figure, mebibytes, table};
-use crate::support::node::containerd::Containerd;
-use crate::support::node::{Node, Release, directory};
 use crate::{Caller, event_loop, farm, say};
+use pullgate_test::node::containerd::Containerd;
+use pullgate_test::node::{Node, Release, directory};
 
 /// How many pulls there are at once.
 const AT_ONCE: usize = 500;

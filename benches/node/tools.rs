@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::farm::MANIFEST;
 use crate::report::{table, time};
 use crate::samples::Samples;
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, Release, directory, http, require_release};
 use crate::{Callers, event_loop, farm, say};
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, Release, directory, http, require_release};
 
 /// How often each way is gone.
 const ROUNDS: usize = 15;
@@ -167,7 +167,7 @@ impl Script {
     }
 
     fn cosign(&self, name: &str) -> Command {
-        let mut verify = crate::support::node::signing::verify_command(&self.home, &self.key);
+        let mut verify = pullgate_test::node::signing::verify_command(&self.home, &self.key);
         verify.arg(name);
         verify
     }

@@ -7,10 +7,6 @@
 #![allow(clippy::expect_used, reason = "a demo that cannot run ends")]
 
 mod rows;
-#[path = "../support"]
-mod support {
-    pub(crate) mod node;
-}
 mod table;
 
 use std::any::Any;
@@ -20,11 +16,11 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use pullgate_test::node::circle::{Circle, SOON, STEPS};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::seen::{RUNS, Seen};
+use pullgate_test::node::{Node, Release, directory, environment};
 use rows::ROWS;
-use support::node::circle::{Circle, SOON, STEPS};
-use support::node::kubelet::Pod;
-use support::node::seen::{RUNS, Seen};
-use support::node::{Node, Release, directory, environment};
 use table::Table;
 use tokio::signal::unix::{SignalKind, signal};
 

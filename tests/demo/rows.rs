@@ -1,10 +1,10 @@
 //! What the gate lets run and what it refuses.
 
-use crate::support::node::Node;
-use crate::support::node::images::Image;
-use crate::support::node::keys::Kind;
-use crate::support::node::seen::RUNS;
-use crate::support::node::signing::{self, Layout};
+use pullgate_test::node::Node;
+use pullgate_test::node::images::Image;
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::seen::RUNS;
+use pullgate_test::node::signing::{self, Layout};
 
 /// One image, how it comes about, and what has to become of it.
 pub(crate) struct Row {

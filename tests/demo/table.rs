@@ -1,6 +1,6 @@
 //! The table, shown line by line while it comes about.
 
-use crate::support::node::seen::Seen;
+use pullgate_test::node::seen::Seen;
 
 /// What the last column takes.
 const TIME: usize = 7;

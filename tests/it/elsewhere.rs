@@ -15,9 +15,9 @@ use pullgate::service;
 use pullgate::trust::{Algorithm, PssSalt, PublicKey};
 use tempfile::TempDir;
 
-use crate::support::kms::Kms;
-use crate::support::registry::{Recorded, Registry, Scripted};
-use crate::support::signer::{Signer, key_file, sign_classic};
+use pullgate_test::kms::Kms;
+use pullgate_test::registry::{Recorded, Registry, Scripted};
+use pullgate_test::signer::{Signer, key_file, sign_classic};
 
 mod confirmed;
 mod daemon;
@@ -107,7 +107,7 @@ impl World {
         for result in self.fetch(text).await {
             result.unwrap();
         }
-        let registry = pullgate::registry::Registry::new(crate::support::proxy::forgetful()).unwrap();
+        let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
         let bounds = gate::Settings { timeout: Duration::from_secs(60), concurrent: 16 };
         let ledger = Ledger::open(&ledger::Settings::of(&self.directory.path().join("ledger"))).unwrap();
         let gate = Gate::new(Arc::new(registry), bounds)

@@ -12,9 +12,9 @@ use pullgate::containerd::{Body, Upstream};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::support::proxy::{Daemon, call};
-use crate::support::runtime::{Reply, Runtime, error, framed, status};
-use crate::support::tap::Tap;
+use pullgate_test::proxy::{Daemon, call};
+use pullgate_test::runtime::{Reply, Runtime, error, framed, status};
+use pullgate_test::tap::Tap;
 
 const INFO: &str = "/runtime.v1.ImageService/ImageFsInfo";
 

@@ -10,9 +10,9 @@ use pullgate::gate::Gate;
 use pullgate::registry;
 use tempfile::TempDir;
 
-use crate::support::proxy::{Daemon, call};
-use crate::support::runtime::{self, Reply, Runtime, framed};
-use crate::support::signer::key_file;
+use pullgate_test::proxy::{Daemon, call};
+use pullgate_test::runtime::{self, Reply, Runtime, framed};
+use pullgate_test::signer::key_file;
 
 const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
 const PULL: &str = "/runtime.v1.ImageService/PullImage";

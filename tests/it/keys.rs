@@ -10,7 +10,7 @@ use pullgate::trust::Algorithm;
 mod kms;
 mod transit;
 
-use crate::support::secrets;
+use pullgate_test::secrets;
 
 /// Bounds that are reached in a test's time.
 fn bounds() -> Bounds {

@@ -13,8 +13,8 @@ use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
-use crate::support::registry::{INDEX, MANIFEST, Registry, descriptor, index, manifest};
-use crate::support::signer::{Signer, key_file, sign_bundle, sign_classic};
+use pullgate_test::registry::{INDEX, MANIFEST, Registry, descriptor, index, manifest};
+use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 
 mod damage;
 mod decided;
@@ -62,7 +62,7 @@ impl World {
     }
 
     fn gate_with(&self, ledger: Ledger) -> Gate {
-        let registry = pullgate::registry::Registry::new(crate::support::proxy::forgetful()).unwrap();
+        let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
         let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
         let gate = Gate::new(Arc::new(registry), bounds).with_ledger(ledger);
         self.set_policy(&gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");

@@ -24,5 +24,3 @@ mod readme;
 mod registry;
 mod sign;
 mod signer;
-#[path = "../support.rs"]
-mod support;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::secrets::{MARK, REGISTERED};
+use pullgate_test::secrets::{MARK, REGISTERED};
 
 /// Calls that take a secret, and which of their arguments it is.
 const CALLS: [(&str, usize); 19] = [
@@ -82,8 +82,8 @@ const ALLOWED: [(&str, &str); 18] = [
 
 /// Where private keys are made. Each of these files notes them by `secrets::register_key`.
 const MAKERS: [&str; 6] = [
-    "tests/support/secrets.rs",
-    "tests/support/node/keys.rs",
+    "crates/test-support/src/secrets.rs",
+    "crates/test-support/src/node/keys.rs",
     "tests/node/keys.rs",
     "tests/it/output.rs",
     "tests/it/readme.rs",
@@ -109,6 +109,7 @@ fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     add(&root.join("tests"), &mut files);
     add(&root.join("benches"), &mut files);
+    add(&root.join("crates/test-support"), &mut files);
     files.sort();
     let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
     files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
@@ -215,7 +216,7 @@ fn every_secret_of_a_test_carries_the_mark() {
             }
         }
     }
-    let hint = format!("let it contain {MARK}, or register it in tests/support/secrets.rs");
+    let hint = format!("let it contain {MARK}, or register it in crates/test-support/src/secrets.rs");
     assert!(wrong.is_empty(), "secrets without the mark; {hint}:\n{}", wrong.join("\n"));
     assert!(marked > 80, "only {marked} secrets are seen where there are many more");
     assert!(REGISTERED.iter().all(|secret| ALLOWED.iter().any(|(allowed, _)| allowed == secret)));

@@ -20,12 +20,12 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::support::proxy::{Daemon, call};
-use crate::support::registry::{
+use pullgate_test::proxy::{Daemon, call};
+use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, Scripted, descriptor, index, manifest,
 };
-use crate::support::runtime::{Runtime, framed};
-use crate::support::signer::{Signer, attach_classic, bundle, key_file, payload, sign_classic};
+use pullgate_test::runtime::{Runtime, framed};
+use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_classic};
 
 mod policy;
 

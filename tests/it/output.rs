@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::secrets;
-use crate::support::signer::{closed_key, key_file};
+use pullgate_test::secrets;
+use pullgate_test::signer::{closed_key, key_file};
 
 fn pullgate(arguments: &[&str], output: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));

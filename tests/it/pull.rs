@@ -15,10 +15,10 @@ use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
-use crate::support::proxy::{Daemon, call, forgetful};
-use crate::support::registry::{Body, Registry, Scripted};
-use crate::support::runtime::{Reply, Runtime, error, framed, image_id};
-use crate::support::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
+use pullgate_test::proxy::{Daemon, call, forgetful};
+use pullgate_test::registry::{Body, Registry, Scripted};
+use pullgate_test::runtime::{Reply, Runtime, error, framed, image_id};
+use pullgate_test::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
 
 mod rules;
 
@@ -463,7 +463,7 @@ async fn success_of_an_unreadable_answer_is_none() {
             (call.path == PULL).then(|| Reply::Answer {
                 headers: HeaderMap::new(),
                 data: vec![body.clone()],
-                trailers: Some(crate::support::runtime::status(0, "")),
+                trailers: Some(pullgate_test::runtime::status(0, "")),
             })
         });
         let answer = world.pull(&world.image("team/app:1")).await;
@@ -522,7 +522,7 @@ async fn the_runtime_s_own_errors_cross() {
     sign_classic(&world.registry, "team/app", &digest, &p256());
     world.runtime.script(|call| {
         (call.path == PULL).then(|| Reply::Answer {
-            headers: crate::support::runtime::status(9, "disk is full"),
+            headers: pullgate_test::runtime::status(9, "disk is full"),
             data: Vec::new(),
             trailers: None,
         })
@@ -578,7 +578,7 @@ async fn what_was_pulled_is_told_and_created() {
         let id = api::PullImageResponse::decode(&pulled.body[5..]).unwrap().image_ref;
         world.runtime.script(|call| {
             let made = api::CreateContainerResponse { container_id: "made".to_owned() };
-            call.path.ends_with("/CreateContainer").then(|| crate::support::runtime::message(&made))
+            call.path.ends_with("/CreateContainer").then(|| pullgate_test::runtime::message(&made))
         });
         let asked = api::ImageStatusRequest { image: request(&image).image, verbose: false };
         let told = world.call("/runtime.v1.ImageService/ImageStatus", &asked.encode_to_vec()).await;

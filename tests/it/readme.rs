@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::registry::Registry;
-use crate::support::secrets;
+use pullgate_test::registry::Registry;
+use pullgate_test::secrets;
 
 const README: &str = include_str!("../../README.md");
 const PASSPHRASE: &str = "pg5ECRET-readme";

@@ -10,7 +10,7 @@ use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
 use serde_json::{Value, json};
 
-use crate::support::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
+use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
 
 mod bundle;
 mod command;
@@ -39,7 +39,7 @@ fn client() -> Client {
 
 /// A key that there is nowhere else.
 fn new_key() -> FileKey {
-    let text = crate::support::secrets::new_key().serialize_pem();
+    let text = pullgate_test::secrets::new_key().serialize_pem();
     FileKey::new(PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap(), "new")
 }
 
@@ -153,7 +153,7 @@ async fn a_payload_that_is_named_is_stored_only_where_it_is_missing() {
     sign(&client(), &repository, &digest, &new_key()).await.unwrap();
     for (is_missing, uploads) in [(false, 1), (true, 2)] {
         registry.hook(move |request| {
-            (is_missing && request.method == "HEAD").then(|| crate::support::registry::Scripted::status(404))
+            (is_missing && request.method == "HEAD").then(|| pullgate_test::registry::Scripted::status(404))
         });
         registry.forget_requests();
         sign(&client(), &repository, &digest, &new_key()).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
         let first = request.method == "PUT"
             && request.uri.path() == own
             && !lost.swap(true, std::sync::atomic::Ordering::Relaxed);
-        first.then(|| crate::support::registry::Scripted::status(201))
+        first.then(|| pullgate_test::registry::Scripted::status(201))
     });
     let attached = sign(&client(), &repository, &digest, &key).await.unwrap();
     assert!(attached.added);
@@ -209,7 +209,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
     let prefix = "/v2/team/app/manifests/sha256-";
     registry.hook(move |request| {
         (request.method == "PUT" && request.uri.path().starts_with(prefix))
-            .then(|| crate::support::registry::Scripted::status(201))
+            .then(|| pullgate_test::registry::Scripted::status(201))
     });
     let error = sign(&client(), &repository, &other, &key).await.unwrap_err();
     assert!(matches!(error, SignError::Contended { .. }), "{error}");

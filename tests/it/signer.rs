@@ -33,9 +33,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::support::registry::{MANIFEST, Registry};
-use crate::support::secrets;
-use crate::support::signer::closed_key;
+use pullgate_test::registry::{MANIFEST, Registry};
+use pullgate_test::secrets;
+use pullgate_test::signer::closed_key;
 
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v1+json";
 

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::FileTypeExt;
 
-use crate::support::node::kubelet::Kubelet;
-use crate::support::node::policy::Policy;
-use crate::support::node::process::Daemon;
-use crate::support::node::pullgate::{Pullgate, program};
-use crate::support::node::{Node, Release, directory};
+use pullgate_test::node::kubelet::Kubelet;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::Daemon;
+use pullgate_test::node::pullgate::{Pullgate, program};
+use pullgate_test::node::{Node, Release, directory};
 
 /// As systemd does it (sd_listen_fds(3)): a listening socket is descriptor 3, and the environment says for whom.
 const HAND_OVER: &str = r#"

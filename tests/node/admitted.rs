@@ -1,8 +1,8 @@
 //! Signed images are pulled, pinned to their digest, and run as kubelet would run them.
 
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::{Node, RELEASE, Release};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::{Node, RELEASE, Release};
 
 on_every_release!(
     runs_by_tag,

@@ -12,10 +12,10 @@ use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::held::{At, Held};
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::{Pod, Waiting};
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, Release, process};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::{Pod, Waiting};
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, Release, process};
 
 on_every_release!(
     requests_of_two_meanings,

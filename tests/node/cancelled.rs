@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::node::kubelet::Pod;
-use crate::support::node::process::{LIMIT, wait};
-use crate::support::node::{Node, Release};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::process::{LIMIT, wait};
+use pullgate_test::node::{Node, Release};
 
 on_every_release!(while_pullgate_asks_the_registry, while_containerd_pulls);
 

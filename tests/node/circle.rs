@@ -1,8 +1,8 @@
 //! From push to pod, with a change of the key on the way: what `make demo` shows.
 
-use crate::support::node::circle::{Circle, STEPS};
-use crate::support::node::process::LIMIT;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::circle::{Circle, STEPS};
+use pullgate_test::node::process::LIMIT;
+use pullgate_test::node::{Node, Release};
 
 #[test]
 fn what_is_pushed_is_signed_and_runs_until_its_key_is_revoked() {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release, directory, secrets};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, RELEASE, Release, directory};
+use pullgate_test::secrets;
 
 const HOST: &str = "registry.example.com";
 const YEAR: i64 = 365 * 24 * 60 * 60;

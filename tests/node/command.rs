@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::node::keys::Kind;
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, Release, process, signing};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, Release, process, signing};
 
 /// Runs a command and gives its exit code and what it wrote to standard output and to standard error.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {

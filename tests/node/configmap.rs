@@ -7,10 +7,10 @@ use std::thread;
 use serde_json::Value;
 
 use crate::held::{At, Held};
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::pullgate::Pullgate;
-use crate::support::node::{Node, Release, directory, require_release};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::pullgate::Pullgate;
+use pullgate_test::node::{Node, Release, directory, require_release};
 
 on_every_release!(is_swapped_as_one);
 

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::signing::{self, Layout};
-use crate::support::node::{Node, RELEASE, Release, process, pullgate};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::signing::{self, Layout};
+use pullgate_test::node::{Node, RELEASE, Release, process, pullgate};
 
 on_every_release!(signs_and_we_accept);
 

@@ -3,9 +3,9 @@
 use pullgate::api::{ImageFsInfoRequest, ImageSpec, PullImageRequest};
 use tonic::Code;
 
-use crate::support::node::kubelet::Pod;
-use crate::support::node::process::{LIMIT, wait};
-use crate::support::node::{Node, Release};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::process::{LIMIT, wait};
+use pullgate_test::node::{Node, Release};
 
 on_every_release!(
     answers_of_containerd_cross_unchanged,

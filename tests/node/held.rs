@@ -6,12 +6,12 @@ use std::thread;
 
 use tonic::Code;
 
-use crate::support::node::between::Between;
-use crate::support::node::directory::files;
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::{Kubelet, Pod};
-use crate::support::node::relay::Relay;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::between::Between;
+use pullgate_test::node::directory::files;
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::{Kubelet, Pod};
+use pullgate_test::node::relay::Relay;
+use pullgate_test::node::{Node, Release};
 
 /// The name of its registry.
 pub(crate) const HOST: &str = "registry.example.com";

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::node::directory::{self, Directory};
-use crate::support::node::keys::{Kind, PrivateKey};
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::process::{Daemon, LIMIT};
-use crate::support::node::{Node, RELEASE, Release, environment, process, pullgate, secrets};
+use pullgate_test::node::directory::{self, Directory};
+use pullgate_test::node::keys::{Kind, PrivateKey};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::{Daemon, LIMIT};
+use pullgate_test::node::{Node, RELEASE, Release, environment, process, pullgate};
+use pullgate_test::secrets;
 
 const PIN: &str = "pg5ECRET-pin";
 

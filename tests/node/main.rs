@@ -3,17 +3,6 @@
 //! `tests/environment/install` has to be run before. A test that cannot run fails.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-#[path = "../support"]
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "shared by programs that use parts of it")]
-mod support {
-    pub(crate) mod authority;
-    pub(crate) mod node;
-    pub(crate) mod registry;
-    pub(crate) mod tunnel;
-
-    pub(crate) use node::secrets;
-}
-
 /// Makes a test of each function for each release of containerd.
 macro_rules! on_every_release {
     ($($name:ident),+ $(,)?) => {
@@ -26,7 +15,7 @@ macro_rules! on_every_release {
             $(
                 #[test]
                 fn $name() {
-                    super::$name($crate::support::node::Release::$release);
+                    super::$name(pullgate_test::node::Release::$release);
                 }
             )+
         }

@@ -6,10 +6,11 @@ use std::process::Command;
 
 use nix::unistd::Group;
 
-use crate::support::node::policy::Policy;
-use crate::support::node::process::Daemon;
-use crate::support::node::pullgate::{Pullgate, program};
-use crate::support::node::{Node, Release, directory, secrets};
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::Daemon;
+use pullgate_test::node::pullgate::{Pullgate, program};
+use pullgate_test::node::{Node, Release, directory};
+use pullgate_test::secrets;
 
 /// The mode and group of its socket, and its log, of a daemon in whose pullgate.toml `from` is `to`.
 fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {

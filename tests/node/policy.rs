@@ -1,9 +1,9 @@
 //! The policy comes, goes and breaks while the node runs.
 
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, RELEASE, Release};
 
 const BROKEN: &str = "default = \"allow\"\n";
 

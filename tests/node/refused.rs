@@ -1,10 +1,10 @@
 //! What is not signed as the policy wants it is refused before containerd hears of it.
 
-use crate::support::node::images::Image;
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release, signing};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, RELEASE, Release, signing};
 
 on_every_release!(
     unsigned,

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use crate::support::authority::Authority;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::process;
-use crate::support::node::registry::{PASSWORD, USER};
-use crate::support::node::secrets::MARK;
-use crate::support::node::{Release, directory};
-use crate::support::tunnel::Tunnel;
+use pullgate_test::authority::Authority;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::process;
+use pullgate_test::node::registry::{PASSWORD, USER};
+use pullgate_test::node::{Release, directory};
+use pullgate_test::secrets::MARK;
+use pullgate_test::tunnel::Tunnel;
 
 mod bearer;
 mod site;

@@ -1,8 +1,8 @@
 //! The image of pod sandboxes, which the runtime would pull by itself.
 
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::{Node, Release};
 
 on_every_release!(
     signed_is_pulled_pinned_before_anybody_needs_it,

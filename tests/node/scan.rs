@@ -4,13 +4,13 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::node::images::Image;
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::process::{LIMIT, must_run, output, wait};
-use crate::support::node::signing::sign_by;
-use crate::support::node::{Node, RELEASE, Release};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::{LIMIT, must_run, output, wait};
+use pullgate_test::node::signing::sign_by;
+use pullgate_test::node::{Node, RELEASE, Release};
 
 on_every_release!(
     finds_what_is_not_admitted,

@@ -8,11 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use nix::sys::signal::Signal;
 
-use crate::support::node::kubelet::Pod;
-use crate::support::node::process::{self, Daemon};
-use crate::support::node::registry::{PASSWORD, USER};
-use crate::support::node::secrets::{self, MARK, REGISTERED};
-use crate::support::node::{Node, Release, directory, environment};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::process::{self, Daemon};
+use pullgate_test::node::registry::{PASSWORD, USER};
+use pullgate_test::node::{Node, Release, directory, environment};
+use pullgate_test::secrets::{self, MARK, REGISTERED};
 
 on_every_release!(of_the_pod_reach_the_registry, are_asked_for_even_if_the_image_is_present);
 

@@ -3,11 +3,11 @@
 use std::process::Command;
 use std::thread;
 
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::signing::{self, Layout};
-use crate::support::node::{Node, RELEASE, Release, process, pullgate};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::signing::{self, Layout};
+use pullgate_test::node::{Node, RELEASE, Release, process, pullgate};
 
 /// Neither RSA-PSS nor Ed25519ph is asked of cosign: of keys in files it verifies PKCS #1 and pure Ed25519 only.
 #[test]

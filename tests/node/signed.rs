@@ -1,9 +1,9 @@
 //! What `pullgate sign` signs, the gate accepts, with each algorithm; and only with the algorithm that is pinned.
 
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release, signing};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, RELEASE, Release, signing};
 
 #[test]
 fn with_each_algorithm() {

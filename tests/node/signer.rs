@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::node::images::{self, Image};
-use crate::support::node::kubelet::Pod;
-use crate::support::node::process::{self, LIMIT};
-use crate::support::node::signer::Signer;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::images::{self, Image};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::process::{self, LIMIT};
+use pullgate_test::node::signer::Signer;
+use pullgate_test::node::{Node, Release};
 
 fn signed(node: &Node, image: &Image) -> bool {
     let cosign = node.cosign();
@@ -65,6 +65,6 @@ fn pushes_while_the_signer_is_down_are_signed_when_it_is_back() {
     let told = process::must_run(signer.command().arg("status"));
     assert!(told.contains("rule release: automatic, since"), "{told}");
     process::must_run(signer.command().arg("check"));
-    let mut missing = Command::new(crate::support::node::pullgate::program());
+    let mut missing = Command::new(pullgate_test::node::pullgate::program());
     assert!(process::run(missing.args(["--config", "/nonexistent", "signer", "check"])).is_err());
 }

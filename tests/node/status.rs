@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::process::{self, LIMIT};
-use crate::support::node::{Node, RELEASE, Release, directory};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::{self, LIMIT};
+use pullgate_test::node::{Node, RELEASE, Release, directory};
 
 on_every_release!(tells_how_the_daemon_is);
 

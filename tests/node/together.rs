@@ -2,8 +2,8 @@
 
 use std::thread;
 
-use crate::support::node::kubelet::Pod;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::{Node, Release};
 
 on_every_release!(
     signed_and_unsigned_images_are_told_apart,

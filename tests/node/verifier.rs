@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::policy::Policy;
-use crate::support::node::process::{self, Daemon};
-use crate::support::node::{Node, Release, directory, pullgate};
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::process::{self, Daemon};
+use pullgate_test::node::{Node, Release, directory, pullgate};
 
 /// containerd 2.1 calls verifiers for what its transfer service pulls; older releases have none.
 #[test]

@@ -1,9 +1,9 @@
 //! Every way around a pull, on real containerd: `docs/coverage.md` names the test of each.
 
-use crate::support::node::keys::Kind;
-use crate::support::node::kubelet::{Kubelet, Pod, Waiting};
-use crate::support::node::policy::Policy;
-use crate::support::node::{Node, RELEASE, Release};
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::kubelet::{Kubelet, Pod, Waiting};
+use pullgate_test::node::policy::Policy;
+use pullgate_test::node::{Node, RELEASE, Release};
 
 on_every_release!(
     side_loaded_under_a_protected_name,

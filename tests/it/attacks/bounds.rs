@@ -6,10 +6,10 @@ use std::time::Duration;
 use pullgate::config::BOUNDS;
 use pullgate::registry::{Limits, Settings};
 
-use super::outcome::Verdict;
+use super::outcome::{Expect, Verdict};
 use super::world::{PULLED, World, manifest_of, p256};
-use crate::support::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
-use crate::support::signer::{attach_classic, payload};
+use pullgate_test::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
+use pullgate_test::signer::{attach_classic, payload};
 
 /// What is done against a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +233,7 @@ async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
         })
         .await;
         let outcome = world.outcome_of("r.example/team/app:1", None).await;
-        outcome.assert(reason, &Verdict::Unavailable, reason, "", "", 0..=0);
+        outcome.assert(reason, Expect { bytes: 0..=0, ..Expect::unavailable(reason) });
         assert_ne!(world.verdict("team/app:1").await, PULLED);
     }
     drop(listener);

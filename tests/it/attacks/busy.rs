@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pullgate::registry::Limits;
 
-use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
+use super::outcome::{Expect, LITTLE, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, impatient, manifest_of, p256, password};
-use crate::support::registry::{Body, MANIFEST, Options, Scripted};
-use crate::support::signer::{sign_bundle, sign_classic};
+use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
+use pullgate_test::signer::{sign_bundle, sign_classic};
 
 fn options() -> Options {
     Options { referrers: true, ..Options::default() }
@@ -45,7 +45,10 @@ async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
             busy.then(|| answer.clone())
         });
         let bytes = if reason == "verified" { LITTLE } else { 0..=0 };
-        world.outcome("team/app:1").await.assert(row, &verdict, reason, requests, "", bytes);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(row, Expect { verdict: &verdict, reason, requests, bytes, ..Expect::default() });
     }
 }
 
@@ -56,7 +59,10 @@ async fn t111_a_crowd_makes_no_storm_of_an_outage() {
     world.signed();
     world.registry.hook(|_| Some(Scripted::status(503)));
     let outcome = world.crowd(vec![(world.image("team/app:1"), None); 200]).await;
-    outcome.assert("200 pulls", &Verdict::Unavailable, "registry-busy", "tag*4..12", "", 0..=0);
+    outcome.assert(
+        "200 pulls",
+        Expect { requests: "tag*4..12", bytes: 0..=0, ..Expect::unavailable("registry-busy") },
+    );
 }
 
 #[tokio::test]
@@ -80,7 +86,10 @@ async fn t111_a_registry_that_changes_its_mind_changes_no_verdict() {
     world.registry.hook(|_| None);
     world.policy(&std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap());
     let steady = world.outcome("team/app:1").await;
-    steady.assert("steady", &pinned, "verified", "tag sig? fallback? referrers? blob?", "", LITTLE);
+    steady.assert(
+        "steady",
+        Expect { requests: "tag sig? fallback? referrers? blob?", ..Expect::verified(&pinned) },
+    );
 }
 
 #[tokio::test]
@@ -119,7 +128,10 @@ async fn t124_time_that_runs_out_in_any_step_is_no_success() {
             true => (Verdict::Unavailable, "registry-timeout"),
             false => (world.pinned("team/app", &digest), "verified"),
         };
-        world.outcome("team/app:1").await.assert(row, &verdict, reason, requests, "", 0..=8 << 10);
+        world.outcome("team/app:1").await.assert(
+            row,
+            Expect { verdict: &verdict, reason, requests, bytes: 0..=8 << 10, ..Expect::default() },
+        );
     }
 }
 
@@ -131,15 +143,21 @@ async fn no_signature_is_believed_for_seconds_and_an_outage_never() {
     world.registry.hook(|request| request.uri.path().contains("/referrers/").then(|| Scripted::status(503)));
     let refused = Verdict::Refused;
     let outage = world.outcome("team/app:1").await;
-    outage.assert("an outage", &Verdict::Unavailable, "registry-busy", UNSIGNED, "", LITTLE);
+    outage.assert("an outage", Expect { requests: UNSIGNED, ..Expect::unavailable("registry-busy") });
     world.registry.hook(|_| None);
-    world.outcome("team/app:1").await.assert("is over", &refused, "no-signature", UNSIGNED, "", LITTLE);
+    world.outcome("team/app:1").await.assert(
+        "is over",
+        Expect { verdict: &refused, reason: "no-signature", requests: UNSIGNED, ..Expect::default() },
+    );
     sign_classic(&world.registry, "team/app", &digest, &p256());
-    world.outcome("team/app:1").await.assert("believed", &refused, "no-signature", "tag", "", LITTLE);
+    world.outcome("team/app:1").await.assert(
+        "believed",
+        Expect { verdict: &refused, reason: "no-signature", requests: "tag", ..Expect::default() },
+    );
     // Other credentials are another question.
     let pinned = world.pinned("team/app", &digest);
     let other = world.outcome_of(&world.image("team/app:1"), password("other", "pg5ECRET-pod")).await;
-    other.assert("as another", &pinned, "verified", SIGNED, "", LITTLE);
+    other.assert("as another", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
@@ -152,7 +170,7 @@ async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
         let world = World::with(options(), Limits { absence, ..Limits::default() }).await;
         let digest = world.registry.image("team/app", "1", "app");
         let first = world.outcome("team/app:1").await;
-        first.assert(row, &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
+        first.assert(row, Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
         sign_classic(&world.registry, "team/app", &digest, &p256());
         if reload {
             let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
@@ -162,7 +180,10 @@ async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
             true => (world.pinned("team/app", &digest), "verified", SIGNED),
             false => (Verdict::Refused, "no-signature", "tag"),
         };
-        world.outcome("team/app:1").await.assert(row, &verdict, reason, requests, "", LITTLE);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(row, Expect { verdict: &verdict, reason, requests, ..Expect::default() });
     }
 }
 
@@ -189,6 +210,9 @@ async fn a_signature_that_is_to_come_is_waited_for_if_wanted() {
             ),
             false => (Verdict::Refused, "no-signature", UNSIGNED),
         };
-        outcome.assert(wait, &verdict, reason, requests, "", 1..=64 << 10);
+        outcome.assert(
+            wait,
+            Expect { verdict: &verdict, reason, requests, bytes: 1..=64 << 10, ..Expect::default() },
+        );
     }
 }

@@ -7,10 +7,10 @@ use pullgate::registry::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
+use super::outcome::{Expect, NOTHING, SIGNED, Verdict};
 use super::world::{Kept, PULLED, World, answer_to, pull};
-use crate::support::proxy::{Daemon, call};
-use crate::support::runtime::{framed, message};
+use pullgate_test::proxy::{Daemon, call};
+use pullgate_test::runtime::{framed, message};
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
@@ -22,12 +22,15 @@ async fn t123_names_and_messages_of_any_size_do_no_harm() {
         let image = world.image(&format!("team/{}:1", "a".repeat(length)));
         let outcome = world.outcome_of(&image, None).await;
         assert!(outcome.line.len() < 8 << 10, "{length}: {}", outcome.line.len());
-        outcome.assert(length, &Verdict::Refused, "invalid-reference", "", "", NOTHING);
+        outcome.assert(length, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
     }
     // More than containerd itself takes is not read to its end.
     for length in [16 << 20, 64 << 20] {
         let outcome = world.outcome_of(&"a".repeat(length), None).await;
-        outcome.assert(length, &Verdict::Unreadable("3".to_owned()), "", "", "", NOTHING);
+        outcome.assert(
+            length,
+            Expect { verdict: &Verdict::Unreadable("3".to_owned()), bytes: NOTHING, ..Expect::default() },
+        );
     }
     // Fields that nobody knows cross, and so does metadata.
     let request = api::PullImageRequest {
@@ -43,7 +46,10 @@ async fn t123_names_and_messages_of_any_size_do_no_harm() {
     let pulled = world.runtime.calls_of("PullImage").pop().unwrap();
     assert!(pulled.body.len() > 1_000_000, "{}", pulled.body.len());
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("afterwards", &pinned, "verified", "tag", "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("afterwards", Expect { requests: "tag", ..Expect::verified(&pinned) });
 }
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
@@ -108,7 +114,7 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
     for (row, first, repeated) in floods {
         let (all, outcome) = tokio::join!(flood(first, repeated), world.outcome("team/app:1"));
         let requests = "tag sig? fallback? referrers? blob?";
-        outcome.assert(row, &world.pinned("team/app", &digest), "verified", requests, "", LITTLE);
+        outcome.assert(row, Expect { requests, ..Expect::verified(&world.pinned("team/app", &digest)) });
         ended.push((row, !all));
     }
     // Calls that are made and taken back at once (CVE-2023-44487).
@@ -125,7 +131,8 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
             _ = async { drop(read.read_to_end(&mut Vec::new()).await) } => false,
         }
     });
-    outcome.assert("rapid", &world.pinned("team/app", &digest), "verified", "tag", "", LITTLE);
+    outcome
+        .assert("rapid", Expect { requests: "tag", ..Expect::verified(&world.pinned("team/app", &digest)) });
     ended.push(("rapid reset", !all));
     // Settings and pings are answered, one by one and no faster than the answers are read.
     for row in ["empty data", "continuation", "rapid reset"] {
@@ -148,7 +155,7 @@ async fn t128_a_name_writes_no_line_of_its_own() {
     ] {
         // That kubelet's line is one, and has nothing that turns it round, is checked wherever a pull is made.
         let outcome = world.outcome(name).await;
-        outcome.assert(name, &Verdict::Refused, "invalid-reference", "", "", NOTHING);
+        outcome.assert(name, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
         // The same in the log for people: as many lines as records, whoever's words are in them.
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -192,7 +199,7 @@ async fn t128_names_without_end_leave_nothing_behind() {
     for batch in 0..20 {
         let names = (0..250).map(|number| (world.image(&format!("other/{batch}-{number}:1")), None));
         let outcome = world.crowd(names.collect()).await;
-        outcome.assert(batch, &Verdict::Refused, "denied-by-rule", "", "", NOTHING);
+        outcome.assert(batch, Expect { bytes: NOTHING, ..Expect::refused("denied-by-rule") });
     }
     assert!(alive() <= before + 8, "{before} tasks before, {} after", alive());
 }
@@ -224,7 +231,7 @@ async fn t131_what_needs_no_signature_costs_no_request() {
     ] {
         let auth = super::world::password("pod", "pg5ECRET-pod");
         let outcome = world.outcome_of(&world.image(path), auth).await;
-        outcome.assert(path, &verdict, reason, "", "", NOTHING);
+        outcome.assert(path, Expect { verdict: &verdict, reason, bytes: NOTHING, ..Expect::default() });
     }
 }
 
@@ -235,7 +242,7 @@ async fn two_daemons_share_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let other = Daemon::with_registry(directory.path(), world.runtime.socket(), Settings::default());
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("one", &pinned, "verified", SIGNED, "", LITTLE);
+    world.outcome("team/app:1").await.assert("one", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
     assert_eq!(pull(&other, &world.image("team/app:1"), None).await.0, "no-policy");
     world.policy("default = \"deny\"\n");
     assert_ne!(pull(&world.daemon, &world.image("team/app:1"), None).await.0, PULLED);

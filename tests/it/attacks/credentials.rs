@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use pullgate::alibaba::Identity;
 use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
 
-use super::outcome::{LITTLE, NOTHING, Verdict};
+use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{PULLED, World, password};
-use crate::support::acs;
-use crate::support::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::acs;
+use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
 
 fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }
@@ -101,12 +101,25 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
         let again = world.outcome("team/app:1").await;
         if named {
             let pinned = world.pinned("team/app", &digest);
-            first.assert("first", &pinned, "verified", asked, shown, LITTLE);
-            again.assert("asked once, then kept", &pinned, "verified", "tag", "acr", LITTLE);
+            first
+                .assert("first", Expect { requests: asked, credentials: shown, ..Expect::verified(&pinned) });
+            again.assert(
+                "asked once, then kept",
+                Expect { requests: "tag", credentials: "acr", ..Expect::verified(&pinned) },
+            );
         } else {
             for outcome in [first, again] {
                 let verdict = Verdict::Unavailable;
-                outcome.assert("another host", &verdict, "registry-unauthorized", "tag", "", NOTHING);
+                outcome.assert(
+                    "another host",
+                    Expect {
+                        verdict: &verdict,
+                        reason: "registry-unauthorized",
+                        requests: "tag",
+                        bytes: NOTHING,
+                        ..Expect::default()
+                    },
+                );
             }
         }
     }

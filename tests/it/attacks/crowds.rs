@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::Limits;
 
-use super::outcome::{LITTLE, SIGNED, Verdict};
+use super::outcome::{Expect, SIGNED, Verdict};
 use super::world::{PULLED, World, manifest_of, password, together};
-use crate::support::registry::{Body, MANIFEST, Options, Registry, Scripted};
+use pullgate_test::registry::{Body, MANIFEST, Options, Registry, Scripted};
 
 fn options() -> Options {
     Options { referrers: true, ..Options::default() }
@@ -62,12 +62,15 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
         assert_eq!(world.registry.requests().len(), asked, "{row}");
         assert!(alive() <= before + 40, "{row}: {before} tasks before, {} after", alive());
         let left = world.outcome_since(&since, Verdict::Refused);
-        left.assert(row, &Verdict::Refused, "", reached, "", 0..=1 << 20);
+        left.assert(
+            row,
+            Expect { verdict: &Verdict::Refused, requests: reached, bytes: 0..=1 << 20, ..Expect::default() },
+        );
         assert_eq!(world.daemon.gate.checks(), 0, "no verdict came of it");
         // None is in the way of the next.
         world.registry.hook(|_| None);
         let next = world.outcome("team/app:1").await;
-        next.assert(row, &world.pinned("team/app", &digest), "verified", SIGNED, "", LITTLE);
+        next.assert(row, Expect { requests: SIGNED, ..Expect::verified(&world.pinned("team/app", &digest)) });
     }
 }
 
@@ -86,7 +89,14 @@ async fn t122_many_pulls_of_one_image_are_one_question() {
         let image = world.image("team/app:1");
         let outcome = world.crowd(vec![(image, None); 500]).await;
         let requests = format!("{tags} sig fallback referrers blob");
-        outcome.assert(row, &world.pinned("team/app", &digest), "verified", &requests, "", 1..=1 << 20);
+        outcome.assert(
+            row,
+            Expect {
+                requests: &requests,
+                bytes: 1..=1 << 20,
+                ..Expect::verified(&world.pinned("team/app", &digest))
+            },
+        );
         assert_eq!(world.daemon.gate.checks(), 1, "{row}: one signature, verified once");
     }
 }
@@ -95,8 +105,8 @@ async fn t122_many_pulls_of_one_image_are_one_question() {
 async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
     let world = World::with(options(), Limits::default()).await;
     let digest = world.registry.image("team/app", "1", "app");
-    let text = crate::support::signer::payload(&world.image("team/app"), &digest);
-    let attach = crate::support::signer::attach_classic;
+    let text = pullgate_test::signer::payload(&world.image("team/app"), &digest);
+    let attach = pullgate_test::signer::attach_classic;
     attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
     let answer = slowly(&world, Duration::from_millis(10));
     // Slow, too: a refusal is not remembered, and who comes after it asks anew.
@@ -108,7 +118,7 @@ async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
         false => manifest_of(request, "1").then(|| answer.clone()),
     });
     let outcome = world.crowd(vec![(world.image("team/app:1"), None); 500]).await;
-    outcome.assert("all", &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
+    outcome.assert("all", Expect { requests: SIGNED, ..Expect::refused("no-valid-signature") });
     assert_eq!(world.daemon.gate.checks(), 1);
 }
 
@@ -145,7 +155,10 @@ async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
     let requests = "tag*3..4 sig*2..4 fallback*2..4 referrers*2..4 blob";
     let verdict = world.pinned("team/app", &digest);
     let both = world.outcome_since(&since, verdict.clone());
-    both.assert("both", &verdict, "", requests, "first second", LITTLE);
+    both.assert(
+        "both",
+        Expect { verdict: &verdict, requests, credentials: "first second", ..Expect::default() },
+    );
     assert_eq!(world.daemon.gate.checks(), 1);
 }
 
@@ -177,7 +190,7 @@ async fn t122_a_slow_registry_keeps_no_other_waiting() {
         outcome = moving => {
             // Of the slow one a quarter of the turns were taken, before and ever since.
             let requests = "tag*500 sig*500 fallback*500 referrers*500 slow:tag?";
-            outcome.assert("moving", &Verdict::Refused, "no-signature", requests, "", 1..=4 << 20);
+            outcome.assert("moving", Expect { requests, bytes: 1..=4 << 20, ..Expect::refused("no-signature") });
         }
     }
     assert!(slow.requests().len() <= 2, "{}", slow.requests().len());

@@ -7,12 +7,12 @@ use pullgate::digest::Digest;
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
-use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
+use super::outcome::{Expect, NOTHING, SIGNED};
 use super::world::{World, manifest_of, p256};
-use crate::support::registry::{
+use pullgate_test::registry::{
     INDEX, MANIFEST, Registry, SIMPLE_SIGNING, Scripted, descriptor, index, manifest,
 };
-use crate::support::signer::{attach_bundle, bundle, payload, sign_classic};
+use pullgate_test::signer::{attach_bundle, bundle, payload, sign_classic};
 
 const SCHEMA_ONE: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
@@ -30,17 +30,20 @@ async fn refused(world: &World, rows: Vec<(&str, Option<&str>, Vec<u8>)>) {
         let most = bytes.len() as u64;
         let answer = match media_type {
             Some(media_type) => Scripted::ok(media_type, bytes),
-            None => Scripted::status(200).body(crate::support::registry::Body::Bytes(bytes)),
+            None => Scripted::status(200).body(pullgate_test::registry::Body::Bytes(bytes)),
         };
         world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(row, &Verdict::Refused, "bad-manifest", "tag", "", 1..=most);
+        outcome.assert(row, Expect { requests: "tag", bytes: 1..=most, ..Expect::refused("bad-manifest") });
     }
     // The same question with the good document is answered.
     world.registry.hook(|_| None);
     let digest = Digest::of(&world.registry.tagged("team/app", "1").unwrap());
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("good", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("good", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
@@ -128,7 +131,10 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
     world.registry.tag("team/app", "odd", &digest);
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:odd").await.assert("odd", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:odd")
+        .await
+        .assert("odd", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
@@ -152,7 +158,7 @@ async fn t46_digests_are_of_one_grammar() {
         String::new(),
     ] {
         let outcome = world.outcome(&format!("team/app@{name}")).await;
-        outcome.assert(name, &Verdict::Refused, "invalid-reference", "", "", NOTHING);
+        outcome.assert(name, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
     }
     // The same bytes by their SHA-512: what was signed is their SHA-256, and that is another name.
     let bytes = world.registry.tagged("team/app", "1").unwrap();
@@ -163,14 +169,17 @@ async fn t46_digests_are_of_one_grammar() {
         .registry
         .hook(move |request| request.uri.path().contains("/manifests/sha512:").then(|| answer.clone()));
     let outcome = world.outcome(&format!("team/app@{long}")).await;
-    outcome.assert("sha512", &Verdict::Refused, "no-signature", "manifest fallback referrers", "", LITTLE);
+    outcome.assert(
+        "sha512",
+        Expect { requests: "manifest fallback referrers", ..Expect::refused("no-signature") },
+    );
     // That there was none is forgotten with the policy.
     world.accept("index");
     let sign = "https://sigstore.dev/cosign/sign/v1";
     attach_bundle(&world.registry, "team/app", &long, &bundle(&digest, sign, &p256()));
     let outcome = world.outcome(&format!("team/app@{long}")).await;
     let requests = "manifest*2 fallback referrers blob";
-    outcome.assert("its sha256", &Verdict::Refused, "no-valid-signature", requests, "", LITTLE);
+    outcome.assert("its sha256", Expect { requests, ..Expect::refused("no-valid-signature") });
 }
 
 #[tokio::test]
@@ -193,11 +202,14 @@ async fn t47_addresses_in_descriptors_are_not_followed() {
     world.registry.tag("team/app", &format!("sha256-{}.sig", digest.hex()), &signatures);
     elsewhere.blob("a", text.clone());
     let outcome = world.outcome("team/app:1").await;
-    outcome.assert("elsewhere", &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
+    outcome.assert("elsewhere", Expect { requests: SIGNED, ..Expect::refused("no-valid-signature") });
     // Where it belongs, it counts.
     world.registry.blob("team/app", text);
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("beside it", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("beside it", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
     // An image whose layers are elsewhere: what is signed is its manifest, and pullgate fetches no layer.
     let mut foreign: Value =
         serde_json::from_slice(&world.registry.tagged("team/app", "1").unwrap()).unwrap();
@@ -207,5 +219,8 @@ async fn t47_addresses_in_descriptors_are_not_followed() {
     world.registry.tag("team/app", "foreign", &digest);
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:foreign").await.assert("foreign layers", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:foreign")
+        .await
+        .assert("foreign layers", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }

@@ -2,10 +2,10 @@
 
 use pullgate::registry::{Limits, Settings};
 
-use super::outcome::{LITTLE, NOTHING, SIGNED, Verdict};
+use super::outcome::{Expect, LITTLE, NOTHING, SIGNED, Verdict};
 use super::world::{World, manifest_of, p256, password};
-use crate::support::registry::{Auth, Authority, MANIFEST, Options, Registry, Scripted};
-use crate::support::signer::{attach_classic, payload};
+use pullgate_test::registry::{Auth, Authority, MANIFEST, Options, Registry, Scripted};
+use pullgate_test::signer::{attach_classic, payload};
 
 #[tokio::test]
 async fn t105_redirects_lead_nowhere_that_matters() {
@@ -20,11 +20,11 @@ async fn t105_redirects_lead_nowhere_that_matters() {
     let pinned = world.pinned("team/app", &digest);
     world.outcome_of(&image, auth()).await.assert(
         "good",
-        &pinned,
-        "verified",
-        "tag*2 sig fallback referrers blob",
-        "pod",
-        LITTLE,
+        Expect {
+            requests: "tag*2 sig fallback referrers blob",
+            credentials: "pod",
+            ..Expect::verified(&pinned)
+        },
     );
     for location in [
         "http://169.254.169.254/latest/meta-data",
@@ -46,14 +46,30 @@ async fn t105_redirects_lead_nowhere_that_matters() {
             })
         });
         let outcome = world.outcome_of(&image, auth()).await;
-        outcome.assert(location, &Verdict::Unavailable, "redirect-refused", "tag*1..2", "pod", NOTHING);
+        outcome.assert(
+            location,
+            Expect {
+                requests: "tag*1..2",
+                credentials: "pod",
+                bytes: NOTHING,
+                ..Expect::unavailable("redirect-refused")
+            },
+        );
     }
     // Round and round: three in a row are followed, of however many.
     world
         .registry
         .hook(|request| request.header("authorization").map(|_| Scripted::redirect(request.uri.path())));
     let outcome = world.outcome_of(&image, auth()).await;
-    outcome.assert("50 hops", &Verdict::Unavailable, "too-many-redirects", "tag*4..5", "pod", NOTHING);
+    outcome.assert(
+        "50 hops",
+        Expect {
+            requests: "tag*4..5",
+            credentials: "pod",
+            bytes: NOTHING,
+            ..Expect::unavailable("too-many-redirects")
+        },
+    );
     // To another host the credentials do not go along; nor back again.
     let good = world.registry.tagged("team/app", "1").unwrap();
     let (there, back) =
@@ -72,7 +88,10 @@ async fn t105_redirects_lead_nowhere_that_matters() {
             }
             _ => None,
         });
-        world.outcome_of(&image, auth()).await.assert(row, &pinned, "verified", requests, "pod", LITTLE);
+        world
+            .outcome_of(&image, auth())
+            .await
+            .assert(row, Expect { requests, credentials: "pod", ..Expect::verified(&pinned) });
     }
 }
 
@@ -95,7 +114,10 @@ async fn t105_from_tls_there_is_no_way_back() {
     let location = format!("http://{}/v2/team/app/manifests/1", elsewhere.host());
     world.registry.hook(move |_| Some(Scripted::redirect(&location)));
     let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
-    outcome.assert("to http", &Verdict::Unavailable, "redirect-refused", "tag?ns", "", NOTHING);
+    outcome.assert(
+        "to http",
+        Expect { requests: "tag?ns", bytes: NOTHING, ..Expect::unavailable("redirect-refused") },
+    );
 }
 
 #[tokio::test]
@@ -134,6 +156,9 @@ async fn t112_tls_is_never_given_up() {
         let good = reason == "verified";
         let verdict = if good { Verdict::Pulled(format!("r.example/team/app@{digest}")) } else { verdict };
         let requests = if good { "tag?ns*2 sig?ns fallback?ns referrers?ns blob?ns" } else { requests };
-        outcome.assert(row, &verdict, reason, requests, if good { "pod" } else { "" }, bytes);
+        outcome.assert(
+            row,
+            Expect { verdict: &verdict, reason, requests, credentials: if good { "pod" } else { "" }, bytes },
+        );
     }
 }

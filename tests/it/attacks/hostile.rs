@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::Limits;
 
-use super::outcome::{LITTLE, SIGNED, Verdict, bounded};
+use super::outcome::{Expect, LITTLE, SIGNED, Verdict, bounded};
 use super::world::{World, impatient, manifest_of, p256};
-use crate::support::registry::{
+use pullgate_test::registry::{
     Body, MANIFEST, Options, Registry, SIMPLE_SIGNING, Scripted, descriptor, manifest,
 };
-use crate::support::signer::payload;
+use pullgate_test::signer::payload;
 
 fn options() -> Options {
     Options { referrers: true, ..Options::default() }
@@ -57,7 +57,10 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
         let world = World::with(options(), limits).await;
         world.signed();
         world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
-        world.outcome("team/app:1").await.assert(row, verdict, reason, "tag", "", bytes);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(row, Expect { verdict, reason, requests: "tag", bytes, ..Expect::default() });
     }
     // A length that is shorter than the body: what comes after it is no part of the answer.
     let world = World::start().await;
@@ -70,7 +73,16 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
     assert_ne!(outcome.verdict, world.pinned("team/app", &digest));
     assert!(["bad-manifest", "registry-unavailable"].contains(&outcome.reason.as_str()), "{outcome:#?}");
     let (verdict, reason) = (outcome.verdict.clone(), outcome.reason.clone());
-    outcome.assert("too short", &verdict, &reason, "tag*1..4", "", 0..=8 << 10);
+    outcome.assert(
+        "too short",
+        Expect {
+            verdict: &verdict,
+            reason: &reason,
+            requests: "tag*1..4",
+            bytes: 0..=8 << 10,
+            ..Expect::default()
+        },
+    );
 }
 
 #[tokio::test]
@@ -109,6 +121,9 @@ async fn t113_a_blob_is_as_long_as_it_is_said_to_be() {
                 .then(|| Scripted::status(200).body(Body::Endless))
         });
         let bytes = if endless { 1..=*bounded(0).end() } else { LITTLE };
-        world.outcome("team/app:1").await.assert(size, verdict, reason, requests, "", bytes);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(size, Expect { verdict, reason, requests, bytes, ..Expect::default() });
     }
 }

@@ -4,10 +4,10 @@ use pullgate::digest::Digest;
 use pullgate::registry::Platform;
 use serde_json::{Value, json};
 
-use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict, bounded};
+use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict, bounded};
 use super::world::{World, p256};
-use crate::support::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
-use crate::support::signer::sign_classic;
+use pullgate_test::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
+use pullgate_test::signer::sign_classic;
 
 /// The requests where the image for the platform must be signed, and is.
 const CHILD: &str = "tag manifest sig fallback referrers blob";
@@ -51,7 +51,10 @@ async fn t40_a_child_is_bound_by_the_bytes_of_its_index() {
         sign_classic(&world.registry, "team/app", signed, &p256());
     }
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("the index", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("the index", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
     // Other bytes under the child's digest: they are not what the index names.
     let swapped = world.registry.tagged("team/app", evil.hex()).unwrap();
     let path = format!("/manifests/{good}");
@@ -60,16 +63,19 @@ async fn t40_a_child_is_bound_by_the_bytes_of_its_index() {
     });
     world.accept("platform");
     let outcome = world.outcome("team/app:1").await;
-    outcome.assert("swapped bytes", &Verdict::Refused, "digest-mismatch", CHILD, "", LITTLE);
+    outcome.assert("swapped bytes", Expect { requests: CHILD, ..Expect::refused("digest-mismatch") });
     world.registry.hook(|_| None);
     let pinned = world.pinned("team/app", &good);
-    world.outcome("team/app:1").await.assert("the child", &pinned, "verified", CHILD, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("the child", Expect { requests: CHILD, ..Expect::verified(&pinned) });
     // Another child is another index, which nobody signed.
     store(&world, "team/app", &[entry(&world, "team/app", &evil, "node")]);
     for (accept, requests) in [("index", UNSIGNED), ("platform", "tag manifest sig fallback referrers")] {
         world.accept(accept);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(accept, &Verdict::Refused, "no-signature", requests, "", LITTLE);
+        outcome.assert(accept, Expect { requests, ..Expect::refused("no-signature") });
     }
 }
 
@@ -107,7 +113,7 @@ async fn t41_what_the_rule_accepts_is_what_must_be_signed() {
             };
             let outcome = world.outcome("team/app:1").await;
             let about = format!("{accept}: index {sign_index}, child {sign_child}");
-            outcome.assert(&about, &verdict, reason, requests, "", LITTLE);
+            outcome.assert(&about, Expect { verdict: &verdict, reason, requests, ..Expect::default() });
             // The child by its own digest is what is named then, whatever names it.
             let outcome = world.outcome(&format!("team/app@{good}")).await;
             let (verdict, reason) = match sign_child {
@@ -116,7 +122,10 @@ async fn t41_what_the_rule_accepts_is_what_must_be_signed() {
             };
             // What was found out for the tag a moment ago is not asked for again.
             let requests = "manifest? sig? fallback? referrers? blob?";
-            outcome.assert(about, &verdict, reason, requests, "", 0..=8 << 10);
+            outcome.assert(
+                about,
+                Expect { verdict: &verdict, reason, requests, bytes: 0..=8 << 10, ..Expect::default() },
+            );
         }
     }
 }
@@ -160,19 +169,28 @@ async fn t42_where_an_index_is_ambiguous_nothing_is_chosen_from_it() {
         let size = index(&entries).len() as u64;
         world.accept("platform");
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(row, &verdict, reason, requests, "", 1..=size + (8 << 10));
+        outcome.assert(
+            row,
+            Expect { verdict: &verdict, reason, requests, bytes: 1..=size + (8 << 10), ..Expect::default() },
+        );
         // Where the index itself is what must be signed, its entries are its signer's matter: it is pulled as a whole.
         world.accept("index");
         let pinned = world.pinned(path, &digest);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(row, &pinned, "verified", SIGNED, "", 1..=size + (8 << 10));
+        outcome.assert(
+            row,
+            Expect { requests: SIGNED, bytes: 1..=size + (8 << 10), ..Expect::verified(&pinned) },
+        );
     }
     let digest = store(&world, path, &many(25_000));
     sign_classic(&world.registry, path, &digest, &p256());
     for accept in ["index", "platform", "either"] {
         world.accept(accept);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(accept, &Verdict::Refused, "too-large", "tag", "", 0..=*bounded(4 << 20).end());
+        outcome.assert(
+            accept,
+            Expect { requests: "tag", bytes: 0..=*bounded(4 << 20).end(), ..Expect::refused("too-large") },
+        );
     }
 }
 
@@ -194,7 +212,7 @@ async fn t48_the_platform_is_chosen_by_nobody_twice() {
     for (accept, pinned, requests) in [("index", &digest, SIGNED), ("platform", &own, CHILD)] {
         world.accept(accept);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(accept, &world.pinned(path, pinned), "verified", requests, "", LITTLE);
+        outcome.assert(accept, Expect { requests, ..Expect::verified(&world.pinned(path, pinned)) });
     }
     // Variants that the node cannot run are no choice, whoever signed them.
     let others: Vec<_> = children.iter().filter(|(platform, _)| *platform == "windows/amd64").collect();
@@ -203,5 +221,5 @@ async fn t48_the_platform_is_chosen_by_nobody_twice() {
     let digest = store(&world, path, &entries);
     sign_classic(&world.registry, path, &digest, &p256());
     let outcome = world.outcome("team/app:1").await;
-    outcome.assert("no choice", &Verdict::Refused, "bad-manifest", "tag", "", LITTLE);
+    outcome.assert("no choice", Expect { requests: "tag", ..Expect::refused("bad-manifest") });
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::support::registry::{Log, Recorded};
+use pullgate_test::registry::{Log, Recorded};
 
 /// What kubelet is told, and what containerd was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,22 +84,50 @@ impl Debug for Outcome {
     }
 }
 
+/// What a pull must come to. A field that is left out is asserted as well: nothing was asked, no credentials were sent,
+/// little was read.
+pub(super) struct Expect<'a> {
+    pub(super) verdict: &'a Verdict,
+    /// The reason code of the daemon's record; empty where the daemon writes none.
+    pub(super) reason: &'a str,
+    /// Kinds of requests (see [`kind`]), each once, or as often as `*3` or `*1..4` (inclusive) says; `?` is `*0..1`. The
+    /// test fails on a request of any other kind.
+    pub(super) requests: &'a str,
+    /// The names of the secrets that were sent (see [`Watch::mark`]), with `@host` if not to the test registry. The test
+    /// fails on any other that was sent anywhere.
+    pub(super) credentials: &'a str,
+    /// How many bytes of bodies were read from the registries.
+    pub(super) bytes: RangeInclusive<u64>,
+}
+
+impl Default for Expect<'_> {
+    fn default() -> Self {
+        Self { verdict: &Verdict::Refused, reason: "", requests: "", credentials: "", bytes: LITTLE }
+    }
+}
+
+impl<'a> Expect<'a> {
+    /// The image is pulled, because the policy's requirement was met.
+    pub(super) fn verified(pulled: &'a Verdict) -> Self {
+        Self { verdict: pulled, reason: "verified", ..Self::default() }
+    }
+
+    /// kubelet gets `SignatureValidationFailed` with this reason code.
+    pub(super) fn refused(reason: &'a str) -> Self {
+        Self { verdict: &Verdict::Refused, reason, ..Self::default() }
+    }
+
+    /// kubelet gets `RegistryUnavailable` with this reason code.
+    pub(super) fn unavailable(reason: &'a str) -> Self {
+        Self { verdict: &Verdict::Unavailable, reason, ..Self::default() }
+    }
+}
+
 impl Outcome {
-    /// All five at once: none can be forgotten.
-    ///
-    /// `requests` lists kinds (see [`kind`]), each with `*3` or `*1..4` (both included) when it is not made just once, or
-    /// with `?` when it need not be made; no other may have been. `credentials` lists the names of marks, with `@host`
-    /// where it is not the test registry; no other may have been shown to anybody.
+    /// Asserts all five at once; `about` is the row of a table, for the message.
     #[track_caller]
-    pub(super) fn assert(
-        &self,
-        about: impl Debug,
-        verdict: &Verdict,
-        reason: &str,
-        requests: &str,
-        credentials: &str,
-        bytes: RangeInclusive<u64>,
-    ) {
+    pub(super) fn assert(&self, about: impl Debug, expect: Expect<'_>) {
+        let Expect { verdict, reason, requests, credentials, bytes } = expect;
         assert_eq!((&self.verdict, self.reason.as_str()), (verdict, reason), "{about:?}: {self:#?}");
         let mut left = self.requests.clone();
         for wanted in requests.split_whitespace() {

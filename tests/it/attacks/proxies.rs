@@ -9,11 +9,11 @@ use pullgate::registry::{Credentials, Registry as Client, Settings};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use super::outcome::{LITTLE, NOTHING, Verdict};
+use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{World, p256, password};
-use crate::support::registry::{Authority, Options, Registry};
-use crate::support::signer::{attach_classic, payload};
-use crate::support::tunnel::Tunnel;
+use pullgate_test::registry::{Authority, Options, Registry};
+use pullgate_test::signer::{attach_classic, payload};
+use pullgate_test::tunnel::Tunnel;
 
 fn hosts(directory: &Path, host: &str, text: &str) {
     let place = directory.join("certs.d").join(host);
@@ -90,7 +90,7 @@ async fn t112_tls_before_1_2_is_not_spoken() {
     })
     .await;
     let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
-    outcome.assert("TLS 1.1", &Verdict::Unavailable, "registry-tls", "", "", NOTHING);
+    outcome.assert("TLS 1.1", Expect { bytes: NOTHING, ..Expect::unavailable("registry-tls") });
 }
 
 #[tokio::test]
@@ -118,12 +118,12 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
         if shown {
             let pinned = Verdict::Pulled(format!("r.example/team/app@{digest}"));
             let requests = "tag?ns sig?ns fallback?ns referrers?ns blob?ns";
-            outcome.assert("shown", &pinned, "verified", requests, "", LITTLE);
+            outcome.assert("shown", Expect { requests, ..Expect::verified(&pinned) });
         } else {
             // TLS 1.3 tells a client that is not wanted only after it has spoken.
             let reason = outcome.reason.clone();
             assert!(["registry-tls", "registry-unavailable"].contains(&reason.as_str()), "{outcome:#?}");
-            outcome.assert("not shown", &Verdict::Unavailable, &reason, "", "", NOTHING);
+            outcome.assert("not shown", Expect { bytes: NOTHING, ..Expect::unavailable(&reason) });
         }
     }
 }

@@ -6,10 +6,10 @@ use pullgate::digest::Digest;
 use pullgate::registry::Limits;
 use serde_json::{Value, json};
 
-use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
+use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, impatient, p256};
-use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, descriptor, index, manifest};
-use crate::support::signer::{attach_classic, bundle, payload, sign_bundle, sign_classic};
+use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, descriptor, index, manifest};
+use pullgate_test::signer::{attach_classic, bundle, payload, sign_bundle, sign_classic};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -90,7 +90,7 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
             path.contains("/referrers/").then(|| answer(&path, number()))
         });
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(row, &Verdict::Refused, reason, requests, "", 1..=4 << 20);
+        outcome.assert(row, Expect { requests, bytes: 1..=4 << 20, ..Expect::refused(reason) });
     }
 }
 
@@ -114,7 +114,10 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
     });
     let requests = "tag sig fallback referrers manifest*0..129";
     let outcome = world.outcome("team/app:1").await;
-    outcome.assert("by the API", &Verdict::Refused, "too-many-referrers", requests, "", 1..=4 << 20);
+    outcome.assert(
+        "by the API",
+        Expect { requests, bytes: 1..=4 << 20, ..Expect::refused("too-many-referrers") },
+    );
     // In the classic layout, where order is the layers'.
     let world = World::with(options(), Limits { signatures: 2, ..Limits::default() }).await;
     let digest = world.registry.image("team/app", "1", "app");
@@ -126,7 +129,10 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
         ("before it", vec![bad.clone(), good, bad], pinned, "verified"),
     ] {
         attach_classic(&world.registry, "team/app", &digest, &signatures);
-        world.outcome("team/app:1").await.assert(row, &verdict, reason, SIGNED, "", LITTLE);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(row, Expect { verdict: &verdict, reason, requests: SIGNED, ..Expect::default() });
     }
 }
 
@@ -163,7 +169,10 @@ async fn t102_a_referrer_is_what_its_own_manifest_says() {
         // A policy that is loaded anew is judged by anew.
         world.accept("index");
         let requests = if row == "called evil" { "tag" } else { requests };
-        world.outcome("team/app:1").await.assert(row, verdict, reason, requests, "", LITTLE);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(row, Expect { verdict, reason, requests, ..Expect::default() });
     }
 }
 
@@ -209,7 +218,10 @@ async fn t103_no_api_is_not_no_answer() {
             .hook(move |request| request.uri.path().contains("/referrers/").then(|| hooked.clone()));
         let pinned = world.pinned("team/app", &digest);
         let expected = if classic { &pinned } else { verdict };
-        world.outcome("team/app:1").await.assert(row, expected, reason, requests, "", LITTLE);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(row, Expect { verdict: expected, reason, requests, ..Expect::default() });
         // Behind the fallback tag there may be one, whatever the API says; that there was none is forgotten with the
         // policy.
         if !classic {
@@ -217,7 +229,7 @@ async fn t103_no_api_is_not_no_answer() {
             world.accept("index");
             let outcome = world.outcome("team/app:1").await;
             let requests = "tag sig fallback referrers*1..4 manifest blob";
-            outcome.assert(row, &pinned, "verified", requests, "", LITTLE);
+            outcome.assert(row, Expect { requests, ..Expect::verified(&pinned) });
         }
     }
     // The tag may be of another kind, or not be answered: the other places count all the same.
@@ -239,7 +251,10 @@ async fn t103_no_api_is_not_no_answer() {
             let pinned = world.pinned("team/app", &digest);
             let (verdict, reason) = if api { (&pinned, "verified") } else { (verdict, reason) };
             let requests = "tag sig fallback*1..4 referrers manifest? blob?";
-            world.outcome("team/app:1").await.assert((row, api), verdict, reason, requests, "", LITTLE);
+            world
+                .outcome("team/app:1")
+                .await
+                .assert((row, api), Expect { verdict, reason, requests, ..Expect::default() });
         }
     }
 }
@@ -256,7 +271,7 @@ async fn t104_a_tag_that_leads_to_an_image_is_no_signature() {
         world.registry.tag("team/app", &tag, &runnable);
     }
     let outcome = world.outcome("team/app:1").await;
-    outcome.assert("an image", &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
+    outcome.assert("an image", Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
     // An index of it: what it names is fetched where referrers are listed, and no further.
     let digest = world.registry.image("team/index", "1", "app");
     let runnable = world.registry.image("team/index", "runnable", "runnable");
@@ -268,5 +283,5 @@ async fn t104_a_tag_that_leads_to_an_image_is_no_signature() {
     }
     let outcome = world.outcome("team/index:1").await;
     let requests = "tag sig fallback referrers manifest";
-    outcome.assert("an index", &Verdict::Refused, "no-valid-signature", requests, "", LITTLE);
+    outcome.assert("an index", Expect { requests, ..Expect::refused("no-valid-signature") });
 }

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::outcome::{LITTLE, SIGNED, UNSIGNED, Verdict};
+use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, impatient, manifest_of, p256};
-use crate::support::registry::{Body, MANIFEST, Options, Scripted};
-use crate::support::signer::sign_classic;
+use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
+use pullgate_test::signer::sign_classic;
 
 #[tokio::test]
 async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
@@ -23,10 +23,13 @@ async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
         })
     });
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("before", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("before", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
     // Where it leads now is not signed.
     let after = world.outcome("team/app:1").await;
-    after.assert("after", &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
+    after.assert("after", Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
     assert!(world.pulled().iter().all(|name| !name.contains(evil.hex())));
 }
 
@@ -50,10 +53,10 @@ async fn t21_an_answer_for_pullgate_only_helps_nobody() {
         // Whoever asks gets the bytes that were hashed, or none.
         let pinned = world.pinned("team/app", &digest);
         let requests = if unsteady { "tag" } else { SIGNED };
-        world.outcome("team/app:1").await.assert(row, &pinned, "verified", requests, "", LITTLE);
+        world.outcome("team/app:1").await.assert(row, Expect { requests, ..Expect::verified(&pinned) });
     }
     let second = world.outcome("team/app:1").await;
-    second.assert("the other bytes", &Verdict::Refused, "no-signature", UNSIGNED, "", LITTLE);
+    second.assert("the other bytes", Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
     assert!(world.pulled().iter().all(|name| name.ends_with(digest.as_str())));
 }
 
@@ -71,7 +74,7 @@ async fn t22_a_header_about_other_bytes_is_a_lie() {
         });
         // No HEAD whose answer could be believed, and no signature is looked for.
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(bytes_of, &Verdict::Refused, "digest-mismatch", "tag", "", LITTLE);
+        outcome.assert(bytes_of, Expect { requests: "tag", ..Expect::refused("digest-mismatch") });
     }
 }
 
@@ -109,6 +112,6 @@ async fn t23_bytes_that_are_not_the_digest_are_refused() {
             .registry
             .hook(move |request| request.uri.path().contains("/manifests/sha256:").then(|| answer.clone()));
         let outcome = world.outcome(&format!("team/app@{digest}")).await;
-        outcome.assert(row, &verdict, reason, requests, "", LITTLE);
+        outcome.assert(row, Expect { verdict: &verdict, reason, requests, ..Expect::default() });
     }
 }

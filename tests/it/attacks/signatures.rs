@@ -6,10 +6,10 @@ use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
 
-use super::outcome::{LITTLE, SIGNED, Verdict};
+use super::outcome::{Expect, SIGNED, Verdict};
 use super::world::{World, p256};
-use crate::support::registry::{MANIFEST, manifest};
-use crate::support::signer::{
+use pullgate_test::registry::{MANIFEST, manifest};
+use pullgate_test::signer::{
     Signer, attach_bundle, attach_classic, attach_classic_text, bundle, payload, sign_bundle, sign_classic,
 };
 
@@ -39,7 +39,7 @@ async fn t60_a_signature_of_another_digest_says_nothing_about_this_one() {
             attach_bundle(&world.registry, path, &digest, &bundle(&other, SIGN, &p256()));
         }
         let outcome = world.outcome(&format!("{path}:1")).await;
-        outcome.assert(path, &Verdict::Refused, "no-valid-signature", requests, "", LITTLE);
+        outcome.assert(path, Expect { requests, ..Expect::refused("no-valid-signature") });
     }
 }
 
@@ -58,7 +58,10 @@ async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
     ] {
         let text = payload(&name, &digest);
         attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
-        world.outcome("team/app:1").await.assert(name, verdict, reason, SIGNED, "", LITTLE);
+        world
+            .outcome("team/app:1")
+            .await
+            .assert(name, Expect { verdict, reason, requests: SIGNED, ..Expect::default() });
     }
     // Unless the rule says that the name is another one for the same.
     let promoted = world.registry.image("team/promoted", "1", "promoted");
@@ -74,7 +77,10 @@ async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
             "[[namespace]]\nscope = \"{scope}\"\nrequire = {{ all = [\"release\"] }}\naliases = {aliases}\n"
         );
         world.policy(&format!("{policy}{rule}"));
-        world.outcome("team/promoted:1").await.assert(aliases, &verdict, reason, SIGNED, "", LITTLE);
+        world
+            .outcome("team/promoted:1")
+            .await
+            .assert(aliases, Expect { verdict: &verdict, reason, requests: SIGNED, ..Expect::default() });
     }
 }
 
@@ -103,12 +109,15 @@ async fn t62_a_payload_means_one_thing_or_nothing() {
         let bytes = Bytes::from(text.clone());
         attach_classic(&world.registry, "team/app", &digest, &[(bytes.clone(), p256().sign(&bytes))]);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(text, &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
+        outcome.assert(text, Expect { requests: SIGNED, ..Expect::refused("no-valid-signature") });
     }
     let bytes = Bytes::from(good);
     attach_classic(&world.registry, "team/app", &digest, &[(bytes.clone(), p256().sign(&bytes))]);
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("good", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("good", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
@@ -143,7 +152,10 @@ async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
         };
         // A payload is fetched once, however many signatures are over it.
         let requests = "tag sig fallback referrers blob*1..2";
-        world.outcome(&format!("{path}:1")).await.assert(row, &verdict, reason, requests, "", LITTLE);
+        world
+            .outcome(&format!("{path}:1"))
+            .await
+            .assert(row, Expect { verdict: &verdict, reason, requests, ..Expect::default() });
     }
 }
 
@@ -151,12 +163,12 @@ async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
 async fn t64_one_key_counts_once() {
     let world = World::start().await;
     // The same key once more, written otherwise, is the same key.
-    let pem = std::fs::read_to_string(crate::support::signer::key_file("p256", "pub")).unwrap();
+    let pem = std::fs::read_to_string(pullgate_test::signer::key_file("p256", "pub")).unwrap();
     let again = world.directory.path().join("again.pem");
     std::fs::write(&again, pem.replace('\n', "\r\n")).unwrap();
     let file = |path: &std::path::Path| path.display().to_string();
-    let p384 = crate::support::signer::key_file("p384", "pub");
-    let first = crate::support::signer::key_file("p256", "pub");
+    let p384 = pullgate_test::signer::key_file("p384", "pub");
+    let first = pullgate_test::signer::key_file("p256", "pub");
     world.policy(&format!(
         "default = \"deny\"\n\
          [authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{0}\" }}]\n\
@@ -176,11 +188,14 @@ async fn t64_one_key_counts_once() {
         attach_classic(&world.registry, path, &digest, &twice);
         sign_bundle(&world.registry, path, &digest, &p256());
         let outcome = world.outcome(&format!("{path}:1")).await;
-        outcome.assert(path, &Verdict::Refused, "not-enough-signatures", BOTH, "", LITTLE);
+        outcome.assert(path, Expect { requests: BOTH, ..Expect::refused("not-enough-signatures") });
         let second = (text.clone(), Signer::of("p384", Algorithm::EcdsaSha384).sign(&text));
         attach_classic(&world.registry, path, &digest, &[twice[0].clone(), second]);
         let pinned = world.pinned(path, &digest);
-        world.outcome(&format!("{path}:1")).await.assert(path, &pinned, "verified", BOTH, "", LITTLE);
+        world
+            .outcome(&format!("{path}:1"))
+            .await
+            .assert(path, Expect { requests: BOTH, ..Expect::verified(&pinned) });
     }
 }
 
@@ -197,7 +212,10 @@ async fn t65_a_statement_of_another_kind_is_no_signature() {
             SIGN => (world.pinned(&path, &digest), "verified"),
             _ => (Verdict::Refused, "no-valid-signature"),
         };
-        world.outcome(&format!("{path}:1")).await.assert(kind, &verdict, reason, BUNDLED, "", LITTLE);
+        world
+            .outcome(&format!("{path}:1"))
+            .await
+            .assert(kind, Expect { verdict: &verdict, reason, requests: BUNDLED, ..Expect::default() });
     }
     // An attestation in the old layout, an SBOM beside the image, and a set of signatures without any: none is one.
     let digest = world.registry.image("team/empty", "1", "empty");
@@ -213,7 +231,7 @@ async fn t65_a_statement_of_another_kind_is_no_signature() {
     world.registry.tag("team/empty", &format!("sha256-{hex}.sig"), &none);
     let outcome = world.outcome("team/empty:1").await;
     let requests = "tag sig fallback referrers manifest";
-    outcome.assert("empty", &Verdict::Refused, "no-signature", requests, "", LITTLE);
+    outcome.assert("empty", Expect { requests, ..Expect::refused("no-signature") });
 }
 
 #[tokio::test]
@@ -240,11 +258,14 @@ async fn t69_a_signature_has_one_spelling() {
     for spelling in rows.into_iter().filter(|spelling| *spelling != good) {
         attach_classic_text(&world.registry, "team/app", &digest, &[(text.clone(), spelling.clone())]);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(spelling, &Verdict::Refused, "no-valid-signature", SIGNED, "", LITTLE);
+        outcome.assert(spelling, Expect { requests: SIGNED, ..Expect::refused("no-valid-signature") });
     }
     attach_classic_text(&world.registry, "team/app", &digest, &[(text, good)]);
     let pinned = world.pinned("team/app", &digest);
-    world.outcome("team/app:1").await.assert("good", &pinned, "verified", SIGNED, "", LITTLE);
+    world
+        .outcome("team/app:1")
+        .await
+        .assert("good", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
@@ -263,12 +284,18 @@ async fn t130_any_valid_one_of_either_layout_will_do() {
             true => (world.pinned(path, &digest), "verified"),
             false => (Verdict::Refused, "no-valid-signature"),
         };
-        world.outcome(&format!("{path}:1")).await.assert(path, &verdict, reason, BOTH, "", LITTLE);
+        world
+            .outcome(&format!("{path}:1"))
+            .await
+            .assert(path, Expect { verdict: &verdict, reason, requests: BOTH, ..Expect::default() });
     }
     // What cannot even be read as a bundle decides no more.
     let digest = world.registry.image("team/d", "1", "d");
     sign_classic(&world.registry, "team/d", &digest, &p256());
     attach_bundle(&world.registry, "team/d", &digest, "{\"mediaType\":");
     let pinned = world.pinned("team/d", &digest);
-    world.outcome("team/d:1").await.assert("unreadable", &pinned, "verified", BOTH, "", LITTLE);
+    world
+        .outcome("team/d:1")
+        .await
+        .assert("unreadable", Expect { requests: BOTH, ..Expect::verified(&pinned) });
 }

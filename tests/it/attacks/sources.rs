@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::{Limits, Settings, SignatureSource};
 
 use super::world::{PULLED, World, p256, password};
-use crate::support::registry::{Auth, Options, Registry};
-use crate::support::signer::{attach_classic, bundle, payload};
+use pullgate_test::registry::{Auth, Options, Registry};
+use pullgate_test::signer::{attach_classic, bundle, payload};
 
 fn source(scope: String) -> SignatureSource {
     SignatureSource { scope, image: false, repository: None, directory: None }

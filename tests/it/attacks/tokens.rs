@@ -3,9 +3,9 @@
 use pullgate::api;
 use pullgate::registry::{Limits, Settings};
 
-use super::outcome::{LITTLE, NOTHING, Verdict};
+use super::outcome::{Expect, LITTLE, NOTHING, Verdict};
 use super::world::{World, password};
-use crate::support::registry::{Auth, Authority, Options, Registry, Scripted};
+use pullgate_test::registry::{Auth, Authority, Options, Registry, Scripted};
 
 /// The requests of a pull whose registry wants a token, by OAuth 2.
 const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
@@ -39,7 +39,10 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
         world.watch("elsewhere", &elsewhere);
         world.signed();
         let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pg5ECRET-pod")).await;
-        outcome.assert(realm, &Verdict::Unavailable, "registry-unauthorized", "tag", "", NOTHING);
+        outcome.assert(
+            realm,
+            Expect { requests: "tag", bytes: NOTHING, ..Expect::unavailable("registry-unauthorized") },
+        );
     }
     // Where the registry is, they are shown, and what they were exchanged for; and where the operator says so.
     for trusted in [false, true] {
@@ -58,14 +61,26 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
         match trusted {
             false => {
                 let pinned = world.pinned("team/app", &digest);
-                outcome.assert("its own", &pinned, "verified", WITH_TOKEN, "pod token", LITTLE);
+                outcome.assert(
+                    "its own",
+                    Expect { requests: WITH_TOKEN, credentials: "pod token", ..Expect::verified(&pinned) },
+                );
             }
             // That its token is none of this registry's is another matter.
             true => {
                 let verdict = Verdict::Unavailable;
                 let shown = "pod@service unknown";
                 let requests = "tag*2 service:POST-token";
-                outcome.assert("trusted", &verdict, "registry-unauthorized", requests, shown, LITTLE);
+                outcome.assert(
+                    "trusted",
+                    Expect {
+                        verdict: &verdict,
+                        reason: "registry-unauthorized",
+                        requests,
+                        credentials: shown,
+                        ..Expect::default()
+                    },
+                );
             }
         }
     }
@@ -91,7 +106,7 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
         world.registry.hook(move |request| (request.uri.path() == "/token").then(|| answer.clone()));
         let shown = if row == "of another scope" { "unknown" } else { "" };
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(row, &Verdict::Unavailable, reason, requests, shown, bytes);
+        outcome.assert(row, Expect { requests, credentials: shown, bytes, ..Expect::unavailable(reason) });
     }
     // Whatever it says about a token's life, the pull ends: one that is over at once is used once.
     for (expires_in, requests) in [
@@ -104,7 +119,7 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
         let digest = world.signed();
         let pinned = world.pinned("team/app", &digest);
         let outcome = world.outcome("team/app:1").await;
-        outcome.assert(expires_in, &pinned, "verified", requests, "token", LITTLE);
+        outcome.assert(expires_in, Expect { requests, credentials: "token", ..Expect::verified(&pinned) });
     }
 }
 
@@ -139,7 +154,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
             true => ("registry-unauthorized", "tag?ns*2 service:POST-token", "pod@service unknown", LITTLE),
             false => ("registry-tls", "tag?ns", "", NOTHING),
         };
-        outcome.assert(good, &Verdict::Unavailable, reason, requests, shown, bytes);
+        outcome.assert(good, Expect { requests, credentials: shown, bytes, ..Expect::unavailable(reason) });
     }
 }
 
@@ -174,13 +189,13 @@ async fn t109_credentials_for_another_server_are_sent_to_none() {
         ("no text", encoded("/////////w=="), "tag?"),
     ] {
         let outcome = world.outcome_of(&world.image("team/app:1"), Some(auth)).await;
-        outcome.assert(row, &Verdict::Unavailable, refused, requests, "", NOTHING);
+        outcome.assert(row, Expect { requests, bytes: NOTHING, ..Expect::unavailable(refused) });
     }
     let auth = Some(for_server(&format!("http://{host}")));
     let outcome = world.outcome_of(&world.image("team/app:1"), auth).await;
     let pinned = world.pinned("team/app", &digest);
     let requests = "tag*2 sig fallback referrers blob";
-    outcome.assert("this one", &pinned, "verified", requests, "pod", LITTLE);
+    outcome.assert("this one", Expect { requests, credentials: "pod", ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
@@ -237,7 +252,15 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
             let outcome = world.outcome_of(&image, password("user", secret)).await;
             said += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
             assert!(outcome.log.contains("\"TRACE\"") || outcome.log.contains("\"DEBUG\""), "a full log");
-            outcome.assert(row, &Verdict::Unavailable, reason, "tag*2 POST-token", shown, bytes.clone());
+            outcome.assert(
+                row,
+                Expect {
+                    requests: "tag*2 POST-token",
+                    credentials: shown,
+                    bytes: bytes.clone(),
+                    ..Expect::unavailable(reason)
+                },
+            );
         }
         let auth = password("user", "pg5ECRET-PASSWORD").unwrap();
         let credentials = pullgate::registry::Credentials::password(auth.username, auth.password);

@@ -17,11 +17,11 @@ use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
 use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
-use crate::support::proxy::{Daemon, call};
-use crate::support::registry::{Options, Recorded, Registry};
-use crate::support::runtime::{Runtime, framed};
-use crate::support::secrets;
-use crate::support::signer::{Signer, key_file, sign_classic};
+use pullgate_test::proxy::{Daemon, call};
+use pullgate_test::registry::{Options, Recorded, Registry};
+use pullgate_test::runtime::{Runtime, framed};
+use pullgate_test::secrets;
+use pullgate_test::signer::{Signer, key_file, sign_classic};
 
 /// The authenticator of the policy, its key and algorithm.
 const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");

@@ -11,10 +11,10 @@ use pullgate::trust::Algorithm;
 use serde_json::json;
 
 use super::{World, code};
-use crate::support::acs;
-use crate::support::kms::{KEY, VERSION};
-use crate::support::registry::{Body, Scripted};
-use crate::support::signer::{Signer, key_file, sign_bundle};
+use pullgate_test::acs;
+use pullgate_test::kms::{KEY, VERSION};
+use pullgate_test::registry::{Body, Scripted};
+use pullgate_test::signer::{Signer, key_file, sign_bundle};
 
 const REMOTE: &str = "verify = \"remote\"\nremote-timeout = \"20s\"\nremote-rate = 1000\n";
 /// The same for a service that does not answer.
@@ -94,10 +94,10 @@ async fn nobody_is_asked_about_what_does_not_hold_here_or_changes_nothing() {
     let world = World::new().await;
     let digest = world.registry.image("team/foreign", "1", "foreign");
     let repository = format!("{}/team/foreign", world.registry.host());
-    let payload = crate::support::signer::payload(&repository, &digest);
+    let payload = pullgate_test::signer::payload(&repository, &digest);
     let mut forged = Signer::of("p256", Algorithm::EcdsaSha256).sign(&payload);
     forged[20] ^= 1;
-    crate::support::signer::attach_classic(&world.registry, "team/foreign", &digest, &[(payload, forged)]);
+    pullgate_test::signer::attach_classic(&world.registry, "team/foreign", &digest, &[(payload, forged)]);
     let gate = world.gate(REMOTE).await;
     assert_eq!(code(&world.admit(&gate, "foreign").await), "no-valid-signature");
     assert_eq!(world.confirmations(), 0, "what fails here is not sent");
@@ -251,7 +251,7 @@ async fn one_signature_of_a_key_is_enough_and_not_all_are_asked_about() {
     let signer = Signer::of("p256", Algorithm::EcdsaSha256);
     let signatures: Vec<_> = (0..30)
         .map(|number| {
-            let payload = crate::support::signer::payload(&repository, &digest);
+            let payload = pullgate_test::signer::payload(&repository, &digest);
             let text = String::from_utf8(payload.to_vec()).unwrap();
             let payload = Bytes::from(
                 text.replace("\"optional\":null", &format!("\"optional\":{{\"n\":\"{number}\"}}")),
@@ -260,7 +260,7 @@ async fn one_signature_of_a_key_is_enough_and_not_all_are_asked_about() {
             (payload, signature)
         })
         .collect();
-    crate::support::signer::attach_classic(&world.registry, "team/many", &digest, &signatures);
+    pullgate_test::signer::attach_classic(&world.registry, "team/many", &digest, &signatures);
     let gate = world.gate(REMOTE).await;
     world.says(|| Some(answer(json!(false))));
     assert_eq!(code(&world.admit(&gate, "many").await), "no-valid-signature");

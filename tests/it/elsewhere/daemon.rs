@@ -9,8 +9,8 @@ use nix::unistd::Pid;
 use pullgate::trust::Algorithm;
 
 use super::{World, fingerprint, policy_of};
-use crate::support::kms::Kms;
-use crate::support::registry::{Body, Scripted};
+use pullgate_test::kms::Kms;
+use pullgate_test::registry::{Body, Scripted};
 
 /// A running `pullgate serve` without a runtime behind it.
 struct Serving {
@@ -133,7 +133,7 @@ async fn commands_say_what_is_missing_and_fetch_it() {
     }
     assert!(run(&root, &["keys", "list"]).1.contains(&format!("ECDSA_SHA_256 missing, {place}")));
     assert!(world.kms.server.requests().is_empty(), "none of them asks anybody");
-    world.kms.answers(|_, _| Some(crate::support::acs::error(403, "Forbidden.NoPermission")));
+    world.kms.answers(|_, _| Some(pullgate_test::acs::error(403, "Forbidden.NoPermission")));
     let (code, said) = run(&root, &["keys", "fetch"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("RAM policy"), "{said}");

@@ -6,9 +6,9 @@ use pullgate::trust::Algorithm;
 use serde_json::json;
 
 use super::{World, code, fingerprint, policy_of, public};
-use crate::support::acs;
-use crate::support::kms::{KEY, Kms, VERSION};
-use crate::support::registry::{Body, Scripted};
+use pullgate_test::acs;
+use pullgate_test::kms::{KEY, Kms, VERSION};
+use pullgate_test::registry::{Body, Scripted};
 
 #[tokio::test]
 async fn a_key_is_fetched_once_and_then_needs_nobody() {

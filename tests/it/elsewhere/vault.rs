@@ -4,9 +4,9 @@ use pullgate::trust::Algorithm;
 use serde_json::json;
 
 use super::{World, code, fingerprint, policy_of};
-use crate::support::registry::Scripted;
-use crate::support::signer::{Signer, sign_classic};
-use crate::support::vault::Vault;
+use pullgate_test::registry::Scripted;
+use pullgate_test::signer::{Signer, sign_classic};
+use pullgate_test::vault::Vault;
 
 fn error(status: u16, text: &str) -> Scripted {
     let mut answer = Scripted::ok("application/json", json!({ "errors": [text] }).to_string());

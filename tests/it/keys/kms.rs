@@ -9,9 +9,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{bounds, impatient, open, secret_file, service, told};
-use crate::support::acs;
-use crate::support::kms::{KEY, Kms, VERSION};
-use crate::support::registry::{Body, Recorded, Registry, Scripted};
+use pullgate_test::acs;
+use pullgate_test::kms::{KEY, Kms, VERSION};
+use pullgate_test::registry::{Body, Recorded, Registry, Scripted};
 
 fn with_key(directory: &tempfile::TempDir, secret: &str) -> Settings {
     let identity =

@@ -5,8 +5,8 @@ use pullgate::trust::Algorithm;
 use serde_json::json;
 
 use super::{bounds, impatient, open, secret_file, service, told};
-use crate::support::registry::{Body, Scripted};
-use crate::support::vault::{NAME, Vault};
+use pullgate_test::registry::{Body, Scripted};
+use pullgate_test::vault::{NAME, Vault};
 
 fn with_token(directory: &tempfile::TempDir, token: &str) -> Settings {
     let login = Login::TokenFile(secret_file(directory, "token", token));

@@ -1,9 +1,9 @@
 //! What evidence decides, and for what it does not suffice.
 
 use super::*;
-use crate::support::signer::attach_classic;
 use pullgate::ledger::{Evidence, Image, Place};
 use pullgate::signature::Attachment;
+use pullgate_test::signer::attach_classic;
 
 #[tokio::test]
 async fn after_a_restart_no_network_is_needed() {
@@ -119,7 +119,7 @@ async fn evidence_is_judged_by_the_policy_of_today() {
         |gate: &Gate| world.set_policy(gate, &[release, security], r#"all = ["release", "security"]"#, "");
     tight(&gate);
     assert_eq!(reason(&world.standing(&gate, &name, &id).await), "not-enough-signatures");
-    let signed = crate::support::signer::payload(&world.name("team/app"), &digest);
+    let signed = pullgate_test::signer::payload(&world.name("team/app"), &digest);
     let signature = Signer::of("p384", Algorithm::EcdsaSha384).sign(&signed);
     attach_classic(&world.registry, "team/app", &digest, &[(signed, signature)]);
     // The registry has only the new signature now, the ledger the old one.
@@ -221,7 +221,7 @@ async fn t31_forged_evidence_admits_nothing() {
     let evil_digest = Digest::of(&evil);
     let evil_image = Image { id: evil_config.clone(), manifest: None };
     let repository = |path: &str| pullgate::reference::Repository::parse(&world.name(path)).unwrap();
-    let payload = crate::support::signer::payload(&world.name("team/app"), &evil_digest);
+    let payload = pullgate_test::signer::payload(&world.name("team/app"), &evil_digest);
     let of_other_key = Attachment::SimpleSigning {
         place: String::new(),
         signature: {
@@ -334,14 +334,14 @@ async fn a_pull_that_evidence_does_not_cover_asks_the_registry() {
 
 #[tokio::test]
 async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
-    use crate::support::proxy::{Daemon, call};
-    use crate::support::runtime::{Runtime, framed};
     use prost::Message;
+    use pullgate_test::proxy::{Daemon, call};
+    use pullgate_test::runtime::{Runtime, framed};
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
     let daemon =
-        Daemon::with_registry(world.directory.path(), runtime.socket(), crate::support::proxy::forgetful());
+        Daemon::with_registry(world.directory.path(), runtime.socket(), pullgate_test::proxy::forgetful());
     world.set_policy(&daemon.gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
     // The runtime holds the index and, of the two images in it, that for its platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());

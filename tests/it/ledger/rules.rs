@@ -1,7 +1,7 @@
 //! What stands above signatures, or beside them: deny lists, allowances.
 
 use super::*;
-use crate::support::registry::Scripted;
+use pullgate_test::registry::Scripted;
 
 #[tokio::test]
 async fn the_deny_list_takes_back_what_was_admitted() {

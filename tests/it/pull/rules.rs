@@ -1,6 +1,6 @@
 //! What a rule can say beside what it requires: each option turns a verdict.
 
-use crate::support::registry::{INDEX, MANIFEST, descriptor, index};
+use pullgate_test::registry::{INDEX, MANIFEST, descriptor, index};
 
 use super::*;
 

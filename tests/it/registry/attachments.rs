@@ -7,7 +7,7 @@ use pullgate::signature::Attachment;
 use serde_json::{Value, json};
 
 use super::{anonymous, client, client_with, impatient};
-use crate::support::registry::{
+use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, SIMPLE_SIGNING, Scripted, index, manifest,
 };
 

@@ -3,7 +3,7 @@
 use pullgate::registry::{Class, Credentials, Registry as Client, Settings};
 
 use super::{anonymous, client};
-use crate::support::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
 
 async fn with(auth: Auth) -> Registry {
     let registry = Registry::with(Options { auth, ..Options::default() }).await;

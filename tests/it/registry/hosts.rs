@@ -8,7 +8,7 @@ use pullgate::registry::{Class, Registry as Client, Settings};
 use tempfile::TempDir;
 
 use super::anonymous;
-use crate::support::registry::{Authority, Options, Registry, Scripted};
+use pullgate_test::registry::{Authority, Options, Registry, Scripted};
 
 const DOMAIN: &str = "registry.example";
 

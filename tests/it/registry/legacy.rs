@@ -10,7 +10,7 @@ use pullgate::registry::{Credentials, Registry as Client, Settings};
 use tempfile::TempDir;
 
 use super::anonymous;
-use crate::support::registry::{Auth, Authority, Options, Registry};
+use pullgate_test::registry::{Auth, Authority, Options, Registry};
 
 const PLUGIN: &str = "plugins.\"io.containerd.grpc.v1.cri\".registry";
 

@@ -2,7 +2,7 @@
 
 use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, Settings};
 
-use crate::support::registry::{Auth, Options, Registry, Scripted};
+use pullgate_test::registry::{Auth, Options, Registry, Scripted};
 
 fn client() -> Client {
     Client::new(Settings::default()).unwrap()
@@ -44,7 +44,7 @@ async fn links_that_lie_end_the_list() {
         ("other", Scripted::ok("application/json", r#"{"names":[]}"#), "no list"),
         ("numbers", Scripted::ok("application/json", r#"{"tags":[1]}"#), "not a text"),
         ("twice", Scripted::ok("application/json", r#"{"tags":[],"tags":[]}"#), "twice"),
-        ("large", Scripted::status(200).body(crate::support::registry::Body::Endless), "larger"),
+        ("large", Scripted::status(200).body(pullgate_test::registry::Body::Endless), "larger"),
     ];
     for (name, answer, told) in cases {
         let registry = Registry::start().await;

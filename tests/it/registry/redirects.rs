@@ -3,7 +3,7 @@
 use pullgate::registry::Limits;
 
 use super::{anonymous, client, client_with};
-use crate::support::registry::{Auth, MANIFEST, Options, Registry, Scripted};
+use pullgate_test::registry::{Auth, MANIFEST, Options, Registry, Scripted};
 
 #[tokio::test]
 async fn to_another_host_without_credentials() {

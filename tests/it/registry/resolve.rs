@@ -7,7 +7,7 @@ use pullgate::digest::Digest;
 use pullgate::registry::{Class, Limits};
 
 use super::{anonymous, client, client_with, impatient};
-use crate::support::registry::{Body, INDEX, MANIFEST, Registry, Scripted, index};
+use pullgate_test::registry::{Body, INDEX, MANIFEST, Registry, Scripted, index};
 
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 

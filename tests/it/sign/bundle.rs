@@ -6,8 +6,8 @@ use pullgate::trust::Algorithm;
 use serde_json::Value;
 
 use super::{client, collect, key, new_key, sign_in, verified};
-use crate::support::registry::{INDEX, Options, Registry, descriptor};
-use crate::support::signer::{self, Signer};
+use pullgate_test::registry::{INDEX, Options, Registry, descriptor};
+use pullgate_test::signer::{self, Signer};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use pullgate::digest::Digest;
 use serde_json::{Value, json};
 
-use crate::support::registry::{INDEX, MANIFEST, Options, Registry, Scripted, index};
-use crate::support::secrets;
-use crate::support::signer::closed_key;
+use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, index};
+use pullgate_test::secrets;
+use pullgate_test::signer::closed_key;
 
 /// What a run came to.
 struct Run {
@@ -237,7 +237,7 @@ async fn a_key_that_cannot_be_reached_is_no_mistake_of_the_command_line() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let image = format!("{}/team/app:1", registry.host());
-    let kms = crate::support::kms::Kms::start("p256").await;
+    let kms = pullgate_test::kms::Kms::start("p256").await;
     let location = kms.location();
     // A server that is gone: nobody listens there.
     let gone = |text: &str, host: &str| text.replace(host, "127.0.0.1:1");

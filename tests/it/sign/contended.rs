@@ -7,7 +7,7 @@ use pullgate::sign::Layout;
 use tokio::sync::Barrier;
 
 use super::{client, collect, new_key, sign_in, verified};
-use crate::support::registry::{Options, Registry, Scripted};
+use pullgate_test::registry::{Options, Registry, Scripted};
 
 const SIGNERS: usize = 12;
 

@@ -153,7 +153,7 @@ async fn what_is_too_much_is_not_taken() {
     // Nothing is finished meanwhile.
     let service = Service::started(settings).await;
     registry.hook(|request| {
-        request.uri.path().contains("/manifests/").then(|| crate::support::registry::Scripted::status(503))
+        request.uri.path().contains("/manifests/").then(|| pullgate_test::registry::Scripted::status(503))
     });
     let headers = [("content-type", DISTRIBUTION)];
     let digest = Digest::of(b"x");

@@ -1,10 +1,10 @@
 //! Keys that are in services, as `signer.toml` has them.
 
 use super::*;
-use crate::support::acs;
-use crate::support::kms::Kms;
-use crate::support::registry::{Body, Recorded, Scripted};
-use crate::support::vault::{NAME, Vault};
+use pullgate_test::acs;
+use pullgate_test::kms::Kms;
+use pullgate_test::registry::{Body, Recorded, Scripted};
+use pullgate_test::vault::{NAME, Vault};
 
 /// The settings of a file with these lines about keys, for the key at `location`.
 fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Settings {

@@ -1,7 +1,7 @@
 //! Registries that do not notify, or do not list.
 
 use super::*;
-use crate::support::registry::Scripted;
+use pullgate_test::registry::Scripted;
 
 #[tokio::test]
 async fn what_nobody_told_of_is_found() {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use super::killed::{Process, configure, until};
 use super::*;
-use crate::support::registry::{Auth, Body, Options, Scripted};
-use crate::support::signer::key_file;
+use pullgate_test::registry::{Auth, Body, Options, Scripted};
+use pullgate_test::signer::key_file;
 
 /// A file for `host` with every section; lines are added to them.
 fn text(host: &str, directory: &Path) -> String {

@@ -3,7 +3,7 @@
 use pullgate::signer::Login;
 
 use super::*;
-use crate::support::registry::{INDEX, Scripted, index, manifest};
+use pullgate_test::registry::{INDEX, Scripted, index, manifest};
 
 #[tokio::test]
 async fn what_is_pushed_within_a_rule_is_signed_once() {

@@ -9,7 +9,7 @@ use pullgate::signer::Tls;
 
 use super::killed::{Process, configure, until};
 use super::*;
-use crate::support::signer::key_file;
+use pullgate_test::signer::key_file;
 
 /// `pullgate signer` with these arguments: exit code, standard output, standard error.
 fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {

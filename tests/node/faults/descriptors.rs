@@ -4,8 +4,8 @@ use std::os::unix::net::UnixStream;
 
 use tonic::Code;
 
-use crate::support::node::kubelet::Pod;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::{Node, Release};
 
 /// How many file descriptors it may have.
 const MAX: usize = 40;

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::support::node::directory::files;
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::{Node, Release};
+use pullgate_test::node::directory::files;
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::{Node, Release};
 
 /// A node that has pulled `known` when all was well, and that has an unsigned image in the runtime.
 struct World {

@@ -1,8 +1,8 @@
 //! Those on whom pullgate depends go away in the middle of a pull, and come back.
 
 use crate::held::{At, Held, STEPS};
-use crate::support::node::Release;
-use crate::support::node::kubelet::Pod;
+use pullgate_test::node::Release;
+use pullgate_test::node::kubelet::Pod;
 
 on_every_release!(containerd_is_killed_at_each_step, the_registry_ends_at_each_step);
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::held::{At, Held, STEPS};
-use crate::support::node::Release;
-use crate::support::node::kubelet::Pod;
+use pullgate_test::node::Release;
+use pullgate_test::node::kubelet::Pod;
 
 on_every_release!(at_each_step_of_a_pull, while_evidence_waits_to_be_written, at_any_moment);
 

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use super::NAME;
 use super::site::Site;
-use crate::support::node::Release;
-use crate::support::node::registry::{PASSWORD, USER};
-use crate::support::node::secrets::{self, MARK};
-use crate::support::registry::{Options, Recorded, Registry, Scripted};
+use pullgate_test::node::Release;
+use pullgate_test::node::registry::{PASSWORD, USER};
+use pullgate_test::registry::{Options, Recorded, Registry, Scripted};
+use pullgate_test::secrets::{self, MARK};
 
 on_every_release!(tokens_are_asked_for_as_containerd_does);
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::NAME;
-use crate::support::authority::Authority;
-use crate::support::node::images::Image;
-use crate::support::node::kubelet::Pod;
-use crate::support::node::registry::Registry;
-use crate::support::node::{Node, Release, directory};
+use pullgate_test::authority::Authority;
+use pullgate_test::node::images::Image;
+use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::registry::Registry;
+use pullgate_test::node::{Node, Release, directory};
 
 /// Registries, in the order in which they were asked.
 type Asked = Vec<&'static str>;

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::keys::PrivateKey;
 use super::process::{self, Daemon, LIMIT};
-use super::{Node, directory, pullgate, secrets};
+use super::{Node, directory, pullgate};
+use crate::secrets;
 
 /// What the registry shows.
 const SECRET: &str = "pg5ECRET-signer";

@@ -6,8 +6,8 @@ use rcgen::CertificateParams;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::super::authority::Authority;
-use super::super::secrets;
+use crate::authority::Authority;
+use crate::secrets;
 
 impl Authority {
     /// A server with a certificate for `name`.

@@ -1,7 +1,7 @@
 //! What `tests/environment/install` made.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The releases of containerd that pullgate is tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn image(name: &str) -> PathBuf {
 
 /// One of the programs in `tests/environment`.
 pub fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/environment").join(name)
+    crate::repository().join("tests/environment").join(name)
 }
 
 /// The line of `versions` that begins with `package NAME`, without the name.

@@ -17,7 +17,7 @@ use pullgate::containerd::{Body, Upstream};
 use tonic::{Code, Request, Status};
 
 use super::super::process::LIMIT;
-use super::super::secrets;
+use crate::secrets;
 
 /// kubelet's and containerd's limit for one message.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;

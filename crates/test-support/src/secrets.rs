@@ -34,7 +34,7 @@ pub fn run() -> Option<PathBuf> {
         let mut all = REGISTERED.join("\n");
         all.push_str(&format!("\n{MARK}\n"));
         fs::write(run.join("registered"), all).expect("the directory of the run can be written to");
-        let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys");
+        let keys = crate::repository().join("tests/fixtures/keys");
         for entry in fs::read_dir(keys).expect("there are keys").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.ends_with(".key.pem") && !name.contains("encrypted") {

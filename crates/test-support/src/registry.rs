@@ -26,7 +26,7 @@ mod script;
 mod serve;
 mod tls;
 
-pub use super::authority::Authority;
+pub use crate::authority::Authority;
 pub use auth::Auth;
 pub use image::{INDEX, MANIFEST, SIMPLE_SIGNING, descriptor, index, manifest};
 pub use log::Log;
@@ -103,7 +103,7 @@ impl Registry {
     }
 
     pub async fn with(options: Options) -> Self {
-        super::secrets::keep_log();
+        crate::secrets::keep_log();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = options.tls.as_ref().map(|(authority, name)| {

@@ -14,7 +14,7 @@ use pullgate::node::socket::Socket;
 use pullgate::registry::{Registry, Settings};
 use tokio::task::JoinHandle;
 
-use super::secrets;
+use crate::secrets;
 
 /// A registry client that does not remember that there was no signature: many tests sign what was just refused.
 pub fn forgetful() -> Settings {

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 use serde_json::{Value, json};
 
-use crate::support::acs::{self, Nonces, parameter};
-use crate::support::registry::{Recorded, Registry, Scripted};
-use crate::support::signer::key_file;
+use crate::acs::{self, Nonces, parameter};
+use crate::registry::{Recorded, Registry, Scripted};
+use crate::signer::key_file;
 
 pub const KEY: &str = "key-hzz62f1cb66fa42qo5z2w";
 pub const VERSION: &str = "2ab1a983-7072-4bbc-a582-584b5bd8a2f2";

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::json;
 
-use super::super::secrets::MARK;
 use super::{Recorded, Scripted, State};
+use crate::secrets::MARK;
 
 /// What a registry wants to be shown.
 #[derive(Clone, Debug, Default)]

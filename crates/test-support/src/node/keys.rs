@@ -6,7 +6,8 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{directory, process, secrets};
+use super::{directory, process};
+use crate::secrets;
 
 /// A kind of key, and the algorithm that is used with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

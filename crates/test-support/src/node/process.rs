@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::secrets;
+use crate::secrets;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -9,7 +9,7 @@ use pullgate::digest::hex;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::registry::{Recorded, Scripted};
+use crate::registry::{Recorded, Scripted};
 
 /// An error as the services write it.
 pub fn error(status: u16, code: &str) -> Scripted {

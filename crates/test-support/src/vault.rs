@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 use serde_json::{Value, json};
 
-use crate::support::kms::{sign_digest, verify_digest};
-use crate::support::registry::{Recorded, Registry, Scripted};
-use crate::support::signer::key_file;
+use crate::kms::{sign_digest, verify_digest};
+use crate::registry::{Recorded, Registry, Scripted};
+use crate::signer::key_file;
 
 /// The path of the key: mount and name.
 pub const MOUNT: &str = "team/transit";

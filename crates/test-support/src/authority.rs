@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use super::secrets;
+use crate::secrets;
 
 /// An authority, whose certificates only those trust who have its own.
 pub struct Authority {

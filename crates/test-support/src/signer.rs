@@ -11,7 +11,7 @@ use pullgate::digest::Digest;
 use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 use serde_json::json;
 
-use crate::support::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
+use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const STATEMENT: &str = "application/vnd.in-toto+json";
@@ -39,7 +39,7 @@ impl Signer {
 
 /// The file of a key's half, `key` or `pub`.
 pub fn key_file(name: &str, half: &str) -> PathBuf {
-    let keys = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys");
+    let keys = crate::repository().join("tests/fixtures/keys");
     keys.join(format!("throw-away-{name}.{half}.pem"))
 }
 

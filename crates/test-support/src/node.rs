@@ -2,17 +2,6 @@
 //!
 //! Every part is the real program, but kubelet, whose calls [`kubelet`] makes in kubelet's order. A node takes less
 //! than a second to start, so that each test has its own and may do with it what it likes.
-//!
-//! A program takes it in with `#[path = "…/tests/support"] mod support { pub(crate) mod node; }`.
-#![allow(dead_code, reason = "each program uses a part of it")]
-#![allow(unreachable_pub, missing_debug_implementations, reason = "nobody else reads it")]
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what does not work ends the test"
-)]
-#![allow(clippy::print_stderr, reason = "for the person who watches")]
 
 pub mod access;
 pub mod between;
@@ -30,8 +19,6 @@ pub mod process;
 pub mod pullgate;
 pub mod registry;
 pub mod relay;
-#[path = "secrets.rs"]
-pub mod secrets;
 pub mod seen;
 pub mod signer;
 pub mod signing;

@@ -11,7 +11,7 @@ use super::containerd::Containerd;
 use super::directory;
 use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
-use super::secrets;
+use crate::secrets;
 
 /// The program: what cargo built for a test, or what lies beside an example.
 pub fn program() -> PathBuf {

@@ -1,0 +1,28 @@
+//! Shared by the tests, the benchmarks and the demo: nodes, registries and services to test against.
+//!
+//! Start with [`node`] for real programs on a node, and with [`registry`], [`runtime`] and [`proxy`] for a test in one
+//! process. Private keys and passwords come from [`secrets`] only.
+
+use std::path::Path;
+
+pub mod acs;
+pub mod authority;
+pub mod kms;
+pub mod node;
+pub mod proxy;
+pub mod registry;
+pub mod runtime;
+pub mod secrets;
+pub mod signer;
+pub mod tap;
+pub mod tunnel;
+pub mod vault;
+
+/// The root of the repository.
+///
+/// # Panics
+///
+/// Where this crate has been moved.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is in crates/")
+}
