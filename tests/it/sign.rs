@@ -5,9 +5,9 @@ use pullgate::digest::Digest;
 use pullgate::keys::{FileKey, SigningKey};
 use pullgate::reference::Repository;
 use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
-use pullgate::sign::{Annotations, Attached, Layout, Order, SETTLE, SignError, Signed};
 use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
+use pullgate_sign::{Annotations, Attached, Layout, Order, SETTLE, SignError, Signed};
 use serde_json::{Value, json};
 
 use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
@@ -54,7 +54,7 @@ async fn sign_in(
     let annotations = Annotations::parse(annotations).unwrap();
     let credentials = &Credentials::anonymous();
     let order = Order { repository, digest, layout, annotations: &annotations, credentials, settle: SETTLE };
-    pullgate::sign::sign(client, &order, key).await
+    pullgate_sign::sign(client, &order, key).await
 }
 
 /// Signs in the classic layout.
@@ -232,7 +232,7 @@ async fn pushes_with_a_token_for_pushing() {
         credentials: &credentials,
         settle: SETTLE,
     };
-    assert!(pullgate::sign::sign(&client(), &order, &key).await.unwrap().is_new());
+    assert!(pullgate_sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry
         .requests()
         .iter()

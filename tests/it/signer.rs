@@ -21,12 +21,12 @@ use hyper_util::rt::TokioIo;
 use pullgate::digest::Digest;
 use pullgate::keys::{Location, Settings as KeysSettings};
 use pullgate::policy::{Scope, Tags};
-use pullgate::sign::Layout;
-use pullgate::signer::{
+use pullgate::trust::Algorithm;
+use pullgate_sign::Layout;
+use pullgate_signer::{
     Address, CatchUp, KeySettings, Limits, Listen, Listener, QueueError, RegistrySettings, Rule, Settings,
     Signer, SignerError, Status, Trigger,
 };
-use pullgate::trust::Algorithm;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};

@@ -181,7 +181,7 @@ fn pull(node: &Node, image: &Image) -> Result<(), String> {
 /// Asks as containerd does. Gives the exit code and what is written, to standard error too.
 fn ask(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
     let mut command = node.pullgate.command();
-    command.arg("verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
+    command.arg("image-verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
     command.args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"]);
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().unwrap();
@@ -199,7 +199,7 @@ fn install(node: &Node, options: &[&str]) {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.display().to_string()).collect();
     let script = verifiers.join("pullgate");
     let text = format!(
-        "#!/bin/sh\nexec {} {} verifier {} \"$@\"\n",
+        "#!/bin/sh\nexec {} {} image-verifier {} \"$@\"\n",
         pullgate::program().display(),
         arguments.join(" "),
         options.join(" ")

@@ -88,7 +88,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether the policy decides differently from the original. `pullgate import` then ends with exit code 1.
+    /// Whether the policy decides differently from the original. `pullgate-signer import` then ends with exit code 1.
     #[must_use]
     pub fn differs(self) -> bool {
         match self {

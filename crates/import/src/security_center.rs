@@ -185,7 +185,7 @@ fn missing_keys(
             let Attestor { name, key_region_id: region, key_id: key, key_version_id: version } = it;
             let file = format!("{}.pem", name.replace(|it: char| !it.is_ascii_alphanumeric(), "-"));
             format!(
-                "pullgate keys public 'alikms://{key}/{version}?region={region}' > {file}, and add --public-key '{name}={file}'"
+                "pullgate-signer keys public 'alikms://{key}/{version}?region={region}' > {file}, and add --public-key '{name}={file}'"
             )
         })
         .collect();

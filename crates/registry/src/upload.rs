@@ -1,4 +1,4 @@
-//! Writing to a repository: what `pullgate sign` needs.
+//! Writing to a repository: what `pullgate-signer sign` needs.
 //!
 //! Source: the distribution specification 1.1, "Push". The first host that may be pushed to is asked, as containerd does.
 //! A write that a busy registry did not take is made again within the bounds of a pull's questions.

@@ -9,6 +9,7 @@ pub mod acs;
 pub mod authority;
 pub mod kms;
 pub mod node;
+pub mod programs;
 pub mod proxy;
 pub mod registry;
 pub mod runtime;

@@ -63,28 +63,53 @@ fn usage() {
         "pullgate scan --daemon never",
         "pullgate scan --daemon-timeout 0",
         "pullgate status now",
-        "pullgate sign a",
-        "pullgate sign --key k",
-        "pullgate sign --key k --tag v* a",
-        "pullgate sign --key k --algorithm MD5 a",
-        "pullgate sign --key k --layout round a",
-        "pullgate sign --key ftp://x a",
-        "pullgate sign --key pkcs11:token=a;object=b?pin-value=1 a",
-        "pullgate sign --key k --passphrase-fd 0 --passphrase-file f a",
-        "pullgate signer status --output yaml",
-        "pullgate signer request",
-        "pullgate keys",
-        "pullgate keys generate k",
-        "pullgate keys generate k --kind DSA",
-        "pullgate keys generate vault://k --kind EC_P256",
-        "pullgate keys public",
-        "pullgate keys public k --config c",
-        "pullgate keys list --format yaml",
-        "pullgate import",
-        "pullgate import kritis",
-        "pullgate import kritis f --config c",
-        "pullgate import cosign f",
-        "pullgate import security-center --attestors a --policies p --cluster c --public-key k",
+        "pullgate-signer sign a",
+        "pullgate-signer sign --key k",
+        "pullgate-signer sign --key k --tag v* a",
+        "pullgate-signer sign --key k --algorithm MD5 a",
+        "pullgate-signer sign --key k --layout round a",
+        "pullgate-signer sign --key ftp://x a",
+        "pullgate-signer sign --key pkcs11:token=a;object=b?pin-value=1 a",
+        "pullgate-signer sign --key k --passphrase-fd 0 --passphrase-file f a",
+        "pullgate-signer status --output yaml",
+        "pullgate-signer request",
+        "pullgate-signer keys",
+        "pullgate-signer keys generate k",
+        "pullgate-signer keys generate k --kind DSA",
+        "pullgate-signer keys generate vault://k --kind EC_P256",
+        "pullgate-signer keys public",
+        "pullgate-signer keys public k --config c",
+        "pullgate-signer keys list --output yaml",
+        "pullgate-signer import",
+        "pullgate-signer import kritis",
+        "pullgate-signer import kritis f --config c",
+        "pullgate-signer import cosign f",
+        "pullgate-signer import security-center --attestors a --policies p --cluster c --public-key k",
+    ] {
+        transcript.run(line);
+    }
+    insta::assert_snapshot!(transcript.end());
+}
+
+/// Each is an error that names what to write instead.
+#[test]
+fn retired_names() {
+    let mut transcript = Transcript::new();
+    for line in [
+        "pullgate verifier -name a",
+        "pullgate sign --key k a",
+        "pullgate signer",
+        "pullgate signer status",
+        "pullgate keys list",
+        "pullgate import kritis f",
+        "pullgate status --json",
+        "pullgate scan --output table",
+        "pullgate-signer sign --key k --existing a.example/team",
+        "pullgate-signer sign --key k --list f",
+        "pullgate-signer request --existing",
+        "pullgate-signer keys list --json",
+        "pullgate-signer keys public k --format json",
+        "pullgate-signer import cosign f --scope s --output policy.toml",
     ] {
         transcript.run(line);
     }
@@ -112,17 +137,17 @@ fn daemon_and_runtime() {
     let mut transcript = alone();
     for line in [
         "pullgate status --config .",
-        "pullgate status --config . --json",
+        "pullgate status --config . --output json",
         "pullgate scan --config .",
         "pullgate scan --config . --daemon require",
         "pullgate scan --config . --daemon off --output json",
-        "pullgate verifier --config .",
-        "pullgate verifier --config . -name 127.0.0.1:1/app -digest sha256:00 -stdin-media-type text/plain",
-        "pullgate verifier --config . -name a -name b",
-        "pullgate verifier --config . -surprise a",
-        "pullgate signer status --config .",
-        "pullgate signer status --config nowhere",
-        "pullgate signer request --config . --existing",
+        "pullgate image-verifier --config .",
+        "pullgate image-verifier --config . -name 127.0.0.1:1/app -digest sha256:00 -stdin-media-type text/plain",
+        "pullgate image-verifier --config . -name a -name b",
+        "pullgate image-verifier --config . -surprise a",
+        "pullgate-signer status --config .",
+        "pullgate-signer status --config nowhere",
+        "pullgate-signer request --config . --all-tags",
     ] {
         transcript.run(line);
     }
@@ -158,21 +183,21 @@ fn sign() {
         "--key closed.key --algorithm RSA_PSS_SHA_256",
         "--key closed.key -a nothing",
         "--key closed.key -a a=1 -a a=2",
-        "--key closed.key --list nowhere",
-        "--key closed.key --existing **",
-        "--key closed.key --existing 127.0.0.1:1/UPPER",
-        "--key closed.key --existing 127.0.0.1:1/team --tag /",
-        "--key closed.key --list - --passphrase-fd 0",
+        "--key closed.key --from-file nowhere",
+        "--key closed.key --all-tags **",
+        "--key closed.key --all-tags 127.0.0.1:1/UPPER",
+        "--key closed.key --all-tags 127.0.0.1:1/team --tag /",
+        "--key closed.key --from-file - --passphrase-fd 0",
         "--key closed.key",
         "--key closed.key --dry-run --output json",
-        "--key closed.key --list list",
-        "--key closed.key --existing 127.0.0.1:1/team",
+        "--key closed.key --from-file list",
+        "--key closed.key --all-tags 127.0.0.1:1/team",
         "--key vault://release",
         "--key alikms://k/1?region=cn-hangzhou",
         "--key pkcs11:token=a;object=b --pkcs11-module /nowhere/module.so",
     ] {
-        let image = if more.contains("--existing") { "" } else { " 127.0.0.1:1/app:1" };
-        transcript.run(&format!("pullgate sign --config . {more}{image}"));
+        let image = if more.contains("--all-tags") { "" } else { " 127.0.0.1:1/app:1" };
+        transcript.run(&format!("pullgate-signer sign --config . {more}{image}"));
     }
     insta::assert_snapshot!(transcript.end());
 }
@@ -180,8 +205,8 @@ fn sign() {
 #[test]
 fn signer_check() {
     let mut transcript = alone();
-    transcript.run("pullgate signer check --config .");
-    transcript.run("pullgate signer check --config nowhere");
+    transcript.run("pullgate-signer check --config .");
+    transcript.run("pullgate-signer check --config nowhere");
     transcript.key("p256.encrypted.key", "encrypted.key", 0o600);
     transcript.key("p256.key", "open.key", 0o644);
     let signer = |authenticators: &str| format!("[registry]\nhost = \"127.0.0.1:1\"\n{authenticators}");
@@ -189,8 +214,8 @@ fn signer_check() {
     let elsewhere = "[authenticator.b]\nkey = \"vault://k\"\nalgorithm = \"ECDSA_SHA_256\"\n";
     let open = "[authenticator.c]\nkey = \"open.key\"\nalgorithm = \"ECDSA_SHA_256\"\n";
     transcript.file("signer.toml", &signer(&format!("{encrypted}{elsewhere}")), 0o600);
-    transcript.run("pullgate signer check --config .");
+    transcript.run("pullgate-signer check --config .");
     transcript.file("signer.toml", &signer(&format!("{encrypted}{open}")), 0o600);
-    transcript.run("pullgate signer check --config .");
+    transcript.run("pullgate-signer check --config .");
     insta::assert_snapshot!(transcript.end());
 }

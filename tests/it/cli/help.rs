@@ -22,28 +22,29 @@ fn of_the_program_on_a_node() {
         "pullgate policy test",
         "pullgate scan",
         "pullgate status",
-        "pullgate verifier",
+        "pullgate image-verifier",
     ]));
 }
 
 #[test]
 fn of_the_program_that_signs() {
     insta::assert_snapshot!(help(&[
-        "pullgate sign",
-        "pullgate signer",
-        "pullgate signer check",
-        "pullgate signer status",
-        "pullgate signer request",
-        "pullgate import",
-        "pullgate import security-center",
-        "pullgate import kritis",
-        "pullgate import cosign",
-        "pullgate import containers",
-        "pullgate keys",
-        "pullgate keys generate",
-        "pullgate keys public",
-        "pullgate keys list",
-        "pullgate keys fetch",
+        "pullgate-signer",
+        "pullgate-signer serve",
+        "pullgate-signer check",
+        "pullgate-signer status",
+        "pullgate-signer request",
+        "pullgate-signer sign",
+        "pullgate-signer import",
+        "pullgate-signer import security-center",
+        "pullgate-signer import kritis",
+        "pullgate-signer import cosign",
+        "pullgate-signer import containers",
+        "pullgate-signer keys",
+        "pullgate-signer keys generate",
+        "pullgate-signer keys public",
+        "pullgate-signer keys list",
+        "pullgate-signer keys fetch",
     ]));
 }
 
@@ -51,5 +52,6 @@ fn of_the_program_that_signs() {
 fn versions() {
     let mut transcript = Transcript::new();
     transcript.run("pullgate --version");
+    transcript.run("pullgate-signer --version");
     insta::assert_snapshot!(transcript.end());
 }

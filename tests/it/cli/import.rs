@@ -35,12 +35,12 @@ fn documents() -> Transcript {
 fn policies_of_other_systems() {
     let mut transcript = documents();
     for line in [
-        "pullgate import kritis hook.yaml --algorithm RSA_PSS_SHA_256",
-        "pullgate import kritis hook.yaml --algorithm RSA_PSS_SHA_256 --widen",
-        "pullgate import kritis kritis.yaml",
-        "pullgate import cosign p256.pub rsa-2048.pub ed25519.pub --scope registry.example.com/team",
-        "pullgate import containers policy.json",
-        "pullgate import containers policy.json --widen",
+        "pullgate-signer import kritis hook.yaml --algorithm RSA_PSS_SHA_256",
+        "pullgate-signer import kritis hook.yaml --algorithm RSA_PSS_SHA_256 --widen",
+        "pullgate-signer import kritis kritis.yaml",
+        "pullgate-signer import cosign p256.pub rsa-2048.pub ed25519.pub --scope registry.example.com/team",
+        "pullgate-signer import containers policy.json",
+        "pullgate-signer import containers policy.json --widen",
     ] {
         transcript.run(line);
     }
@@ -50,8 +50,7 @@ fn policies_of_other_systems() {
 #[test]
 fn security_center() {
     let mut transcript = documents();
-    let line =
-        "pullgate import security-center --attestors attestors.json --policies policies.json --cluster";
+    let line = "pullgate-signer import security-center --attestors attestors.json --policies policies.json --cluster";
     let cluster = "c0123456789";
     transcript.run(&format!("{line} nowhere"));
     transcript.run(&format!("{line} {cluster}"));
@@ -78,20 +77,20 @@ fn nothing_imported() {
     transcript.file("none.json", "{\"default\": []}", 0o600);
     transcript.file("written.toml", "", 0o600);
     for line in [
-        "pullgate import kritis missing.yaml",
-        "pullgate import kritis empty.yaml",
-        "pullgate import kritis not.yaml",
-        "pullgate import kritis other.yaml",
-        "pullgate import kritis text.yaml",
-        "pullgate import kritis kind.yaml",
-        "pullgate import kritis hook.yaml",
-        "pullgate import containers not.json",
-        "pullgate import containers shape.json",
-        "pullgate import containers none.json",
-        "pullgate import cosign p256.pub --scope A",
-        "pullgate import cosign not.json --scope a.example",
-        "pullgate import cosign p256.pub --scope a.example --output written.toml",
-        "pullgate import cosign p256.pub --scope a.example --output new.toml",
+        "pullgate-signer import kritis missing.yaml",
+        "pullgate-signer import kritis empty.yaml",
+        "pullgate-signer import kritis not.yaml",
+        "pullgate-signer import kritis other.yaml",
+        "pullgate-signer import kritis text.yaml",
+        "pullgate-signer import kritis kind.yaml",
+        "pullgate-signer import kritis hook.yaml",
+        "pullgate-signer import containers not.json",
+        "pullgate-signer import containers shape.json",
+        "pullgate-signer import containers none.json",
+        "pullgate-signer import cosign p256.pub --scope A",
+        "pullgate-signer import cosign not.json --scope a.example",
+        "pullgate-signer import cosign p256.pub --scope a.example --out-file written.toml",
+        "pullgate-signer import cosign p256.pub --scope a.example --out-file new.toml",
     ] {
         transcript.run(line);
     }

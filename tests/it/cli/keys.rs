@@ -32,13 +32,13 @@ fn of_a_policy() {
     for (fixture, name) in [("p256", "p256"), ("p384", "p384"), ("ed25519", "ed25519"), ("rsa-2048", "rsa")] {
         transcript.key(&format!("{fixture}.pub"), &format!("keys/{name}.pub"), 0o644);
     }
-    transcript.run("pullgate keys list --config .");
-    transcript.run("pullgate keys list --config . --json");
-    transcript.run("pullgate keys fetch --config .");
+    transcript.run("pullgate-signer keys list --config .");
+    transcript.run("pullgate-signer keys list --config . --output json");
+    transcript.run("pullgate-signer keys fetch --config .");
     transcript.file("policy.toml", ELSEWHERE, 0o600);
-    transcript.run("pullgate keys list --config .");
-    transcript.run("pullgate keys fetch --config .");
-    transcript.run("pullgate keys list --config nowhere");
+    transcript.run("pullgate-signer keys list --config .");
+    transcript.run("pullgate-signer keys fetch --config .");
+    transcript.run("pullgate-signer keys list --config nowhere");
     insta::assert_snapshot!(transcript.end());
 }
 
@@ -50,13 +50,13 @@ fn public_halves() {
     transcript.key("rsa-2048.key", "rsa.key", 0o600);
     transcript.key("p256.encrypted.key", "encrypted.key", 0o600);
     for line in [
-        "pullgate keys public p256.key",
-        "pullgate keys public rsa.key --json",
-        "pullgate keys public p256.key --algorithm ED25519",
-        "pullgate keys public missing.key",
-        "pullgate keys public open.key",
-        "pullgate keys public encrypted.key",
-        "pullgate keys public vault://release",
+        "pullgate-signer keys public p256.key",
+        "pullgate-signer keys public rsa.key --output json",
+        "pullgate-signer keys public p256.key --algorithm ED25519",
+        "pullgate-signer keys public missing.key",
+        "pullgate-signer keys public open.key",
+        "pullgate-signer keys public encrypted.key",
+        "pullgate-signer keys public vault://release",
     ] {
         transcript.run(line);
     }
@@ -69,15 +69,15 @@ fn generated() {
     let mut transcript = Transcript::new();
     transcript.file("there.key", "", 0o600);
     for line in [
-        "pullgate keys generate there.key --kind EC_P256",
-        "pullgate keys generate nowhere/new.key --kind EC_P256",
-        "pullgate keys generate new.key --kind EC_P256 --encrypt",
-        "pullgate keys generate new.key --kind RSA_2048 --passphrase-file nowhere --encrypt",
+        "pullgate-signer keys generate there.key --kind EC_P256",
+        "pullgate-signer keys generate nowhere/new.key --kind EC_P256",
+        "pullgate-signer keys generate new.key --kind EC_P256 --encrypt",
+        "pullgate-signer keys generate new.key --kind RSA_2048 --passphrase-file nowhere --encrypt",
     ] {
         transcript.run(line);
     }
-    transcript.run("pullgate keys generate new.key --kind EC_P256");
-    crate::support::secrets::register_key(
+    transcript.run("pullgate-signer keys generate new.key --kind EC_P256");
+    pullgate_test::secrets::register_key(
         &std::fs::read_to_string(transcript.path().join("new.key")).unwrap(),
     );
     insta::assert_snapshot!(without_pem(&transcript.end()));

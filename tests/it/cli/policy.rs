@@ -327,9 +327,9 @@ fn broken_expectations() {
 fn broken_signer() {
     let mut transcript = with_keys();
     transcript.file("signer.toml", BROKEN_SIGNER, 0o600);
-    transcript.run("pullgate signer check --config .");
-    transcript.run("pullgate signer --config .");
+    transcript.run("pullgate-signer check --config .");
+    transcript.run("pullgate-signer serve --config .");
     transcript.file("signer.toml", "", 0o600);
-    transcript.run("pullgate signer check --config .");
+    transcript.run("pullgate-signer check --config .");
     insta::assert_snapshot!(transcript.end());
 }

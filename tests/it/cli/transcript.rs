@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::secrets;
+use pullgate_test::{programs, secrets};
 
 /// The width that help is wrapped to.
 const COLUMNS: &str = "100";
@@ -76,7 +76,7 @@ impl Transcript {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let text = text.replace(&self.path().display().to_string(), "[directory]");
         let text = text.replace(&fixtures().display().to_string(), "[fixtures]");
-        let text = text.replace(concat!("pullgate ", env!("CARGO_PKG_VERSION")), "pullgate [version]");
+        let text = text.replace(concat!(" ", env!("CARGO_PKG_VERSION"), "\n"), " [version]\n");
         text.lines().map(|line| format!("{}\n", without_numbers(line))).collect()
     }
 
@@ -97,8 +97,11 @@ fn without_numbers(line: &str) -> String {
 }
 
 fn program(name: &str) -> PathBuf {
-    assert_eq!(name, "pullgate");
-    env!("CARGO_BIN_EXE_pullgate").into()
+    match name {
+        "pullgate" => programs::pullgate(),
+        "pullgate-signer" => programs::signer(),
+        other => panic!("no program is called {other}"),
+    }
 }
 
 pub(super) fn fixtures() -> PathBuf {

@@ -129,7 +129,10 @@ async fn commands_say_what_is_missing_and_fetch_it() {
     for arguments in [&["policy", "check"][..], &["keys", "list"], &["verify", "nginx"]] {
         let (code, said) = run(&root, arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {said}");
-        assert!(said.contains("is not in ") && said.contains("pullgate keys fetch"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("is not in ") && said.contains("pullgate-signer keys fetch"),
+            "{arguments:?}: {said}"
+        );
     }
     assert!(run(&root, &["keys", "list"]).1.contains(&format!("ECDSA_SHA_256 missing, {place}")));
     assert!(world.kms.server.requests().is_empty(), "none of them asks anybody");

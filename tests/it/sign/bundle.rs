@@ -1,8 +1,8 @@
 //! Sigstore bundles: with the referrers API, and with the tag that stands in for it.
 
 use pullgate::registry::Credentials;
-use pullgate::sign::{Layout, SignError};
 use pullgate::trust::Algorithm;
+use pullgate_sign::{Layout, SignError};
 use serde_json::Value;
 
 use super::{client, collect, key, new_key, sign_in, verified};

@@ -13,15 +13,7 @@ use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
 use crate::secrets;
 
-/// The program: what cargo built for a test, or what lies beside an example.
-pub fn program() -> PathBuf {
-    if let Some(built) = option_env!("CARGO_BIN_EXE_pullgate") {
-        return PathBuf::from(built);
-    }
-    let ours = std::env::current_exe().expect("a program has a path");
-    let directory = ours.parent().and_then(Path::parent).expect("an example lies in a directory");
-    directory.join("pullgate")
-}
+pub use crate::programs::pullgate as program;
 
 pub struct Pullgate {
     directory: PathBuf,
