@@ -16,10 +16,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use pullgate_cli::{Outcome, Retired};
 
-/// The commands of `pullgate-signer` are among them, and what earlier versions had.
-const RETIRED: [Retired; 7] = [
+/// Earlier names, and the commands that are now in `pullgate-signer`.
+const RETIRED: [Retired; 10] = [
     Retired { name: "verifier", command: "", replacement: "pullgate image-verifier" },
     Retired { name: "sign", command: "", replacement: "pullgate-signer sign" },
+    Retired { name: "signer", command: "check", replacement: "pullgate-signer check" },
+    Retired { name: "signer", command: "status", replacement: "pullgate-signer status" },
+    Retired { name: "signer", command: "request", replacement: "pullgate-signer request" },
     Retired { name: "signer", command: "", replacement: "pullgate-signer serve" },
     Retired { name: "keys", command: "", replacement: "pullgate-signer keys" },
     Retired { name: "import", command: "", replacement: "pullgate-signer import" },

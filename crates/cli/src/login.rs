@@ -10,6 +10,7 @@ const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
 /// The user name is an argument, the password is on standard input: other users can see arguments.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Registry login")]
 pub struct LoginArgs {
     /// Registry user name
     #[arg(long, requires = "password_stdin")]

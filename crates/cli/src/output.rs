@@ -11,13 +11,11 @@ use crate::Outcome;
 /// The first failure to write to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
-/// The format of a result.
+/// The format of a result: for people, or for programs. A comment on a variant would lengthen the help of each command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
     #[default]
     Text,
-    /// For programs.
     Json,
 }
 

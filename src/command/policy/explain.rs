@@ -15,7 +15,7 @@ use pullgate_cli::{Outcome, output};
 /// Arguments of `pullgate policy explain`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Explain {
-    /// An image, named as in a pod
+    /// Image, named as in a pod
     #[arg(value_name = "IMAGE")]
     image: String,
     /// Kubernetes namespace of the pod; without it, every rule that could apply must admit the image
@@ -79,7 +79,7 @@ impl Report {
         let why = if alone {
             "most specific"
         } else {
-            "applies to some namespace; all of these must admit the image"
+            "may apply, depending on the Kubernetes namespace of the pod; all of these must admit the image"
         };
         let applies = ruling.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
         let (mut not_applied, mut other_scopes) = (Vec::new(), 0);
@@ -124,7 +124,7 @@ impl Report {
                 row("", &format!("{}, mode {}", rule.action, rule.mode));
             }
         }
-        row("other scopes", &format!("{} rules do not match this name", self.other_scopes));
+        row("other scopes", &format!("rules that do not match this name: {}", self.other_scopes));
         lines.join("\n")
     }
 }
@@ -138,7 +138,7 @@ impl RuleReport {
             Action::AllowUnsigned(allowance) => {
                 let of = match allowance.digests.len() {
                     0 => String::new(),
-                    count => format!(" for {count} digests only"),
+                    count => format!(" by digest ({count} listed)"),
                 };
                 let until = match allowance.until {
                     Some(until) if allowance.is_over(now) => format!(" until {until}, which has passed"),

@@ -252,7 +252,7 @@ deny = "elsewhere"
             assert!(other.contains("for pods of other namespaces"), "{other}");
             let unknown = text(None);
             assert_eq!((rows(&unknown, "applies"), rows(&unknown, "not applied")), (2, 2), "{unknown}");
-            assert!(unknown.contains("1 rules do not match this name"), "{unknown}");
+            assert!(unknown.contains("rules that do not match this name: 1"), "{unknown}");
         });
     }
 }

@@ -158,11 +158,11 @@ async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
     write(&path.join("two"), "one\ntwo\n");
     let login = format!("username = \"u\"\npassword-file = {:?}", path.join("two").display().to_string());
     for (from, to, code, expected) in [
-        ("", "", 0, "signer.toml is fine: 1 rules, 1 authenticators\n"),
+        ("", "", 0, "signer.toml is valid: 1 rules, 1 authenticators\n"),
         (place.as_str(), "\"none.key\"", 2, "/none.key cannot be read\n  because No such file"),
         ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
         (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),
-        (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not looked at: alikms://"),
+        (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not checked: alikms://"),
         ("hosts = \"/nonexistent\"", &login, 2, "two does not hold one line"),
     ] {
         let changed = text.replacen(from, to, 1);
