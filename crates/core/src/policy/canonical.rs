@@ -46,7 +46,7 @@ pub(super) fn identity(rule: &Rule) -> Digest {
     Digest::of(Text::of(rule).0.as_bytes())
 }
 
-/// A verdict that no service confirmed is none where one has to.
+/// A verdict without a confirmation does not count where the rule demands one.
 fn remote(remote: &Remote) -> String {
     let Remote { source, timeout, rate, memory } = remote;
     let mut text = Text::default();

@@ -36,7 +36,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// When there is anything but that one block, the key is not of the kind `algorithm` needs, or is too weak.
-    /// No error holds any text of the file.
+    /// Errors never contain text of the file.
     pub fn from_pem(text: &str, algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(KeyError::TooLarge { found: text.len() });
@@ -73,7 +73,7 @@ impl PublicKey {
             Algorithm::Ed25519 => Scheme::Edwards(edwards::Public::read(der, false)?),
             Algorithm::Ed25519ph => Scheme::Edwards(edwards::Public::read(der, true)?),
         };
-        // Over the key written anew, so that no spelling of a key counts as another key.
+        // Over the re-encoded key, so that two encodings of a key are one key.
         let canonical = scheme.der().ok_or(KeyError::Malformed)?;
         Ok(Self { algorithm, salt, fingerprint: Digest::of(&canonical).as_str().to_owned(), scheme })
     }
@@ -175,7 +175,7 @@ impl Valid {
     }
 }
 
-/// Why a text is not a usable key. No variant holds any of the text.
+/// Why a text is not a usable key. Errors never contain any of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// More than [`MAX_PEM_BYTES`].
@@ -218,7 +218,7 @@ pub enum KeyError {
         found: &'static str,
     },
     /// The content of the block is not a key.
-    #[error("the PEM block does not hold a well-formed key")]
+    #[error("the PEM block is not a well-formed key")]
     Malformed,
     /// The key and the algorithm do not go together.
     #[error("algorithm {algorithm} needs a key of kind {}, this one is {found}", algorithm.key_kind())]
@@ -245,7 +245,7 @@ pub enum KeyError {
         /// What fits, in bytes.
         longest: usize,
     },
-    /// A salt for an algorithm that has none.
+    /// A salt length for an algorithm without a salt.
     #[error("algorithm {algorithm} has no PSS salt; leave it out")]
     SaltUnused {
         /// What was asked for.
