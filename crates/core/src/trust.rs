@@ -8,6 +8,7 @@ mod algorithm;
 mod edwards;
 mod elliptic;
 pub mod generate;
+mod key_error;
 mod kind;
 mod names;
 pub mod pem;
@@ -24,10 +25,11 @@ use jiff::Timestamp;
 
 pub use self::algorithm::{Algorithm, PssSalt, UnknownAlgorithm};
 pub use self::elliptic::der_of_raw;
+pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::names::Names;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
-pub use self::public::{KeyError, MAX_PEM_BYTES, MAX_SIGNATURE_BYTES, PublicKey, Valid};
+pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote::{Demand, Remote};
 pub use self::rsa::random;
 

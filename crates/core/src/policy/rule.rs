@@ -1,10 +1,14 @@
 //! One rule: the images it applies to, and what it does with them.
 
+mod canonical;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
+
+pub(super) use self::canonical::CanonicalText;
 
 use super::pods::Pods;
 use super::requirement::Requirement;
@@ -132,7 +136,7 @@ impl Rule {
     /// and line. A verdict by one rule is not a verdict by another.
     #[must_use]
     pub fn identity(&self) -> Digest {
-        super::canonical::identity(self)
+        Digest::of(CanonicalText::of(self).into_string().as_bytes())
     }
 
     /// Which of two rules is stricter, so that it is the one that is named where both must admit. Being enforced beats

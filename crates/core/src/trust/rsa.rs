@@ -18,12 +18,9 @@ use rsa::{RsaPrivateKey, RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
 
 use zeroize::Zeroizing;
 
-use super::{KeyError, PssSalt};
+use super::PssSalt;
+use super::key_error::{KeyError, MAX_BITS, MIN_BITS};
 
-/// Smallest modulus, in bits (NIST SP 800-131A).
-pub(super) const MIN_BITS: usize = 2048;
-/// Largest modulus, in bits: the limit of the `rsa` crate.
-pub(super) const MAX_BITS: usize = 4096;
 const HASH_BYTES: usize = 32;
 
 #[derive(Clone)]
