@@ -45,7 +45,7 @@ impl Token {
         command
     }
 
-    fn pullgate(&self) -> Command {
+    fn command(&self) -> Command {
         self.with(Command::new(programs::signer()))
     }
 
@@ -64,8 +64,8 @@ impl Token {
     /// A new key in the token, and its public half in a file.
     fn generate(&self, name: &str, words: &str, kind: Kind) -> PrivateKey {
         let location = self.location(name);
-        process::must_run(self.pullgate().args(["keys", "generate", &location, "--kind", words]));
-        let public = process::must_run(self.pullgate().args(["keys", "public", &location]));
+        process::must_run(self.command().args(["keys", "generate", &location, "--kind", words]));
+        let public = process::must_run(self.command().args(["keys", "public", &location]));
         let public_file = self.directory.join(format!("{name}.pub"));
         directory::write(&public_file, public);
         PrivateKey { name: name.to_owned(), kind, file: PathBuf::from(location), public_file }
@@ -89,7 +89,7 @@ fn in_softhsm_sign_what_the_gate_and_cosign_accept() {
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
         let (image, unsigned) = (node.push(&format!("team/{name}:1")), node.push(&format!("team/{name}:2")));
         for (image, key) in [(&image, &key), (&unsigned, &other)] {
-            let mut sign = token.pullgate();
+            let mut sign = token.command();
             sign.args(["sign", &image.by_digest(), "--algorithm", kind.algorithm(), "--key"]);
             process::must_run(sign.arg(&key.file));
         }
@@ -115,8 +115,8 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
     let token = Token::new(at.path());
     let key = token.generate("release", "EC_P256", Kind::P256);
     let location = token.location("release");
-    let public = |location: &str| process::run(token.pullgate().args(["keys", "public", location]));
-    let again = process::run(token.pullgate().args(["keys", "generate", &location, "--kind", "EC_P256"]));
+    let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
+    let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
     assert!(again.unwrap_err().contains("nothing is written over"));
     let told = public(&location).unwrap();
     assert_eq!(told, std::fs::read_to_string(&key.public_file).unwrap());
@@ -137,7 +137,7 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
     let error = public(&location).unwrap_err();
     assert!(error.contains("refuses the PIN") && !error.contains("pg5ECRET-wrong"), "{error}");
     let pin = token.secret("other-pin", PIN);
-    let mut with_file = token.pullgate();
+    let mut with_file = token.command();
     with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
     assert_eq!(process::run(&mut with_file).unwrap(), told);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
@@ -165,7 +165,7 @@ fn in_softhsm_sign_for_the_signer() {
         directory::write(&at.join("signer.toml"), config);
     };
     let signer = || {
-        let mut command = token.pullgate();
+        let mut command = token.command();
         command.arg("--config").arg(&at);
         command
     };

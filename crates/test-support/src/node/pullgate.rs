@@ -11,7 +11,7 @@ use super::containerd::Containerd;
 use super::directory;
 use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
-use crate::secrets;
+use crate::{programs, secrets};
 
 pub use crate::programs::pullgate as program;
 
@@ -178,6 +178,13 @@ impl Pullgate {
     /// `pullgate` with this daemon's configuration.
     pub fn command(&self) -> Command {
         command(&self.directory)
+    }
+
+    /// `pullgate-signer` with this daemon's configuration.
+    pub fn signer(&self) -> Command {
+        let mut command = Command::new(programs::signer());
+        command.arg("--config").arg(&self.directory);
+        command
     }
 
     /// Its whole log.
