@@ -73,7 +73,7 @@ impl ImageVerifier {
             |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
         let asked = self.daemon.ask(&config.control.socket, &question, timeout, note);
         match asked
-            .map_err(|error| format!("no answer from the daemon: {}", crate::telemetry::chain(&error)))?
+            .map_err(|error| format!("cannot query the daemon: {}", crate::telemetry::chain(&error)))?
         {
             Some(Answer::Verdict(verdict)) => Ok(verdict),
             Some(Answer::Failed(why)) => Err(why),

@@ -171,7 +171,7 @@ fn text(status: &Status) -> String {
 
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
-    #[error("no answer from the signer")]
+    #[error("cannot query the signer")]
     Ask(#[source] ask::AskError),
     #[error("the signer refused the request: {0}")]
     Refused(String),
