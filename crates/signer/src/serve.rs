@@ -14,13 +14,13 @@ use pullgate_core::untrusted::chain;
 use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 
-/// How long what is under way may take to finish after SIGTERM. Below the unit's stop timeout.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long running work may take to finish after SIGTERM. Less than the stop timeout of the unit.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves until SIGTERM or SIGINT, and then ends what is begun: what waits is on disk.
+/// Serves until SIGTERM or SIGINT, and then lets running work finish. The queue is on disk.
 ///
 /// # Errors
-/// When the configuration cannot be used, or there is nothing to listen at.
+/// When the configuration is invalid, or an address cannot be listened at.
 pub async fn run(root: &Path) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let file = root.join(crate::SIGNER_FILE);
@@ -43,10 +43,10 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
             Request::Stop => break,
             Request::Reload => {
                 notify(&[NotifyState::Reloading, monotonic()]);
-                // Whatever the file says: the record may have been moved away.
+                // Even if signer.toml is invalid: log rotation may have moved the audit record.
                 if let Err(error) = signer.reopen_record().await {
                     let error = chain(&error);
-                    tracing::error!(error, "the audit record goes on in the file that was open");
+                    tracing::error!(error, "cannot reopen the audit record: the open file stays in use");
                 }
                 line.broken = !reload(&signer, &file).await;
                 line.generation += u64::from(!line.broken);
@@ -57,8 +57,8 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     notify(&[NotifyState::Stopping]);
     let _ = stop.send(true);
     let ended = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
-        tracing::warn!("not everything ended in time; what was not finished is done again");
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await.is_err() {
+        tracing::warn!("shutdown timeout: unfinished work is repeated after the next start");
     }
     watchdog.abort();
     tracing::info!("stopped");
@@ -76,7 +76,7 @@ async fn listen(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
     Ok(listeners)
 }
 
-/// Puts the file in force, all of it or nothing.
+/// Reloads the file: all of it, or nothing if it is invalid.
 async fn reload(signer: &Signer, file: &Path) -> bool {
     let settings = match crate::load_signer(file) {
         Ok(settings) => settings,
@@ -84,7 +84,7 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
             for problem in problems.iter() {
                 tracing::error!(problem = %problem.line(), "signer.toml");
             }
-            tracing::error!("the new rules are not usable: the old ones stay in force");
+            tracing::error!("reload failed: the previous rules stay in force");
             signer.note_failed_reload(problems.iter().map(ToString::to_string).collect());
             return false;
         }
@@ -94,19 +94,19 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
             tracing::info!("rules in force");
             let settings = signer.needs_restart();
             if !settings.is_empty() {
-                tracing::warn!(?settings, "these are read at start only: restart to put them in force");
+                tracing::warn!(?settings, "these settings are read only at startup: restart to apply them");
             }
             true
         }
         Err(error) => {
             let error = chain(&error);
-            tracing::error!(error, "the new rules are not usable: the old ones stay in force");
+            tracing::error!(error, "reload failed: the previous rules stay in force");
             false
         }
     }
 }
 
-/// The line of `systemctl status`.
+/// The status line of `systemctl status`.
 struct StatusLine {
     generation: u64,
     broken: bool,
@@ -123,19 +123,19 @@ impl StatusLine {
     }
 }
 
-/// Why the signer does not serve.
+/// Why the service ended with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The file.
-    #[error("signer.toml cannot be used:\n{0}")]
+    /// The configuration is invalid.
+    #[error("invalid signer.toml:\n{0}")]
     Configuration(Problems),
-    /// A socket.
+    /// A socket cannot be created.
     #[error("cannot listen")]
     Listen(#[from] ListenError),
     /// Signals cannot be received.
     #[error("cannot receive signals")]
     Signals(#[source] std::io::Error),
-    /// Keys, or the queue.
-    #[error("cannot begin")]
+    /// A key cannot be opened, or the queue.
+    #[error("cannot start the signer")]
     Signer(#[from] SignerError),
 }
