@@ -3,16 +3,17 @@
 //! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Every
 //! way out of it that is not a success is a [`Refusal`]; there is no third answer.
 
-mod break_glass;
+mod admission;
 mod check;
+mod evaluate;
 mod evidence;
 mod explanation;
-mod facts;
+mod lookup;
 mod pinned;
 mod present;
 mod present_cache;
 mod provenance;
-mod pull_evaluation;
+mod pull;
 mod quorum;
 mod refusal;
 mod verdict_cache;
@@ -35,117 +36,128 @@ use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
-use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
+use lookup::Lookup;
 use present_cache::PresentImageCache;
-use pull_evaluation::{GateInner, PullEvaluation};
+use pull::PullEvaluation;
 use pullgate_net::single_flight::SingleFlight;
 use verdict_cache::VerdictCache;
 use verification::VerificationResult;
 
-/// For whom an image is pulled, as kubelet says it.
+/// The pod for which an image is pulled, as kubelet reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
-    /// The pod's name.
     pub name: String,
     /// The pod's Kubernetes namespace.
     pub namespace: String,
 }
 
-/// What is asked of the gate.
+/// A request for admission of one image.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct AdmissionRequest {
     /// The image name as written.
     pub image: String,
     /// The credentials of this very pull.
     pub credentials: Credentials,
-    /// The Kubernetes namespace of the pod it is for, where it is known. Where it is not, the strictest rule speaks.
+    /// The Kubernetes namespace of the pod, where it is known. Without one, every rule that could apply must admit the image.
     pub namespace: Option<String>,
 }
 
 /// Bounds of the gate itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// The longest that deciding about one pull may take.
+pub struct GateSettings {
+    /// The longest that deciding about one image may take.
     pub timeout: Duration,
-    /// How many pulls' signatures may be judged at the same time; more wait their turn within their own timeout. What is
-    /// asked of registries has bounds of its own, which one that is slow uses up for itself only.
+    /// How many pulls' signatures may be verified at the same time; more wait within their own timeout. Requests to
+    /// registries have limits of their own, so that a slow registry uses up its own share only.
     pub concurrent: usize,
 }
 
-/// How many images on the node are judged at the same time: reading evidence takes a thread for a moment.
+/// How many images on the node are evaluated at the same time: reading evidence takes a thread for a moment.
 const READERS: usize = 16;
 
-/// How many pieces of evidence are on their way to the disk at the same time. It takes one after the other.
+/// How many pieces of evidence are written to the disk at the same time.
 const WRITERS: usize = 4;
 
-/// Decides about pulls by the policy of the moment.
+/// Decides by the policy in force which images may run.
 #[derive(Debug)]
 pub struct Gate {
+    shared: Shared,
     policy: ArcSwapOption<Policy>,
+    break_glass: OnceLock<Box<dyn BreakGlassSource>>,
+    present_cache: PresentImageCache,
+    readers: Semaphore,
+    writers: Arc<Semaphore>,
+    settings: GateSettings,
+}
+
+/// What all evaluations share. Cheap to clone.
+#[derive(Clone, Debug)]
+struct Shared {
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
     verdicts: Arc<VerdictCache>,
     remote_verifier: Arc<RemoteVerifier>,
     verifying: Arc<SingleFlight<VerificationResult>>,
+    /// Limits how many verifications run at the same time.
+    verifications: Arc<Semaphore>,
     checks: Arc<Counter>,
-    turns: Arc<Semaphore>,
-    present_cache: PresentImageCache,
-    readers: Semaphore,
-    writers: Arc<Semaphore>,
-    settings: Settings,
-    break_glass: OnceLock<Box<dyn BreakGlassSource>>,
 }
 
 impl Gate {
     /// A gate without a policy: it refuses everything until [`Gate::set_policy`].
-    pub fn new(registry: Arc<Registry>, settings: Settings) -> Self {
-        Self {
-            policy: ArcSwapOption::empty(),
+    pub fn new(registry: Arc<Registry>, settings: GateSettings) -> Self {
+        let shared = Shared {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
             remote_verifier: Arc::new(RemoteVerifier::new(keys::Settings::default())),
             verifying: Arc::default(),
+            verifications: Arc::new(Semaphore::new(settings.concurrent)),
             checks: Arc::default(),
-            turns: Arc::new(Semaphore::new(settings.concurrent)),
+        };
+        Self {
+            shared,
+            policy: ArcSwapOption::empty(),
+            break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
             readers: Semaphore::new(READERS),
             writers: Arc::new(Semaphore::new(WRITERS)),
             settings,
-            break_glass: OnceLock::new(),
         }
     }
 
-    /// The same gate with evidence that outlives it; without, evidence is kept in memory.
+    /// The same gate with evidence that outlives it. By default, evidence is kept in memory.
     #[must_use]
-    pub fn with_ledger(self, ledger: Ledger) -> Self {
-        Self { ledger: Arc::new(ledger), ..self }
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.shared.ledger = Arc::new(ledger);
+        self
     }
 
-    /// The same gate with another way to ask the services of keys; without, they are asked as the environment says.
+    /// The same gate with another client of key services. By default, the environment configures it.
     #[must_use]
-    pub fn with_remote_verifier(self, remote_verifier: RemoteVerifier) -> Self {
-        Self { remote_verifier: Arc::new(remote_verifier), ..self }
+    pub fn with_remote_verifier(mut self, remote_verifier: RemoteVerifier) -> Self {
+        self.shared.remote_verifier = Arc::new(remote_verifier);
+        self
     }
 
-    /// Says where openings for an emergency come from; without it there are none. Once only: later ones are ignored.
+    /// Sets the source of break-glass exceptions; without one there are no exceptions. Later calls are ignored.
     pub fn set_break_glass(&self, break_glass: Box<dyn BreakGlassSource>) {
         let _ = self.break_glass.set(break_glass);
     }
 
-    /// Puts a policy in force. Pulls under way finish by the one they began with. Who loads a policy wants to see what
-    /// it does: that there was no signature a moment ago is forgotten.
+    /// Puts a policy in force. Pulls under way finish by the policy they began with. The negative cache is cleared: an
+    /// operator who loads a policy wants to see its effect.
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
-        // They are of another policy now; that they are not found is not enough, they would take room.
+        // The entries are of another policy now: they would not be found, but take room.
         self.present_cache.clear();
-        self.registry.clear_negative_cache();
+        self.shared.registry.clear_negative_cache();
     }
 
     /// The evidence.
     pub fn ledger(&self) -> Arc<Ledger> {
-        Arc::clone(&self.ledger)
+        Arc::clone(&self.shared.ledger)
     }
 
     /// The policy in force.
@@ -153,60 +165,29 @@ impl Gate {
         self.policy.load_full()
     }
 
-    /// Decides about one pull, and writes down in `explanation` how.
+    /// Decides about one pull, and writes to `explanation` how.
     ///
     /// Dropping the future stops all work on it.
     ///
     /// # Errors
     /// When the image may not run, or that could not be found out in time.
-    pub async fn admit(&self, question: &Question, explanation: &mut Explanation) -> Result<Pinned, Refusal> {
-        let reference = Reference::parse(&question.image)
-            .map_err(|error| Refusal::invalid_reference(&question.image, &error))?;
-        explanation.reference = Some(reference.to_string());
-        let opened = break_glass::opened(self, question, &reference, explanation).await;
-        if let Some(pinned) = opened {
-            explanation.reason = Some(pinned.reason());
-            return Ok(pinned);
-        }
-        let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
-        let admission =
-            PullEvaluation { means: self.means(), policy, question: Arc::new(question.clone()), reference };
-        let decided = tokio::time::timeout(self.settings.timeout, admission.decide(explanation));
-        let decided = match decided.await {
-            Ok(decided) => decided,
-            Err(_) => admission.audit(Refusal::timeout(&question.image, self.settings.timeout), explanation),
-        };
-        explanation.reason = Some(match &decided {
-            Ok(pinned) => pinned.reason(),
-            Err(refusal) => refusal.reason(),
-        });
+    pub async fn admit(
+        &self,
+        request: &AdmissionRequest,
+        explanation: &mut Explanation,
+    ) -> Result<Pinned, Refusal> {
+        let reference = Reference::parse(&request.image)
+            .map_err(|error| Refusal::invalid_reference(&request.image, &error))?;
+        let break_glass = self.break_glass.get().map(|source| source.exceptions(jiff::Timestamp::now()));
+        let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference);
+        let evaluation = PullEvaluation::new(lookup, self.policy(), break_glass);
+        let (decided, explained) = evaluation.decide(self.settings.timeout).await;
+        *explanation = explained;
         decided
     }
 
-    /// How many signatures were verified for pulls, each counted for each authenticator that it was tried with.
+    /// How many signatures were verified for pulls, each counted once for each authenticator that it was tried with.
     pub fn checks(&self) -> u64 {
-        self.checks.get()
-    }
-
-    fn means(&self) -> GateInner {
-        GateInner {
-            registry: Arc::clone(&self.registry),
-            ledger: Arc::clone(&self.ledger),
-            verdicts: Arc::clone(&self.verdicts),
-            remote_verifier: Arc::clone(&self.remote_verifier),
-            verifying: Arc::clone(&self.verifying),
-            checks: Arc::clone(&self.checks),
-            turns: Arc::clone(&self.turns),
-        }
-    }
-}
-
-impl Reason {
-    /// Whether an image is admitted for this reason.
-    pub fn admits(self) -> bool {
-        matches!(
-            self,
-            Self::Verified | Self::UnsignedAllowed | Self::RuleOff | Self::AuditOnly | Self::BreakGlass
-        )
+        self.shared.checks.get()
     }
 }

@@ -62,7 +62,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
 /// When the registry client cannot be made.
 pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
-    let settings = gate::Settings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
+    let settings = gate::GateSettings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
     let registry = registry(config)?;
     for warning in config.warnings() {
         tracing::warn!(%warning, "configuration");

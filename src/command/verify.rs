@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::local_gate::LocalGate;
-use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
+use crate::gate::{AdmissionRequest, Explanation, Gate, Kind, Pinned, Refusal};
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
 use pullgate_cli::LoginArgs;
@@ -50,7 +50,7 @@ impl Verify {
     async fn verify_all(&self, gate: &Gate, credentials: &Credentials) -> Outcome {
         let mut outcome = Outcome::Success;
         for image in &self.images {
-            let question = Question {
+            let question = AdmissionRequest {
                 image: image.clone(),
                 credentials: credentials.clone(),
                 namespace: self.pod_namespace.clone(),

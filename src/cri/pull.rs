@@ -18,7 +18,7 @@ use super::answer::{self, Answer};
 use super::{Peer, Proxy, deadline, frame, status, tag_locks, wire};
 use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
-use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
+use crate::gate::{AdmissionRequest, Explanation, Kind, Pinned, Refusal};
 use crate::telemetry::Step;
 pub use content::Pulled as RuntimeContent;
 use record::Record;
@@ -89,7 +89,7 @@ impl Proxy {
     /// Asks the gate, in a task of its own: a panic in there refuses this pull and no other, and dropping this future,
     /// as hyper does when the caller cancels, stops the work.
     async fn admit(&self, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Refusal> {
-        let question = Question {
+        let question = AdmissionRequest {
             image: pull.image().to_owned(),
             credentials: pull.credentials().clone(),
             namespace: pull.pod().map(|pod| pod.namespace.clone()),

@@ -53,7 +53,7 @@ impl Gate {
     pub fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
         let evidence = pinned.evidence()?;
         // What is noted was found just now; what is not is on the disk already.
-        self.ledger.noted(&evidence.place())?;
+        self.shared.ledger.noted(&evidence.place())?;
         let Ok(ImageRefs::Image(image)) = parse_refs(&evidence.document, &evidence.media_type) else {
             return None;
         };
@@ -112,7 +112,7 @@ impl Gate {
 
     /// Writes evidence down. Only so many threads ever wait for the disk: where it hangs, the others are needed to decide.
     fn write(&self, evidence: Evidence) -> JoinHandle<()> {
-        let (ledger, place) = (Arc::clone(&self.ledger), evidence.place());
+        let (ledger, place) = (Arc::clone(&self.shared.ledger), evidence.place());
         if let Ok(turn) = Arc::clone(&self.writers).try_acquire_owned() {
             return tokio::task::spawn_blocking(move || {
                 ledger.keep(evidence);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admission::Admission;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::reference::Reference;
@@ -9,8 +10,8 @@ use crate::telemetry::Reason;
 
 /// The proof that an image was admitted: what to pull, and by which name it will be asked for.
 ///
-/// Its fields are private and its constructors are visible to the gate only, so that nothing reaches the runtime as
-/// "verified" that did not go through [`Gate::admit`](super::Gate::admit).
+/// It is only made of an `Admission`, which it consumes, and that only of proofs: a met requirement, an allowance, a rule
+/// that is off or in audit mode, or a break-glass exception. The forwarder takes nothing else.
 #[derive(Clone, Debug)]
 pub struct Pinned {
     name: String,
@@ -22,20 +23,16 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// An image that was admitted for `reason`: as exactly `digest`, or, where nothing was looked up, by its own name.
-    pub(super) fn admitted(
-        reference: &Reference,
-        digest: Option<&Digest>,
-        rule: &str,
-        reason: Reason,
-    ) -> Self {
+    /// The image that `admission` admits: as exactly its digest, or by its own name where it was not looked up.
+    pub(super) fn admitted(reference: &Reference, admission: Admission) -> Self {
+        let digest = admission.digest();
         let pinned = digest.map(|digest| reference.with_digest(digest).to_string());
         Self {
             tag_record: pinned.as_ref().and(reference.tag()).map(|_| reference.to_string()),
             name: pinned.unwrap_or_else(|| reference.to_string()),
             digest: digest.or(reference.digest()).cloned(),
-            rule: rule.to_owned(),
-            reason,
+            rule: admission.label().to_owned(),
+            reason: admission.reason(),
             evidence: None,
         }
     }

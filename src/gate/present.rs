@@ -1,15 +1,19 @@
-//! Whether an image that is on the node may be used: decided by its id and by evidence, with no network but for keys whose
-//! service has a say.
+//! Whether an image that is on the node may be used: decided by its id and by evidence, without the network, except for
+//! keys with a remote check.
 
+mod asked;
 mod evaluation;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{Gate, Pod, Refusal, break_glass, present_cache, quorum};
+use self::asked::Asked;
+use self::evaluation::{PresentEvaluation, RestsOn, exception};
+use super::admission::Admission;
+use super::{Gate, Pod, Refusal, present_cache, quorum};
 use crate::digest::Digest;
-use crate::reference::{Reference, Repository};
+use crate::policy::Policy;
+use crate::reference::Repository;
 use crate::telemetry::Reason;
-use evaluation::{LookupBy, PresentEvaluation};
 
 /// How many names of one image are looked at; more are as if they were not there.
 const MAX_PRESENT_NAMES: usize = 256;
@@ -32,7 +36,7 @@ impl Present {
     }
 }
 
-/// The proof that an image on the node may be used under the name that was asked for.
+/// The proof that an image on the node may be used under the name that was asked for. It is only made of an `Admission`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentVerdict {
     repository: Repository,
@@ -43,9 +47,20 @@ pub struct PresentVerdict {
 }
 
 impl PresentVerdict {
-    /// An image that an emergency opens.
-    pub(super) fn opened(repository: Repository, digest: Option<Digest>, rule: String) -> Self {
-        Self { repository, digest, rule, reason: Reason::BreakGlass, audited: Vec::new() }
+    /// The image that `admission` admits under a name of `repository`.
+    pub(super) fn admitted(repository: Repository, admission: Admission) -> Self {
+        Self {
+            repository,
+            digest: admission.digest().cloned(),
+            rule: admission.label().to_owned(),
+            reason: admission.reason(),
+            audited: admission.audited().to_vec(),
+        }
+    }
+
+    /// Drops the digest where it is the image's id, which no registry knows.
+    fn without_id(self, id: &Digest) -> Self {
+        Self { digest: self.digest.filter(|digest| digest != id), ..self }
     }
 
     /// The repository whose rule admitted it: that of the name, or for an id one of the image's repositories.
@@ -103,65 +118,65 @@ impl Gate {
         present: &Present,
         pod: Option<&Pod>,
     ) -> Result<PresentVerdict, Refusal> {
-        if let Some(standing) = break_glass::present_exception(self, asked, present) {
-            return Ok(standing);
+        let id = Digest::parse(&present.id);
+        let namespace = pod.map(|pod| pod.namespace.as_str());
+        let described = id.as_ref().ok().map(|id| Asked::new(asked, id.clone(), present, namespace));
+        if let (Some(source), Some(Ok(described))) = (self.break_glass.get(), &described)
+            && let Some(verdict) =
+                exception(&self.shared, described, &source.exceptions(jiff::Timestamp::now()))
+        {
+            return Ok(verdict);
         }
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(asked))?;
-        let id = Digest::parse(&present.id).map_err(|_| Refusal::unverified_id(asked, &present.id))?;
-        let namespace = pod.map(|pod| pod.namespace.as_str());
-        let key = present_cache::key(&policy, asked, namespace, &id, present.names());
-        if let Some(standing) = self.present_cache.find(&key, &self.ledger, jiff::Timestamp::now()) {
-            return Ok(standing);
-        }
-        let case = PresentEvaluation::new(self, policy, asked, id, present, namespace);
-        let speaker = LookupBy::of(asked, &case)?;
-        if let Some(decided) = case.without_evidence(&speaker) {
-            return decided;
-        }
-        let mut case = (case, speaker);
-        let work = async {
-            loop {
-                let turn = self.readers.acquire().await;
-                let once = move || {
-                    let decided = case.0.decide_from(&case.1);
-                    (case, decided)
-                };
-                let ran = tokio::task::spawn_blocking(once).await;
-                drop(turn);
-                let Ok((back, (decided, rests_on))) = ran else {
-                    return (Err(Refusal::internal(asked)), None);
-                };
-                case = back;
-                let wanted = case.0.wanted(&decided);
-                if wanted.is_empty() {
-                    return (decided, rests_on);
-                }
-                // What is asked was not known before and is from now on, so this ends.
-                let answers = quorum::ask(&self.remote_verifier, wanted).await;
-                case.0.hear(answers);
-            }
+        let (Ok(id), Some(described)) = (id, described) else {
+            return Err(Refusal::unverified_id(asked, &present.id));
         };
-        let decided = tokio::time::timeout(self.settings.timeout, work).await;
-        let (decided, rests_on) =
-            decided.unwrap_or_else(|_| (Err(Refusal::timeout(asked, self.settings.timeout)), None));
-        if let (Ok(standing), Some((stamp, until))) = (&decided, rests_on)
-            && standing.audited.is_empty()
+        let key = present_cache::key(&policy, asked, namespace, &id, present.names());
+        if let Some(verdict) = self.present_cache.find(&key, &self.shared.ledger, jiff::Timestamp::now()) {
+            return Ok(verdict);
+        }
+        let (decided, rests_on) = self.evaluate_present(policy, asked, described?).await;
+        if let (Ok(verdict), Some((stamp, until))) = (&decided, rests_on)
+            && verdict.audited.is_empty()
         {
-            self.present_cache.remember(key, standing, stamp, until);
+            self.present_cache.remember(key, verdict, stamp, until);
         }
         decided
     }
-}
 
-/// Whether `asked` is the id of the image, or the beginning of it, and not one of its names.
-pub(super) fn is_id(asked: &str, id: &Digest, names: &BTreeSet<Reference>) -> bool {
-    let prefix = asked.strip_prefix("sha256:").unwrap_or(asked);
-    let hexadecimal = prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let is_name = || Reference::parse(asked).is_ok_and(|reference| names.contains(&reference));
-    !prefix.is_empty() && hexadecimal && id.hex().starts_with(prefix) && !is_name()
-}
-
-/// The names by which the runtime knows an image, as far as they are names.
-pub(super) fn names(present: &Present) -> BTreeSet<Reference> {
-    present.names().filter_map(|name| Reference::parse(name).ok()).collect()
+    async fn evaluate_present(
+        &self,
+        policy: Arc<Policy>,
+        name: &str,
+        asked: Asked,
+    ) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
+        let mut evaluation = PresentEvaluation::new(self.shared.clone(), policy, asked);
+        if let Some(decided) = evaluation.without_evidence() {
+            return (decided, None);
+        }
+        let work = async {
+            loop {
+                let permit = self.readers.acquire().await;
+                let once = move || {
+                    let decided = evaluation.decide();
+                    (evaluation, decided)
+                };
+                let ran = tokio::task::spawn_blocking(once).await;
+                drop(permit);
+                let Ok((back, (decided, rests_on))) = ran else {
+                    return (Err(Refusal::internal(name)), None);
+                };
+                evaluation = back;
+                let open = evaluation.open_checks(&decided);
+                if open.is_empty() {
+                    return (decided, rests_on);
+                }
+                // What is asked was not known before and is from now on, so this ends.
+                evaluation.confirm(quorum::ask(&self.shared.remote_verifier, open).await);
+            }
+        };
+        let timeout = self.settings.timeout;
+        let decided = tokio::time::timeout(timeout, work).await;
+        decided.unwrap_or_else(|_| (Err(Refusal::timeout(name, timeout)), None))
+    }
 }

@@ -1,4 +1,4 @@
-//! Whether an image of the runtime is what a digest stands for: shown by hashes, whoever says so.
+//! Whether an image of the runtime is what a digest names: shown by hashes alone.
 
 use crate::digest::Digest;
 use crate::ledger::Evidence;
@@ -29,6 +29,17 @@ pub(super) fn leads_to(evidence: &Evidence, id: &Digest) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// The digests that the document of evidence leads to, as far as it can be read.
+pub(super) fn listed(evidence: &Evidence) -> Vec<Digest> {
+    let mut digests = vec![evidence.digest.clone()];
+    match parse_refs(&evidence.document, &evidence.media_type) {
+        Ok(ImageRefs::Index(listed)) => digests.extend(listed.into_iter().map(|listed| listed.digest)),
+        Ok(ImageRefs::Image(config)) => digests.push(config),
+        Err(_) => {}
+    }
+    digests
 }
 
 /// Whether `manifest` is listed and has the configuration `id`.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Finding;
 use crate::keys::{Confirmation, RemoteVerifier};
-use crate::policy::Requirement;
+use crate::policy::{Requirement, Satisfied};
 use crate::signature::Proof;
 use crate::trust::RemoteCheck;
 
@@ -21,11 +21,13 @@ const ATTEMPTS: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Confirmations(HashMap<[u8; 32], Confirmation>);
 
-/// What proofs come to.
+/// Whether proofs meet a requirement.
 #[derive(Debug)]
 pub(super) enum QuorumResult {
-    /// They meet the requirement, by these keys, and until then.
+    /// They do, by these keys, and until then.
     Met {
+        /// The proof that they do.
+        satisfied: Satisfied,
         /// The fingerprints of the keys that counted.
         keys: Vec<String>,
         /// When the first of the confirmations ends that this rests on.
@@ -36,11 +38,12 @@ pub(super) enum QuorumResult {
         /// Names of authenticators.
         verified: Vec<String>,
     },
-    /// They would, and a service does not answer: why.
+    /// They would, but a service does not answer: why.
     Unanswered(String),
-    /// Services have to be asked.
-    Ask(Vec<Arc<RemoteCheck>>),
 }
+
+/// The checks that services must make before it is known whether proofs meet a requirement.
+pub(super) type OpenChecks = Vec<Arc<RemoteCheck>>;
 
 /// What is known about one proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +61,13 @@ impl Confirmations {
         requirement: &Requirement,
         proofs: &[Proof],
         remote_verifier: &RemoteVerifier,
-    ) -> QuorumResult {
+    ) -> Result<QuorumResult, OpenChecks> {
         let states: Vec<(&Proof, State<'_>)> = self.states(proofs, remote_verifier);
         let judge = |counts: &dyn Fn(&State<'_>) -> bool| {
             let counted = states.iter().filter(|(_, state)| counts(state));
             requirement.judge(counted.map(|(proof, _)| (proof.authenticator(), proof.fingerprint())))
         };
-        let met = |counts: &dyn Fn(&State<'_>) -> bool| {
+        let met = |satisfied: Satisfied, counts: &dyn Fn(&State<'_>) -> bool| {
             let counted: Vec<_> = states.iter().filter(|(_, state)| counts(state)).collect();
             let mut keys: Vec<String> =
                 counted.iter().map(|(proof, _)| proof.fingerprint().to_owned()).collect();
@@ -74,22 +77,22 @@ impl Confirmations {
                 State::Counts(until) => *until,
                 _ => None,
             });
-            QuorumResult::Met { keys, until: ends.min() }
+            Ok(QuorumResult::Met { satisfied, keys, until: ends.min() })
         };
         let local = |state: &State<'_>| *state == State::Counts(None);
         let counts = |state: &State<'_>| matches!(state, State::Counts(_));
         let possible = |state: &State<'_>| matches!(state, State::Counts(_) | State::Unknown);
         let hoped = |state: &State<'_>| !matches!(state, State::Denied(_));
-        if judge(&local).is_ok() {
-            return met(&local);
+        if let Ok(satisfied) = judge(&local) {
+            return met(satisfied, &local);
         }
-        if judge(&counts).is_ok() {
-            return met(&counts);
+        if let Ok(satisfied) = judge(&counts) {
+            return met(satisfied, &counts);
         }
         if judge(&possible).is_ok() {
-            return QuorumResult::Ask(next(&states));
+            return Err(next(&states));
         }
-        match judge(&hoped) {
+        Ok(match judge(&hoped) {
             Ok(_) => {
                 let why = states.iter().find_map(|(_, state)| match state {
                     State::Unanswered(why) => Some((*why).to_owned()),
@@ -98,7 +101,7 @@ impl Confirmations {
                 QuorumResult::Unanswered(why.unwrap_or_default())
             }
             Err(missing) => QuorumResult::Missing { verified: missing.verified().to_vec() },
-        }
+        })
     }
 
     /// Says in the findings about `proofs` what services said against them.
@@ -171,7 +174,7 @@ impl Confirmations {
 }
 
 /// One signature of each key about which nothing is known yet.
-fn next(states: &[(&Proof, State<'_>)]) -> Vec<Arc<RemoteCheck>> {
+fn next(states: &[(&Proof, State<'_>)]) -> OpenChecks {
     let mut asked: Vec<(&str, &str)> = Vec::new();
     let mut demands: Vec<Arc<RemoteCheck>> = Vec::new();
     for (proof, state) in states {
@@ -192,7 +195,7 @@ fn next(states: &[(&Proof, State<'_>)]) -> Vec<Arc<RemoteCheck>> {
 /// Asks the services of keys, all at the same time.
 pub(super) async fn ask(
     remote_verifier: &Arc<RemoteVerifier>,
-    demands: Vec<Arc<RemoteCheck>>,
+    demands: OpenChecks,
 ) -> Vec<([u8; 32], Confirmation)> {
     let mut asking = JoinSet::new();
     for demand in demands {
@@ -202,19 +205,20 @@ pub(super) async fn ask(
     asking.join_all().await
 }
 
-/// Judges proofs by what was said, and asks services for as long as that can change something.
+/// Judges proofs, and asks services for as long as an answer can change the result.
 pub(super) async fn weigh(
     requirement: &Requirement,
     proofs: &[Proof],
-    said: &mut Confirmations,
+    confirmations: &mut Confirmations,
     remote_verifier: &Arc<RemoteVerifier>,
 ) -> QuorumResult {
     loop {
-        match said.weigh(requirement, proofs, remote_verifier) {
-            QuorumResult::Ask(demands) if !demands.is_empty() => {
-                said.add(ask(remote_verifier, demands).await)
+        match confirmations.weigh(requirement, proofs, remote_verifier) {
+            Ok(result) => return result,
+            Err(open) if open.is_empty() => {
+                return QuorumResult::Unanswered("the service was not asked".to_owned());
             }
-            weighed => return weighed,
+            Err(open) => confirmations.add(ask(remote_verifier, open).await),
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Positive verdicts, remembered.
+//! The cache of verdicts: which digests met which rule.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::digest::Digest;
-use crate::policy::{Policy, Rule};
+use crate::policy::{Policy, Requirement, Rule, Satisfied};
 use crate::reference::Repository;
 use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
@@ -42,9 +43,9 @@ impl VerdictKey {
     }
 }
 
-/// A bounded memory of images whose signatures held. Refusals are never remembered: a signature may appear any moment.
+/// Caches the proofs that requirements are met. Refusals are not cached: a signature may appear at any moment.
 #[derive(Debug)]
-pub(super) struct VerdictCache(TtlCache<VerdictKey, ()>);
+pub(super) struct VerdictCache(TtlCache<VerdictKey, Arc<Satisfied>>);
 
 impl Default for VerdictCache {
     fn default() -> Self {
@@ -54,31 +55,35 @@ impl Default for VerdictCache {
 }
 
 impl VerdictCache {
-    /// Whether `subject` was found good and still is at `now`.
-    pub(super) fn holds(&self, subject: &VerdictKey, now: jiff::Timestamp) -> bool {
-        self.until(subject, now).is_some()
+    /// The proof that the requirement was met, and until when it counts, if it still does at `now`.
+    pub(super) fn get(&self, key: &VerdictKey, now: jiff::Timestamp) -> Option<(Arc<Satisfied>, Expiry)> {
+        self.0.get(key, now)
     }
 
-    /// Expiry when `subject`, which was found good and still is at `now`, is believed to be.
-    pub(super) fn until(&self, subject: &VerdictKey, now: jiff::Timestamp) -> Option<Expiry> {
-        Some(self.0.get(subject, now)?.1)
-    }
-
-    /// Remembers that `subject` is good, at the longest until `wall`, and until the first confirmation ends that it rests
-    /// on. Gives until when.
+    /// Caches the proof that a requirement is met, at the longest until `wall`, and until the first confirmation ends that
+    /// it rests on. Returns until when.
     pub(super) fn remember(
         &self,
-        subject: VerdictKey,
+        key: VerdictKey,
+        satisfied: Arc<Satisfied>,
         wall: Option<jiff::Timestamp>,
         confirmed: Option<Instant>,
     ) -> Expiry {
         let until = lifetime(wall);
         let monotonic = confirmed.map_or(until.monotonic, |confirmed| confirmed.min(until.monotonic));
         let until = Expiry { monotonic, ..until };
-        let bytes = subject.bytes();
-        self.0.put(subject, (), bytes, until);
+        let bytes = key.bytes() + satisfied.by().map(|(name, key)| name.len() + key.len()).sum::<usize>();
+        self.0.put(key, satisfied, bytes, until);
         until
     }
+}
+
+/// When the first key ends that a verdict may rest on: the verdict must not outlive it.
+pub(super) fn earliest_key_end(policy: &Policy, requirement: &Requirement) -> Option<jiff::Timestamp> {
+    let now = jiff::Timestamp::now();
+    let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
+    let ends = authenticators.flat_map(|authenticator| authenticator.keys()).filter_map(|key| key.not_after);
+    ends.filter(|end| *end > now).min()
 }
 
 /// From now on for as long as anything is believed, at the longest until `wall`.
@@ -88,7 +93,16 @@ pub(super) fn lifetime(wall: Option<jiff::Timestamp>) -> Expiry {
 
 #[cfg(test)]
 mod tests {
+    use pkcs8::EncodePublicKey;
+
     use super::*;
+    use crate::policy::{Action, Scope};
+    use crate::trust::{Algorithm, Authenticator, Key, PssSalt, PublicKey};
+
+    fn satisfied() -> Arc<Satisfied> {
+        let requirement = Requirement::any(vec!["release".to_owned()]).unwrap();
+        Arc::new(requirement.judge([("release", "sha256:0")]).unwrap())
+    }
 
     fn subject(repository: &str, policy: &str) -> VerdictKey {
         VerdictKey {
@@ -104,20 +118,20 @@ mod tests {
         let verdicts = VerdictCache::default();
         let now = jiff::Timestamp::UNIX_EPOCH;
         let key_ends = now + jiff::SignedDuration::from_secs(60);
-        verdicts.remember(subject("reg.example/a", "p1"), Some(key_ends), None);
-        assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
-        assert!(!verdicts.holds(&subject("reg.example/b", "p1"), now), "another repository");
-        assert!(!verdicts.holds(&subject("reg.example/a", "p2"), now), "another policy");
+        verdicts.remember(subject("reg.example/a", "p1"), satisfied(), Some(key_ends), None);
+        assert!(verdicts.get(&subject("reg.example/a", "p1"), now).is_some());
+        assert!(!verdicts.get(&subject("reg.example/b", "p1"), now).is_some(), "another repository");
+        assert!(!verdicts.get(&subject("reg.example/a", "p2"), now).is_some(), "another policy");
         let other = VerdictKey { rule: Digest::of(b"other"), ..subject("reg.example/a", "p1") };
-        assert!(!verdicts.holds(&other, now), "another rule, for other pods");
-        assert!(!verdicts.holds(&subject("reg.example/a", "p1"), key_ends), "the key has ended");
+        assert!(!verdicts.get(&other, now).is_some(), "another rule, for other pods");
+        assert!(!verdicts.get(&subject("reg.example/a", "p1"), key_ends).is_some(), "the key has ended");
         tokio::time::advance(LIFETIME).await;
-        assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "too old");
+        assert!(!verdicts.get(&subject("reg.example/a", "p1"), now).is_some(), "too old");
         let confirmed = Instant::now() + Duration::from_secs(1);
-        verdicts.remember(subject("reg.example/a", "p1"), None, Some(confirmed));
-        assert!(verdicts.holds(&subject("reg.example/a", "p1"), now));
+        verdicts.remember(subject("reg.example/a", "p1"), satisfied(), None, Some(confirmed));
+        assert!(verdicts.get(&subject("reg.example/a", "p1"), now).is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(!verdicts.holds(&subject("reg.example/a", "p1"), now), "the confirmation has ended");
+        assert!(!verdicts.get(&subject("reg.example/a", "p1"), now).is_some(), "the confirmation has ended");
     }
 
     #[tokio::test]
@@ -127,8 +141,46 @@ mod tests {
         let subjects: Vec<_> =
             (0..CAPACITY + 10).map(|number| subject("reg.example/a", &number.to_string())).collect();
         for known in &subjects {
-            verdicts.remember(known.clone(), None, None);
+            verdicts.remember(known.clone(), satisfied(), None, None);
         }
-        assert_eq!(subjects.iter().filter(|known| verdicts.holds(known, now)).count(), CAPACITY);
+        assert_eq!(subjects.iter().filter(|known| verdicts.get(known, now).is_some()).count(), CAPACITY);
+    }
+
+    /// A key that is different for each number, and ends in so many seconds.
+    fn key(number: u8, ends: Option<i64>) -> Key {
+        let secret = p256::SecretKey::from_slice(&[number; 32]).unwrap();
+        let pem = secret.public_key().to_public_key_pem(pkcs8::LineEnding::LF).unwrap();
+        let public = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
+        let now = jiff::Timestamp::now();
+        let not_after = ends.map(|seconds| now + jiff::SignedDuration::from_secs(seconds));
+        Key { public, not_before: None, not_after, origin: format!("{number}.pem"), remote: None }
+    }
+
+    #[test]
+    fn what_rests_on_keys_ends_with_the_first_of_them_that_is_to_end() {
+        for (ends, expected) in [
+            (vec![None], None),
+            (vec![None, Some(500)], Some(500)),
+            (vec![Some(900), Some(500)], Some(500)),
+            // One that has ended counts no more, and ends nothing.
+            (vec![Some(-5), Some(900)], Some(900)),
+            (vec![Some(-5)], None),
+        ] {
+            let keys: Vec<_> = (1..).zip(&ends).map(|(number, ends)| key(number, *ends)).collect();
+            let wanted = keys.iter().zip(&ends).find(|(_, ends)| **ends == expected && expected.is_some());
+            let wanted = wanted.and_then(|(key, _)| key.not_after);
+            let requirement = Requirement::all(vec!["release".to_owned()]).unwrap();
+            let action = Action::Require(requirement.clone());
+            let policy = Policy::new(
+                Rule::new(String::new(), Scope::parse("**").unwrap(), action),
+                Vec::new(),
+                vec![
+                    Authenticator::new("release".to_owned(), keys).unwrap(),
+                    // Nobody asks for this one.
+                    Authenticator::new("other".to_owned(), vec![key(99, Some(60))]).unwrap(),
+                ],
+            );
+            assert_eq!(earliest_key_end(&policy.unwrap(), &requirement), wanted, "{ends:?}");
+        }
     }
 }

@@ -115,6 +115,16 @@ reasons! {
     Internal = "internal",
 }
 
+impl Reason {
+    /// Whether an image is admitted for this reason.
+    pub fn admits(self) -> bool {
+        matches!(
+            self,
+            Self::Verified | Self::UnsignedAllowed | Self::RuleOff | Self::AuditOnly | Self::BreakGlass
+        )
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

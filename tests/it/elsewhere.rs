@@ -8,7 +8,7 @@ use pullgate::alibaba::Identity;
 use pullgate::config::{self, KnownKeys, Survey};
 use pullgate::digest::Digest;
 use pullgate::gate::{
-    self, Explanation, Gate, NoContent, Pinned, Present, PresentVerdict, Question, Refusal,
+    self, AdmissionRequest, Explanation, Gate, NoContent, Pinned, Present, PresentVerdict, Refusal,
 };
 use pullgate::keys::{
     self, Bounds, KeyCache, KmsSettings, RemoteVerifier, Settings, TransitSettings, VaultAuth,
@@ -112,7 +112,7 @@ impl World {
             result.unwrap();
         }
         let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
-        let bounds = gate::Settings { timeout: Duration::from_secs(60), concurrent: 16 };
+        let bounds = gate::GateSettings { timeout: Duration::from_secs(60), concurrent: 16 };
         let ledger = Ledger::open(&ledger::Settings::of(&self.directory.path().join("ledger"))).unwrap();
         let gate = Gate::new(Arc::new(registry), bounds)
             .with_ledger(ledger)
@@ -145,7 +145,7 @@ impl World {
 
     async fn admit(&self, gate: &Gate, name: &str) -> Result<Pinned, Refusal> {
         let question =
-            Question { image: self.name(name), credentials: Credentials::default(), namespace: None };
+            AdmissionRequest { image: self.name(name), credentials: Credentials::default(), namespace: None };
         gate.admit(&question, &mut Explanation::default()).await
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pullgate::digest::Digest;
-use pullgate::gate::{self, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Question, Refusal};
+use pullgate::gate::{
+    self, AdmissionRequest, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Refusal,
+};
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
@@ -63,7 +65,7 @@ impl World {
 
     fn gate_with(&self, ledger: Ledger) -> Gate {
         let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
-        let bounds = gate::Settings { timeout: Duration::from_secs(30), concurrent: 16 };
+        let bounds = gate::GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
         let gate = Gate::new(Arc::new(registry), bounds).with_ledger(ledger);
         self.set_policy(&gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
         gate
@@ -99,7 +101,7 @@ impl World {
 
     async fn admit(&self, gate: &Gate, rest: &str) -> Result<Pinned, Refusal> {
         let question =
-            Question { image: self.name(rest), credentials: Credentials::default(), namespace: None };
+            AdmissionRequest { image: self.name(rest), credentials: Credentials::default(), namespace: None };
         gate.admit(&question, &mut Explanation::default()).await
     }
 

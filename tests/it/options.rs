@@ -12,7 +12,7 @@ use prost::Message as _;
 use pullgate::api;
 use pullgate::config::{self, DaemonConfig};
 use pullgate::digest::Digest;
-use pullgate::gate::{Explanation, Gate, Question};
+use pullgate::gate::{AdmissionRequest, Explanation, Gate};
 use pullgate::node;
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
@@ -92,7 +92,7 @@ impl World {
 
 async fn verdict(gate: &Gate, image: &str) -> &'static str {
     let question =
-        Question { image: image.to_owned(), credentials: Credentials::anonymous(), namespace: None };
+        AdmissionRequest { image: image.to_owned(), credentials: Credentials::anonymous(), namespace: None };
     let decided = gate.admit(&question, &mut Explanation::default()).await;
     decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code()
 }
@@ -399,8 +399,11 @@ async fn which_token_services_are_trusted() {
         let limits = "[limits]\nretries = 0\nconnect-timeout = \"200ms\"";
         let gate = world.gate(&format!("token-services = [{named}]\n{limits}"));
         let image = format!("{}/team/app:1", world.registry.host());
-        let question =
-            Question { image, credentials: Credentials::password("user", "pg5ECRET"), namespace: None };
+        let question = AdmissionRequest {
+            image,
+            credentials: Credentials::password("user", "pg5ECRET"),
+            namespace: None,
+        };
         let refusal = gate.admit(&question, &mut Explanation::default()).await.unwrap_err();
         assert_eq!(refusal.reason().code(), expected, "{}", refusal.line());
     }

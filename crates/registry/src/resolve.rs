@@ -67,7 +67,7 @@ impl Registry {
     ///
     /// The hosts are asked as containerd asks them for the same reference: for a tag those that may resolve, for a digest
     /// those that may be pulled from. Equal questions at the same time, with equal credentials, are asked once. There is
-    /// no HEAD, and the header `Docker-ManifestKind-Digest` can only make it fail.
+    /// no HEAD, and the header `Docker-Content-Digest` can only make it fail.
     ///
     /// # Errors
     /// When no host has it, or what the first one has is not an image that can be trusted to be one thing only.

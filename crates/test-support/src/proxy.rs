@@ -69,7 +69,7 @@ impl Daemon {
         timeout: Duration,
     ) -> Self {
         let registry = Arc::new(Registry::new(settings).unwrap());
-        let bounds = gate::Settings { timeout, concurrent: 16 };
+        let bounds = gate::GateSettings { timeout, concurrent: 16 };
         let gate = Arc::new(Gate::new(registry, bounds));
         Self::serve(directory, runtime, gate, chosen)
     }

@@ -24,8 +24,11 @@ pub struct Verdict {
 /// Asks the gate as for a pull without a pod: the strictest rule counts. Registries are asked with the operator's own
 /// credentials, where there are any.
 pub async fn verdict(gate: &Gate, image: &str) -> (Verdict, Explanation) {
-    let question =
-        gate::Question { image: image.to_owned(), credentials: Credentials::anonymous(), namespace: None };
+    let question = gate::AdmissionRequest {
+        image: image.to_owned(),
+        credentials: Credentials::anonymous(),
+        namespace: None,
+    };
     let mut explanation = Explanation::default();
     let decided = gate.admit(&question, &mut explanation).await;
     (Verdict::of(&decided, &explanation), explanation)

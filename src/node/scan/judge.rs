@@ -6,7 +6,7 @@ use super::{Finding, MAX_NAMES, Verdict};
 use crate::api::Image;
 use crate::containerd::Upstream;
 use crate::cri::RuntimeContent;
-use crate::gate::{Explanation, Gate, Kind, Pod, Present, Question, Refusal};
+use crate::gate::{AdmissionRequest, Explanation, Gate, Kind, Pod, Present, Refusal};
 use crate::reference::Reference;
 use crate::registry::Credentials;
 use crate::telemetry::Reason;
@@ -128,7 +128,7 @@ impl Judge<'_> {
     }
 
     async fn fetch_evidence(&self, name: &str, case: &Case<'_>) -> Result<(), Refusal> {
-        let question = Question {
+        let question = AdmissionRequest {
             image: name.to_owned(),
             credentials: self.credentials.clone(),
             namespace: case.pod.map(|pod| pod.namespace.clone()),

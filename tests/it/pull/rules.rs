@@ -123,8 +123,11 @@ async fn audit_admits_what_enforce_refuses_and_off_does_not_look() {
 
 /// The code of the decision, and how many refusals were let pass.
 async fn reason(world: &World, image: &str) -> (&'static str, usize) {
-    let question =
-        gate::Question { image: image.to_owned(), credentials: Credentials::default(), namespace: None };
+    let question = gate::AdmissionRequest {
+        image: image.to_owned(),
+        credentials: Credentials::default(),
+        namespace: None,
+    };
     let mut explanation = gate::Explanation::default();
     let decided = world.daemon.gate.admit(&question, &mut explanation).await;
     let code = match decided {
@@ -141,7 +144,7 @@ async fn audit_blocks_no_pull_that_takes_too_long() {
     for (mode, code) in [("enforce", "timeout"), ("audit", "audit-only")] {
         let registry = Arc::new(pullgate::registry::Registry::new(forgetful()).unwrap());
         // Over before the registry can answer.
-        let gate = gate::Gate::new(registry, gate::Settings { timeout: Duration::ZERO, concurrent: 16 });
+        let gate = gate::Gate::new(registry, gate::GateSettings { timeout: Duration::ZERO, concurrent: 16 });
         let text = format!(
             "default = \"deny\"\n{}[[namespace]]\nscope = \"r.example.com\"\n{RELEASE}\nmode = \"{mode}\"\n",
             authenticator("release", "p256", "ECDSA_SHA_256")
@@ -150,7 +153,7 @@ async fn audit_blocks_no_pull_that_takes_too_long() {
         gate.set_policy(
             pullgate::config::load_policy(directory.path(), jiff::Timestamp::now()).unwrap().policy,
         );
-        let question = gate::Question {
+        let question = gate::AdmissionRequest {
             image: "r.example.com/app:1".to_owned(),
             credentials: Credentials::default(),
             namespace: None,

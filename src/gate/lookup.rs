@@ -1,0 +1,227 @@
+//! What registry and ledger have for one request. Each thing is asked for once, so that all rules see the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::quorum::Confirmations;
+use super::{AdmissionRequest, Explanation, Finding, Refusal, Shared, provenance};
+use crate::digest::Digest;
+use crate::ledger::{Evidence, Place};
+use crate::reference::Reference;
+use crate::registry::{Collected, Platform, RegistryError, Resolved};
+use crate::telemetry::Step;
+
+/// Looks things up for one request, and remembers what was found.
+#[derive(Clone, Debug)]
+pub(super) struct Lookup {
+    pub(super) shared: Shared,
+    pub(super) request: Arc<AdmissionRequest>,
+    pub(super) reference: Reference,
+    /// What key services answered.
+    pub(super) confirmations: Confirmations,
+    /// How the decision comes about. Written here, and never read to decide.
+    pub(super) explanation: Explanation,
+    resolved: Vec<(Reference, Resolved)>,
+    kept: BTreeMap<Digest, Option<Arc<Evidence>>>,
+    fetched: Vec<Fetched>,
+}
+
+/// What the registry has for a digest, and what of that could not be read.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    pub(super) evidence: Evidence,
+    pub(super) collected: Collected,
+}
+
+impl Lookup {
+    pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
+        Self {
+            shared,
+            request,
+            confirmations: Confirmations::default(),
+            explanation: Explanation { reference: Some(reference.to_string()), ..Explanation::default() },
+            reference,
+            resolved: Vec::new(),
+            kept: BTreeMap::new(),
+            fetched: Vec::new(),
+        }
+    }
+
+    /// The image as the caller named it.
+    pub(super) fn image(&self) -> &str {
+        &self.request.image
+    }
+
+    /// Where evidence about `digest` is kept.
+    pub(super) fn place(&self, digest: &Digest) -> Place {
+        Place { repository: self.reference.repository().clone(), digest: digest.clone() }
+    }
+
+    /// What the registry serves under a name.
+    pub(super) async fn resolve(&mut self, reference: &Reference) -> Result<Resolved, Refusal> {
+        let same = |(asked, resolved): &&(Reference, Resolved)| {
+            asked == reference || reference.digest() == Some(resolved.digest())
+        };
+        if let Some((_, resolved)) = self.resolved.iter().find(same) {
+            return Ok(resolved.clone());
+        }
+        let begin = Instant::now();
+        let resolved = self.shared.registry.resolve(reference, &self.request.credentials).await;
+        self.explanation.steps.add(Step::Resolve, begin.elapsed());
+        let resolved = resolved.map_err(|error| self.unanswered(&error))?;
+        if self.resolved.is_empty() {
+            self.explanation.digest = Some(resolved.digest().to_string());
+            self.explanation.media_type = Some(resolved.media_type().to_owned());
+            self.explanation.note(resolved.warnings().iter().cloned());
+        }
+        self.resolved.push((reference.clone(), resolved.clone()));
+        Ok(resolved)
+    }
+
+    /// What was resolved, by its digest.
+    pub(super) fn found(&self, digest: &Digest) -> Option<Resolved> {
+        let found = self.resolved.iter().find(|(_, resolved)| resolved.digest() == digest);
+        found.map(|(_, resolved)| resolved.clone())
+    }
+
+    /// The image for this node that a resolved index lists, by its digest; its bytes are not read yet.
+    pub(super) fn platform(&mut self, resolved: &Resolved) -> Result<Digest, Refusal> {
+        let image = resolved
+            .image_for(&Platform::of_node())
+            .map_err(|error| Refusal::registry(self.image(), &error))?;
+        if image != *resolved.digest() {
+            self.explanation.platform_digest = Some(image.to_string());
+        }
+        Ok(image)
+    }
+
+    /// The evidence of the ledger, if it was read already.
+    pub(super) fn was_read(&self, digest: &Digest) -> bool {
+        self.kept.contains_key(digest)
+    }
+
+    /// The evidence that the ledger has for a digest.
+    pub(super) async fn kept(&mut self, digest: &Digest) -> Option<Arc<Evidence>> {
+        if let Some(kept) = self.kept.get(digest) {
+            return kept.clone();
+        }
+        let place = self.place(digest);
+        let (ledger, asked) = (Arc::clone(&self.shared.ledger), place.clone());
+        // On a blocking thread. Evidence whose document is not its digest's never leads to an image: it does not count.
+        let found = tokio::task::spawn_blocking(move || {
+            ledger.find(&asked).filter(|found| found.place() == asked && provenance::is_consistent(found))
+        });
+        // Another pull of the same image may have ended while the disk was read.
+        let kept = found.await.ok().flatten().or_else(|| self.shared.ledger.noted(&place));
+        self.kept.insert(digest.clone(), kept.clone());
+        kept
+    }
+
+    /// Takes over what another pull of the same image has found since.
+    pub(super) fn refresh_kept(&mut self, digest: &Digest) {
+        if let Some(noted) = self.shared.ledger.noted(&self.place(digest)) {
+            self.kept.insert(digest.clone(), Some(noted));
+        }
+    }
+
+    /// What the registry has for a digest, with what the ledger has beyond that.
+    pub(super) async fn fetch(&mut self, reference: &Reference, digest: &Digest) -> Result<Fetched, Refusal> {
+        if let Some(at) = self.fetched.iter().position(|fetched| fetched.evidence.digest == *digest) {
+            return Ok(self.fetched.swap_remove(at));
+        }
+        let (shared, request) = (self.shared.clone(), Arc::clone(&self.request));
+        let place = self.place(digest);
+        // Where the digest is in the name, its bytes and its signatures are requested at the same time.
+        let (resolved, (mut collected, spent)) =
+            tokio::join!(self.resolve(reference), collect(&shared, &request, &place));
+        let resolved = resolved?;
+        self.explanation.steps.add(Step::Collect, spent);
+        self.explanation.note(collected.problems.iter().map(ToString::to_string));
+        let mut evidence = Evidence {
+            attachments: std::mem::take(&mut collected.attachments),
+            ..self.unsigned_evidence(&resolved)
+        };
+        if let Some(Some(kept)) = self.kept.get(digest) {
+            evidence.add_attachments(&kept.attachments);
+            evidence.images.clone_from(&kept.images);
+        }
+        Ok(Fetched { evidence, collected })
+    }
+
+    /// Keeps what was fetched, for the other rules and for the ledger.
+    pub(super) fn keep_fetched(&mut self, fetched: Fetched) {
+        self.fetched.push(fetched);
+    }
+
+    /// The evidence about `digest` that is worth keeping.
+    pub(super) fn into_evidence(mut self, digest: &Digest) -> Option<Arc<Evidence>> {
+        let fetched = self.fetched.iter().position(|fetched| fetched.evidence.digest == *digest);
+        if let Some(at) = fetched {
+            let mut evidence = self.fetched.swap_remove(at).evidence;
+            let valid = |finding: &&Finding| finding.outcome.is_ok();
+            let findings = self.explanation.findings.iter().filter(valid);
+            evidence.prefer(&findings.map(|finding| finding.place.as_str()).collect());
+            return Some(Arc::new(evidence));
+        }
+        let kept = self.kept.remove(digest).flatten();
+        kept.or_else(|| {
+            let (_, resolved) = self.resolved.iter().find(|(_, resolved)| resolved.digest() == digest)?;
+            Some(Arc::new(self.unsigned_evidence(resolved)))
+        })
+    }
+
+    /// A copy for work that several requests share: it explains itself separately, see [`Lookup::merge`].
+    pub(super) fn part(&self) -> Self {
+        let explanation = Explanation {
+            digest: self.explanation.digest.clone(),
+            media_type: self.explanation.media_type.clone(),
+            platform_digest: self.explanation.platform_digest.clone(),
+            ..Explanation::default()
+        };
+        Self { explanation, ..self.clone() }
+    }
+
+    /// Takes over what a part has found.
+    pub(super) fn merge(&mut self, part: Self) {
+        let new = |(asked, _): &(Reference, Resolved)| !self.resolved.iter().any(|(known, _)| known == asked);
+        let resolved: Vec<_> = part.resolved.into_iter().filter(new).collect();
+        self.resolved.extend(resolved);
+        self.kept.extend(part.kept);
+        self.confirmations.merge(part.confirmations);
+        let replaced = |known: &Fetched| {
+            part.fetched.iter().any(|fetched| fetched.evidence.digest == known.evidence.digest)
+        };
+        self.fetched.retain(|known| !replaced(known));
+        self.fetched.extend(part.fetched);
+        self.explanation.merge(part.explanation);
+    }
+
+    pub(super) fn unanswered(&self, error: &RegistryError) -> Refusal {
+        Refusal::registry(self.image(), error)
+    }
+
+    /// What is known of an image before its signatures are.
+    fn unsigned_evidence(&self, resolved: &Resolved) -> Evidence {
+        Evidence {
+            repository: self.reference.repository().clone(),
+            digest: resolved.digest().clone(),
+            media_type: resolved.media_type().to_owned(),
+            document: resolved.bytes().clone(),
+            images: Vec::new(),
+            attachments: Vec::new(),
+            names: vec![self.reference.to_string()],
+            rule: String::new(),
+            keys: Vec::new(),
+            recorded: jiff::Timestamp::now(),
+        }
+    }
+}
+
+async fn collect(shared: &Shared, request: &AdmissionRequest, place: &Place) -> (Collected, Duration) {
+    let begin = Instant::now();
+    let collected = shared.registry.attachments(&place.repository, &place.digest, &request.credentials).await;
+    (collected, begin.elapsed())
+}
