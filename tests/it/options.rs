@@ -439,7 +439,8 @@ async fn how_long_a_tag_record_is_waited_for() {
         // More than a second of it: the pauses between two questions grow to 100 ms.
         runtime.be_late(20);
         let chosen = node::proxy_settings(&world.config(&lines));
-        let daemon = Daemon::around(&place, runtime.socket(), gate, chosen);
+        let daemon =
+            Daemon::builder(&place, runtime.socket()).gate(gate).proxy(|proxy| *proxy = chosen).start();
         let image = format!("{}/team/app:1", world.registry.host());
         let request = api::PullImageRequest {
             image: Some(api::ImageSpec { image, ..Default::default() }),

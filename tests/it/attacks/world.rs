@@ -2,26 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use pullgate::api;
-use pullgate::cri;
 use pullgate::digest::Digest;
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::Limits;
 use pullgate::trust::Algorithm;
-use tempfile::TempDir;
 
 use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{Options, Recorded, Registry};
-use pullgate_test::runtime::{Runtime, framed};
+use pullgate_test::runtime::framed;
 use pullgate_test::secrets;
 use pullgate_test::signer::{Signer, key_file, sign_classic};
+use pullgate_test::world::{Builder, World as Node};
 
 /// The authenticator of the policy, its key and algorithm.
 const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");
@@ -29,14 +28,30 @@ const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");
 /// What a pull that goes through is called.
 pub(super) const PULLED: &str = "pulled";
 
+/// A node that writes down what the registries were asked.
 pub(super) struct World {
-    pub(super) directory: TempDir,
-    pub(super) registry: Registry,
-    pub(super) runtime: Runtime,
-    pub(super) daemon: Daemon,
+    node: Node,
     watch: Mutex<Watch>,
     /// How much of the daemon's log is kept with an outcome.
     level: Mutex<tracing::Level>,
+}
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+/// A node with a referrers API at its registry.
+pub(super) fn node<'a>() -> Builder<'a> {
+    Node::builder()
+        .registry(Options { referrers: true, ..Options::default() })
+        .limits(Limits::default())
+        // 500 pulls at once are much for a stand-in of containerd on a busy machine.
+        .proxy(|proxy| proxy.tag_record_timeout = Duration::from_secs(30))
+        .without_policy()
 }
 
 /// A log that is kept.
@@ -70,46 +85,13 @@ pub(super) fn p256() -> Signer {
 }
 
 impl World {
-    /// A node whose policy requires `release` (P-256) for `team` at the test registry.
-    pub(super) async fn start() -> Self {
-        Self::with(Options { referrers: true, ..Options::default() }, Limits::default()).await
-    }
-
-    pub(super) async fn with(options: Options, limits: Limits) -> Self {
-        Self::with_settings(options, |_, _| Settings { limits, ..Settings::default() }).await
-    }
-
-    pub(super) async fn with_settings(
-        options: Options,
-        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
-    ) -> Self {
-        Self::with_bounds(options, Duration::from_secs(30), settings).await
-    }
-
-    /// With a bound on the time for deciding about one pull.
-    pub(super) async fn with_bounds(
-        options: Options,
-        timeout: Duration,
-        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
-    ) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let registry = Registry::with(options).await;
-        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-        let settings = settings(&directory, &registry);
-        // 500 pulls at once are much for a stand-in of containerd on a busy machine.
-        let patient =
-            cri::Settings { tag_record_timeout: Duration::from_secs(30), ..cri::Settings::default() };
-        let daemon = Daemon::with_bounds(directory.path(), runtime.socket(), settings, patient, timeout);
+    /// Starts a node whose policy requires `release` (P-256) for `team` at the test registry and at `r.example`.
+    pub(super) async fn start(node: Builder<'_>) -> Self {
+        let node = node.start().await;
         let mut watch = Watch::default();
-        watch.log("registry", registry.log());
-        let world = Self {
-            directory,
-            registry,
-            runtime,
-            daemon,
-            watch: Mutex::new(watch),
-            level: Mutex::new(tracing::Level::INFO),
-        };
+        watch.log("registry", node.registry.log());
+        let watch = Mutex::new(watch);
+        let world = Self { node, watch, level: Mutex::new(tracing::Level::INFO) };
         world.require("all = [\"release\"]", &[RELEASE]);
         world
     }
@@ -136,19 +118,7 @@ impl World {
         for host in [self.registry.host(), "r.example".to_owned()] {
             text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n{more}");
         }
-        self.policy(&text);
-    }
-
-    pub(super) fn policy(&self, text: &str) {
-        let root = self.directory.path().join("etc");
-        std::fs::create_dir_all(&root).unwrap();
-        std::fs::write(root.join("policy.toml"), text).unwrap();
-        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
-    }
-
-    pub(super) fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.registry.host())
+        self.set_policy(&text);
     }
 
     /// An image in `team/app` under the tag `1`, signed by `release` in the classic layout.
@@ -161,6 +131,11 @@ impl World {
     /// Looks at another registry as well, which no request and no secret may reach unless a test says so.
     pub(super) fn watch(&self, name: &str, registry: &Registry) {
         self.watch.lock().unwrap().log(name, registry.log());
+    }
+
+    /// For tests that are not of an attack: it is enough that they look at verdicts.
+    pub(super) fn only_verdicts(&self) {
+        self.watch.lock().unwrap().only_verdicts();
     }
 
     /// Keeps all of the daemon's log with each outcome.
@@ -248,13 +223,6 @@ impl World {
     /// The reason code, and the line that kubelet sees.
     pub(super) async fn pull(&self, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
         pull(&self.daemon, image, auth).await
-    }
-
-    /// The names that reached containerd.
-    pub(super) fn pulled(&self) -> Vec<String> {
-        let calls = self.runtime.calls_of("PullImage");
-        let name = |body: &Bytes| api::PullImageRequest::decode(&body[5..]).unwrap().image.unwrap().image;
-        calls.iter().map(|call| name(&call.body)).collect()
     }
 
     /// The path of each request of a kind (`manifests`, `blobs`, `referrers`, `token`) in the order they came.

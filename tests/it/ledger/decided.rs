@@ -340,8 +340,9 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
-    let daemon =
-        Daemon::with_registry(world.directory.path(), runtime.socket(), pullgate_test::proxy::forgetful());
+    let daemon = Daemon::builder(world.directory.path(), runtime.socket())
+        .registry(pullgate_test::proxy::forgetful())
+        .start();
     world.set_policy(&daemon.gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
     // The runtime holds the index and, of the two images in it, that for its platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
