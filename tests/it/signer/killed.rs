@@ -102,6 +102,7 @@ pub(super) fn configure(directory: &Path, registry: &Registry) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(feature = "all-tests"), ignore = "takes long: `make test` runs it")]
 async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_times() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
