@@ -134,10 +134,10 @@ async fn bounds_on_what_is_sent() {
             world.signed();
             let realm = format!("http://{}/token", world.registry.host());
             let challenge = format!("Bearer realm=\"{realm}\",service=\"test\"");
-            let token = json!({ "token": "granted", "pad": "x".repeat(10_000) }).to_string();
+            let token = json!({ "token": "pg5ECRET-granted", "pad": "x".repeat(10_000) }).to_string();
             world.registry.hook(move |request| match request.uri.path() {
                 "/token" => Some(Scripted::ok("application/json", token.clone())),
-                _ if request.header("authorization") == Some("Bearer granted") => None,
+                _ if request.header("authorization") == Some("Bearer pg5ECRET-granted") => None,
                 _ => Some(Scripted::status(401).header("www-authenticate", &challenge)),
             });
         }),

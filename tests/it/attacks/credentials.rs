@@ -9,6 +9,7 @@ use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{PULLED, World, node, password};
 use pullgate_test::acs;
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::secrets::Secret;
 
 fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }
@@ -172,9 +173,9 @@ fn another_instance() -> AcrSettings {
     }
 }
 
-fn secret_file(directory: &tempfile::TempDir, name: &str, text: &str) -> std::path::PathBuf {
+fn secret_file(directory: &tempfile::TempDir, name: &str, text: impl Into<Secret>) -> std::path::PathBuf {
     let path = directory.path().join(name);
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text.into().as_str()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
@@ -196,7 +197,7 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
                 "{{\"auths\":{{\"https://{host}\":{{\"username\":\"node\",\"password\":\"pg5ECRET-node\"}}}}}}"
             );
             Keyring {
-                docker_config: Some(secret_file(directory, "config.json", &text)),
+                docker_config: Some(secret_file(directory, "config.json", text.as_str())),
                 ..Keyring::default()
             }
         },

@@ -6,6 +6,7 @@ use pullgate::registry::Settings;
 use super::outcome::{Expect, LITTLE, NOTHING, Verdict};
 use super::world::{World, node, password};
 use pullgate_test::registry::{Auth, Authority, Options, Registry, Scripted};
+use pullgate_test::secrets::Secret;
 
 /// The requests of a pull whose registry wants a token, by OAuth 2.
 const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
@@ -15,7 +16,7 @@ fn options(auth: Auth) -> Options {
 }
 
 fn bearer(realm: Option<String>, secret: Option<&str>, expires_in: Option<i64>) -> Auth {
-    Auth::Bearer { realm, secret: secret.map(str::to_owned), oauth: true, expires_in }
+    Auth::Bearer { realm, secret: secret.map(Secret::from), oauth: true, expires_in }
 }
 
 #[tokio::test]
@@ -92,7 +93,13 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
     let json = |text: &str| Scripted::ok("application/json", text.to_owned());
     for (row, answer, reason, requests, bytes) in [
         ("huge", json(&huge), "token-too-large", "tag token", 0..=80 << 10),
-        ("of another scope", json("{\"token\":\"x\"}"), "registry-unauthorized", "tag*2 token", LITTLE),
+        (
+            "of another scope",
+            json("{\"token\":\"pg5ECRET-x\"}"),
+            "registry-unauthorized",
+            "tag*2 token",
+            LITTLE,
+        ),
         ("no token", json("{}"), "registry-unavailable", "tag token", LITTLE),
         ("no text", json("{\"token\":7}"), "registry-unavailable", "tag token", LITTLE),
         ("no header", json("{\"token\":\"a\\r\\nb: c\"}"), "registry-unavailable", "tag token", LITTLE),

@@ -18,7 +18,7 @@ use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{Options, Recorded, Registry};
 use pullgate_test::runtime::framed;
-use pullgate_test::secrets;
+use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, key_file, sign_classic};
 use pullgate_test::world::{Builder, World as Node};
 
@@ -306,10 +306,10 @@ fn decoded(text: &str) -> String {
     url.query_pairs().next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-pub(super) fn password(username: &str, password: &str) -> Option<api::AuthConfig> {
+pub(super) fn password(username: &str, password: impl Into<Secret>) -> Option<api::AuthConfig> {
     let auth = api::AuthConfig {
         username: username.to_owned(),
-        password: password.to_owned(),
+        password: password.into().as_str().to_owned(),
         ..Default::default()
     };
     Some(auth)
