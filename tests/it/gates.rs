@@ -9,8 +9,8 @@ use pullgate::api;
 use pullgate::cri::Settings;
 use pullgate::gate::Gate;
 
+use pullgate_test::policy::{self, RELEASE};
 use pullgate_test::runtime::{self, Reply, framed};
-use pullgate_test::signer::key_file;
 use pullgate_test::world::{Answer, World as Node};
 
 const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
@@ -105,17 +105,12 @@ impl World {
 }
 
 fn set_policy(gate: &Gate, directory: &std::path::Path, open: &str) {
-    let root = directory.join("etc");
-    std::fs::create_dir_all(&root).unwrap();
     let text = format!(
-        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\" }}]\n\
-             [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
-             [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
-        key_file("p256", "pub").display(),
+        "default = \"deny\"\n{RELEASE}\
+         [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
+         [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
     );
-    std::fs::write(root.join("policy.toml"), text).unwrap();
-    let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-    gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+    gate.set_policy(policy::load(directory, &text));
 }
 
 fn create_request(image: &str, name: &str, volumes: &[(&str, &str)]) -> api::CreateContainerRequest {

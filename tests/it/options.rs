@@ -20,6 +20,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use pullgate_test::policy::RELEASE;
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, Scripted, descriptor, index, manifest,
@@ -53,9 +54,7 @@ impl World {
     /// A gate with these lines in its pullgate.toml, that requires `release` for everything.
     fn gate(&self, lines: &str) -> Gate {
         let policy = format!(
-            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\n\
-             keys = [{{ file = \"{}\" }}]\n[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n",
-            key_file("p256", "pub").display()
+            "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n"
         );
         self.gate_of(lines, &policy)
     }

@@ -1,6 +1,5 @@
 //! A pull through the whole daemon but containerd: what reaches the runtime, and what does not.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use pullgate::gate;
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 
+use pullgate_test::policy::{self, Authenticator};
 use pullgate_test::proxy::{call, forgetful};
 use pullgate_test::registry::{Body, Registry, Scripted};
 use pullgate_test::runtime::{Reply, error, framed, image_id};
@@ -22,19 +22,6 @@ use pullgate_test::world::{Answer, World, pull_request};
 mod rules;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
-
-fn authenticator(name: &str, key: &str, algorithm: &str) -> String {
-    let file = key_file(key, "pub");
-    format!(
-        "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
-        file.display()
-    )
-}
-
-fn write_policy(root: &Path, text: &str) {
-    std::fs::create_dir_all(root).unwrap();
-    std::fs::write(root.join("policy.toml"), text).unwrap();
-}
 
 fn assert_refused(answer: &Answer, reason: &str) {
     assert_eq!(answer.code, "2", "{answer:?}");
@@ -196,7 +183,7 @@ async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
     let image = format!("{}/team/app:1", registry.host());
     world.set_policy(&format!(
         "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
-        authenticator("release", "p256", "ECDSA_SHA_256"),
+        policy::RELEASE,
         registry.host(),
     ));
     let digest = registry.image("team/app", "1", "app");
@@ -240,7 +227,7 @@ async fn a_new_policy_forgets_verdicts() {
     assert_eq!(world.pull(&image).await.code, "0");
     world.set_policy(&format!(
         "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
-        authenticator("release", "p384", "ECDSA_SHA_384"),
+        Authenticator { name: "release", ..policy::SECURITY },
         world.registry.host(),
     ));
     assert_refused(&world.pull(&image).await, "no-valid-signature");
@@ -420,8 +407,8 @@ async fn distinct_keys_count_not_signatures() {
     let policy = |require: &str| {
         format!(
             "default = \"deny\"\n{}{}[[namespace]]\nscope = \"{}/team\"\nrequire = {require}\n",
-            authenticator("release", "p256", "ECDSA_SHA_256"),
-            authenticator("security", "p384", "ECDSA_SHA_384"),
+            policy::RELEASE,
+            policy::SECURITY,
             world.registry.host(),
         )
     };

@@ -8,6 +8,7 @@ pub mod acs;
 pub mod authority;
 pub mod kms;
 pub mod node;
+pub mod policy;
 pub mod proxy;
 pub mod registry;
 pub mod runtime;

@@ -11,10 +11,10 @@ use pullgate::cri;
 use pullgate::registry::{Limits, Settings};
 use tempfile::TempDir;
 
+use crate::policy::{self, RELEASE};
 use crate::proxy::{Daemon, call, forgetful};
 use crate::registry::{Options, Registry};
 use crate::runtime::{Runtime, framed};
-use crate::signer::key_file;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
@@ -104,9 +104,7 @@ impl<'a> Builder<'a> {
 impl World {
     pub fn builder<'a>() -> Builder<'a> {
         let policy = format!(
-            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\" }}]\n\
-             [[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ all = [\"release\"] }}\n",
-            key_file("p256", "pub").display()
+            "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ all = [\"release\"] }}\n",
         );
         Builder {
             registry: Options::default(),
@@ -119,11 +117,8 @@ impl World {
 
     /// Writes `policy.toml` and loads it; `%HOST` is replaced by the registry's host.
     pub fn set_policy(&self, text: &str) {
-        let root = self.directory.path().join("etc");
-        std::fs::create_dir_all(&root).unwrap();
-        std::fs::write(root.join("policy.toml"), text.replace("%HOST", &self.registry.host())).unwrap();
-        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+        let text = text.replace("%HOST", &self.registry.host());
+        self.daemon.gate.set_policy(policy::load(self.directory.path(), &text));
     }
 
     /// The name of an image at the registry.

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::{Limits, Settings, SignatureSource};
 
 use super::world::{PULLED, World, node, p256, password};
+use pullgate_test::policy::{Authenticator, RELEASE};
 use pullgate_test::registry::{Auth, Options, Registry};
 use pullgate_test::signer::{attach_classic, bundle, payload};
 
@@ -133,8 +134,12 @@ async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
         world.require(
             "any = [\"release\"]",
             &[
-                ("release", "p256", "ECDSA_SHA_256"),
-                (&format!("x{}", name.len() + name.matches('e').count()), "rsa-2048", "RSA_PSS_SHA_256"),
+                RELEASE,
+                Authenticator {
+                    name: &format!("x{}", name.len() + name.matches('e').count()),
+                    key: "rsa-2048",
+                    algorithm: "RSA_PSS_SHA_256",
+                },
             ],
         );
         let (verdict, line) = world.pull("r.example/team/app:1", None).await;

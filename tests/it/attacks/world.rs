@@ -15,15 +15,13 @@ use pullgate::registry::Limits;
 use pullgate::trust::Algorithm;
 
 use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
+use pullgate_test::policy::{Authenticator, RELEASE};
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{Options, Recorded, Registry};
 use pullgate_test::runtime::framed;
 use pullgate_test::secrets::{self, Secret};
-use pullgate_test::signer::{Signer, key_file, sign_classic};
+use pullgate_test::signer::{Signer, sign_classic};
 use pullgate_test::world::{Builder, World as Node};
-
-/// The authenticator of the policy, its key and algorithm.
-const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");
 
 /// What a pull that goes through is called.
 pub(super) const PULLED: &str = "pulled";
@@ -102,19 +100,13 @@ impl World {
     }
 
     /// Requires this for `team` at the test registry and at `r.example`.
-    pub(super) fn require(&self, requirement: &str, authenticators: &[(&str, &str, &str)]) {
+    pub(super) fn require(&self, requirement: &str, authenticators: &[Authenticator<'_>]) {
         self.rules(requirement, "", authenticators);
     }
 
-    fn rules(&self, requirement: &str, more: &str, authenticators: &[(&str, &str, &str)]) {
+    fn rules(&self, requirement: &str, more: &str, authenticators: &[Authenticator<'_>]) {
         let mut text = "default = \"deny\"\n".to_owned();
-        for (name, key, algorithm) in authenticators {
-            let file = key_file(key, "pub");
-            text += &format!(
-                "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
-                file.display()
-            );
-        }
+        text.extend(authenticators.iter().map(Authenticator::to_string));
         for host in [self.registry.host(), "r.example".to_owned()] {
             text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n{more}");
         }

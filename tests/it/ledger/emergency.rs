@@ -2,6 +2,7 @@
 
 use super::*;
 use pullgate::config::BreakGlassFile;
+use pullgate_test::policy::SECURITY;
 
 /// What the file opens stands, by whatever it is asked for that the opening is for, and only as long as it is open.
 #[tokio::test]
@@ -12,7 +13,7 @@ async fn break_glass_lets_what_is_on_the_node_be_used() {
     world.pull(&pulled, "team/app:1", &id).await.unwrap();
     // The key is gone, so that nothing stands by itself.
     let gate = world.gate();
-    world.set_policy(&gate, &[("release", "p384", "ECDSA_SHA_384")], r#"all = ["release"]"#, "");
+    world.set_policy(&gate, &[Authenticator { name: "release", ..SECURITY }], r#"all = ["release"]"#, "");
     let root = world.directory.path().join("etc");
     gate.set_emergency(Box::new(BreakGlassFile::of(&root)));
     let file = root.join("break-glass.toml");

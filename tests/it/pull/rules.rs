@@ -9,11 +9,7 @@ fn policy(world: &World, rules: &[&str]) -> String {
     let host = world.registry.host();
     let rules: String =
         rules.iter().map(|rule| format!("[[namespace]]\nscope = \"{host}/team\"\n{rule}\n")).collect();
-    format!(
-        "default = \"deny\"\n{}{}{rules}",
-        authenticator("release", "p256", "ECDSA_SHA_256"),
-        authenticator("security", "p384", "ECDSA_SHA_384"),
-    )
+    format!("default = \"deny\"\n{}{}{rules}", policy::RELEASE, policy::SECURITY,)
 }
 
 const RELEASE: &str = "require = { all = [\"release\"] }";
@@ -142,12 +138,9 @@ async fn audit_blocks_no_pull_that_takes_too_long() {
         let gate = gate::Gate::new(registry, gate::Settings { timeout: Duration::ZERO, concurrent: 16 });
         let text = format!(
             "default = \"deny\"\n{}[[namespace]]\nscope = \"r.example.com\"\n{RELEASE}\nmode = \"{mode}\"\n",
-            authenticator("release", "p256", "ECDSA_SHA_256")
+            policy::RELEASE
         );
-        write_policy(directory.path(), &text);
-        gate.set_policy(
-            pullgate::config::load_policy(directory.path(), jiff::Timestamp::now()).unwrap().policy,
-        );
+        gate.set_policy(policy::load(directory.path(), &text));
         let question = gate::Question {
             image: "r.example.com/app:1".to_owned(),
             credentials: Credentials::default(),
@@ -235,7 +228,7 @@ async fn a_denied_key_counts_no_more_whoever_has_it() {
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let image = world.image("team/app:1");
     let rule = policy(&world, &["require = { any = [\"release\", \"other\"] }"]);
-    let rule = format!("{rule}{}", authenticator("other", "p256", "ECDSA_SHA_256"));
+    let rule = format!("{rule}{}", Authenticator { name: "other", ..policy::RELEASE });
     world.set_policy(&rule);
     assert_eq!(reason(&world, &image).await.0, "verified");
     let policy = world.daemon.gate.policy().unwrap();
@@ -440,11 +433,7 @@ async fn a_pull_under_way_keeps_the_policy_that_it_began_with() {
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let gate = Arc::clone(&world.daemon.gate);
-    let denied = {
-        let root = world.directory.path().join("denied");
-        write_policy(&root, "default = \"deny\"\n");
-        pullgate::config::load_policy(&root, jiff::Timestamp::now()).unwrap().policy
-    };
+    let denied = policy::load(&world.directory.path().join("denied"), "default = \"deny\"\n");
     // The first question of the pull puts another policy in force before it is answered.
     let denied = std::sync::Mutex::new(Some(denied));
     world.registry.hook(move |_| {
