@@ -77,7 +77,7 @@ impl World {
         root
     }
 
-    /// A policy that requires `release`, whose key is in KMS, and what it is told besides.
+    /// A policy that requires `release`, whose key is in KMS, with more lines for it.
     fn policy(&self, more: &str) -> String {
         policy_of(&self.registry, &self.kms.location(), &fingerprint("p256", Algorithm::EcdsaSha256), more)
     }

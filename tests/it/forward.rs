@@ -192,7 +192,7 @@ async fn a_cancelled_call_is_cancelled_at_the_runtime() {
     // The call was dropped by the select: that is a cancel.
     tokio::time::timeout(Duration::from_secs(10), dropped.notified())
         .await
-        .expect("the runtime was not told");
+        .expect("the runtime did not see the cancellation");
 }
 
 #[tokio::test]

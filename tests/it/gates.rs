@@ -1,4 +1,4 @@
-//! What is on the node already: which images kubelet is told of, and which containers are created.
+//! Images that are present: which of them kubelet sees, and which containers may be created.
 
 use std::ops::Deref;
 
@@ -183,7 +183,7 @@ async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
     let world = start(|_| {}).await;
     assert_present(&world.precheck(OPEN).await, OPEN, "admitted");
     world.set_policy("registry.example.com/closed");
-    assert_error(&world.precheck(OPEN).await, "told to be there, and now refused");
+    assert_error(&world.precheck(OPEN).await, "reported as present, and now refused");
     assert_error(&world.user(OPEN).await, "the user of it");
     assert_present(&world.precheck(CLOSED).await, CLOSED, "admitted now");
 }
@@ -313,7 +313,7 @@ async fn an_admitted_image_that_carries_a_checkpoint_is_restored_only_where_that
         assert_eq!(answer.code, expected, "{document:?} as {by}, {allowed}: {answer:?}");
         assert_eq!(world.created().len(), usize::from(expected == "0"), "{document:?}");
     }
-    // One that the runtime does not hold under its digest is told apart from none.
+    // A document that the runtime does not hold is not a checkpoint.
     let world = start(|_| {}).await;
     world.runtime.record(OPEN, &pullgate::digest::Digest::of(b"gone").to_string());
     assert_eq!(world.create(&id(OPEN), OPEN, &[]).await.code, "0");

@@ -139,7 +139,7 @@ fn config_of(content: &str) -> Digest {
     Digest::of(format!("{{\"comment\":\"{content}\"}}").as_bytes())
 }
 
-/// An image as a runtime tells of it, known by these names.
+/// An image as a runtime reports it, under these names.
 fn present(id: &Digest, names: &[&str]) -> Present {
     let (repo_digests, repo_tags) =
         names.iter().map(|name| (*name).to_owned()).partition(|name: &String| name.contains('@'));

@@ -431,7 +431,8 @@ async fn distinct_keys_count_not_signatures() {
     assert_eq!(world.pull(&image).await.code, "0");
 }
 
-/// After the pull the image is told by each name of kubelet's questions, and created under it, pinned if that is wanted.
+/// After the pull kubelet sees the image under the name that it asked for, and may create a container from it, pinned
+/// if configured.
 #[tokio::test]
 async fn what_was_pulled_is_told_and_created() {
     for pin in [false, true] {

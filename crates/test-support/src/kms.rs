@@ -1,4 +1,4 @@
-//! Alibaba Cloud KMS with one key: it checks each request and signs really.
+//! Alibaba Cloud KMS with one key: it checks each request and makes real signatures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -61,7 +61,7 @@ impl Kms {
         format!("alikms://{KEY}/{VERSION}?region=cn-hangzhou&endpoint=http://{}", self.server.host())
     }
 
-    /// Answers otherwise where `answers` has an answer; it is told how often the server was asked before.
+    /// Answers with what `answers` returns, if anything; its second argument is the number of earlier requests.
     pub fn answers(&self, answers: impl Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync + 'static) {
         self.state.asked.store(0, Ordering::SeqCst);
         *self.state.answers.lock().unwrap() = Some(Box::new(answers));

@@ -1,4 +1,4 @@
-//! Every secret that tests use can be told from everything else, so that what pullgate writes can be searched for them.
+//! The secrets of tests are recognisable, so that everything pullgate writes can be searched for them.
 //!
 //! Passwords and tokens are a [`Secret`], which carries [`MARK`] or is in [`REGISTERED`]; private keys come from
 //! [`new_key`], or a test notes them by [`register_key`]. Where `PULLGATE_TEST_RUN` names a directory, the support keeps there what the tests' daemons and

@@ -1,4 +1,4 @@
-//! A transit engine of Vault with one key of two versions: it checks each request and signs really.
+//! A transit engine of Vault with one key of two versions: it checks each request and makes real signatures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -143,7 +143,7 @@ impl State {
         })
     }
 
-    /// By the rules of the API: the version stands before the signature.
+    /// As the API specifies: the version precedes the signature.
     fn verify(&self, hash: &str, body: &Value) -> Option<Value> {
         let input = STANDARD.decode(body["input"].as_str()?).ok()?;
         let signature = body["signature"].as_str()?.strip_prefix("vault:v2:")?;

@@ -155,7 +155,7 @@ async fn t128_a_name_writes_no_line_of_its_own() {
         // That kubelet's line is one, and has nothing that turns it round, is checked wherever a pull is made.
         let outcome = world.outcome(name).await;
         outcome.assert(name, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
-        // The same in the log for people: as many lines as records, whoever's words are in them.
+        // The same in the log for people: as many lines as records, whatever text is in them.
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)

@@ -77,7 +77,7 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
 #[tokio::test]
 async fn t122_many_pulls_of_one_image_are_one_question() {
     // The tag's bytes come so slowly that all of them wait for the same answer; or as fast as they can, and who comes
-    // after it was given asks anew what the tag stands for. The signatures are collected and verified once either way.
+    // after it was given resolves the tag again. The signatures are collected and verified once either way.
     for (row, every, tags) in [("slow", Some(Duration::from_millis(10)), "tag"), ("fast", None, "tag*1..500")]
     {
         let world = World::start(node().registry(options())).await;
@@ -109,7 +109,7 @@ async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
     let attach = pullgate_test::signer::attach_classic;
     attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
     let answer = slowly(&world, Duration::from_millis(10));
-    // Slow, too: a refusal is not remembered, and who comes after it asks anew.
+    // Slow, too: a refusal is not cached, and the next pull asks again.
     let tag = format!("sha256-{}.sig", digest.hex());
     let bytes = world.registry.tagged("team/app", &tag).unwrap();
     let signature = Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every: Duration::from_millis(10) });

@@ -125,7 +125,7 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
     .map(|(row, bytes)| (row, Some(MANIFEST), bytes))
     .collect();
     refused(&world, rows).await;
-    // What is written oddly but says one thing is hashed as it is, and never written anew.
+    // What is written oddly but says one thing is hashed as it is, and never rewritten.
     let odd = good.replacen('{', "{\n\t\"annotations\" : { \"\\u0061\" : \"\\/\" } ,", 1);
     let digest = world.registry.manifest("team/app", MANIFEST, odd);
     world.registry.tag("team/app", "odd", &digest);

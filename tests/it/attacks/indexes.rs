@@ -214,7 +214,7 @@ async fn t48_the_platform_is_chosen_by_nobody_twice() {
         let outcome = world.outcome("team/app:1").await;
         outcome.assert(accept, Expect { requests, ..Expect::verified(&world.pinned(path, pinned)) });
     }
-    // Variants that the node cannot run are no choice, whoever signed them.
+    // Variants that the node cannot run are never chosen, even if they are signed.
     let others: Vec<_> = children.iter().filter(|(platform, _)| *platform == "windows/amd64").collect();
     let entries: Vec<_> =
         others.iter().map(|(platform, child)| entry(&world, path, child, platform)).collect();

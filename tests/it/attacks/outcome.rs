@@ -1,4 +1,4 @@
-//! What a pull came to, as the registries that were asked and the daemon's own record tell it.
+//! The outcome of a pull, from what the registries received and the daemon's own record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use pullgate_test::registry::{Log, Recorded};
 
-/// What kubelet is told, and what containerd was asked.
+/// kubelet's answer, and what containerd was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// containerd was asked for this name, once.

@@ -120,7 +120,7 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
             let requests = "tag?ns sig?ns fallback?ns referrers?ns blob?ns";
             outcome.assert("shown", Expect { requests, ..Expect::verified(&pinned) });
         } else {
-            // TLS 1.3 tells a client that is not wanted only after it has spoken.
+            // TLS 1.3 rejects a client only after it has sent its certificate.
             let reason = outcome.reason.clone();
             assert!(["registry-tls", "registry-unavailable"].contains(&reason.as_str()), "{outcome:#?}");
             outcome.assert("not shown", Expect { bytes: NOTHING, ..Expect::unavailable(&reason) });

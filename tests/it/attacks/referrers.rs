@@ -167,7 +167,7 @@ async fn t102_a_referrer_is_what_its_own_manifest_says() {
         world.registry.hook(move |request| {
             request.uri.path().contains("/referrers/").then(|| Scripted::ok(INDEX, listed.clone()))
         });
-        // A policy that is loaded anew is judged by anew.
+        // After a reload the image is verified again.
         world.accept("index");
         let requests = if row == "called evil" { "tag" } else { requests };
         world

@@ -50,7 +50,7 @@ async fn t21_an_answer_for_pullgate_only_helps_nobody() {
                 Scripted::ok(MANIFEST, bytes.clone())
             })
         });
-        // Whoever asks gets the bytes that were hashed, or none.
+        // Every request gets the bytes that were hashed, or none.
         let pinned = world.pinned("team/app", &digest);
         let requests = if unsteady { "tag" } else { SIGNED };
         world.outcome("team/app:1").await.assert(row, Expect { requests, ..Expect::verified(&pinned) });

@@ -47,7 +47,7 @@ pub(super) fn node<'a>() -> Builder<'a> {
     Node::builder()
         .registry(Options { referrers: true, ..Options::default() })
         .limits(Limits::default())
-        // 500 pulls at once are much for a stand-in of containerd on a busy machine.
+        // 500 pulls at once take the stand-in for containerd a while on a busy machine.
         .proxy(|proxy| proxy.tag_record_timeout = Duration::from_secs(30))
         .without_policy()
 }
@@ -135,7 +135,7 @@ impl World {
         *self.level.lock().unwrap() = tracing::Level::TRACE;
     }
 
-    /// Names a secret, so that it is told where it turns up.
+    /// Gives a secret a name, by which an outcome lists it.
     pub(super) fn mark(&self, name: &str, secret: &str) {
         self.watch.lock().unwrap().mark(name, secret);
     }

@@ -313,7 +313,7 @@ async fn t31_forged_evidence_admits_nothing() {
             assert!(decided.is_err(), "{what}, {asked}: {decided:?}");
         }
     }
-    // The forged entry stands in the way of a good pull for no longer than it takes to ask the registry.
+    // The forged entry delays a good pull only until the registry has answered.
     let ledger = Ledger::open(&world.settings()).unwrap();
     let gate = world.gate_with(ledger);
     assert_eq!(world.admit(&gate, "team/app:1").await.unwrap().digest(), Some(&digest));

@@ -1,4 +1,4 @@
-//! What stands above signatures, or beside them: deny lists, allowances.
+//! Rules that decide before signatures, or without them: deny lists, allowances.
 
 use super::*;
 use pullgate_test::registry::Scripted;

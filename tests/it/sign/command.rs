@@ -1,4 +1,4 @@
-//! `pullgate sign`: what it takes, what it shows, and what its exit code tells.
+//! `pullgate sign`: its arguments, its output and its exit codes.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

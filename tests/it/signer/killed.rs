@@ -126,7 +126,7 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
                 let events: Vec<_> =
                     some.iter().map(|(path, tag, digest)| (path.as_str(), tag.as_str(), digest)).collect();
                 let body = pushes(&events).to_string();
-                // Some are told twice.
+                // Some are notified twice.
                 for _ in 0..=usize::from(number % 7 == 0) {
                     under_way.spawn(notify(path.clone(), body.clone()));
                 }

@@ -1,4 +1,4 @@
-//! Who may use the registry, and its token service at `/token`.
+//! Authentication at the registry, and its token service at `/token`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Recorded, Scripted, State};
 use crate::secrets::{MARK, Secret};
 
-/// What a registry wants to be shown.
+/// The authentication that a registry requires.
 #[derive(Clone, Debug, Default)]
 pub enum Auth {
     #[default]
@@ -18,11 +18,11 @@ pub enum Auth {
         password: Secret,
     },
     Bearer {
-        /// Where tokens are to be had; `None`: at this registry.
+        /// The URL of the token service; `None`: this registry.
         realm: Option<String>,
-        /// `user:password`, or an identity token without a colon; `None`: anybody gets one.
+        /// `user:password`, or an identity token without a colon; `None`: everyone gets a token.
         secret: Option<Secret>,
-        /// Whether the token service knows OAuth 2.
+        /// Whether the token service supports OAuth 2.
         oauth: bool,
         /// The field expires_in.
         expires_in: Option<i64>,

@@ -1,4 +1,4 @@
-//! What a request shows as a credential must be a secret that the search at the end finds.
+//! Credentials in a request must be secrets that the search at the end finds.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
