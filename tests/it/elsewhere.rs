@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use pullgate_test::kms::Kms;
 use pullgate_test::registry::{Recorded, Registry, Scripted};
+use pullgate_test::secrets::Secret;
 use pullgate_test::signer::{Signer, key_file, sign_classic};
 
 mod confirmed;
@@ -61,10 +62,10 @@ impl World {
         Settings { kms, transit, ..Settings::default() }
     }
 
-    fn secret(&self, name: &str, text: &str) -> PathBuf {
+    fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text.into().as_str()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path
     }
@@ -76,7 +77,7 @@ impl World {
         root
     }
 
-    /// A policy that requires `release`, whose key is in KMS, and what it is told besides.
+    /// A policy that requires `release`, whose key is in KMS, with more lines for it.
     fn policy(&self, more: &str) -> String {
         policy_of(&self.registry, &self.kms.location(), &fingerprint("p256", Algorithm::EcdsaSha256), more)
     }

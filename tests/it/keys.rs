@@ -10,7 +10,7 @@ use pullgate::trust::Algorithm;
 mod kms;
 mod transit;
 
-use pullgate_test::secrets;
+use pullgate_test::secrets::{self, Secret};
 
 /// Bounds that are reached in a test's time.
 fn bounds() -> Bounds {
@@ -50,10 +50,10 @@ fn told(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn secret_file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+fn secret_file(directory: &tempfile::TempDir, name: &str, text: impl Into<Secret>) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = directory.path().join(name);
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text.into().as_str()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
