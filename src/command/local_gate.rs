@@ -39,7 +39,7 @@ impl LocalGate {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(OpenError::Start)?;
         let gate = node::gate(&config).map_err(OpenError::Registry)?;
-        gate.set_emergency(Box::new(BreakGlassFile::of(root)));
+        gate.set_break_glass(Box::new(BreakGlassFile::of(root)));
         gate.set_policy(policy);
         Ok(Self { config, gate, runtime })
     }

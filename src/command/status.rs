@@ -137,8 +137,8 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
         }
         None => row("last scan", "never".to_owned()),
     }
-    for opening in &status.break_glass.openings {
-        row("BREAK-GLASS", format!("{} until {}: {}", opening.what, opening.until, opening.reason));
+    for exception in &status.break_glass.exceptions {
+        row("BREAK-GLASS", format!("{} until {}: {}", exception.what, exception.until, exception.reason));
     }
     for problem in &status.break_glass.problems {
         row("break-glass", format!("invalid: {problem}"));

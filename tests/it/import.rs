@@ -58,7 +58,7 @@ fn load(imported: &Imported) -> Policy {
 
 /// What the policy makes of an image for a pod of a namespace: `allow`, `deny`, `all a b`, `any a b`.
 fn verdict(policy: &Policy, image: &str, namespace: &str) -> String {
-    let ruling = policy.rule_for(&Repository::parse(image).unwrap(), Some(namespace));
+    let ruling = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
     assert_eq!(ruling.rules().count(), 1);
     match ruling.strictest().action() {
         Action::AllowUnsigned(_) => "allow".to_owned(),
@@ -354,7 +354,7 @@ fn containers_policy() {
         ],
     );
     let digest = Digest::parse("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    assert!(policy.denials().of_digest(&digest.unwrap()).is_some());
+    assert!(policy.deny_list().of_digest(&digest.unwrap()).is_some());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use pullgate::reference::Repository;
 use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
 use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
-use pullgate_sign::{Annotations, Attached, Layout, Order, SETTLE, SignError, Signed};
+use pullgate_sign::{Annotations, Attached, Layout, SETTLE, SignError, SignRequest, Signed};
 use serde_json::{Value, json};
 
 use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
@@ -53,7 +53,14 @@ async fn sign_in(
 ) -> Result<Signed, SignError> {
     let annotations = Annotations::parse(annotations).unwrap();
     let credentials = &Credentials::anonymous();
-    let order = Order { repository, digest, layout, annotations: &annotations, credentials, settle: SETTLE };
+    let order = SignRequest {
+        repository,
+        digest,
+        layout,
+        annotations: &annotations,
+        credentials,
+        recheck_delay: SETTLE,
+    };
     pullgate_sign::sign(client, &order, key).await
 }
 
@@ -225,13 +232,13 @@ async fn pushes_with_a_token_for_pushing() {
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
     let credentials = Credentials::password("user", "pg5ECRET");
     let annotations = Annotations::default();
-    let order = Order {
+    let order = SignRequest {
         repository: &repository,
         digest: &digest,
         layout: Layout::Both,
         annotations: &annotations,
         credentials: &credentials,
-        settle: SETTLE,
+        recheck_delay: SETTLE,
     };
     assert!(pullgate_sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry

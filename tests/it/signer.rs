@@ -24,7 +24,7 @@ use pullgate::policy::{Scope, Tags};
 use pullgate::trust::Algorithm;
 use pullgate_sign::Layout;
 use pullgate_signer::{
-    Address, CatchUp, KeySettings, Limits, Listen, Listener, QueueError, RegistrySettings, Rule, Settings,
+    Address, KeySettings, Limits, Listen, Listener, QueueError, Reconcile, RegistrySettings, Rule, Settings,
     Signer, SignerError, Status, Trigger,
 };
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings
         control: directory.join("control.sock"),
         metrics: None,
         directory: directory.join("state"),
-        catch_up: CatchUp { baseline: true, interval: None, repositories: None },
+        reconcile: Reconcile { baseline: true, interval: None, repositories: None },
         limits: Limits {
             body_bytes: 64 << 10,
             events: 50,

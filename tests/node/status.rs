@@ -126,11 +126,11 @@ fn tells_what_break_glass_opens() {
     );
     let (code, told, text) = status(&node);
     assert_eq!(code, Some(1), "{told}");
-    assert_eq!(told["break_glass"]["openings"][0]["what"], "registry.example.com/team");
+    assert_eq!(told["break_glass"]["exceptions"][0]["what"], "registry.example.com/team");
     assert!(text.contains("BREAK-GLASS") && text.contains("outage"), "{text}");
     directory::write(&file, "[[open]]\n");
     let (code, told, _) = status(&node);
-    assert_eq!((code, &told["break_glass"]["openings"]), (Some(1), &Value::Array(Vec::new())), "{told}");
+    assert_eq!((code, &told["break_glass"]["exceptions"]), (Some(1), &Value::Array(Vec::new())), "{told}");
     fs::remove_file(file).unwrap();
     assert_eq!(status(&node).0, Some(0));
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::load;
 use crate::config::BreakGlassFile;
-use crate::policy::{Action, Policy, Role, Rule};
+use crate::policy::{Action, Applicability, Policy, Rule};
 use crate::reference::Reference;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
@@ -74,7 +74,7 @@ impl Report {
         now: Timestamp,
     ) -> Self {
         let repository = reference.repository();
-        let ruling = policy.rule_for(repository, namespace);
+        let ruling = policy.applicable_rules(repository, namespace);
         let alone = ruling.rules().count() == 1;
         let why = if alone {
             "most specific"
@@ -83,27 +83,28 @@ impl Report {
         };
         let applies = ruling.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
         let (mut not_applied, mut other_scopes) = (Vec::new(), 0);
-        for (rule, role) in policy.roles(repository, namespace) {
+        for (rule, role) in policy.applicability(repository, namespace) {
             match role {
-                Role::Speaks => {}
-                Role::OtherPods => {
+                Applicability::Applies => {}
+                Applicability::OtherPods => {
                     not_applied.push(RuleReport::of(rule, "for pods of other namespaces", now))
                 }
-                Role::LessSpecific => not_applied.push(RuleReport::of(rule, "less specific", now)),
-                Role::OtherNames => other_scopes += 1,
+                Applicability::LessSpecific => not_applied.push(RuleReport::of(rule, "less specific", now)),
+                Applicability::OtherNames => other_scopes += 1,
             }
         }
         let digest = reference.digest();
         let break_glass = BreakGlassFile::of(root).read(now).unwrap_or_default();
-        let opening = break_glass.opening_for(repository, digest, now);
+        let exception = break_glass.exception_for(repository, digest, now);
         Self {
             image: reference.to_string(),
             pod_namespace: namespace.map(str::to_owned),
             applies,
             not_applied,
             other_scopes,
-            denied: digest.and_then(|digest| policy.denials().of_digest(digest)).map(str::to_owned),
-            break_glass: opening.map(|opening| format!("until {}: {}", opening.until, opening.reason)),
+            denied: digest.and_then(|digest| policy.deny_list().of_digest(digest)).map(str::to_owned),
+            break_glass: exception
+                .map(|exception| format!("until {}: {}", exception.until, exception.reason)),
             policy: policy.hash().to_owned(),
         }
     }
@@ -112,8 +113,8 @@ impl Report {
         let mut lines = vec![self.image.clone()];
         let mut row = |label: &str, text: &str| lines.push(format!("  {label:<12} {text}"));
         row("pods", self.pod_namespace.as_deref().unwrap_or("(namespace unknown)"));
-        if let Some(opening) = &self.break_glass {
-            row("break-glass", opening);
+        if let Some(exception) = &self.break_glass {
+            row("break-glass", exception);
         }
         if let Some(why) = &self.denied {
             row("deny list", why);
@@ -133,7 +134,7 @@ impl RuleReport {
     fn of(rule: &Rule, why: &'static str, now: Timestamp) -> Self {
         let mut action = match rule.action() {
             Action::Require(requirement) => {
-                format!("requires {requirement}, accepts signatures on {}", rule.accept().name())
+                format!("requires {requirement}, accepts signatures on {}", rule.signed_object().name())
             }
             Action::AllowUnsigned(allowance) => {
                 let of = match allowance.digests.len() {

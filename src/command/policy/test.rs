@@ -95,9 +95,9 @@ impl Result {
 }
 
 fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timestamp) -> (Decision, bool) {
-    let ruling = policy.rule_for(reference.repository(), case.pod_namespace.as_deref());
+    let ruling = policy.applicable_rules(reference.repository(), case.pod_namespace.as_deref());
     let rule = ruling.strictest();
-    let denied = reference.digest().is_some_and(|digest| policy.denials().of_digest(digest).is_some());
+    let denied = reference.digest().is_some_and(|digest| policy.deny_list().of_digest(digest).is_some());
     let same_rule = match &case.rule {
         None => true,
         Some(ExpectedRule::Default) => std::ptr::eq(rule, policy.default_rule()),

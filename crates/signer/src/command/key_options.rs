@@ -10,8 +10,8 @@ use clap::{Arg, Command};
 use pullgate_cli::Outcome;
 
 use pullgate_keys::{
-    KeysError, KmsSettings, Location, LocationError, Login, Passphrase, Settings, TokenSettings,
-    TransitSettings,
+    KeysError, KmsSettings, Location, LocationError, Passphrase, Settings, TokenSettings, TransitSettings,
+    VaultAuth,
 };
 use pullgate_net::alibaba::{Assume, Identity};
 use pullgate_net::service;
@@ -97,13 +97,13 @@ impl KeyOptions {
         let kms =
             KmsSettings { identity: self.identity(), service: service.clone(), ..KmsSettings::default() };
         let login = match (&self.vault_token_file, &self.vault_role_id, &self.vault_secret_id_file) {
-            (Some(path), _, _) => Login::TokenFile(path.clone()),
-            (None, Some(role_id), Some(secret_id_file)) => Login::AppRole {
+            (Some(path), _, _) => VaultAuth::TokenFile(path.clone()),
+            (None, Some(role_id), Some(secret_id_file)) => VaultAuth::AppRole {
                 mount: "approle".to_owned(),
                 role_id: role_id.clone(),
                 secret_id_file: secret_id_file.clone(),
             },
-            _ => Login::Environment,
+            _ => VaultAuth::Environment,
         };
         let transit = TransitSettings { login, service, ..TransitSettings::default() };
         Settings { passphrase, token, kms, transit }

@@ -12,7 +12,8 @@ use pullgate_daemon::log;
 use pullgate_keys::{KeysError, Location, PassphraseError};
 use pullgate_signer::serve::{self, ServeError};
 use pullgate_signer::{
-    FailedReload, InForceError, KeySettings, SignerError, Status, Taken, Wanted, check as check_files,
+    ActiveConfigError, FailedReload, KeySettings, SignerError, Status, SubmitRequest, SubmitResponse,
+    check as check_files,
 };
 
 use super::key_options;
@@ -101,10 +102,11 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
 }
 
 /// The file, if the error is a missing passphrase. The service may have it in its own environment.
-fn without_passphrase(error: &InForceError) -> Option<&PathBuf> {
+fn without_passphrase(error: &ActiveConfigError) -> Option<&PathBuf> {
     match error {
-        InForceError::Key {
-            error: KeysError::Passphrase { path, error: PassphraseError::Missing }, ..
+        ActiveConfigError::Key {
+            error: KeysError::Passphrase { path, error: PassphraseError::Missing },
+            ..
         } => Some(path),
         _ => None,
     }
@@ -136,8 +138,8 @@ impl StatusArguments {
 impl RequestArguments {
     fn run(self, root: &Path) -> Result<Outcome, CommandError> {
         let Self { rule, all_tags: existing, images } = self;
-        let wanted = serde_json::to_vec(&Wanted { rule, images, existing }).unwrap_or_default();
-        let Taken { queued, known } = ask::ask(&control(root)?, "POST", "/requests", wanted)?;
+        let wanted = serde_json::to_vec(&SubmitRequest { rule, images, existing }).unwrap_or_default();
+        let SubmitResponse { queued, known } = ask::ask(&control(root)?, "POST", "/requests", wanted)?;
         output::line(&format!("{queued} images queued, {known} already in the queue"));
         Ok(Outcome::Success)
     }
@@ -200,7 +202,7 @@ impl CommandError {
             Self::Refused(_) => Outcome::Refused,
             Self::Ask(_) | Self::Start(_) => Outcome::Undetermined,
             Self::Serve(error) => match &**error {
-                ServeError::Signer(SignerError::Settings(InForceError::Key { error, .. })) => {
+                ServeError::Signer(SignerError::Settings(ActiveConfigError::Key { error, .. })) => {
                     key_options::outcome(error)
                 }
                 _ => Outcome::Usage,

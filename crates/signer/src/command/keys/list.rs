@@ -100,7 +100,7 @@ fn document(authenticator: &Authenticator, now: Timestamp, declared: &[DeclaredK
     let one = |key: &Key, status: &str| {
         json!({
             "fingerprint": key.public.fingerprint(),
-            "id": key.public.names().ni,
+            "id": key.public.key_ids().ni,
             "algorithm": key.public.algorithm().name(),
             "origin": key.origin,
             "source": is_fetched(key, declared),

@@ -35,7 +35,7 @@ impl Public {
                 return key_options::outcome(&error);
             }
         };
-        let names = public.names();
+        let names = public.key_ids();
         if self.output.is_json() {
             let document = json!({
                 "location": self.location.to_string(),

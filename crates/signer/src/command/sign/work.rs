@@ -6,8 +6,8 @@ use super::report::Report;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::{Reference, Repository};
 use pullgate_keys::Opened;
-use pullgate_registry::{Contents, Credentials, Registry, RegistryError, Stored, Target, contents};
-use pullgate_sign::{self as sign, Annotations, Layout, Order, SignError};
+use pullgate_registry::{Credentials, ImageRefs, Registry, RegistryError, Stored, Target, parse_refs};
+use pullgate_sign::{self as sign, Annotations, Layout, SignError, SignRequest};
 
 /// The limit for the manifests of one index. Real ones list a few dozen.
 const MAX_CHILDREN: usize = 256;
@@ -74,13 +74,13 @@ impl Work {
     }
 
     async fn sign_digest(&self, image: &str, repository: &Repository, digest: &Digest) -> Report {
-        let order = Order {
+        let order = SignRequest {
             repository,
             digest,
             layout: self.layout,
             annotations: &self.annotations,
             credentials: &self.credentials,
-            settle: sign::SETTLE,
+            recheck_delay: sign::SETTLE,
         };
         let result = if self.dry_run {
             let missing = sign::missing(&self.registry, &order, self.key.public()).await;
@@ -95,7 +95,7 @@ impl Work {
 
 /// The distinct manifests of an index, each with whether it is an index itself. Empty for an image.
 fn children(stored: &Stored) -> Result<Vec<(Digest, bool)>, SignError> {
-    let Contents::Index(listed) = contents(&stored.bytes, &stored.media_type)? else {
+    let ImageRefs::Index(listed) = parse_refs(&stored.bytes, &stored.media_type)? else {
         return Ok(Vec::new());
     };
     if listed.len() > MAX_CHILDREN {
