@@ -123,7 +123,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// There is no colon.
+    /// The colon is missing.
     #[error("digest has no algorithm")]
     NoAlgorithm,
     /// The algorithm is not sha256 or sha512.

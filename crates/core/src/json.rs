@@ -99,7 +99,7 @@ const DUPLICATE: &str = "a key twice";
 const MANY: &str = "too many values";
 
 impl JsonError {
-    /// serde carries errors of ours as text; its own texts may quote the document, so none of them is kept.
+    /// serde carries our errors as text; its own texts may quote the document, so they are dropped.
     fn of(error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         match error.to_string() {

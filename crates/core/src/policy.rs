@@ -1,12 +1,12 @@
-//! Which rule speaks for an image, and what it asks.
+//! Which rule applies to an image, and what it requires.
 //!
-//! Exactly one rule speaks for a name and the Kubernetes namespace of the pod that wants it: the one with the most
+//! Exactly one rule applies to a name and the Kubernetes namespace of the pod that requests it: the one with the most
 //! specific scope that covers the name, and among equals one for just these pods before one for all, whatever the order
-//! in which rules were written; if none does, the default, which is a rule too. Two rules of which neither is more
+//! in which rules were written; without one, the default, which is a rule too. Two rules of which neither is more
 //! specific do not load.
 //!
-//! Who does not say for which namespace (crictl, kubeadm) is held to every rule that could have spoken, see [`Ruling`]:
-//! leaving the namespace out never makes a verdict laxer. Nothing here does I/O, and a namespace is compared, never used
+//! A request without a namespace (crictl, kubeadm) must satisfy every rule that could apply, see [`Ruling`]:
+//! omitting the namespace never weakens the check. Nothing here does I/O, and a namespace is compared, never used
 //! as a path.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Puts rules together.
+    /// Builds a policy from rules.
     ///
     /// # Errors
     /// Everything that is wrong, not only what is found first. Rules are named by their place in `rules`.
@@ -87,7 +87,7 @@ impl Policy {
         Ok(Self { default, rules, authenticators: by_name, denials, trie, hash })
     }
 
-    /// The same policy, which refuses these images and does not believe these keys. It has another hash.
+    /// The same policy with this deny list. It has another hash.
     ///
     /// That an authenticator has no key left, or a requirement can no longer be met, is no error: a key must be
     /// revocable at once, whatever depends on it.
@@ -101,16 +101,16 @@ impl Policy {
         self
     }
 
-    /// What is refused whatever a rule says.
+    /// The deny list, which overrides every rule.
     #[must_use]
     pub fn denials(&self) -> &Denials {
         &self.denials
     }
 
-    /// What speaks for a repository that a pod of `namespace` wants: there is always one rule.
+    /// The rules that apply to a repository that a pod of `namespace` requests: always at least one.
     ///
-    /// Where the namespace is not known, or is no name that Kubernetes allows, each rule that could speak for some
-    /// namespace speaks.
+    /// Where the namespace is unknown, or is not a name that Kubernetes allows, every rule that could apply for some
+    /// namespace applies.
     #[must_use]
     pub fn rule_for(&self, repository: &Repository, namespace: Option<&str>) -> Ruling<'_> {
         let (domain, path) = (repository.comparable_domain(), repository.path());
@@ -169,7 +169,7 @@ pub enum PolicyError {
     #[error("policy has more than {MAX_RULES} rules")]
     TooManyRules,
     /// Two authenticators have one name.
-    #[error("authenticator `{name}` is there twice")]
+    #[error("duplicate authenticator `{name}`")]
     SameAuthenticator {
         /// The name.
         name: String,
@@ -211,7 +211,7 @@ pub fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     trie::ties(rules)
 }
 
-/// What is wrong with a requirement in the light of the authenticators there are.
+/// The errors of a requirement, given the authenticators that exist.
 fn check_requirement(
     rule: usize,
     required: &Requirement,

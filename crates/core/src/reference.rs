@@ -6,11 +6,11 @@
 //! where this port differs, it refuses:
 //!
 //! - names longer than [`MAX_INPUT`] bytes;
-//! - `sha256:` or `sha512:` with as many hexadecimal digits as a digest has, which is somebody's image id and which
+//! - `sha256:` or `sha512:` with as many hexadecimal digits as a digest has, which is an image id and which
 //!   upstream would read as a tag of `docker.io/library/sha256`;
 //! - digests of other algorithms than sha256 and sha512 (upstream knows sha384 too; no registry serves it).
 //!
-//! One answer is only spelt differently: a first element that names a host but is no host name by upstream's grammar
+//! One answer is only spelled differently: a first element that names a host but is not a host name in upstream's grammar
 //! (`my_host.example/app`) has there the empty domain and a path of `my_host.example/app`, whereupon containerd
 //! splits the same text once more and asks the host `my_host.example` for `app`. That is what is returned here.
 //!
@@ -52,7 +52,7 @@ impl Repository {
     /// Reads a repository's name, normalised as image names are: `nginx` is `docker.io/library/nginx`.
     ///
     /// # Errors
-    /// When the name is none, or when it has a tag or a digest.
+    /// When `text` is not a repository name, or has a tag or a digest.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let (repository, tag, digest) = parse_normalized(text)?;
         if tag.is_some() || digest.is_some() {
@@ -203,7 +203,7 @@ impl fmt::Debug for Reference {
 /// Why a text is not the name of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// There is no text.
+    /// The text is empty.
     #[error("image name is empty")]
     Empty,
     /// The text is longer than [`MAX_INPUT`].
@@ -212,7 +212,7 @@ pub enum ReferenceError {
     /// The text is 64 hexadecimal digits, or such an id behind its algorithm.
     #[error("image name is an image id, not the name of a repository")]
     Identifier,
-    /// The part before the first slash is meant as a host and is none.
+    /// The part before the first slash is meant as a host and is not a valid one.
     #[error("registry host in the image name is not valid")]
     Domain,
     /// The path breaks the grammar.
@@ -227,7 +227,7 @@ pub enum ReferenceError {
     /// The tag breaks the grammar.
     #[error("tag in the image name is not valid")]
     Tag,
-    /// The digest is none that is supported.
+    /// The digest is not of a supported algorithm.
     #[error("digest in the image name is not valid")]
     Digest(#[source] DigestError),
     /// A repository was asked for and a tag or digest follows it.
@@ -282,13 +282,13 @@ pub fn names_domain(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase)
 }
 
-/// Whether `text` may stand for a host: what upstream calls a domain, or what it takes for a path and containerd
+/// Whether `text` can be a host: what upstream calls a domain, or what it takes for a path and containerd
 /// for a host all the same.
 pub fn is_domain(text: &str) -> bool {
     grammar::is_domain(text) || (grammar::is_path_component(text) && text.len() <= MAX_PATH)
 }
 
-/// Whether `text` may stand between two slashes of a path.
+/// Whether `text` can be one segment of a path.
 pub fn is_path_component(text: &str) -> bool {
     grammar::is_path_component(text)
 }

@@ -1,9 +1,9 @@
-//! What a signature says: from bytes found in a registry to proof that a key said "this digest is good".
+//! Verifies signatures: from bytes found in a registry to a proof that a key signed this digest.
 //!
 //! Every format is checked in the same order: bounds, then the signature over the exact bytes, and only then the
 //! content, strictly. Nothing unsigned chooses anything: hints, media types of layers and named algorithms are ignored.
-//! No I/O; the time is an argument. An error of any kind is never a success, and one broken attachment says nothing
-//! about the next.
+//! No I/O; the time is an argument. An error of any kind is never a success, and one broken attachment does not
+//! affect the next.
 
 mod bundle;
 mod dsse;
@@ -86,7 +86,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a signature must speak of.
+/// What a signature must be about.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The digest of the manifest or index.
@@ -129,7 +129,7 @@ impl Proof {
     }
 }
 
-/// Checks that `attachment` is a signature of `subject` by a key of `authenticator` that is believed at `now`.
+/// Checks that `attachment` is a signature of `subject` by a key of `authenticator` that is valid at `now`.
 ///
 /// # Errors
 /// Whatever else it is. The kind of error has a meaning that stays; see [`SignatureError`].
@@ -203,7 +203,7 @@ fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureErr
     STANDARD.decode(text).map_err(|_| SignatureError::Base64 { what })
 }
 
-/// Why an attachment is no signature of the subject.
+/// Why an attachment is not a valid signature of the subject.
 ///
 /// Text of the attachment appears only as an [`Excerpt`], so that every message is one short line.
 #[derive(Debug, thiserror::Error)]
@@ -236,10 +236,10 @@ pub enum SignatureError {
     /// No key of the authenticator verifies the signature.
     #[error(transparent)]
     Untrusted(TrustError),
-    /// A key verifies the signature, but is not believed now.
+    /// A key verifies the signature, but is not valid now.
     #[error(transparent)]
     OutsideWindow(TrustError),
-    /// The authenticator has no key that is believed now.
+    /// The authenticator has no key that is valid now.
     #[error(transparent)]
     NoKeyNow(TrustError),
     /// A trusted key signed something else.
@@ -254,7 +254,7 @@ pub enum SignatureError {
         /// The reference it names.
         found: Excerpt,
     },
-    /// A part says it is something else than a signature of this format.
+    /// A part declares another format.
     #[error("{what} has type {found}, which is not a signature of an image")]
     WrongType {
         /// Which part.

@@ -1,4 +1,4 @@
-//! Who is believed: public keys, each with the one algorithm its policy names and the time in which it counts.
+//! Trusted keys: public keys, each with the one algorithm that the policy names and its validity period.
 //!
 //! Nothing that arrives with a signature chooses how the signature is checked: the algorithm, the padding, the salt and
 //! the hash are all fixed here, when the key is read, and an algorithm named by an envelope is ignored.
@@ -8,6 +8,7 @@ mod algorithm;
 mod edwards;
 mod elliptic;
 pub mod generate;
+mod key_error;
 mod kind;
 mod names;
 pub mod pem;
@@ -24,33 +25,34 @@ use jiff::Timestamp;
 
 pub use self::algorithm::{Algorithm, PssSalt, UnknownAlgorithm};
 pub use self::elliptic::der_of_raw;
+pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::names::Names;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
-pub use self::public::{KeyError, MAX_PEM_BYTES, MAX_SIGNATURE_BYTES, PublicKey, Valid};
+pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote::{Demand, Remote};
 pub use self::rsa::random;
 
 /// How many keys one authenticator may have: each costs a public-key operation on every foreign signature.
 pub const MAX_KEYS: usize = 16;
 
-/// A public key, the time in which it is believed, and the file it came from.
+/// A public key, its validity period, and the file it came from.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The key with its algorithm.
     pub public: PublicKey,
-    /// The first instant at which the key is believed (inclusive); always, when absent.
+    /// The first instant at which the key is valid (inclusive); always, when absent.
     pub not_before: Option<Timestamp>,
-    /// The first instant at which the key is no longer believed (exclusive); never, when absent.
+    /// The first instant at which the key is no longer valid (exclusive); never, when absent.
     pub not_after: Option<Timestamp>,
     /// The name of the file it was read from, or the place where its private half is kept, for messages.
     pub origin: String,
-    /// Who has to confirm what the key verified, if somebody has to.
+    /// The service that must confirm what the key verified, if any.
     pub remote: Option<Arc<Remote>>,
 }
 
 impl Key {
-    /// Why the key is not believed at `now`, or `None` when it is.
+    /// Why the key is not valid at `now`, or `None` when it is.
     pub fn outside_window(&self, now: Timestamp) -> Option<Outside> {
         if let Some(from) = self.not_before.filter(|from| now < *from) {
             return Some(Outside::Early { from });
@@ -76,7 +78,7 @@ pub enum Outside {
     },
 }
 
-/// A named party whose signature counts: one key, or several of which any one speaks for it (rotation).
+/// A named party whose signature counts: one key, or several of which any one is enough (rotation).
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     name: String,
@@ -89,7 +91,7 @@ impl Authenticator {
     /// An authenticator of one to [`MAX_KEYS`] different keys.
     ///
     /// # Errors
-    /// When there are no or too many keys, when a key's window is empty, or when a key is there twice: with two windows
+    /// When keys are missing or too many, when a key's window is empty, or when a key is duplicated: with two windows
     /// the wider one would count, and a key retired in one file would live on in another.
     pub fn new(name: String, keys: Vec<Key>) -> Result<Self, TrustError> {
         if keys.is_empty() {
@@ -119,8 +121,8 @@ impl Authenticator {
         &self.name
     }
 
-    /// The same authenticator without the keys that are `revoked`, by their fingerprint: why, if so. What they signed is
-    /// known only to say that it does not count. Nothing keeps it from having no key left, which accepts nothing.
+    /// The same authenticator without the keys that are `revoked`, by their fingerprint: why, if so. They are kept
+    /// only to report that their signatures do not count. An authenticator may lose all its keys; then it accepts nothing.
     #[must_use]
     pub fn without(mut self, revoked: &dyn Fn(&str) -> Option<String>) -> Self {
         let (mut keys, mut gone) = (Vec::new(), self.revoked);
@@ -145,12 +147,12 @@ impl Authenticator {
         &self.revoked
     }
 
-    /// Checks `signature` over `message` with every key believed at `now`. What a service has to confirm is said in the
+    /// Checks `signature` over `message` with every key valid at `now`. A remote check that is still open is part of the
     /// outcome ([`Valid::demand`]).
     ///
     /// # Errors
-    /// [`TrustError::OutsideWindow`] when only a key verifies it that is not believed at `now`,
-    /// [`TrustError::Revoked`] when only a revoked key does, [`TrustError::NoKeyNow`] when no key is believed at `now` and none verifies it, and otherwise
+    /// [`TrustError::OutsideWindow`] when only a key verifies it that is not valid at `now`,
+    /// [`TrustError::Revoked`] when only a revoked key does, [`TrustError::NoKeyNow`] when no key is valid at `now` and no key verifies it, and otherwise
     /// [`TrustError::Untrusted`].
     pub fn verify(&self, message: &[u8], signature: &[u8], now: Timestamp) -> Result<Valid, TrustError> {
         let mut outside = Vec::new();
@@ -164,7 +166,7 @@ impl Authenticator {
                 },
             }
         }
-        // Only to say what is wrong: none of these can make the answer a success.
+        // Only for the error message: these keys cannot make the answer a success.
         for (key, side) in &outside {
             if key.public.verify(message, signature).is_ok() {
                 return Err(TrustError::OutsideWindow {
@@ -248,8 +250,8 @@ pub enum TrustError {
         /// Its name.
         authenticator: String,
     },
-    /// A key of the authenticator verifies the signature, but is not believed now.
-    #[error("signature would verify, but key {fingerprint} ({origin}) {side}")]
+    /// A key of the authenticator verifies the signature, but is not valid now.
+    #[error("signature is made by key {fingerprint} ({origin}), which {side}")]
     OutsideWindow {
         /// The fingerprint of the key.
         fingerprint: String,
@@ -259,15 +261,15 @@ pub enum TrustError {
         side: Outside,
     },
     /// A key verifies the signature that has been revoked.
-    #[error("signature would verify, but key {fingerprint} is revoked: {why}")]
+    #[error("signature is made by key {fingerprint}, which is revoked: {why}")]
     Revoked {
         /// The fingerprint of the key.
         fingerprint: String,
         /// Why it was revoked.
         why: String,
     },
-    /// No key of the authenticator is believed now, and none verifies the signature. The time is not in the text: a refusal
-    /// says the same at every attempt.
+    /// No key of the authenticator is valid now or verifies the signature. The time is not in the text: a refusal
+    /// has the same text at every attempt.
     #[error("authenticator {authenticator:?} has no key that is valid now")]
     NoKeyNow {
         /// Its name.

@@ -1,4 +1,4 @@
-//! What is refused whatever a rule says: single images, and keys that are no longer believed.
+//! The deny list: images that are refused under every rule, and keys that no longer count.
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ pub const MAX_POD_PATTERNS: usize = 64;
 /// How long the name of a namespace may be (RFC 1123 label, as Kubernetes limits it).
 const MAX_NAMESPACE: usize = 63;
 
-/// Kubernetes namespaces, by name or by patterns in which `*` stands for any characters, also none.
+/// Kubernetes namespaces, by name or by patterns in which `*` matches any characters, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pods(Vec<Segment>);
 
@@ -18,7 +18,7 @@ impl Pods {
     /// Namespaces that one of the patterns accepts.
     ///
     /// # Errors
-    /// When there are none or too many, or one is not a pattern of namespaces.
+    /// When the list is empty or too long, or an entry is not a pattern for namespaces.
     pub fn new<T: AsRef<str>>(patterns: &[T]) -> Result<Self, PodsError> {
         if patterns.is_empty() {
             return Err(PodsError::Empty);
@@ -29,7 +29,7 @@ impl Pods {
         let mut segments = Vec::new();
         for text in patterns {
             let text = text.as_ref();
-            // A letter may stand wherever a `*` does.
+            // A letter is valid wherever a `*` is.
             if text.contains("**") || !is_namespace(&text.replace('*', "a")) {
                 return Err(PodsError::NotANamespace(text.chars().take(MAX_NAMESPACE).collect()));
             }
@@ -44,13 +44,13 @@ impl Pods {
         Ok(Self(segments))
     }
 
-    /// Whether pods of this namespace are meant.
+    /// Whether a pattern matches this namespace.
     #[must_use]
     pub fn cover(&self, namespace: &str) -> bool {
         self.0.iter().any(|segment| segment.accepts(namespace))
     }
 
-    /// Whether some namespace is covered by both.
+    /// Whether both cover some namespace.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> bool {
         self.0.iter().any(|one| other.0.iter().any(|two| one.overlaps(two)))
@@ -73,16 +73,16 @@ impl fmt::Display for Pods {
     }
 }
 
-/// Why patterns are none of namespaces.
+/// Why patterns cannot match namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PodsError {
-    /// There are none, so the rule would be for nobody.
-    #[error("`pods` names no namespace, so the rule would be for nobody")]
+    /// The list is empty, so the rule would never apply.
+    #[error("`pods` is empty, so the rule would never apply")]
     Empty,
     /// More than [`MAX_POD_PATTERNS`].
     #[error("`pods` has more than {MAX_POD_PATTERNS} patterns")]
     TooMany,
-    /// No namespace can have a name like this.
+    /// Kubernetes does not allow this name.
     #[error("no Kubernetes namespace can be called `{0}`")]
     NotANamespace(String),
 }

@@ -24,7 +24,7 @@ impl Requirement {
     /// Each of the authenticators must have signed.
     ///
     /// # Errors
-    /// When there are none, too many, or one twice.
+    /// When the list is empty, too long or has duplicates.
     pub fn all(authenticators: Vec<String>) -> Result<Self, RequirementError> {
         Self::new(Quorum::All, authenticators)
     }
@@ -32,7 +32,7 @@ impl Requirement {
     /// One of the authenticators must have signed.
     ///
     /// # Errors
-    /// When there are none, too many, or one twice.
+    /// When the list is empty, too long or has duplicates.
     pub fn any(authenticators: Vec<String>) -> Result<Self, RequirementError> {
         Self::new(Quorum::Any, authenticators)
     }
@@ -40,7 +40,7 @@ impl Requirement {
     /// So many of the authenticators must have signed.
     ///
     /// # Errors
-    /// When there are none, too many, or one twice, or `count` is zero or more than there are.
+    /// When the list is empty, too long or has duplicates, or `count` is zero or larger than the list.
     pub fn at_least(count: usize, authenticators: Vec<String>) -> Result<Self, RequirementError> {
         Self::new(Quorum::AtLeast(count), authenticators)
     }
@@ -173,7 +173,7 @@ pub enum RequirementError {
     /// More than [`MAX_AUTHENTICATORS`].
     #[error("requirement names more than {MAX_AUTHENTICATORS} authenticators")]
     TooMany,
-    /// A name is there twice.
+    /// A name is duplicated.
     #[error("requirement names authenticator `{0}` twice")]
     Twice(String),
     /// `at-least` is zero.

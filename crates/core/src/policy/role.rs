@@ -1,25 +1,25 @@
-//! What each rule of a policy has to say to one question, and why some are silent.
+//! Which rules of a policy apply to one request, and why the others do not.
 
 use super::rule::Rule;
 use super::{Policy, pods};
 use crate::reference::Repository;
 
-/// The part that a rule plays in a question.
+/// Whether a rule applies to a request, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It speaks.
+    /// It applies.
     Speaks,
     /// It covers the name, but is for pods of other namespaces.
     OtherPods,
-    /// It covers the name and the pod, but a more specific rule speaks.
+    /// It covers the name and the pod, but a more specific rule applies.
     LessSpecific,
     /// It does not cover the name.
     OtherNames,
 }
 
 impl Policy {
-    /// The part of every rule in a question, in the order of the files, the default last. As slow as there are rules: for
-    /// people, not for pulls.
+    /// The applicability of every rule, in the order of the files, the default last. Takes time in proportion to the number
+    /// of rules: for explanations, not for pulls.
     pub fn roles<'a>(
         &'a self,
         repository: &Repository,

@@ -1,4 +1,6 @@
-//! One rule: whose images it speaks for, and what it does with them.
+//! One rule: the images it applies to, and what it does with them.
+
+mod canonical;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -6,13 +8,15 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+pub(super) use self::canonical::CanonicalText;
+
 use super::pods::Pods;
 use super::requirement::Requirement;
 use super::scope::Scope;
 use crate::digest::Digest;
 use crate::reference::{LEGACY_DEFAULT_DOMAIN, Repository};
 
-/// One rule: the names it speaks for and what happens to them.
+/// One rule: the names it applies to and what happens to them.
 #[derive(Clone, Debug)]
 pub struct Rule {
     label: String,
@@ -25,7 +29,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule. `label` is what people know it by, such as `namespace "docker.io/library" (policy.toml:12)`.
+    /// A rule. `label` identifies it in messages, such as `namespace "docker.io/library" (policy.toml:12)`.
     #[must_use]
     pub fn new(label: String, scope: Scope, action: Action) -> Self {
         Self {
@@ -43,8 +47,8 @@ impl Rule {
     /// as `registry-vpc.example.com/team/app` and is pulled as `registry.example.com/team/app`.
     ///
     /// # Errors
-    /// When the rule requires no signatures, when its scope or an alias has a `*` in it, or an alias is the scope itself
-    /// or there twice.
+    /// When the rule requires no signatures, when its scope or an alias has a `*` in it, or an alias repeats the scope
+    /// or another alias.
     pub fn with_aliases(self, aliases: Vec<Scope>) -> Result<Self, AliasError> {
         if self.requirement().is_none() {
             return Err(AliasError::NothingRequired);
@@ -82,13 +86,13 @@ impl Rule {
         Self { accept, ..self }
     }
 
-    /// What people know it by.
+    /// Identifies the rule in messages.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The names it speaks for; for the default, all.
+    /// The names it applies to; for the default rule, all.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
@@ -100,13 +104,13 @@ impl Rule {
         &self.action
     }
 
-    /// The Kubernetes namespaces it speaks for; all, when absent.
+    /// The Kubernetes namespaces it applies to; all, when absent.
     #[must_use]
     pub fn pods(&self) -> Option<&Pods> {
         self.pods.as_ref()
     }
 
-    /// How seriously it is taken.
+    /// Whether it is enforced, audited or off.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
@@ -129,10 +133,10 @@ impl Rule {
     }
 
     /// A digest over everything in which this rule can differ from another: the same for the same rule in whatever file
-    /// and line. A verdict by one rule is none by another.
+    /// and line. A verdict by one rule is not a verdict by another.
     #[must_use]
     pub fn identity(&self) -> Digest {
-        super::canonical::identity(self)
+        Digest::of(CanonicalText::of(self).into_string().as_bytes())
     }
 
     /// Which of two rules is stricter, so that it is the one that is named where both must admit. Being enforced beats
@@ -160,7 +164,7 @@ impl Rule {
         &self.aliases
     }
 
-    /// The names that a signature may give to an image of `repository`, which this rule speaks for: its own, with the
+    /// The names that a signature may give to an image of `repository`, which this rule applies to: its own, with the
     /// host in lower case, then those by the rule's aliases. Names in `docker.io` are there a second time as cosign
     /// writes them, in `index.docker.io`.
     #[must_use]
@@ -195,7 +199,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What a rule does with the images it speaks for.
+/// What a rule does with the images it applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Admits them if signatures meet the requirement.
@@ -214,14 +218,14 @@ pub enum Action {
 pub struct Allowance {
     /// Why, for the record.
     pub reason: String,
-    /// Only these, if there are any; a tag must stand for one of them.
+    /// If not empty, only these; a tag must resolve to one of them.
     pub digests: Vec<Digest>,
     /// The first moment at which nothing is allowed any more; never, when absent.
     pub until: Option<Timestamp>,
 }
 
 impl Allowance {
-    /// Every image of the scope, for ever.
+    /// Every image of the scope, without end.
     #[must_use]
     pub fn of_all(reason: String) -> Self {
         Self { reason, digests: Vec::new(), until: None }
@@ -234,11 +238,11 @@ impl Allowance {
     }
 }
 
-/// What must be signed where a name stands for an index of several platforms' images. What was signed is what is pulled.
+/// What must be signed where a name resolves to an index of images for several platforms. What was signed is what is pulled.
 /// An image for one platform is both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Accept {
-    /// The index, or whatever else the name stands for.
+    /// The index, or whatever else the name resolves to.
     #[default]
     Index,
     /// The image for the platform of the node.
@@ -262,12 +266,12 @@ impl Accept {
     }
 }
 
-/// How seriously a rule is taken. Ordered from the laxest to the strictest.
+/// How a rule is enforced. Ordered from the laxest to the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// Not at all: what it speaks for is admitted without a look.
+    /// Off: what it applies to is admitted without a check.
     Off,
-    /// It is judged as always, but what it refuses is admitted and reported.
+    /// Evaluated as usual, but what it refuses is admitted and reported.
     Audit,
     /// What it refuses does not run.
     #[default]
@@ -293,9 +297,9 @@ impl Mode {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AliasError {
     /// The rule requires no signatures whose payload could carry a name.
-    #[error("aliases say nothing beside a rule that requires no signature")]
+    #[error("aliases have no effect in a rule that requires no signature")]
     NothingRequired,
-    /// The scope has a `*`, so that there is no one text to replace.
+    /// The scope has a `*`, so the text to replace is not unique.
     #[error("aliases need a scope without `*`")]
     ScopeNotLiteral,
     /// An alias has a `*`.

@@ -1,12 +1,12 @@
-//! The rules that a question is held to.
+//! The rules that apply to one request.
 
 use super::rule::Rule;
 
-/// The rules that speak for one question: an image is admitted if each of them admits it.
+/// The rules that apply to one request: an image is admitted if each of them admits it.
 ///
-/// That is one rule, unless the pod's namespace is not known. Then it is every rule that could speak for some namespace:
+/// That is one rule, unless the pod's namespace is unknown. Then it is every rule that could apply for some namespace:
 /// those of the most specific scope that covers the name, and, as long as all of these are for some pods only, those of
-/// the next. So such a question is refused whenever it would be refused for any namespace, and requirements of which
+/// the next. So such a request is refused whenever it would be refused for any namespace, and requirements of which
 /// neither includes the other must both be met.
 #[derive(Clone, Debug)]
 pub struct Ruling<'a> {

@@ -1,8 +1,8 @@
-//! The names that a rule speaks for.
+//! The names that a rule applies to.
 //!
 //! A scope names a repository and everything below it, on whole segments: `registry.example.com/team` covers
-//! `registry.example.com/team` and `registry.example.com/team/app`, never `registry.example.com/team-evil`. `*` stands
-//! for characters within one segment, `**` for whole segments of the path, as many as there are.
+//! `registry.example.com/team` and `registry.example.com/team/app`, never `registry.example.com/team-evil`. `*` matches
+//! characters within one segment, `**` for whole segments of the path, as many as there are.
 //!
 //! It is normalised as names of images are, so that a scope and the names it is meant for look the same:
 //! `nginx` is `docker.io/library/nginx`, `bitnami/redis` is `docker.io/bitnami/redis`. A first segment with a period or
@@ -21,7 +21,7 @@ use crate::reference::{self, DEFAULT_DOMAIN, Repository};
 /// The longest scope that is looked at, in bytes; the longest repository with a host of the length DNS has is shorter.
 pub const MAX_SCOPE: usize = 512;
 
-/// How many `**` a scope may have, not counting one at its end, which says nothing: each multiplies the places at
+/// How many `**` a scope may have, not counting one at its end, which has no effect: each multiplies the places at
 /// which a name can match.
 pub const MAX_RUNS: usize = 2;
 
@@ -68,7 +68,7 @@ impl Scope {
             check_default_domain(&segments)?;
         }
         check_runs(&segments)?;
-        strip_what_says_nothing(&mut segments);
+        strip_redundant(&mut segments);
         Ok(Self::of(segments))
     }
 
@@ -142,7 +142,7 @@ impl fmt::Debug for Scope {
 /// Why a text is not a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// There is no text.
+    /// The text is empty.
     #[error("scope is empty")]
     Empty,
     /// Longer than [`MAX_SCOPE`].
@@ -157,17 +157,17 @@ pub enum ScopeError {
     /// Two slashes in a row, or one at the beginning or the end.
     #[error("scope has an empty segment")]
     EmptySegment,
-    /// The host is none.
+    /// The host is not valid.
     #[error("`{0}` is not a registry host")]
     Host(String),
-    /// A segment of the path is none.
+    /// A segment of the path is not valid.
     #[error("`{0}` cannot be part of a repository's name")]
     Path(String),
     /// The path has upper-case letters, which no repository has.
     #[error("`{0}` has upper-case letters, which no repository has")]
     UpperCase(String),
     /// `**` beside other characters.
-    #[error("`**` stands for whole segments and cannot be part of one")]
+    #[error("`**` matches whole segments and cannot be part of one")]
     PartialRun,
     /// `**/**`, or more than [`MAX_RUNS`].
     #[error("scope has `**` more than {MAX_RUNS} times, or twice in a row")]
@@ -204,7 +204,7 @@ fn host_segment(text: &str) -> Result<Segment, ScopeError> {
     if lower.contains("**") {
         return Err(ScopeError::PartialRun);
     }
-    // A digit may stand in a label and in a port alike.
+    // A digit is valid in a label and in a port.
     let valid = reference::is_domain(&lower.replace('*', "1"));
     if !valid || (lower.contains('*') && lower.contains('[')) {
         return Err(ScopeError::Host(text.to_owned()));
@@ -236,8 +236,8 @@ fn path_segment(text: &str) -> Result<Segment, ScopeError> {
     }
 }
 
-/// `docker.io/evil` as an image is `docker.io/library/evil`; whoever writes it in a policy may mean the user `evil`.
-/// Either reading would leave the other without the rule, so neither is guessed.
+/// `docker.io/evil` as an image is `docker.io/library/evil`; in a policy it may be meant as the user `evil`.
+/// Either reading would leave the other without a rule, so the scope is refused.
 fn check_default_domain(segments: &[Segment]) -> Result<(), ScopeError> {
     match segments {
         [Segment::Literal(host), only @ (Segment::Literal(_) | Segment::Pattern(_))]
@@ -258,7 +258,7 @@ fn check_runs(segments: &[Segment]) -> Result<(), ScopeError> {
 
 /// A scope covers what is below it, and every name has a host and a path: `a/**` is `a`, `host/*` is `host`, and `*`,
 /// `*/*` and `**` are everything. In one form, two that mean the same are found to be a tie.
-fn strip_what_says_nothing(segments: &mut Vec<Segment>) {
+fn strip_redundant(segments: &mut Vec<Segment>) {
     while match segments.last() {
         Some(Segment::Run) => true,
         Some(Segment::Any) => segments.iter().filter(|segment| **segment != Segment::Run).count() <= 2,

@@ -1,4 +1,4 @@
-//! One segment of a scope: the host, or what stands between two slashes of the path.
+//! One segment of a scope: the host, or one element of the path.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 /// characters, then literals.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
-    /// `**`: any number of segments of the path, also none.
+    /// `**`: any number of path segments, including zero.
     Run,
     /// `*`: one whole segment, whatever it is; as the host, any host with any port.
     Any,
@@ -66,11 +66,11 @@ pub(super) enum Rank {
     Literal,
 }
 
-/// Text in which each `*` stands for any number of characters, also none.
+/// Text in which each `*` matches any number of characters, including zero.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pattern {
     text: Box<str>,
-    /// In a host, `*` stays within one label: it stands for no `.`, no `:` and no bracket.
+    /// In a host, `*` stays within one label: it does not match `.`, `:` or brackets.
     host: bool,
 }
 
@@ -87,13 +87,13 @@ impl Pattern {
         self.text.bytes().filter(|&byte| byte != b'*').count()
     }
 
-    /// What stands before the first `*`: every text that is accepted begins with it.
+    /// The text before the first `*`: every accepted text begins with it.
     pub(super) fn literal_prefix(&self) -> &str {
         self.text.split('*').next().unwrap_or_default()
     }
 
-    /// Matches greedily and falls back to the last `*` only. That is enough within a label, and labels are told apart
-    /// by characters that no `*` of a host stands for.
+    /// Matches greedily and falls back to the last `*` only. That is enough within a label, and labels are separated
+    /// by characters that `*` in a host does not match.
     pub(super) fn accepts(&self, text: &str) -> bool {
         let (pattern, text) = (self.text.as_bytes(), text.as_bytes());
         let (mut p, mut t) = (0, 0);
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// What a pattern says, word for word.
+    /// The reference implementation: slow and obviously right.
     fn naive(pattern: &[u8], text: &[u8], host: bool) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),

@@ -8,7 +8,7 @@ use crate::reference;
 /// How many patterns a filter may have, of either kind.
 pub const MAX_TAG_PATTERNS: usize = 64;
 
-/// Tags, by name or by patterns in which `*` stands for any characters, also none: those that are included and not
+/// Tags, by name or by patterns in which `*` matches any characters, or nothing: those that are included and not
 /// excluded. Where nothing is included by name, every tag is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags {
@@ -17,7 +17,7 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// Tags that one of `include` accepts, or all where there are none, without those that one of `exclude` accepts.
+    /// Tags that one of `include` accepts, or all where `include` is empty, without those that one of `exclude` accepts.
     ///
     /// # Errors
     /// When there are too many patterns, or one is not a pattern of tags.
@@ -25,7 +25,7 @@ impl Tags {
         Ok(Self { include: read(include)?, exclude: read(exclude)? })
     }
 
-    /// Whether this tag is meant.
+    /// Whether the filter selects this tag.
     #[must_use]
     pub fn cover(&self, tag: &str) -> bool {
         let among = |patterns: &[Segment]| patterns.iter().any(|pattern| pattern.accepts(tag));
@@ -52,7 +52,7 @@ fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
     let mut segments = Vec::new();
     for text in patterns {
         let text = text.as_ref();
-        // A letter may stand wherever a `*` does.
+        // A letter is valid wherever a `*` is.
         if text.contains("**") || !reference::is_tag(&text.replace('*', "a")) {
             return Err(TagsError::NotATag(text.chars().take(128).collect()));
         }
@@ -67,7 +67,7 @@ fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
     Ok(segments)
 }
 
-/// Why patterns are none of tags.
+/// Why patterns cannot match tags.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TagsError {
     /// More than [`MAX_TAG_PATTERNS`].

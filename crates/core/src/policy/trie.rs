@@ -1,4 +1,4 @@
-//! Finds the rule that speaks for a name in time that depends on the name, not on the number of rules.
+//! Finds the rule that applies to a name in time that depends on the name, not on the number of rules.
 
 use std::collections::{HashMap, HashSet};
 
@@ -173,7 +173,7 @@ fn segments<'a>(domain: &'a str, path: &'a str) -> Vec<&'a str> {
 
 /// Pairs of rules of which neither is more specific although a name can be covered by both for the same pod.
 ///
-/// At most one pair is told for each rule, with the earlier one of the list first.
+/// Reports at most one pair for each rule, with the earlier one of the list first.
 pub(super) fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     let mut groups: HashMap<_, Vec<(&str, usize)>> = HashMap::new();
     for (position, rule) in rules.iter().enumerate() {
@@ -195,7 +195,7 @@ pub(super) fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     found
 }
 
-/// Whether two rules that are equally specific can both speak for one question.
+/// Whether two rules that are equally specific can both apply to one request.
 fn tie(one: &Rule, other: &Rule) -> bool {
     let pods = match (one.pods(), other.pods()) {
         (Some(one), Some(other)) => one.overlap(other),

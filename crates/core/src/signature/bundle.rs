@@ -29,7 +29,7 @@ pub(super) fn verify(document: &[u8], by: By<'_>, digest: &Digest) -> Result<Val
     Ok(valid)
 }
 
-/// Verifies that the bundle signs `digest`, and gives what its statement says of it besides.
+/// Verifies that the bundle signs `digest`, and returns the annotations that its statement adds.
 pub(super) fn annotations(
     document: &[u8],
     by: By<'_>,
@@ -60,7 +60,7 @@ fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError>
     dsse::open(envelope, by)
 }
 
-/// The material must say that a key is needed; which key, the policy says.
+/// The material must name a key as the kind of verifier; which key is up to the policy.
 fn check_material(mut material: Fields) -> Result<(), SignatureError> {
     if material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle carries a certificate (keyless signing)" });

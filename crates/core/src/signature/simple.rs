@@ -34,7 +34,7 @@ pub(super) fn verify(
     Ok(valid)
 }
 
-/// What a payload says.
+/// The content of a payload.
 struct Claim {
     reference: String,
     digest: String,
@@ -52,7 +52,7 @@ impl Claim {
             digest: image.string("docker-manifest-digest")?,
             kind: critical.string("type")?,
         };
-        // Who signs annotations may put anything here, and nothing here is believed.
+        // Signers may put anything here; nothing in it decides.
         document.optional("optional").map(|value| object(value, "optional")).transpose()?;
         [identity, image, critical, document].into_iter().try_for_each(Fields::end)?;
         Ok(claim)
@@ -73,7 +73,7 @@ impl Claim {
     }
 }
 
-/// The repository of a reference with or without a tag: cosign writes none, skopeo writes the one it pushed.
+/// The repository of a reference with or without a tag: cosign writes no tag, skopeo writes the one it pushed.
 ///
 /// This is all that is rewritten. The rest must be the canonical name, `domain/path`, as [`Subject`] has it: a colon
 /// before the last slash is a port, and a digest behind the name makes it another name. Docker Hub, which cosign calls

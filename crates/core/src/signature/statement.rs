@@ -1,4 +1,4 @@
-//! The in-toto statement (v1) that stands for a signature.
+//! The in-toto statement (v1) that serves as a signature.
 //!
 //! Source: in-toto/attestation `spec/v1/statement.md`; the predicate type is that of sigstore/cosign
 //! `pkg/types/predicate.go`. Only that type: a key that attests what an image contains has not signed the image.
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 32;
 
 /// What a statement calls itself.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-/// The type of a statement that stands for a signature.
+/// The type of a statement that serves as a signature.
 pub const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 const STATEMENT: &str = "statement";
@@ -47,7 +47,7 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
     Err(SignatureError::OtherDigest { found: named.first().map_or(Excerpt::of(""), Digests::excerpt) })
 }
 
-/// What a statement that was checked says of `digest` besides: the annotations of the first subject that names it.
+/// What a verified statement adds about `digest`: the annotations of the first subject that names it.
 pub(super) fn annotations(payload: &[u8], digest: &Digest) -> Result<Map<String, Value>, SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
     let mut statement =

@@ -81,7 +81,7 @@ pub struct UnknownAlgorithm;
 /// The salt of RSASSA-PSS, which a signature does not state: the policy must.
 ///
 /// AWS, Google, Azure and Alibaba Cloud KMS make a salt as long as the hash; Vault and OpenBao transit by default, and
-/// Go's `rsa.SignPSS` unless told otherwise, make the longest that fits.
+/// Go's `rsa.SignPSS` by default, make the longest that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PssSalt {
     /// Exactly this many bytes.

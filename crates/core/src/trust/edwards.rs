@@ -15,7 +15,7 @@ pub(super) struct Public {
 impl Public {
     pub(super) fn read(der: &[u8], prehashed: bool) -> Result<Self, KeyError> {
         let key = VerifyingKey::from_public_key_der(der).map_err(|_| KeyError::Malformed)?;
-        // A weak key verifies signatures nobody made; a second encoding would be a second fingerprint.
+        // A weak key verifies signatures that its owner never made; a second encoding would be a second fingerprint.
         if key.is_weak() || key.to_edwards().compress().as_bytes() != key.as_bytes() {
             return Err(KeyError::WeakPoint);
         }

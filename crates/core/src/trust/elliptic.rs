@@ -76,7 +76,7 @@ pub(super) enum Private {
 }
 
 impl Private {
-    /// Reads PKCS#8, or SEC1 when `sec1` says so.
+    /// Reads PKCS#8, or SEC1 when `sec1` is set.
     pub(super) fn p256(der: &[u8], sec1: bool) -> Option<Self> {
         let key = if sec1 {
             p256::SecretKey::from_sec1_der(der).ok()?
@@ -86,7 +86,7 @@ impl Private {
         Some(Self::P256(key.into()))
     }
 
-    /// Reads PKCS#8, or SEC1 when `sec1` says so.
+    /// Reads PKCS#8, or SEC1 when `sec1` is set.
     pub(super) fn p384(der: &[u8], sec1: bool) -> Option<Self> {
         let key = if sec1 {
             p384::SecretKey::from_sec1_der(der).ok()?

@@ -12,7 +12,7 @@ pub fn rsa(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
 
 /// A new key on P-256.
 pub fn p256() -> Option<Zeroizing<Vec<u8>>> {
-    // A number beyond the order of the curve is no key; all but one in 2^32 are below.
+    // A number beyond the order of the curve is not a key; all but one in 2^32 are below.
     (0..4).find_map(|_| {
         let secret = p256::SecretKey::from_slice(&*rsa::random::<32>()?).ok()?;
         Some(Zeroizing::new(secret.to_pkcs8_der().ok()?.as_bytes().to_vec()))

@@ -1,11 +1,11 @@
-//! Which kind of key a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208) holds.
+//! Which kind of key a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208) is.
 
 use p256::pkcs8::PrivateKeyInfoRef;
 use p256::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::Algorithm;
 
-/// What a key's own identifiers say it is.
+/// The kind of key that its own identifiers name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rsa,
@@ -17,12 +17,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Reads the identifiers, or `None` when `der` is no SubjectPublicKeyInfo.
+    /// Reads the identifiers, or `None` when `der` is not a SubjectPublicKeyInfo.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         Some(Self::identify(&SubjectPublicKeyInfoRef::try_from(der).ok()?.algorithm))
     }
 
-    /// Reads the identifiers, or `None` when `der` is no PrivateKeyInfo.
+    /// Reads the identifiers, or `None` when `der` is not a PrivateKeyInfo.
     pub(super) fn of_private(der: &[u8]) -> Option<Self> {
         Some(Self::identify(&PrivateKeyInfoRef::try_from(der).ok()?.algorithm))
     }

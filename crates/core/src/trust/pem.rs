@@ -1,4 +1,4 @@
-//! PEM files that hold exactly one block (RFC 7468), and words for what is there instead.
+//! PEM files with exactly one block (RFC 7468), and error messages for everything else.
 //!
 //! Errors never carry text of the file: it may be a private key in the wrong place.
 
@@ -81,7 +81,7 @@ fn boundary<'a>(line: &'a str, start: &str) -> Option<&'a str> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// Nothing but blanks and comments.
-    #[error("there is no PEM block in it")]
+    #[error("the file has no PEM block")]
     NoBlock,
     /// A second block.
     #[error("a second PEM block begins in line {line}; keep one key in a file")]

@@ -30,7 +30,7 @@ enum Wrapping {
 
 impl PrivateKey {
     /// Reads the one private key of a PEM text of at most [`MAX_PEM_BYTES`]: PKCS#8 (`PRIVATE KEY`), or what older tools
-    /// write, `RSA PRIVATE KEY` and `EC PRIVATE KEY`. None of them encrypted.
+    /// write, `RSA PRIVATE KEY` and `EC PRIVATE KEY`, all unencrypted.
     ///
     /// The caller wipes `text`. The key is subject to the same rules as a public one, and signs with `salt` as given.
     ///

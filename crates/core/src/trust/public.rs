@@ -3,13 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::key_error::{KeyError, MAX_PEM_BYTES};
 use super::kind::Kind;
-use super::pem::{self, PemError};
+use super::pem;
 use super::{Algorithm, Demand, Key, Names, PssSalt, TrustError, edwards, elliptic, rsa};
 use crate::digest::Digest;
 
-/// How many bytes of a PEM file are read: 64 KiB.
-pub const MAX_PEM_BYTES: usize = 64 * 1024;
 /// How many bytes a signature may have: 1 KiB, twice that of RSA with 4096 bits.
 pub const MAX_SIGNATURE_BYTES: usize = 1024;
 
@@ -36,7 +35,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// When there is anything but that one block, the key is not of the kind `algorithm` needs, or is too weak.
-    /// No error holds any text of the file.
+    /// Errors never contain text of the file.
     pub fn from_pem(text: &str, algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(KeyError::TooLarge { found: text.len() });
@@ -73,7 +72,7 @@ impl PublicKey {
             Algorithm::Ed25519 => Scheme::Edwards(edwards::Public::read(der, false)?),
             Algorithm::Ed25519ph => Scheme::Edwards(edwards::Public::read(der, true)?),
         };
-        // Over the key written anew, so that no spelling of a key counts as another key.
+        // Over the re-encoded key, so that two encodings of a key are one key.
         let canonical = scheme.der().ok_or(KeyError::Malformed)?;
         Ok(Self { algorithm, salt, fingerprint: Digest::of(&canonical).as_str().to_owned(), scheme })
     }
@@ -173,85 +172,4 @@ impl Valid {
         let demand = key.remote.as_ref().map(|remote| Demand::new(key, remote, message, signature));
         Self { demand: demand.map(Arc::new), ..self }
     }
-}
-
-/// Why a text is not a usable key. No variant holds any of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// More than [`MAX_PEM_BYTES`].
-    #[error("key file has {found} bytes, at most {MAX_PEM_BYTES} are read")]
-    TooLarge {
-        /// Its length in bytes.
-        found: usize,
-    },
-    /// Not one PEM block.
-    #[error("key file is not one PEM block")]
-    Pem(#[source] PemError),
-    /// A private key where a public one belongs.
-    #[error(
-        "found a private key where a public key belongs; put its public half here (`openssl pkey -pubout`), remove this \
-         file and take the key for disclosed"
-    )]
-    Private,
-    /// A public key where a private one belongs.
-    #[error("found a public key where a private key belongs")]
-    Public,
-    /// An encrypted private key, which only its own tool reads.
-    #[error(
-        "the private key is encrypted; write it as unencrypted PKCS#8 where only this program can read it"
-    )]
-    Encrypted,
-    /// A certificate.
-    #[error(
-        "found a certificate where a public key belongs; take the key out of it with `openssl x509 -pubkey -noout`"
-    )]
-    Certificate,
-    /// An RSA key outside a SubjectPublicKeyInfo.
-    #[error(
-        "found a PKCS#1 key (RSA PUBLIC KEY); write it as PUBLIC KEY with `openssl rsa -RSAPublicKey_in -pubout`"
-    )]
-    Pkcs1,
-    /// Some other block.
-    #[error("found {found} where a key belongs in a PEM block of type PUBLIC KEY (PRIVATE KEY to sign)")]
-    Other {
-        /// What it seems to be.
-        found: &'static str,
-    },
-    /// The content of the block is not a key.
-    #[error("the PEM block does not hold a well-formed key")]
-    Malformed,
-    /// The key and the algorithm do not go together.
-    #[error("algorithm {algorithm} needs a key of kind {}, this one is {found}", algorithm.key_kind())]
-    Kind {
-        /// What the key is.
-        found: &'static str,
-        /// What was asked for.
-        algorithm: Algorithm,
-    },
-    /// The modulus is too small, too large or no whole number of bytes.
-    #[error("RSA key has {bits} bits; {} to {} are accepted, in whole bytes", rsa::MIN_BITS, rsa::MAX_BITS)]
-    Modulus {
-        /// Its bits.
-        bits: usize,
-    },
-    /// The exponent is even, one, or more than 33 bits.
-    #[error("RSA key has an exponent that is not an odd number from 3 to 2^33 - 1; 65537 is the usual one")]
-    Exponent,
-    /// The salt does not fit the modulus.
-    #[error("a PSS salt of {length} bytes does not fit the RSA key, which leaves {longest}")]
-    Salt {
-        /// What was asked for, in bytes.
-        length: u16,
-        /// What fits, in bytes.
-        longest: usize,
-    },
-    /// A salt for an algorithm that has none.
-    #[error("algorithm {algorithm} has no PSS salt; leave it out")]
-    SaltUnused {
-        /// What was asked for.
-        algorithm: Algorithm,
-    },
-    /// A point of small order, or one written in a second way.
-    #[error("Ed25519 key is a weak or non-canonical point")]
-    WeakPoint,
 }

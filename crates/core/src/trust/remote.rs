@@ -1,4 +1,4 @@
-//! Keys whose service has a say: what the pinned public half verified counts when the service confirms it.
+//! Keys with a remote check: what the pinned public half verified counts once the key's service confirms it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, Key};
 
-/// Who confirms the signatures of a key, and within which bounds.
+/// Which service confirms the signatures of a key, and within which bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Remote {
     /// Where the key is kept, as the policy writes it.
     pub source: String,
     /// Time for one confirmation.
     pub timeout: Duration,
-    /// Confirmations a second, at the most.
+    /// The maximum of confirmations a second.
     pub rate: u32,
-    /// How long a confirmation is believed.
+    /// How long a confirmation is cached.
     pub memory: Duration,
 }
 
 /// A signature that a key verified, and that counts only once the service of the key has confirmed it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Demand {
-    /// Who confirms it.
+    /// The service that confirms it.
     pub remote: Arc<Remote>,
     /// The fingerprint of the key that verified it.
     pub fingerprint: String,
@@ -47,8 +47,8 @@ impl Demand {
         }
     }
 
-    /// What tells it from others: a hash over the place and the fingerprint of the key, the algorithm, the digest of the
-    /// message, and the signature. The bounds of the question take no part.
+    /// Identifies the check: a hash over the place and the fingerprint of the key, the algorithm, the digest of the
+    /// message, and the signature. The bounds of the check are not part of it.
     #[must_use]
     pub fn id(&self) -> [u8; 32] {
         let digest = Sha256::digest(&self.message);

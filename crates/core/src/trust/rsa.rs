@@ -18,12 +18,9 @@ use rsa::{RsaPrivateKey, RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
 
 use zeroize::Zeroizing;
 
-use super::{KeyError, PssSalt};
+use super::PssSalt;
+use super::key_error::{KeyError, MAX_BITS, MIN_BITS};
 
-/// Smallest modulus, in bits (NIST SP 800-131A).
-pub(super) const MIN_BITS: usize = 2048;
-/// Largest modulus, in bits: the limit of the `rsa` crate.
-pub(super) const MAX_BITS: usize = 4096;
 const HASH_BYTES: usize = 32;
 
 #[derive(Clone)]
@@ -126,7 +123,7 @@ fn constant_time(key: &RsaPrivateKey) -> Option<ring::rsa::KeyPair> {
     ring::rsa::KeyPair::from_der(key.to_pkcs1_der().ok()?.as_bytes()).ok()
 }
 
-/// Reads a private key of PKCS#8, or of PKCS#1 when `pkcs1` says so.
+/// Reads a private key of PKCS#8, or of PKCS#1 when `pkcs1` is set.
 pub(super) fn read_private(der: &[u8], pkcs1: bool) -> Option<RsaPrivateKey> {
     if pkcs1 { RsaPrivateKey::from_pkcs1_der(der).ok() } else { RsaPrivateKey::from_pkcs8_der(der).ok() }
 }
@@ -149,7 +146,7 @@ pub(super) fn public_der(key: &RsaPrivateKey) -> Option<Vec<u8>> {
     Some(key.to_public_key().to_public_key_der().ok()?.into_vec())
 }
 
-/// The SubjectPublicKeyInfo of a modulus and an exponent. What is wrong with them is told when it is read.
+/// The SubjectPublicKeyInfo of a modulus and an exponent. Errors in them are reported when it is read.
 pub(super) fn public_der_of(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
     let number = rsa::BigUint::from_bytes_be;
     let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
@@ -170,7 +167,7 @@ fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
     }
     let exponent = numbers.public_exponent.as_bytes();
     let odd = exponent.last().is_some_and(|byte| byte & 1 == 1);
-    // Two to 33 bits is what the crate takes; one is no encryption at all.
+    // The crate takes two to 33 bits; an exponent of one would not encrypt.
     if !odd || !(2..=33).contains(&bit_length(exponent)) {
         return Err(KeyError::Exponent);
     }

@@ -12,7 +12,7 @@ pub const P384: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 pub const EDWARDS_NAME: [u8; 14] = *b"\x13\x0cedwards25519";
 /// The curve of Ed25519 as a DER object identifier, 1.3.101.112.
 const EDWARDS: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
-/// What stands before the 32 bytes of an Ed25519 key (RFC 8410 section 4).
+/// What precedes the 32 bytes of an Ed25519 key (RFC 8410 section 4).
 const EDWARDS_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// An RSA key of a modulus and an exponent, both big-endian.
