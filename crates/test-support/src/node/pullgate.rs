@@ -13,13 +13,12 @@ use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
 use crate::secrets;
 
-/// The program: what cargo built for a test, or what lies beside an example.
+/// The program that cargo built beside this test, benchmark or demo.
 pub fn program() -> PathBuf {
-    if let Some(built) = option_env!("CARGO_BIN_EXE_pullgate") {
-        return PathBuf::from(built);
-    }
-    let ours = std::env::current_exe().expect("a program has a path");
-    let directory = ours.parent().and_then(Path::parent).expect("an example lies in a directory");
+    let own = std::env::current_exe().expect("a program has a path");
+    // Tests are in `deps`, the demo is in `examples`.
+    let directory =
+        own.parent().and_then(Path::parent).expect("a program of cargo is in a directory of its own");
     directory.join("pullgate")
 }
 
