@@ -3,17 +3,24 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint bench
+.PHONY: build demo test lint bench
+
+# The two programs. Each by itself: built together, both would have the features that either of them needs, and the daemon
+# on nodes would load PKCS#11 modules.
+build:
+	$(CARGO) build --release --package pullgate
+	$(CARGO) build --release --package pullgate-signer
 
 # Shows what runs and what does not, on a node of its own.
 demo:
 	tests/environment/install
-	$(CARGO) build --release --bin pullgate --example demo
+	$(CARGO) build --release --workspace --bins --example demo
 	$(CARGO) run --quiet --release --example demo
 
 # Every test there is. Ends with one line of totals.
 test:
 	tests/environment/install
+	$(CARGO) build --workspace --bins
 	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
 
 lint:
@@ -23,6 +30,7 @@ lint:
 
 bench:
 	tests/environment/install
+	$(CARGO) build --release --workspace --bins
 	$(CARGO) bench --bench node
 	$(CARGO) bench --bench signer
 	$(CARGO) bench --bench ledger

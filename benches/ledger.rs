@@ -69,7 +69,7 @@ fn decision(directory: &Path, rules: usize) {
     let decided = measure(200, |round| {
         for at in 0..batch {
             let name = &names[(round * batch + at * 7919) % names.len()];
-            black_box(policy.rule_for(black_box(name), Some("payments")));
+            black_box(policy.applicable_rules(black_box(name), Some("payments")));
         }
     });
     row(&format!("decide by {rules} rules"), decided / batch as u32, 2.0);
@@ -102,7 +102,7 @@ fn evidence(directory: &Path, entries: usize) {
     let images: Vec<_> = (0..SIGNED.min(entries)).map(|number| (asked(number), image(number))).collect();
     let ask = |number: usize, pod: Option<&Pod>| {
         let (name, present) = &images[number % images.len()];
-        runtime.block_on(gate.standing(name, present, pod)).unwrap();
+        runtime.block_on(gate.check_present(name, present, pod)).unwrap();
     };
     let first = measure(SIGNED.min(entries), |number| ask(number, None));
     let remembered = measure(20 * SIGNED, |number| ask(number, None));

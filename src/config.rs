@@ -16,6 +16,9 @@ mod limits;
 #[cfg(test)]
 mod options;
 mod policy;
+use std::path::Path;
+
+use jiff::Timestamp;
 use pullgate_config::{bound, document, duration, file, problem, suggest};
 use pullgate_keys::service_options as services;
 
@@ -38,3 +41,15 @@ pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";
 
 /// The daemon's own file in that directory.
 pub const DAEMON_FILE: &str = "pullgate.toml";
+
+/// Loads the configuration of the daemon in `root`, and the policy beside it with the keys that the daemon has stored. Does
+/// not fetch keys.
+///
+/// # Errors
+/// When pullgate.toml is invalid. Problems of the policy are in the survey.
+pub fn survey(root: &Path, now: Timestamp) -> Result<(DaemonConfig, Survey), Problems> {
+    let daemon = load_daemon(&root.join(DAEMON_FILE))?;
+    let known = KnownKeys { cache: daemon.keys.cache.clone(), ..KnownKeys::default() };
+    let survey = survey_policy(root, &known, now);
+    Ok((daemon, survey))
+}

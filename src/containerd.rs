@@ -2,13 +2,13 @@
 
 pub mod body;
 pub mod content;
-mod gather;
 pub mod images;
+mod lazy_writable_stream;
 pub mod presence;
-mod quiet;
 pub mod sandbox;
 pub mod upstream;
+mod write_coalescer;
 
 pub use body::Body;
-pub(crate) use quiet::Quiet;
+pub(crate) use lazy_writable_stream::LazyWritableStream;
 pub use upstream::{Upstream, UpstreamError};

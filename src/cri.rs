@@ -8,11 +8,11 @@ mod frame;
 mod image_status;
 mod message;
 mod pull;
+mod recent_answers;
 mod route;
 mod sandbox;
 mod status;
-mod tags;
-mod told;
+mod tag_locks;
 pub mod wire;
 
 use std::sync::Arc;
@@ -30,9 +30,9 @@ pub use sandbox::SandboxImage;
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::Gate;
 use crate::telemetry::Counters;
+use recent_answers::RecentAnswers;
 use route::Route;
-use tags::Tags;
-use told::Told;
+use tag_locks::TagLocks;
 
 /// What an operator may choose about the calls that the gate has a say in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub struct Proxy {
     upstream: Upstream,
     gate: Arc<Gate>,
     counters: Counters,
-    tags: Tags,
-    told: Told,
+    tags: TagLocks,
+    told: RecentAnswers,
     /// The name of the sandbox image, once the runtime has told it.
     sandbox: ArcSwapOption<String>,
     settings: Settings,
@@ -91,8 +91,8 @@ impl Proxy {
             upstream,
             gate,
             counters: Counters::default(),
-            tags: Tags::default(),
-            told: Told::default(),
+            tags: TagLocks::default(),
+            told: RecentAnswers::default(),
             sandbox,
             settings,
         }

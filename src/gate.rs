@@ -3,19 +3,19 @@
 //! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Every
 //! way out of it that is not a success is a [`Refusal`]; there is no third answer.
 
-mod admission;
-mod binding;
+mod break_glass;
 mod check;
-mod confirm;
-mod emergency;
+mod evidence;
 mod explanation;
-mod look;
+mod facts;
 mod pinned;
-mod pulled;
+mod present;
+mod present_cache;
+mod provenance;
+mod pull_evaluation;
+mod quorum;
 mod refusal;
-mod standing;
-mod standings;
-mod verdicts;
+mod verdict_cache;
 mod verification;
 
 use std::sync::{Arc, OnceLock};
@@ -24,24 +24,24 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
+pub use evidence::{Content, NoContent, PendingEvidence};
 pub use explanation::{Explanation, Finding};
 pub use pinned::Pinned;
-pub use pulled::{Content, NoContent, Writing};
+pub use present::{Present, PresentVerdict};
 pub use refusal::{Kind, Refusal};
-pub use standing::{Present, Standing};
 
-use crate::keys::{self, Confirmer};
+use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
-use crate::policy::{Emergency, Policy};
+use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
 use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
-use admission::{Admission, Means};
+use present_cache::PresentImageCache;
+use pull_evaluation::{GateInner, PullEvaluation};
 use pullgate_net::single_flight::SingleFlight;
-use standings::Standings;
-use verdicts::Verdicts;
-use verification::Verified;
+use verdict_cache::VerdictCache;
+use verification::VerificationResult;
 
 /// For whom an image is pulled, as kubelet says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,16 +85,16 @@ pub struct Gate {
     policy: ArcSwapOption<Policy>,
     registry: Arc<Registry>,
     ledger: Arc<Ledger>,
-    verdicts: Arc<Verdicts>,
-    confirmer: Arc<Confirmer>,
-    verifying: Arc<SingleFlight<Verified>>,
+    verdicts: Arc<VerdictCache>,
+    remote_verifier: Arc<RemoteVerifier>,
+    verifying: Arc<SingleFlight<VerificationResult>>,
     checks: Arc<Counter>,
     turns: Arc<Semaphore>,
-    standings: Standings,
+    present_cache: PresentImageCache,
     readers: Semaphore,
     writers: Arc<Semaphore>,
     settings: Settings,
-    emergency: OnceLock<Box<dyn Emergency>>,
+    break_glass: OnceLock<Box<dyn BreakGlassSource>>,
 }
 
 impl Gate {
@@ -105,15 +105,15 @@ impl Gate {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
-            confirmer: Arc::new(Confirmer::new(keys::Settings::default())),
+            remote_verifier: Arc::new(RemoteVerifier::new(keys::Settings::default())),
             verifying: Arc::default(),
             checks: Arc::default(),
             turns: Arc::new(Semaphore::new(settings.concurrent)),
-            standings: Standings::default(),
+            present_cache: PresentImageCache::default(),
             readers: Semaphore::new(READERS),
             writers: Arc::new(Semaphore::new(WRITERS)),
             settings,
-            emergency: OnceLock::new(),
+            break_glass: OnceLock::new(),
         }
     }
 
@@ -125,13 +125,13 @@ impl Gate {
 
     /// The same gate with another way to ask the services of keys; without, they are asked as the environment says.
     #[must_use]
-    pub fn with_confirmer(self, confirmer: Confirmer) -> Self {
-        Self { confirmer: Arc::new(confirmer), ..self }
+    pub fn with_remote_verifier(self, remote_verifier: RemoteVerifier) -> Self {
+        Self { remote_verifier: Arc::new(remote_verifier), ..self }
     }
 
     /// Says where openings for an emergency come from; without it there are none. Once only: later ones are ignored.
-    pub fn set_emergency(&self, emergency: Box<dyn Emergency>) {
-        let _ = self.emergency.set(emergency);
+    pub fn set_break_glass(&self, break_glass: Box<dyn BreakGlassSource>) {
+        let _ = self.break_glass.set(break_glass);
     }
 
     /// Puts a policy in force. Pulls under way finish by the one they began with. Who loads a policy wants to see what
@@ -139,8 +139,8 @@ impl Gate {
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Some(Arc::new(policy)));
         // They are of another policy now; that they are not found is not enough, they would take room.
-        self.standings.clear();
-        self.registry.forget_absences();
+        self.present_cache.clear();
+        self.registry.clear_negative_cache();
     }
 
     /// The evidence.
@@ -163,14 +163,14 @@ impl Gate {
         let reference = Reference::parse(&question.image)
             .map_err(|error| Refusal::invalid_reference(&question.image, &error))?;
         explanation.reference = Some(reference.to_string());
-        let opened = emergency::opened(self, question, &reference, explanation).await;
+        let opened = break_glass::opened(self, question, &reference, explanation).await;
         if let Some(pinned) = opened {
             explanation.reason = Some(pinned.reason());
             return Ok(pinned);
         }
         let policy = self.policy().ok_or_else(|| Refusal::no_policy(&question.image))?;
         let admission =
-            Admission { means: self.means(), policy, question: Arc::new(question.clone()), reference };
+            PullEvaluation { means: self.means(), policy, question: Arc::new(question.clone()), reference };
         let decided = tokio::time::timeout(self.settings.timeout, admission.decide(explanation));
         let decided = match decided.await {
             Ok(decided) => decided,
@@ -188,12 +188,12 @@ impl Gate {
         self.checks.get()
     }
 
-    fn means(&self) -> Means {
-        Means {
+    fn means(&self) -> GateInner {
+        GateInner {
             registry: Arc::clone(&self.registry),
             ledger: Arc::clone(&self.ledger),
             verdicts: Arc::clone(&self.verdicts),
-            confirmer: Arc::clone(&self.confirmer),
+            remote_verifier: Arc::clone(&self.remote_verifier),
             verifying: Arc::clone(&self.verifying),
             checks: Arc::clone(&self.checks),
             turns: Arc::clone(&self.turns),

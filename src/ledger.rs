@@ -6,9 +6,9 @@
 
 mod disk;
 mod entry;
+mod file_stamp;
 mod health;
 mod recent;
-mod stamp;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,8 +19,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use entry::{EntryError, MAX_ENTRY_BYTES};
+pub use file_stamp::FileStamp;
 pub use health::{Health, Usage};
-pub use stamp::Stamp;
 
 use crate::digest::Digest;
 use crate::reference::Repository;

@@ -5,10 +5,7 @@
 
 pub use pullgate_core::{digest, json, policy, reference, signature, trust};
 pub use pullgate_net::{alibaba, secret, service, tls};
-pub use {
-    pullgate_import as import, pullgate_keys as keys, pullgate_registry as registry, pullgate_sign as sign,
-    pullgate_signer as signer,
-};
+pub use {pullgate_keys as keys, pullgate_registry as registry};
 
 pub mod api;
 pub mod command;

@@ -4,7 +4,6 @@ pub mod control;
 pub mod daemon;
 mod reload;
 pub mod scan;
-pub mod signer;
 pub mod socket;
 pub mod state;
 
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use crate::config::{self, DaemonConfig};
 use crate::cri;
 use crate::gate::{self, Gate};
-use crate::keys::Confirmer;
+use crate::keys::RemoteVerifier;
 use crate::ledger::Ledger;
 use crate::registry::{self, Registry, RegistryError, Settings};
 use crate::telemetry::plain;
@@ -50,7 +49,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
             cool_down: limits.cool_down,
             retries: limits.retries,
             retry_wait: limits.retry_wait,
-            absence: limits.no_signature_memory,
+            negative_cache: limits.no_signature_memory,
             wait_for_signature: given.wait_for_signature,
         },
         ..Settings::default()
@@ -71,7 +70,8 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     for warning in registry.check_hosts() {
         tracing::warn!(warning = %plain(&warning), "hosts of registries");
     }
-    Ok(Gate::new(Arc::new(registry), settings).with_confirmer(Confirmer::new(config.keys.settings())))
+    Ok(Gate::new(Arc::new(registry), settings)
+        .with_remote_verifier(RemoteVerifier::new(config.keys.settings())))
 }
 
 /// The ledger as `config` wants it. Where the disk does not give one, evidence is kept in memory: images are admitted as

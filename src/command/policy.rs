@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Outcome, output};
-use crate::config::{self, BreakGlassFile, DaemonConfig, KnownKeys, Survey};
+use crate::config::{self, BreakGlassFile, KnownKeys};
 use crate::node::socket::Socket;
 use crate::policy::Policy;
 use crate::telemetry::plain;
+use pullgate_cli::{Outcome, output};
 
 mod explain;
 mod test;
@@ -14,19 +14,12 @@ mod test;
 /// Subcommands of `pullgate policy`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Load policy, pullgate.toml and break-glass.toml, and report everything that is wrong with them
+    /// Check policy.toml, policy.d, pullgate.toml and break-glass.toml, and report every problem
     Check,
-    /// Say which rule speaks for an image, and why the others do not; asks no registry
+    /// Show which rules apply to an image, and why the others do not; contacts no registry
     Explain(explain::Explain),
-    /// Compare the policy with what is expected of it
+    /// Test the policy against a file of expected decisions
     Test(test::Test),
-}
-
-/// How something is shown.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
 }
 
 impl PolicyCommand {
@@ -39,51 +32,37 @@ impl PolicyCommand {
     }
 }
 
-/// The policy in `root`; what is wrong with it has been told.
+/// Loads the policy in `root`. Problems have been printed.
 pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
-    match survey(root)?.1.loaded {
-        Ok(loaded) => Ok(loaded.policy),
-        Err(problems) => {
-            output::note(&problems.to_string());
-            Err(Outcome::Usage)
-        }
-    }
-}
-
-/// The daemon's configuration and all that its policy declares; what is wrong with the former has been told. Asks nobody
-/// for keys.
-pub(super) fn survey(root: &Path) -> Result<(DaemonConfig, Survey), Outcome> {
-    let daemon = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|problems| {
+    let loaded = config::survey(root, jiff::Timestamp::now()).and_then(|(_, survey)| survey.loaded);
+    loaded.map(|loaded| loaded.policy).map_err(|problems| {
         output::note(&problems.to_string());
         Outcome::Usage
-    })?;
-    let known = KnownKeys { cache: daemon.keys.cache.clone(), ..KnownKeys::default() };
-    let survey = config::survey_policy(root, &known, jiff::Timestamp::now());
-    Ok((daemon, survey))
+    })
 }
 
 fn check(root: &Path) -> Outcome {
     let daemon = config::load_daemon(&root.join(config::DAEMON_FILE));
-    let mut sound = true;
+    let mut valid = true;
     match &daemon {
         Ok(config) => {
             for warning in config.warnings() {
                 output::note(&format!("warning: {}: {warning}", config::DAEMON_FILE));
             }
             if let Some(Err(error)) = config.listen.group.as_deref().map(Socket::check_group) {
-                sound = false;
+                valid = false;
                 output::note(&format!("error: {}", plain(&error.to_string())));
             }
         }
         Err(problems) => {
-            sound = false;
+            valid = false;
             output::note(&problems.to_string());
         }
     }
     let now = jiff::Timestamp::now();
     if let Err(problems) = BreakGlassFile::of(root).read(now) {
-        sound = false;
-        output::note(&format!("{problems}\nthe break-glass file opens nothing"));
+        valid = false;
+        output::note(&format!("{problems}\nbreak-glass.toml is invalid: no exception is in effect"));
     }
     let cache = daemon.as_ref().map(|daemon| daemon.keys.cache.clone()).unwrap_or_default();
     let known = KnownKeys { cache, ..KnownKeys::default() };
@@ -99,7 +78,7 @@ fn check(root: &Path) -> Outcome {
                 "policy is valid: {files} files, {authenticators} authenticators, {rules} rules, hash {}",
                 loaded.policy.hash()
             ));
-            if sound { Outcome::Fine } else { Outcome::Usage }
+            if valid { Outcome::Success } else { Outcome::Usage }
         }
         Err(problems) => {
             output::note(&problems.to_string());

@@ -1,59 +1,50 @@
-//! `pullgate scan`: everything on this node, against the policy.
+//! `pullgate scan`: checks everything on this node against the policy.
 //!
-//! The daemon that runs is asked, because it has evidence for what it admitted. Where it does not answer this program looks
-//! by itself, with the evidence that the daemon has left on the disk.
+//! The running daemon is asked first, because it has the evidence for what it admitted. If it does not answer, this process
+//! scans, with the evidence in the daemon's ledger on disk.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::daemon::Daemon;
-use super::decider::Decider;
-use super::login::Login;
-use super::{Outcome, output};
+use super::local_gate::LocalGate;
 use crate::config;
 use crate::containerd::Upstream;
 use crate::node::control::{Answer, AskError, Question};
 use crate::node::scan::{self, Finding, Report, Verdict};
 use crate::telemetry::chain;
 use crate::telemetry::log;
+use pullgate_cli::LoginArgs;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
-/// How long the daemon may take: where registries are gone, each image without evidence takes a while.
-const PATIENCE: Duration = Duration::from_secs(16 * 60);
+/// How long to wait for the daemon. While a registry is down, each image without evidence takes until its timeout.
+const TIMEOUT: Duration = Duration::from_secs(16 * 60);
 
 /// Arguments of `pullgate scan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Scan {
-    /// How to show what was found; json is one object
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputOption,
     #[command(flatten)]
     daemon: Daemon,
     #[command(flatten)]
-    login: Login,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
+    login: LoginArgs,
 }
 
 impl Scan {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::ERROR);
-        match self.look(root) {
+        match self.scan(root) {
             Ok(report) => {
-                match self.output {
-                    Format::Table => output::line(&table(&report)),
-                    Format::Json => output::line(&serde_json::to_string(&report).unwrap_or_default()),
-                }
+                self.output.show(&report, table);
                 outcome(&report)
             }
             Err(outcome) => outcome,
         }
     }
 
-    fn look(&self, root: &Path) -> Result<Report, Outcome> {
+    fn scan(&self, root: &Path) -> Result<Report, Outcome> {
         let config = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|problems| {
             output::note(&problems.to_string());
             Outcome::Usage
@@ -62,34 +53,34 @@ impl Scan {
             output::error(&error);
             Outcome::Usage
         })?;
-        // The daemon is told no credentials: who brings some is served here.
+        // Credentials are not sent to the daemon: a scan with credentials runs in this process.
         if !self.login.is_given() {
             let note = |error: &AskError| output::note(&format!("daemon: {}", chain(error)));
-            match self.daemon.ask(&config.control.socket, &Question::Scan, PATIENCE, note) {
+            match self.daemon.ask(&config.control.socket, &Question::Scan, TIMEOUT, note) {
                 Ok(Some(Answer::Scan(report))) => return Ok(report),
                 Ok(Some(Answer::Failed(why))) => {
                     output::note(&format!("error: {why}"));
-                    return Err(Outcome::Unknown);
+                    return Err(Outcome::Undetermined);
                 }
                 Ok(Some(_)) => {
-                    output::note("error: the daemon answers another question");
-                    return Err(Outcome::Unknown);
+                    output::note("error: unexpected reply type from the daemon");
+                    return Err(Outcome::Undetermined);
                 }
                 Ok(None) => {}
                 Err(error) => {
                     output::error(&error);
-                    return Err(Outcome::Unknown);
+                    return Err(Outcome::Undetermined);
                 }
             }
         }
-        let decider = Decider::open_with_evidence(root).map_err(|error| {
+        let local = LocalGate::open_with_evidence(root).map_err(|error| {
             output::error(&error);
             error.outcome()
         })?;
         let upstream = Upstream::new(&config.runtime.socket);
-        decider.runtime.block_on(scan::scan(&upstream, &decider.gate, &credentials)).map_err(|error| {
+        local.runtime.block_on(scan::scan(&upstream, &local.gate, &credentials)).map_err(|error| {
             output::error(&error);
-            Outcome::Unknown
+            Outcome::Undetermined
         })
     }
 }
@@ -98,9 +89,9 @@ fn outcome(report: &Report) -> Outcome {
     if report.count(Verdict::Refused) > 0 {
         Outcome::Refused
     } else if report.count(Verdict::Unknown) > 0 {
-        Outcome::Unknown
+        Outcome::Undetermined
     } else {
-        Outcome::Fine
+        Outcome::Success
     }
 }
 
@@ -113,7 +104,7 @@ fn table(report: &Report) -> String {
         };
         let id = finding.id.strip_prefix("sha256:").unwrap_or(&finding.id);
         let id: String = id.chars().take(12).collect();
-        // Names come from outside: none of them may move the cursor of a terminal.
+        // Names come from outside and must not reach the terminal as control sequences.
         let name: String = finding.name.chars().flat_map(char::escape_debug).collect();
         let pod: String =
             finding.pod.as_deref().unwrap_or("-").chars().flat_map(char::escape_debug).collect();

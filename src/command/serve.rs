@@ -1,15 +1,15 @@
-//! `pullgate serve`
+//! `pullgate serve`: the daemon.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Outcome, output};
 use crate::config;
 use crate::node::daemon;
 use crate::telemetry::log;
+use pullgate_cli::{Outcome, output};
 
-/// How long work in other threads, such as writing evidence to the disk, may take after the last call was answered.
-const LAST_WORK: Duration = Duration::from_secs(2);
+/// How long other threads may take to finish after the last call was answered, for example writing evidence.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Arguments of `pullgate serve`.
 #[derive(Debug, clap::Args)]
@@ -25,23 +25,23 @@ impl Serve {
             }
         };
         log::init(config.log.format, config.log.level);
-        // One thread serves: a call that crosses is woken up on the spot, where a pool would first wake up another
-        // thread. Verifying signatures has threads of its own.
+        // One thread serves all calls: handing a forwarded call to a pool would cost a wake-up of another thread.
+        // Signatures are verified on other threads.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let served = match runtime {
             Ok(runtime) => {
                 let served = runtime.block_on(daemon::run(root, &config));
-                // A name that is being looked up in the DNS cannot be cancelled, and nobody waits for it any more.
-                runtime.shutdown_timeout(LAST_WORK);
+                // A DNS lookup cannot be cancelled, and its result is not needed any more.
+                runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
                 served
             }
             Err(error) => {
                 output::error(&error);
-                return Outcome::Unknown;
+                return Outcome::Undetermined;
             }
         };
         match served {
-            Ok(()) => Outcome::Fine,
+            Ok(()) => Outcome::Success,
             Err(error) => {
                 output::error(&error);
                 Outcome::Usage

@@ -1,26 +1,27 @@
-//! `pullgate status`: how the daemon is.
+//! `pullgate status`: the status of the running daemon.
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Outcome, daemon, output};
+use super::daemon;
 use crate::config;
-use crate::node::control::{Answer, Question, SandboxImage, Status as Told};
+use crate::node::control::{Answer, Question, SandboxImage, Status as DaemonStatus};
 use crate::telemetry::log;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
-/// How long the daemon may take. It waits two seconds for the runtime and for the disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for the daemon, which itself waits two seconds for the runtime and for the disk.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Arguments of `pullgate status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 all is well, 1 something needs attention, 2 usage or configuration, 3 the daemon does not answer.")]
+Exit codes: 0 healthy, 1 something needs attention, 2 usage or configuration error, 3 the daemon does not answer.")]
 pub(super) struct Status {
-    /// Show one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputOption,
 }
 
 impl Status {
@@ -33,52 +34,48 @@ impl Status {
                 return Outcome::Usage;
             }
         };
-        let status = match daemon::ask(&config.control.socket, &Question::Status, PATIENCE) {
+        let status = match daemon::ask(&config.control.socket, &Question::Status, TIMEOUT) {
             Ok(Answer::Status(status)) => status,
             Ok(_) => {
-                output::note("error: the daemon answers another question");
-                return Outcome::Unknown;
+                output::note("error: unexpected reply type from the daemon");
+                return Outcome::Undetermined;
             }
             Err(error) => {
                 output::error(&error);
-                return Outcome::Unknown;
+                return Outcome::Undetermined;
             }
         };
         let attention = status.attention();
-        let outcome = if attention.is_empty() { Outcome::Fine } else { Outcome::Refused };
-        if self.json {
-            let report = Report { attention: &attention, status: &status };
-            output::line(&serde_json::to_string(&report).unwrap_or_default());
-        } else {
-            output::line(&text(&status, &attention));
-        }
+        let outcome = if attention.is_empty() { Outcome::Success } else { Outcome::Refused };
+        let report = Report { attention: &attention, status: &status };
+        self.output.show(&report, |report| text(report.status, report.attention));
         outcome
     }
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
-    /// What somebody should look at.
+    /// Conditions that need attention.
     attention: &'a [String],
     #[serde(flatten)]
-    status: &'a Told,
+    status: &'a DaemonStatus,
 }
 
-fn text(status: &Told, attention: &[String]) -> String {
+fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let mut lines = Vec::new();
-    // Much of it comes from files and from other programs: none of it may move the cursor of a terminal.
+    // Much of this comes from files and other programs and must not reach the terminal as control sequences.
     let mut row = |label: &str, text: String| {
         let text: String = text.chars().map(|shown| if shown.is_control() { ' ' } else { shown }).collect();
         lines.push(format!("{label:<14} {text}"));
     };
-    let Told { version, pid, started, policy, runtime, gates, ledger, counters, .. } = status;
+    let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, .. } = status;
     row("pullgate", format!("{version}, process {pid}, since {started}"));
     match &policy.hash {
         Some(hash) => {
             let loaded = policy.loaded.as_deref().unwrap_or("-");
             row("policy", format!("generation {} ({hash}) since {loaded}", policy.generation));
         }
-        None => row("policy", "NONE: every pull is refused".to_owned()),
+        None => row("policy", "MISSING: every pull is refused".to_owned()),
     }
     if let Some(failure) = &policy.failure {
         row("", format!("LOADING FAILED at {}", failure.at));
@@ -89,22 +86,22 @@ fn text(status: &Told, attention: &[String]) -> String {
     match (&runtime.version, &runtime.problem) {
         (Some(version), _) => row("runtime", format!("{version} at {}", runtime.socket)),
         (None, problem) => {
-            let problem = problem.as_deref().unwrap_or("no answer");
-            row("runtime", format!("DOES NOT ANSWER at {}: {problem}", runtime.socket));
+            let problem = problem.as_deref().unwrap_or("no reason given");
+            row("runtime", format!("NO ANSWER at {}: {problem}", runtime.socket));
         }
     }
-    let state = |on: bool| if on { "on" } else { "OFF" };
-    row("image status", state(gates.image_status).to_owned());
+    let switch = |on: bool| if on { "on" } else { "OFF" };
+    row("image status", switch(gates.image_status).to_owned());
     row("checkpoints", if gates.checkpoints { "refused" } else { "ALLOWED" }.to_owned());
     row("guest pulls", if gates.pin_user_specified_image { "pinned" } else { "not pinned" }.to_owned());
-    let counted = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
+    let count = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
     row(
         "ledger",
         format!(
             "{} of {} entries, {} of {} bytes in {}",
-            counted(ledger.entries),
+            count(ledger.entries),
             ledger.max_entries,
-            counted(ledger.bytes),
+            count(ledger.bytes),
             ledger.max_bytes,
             ledger.directory
         ),
@@ -115,7 +112,7 @@ fn text(status: &Told, attention: &[String]) -> String {
     row(
         "calls",
         format!(
-            "{} passed, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} unknown",
+            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} unknown",
             counters.passed,
             counters.admitted,
             counters.refused,
@@ -129,8 +126,8 @@ fn text(status: &Told, attention: &[String]) -> String {
         Some(SandboxImage::Refused { name, line, .. }) => {
             row("sandbox image", format!("{name} IS NOT ADMITTED: {line}"));
         }
-        Some(SandboxImage::NotTold) => row("sandbox image", "not told by the runtime".to_owned()),
-        None => row("sandbox image", "not looked at yet".to_owned()),
+        Some(SandboxImage::NotTold) => row("sandbox image", "not reported by the runtime".to_owned()),
+        None => row("sandbox image", "not checked yet".to_owned()),
     }
     match &status.last_scan {
         Some(scan) => {
@@ -138,13 +135,13 @@ fn text(status: &Told, attention: &[String]) -> String {
                 format!("{} admitted, {} refused, {} unknown", scan.admitted, scan.refused, scan.unknown);
             row("last scan", format!("{counts} at {}", scan.at));
         }
-        None => row("last scan", "none".to_owned()),
+        None => row("last scan", "never".to_owned()),
     }
-    for opening in &status.break_glass.openings {
-        row("BREAK-GLASS", format!("{} until {}: {}", opening.what, opening.until, opening.reason));
+    for exception in &status.break_glass.exceptions {
+        row("BREAK-GLASS", format!("{} until {}: {}", exception.what, exception.until, exception.reason));
     }
     for problem in &status.break_glass.problems {
-        row("break-glass", format!("not usable: {problem}"));
+        row("break-glass", format!("invalid: {problem}"));
     }
     for found in attention {
         row("attention", found.clone());

@@ -1,43 +1,37 @@
-//! `pullgate verify`: the daemon's own decision, shown step by step.
+//! `pullgate verify`: the decision that the daemon would make, step by step.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::decider::Decider;
-use super::login::Login;
-use super::{Outcome, output};
+use super::local_gate::LocalGate;
 use crate::gate::{Explanation, Gate, Kind, Pinned, Question, Refusal};
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
+use pullgate_cli::LoginArgs;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// Arguments of `pullgate verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
-    /// Images, as a pod would name them
+    /// Images, named as in a pod
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// How to show the decision; json is one object a line
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output: Format,
-    /// Decide as for a pod of this Kubernetes namespace; without it, the strictest rule counts
+    #[command(flatten)]
+    output: OutputOption,
+    /// Kubernetes namespace of the pod; without it, the strictest rule applies
     #[arg(long, value_name = "NAMESPACE")]
     pod_namespace: Option<String>,
     #[command(flatten)]
-    login: Login,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
+    login: LoginArgs,
 }
 
 impl Verify {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::WARN);
-        let decider = match Decider::open(root) {
-            Ok(decider) => decider,
+        let local = match LocalGate::open(root) {
+            Ok(local) => local,
             Err(error) => {
                 output::error(&error);
                 return error.outcome();
@@ -50,11 +44,11 @@ impl Verify {
                 return Outcome::Usage;
             }
         };
-        decider.runtime.block_on(self.verify_all(&decider.gate, &credentials))
+        local.runtime.block_on(self.verify_all(&local.gate, &credentials))
     }
 
     async fn verify_all(&self, gate: &Gate, credentials: &Credentials) -> Outcome {
-        let mut outcome = Outcome::Fine;
+        let mut outcome = Outcome::Success;
         for image in &self.images {
             let question = Question {
                 image: image.clone(),
@@ -64,17 +58,14 @@ impl Verify {
             let mut explanation = Explanation::default();
             let decided = gate.admit(&question, &mut explanation).await;
             let report = Report::of(image, &explanation, &decided);
-            match self.output {
-                Format::Text => output::line(&report.text()),
-                Format::Json => output::line(&serde_json::to_string(&report).unwrap_or_default()),
-            }
+            self.output.show(&report, Report::text);
             outcome = outcome.max(report.outcome);
         }
         outcome
     }
 }
 
-/// One decision, as it is shown.
+/// One decision, in the form that is printed.
 #[derive(Debug, Serialize)]
 struct Report {
     image: String,
@@ -112,11 +103,11 @@ impl Report {
             error: finding.outcome.clone().err(),
         });
         let (verdict, outcome) = match decided {
-            Ok(_) => ("admitted", Outcome::Fine),
+            Ok(_) => ("admitted", Outcome::Success),
             Err(refusal) if refusal.kind() == Kind::Signature => ("refused", Outcome::Refused),
-            Err(_) => ("unknown", Outcome::Unknown),
+            Err(_) => ("unknown", Outcome::Undetermined),
         };
-        // The sum of nothing is -0.
+        // The sum of an empty iterator is -0.
         let spent: f64 =
             Step::ALL.iter().filter_map(|step| explanation.steps.milliseconds(*step)).sum::<f64>() + 0.0;
         Self {
@@ -158,9 +149,12 @@ impl Report {
             row("signature", &signature.place);
             let SignatureReport { authenticator, key, error, .. } = signature;
             match (key, error) {
-                (Some(key), _) => row("", &format!("holds for {authenticator}, key {key}")),
+                (Some(key), _) => row("", &format!("valid for {authenticator}, key {key}")),
                 (None, error) => {
-                    row("", &format!("not for {authenticator}: {}", error.as_deref().unwrap_or_default()));
+                    row(
+                        "",
+                        &format!("not valid for {authenticator}: {}", error.as_deref().unwrap_or_default()),
+                    );
                 }
             }
         }

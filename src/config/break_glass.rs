@@ -8,7 +8,9 @@ use super::document::{Document, Value};
 use super::file::{FileError, Guard};
 use super::problem::{Problem, Problems};
 use super::suggest;
-use crate::policy::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Opened, Opening, Scope};
+use crate::policy::{
+    BreakGlass, BreakGlassSource, Exception, ExceptionTarget, LONGEST_EXCEPTION, MAX_EXCEPTIONS, Scope,
+};
 
 /// The file in the configuration directory.
 pub const BREAK_GLASS_FILE: &str = "break-glass.toml";
@@ -55,9 +57,9 @@ impl BreakGlassFile {
             }
         };
         let mut document = Document::new(BREAK_GLASS_FILE, &text);
-        let openings = read(&mut document, now);
+        let exceptions = read(&mut document, now);
         if document.problems.is_empty() {
-            Ok(BreakGlass::new(openings))
+            Ok(BreakGlass::new(exceptions))
         } else {
             Err(Problems::from(document.problems))
         }
@@ -65,8 +67,8 @@ impl BreakGlassFile {
 }
 
 /// Reads the file at each question: a `stat` as long as it is not there.
-impl Emergency for BreakGlassFile {
-    fn openings(&self, now: Timestamp) -> BreakGlass {
+impl BreakGlassSource for BreakGlassFile {
+    fn exceptions(&self, now: Timestamp) -> BreakGlass {
         self.read(now).unwrap_or_else(|problems| {
             for problem in &problems {
                 tracing::warn!(problem = %problem.line(), "the break-glass file opens nothing");
@@ -76,25 +78,29 @@ impl Emergency for BreakGlassFile {
     }
 }
 
-fn read(document: &mut Document<'_>, now: Timestamp) -> Vec<Opening> {
+fn read(document: &mut Document<'_>, now: Timestamp) -> Vec<Exception> {
     let Some(mut root) = document.parse(&["open"]) else { return Vec::new() };
     let Some(value) = root.take("open") else { return Vec::new() };
     let span = value.span.clone();
-    let form = "written as [[open]], once for each opening";
+    let form = "written as [[open]], once for each exception";
     let elements = document.array(value, "`open`", form).unwrap_or_default();
-    if elements.len() > MAX_OPENINGS {
-        document.problem(span, format!("more than {MAX_OPENINGS} openings"), "remove those that are over");
+    if elements.len() > MAX_EXCEPTIONS {
+        document.problem(
+            span,
+            format!("more than {MAX_EXCEPTIONS} exceptions"),
+            "remove those that are over",
+        );
         return Vec::new();
     }
     elements.into_iter().filter_map(|element| read_opening(document, element, now)).collect()
 }
 
-fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -> Option<Opening> {
+fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -> Option<Exception> {
     let mut table = document.table(value, "[[open]]", &KEYS)?;
     let (digest, scope) = (table.take("digest"), table.take("scope"));
     let (reason, until) = (table.take("reason"), table.take("until"));
     let what = match (digest, scope) {
-        (Some(digest), None) => document.digest(digest, "`digest`").map(Opened::Digest),
+        (Some(digest), None) => document.digest(digest, "`digest`").map(ExceptionTarget::Digest),
         (None, Some(scope)) => {
             let (text, span) = document.string(scope, "`scope`")?;
             Scope::parse(&text)
@@ -103,7 +109,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
                     document.problem(span, message, "write it as in policy.toml");
                 })
                 .ok()
-                .map(Opened::Scope)
+                .map(ExceptionTarget::Scope)
         }
         _ => {
             let hint = "write one of the two";
@@ -119,7 +125,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
     let reason = document.sentence(reason, "`reason`");
     let span = until.span.clone();
     let until = document.time(until, "`until`")?;
-    if until.duration_since(now) > LONGEST_OPENING {
+    if until.duration_since(now) > LONGEST_EXCEPTION {
         document.problem(
             span,
             "`until` is more than 7 days ahead",
@@ -127,7 +133,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
         );
         return None;
     }
-    Some(Opening { what: what?, reason: reason?, until })
+    Some(Exception { what: what?, reason: reason?, until })
 }
 
 #[cfg(test)]
@@ -148,7 +154,7 @@ mod tests {
         let now = NOW.parse().unwrap();
         let image = Repository::parse("r.io/team/app").unwrap();
         let read = BreakGlassFile::of(directory.path()).read_guarded(now, guard);
-        read.map(|glass| glass.opening_for(&image, None, now).is_some())
+        read.map(|glass| glass.exception_for(&image, None, now).is_some())
             .map_err(|problems| problems.to_string())
     }
 

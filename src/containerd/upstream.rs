@@ -15,8 +15,8 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::body::Body;
-use super::gather::Gathered;
-use super::quiet::Quiet;
+use super::lazy_writable_stream::LazyWritableStream;
+use super::write_coalescer::WriteCoalescer;
 
 /// The largest header or trailer block that crosses, in bytes. hyper's 16 KiB would turn a long error text of the
 /// runtime (an image verifier's may be 32 KiB, twice) into a connection error.
@@ -73,13 +73,13 @@ impl Upstream {
         if let Some(open) = slot.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(open.clone());
         }
-        let stream = UnixStream::connect(&self.shared.socket).await.and_then(Quiet::new);
+        let stream = UnixStream::connect(&self.shared.socket).await.and_then(LazyWritableStream::new);
         let stream = stream.map_err(UpstreamError::Dial)?;
         // No keep-alive and no adaptive window: both send pings, and containerd's gRPC server answers too many of
         // them with GOAWAY "too_many_pings" (grpc-go's default enforcement policy).
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .max_header_list_size(MAX_HEADER_BYTES)
-            .handshake(Gathered::new(TokioIo::new(stream)))
+            .handshake(WriteCoalescer::new(TokioIo::new(stream)))
             .await
             .map_err(UpstreamError::Handshake)?;
         tokio::spawn(async move {

@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::{Peer, Proxy};
-use crate::containerd::Quiet;
+use crate::containerd::LazyWritableStream;
 use crate::containerd::upstream::MAX_HEADER_BYTES;
 
 /// How many connections are served at a time. kubelet has one or two; the rest is for crictl and probes.
@@ -53,7 +53,7 @@ pub async fn serve(
             },
         };
         let (proxy, peer) = (Arc::clone(&proxy), peer_of(&stream));
-        let stream = match Quiet::new(stream) {
+        let stream = match LazyWritableStream::new(stream) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::error!(%error, "cannot serve a connection");

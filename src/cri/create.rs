@@ -14,7 +14,7 @@ use super::{Peer, Proxy, answer, frame, status};
 use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
-use crate::gate::{Pod, Present, Refusal, Standing};
+use crate::gate::{Pod, Present, PresentVerdict, Refusal};
 use request::{CreateRequest, Used};
 
 impl Proxy {
@@ -58,7 +58,7 @@ impl Proxy {
     }
 
     /// What the container's own image stands as, when all of its images may be used.
-    async fn all_may_be_used(&self, create: &CreateRequest<'_>) -> Result<Option<Standing>, Refusal> {
+    async fn all_may_be_used(&self, create: &CreateRequest<'_>) -> Result<Option<PresentVerdict>, Refusal> {
         for volume in create.volumes() {
             self.may_be_used(volume, create.pod()).await?;
         }
@@ -76,7 +76,7 @@ impl Proxy {
         &self,
         used: &Used<'_>,
         pod: Option<&Pod>,
-    ) -> Result<Option<(Standing, Image)>, Refusal> {
+    ) -> Result<Option<(PresentVerdict, Image)>, Refusal> {
         let restore = self.settings.checkpoint_restore;
         // containerd 2.1 to 2.3 restores a container when the image is the path of a file.
         let is_id = Digest::parse(used.image).is_ok();
@@ -102,7 +102,7 @@ impl Proxy {
             repo_tags: image.repo_tags.clone(),
             repo_digests: image.repo_digests.clone(),
         };
-        let standing = self.gate.standing(used.name(), &present, pod).await?;
+        let standing = self.gate.check_present(used.name(), &present, pod).await?;
         Ok(Some((standing, image)))
     }
 

@@ -54,7 +54,7 @@ impl Proxy {
                 return status::answer(Code::Internal, format!("pullgate: the runtime's answer: {text}"));
             }
         };
-        match self.gate.standing(question.image, &present, None).await {
+        match self.gate.check_present(question.image, &present, None).await {
             Ok(_) => {
                 self.told.present(question.image);
                 answer.into_response()

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::answer::{self, Answer};
-use super::{Peer, Proxy, deadline, frame, status, tags, wire};
+use super::{Peer, Proxy, deadline, frame, status, tag_locks, wire};
 use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
 use crate::gate::{Explanation, Kind, Pinned, Question, Refusal};
@@ -32,7 +32,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 #[derive(Clone, Copy)]
 struct Begun<'a> {
     at: Instant,
-    place: &'a tags::Pull<'a>,
+    place: &'a tag_locks::PullOrder<'a>,
     /// The policy of that moment, by hash: one that comes into force meanwhile has admitted nothing.
     policy: &'a str,
 }
@@ -122,7 +122,7 @@ impl Proxy {
         let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
             return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
         };
-        let evidence = self.gate.pulling(pinned);
+        let evidence = self.gate.begin_evidence(pinned);
         let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
         {
             Ok(answer) => answer,
@@ -135,7 +135,7 @@ impl Proxy {
                 let content = content::Pulled::of(&self.upstream);
                 let known = self.make_known(pull.image(), pinned, &id, begun.place, record);
                 let both = Box::pin(async {
-                    tokio::join!(known, self.gate.pulled(pinned, evidence, &id, &content))
+                    tokio::join!(known, self.gate.finish_evidence(pinned, evidence, &id, &content))
                 });
                 let (known, ()) = both.await;
                 known.map(|()| id)
@@ -157,7 +157,7 @@ impl Proxy {
         written: &str,
         pinned: &Pinned,
         id: &str,
-        place: &tags::Pull<'_>,
+        place: &tag_locks::PullOrder<'_>,
         record: &mut Record,
     ) -> Result<(), String> {
         let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;

@@ -77,7 +77,7 @@ mod tests {
             ("/runtime.v1.ImageService//PullImage", Route::Unknown),
             ("/runtime.v1.ImageService/", Route::Unknown),
             ("/runtime.v1.ImageService/PullImage?x=1", Route::Unknown),
-            ("/runtime.v1.ImageService/Pull%49mage", Route::Unknown),
+            ("/runtime.v1.ImageService/PullOrder%49mage", Route::Unknown),
             ("//runtime.v1.ImageService/PullImage", Route::Unknown),
             ("/runtime.v1.ImageServicePullImage", Route::Unknown),
             ("/Runtime.v1.ImageService/PullImage", Route::Unknown),

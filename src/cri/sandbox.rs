@@ -94,7 +94,7 @@ impl Proxy {
         if let Some(image) = found {
             let image =
                 Present { id: image.id, repo_tags: image.repo_tags, repo_digests: image.repo_digests };
-            if self.gate.standing(&name, &image, None).await.is_ok() {
+            if self.gate.check_present(&name, &image, None).await.is_ok() {
                 return Ok(SandboxImage::Admitted(name));
             }
         }
@@ -122,7 +122,7 @@ impl Proxy {
 
     /// The name of the sandbox image, as containerd records it, once it is known.
     pub fn sandbox_image_name(&self) -> Option<String> {
-        self.sandbox.load().as_ref().map(|name| super::told::canonical(name))
+        self.sandbox.load().as_ref().map(|name| super::recent_answers::canonical(name))
     }
 
     /// Whether `name`, a tag to be recorded, is that of the sandbox image.

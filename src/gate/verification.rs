@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use super::admission::Admission;
 use super::check::Check;
-use super::confirm::{self, Said, Weighed};
-use super::look::{Fresh, Judged, Look, earliest_key_end, listed, unsigned_evidence};
+use super::facts::{Facts, Fetched, Satisfaction, earliest_key_end, listed, unsigned_evidence};
+use super::pull_evaluation::PullEvaluation;
+use super::quorum::{self, Confirmations, QuorumResult};
 use super::refusal::Found;
-use super::verdicts::Subject as Known;
-use super::{Explanation, Refusal, binding};
+use super::verdict_cache::VerdictKey as Known;
+use super::{Explanation, Refusal, provenance};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Place};
 use crate::policy::{Requirement, Rule};
@@ -24,13 +24,13 @@ use pullgate_net::single_flight::Key;
 
 /// What a verification came to, for everybody who waited for it.
 #[derive(Clone, Debug)]
-pub(super) struct Verified {
+pub(super) struct VerificationResult {
     decided: Result<(), Refusal>,
-    look: Look,
+    facts: Facts,
     explanation: Explanation,
 }
 
-impl Admission {
+impl PullEvaluation {
     /// Finds the digest behind a name and has the rule's requirement judged over its signatures: those in the ledger, and
     /// only if they do not suffice those that the registry has.
     pub(super) async fn verify(
@@ -38,16 +38,16 @@ impl Admission {
         rule: &Rule,
         requirement: &Requirement,
         reference: &Reference,
-        look: &mut Look,
+        facts: &mut Facts,
         explanation: &mut Explanation,
     ) -> Result<Digest, Refusal> {
         let digest = match reference.digest() {
             Some(digest) => digest.clone(),
-            None => self.resolve(reference, look, explanation).await?.digest().clone(),
+            None => self.resolve(reference, facts, explanation).await?.digest().clone(),
         };
-        if let Some(kept) = self.kept(&digest, look).await {
+        if let Some(kept) = self.kept(&digest, facts).await {
             self.check_denied(&listed(&kept))?;
-            self.check_named(&digest, binding::is_index(&kept), explanation)?;
+            self.check_named(&digest, provenance::is_index(&kept), explanation)?;
             explanation.digest.get_or_insert_with(|| digest.to_string());
             // What is known but no longer recorded is looked up again, so that it is recorded again.
             if self.is_known(rule, &digest) {
@@ -65,15 +65,15 @@ impl Admission {
             ..Explanation::default()
         };
         let (this, rule, requirement) = (self.clone(), rule.clone(), requirement.clone());
-        let (reference, known, mut own) = (reference.clone(), digest.clone(), look.clone());
+        let (reference, known, mut own) = (reference.clone(), digest.clone(), facts.clone());
         let work = async move {
             let decided = this.verify_now(&rule, &requirement, &reference, &known, &mut own, &mut part).await;
-            Verified { decided, look: own, explanation: part }
+            VerificationResult { decided, facts: own, explanation: part }
         };
         let verified = self.means.verifying.join(key, work).await;
         // Lost to a panic, which is no answer.
         let verified = verified.ok_or_else(|| Refusal::internal(self.image()))?;
-        look.merge(verified.look);
+        facts.merge(verified.facts);
         explanation.merge(verified.explanation);
         verified.decided.map(|()| digest)
     }
@@ -99,14 +99,14 @@ impl Admission {
         requirement: &Requirement,
         reference: &Reference,
         digest: &Digest,
-        look: &mut Look,
+        facts: &mut Facts,
         explanation: &mut Explanation,
     ) -> Result<(), Refusal> {
         // Another flight may have landed between the look before and this one.
         if let Some(noted) = self.means.ledger.noted(&self.place(digest)) {
-            look.kept.insert(digest.clone(), Some(noted));
+            facts.kept.insert(digest.clone(), Some(noted));
         }
-        if let Some(kept) = self.kept(digest, look).await {
+        if let Some(kept) = self.kept(digest, facts).await {
             self.check_denied(&listed(&kept))?;
             if self.is_known(rule, digest) {
                 explanation.known = true;
@@ -114,7 +114,7 @@ impl Admission {
             }
             let before = explanation.findings.len();
             let nothing = Collected::default();
-            let judged = self.judge(rule, requirement, &kept, &nothing, &mut look.said, explanation).await;
+            let judged = self.judge(rule, requirement, &kept, &nothing, &mut facts.said, explanation).await;
             if let Ok(judged) = judged {
                 explanation.evidence = true;
                 self.remember(rule, requirement, digest, &judged);
@@ -122,23 +122,23 @@ impl Admission {
             }
             explanation.findings.truncate(before);
         }
-        let mut fresh = self.look_up(reference, digest, look, explanation).await?;
-        let Fresh { evidence, collected } = &fresh;
-        let judged = self.judge(rule, requirement, evidence, collected, &mut look.said, explanation).await;
+        let mut fresh = self.look_up(reference, digest, facts, explanation).await?;
+        let Fetched { evidence, collected } = &fresh;
+        let judged = self.judge(rule, requirement, evidence, collected, &mut facts.said, explanation).await;
         if let Ok(judged) = &judged {
             fresh.evidence.rule = rule.label().to_owned();
             fresh.evidence.keys.clone_from(&judged.keys);
             // The next pull of the same need not wait for this one to end.
             self.means.ledger.note(fresh.evidence.clone());
         }
-        look.fresh.push(fresh);
+        facts.fresh.push(fresh);
         self.remember(rule, requirement, digest, &judged?);
         Ok(())
     }
 
     /// The evidence in the ledger, which is read once for each digest.
-    async fn kept(&self, digest: &Digest, look: &mut Look) -> Option<Arc<Evidence>> {
-        if let Some(kept) = look.kept.get(digest) {
+    async fn kept(&self, digest: &Digest, facts: &mut Facts) -> Option<Arc<Evidence>> {
+        if let Some(kept) = facts.kept.get(digest) {
             return kept.clone();
         }
         let place = self.place(digest);
@@ -146,11 +146,11 @@ impl Admission {
         // Read where it keeps nobody waiting. Of what is not about its own digest a pull would keep the document for ever,
         // and no image would follow from it: it counts for nothing.
         let found = tokio::task::spawn_blocking(move || {
-            ledger.find(&asked).filter(|found| found.place() == asked && binding::is_consistent(found))
+            ledger.find(&asked).filter(|found| found.place() == asked && provenance::is_consistent(found))
         });
         // Another pull of the same may have come to its end while the disk was asked.
         let kept = found.await.ok().flatten().or_else(|| self.means.ledger.noted(&place));
-        look.kept.insert(digest.clone(), kept.clone());
+        facts.kept.insert(digest.clone(), kept.clone());
         kept
     }
 
@@ -163,25 +163,25 @@ impl Admission {
         &self,
         reference: &Reference,
         digest: &Digest,
-        look: &mut Look,
+        facts: &mut Facts,
         explanation: &mut Explanation,
-    ) -> Result<Fresh, Refusal> {
-        if let Some(at) = look.fresh.iter().position(|fresh| fresh.evidence.digest == *digest) {
-            return Ok(look.fresh.swap_remove(at));
+    ) -> Result<Fetched, Refusal> {
+        if let Some(at) = facts.fresh.iter().position(|fresh| fresh.evidence.digest == *digest) {
+            return Ok(facts.fresh.swap_remove(at));
         }
         // Where the digest is in the name, its bytes and its signatures can be asked for at the same time.
         let (resolved, (mut collected, spent)) =
-            tokio::join!(self.resolve(reference, look, explanation), self.collect(digest));
+            tokio::join!(self.resolve(reference, facts, explanation), self.collect(digest));
         let resolved = resolved?;
         self.check_named(digest, resolved.is_index(), explanation)?;
         explanation.steps.add(Step::Collect, spent);
         explanation.note(collected.problems.iter().map(ToString::to_string));
         let mut evidence = self.new_evidence(&resolved, std::mem::take(&mut collected.attachments));
-        if let Some(Some(kept)) = look.kept.get(digest) {
+        if let Some(Some(kept)) = facts.kept.get(digest) {
             evidence.add_attachments(&kept.attachments);
             evidence.images.clone_from(&kept.images);
         }
-        Ok(Fresh { evidence, collected })
+        Ok(Fetched { evidence, collected })
     }
 
     /// An image that an index names is one: not an index from which the runtime would choose again.
@@ -212,9 +212,9 @@ impl Admission {
         requirement: &Requirement,
         evidence: &Evidence,
         collected: &Collected,
-        said: &mut Said,
+        said: &mut Confirmations,
         explanation: &mut Explanation,
-    ) -> Result<Judged, Refusal> {
+    ) -> Result<Satisfaction, Refusal> {
         let check = Check::new(&self.policy, rule, requirement, evidence);
         let _stopper = check.stopper();
         let turn = self.means.turns.acquire().await;
@@ -224,21 +224,21 @@ impl Admission {
         drop(turn);
         let (mut findings, proofs) = checked.map_err(|_| Refusal::internal(self.image()))?;
         self.means.checks.add_all(findings.len());
-        let confirmer = &self.means.confirmer;
+        let remote_verifier = &self.means.remote_verifier;
         let begin = tokio::time::Instant::now();
-        let weighed = confirm::weigh(requirement, &proofs, said, confirmer).await;
+        let weighed = quorum::weigh(requirement, &proofs, said, remote_verifier).await;
         if proofs.iter().any(|proof| proof.demand().is_some()) {
             explanation.steps.add(Step::KeyService, begin.elapsed());
         }
-        said.tell(&mut findings, &proofs, confirmer);
+        said.tell(&mut findings, &proofs, remote_verifier);
         let (verified, service) = match weighed {
-            Weighed::Met { keys, until } => {
+            QuorumResult::Met { keys, until } => {
                 explanation.findings.extend(findings);
-                return Ok(Judged { keys, until });
+                return Ok(Satisfaction { keys, until });
             }
-            Weighed::Unanswered(why) => (Vec::new(), Some(why)),
-            Weighed::Missing { verified } => (verified, None),
-            Weighed::Ask(_) => (Vec::new(), None),
+            QuorumResult::Unanswered(why) => (Vec::new(), Some(why)),
+            QuorumResult::Missing { verified } => (verified, None),
+            QuorumResult::Ask(_) => (Vec::new(), None),
         };
         // What was not read might have sufficed: "the registry failed" must never be told as "there is no signature".
         let refusal = match (service, collected.unanswered()) {
@@ -267,7 +267,7 @@ impl Admission {
         self.means.verdicts.holds(&self.known(rule, digest), jiff::Timestamp::now())
     }
 
-    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest, judged: &Judged) {
+    fn remember(&self, rule: &Rule, requirement: &Requirement, digest: &Digest, judged: &Satisfaction) {
         let end = earliest_key_end(&self.policy, requirement);
         self.means.verdicts.remember(self.known(rule, digest), end, judged.until);
     }

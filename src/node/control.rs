@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use client::{AskError, ask};
 pub use serve::Control;
 pub use status::{
-    Admitted, BreakGlass, Counts, Gates, Ledger, Opening, Policy, PolicyFailure, Runtime, SandboxImage,
+    Admitted, BreakGlass, Counts, Exception, Gates, Ledger, Policy, PolicyFailure, Runtime, SandboxImage,
     Status,
 };
 pub use verdict::{Verdict, pinned, verdict};

@@ -36,7 +36,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
-    gate.set_emergency(Box::new(config::BreakGlassFile::of(root)));
+    gate.set_break_glass(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));
     let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
     policy.load();

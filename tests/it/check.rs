@@ -91,7 +91,7 @@ fn a_reload_tells_that_the_next_start_will_differ() {
         wait("policy in force", loaded);
     };
     wait("`remove-unused` does nothing", 1);
-    let status = command(root.path()).args(["status", "--json"]).output().unwrap();
+    let status = command(root.path()).args(["status", "--output", "json"]).output().unwrap();
     let told = String::from_utf8(status.stdout).unwrap();
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(status.status.code(), Some(1), "{told}");
@@ -134,7 +134,7 @@ fn what_documents_link_to_is_installed() {
     let destination = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let install = Command::new(source.join("packaging/install"))
-        .arg(env!("CARGO_BIN_EXE_pullgate"))
+        .arg(pullgate_test::programs::pullgate().parent().unwrap())
         .env("DESTDIR", destination.path())
         .output()
         .unwrap();

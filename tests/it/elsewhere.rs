@@ -7,8 +7,12 @@ use std::time::Duration;
 use pullgate::alibaba::Identity;
 use pullgate::config::{self, KnownKeys, Survey};
 use pullgate::digest::Digest;
-use pullgate::gate::{self, Explanation, Gate, NoContent, Pinned, Present, Question, Refusal, Standing};
-use pullgate::keys::{self, Bounds, Confirmer, KeyCache, KmsSettings, Login, Settings, TransitSettings};
+use pullgate::gate::{
+    self, Explanation, Gate, NoContent, Pinned, Present, PresentVerdict, Question, Refusal,
+};
+use pullgate::keys::{
+    self, Bounds, KeyCache, KmsSettings, RemoteVerifier, Settings, TransitSettings, VaultAuth,
+};
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
 use pullgate::service;
@@ -57,7 +61,7 @@ impl World {
             bounds: bounds.clone(),
             ..KmsSettings::default()
         };
-        let login = Login::TokenFile(self.secret("token", "hvs.pg5ECRET-token"));
+        let login = VaultAuth::TokenFile(self.secret("token", "hvs.pg5ECRET-token"));
         let transit = TransitSettings { login, service, bounds, ..TransitSettings::default() };
         Settings { kms, transit, ..Settings::default() }
     }
@@ -109,7 +113,7 @@ impl World {
         let ledger = Ledger::open(&ledger::Settings::of(&self.directory.path().join("ledger"))).unwrap();
         let gate = Gate::new(Arc::new(registry), bounds)
             .with_ledger(ledger)
-            .with_confirmer(Confirmer::new(self.settings()));
+            .with_remote_verifier(RemoteVerifier::new(self.settings()));
         self.set_policy(&gate, text);
         gate
     }
@@ -145,14 +149,14 @@ impl World {
     /// Admits and pulls: the runtime says that it has the image `id`.
     async fn pull(&self, gate: &Gate, name: &str, id: &Digest) -> Result<(), Refusal> {
         let pinned = self.admit(gate, name).await?;
-        gate.pulled(&pinned, gate.pulling(&pinned), id.as_str(), &NoContent).await;
+        gate.finish_evidence(&pinned, gate.begin_evidence(&pinned), id.as_str(), &NoContent).await;
         Ok(())
     }
 
-    async fn standing(&self, gate: &Gate, name: &str, id: &Digest) -> Result<Standing, Refusal> {
+    async fn check_present(&self, gate: &Gate, name: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
         let present =
             Present { id: id.to_string(), repo_tags: vec![self.name(name)], repo_digests: Vec::new() };
-        gate.standing(&self.name(name), &present, None).await
+        gate.check_present(&self.name(name), &present, None).await
     }
 
     /// KMS answers AsymmetricVerify so.

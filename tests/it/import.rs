@@ -7,10 +7,10 @@ use std::process::Command;
 use jiff::Timestamp;
 use pullgate::config::load_policy;
 use pullgate::digest::Digest;
-use pullgate::import::{self, Effect, ImportError, Imported, Options, SecurityCenter};
 use pullgate::policy::{Action, Policy};
 use pullgate::reference::Repository;
 use pullgate::trust::Algorithm;
+use pullgate_import::{self as import, Effect, ImportError, Imported, Options, SecurityCenter};
 
 const KEYS: [&str; 5] = ["p256", "p384", "ed25519", "rsa-2048", "rsa-3072"];
 
@@ -58,7 +58,7 @@ fn load(imported: &Imported) -> Policy {
 
 /// What the policy makes of an image for a pod of a namespace: `allow`, `deny`, `all a b`, `any a b`.
 fn verdict(policy: &Policy, image: &str, namespace: &str) -> String {
-    let ruling = policy.rule_for(&Repository::parse(image).unwrap(), Some(namespace));
+    let ruling = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
     assert_eq!(ruling.rules().count(), 1);
     match ruling.strictest().action() {
         Action::AllowUnsigned(_) => "allow".to_owned(),
@@ -157,9 +157,9 @@ fn without_anything_that_asks_for_signatures_nothing_is_imported() {
     };
     let (typo, policies) = (group("GenericAttestationPolicies"), group("ImageSecurityPolicy"));
     for (texts, expected) in [
-        (&[""][..], "file 1: there is nothing in it"),
-        (&["---\n---\n# nothing\n"], "file 1: there is nothing in it"),
-        (&[&whole, ""], "file 2: there is nothing in it"),
+        (&[""][..], "file 1: it is empty"),
+        (&["---\n---\n# nothing\n"], "file 1: it is empty"),
+        (&[&whole, ""], "file 2: it is empty"),
         (&["apiVersion: v1\nkind: List\nitems: []\n"], "no GenericAttestationPolicy"),
         (&["apiVersion: v1\nkind: List\n"], "List: it has no items"),
         (&["apiVersion: v1\nkind: List\nitems: [null]\n"], "no kind and apiVersion"),
@@ -171,9 +171,9 @@ fn without_anything_that_asks_for_signatures_nothing_is_imported() {
         (&[&key("p256")], "no kind and apiVersion"),
         (&[&whole, "error: You must be logged in to the server\n"], "no kind and apiVersion"),
         (&[&whole, "kind: GenericAttestationPolicy\nmetadata: { name: it }\n"], "no kind and apiVersion"),
-        (&[&typo], "kritis has no resource of this kind"),
-        (&[&whole, &typo], "kritis has no resource of this kind"),
-        (&[&whole, &policy.replace(".io/", ".oi/")], "it is of \"kritis.grafeas.oi/v1beta1\""),
+        (&[&typo], "unknown kind of kritis resource"),
+        (&[&whole, &typo], "unknown kind of kritis resource"),
+        (&[&whole, &policy.replace(".io/", ".oi/")], "its apiVersion is \"kritis.grafeas.oi/v1beta1\""),
         // It asks nothing of signatures.
         (&[&policies], "no GenericAttestationPolicy"),
     ] {
@@ -192,7 +192,7 @@ fn the_exit_code_tells_whether_the_policy_differs() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("resources.yaml");
         std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+        let mut command = Command::new(pullgate_test::programs::signer());
         let output =
             command.args(["import", "kritis", "--algorithm", "RSA_PSS_SHA_256"]).arg(file).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -354,7 +354,7 @@ fn containers_policy() {
         ],
     );
     let digest = Digest::parse("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    assert!(policy.denials().of_digest(&digest.unwrap()).is_some());
+    assert!(policy.deny_list().of_digest(&digest.unwrap()).is_some());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pullgate::digest::Digest;
-use pullgate::gate::{self, Content, Explanation, Gate, Pinned, Present, Question, Refusal, Standing};
+use pullgate::gate::{self, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Question, Refusal};
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
@@ -17,10 +17,10 @@ use pullgate_test::policy::{self, Authenticator, RELEASE};
 use pullgate_test::registry::{INDEX, MANIFEST, Registry, descriptor, index, manifest};
 use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 
+mod break_glass;
 mod damage;
 mod decided;
 mod disk;
-mod emergency;
 mod kills;
 mod looking;
 mod rules;
@@ -97,7 +97,7 @@ impl World {
     /// Admits and pulls: the runtime says that it has the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
         let pinned = self.admit(gate, rest).await?;
-        gate.pulled(&pinned, gate.pulling(&pinned), id.as_str(), &self.held).await;
+        gate.finish_evidence(&pinned, gate.begin_evidence(&pinned), id.as_str(), &self.held).await;
         Ok(pinned)
     }
 
@@ -125,8 +125,8 @@ impl World {
         (digest, config_of(content))
     }
 
-    async fn standing(&self, gate: &Gate, asked: &str, id: &Digest) -> Result<Standing, Refusal> {
-        gate.standing(asked, &present(id, &[]), None).await
+    async fn check_present(&self, gate: &Gate, asked: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
+        gate.check_present(asked, &present(id, &[]), None).await
     }
 }
 
@@ -146,7 +146,7 @@ fn present(id: &Digest, names: &[&str]) -> Present {
     Present { id: id.to_string(), repo_tags, repo_digests }
 }
 
-fn reason(decided: &Result<Standing, Refusal>) -> &'static str {
+fn reason(decided: &Result<PresentVerdict, Refusal>) -> &'static str {
     match decided {
         Ok(standing) => standing.reason().code(),
         Err(refusal) => refusal.reason().code(),

@@ -9,6 +9,7 @@
 
 mod attacks;
 mod check;
+mod cli;
 mod elsewhere;
 mod forward;
 mod gates;

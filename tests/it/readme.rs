@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use pullgate_test::registry::Registry;
-use pullgate_test::secrets;
+use pullgate_test::{programs, secrets};
 
 const README: &str = include_str!("../../README.md");
 const PASSPHRASE: &str = "pg5ECRET-readme";
@@ -18,10 +18,14 @@ fn blocks(title: &str) -> Vec<&'static str> {
 
 /// Runs lines of a shell in `directory`, with the configuration in it. What it reads is the passphrase.
 async fn run(directory: &Path, script: &str) -> Output {
-    let program = "pullgate() { case $1 in keys) \"$0\" \"$@\" ;; *) \"$0\" --config etc \"$@\" ;; esac; }";
-    let script = format!("set -eu\numask 022\n{program}\n{script}\n");
+    // POSIX allows no hyphen in the name of a function.
+    let script = script.replace("pullgate-signer", "signer");
+    let pullgate = "pullgate() { \"$0\" --config etc \"$@\"; }";
+    let signer =
+        "signer() { case $1 in keys) \"$0-signer\" \"$@\" ;; *) \"$0-signer\" --config etc \"$@\" ;; esac; }";
+    let script = format!("set -eu\numask 022\n{pullgate}\n{signer}\n{script}\n");
     let mut command = Command::new("sh");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_pullgate")]).current_dir(directory);
+    command.args(["-c", &script]).arg(programs::pullgate()).current_dir(directory);
     std::fs::write(directory.join("typed"), format!("{PASSPHRASE}\n")).unwrap();
     command.stdin(std::fs::File::open(directory.join("typed")).unwrap());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

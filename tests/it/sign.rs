@@ -5,9 +5,9 @@ use pullgate::digest::Digest;
 use pullgate::keys::{FileKey, SigningKey};
 use pullgate::reference::Repository;
 use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
-use pullgate::sign::{Annotations, Attached, Layout, Order, SETTLE, SignError, Signed};
 use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
+use pullgate_sign::{Annotations, Attached, Layout, SETTLE, SignError, SignRequest, Signed};
 use serde_json::{Value, json};
 
 use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
@@ -53,8 +53,15 @@ async fn sign_in(
 ) -> Result<Signed, SignError> {
     let annotations = Annotations::parse(annotations).unwrap();
     let credentials = &Credentials::anonymous();
-    let order = Order { repository, digest, layout, annotations: &annotations, credentials, settle: SETTLE };
-    pullgate::sign::sign(client, &order, key).await
+    let order = SignRequest {
+        repository,
+        digest,
+        layout,
+        annotations: &annotations,
+        credentials,
+        recheck_delay: SETTLE,
+    };
+    pullgate_sign::sign(client, &order, key).await
 }
 
 /// Signs in the classic layout.
@@ -225,15 +232,15 @@ async fn pushes_with_a_token_for_pushing() {
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
     let credentials = Credentials::password("user", "pg5ECRET");
     let annotations = Annotations::default();
-    let order = Order {
+    let order = SignRequest {
         repository: &repository,
         digest: &digest,
         layout: Layout::Both,
         annotations: &annotations,
         credentials: &credentials,
-        settle: SETTLE,
+        recheck_delay: SETTLE,
     };
-    assert!(pullgate::sign::sign(&client(), &order, &key).await.unwrap().is_new());
+    assert!(pullgate_sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry
         .requests()
         .iter()

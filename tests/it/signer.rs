@@ -21,12 +21,12 @@ use hyper_util::rt::TokioIo;
 use pullgate::digest::Digest;
 use pullgate::keys::{Location, Settings as KeysSettings};
 use pullgate::policy::{Scope, Tags};
-use pullgate::sign::Layout;
-use pullgate::signer::{
-    Address, CatchUp, KeySettings, Limits, Listen, Listener, QueueError, RegistrySettings, Rule, Settings,
+use pullgate::trust::Algorithm;
+use pullgate_sign::Layout;
+use pullgate_signer::{
+    Address, KeySettings, Limits, Listen, Listener, QueueError, Reconcile, RegistrySettings, Rule, Settings,
     Signer, SignerError, Status, Trigger,
 };
-use pullgate::trust::Algorithm;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -67,7 +67,7 @@ fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings
         control: directory.join("control.sock"),
         metrics: None,
         directory: directory.join("state"),
-        catch_up: CatchUp { baseline: true, interval: None, repositories: None },
+        reconcile: Reconcile { baseline: true, interval: None, repositories: None },
         limits: Limits {
             body_bytes: 64 << 10,
             events: 50,

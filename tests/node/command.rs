@@ -76,12 +76,12 @@ mode = "audit"
 "#;
 
 #[test]
-fn policy_explain_says_which_rule_speaks() {
+fn policy_explain_says_which_rule_applies() {
     let node = Node::start_with(Release::V2_1, |_, _| Policy::text(EXPLAINED));
     let explain = |arguments: &[&str]| {
         run(node.pullgate.command().args(["policy", "explain", "--output", "json"]).args(arguments))
     };
-    for (arguments, does, mode, silent) in [
+    for (arguments, action, mode, not_applied) in [
         (&["registry.example.com/team/app:1", "--pod-namespace", "lab"][..], "allows unsigned", "audit", 2),
         (
             &["registry.example.com/team/app:1", "--pod-namespace", "other"],
@@ -95,18 +95,18 @@ fn policy_explain_says_which_rule_speaks() {
         let (exit, output, errors) = explain(arguments);
         assert_eq!(exit, Some(0), "{arguments:?}: {output}{errors}");
         let report: Value = serde_json::from_str(output.trim()).unwrap();
-        let rule = &report["speaks"][0];
-        assert!(rule["does"].as_str().unwrap().contains(does), "{arguments:?}: {report}");
+        let rule = &report["applies"][0];
+        assert!(rule["action"].as_str().unwrap().contains(action), "{arguments:?}: {report}");
         assert_eq!(rule["mode"], mode, "{arguments:?}: {report}");
-        let told = report["silent"].as_array().unwrap().len();
-        assert!(told >= silent, "{arguments:?}: {report}");
+        let told = report["not_applied"].as_array().unwrap().len();
+        assert!(told >= not_applied, "{arguments:?}: {report}");
         let (exit, text, _) = run(node.pullgate.command().args(["policy", "explain"]).args(arguments));
         assert_eq!(exit, Some(0), "{text}");
-        assert!(text.contains("speaks") && text.contains(does), "{text}");
+        assert!(text.contains("applies") && text.contains(action), "{text}");
     }
     let (_, output, _) = explain(&["registry.example.com/team/app:1"]);
     let report: Value = serde_json::from_str(output.trim()).unwrap();
-    assert_eq!(report["speaks"].as_array().unwrap().len(), 2, "without a namespace all speak: {report}");
+    assert_eq!(report["applies"].as_array().unwrap().len(), 2, "without a namespace all apply: {report}");
     assert_eq!(explain(&["Not A Name"]).0, Some(2));
     assert_eq!(explain(&[]).0, Some(2), "without an image");
     node.pullgate.reload(&Policy::text("default = \"nothing\"\n"));
@@ -138,7 +138,7 @@ fn policy_test_compares_the_policy_with_expectations() {
         let (exit, output, errors) = test(&expectations, &["--output", "json"]);
         assert_eq!(exit, Some(code), "{expectations}: {output}{errors}");
         let told: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let told: Vec<_> = told.iter().map(|result| result["holds"].as_bool().unwrap()).collect();
+        let told: Vec<_> = told.iter().map(|result| result["passed"].as_bool().unwrap()).collect();
         assert_eq!(told, holds, "{expectations}");
         assert_eq!(test(&expectations, &[]).0, Some(code), "as text: {expectations}");
     }

@@ -6,7 +6,8 @@ use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::signing::{self, Layout};
-use pullgate_test::node::{Node, RELEASE, Release, process, pullgate};
+use pullgate_test::node::{Node, RELEASE, Release, process};
+use pullgate_test::programs;
 
 on_every_release!(signs_and_we_accept);
 
@@ -30,7 +31,7 @@ fn signs_with_other_keys_and_in_both_layouts() {
         let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
         // What is imported is what was just put in force.
-        let mut import = Command::new(pullgate::program());
+        let mut import = Command::new(programs::signer());
         let imported = import.args(["import", "cosign", "--scope", "**"]).arg(&key.public_file);
         let imported = process::must_run(imported);
         assert!(imported.contains(&format!("algorithm = {:?}", kind.algorithm())), "{imported}");

@@ -1,4 +1,4 @@
-//! `pullgate keys`, and keys that others made or keep: encrypted by the real cosign and openssl, and in the real SoftHSM2.
+//! `pullgate-signer keys`, and keys that others made or keep: encrypted by the real cosign and openssl, and in the real SoftHSM2.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,8 @@ use pullgate_test::node::keys::{Kind, PrivateKey};
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{Daemon, LIMIT};
-use pullgate_test::node::{Node, RELEASE, Release, environment, process, pullgate};
+use pullgate_test::node::{Node, RELEASE, Release, environment, process};
+use pullgate_test::programs;
 use pullgate_test::secrets::{self, Secret};
 
 const PIN: &str = "pg5ECRET-pin";
@@ -45,8 +46,8 @@ impl Token {
         command
     }
 
-    fn pullgate(&self) -> Command {
-        self.with(Command::new(pullgate::program()))
+    fn command(&self) -> Command {
+        self.with(Command::new(programs::signer()))
     }
 
     fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {
@@ -64,8 +65,8 @@ impl Token {
     /// A new key in the token, and its public half in a file.
     fn generate(&self, name: &str, words: &str, kind: Kind) -> PrivateKey {
         let location = self.location(name);
-        process::must_run(self.pullgate().args(["keys", "generate", &location, "--kind", words]));
-        let public = process::must_run(self.pullgate().args(["keys", "public", &location]));
+        process::must_run(self.command().args(["keys", "generate", &location, "--kind", words]));
+        let public = process::must_run(self.command().args(["keys", "public", &location]));
         let public_file = self.directory.join(format!("{name}.pub"));
         directory::write(&public_file, public);
         PrivateKey { name: name.to_owned(), kind, file: PathBuf::from(location), public_file }
@@ -89,7 +90,7 @@ fn in_softhsm_sign_what_the_gate_and_cosign_accept() {
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
         let (image, unsigned) = (node.push(&format!("team/{name}:1")), node.push(&format!("team/{name}:2")));
         for (image, key) in [(&image, &key), (&unsigned, &other)] {
-            let mut sign = token.pullgate();
+            let mut sign = token.command();
             sign.args(["sign", &image.by_digest(), "--algorithm", kind.algorithm(), "--key"]);
             process::must_run(sign.arg(&key.file));
         }
@@ -115,8 +116,8 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
     let token = Token::new(at.path());
     let key = token.generate("release", "EC_P256", Kind::P256);
     let location = token.location("release");
-    let public = |location: &str| process::run(token.pullgate().args(["keys", "public", location]));
-    let again = process::run(token.pullgate().args(["keys", "generate", &location, "--kind", "EC_P256"]));
+    let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
+    let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
     assert!(again.unwrap_err().contains("nothing is written over"));
     let told = public(&location).unwrap();
     assert_eq!(told, std::fs::read_to_string(&key.public_file).unwrap());
@@ -137,7 +138,7 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
     let error = public(&location).unwrap_err();
     assert!(error.contains("refuses the PIN") && !error.contains("pg5ECRET-wrong"), "{error}");
     let pin = token.secret("other-pin", PIN);
-    let mut with_file = token.pullgate();
+    let mut with_file = token.command();
     with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
     assert_eq!(process::run(&mut with_file).unwrap(), told);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
@@ -165,12 +166,12 @@ fn in_softhsm_sign_for_the_signer() {
         directory::write(&at.join("signer.toml"), config);
     };
     let signer = || {
-        let mut command = token.pullgate();
-        command.arg("--config").arg(&at).arg("signer");
+        let mut command = token.command();
+        command.arg("--config").arg(&at);
         command
     };
     write("");
-    let error = process::run(&mut signer()).unwrap_err();
+    let error = process::run(signer().arg("serve")).unwrap_err();
     assert!(error.contains("no PKCS#11 module is given"), "{error}");
     let pin = token.directory.join("pin");
     write(&format!(
@@ -179,9 +180,9 @@ fn in_softhsm_sign_for_the_signer() {
     ));
     let environment = token.directory.join("softhsm2.conf");
     let mut daemon = Daemon::start(
-        &pullgate::program(),
+        &programs::signer(),
         |command| {
-            command.env("SOFTHSM2_CONF", &environment).arg("--config").arg(&at).arg("signer");
+            command.env("SOFTHSM2_CONF", &environment).arg("--config").arg(&at).arg("serve");
         },
         &at.join("log"),
     );
@@ -198,7 +199,7 @@ fn in_softhsm_sign_for_the_signer() {
 
 /// The public half that pullgate sees in a key file, with the passphrase in a file.
 fn public_half(key: &Path, passphrase: &Path) -> Result<String, String> {
-    let mut public = Command::new(pullgate::program());
+    let mut public = Command::new(programs::signer());
     process::run(public.args(["keys", "public"]).arg(key).arg("--passphrase-file").arg(passphrase))
 }
 
@@ -222,7 +223,7 @@ fn that_the_real_cosign_encrypted_are_opened() {
     assert!(error.contains("the passphrase is wrong") && !error.contains("pg5ECRET-three"), "{error}");
     // cosign's own variable; and nothing at all.
     let public = || {
-        let mut public = Command::new(pullgate::program());
+        let mut public = Command::new(programs::signer());
         public.args(["keys", "public"]).arg(&key).env_remove("COSIGN_PASSWORD");
         public
     };
@@ -231,7 +232,7 @@ fn that_the_real_cosign_encrypted_are_opened() {
     // Through a descriptor.
     let mut shell = Command::new("sh");
     let script = "printf pg5ECRET-two | \"$0\" keys public \"$1\" --passphrase-fd 0";
-    shell.args(["-c", script]).arg(pullgate::program()).arg(&key);
+    shell.args(["-c", script]).arg(programs::signer()).arg(&key);
     assert_eq!(process::run(&mut shell).unwrap(), expected);
 }
 
@@ -262,7 +263,7 @@ fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
     let expected = openssl(&["pkey", "-in", "rsa.key", "-passin", "pass:pg5ECRET-two", "-pubout"]);
     assert_eq!(public_half(&at.path().join("rsa.key"), &passphrase).unwrap(), expected);
     let ours = at.path().join("ours.key");
-    let mut generate = Command::new(pullgate::program());
+    let mut generate = Command::new(programs::signer());
     generate.args(["keys", "generate", "--kind", "EC_P256", "--encrypt", "--passphrase-file"]);
     process::must_run(generate.arg(&passphrase).arg(&ours));
     secrets::register_key(&plain("ours.key"));
@@ -274,8 +275,8 @@ fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
 fn are_shown_by_all_their_names_and_as_the_policy_has_them() {
     let at = Directory::new();
     let key = PrivateKey::make(at.path(), RELEASE, Kind::P256);
-    let mut public = Command::new(pullgate::program());
-    let told = process::must_run(public.args(["keys", "public", "--json"]).arg(&key.file));
+    let mut public = Command::new(programs::signer());
+    let told = process::must_run(public.args(["keys", "public", "--output", "json"]).arg(&key.file));
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     let mut digest = Command::new("sh");
     digest.args(["-c", "openssl pkey -pubin -in \"$0\" -outform DER | sha256sum | cut -c-64"]);
@@ -287,14 +288,15 @@ fn are_shown_by_all_their_names_and_as_the_policy_has_them() {
     let root = at.path().join("etc");
     directory::make(&root);
     Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]).write(&root);
-    let mut list = pullgate::command(&root);
-    let listed = process::must_run(list.args(["keys", "list", "--json"]));
+    let mut list = Command::new(programs::signer());
+    let listed =
+        process::must_run(list.arg("--config").arg(&root).args(["keys", "list", "--output", "json"]));
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed[0]["authenticator"], RELEASE);
     let listed = &listed[0]["keys"][0];
     assert_eq!(listed["fingerprint"], told["fingerprint"]);
     assert_eq!(
-        (listed["algorithm"].as_str(), listed["standing"].as_str()),
+        (listed["algorithm"].as_str(), listed["status"].as_str()),
         (Some("ECDSA_SHA_256"), Some("valid"))
     );
 }

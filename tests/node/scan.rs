@@ -150,7 +150,7 @@ fn a_signature_that_came_later_counts() {
         verdict_of(&serde_json::from_str(&output).unwrap(), &image.by_tag()).clone()
     };
     assert_eq!(told(&node), "refused");
-    sign_by(node.pullgate.command(), &image.by_digest(), &key);
+    sign_by(node.pullgate.signer(), &image.by_digest(), &key);
     let admitted = wait(LIMIT, || (told(&node) == "admitted").then_some(()));
     assert!(admitted.is_some(), "{}", told(&node));
 }

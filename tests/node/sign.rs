@@ -1,4 +1,4 @@
-//! `pullgate sign` with the real registry, the real cosign and the real gate, in each layout.
+//! `pullgate-signer sign` with the real registry, the real cosign and the real gate, in each layout.
 
 use std::process::Command;
 use std::thread;
@@ -7,7 +7,8 @@ use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::signing::{self, Layout};
-use pullgate_test::node::{Node, RELEASE, Release, process, pullgate};
+use pullgate_test::node::{Node, RELEASE, Release, process};
+use pullgate_test::programs;
 
 /// Neither RSA-PSS nor Ed25519ph is asked of cosign: of keys in files it verifies PKCS #1 and pure Ed25519 only.
 #[test]
@@ -29,7 +30,7 @@ fn cosign_and_the_gate_accept_each_layout() {
             let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
             assert!(told.starts_with("signed: ") && told.contains(&image.digest), "{told}");
             let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
-            assert!(told.starts_with("signed already: "), "{told}");
+            assert!(told.starts_with("already signed: "), "{told}");
             let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
             assert!(pulled.is_ok(), "{name} {layout}: {pulled:?}");
             let form = if layout == "classic" { &["--new-bundle-format=false"][..] } else { &[] };
@@ -50,7 +51,7 @@ fn what_cosign_signed_is_signed_already() {
         let image = node.push(&format!("team/app:{name}"));
         node.cosign().sign(&image.by_digest(), &node.release, layout, None);
         let told = signing::sign_with(&image.by_digest(), &node.release, &["--layout", name]);
-        assert!(told.starts_with("signed already: "), "{told}");
+        assert!(told.starts_with("already signed: "), "{told}");
         let told =
             signing::sign_with(&image.by_digest(), &node.key("other", Kind::P256), &["--layout", name]);
         assert!(told.starts_with("signed: "), "another key has not: {told}");
@@ -95,12 +96,12 @@ fn a_whole_namespace_and_its_indexes() {
     let images = [node.push("shop/web:1"), node.push("shop/web:2"), node.push("shop/db:1")];
     let outside = node.push("other/app:1");
     let sign = |scope: &str| {
-        let mut command = Command::new(pullgate::program());
-        command.args(["sign", "--existing", scope, "--recursive", "--key"]).arg(&node.release.file);
+        let mut command = Command::new(programs::signer());
+        command.args(["sign", "--all-tags", scope, "--recursive", "--key"]).arg(&node.release.file);
         process::output(&mut command)
     };
     let scope = format!("{}/shop", node.registry.host());
-    for word in ["signed: ", "signed already: "] {
+    for word in ["signed: ", "already signed: "] {
         let output = sign(&scope);
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));

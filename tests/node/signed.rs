@@ -1,4 +1,4 @@
-//! What `pullgate sign` signs, the gate accepts, with each algorithm; and only with the algorithm that is pinned.
+//! What `pullgate-signer sign` signs, the gate accepts, with each algorithm; and only with the algorithm that is pinned.
 
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;

@@ -65,6 +65,6 @@ fn pushes_while_the_signer_is_down_are_signed_when_it_is_back() {
     let told = process::must_run(signer.command().arg("status"));
     assert!(told.contains("rule release: automatic, since"), "{told}");
     process::must_run(signer.command().arg("check"));
-    let mut missing = Command::new(pullgate_test::node::pullgate::program());
-    assert!(process::run(missing.args(["--config", "/nonexistent", "signer", "check"])).is_err());
+    let mut missing = Command::new(pullgate_test::programs::signer());
+    assert!(process::run(missing.args(["--config", "/nonexistent", "check"])).is_err());
 }

@@ -50,7 +50,7 @@ fn ctr_pulls_what_is_signed_and_nothing_else() {
     }
     install(&node, &["--daemon", "require"]);
     let told = pull(&node, &node.push_signed("team/late:1")).unwrap_err();
-    assert!(told.contains("the daemon does not answer"), "{told}");
+    assert!(told.contains("cannot query the daemon"), "{told}");
 }
 
 /// The policy on disk would admit what the daemon, whose policy is older, refuses.
@@ -105,7 +105,7 @@ fn a_daemon_that_hangs_is_not_waited_for() {
     for (option, image, code, told) in [
         ("prefer", &signed, 0, "[verified]"),
         ("prefer", &unsigned, 1, "[no-signature]"),
-        ("require", &signed, 1, "the daemon does not answer"),
+        ("require", &signed, 1, "cannot query the daemon"),
     ] {
         let (exit, line) = ask(&node, &["--daemon", option, "--daemon-timeout", "1"], image);
         assert_eq!(exit, Some(code), "{option}: {line}");
@@ -161,11 +161,11 @@ fn only_a_daemon_of_root_is_believed() {
         ("65534", ADMITTED, "prefer", 1, "[no-signature]"),
         ("65534", ADMITTED, "require", 1, "neither root nor this user"),
         // What is no answer, or one to another question, admits nothing.
-        ("0", "{}", "require", 1, "the daemon does not answer"),
+        ("0", "{}", "require", 1, "cannot query the daemon"),
         ("0", "{}", "prefer", 1, "[no-signature]"),
-        ("0", r#"{"verdict":{"admitted":true}}"#, "require", 1, "the daemon does not answer"),
+        ("0", r#"{"verdict":{"admitted":true}}"#, "require", 1, "cannot query the daemon"),
         ("0", r#"{"failed":"no"}"#, "prefer", 1, "no"),
-        ("0", r#"{"scan":{"images":[],"containers":[]}}"#, "prefer", 1, "another question"),
+        ("0", r#"{"scan":{"images":[],"containers":[]}}"#, "prefer", 1, "unexpected reply type"),
     ] {
         let _daemon = serve(user, answer);
         let (exit, line) = ask(&node, &["--daemon", option], &unsigned);
@@ -181,7 +181,7 @@ fn pull(node: &Node, image: &Image) -> Result<(), String> {
 /// Asks as containerd does. Gives the exit code and what is written, to standard error too.
 fn ask(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
     let mut command = node.pullgate.command();
-    command.arg("verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
+    command.arg("image-verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
     command.args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"]);
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().unwrap();
@@ -199,7 +199,7 @@ fn install(node: &Node, options: &[&str]) {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.display().to_string()).collect();
     let script = verifiers.join("pullgate");
     let text = format!(
-        "#!/bin/sh\nexec {} {} verifier {} \"$@\"\n",
+        "#!/bin/sh\nexec {} {} image-verifier {} \"$@\"\n",
         pullgate::program().display(),
         arguments.join(" "),
         options.join(" ")

@@ -5,7 +5,7 @@
 //! in which rules were written; without one, the default, which is a rule too. Two rules of which neither is more
 //! specific do not load.
 //!
-//! A request without a namespace (crictl, kubeadm) must satisfy every rule that could apply, see [`Ruling`]:
+//! A request without a namespace (crictl, kubeadm) must satisfy every rule that could apply, see [`ApplicableRules`]:
 //! omitting the namespace never weakens the check. Nothing here does I/O, and a namespace is compared, never used
 //! as a path.
 
@@ -14,26 +14,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::reference::Repository;
 use crate::trust::Authenticator;
 
+mod applicability;
+mod applicable_rules;
 mod break_glass;
 mod canonical;
-mod denials;
+mod deny_list;
 mod pods;
 mod requirement;
-mod role;
 mod rule;
-mod ruling;
 mod scope;
 mod segment;
 mod tags;
 mod trie;
 
-pub use break_glass::{BreakGlass, Emergency, LONGEST_OPENING, MAX_OPENINGS, Opened, Opening};
-pub use denials::{Denials, MAX_DENIALS};
+pub use applicability::Applicability;
+pub use applicable_rules::ApplicableRules;
+pub use break_glass::{
+    BreakGlass, BreakGlassSource, Exception, ExceptionTarget, LONGEST_EXCEPTION, MAX_EXCEPTIONS,
+};
+pub use deny_list::{DenyList, MAX_DENIED};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied};
-pub use role::Role;
-pub use rule::{Accept, Action, AliasError, Allowance, Mode, Rule};
-pub use ruling::Ruling;
+pub use rule::{Action, AliasError, Allowance, Mode, Rule, SignedObject};
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
 pub use tags::{MAX_TAG_PATTERNS, Tags, TagsError};
 
@@ -46,7 +48,7 @@ pub struct Policy {
     default: Rule,
     rules: Vec<Rule>,
     authenticators: BTreeMap<String, Authenticator>,
-    denials: Denials,
+    denials: DenyList,
     trie: trie::Trie,
     hash: String,
 }
@@ -82,7 +84,7 @@ impl Policy {
             return Err(errors);
         }
         let trie = trie::Trie::new(&all);
-        let denials = Denials::default();
+        let denials = DenyList::default();
         let hash = canonical::hash(&default, &rules, &by_name, &denials);
         Ok(Self { default, rules, authenticators: by_name, denials, trie, hash })
     }
@@ -92,7 +94,7 @@ impl Policy {
     /// That an authenticator has no key left, or a requirement can no longer be met, is no error: a key must be
     /// revocable at once, whatever depends on it.
     #[must_use]
-    pub fn with_denials(mut self, denials: Denials) -> Self {
+    pub fn with_deny_list(mut self, denials: DenyList) -> Self {
         let revoked = |fingerprint: &str| denials.of_key(fingerprint).map(str::to_owned);
         let authenticators = self.authenticators.into_iter();
         self.authenticators = authenticators.map(|(name, it)| (name, it.without(&revoked))).collect();
@@ -103,7 +105,7 @@ impl Policy {
 
     /// The deny list, which overrides every rule.
     #[must_use]
-    pub fn denials(&self) -> &Denials {
+    pub fn deny_list(&self) -> &DenyList {
         &self.denials
     }
 
@@ -112,7 +114,7 @@ impl Policy {
     /// Where the namespace is unknown, or is not a name that Kubernetes allows, every rule that could apply for some
     /// namespace applies.
     #[must_use]
-    pub fn rule_for(&self, repository: &Repository, namespace: Option<&str>) -> Ruling<'_> {
+    pub fn applicable_rules(&self, repository: &Repository, namespace: Option<&str>) -> ApplicableRules<'_> {
         let (domain, path) = (repository.comparable_domain(), repository.path());
         let covers = |rule: usize, namespace: &str| {
             let pods = self.rules.get(rule).and_then(Rule::pods);
@@ -121,12 +123,15 @@ impl Policy {
         match namespace.filter(|name| pods::is_namespace(name)) {
             Some(namespace) => {
                 let found = self.trie.find(&domain, path, &|rule| covers(rule, namespace));
-                Ruling::of(found.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default))
+                ApplicableRules::of(found.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default))
             }
             None => {
                 let (particular, general) = self.trie.find_all(&domain, path);
                 let general = general.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default);
-                Ruling::strictest_of(general, particular.into_iter().filter_map(|rule| self.rules.get(rule)))
+                ApplicableRules::strictest_of(
+                    general,
+                    particular.into_iter().filter_map(|rule| self.rules.get(rule)),
+                )
             }
         }
     }

@@ -28,7 +28,7 @@ pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Demand, Key, MAX_SIGNATURE_BYTES, PublicKey, TrustError, Valid};
+use crate::trust::{Authenticator, Key, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, TrustError, Valid};
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ pub struct Proof {
     authenticator: String,
     fingerprint: String,
     format: Format,
-    demand: Option<Arc<Demand>>,
+    demand: Option<Arc<RemoteCheck>>,
 }
 
 impl Proof {
@@ -124,7 +124,7 @@ impl Proof {
     }
 
     /// What the service of the key has to confirm before the proof counts; nothing, for most keys.
-    pub fn demand(&self) -> Option<&Arc<Demand>> {
+    pub fn demand(&self) -> Option<&Arc<RemoteCheck>> {
         self.demand.as_ref()
     }
 }

@@ -5,16 +5,16 @@
 //! No I/O; the time is an argument.
 
 mod algorithm;
-mod edwards;
-mod elliptic;
+mod ecdsa;
+mod ed25519;
 pub mod generate;
 mod key_error;
+mod key_ids;
 mod kind;
-mod names;
 pub mod pem;
 mod private;
 mod public;
-mod remote;
+mod remote_check;
 mod rsa;
 pub mod spki;
 
@@ -24,13 +24,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use self::algorithm::{Algorithm, PssSalt, UnknownAlgorithm};
-pub use self::elliptic::der_of_raw;
+pub use self::ecdsa::der_of_raw;
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
-pub use self::names::Names;
+pub use self::key_ids::KeyIds;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
-pub use self::remote::{Demand, Remote};
+pub use self::remote_check::{RemoteCheck, RemoteVerification};
 pub use self::rsa::random;
 
 /// How many keys one authenticator may have: each costs a public-key operation on every foreign signature.
@@ -48,7 +48,7 @@ pub struct Key {
     /// The name of the file it was read from, or the place where its private half is kept, for messages.
     pub origin: String,
     /// The service that must confirm what the key verified, if any.
-    pub remote: Option<Arc<Remote>>,
+    pub remote: Option<Arc<RemoteVerification>>,
 }
 
 impl Key {

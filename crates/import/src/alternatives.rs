@@ -1,23 +1,23 @@
-//! "Any of these policies suffices, and each wants all of its authorities", which kritis says and a rule of ours cannot
-//! always.
+//! Combines policies of which any one suffices, and each requires all of its authorities. kritis can express this; one rule
+//! of pullgate cannot always.
 
 use std::collections::BTreeSet;
 
 use super::Effect;
 use super::draft::{Action, Draft};
 
-/// One policy among those that suffice.
+/// One of the policies that suffice.
 #[derive(Clone, Debug)]
 pub(super) struct Alternative {
-    /// The names of authenticators of the draft; `None` when one of them cannot be had.
+    /// The names of authenticators in the draft; `None` if one of them does not exist.
     pub(super) all: Option<BTreeSet<String>>,
 }
 
-/// What the alternatives come to. `subject` is whom they are for.
+/// The action that is equivalent to the alternatives, or stricter. `subject` names what they apply to.
 pub(super) fn combine(draft: &mut Draft, subject: &str, alternatives: &[Alternative]) -> Action {
     let possible: BTreeSet<&BTreeSet<String>> =
         alternatives.iter().filter_map(|alternative| alternative.all.as_ref()).collect();
-    // Who satisfies a larger one satisfies a smaller one.
+    // Signatures that satisfy a larger set satisfy each of its subsets, so only the smallest sets matter.
     let smallest: Vec<&BTreeSet<String>> = possible
         .iter()
         .copied()
@@ -34,7 +34,7 @@ pub(super) fn combine(draft: &mut Draft, subject: &str, alternatives: &[Alternat
             draft.note(
                 Effect::Stricter,
                 subject,
-                "one of several policies with several authorities suffices there; here all of these authorities are required",
+                "the original admits by any one of several policies with several authorities; here all of these authorities are required",
             );
             Action::All(union.into_iter().collect())
         }

@@ -1,7 +1,7 @@
 //! containers/image `policy.json`, as podman, skopeo and CRI-O read it.
 //!
-//! Source: containers-policy.json(5). Only the `docker` transport concerns images of a node. The most specific scope that
-//! covers an image decides alone, as here; the requirements of a scope must all be met.
+//! Source: containers-policy.json(5). Only the `docker` transport matters on a node. The most specific scope that covers an
+//! image decides alone, as in pullgate; all requirements of a scope must be met.
 
 mod documents;
 
@@ -16,16 +16,16 @@ use super::{Effect, ImportError, Imported, Options, read, shape};
 use pullgate_core::digest::Digest;
 use pullgate_core::trust::{Algorithm, PublicKey};
 
-/// How deep the hosts that `*.example.com` covers are followed: there it is any depth, here `*` is one label.
+/// The number of labels that `*.example.com` covers. In the original it is unlimited; in pullgate `*` is one label.
 const LABELS: usize = 4;
 
-/// Reads a file that the policy names.
+/// Reads a file that the policy names, by its path.
 pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, std::io::Error>;
 
-/// Reads a policy. `files` reads the key files that it names.
+/// Converts a policy. `files` reads the key files that it names.
 ///
 /// # Errors
-/// When the document has not the published shape, or a key cannot be read.
+/// When the document does not have the published shape, or a key cannot be read.
 pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result<Imported, ImportError> {
     let Document { default, transports } = read(document, "policy.json")?;
     // sigstore/pkg/signature, as containers/image calls it: RSA is PKCS #1 v1.5.
@@ -40,12 +40,12 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
             world.draft.note(
                 Effect::None,
                 format!("transport {transport}"),
-                "a node pulls by the docker transport only",
+                "a node pulls only by the docker transport",
             );
         }
     }
-    let everything = scopes.remove("").unwrap_or(default);
-    let action = world.action("default", &everything)?;
+    let fallback = scopes.remove("").unwrap_or(default);
+    let action = world.action("default", &fallback)?;
     match action {
         Action::Allow(reason) => world.draft.allowed_by_default = Some(reason),
         Action::Deny(_) => {}
@@ -85,8 +85,9 @@ impl World<'_> {
                     let host = format!("{}{domain}", "*.".repeat(labels));
                     self.rule(scope, &host, action.clone());
                 }
-                let text =
-                    format!("hosts are followed {LABELS} labels deep; deeper ones are left to the default");
+                let text = format!(
+                    "only hosts with up to {LABELS} more labels are covered; the default applies to deeper ones"
+                );
                 let effect = match (&action, &self.draft.allowed_by_default) {
                     (Action::Allow(_), _) => Effect::Stricter,
                     (_, Some(_)) => Effect::Wider,
@@ -99,28 +100,27 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A scope that is one image, by tag or digest.
+    /// Converts a scope that is one image, by tag or digest.
     fn single(&mut self, scope: &str, requirements: &[Requirement]) -> Result<(), ImportError> {
         let subject = format!("scope {scope:?}");
         let action = self.action(scope, requirements)?;
         let digest = scope.split_once('@').and_then(|(_, digest)| Digest::parse(digest).ok());
         match (digest, action) {
             (Some(digest), Action::Deny(reason)) => {
-                self.draft.note(Effect::Stricter, subject, "the digest is refused in every repository, not only in this one");
+                self.draft.note(Effect::Stricter, subject, "the digest is refused in every repository, not only this one");
                 self.draft.denied.push((digest.to_string(), reason));
             }
             (_, Action::Allow(_)) => self.draft.note(
                 Effect::Stricter,
                 subject,
-                "scopes are repositories here; the image is left to the rule of its repository, `allow` with `digests` can do it",
+                "scopes are repositories here, so the rule of the repository applies to this image; to allow it alone, write `allow` with `digests`",
             ),
             (_, _) => {
                 let (repository, _) = scope.rsplit_once(['@', ':']).unwrap_or((scope, ""));
                 let repository = repository.trim_end_matches("@sha256").to_owned();
-                let text = "scopes are repositories here; the whole repository is refused, so that nothing passes unseen. \
-                            Write a rule for it by hand";
+                let text = "scopes are repositories here, so the whole repository is refused; write a rule for it by hand";
                 self.draft.note(Effect::Stricter, subject, text);
-                let reason = format!("policy.json asks something of {scope} alone, which cannot be said here");
+                let reason = format!("policy.json has a requirement for {scope} alone, which has no equivalent here");
                 let written = self.draft.rules.iter_mut().find(|rule| rule.scope == repository);
                 match written {
                     Some(rule) => rule.action = Action::Deny(reason),
@@ -134,7 +134,7 @@ impl World<'_> {
     fn action(&mut self, scope: &str, requirements: &[Requirement]) -> Result<Action, ImportError> {
         let subject = format!("scope {scope:?}");
         if requirements.is_empty() {
-            return Err(shape(subject, "it has no requirements, which containers/image refuses, too"));
+            return Err(shape(subject, "it has no requirements, which containers/image also refuses"));
         }
         let mut names = BTreeSet::new();
         let mut anything = false;
@@ -142,15 +142,15 @@ impl World<'_> {
             match requirement {
                 Requirement::InsecureAcceptAnything {} => anything = true,
                 Requirement::Reject {} => {
-                    return Ok(Action::Deny(format!("policy.json rejects {}", whose(scope))));
+                    return Ok(Action::Deny(format!("policy.json rejects {}", described(scope))));
                 }
                 Requirement::SignedBy(_) | Requirement::SignedBaseLayer(_) => {
                     let text =
-                        "it asks for a signature by PGP, which pullgate does not verify; so it is refused";
+                        "it requires a PGP signature, which pullgate does not verify; images are refused";
                     self.draft.note(Effect::Stricter, subject, text);
                     return Ok(Action::Deny(format!(
-                        "policy.json asks for a signature by PGP of {}",
-                        whose(scope)
+                        "policy.json requires a PGP signature for {}",
+                        described(scope)
                     )));
                 }
                 Requirement::SigstoreSigned(signed) => match self.signed(&subject, signed)? {
@@ -158,40 +158,43 @@ impl World<'_> {
                         names.insert(name);
                     }
                     None => {
-                        let reason = format!("policy.json asks of {} what cannot be said here", whose(scope));
+                        let reason = format!(
+                            "policy.json has a requirement for {} without an equivalent here",
+                            described(scope)
+                        );
                         return Ok(Action::Deny(reason));
                     }
                 },
             }
         }
         if names.is_empty() && anything {
-            return Ok(Action::Allow(format!("policy.json accepts anything of {}", whose(scope))));
+            return Ok(Action::Allow(format!("policy.json accepts {} unsigned", described(scope))));
         }
         Ok(Action::All(names.into_iter().collect()))
     }
 
-    /// The authenticator of a requirement, or nothing where it cannot be met.
+    /// The authenticator of a requirement; `None` if the requirement has no equivalent.
     fn signed(&mut self, subject: &str, signed: &Signed) -> Result<Option<String>, ImportError> {
         if signed.fulcio.is_some() || signed.pki.is_some() {
-            let text =
-                "it asks for a certificate of Fulcio or of a PKI; pullgate verifies keys. So it is refused";
+            let text = "it requires a certificate of Fulcio or a PKI, but pullgate verifies keys; images are refused";
             self.draft.note(Effect::Stricter, subject, text);
             return Ok(None);
         }
-        if signed.asks_rekor()
-            && !self.widened(subject, "it asks for an entry in a transparency log, which is not looked at")
+        if signed.requires_rekor()
+            && !self
+                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check")
         {
             return Ok(None);
         }
         let identity = match signed.signed_identity.as_ref() {
-            None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => {
-                Some("it asks that the signature names the tag; here it has to name the repository")
-            }
+            None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => Some(
+                "it requires that the signature names the tag; pullgate requires that it names the repository",
+            ),
             Some(Identity::MatchRepository {}) => None,
             Some(
                 Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
             ) => {
-                let text = "the signature is for another name there; here `aliases` of the rule says that. So it is refused";
+                let text = "it accepts signatures for another name, which `aliases` of a rule does here; images are refused";
                 self.draft.note(Effect::Stricter, subject, text);
                 return Ok(None);
             }
@@ -209,7 +212,7 @@ impl World<'_> {
             }
         }
         if keys.is_empty() {
-            return Err(shape(subject, "sigstoreSigned names no key"));
+            return Err(shape(subject, "sigstoreSigned has no key"));
         }
         let mut fingerprints: Vec<String> = keys.iter().map(|key| key.fingerprint().to_owned()).collect();
         fingerprints.sort();
@@ -222,12 +225,14 @@ impl World<'_> {
         Ok(Some(name))
     }
 
-    /// Whether to go on although `text` makes it wider.
+    /// Whether to accept the wider meaning that `text` describes. It is noted either way.
     fn widened(&mut self, subject: &str, text: &str) -> bool {
         if self.options.widen {
             self.draft.note(Effect::Wider, subject, text);
         } else {
-            let text = format!("{text}; so it is refused (--widen takes it all the same)");
+            let text = format!(
+                "{text}; images are refused (with --widen the rule is written without this requirement)"
+            );
             self.draft.note(Effect::Stricter, subject, text);
         }
         self.options.widen
@@ -241,12 +246,12 @@ impl World<'_> {
         }
         for data in signed.key_data.iter().chain(&signed.key_datas) {
             let text = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            pems.push(text.ok_or_else(|| shape(subject, "keyData is not base64 of a text"))?);
+            pems.push(text.ok_or_else(|| shape(subject, "keyData is not base64 of a PEM text"))?);
         }
         Ok(pems)
     }
 }
 
-fn whose(scope: &str) -> String {
-    if scope == "default" { "images without a rule of their own".to_owned() } else { scope.to_owned() }
+fn described(scope: &str) -> String {
+    if scope == "default" { "images that no other rule covers".to_owned() } else { scope.to_owned() }
 }

@@ -5,23 +5,23 @@ use super::{ImportError, Imported, Options};
 use pullgate_core::policy::Scope;
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
 
-/// An authenticator for each key, and a rule for `scope` that any of them satisfies.
+/// Creates an authenticator for each key, and a rule for `scope` that any of them satisfies.
 ///
-/// RSA and Ed25519 keys sign as cosign signs with them, PKCS #1 v1.5 and Ed25519ph (seen with cosign 3.1.1, in both layouts;
-/// it does not verify the latter itself), unless the options say otherwise.
+/// RSA and Ed25519 keys get the algorithms of cosign, PKCS #1 v1.5 and Ed25519ph, unless the options name others. (Observed
+/// with cosign 3.1.1 in both layouts; it does not verify Ed25519ph itself.)
 ///
 /// # Errors
-/// When a text is no public key, or the scope is none.
+/// When a text is not a public key, or the scope is invalid.
 pub fn cosign(keys: &[(String, String)], scope: &str, options: Options) -> Result<Imported, ImportError> {
-    let unusable = |error| ImportError::Scope { scope: scope.to_owned(), error };
-    let scope = Scope::parse(scope).map_err(unusable)?.to_string();
+    let invalid = |error| ImportError::Scope { scope: scope.to_owned(), error };
+    let scope = Scope::parse(scope).map_err(invalid)?.to_string();
     let mut draft = Draft::new("public keys of cosign");
     let mut names = Vec::new();
     for (name, pem) in keys {
         let key = as_cosign_signs(pem, name, options)?;
         names.push(draft.authenticator(name, vec![key]));
     }
-    let origin = "who holds one of the keys may sign".to_owned();
+    let origin = "any of the keys may sign".to_owned();
     draft.rules.push(Rule { origin, scope, pods: Vec::new(), action: Action::Any(names) });
     Ok(Imported { draft })
 }

@@ -1,21 +1,21 @@
-//! A policy as it is put together, before it is written.
+//! A policy under construction, before it is written as TOML.
 
 use std::collections::BTreeSet;
 
 use super::{Effect, ImportError, Note, Options};
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
 
-/// How long the name of an authenticator may be.
+/// The longest name of an authenticator, in characters.
 const MAX_NAME: usize = 64;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub(super) source: &'static str,
-    /// Why images that no rule covers are allowed; without it they are refused.
+    /// The reason why images that no rule covers are allowed; if there is none, they are refused.
     pub(super) allowed_by_default: Option<String>,
     pub(super) authenticators: Vec<Signer>,
     pub(super) rules: Vec<Rule>,
-    /// Digests that are refused, with the reason.
+    /// Denied digests, each with the reason.
     pub(super) denied: Vec<(String, String)>,
     pub(super) notes: Vec<Note>,
 }
@@ -55,7 +55,7 @@ impl Draft {
         }
     }
 
-    /// Adds an authenticator and says by which name: the original one where that is a name of ours.
+    /// Adds an authenticator and returns its name: the original name, if it is valid here and not taken.
     pub(super) fn authenticator(&mut self, original: &str, keys: Vec<PublicKey>) -> String {
         let plain: String = original
             .chars()
@@ -71,7 +71,7 @@ impl Draft {
         name
     }
 
-    /// Notes where one key would have to sign twice: here different keys count.
+    /// Notes the rules that one key alone would satisfy in the original. In pullgate a key counts once.
     pub(super) fn note_shared_keys(&mut self) {
         let mut shared = Vec::new();
         for rule in &self.rules {
@@ -87,13 +87,13 @@ impl Draft {
             self.note(
                 Effect::Stricter,
                 origin,
-                "two of its authenticators have a key in common; here a key counts once, so that another must sign too",
+                "two of its authenticators share a key; here a key counts once, so another key must sign too",
             );
         }
     }
 }
 
-/// A public key whose algorithm follows from its kind, except for RSA.
+/// Reads a public key. The algorithm follows from the key type, except for RSA.
 pub(super) fn key(pem: &str, subject: &str, options: Options) -> Result<PublicKey, ImportError> {
     let read = |algorithm| PublicKey::from_pem(pem, algorithm, PssSalt::default());
     if read(Algorithm::RsaPkcs1Sha256).is_ok() {

@@ -1,9 +1,9 @@
 //! kritis, and Alibaba Cloud's kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist.
 //!
 //! Sources: kritis `pkg/kritis/apis/kritis/v1beta1`, `review/review.go`, `util/allowlist.go`; the documentation of
-//! kritis-validation-hook for `publicKeyData` and AdmissionAllowlist. A namespace without a policy admits everything. In
-//! one with policies an image is admitted by one of them whose authorities all attest it, and each is satisfied by any of
-//! its keys. A policy without authorities refuses everything, also what is on the lists.
+//! kritis-validation-hook for `publicKeyData` and AdmissionAllowlist. A namespace without a policy admits everything. A
+//! namespace with policies admits an image if all authorities of one policy attest it; any key of an authority may sign. A
+//! policy without authorities refuses everything, including images on the lists.
 
 mod documents;
 mod patterns;
@@ -17,15 +17,15 @@ use super::alternatives::{Alternative, combine};
 use super::draft::{Action, Draft, Rule};
 use super::{Effect, ImportError, Imported, Options};
 
-/// Reads the documents of a cluster, as `kubectl get … -o yaml` and files for `kubectl apply` have them.
+/// Converts the documents of a cluster: the output of `kubectl get … -o yaml`, or files for `kubectl apply`.
 ///
 /// # Errors
-/// When a text is no YAML, holds something else than resources, or a resource has not the published shape; and when there
-/// is no GenericAttestationPolicy, which is what asks for signatures: the policy would admit everything, and as likely as
-/// a cluster that asks for nothing is an export that failed.
+/// When a text is not YAML, has something other than resources, or a resource does not have the published shape. Also when
+/// there is no GenericAttestationPolicy: without one nothing requires signatures and the policy would admit everything, and
+/// a failed export looks the same.
 pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportError> {
     let mut draft = Draft::new("resources of kritis");
-    draft.allowed_by_default = Some("kritis asks nothing of namespaces without a policy".to_owned());
+    draft.allowed_by_default = Some("kritis has no requirements for namespaces without a policy".to_owned());
     let documents = documents::read(texts, &mut draft)?;
     let mut world = World {
         draft,
@@ -51,7 +51,7 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
         }
     }
     if world.namespaces.is_empty() {
-        return Err(ImportError::NothingRequired("GenericAttestationPolicy among them".to_owned()));
+        return Err(ImportError::NothingRequired("GenericAttestationPolicy".to_owned()));
     }
     world.finish()
 }
@@ -59,10 +59,10 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
 struct World {
     draft: Draft,
     options: Options,
-    /// The authenticator of an authority by namespace, empty where none is said, and name; none where it has no key for us.
+    /// The authenticator for each authority, by namespace (empty if it has none) and name; `None` if no key can be used.
     authorities: BTreeMap<(String, String), Option<String>>,
     namespaces: BTreeMap<String, Vec<Generic>>,
-    /// Pattern, namespace, where it is from.
+    /// Pattern, namespace, origin.
     lists: Vec<(String, Option<String>, String)>,
 }
 
@@ -70,7 +70,7 @@ impl World {
     fn authority(&mut self, authority: &Authority) -> Result<(), ImportError> {
         let keys = documents::keys(authority, &mut self.draft, self.options)?;
         let name = if keys.is_empty() {
-            let text = "it has no key that pullgate can verify; what requires it is refused";
+            let text = "it has no key that pullgate can verify; policies that require it admit nothing";
             self.draft.note(Effect::Stricter, format!("AttestationAuthority {}", authority.name), text);
             None
         } else {
@@ -112,7 +112,7 @@ impl World {
     }
 
     fn finish(mut self) -> Result<Imported, ImportError> {
-        let mut demands: BTreeMap<String, Demand> = BTreeMap::new();
+        let mut requirements: BTreeMap<String, NamespaceRequirement> = BTreeMap::new();
         for (namespace, policies) in std::mem::take(&mut self.namespaces) {
             let names: Vec<&str> = policies.iter().map(|it| it.name.as_str()).collect();
             let origin = format!("GenericAttestationPolicy {} of namespace {namespace}", names.join(", "));
@@ -125,19 +125,19 @@ impl World {
                 let alternatives: Vec<Alternative> = policies.iter().map(|it| self.alternative(it)).collect();
                 combine(&mut self.draft, &format!("namespace {namespace}"), &alternatives)
             };
-            demands.insert(namespace, Demand { origin, action, closed });
+            requirements.insert(namespace, NamespaceRequirement { origin, action, closed });
         }
-        for (namespace, demand) in &demands {
-            self.draft.rules.push(demand.rule("**", namespace));
+        for (namespace, requirement) in &requirements {
+            self.draft.rules.push(requirement.rule("**", namespace));
         }
-        self.lists(&demands);
+        self.lists(&requirements);
         self.draft.note_shared_keys();
         Ok(Imported { draft: self.draft })
     }
 
-    /// What the lists admit unsigned, and below it, where a scope of ours reaches further than the pattern, again what is
-    /// required.
-    fn lists(&mut self, demands: &BTreeMap<String, Demand>) {
+    /// Adds rules for what the lists admit unsigned. A scope reaches further than a pattern, so for the names below it further
+    /// rules restore the requirement.
+    fn lists(&mut self, requirements: &BTreeMap<String, NamespaceRequirement>) {
         let mut allowed: BTreeMap<(String, Option<String>), (Covered, String)> = BTreeMap::new();
         for (text, namespace, origin) in std::mem::take(&mut self.lists) {
             let subject = format!("{origin}, pattern {text:?}");
@@ -146,7 +146,7 @@ impl World {
                     match wider {
                         Some(wider) if self.options.widen => self.draft.note(Effect::Wider, subject, wider),
                         Some(wider) => {
-                            let text = format!("{wider}; so it is left out (--widen takes it all the same)");
+                            let text = format!("{wider}; the entry is left out (with --widen it is written)");
                             self.draft.note(Effect::Stricter, subject, text);
                             continue;
                         }
@@ -162,20 +162,20 @@ impl World {
         let mut guards = BTreeMap::new();
         for ((scope, pods), (covered, origin)) in &allowed {
             let pods_of = |it: &String| it.clone();
-            let concerned: Vec<(&String, &Demand)> = match pods {
+            let affected: Vec<(&String, &NamespaceRequirement)> = match pods {
                 Some(_) if everywhere.contains(scope) => continue,
-                Some(namespace) => demands.get_key_value(namespace).into_iter().collect(),
-                None => demands.iter().collect(),
+                Some(namespace) => requirements.get_key_value(namespace).into_iter().collect(),
+                None => requirements.iter().collect(),
             };
-            if concerned.is_empty() {
+            if affected.is_empty() {
                 let text =
-                    format!("nothing is required there, so pattern {:?} is not needed", covered.pattern);
+                    format!("nothing is required there, so pattern {:?} has no effect", covered.pattern);
                 self.draft.note(Effect::None, origin.clone(), text);
                 continue;
             }
-            for (namespace, demand) in concerned {
-                if demand.closed {
-                    guards.insert((scope.clone(), namespace.clone()), demand.clone());
+            for (namespace, requirement) in affected {
+                if requirement.closed {
+                    guards.insert((scope.clone(), namespace.clone()), requirement.clone());
                 } else if pods.is_some() {
                     let reason = format!("on the list of {origin}");
                     let rule = Rule {
@@ -190,7 +190,7 @@ impl World {
                 let listed = everywhere.contains(&covered.below)
                     || allowed.contains_key(&(covered.below.clone(), Some(namespace.clone())));
                 if !listed {
-                    guards.insert(below, demand.clone());
+                    guards.insert(below, requirement.clone());
                 }
             }
             if pods.is_none() {
@@ -199,22 +199,22 @@ impl World {
                 self.draft.rules.push(rule);
             }
         }
-        for ((scope, namespace), demand) in guards {
-            self.draft.rules.push(demand.rule(&scope, &namespace));
+        for ((scope, namespace), requirement) in guards {
+            self.draft.rules.push(requirement.rule(&scope, &namespace));
         }
     }
 }
 
-/// What the policies of a namespace come to.
+/// The combined requirement of the policies of one namespace.
 #[derive(Clone)]
-struct Demand {
+struct NamespaceRequirement {
     origin: String,
     action: Action,
-    /// Whether the lists count for nothing.
+    /// Whether the lists have no effect.
     closed: bool,
 }
 
-impl Demand {
+impl NamespaceRequirement {
     fn rule(&self, scope: &str, namespace: &str) -> Rule {
         Rule {
             origin: self.origin.clone(),

@@ -1,8 +1,8 @@
-//! Policies of other systems, written down as ours.
+//! Converts the policies of other systems to pullgate's format.
 //!
-//! What has no equivalent is never widened in silence: a demand that cannot be made becomes a refusal, a permission that
-//! cannot be given as narrowly is left out, and each is noted. [`Options::widen`] gives the wider permission instead, and
-//! that is noted too.
+//! Nothing becomes wider without a note. A requirement without an equivalent becomes a refusal, and a permission that cannot
+//! be written as narrowly is left out; both are noted. With [`Options::widen`] the wider permission is written instead, and
+//! noted as such.
 
 mod alternatives;
 mod containers;
@@ -29,43 +29,44 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 
 const BOUNDS: Bounds = Bounds { depth: 32, values: 200_000, keys: Keys::Exact };
 
-/// How to read what the documents leave open.
+/// Settings for what the documents leave open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// The algorithm of RSA keys, where the document does not say it; for cosign's keys also that of Ed25519 keys.
+    /// The algorithm of RSA keys, where the document does not name it; for cosign keys also that of Ed25519 keys.
     pub algorithm: Option<Algorithm>,
-    /// Whether a permission that we cannot give as narrowly as the original did is given more widely, and not left out.
+    /// Whether to write a permission more widely when it cannot be written as narrowly as in the original. Otherwise it is
+    /// left out.
     pub widen: bool,
 }
 
-/// What was read: a policy, and what the original said that it does not.
+/// A converted policy, and its differences from the original.
 #[derive(Clone, Debug)]
 pub struct Imported {
     draft: Draft,
 }
 
 impl Imported {
-    /// The policy as `policy.toml`, with the notes as comments. It is complete: keys stand in it as PEM.
+    /// The text of `policy.toml`, with the notes as comments. It is complete: keys are in it as PEM.
     #[must_use]
     pub fn policy(&self) -> String {
         write::policy(&self.draft)
     }
 
-    /// Where the policy differs from the original.
+    /// The differences between the policy and the original.
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         &self.draft.notes
     }
 }
 
-/// A difference between the original and what was made of it.
+/// A difference between the original and the converted policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// What the difference does.
+    /// The effect of the difference.
     pub effect: Effect,
-    /// What of the original is meant.
+    /// The part of the original.
     pub subject: String,
-    /// What is different, and what to do.
+    /// The difference, and what to do about it.
     pub text: String,
 }
 
@@ -75,19 +76,19 @@ impl fmt::Display for Note {
     }
 }
 
-/// What a difference does.
+/// The effect of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Something that the original admits is refused.
+    /// Refuses something that the original admits.
     Stricter,
-    /// Something that the original refuses may be admitted.
+    /// May admit something that the original refuses.
     Wider,
-    /// Nothing that concerns images on a node.
+    /// No effect on the images of a node.
     None,
 }
 
 impl Effect {
-    /// Whether the policy decides otherwise than the original, which exit code 1 of `pullgate import` tells.
+    /// Whether the policy decides differently from the original. `pullgate-signer import` then ends with exit code 1.
     #[must_use]
     pub fn differs(self) -> bool {
         match self {
@@ -107,64 +108,64 @@ impl fmt::Display for Effect {
     }
 }
 
-/// Why nothing was made of a document.
+/// Why a document was not converted.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It is too long.
+    /// The document is too long.
     #[error("the document is longer than {MAX_DOCUMENT_BYTES} bytes")]
     TooLong,
-    /// It is not JSON.
-    #[error("the document is not read as JSON")]
+    /// The document is not valid JSON.
+    #[error("invalid JSON")]
     Json(#[source] json::JsonError),
-    /// It is not YAML.
-    #[error("the document is not read as YAML: {0}")]
+    /// The document is not valid YAML.
+    #[error("invalid YAML: {0}")]
     Yaml(String),
-    /// It is something else.
+    /// The document does not have the published shape.
     #[error("{place}: {problem}")]
     Shape {
-        /// Where in the document.
+        /// The place in the document.
         place: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// Nothing in the documents asks for signatures.
-    #[error("there is no {0}, so that everything would be admitted; are the documents complete?")]
+    /// Nothing in the documents requires signatures.
+    #[error("no {0} found, so everything would be admitted; are the documents complete?")]
     NothingRequired(String),
-    /// The scope is none.
-    #[error("{scope:?} is no scope")]
+    /// The scope is invalid.
+    #[error("invalid scope {scope:?}")]
     Scope {
-        /// As it was given.
+        /// The scope as given.
         scope: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         error: ScopeError,
     },
-    /// A key cannot be used.
-    #[error("the key of {subject} cannot be used")]
+    /// A key is invalid.
+    #[error("invalid key of {subject}")]
     Key {
-        /// Whose key.
+        /// The owner of the key.
         subject: String,
-        /// Why.
+        /// The cause.
         #[source]
         error: KeyError,
     },
-    /// Nothing says by which algorithm an RSA key signs.
+    /// The algorithm of an RSA key is unknown.
     #[error(
-        "{subject} has an RSA key, and the document does not say how it signs; say --algorithm RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"
+        "{subject} has an RSA key, and the document does not name its algorithm; add --algorithm RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"
     )]
     Algorithm {
-        /// Whose key.
+        /// The owner of the key.
         subject: String,
     },
-    /// The document names keys that it does not hold.
-    #[error("the document names keys of a key management service and does not hold them:{}", list(.0))]
+    /// The document names keys that it does not contain. The texts are the commands that fetch them.
+    #[error("the document names keys in a key management service but does not contain them; fetch them with:{}", list(.0))]
     PublicKeys(Vec<String>),
     /// A file that the document names cannot be read.
-    #[error("{path} cannot be read")]
+    #[error("cannot read {path}")]
     File {
-        /// Its name as the document writes it.
+        /// The path in the document.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         error: std::io::Error,
     },
@@ -178,7 +179,7 @@ fn shape(place: impl Into<String>, problem: impl Into<String>) -> ImportError {
     ImportError::Shape { place: place.into(), problem: problem.into() }
 }
 
-/// Reads JSON of a shape.
+/// Parses JSON of the shape `T`.
 fn read<T: serde::de::DeserializeOwned>(document: &[u8], what: &str) -> Result<T, ImportError> {
     if document.len() > MAX_DOCUMENT_BYTES {
         return Err(ImportError::TooLong);

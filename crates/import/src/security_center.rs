@@ -1,7 +1,7 @@
-//! Alibaba Cloud Security Center: the answers of `DescribeAttestors` and `DescribeBinarySecurityPolicies` (API 2018-12-03).
+//! Alibaba Cloud Security Center: the responses of `DescribeAttestors` and `DescribeBinarySecurityPolicies` (API 2018-12-03).
 //!
-//! A policy names clusters, their Kubernetes namespaces, and the attestors (witnesses) that all must have signed. What is
-//! in no policy is admitted.
+//! A policy names clusters, their Kubernetes namespaces, and the attestors (witnesses) that must all have signed. Namespaces
+//! without a policy admit everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use super::{Effect, ImportError, Imported, Options, read};
 
 const EVERYTHING: &str = "**";
 
-/// The documents, and what stands in none of them.
+/// The documents, and what they do not contain.
 #[derive(Clone, Debug)]
 pub struct SecurityCenter<'a> {
-    /// The answers to `DescribeAttestors`, one a page.
+    /// The responses of `DescribeAttestors`, one for each page.
     pub attestors: &'a [Vec<u8>],
-    /// The answers to `DescribeBinarySecurityPolicies`, one a page.
+    /// The responses of `DescribeBinarySecurityPolicies`, one for each page.
     pub policies: &'a [Vec<u8>],
-    /// The cluster of this node.
+    /// The ID of the cluster of this node.
     pub cluster: &'a str,
-    /// The public keys of the attestors by name, as PEM: the service does not tell them.
+    /// The public keys of the attestors as PEM, by name: the responses do not contain them.
     pub public_keys: &'a BTreeMap<String, String>,
 }
 
@@ -60,13 +60,13 @@ struct Policies {
 struct Policy {
     name: String,
     status: String,
-    policy: Demand,
+    policy: Requirement,
     clusters: Vec<Cluster>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Demand {
+struct Requirement {
     policy_mode: Option<String>,
     required_attestors: Vec<String>,
 }
@@ -78,16 +78,17 @@ struct Cluster {
     namespaces: Vec<String>,
 }
 
-/// Reads the policies of one cluster.
+/// Converts the policies of one cluster.
 ///
 /// # Errors
-/// When an answer is not one, pages are missing, the public key of an attestor is not given, or no policy is for the
-/// cluster, whose id may have a mistake in it.
+/// When a response is malformed, pages or the public key of an attestor are missing, or the cluster has no policy, which may
+/// mean that its ID is misspelled.
 pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<Imported, ImportError> {
     let (attestors, policies) = (attestors(source)?, policies(source)?);
     let mut draft = Draft::new("Security Center's DescribeAttestors and DescribeBinarySecurityPolicies");
-    draft.allowed_by_default = Some("Security Center asks nothing of namespaces without a policy".to_owned());
-    let mut demands: BTreeMap<&str, Vec<&Policy>> = BTreeMap::new();
+    draft.allowed_by_default =
+        Some("Security Center has no requirements for namespaces without a policy".to_owned());
+    let mut by_namespace: BTreeMap<&str, Vec<&Policy>> = BTreeMap::new();
     for policy in &policies {
         let subject = format!("policy {:?}", policy.name);
         if !matches!(policy.status.as_str(), "enable" | "enabled") {
@@ -98,17 +99,21 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
         let namespaces: BTreeSet<&str> =
             ours.flat_map(|it| it.namespaces.iter().map(String::as_str)).collect();
         if namespaces.is_empty() {
-            draft.note(Effect::None, subject, format!("it is not for cluster {}", source.cluster));
+            draft.note(Effect::None, subject, format!("it does not apply to cluster {}", source.cluster));
         }
         for namespace in namespaces {
-            demands.entry(namespace).or_default().push(policy);
+            by_namespace.entry(namespace).or_default().push(policy);
         }
     }
-    if demands.is_empty() {
+    if by_namespace.is_empty() {
         return Err(ImportError::NothingRequired(format!("enabled policy for cluster {:?}", source.cluster)));
     }
-    let used: BTreeSet<&str> =
-        demands.values().flatten().flat_map(|it| &it.policy.required_attestors).map(String::as_str).collect();
+    let used: BTreeSet<&str> = by_namespace
+        .values()
+        .flatten()
+        .flat_map(|it| &it.policy.required_attestors)
+        .map(String::as_str)
+        .collect();
     missing_keys(&attestors, &used, source.public_keys)?;
     let mut names = BTreeMap::new();
     for attestor in attestors.iter().filter(|attestor| used.contains(attestor.name.as_str())) {
@@ -116,7 +121,7 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
         let key = key(pem, &attestor.name, options)?;
         names.insert(attestor.name.as_str(), draft.authenticator(&attestor.name, vec![key]));
     }
-    for (namespace, policies) in demands {
+    for (namespace, policies) in by_namespace {
         let subject = format!("namespace {namespace}");
         let alternatives: Vec<Alternative> =
             policies.iter().map(|policy| alternative(&mut draft, policy, &names)).collect();
@@ -155,13 +160,13 @@ fn policies(source: &SecurityCenter<'_>) -> Result<Vec<Policy>, ImportError> {
     Ok(all)
 }
 
-/// One page of several says how many there are in all; what stands on the others would be missed.
+/// Checks that no page is missing: each page has the total number of entries.
 fn complete(what: &str, info: Option<&PageInfo>, pages: usize, found: usize) -> Result<(), ImportError> {
     match info.and_then(|info| info.total_count) {
         Some(total) if pages == 1 && total > found => Err(super::shape(
             what,
             format!(
-                "there are {total} entries and this page has {found}; give all pages, or ask with a larger PageSize"
+                "there are {total} entries, but this page has {found}; give all pages, or request a larger PageSize"
             ),
         )),
         _ => Ok(()),
@@ -180,7 +185,7 @@ fn missing_keys(
             let Attestor { name, key_region_id: region, key_id: key, key_version_id: version } = it;
             let file = format!("{}.pem", name.replace(|it: char| !it.is_ascii_alphanumeric(), "-"));
             format!(
-                "pullgate keys public 'alikms://{key}/{version}?region={region}' > {file}, then --public-key '{name}={file}'"
+                "pullgate-signer keys public 'alikms://{key}/{version}?region={region}' > {file}, and add --public-key '{name}={file}'"
             )
         })
         .collect();
@@ -191,21 +196,21 @@ fn alternative(draft: &mut Draft, policy: &Policy, names: &BTreeMap<&str, String
     let subject = format!("policy {:?}", policy.name);
     let mode = policy.policy.policy_mode.as_deref().unwrap_or("requireAttestor");
     if mode != "requireAttestor" {
-        draft.note(
-            Effect::Stricter,
-            subject,
-            format!("its mode {mode:?} is not known, so that it admits nothing"),
-        );
+        draft.note(Effect::Stricter, subject, format!("its mode {mode:?} is unknown, so it admits nothing"));
         return Alternative { all: None };
     }
     let required = &policy.policy.required_attestors;
     let found: BTreeSet<String> = required.iter().filter_map(|it| names.get(it.as_str()).cloned()).collect();
     if required.is_empty() {
-        draft.note(Effect::Stricter, subject, "it requires no attestor, and is taken to admit nothing");
+        draft.note(Effect::Stricter, subject, "it names no attestor, so it admits nothing");
         return Alternative { all: None };
     }
     if required.iter().any(|it| !names.contains_key(it.as_str())) {
-        draft.note(Effect::Stricter, subject, "it requires an attestor that is not among those given");
+        draft.note(
+            Effect::Stricter,
+            subject,
+            "it requires an attestor that is not in the response of DescribeAttestors",
+        );
         return Alternative { all: None };
     }
     Alternative { all: Some(found) }

@@ -174,7 +174,9 @@ pub enum KeysError {
         error: std::io::Error,
     },
     /// A token would have to be asked by who loads no modules.
-    #[error("{origin} is in a PKCS#11 token, which the daemon does not ask: run `pullgate keys fetch`")]
+    #[error(
+        "{origin} is in a PKCS#11 token, which the daemon does not ask: run `pullgate-signer keys fetch`"
+    )]
     Module {
         /// Where the key is.
         origin: String,

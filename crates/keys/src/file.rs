@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use encrypted::EncryptedError;
 
-use super::pick::{Unpicked, pick};
+use super::algorithm::{AlgorithmError, pick};
 use super::{KeysError, Opened, Passphrase, Signing, SigningKey};
 use pullgate_core::trust::{Algorithm, MAX_PEM_BYTES, PrivateKey, PssSalt, PublicKey};
 use pullgate_net::secret;
@@ -75,8 +75,8 @@ pub(super) fn open(
     };
     let read = |algorithm| PrivateKey::from_pem(&text, algorithm, PssSalt::default());
     let key = pick(algorithm, read).map_err(|error| match error {
-        Unpicked::Choose => KeysError::Choose,
-        Unpicked::Key(error) => KeysError::Key { path: path.to_owned(), error },
+        AlgorithmError::Choose => KeysError::Choose,
+        AlgorithmError::Key(error) => KeysError::Key { path: path.to_owned(), error },
     })?;
     if let Some(mode) = open_to_others {
         return Err(KeysError::Open { path: path.to_owned(), mode });

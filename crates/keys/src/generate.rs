@@ -46,6 +46,7 @@ impl KeyKind {
         }
     }
 
+    #[cfg(feature = "pkcs11")]
     pub(super) fn modulus_bits(self) -> Option<u32> {
         match self {
             Self::Rsa2048 => Some(2048),

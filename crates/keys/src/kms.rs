@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{KeysError, KmsKey, KmsSettings, Opened, Signing, SigningKey, checked};
+use super::{KeysError, KmsKey, KmsSettings, Opened, Signing, SigningKey, self_check};
 use pullgate_core::trust::{Algorithm, PublicKey};
 
 pub(super) use client::name;
@@ -34,7 +34,7 @@ impl SigningKey for RemoteKey {
             let digest = Sha256::digest(message);
             let made = self.kms.sign(self.public.algorithm(), digest.as_slice()).await;
             let made = made.map_err(|error| KeysError::Kms { origin: self.origin.clone(), error })?;
-            checked::signature(&self.public, &self.origin, message, made).await
+            self_check::signature(&self.public, &self.origin, message, made).await
         })
     }
 }
@@ -48,7 +48,7 @@ pub(super) async fn open(
     let kms = Kms::new(key.clone(), settings);
     let pem = kms.public_key().await;
     let pem = pem.map_err(|error| KeysError::Kms { origin: origin.clone(), error })?;
-    let public = checked::public(&pem, algorithm, &origin)?;
+    let public = self_check::public(&pem, algorithm, &origin)?;
     if name(public.algorithm()).is_none() {
         return Err(KeysError::Algorithm {
             origin,

@@ -3,9 +3,8 @@
 //! A key is opened once and asked to sign many times. What it can do is told by its public half, with the one algorithm
 //! that it was opened for: the place where a key is kept has no say in that.
 
+mod algorithm;
 mod cache;
-mod checked;
-mod confirm;
 mod error;
 mod fetch;
 mod file;
@@ -14,10 +13,15 @@ mod kms;
 mod location;
 mod pace;
 mod passphrase;
-mod pick;
 mod pinned;
+mod remote_verifier;
+mod self_check;
 pub mod service_options;
 mod settings;
+#[cfg(feature = "pkcs11")]
+mod token;
+#[cfg(not(feature = "pkcs11"))]
+#[path = "no_token.rs"]
 mod token;
 mod transit;
 
@@ -27,7 +31,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use cache::KeyCache;
-pub use confirm::{Confirmation, Confirmer, LONGEST_MEMORY};
 pub use error::KeysError;
 pub use fetch::fetch;
 pub use file::{EncryptedError, FileKey};
@@ -36,7 +39,8 @@ pub use kms::{Kms, KmsError};
 pub use location::{KmsKey, Location, LocationError, MAX_LOCATION_BYTES, Module, TokenKey, TransitKey};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use pinned::PinnedKey;
-pub use settings::{Bounds, KmsSettings, Login, Settings, TokenSettings, TransitSettings};
+pub use remote_verifier::{Confirmation, LONGEST_MEMORY, RemoteVerifier};
+pub use settings::{Bounds, KmsSettings, Settings, TokenSettings, TransitSettings, VaultAuth};
 pub use token::TokenError;
 pub use transit::{Transit, TransitError};
 

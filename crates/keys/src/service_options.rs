@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Login;
+use crate::VaultAuth;
 use pullgate_config::document::{Document, Table};
 use pullgate_config::values::read_path;
 use pullgate_net::alibaba::{Assume, Identity};
@@ -79,7 +79,7 @@ fn assumed(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Option<
 }
 
 /// How Vault or OpenBao is logged in to.
-pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Login> {
+pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<VaultAuth> {
     let span = table.span.clone();
     let written = ["token-file", "role-id", "secret-id-file", "mount"].map(|key| table.has(key));
     let token = secret_file(document, table, "token-file");
@@ -87,11 +87,11 @@ pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Login
     let secret_id_file = secret_file(document, table, "secret-id-file");
     let mount = text(document, table, "mount");
     match written {
-        [false, false, false, false] => Some(Login::Environment),
-        [true, false, false, false] => token.map(Login::TokenFile),
+        [false, false, false, false] => Some(VaultAuth::Environment),
+        [true, false, false, false] => token.map(VaultAuth::TokenFile),
         [false, true, true, _] => role_id.zip(secret_id_file).map(|(role_id, secret_id_file)| {
             let mount = mount.unwrap_or_else(|| "approle".to_owned());
-            Login::AppRole { mount, role_id, secret_id_file }
+            VaultAuth::AppRole { mount, role_id, secret_id_file }
         }),
         _ => {
             let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); without any the \

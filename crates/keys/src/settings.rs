@@ -100,7 +100,7 @@ pub struct TransitSettings {
     /// The namespace (`X-Vault-Namespace`); `VAULT_NAMESPACE` or `BAO_NAMESPACE` of the environment, when absent.
     pub namespace: Option<String>,
     /// How it is logged in.
-    pub login: Login,
+    pub login: VaultAuth,
     /// How it is asked.
     pub service: service::Settings,
     /// Bounds.
@@ -112,7 +112,7 @@ impl Default for TransitSettings {
         Self {
             address: None,
             namespace: None,
-            login: Login::Environment,
+            login: VaultAuth::Environment,
             service: service::Settings::default(),
             bounds: Bounds { deadline: Duration::from_secs(30), rate: 200, concurrency: 16 },
         }
@@ -121,7 +121,7 @@ impl Default for TransitSettings {
 
 /// How Vault knows who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Login {
+pub enum VaultAuth {
     /// A token in `VAULT_TOKEN` or `BAO_TOKEN`.
     Environment,
     /// A token in a file, which is read again each time, so that an agent can replace it.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use cryptoki::object::ObjectHandle;
 
-use super::{KeysError, Opened, Signing, SigningKey, TokenKey, TokenSettings, checked};
+use super::{KeysError, Opened, Signing, SigningKey, TokenKey, TokenSettings, self_check};
 use pullgate_core::trust::{Algorithm, PublicKey, pem};
 
 pub use error::TokenError;
@@ -52,7 +52,7 @@ impl SigningKey for InToken {
                 session.sign(&how.mechanism(), handle, &input).map_err(TokenError::of)
             });
             let made = made.await.map_err(|error| failed(&self.origin, error))?;
-            checked::signature(&self.public, &self.origin, message, made).await
+            self_check::signature(&self.public, &self.origin, message, made).await
         })
     }
 }
@@ -77,7 +77,7 @@ pub(super) async fn open(
         Ok((handle, public::der(session, handle)?))
     });
     let (handle, der) = found.await.map_err(|error| failed(&origin, error))?;
-    let public = checked::public(&pem::write("PUBLIC KEY", &der), algorithm, &origin)?;
+    let public = self_check::public(&pem::write("PUBLIC KEY", &der), algorithm, &origin)?;
     let algorithm = public.algorithm();
     let how = mechanism::How::choose(algorithm, token.mechanisms());
     let how = how.map_err(|reason| KeysError::Algorithm { origin: origin.clone(), algorithm, reason })?;

@@ -5,7 +5,7 @@ mod login;
 
 use std::sync::Arc;
 
-use super::{KeysError, Opened, Signing, SigningKey, TransitKey, TransitSettings, checked};
+use super::{KeysError, Opened, Signing, SigningKey, TransitKey, TransitSettings, self_check};
 use pullgate_core::trust::{Algorithm, PublicKey};
 
 pub use client::{Transit, TransitError};
@@ -32,7 +32,7 @@ impl SigningKey for RemoteKey {
         Box::pin(async move {
             let made = self.transit.sign(self.version, self.public.algorithm(), message).await;
             let made = made.map_err(|error| KeysError::Transit { origin: self.origin.clone(), error })?;
-            checked::signature(&self.public, &self.origin, message, made).await
+            self_check::signature(&self.public, &self.origin, message, made).await
         })
     }
 }
@@ -46,7 +46,7 @@ pub(super) async fn open(
     let transit = Transit::new(key, settings).map_err(failed)?;
     let (version, pem) = transit.public_key(key.version).await.map_err(failed)?;
     let origin = TransitKey { version: Some(version), ..key.clone() }.to_string();
-    let public = checked::public(&pem, algorithm, &origin)?;
+    let public = self_check::public(&pem, algorithm, &origin)?;
     if public.algorithm() == Algorithm::Ed25519ph {
         let reason = "the transit engine signs with pure Ed25519; say ED25519";
         return Err(KeysError::Algorithm { origin, algorithm: Algorithm::Ed25519ph, reason });

@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::credentials::Credentials;
-use super::document::{Content, Descriptor, Document, OCI_MANIFEST};
-use super::errand::Errand;
 use super::error::{Bound, Class, RegistryError};
+use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest};
+use super::mirrors::{ACCEPT_IMAGE, ApiRequest, Capability};
+use super::request_context::RequestContext;
 use super::resolve::hashed;
 use super::sources::source_of;
-use super::walk::{ACCEPT_IMAGE, Need, Question};
 use pullgate_core::digest::{Algorithm, Digest};
 use pullgate_core::reference::Repository;
 use pullgate_core::signature::Attachment;
@@ -89,7 +89,7 @@ impl Registry {
     /// Collects what is attached to `digest` in `repository`.
     ///
     /// Equal questions at the same time, with equal credentials, are asked once; "nothing is attached" is believed for
-    /// some seconds ([`super::Limits::absence`]). It never fails as a whole: see [`Collected`]. Nothing here is verified but that bytes are what their descriptors
+    /// some seconds ([`super::Limits::negative_cache`]). It never fails as a whole: see [`Collected`]. Nothing here is verified but that bytes are what their descriptors
     /// say, that a referrer's subject is this digest, and that all is within bounds.
     pub async fn attachments(
         &self,
@@ -98,15 +98,15 @@ impl Registry {
         credentials: &Credentials,
     ) -> Collected {
         let key = self.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
-        if self.inner.absences.holds(&key) {
+        if self.inner.negative_cache.holds(&key) {
             return Collected::default();
         }
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
-        let errand = Errand::new(credentials.clone(), self.limits());
+        let context = RequestContext::new(credentials.clone(), self.limits());
         let work = async move {
-            let collected = registry.awaited(&repository, &digest, &errand).await;
+            let collected = registry.awaited(&repository, &digest, &context).await;
             if collected.is_nothing() {
-                registry.inner.absences.remember(key);
+                registry.inner.negative_cache.remember(key);
             }
             collected
         };
@@ -125,12 +125,12 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        let errand = &Errand::pushing(credentials.clone(), self.limits());
-        Search { registry: self, repository, digest, errand }.bundles().await
+        let context = &RequestContext::pushing(credentials.clone(), self.limits());
+        Search { registry: self, repository, digest, context }.bundles().await
     }
 
     /// As [`Registry::attachments`], asking again for a while when nothing at all is attached.
-    async fn awaited(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+    async fn awaited(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
         let until = Instant::now() + self.limits().wait_for_signature;
         loop {
             // While it waits for a signer it takes no turn of others.
@@ -143,7 +143,7 @@ impl Registry {
                 }
             };
             // On the heap, so that whoever waits for a turn is small.
-            let collected = Box::pin(self.collect(repository, digest, errand)).await;
+            let collected = Box::pin(self.collect(repository, digest, context)).await;
             drop(turn);
             if !collected.is_nothing() || Instant::now() >= until {
                 return collected;
@@ -153,22 +153,22 @@ impl Registry {
     }
 
     /// Asks all the places where signatures of this repository may be.
-    async fn collect(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
+    async fn collect(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
         let Some(source) = source_of(&self.inner.sources, repository) else {
-            return self.search(repository, digest, errand).await;
+            return self.search(repository, digest, context).await;
         };
         let own = async {
             match source.image {
-                true => self.search(repository, digest, errand).await,
+                true => self.search(repository, digest, context).await,
                 false => Collected::default(),
             }
         };
         let other = async {
             let Some(other) = &source.repository else { return Collected::default() };
             // The credentials of the pull are for the image's registry.
-            let anonymous = Errand::new(Credentials::anonymous(), self.limits());
-            let errand = if other.domain() == repository.domain() { errand } else { &anonymous };
-            self.search(other, digest, errand).await
+            let anonymous = RequestContext::new(Credentials::anonymous(), self.limits());
+            let context = if other.domain() == repository.domain() { context } else { &anonymous };
+            self.search(other, digest, context).await
         };
         let local = async {
             let Some(root) = source.directory.clone() else { return Collected::default() };
@@ -188,8 +188,8 @@ impl Registry {
         collected
     }
 
-    async fn search(&self, repository: &Repository, digest: &Digest, errand: &Errand) -> Collected {
-        let search = Search { registry: self, repository, digest, errand };
+    async fn search(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
+        let search = Search { registry: self, repository, digest, context };
         let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
         collected.attachments.extend(bundles.attachments);
         collected.problems.extend(bundles.problems);
@@ -202,7 +202,7 @@ struct Search<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
     digest: &'a Digest,
-    errand: &'a Errand,
+    context: &'a RequestContext,
 }
 
 /// The tag that stands in for the referrers API: at most 32 characters of the algorithm and 64 of the digest

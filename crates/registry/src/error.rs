@@ -124,8 +124,8 @@ pub enum RegistryError {
         /// The SHA-256 of what came.
         found: Digest,
     },
-    /// The header `Docker-Content-Digest` does not speak about the body it came with.
-    #[error("{what} came with the header Docker-Content-Digest {header}, but its digest is {found}")]
+    /// The header `Docker-ManifestKind-Digest` does not speak about the body it came with.
+    #[error("{what} came with the header Docker-ManifestKind-Digest {header}, but its digest is {found}")]
     HeaderMismatch {
         /// What was asked for.
         what: String,

@@ -13,7 +13,7 @@ use http::HeaderMap;
 
 use super::credentials::Credentials;
 use super::error::RegistryError;
-use super::stamp::Stamp;
+use super::file_stamp::FileStamp;
 use pullgate_net::tls::TlsFiles;
 
 mod address;
@@ -110,7 +110,7 @@ struct Remembered {
     /// containerd's configuration of that time.
     found: Option<Arc<containerd::Found>>,
     directory: Option<PathBuf>,
-    stamps: [Option<Stamp>; 2],
+    stamps: [Option<FileStamp>; 2],
     list: Arc<HostList>,
 }
 
@@ -194,7 +194,7 @@ impl Hosts {
         }
         let directory = self.directory(domain, found.as_deref()).map_err(unusable)?;
         let stamps = match &directory {
-            Some(directory) => [Stamp::of(directory), Stamp::of(&directory.join(file::NAME))],
+            Some(directory) => [FileStamp::of(directory), FileStamp::of(&directory.join(file::NAME))],
             None => [None, None],
         };
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,49 +11,49 @@ use std::sync::Arc;
 
 use pullgate_net::single_flight::{self, SingleFlight};
 
-mod absence;
+mod address_scope;
 mod attachments;
 mod challenge;
-mod clients;
-mod cooling;
+mod client_pool;
+mod concurrency_limit;
+mod cooldowns;
 mod credentials;
-mod document;
-mod errand;
 mod error;
-mod exchange;
 mod failure;
+mod file_stamp;
+mod host_client;
 mod hosts;
 mod keychain;
 pub mod limits;
 mod listing;
+mod manifest;
+mod mirrors;
+mod negative_cache;
 mod platform;
-mod reach;
 mod realm;
 mod redirect;
+mod request_context;
 mod resolve;
 mod sources;
-mod stamp;
 mod token;
-mod turns;
 mod upload;
-mod walk;
 
 pub use attachments::{
     AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
     fallback_tag, is_attachment_tag, signature_tag,
 };
+pub use concurrency_limit::Permit;
 pub use credentials::Credentials;
-pub use document::{Contents, Listed, OCI_INDEX, OCI_MANIFEST, contents};
-pub use errand::pause;
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
 pub use listing::{RepositoryPages, TagPages};
+pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs};
 pub use platform::Platform;
+pub use request_context::pause;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;
-pub use turns::Turn;
-pub use upload::{Condition, Placed, Stored, Target};
+pub use upload::{Condition, PutResult, Stored, Target};
 
 /// How registries are asked.
 #[derive(Clone, Debug)]
@@ -104,15 +104,15 @@ pub struct Registry {
 #[derive(Debug)]
 struct Inner {
     hosts: hosts::Hosts,
-    exchange: exchange::Exchange,
+    host_client: host_client::HostClient,
     sources: Vec<SignatureSource>,
     /// Questions by registry.
-    questions: turns::Turns,
+    questions: concurrency_limit::ConcurrencyLimit,
     resolving: SingleFlight<Result<Resolved, RegistryError>>,
     collecting: SingleFlight<Collected>,
-    absences: absence::Absences,
+    negative_cache: negative_cache::NegativeCache,
     /// Writes by tag.
-    writes: turns::Turns,
+    writes: concurrency_limit::ConcurrencyLimit,
 }
 
 impl Registry {
@@ -130,27 +130,33 @@ impl Registry {
             limits,
             user_agent,
         } = settings;
-        let clients = clients::Clients::new(user_agent, &limits);
+        let clients = client_pool::ClientPool::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let keychain = keychain::Keychain::new(keyring, clients.user_agent(), &limits);
-        let questions = turns::Turns::new(limits.questions.div_ceil(4), limits.questions, limits.turn);
-        let absences = absence::Absences::new(limits.absence);
-        let turns = turns::Turns::new(limits.requests, usize::MAX, limits.turn);
-        let cooling = cooling::Cooling::new(limits.cool_down);
-        let exchange = exchange::Exchange {
+        let questions = concurrency_limit::ConcurrencyLimit::new(
+            limits.questions.div_ceil(4),
+            limits.questions,
+            limits.turn,
+        );
+        let negative_cache = negative_cache::NegativeCache::new(limits.negative_cache);
+        let concurrency_limit =
+            concurrency_limit::ConcurrencyLimit::new(limits.requests, usize::MAX, limits.turn);
+        let cooldowns = cooldowns::Cooldowns::new(limits.cool_down);
+        let host_client = host_client::HostClient {
             clients,
             tokens,
             limits,
             keychain,
-            turns,
-            cooling,
+            concurrency_limit,
+            cooldowns,
             trusted: token_services,
             large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
         };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
-        let writes = turns::Turns::new(1, usize::MAX, limits::WRITERS);
-        let inner = Inner { hosts, exchange, sources, questions, resolving, collecting, absences, writes };
+        let writes = concurrency_limit::ConcurrencyLimit::new(1, usize::MAX, limits::WRITERS);
+        let inner =
+            Inner { hosts, host_client, sources, questions, resolving, collecting, negative_cache, writes };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -171,8 +177,8 @@ impl Registry {
     }
 
     /// Forgets where there was no signature.
-    pub fn forget_absences(&self) {
-        self.inner.absences.forget();
+    pub fn clear_negative_cache(&self) {
+        self.inner.negative_cache.forget();
     }
 
     /// What tells a question from others: what is asked, and as whom.
@@ -180,10 +186,10 @@ impl Registry {
         let mut fields = vec![kind.as_bytes()];
         fields.extend(question.iter().map(|text| text.as_bytes()));
         fields.extend(credentials.fields());
-        self.inner.exchange.tokens.keyed(&fields)
+        self.inner.host_client.tokens.keyed(&fields)
     }
 
     fn limits(&self) -> &Limits {
-        &self.inner.exchange.limits
+        &self.inner.host_client.limits
     }
 }

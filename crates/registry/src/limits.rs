@@ -105,7 +105,7 @@ pub struct Limits {
     /// How long one question waits for a busy registry ([`RETRY_WAIT`]).
     pub retry_wait: Duration,
     /// How long "there is no signature" is believed ([`ABSENCE`]).
-    pub absence: Duration,
+    pub negative_cache: Duration,
     /// How long to wait for the first signature of an image that has none; nothing, unless configured.
     pub wait_for_signature: Duration,
 }
@@ -132,7 +132,7 @@ impl Default for Limits {
             cool_down: COOL_DOWN,
             retries: RETRIES,
             retry_wait: RETRY_WAIT,
-            absence: ABSENCE,
+            negative_cache: ABSENCE,
             wait_for_signature: Duration::ZERO,
         }
     }

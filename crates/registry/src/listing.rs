@@ -11,11 +11,11 @@ use serde_json::Value;
 use super::Registry;
 use super::attachments::next_page;
 use super::credentials::Credentials;
-use super::errand::Errand;
 use super::error::{Bound, RegistryError};
-use super::exchange::{Answer, Ask};
+use super::host_client::{ApiResponse, HostRequest};
 use super::hosts::Host;
-use super::walk::Question;
+use super::mirrors::ApiRequest;
+use super::request_context::RequestContext;
 use pullgate_core::json::{self, Bounds, Keys};
 use pullgate_core::reference::{self, Repository};
 
@@ -135,15 +135,16 @@ impl Registry {
         credentials: &Credentials,
         most: usize,
     ) -> Result<Pages, RegistryError> {
-        let (host, errand) = self.writing(repository, credentials)?;
-        let question = Question::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
+        let (host, context) = self.writing(repository, credentials)?;
+        let question =
+            ApiRequest::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
         let mut ask = question.to(&host, repository);
         if kind == Kind::Repositories {
             ask.target = format!("{}/_catalog?n={PAGE}", host.path);
             ask.repository = String::new();
         }
         let (asked, registry) = (HashSet::new(), self.clone());
-        Ok(Pages { registry, host, errand, kind, next: Some(ask), asked, most, left: most })
+        Ok(Pages { registry, host, context, kind, next: Some(ask), asked, most, left: most })
     }
 }
 
@@ -152,9 +153,9 @@ impl Registry {
 struct Pages {
     registry: Registry,
     host: Host,
-    errand: Errand,
+    context: RequestContext,
     kind: Kind,
-    next: Option<Ask>,
+    next: Option<HostRequest>,
     /// What was asked for, so that it ends.
     asked: HashSet<String>,
     most: usize,
@@ -167,7 +168,7 @@ impl Pages {
         if !self.asked.insert(ask.target.clone()) {
             return Err(malformed(self.kind, "its pages go round in a circle"));
         }
-        let answer = self.registry.push(&self.host, ask.clone(), &self.errand).await?;
+        let answer = self.registry.push(&self.host, ask.clone(), &self.context).await?;
         let entries = entries(&answer, self.kind)?;
         // A page without entries counts too, so that there is no end of neither.
         let left = self.left.checked_sub(entries.len().max(1));
@@ -176,7 +177,7 @@ impl Pages {
             what: self.kind.what(),
             limit: self.most,
         })?;
-        self.next = next_page(&answer)?.map(|target| Ask { target, ..ask });
+        self.next = next_page(&answer)?.map(|target| HostRequest { target, ..ask });
         Ok(Some(entries))
     }
 }
@@ -196,7 +197,7 @@ impl Kind {
     }
 }
 
-fn entries(answer: &Answer, kind: Kind) -> Result<Vec<String>, RegistryError> {
+fn entries(answer: &ApiResponse, kind: Kind) -> Result<Vec<String>, RegistryError> {
     let bounds = Bounds { depth: 4, values: 200_000, keys: Keys::Exact };
     let document = json::parse(&answer.body, bounds).map_err(|error| malformed(kind, &error.to_string()))?;
     match document.get(kind.what()) {

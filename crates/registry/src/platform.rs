@@ -4,8 +4,8 @@
 //! module): exact architecture first, then what it can also run, with `v8` the unwritten variant of arm64 and `v7` that
 //! of arm. Where containerd would have to guess, there is no choice: what is pulled then is pinned to nothing else.
 
-use super::document::{Content, Descriptor, Document, is_index};
 use super::error::RegistryError;
+use super::manifest::{Descriptor, ManifestKind, ParsedManifest, is_index};
 use super::resolve::Resolved;
 use pullgate_core::digest::Digest;
 
@@ -118,9 +118,9 @@ impl Resolved {
 
     fn children(&self) -> Result<Vec<Descriptor>, RegistryError> {
         let what = format!("manifest {}", self.digest());
-        match Document::parse(self.bytes(), Some(self.media_type()), &what)?.content {
-            Content::Index(children) => Ok(children),
-            Content::Manifest(_) => Ok(Vec::new()),
+        match ParsedManifest::parse(self.bytes(), Some(self.media_type()), &what)?.content {
+            ManifestKind::Index(children) => Ok(children),
+            ManifestKind::Manifest(_) => Ok(Vec::new()),
         }
     }
 }

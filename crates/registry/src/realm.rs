@@ -6,10 +6,10 @@
 
 use reqwest::Url;
 
+use super::address_scope::{AddressScope, address_scope, may_redirect_to};
 use super::error::{RegistryError, remote};
-use super::exchange::Exchange;
+use super::host_client::HostClient;
 use super::hosts::is_local;
-use super::reach::{Reach, permits, reach};
 use super::redirect::authority;
 use super::token::Request;
 
@@ -17,7 +17,11 @@ use super::token::Request;
 ///
 /// # Errors
 /// With the rule that forbids it.
-pub(super) fn check(exchange: &Exchange, request: &Request<'_>, realm: &str) -> Result<Url, RegistryError> {
+pub(super) fn check(
+    host_client: &HostClient,
+    request: &Request<'_>,
+    realm: &str,
+) -> Result<Url, RegistryError> {
     let refused = |shown: String, reason| RegistryError::RealmRefused {
         host: request.host.authority.clone(),
         realm: shown,
@@ -28,7 +32,7 @@ pub(super) fn check(exchange: &Exchange, request: &Request<'_>, realm: &str) -> 
         return Err(refused(remote(realm.split('?').next().unwrap_or_default()), "it is not a URL"));
     };
     let credentials = !request.offer.is_empty();
-    match rule(&registry, &url, credentials, exchange.token_services()) {
+    match rule(&registry, &url, credentials, host_client.token_services()) {
         None => Ok(url),
         Some(reason) => {
             let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
@@ -50,14 +54,14 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
         return Some("it carries credentials of its own");
     }
     let same_host = registry_host == realm_host;
-    let loopback = is_local(registry_host) || reach(registry) == Reach::Loopback;
+    let loopback = is_local(registry_host) || address_scope(registry) == AddressScope::Loopback;
     match realm.scheme() {
         "https" => {}
         "http" if registry.scheme() == "http" && same_host && (loopback || !credentials) => {}
         "http" => return Some("it is not HTTPS"),
         _ => return Some("it is neither HTTP nor HTTPS"),
     }
-    if !same_host && !permits(registry, realm) {
+    if !same_host && !may_redirect_to(registry, realm) {
         return Some("it is an address of this node or its network");
     }
     if !credentials {

@@ -4,17 +4,17 @@ use http::Method;
 use http::header::LOCATION;
 use reqwest::{Response, Url};
 
-use super::clients::Audience;
+use super::address_scope::may_redirect_to;
+use super::client_pool::Audience;
 use super::error::{RegistryError, remote};
-use super::exchange::Ask;
+use super::host_client::HostRequest;
 use super::hosts::{Host, is_local};
-use super::reach::permits;
 
 /// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
 /// registry could reach and we should not.
 pub(super) fn redirect(
     host: &Host,
-    ask: &Ask,
+    ask: &HostRequest,
     first: &Url,
     from: &Url,
     response: &Response,
@@ -37,7 +37,7 @@ pub(super) fn redirect(
     if !next.username().is_empty() || next.password().is_some() {
         return Err(refused(format!("{shown} comes with credentials")));
     }
-    if !same_origin(first, &next) && !permits(first, &next) {
+    if !same_origin(first, &next) && !may_redirect_to(first, &next) {
         return Err(refused(format!("{shown} is an address of this node or its network")));
     }
     Ok(next)

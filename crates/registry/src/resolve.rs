@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::Registry;
 use super::credentials::Credentials;
-use super::document::{Content, Document};
-use super::errand::Errand;
 use super::error::{Bound, RegistryError, remote};
-use super::exchange::Answer;
-use super::walk::{ACCEPT_IMAGE, Need, Question, most_telling};
+use super::host_client::ApiResponse;
+use super::manifest::{ManifestKind, ParsedManifest};
+use super::mirrors::{ACCEPT_IMAGE, ApiRequest, Capability, most_specific_error};
+use super::request_context::RequestContext;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Reference;
 
@@ -67,7 +67,7 @@ impl Registry {
     ///
     /// The hosts are asked as containerd asks them for the same reference: for a tag those that may resolve, for a digest
     /// those that may be pulled from. Equal questions at the same time, with equal credentials, are asked once. There is
-    /// no HEAD, and the header `Docker-Content-Digest` can only make it fail.
+    /// no HEAD, and the header `Docker-ManifestKind-Digest` can only make it fail.
     ///
     /// # Errors
     /// When no host has it, or what the first one has is not an image that can be trusted to be one thing only.
@@ -78,28 +78,33 @@ impl Registry {
     ) -> Result<Resolved, RegistryError> {
         let key = self.key("resolve", &[&reference.to_string()], credentials);
         let (registry, reference) = (self.clone(), reference.clone());
-        let errand = Errand::new(credentials.clone(), self.limits());
+        let context = RequestContext::new(credentials.clone(), self.limits());
         let work = async move {
             let _turn = registry.inner.questions.take(reference.repository().domain()).await?;
             // On the heap, so that whoever waits for a turn is small.
-            Box::pin(registry.resolve_now(&reference, &errand)).await
+            Box::pin(registry.resolve_now(&reference, &context)).await
         };
         self.inner.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))
     }
 
-    async fn resolve_now(&self, reference: &Reference, errand: &Errand) -> Result<Resolved, RegistryError> {
+    async fn resolve_now(
+        &self,
+        reference: &Reference,
+        context: &RequestContext,
+    ) -> Result<Resolved, RegistryError> {
         let repository = reference.repository();
         let (need, name) = match (reference.digest(), reference.tag()) {
-            (Some(digest), _) => (Need::Pull, digest.to_string()),
-            (None, tag) => (Need::Resolve, tag.unwrap_or("latest").to_owned()),
+            (Some(digest), _) => (Capability::Pull, digest.to_string()),
+            (None, tag) => (Capability::Resolve, tag.unwrap_or("latest").to_owned()),
         };
         let what = format!("manifest {name}");
         let limit = self.limits().manifest.max(self.limits().index);
-        let question = Question::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let (answer, host) = self.ask(repository, need, &question, errand).await.map_err(most_telling)?;
+        let question = ApiRequest::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        let (answer, host) =
+            self.ask(repository, need, &question, context).await.map_err(most_specific_error)?;
         let digest = hashed(&answer, reference.digest(), &what)?;
-        let document = Document::parse(&answer.body, answer.content_type(), &what)?;
-        let index = matches!(document.content, Content::Index(_));
+        let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
+        let index = matches!(document.content, ManifestKind::Index(_));
         let limit = if index { self.limits().index } else { self.limits().manifest };
         if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
             return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
@@ -117,7 +122,7 @@ impl Registry {
 
 /// The digest of an answer's body, which is the one it was asked for by, and not another one than the registry claims.
 pub(super) fn hashed(
-    answer: &Answer,
+    answer: &ApiResponse,
     expected: Option<&Digest>,
     what: &str,
 ) -> Result<Digest, RegistryError> {

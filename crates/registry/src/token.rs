@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::challenge::Challenge;
 use super::credentials::Offer;
 use super::error::RegistryError;
-use super::exchange::Exchange;
+use super::host_client::HostClient;
 use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
@@ -134,7 +134,7 @@ pub(super) async fn granted(slot: &Slot) -> Option<HeaderValue> {
 /// # Errors
 /// When there is nothing to answer with, or the token service gives no token.
 pub(super) async fn obtain(
-    exchange: &Exchange,
+    host_client: &HostClient,
     slot: &Slot,
     request: &Request<'_>,
     used: Option<&HeaderValue>,
@@ -149,7 +149,7 @@ pub(super) async fn obtain(
     let grant = match request.challenge {
         Challenge::Basic => basic(request)?,
         Challenge::Bearer { realm, service, scope } => {
-            bearer(exchange, request, realm, service, scope).await?
+            bearer(host_client, request, realm, service, scope).await?
         }
     };
     let header = grant.header().ok_or_else(|| request.no_token("it is no text for a header"))?;
@@ -193,13 +193,13 @@ fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
 /// As containerd's `doBearerAuth` (`core/remotes/docker/authorizer.go`): with a secret by OAuth 2 first, then by GET for
 /// services that do not know that; without one by GET.
 async fn bearer(
-    exchange: &Exchange,
+    host_client: &HostClient,
     request: &Request<'_>,
     realm: &str,
     service: &str,
     asked: &str,
 ) -> Result<Grant, RegistryError> {
-    let realm = realm::check(exchange, request, realm)?;
+    let realm = realm::check(host_client, request, realm)?;
     let scopes = scopes(request.access, asked);
     let Offer { username, secret } = request.offer;
     if !secret.is_empty() {
@@ -224,7 +224,8 @@ async fn bearer(
             drop(Zeroizing::new(value));
         }
         let form = Zeroizing::new(body.query().unwrap_or_default().to_owned());
-        let (status, answer) = exchange.ask_token_service(request, realm.clone(), Some(&form), None).await?;
+        let (status, answer) =
+            host_client.ask_token_service(request, realm.clone(), Some(&form), None).await?;
         match status {
             200..400 => return grant(request, &answer, &["access_token"]),
             400 | 401 | 404 => {}
@@ -245,7 +246,7 @@ async fn bearer(
     let authorization = (!secret.is_empty())
         .then(|| Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str())))
         .map(|pair| Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))));
-    let (status, answer) = exchange
+    let (status, answer) = host_client
         .ask_token_service(request, url, None, authorization.as_ref().map(|text| text.as_str()))
         .await?;
     match status {

@@ -1,4 +1,4 @@
-//! Writing to a repository: what `pullgate sign` needs.
+//! Writing to a repository: what `pullgate-signer sign` needs.
 //!
 //! Source: the distribution specification 1.1, "Push". The first host that may be pushed to is asked, as containerd does.
 //! A write that a busy registry did not take is made again within the bounds of a pull's questions.
@@ -9,16 +9,16 @@ use http::{HeaderValue, Method};
 use reqwest::Url;
 
 use super::Registry;
+use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
-use super::document::Document;
-use super::errand::Errand;
 use super::error::RegistryError;
-use super::exchange::{Answer, Ask};
+use super::host_client::{ApiResponse, HostRequest};
 use super::hosts::Host;
 use super::limits::ERROR_BODY;
+use super::manifest::ParsedManifest;
+use super::mirrors::{ACCEPT_IMAGE, ApiRequest, Capability};
+use super::request_context::RequestContext;
 use super::resolve::hashed;
-use super::turns::Turn;
-use super::walk::{ACCEPT_IMAGE, Need, Question};
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 
@@ -69,7 +69,7 @@ pub enum Condition {
 
 /// A manifest that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PutResult {
     /// The digest of the bytes.
     pub digest: Digest,
     /// Whether the registry lists it as a referrer of its subject (the header `OCI-Subject`). One that does not leaves that
@@ -88,12 +88,12 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Result<bool, RegistryError> {
-        let (host, errand) = self.writing(repository, credentials)?;
-        let question = Question {
+        let (host, context) = self.writing(repository, credentials)?;
+        let question = ApiRequest {
             method: Method::HEAD,
-            ..Question::get(format!("blobs/{digest}"), None, format!("blob {digest}"), ERROR_BODY)
+            ..ApiRequest::get(format!("blobs/{digest}"), None, format!("blob {digest}"), ERROR_BODY)
         };
-        match self.push(&host, question.to(&host, repository), &errand).await {
+        match self.push(&host, question.to(&host, repository), &context).await {
             Ok(_) => Ok(true),
             Err(RegistryError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -110,13 +110,13 @@ impl Registry {
         bytes: Bytes,
         credentials: &Credentials,
     ) -> Result<Digest, RegistryError> {
-        let (host, errand) = self.writing(repository, credentials)?;
+        let (host, context) = self.writing(repository, credentials)?;
         let digest = Digest::of(&bytes);
         let mut tried = 0;
         loop {
             // From the start each time: an upload that broke is not there any more.
-            match self.upload_once(&host, repository, &bytes, &digest, &errand).await {
-                Err(error) if error.is_passing() && errand.try_again(tried).await => tried += 1,
+            match self.upload_once(&host, repository, &bytes, &digest, &context).await {
+                Err(error) if error.is_passing() && context.try_again(tried).await => tried += 1,
                 other => return other.map(|()| digest),
             }
         }
@@ -128,20 +128,20 @@ impl Registry {
         repository: &Repository,
         bytes: &Bytes,
         digest: &Digest,
-        errand: &Errand,
+        context: &RequestContext,
     ) -> Result<(), RegistryError> {
         let what = format!("upload of blob {digest}");
-        let start = Question {
+        let start = ApiRequest {
             method: Method::POST,
-            ..Question::get("blobs/uploads/".to_owned(), None, what.clone(), ERROR_BODY)
+            ..ApiRequest::get("blobs/uploads/".to_owned(), None, what.clone(), ERROR_BODY)
         };
-        let start = Ask { push: true, ..start.to(host, repository) };
-        let answer = self.inner.exchange.send(host, &start, errand).await?;
+        let start = HostRequest { push: true, ..start.to(host, repository) };
+        let answer = self.inner.host_client.send(host, &start, context).await?;
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let target = upload_target(&answer.url, location, digest).map_err(|reason| {
             RegistryError::RedirectRefused { host: host.authority.clone(), reason: reason.to_owned() }
         })?;
-        let put = Ask {
+        let put = HostRequest {
             method: Method::PUT,
             target,
             accept: None,
@@ -152,7 +152,7 @@ impl Registry {
             repository: repository.path().to_owned(),
             push: true,
         };
-        self.inner.exchange.send(host, &put, errand).await.map(drop)
+        self.inner.host_client.send(host, &put, context).await.map(drop)
     }
 
     /// Stores a manifest, if what is there is as `condition` says.
@@ -167,13 +167,13 @@ impl Registry {
         bytes: Bytes,
         condition: &Condition,
         credentials: &Credentials,
-    ) -> Result<Placed, RegistryError> {
-        let (host, errand) = self.writing(repository, credentials)?;
+    ) -> Result<PutResult, RegistryError> {
+        let (host, context) = self.writing(repository, credentials)?;
         let digest = Digest::of(&bytes);
         let what = format!("upload of manifest {target}");
-        let question = Question {
+        let question = ApiRequest {
             method: Method::PUT,
-            ..Question::get(format!("manifests/{target}"), None, what, ERROR_BODY)
+            ..ApiRequest::get(format!("manifests/{target}"), None, what, ERROR_BODY)
         };
         let mut ask = question.to(&host, repository);
         ask.body = Some((bytes, media_type));
@@ -184,12 +184,12 @@ impl Registry {
         };
         let mut tried = 0;
         let answer = loop {
-            match self.push(&host, ask.clone(), &errand).await {
-                Err(error) if is_half_written(&error) && errand.try_again(tried).await => tried += 1,
+            match self.push(&host, ask.clone(), &context).await {
+                Err(error) if is_half_written(&error) && context.try_again(tried).await => tried += 1,
                 other => break other?,
             }
         };
-        Ok(Placed { digest, listed: answer.headers.contains_key("oci-subject") })
+        Ok(PutResult { digest, listed: answer.headers.contains_key("oci-subject") })
     }
 
     /// The manifest under a tag or digest at the host that is written to, if there is one. Its kind is checked as in
@@ -203,11 +203,11 @@ impl Registry {
         target: Target<'_>,
         credentials: &Credentials,
     ) -> Result<Option<Stored>, RegistryError> {
-        let (host, errand) = self.writing(repository, credentials)?;
+        let (host, context) = self.writing(repository, credentials)?;
         let what = format!("manifest {target}");
         let object = format!("manifests/{target}");
-        let question = Question::get(object, Some(ACCEPT_IMAGE), what.clone(), self.limits().manifest);
-        let answer = match self.push(&host, question.to(&host, repository), &errand).await {
+        let question = ApiRequest::get(object, Some(ACCEPT_IMAGE), what.clone(), self.limits().manifest);
+        let answer = match self.push(&host, question.to(&host, repository), &context).await {
             Ok(answer) => answer,
             Err(RegistryError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -217,7 +217,7 @@ impl Registry {
             Target::Tag(_) => None,
         };
         let digest = hashed(&answer, expected, &what)?;
-        let document = Document::parse(&answer.body, answer.content_type(), &what)?;
+        let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
         // A weak mark never matches (RFC 9110, 13.1.1).
         let mark = answer.headers.get(ETAG).filter(|mark| mark.as_bytes().starts_with(b"\"")).cloned();
         Ok(Some(Stored { digest, media_type: document.media_type, bytes: answer.body, mark }))
@@ -234,10 +234,10 @@ impl Registry {
         limit: u64,
         credentials: &Credentials,
     ) -> Result<Bytes, RegistryError> {
-        let (host, errand) = self.writing(repository, credentials)?;
+        let (host, context) = self.writing(repository, credentials)?;
         let what = format!("blob {digest}");
-        let question = Question::get(format!("blobs/{digest}"), None, what.clone(), limit);
-        let answer = self.push(&host, question.to(&host, repository), &errand).await?;
+        let question = ApiRequest::get(format!("blobs/{digest}"), None, what.clone(), limit);
+        let answer = self.push(&host, question.to(&host, repository), &context).await?;
         hashed(&answer, Some(digest), &what)?;
         Ok(answer.body)
     }
@@ -246,7 +246,7 @@ impl Registry {
     ///
     /// # Errors
     /// When others write for ten minutes.
-    pub async fn exclusively(&self, repository: &Repository, tag: &str) -> Result<Turn, RegistryError> {
+    pub async fn lock_tag(&self, repository: &Repository, tag: &str) -> Result<Permit, RegistryError> {
         self.inner.writes.take(&format!("{repository}:{tag}")).await
     }
 
@@ -255,20 +255,25 @@ impl Registry {
         &self,
         repository: &Repository,
         credentials: &Credentials,
-    ) -> Result<(Host, Errand), RegistryError> {
-        let hosts = self.hosts(repository, Need::Push)?;
+    ) -> Result<(Host, RequestContext), RegistryError> {
+        let hosts = self.hosts(repository, Capability::Push)?;
         let none = || RegistryError::NoHost { domain: repository.domain().to_owned(), capability: "push" };
         let host = hosts.into_iter().next().ok_or_else(none)?;
-        Ok((host, Errand::pushing(credentials.clone(), self.limits())))
+        Ok((host, RequestContext::pushing(credentials.clone(), self.limits())))
     }
 
     /// Asks the host that is written to, again if that was prevented by what may pass.
-    pub(super) async fn push(&self, host: &Host, ask: Ask, errand: &Errand) -> Result<Answer, RegistryError> {
-        let ask = Ask { push: true, ..ask };
+    pub(super) async fn push(
+        &self,
+        host: &Host,
+        ask: HostRequest,
+        context: &RequestContext,
+    ) -> Result<ApiResponse, RegistryError> {
+        let ask = HostRequest { push: true, ..ask };
         let mut tried = 0;
         loop {
-            match self.inner.exchange.send(host, &ask, errand).await {
-                Err(error) if error.is_passing() && errand.try_again(tried).await => tried += 1,
+            match self.inner.host_client.send(host, &ask, context).await {
+                Err(error) if error.is_passing() && context.try_again(tried).await => tried += 1,
                 other => return other,
             }
         }

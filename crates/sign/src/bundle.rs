@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::update::{Blob, Edited, update, upload};
-use super::{Attached, Layout, Order, SignError};
+use super::{Attached, Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
     Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_MEDIA_TYPE, STATEMENT_TYPE, bundle_annotations,
@@ -30,12 +30,12 @@ const EXPECTED: &str = "index of referrers";
 /// Adds a bundle to those that refer to the image; `present` is what [`present`] found a moment ago.
 pub(super) async fn attach(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     image: &Stored,
     present: Option<Digest>,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
-    let Order { repository, digest, credentials, .. } = *order;
+    let SignRequest { repository, digest, credentials, .. } = *order;
     if let Some(manifest) = present {
         return Ok(Attached { layout: Layout::Bundle, tag: None, manifest, added: false });
     }
@@ -66,7 +66,7 @@ pub(super) async fn attach(
 /// The manifest of a bundle by which this key signed the same already.
 pub(super) async fn present(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     key: &PublicKey,
 ) -> Result<Option<Digest>, SignError> {
     let collected = registry.bundles(order.repository, order.digest, order.credentials).await;
@@ -97,7 +97,7 @@ pub(super) async fn present(
 }
 
 /// A bundle v0.3 with a statement about the digest, signed by `key`.
-async fn bundle(order: &Order<'_>, key: &dyn SigningKey) -> Result<Bytes, SignError> {
+async fn bundle(order: &SignRequest<'_>, key: &dyn SigningKey) -> Result<Bytes, SignError> {
     let statement = statement(order);
     let message = pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement.as_bytes());
     let signature = key.sign(&message).await?;
@@ -114,7 +114,7 @@ async fn bundle(order: &Order<'_>, key: &dyn SigningKey) -> Result<Bytes, SignEr
 }
 
 /// The statement, with its fields in cosign's order.
-fn statement(order: &Order<'_>) -> String {
+fn statement(order: &SignRequest<'_>) -> String {
     let digest = json!({ order.digest.algorithm().name(): order.digest.hex() });
     let annotations = Value::Object(order.annotations.object());
     format!(
@@ -220,13 +220,13 @@ mod tests {
         let digest = Digest::parse(DIGEST).unwrap();
         let bundle: Value = serde_json::from_slice(BUNDLE).unwrap();
         assert_eq!(bundle["verificationMaterial"]["publicKey"]["hint"], hint(&key));
-        let order = Order {
+        let order = SignRequest {
             repository: &Repository::parse("registry.example/app").unwrap(),
             digest: &digest,
             layout: Layout::Bundle,
             annotations: &Annotations::default(),
             credentials: &Credentials::anonymous(),
-            settle: super::super::SETTLE,
+            recheck_delay: super::super::SETTLE,
         };
         let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
         assert_eq!(statement(&order).as_bytes(), payload);

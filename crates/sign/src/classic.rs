@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::update::{Blob, Edited, Seen, look, update};
-use super::{Annotations, Attached, Layout, Order, SignError};
+use super::{Annotations, Attached, Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::{DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN};
 use pullgate_core::trust::PublicKey;
@@ -25,11 +25,11 @@ const EPOCH: &str = "0001-01-01T00:00:00Z";
 const EXPECTED: &str = "manifest of signatures";
 
 /// What is under the tag of the digest's signatures.
-pub(super) async fn seen(registry: &Registry, order: &Order<'_>) -> Result<Seen, SignError> {
+pub(super) async fn seen(registry: &Registry, order: &SignRequest<'_>) -> Result<Seen, SignError> {
     Ok(look(registry, order, &tag(order)?).await?)
 }
 
-fn tag(order: &Order<'_>) -> Result<String, SignError> {
+fn tag(order: &SignRequest<'_>) -> Result<String, SignError> {
     signature_tag(order.digest).ok_or_else(|| SignError::NoTag(order.digest.clone()))
 }
 
@@ -39,11 +39,11 @@ fn tag(order: &Order<'_>) -> Result<String, SignError> {
 /// Docker Hub, looks at neither, and what it wrote there is known again.
 pub(super) async fn attach(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     seen: Seen,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
-    let Order { repository, digest, .. } = *order;
+    let SignRequest { repository, digest, .. } = *order;
     let tag = tag(order)?;
     let attached =
         |manifest, added| Attached { layout: Layout::Classic, tag: Some(tag.clone()), manifest, added };
@@ -87,7 +87,7 @@ pub(super) async fn attach(
 /// Whether a signature of this key over the same is under the tag.
 pub(super) async fn is_present(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     key: &PublicKey,
 ) -> Result<bool, SignError> {
     let stored = seen(registry, order).await?.stored;
@@ -95,8 +95,8 @@ pub(super) async fn is_present(
 }
 
 /// The payloads that say what is ordered: ours, and the one that cosign writes where that is another.
-fn payloads(order: &Order<'_>) -> Vec<(Digest, Bytes)> {
-    let Order { repository, digest, annotations, .. } = *order;
+fn payloads(order: &SignRequest<'_>) -> Vec<(Digest, Bytes)> {
+    let SignRequest { repository, digest, annotations, .. } = *order;
     let mut names = vec![repository.as_str().to_owned()];
     if repository.domain() == DEFAULT_DOMAIN {
         names.push(format!("{LEGACY_DEFAULT_DOMAIN}/{}", repository.path()));

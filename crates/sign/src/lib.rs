@@ -21,12 +21,12 @@ use pullgate_core::trust::PublicKey;
 use pullgate_keys::{KeysError, SigningKey};
 use pullgate_registry::{Credentials, Registry, RegistryError, Stored, Target};
 
-/// How long is waited, by default, before it is looked whether another signer wrote over a tag ([`Order::settle`]).
+/// How long is waited, by default, before it is looked whether another signer wrote over a tag ([`SignRequest::recheck_delay`]).
 pub const SETTLE: Duration = Duration::from_millis(200);
 
 /// What is to be signed, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
+pub struct SignRequest<'a> {
     /// The repository of the image, which is where its signatures go.
     pub repository: &'a Repository,
     /// The digest of the manifest or index; the registry must have it.
@@ -40,7 +40,7 @@ pub struct Order<'a> {
     /// How long to wait before it is looked whether another signer wrote over the tag that was written: longer than others
     /// take between reading and writing. With zero it is looked at once, which is enough for whoever signs alone; signers of
     /// one [`Registry`] never disturb each other.
-    pub settle: Duration,
+    pub recheck_delay: Duration,
 }
 
 /// Where the signatures of one order are.
@@ -78,8 +78,12 @@ pub struct Attached {
 /// # Errors
 /// When the registry does not have the digest or does not play along, the key does not sign, or there is no room for one
 /// more signature. With both layouts one may be there nevertheless; to sign again is always safe.
-pub async fn sign(registry: &Registry, order: &Order<'_>, key: &dyn SigningKey) -> Result<Signed, SignError> {
-    let Order { repository, digest, credentials, .. } = *order;
+pub async fn sign(
+    registry: &Registry,
+    order: &SignRequest<'_>,
+    key: &dyn SigningKey,
+) -> Result<Signed, SignError> {
+    let SignRequest { repository, digest, credentials, .. } = *order;
     sign_found(registry, order, key, async {
         let found = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
         found.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })
@@ -94,13 +98,13 @@ pub async fn sign(registry: &Registry, order: &Order<'_>, key: &dyn SigningKey) 
 /// Those of [`sign`], and of `image`, which come first.
 pub async fn sign_found<E: From<SignError>>(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     key: &dyn SigningKey,
     image: impl Future<Output = Result<Stored, E>>,
 ) -> Result<Signed, E> {
-    let Order { repository, digest, layout, .. } = *order;
+    let SignRequest { repository, digest, layout, .. } = *order;
     // Who signs the same twice at a time adds it once.
-    let turn = registry.exclusively(repository, &format!("{digest} {}", key.public().fingerprint())).await;
+    let turn = registry.lock_tag(repository, &format!("{digest} {}", key.public().fingerprint())).await;
     let _turn = turn.map_err(SignError::from)?;
     let classic = async {
         if layout == Layout::Bundle { Ok(None) } else { classic::seen(registry, order).await.map(Some) }
@@ -136,7 +140,7 @@ pub async fn sign_found<E: From<SignError>>(
 /// When the registry does not say.
 pub async fn missing(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     key: &PublicKey,
 ) -> Result<Vec<Layout>, SignError> {
     let mut missing = Vec::new();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Order, SignError};
+use super::{SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_registry::{Condition, Registry, RegistryError, Stored, Target, pause};
 
@@ -51,9 +51,13 @@ pub(super) struct Updated {
 }
 
 /// Looks at a tag.
-pub(super) async fn look(registry: &Registry, order: &Order<'_>, tag: &str) -> Result<Seen, RegistryError> {
+pub(super) async fn look(
+    registry: &Registry,
+    order: &SignRequest<'_>,
+    tag: &str,
+) -> Result<Seen, RegistryError> {
     let at = Instant::now();
-    let Order { repository, credentials, .. } = *order;
+    let SignRequest { repository, credentials, .. } = *order;
     let stored = registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await?;
     Ok(Seen { stored, at })
 }
@@ -62,19 +66,19 @@ pub(super) async fn look(registry: &Registry, order: &Order<'_>, tag: &str) -> R
 /// what was seen there, if that is given.
 pub(super) async fn update(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     tag: &str,
     mut seen: Option<Seen>,
     edit: impl Fn(Option<&Stored>) -> Result<Option<Edited>, SignError>,
 ) -> Result<Updated, SignError> {
-    let Order { repository, credentials, .. } = *order;
-    let mut settle = order.settle;
+    let SignRequest { repository, credentials, .. } = *order;
+    let mut recheck_delay = order.recheck_delay;
     let mut written = false;
     let mut uploaded = Vec::new();
     // What was under the tag when the registry refused a condition.
     let mut refused: Option<Option<Digest>> = None;
     for attempt in 0..ATTEMPTS {
-        let turn = registry.exclusively(repository, tag).await?;
+        let turn = registry.lock_tag(repository, tag).await?;
         let (before, mut is_old) = match seen.take() {
             Some(seen) => (seen, true),
             None => (look(registry, order, tag).await?, false),
@@ -129,10 +133,10 @@ pub(super) async fn update(
             Err(error) => return Err(error.into()),
         }
         drop(turn);
-        if !settle.is_zero() {
+        if !recheck_delay.is_zero() {
             // Others are probably not much slower than we are.
-            settle = settle.max(begun.elapsed() * 4).min(LONGEST_SETTLE);
-            tokio::time::sleep(settle).await;
+            recheck_delay = recheck_delay.max(begun.elapsed() * 4).min(LONGEST_SETTLE);
+            tokio::time::sleep(recheck_delay).await;
         }
         let mut after = look(registry, order, tag).await?;
         if after.stored.is_none() {
@@ -153,11 +157,11 @@ pub(super) async fn update(
 /// the two looks are both made now.
 async fn look_again(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     tag: &str,
     before: &Seen,
 ) -> Result<Seen, RegistryError> {
-    if before.stored.is_none() && order.settle.is_zero() {
+    if before.stored.is_none() && order.recheck_delay.is_zero() {
         return look_later(registry, order, tag, before).await;
     }
     let now = look(registry, order, tag).await?;
@@ -166,7 +170,7 @@ async fn look_again(
 
 async fn look_later(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     tag: &str,
     before: &Seen,
 ) -> Result<Seen, RegistryError> {
@@ -177,10 +181,10 @@ async fn look_later(
 /// Stores a blob, unless it is named already and there.
 pub(super) async fn upload(
     registry: &Registry,
-    order: &Order<'_>,
+    order: &SignRequest<'_>,
     blob: &Blob,
 ) -> Result<Digest, RegistryError> {
-    let Order { repository, credentials, .. } = *order;
+    let SignRequest { repository, credentials, .. } = *order;
     let digest = Digest::of(&blob.bytes);
     if !blob.is_named || !registry.blob_exists(repository, &digest, credentials).await? {
         registry.upload_blob(repository, blob.bytes.clone(), credentials).await?;

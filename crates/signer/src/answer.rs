@@ -11,7 +11,7 @@ use http_body_util::Full;
 use super::http::Secret;
 use super::notification::{self, Attributes, Envelope};
 use super::queue::QueueError;
-use super::requests::{RequestError, Wanted};
+use super::requests::{RequestError, SubmitRequest};
 use super::service::Signer;
 use pullgate_core::json::{self, Bounds, Keys};
 
@@ -22,7 +22,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Who may be asking.
 #[derive(Clone, Debug)]
-pub(super) enum Door {
+pub(super) enum Endpoint {
     /// Registries. Without a secret the connection itself has said who it is.
     Notifications { secret: Option<Arc<Secret>> },
     /// The operator, by a socket of his own.
@@ -31,7 +31,7 @@ pub(super) enum Door {
     Metrics,
 }
 
-impl Door {
+impl Endpoint {
     /// Looks at a request before its body is read.
     pub(super) fn admit(&self, signer: &Signer, parts: &Parts) -> Result<(), Box<Answer>> {
         let path = parts.uri.path();
@@ -77,7 +77,7 @@ fn shows(headers: &HeaderMap, secret: &Secret) -> bool {
 
 async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let in_force = signer.in_force();
+    let active_config = signer.active_config();
     let attributes = header("ce-specversion").map(|version| Attributes {
         version,
         kind: header("ce-type").unwrap_or_default(),
@@ -86,8 +86,8 @@ async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
     let envelope = Envelope {
         content_type: header(CONTENT_TYPE.as_str()).unwrap_or_default(),
         attributes,
-        registry: &in_force.settings.registry.host,
-        events: in_force.settings.limits.events,
+        registry: &active_config.settings.registry.host,
+        events: active_config.settings.limits.events,
     };
     let told = match notification::read(body, envelope) {
         Ok(told) => told,
@@ -114,7 +114,7 @@ async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
 async fn requested(signer: &Signer, body: &[u8]) -> Answer {
     let bounds = Bounds { depth: 4, values: 10_000, keys: Keys::Exact };
     let wanted =
-        json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<Wanted>(value).ok());
+        json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<SubmitRequest>(value).ok());
     let Some(wanted) = wanted else { return text(StatusCode::BAD_REQUEST, "this is no request") };
     match signer.request(&wanted).await {
         Ok(taken) => as_json(StatusCode::ACCEPTED, &taken),

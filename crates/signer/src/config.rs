@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{CatchUp, KeySettings, Login, RegistrySettings, Rule, Settings};
+use crate::{KeySettings, Login, Reconcile, RegistrySettings, Rule, Settings};
 use pullgate_config::document::{Document, Table, Value};
 use pullgate_config::duration::parse_duration;
 use pullgate_config::file::Guard;
@@ -89,7 +89,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     let directory = path_or(document, &mut table, "state", "directory", "/var/lib/pullgate/signer");
     let metrics = listen::read_metrics(document, &mut table);
     let host = registry.as_ref().map(|registry| registry.host.clone());
-    let catch_up = read_catch_up(document, &mut table, host.as_deref());
+    let reconcile = read_catch_up(document, &mut table, host.as_deref());
     let limits = limits::read(document, &mut table);
     let keys = keys::read(document, &mut table);
     let authenticators = match table.take("authenticator") {
@@ -112,7 +112,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
         control,
         metrics,
         directory,
-        catch_up,
+        reconcile,
         limits,
         keys,
         authenticators,
@@ -177,30 +177,30 @@ fn path_or(
     written.map_or_else(|| PathBuf::from(otherwise), |(path, _)| path)
 }
 
-fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option<&str>) -> CatchUp {
-    let mut catch_up = CatchUp { baseline: true, interval: None, repositories: None };
+fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option<&str>) -> Reconcile {
+    let mut reconcile = Reconcile { baseline: true, interval: None, repositories: None };
     let known = ["baseline", "interval", "repositories"];
-    let Some(mut table) = section(document, root, "catch-up", &known) else { return catch_up };
+    let Some(mut table) = section(document, root, "catch-up", &known) else { return reconcile };
     if let Some(baseline) = pullgate_config::values::read_boolean(document, &mut table, "baseline") {
-        catch_up.baseline = baseline;
+        reconcile.baseline = baseline;
     }
     if let Some((text, span)) = table.take("interval").and_then(|value| document.string(value, "`interval`"))
     {
         let bounds = Duration::from_secs(1)..=LONGEST_INTERVAL;
-        catch_up.interval = parse_duration(&text).filter(|interval| bounds.contains(interval));
-        if catch_up.interval.is_none() && text != "off" {
+        reconcile.interval = parse_duration(&text).filter(|interval| bounds.contains(interval));
+        if reconcile.interval.is_none() && text != "off" {
             let hint = "write \"off\", or a text such as \"10m\", from 1s to 1440m";
             document.problem(span.clone(), "`interval` is not one that is possible", hint);
         }
-        if catch_up.interval.is_some() && !catch_up.baseline {
+        if reconcile.interval.is_some() && !reconcile.baseline {
             let hint = "without a baseline a list cannot tell what is new; set `baseline = true`";
             document.problem(span, "`interval` needs `baseline`", hint);
         }
     }
     if let Some(value) = table.take("repositories") {
-        catch_up.repositories = read_repositories(document, value, host);
+        reconcile.repositories = read_repositories(document, value, host);
     }
-    catch_up
+    reconcile
 }
 
 fn read_repositories(

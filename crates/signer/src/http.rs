@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(super) use secret::Secret;
 
-use super::answer::{Answer, Door, text};
+use super::answer::{Answer, Endpoint, text};
 use super::service::Signer;
 use super::{Address, Listen};
 
@@ -44,7 +44,7 @@ const REQUEST: Duration = Duration::from_secs(3600);
 pub struct Listener {
     socket: Socket,
     tls: Option<Arc<ServerConfig>>,
-    door: Door,
+    door: Endpoint,
     bounds: Bounds,
 }
 
@@ -85,7 +85,7 @@ impl Listener {
         };
         let bounds =
             Bounds { body: limits.body_bytes, connections: limits.connections, time: limits.request_timeout };
-        Ok(Self { socket, tls, door: Door::Notifications { secret }, bounds })
+        Ok(Self { socket, tls, door: Endpoint::Notifications { secret }, bounds })
     }
 
     /// Where the operator asks.
@@ -94,7 +94,7 @@ impl Listener {
     /// When the socket cannot be made.
     pub fn control(path: &std::path::Path) -> Result<Self, ListenError> {
         let bounds = Bounds { body: 1 << 20, connections: 8, time: REQUEST };
-        Ok(Self { socket: Socket::Unix(unix(path, 0o600)?), tls: None, door: Door::Control, bounds })
+        Ok(Self { socket: Socket::Unix(unix(path, 0o600)?), tls: None, door: Endpoint::Control, bounds })
     }
 
     /// Where metrics are gathered.
@@ -105,7 +105,7 @@ impl Listener {
         let socket = TcpListener::bind(address).await;
         let socket = socket.map_err(|error| ListenError::Bind { address: address.to_string(), error })?;
         let bounds = Bounds { body: 0, connections: 16, time: Duration::from_secs(10) };
-        Ok(Self { socket: Socket::Tcp(socket), tls: None, door: Door::Metrics, bounds })
+        Ok(Self { socket: Socket::Tcp(socket), tls: None, door: Endpoint::Metrics, bounds })
     }
 
     /// Where it is, for people.
@@ -187,7 +187,7 @@ enum Stream {
 #[derive(Clone)]
 struct Connection {
     signer: Arc<Signer>,
-    door: Door,
+    door: Endpoint,
     bounds: Bounds,
     stop: watch::Receiver<bool>,
 }
@@ -239,7 +239,7 @@ fn unix(path: &std::path::Path, mode: u32) -> Result<UnixListener, ListenError> 
     let failed = |error| ListenError::Socket { path: path.to_owned(), error };
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(ListenError::Taken(path.to_owned()));
+            return Err(ListenError::SubmitResponse(path.to_owned()));
         }
         std::fs::remove_file(path).map_err(failed)?;
     }
@@ -292,5 +292,5 @@ pub enum ListenError {
     },
     /// Something is there already.
     #[error("{0} is served by another process, or is no socket")]
-    Taken(PathBuf),
+    SubmitResponse(PathBuf),
 }

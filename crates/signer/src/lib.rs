@@ -15,34 +15,35 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod active_config;
 mod answer;
-mod catch_up;
 mod config;
 mod http;
 mod image;
-mod in_force;
 mod metrics;
 mod notification;
 mod pace;
 mod push;
 mod queue;
+mod reconcile;
 mod requests;
 mod restart;
 mod rule;
+pub mod serve;
 mod service;
 mod status;
 mod worker;
 
+pub use active_config::{ActiveConfigError, check};
 pub use config::authenticator::PER_SECOND as KEY_RATE;
 pub use config::keys::bounds as key_service_bounds;
 pub use config::{SIGNER_BOUNDS, SIGNER_FILE, load_signer, load_signer_control};
 pub use http::{ListenError, Listener};
-pub use in_force::{InForceError, check};
 pub use notification::{Attributes, Envelope, NotificationError, Told, read as read_notification};
 pub use push::Push;
 pub use queue::{Capacity, QueueError};
-pub use requests::{Taken, Wanted};
-pub use rule::{Applied, Rule, RuleId, Trigger, applying};
+pub use requests::{SubmitRequest, SubmitResponse};
+pub use rule::{ActiveRule, Rule, RuleId, Trigger, applying};
 pub use service::{Signer, SignerError};
 pub use status::{FailedReload, ParkedImage, RuleStatus, Status};
 
@@ -64,7 +65,7 @@ pub struct Settings {
     /// The directory of the queue and of the audit record, which is the service's own.
     pub directory: PathBuf,
     /// How the registry is listed.
-    pub catch_up: CatchUp,
+    pub reconcile: Reconcile,
     /// The bounds.
     pub limits: Limits,
     /// How keys are opened and used, by where they are kept.
@@ -150,7 +151,7 @@ pub struct KeySettings {
 
 /// How the registry is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatchUp {
+pub struct Reconcile {
     /// Whether a new rule begins with a list of what there is already, so that it cannot be signed by a notification that
     /// is not true. Without, the time that the notification states counts.
     pub baseline: bool,

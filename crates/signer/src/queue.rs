@@ -18,7 +18,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-pub(super) use job::{Candidate, Job, Settlement, Ticket};
+pub(super) use job::{Candidate, Job, JobId, JobResult};
 pub(super) use schedule::Depth;
 pub(super) use store::RuleRecord;
 
@@ -105,7 +105,7 @@ impl Queue {
     /// # Errors
     /// When the disk does not take it.
     pub(super) async fn listed(&self, rule: RuleId, now: Timestamp) -> Result<(), QueueError> {
-        self.ask(|reply| Command::Listed { rule, now, reply }).await
+        self.ask(|reply| Command::IndexEntry { rule, now, reply }).await
     }
 
     /// Queues candidates: all of them, or none where there is no room. They are on disk when this returns.
@@ -124,23 +124,23 @@ impl Queue {
     }
 
     /// The next job that is due. Nobody else gets a job of the same image until this one is settled or put back.
-    pub(super) async fn next(&self) -> (Ticket, Job) {
+    pub(super) async fn next(&self) -> (JobId, Job) {
         self.schedule.next().await
     }
 
     /// Puts a job back in memory alone, to be looked at again later: what keeps it is not its fault.
-    pub(super) fn put_back(&self, ticket: Ticket, not_before: Timestamp) {
-        self.schedule.put_back(ticket, not_before);
+    pub(super) fn put_back(&self, job_id: JobId, not_before: Timestamp) {
+        self.schedule.put_back(job_id, not_before);
     }
 
     /// Notes what became of a job. It is on disk when this returns, its audit record before it.
     ///
     /// # Errors
     /// When the disk does not take it; the job is put back then.
-    pub(super) async fn settle(&self, ticket: Ticket, settlement: Settlement) -> Result<(), QueueError> {
-        let settled = self.ask(|reply| Command::Settle { ticket, settlement, reply }).await;
+    pub(super) async fn recheck_delay(&self, job_id: JobId, settlement: JobResult) -> Result<(), QueueError> {
+        let settled = self.ask(|reply| Command::Settle { job_id, settlement, reply }).await;
         if settled.is_err() {
-            self.schedule.put_back(ticket, Timestamp::now() + jiff::SignedDuration::from_secs(1));
+            self.schedule.put_back(job_id, Timestamp::now() + jiff::SignedDuration::from_secs(1));
         }
         settled
     }

@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::catch_up::{self, ListError};
 use super::queue::{Candidate, QueueError};
-use super::rule::Applied;
+use super::reconcile::{self, ListError};
+use super::rule::ActiveRule;
 use super::service::Signer;
 use pullgate_core::reference::{Reference, ReferenceError};
 use pullgate_registry::{RegistryError, Target};
@@ -14,7 +14,7 @@ use pullgate_registry::{RegistryError, Target};
 /// A request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub struct SubmitRequest {
     /// The rule, by its name; without, every rule that is for the image.
     pub rule: Option<String>,
     /// Images, by tag or digest.
@@ -25,7 +25,7 @@ pub struct Wanted {
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct SubmitResponse {
     /// Images that wait now.
     pub queued: usize,
     /// Images that waited already.
@@ -33,17 +33,18 @@ pub struct Taken {
 }
 
 impl Signer {
-    pub(super) async fn request(&self, wanted: &Wanted) -> Result<Taken, RequestError> {
-        let in_force = self.in_force();
-        let named = |applied: &&Applied| wanted.rule.as_ref().is_none_or(|name| *name == applied.rule.name);
-        let rules: Vec<&Applied> = in_force.rules.iter().filter(named).collect();
+    pub(super) async fn request(&self, wanted: &SubmitRequest) -> Result<SubmitResponse, RequestError> {
+        let active_config = self.active_config();
+        let named =
+            |applied: &&ActiveRule| wanted.rule.as_ref().is_none_or(|name| *name == applied.rule.name);
+        let rules: Vec<&ActiveRule> = active_config.rules.iter().filter(named).collect();
         if rules.is_empty() {
             return Err(RequestError::NoRule);
         }
-        let mut taken = Taken::default();
+        let mut taken = SubmitResponse::default();
         if wanted.existing {
             for applied in &rules {
-                taken.queued += catch_up::queue_all(self, &in_force, applied, true).await?;
+                taken.queued += reconcile::queue_all(self, &active_config, applied, true).await?;
             }
         }
         let mut candidates = Vec::new();
@@ -54,8 +55,10 @@ impl Signer {
                 (Some(digest), _) => Target::Digest(digest),
                 (None, tag) => Target::Tag(tag.unwrap_or("latest")),
             };
-            let stored =
-                in_force.registry.get_manifest_optional(repository, target, &in_force.credentials).await?;
+            let stored = active_config
+                .registry
+                .get_manifest_optional(repository, target, &active_config.credentials)
+                .await?;
             let stored = stored.ok_or_else(|| RequestError::Missing(image.clone()))?;
             let digest = reference.digest().cloned().unwrap_or(stored.digest);
             let before = candidates.len();

@@ -113,7 +113,7 @@ impl Rule {
 
 /// A rule, and from when on it signs.
 #[derive(Clone, Debug)]
-pub struct Applied {
+pub struct ActiveRule {
     /// The rule.
     pub rule: Rule,
     /// What tells it from others.
@@ -127,11 +127,11 @@ pub struct Applied {
 /// An image without a tag is signed by none: it is a part of an index, or nothing that a list of tags would show, so
 /// nobody could tell whether it had been there before the rule.
 pub fn applying<'r>(
-    rules: &'r [Applied],
+    rules: &'r [ActiveRule],
     repository: &Repository,
     tag: Option<&str>,
     pushed: Timestamp,
-) -> impl Iterator<Item = &'r Applied> {
+) -> impl Iterator<Item = &'r ActiveRule> {
     rules.iter().filter(move |applied| {
         applied.rule.trigger == Trigger::Automatic
             && applied.since <= pushed

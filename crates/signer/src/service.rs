@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::catch_up;
-use super::in_force::{InForce, InForceError, Prepared};
+use super::active_config::{ActiveConfig, ActiveConfigError, PendingConfig};
 use super::metrics::Metrics;
 use super::notification::Told;
 use super::queue::{Candidate, Capacity, Offered, Queue, QueueError};
+use super::reconcile;
 use super::rule::{RuleId, applying};
 use super::status::FailedReload;
 use super::{Settings, restart, worker};
@@ -27,7 +27,7 @@ pub struct Signer {
     pub(super) metrics: Metrics,
     /// The rules are others now, or one of them has to begin.
     pub(super) changed: Notify,
-    in_force: ArcSwap<InForce>,
+    active_config: ArcSwap<ActiveConfig>,
     /// What it was started with.
     began: Settings,
     /// Unless the last reload did what it was asked to.
@@ -45,18 +45,18 @@ impl Signer {
         let capacity = Capacity { queued: limits.queued, remembered: limits.remembered };
         let directory = settings.directory.clone();
         let began = settings.clone();
-        let prepared = Prepared::of(settings).await?;
+        let prepared = PendingConfig::of(settings).await?;
         let opened = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&directory).map_err(QueueError::Io)?;
             Queue::open(&directory, capacity)
         });
         let queue = opened.await.map_err(|_| QueueError::Ended)??;
-        let in_force = prepared.begin(&queue, Timestamp::now()).await?;
+        let active_config = prepared.begin(&queue, Timestamp::now()).await?;
         Ok(Arc::new(Self {
             queue,
             metrics: Metrics::default(),
             changed: Notify::new(),
-            in_force: ArcSwap::from_pointee(in_force),
+            active_config: ArcSwap::from_pointee(active_config),
             began,
             reload_failed: Mutex::default(),
             errors: Mutex::default(),
@@ -69,17 +69,17 @@ impl Signer {
     /// # Errors
     /// When a key or a password cannot be used, or the disk does not take the rules; all is as before then.
     pub async fn reload(&self, settings: Settings) -> Result<(), SignerError> {
-        let in_force = self.prepare(settings).await.inspect_err(|error| {
+        let active_config = self.prepare(settings).await.inspect_err(|error| {
             self.note_failed_reload(vec![pullgate_core::untrusted::chain(error)]);
         })?;
-        self.in_force.store(Arc::new(in_force));
+        self.active_config.store(Arc::new(active_config));
         *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.changed.notify_waiters();
         Ok(())
     }
 
-    async fn prepare(&self, settings: Settings) -> Result<InForce, SignerError> {
-        Ok(Prepared::of(settings).await?.begin(&self.queue, Timestamp::now()).await?)
+    async fn prepare(&self, settings: Settings) -> Result<ActiveConfig, SignerError> {
+        Ok(PendingConfig::of(settings).await?.begin(&self.queue, Timestamp::now()).await?)
     }
 
     /// Keeps for `status` why the settings of before are still in force, until a reload does what it was asked to.
@@ -95,7 +95,7 @@ impl Signer {
     /// The settings, as they are written in `signer.toml`, that were changed by a reload and count only after a restart.
     #[must_use]
     pub fn needs_restart(&self) -> Vec<&'static str> {
-        restart::needed(&self.began, &self.in_force().settings)
+        restart::needed(&self.began, &self.active_config().settings)
     }
 
     /// Goes on with the audit record in the file that has its name now, after the one before was moved away. Nothing is
@@ -110,10 +110,10 @@ impl Signer {
     /// Works on the queue until `stop` says so, and then ends what is begun.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut workers = JoinSet::new();
-        for _ in 0..self.in_force().settings.limits.workers {
+        for _ in 0..self.active_config().settings.limits.workers {
             workers.spawn(worker::work(Arc::clone(&self), stop.clone()));
         }
-        let listing = tokio::spawn(catch_up::keep(Arc::clone(&self)));
+        let listing = tokio::spawn(reconcile::keep(Arc::clone(&self)));
         let _ = stop.wait_for(|stop| *stop).await;
         listing.abort();
         let _ = listing.await;
@@ -122,13 +122,13 @@ impl Signer {
 
     /// Takes what a notification told: what is to be signed is on disk when this returns.
     pub(super) async fn told(&self, told: Told) -> Result<Offered, QueueError> {
-        let in_force = self.in_force();
+        let active_config = self.active_config();
         let now = Timestamp::now();
         let mut candidates = Vec::new();
         for push in told.pushes {
             let at = push.at.unwrap_or(now);
             let before = candidates.len();
-            for applied in applying(&in_force.rules, &push.repository, push.tag.as_deref(), at) {
+            for applied in applying(&active_config.rules, &push.repository, push.tag.as_deref(), at) {
                 candidates.push(Candidate {
                     rule: applied.id.clone(),
                     repository: push.repository.clone(),
@@ -150,13 +150,13 @@ impl Signer {
         Ok(offered)
     }
 
-    pub(super) fn in_force(&self) -> Arc<InForce> {
-        self.in_force.load_full()
+    pub(super) fn active_config(&self) -> Arc<ActiveConfig> {
+        self.active_config.load_full()
     }
 
     /// All that was there before a rule is known: it signs from now on.
     pub(super) fn start_rule(&self, id: &RuleId) {
-        self.in_force.rcu(|in_force| in_force.with_started(id));
+        self.active_config.rcu(|active_config| active_config.with_started(id));
     }
 
     /// Keeps an error for `status`.
@@ -182,5 +182,5 @@ pub enum SignerError {
     Queue(#[from] QueueError),
     /// The settings.
     #[error("the settings cannot be put in force")]
-    Settings(#[from] InForceError),
+    Settings(#[from] ActiveConfigError),
 }

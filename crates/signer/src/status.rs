@@ -78,8 +78,8 @@ impl Signer {
     /// How it is.
     #[must_use]
     pub fn status(&self) -> Status {
-        let (depth, in_force) = (self.queue.depth(), self.in_force());
-        let name = |id: &str| in_force.rule(id).map_or_else(|| id.to_owned(), |it| it.rule.name.clone());
+        let (depth, active_config) = (self.queue.depth(), self.active_config());
+        let name = |id: &str| active_config.rule(id).map_or_else(|| id.to_owned(), |it| it.rule.name.clone());
         let parked_images = self.queue.parked(SHOWN).into_iter().map(|job| ParkedImage {
             image: format!("{}@{}", job.repository, job.digest),
             rule: name(&job.rule),
@@ -87,13 +87,13 @@ impl Signer {
             attempts: job.attempts,
             error: job.error,
         });
-        let rules = in_force.rules.iter().map(|applied| RuleStatus {
+        let rules = active_config.rules.iter().map(|applied| RuleStatus {
             name: applied.rule.name.clone(),
             id: applied.id.to_string(),
             since: applied.since.to_string(),
             trigger: applied.rule.trigger.name().to_owned(),
-            started: in_force.has_started(&applied.id),
-            key: in_force.key(&applied.rule).map(|key| key.key.public().fingerprint().to_owned()),
+            started: active_config.has_started(&applied.id),
+            key: active_config.key(&applied.rule).map(|key| key.key.public().fingerprint().to_owned()),
             algorithm: applied.rule.algorithm.name().to_owned(),
         });
         let told = |(at, error): (Timestamp, String)| format!("{at} {error}");

@@ -7,15 +7,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::active_config::ActiveConfig;
 use super::image::{Found, look};
-use super::in_force::InForce;
-use super::queue::{Job, Settlement, Ticket};
-use super::rule::Applied;
+use super::queue::{Job, JobId, JobResult};
+use super::rule::ActiveRule;
 use super::service::Signer;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 use pullgate_registry::{Class, RegistryError};
-use pullgate_sign::{Annotations, Order, SignError, Signed};
+use pullgate_sign::{Annotations, SignError, SignRequest, Signed};
 
 /// The pause after the first attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -36,50 +36,50 @@ const ATTEMPT: Duration = Duration::from_secs(120);
 /// Works until it is told to stop, and then ends with the job that it has.
 pub(super) async fn work(signer: Arc<Signer>, mut stop: tokio::sync::watch::Receiver<bool>) {
     loop {
-        let (ticket, job) = tokio::select! {
+        let (job_id, job) = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
             next = signer.queue.next() => next,
         };
-        one(&signer, ticket, job).await;
+        one(&signer, job_id, job).await;
     }
 }
 
-async fn one(signer: &Signer, ticket: Ticket, job: Job) {
-    let in_force = signer.in_force();
-    let Some(applied) = in_force.rule(&job.rule) else {
+async fn one(signer: &Signer, job_id: JobId, job: Job) {
+    let active_config = signer.active_config();
+    let Some(applied) = active_config.rule(&job.rule) else {
         // It was withdrawn, and its jobs are on their way out.
-        signer.queue.put_back(ticket, Timestamp::now() + NOT_STARTED);
+        signer.queue.put_back(job_id, Timestamp::now() + NOT_STARTED);
         return;
     };
-    if !in_force.has_started(&applied.id) && !job.requested {
-        signer.queue.put_back(ticket, Timestamp::now() + NOT_STARTED);
+    if !active_config.has_started(&applied.id) && !job.requested {
+        signer.queue.put_back(job_id, Timestamp::now() + NOT_STARTED);
         return;
     }
     let begun = std::time::Instant::now();
-    let done = tokio::time::timeout(ATTEMPT, attempt(&in_force, applied, &job)).await;
+    let done = tokio::time::timeout(ATTEMPT, attempt(&active_config, applied, &job)).await;
     let settlement = match done.unwrap_or(Err(Failure::Slow)) {
         Ok(Done::Signed(signed)) => {
             let (now, added) = (Timestamp::now(), signed.is_new());
-            let audit = record(&in_force, applied, &job, &signed, now);
+            let audit = record(&active_config, applied, &job, &signed, now);
             signer.metrics.signed(added, begun.elapsed(), latency(&job, now));
             let (repository, digest) = (&job.repository, &job.digest);
             tracing::info!(repository, digest, rule = applied.rule.name, added, "signed");
-            Settlement::Signed { manifests: manifests(&signed), at: now.as_millisecond(), audit }
+            JobResult::Signed { manifests: manifests(&signed), at: now.as_millisecond(), audit }
         }
         Ok(Done::NoImage) => {
             signer.metrics.passed_over.add();
-            Settlement::NoImage
+            JobResult::NoImage
         }
         Ok(Done::Left(why)) => {
             signer.metrics.left.add();
             let (repository, digest, tags) = (&job.repository, &job.digest, &job.tags);
             tracing::warn!(repository, digest, ?tags, rule = applied.rule.name, "not signed: {why}");
-            Settlement::Dropped { pushes: job.pushes }
+            JobResult::Dropped { pushes: job.pushes }
         }
         Err(failure) => fail(signer, applied, &job, &failure),
     };
-    if let Err(error) = signer.queue.settle(ticket, settlement).await {
+    if let Err(error) = signer.queue.recheck_delay(job_id, settlement).await {
         tracing::error!(%error, "what became of a job was not written down; it is done again");
     }
 }
@@ -107,25 +107,25 @@ enum Failure {
     Name(&'static str),
 }
 
-async fn attempt(in_force: &InForce, applied: &Applied, job: &Job) -> Result<Done, Failure> {
+async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) -> Result<Done, Failure> {
     let repository = Repository::parse(&job.repository).map_err(|_| Failure::Name("repository"))?;
     let digest = Digest::parse(&job.digest).map_err(|_| Failure::Name("digest"))?;
-    let key = in_force.key(&applied.rule).ok_or(Failure::Name("key"))?;
+    let key = active_config.key(&applied.rule).ok_or(Failure::Name("key"))?;
     // The rules were looked at before it was queued, and a changed rule is another; once more costs nothing.
     if !applied.rule.covers(&repository) {
         return Ok(Done::Left("the rule is not for this repository"));
     }
-    let (registry, credentials) = (&in_force.registry, &in_force.credentials);
+    let (registry, credentials) = (&active_config.registry, &active_config.credentials);
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
     let tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
-    let order = Order {
+    let order = SignRequest {
         repository: &repository,
         digest: &digest,
         layout: applied.rule.layout,
         annotations: &Annotations::default(),
         credentials,
         // Nobody else is expected to sign at the same moment; who does is found when the tag is read again.
-        settle: Duration::ZERO,
+        recheck_delay: Duration::ZERO,
     };
     let image = async {
         let mut pauses = TAG_PAUSES.into_iter();
@@ -163,22 +163,22 @@ impl<E: Into<Failure>> From<E> for Stop {
     }
 }
 
-fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Settlement {
+fn fail(signer: &Signer, applied: &ActiveRule, job: &Job, failure: &Failure) -> JobResult {
     signer.metrics.failed.add();
     let error = pullgate_core::untrusted::chain(failure);
     let attempts = job.attempts.saturating_add(1);
-    let limits = &signer.in_force().settings.limits;
+    let limits = &signer.active_config().settings.limits;
     let (repository, digest, rule) = (&job.repository, &job.digest, &applied.rule.name);
     let settlement = match outlook(failure) {
-        Outlook::Passing => None,
-        Outlook::Stubborn if attempts < limits.attempts => None,
-        Outlook::Gone if attempts < limits.attempts => None,
-        Outlook::Moved if attempts < TAG_ATTEMPTS => None,
-        Outlook::Gone | Outlook::Moved => {
+        RetryDecision::Passing => None,
+        RetryDecision::Stubborn if attempts < limits.attempts => None,
+        RetryDecision::Gone if attempts < limits.attempts => None,
+        RetryDecision::Moved if attempts < TAG_ATTEMPTS => None,
+        RetryDecision::Gone | RetryDecision::Moved => {
             signer.metrics.left.add();
-            Some(Settlement::Dropped { pushes: job.pushes })
+            Some(JobResult::Dropped { pushes: job.pushes })
         }
-        Outlook::Stubborn | Outlook::Hopeless => Some(Settlement::Parked { error: error.clone() }),
+        RetryDecision::Stubborn | RetryDecision::Hopeless => Some(JobResult::Parked { error: error.clone() }),
     };
     if let Some(settlement) = settlement {
         tracing::error!(repository, digest, rule, attempts, error, "not signed, and not tried again");
@@ -187,11 +187,11 @@ fn fail(signer: &Signer, applied: &Applied, job: &Job, failure: &Failure) -> Set
     tracing::warn!(repository, digest, rule, attempts, error, "not signed yet");
     let pause = pause(attempts, limits.longest_pause);
     let pause = SignedDuration::try_from(pause).unwrap_or(NOT_STARTED);
-    Settlement::Again { not_before: (Timestamp::now() + pause).as_millisecond(), error }
+    JobResult::Again { not_before: (Timestamp::now() + pause).as_millisecond(), error }
 }
 
 /// What is to be expected of another attempt.
-enum Outlook {
+enum RetryDecision {
     /// It may well succeed: a registry or a key that cannot be reached is there again some time.
     Passing,
     /// Nothing says that it will, nor that it will not.
@@ -204,17 +204,19 @@ enum Outlook {
     Hopeless,
 }
 
-fn outlook(failure: &Failure) -> Outlook {
+fn outlook(failure: &Failure) -> RetryDecision {
     let of_registry = |error: &RegistryError| match error.class() {
-        Class::Unanswered => Outlook::Passing,
-        _ => Outlook::Stubborn,
+        Class::Unanswered => RetryDecision::Passing,
+        _ => RetryDecision::Stubborn,
     };
     match failure {
         Failure::Registry(error) | Failure::Sign(SignError::Registry(error)) => of_registry(error),
-        Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => Outlook::Passing,
-        Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => Outlook::Gone,
-        Failure::Superseded => Outlook::Moved,
-        Failure::Sign(_) | Failure::Name(_) => Outlook::Hopeless,
+        Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => {
+            RetryDecision::Passing
+        }
+        Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => RetryDecision::Gone,
+        Failure::Superseded => RetryDecision::Moved,
+        Failure::Sign(_) | Failure::Name(_) => RetryDecision::Hopeless,
     }
 }
 
@@ -238,9 +240,15 @@ fn manifests(signed: &Signed) -> Vec<String> {
 }
 
 /// The line of the audit record.
-fn record(in_force: &InForce, applied: &Applied, job: &Job, signed: &Signed, now: Timestamp) -> String {
+fn record(
+    active_config: &ActiveConfig,
+    applied: &ActiveRule,
+    job: &Job,
+    signed: &Signed,
+    now: Timestamp,
+) -> String {
     let rule = &applied.rule;
-    let key = in_force.key(rule).map(|key| key.key.public().fingerprint().to_owned());
+    let key = active_config.key(rule).map(|key| key.key.public().fingerprint().to_owned());
     json!({
         "time": now.to_string(),
         // "present": an equal signature was there, perhaps ours from before a crash.

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod kms;
 pub mod node;
 pub mod policy;
+pub mod programs;
 pub mod proxy;
 pub mod registry;
 pub mod runtime;

@@ -153,10 +153,10 @@ impl Node {
         image
     }
 
-    /// Signs with the release key, by `pullgate sign` with the configuration of this node: a host that is mapped to the
+    /// Signs with the release key, by `pullgate-signer sign` with the configuration of this node: a host that is mapped to the
     /// registry is found there.
     pub fn sign(&self, image: &Image) {
-        signing::sign_by(self.pullgate.command(), &image.by_digest(), &self.release);
+        signing::sign_by(self.pullgate.signer(), &image.by_digest(), &self.release);
     }
 
     /// Another key pair.

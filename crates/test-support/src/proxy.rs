@@ -18,7 +18,7 @@ use crate::secrets;
 
 /// A registry client that does not remember that there was no signature: many tests sign what was just refused.
 pub fn forgetful() -> Settings {
-    let limits = pullgate::registry::Limits { absence: Duration::ZERO, ..Default::default() };
+    let limits = pullgate::registry::Limits { negative_cache: Duration::ZERO, ..Default::default() };
     Settings { limits, ..Settings::default() }
 }
 

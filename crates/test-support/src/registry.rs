@@ -87,13 +87,13 @@ struct State {
     unmarked: Mutex<Vec<String>>,
     hook: Mutex<Option<Hook>>,
     written: Arc<AtomicU64>,
-    repositories: Mutex<HashMap<String, Contents>>,
+    repositories: Mutex<HashMap<String, ImageRefs>>,
     tokens: Mutex<HashMap<String, String>>,
 }
 
 /// What one repository holds.
 #[derive(Default)]
-struct Contents {
+struct ImageRefs {
     blobs: HashMap<String, Bytes>,
     manifests: HashMap<String, (String, Bytes)>,
     tags: HashMap<String, String>,
@@ -237,7 +237,7 @@ impl Registry {
         self.state.written.load(Ordering::Relaxed)
     }
 
-    fn contents<T>(&self, path: &str, with: impl FnOnce(&mut Contents) -> T) -> T {
+    fn contents<T>(&self, path: &str, with: impl FnOnce(&mut ImageRefs) -> T) -> T {
         with(self.state.repositories.lock().unwrap().entry(path.to_owned()).or_default())
     }
 }

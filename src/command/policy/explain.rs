@@ -1,28 +1,28 @@
-//! `pullgate policy explain`: which rule speaks for an image, and why the others do not.
+//! `pullgate policy explain`: which rules apply to an image, and why the others do not.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::{Outcome, output};
-use super::{Format, load};
+use super::load;
 use crate::config::BreakGlassFile;
-use crate::policy::{Action, Policy, Role, Rule};
+use crate::policy::{Action, Applicability, Policy, Rule};
 use crate::reference::Reference;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// Arguments of `pullgate policy explain`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Explain {
-    /// An image, as a pod would name it
+    /// Image, named as in a pod
     #[arg(value_name = "IMAGE")]
     image: String,
-    /// The Kubernetes namespace of the pod; without it, every rule that could speak must admit
+    /// Kubernetes namespace of the pod; without it, every rule that could apply must admit the image
     #[arg(long, value_name = "NAMESPACE")]
     pod_namespace: Option<String>,
-    /// How to show it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputOption,
 }
 
 impl Explain {
@@ -39,11 +39,8 @@ impl Explain {
             }
         };
         let report = Report::of(&policy, &reference, self.pod_namespace.as_deref(), root, Timestamp::now());
-        match self.output {
-            Format::Text => output::line(&report.text()),
-            Format::Json => output::line(&serde_json::to_string(&report).unwrap_or_default()),
-        }
-        Outcome::Fine
+        self.output.show(&report, Report::text);
+        Outcome::Success
     }
 }
 
@@ -51,10 +48,10 @@ impl Explain {
 pub(super) struct Report {
     image: String,
     pod_namespace: Option<String>,
-    speaks: Vec<RuleReport>,
-    silent: Vec<RuleReport>,
-    /// How many rules do not cover the name.
-    elsewhere: usize,
+    applies: Vec<RuleReport>,
+    not_applied: Vec<RuleReport>,
+    /// How many rules have a scope without this name.
+    other_scopes: usize,
     denied: Option<String>,
     break_glass: Option<String>,
     policy: String,
@@ -63,7 +60,7 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 struct RuleReport {
     rule: String,
-    does: String,
+    action: String,
     mode: &'static str,
     why: &'static str,
 }
@@ -77,30 +74,37 @@ impl Report {
         now: Timestamp,
     ) -> Self {
         let repository = reference.repository();
-        let ruling = policy.rule_for(repository, namespace);
+        let ruling = policy.applicable_rules(repository, namespace);
         let alone = ruling.rules().count() == 1;
-        let why = if alone { "most specific" } else { "could speak for some namespace; all must admit" };
-        let speaks = ruling.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
-        let (mut silent, mut elsewhere) = (Vec::new(), 0);
-        for (rule, role) in policy.roles(repository, namespace) {
+        let why = if alone {
+            "most specific"
+        } else {
+            "may apply, depending on the Kubernetes namespace of the pod; all of these must admit the image"
+        };
+        let applies = ruling.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
+        let (mut not_applied, mut other_scopes) = (Vec::new(), 0);
+        for (rule, role) in policy.applicability(repository, namespace) {
             match role {
-                Role::Speaks => {}
-                Role::OtherPods => silent.push(RuleReport::of(rule, "for pods of other namespaces", now)),
-                Role::LessSpecific => silent.push(RuleReport::of(rule, "less specific", now)),
-                Role::OtherNames => elsewhere += 1,
+                Applicability::Applies => {}
+                Applicability::OtherPods => {
+                    not_applied.push(RuleReport::of(rule, "for pods of other namespaces", now))
+                }
+                Applicability::LessSpecific => not_applied.push(RuleReport::of(rule, "less specific", now)),
+                Applicability::OtherNames => other_scopes += 1,
             }
         }
         let digest = reference.digest();
-        let glass = BreakGlassFile::of(root).read(now).unwrap_or_default();
-        let opening = glass.opening_for(repository, digest, now);
+        let break_glass = BreakGlassFile::of(root).read(now).unwrap_or_default();
+        let exception = break_glass.exception_for(repository, digest, now);
         Self {
             image: reference.to_string(),
             pod_namespace: namespace.map(str::to_owned),
-            speaks,
-            silent,
-            elsewhere,
-            denied: digest.and_then(|digest| policy.denials().of_digest(digest)).map(str::to_owned),
-            break_glass: opening.map(|opening| format!("until {}: {}", opening.until, opening.reason)),
+            applies,
+            not_applied,
+            other_scopes,
+            denied: digest.and_then(|digest| policy.deny_list().of_digest(digest)).map(str::to_owned),
+            break_glass: exception
+                .map(|exception| format!("until {}: {}", exception.until, exception.reason)),
             policy: policy.hash().to_owned(),
         }
     }
@@ -108,37 +112,37 @@ impl Report {
     pub(super) fn text(&self) -> String {
         let mut lines = vec![self.image.clone()];
         let mut row = |label: &str, text: &str| lines.push(format!("  {label:<12} {text}"));
-        row("pods", self.pod_namespace.as_deref().unwrap_or("(namespace not known)"));
-        if let Some(opening) = &self.break_glass {
-            row("break-glass", opening);
+        row("pods", self.pod_namespace.as_deref().unwrap_or("(namespace unknown)"));
+        if let Some(exception) = &self.break_glass {
+            row("break-glass", exception);
         }
         if let Some(why) = &self.denied {
             row("deny list", why);
         }
-        for (label, rules) in [("speaks", &self.speaks), ("silent", &self.silent)] {
+        for (label, rules) in [("applies", &self.applies), ("not applied", &self.not_applied)] {
             for rule in rules {
                 row(label, &format!("{}: {}", rule.rule, rule.why));
-                row("", &format!("{}, mode {}", rule.does, rule.mode));
+                row("", &format!("{}, mode {}", rule.action, rule.mode));
             }
         }
-        row("elsewhere", &format!("{} rules do not cover this name", self.elsewhere));
+        row("other scopes", &format!("rules that do not match this name: {}", self.other_scopes));
         lines.join("\n")
     }
 }
 
 impl RuleReport {
     fn of(rule: &Rule, why: &'static str, now: Timestamp) -> Self {
-        let mut does = match rule.action() {
+        let mut action = match rule.action() {
             Action::Require(requirement) => {
-                format!("requires {requirement}, signed on {}", rule.accept().name())
+                format!("requires {requirement}, accepts signatures on {}", rule.signed_object().name())
             }
             Action::AllowUnsigned(allowance) => {
                 let of = match allowance.digests.len() {
                     0 => String::new(),
-                    count => format!(" for {count} digests"),
+                    count => format!(" by digest ({count} listed)"),
                 };
                 let until = match allowance.until {
-                    Some(until) if allowance.is_over(now) => format!(" until {until}, which is over"),
+                    Some(until) if allowance.is_over(now) => format!(" until {until}, which has passed"),
                     Some(until) => format!(" until {until}"),
                     None => String::new(),
                 };
@@ -148,8 +152,8 @@ impl RuleReport {
             Action::Deny { reason: None } => "denies".to_owned(),
         };
         if let Some(pods) = rule.pods() {
-            does = format!("for pods of {pods}, {does}");
+            action = format!("for pods of {pods}, {action}");
         }
-        Self { rule: rule.label().to_owned(), does, mode: rule.mode().name(), why }
+        Self { rule: rule.label().to_owned(), action, mode: rule.mode().name(), why }
     }
 }

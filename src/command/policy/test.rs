@@ -1,25 +1,25 @@
-//! `pullgate policy test`: the policy against an operator's own expectations.
+//! `pullgate policy test`: tests the policy against expected decisions.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::{Outcome, output};
-use super::{Format, load};
+use super::load;
 use crate::config::{self, Expectation, ExpectedRule};
 use crate::policy::Policy;
 use crate::reference::Reference;
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
 
 /// Arguments of `pullgate policy test`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Test {
-    /// A TOML file of [[case]] with image, pod-namespace, and the expected rule, action or mode
+    /// TOML file of [[case]] entries: image, pod-namespace, and the expected rule, action or mode
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// How to show the results; json is one object a line
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputOption,
 }
 
 impl Test {
@@ -37,31 +37,29 @@ impl Test {
         };
         let now = Timestamp::now();
         let results: Vec<Result> = cases.iter().map(|case| Result::of(&policy, case, now)).collect();
-        match self.output {
-            Format::Text => output::line(&table(&results)),
-            Format::Json => {
-                for result in &results {
-                    output::line(&serde_json::to_string(result).unwrap_or_default());
-                }
-            }
+        if self.output.is_json() {
+            // One object on each line.
+            results.iter().for_each(|result| self.output.show(result, |_| String::new()));
+        } else {
+            output::line(&table(&results));
         }
-        if results.iter().all(|result| result.holds) { Outcome::Fine } else { Outcome::Refused }
+        if results.iter().all(|result| result.passed) { Outcome::Success } else { Outcome::Refused }
     }
 }
 
-/// One case and what the policy says to it.
+/// One case, and the decision of the policy.
 #[derive(Debug, Serialize)]
 struct Result {
-    holds: bool,
+    passed: bool,
     line: usize,
     image: String,
     pod_namespace: Option<String>,
-    expected: Said,
-    found: Said,
+    expected: Decision,
+    found: Decision,
 }
 
 #[derive(Debug, Serialize)]
-struct Said {
+struct Decision {
     rule: Option<String>,
     action: Option<String>,
     mode: Option<String>,
@@ -71,14 +69,14 @@ impl Result {
     fn of(policy: &Policy, case: &Expectation, now: Timestamp) -> Self {
         let (found, same_rule) = match Reference::parse(&case.image) {
             Ok(reference) => found(policy, case, &reference, now),
-            // The gate refuses such a name before it looks for a rule.
+            // The gate refuses such a name before it evaluates rules.
             Err(error) => {
                 let action = Some("deny".to_owned());
-                (Said { rule: Some(error.to_string()), action, mode: None }, case.rule.is_none())
+                (Decision { rule: Some(error.to_string()), action, mode: None }, case.rule.is_none())
             }
         };
         let mode = case.mode.map(|mode| mode.name().to_owned());
-        let holds = same_rule
+        let passed = same_rule
             && (case.action.is_none() || case.action == found.action)
             && (mode.is_none() || mode == found.mode);
         let rule = case.rule.as_ref().map(|rule| match rule {
@@ -86,20 +84,20 @@ impl Result {
             ExpectedRule::Scope(scope) => scope.to_string(),
         });
         Self {
-            holds,
+            passed,
             line: case.line,
             image: case.image.clone(),
             pod_namespace: case.pod_namespace.clone(),
-            expected: Said { rule, action: case.action.clone(), mode },
+            expected: Decision { rule, action: case.action.clone(), mode },
             found,
         }
     }
 }
 
-fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timestamp) -> (Said, bool) {
-    let ruling = policy.rule_for(reference.repository(), case.pod_namespace.as_deref());
+fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timestamp) -> (Decision, bool) {
+    let ruling = policy.applicable_rules(reference.repository(), case.pod_namespace.as_deref());
     let rule = ruling.strictest();
-    let denied = reference.digest().is_some_and(|digest| policy.denials().of_digest(digest).is_some());
+    let denied = reference.digest().is_some_and(|digest| policy.deny_list().of_digest(digest).is_some());
     let same_rule = match &case.rule {
         None => true,
         Some(ExpectedRule::Default) => std::ptr::eq(rule, policy.default_rule()),
@@ -108,16 +106,16 @@ fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timest
         }
     };
     let action = if denied { "deny" } else { rule.verdict(now) };
-    let said = Said {
+    let decision = Decision {
         rule: Some(rule.label().to_owned()),
         action: Some(action.to_owned()),
         mode: Some(rule.mode().name().to_owned()),
     };
-    (said, same_rule)
+    (decision, same_rule)
 }
 
 fn table(results: &[Result]) -> String {
-    let failed = results.iter().filter(|result| !result.holds).count();
+    let failed = results.iter().filter(|result| !result.passed).count();
     let mut rows = vec![[
         "".to_owned(),
         "LINE".into(),
@@ -128,7 +126,7 @@ fn table(results: &[Result]) -> String {
     ]];
     for result in results {
         rows.push([
-            if result.holds { "ok" } else { "DIFFERS" }.to_owned(),
+            if result.passed { "ok" } else { "FAILED" }.to_owned(),
             result.line.to_string(),
             result.image.escape_debug().to_string(),
             result.pod_namespace.as_deref().map_or("-".to_owned(), |name| name.escape_debug().to_string()),
@@ -147,11 +145,11 @@ fn table(results: &[Result]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     let mut text = lines.collect::<Vec<_>>().join("\n");
-    text.push_str(&format!("\n{} cases, {failed} differ", results.len()));
+    text.push_str(&format!("\n{} cases, {failed} failed", results.len()));
     text
 }
 
-impl Said {
+impl Decision {
     fn text(&self) -> String {
         let parts = [&self.action, &self.mode, &self.rule].into_iter().flatten();
         parts.map(|part| part.escape_debug().to_string().replace("\\\"", "\"")).collect::<Vec<_>>().join(", ")
@@ -199,13 +197,13 @@ deny = "elsewhere"
             let results: Vec<Result> =
                 cases.iter().map(|case| Result::of(policy, case, Timestamp::now())).collect();
             assert!(table(&results).lines().count() == results.len() + 2);
-            Ok(results.iter().map(|result| result.holds).collect())
+            Ok(results.iter().map(|result| result.passed).collect())
         })
     }
 
     #[test]
     fn each_part_of_an_expectation_can_differ() {
-        for (case, holds) in [
+        for (case, passed) in [
             (
                 "image = \"r.io/team/a\"\npod-namespace = \"dev-1\"\naction = \"allow\"\nmode = \"audit\"",
                 true,
@@ -220,7 +218,7 @@ deny = "elsewhere"
             ("image = \"r.io/UPPER\"\naction = \"deny\"", true),
             ("image = \"r.io/UPPER\"\nrule = \"r.io\"", false),
         ] {
-            assert_eq!(results(&format!("[[case]]\n{case}\n")), Ok(vec![holds]), "{case}");
+            assert_eq!(results(&format!("[[case]]\n{case}\n")), Ok(vec![passed]), "{case}");
         }
         for (cases, said) in [
             ("", "there is no [[case]]"),
@@ -236,7 +234,7 @@ deny = "elsewhere"
     }
 
     #[test]
-    fn explaining_names_who_speaks_and_who_does_not() {
+    fn explain_names_the_rules_that_apply_and_those_that_do_not() {
         with_policy(|root, policy| {
             let reference = Reference::parse("r.io/team/a:1").unwrap();
             let text = |namespace| Report::of(policy, &reference, namespace, root, Timestamp::now()).text();
@@ -245,7 +243,7 @@ deny = "elsewhere"
                 text.lines().filter(|line| line.starts_with(&label)).count()
             };
             let known = text(Some("dev-1"));
-            assert_eq!((rows(&known, "speaks"), rows(&known, "silent")), (1, 3), "{known}");
+            assert_eq!((rows(&known, "applies"), rows(&known, "not applied")), (1, 3), "{known}");
             assert!(
                 known.contains("for pods of dev-*, allows unsigned: trying things, mode audit"),
                 "{known}"
@@ -253,8 +251,8 @@ deny = "elsewhere"
             let other = text(Some("prod"));
             assert!(other.contains("for pods of other namespaces"), "{other}");
             let unknown = text(None);
-            assert_eq!((rows(&unknown, "speaks"), rows(&unknown, "silent")), (2, 2), "{unknown}");
-            assert!(unknown.contains("1 rules do not cover this name"), "{unknown}");
+            assert_eq!((rows(&unknown, "applies"), rows(&unknown, "not applied")), (2, 2), "{unknown}");
+            assert!(unknown.contains("rules that do not match this name: 1"), "{unknown}");
         });
     }
 }

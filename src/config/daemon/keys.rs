@@ -7,7 +7,7 @@ use super::super::bound::{Bound, Unit, read_bound};
 use super::super::document::{Document, Table};
 use super::super::services;
 use crate::alibaba::Identity;
-use crate::keys::{KeyCache, KmsSettings, Login, Settings, TokenSettings, TransitSettings};
+use crate::keys::{KeyCache, KmsSettings, Settings, TokenSettings, TransitSettings, VaultAuth};
 use crate::service;
 use pullgate_config::values::{read_path, section};
 
@@ -58,7 +58,7 @@ pub struct Keys {
     /// Its namespace.
     pub vault_namespace: Option<String>,
     /// How it is logged in.
-    pub vault: Login,
+    pub vault: VaultAuth,
 }
 
 impl Default for Keys {
@@ -71,7 +71,7 @@ impl Default for Keys {
             kms: Identity::Environment,
             vault_address: None,
             vault_namespace: None,
-            vault: Login::Environment,
+            vault: VaultAuth::Environment,
         }
     }
 }

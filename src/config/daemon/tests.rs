@@ -324,7 +324,7 @@ fn a_missing_file_is_the_defaults_and_one_that_others_could_change_is_none() {
 #[test]
 fn reads_as_whom_the_services_of_keys_are_asked() {
     use crate::alibaba::Identity;
-    use crate::keys::Login;
+    use crate::keys::VaultAuth;
 
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
     let file = directory.path().join("secret");
@@ -362,9 +362,9 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
         (token.address.as_deref(), token.namespace.as_deref()),
         (Some("https://v.example"), Some("team"))
     );
-    assert_eq!(token.login, Login::TokenFile(file.clone()));
+    assert_eq!(token.login, VaultAuth::TokenFile(file.clone()));
     let role = keys(&format!("{vault}role-id = \"r\"\nsecret-id-file = \"{shown}\"")).vault;
-    assert!(matches!(role, Login::AppRole { role_id, .. } if role_id == "r"));
+    assert!(matches!(role, VaultAuth::AppRole { role_id, .. } if role_id == "r"));
     for (text, expected) in [
         ("[keys]\ndirectory = \"keys\"".to_owned(), "`directory` is not an absolute path"),
         ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "a path in `authorities` is not absolute"),

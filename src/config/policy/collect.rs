@@ -7,7 +7,7 @@ use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::problem::{Place, Problem};
 use crate::config::suggest;
-use crate::policy::{Action, Allowance, Denials, Rule, Scope};
+use crate::policy::{Action, Allowance, DenyList, Rule, Scope};
 
 const ROOT_KEYS: [&str; 5] = ["default", "default-reason", "authenticator", "namespace", "deny"];
 
@@ -24,7 +24,7 @@ pub(super) struct Collected {
     pub(super) default: Option<Declared<Rule>>,
     pub(super) authenticators: Vec<Declared<DeclaredAuthenticator>>,
     pub(super) rules: Vec<Declared<DeclaredRule>>,
-    pub(super) denials: Denials,
+    pub(super) denials: DenyList,
     pub(super) files: Vec<PathBuf>,
     /// Keys that are kept elsewhere.
     pub(super) declared: Vec<DeclaredKey>,

@@ -3,13 +3,13 @@
 use crate::config::document::{Document, Value};
 use crate::config::suggest;
 use crate::digest::Digest;
-use crate::policy::{Denials, MAX_DENIALS};
+use crate::policy::{DenyList, MAX_DENIED};
 
 const KEYS: [&str; 2] = ["digests", "keys"];
 
 /// Adds what the table of one file denies. Files may repeat each other: in an emergency nothing is gained by refusing
 /// what says the same twice.
-pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denials: &mut Denials) {
+pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denials: &mut DenyList) {
     let Some(mut table) = document.table(value, "[deny]", &KEYS) else { return };
     if let Some(digests) = table.take("digests") {
         each(document, digests, "digests", "digest", |document, value, reason| {
@@ -45,8 +45,8 @@ fn each(
     let span = value.span.clone();
     let form = format!("a list, as in [{{ {key} = \"sha256:…\", reason = \"…\" }}]");
     let Some(elements) = document.array(value, &format!("`{list}`"), &form) else { return };
-    if elements.len() > MAX_DENIALS {
-        document.problem(span, format!("`{list}` has more than {MAX_DENIALS} entries"), "remove old ones");
+    if elements.len() > MAX_DENIED {
+        document.problem(span, format!("`{list}` has more than {MAX_DENIED} entries"), "remove old ones");
         return;
     }
     for element in elements {

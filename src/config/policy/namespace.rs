@@ -6,7 +6,9 @@ use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
 use crate::config::suggest;
 use crate::digest::Digest;
-use crate::policy::{Accept, Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError};
+use crate::policy::{
+    Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError, SignedObject,
+};
 
 const KEYS: [&str; 11] =
     ["scope", "pods", "require", "allow", "deny", "reason", "digests", "until", "aliases", "accept", "mode"];
@@ -42,7 +44,10 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         .take("mode")
         .map(|value| read_choice(document, value, "`mode`", &Mode::ALL.map(|it| (it.name(), it))));
     let accept = table.take("accept").map(|value| {
-        (value.span.clone(), read_choice(document, value, "`accept`", &Accept::ALL.map(|it| (it.name(), it))))
+        (
+            value.span.clone(),
+            read_choice(document, value, "`accept`", &SignedObject::ALL.map(|it| (it.name(), it))),
+        )
     });
     let Some(scope) = table.take("scope") else {
         document.problem(
@@ -69,7 +74,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         let hint = "it says what has to be signed; remove it";
         document.problem(span.clone(), "`accept` stands beside a rule that requires no signature", hint);
     }
-    let rule = rule.with_accept(accept.and_then(|(_, accept)| accept).unwrap_or_default());
+    let rule = rule.with_signed_object(accept.and_then(|(_, accept)| accept).unwrap_or_default());
     let rule = match pods.flatten() {
         Some(pods) => rule.with_pods(pods),
         None => rule,

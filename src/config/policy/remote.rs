@@ -8,7 +8,7 @@ use crate::config::bound::{Bound, Unit, read_bound};
 use crate::config::document::{Document, Table};
 use crate::config::suggest;
 use crate::keys::PinnedKey;
-use crate::trust::Remote;
+use crate::trust::RemoteVerification;
 
 const VERIFY: &str = "verify";
 
@@ -105,7 +105,7 @@ impl Wanted {
         &self,
         document: &mut Document<'_>,
         pinned: Option<&PinnedKey>,
-    ) -> Result<Option<Arc<Remote>>, ()> {
+    ) -> Result<Option<Arc<RemoteVerification>>, ()> {
         if self.broken {
             return Err(());
         }
@@ -132,7 +132,7 @@ impl Wanted {
         }
         let [timeout, rate, memory] = self.bounds;
         let rate = rate.unwrap_or(RATE.default);
-        Ok(Some(Arc::new(Remote {
+        Ok(Some(Arc::new(RemoteVerification {
             source: pinned.location.to_string(),
             timeout: Duration::from_millis(timeout.unwrap_or(TIMEOUT.default)),
             rate: u32::try_from(rate).unwrap_or(u32::MAX),

@@ -53,7 +53,7 @@ pub(super) fn read(
     let Some(fingerprint) = fingerprint else {
         let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
         let hint = format!(
-            "`pullgate keys public '{}'` shows it; compare it with what the owner of the key says",
+            "`pullgate-signer keys public '{}'` shows it; compare it with what the owner of the key says",
             place.escape_debug()
         );
         document.problem(span, "the key has a `source` and no `fingerprint`", hint);
@@ -113,11 +113,11 @@ impl Source {
             let (message, hint) = match known.failures.get(&key.location.to_string()) {
                 Some(why) => (
                     format!("key {shown} cannot be had: {why}"),
-                    "it is asked for again from time to time, and by `pullgate keys fetch`",
+                    "it is asked for again from time to time, and by `pullgate-signer keys fetch`",
                 ),
                 None => (
                     format!("key {shown} is not in {}", known.cache.directory().display()),
-                    "the daemon fetches it, and so does `pullgate keys fetch`",
+                    "the daemon fetches it, and so does `pullgate-signer keys fetch`",
                 ),
             };
             document.problem(self.span, message, hint);

@@ -131,7 +131,7 @@ reason = "bootstrap"
         ("registry.example.com/payments/x", "namespace \"registry.example.com/payments\" (policy.toml:14)"),
     ] {
         assert_eq!(
-            policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+            policy.applicable_rules(&Repository::parse(name).unwrap(), None).strictest().label(),
             label,
             "{name}"
         );
@@ -139,7 +139,7 @@ reason = "bootstrap"
     let default = policy.default_rule().action();
     assert_eq!(default, &Action::Deny { reason: Some("ask the platform team".to_owned()) });
     let payments = Repository::parse("registry.example.com/payments/x").unwrap();
-    let rule = policy.rule_for(&payments, None).strictest();
+    let rule = policy.applicable_rules(&payments, None).strictest();
     assert_eq!(
         rule.accepted_repositories(&payments),
         ["registry.example.com/payments/x", "registry-vpc.example.com/payments/x"]
@@ -630,7 +630,7 @@ fn the_policy_that_is_installed_loads_and_denies() {
     let directory = directory(&[("policy.toml", include_str!("../../../config/policy.toml"))]);
     let loaded = load(&directory).unwrap();
     assert_eq!(loaded.warnings, []);
-    let rule = loaded.policy.rule_for(&Repository::parse("nginx").unwrap(), None).strictest().clone();
+    let rule = loaded.policy.applicable_rules(&Repository::parse("nginx").unwrap(), None).strictest().clone();
     assert!(matches!(rule.action(), Action::Deny { .. }), "{rule:?}");
     assert_eq!(loaded.policy.rules().len(), 0);
 }
@@ -684,16 +684,20 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
         ]
     );
     let team = Repository::parse("r.io/team").unwrap();
-    let ruling = loaded.policy.rule_for(&team, Some("payments-eu"));
+    let ruling = loaded.policy.applicable_rules(&team, Some("payments-eu"));
     let rule = ruling.strictest();
-    assert_eq!((rule.mode(), rule.accept()), (crate::policy::Mode::Audit, crate::policy::Accept::Either));
-    let Action::AllowUnsigned(allowance) = loaded.policy.rule_for(&team, Some("web")).strictest().action()
+    assert_eq!(
+        (rule.mode(), rule.signed_object()),
+        (crate::policy::Mode::Audit, crate::policy::SignedObject::Either)
+    );
+    let Action::AllowUnsigned(allowance) =
+        loaded.policy.applicable_rules(&team, Some("web")).strictest().action()
     else {
         panic!("another rule");
     };
     assert_eq!(allowance.digests.len(), 1);
-    assert_eq!(loaded.policy.denials().of_key(&zeros), Some("lost"));
-    assert_eq!(loaded.policy.denials().digests().len(), 1);
+    assert_eq!(loaded.policy.deny_list().of_key(&zeros), Some("lost"));
+    assert_eq!(loaded.policy.deny_list().digests().len(), 1);
     let without = load(&directory(&[("policy.toml", &with(rules.split("[deny]").next().unwrap()))])).unwrap();
     assert_ne!(without.policy.hash(), loaded.policy.hash());
 }

@@ -10,7 +10,7 @@ use crate::api::runtime_service_client::RuntimeServiceClient;
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{self, Proxy};
 use crate::node::state::State;
-use crate::policy::Opened;
+use crate::policy::ExceptionTarget;
 
 /// How long the runtime may take to say its version, and the disk how much of the ledger there is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -166,14 +166,14 @@ pub struct Admitted {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakGlass {
     /// What it opens now.
-    pub openings: Vec<Opening>,
+    pub exceptions: Vec<Exception>,
     /// What is wrong with it; then it opens nothing.
     pub problems: Vec<String>,
 }
 
 /// One opening.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opening {
+pub struct Exception {
     /// A digest, or a scope.
     pub what: String,
     /// Why it was made.
@@ -252,8 +252,8 @@ impl Status {
         if let Some(scan) = self.last_scan.as_ref().filter(|scan| scan.refused > 0) {
             found.push(format!("{} images or containers on this node are not admitted", scan.refused));
         }
-        for opening in &self.break_glass.openings {
-            found.push(format!("break-glass lets {} through until {}", opening.what, opening.until));
+        for exception in &self.break_glass.exceptions {
+            found.push(format!("break-glass lets {} through until {}", exception.what, exception.until));
         }
         if !self.break_glass.problems.is_empty() {
             found.push("the break-glass file is not usable and opens nothing".to_owned());
@@ -332,21 +332,21 @@ impl BreakGlass {
     fn read(file: &BreakGlassFile, now: Timestamp) -> Self {
         match file.read(now) {
             Ok(glass) => Self {
-                openings: glass
+                exceptions: glass
                     .open(now)
-                    .map(|opening| Opening {
-                        what: match &opening.what {
-                            Opened::Digest(digest) => digest.to_string(),
-                            Opened::Scope(scope) => scope.to_string(),
+                    .map(|exception| Exception {
+                        what: match &exception.what {
+                            ExceptionTarget::Digest(digest) => digest.to_string(),
+                            ExceptionTarget::Scope(scope) => scope.to_string(),
                         },
-                        reason: opening.reason.clone(),
-                        until: opening.until.to_string(),
+                        reason: exception.reason.clone(),
+                        until: exception.until.to_string(),
                     })
                     .collect(),
                 problems: Vec::new(),
             },
             Err(problems) => {
-                Self { openings: Vec::new(), problems: problems.iter().map(ToString::to_string).collect() }
+                Self { exceptions: Vec::new(), problems: problems.iter().map(ToString::to_string).collect() }
             }
         }
     }

@@ -66,7 +66,7 @@ impl Judge<'_> {
     }
 
     async fn decide(&self, case: &Case<'_>) -> Result<Reason, Refused> {
-        let refusal = match self.standing(case).await {
+        let refusal = match self.check_present(case).await {
             Ok(reason) => return Ok(reason),
             Err(refusal) => refusal,
         };
@@ -92,7 +92,7 @@ impl Judge<'_> {
         let mut told: Option<Refusal> = None;
         for digest in recorded {
             match self.fetch_evidence(&digest, case).await {
-                Ok(()) => match self.standing(case).await {
+                Ok(()) => match self.check_present(case).await {
                     Ok(reason) => return Ok(reason),
                     // The image is not what its record says: nobody knows what it is.
                     Err(refusal) => (told, settled) = (Some(refusal), false),
@@ -106,7 +106,7 @@ impl Judge<'_> {
         if case.reference.as_ref().is_some_and(|asked| asked.digest().is_none()) {
             match self.fetch_evidence(case.name, case).await {
                 Ok(()) => {
-                    if let Ok(reason) = self.standing(case).await {
+                    if let Ok(reason) = self.check_present(case).await {
                         return Ok(reason);
                     }
                 }
@@ -123,8 +123,8 @@ impl Judge<'_> {
         Err(Refused { refusal: told.unwrap_or(refusal), settled })
     }
 
-    async fn standing(&self, case: &Case<'_>) -> Result<Reason, Refusal> {
-        self.gate.standing(case.name, &case.present, case.pod).await.map(|found| found.reason())
+    async fn check_present(&self, case: &Case<'_>) -> Result<Reason, Refusal> {
+        self.gate.check_present(case.name, &case.present, case.pod).await.map(|found| found.reason())
     }
 
     async fn fetch_evidence(&self, name: &str, case: &Case<'_>) -> Result<(), Refusal> {
@@ -134,14 +134,14 @@ impl Judge<'_> {
             namespace: case.pod.map(|pod| pod.namespace.clone()),
         };
         let pinned = self.gate.admit(&question, &mut Explanation::default()).await?;
-        self.gate.recognised(&pinned, &case.present.id, &RuntimeContent::of(self.upstream)).await;
+        self.gate.link_present_image(&pinned, &case.present.id, &RuntimeContent::of(self.upstream)).await;
         Ok(())
     }
 
     /// Whether one rule speaks for the name, whatever pod asks.
     fn has_one_rule(&self, name: &Reference) -> bool {
         let policy = self.gate.policy();
-        policy.is_some_and(|policy| policy.rule_for(name.repository(), None).rules().count() == 1)
+        policy.is_some_and(|policy| policy.applicable_rules(name.repository(), None).rules().count() == 1)
     }
 }
 

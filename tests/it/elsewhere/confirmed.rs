@@ -196,10 +196,10 @@ async fn a_confirmation_is_remembered_for_its_time_and_then_a_disabled_key_count
         world.says(|| Some(disabled()));
         if soon.is_empty() {
             tokio::time::sleep(Duration::from_millis(1100)).await;
-            assert_eq!(code(&world.standing(&gate, "app", &id).await), "no-valid-signature", "{memory}");
+            assert_eq!(code(&world.check_present(&gate, "app", &id).await), "no-valid-signature", "{memory}");
             assert_eq!(code(&world.admit(&gate, "app").await), "no-valid-signature", "{memory}");
         } else {
-            assert_eq!(code(&world.standing(&gate, "app", &id).await), soon, "{memory}");
+            assert_eq!(code(&world.check_present(&gate, "app", &id).await), soon, "{memory}");
             assert_eq!(code(&world.admit(&gate, "app").await), soon, "{memory}");
         }
     }
@@ -212,22 +212,26 @@ async fn evidence_stands_when_the_service_confirms_it_and_needs_no_registry() {
     world.pull(&world.gate(REMOTE).await, "app", &id).await.unwrap();
     world.registry.hook(|_| Some(Scripted::status(503)));
     let again = async |more: &str| world.gate(more).await;
-    assert_eq!(code(&world.standing(&again(REMOTE).await, "app", &id).await), "admitted");
+    assert_eq!(code(&world.check_present(&again(REMOTE).await, "app", &id).await), "admitted");
     assert_eq!(world.confirmations(), 2, "a start forgets what was confirmed");
     world.says(|| Some(Scripted::status(503)));
     let gate = again(IMPATIENT).await;
-    let refusal = world.standing(&gate, "app", &id).await.unwrap_err();
+    let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "key-service-unavailable", "{}", refusal.line());
     world.says(|| Some(disabled()));
-    let refusal = world.standing(&gate, "app", &id).await.unwrap_err();
+    let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "no-valid-signature");
     assert!(refusal.line().contains("no longer confirms it: the key is disabled"), "{}", refusal.line());
     // Enabled again: "no" is not remembered.
     world.says(|| None);
-    assert_eq!(code(&world.standing(&gate, "app", &id).await), "admitted");
+    assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");
     world.says(|| Some(Scripted::status(503)));
-    assert_eq!(code(&world.standing(&gate, "app", &id).await), "admitted", "that is remembered");
-    assert_eq!(code(&world.standing(&again("").await, "app", &id).await), "admitted", "and not asked for");
+    assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted", "that is remembered");
+    assert_eq!(
+        code(&world.check_present(&again("").await, "app", &id).await),
+        "admitted",
+        "and not asked for"
+    );
 }
 
 #[tokio::test]
@@ -237,9 +241,9 @@ async fn a_policy_that_begins_to_ask_does_not_go_by_what_was_admitted_before() {
     let gate = world.gate("").await;
     world.pull(&gate, "app", &id).await.unwrap();
     world.says(|| Some(disabled()));
-    assert_eq!(code(&world.standing(&gate, "app", &id).await), "admitted");
+    assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");
     world.set_policy(&gate, &world.policy(REMOTE));
-    assert_eq!(code(&world.standing(&gate, "app", &id).await), "no-valid-signature");
+    assert_eq!(code(&world.check_present(&gate, "app", &id).await), "no-valid-signature");
     assert_eq!(code(&world.admit(&gate, "app").await), "no-valid-signature");
 }
 
@@ -278,13 +282,13 @@ async fn an_audited_rule_tells_what_the_service_would_have_made_of_it() {
     let text = world.policy(REMOTE) + "mode = \"audit\"\n";
     let gate = world.gate_with(&text).await;
     world.pull(&gate, "app", &id).await.unwrap();
-    let standing = world.standing(&gate, "app", &id).await.unwrap();
+    let standing = world.check_present(&gate, "app", &id).await.unwrap();
     assert_eq!(standing.audited(), [], "remembered");
     let gate = world.gate_with(&text).await;
-    assert_eq!(world.standing(&gate, "app", &id).await.unwrap().audited(), [], "asked");
+    assert_eq!(world.check_present(&gate, "app", &id).await.unwrap().audited(), [], "asked");
     world.says(|| Some(disabled()));
     let gate = world.gate_with(&text).await;
-    let audited = world.standing(&gate, "app", &id).await.unwrap().audited().to_vec();
+    let audited = world.check_present(&gate, "app", &id).await.unwrap().audited().to_vec();
     assert_eq!(audited.len(), 1);
     assert_eq!(audited[0].reason().code(), "no-valid-signature", "{}", audited[0].line());
 }

@@ -10,6 +10,7 @@ use pullgate::trust::Algorithm;
 
 use super::{World, fingerprint, policy_of};
 use pullgate_test::kms::Kms;
+use pullgate_test::programs;
 use pullgate_test::registry::{Body, Scripted};
 
 /// A running `pullgate serve` without a runtime behind it.
@@ -22,7 +23,12 @@ impl Serving {
     fn start(root: &Path) -> Self {
         let log = root.join("log");
         let file = std::fs::File::create(&log).unwrap();
-        let child = command(root).arg("serve").stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        let child = command(programs::pullgate(), root)
+            .arg("serve")
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
         Self { child, log }
     }
 
@@ -52,14 +58,15 @@ impl Drop for Serving {
     }
 }
 
-fn command(root: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+fn command(program: PathBuf, root: &Path) -> Command {
+    let mut command = Command::new(program);
     command.arg("--config").arg(root);
     command
 }
 
 fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = command(root).args(arguments).output().unwrap();
+    let program = if arguments[0] == "keys" { programs::signer() } else { programs::pullgate() };
+    let Output { status, stdout, stderr } = command(program, root).args(arguments).output().unwrap();
     (status.code(), format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap()))
 }
 
@@ -129,7 +136,10 @@ async fn commands_say_what_is_missing_and_fetch_it() {
     for arguments in [&["policy", "check"][..], &["keys", "list"], &["verify", "nginx"]] {
         let (code, said) = run(&root, arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {said}");
-        assert!(said.contains("is not in ") && said.contains("pullgate keys fetch"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("is not in ") && said.contains("pullgate-signer keys fetch"),
+            "{arguments:?}: {said}"
+        );
     }
     assert!(run(&root, &["keys", "list"]).1.contains(&format!("ECDSA_SHA_256 missing, {place}")));
     assert!(world.kms.server.requests().is_empty(), "none of them asks anybody");
@@ -146,11 +156,11 @@ async fn commands_say_what_is_missing_and_fetch_it() {
     let (code, said) = run(&root, &["keys", "list"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains(&format!("valid, {place}, confirmed by its service and remembered for 3600 s, kept")),
+        said.contains(&format!("valid, {place}, confirmed by its service, cached for 3600 s, stored")),
         "{said}"
     );
     assert_eq!(run(&root, &["policy", "check"]).0, Some(0));
-    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are kept"));
+    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are stored"));
     assert!(run(&root, &["keys", "fetch", "--all"]).1.contains("fetched: "));
     // Another key at the same version: the stored key stays, and the difference is reported.
     let zeros = format!("sha256:{}", "0".repeat(64));

@@ -1,6 +1,6 @@
 //! The transit engine of Vault and OpenBao.
 
-use pullgate::keys::{Login, Settings, TransitSettings};
+use pullgate::keys::{Settings, TransitSettings, VaultAuth};
 use pullgate::trust::Algorithm;
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use pullgate_test::registry::{Body, Scripted};
 use pullgate_test::vault::{NAME, Vault};
 
 fn with_token(directory: &tempfile::TempDir, token: &str) -> Settings {
-    let login = Login::TokenFile(secret_file(directory, "token", token));
+    let login = VaultAuth::TokenFile(secret_file(directory, "token", token));
     let transit =
         TransitSettings { login, service: service(), bounds: bounds(), ..TransitSettings::default() };
     Settings { transit, ..Settings::default() }
@@ -121,7 +121,7 @@ async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
 async fn logs_in_by_role_and_again_when_its_token_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
-    let role = |secret: &str| Login::AppRole {
+    let role = |secret: &str| VaultAuth::AppRole {
         mount: "approle".to_owned(),
         role_id: "signer".to_owned(),
         secret_id_file: secret_file(&directory, "secret-id", secret),

@@ -36,7 +36,7 @@ async fn at_each_byte(repair: bool) {
                 continue;
             }
             std::fs::write(&entry, &bytes).unwrap();
-            let decided = gate.standing(&name, &present(&id, &[&hint]), None).await;
+            let decided = gate.check_present(&name, &present(&id, &[&hint]), None).await;
             if let Ok(standing) = &decided {
                 assert!(repair, "byte {at}: damage is noticed");
                 assert_eq!(standing.digest(), Some(&digest), "byte {at}");
@@ -44,14 +44,14 @@ async fn at_each_byte(repair: bool) {
             } else if !repair {
                 assert!(!entry.exists(), "byte {at}: what is damaged is removed");
             }
-            let wrong = gate.standing(&name, &present(&other, &[&hint]), None).await;
+            let wrong = gate.check_present(&name, &present(&other, &[&hint]), None).await;
             assert_eq!(reason(&wrong), "not-verified", "byte {at}");
         }
     }
     // Fields that only people read may say anything; the others may not.
     assert!(admitted < good.len() / 2, "{admitted} of {}", good.len());
     std::fs::write(&entry, &good).unwrap();
-    assert_eq!(reason(&world.standing(&world.gate(), &name, &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&world.gate(), &name, &id).await), "verified");
 }
 
 #[tokio::test]
@@ -111,11 +111,11 @@ async fn what_is_no_file_of_ours_is_not_read() {
         let _ = std::fs::remove_file(&entry);
         let _ = std::fs::remove_dir(&entry);
         put();
-        let decided = world.standing(&world.gate(), &name, &id).await;
+        let decided = world.check_present(&world.gate(), &name, &id).await;
         assert_eq!(reason(&decided), "not-verified", "{what}: {decided:?}");
         // A pull mends it, wherever that is possible.
         world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
-        let mended = reason(&world.standing(&world.gate(), &name, &id).await);
+        let mended = reason(&world.check_present(&world.gate(), &name, &id).await);
         assert_eq!(mended, if what == "a directory" { "not-verified" } else { "verified" }, "{what}");
     }
 }
@@ -141,7 +141,7 @@ async fn a_pull_mends_evidence_that_is_not_about_its_digest() {
         let first = format!("pullgate evidence 1 {}\n", Digest::of(&rest));
         std::fs::write(&entry, [first.as_bytes(), &rest].concat()).unwrap();
         world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
-        let mended = world.standing(&world.gate(), &name, &id).await;
+        let mended = world.check_present(&world.gate(), &name, &id).await;
         assert_eq!(reason(&mended), "verified", "{from} -> {to}");
     }
 }

@@ -13,7 +13,7 @@ async fn after_a_restart_no_network_is_needed() {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     let gate = world.gate();
     world.registry.forget_requests();
-    let standing = world.standing(&gate, &world.name("team/app:1"), &id).await.unwrap();
+    let standing = world.check_present(&gate, &world.name("team/app:1"), &id).await.unwrap();
     assert_eq!(standing.digest(), Some(&digest));
     assert_eq!(standing.pinned(), Some(world.name(&format!("team/app@{digest}"))));
     let pinned = world.admit(&gate, &format!("team/app@{digest}")).await.unwrap();
@@ -36,8 +36,8 @@ async fn after_a_restart_no_network_is_needed() {
         let reason = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason());
         assert_eq!(reason.code(), expected, "{image}");
     }
-    assert_eq!(reason(&world.standing(&gate, &tagged, &id).await), "verified");
-    assert_eq!(reason(&world.standing(&gate, &unknown, &config_of("unknown")).await), "not-verified");
+    assert_eq!(reason(&world.check_present(&gate, &tagged, &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &unknown, &config_of("unknown")).await), "not-verified");
 }
 
 #[tokio::test]
@@ -80,11 +80,11 @@ async fn an_image_on_the_node_stands_by_its_id_under_its_own_name() {
         ("Not A Name".to_owned(), &id, vec![], "invalid-reference"),
     ] {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let decided = gate.standing(&asked, &present(id, &names), None).await;
+        let decided = gate.check_present(&asked, &present(id, &names), None).await;
         assert_eq!(reason(&decided), expected, "{asked} {names:?}: {decided:?}");
     }
     let nameless = Present { id: "sha256:short".to_owned(), ..Present::default() };
-    assert_eq!(reason(&gate.standing(&known_as("team/app:1"), &nameless, None).await), "not-verified");
+    assert_eq!(reason(&gate.check_present(&known_as("team/app:1"), &nameless, None).await), "not-verified");
 }
 
 #[tokio::test]
@@ -95,8 +95,8 @@ async fn a_name_that_is_recorded_is_a_name_though_it_looks_like_an_id() {
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let prefix = &id.hex()[..8];
     let named = format!("docker.io/library/{prefix}:latest");
-    assert_eq!(reason(&gate.standing(prefix, &present(&id, &[]), None).await), "verified");
-    assert_eq!(reason(&gate.standing(prefix, &present(&id, &[&named]), None).await), "denied-by-rule");
+    assert_eq!(reason(&gate.check_present(prefix, &present(&id, &[]), None).await), "verified");
+    assert_eq!(reason(&gate.check_present(prefix, &present(&id, &[&named]), None).await), "denied-by-rule");
 }
 
 #[tokio::test]
@@ -111,25 +111,25 @@ async fn evidence_is_judged_by_the_policy_of_today() {
     // The key is revoked, here and after a restart.
     for gate in [&gate, &world.gate()] {
         world.set_policy(gate, &[Authenticator { name: "release", ..SECURITY }], r#"all = ["release"]"#, "");
-        assert_eq!(reason(&world.standing(gate, &name, &id).await), "no-valid-signature");
+        assert_eq!(reason(&world.check_present(gate, &name, &id).await), "no-valid-signature");
         world.set_policy(gate, &[release], r#"all = ["release"]"#, "");
-        assert_eq!(reason(&world.standing(gate, &name, &id).await), "verified");
+        assert_eq!(reason(&world.check_present(gate, &name, &id).await), "verified");
     }
     // Tightened: one more must have signed. What is there is kept, only what is missing is fetched.
     let tight =
         |gate: &Gate| world.set_policy(gate, &[release, security], r#"all = ["release", "security"]"#, "");
     tight(&gate);
-    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "not-enough-signatures");
+    assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "not-enough-signatures");
     let signed = pullgate_test::signer::payload(&world.name("team/app"), &digest);
     let signature = Signer::of("p384", Algorithm::EcdsaSha384).sign(&signed);
     attach_classic(&world.registry, "team/app", &digest, &[(signed, signature)]);
     // The registry has only the new signature now, the ledger the old one.
     world.pull(&gate, &format!("team/app@{digest}"), &id).await.unwrap();
-    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "verified");
     let again = world.gate();
     tight(&again);
     world.registry.forget_requests();
-    assert_eq!(reason(&world.standing(&again, &name, &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&again, &name, &id).await), "verified");
     assert_eq!(world.registry.lines(), [""; 0]);
     // The name is denied: nothing that was found good helps.
     world.set_policy(
@@ -138,7 +138,7 @@ async fn evidence_is_judged_by_the_policy_of_today() {
         r#"all = ["release"]"#,
         "[[namespace]]\nscope = \"%HOST/team/app\"\ndeny = \"a test\"",
     );
-    let decided = world.standing(&gate, &name, &id).await;
+    let decided = world.check_present(&gate, &name, &id).await;
     assert_eq!(reason(&decided), "denied-by-rule", "{decided:?}");
 }
 
@@ -164,7 +164,7 @@ async fn a_key_that_has_ended_ends_what_rests_on_it() {
         );
         std::fs::write(root.join("policy.toml"), text).unwrap();
         gate.set_policy(pullgate::config::load_policy(&root, jiff::Timestamp::now()).unwrap().policy);
-        let decided = world.standing(&gate, &world.name("team/app:1"), &id).await;
+        let decided = world.check_present(&gate, &world.name("team/app:1"), &id).await;
         assert_eq!(reason(&decided), expected, "{window}: {decided:?}");
     }
 }
@@ -177,14 +177,18 @@ async fn an_image_of_an_index_is_bound_through_it() {
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let gate = world.gate();
     let name = world.name("team/app:1");
-    assert_eq!(world.standing(&gate, &name, &id).await.unwrap().digest(), Some(&digest));
+    assert_eq!(world.check_present(&gate, &name, &id).await.unwrap().digest(), Some(&digest));
     let elsewhere = config_of("app for another platform");
-    assert_eq!(reason(&world.standing(&gate, &name, &elsewhere).await), "not-verified");
+    assert_eq!(reason(&world.check_present(&gate, &name, &elsewhere).await), "not-verified");
     // The runtime does not show a manifest that leads to what it says it pulled: nothing is linked.
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &config_of("what is this")).await.unwrap();
-    assert_eq!(reason(&world.standing(&gate, &name, &config_of("what is this")).await), "not-verified");
-    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "verified", "what was linked stays linked");
+    assert_eq!(reason(&world.check_present(&gate, &name, &config_of("what is this")).await), "not-verified");
+    assert_eq!(
+        reason(&world.check_present(&gate, &name, &id).await),
+        "verified",
+        "what was linked stays linked"
+    );
 }
 
 #[tokio::test]
@@ -196,11 +200,11 @@ async fn a_lost_link_is_found_by_the_digest_that_the_runtime_knows() {
     let gate = world.gate();
     let name = world.name("team/app:1");
     let known = [world.name(&format!("team/app@{digest}"))];
-    assert_eq!(reason(&gate.standing(&name, &present(&id, &[]), None).await), "not-verified");
-    assert_eq!(reason(&gate.standing(&name, &present(&id, &[&known[0]]), None).await), "verified");
+    assert_eq!(reason(&gate.check_present(&name, &present(&id, &[]), None).await), "not-verified");
+    assert_eq!(reason(&gate.check_present(&name, &present(&id, &[&known[0]]), None).await), "verified");
     // Evidence of one repository is none for another.
     let other = world.name("other/app:1");
-    assert_eq!(reason(&gate.standing(&other, &present(&id, &[&known[0]]), None).await), "not-verified");
+    assert_eq!(reason(&gate.check_present(&other, &present(&id, &[&known[0]]), None).await), "not-verified");
 }
 
 /// Who can write the ledger can write anything into it, with the right checksum.
@@ -309,7 +313,7 @@ async fn t31_forged_evidence_admits_nothing() {
         let gate = world.gate_with(ledger);
         let hint = format!("{}@{}", place.repository, place.digest);
         for asked in [name, id.to_string()] {
-            let decided = gate.standing(&asked, &present(id, &[&hint]), None).await;
+            let decided = gate.check_present(&asked, &present(id, &[&hint]), None).await;
             assert!(decided.is_err(), "{what}, {asked}: {decided:?}");
         }
     }
@@ -353,11 +357,11 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
         image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),
         ..Default::default()
     };
-    assert_eq!(reason(&world.standing(&daemon.gate, &name, &id).await), "not-verified");
+    assert_eq!(reason(&world.check_present(&daemon.gate, &name, &id).await), "not-verified");
     let path = "/runtime.v1.ImageService/PullImage";
     let response =
         call(daemon.client(), path, http::HeaderMap::new(), framed(&request.encode_to_vec())).await;
     drop(http_body_util::BodyExt::collect(response.into_body()).await.unwrap());
-    let standing = world.standing(&daemon.gate, &name, &id).await.unwrap();
+    let standing = world.check_present(&daemon.gate, &name, &id).await.unwrap();
     assert_eq!(standing.digest(), Some(&digest));
 }

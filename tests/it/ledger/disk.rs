@@ -95,7 +95,7 @@ async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
         let mut verified = 0;
         for (number, (_, id)) in images.iter().enumerate() {
             let name = world.name(&format!("team/app-{number}:1"));
-            verified += u64::from(reason(&world.standing(&gate, &name, id).await) == "verified");
+            verified += u64::from(reason(&world.check_present(&gate, &name, id).await) == "verified");
         }
         assert_eq!(verified, max_entries);
     }
@@ -147,18 +147,18 @@ async fn a_disk_that_takes_nothing_costs_memory_only() {
     let gate = world.gate();
     std::fs::remove_dir(root.join("tmp")).unwrap();
     world.pull(&gate, "team/later:1", &later).await.unwrap();
-    assert_eq!(reason(&world.standing(&gate, &name, &later).await), "verified", "from memory");
-    assert_eq!(reason(&world.standing(&gate, &app, &id).await), "verified", "from the disk");
+    assert_eq!(reason(&world.check_present(&gate, &name, &later).await), "verified", "from memory");
+    assert_eq!(reason(&world.check_present(&gate, &app, &id).await), "verified", "from the disk");
     let gate = world.gate();
     assert_eq!(
-        reason(&world.standing(&gate, &name, &later).await),
+        reason(&world.check_present(&gate, &name, &later).await),
         "not-verified",
         "forgotten with the process"
     );
-    assert_eq!(reason(&world.standing(&gate, &app, &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &app, &id).await), "verified");
     world.pull(&gate, "team/later:1", &later).await.unwrap();
     assert_eq!(
-        reason(&world.standing(&world.gate(), &name, &later).await),
+        reason(&world.check_present(&world.gate(), &name, &later).await),
         "verified",
         "the disk is well again"
     );
@@ -176,11 +176,11 @@ async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
     let lock = std::fs::File::create(world.ledger_directory().join("lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     for _ in 0..600 {
-        drop(gate.pulling(&pinned));
+        drop(gate.begin_evidence(&pinned));
     }
-    assert_eq!(reason(&world.standing(&gate, &world.name("team/app:1"), &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &world.name("team/app:1"), &id).await), "verified");
     world.pull(&gate, "team/later:1", &later).await.unwrap();
-    assert_eq!(reason(&world.standing(&gate, &world.name("team/later:1"), &later).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &world.name("team/later:1"), &later).await), "verified");
     drop(lock);
     // What had to wait is written then.
     let again = Ledger::open(&world.settings()).unwrap();

@@ -21,7 +21,7 @@ async fn the_deny_list_takes_back_what_was_admitted() {
         let more = format!("[deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]");
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
         for asked in [world.name("team/app:1"), id.to_string()] {
-            let decided = world.standing(&gate, &asked, &id).await;
+            let decided = world.check_present(&gate, &asked, &id).await;
             assert_eq!(reason(&decided), expected, "{denied}, {asked}: {decided:?}");
         }
         let pinned = world.admit(&gate, &format!("team/app@{digest}")).await;
@@ -49,15 +49,15 @@ async fn an_allowance_for_some_digests_is_for_these_images() {
     allow(&digest);
     let name = world.name("tools/shell:1");
     assert_eq!(
-        reason(&world.standing(&gate, &name, &id).await),
+        reason(&world.check_present(&gate, &name, &id).await),
         "digest-not-allowed",
         "nothing shows what it is"
     );
     world.pull(&gate, "tools/shell:1", &id).await.unwrap();
-    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "unsigned-allowed");
-    assert_eq!(reason(&world.standing(&gate, &name, &other).await), "digest-not-allowed");
+    assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "unsigned-allowed");
+    assert_eq!(reason(&world.check_present(&gate, &name, &other).await), "digest-not-allowed");
     allow(&Digest::of(b"another"));
-    assert_eq!(reason(&world.standing(&gate, &name, &id).await), "digest-not-allowed");
+    assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "digest-not-allowed");
 }
 
 /// Where the image itself must be signed, that of an index which lists it does not count, whenever it was recorded.
@@ -86,7 +86,7 @@ async fn the_signature_of_an_index_is_none_of_the_image_where_that_must_be_signe
             "[[namespace]]\nscope = \"%HOST/team/app\"\nrequire = {{ all = [\"release\"] }}\naccept = \"{accept}\""
         );
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
-        let decided = world.standing(&gate, &world.name("team/app:1"), &id).await;
+        let decided = world.check_present(&gate, &world.name("team/app:1"), &id).await;
         assert_eq!(reason(&decided), standing, "{accept}: {decided:?}");
         let pulled = world.admit(&gate, "team/app:outer").await;
         let refused = pulled.as_ref().err().map(|refusal| refusal.reason().code());

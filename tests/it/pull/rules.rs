@@ -375,7 +375,7 @@ async fn break_glass_opens_what_it_says_while_the_file_says_so() {
     let world = World::builder().without_policy().start().await;
     let root = world.directory.path().join("etc");
     std::fs::create_dir_all(&root).unwrap();
-    world.daemon.gate.set_emergency(Box::new(pullgate::config::BreakGlassFile::of(&root)));
+    world.daemon.gate.set_break_glass(Box::new(pullgate::config::BreakGlassFile::of(&root)));
     let file = root.join("break-glass.toml");
     let open = |what: &str, hours: i64| {
         let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);

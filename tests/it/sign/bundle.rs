@@ -1,8 +1,8 @@
 //! Sigstore bundles: with the referrers API, and with its fallback tag.
 
 use pullgate::registry::Credentials;
-use pullgate::sign::{Layout, SignError};
 use pullgate::trust::Algorithm;
+use pullgate_sign::{Layout, SignError};
 use serde_json::Value;
 
 use super::{client, collect, key, new_key, sign_in, verified};

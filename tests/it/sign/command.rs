@@ -1,4 +1,4 @@
-//! `pullgate sign`: its arguments, its output and its exit codes.
+//! `pullgate-signer sign`: its arguments, its output and its exit codes.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ impl Run {
 async fn sign(arguments: &[&str], input: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     let key = closed_key(directory.path(), "p256").display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    let mut command = Command::new(pullgate_test::programs::signer());
     command.arg("--config").arg(directory.path()).args(["sign", "--output", "json", "--key", &key]);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let input = input.to_owned();
@@ -64,7 +64,7 @@ async fn tags_and_digests_several_at_once() {
     assert_eq!(run.reports[0]["signatures"][0]["added"], false);
     assert_eq!(run.reports[0]["signatures"][1]["added"], true);
     let run = sign(&[&names[0], &names[1], "--layout", "both", "--dry-run"], "").await;
-    assert_eq!((run.code, run.results()), (Some(0), vec!["signed-already"; 2]), "{}", run.errors);
+    assert_eq!((run.code, run.results()), (Some(0), vec!["already-signed"; 2]), "{}", run.errors);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,18 +73,18 @@ async fn one_that_fails_does_not_stop_the_others() {
     registry.image("team/app", "1", "one");
     let name = |rest: &str| format!("{}/{rest}", registry.host());
     let list = format!("# images\n\n{}\nUPPER CASE\n{}\n", name("team/app:none"), name("team/app:1"));
-    let run = sign(&["--list", "-", &name("team/none:1")], &list).await;
+    let run = sign(&["--from-file", "-", &name("team/none:1")], &list).await;
     assert_eq!(run.results(), ["failed", "failed", "failed", "signed"], "{}", run.errors);
     assert_eq!(run.code, Some(2), "one line is no image at all");
     assert!(run.reports[0]["advice"].as_str().unwrap().contains("name is right"), "{:?}", run.reports);
-    assert!(run.errors.contains("1 signed, 0 signed already, 3 not signed"), "{}", run.errors);
+    assert!(run.errors.contains("1 signed, 0 already signed, 3 failed"), "{}", run.errors);
     // Nobody listens there.
     let run = sign(&["127.0.0.1:1/team/app:1"], "").await;
     assert_eq!((run.code, run.results()), (Some(3), vec!["failed"]), "{}", run.errors);
-    let run = sign(&["--list", "/nonexistent/list"], "").await;
-    assert!(run.errors.contains("/nonexistent/list cannot be read"), "{}", run.errors);
+    let run = sign(&["--from-file", "/nonexistent/list"], "").await;
+    assert!(run.errors.contains("cannot read the list /nonexistent/list"), "{}", run.errors);
     assert_eq!(run.code, Some(2), "{}", run.errors);
-    for wrong in [&["x:1", "-a", "no-value"][..], &[], &["--existing", "*/x"], &["x:1", "--tag", "v*"]] {
+    for wrong in [&["x:1", "-a", "no-value"][..], &[], &["--all-tags", "*/x"], &["x:1", "--tag", "v*"]] {
         assert_eq!(sign(wrong, "").await.code, Some(2), "{wrong:?}");
     }
 }
@@ -112,13 +112,13 @@ async fn an_index_and_what_it_lists() {
     assert_eq!(sign(&[&name("whole")], "").await.results(), ["signed"]);
     assert!(!is_signed(&registry, "team/app", &one));
     let run = sign(&[&name("whole"), "--recursive"], "").await;
-    assert_eq!((run.code, run.results()), (Some(0), vec!["signed", "signed", "signed-already"]));
+    assert_eq!((run.code, run.results()), (Some(0), vec!["signed", "signed", "already-signed"]));
     assert!(is_signed(&registry, "team/app", &one) && is_signed(&registry, "team/app", &two));
     assert_eq!(run.reports[0]["index"], whole.as_str());
     let run = sign(&[&name("odd"), "--recursive"], "").await;
     let mut results = run.results();
     results.sort_unstable();
-    assert_eq!(results, ["failed", "failed", "signed", "signed-already", "signed-already"]);
+    assert_eq!(results, ["already-signed", "already-signed", "failed", "failed", "signed"]);
     assert_eq!(run.code, Some(1), "{}", run.errors);
     assert!(!is_signed(&registry, "team/app", &inner));
     let many: Vec<Value> =
@@ -146,7 +146,7 @@ async fn all_that_is_there_already() {
     let outside =
         [("shopping", "1"), ("other/shop", "1")].map(|(path, tag)| (path, registry.image(path, tag, path)));
     let scope = format!("{}/shop", registry.host());
-    let arguments = ["--existing", &scope, "--exclude-tag", "*-dev"];
+    let arguments = ["--all-tags", &scope, "--exclude-tag", "*-dev"];
     let run = sign(&arguments, "").await;
     assert_eq!((run.code, run.results()), (Some(0), vec!["signed"; 5]), "{}", run.errors);
     assert!(run.errors.contains("shop/web: 2 tags"), "progress: {}", run.errors);
@@ -158,29 +158,29 @@ async fn all_that_is_there_already() {
     }
     // The tags of signatures, which are there now, are no images.
     let run = sign(&arguments, "").await;
-    assert_eq!((run.code, run.results()), (Some(0), vec!["signed-already"; 5]), "{}", run.errors);
-    let run = sign(&["--existing", &scope, "--tag", "2*"], "").await;
+    assert_eq!((run.code, run.results()), (Some(0), vec!["already-signed"; 5]), "{}", run.errors);
+    let run = sign(&["--all-tags", &scope, "--tag", "2*"], "").await;
     let mut results = run.results();
     results.sort_unstable();
-    assert_eq!((run.code, results), (Some(0), vec!["signed", "signed-already"]), "{}", run.errors);
+    assert_eq!((run.code, results), (Some(0), vec!["already-signed", "signed"]), "{}", run.errors);
     // What leads to nothing is not as good as signed.
     for (scope, options, expected) in [
         (scope.clone(), &["--tag", "z*"][..], "no tag matches"),
         (scope.clone(), &["--tag", "z*", "--dry-run"], "no tag matches"),
-        (format!("{}/nothere", registry.host()), &[], "there is no repository"),
-        (format!("{}/shop/nothere", registry.host()), &["--tag", "z*"], "there is no repository"),
+        (format!("{}/nothere", registry.host()), &[], "no repository with an image"),
+        (format!("{}/shop/nothere", registry.host()), &["--tag", "z*"], "no repository with an image"),
     ] {
-        let run = sign(&[&["--existing", &scope], options].concat(), "").await;
+        let run = sign(&[&["--all-tags", &scope], options].concat(), "").await;
         assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{scope}: {}", run.errors);
         assert!(run.reports[0]["error"].as_str().unwrap().contains(expected), "{:?}", run.reports);
         assert_eq!(run.reports[0]["image"], scope.as_str());
     }
     // A registry without a catalogue: a repository can be signed, a namespace cannot.
     registry.hook(|request| (request.uri.path() == "/v2/_catalog").then(|| Scripted::status(404)));
-    let run = sign(&["--existing", &scope], "").await;
-    assert_eq!((run.code, run.results()), (Some(0), vec!["signed-already"]), "{}", run.errors);
-    assert!(run.errors.contains("does not list"), "{}", run.errors);
-    let run = sign(&["--existing", &format!("{}/other", registry.host())], "").await;
+    let run = sign(&["--all-tags", &scope], "").await;
+    assert_eq!((run.code, run.results()), (Some(0), vec!["already-signed"]), "{}", run.errors);
+    assert!(run.errors.contains("cannot list"), "{}", run.errors);
+    let run = sign(&["--all-tags", &format!("{}/other", registry.host())], "").await;
     assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{}", run.errors);
 }
 
@@ -219,7 +219,7 @@ async fn refusals_of_the_registry_are_explained() {
 /// The exit code of one run with a key elsewhere.
 async fn code_with(key: &str, image: &str) -> Option<i32> {
     let directory = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    let mut command = Command::new(pullgate_test::programs::signer());
     command.arg("--config").arg(directory.path()).args([
         "sign",
         "--algorithm",

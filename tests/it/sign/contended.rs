@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use pullgate::sign::Layout;
+use pullgate_sign::Layout;
 use tokio::sync::Barrier;
 
 use super::{client, collect, new_key, sign_in, verified};

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use pullgate::signer::{ListenError, Tls};
+use pullgate_signer::{ListenError, Tls};
 use rustls::pki_types::ServerName;
 
 use super::*;

@@ -29,7 +29,7 @@ fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Se
         keys = keys.replace("AT", &at.to_string()),
     );
     std::fs::write(directory.join("signer.toml"), text).unwrap();
-    pullgate::signer::load_signer(&directory.join("signer.toml")).unwrap()
+    pullgate_signer::load_signer(&directory.join("signer.toml")).unwrap()
 }
 
 const KMS: &str =

@@ -27,8 +27,8 @@ pub(super) struct Process(pub(super) Child);
 impl Process {
     pub(super) fn start(directory: &Path) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
-        command.arg("--config").arg(directory).arg("signer");
+        let mut command = Command::new(pullgate_test::programs::signer());
+        command.arg("--config").arg(directory).arg("serve");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Self(command.spawn().unwrap())
     }

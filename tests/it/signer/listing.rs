@@ -9,7 +9,7 @@ async fn what_nobody_told_of_is_found() {
     let old: Vec<Digest> =
         (0..5).map(|n| registry.image("team/app", &format!("old{n}"), &format!("old {n}"))).collect();
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
-    settings.catch_up.interval = Some(Duration::from_millis(50));
+    settings.reconcile.interval = Some(Duration::from_millis(50));
     let service = Service::started(settings).await;
     let new: Vec<Digest> =
         (0..5).map(|n| registry.image("team/new", &format!("v{n}"), &format!("new {n}"))).collect();
@@ -47,7 +47,7 @@ async fn a_rule_starts_when_what_was_there_is_known() {
     assert_eq!(signatures(&registry, "team/app", &new), 0, "nothing is signed before");
     // The notified repositories are enough, and a notification during the listing is not older.
     let mut told = listless;
-    told.catch_up.repositories = Some(vec![registry.repository("team/app")]);
+    told.reconcile.repositories = Some(vec![registry.repository("team/app")]);
     service.signer.reload(told).await.unwrap();
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &new), 1);
@@ -59,7 +59,7 @@ async fn without_a_baseline_the_stated_time_counts() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old = registry.image("team/app", "old", "old");
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
-    settings.catch_up.baseline = false;
+    settings.reconcile.baseline = false;
     let service = Service::start(settings).await;
     assert!(service.signer.status().rules[0].started);
     let mut body = pushes(&[("team/app", "old", &old)]);

@@ -30,7 +30,7 @@ fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> Settings {
     }
     write(directory, "release.key", std::fs::read(key_file("p256", "key")).unwrap());
     let file = write(directory, "signer.toml", file);
-    pullgate::signer::load_signer(&file).unwrap_or_else(|problems| panic!("{lines:?}: {problems}"))
+    pullgate_signer::load_signer(&file).unwrap_or_else(|problems| panic!("{lines:?}: {problems}"))
 }
 
 fn write(directory: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
@@ -234,7 +234,7 @@ async fn where_the_passphrase_is() {
     let directory = directory();
     let passphrase = write(directory.path(), "passphrase", "pg5ECRET-phrase").display().to_string();
     let other = write(directory.path(), "other", "pg5ECRET-other").display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    let mut command = Command::new(pullgate_test::programs::signer());
     command.args(["keys", "generate", "--kind", "EC_P256", "--encrypt", "--passphrase-file", &passphrase]);
     let made = command.arg(directory.path().join("encrypted.key")).output().unwrap();
     assert!(made.status.success(), "{made:?}");
@@ -276,7 +276,7 @@ async fn what_a_rule_says() {
         let kept = |it: &&str| named.is_empty() || !it.starts_with(&format!("{named} ="));
         let rule: Vec<&str> = rule.lines().filter(kept).chain([line.as_str()]).collect();
         let file = write(path, "signer.toml", format!("{head}{second}\n[[rule]]\n{}\n", rule.join("\n")));
-        let service = Service::started(pullgate::signer::load_signer(&file).unwrap()).await;
+        let service = Service::started(pullgate_signer::load_signer(&file).unwrap()).await;
         let image = registry.image("team/app", "v1", "one");
         let other = registry.image("team/app", "1-dev", "two");
         service.notify(&pushes(&[("team/app", "v1", &image), ("team/app", "1-dev", &other)])).await;

@@ -1,6 +1,6 @@
 //! What is signed, and what is not.
 
-use pullgate::signer::Login;
+use pullgate_signer::Login;
 
 use super::*;
 use pullgate_test::registry::{INDEX, Scripted, index, manifest};

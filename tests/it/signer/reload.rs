@@ -5,16 +5,16 @@ use std::process::{Command, Output};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pullgate::signer::Tls;
+use pullgate_signer::Tls;
 
 use super::killed::{Process, configure, until};
 use super::*;
 use pullgate_test::signer::key_file;
 
-/// `pullgate signer` with these arguments: exit code, standard output, standard error.
+/// `pullgate-signer` with these arguments: exit code, standard output, standard error.
 fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
-    command.arg("--config").arg(directory).arg("signer").args(arguments).env_remove("COSIGN_PASSWORD");
+    let mut command = Command::new(pullgate_test::programs::signer());
+    command.arg("--config").arg(directory).args(arguments).env_remove("COSIGN_PASSWORD");
     let Output { status, stdout, stderr } = command.output().unwrap();
     let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     secrets::wrote("output", format!("{stdout}{stderr}"));
@@ -87,8 +87,11 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     let (code, told, _) = run(&path, &["status"]);
     assert!(code == Some(1) && told.contains("signer.toml:") && told.contains("rule team:"), "{told}");
     assert_eq!(run(&path, &["check"]).0, Some(2));
-    let (code, _, told) = run(&path, &["request", "--rule", "nope", "--existing"]);
-    assert_eq!((code, told.as_str()), (Some(1), "error: the signer refuses: there is no such rule\n"));
+    let (code, _, told) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(1), "error: the signer refused the request: there is no such rule\n")
+    );
 
     // It is mended.
     write(&file, text.replace("workers = 16", "workers = 3"));
@@ -96,7 +99,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     until(&path, "it is in force", |status| status.reload_failed.is_none()).await;
     let (code, told, _) = run(&path, &["status"]);
     assert!(code == Some(0) && !told.contains("RELOAD FAILED"), "{code:?} {told}");
-    assert!(told.contains("RESTART NEEDED to put in force: [limits] workers\n"), "{told}");
+    assert!(told.contains("RESTART NEEDED to apply: [limits] workers\n"), "{told}");
     let end = tokio::time::Instant::now() + PATIENCE;
     while !std::fs::read_to_string(path.join("log")).unwrap().contains("[limits] workers") {
         assert!(tokio::time::Instant::now() < end, "the log does not warn");
@@ -104,7 +107,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     }
     drop(process);
     let (code, _, told) = run(&path, &["status"]);
-    assert!(code == Some(3) && told.contains("/control.sock cannot be reached"), "{code:?} {told}");
+    assert!(code == Some(3) && told.contains("cannot connect to its control socket"), "{code:?} {told}");
     secrets::keep(&path.join("log"));
 }
 
@@ -155,11 +158,11 @@ async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
     write(&path.join("two"), "one\ntwo\n");
     let login = format!("username = \"u\"\npassword-file = {:?}", path.join("two").display().to_string());
     for (from, to, code, expected) in [
-        ("", "", 0, "signer.toml is fine: 1 rules, 1 authenticators\n"),
+        ("", "", 0, "signer.toml is valid: 1 rules, 1 authenticators\n"),
         (place.as_str(), "\"none.key\"", 2, "/none.key cannot be read\n  because No such file"),
         ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
         (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),
-        (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not looked at: alikms://"),
+        (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not checked: alikms://"),
         ("hosts = \"/nonexistent\"", &login, 2, "two does not hold one line"),
     ] {
         let changed = text.replacen(from, to, 1);

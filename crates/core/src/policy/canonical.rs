@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Denials;
+use super::DenyList;
 use super::rule::{CanonicalText as Text, Rule};
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Remote};
+use crate::trust::{Authenticator, RemoteVerification};
 
 /// Changes whenever the same policy would have another hash by this code.
 const VERSION: &str = "pullgate policy 3";
@@ -16,7 +16,7 @@ pub(super) fn hash(
     default: &Rule,
     rules: &[Rule],
     authenticators: &BTreeMap<String, Authenticator>,
-    denials: &Denials,
+    denials: &DenyList,
 ) -> String {
     let mut text = Text::default();
     text.push(VERSION);
@@ -43,8 +43,8 @@ pub(super) fn hash(
 }
 
 /// A verdict without a confirmation does not count where the rule demands one.
-fn remote(remote: &Remote) -> String {
-    let Remote { source, timeout, rate, memory } = remote;
+fn remote(remote: &RemoteVerification) -> String {
+    let RemoteVerification { source, timeout, rate, memory } = remote;
     let mut text = Text::default();
     text.push(source);
     for number in [timeout.as_millis(), u128::from(*rate), memory.as_millis()] {

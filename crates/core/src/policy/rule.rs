@@ -25,7 +25,7 @@ pub struct Rule {
     aliases: Vec<Scope>,
     pods: Option<Pods>,
     mode: Mode,
-    accept: Accept,
+    accept: SignedObject,
 }
 
 impl Rule {
@@ -39,7 +39,7 @@ impl Rule {
             aliases: Vec::new(),
             pods: None,
             mode: Mode::default(),
-            accept: Accept::default(),
+            accept: SignedObject::default(),
         }
     }
 
@@ -82,7 +82,7 @@ impl Rule {
 
     /// The same rule for what must be signed, of an image for several platforms.
     #[must_use]
-    pub fn with_accept(self, accept: Accept) -> Self {
+    pub fn with_signed_object(self, accept: SignedObject) -> Self {
         Self { accept, ..self }
     }
 
@@ -118,7 +118,7 @@ impl Rule {
 
     /// What must be signed, of an image for several platforms.
     #[must_use]
-    pub fn accept(&self) -> Accept {
+    pub fn signed_object(&self) -> SignedObject {
         self.accept
     }
 
@@ -241,7 +241,7 @@ impl Allowance {
 /// What must be signed where a name resolves to an index of images for several platforms. What was signed is what is pulled.
 /// An image for one platform is both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Accept {
+pub enum SignedObject {
     /// The index, or whatever else the name resolves to.
     #[default]
     Index,
@@ -251,7 +251,7 @@ pub enum Accept {
     Either,
 }
 
-impl Accept {
+impl SignedObject {
     /// Every choice.
     pub const ALL: [Self; 3] = [Self::Index, Self::Platform, Self::Either];
 

@@ -94,7 +94,7 @@ fn the_most_specific_rule_speaks() {
         ("localhost:5000/b", "default"),
     ] {
         assert_eq!(
-            policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+            policy.applicable_rules(&Repository::parse(name).unwrap(), None).strictest().label(),
             label,
             "{name}"
         );
@@ -104,8 +104,14 @@ fn the_most_specific_rule_speaks() {
 #[test]
 fn without_rules_the_default_speaks() {
     let policy = policy(&[]).unwrap();
-    assert_eq!(policy.rule_for(&Repository::parse("nginx").unwrap(), None).strictest().label(), "default");
-    assert_eq!(policy.rule_for(&Repository::parse("nginx").unwrap(), None).strictest().action(), &deny());
+    assert_eq!(
+        policy.applicable_rules(&Repository::parse("nginx").unwrap(), None).strictest().label(),
+        "default"
+    );
+    assert_eq!(
+        policy.applicable_rules(&Repository::parse("nginx").unwrap(), None).strictest().action(),
+        &deny()
+    );
 }
 
 #[test]
@@ -115,7 +121,7 @@ fn a_catch_all_is_for_every_registry() {
         for (name, label) in [("nginx", "nginx"), ("redis", all), ("ghcr.io/a/b", all), ("[::1]:5000/a", all)]
         {
             assert_eq!(
-                policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+                policy.applicable_rules(&Repository::parse(name).unwrap(), None).strictest().label(),
                 label,
                 "{name}"
             );
@@ -262,7 +268,7 @@ fn ten_thousand_rules_are_no_trouble() {
         ("r4004.example.com/a", "default"),
     ] {
         assert_eq!(
-            policy.rule_for(&Repository::parse(name).unwrap(), None).strictest().label(),
+            policy.applicable_rules(&Repository::parse(name).unwrap(), None).strictest().label(),
             label,
             "{name}"
         );
@@ -320,8 +326,8 @@ proptest! {
         for name in names {
             let repository = Repository::parse(&name).unwrap();
             let expected = naive(&kept, &repository).map_or("default", Rule::label);
-            prop_assert_eq!(policy.rule_for(&repository, None).strictest().label(), expected);
-            prop_assert_eq!(other.rule_for(&repository, None).strictest().label(), expected);
+            prop_assert_eq!(policy.applicable_rules(&repository, None).strictest().label(), expected);
+            prop_assert_eq!(other.applicable_rules(&repository, None).strictest().label(), expected);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Names of signature algorithms.
+//! KeyIds of signature algorithms.
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use super::kind::Kind;
-use super::{
-    Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, TrustError, edwards, elliptic, pem, rsa,
-};
+use super::{Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, TrustError, ecdsa, ed25519, pem, rsa};
 
 /// A private key in memory, printed by its public half alone. It is wiped when dropped, but for the numbers of an RSA key,
 /// which `ring` keeps and does not wipe.
@@ -16,8 +14,8 @@ pub struct PrivateKey {
 
 enum Scheme {
     Rsa(Box<rsa::Private>),
-    Elliptic(elliptic::Private),
-    Edwards(edwards::Private),
+    Ecdsa(ecdsa::Private),
+    Ed25519(ed25519::Private),
 }
 
 /// How a private key is wrapped.
@@ -60,8 +58,8 @@ impl PrivateKey {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TrustError> {
         let made = match &self.scheme {
             Scheme::Rsa(key) => key.sign(message),
-            Scheme::Elliptic(key) => key.sign(message),
-            Scheme::Edwards(key) => key.sign(message),
+            Scheme::Ecdsa(key) => key.sign(message),
+            Scheme::Ed25519(key) => key.sign(message),
         };
         made.ok_or(TrustError::Signing { algorithm: self.public.algorithm() })
     }
@@ -107,13 +105,13 @@ impl Scheme {
                 };
                 public.map(|public| (Self::Rsa(Box::new(scheme)), public))
             }
-            Algorithm::EcdsaSha256 => elliptic::Private::p256(der, sec1)
-                .and_then(|key| key.public_der().map(|public| (Self::Elliptic(key), public))),
-            Algorithm::EcdsaSha384 => elliptic::Private::p384(der, sec1)
-                .and_then(|key| key.public_der().map(|public| (Self::Elliptic(key), public))),
+            Algorithm::EcdsaSha256 => ecdsa::Private::p256(der, sec1)
+                .and_then(|key| key.public_der().map(|public| (Self::Ecdsa(key), public))),
+            Algorithm::EcdsaSha384 => ecdsa::Private::p384(der, sec1)
+                .and_then(|key| key.public_der().map(|public| (Self::Ecdsa(key), public))),
             Algorithm::Ed25519 | Algorithm::Ed25519ph => {
-                edwards::Private::read(der, algorithm == Algorithm::Ed25519ph)
-                    .and_then(|key| key.public_der().map(|public| (Self::Edwards(key), public)))
+                ed25519::Private::read(der, algorithm == Algorithm::Ed25519ph)
+                    .and_then(|key| key.public_der().map(|public| (Self::Ed25519(key), public)))
             }
         };
         read.ok_or(KeyError::Malformed)

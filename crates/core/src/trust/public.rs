@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::key_error::{KeyError, MAX_PEM_BYTES};
 use super::kind::Kind;
 use super::pem;
-use super::{Algorithm, Demand, Key, Names, PssSalt, TrustError, edwards, elliptic, rsa};
+use super::{Algorithm, Key, KeyIds, PssSalt, RemoteCheck, TrustError, ecdsa, ed25519, rsa};
 use crate::digest::Digest;
 
 /// How many bytes a signature may have: 1 KiB, twice that of RSA with 4096 bits.
@@ -24,8 +24,8 @@ pub struct PublicKey {
 #[derive(Clone)]
 enum Scheme {
     Rsa(rsa::Public),
-    Elliptic(elliptic::Public),
-    Edwards(edwards::Public),
+    Ecdsa(ecdsa::Public),
+    Ed25519(ed25519::Public),
 }
 
 impl PublicKey {
@@ -67,10 +67,10 @@ impl PublicKey {
         let scheme = match algorithm {
             Algorithm::RsaPssSha256 => Scheme::Rsa(rsa::Public::pss(der, salt)?),
             Algorithm::RsaPkcs1Sha256 => Scheme::Rsa(rsa::Public::pkcs1(der)?),
-            Algorithm::EcdsaSha256 => Scheme::Elliptic(elliptic::Public::p256(der)?),
-            Algorithm::EcdsaSha384 => Scheme::Elliptic(elliptic::Public::p384(der)?),
-            Algorithm::Ed25519 => Scheme::Edwards(edwards::Public::read(der, false)?),
-            Algorithm::Ed25519ph => Scheme::Edwards(edwards::Public::read(der, true)?),
+            Algorithm::EcdsaSha256 => Scheme::Ecdsa(ecdsa::Public::p256(der)?),
+            Algorithm::EcdsaSha384 => Scheme::Ecdsa(ecdsa::Public::p384(der)?),
+            Algorithm::Ed25519 => Scheme::Ed25519(ed25519::Public::read(der, false)?),
+            Algorithm::Ed25519ph => Scheme::Ed25519(ed25519::Public::read(der, true)?),
         };
         // Over the re-encoded key, so that two encodings of a key are one key.
         let canonical = scheme.der().ok_or(KeyError::Malformed)?;
@@ -94,8 +94,8 @@ impl PublicKey {
     }
 
     /// What others call it.
-    pub fn names(&self) -> Names {
-        Names::of(&self.scheme.der().unwrap_or_default())
+    pub fn key_ids(&self) -> KeyIds {
+        KeyIds::of(&self.scheme.der().unwrap_or_default())
     }
 
     /// Checks `signature` over `message`.
@@ -111,10 +111,10 @@ impl PublicKey {
                 (signature.len() == key.signature_bytes()).then(|| key.verifies(message, signature)),
                 "as many bytes as the modulus has",
             ),
-            Scheme::Elliptic(key) => {
+            Scheme::Ecdsa(key) => {
                 (key.verifies(message, signature), "ASN.1 DER of r and s, not the two side by side")
             }
-            Scheme::Edwards(key) => (key.verifies(message, signature), "64 bytes"),
+            Scheme::Ed25519(key) => (key.verifies(message, signature), "64 bytes"),
         };
         match verified {
             Some(true) => Ok(Valid { fingerprint: self.fingerprint.clone(), demand: None }),
@@ -133,8 +133,8 @@ impl Scheme {
     fn der(&self) -> Option<Vec<u8>> {
         match self {
             Self::Rsa(key) => key.der(),
-            Self::Elliptic(key) => key.der(),
-            Self::Edwards(key) => key.der(),
+            Self::Ecdsa(key) => key.der(),
+            Self::Ed25519(key) => key.der(),
         }
     }
 }
@@ -153,7 +153,7 @@ impl fmt::Debug for PublicKey {
 #[must_use]
 pub struct Valid {
     fingerprint: String,
-    demand: Option<Arc<Demand>>,
+    demand: Option<Arc<RemoteCheck>>,
 }
 
 impl Valid {
@@ -163,13 +163,13 @@ impl Valid {
     }
 
     /// What a service has to confirm before it counts.
-    pub fn demand(&self) -> Option<&Arc<Demand>> {
+    pub fn demand(&self) -> Option<&Arc<RemoteCheck>> {
         self.demand.as_ref()
     }
 
     /// The same for a key of an authenticator, which may demand that its service confirms it.
     pub(super) fn demanded_by(self, key: &Key, message: &[u8], signature: &[u8]) -> Self {
-        let demand = key.remote.as_ref().map(|remote| Demand::new(key, remote, message, signature));
+        let demand = key.remote.as_ref().map(|remote| RemoteCheck::new(key, remote, message, signature));
         Self { demand: demand.map(Arc::new), ..self }
     }
 }

@@ -21,7 +21,7 @@ pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A point on the curve that `parameters` name.
-pub fn elliptic(parameters: &[u8], point: &[u8]) -> Option<Vec<u8>> {
+pub fn ecdsa(parameters: &[u8], point: &[u8]) -> Option<Vec<u8>> {
     if parameters == P256 {
         return Some(p256::PublicKey::from_sec1_bytes(point).ok()?.to_public_key_der().ok()?.into_vec());
     }
@@ -29,12 +29,12 @@ pub fn elliptic(parameters: &[u8], point: &[u8]) -> Option<Vec<u8>> {
         return Some(p384::PublicKey::from_sec1_bytes(point).ok()?.to_public_key_der().ok()?.into_vec());
     }
     if parameters == EDWARDS_NAME || parameters == EDWARDS {
-        return edwards(point);
+        return ed25519(point);
     }
     None
 }
 
 /// The 32 bytes of an Ed25519 key.
-pub fn edwards(point: &[u8]) -> Option<Vec<u8>> {
+pub fn ed25519(point: &[u8]) -> Option<Vec<u8>> {
     (point.len() == 32).then(|| [&EDWARDS_PREFIX[..], point].concat())
 }

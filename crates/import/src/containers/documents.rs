@@ -1,4 +1,4 @@
-//! The shape of `policy.json`. containers/image refuses unknown fields, and so does this.
+//! The shape of `policy.json`. Unknown fields are errors, as in containers/image.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ pub(super) enum Identity {
 }
 
 impl Signed {
-    pub(super) fn asks_rekor(&self) -> bool {
+    pub(super) fn requires_rekor(&self) -> bool {
         [
             &self.rekor_public_key_path,
             &self.rekor_public_key_paths,
@@ -79,7 +79,7 @@ impl Signed {
         .any(Option::is_some)
     }
 
-    /// A name after the first key file.
+    /// A name from the first key file.
     pub(super) fn name(&self) -> Option<String> {
         let path = self.key_path.as_ref().or(self.key_paths.first())?;
         let file = path.rsplit('/').next()?;

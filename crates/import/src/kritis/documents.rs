@@ -1,4 +1,4 @@
-//! The resources, out of YAML.
+//! Reads the resources from YAML.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -81,8 +81,8 @@ struct GenericSpec {
     admission_allowlist_patterns: Vec<Entry>,
 }
 
-/// The resources of all texts; what is none of kritis' is noted. What is no resource at all is an error: it may be the
-/// message of a program that failed, and what it would have written may be what asks for signatures.
+/// Reads the resources of all texts. Resources of other systems are noted. Anything that is not a resource is an error: it
+/// may be the error message of a failed export, in place of the policies that require signatures.
 pub(super) fn read(texts: &[String], draft: &mut Draft) -> Result<Vec<Document>, ImportError> {
     let mut documents = Vec::new();
     for (index, text) in texts.iter().enumerate() {
@@ -93,7 +93,7 @@ pub(super) fn read(texts: &[String], draft: &mut Draft) -> Result<Vec<Document>,
             serde_saphyr::from_multiple(text).map_err(|error| ImportError::Yaml(first_line(&error)))?;
         let values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
         if values.is_empty() {
-            return Err(shape(format!("file {}", index + 1), "there is nothing in it"));
+            return Err(shape(format!("file {}", index + 1), "it is empty"));
         }
         for value in values {
             resource(value, draft, &mut documents)?;
@@ -111,7 +111,7 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
     let (kind, version) = (text("/kind"), text("/apiVersion"));
     let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
     if kind.is_empty() || version.is_empty() {
-        return Err(shape("a document", "it has no kind and apiVersion, so it is no resource of Kubernetes"));
+        return Err(shape("a document", "it has no kind and apiVersion, so it is not a Kubernetes resource"));
     }
     match value.get("items") {
         Some(Value::Array(items)) if kind.ends_with("List") => {
@@ -126,9 +126,12 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
     let place = format!("{kind} {name}");
     if !version.starts_with(GROUP) {
         if kind == "GenericAttestationPolicy" {
-            return Err(shape(place, format!("it is of {version:?}, and kritis' own are of {GROUP}…")));
+            return Err(shape(
+                place,
+                format!("its apiVersion is {version:?}, but that of kritis begins with {GROUP}"),
+            ));
         }
-        draft.note(Effect::None, place, "it is no resource of kritis");
+        draft.note(Effect::None, place, "it is not a kritis resource");
         return Ok(());
     }
     if name.is_empty() {
@@ -151,10 +154,10 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
         "ImageSecurityPolicy" | "VulnzSigningPolicy" | "BuildPolicy" => draft.note(
             Effect::Wider,
             place,
-            "what it asks of vulnerabilities or builds is not looked at; require the key of whoever checks that",
+            "its requirements for vulnerabilities or builds are not checked; require the key of the system that checks them",
         ),
-        "KritisConfig" => draft.note(Effect::None, place, "it says nothing about which images may run"),
-        _ => return Err(shape(place, "kritis has no resource of this kind")),
+        "KritisConfig" => draft.note(Effect::None, place, "it does not restrict images"),
+        _ => return Err(shape(place, "unknown kind of kritis resource")),
     }
     Ok(())
 }
@@ -163,7 +166,7 @@ fn of<T: serde::de::DeserializeOwned>(spec: Value, place: &str) -> Result<T, Imp
     serde_json::from_value(spec).map_err(|error| shape(place, error.to_string()))
 }
 
-/// The keys of an authority that can be verified with.
+/// The keys of an authority that pullgate can verify with.
 pub(super) fn keys(
     authority: &Authority,
     draft: &mut Draft,
@@ -177,7 +180,7 @@ pub(super) fn keys(
             None => draft.note(
                 Effect::Stricter,
                 subject.clone(),
-                "its publicKeyData is no PEM public key, perhaps one of PGP",
+                "its publicKeyData is not a PEM public key; it may be a PGP key",
             ),
         }
     }
@@ -187,7 +190,7 @@ pub(super) fn keys(
             draft.note(
                 Effect::Stricter,
                 subject.clone(),
-                format!("a key of type {kind} is left out: pullgate verifies PKIX keys"),
+                format!("a key of type {kind} is left out: pullgate verifies only PKIX keys"),
             );
             continue;
         };
@@ -200,19 +203,19 @@ pub(super) fn keys(
             continue;
         };
         if pss {
-            let text = "kritis takes RSA-PSS signatures with a salt of any length, and this policy of 32 bytes; kritis' own \
-                        signer makes longer ones: then set salt-length = \"maximum\"";
+            let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only 32 bytes; the signer of kritis uses \
+                        longer salts: for its signatures set salt-length = \"maximum\"";
             draft.note(Effect::Stricter, subject.clone(), text);
         }
-        let text =
-            pem(&pkix.public_key_pem).ok_or_else(|| shape(&subject, "publicKeyPem is no PEM public key"))?;
+        let text = pem(&pkix.public_key_pem)
+            .ok_or_else(|| shape(&subject, "publicKeyPem is not a PEM public key"))?;
         let key = PublicKey::from_pem(&text, algorithm, PssSalt::default());
         keys.push(key.map_err(|error| ImportError::Key { subject: subject.clone(), error })?);
     }
     Ok(keys)
 }
 
-/// A PEM text, plain or in base64.
+/// The PEM text, which may be encoded in base64.
 fn pem(text: &str) -> Option<String> {
     const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
     if text.trim_start().starts_with(BEGIN) {
@@ -223,8 +226,8 @@ fn pem(text: &str) -> Option<String> {
     decoded.trim_start().starts_with(BEGIN).then_some(decoded)
 }
 
-/// `pkg/attestlib/signature_algorithm.go`, with the spelling that its documentation has and its code has not. Whether it is
-/// RSA-PSS comes with it.
+/// The algorithm, and whether it is RSA-PSS. Source: `pkg/attestlib/signature_algorithm.go`, and one more spelling that only
+/// its documentation has.
 fn algorithm(name: &str) -> Option<(Algorithm, bool)> {
     Some(match name {
         "rsa-pss-2048-sha256" | "rsa-pss-3072-sha256" | "rsa-pss-4096-sha256" | "rsa-pss-4096s-ha256" => {

@@ -1,23 +1,23 @@
-//! Patterns of names, as kritis and kritis-validation-hook write them.
+//! Name patterns of kritis and kritis-validation-hook.
 //!
-//! A `*` at the end stands for anything but `/`, also for a tag or digest; elsewhere, in kritis-validation-hook, for
-//! letters, digits, `_` and `-`. Without a `*` at the end the text is the whole name of an image as the pod writes it.
+//! A `*` at the end matches anything except `/`, including a tag or digest. Elsewhere (only in kritis-validation-hook) it
+//! matches letters, digits, `_` and `-`. Without a `*` at the end the text is the full image name as in the pod.
 
 use pullgate_core::policy::Scope;
 
-/// A pattern, and what a scope of ours would admit beyond it.
+/// A pattern, and what its scope in pullgate would admit in addition.
 pub(super) struct Pattern {
     pub(super) covered: Covered,
     pub(super) wider: Option<String>,
 }
 
-/// The names that are meant.
+/// The names that a pattern covers.
 pub(super) struct Covered {
-    /// As it was written.
+    /// The original text.
     pub(super) pattern: String,
-    /// The scope, which covers everything below it too.
+    /// The scope, which also covers everything below it.
     pub(super) scope: String,
-    /// The scope of what is below it, which is not meant.
+    /// The scope of what is below it, which the pattern does not cover.
     pub(super) below: String,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     let (repository, wider) = match (text.strip_suffix('*'), text.rfind('/')) {
         (Some(_), None) => {
             return Err(
-                "it is a pattern of whole names without a repository; write the scopes that it is for"
+                "it matches names in any repository; write rules for the scopes that it is meant for"
                     .to_owned(),
             );
         }
@@ -33,7 +33,7 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
             None => (text, None),
             Some(at) => {
                 let repository = text.get(..slash + 1 + at).unwrap_or_default();
-                (repository, Some("it admits some tags of a repository, and a scope admits all".to_owned()))
+                (repository, Some("it admits some tags of a repository, but a scope admits all".to_owned()))
             }
         },
         (None, slash) => {
@@ -43,7 +43,7 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
             let repository = text.get(..end).unwrap_or_default();
             (
                 repository,
-                Some("it admits one tag or digest of a repository, and a scope admits all".to_owned()),
+                Some("it admits one tag or digest of a repository, but a scope admits all".to_owned()),
             )
         }
     };
@@ -52,9 +52,9 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     let path = host_and_path.map_or(repository, |(_, path)| path);
     let inner = path.strip_suffix('*').unwrap_or(path).contains('*');
     let wider = wider.or_else(|| {
-        inner.then(|| "its `*` before the end does not stand for a period, and here it does".to_owned())
+        inner.then(|| "its `*` before the end does not match a period, but here it does".to_owned())
     });
-    let problem = |error: pullgate_core::policy::ScopeError| format!("it is no scope of ours: {error}");
+    let problem = |error: pullgate_core::policy::ScopeError| format!("it is not a valid scope: {error}");
     let scope = Scope::parse(repository).map_err(problem)?.to_string();
     let below = Scope::parse(&format!("{scope}/*")).map_err(problem)?.to_string();
     Ok(Pattern { covered: Covered { pattern: text.to_owned(), scope, below }, wider })

@@ -50,7 +50,7 @@ pub(super) fn der(session: &Session, private: ObjectHandle) -> Result<Vec<u8>, T
         Some(KeyType::RSA) => modulus.zip(exponent).and_then(|(n, e)| spki::rsa(&n, &e)),
         Some(KeyType::EC | KeyType::EC_EDWARDS) => curve.zip(point).and_then(|(curve, point)| {
             // An octet string in DER by the standard; some tokens leave that out.
-            spki::elliptic(&curve, unwrapped(&point)).or_else(|| spki::elliptic(&curve, &point))
+            spki::ecdsa(&curve, unwrapped(&point)).or_else(|| spki::ecdsa(&curve, &point))
         }),
         _ => None,
     };

@@ -77,7 +77,7 @@ impl Transit {
         if data.get("type").and_then(Value::as_str) != Some("ed25519") {
             return Ok((version, public.to_owned()));
         }
-        let der = STANDARD.decode(public).ok().and_then(|raw| spki::edwards(&raw));
+        let der = STANDARD.decode(public).ok().and_then(|raw| spki::ed25519(&raw));
         let der = der.ok_or_else(|| malformed("holds an Ed25519 key that has not 32 bytes"))?;
         Ok((version, pem::write("PUBLIC KEY", &der)))
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::client::{Shown, Transit, TransitError};
-use crate::Login;
+use crate::VaultAuth;
 use pullgate_net::secret;
 
 /// A token is not used in the last part of its life.
@@ -19,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(30);
 
 /// Who asks, with the token that a login gave.
 pub(super) struct Session {
-    login: Login,
+    login: VaultAuth,
     /// One logs in, the others wait for it.
     held: Mutex<Option<(Zeroizing<String>, Instant)>>,
 }
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(login: Login) -> Self {
+    pub(super) fn new(login: VaultAuth) -> Self {
         Self { login, held: Mutex::default() }
     }
 
@@ -39,11 +39,11 @@ impl Session {
     pub(super) async fn token(&self, transit: &Transit) -> Result<Zeroizing<String>, TransitError> {
         let no_token = |reason| TransitError::NoToken { reason };
         match &self.login {
-            Login::Environment => variable("TOKEN")
+            VaultAuth::Environment => variable("TOKEN")
                 .map(Zeroizing::new)
                 .ok_or_else(|| no_token("neither VAULT_TOKEN nor BAO_TOKEN is set".to_owned())),
-            Login::TokenFile(path) => secret::read(path).map_err(no_token),
-            Login::AppRole { mount, role_id, secret_id_file } => {
+            VaultAuth::TokenFile(path) => secret::read(path).map_err(no_token),
+            VaultAuth::AppRole { mount, role_id, secret_id_file } => {
                 let mut held = self.held.lock().await;
                 if let Some((token, _)) = held.as_ref().filter(|(_, until)| Instant::now() < *until) {
                     return Ok(token.clone());
@@ -71,7 +71,7 @@ impl Session {
 
     /// Forgets a token that was refused. Whether another may be had.
     pub(super) async fn forget(&self) -> bool {
-        self.held.lock().await.take().is_some() || matches!(self.login, Login::TokenFile(_))
+        self.held.lock().await.take().is_some() || matches!(self.login, VaultAuth::TokenFile(_))
     }
 }
 

@@ -11,8 +11,8 @@ use super::super::limits::Limits;
 use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Algorithm, Attachment, Bound, Class, Collected, Content, Descriptor, Digest, Document,
-    Need, Question, RegistryError, Search, hashed,
+    ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Class, Collected, Descriptor, Digest,
+    ManifestKind, ParsedManifest, RegistryError, Search, hashed,
 };
 
 /// The media type of a layer that is a simple-signing payload.
@@ -82,8 +82,8 @@ impl Search<'_> {
     async fn layers(&self, tag: &str, collected: &mut Collected) -> Option<Vec<Descriptor>> {
         let what = format!("manifest {tag}");
         let limit = self.registry.limits().manifest;
-        let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let asked = self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await;
+        let question = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        let asked = self.registry.ask(self.repository, Capability::Resolve, &question, self.context).await;
         let read = match asked {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
@@ -92,11 +92,11 @@ impl Search<'_> {
                 return None;
             }
             Ok((answer, _)) => hashed(&answer, None, &what)
-                .and_then(|_| Document::parse(&answer.body, answer.content_type(), &what)),
+                .and_then(|_| ParsedManifest::parse(&answer.body, answer.content_type(), &what)),
         };
         match read {
-            Ok(Document { content: Content::Manifest(manifest), .. }) => Some(manifest.layers),
-            Ok(Document { content: Content::Index(_), .. }) => {
+            Ok(ParsedManifest { content: ManifestKind::Manifest(manifest), .. }) => Some(manifest.layers),
+            Ok(ParsedManifest { content: ManifestKind::Index(_), .. }) => {
                 let reason = "it is an index where a manifest of signatures belongs".to_owned();
                 collected.problem(tag, RegistryError::Malformed { what, reason });
                 None
@@ -152,7 +152,7 @@ impl Search<'_> {
         Fetch {
             registry: self.registry.clone(),
             repository: self.repository.clone(),
-            errand: self.errand.clone(),
+            context: self.context.clone(),
         }
     }
 }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::super::Registry;
-use super::super::document::{Descriptor, Document};
-use super::super::errand::Errand;
 use super::super::error::{Bound, RegistryError};
 use super::super::limits::CONCURRENCY;
+use super::super::manifest::{Descriptor, ParsedManifest};
+use super::super::mirrors::{ApiRequest, Capability, inconclusive_error};
+use super::super::request_context::RequestContext;
 use super::super::resolve::hashed;
-use super::super::walk::{Need, Question, least_certain};
 use pullgate_core::reference::Repository;
 
 /// Fetches by digest in one repository; cheap to clone, so that several fetches can run at a time.
@@ -17,7 +17,7 @@ use pullgate_core::reference::Repository;
 pub(super) struct Fetch {
     pub(super) registry: Registry,
     pub(super) repository: Repository,
-    pub(super) errand: Errand,
+    pub(super) context: RequestContext,
 }
 
 impl Fetch {
@@ -32,11 +32,11 @@ impl Fetch {
         &self,
         descriptor: &Descriptor,
         limit: u64,
-    ) -> Result<Document, RegistryError> {
+    ) -> Result<ParsedManifest, RegistryError> {
         let what = format!("manifest {}", descriptor.digest);
         let accept = Some(super::OCI_MANIFEST);
         let (bytes, content_type) = self.get("manifests", descriptor, accept, what.clone(), limit).await?;
-        Document::parse(&bytes, content_type.as_deref(), &what)
+        ParsedManifest::parse(&bytes, content_type.as_deref(), &what)
     }
 
     async fn get(
@@ -52,9 +52,9 @@ impl Fetch {
             let bound = if kind == "blobs" { Bound::Signature } else { Bound::Manifest };
             return Err(RegistryError::TooLarge { bound, what, limit });
         }
-        let question = Question::get(format!("{kind}/{digest}"), accept, what.clone(), *size);
-        let asked = self.registry.ask(&self.repository, Need::Pull, &question, &self.errand).await;
-        let (answer, _) = match asked.map_err(least_certain) {
+        let question = ApiRequest::get(format!("{kind}/{digest}"), accept, what.clone(), *size);
+        let asked = self.registry.ask(&self.repository, Capability::Pull, &question, &self.context).await;
+        let (answer, _) = match asked.map_err(inconclusive_error) {
             // The bound was what the descriptor said.
             Err(RegistryError::TooLarge { .. }) => {
                 return Err(RegistryError::SizeMismatch {

@@ -6,22 +6,23 @@
 
 use reqwest::Url;
 
-use super::super::document::OCI_INDEX;
-use super::super::exchange::{Answer, Ask};
+use super::super::host_client::{ApiResponse, HostRequest};
 use super::super::hosts::Host;
 use super::super::limits::{Limits, REFERRER_MANIFEST};
+use super::super::manifest::OCI_INDEX;
 use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, Attachment, AttachmentProblem, BUNDLE, Bound, Class, Collected, Content, Descriptor,
-    Digest, Document, HashSet, Need, OCI_MANIFEST, Question, RegistryError, Search, fallback_tag,
+    ACCEPT_IMAGE, ApiRequest, Attachment, AttachmentProblem, BUNDLE, Bound, Capability, Class, Collected,
+    Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search,
+    fallback_tag,
 };
 
 /// What one page answered.
 enum Page {
     /// The registry has no such API.
     Unsupported,
-    Listed {
+    IndexEntry {
         referrers: Vec<Descriptor>,
         next: Option<String>,
     },
@@ -120,7 +121,7 @@ impl Search<'_> {
             let listing = self.listed_once().await;
             let passing = listing.referrers.is_empty()
                 && listing.problems.iter().any(|problem| problem.error.is_passing());
-            if !passing || !self.errand.try_again(tried).await {
+            if !passing || !self.context.try_again(tried).await {
                 return listing;
             }
             tried += 1;
@@ -129,7 +130,7 @@ impl Search<'_> {
 
     async fn listed_once(&self) -> Listing {
         let mut listing = Listing::default();
-        let hosts = match self.registry.hosts(self.repository, self.errand.need(Need::Pull)) {
+        let hosts = match self.registry.hosts(self.repository, self.context.need(Capability::Pull)) {
             Ok(hosts) => hosts,
             Err(error) => {
                 listing.problem("referrers", error);
@@ -151,12 +152,12 @@ impl Search<'_> {
         let limits = self.registry.limits();
         let what = "referrers".to_owned();
         let question =
-            Question::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.index);
+            ApiRequest::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.index);
         let mut ask = question.to(host, self.repository);
         let mut asked = HashSet::new();
         for _ in 0..limits.pages {
             asked.insert(ask.target.clone());
-            let Page::Listed { referrers, next } = self.page(host, &ask, limits).await? else {
+            let Page::IndexEntry { referrers, next } = self.page(host, &ask, limits).await? else {
                 return Ok(());
             };
             listing.referrers.extend(referrers);
@@ -172,8 +173,8 @@ impl Search<'_> {
         Err(RegistryError::TooMany { bound: Bound::Pages, what: "pages of referrers", limit: limits.pages })
     }
 
-    async fn page(&self, host: &Host, ask: &Ask, limits: &Limits) -> Result<Page, RegistryError> {
-        let answer = match self.registry.inner.exchange.send(host, ask, self.errand).await {
+    async fn page(&self, host: &Host, ask: &HostRequest, limits: &Limits) -> Result<Page, RegistryError> {
+        let answer = match self.registry.inner.host_client.send(host, ask, self.context).await {
             Ok(answer) => answer,
             Err(
                 RegistryError::NotFound { .. }
@@ -187,10 +188,10 @@ impl Search<'_> {
         if answer.content_type() != Some(OCI_INDEX) {
             return Ok(Page::Unsupported);
         }
-        let document = Document::parse(&answer.body, answer.content_type(), &ask.what)?;
-        let Content::Index(mut referrers) = document.content else { return Ok(Page::Unsupported) };
+        let document = ParsedManifest::parse(&answer.body, answer.content_type(), &ask.what)?;
+        let ManifestKind::Index(mut referrers) = document.content else { return Ok(Page::Unsupported) };
         referrers.truncate(limits.referrers.saturating_add(1));
-        Ok(Page::Listed { referrers, next: next_page(&answer)? })
+        Ok(Page::IndexEntry { referrers, next: next_page(&answer)? })
     }
 
     /// The tag that stands in for the API.
@@ -199,15 +200,15 @@ impl Search<'_> {
         let tag = fallback_tag(self.digest);
         let what = format!("index {tag}");
         let limit = self.registry.limits().index;
-        let question = Question::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        match self.registry.ask(self.repository, Need::Resolve, &question, self.errand).await {
+        let question = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        match self.registry.ask(self.repository, Capability::Resolve, &question, self.context).await {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
                     listing.problem(&tag, error);
                 }
             }
-            Ok((answer, _)) => match Document::parse(&answer.body, answer.content_type(), &what) {
-                Ok(Document { content: Content::Index(mut referrers), .. }) => {
+            Ok((answer, _)) => match ParsedManifest::parse(&answer.body, answer.content_type(), &what) {
+                Ok(ParsedManifest { content: ManifestKind::Index(mut referrers), .. }) => {
                     let limits = self.registry.limits();
                     if referrers.len() > limits.referrers {
                         listing.problem(&tag, too_many(limits));
@@ -244,7 +245,9 @@ async fn bundle_layer(
     subject: &Digest,
     limit: u64,
 ) -> Result<Option<Descriptor>, RegistryError> {
-    let Content::Manifest(manifest) = fetch.manifest(referrer, limit).await?.content else { return Ok(None) };
+    let ManifestKind::Manifest(manifest) = fetch.manifest(referrer, limit).await?.content else {
+        return Ok(None);
+    };
     let [layer] = manifest.layers.as_slice() else { return Ok(None) };
     if !layer.media_type.starts_with(BUNDLE) {
         return Ok(None);
@@ -259,7 +262,7 @@ async fn bundle_layer(
 }
 
 /// The target of the header Link with `rel="next"`, which must be on the host that sent it (RFC 8288).
-pub(crate) fn next_page(answer: &Answer) -> Result<Option<String>, RegistryError> {
+pub(crate) fn next_page(answer: &ApiResponse) -> Result<Option<String>, RegistryError> {
     for header in answer.headers.get_all(http::header::LINK) {
         for link in header.to_str().unwrap_or_default().split(',') {
             let Some((target, parameters)) =

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use super::super::stamp::Stamp;
+use super::super::file_stamp::FileStamp;
 use super::file::header;
 use super::legacy::Legacy;
 
@@ -41,7 +41,7 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
     /// Whether images may be pulled by the transfer service, which takes `/a:/b` as the name of one directory.
     pub(super) transfers: bool,
-    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    stamps: Vec<(PathBuf, Option<FileStamp>)>,
 }
 
 impl Found {
@@ -52,7 +52,7 @@ impl Found {
 
     /// Whether all files are still those that were read.
     pub(super) fn is_current(&self) -> bool {
-        self.stamps.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+        self.stamps.iter().all(|(path, stamp)| FileStamp::of(path) == *stamp)
     }
 }
 
@@ -150,7 +150,7 @@ impl Reader {
         if self.found.stamps.len() >= FILES || self.found.stamps.iter().any(|(known, _)| known == path) {
             return;
         }
-        self.found.stamps.push((path.to_owned(), Stamp::of(path)));
+        self.found.stamps.push((path.to_owned(), FileStamp::of(path)));
         let text = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return,
             Err(error) => return self.warn(path, &format!("it cannot be looked at: {error}")),
@@ -184,7 +184,7 @@ impl Reader {
         let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some((before, after)) = name.split_once('*') else { return self.file(pattern, false) };
         let directory = pattern.parent().unwrap_or(Path::new("/"));
-        self.found.stamps.push((directory.to_owned(), Stamp::of(directory)));
+        self.found.stamps.push((directory.to_owned(), FileStamp::of(directory)));
         let mut files: Vec<PathBuf> = fs::read_dir(directory)
             .into_iter()
             .flatten()

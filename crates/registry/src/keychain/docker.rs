@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::super::credentials::{Credentials, Offer};
-use super::super::stamp::Stamp;
+use super::super::file_stamp::FileStamp;
 use super::canonical;
 use pullgate_net::secret;
 
@@ -17,7 +17,7 @@ const SIZE: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Config {
     path: PathBuf,
-    read: Mutex<Option<(Stamp, Arc<Vec<Entry>>)>>,
+    read: Mutex<Option<(FileStamp, Arc<Vec<Entry>>)>>,
 }
 
 /// What is said about a place: a host, with the beginning of a repository's path if it says so.
@@ -54,7 +54,7 @@ impl Config {
     }
 
     fn entries(&self) -> Result<Arc<Vec<Entry>>, String> {
-        let stamp = Stamp::of(&self.path);
+        let stamp = FileStamp::of(&self.path);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, entries)) = &*read
             && stamp.as_ref() == Some(known)

@@ -34,7 +34,7 @@ fn a_whole_file_is_read() {
     let settings = load(WHOLE).unwrap();
     assert_eq!(settings.registry.host, "r.example:5000");
     assert_eq!(settings.listen.address, Address::Tcp("127.0.0.1:8790".parse().unwrap()));
-    assert!(settings.catch_up.baseline && settings.catch_up.interval.is_none());
+    assert!(settings.reconcile.baseline && settings.reconcile.interval.is_none());
     let key = &settings.authenticators["release"];
     assert_eq!(key.location, Location::File(PathBuf::from("/etc/pullgate/keys/release.key")));
     assert_eq!((key.algorithm, key.per_second), (Algorithm::RsaPssSha256, 200));
@@ -189,7 +189,7 @@ concurrency = 2
 
 #[test]
 fn what_keys_need_is_read() {
-    use pullgate_keys::{Login, Passphrase};
+    use pullgate_keys::{Passphrase, VaultAuth};
     use pullgate_net::alibaba::Identity;
     let directory = tempfile::tempdir().unwrap();
     let secret = directory.path().join("secret");
@@ -218,7 +218,7 @@ fn what_keys_need_is_read() {
     assert_eq!(service.authorities, [PathBuf::from("/vault.pem")]);
     assert_eq!((bounds.deadline.as_secs(), bounds.concurrency), (9, 2));
     let secret_id_file = secret.clone();
-    let login = Login::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file };
+    let login = VaultAuth::AppRole { mount: "ci".to_owned(), role_id: "signer".to_owned(), secret_id_file };
     assert_eq!(vault.login, login);
     for (kms, identity) in [
         ("ram-role = \"r\"", Identity::Role("r".to_owned())),

@@ -10,7 +10,7 @@ use pullgate_core::reference::Repository;
 const TAGS: usize = 16;
 
 /// The number of a job, in the order in which they were queued.
-pub(crate) type Ticket = u64;
+pub(crate) type JobId = u64;
 
 /// What is to be queued.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Job {
 
 /// What became of a job.
 #[derive(Clone, Debug)]
-pub(crate) enum Settlement {
+pub(crate) enum JobResult {
     /// The signature is there. `audit` is the line of the record.
     Signed { manifests: Vec<String>, at: i64, audit: String },
     /// It is no image, and never will be.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::job::{Job, Ticket};
+use super::job::{Job, JobId};
 
 /// How long nobody looks when nothing is due: clocks can be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -31,25 +31,25 @@ pub(crate) struct Depth {
 
 #[derive(Debug, Default)]
 struct State {
-    jobs: HashMap<Ticket, Job>,
+    jobs: HashMap<JobId, Job>,
     /// By the time in milliseconds from which on they are due.
-    due: BTreeSet<(i64, Ticket)>,
-    parked: BTreeSet<Ticket>,
+    due: BTreeSet<(i64, JobId)>,
+    parked: BTreeSet<JobId>,
     /// The images that somebody works on, and the jobs that wait for that to end.
-    images: HashMap<String, Vec<Ticket>>,
-    busy: HashSet<Ticket>,
+    images: HashMap<String, Vec<JobId>>,
+    busy: HashSet<JobId>,
 }
 
 impl Schedule {
-    pub(super) fn new(jobs: BTreeMap<Ticket, Job>) -> Self {
+    pub(super) fn new(jobs: BTreeMap<JobId, Job>) -> Self {
         let mut state = State::default();
-        for (ticket, job) in jobs {
-            state.insert(ticket, job);
+        for (job_id, job) in jobs {
+            state.insert(job_id, job);
         }
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    pub(super) async fn next(&self) -> (Ticket, Job) {
+    pub(super) async fn next(&self) -> (JobId, Job) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -74,34 +74,34 @@ impl Schedule {
         }
     }
 
-    pub(super) fn put_back(&self, ticket: Ticket, not_before: Timestamp) {
+    pub(super) fn put_back(&self, job_id: JobId, not_before: Timestamp) {
         let mut state = self.lock();
-        state.release(ticket);
-        if let Some(job) = state.jobs.get_mut(&ticket) {
+        state.release(job_id);
+        if let Some(job) = state.jobs.get_mut(&job_id) {
             job.not_before = not_before.as_millisecond();
             let due = job.not_before;
-            state.due.insert((due, ticket));
+            state.due.insert((due, job_id));
         }
         drop(state);
         self.changed.notify_waiters();
     }
 
     /// Takes a job in as it is stored now, or out.
-    pub(super) fn apply(&self, changes: Vec<(Ticket, Option<Job>)>) {
+    pub(super) fn apply(&self, changes: Vec<(JobId, Option<Job>)>) {
         let mut state = self.lock();
-        for (ticket, job) in changes {
+        for (job_id, job) in changes {
             match job {
                 // One that is worked on keeps its image until it is settled.
-                Some(job) if state.busy.contains(&ticket) => {
-                    state.jobs.insert(ticket, job);
+                Some(job) if state.busy.contains(&job_id) => {
+                    state.jobs.insert(job_id, job);
                 }
                 Some(job) => {
-                    state.remove(ticket);
-                    state.insert(ticket, job);
+                    state.remove(job_id);
+                    state.insert(job_id, job);
                 }
                 None => {
-                    state.release(ticket);
-                    state.remove(ticket);
+                    state.release(job_id);
+                    state.remove(job_id);
                 }
             }
         }
@@ -110,8 +110,8 @@ impl Schedule {
     }
 
     /// Ends the work on a job, which is as given now.
-    pub(super) fn release(&self, ticket: Ticket) {
-        self.lock().release(ticket);
+    pub(super) fn release(&self, job_id: JobId) {
+        self.lock().release(job_id);
     }
 
     pub(super) fn depth(&self) -> Depth {
@@ -122,7 +122,7 @@ impl Schedule {
 
     pub(super) fn parked(&self, most: usize) -> Vec<Job> {
         let state = self.lock();
-        state.parked.iter().take(most).filter_map(|ticket| state.jobs.get(ticket).cloned()).collect()
+        state.parked.iter().take(most).filter_map(|job_id| state.jobs.get(job_id).cloned()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -131,51 +131,51 @@ impl Schedule {
 }
 
 impl State {
-    fn insert(&mut self, ticket: Ticket, job: Job) {
+    fn insert(&mut self, job_id: JobId, job: Job) {
         if job.parked {
-            self.parked.insert(ticket);
+            self.parked.insert(job_id);
         } else {
-            self.due.insert((job.not_before, ticket));
+            self.due.insert((job.not_before, job_id));
         }
-        self.jobs.insert(ticket, job);
+        self.jobs.insert(job_id, job);
     }
 
-    fn remove(&mut self, ticket: Ticket) {
-        if let Some(job) = self.jobs.remove(&ticket) {
-            self.due.remove(&(job.not_before, ticket));
-            self.parked.remove(&ticket);
+    fn remove(&mut self, job_id: JobId) {
+        if let Some(job) = self.jobs.remove(&job_id) {
+            self.due.remove(&(job.not_before, job_id));
+            self.parked.remove(&job_id);
             if let Some(held) = self.images.get_mut(&job.image()) {
-                held.retain(|other| *other != ticket);
+                held.retain(|other| *other != job_id);
             }
         }
     }
 
     /// The first job that is due and whose image nobody works on, or when the next one is due.
-    fn take(&mut self, now: i64) -> Result<(Ticket, Job), Option<i64>> {
-        while let Some(&(due, ticket)) = self.due.first() {
+    fn take(&mut self, now: i64) -> Result<(JobId, Job), Option<i64>> {
+        while let Some(&(due, job_id)) = self.due.first() {
             if due > now {
                 return Err(Some(due));
             }
             self.due.pop_first();
-            let Some(job) = self.jobs.get(&ticket).cloned() else { continue };
+            let Some(job) = self.jobs.get(&job_id).cloned() else { continue };
             let image = job.image();
             if let Some(held) = self.images.get_mut(&image) {
-                held.push(ticket);
+                held.push(job_id);
                 continue;
             }
             self.images.insert(image, Vec::new());
-            self.busy.insert(ticket);
-            return Ok((ticket, job));
+            self.busy.insert(job_id);
+            return Ok((job_id, job));
         }
         Err(None)
     }
 
     /// The image is free again, and those that waited for it are due.
-    fn release(&mut self, ticket: Ticket) {
-        if !self.busy.remove(&ticket) {
+    fn release(&mut self, job_id: JobId) {
+        if !self.busy.remove(&job_id) {
             return;
         }
-        let Some(job) = self.jobs.get(&ticket) else { return };
+        let Some(job) = self.jobs.get(&job_id) else { return };
         for held in self.images.remove(&job.image()).unwrap_or_default() {
             if let Some(job) = self.jobs.get(&held) {
                 self.due.insert((job.not_before, held));

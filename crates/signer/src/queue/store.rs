@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::QueueError;
-use super::job::{Job, Ticket};
+use super::job::{Job, JobId};
 use crate::rule::RuleId;
 use pullgate_core::digest::Digest;
 
@@ -37,7 +37,7 @@ const NEXT: &str = "next";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Known {
     /// It waits, as this job.
-    Queued(Ticket),
+    Queued(JobId),
     /// It was signed: the manifests of its signatures, and when.
     Signed(Vec<String>, i64),
     /// It was there before the rule.
@@ -87,13 +87,13 @@ impl Store {
     }
 
     /// All jobs.
-    pub(super) fn jobs(&self) -> Result<BTreeMap<Ticket, Job>, QueueError> {
+    pub(super) fn jobs(&self) -> Result<BTreeMap<JobId, Job>, QueueError> {
         let transaction = self.database.begin_read().map_err(disk)?;
         let table = transaction.open_table(JOBS).map_err(disk)?;
         let mut jobs = BTreeMap::new();
         for entry in table.iter().map_err(disk)? {
-            let (ticket, job) = entry.map_err(disk)?;
-            jobs.insert(ticket.value(), read(job.value())?);
+            let (job_id, job) = entry.map_err(disk)?;
+            jobs.insert(job_id.value(), read(job.value())?);
         }
         Ok(jobs)
     }
@@ -130,17 +130,17 @@ pub(super) struct Tables<'t> {
 }
 
 impl Tables<'_> {
-    pub(super) fn job(&self, ticket: Ticket) -> Result<Option<Job>, QueueError> {
-        self.jobs.get(ticket).map_err(disk)?.map(|job| read(job.value())).transpose()
+    pub(super) fn job(&self, job_id: JobId) -> Result<Option<Job>, QueueError> {
+        self.jobs.get(job_id).map_err(disk)?.map(|job| read(job.value())).transpose()
     }
 
-    pub(super) fn put_job(&mut self, ticket: Ticket, job: &Job) -> Result<(), QueueError> {
-        self.jobs.insert(ticket, write(job)?.as_slice()).map_err(disk)?;
+    pub(super) fn put_job(&mut self, job_id: JobId, job: &Job) -> Result<(), QueueError> {
+        self.jobs.insert(job_id, write(job)?.as_slice()).map_err(disk)?;
         Ok(())
     }
 
-    pub(super) fn remove_job(&mut self, ticket: Ticket) -> Result<(), QueueError> {
-        self.jobs.remove(ticket).map_err(disk)?;
+    pub(super) fn remove_job(&mut self, job_id: JobId) -> Result<(), QueueError> {
+        self.jobs.remove(job_id).map_err(disk)?;
         Ok(())
     }
 
@@ -193,19 +193,19 @@ impl Tables<'_> {
     }
 
     /// Forgets a rule and all that is known under it. Gives the jobs that end with it.
-    pub(super) fn end_rule(&mut self, id: &str) -> Result<Vec<Ticket>, QueueError> {
+    pub(super) fn end_rule(&mut self, id: &str) -> Result<Vec<JobId>, QueueError> {
         self.rules.remove(id).map_err(disk)?;
         let end = [id.as_bytes(), &[u8::MAX]].concat();
         self.known.retain_in(id.as_bytes()..end.as_slice(), |_, _| false).map_err(disk)?;
         let mut ended = Vec::new();
         for entry in self.jobs.iter().map_err(disk)? {
-            let (ticket, job) = entry.map_err(disk)?;
+            let (job_id, job) = entry.map_err(disk)?;
             if read::<Job>(job.value())?.rule == id {
-                ended.push(ticket.value());
+                ended.push(job_id.value());
             }
         }
-        for ticket in &ended {
-            self.remove_job(*ticket)?;
+        for job_id in &ended {
+            self.remove_job(*job_id)?;
         }
         Ok(ended)
     }

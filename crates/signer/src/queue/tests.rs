@@ -56,8 +56,8 @@ async fn none_is_due(queue: &Queue) -> bool {
     tokio::time::timeout(Duration::from_millis(100), queue.next()).await.is_err()
 }
 
-fn signed() -> Settlement {
-    Settlement::Signed { manifests: vec![digest("manifest").to_string()], at: 0, audit: "{}".to_owned() }
+fn signed() -> JobResult {
+    JobResult::Signed { manifests: vec![digest("manifest").to_string()], at: 0, audit: "{}".to_owned() }
 }
 
 /// Opens it again, once the writer of the last one has let go of it.
@@ -78,13 +78,13 @@ async fn an_image_waits_once_and_is_signed_once() {
     let queue = begun(directory.path(), &[&one, &two]).await;
     assert_eq!(offer(&queue, vec![candidate(&one, "a"), candidate(&one, "a")], 1000).await, [1, 1, 0]);
     assert_eq!(offer(&queue, vec![candidate(&two, "a")], 1000).await, [1, 0, 0]);
-    let (ticket, job) = queue.next().await;
+    let (job_id, job) = queue.next().await;
     assert_eq!((job.digest.as_str(), job.tags.as_slice()), (digest("a").as_str(), &["a".to_owned()][..]));
     assert!(none_is_due(&queue).await, "two rules write to one manifest of signatures, one after the other");
-    queue.settle(ticket, signed()).await.unwrap();
-    let (ticket, other) = queue.next().await;
+    queue.recheck_delay(job_id, signed()).await.unwrap();
+    let (job_id, other) = queue.next().await;
     assert_ne!(job.rule, other.rule);
-    queue.settle(ticket, signed()).await.unwrap();
+    queue.recheck_delay(job_id, signed()).await.unwrap();
     assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [0, 1, 0]);
     let queue = reopened(queue, directory.path()).await;
     assert_eq!(offer(&queue, vec![candidate(&one, "a"), candidate(&two, "a")], 1000).await, [0, 2, 0]);
@@ -105,9 +105,9 @@ async fn what_was_accepted_survives() {
     let (again, _) = queue.next().await;
     let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
     let error = "the registry is busy".to_owned();
-    queue.settle(again, Settlement::Again { not_before: later.as_millisecond(), error }).await.unwrap();
+    queue.recheck_delay(again, JobResult::Again { not_before: later.as_millisecond(), error }).await.unwrap();
     let (parked, _) = queue.next().await;
-    queue.settle(parked, Settlement::Parked { error: "poison".to_owned() }).await.unwrap();
+    queue.recheck_delay(parked, JobResult::Parked { error: "poison".to_owned() }).await.unwrap();
     // The third is being worked on when the process ends.
     let (_, lost) = queue.next().await;
     let queue = reopened(queue, directory.path()).await;
@@ -143,8 +143,8 @@ async fn what_was_there_before_a_rule_waits_only_when_it_is_asked_for() {
     assert_eq!(offer(&queue, vec![requested(&one, "old")], 2000).await, [1, 0, 0]);
     // Asked for and not there any more, it is older as before.
     for _ in 0..3 {
-        let (ticket, job) = queue.next().await;
-        queue.settle(ticket, Settlement::Dropped { pushes: job.pushes }).await.unwrap();
+        let (job_id, job) = queue.next().await;
+        queue.recheck_delay(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
     }
     assert_eq!(offer(&queue, vec![candidate(&one, "old"), candidate(&one, "told")], 2000).await, [1, 0, 1]);
 }
@@ -155,13 +155,13 @@ async fn a_push_while_an_image_is_left_is_not_lost() {
     let one = rule(1);
     let queue = begun(directory.path(), &[&one]).await;
     offer(&queue, vec![candidate(&one, "a")], 1000).await;
-    let (ticket, job) = queue.next().await;
+    let (job_id, job) = queue.next().await;
     let again = Candidate { tag: Some("other".to_owned()), ..candidate(&one, "a") };
     assert_eq!(offer(&queue, vec![again], 1000).await, [0, 1, 0]);
-    queue.settle(ticket, Settlement::Dropped { pushes: job.pushes }).await.unwrap();
-    let (ticket, job) = queue.next().await;
+    queue.recheck_delay(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
+    let (job_id, job) = queue.next().await;
     assert_eq!(job.tags, ["a", "other"]);
-    queue.settle(ticket, Settlement::Dropped { pushes: job.pushes }).await.unwrap();
+    queue.recheck_delay(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
     assert_eq!(queue.depth(), Depth::default());
     assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [1, 0, 0]);
 }
@@ -207,8 +207,8 @@ async fn what_was_signed_is_forgotten_in_order_and_what_is_older_never() {
     queue.listed(one.clone(), at(1001)).await.unwrap();
     for name in ["a", "b", "c"] {
         offer(&queue, vec![candidate(&one, name)], 2000).await;
-        let (ticket, _) = queue.next().await;
-        queue.settle(ticket, signed()).await.unwrap();
+        let (job_id, _) = queue.next().await;
+        queue.recheck_delay(job_id, signed()).await.unwrap();
     }
     let all = ["a", "b", "c", "old"].map(|name| candidate(&one, name));
     assert_eq!(offer(&queue, all.into(), 2000).await, [1, 2, 1]);

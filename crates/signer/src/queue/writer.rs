@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::audit::Audit;
-use super::job::{Candidate, Job, Settlement, Ticket};
+use super::job::{Candidate, Job, JobId, JobResult};
 use super::schedule::Schedule;
 use super::store::{Known, KnownKey, RuleRecord, Store, Tables};
 use super::{Capacity, Offered, QueueError};
@@ -27,9 +27,9 @@ type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
 pub(super) enum Command {
     Begin { rules: Vec<(RuleId, String)>, now: Timestamp, reply: Reply<Vec<RuleRecord>> },
     Older { rule: RuleId, images: Vec<(Repository, Digest)>, reply: Reply<()> },
-    Listed { rule: RuleId, now: Timestamp, reply: Reply<()> },
+    IndexEntry { rule: RuleId, now: Timestamp, reply: Reply<()> },
     Offer { candidates: Vec<Candidate>, now: Timestamp, reply: Reply<Offered> },
-    Settle { ticket: Ticket, settlement: Settlement, reply: Reply<()> },
+    Settle { job_id: JobId, settlement: JobResult, reply: Reply<()> },
     Reopen { reply: Reply<()> },
 }
 
@@ -46,8 +46,8 @@ type Told = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
 /// What a batch leads to once it is on disk.
 #[derive(Default)]
 struct Effects {
-    jobs: Vec<(Ticket, Option<Job>)>,
-    settled: Vec<Ticket>,
+    jobs: Vec<(JobId, Option<Job>)>,
+    settled: Vec<JobId>,
     audit: Vec<String>,
     /// Jobs that the batch adds.
     added: usize,
@@ -82,8 +82,8 @@ impl Writer {
         });
         let Effects { jobs, settled, replies, .. } = effects;
         if written.is_ok() {
-            for ticket in settled {
-                self.schedule.release(ticket);
+            for job_id in settled {
+                self.schedule.release(job_id);
             }
             self.schedule.apply(jobs);
         } else if let Err(error) = &written {
@@ -127,7 +127,7 @@ impl Work<'_> {
                 }
                 self.answer(reply, Ok(()));
             }
-            Command::Listed { rule, now, reply } => {
+            Command::IndexEntry { rule, now, reply } => {
                 if let Some(mut record) = tables.rule(rule.as_str())? {
                     record.listed = Some(now.as_millisecond());
                     tables.put_rule(&rule, &record)?;
@@ -138,8 +138,8 @@ impl Work<'_> {
                 let offered = self.offer(tables, candidates, now.as_millisecond())?;
                 self.answer(reply, offered);
             }
-            Command::Settle { ticket, settlement, reply } => {
-                self.settle(tables, ticket, settlement)?;
+            Command::Settle { job_id, settlement, reply } => {
+                self.recheck_delay(tables, job_id, settlement)?;
                 self.answer(reply, Ok(()));
             }
             Command::Reopen { reply } => {
@@ -159,7 +159,7 @@ impl Work<'_> {
         for id in tables.rules()? {
             if !rules.iter().any(|(rule, _)| rule.as_str() == id) {
                 let ended = tables.end_rule(&id)?;
-                self.effects.jobs.extend(ended.into_iter().map(|ticket| (ticket, None)));
+                self.effects.jobs.extend(ended.into_iter().map(|job_id| (job_id, None)));
             }
         }
         let mut records = Vec::new();
@@ -196,12 +196,12 @@ impl Work<'_> {
             let Some(record) = tables.rule(rule)? else { continue };
             let key = KnownKey::new(rule, candidate.repository.as_str(), candidate.digest.as_str());
             let known = tables.known(&key)?;
-            if let Some(Known::Queued(ticket)) = known
-                && let Some(mut job) = tables.job(ticket)?
+            if let Some(Known::Queued(job_id)) = known
+                && let Some(mut job) = tables.job(job_id)?
             {
                 job.join(&candidate, now);
-                tables.put_job(ticket, &job)?;
-                self.effects.jobs.push((ticket, Some(job)));
+                tables.put_job(job_id, &job)?;
+                self.effects.jobs.push((job_id, Some(job)));
                 offered.known += 1;
                 continue;
             }
@@ -222,53 +222,53 @@ impl Work<'_> {
                 }
                 Some(Known::Older | Known::Queued(_)) | None => {}
             }
-            let (ticket, job) = (tables.next_number()?, Job::new(&candidate, older, now));
-            tables.put_job(ticket, &job)?;
-            tables.put_known(&key, &Known::Queued(ticket))?;
-            self.effects.jobs.push((ticket, Some(job)));
+            let (job_id, job) = (tables.next_number()?, Job::new(&candidate, older, now));
+            tables.put_job(job_id, &job)?;
+            tables.put_known(&key, &Known::Queued(job_id))?;
+            self.effects.jobs.push((job_id, Some(job)));
             self.effects.added += 1;
             offered.queued += 1;
         }
         Ok(Ok(offered))
     }
 
-    fn settle(
+    fn recheck_delay(
         &mut self,
         tables: &mut Tables<'_>,
-        ticket: Ticket,
-        settlement: Settlement,
+        job_id: JobId,
+        settlement: JobResult,
     ) -> Result<(), QueueError> {
-        self.effects.settled.push(ticket);
+        self.effects.settled.push(job_id);
         // Its rule was withdrawn meanwhile. What was signed was, and is in the record.
-        let Some(mut job) = tables.job(ticket)? else {
-            if let Settlement::Signed { audit, .. } = settlement {
+        let Some(mut job) = tables.job(job_id)? else {
+            if let JobResult::Signed { audit, .. } = settlement {
                 self.effects.audit.push(audit);
             }
             return Ok(());
         };
         let key = KnownKey::new(&job.rule, &job.repository, &job.digest);
         let ended = match settlement {
-            Settlement::Signed { manifests, at, audit } => {
+            JobResult::Signed { manifests, at, audit } => {
                 self.effects.audit.push(audit);
                 Some(Known::Signed(manifests, at))
             }
-            Settlement::NoImage => Some(Known::NoImage),
-            Settlement::Dropped { pushes } if job.pushes == pushes => {
-                tables.remove_job(ticket)?;
+            JobResult::NoImage => Some(Known::NoImage),
+            JobResult::Dropped { pushes } if job.pushes == pushes => {
+                tables.remove_job(job_id)?;
                 match job.older {
                     true => tables.put_known(&key, &Known::Older)?,
                     false => tables.forget(&key)?,
                 }
-                self.effects.jobs.push((ticket, None));
+                self.effects.jobs.push((job_id, None));
                 return Ok(());
             }
-            Settlement::Dropped { .. } => None,
-            Settlement::Again { not_before, error } => {
+            JobResult::Dropped { .. } => None,
+            JobResult::Again { not_before, error } => {
                 job.attempts = job.attempts.saturating_add(1);
                 (job.not_before, job.error) = (not_before, Some(error));
                 None
             }
-            Settlement::Parked { error } => {
+            JobResult::Parked { error } => {
                 job.attempts = job.attempts.saturating_add(1);
                 (job.parked, job.error) = (true, Some(error));
                 None
@@ -276,14 +276,14 @@ impl Work<'_> {
         };
         match ended {
             Some(known) => {
-                tables.remove_job(ticket)?;
+                tables.remove_job(job_id)?;
                 tables.put_known(&key, &known)?;
                 tables.may_forget(&key, self.capacity.remembered)?;
-                self.effects.jobs.push((ticket, None));
+                self.effects.jobs.push((job_id, None));
             }
             None => {
-                tables.put_job(ticket, &job)?;
-                self.effects.jobs.push((ticket, Some(job)));
+                tables.put_job(job_id, &job)?;
+                self.effects.jobs.push((job_id, Some(job)));
             }
         }
         Ok(())

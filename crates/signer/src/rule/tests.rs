@@ -12,8 +12,8 @@ fn rule() -> Rule {
     }
 }
 
-fn applied(rule: Rule) -> Applied {
-    Applied { id: rule.id("key"), rule, since: Timestamp::from_second(1000).unwrap() }
+fn applied(rule: Rule) -> ActiveRule {
+    ActiveRule { id: rule.id("key"), rule, since: Timestamp::from_second(1000).unwrap() }
 }
 
 #[test]

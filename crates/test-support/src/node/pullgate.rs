@@ -11,16 +11,9 @@ use super::containerd::Containerd;
 use super::directory;
 use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
-use crate::secrets;
+use crate::{programs, secrets};
 
-/// The program that cargo built beside this test, benchmark or demo.
-pub fn program() -> PathBuf {
-    let own = std::env::current_exe().expect("a program has a path");
-    // Tests are in `deps`, the demo is in `examples`.
-    let directory =
-        own.parent().and_then(Path::parent).expect("a program of cargo is in a directory of its own");
-    directory.join("pullgate")
-}
+pub use crate::programs::pullgate as program;
 
 pub struct Pullgate {
     directory: PathBuf,
@@ -185,6 +178,13 @@ impl Pullgate {
     /// `pullgate` with this daemon's configuration.
     pub fn command(&self) -> Command {
         command(&self.directory)
+    }
+
+    /// `pullgate-signer` with this daemon's configuration.
+    pub fn signer(&self) -> Command {
+        let mut command = Command::new(programs::signer());
+        command.arg("--config").arg(&self.directory);
+        command
     }
 
     /// Its whole log.

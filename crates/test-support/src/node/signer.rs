@@ -1,4 +1,4 @@
-//! `pullgate signer` beside the node's registry, which notifies it.
+//! `pullgate-signer serve` beside the node's registry, which notifies it.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::keys::PrivateKey;
 use super::process::{self, Daemon, LIMIT};
-use super::{Node, directory, pullgate};
-use crate::secrets;
+use super::{Node, directory};
+use crate::{programs, secrets};
 
 /// What the registry shows.
 const SECRET: &str = "pg5ECRET-signer";
@@ -91,10 +91,10 @@ impl Signer {
         self.daemon = serve(&self.directory);
     }
 
-    /// `pullgate signer` with its configuration.
+    /// `pullgate-signer` with its configuration.
     pub fn command(&self) -> Command {
-        let mut command = pullgate::command(&self.directory);
-        command.arg("signer");
+        let mut command = Command::new(programs::signer());
+        command.arg("--config").arg(&self.directory);
         command
     }
 
@@ -170,9 +170,9 @@ fn ask(socket: &Path, path: &str) -> Option<Vec<u8>> {
 
 fn serve(directory: &Path) -> Daemon {
     let configure = |command: &mut Command| {
-        command.arg("--config").arg(directory).arg("signer");
+        command.arg("--config").arg(directory).arg("serve");
     };
-    let mut daemon = Daemon::start(&pullgate::program(), configure, &directory.join("log"));
+    let mut daemon = Daemon::start(&programs::signer(), configure, &directory.join("log"));
     let socket = directory.join("control.sock");
     let reachable = || UnixStream::connect(&socket).ok().map(drop);
     daemon.wait_until("serving", reachable);

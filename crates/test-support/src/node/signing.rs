@@ -11,26 +11,27 @@ use serde_json::Value;
 use super::images::{self, Image};
 use super::keys::PrivateKey;
 use super::registry::Registry;
-use super::{directory, environment, process, pullgate};
+use super::{directory, environment, process};
+use crate::programs;
 
 /// The annotation that carries the signature of a layer's blob.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
-/// Signs with `pullgate sign`. `reference` is `repository@digest`.
+/// Signs with `pullgate-signer sign`. `reference` is `repository@digest`.
 pub fn sign(reference: &str, key: &PrivateKey) {
-    sign_by(Command::new(pullgate::program()), reference, key);
+    sign_by(Command::new(programs::signer()), reference, key);
 }
 
-/// The same with a `pullgate` that has options already.
-pub fn sign_by(mut pullgate: Command, reference: &str, key: &PrivateKey) {
-    let sign = pullgate.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
+/// The same with a `pullgate-signer` that has options already.
+pub fn sign_by(mut signer: Command, reference: &str, key: &PrivateKey) {
+    let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file));
 }
 
-/// Signs with `pullgate sign` and more options, and gives what it says.
+/// Signs with `pullgate-signer sign` and more options, and gives what it says.
 pub fn sign_with(reference: &str, key: &PrivateKey, options: &[&str]) -> String {
-    let mut pullgate = Command::new(pullgate::program());
-    let sign = pullgate.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
+    let mut signer = Command::new(programs::signer());
+    let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file).args(options))
 }
 

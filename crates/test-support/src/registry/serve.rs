@@ -5,7 +5,7 @@ use http::Method;
 use pullgate::digest::Digest;
 use serde_json::{Value, json};
 
-use super::{Contents, INDEX, MANIFEST, Recorded, Scripted, State};
+use super::{INDEX, ImageRefs, MANIFEST, Recorded, Scripted, State};
 
 impl State {
     pub(super) fn serve(&self, request: &Recorded) -> Scripted {
@@ -52,7 +52,7 @@ impl State {
     }
 }
 
-fn get_manifest(contents: &Contents, name: &str, marks: bool) -> Scripted {
+fn get_manifest(contents: &ImageRefs, name: &str, marks: bool) -> Scripted {
     let digest = contents.tags.get(name).map_or(name, String::as_str);
     match contents.manifests.get(digest) {
         Some((media_type, bytes)) => {
@@ -64,7 +64,7 @@ fn get_manifest(contents: &Contents, name: &str, marks: bool) -> Scripted {
 }
 
 /// Whether what is under a name is as the request wants it (RFC 9110, 13.1).
-fn holds(contents: &Contents, name: &str, request: &Recorded) -> bool {
+fn holds(contents: &ImageRefs, name: &str, request: &Recorded) -> bool {
     let found = contents.tags.get(name).map(|digest| format!("\"{digest}\""));
     match (request.header("if-match"), request.header("if-none-match")) {
         (Some(wanted), _) => found.as_deref() == Some(wanted),
@@ -73,7 +73,7 @@ fn holds(contents: &Contents, name: &str, request: &Recorded) -> bool {
     }
 }
 
-fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded, referrers: bool) -> Scripted {
+fn put_manifest(contents: &mut ImageRefs, name: &str, request: &Recorded, referrers: bool) -> Scripted {
     let digest = Digest::of(&request.body).to_string();
     let media_type = request.header("content-type").unwrap_or_default().to_owned();
     contents.manifests.insert(digest.clone(), (media_type, request.body.clone()));
@@ -88,12 +88,12 @@ fn put_manifest(contents: &mut Contents, name: &str, request: &Recorded, referre
 }
 
 /// Descriptors of the manifests whose subject is `digest`, with the artifact type that GHCR and old tools give them.
-fn referrers(contents: &Contents, digest: &str) -> Scripted {
+fn referrers(contents: &ImageRefs, digest: &str) -> Scripted {
     Scripted::ok(INDEX, referring(contents, digest))
 }
 
 /// The index that lists them.
-pub(super) fn referring(contents: &Contents, digest: &str) -> Bytes {
+pub(super) fn referring(contents: &ImageRefs, digest: &str) -> Bytes {
     let found: Vec<Value> = contents
         .manifests
         .iter()

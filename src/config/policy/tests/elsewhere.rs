@@ -59,7 +59,10 @@ fn a_key_that_is_kept_is_what_its_fingerprint_says_or_missing() {
         let found = survey(&text, &kept);
         let said = found.loaded.unwrap_err().to_string();
         assert!(said.starts_with(&format!("policy.toml:5:20: key `{KMS}` is not in ")), "{said}");
-        assert!(said.ends_with("hint: the daemon fetches it, and so does `pullgate keys fetch`"), "{said}");
+        assert!(
+            said.ends_with("hint: the daemon fetches it, and so does `pullgate-signer keys fetch`"),
+            "{said}"
+        );
         assert_eq!((found.declared.len(), found.declared[0].cached), (1, false));
         assert_eq!(found.declared[0].key.location.to_string(), KMS);
     }
@@ -112,7 +115,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
     for (text, expected) in [
         (
             policy(&format!("source = \"{KMS}\""), ""),
-            "policy.toml:5:20: the key has a `source` and no `fingerprint`\n  hint: `pullgate keys public 'alikms://key-1/v-1?region=cn-hangzhou'` shows it",
+            "policy.toml:5:20: the key has a `source` and no `fingerprint`\n  hint: `pullgate-signer keys public 'alikms://key-1/v-1?region=cn-hangzhou'` shows it",
         ),
         (
             policy(&format!("source = \"{KMS}\", fingerprint = \"ab\""), ""),

@@ -57,7 +57,7 @@ impl CanonicalText {
             None => self.push("all pods"),
         }
         self.push(rule.mode().name());
-        self.push(rule.accept().name());
+        self.push(rule.signed_object().name());
     }
 
     pub(in crate::policy) fn into_string(self) -> String {

@@ -17,7 +17,7 @@ fn load(rules: Vec<Rule>) -> Result<Policy, Vec<PolicyError>> {
 }
 
 fn labels(policy: &Policy, name: &str, namespace: Option<&str>) -> Vec<String> {
-    let ruling = policy.rule_for(&Repository::parse(name).unwrap(), namespace);
+    let ruling = policy.applicable_rules(&Repository::parse(name).unwrap(), namespace);
     ruling.rules().map(|rule| rule.label().to_owned()).collect()
 }
 
@@ -143,7 +143,7 @@ proptest! {
         let policy = load(rules.clone()).unwrap();
         let repository = Repository::parse(&name).unwrap();
         let admitted =
-            |namespace| policy.rule_for(&repository, namespace).rules().all(|rule| admits(rule, signed));
+            |namespace| policy.applicable_rules(&repository, namespace).rules().all(|rule| admits(rule, signed));
         for namespace in ["x", "y", "xx", "z"] {
             prop_assert!(!admitted(None) || admitted(Some(namespace)), "{namespace}");
             // And the rule for a known namespace is the one that trying all finds.
@@ -154,12 +154,12 @@ proptest! {
                 let specific = one.scope().compare_specificity(other.scope());
                 specific.then(one.pods().is_some().cmp(&other.pods().is_some()))
             });
-            let ruling = policy.rule_for(&repository, Some(namespace));
+            let ruling = policy.applicable_rules(&repository, Some(namespace));
             prop_assert_eq!(ruling.rules().count(), 1);
             prop_assert_eq!(ruling.strictest().identity(), best.unwrap_or(&default()).identity());
         }
         // The strictest is named first.
-        let ruling = policy.rule_for(&repository, None);
+        let ruling = policy.applicable_rules(&repository, None);
         prop_assert!(ruling.rules().is_sorted_by(|one, other| one.compare_strictness(other).is_ge()));
     }
 }

@@ -1,0 +1,13 @@
+//! The parts of a command line that both programs share.
+#![forbid(unsafe_code)]
+
+mod login;
+mod outcome;
+pub mod output;
+mod program;
+mod retired;
+
+pub use login::LoginArgs;
+pub use outcome::Outcome;
+pub use program::{parse, run};
+pub use retired::Retired;

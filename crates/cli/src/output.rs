@@ -1,0 +1,91 @@
+//! What a command writes to standard output and standard error.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::Outcome;
+
+/// The first failure to write to standard output.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
+
+/// The format of a result: for people, or for programs. A comment on a variant would lengthen the help of each command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `--output`, which is the same option in every command that has it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct OutputOption {
+    /// Output format
+    #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+impl OutputOption {
+    /// Writes `value` as one line of JSON, or the text that `text` makes of it.
+    pub fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
+        match self.format {
+            Format::Text => line(&text(value)),
+            Format::Json => line(&serde_json::to_string(value).unwrap_or_default()),
+        }
+    }
+
+    /// Whether JSON was asked for.
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+}
+
+/// Writes `text` and a line end to standard output. [`finish`] reports a failure.
+pub fn line(text: &str) {
+    record_failure(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// Writes `text` as it is to standard output.
+pub fn text(text: &str) {
+    record_failure(io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// The outcome of a run that has written everything. Output that was lost, for example because the disk is full, makes
+/// it an error.
+pub fn finish(outcome: Outcome) -> Outcome {
+    record_failure(io::stdout().lock().flush());
+    match FAILURE.get() {
+        None => outcome,
+        Some(error) => {
+            note(&format!("error: cannot write to standard output\n  because {error}"));
+            outcome.max(Outcome::Usage)
+        }
+    }
+}
+
+/// Keeps the first failed write. A closed pipe is not a failure: the reader has read enough.
+pub fn record_failure(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = FAILURE.set(error);
+    }
+}
+
+/// Writes `error: …` with its causes to standard error.
+pub fn error(error: &dyn std::error::Error) {
+    let mut output = io::stderr().lock();
+    let _ = writeln!(output, "error: {error}");
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let _ = writeln!(output, "  because {current}");
+        cause = current.source();
+    }
+}
+
+/// Writes a plain line to standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

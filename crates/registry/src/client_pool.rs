@@ -1,0 +1,154 @@
+//! HTTP clients: one for each way of talking, made when it is first needed.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use tokio::sync::OnceCell;
+
+use super::address_scope::Guarded;
+use super::error::RegistryError;
+use super::file_stamp::FileStamp;
+use super::hosts::Host;
+use super::limits::{HEADER_FIELDS, Limits};
+use pullgate_net::service;
+use pullgate_net::tls::{self, TlsFiles};
+
+/// Clients, and hosts that answered in plain HTTP, that are remembered at a time.
+const REMEMBERED: usize = 64;
+
+/// Whom a request goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Audience {
+    /// A host of the configuration.
+    Configured,
+    /// This machine: never through a proxy.
+    Local,
+    /// A host that a registry named: no certificate of ours, and no name that leads back to this node.
+    Named,
+}
+
+/// Clients by what makes them different; each keeps its own connections, one pool a host.
+#[derive(Debug)]
+pub(super) struct ClientPool {
+    user_agent: String,
+    connect: Duration,
+    headers: u64,
+    provider: Arc<CryptoProvider>,
+    roots: OnceCell<Arc<RootCertStore>>,
+    cached: Mutex<HashMap<Key, reqwest::Client>>,
+    plain: Mutex<HashSet<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    audience: Audience,
+    secure: bool,
+    tls: TlsFiles,
+    stamps: Vec<Option<FileStamp>>,
+    connect: Duration,
+}
+
+impl ClientPool {
+    pub(super) fn new(user_agent: String, limits: &Limits) -> Self {
+        Self {
+            user_agent,
+            connect: limits.connect,
+            headers: limits.headers,
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            roots: OnceCell::new(),
+            cached: Mutex::default(),
+            plain: Mutex::default(),
+        }
+    }
+
+    pub(super) fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    pub(super) fn provider(&self) -> &CryptoProvider {
+        &self.provider
+    }
+
+    /// The client for a request on behalf of `host`, over TLS if `secure`.
+    ///
+    /// # Errors
+    /// When a file that the host's TLS needs cannot be used.
+    pub(super) async fn get(
+        &self,
+        host: &Host,
+        audience: Audience,
+        secure: bool,
+    ) -> Result<reqwest::Client, RegistryError> {
+        let mut tls = if secure { host.tls.clone() } else { TlsFiles::default() };
+        if audience == Audience::Named {
+            tls.pairs.clear();
+        }
+        let stamps = files(&tls).map(|path| FileStamp::of(path)).collect();
+        let connect = match host.dial_timeout {
+            Some(timeout) => timeout.min(self.connect),
+            None => self.connect,
+        };
+        let key = Key { audience, secure, tls, stamps, connect };
+        if let Some(client) = self.lock().get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self
+            .build(&key)
+            .await
+            .map_err(|reason| RegistryError::Configuration { host: host.authority.clone(), reason })?;
+        let mut cached = self.lock();
+        if cached.len() >= REMEMBERED {
+            cached.clear();
+        }
+        cached.insert(key, client.clone());
+        Ok(client)
+    }
+
+    /// Whether the host once answered HTTPS in plain HTTP.
+    pub(super) fn speaks_plain(&self, authority: &str) -> bool {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(authority)
+    }
+
+    /// Remembers that the host answered HTTPS in plain HTTP.
+    pub(super) fn remember_plain(&self, authority: &str) {
+        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if plain.len() >= REMEMBERED {
+            plain.clear();
+        }
+        plain.insert(authority.to_owned());
+    }
+
+    async fn build(&self, key: &Key) -> Result<reqwest::Client, String> {
+        // Plain HTTP gets settings that trust nobody, and so never waits for the roots of the system.
+        let needs_roots = key.secure && key.tls.skip_verify != Some(true);
+        let roots = if needs_roots {
+            let load = || tokio::task::spawn_blocking(|| Arc::new(tls::system_roots()));
+            Arc::clone(self.roots.get_or_try_init(load).await.map_err(|error| error.to_string())?)
+        } else {
+            Arc::new(RootCertStore::empty())
+        };
+        let config = tls::config(&self.provider, &roots, &key.tls)?;
+        let headers = u32::try_from(self.headers).unwrap_or(u32::MAX);
+        let mut builder =
+            service::builder(config, &self.user_agent, key.connect, headers).http1_max_headers(HEADER_FIELDS);
+        match key.audience {
+            Audience::Configured => {}
+            Audience::Local => builder = builder.no_proxy(),
+            Audience::Named => builder = builder.dns_resolver(Guarded),
+        }
+        builder.build().map_err(|error| error.without_url().to_string())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, reqwest::Client>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn files(tls: &TlsFiles) -> impl Iterator<Item = &PathBuf> {
+    let pairs = tls.pairs.iter().flat_map(|(certificate, key)| [Some(certificate), key.as_ref()]);
+    tls.authorities.iter().chain(pairs.flatten())
+}

@@ -1,0 +1,26 @@
+//! Whether a file is still the one that was read.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// What changes when a file is written, replaced or linked elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FileStamp {
+    inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileStamp {
+    /// The stamp of what `path` leads to, or `None` when that cannot be looked at.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self {
+            inode: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! One question to one host: authorization, redirects, time and bytes.
+
+mod response;
+
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use reqwest::Url;
+
+use super::challenge::{Challenge, challenge};
+use super::client_pool::ClientPool;
+use super::concurrency_limit::ConcurrencyLimit;
+use super::cooldowns::Cooldowns;
+use super::error::{Bound, RegistryError};
+use super::failure;
+use super::hosts::{Host, Scheme, is_local};
+use super::keychain::Keychain;
+use super::limits::Limits;
+use super::realm::registry_url;
+use super::redirect::{audience, authority, redirect, same_origin};
+use super::request_context::RequestContext;
+use super::token::{self, Access, Tokens};
+use pullgate_net::service::Cause;
+pub(super) use response::ApiResponse;
+use response::RawResponse;
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(super) struct HostClient {
+    pub(super) clients: ClientPool,
+    pub(super) tokens: Tokens,
+    pub(super) limits: Limits,
+    /// The operator's credentials.
+    pub(super) keychain: Keychain,
+    /// Requests by host.
+    pub(super) concurrency_limit: ConcurrencyLimit,
+    /// Hosts that asked to be left alone.
+    pub(super) cooldowns: Cooldowns,
+    /// Hosts of token services that get credentials, wherever the registry is.
+    pub(super) trusted: Vec<String>,
+    /// Turns for reading large answers.
+    pub(super) large: Semaphore,
+}
+
+/// A question to a host.
+#[derive(Clone, Debug)]
+pub(super) struct HostRequest {
+    pub(super) method: Method,
+    /// Path with query on the host, beginning with a slash.
+    pub(super) target: String,
+    pub(super) accept: Option<&'static str>,
+    pub(super) body: Option<(Bytes, &'static str)>,
+    /// When a write is to be done at all (RFC 9110, 13).
+    pub(super) condition: Option<(HeaderName, HeaderValue)>,
+    /// What is asked for, for messages.
+    pub(super) what: String,
+    /// Bytes of an answer that are read.
+    pub(super) limit: u64,
+    /// The repository's path, for the token.
+    pub(super) repository: String,
+    pub(super) push: bool,
+}
+
+/// How far a request got.
+enum Step {
+    Answered(ApiResponse),
+    /// With whether it was over TLS.
+    Challenged(Challenge, bool),
+}
+
+impl HostClient {
+    /// Asks one host, with what authorization it wants.
+    ///
+    /// # Errors
+    /// For anything but a 2xx answer that is read to its end within the bounds.
+    pub(super) async fn send(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        context: &RequestContext,
+    ) -> Result<ApiResponse, RegistryError> {
+        let push = ask.push || context.push;
+        let mut offer = context.credentials.offer(&host.authority)?;
+        // The operator's own are for pulls that carry none, and never for what somebody writes.
+        if context.credentials.is_empty() && !push {
+            offer = self.keychain.offer(host, &ask.repository).await?;
+            if offer.is_empty() {
+                offer = host.credentials.offer(&host.authority)?;
+            }
+        }
+        let _turn = self.concurrency_limit.take(&host.authority).await?;
+        if let Some((until, error)) = self.cooldowns.active(&host.authority, &ask.what) {
+            context.not_before(until);
+            return Err(error);
+        }
+        let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push });
+        let mut authorization = token::granted(&slot).await;
+        // A remembered grant may be refused once, and a fresh one is the last word.
+        let mut fresh = false;
+        loop {
+            let step = async {
+                let reply = self.attempt(host, ask, authorization.as_ref()).await?;
+                if reply.response.status() == StatusCode::UNAUTHORIZED
+                    && reply.own
+                    && !fresh
+                    && let Some(challenge) = challenge(reply.response.headers())
+                {
+                    return Ok(Step::Challenged(challenge, reply.url.scheme() == "https"));
+                }
+                self.finish(host, ask, reply, context).await.map(Step::Answered)
+            };
+            let (challenge, secure) = match self.in_time(host, &ask.what, step).await? {
+                Step::Answered(answer) => return Ok(answer),
+                Step::Challenged(challenge, secure) => (challenge, secure),
+            };
+            if !offer.is_empty() && downgraded(host, secure) {
+                return Err(RegistryError::Tls {
+                    host: host.authority.clone(),
+                    reason: "it answers in plain HTTP only, and gets no credentials that way".to_owned(),
+                });
+            }
+            let access = Access { repository: &ask.repository, push };
+            let what = &ask.what;
+            let request = token::Request { host, secure, challenge: &challenge, offer: &offer, access, what };
+            authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
+            fresh = true;
+        }
+    }
+
+    /// Asks a token service, without following redirects. Answers with the status and what was said.
+    pub(super) async fn ask_token_service(
+        &self,
+        request: &token::Request<'_>,
+        url: Url,
+        form: Option<&str>,
+        authorization: Option<&str>,
+    ) -> Result<(u16, Bytes), RegistryError> {
+        let host = request.host;
+        let own = registry_url(&host.authority, request.secure)
+            .is_some_and(|registry| same_origin(&registry, &url));
+        let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
+        let mut builder = match form {
+            None => client.get(url),
+            Some(form) => client
+                .post(url)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
+                .body(form.to_owned()),
+        };
+        builder = builder.header(ACCEPT_ENCODING, "identity");
+        if own {
+            builder = builder.headers(host.header.clone());
+        }
+        if let Some(text) = authorization {
+            let mut value = HeaderValue::from_str(text)
+                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
+            value.set_sensitive(true);
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        let what = format!("token for the {}", request.what);
+        let asked = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
+            let status = response.status().as_u16();
+            if (300..400).contains(&status) {
+                return Err(RegistryError::RedirectRefused {
+                    host: host.authority.clone(),
+                    reason: "its token service redirects".to_owned(),
+                });
+            }
+            let body = self.read(host, response, &what, self.limits.token, Bound::Token).await?;
+            Ok((status, body))
+        };
+        self.in_time(host, &what, asked).await
+    }
+
+    /// Hosts of token services that get credentials, wherever the registry is.
+    pub(super) fn token_services(&self) -> &[String] {
+        &self.trusted
+    }
+
+    async fn in_time<T>(
+        &self,
+        host: &Host,
+        what: &str,
+        work: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let limit: Duration = self.limits.step;
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(RegistryError::Timeout { host: host.authority.clone(), what: what.to_owned(), limit })
+        })
+    }
+
+    /// One request with its redirects, up to the answer's headers.
+    async fn attempt(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<RawResponse, RegistryError> {
+        let mut secure = match host.scheme {
+            Scheme::Https => true,
+            Scheme::Http => false,
+            Scheme::HttpsThenHttp => !self.clients.speaks_plain(&host.authority),
+        };
+        loop {
+            let scheme = if secure { "https" } else { "http" };
+            let url = Url::parse(&format!("{scheme}://{}{}", host.authority, ask.target)).map_err(|_| {
+                RegistryError::Malformed {
+                    what: ask.what.clone(),
+                    reason: "its address is not a URL".to_owned(),
+                }
+            })?;
+            let authorization = authorization.filter(|_| !downgraded(host, secure));
+            match self.follow(host, ask, url, authorization).await {
+                Ok(reply) => return Ok(reply),
+                Err(Failed::SpeaksPlain) if host.scheme == Scheme::HttpsThenHttp && secure => {
+                    self.clients.remember_plain(&host.authority);
+                    secure = false;
+                }
+                Err(Failed::SpeaksPlain) => {
+                    return Err(RegistryError::Tls {
+                        host: host.authority.clone(),
+                        reason: "it answers in plain HTTP".to_owned(),
+                    });
+                }
+                Err(Failed::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        first: Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<RawResponse, Failed> {
+        let mut url = first.clone();
+        let mut own = true;
+        for _ in 0..=self.limits.redirects {
+            let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
+            let mut builder =
+                client.request(ask.method.clone(), url.clone()).header(ACCEPT_ENCODING, "identity");
+            if let Some(accept) = ask.accept {
+                builder = builder.header(ACCEPT, accept);
+            }
+            if own {
+                builder = builder.headers(host.header.clone());
+                if let Some(value) = authorization {
+                    builder = builder.header(AUTHORIZATION, value.clone());
+                }
+            }
+            if let Some((name, value)) = &ask.condition {
+                builder = builder.header(name, value.clone());
+            }
+            if let Some((body, media_type)) = &ask.body {
+                builder = builder.header(CONTENT_TYPE, *media_type).body(body.clone());
+            }
+            let response = match builder.send().await {
+                Ok(response) => response,
+                Err(error) if Cause::is_plain_http(&error) => return Err(Failed::SpeaksPlain),
+                Err(error) => {
+                    let asked = if own { host.authority.clone() } else { authority(&url) };
+                    return Err(failure::of(&asked, &ask.what, &error, self.limits.connect).into());
+                }
+            };
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(RawResponse { response, first, url, own });
+            }
+            let next = redirect(host, ask, &first, &url, &response)?;
+            own = own && same_origin(&url, &next);
+            url = next;
+        }
+        Err(RegistryError::TooManyRedirects { host: host.authority.clone(), limit: self.limits.redirects }
+            .into())
+    }
+}
+
+/// Why a request brought no answer at all.
+enum Failed {
+    /// HTTPS was spoken to a host that speaks HTTP.
+    SpeaksPlain,
+    Error(RegistryError),
+}
+
+impl From<RegistryError> for Failed {
+    fn from(error: RegistryError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Whether TLS, which the host was set up for, is missing. With `skip_verify` there was none to speak of, and to this
+/// machine there need not be any.
+fn downgraded(host: &Host, secure: bool) -> bool {
+    !secure
+        && host.scheme == Scheme::HttpsThenHttp
+        && host.tls.skip_verify != Some(true)
+        && !is_local(&host.authority)
+}

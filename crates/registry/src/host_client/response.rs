@@ -1,0 +1,135 @@
+//! An answer, read to its end within the bounds.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Method};
+use reqwest::{Response, Url};
+
+use super::super::error::{Bound, RegistryError};
+use super::super::failure;
+use super::super::hosts::Host;
+use super::super::limits::{ERROR_BODY, LARGE_ANSWER};
+use super::super::redirect::authority;
+use super::super::request_context::RequestContext;
+use super::{HostClient, HostRequest};
+
+/// A 2xx answer, whole.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiResponse {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Where it was asked, before any redirect: relative addresses in it that are asked for again go there.
+    pub(crate) url: Url,
+}
+
+impl ApiResponse {
+    /// The header Content-Type without its parameters.
+    pub(crate) fn content_type(&self) -> Option<&str> {
+        let value = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let value = value.split(';').next().unwrap_or_default().trim();
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+/// What one attempt brought, up to the headers.
+pub(super) struct RawResponse {
+    pub(super) response: Response,
+    /// The address that was asked first, and the one that answered.
+    pub(super) first: Url,
+    pub(super) url: Url,
+    /// Whether the host that was asked gave it, rather than one it redirected to.
+    pub(super) own: bool,
+}
+
+impl HostClient {
+    /// Reads an answer to its end and sorts it.
+    pub(super) async fn finish(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        reply: RawResponse,
+        context: &RequestContext,
+    ) -> Result<ApiResponse, RegistryError> {
+        let RawResponse { response, first, url, own } = reply;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if u64::try_from(size).unwrap_or(u64::MAX) > self.limits.headers {
+            return Err(RegistryError::TooLarge {
+                bound: Bound::Headers,
+                what: format!("header of the {}", ask.what),
+                limit: self.limits.headers,
+            });
+        }
+        if status.is_success() {
+            let body = match ask.method {
+                Method::HEAD => Bytes::new(),
+                _ => self.read(host, response, &ask.what, ask.limit, Bound::Manifest).await?,
+            };
+            return Ok(ApiResponse { headers, body, url: first });
+        }
+        let wait = match status.as_u16() {
+            429 | 503 => context.note(&headers),
+            _ => None,
+        };
+        let body = self.read_some(response).await;
+        // What is written is no part of a pull, whose messages must be the same each time.
+        let reason = if ask.push { failure::told(&body) } else { failure::reason(&body) };
+        let asked = if own { host.authority.clone() } else { authority(&url) };
+        if let Some(wait) = wait
+            && own
+        {
+            self.cooldowns.note(&asked, wait, status.as_u16(), &reason);
+        }
+        let what = ask.what.clone();
+        Err(match status.as_u16() {
+            404 => RegistryError::NotFound { host: asked, what },
+            401 | 403 => RegistryError::Unauthorized { host: asked, what, reason },
+            status => RegistryError::Status { host: asked, what, status, reason },
+        })
+    }
+
+    pub(super) async fn read(
+        &self,
+        host: &Host,
+        mut response: Response,
+        what: &str,
+        limit: u64,
+        bound: Bound,
+    ) -> Result<Bytes, RegistryError> {
+        let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
+        if encoded {
+            return Err(RegistryError::Encoded { what: what.to_owned() });
+        }
+        let too_large = || RegistryError::TooLarge { bound, what: what.to_owned(), limit };
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        let mut turn = None;
+        let failed = |error| failure::of(&host.authority, what, &error, self.limits.connect);
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            let length = body.len().saturating_add(chunk.len());
+            if u64::try_from(length).unwrap_or(u64::MAX) > limit {
+                return Err(too_large());
+            }
+            if length > LARGE_ANSWER && turn.is_none() {
+                turn = self.large.acquire().await.ok();
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The beginning of an error's body; what cannot be read is left out.
+    async fn read_some(&self, mut response: Response) -> Vec<u8> {
+        let mut body = Vec::new();
+        let limit = usize::try_from(ERROR_BODY).unwrap_or(usize::MAX);
+        while body.len() < limit
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend(chunk.iter().take(limit - body.len()));
+        }
+        body
+    }
+}

@@ -1,0 +1,187 @@
+//! The hosts of a registry, asked one after the other until one has an answer.
+
+use http::Method;
+
+use super::Registry;
+use super::error::{Class, RegistryError};
+use super::host_client::{ApiResponse, HostRequest};
+use super::hosts::{Capabilities, Host};
+use super::request_context::RequestContext;
+use pullgate_core::reference::Repository;
+
+/// What containerd accepts for a manifest, in its order (`core/remotes/docker/resolver.go`).
+pub(super) const ACCEPT_IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.oci.image.index.v1+json, */*";
+
+/// What a host must be trusted to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Capability {
+    /// To say what a tag stands for.
+    Resolve,
+    /// To hand out what a digest names, which is checked.
+    Pull,
+    /// To take what we make.
+    Push,
+}
+
+impl Capability {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Pull => "pull",
+            Self::Push => "push",
+        }
+    }
+
+    /// As containerd's `Resolve`: a tag wants both capabilities, a digest only that to pull.
+    fn is_met_by(self, can: Capabilities) -> bool {
+        match self {
+            Self::Resolve => can.resolve && can.pull,
+            Self::Pull => can.pull,
+            Self::Push => can.push,
+        }
+    }
+}
+
+/// A question about a repository, before a host is chosen.
+#[derive(Clone, Debug)]
+pub(super) struct ApiRequest {
+    pub(super) method: Method,
+    /// Behind the repository's path: `manifests/latest`.
+    pub(super) object: String,
+    pub(super) accept: Option<&'static str>,
+    pub(super) what: String,
+    pub(super) limit: u64,
+}
+
+impl ApiRequest {
+    pub(super) fn get(object: String, accept: Option<&'static str>, what: String, limit: u64) -> Self {
+        Self { method: Method::GET, object, accept, what, limit }
+    }
+
+    /// The question as it is put to one host.
+    pub(super) fn to(&self, host: &Host, repository: &Repository) -> HostRequest {
+        let mut target = format!("{}/{}/{}", host.path, repository.path(), self.object);
+        if host.is_proxy_for(repository.domain()) {
+            target.push_str("?ns=");
+            target.push_str(&repository.domain().replace(':', "%3A").replace('[', "%5B").replace(']', "%5D"));
+        }
+        HostRequest {
+            method: self.method.clone(),
+            target,
+            accept: self.accept,
+            body: None,
+            condition: None,
+            what: self.what.clone(),
+            limit: self.limit,
+            repository: repository.path().to_owned(),
+            push: false,
+        }
+    }
+}
+
+impl Registry {
+    /// The hosts of a repository that meet a need, in their order; of those that may be written to the first, as in containerd.
+    pub(super) fn hosts(
+        &self,
+        repository: &Repository,
+        need: Capability,
+    ) -> Result<Vec<Host>, RegistryError> {
+        let list = self.inner.hosts.of(repository.domain())?;
+        let mut hosts: Vec<Host> =
+            list.hosts.iter().filter(|host| need.is_met_by(host.capabilities)).cloned().collect();
+        if hosts.is_empty() {
+            let domain = repository.domain().to_owned();
+            return Err(RegistryError::NoHost { domain, capability: need.name() });
+        }
+        if need == Capability::Push {
+            hosts.truncate(1);
+        }
+        Ok(hosts)
+    }
+
+    /// Asks the hosts in their order until one answers, and again if that was prevented by what may pass.
+    ///
+    /// # Errors
+    /// All of theirs.
+    pub(super) async fn ask(
+        &self,
+        repository: &Repository,
+        need: Capability,
+        question: &ApiRequest,
+        context: &RequestContext,
+    ) -> Result<(ApiResponse, Host), Vec<RegistryError>> {
+        let hosts = self.hosts(repository, context.need(need)).map_err(|error| vec![error])?;
+        let mut tried = 0;
+        loop {
+            let mut errors = Vec::new();
+            for host in &hosts {
+                match self.inner.host_client.send(host, &question.to(host, repository), context).await {
+                    Ok(answer) => return Ok((answer, host.clone())),
+                    Err(error) => errors.push(error),
+                }
+            }
+            // Only when all of them have been asked: another host is nearer than a later moment.
+            let passing = most_specific_error(errors.clone()).is_passing();
+            if !passing || !context.try_again(tried).await {
+                return Err(errors);
+            }
+            tried += 1;
+        }
+    }
+}
+
+/// The one of several hosts' errors that says most, as containerd ranks them: no answer, no such thing, another
+/// refusal, too large; the first of those that rank the same.
+pub(super) fn most_specific_error(errors: Vec<RegistryError>) -> RegistryError {
+    let rank = |error: &RegistryError| match error {
+        RegistryError::TooLarge { .. } => 4,
+        RegistryError::Status { .. } | RegistryError::Unauthorized { .. } => 3,
+        RegistryError::NotFound { .. } => 2,
+        _ => 1,
+    };
+    let mut errors = errors.into_iter();
+    let nothing = RegistryError::NoHost { domain: "(none)".to_owned(), capability: "pull" };
+    let first = errors.next().unwrap_or(nothing);
+    errors.fold(first, |best, next| if rank(&next) > rank(&best) { next } else { best })
+}
+
+/// The error of several hosts' that leaves most open: "could not be asked" before "there is none".
+pub(super) fn inconclusive_error(errors: Vec<RegistryError>) -> RegistryError {
+    let open = |error: &&RegistryError| matches!(error.class(), Class::Unanswered | Class::Unauthorized);
+    match errors.iter().find(open) {
+        Some(error) => error.clone(),
+        None => most_specific_error(errors),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::Bound;
+    use super::*;
+
+    #[test]
+    fn errors_rank_as_in_containerd() {
+        let host = || "h".to_owned();
+        let gone = RegistryError::Unavailable { host: host(), reason: host() };
+        let none = RegistryError::NotFound { host: host(), what: host() };
+        let down = RegistryError::Status { host: host(), what: host(), status: 500, reason: host() };
+        let large = RegistryError::TooLarge { bound: Bound::Manifest, what: host(), limit: 1 };
+        for (errors, expected) in [
+            (vec![&gone, &none], &none),
+            (vec![&none, &gone], &none),
+            (vec![&none, &down], &down),
+            (vec![&large, &down, &none], &large),
+            (vec![&gone], &gone),
+        ] {
+            assert_eq!(most_specific_error(errors.into_iter().cloned().collect()), *expected);
+        }
+        for (errors, expected) in
+            [(vec![&none, &gone], &gone), (vec![&none, &large], &large), (vec![&none], &none)]
+        {
+            assert_eq!(inconclusive_error(errors.into_iter().cloned().collect()), *expected);
+        }
+    }
+}

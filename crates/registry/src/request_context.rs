@@ -1,0 +1,169 @@
+//! One question of a pull, and what the requests that answer it share: as whom they are made, and how long they may wait
+//! for a registry that is busy.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use tokio::time::Instant;
+
+use super::credentials::Credentials;
+use super::limits::Limits;
+use super::mirrors::Capability;
+
+/// The first pause; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Cheap to clone; the clones share their patience.
+#[derive(Clone, Debug)]
+pub(super) struct RequestContext {
+    pub(super) credentials: Credentials,
+    /// Whether it is part of writing: asked of the host that is written to, by whoever may write.
+    pub(super) push: bool,
+    patience: Arc<RetryBudget>,
+}
+
+#[derive(Debug)]
+struct RetryBudget {
+    /// How often one request is made again.
+    tries: usize,
+    /// How long is waited, from the first time that there is a reason to.
+    wait: Duration,
+    until: Mutex<Option<Instant>>,
+    /// Until when a registry asked to be left alone.
+    not_before: Mutex<Option<Instant>>,
+}
+
+impl RequestContext {
+    pub(super) fn new(credentials: Credentials, limits: &Limits) -> Self {
+        let patience = RetryBudget {
+            tries: limits.retries,
+            wait: limits.retry_wait,
+            until: Mutex::default(),
+            not_before: Mutex::default(),
+        };
+        Self { credentials, push: false, patience: Arc::new(patience) }
+    }
+
+    /// An errand of somebody who writes.
+    pub(super) fn pushing(credentials: Credentials, limits: &Limits) -> Self {
+        Self { push: true, ..Self::new(credentials, limits) }
+    }
+
+    /// What the host that is asked must be trusted to do, where `need` would do for a pull.
+    pub(super) fn need(&self, need: Capability) -> Capability {
+        if self.push { Capability::Push } else { need }
+    }
+
+    /// Notes what the header Retry-After of an answer asks for, seconds or a date, and says how long that is.
+    pub(super) fn note(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let wait = text.and_then(|text| retry_after(text, Timestamp::now()))?;
+        // What cannot be waited for ends the waiting.
+        let moment =
+            Instant::now().checked_add(wait).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
+        self.not_before(moment);
+        Some(wait)
+    }
+
+    /// Notes that a host is not asked before `moment`.
+    pub(super) fn not_before(&self, moment: Instant) {
+        let mut not_before = self.patience.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        *not_before = (*not_before).max(Some(moment));
+    }
+
+    /// Waits before a request is made again for the `tried`th time (from 0), and says whether it is to be made at all:
+    /// not when it was made often enough, or the wait would be longer than what is left of the patience.
+    pub(super) async fn try_again(&self, tried: usize) -> bool {
+        if tried >= self.patience.tries {
+            return false;
+        }
+        let now = Instant::now();
+        let until = {
+            let mut until = self.patience.until.lock().unwrap_or_else(PoisonError::into_inner);
+            *until.get_or_insert(now + self.patience.wait)
+        };
+        let not_before = *self.patience.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        let wake = (now + pause(tried)).max(not_before.unwrap_or(now));
+        if wake > until {
+            return false;
+        }
+        tokio::time::sleep_until(wake).await;
+        true
+    }
+}
+
+/// How long to pause before something is done for the `tried`th time again (from 0): 0.2 s, and each time twice as long;
+/// between half of it and all of it, so that those who failed together do not come back together.
+#[must_use]
+pub fn pause(tried: usize) -> Duration {
+    let doubled = u32::try_from(tried).ok().and_then(|tried| 2_u32.checked_pow(tried)).unwrap_or(u32::MAX);
+    let half = PAUSE.saturating_mul(doubled) / 2;
+    // Hash keys are random; nothing secret hangs on this.
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    half + half.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0)
+}
+
+/// RFC 9110, 10.2.3. What is neither a number of seconds nor a date says nothing; a date that is over says "now".
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("Thu, 01 Jan 2026 00:00:30 GMT", Some(30)),
+            ("Thu, 01 Jan 1970 00:00:30 GMT", Some(0)),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+            ("99999999999999999999999999", Some(u64::MAX)),
+        ] {
+            assert_eq!(retry_after(text, now), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_as_told_and_no_longer_than_there_is_patience() {
+        let limits = Limits { retries: 3, retry_wait: Duration::from_secs(10), ..Limits::default() };
+        let header = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+        for (told, expected) in [("4", true), ("11", false), ("86400000000000000", false), ("-1", true)] {
+            let context = RequestContext::new(Credentials::anonymous(), &limits);
+            assert_eq!(context.note(&header(told)).is_some(), told != "-1");
+            let begin = Instant::now();
+            assert_eq!(context.try_again(0).await, expected, "{told}");
+            if told == "4" {
+                assert_eq!(begin.elapsed().as_secs(), 4);
+            }
+            assert!(begin.elapsed() <= Duration::from_secs(10), "{told}");
+        }
+        let context = RequestContext::new(Credentials::anonymous(), &limits);
+        assert!(context.try_again(2).await && !context.try_again(3).await);
+        let all = Limits { retries: usize::MAX, ..limits };
+        let context = RequestContext::new(Credentials::anonymous(), &all);
+        let begin = Instant::now();
+        let mut tried = 0;
+        while context.try_again(tried).await {
+            tried += 1;
+        }
+        assert!((4..=7).contains(&tried) && begin.elapsed() <= all.retry_wait, "{tried}");
+    }
+}

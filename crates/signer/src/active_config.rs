@@ -1,0 +1,177 @@
+//! The rules that are in force, with their keys open.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::pace::Pace;
+use super::queue::{Queue, QueueError, RuleRecord};
+use super::rule::{ActiveRule, Rule, RuleId, Trigger};
+use super::{KeySettings, Settings};
+use pullgate_keys::{KeysError, Location, Opened};
+use pullgate_net::secret;
+use pullgate_registry::{Credentials, Registry, RegistryError};
+
+/// All that a job is done by; swapped as a whole.
+#[derive(Debug)]
+pub(super) struct ActiveConfig {
+    pub(super) settings: Settings,
+    pub(super) registry: Registry,
+    pub(super) credentials: Credentials,
+    pub(super) rules: Vec<ActiveRule>,
+    keys: BTreeMap<String, RuleKey>,
+    /// The rules of which all older images are known.
+    started: Vec<RuleId>,
+}
+
+/// A key, and how often it signs.
+#[derive(Clone, Debug)]
+pub(super) struct RuleKey {
+    pub(super) key: Opened,
+    pub(super) pace: Arc<Pace>,
+}
+
+/// What is ready to be put in force.
+pub(super) struct PendingConfig {
+    settings: Settings,
+    registry: Registry,
+    credentials: Credentials,
+    rules: Vec<(RuleId, Rule)>,
+    keys: BTreeMap<String, RuleKey>,
+}
+
+impl PendingConfig {
+    /// Opens what the settings name. Changes nothing.
+    ///
+    /// # Errors
+    /// When a key or a password cannot be used.
+    pub(super) async fn of(settings: Settings) -> Result<Self, ActiveConfigError> {
+        let credentials = credentials(&settings).map_err(ActiveConfigError::Password)?;
+        let registry = Registry::new(pullgate_registry::Settings {
+            hosts_directories: settings.registry.hosts.clone(),
+            ..pullgate_registry::Settings::default()
+        })?;
+        let mut keys = BTreeMap::new();
+        for (name, authenticator) in &settings.authenticators {
+            let key = open(name, authenticator, &settings).await?;
+            let pace = Arc::new(Pace::new(authenticator.per_second));
+            keys.insert(name.clone(), RuleKey { key, pace });
+        }
+        let mut rules = Vec::new();
+        for rule in &settings.rules {
+            let key = keys
+                .get(&rule.authenticator)
+                .ok_or_else(|| ActiveConfigError::NoKey { rule: rule.name.clone() })?;
+            rules.push((rule.id(key.key.public().fingerprint()), rule.clone()));
+        }
+        Ok(Self { settings, registry, credentials, rules, keys })
+    }
+
+    /// Puts it in force: rules that were never seen begin now, and those that are not there any more end.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) async fn begin(self, queue: &Queue, now: Timestamp) -> Result<ActiveConfig, QueueError> {
+        let Self { settings, registry, credentials, rules, keys } = self;
+        let begun = rules.iter().map(|(id, rule)| (id.clone(), rule.name.clone())).collect();
+        let records = queue.begin(begun, now).await?;
+        let mut started = Vec::new();
+        let mut applied = Vec::new();
+        for ((id, rule), RuleRecord { since, listed, .. }) in rules.into_iter().zip(records) {
+            let needs_list = settings.reconcile.baseline && rule.trigger == Trigger::Automatic;
+            if listed.is_some() || !needs_list {
+                started.push(id.clone());
+            }
+            let since = Timestamp::from_millisecond(since).unwrap_or(now);
+            applied.push(ActiveRule { rule, id, since });
+        }
+        Ok(ActiveConfig { settings, registry, credentials, rules: applied, keys, started })
+    }
+}
+
+/// Opens what the settings name on this machine: the password and the keys in files. Tokens and services are not asked.
+/// Gives everything that cannot be used.
+pub async fn check(settings: &Settings) -> Vec<ActiveConfigError> {
+    let mut wrong: Vec<_> =
+        credentials(settings).err().map(ActiveConfigError::Password).into_iter().collect();
+    for (name, authenticator) in &settings.authenticators {
+        if let Location::File(_) = authenticator.location {
+            wrong.extend(open(name, authenticator, settings).await.err());
+        }
+    }
+    wrong
+}
+
+/// Or why the password cannot be used.
+fn credentials(settings: &Settings) -> Result<Credentials, String> {
+    let Some(login) = &settings.registry.login else { return Ok(Credentials::anonymous()) };
+    let password = secret::read(&login.password_file)?;
+    Ok(Credentials::password(&login.username, password.as_str()))
+}
+
+async fn open(
+    name: &str,
+    authenticator: &KeySettings,
+    settings: &Settings,
+) -> Result<Opened, ActiveConfigError> {
+    let KeySettings { location, algorithm, .. } = authenticator;
+    let opened = pullgate_keys::open(location, Some(*algorithm), &settings.keys).await;
+    opened.map_err(|error| ActiveConfigError::Key { name: name.to_owned(), error })
+}
+
+impl ActiveConfig {
+    pub(super) fn rule(&self, id: &str) -> Option<&ActiveRule> {
+        self.rules.iter().find(|applied| applied.id.as_str() == id)
+    }
+
+    pub(super) fn key(&self, rule: &Rule) -> Option<&RuleKey> {
+        self.keys.get(&rule.authenticator)
+    }
+
+    /// Whether all that was there before the rule is known, so that it may sign.
+    pub(super) fn has_started(&self, id: &RuleId) -> bool {
+        self.started.contains(id)
+    }
+
+    /// The same, with one more rule that has started.
+    pub(super) fn with_started(&self, id: &RuleId) -> Self {
+        let mut started = self.started.clone();
+        started.push(id.clone());
+        Self {
+            settings: self.settings.clone(),
+            registry: self.registry.clone(),
+            credentials: self.credentials.clone(),
+            rules: self.rules.clone(),
+            keys: self.keys.clone(),
+            started,
+        }
+    }
+}
+
+/// Why settings cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActiveConfigError {
+    /// The key cannot be opened.
+    #[error("the key of authenticator {name} cannot be used")]
+    Key {
+        /// The authenticator.
+        name: String,
+        /// Why.
+        #[source]
+        error: KeysError,
+    },
+    /// A rule names an authenticator that there is not.
+    #[error("rule {rule} names an authenticator that is not there")]
+    NoKey {
+        /// The rule.
+        rule: String,
+    },
+    /// The password cannot be read.
+    #[error("the registry's password cannot be used: {0}")]
+    Password(String),
+    /// The registry client cannot be made.
+    #[error("the registry client cannot be made")]
+    Registry(#[from] RegistryError),
+}

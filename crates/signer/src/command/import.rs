@@ -1,0 +1,193 @@
+//! `pullgate-signer import`: converts another system's policy.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use pullgate_cli::{Outcome, output};
+use pullgate_core::trust::Algorithm;
+use pullgate_import::{self as import, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
+
+/// Arguments of `pullgate-signer import`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 the policy decides as the original does (notes of `not imported` do not affect images), 1 the policy was
+written and differs: see the notes of `stricter` and `wider`, 2 nothing was imported.")]
+// Replaces the option that other commands have.
+#[command(arg = super::no_config())]
+pub(super) struct Import {
+    #[command(subcommand)]
+    source: Source,
+    /// Write the policy to this new file instead of standard output; an existing file is never overwritten
+    #[arg(long, global = true, value_name = "FILE")]
+    out_file: Option<PathBuf>,
+    /// Algorithm of RSA keys where the documents do not name it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256; for cosign also of
+    /// Ed25519 keys: ED25519PH or ED25519
+    #[arg(long, global = true, value_name = "NAME")]
+    algorithm: Option<Algorithm>,
+    /// Where no exact equivalent exists, allow more than the original instead of less, and note each case
+    #[arg(long, global = true)]
+    widen: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Source {
+    /// Alibaba Cloud Security Center: responses of DescribeAttestors and DescribeBinarySecurityPolicies
+    SecurityCenter {
+        /// Response of DescribeAttestors; repeat for each page
+        #[arg(long, value_name = "FILE", required = true)]
+        attestors: Vec<PathBuf>,
+        /// Response of DescribeBinarySecurityPolicies; repeat for each page
+        #[arg(long, value_name = "FILE", required = true)]
+        policies: Vec<PathBuf>,
+        /// ID of the cluster that this node belongs to
+        #[arg(long, value_name = "ID")]
+        cluster: String,
+        /// Public key of an attestor, as `pullgate-signer keys public` writes it
+        #[arg(long = "public-key", value_name = "ATTESTOR=FILE", value_parser = named)]
+        public_keys: Vec<(String, PathBuf)>,
+    },
+    /// kritis and kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist
+    Kritis {
+        /// YAML files; all documents and lists in them are read
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Public keys of cosign
+    Cosign {
+        /// PEM files; each file name becomes the name of an authenticator
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Scope of the images that these keys sign, for example `registry.example.com/team`
+        #[arg(long)]
+        scope: String,
+    },
+    /// The policy.json of podman, skopeo and CRI-O
+    Containers {
+        /// The file; keys are read from the paths that it names
+        #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
+        file: PathBuf,
+    },
+}
+
+fn named(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("write ATTESTOR=FILE")?;
+    Ok((name.to_owned(), PathBuf::from(file)))
+}
+
+impl Import {
+    pub(super) fn run(self) -> Outcome {
+        match self.import() {
+            Ok(imported) => {
+                for note in imported.notes() {
+                    output::note(&note.to_string());
+                }
+                let differs = imported.notes().iter().any(|note| note.effect.differs());
+                if differs { Outcome::Refused } else { Outcome::Success }
+            }
+            Err(error) => {
+                output::error(&error);
+                Outcome::Usage
+            }
+        }
+    }
+
+    fn import(&self) -> Result<Imported, CommandError> {
+        let options = Options { algorithm: self.algorithm, widen: self.widen };
+        let imported = self.source.read(options)?;
+        let policy = imported.policy();
+        match &self.out_file {
+            None => output::text(&policy),
+            Some(path) => {
+                create(path, &policy).map_err(|error| CommandError::Output { path: path.clone(), error })?
+            }
+        }
+        Ok(imported)
+    }
+}
+
+impl Source {
+    fn read(&self, options: Options) -> Result<Imported, CommandError> {
+        let imported = match self {
+            Self::SecurityCenter { attestors, policies, cluster, public_keys } => {
+                let read =
+                    |files: &[PathBuf]| files.iter().map(|file| bytes(file)).collect::<Result<Vec<_>, _>>();
+                let (attestors, policies) = (read(attestors)?, read(policies)?);
+                let mut keys = BTreeMap::new();
+                for (name, file) in public_keys {
+                    keys.insert(name.clone(), text(file)?);
+                }
+                let source = SecurityCenter {
+                    attestors: &attestors,
+                    policies: &policies,
+                    cluster,
+                    public_keys: &keys,
+                };
+                import::security_center(&source, options)
+            }
+            Self::Kritis { files } => {
+                let texts = files.iter().map(|file| text(file)).collect::<Result<Vec<_>, _>>()?;
+                import::kritis(&texts, options)
+            }
+            Self::Cosign { files, scope } => {
+                let mut keys = Vec::new();
+                for file in files {
+                    let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+                    keys.push((name, text(file)?));
+                }
+                import::cosign(&keys, scope, options)
+            }
+            Self::Containers { file } => {
+                let files = |path: &str| bounded(Path::new(path)).and_then(utf8);
+                import::containers(&bytes(file)?, &files, options)
+            }
+        };
+        imported.map_err(CommandError::Import)
+    }
+}
+
+/// Never overwrites a file: it may be the policy in force.
+fn create(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // An incomplete policy is useless, and would block the next run.
+        let _ = fs::remove_file(path);
+    })
+}
+
+fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn utf8(bytes: Vec<u8>) -> std::io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
+    bounded(path).map_err(|error| CommandError::File { path: path.to_owned(), error })
+}
+
+fn text(path: &Path) -> Result<String, CommandError> {
+    bounded(path).and_then(utf8).map_err(|error| CommandError::File { path: path.to_owned(), error })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("cannot read {path}")]
+    File {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
+    #[error("nothing was imported")]
+    Import(#[source] ImportError),
+    #[error("cannot write {path}")]
+    Output {
+        path: PathBuf,
+        #[source]
+        error: std::io::Error,
+    },
+}

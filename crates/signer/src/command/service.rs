@@ -1,0 +1,213 @@
+//! `pullgate-signer serve`, `check`, `status` and `request`: the signing service.
+
+mod ask;
+
+use std::path::{Path, PathBuf};
+
+use pullgate::config::{self, DaemonConfig, Problems};
+use pullgate_cli::output::OutputOption;
+use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::plain;
+use pullgate_daemon::log;
+use pullgate_keys::{KeysError, Location, PassphraseError};
+use pullgate_signer::serve::{self, ServeError};
+use pullgate_signer::{
+    ActiveConfigError, FailedReload, KeySettings, SignerError, Status, SubmitRequest, SubmitResponse,
+    check as check_files,
+};
+
+use super::key_options;
+
+/// The commands of the signing service.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum ServiceCommand {
+    /// Run the signing service
+    Serve,
+    /// Check signer.toml and pullgate.toml, and open the key and password files
+    Check,
+    /// Show the status of the running signer
+    Status(StatusArguments),
+    /// Have the running signer sign images that no automatic rule signs: older, manual or parked ones
+    Request(RequestArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    output: OutputOption,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RequestArguments {
+    /// Rule to sign by; without it, every rule that applies to the image
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Sign every tagged image in the scope of the rule
+    #[arg(long, required_unless_present = "images")]
+    all_tags: bool,
+    /// Images, by tag or digest
+    #[arg(value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+impl ServiceCommand {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        let result = match self {
+            Self::Serve => serve(root),
+            Self::Check => check(root),
+            Self::Status(arguments) => arguments.run(root),
+            Self::Request(arguments) => arguments.run(root),
+        };
+        result.unwrap_or_else(|error| {
+            output::error(&error);
+            error.outcome()
+        })
+    }
+}
+
+fn serve(root: &Path) -> Result<Outcome, CommandError> {
+    // The log settings are in pullgate.toml, for all services of pullgate.
+    let daemon = load_daemon(root)?;
+    log::init(daemon.log.format, daemon.log.level);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Start)?;
+    runtime.block_on(serve::run(root)).map_err(|error| CommandError::Serve(Box::new(error)))?;
+    Ok(Outcome::Success)
+}
+
+fn check(root: &Path) -> Result<Outcome, CommandError> {
+    // The service does not start with an invalid pullgate.toml.
+    load_daemon(root)?;
+    let settings = pullgate_signer::load_signer(&signer_file(root)).map_err(CommandError::Configuration)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let errors = runtime.map_err(CommandError::Start)?.block_on(check_files(&settings));
+    let locked: Vec<&PathBuf> = errors.iter().filter_map(without_passphrase).collect();
+    for error in errors.iter().filter(|error| without_passphrase(error).is_none()) {
+        output::error(error);
+    }
+    if locked.len() < errors.len() {
+        return Ok(Outcome::Usage);
+    }
+    let (rules, keys) = (settings.rules.len(), settings.authenticators.len());
+    output::line(&format!("signer.toml is valid: {rules} rules, {keys} authenticators"));
+    for path in locked {
+        let why = "it is encrypted, and neither `[keys] passphrase-file` nor COSIGN_PASSWORD is set here";
+        output::line(&format!("not checked: {}: {why}", path.display()));
+    }
+    let is_remote = |key: &&KeySettings| !matches!(key.location, Location::File(_));
+    for key in settings.authenticators.values().filter(is_remote) {
+        output::line(&format!("not checked: {}", key.location));
+    }
+    Ok(Outcome::Success)
+}
+
+/// The file, if the error is a missing passphrase. The service may have it in its own environment.
+fn without_passphrase(error: &ActiveConfigError) -> Option<&PathBuf> {
+    match error {
+        ActiveConfigError::Key {
+            error: KeysError::Passphrase { path, error: PassphraseError::Missing },
+            ..
+        } => Some(path),
+        _ => None,
+    }
+}
+
+fn load_daemon(root: &Path) -> Result<DaemonConfig, CommandError> {
+    config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(CommandError::Daemon)
+}
+
+fn signer_file(root: &Path) -> PathBuf {
+    root.join(pullgate_signer::SIGNER_FILE)
+}
+
+/// The control socket of the running signer. Other problems in the file are ignored: they may be why status is asked.
+fn control(root: &Path) -> Result<PathBuf, CommandError> {
+    pullgate_signer::load_signer_control(&signer_file(root)).map_err(CommandError::Configuration)
+}
+
+impl StatusArguments {
+    fn run(&self, root: &Path) -> Result<Outcome, CommandError> {
+        let status: Status = ask::ask(&control(root)?, "GET", "/status", Vec::new())?;
+        self.output.show(&status, text);
+        let started = status.rules.iter().all(|rule| rule.started);
+        let healthy = status.parked == 0 && started && status.reload_failed.is_none();
+        Ok(if healthy { Outcome::Success } else { Outcome::Refused })
+    }
+}
+
+impl RequestArguments {
+    fn run(self, root: &Path) -> Result<Outcome, CommandError> {
+        let Self { rule, all_tags: existing, images } = self;
+        let wanted = serde_json::to_vec(&SubmitRequest { rule, images, existing }).unwrap_or_default();
+        let SubmitResponse { queued, known } = ask::ask(&control(root)?, "POST", "/requests", wanted)?;
+        output::line(&format!("{queued} images queued, {known} already in the queue"));
+        Ok(Outcome::Success)
+    }
+}
+
+fn text(status: &Status) -> String {
+    let Status { waiting, busy, parked, parked_images, rules, reload_failed, needs_restart, errors } = status;
+    let mut lines = Vec::new();
+    if let Some(FailedReload { at, reasons }) = reload_failed {
+        lines.push(format!("RELOAD FAILED at {at}: the previous configuration stays in force"));
+        lines.extend(reasons.iter().flat_map(|it| it.lines()).map(|line| format!("  {}", plain(line))));
+    }
+    if !needs_restart.is_empty() {
+        lines.push(format!("RESTART NEEDED to apply: {}", plain(&needs_restart.join(", "))));
+    }
+    lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
+    for rule in rules {
+        let state = if rule.started { "" } else { ", NOT STARTED: the initial listing is not complete" };
+        let key = rule.key.as_deref().unwrap_or("no key");
+        let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
+        lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
+    }
+    for image in parked_images {
+        let error = image.error.as_deref().unwrap_or_default().escape_debug();
+        let (name, rule, attempts) = (&image.image, &image.rule, image.attempts);
+        lines.push(format!("parked: {name} (rule {rule}, {attempts} attempts): {error}"));
+    }
+    lines.extend(errors.iter().map(|error| format!("error: {}", error.escape_debug())));
+    lines.join("\n")
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("cannot query the signer")]
+    Ask(#[source] ask::AskError),
+    #[error("the signer refused the request: {0}")]
+    Refused(String),
+    #[error("invalid signer.toml:\n{0}")]
+    Configuration(Problems),
+    #[error("invalid pullgate.toml:\n{0}")]
+    Daemon(Problems),
+    #[error("the signing service failed")]
+    Serve(#[source] Box<ServeError>),
+    #[error("cannot start the async runtime")]
+    Start(#[source] std::io::Error),
+}
+
+impl From<ask::AskError> for CommandError {
+    fn from(error: ask::AskError) -> Self {
+        match error {
+            ask::AskError::Refused { reason } => Self::Refused(plain(&reason)),
+            error => Self::Ask(error),
+        }
+    }
+}
+
+impl CommandError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(_) => Outcome::Refused,
+            Self::Ask(_) | Self::Start(_) => Outcome::Undetermined,
+            Self::Serve(error) => match &**error {
+                ServeError::Signer(SignerError::Settings(ActiveConfigError::Key { error, .. })) => {
+                    key_options::outcome(error)
+                }
+                _ => Outcome::Usage,
+            },
+            Self::Configuration(_) | Self::Daemon(_) => Outcome::Usage,
+        }
+    }
+}

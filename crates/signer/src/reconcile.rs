@@ -1,0 +1,188 @@
+//! Lists of the registry: what is there when a rule begins, and what nobody told of since.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::active_config::ActiveConfig;
+use super::queue::{Candidate, QueueError};
+use super::rule::{ActiveRule, Rule, Trigger};
+use super::service::Signer;
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::Repository;
+use pullgate_registry::{RegistryError, Target, is_attachment_tag};
+
+/// Tags that are asked for at the same time.
+const AT_ONCE: usize = 8;
+
+/// Images that are handed on together.
+const TOGETHER: usize = 256;
+
+/// How long after a list that failed it is tried again.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// An image under a tag.
+pub(super) type Tagged = (Repository, String, Digest);
+
+/// Looks after the rules: what was there before each, and then again and again what is new.
+pub(super) async fn keep(signer: Arc<Signer>) {
+    let mut ran = tokio::time::Instant::now();
+    loop {
+        let changed = signer.changed.notified();
+        tokio::pin!(changed);
+        // From here on no change is missed.
+        changed.as_mut().enable();
+        let mut failed = false;
+        let active_config = signer.active_config();
+        for applied in &active_config.rules {
+            if !active_config.has_started(&applied.id) && applied.rule.trigger == Trigger::Automatic {
+                failed |= !begin(&signer, &active_config, applied).await;
+            }
+        }
+        let interval = active_config.settings.reconcile.interval;
+        if interval.is_some_and(|interval| ran.elapsed() >= interval) {
+            for applied in active_config.rules.iter().filter(|applied| {
+                applied.rule.trigger == Trigger::Automatic && signer.active_config().has_started(&applied.id)
+            }) {
+                find_new(&signer, &active_config, applied).await;
+            }
+            ran = tokio::time::Instant::now();
+        }
+        let left = interval.map(|interval| interval.saturating_sub(ran.elapsed()));
+        let wait = if failed { Some(left.map_or(AGAIN, |left| left.min(AGAIN))) } else { left };
+        match wait {
+            Some(wait) => drop(tokio::time::timeout(wait, changed).await),
+            None => changed.await,
+        }
+    }
+}
+
+/// Notes all that is there before a rule, so that no notification has it signed as if it were new.
+async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRule) -> bool {
+    let rule = &applied.rule.name;
+    let noted = async {
+        for images in list(active_config, &applied.rule).await?.chunks(TOGETHER) {
+            let images = images.iter().map(|(repository, _, digest)| (repository.clone(), digest.clone()));
+            signer.queue.older(applied.id.clone(), images.collect()).await?;
+        }
+        signer.queue.listed(applied.id.clone(), Timestamp::now()).await.map_err(ListError::Queue)
+    };
+    match noted.await {
+        Ok(()) => {
+            signer.metrics.lists.add();
+            tracing::info!(rule, since = %applied.since, "what was there before the rule is known: it signs now");
+            signer.start_rule(&applied.id);
+            true
+        }
+        Err(error) => {
+            signer.metrics.failed_lists.add();
+            signer.note_error(format!("rule {rule} has not started: {error}"));
+            tracing::error!(rule, %error, "the rule does not sign yet: what was there before is not known");
+            false
+        }
+    }
+}
+
+/// Queues what is there and not known.
+async fn find_new(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRule) {
+    let rule = &applied.rule.name;
+    match queue_all(signer, active_config, applied, false).await {
+        Ok(queued) => {
+            signer.metrics.lists.add();
+            tracing::info!(rule, queued, "the registry was listed");
+        }
+        Err(error) => {
+            signer.metrics.failed_lists.add();
+            signer.note_error(format!("rule {rule}: {error}"));
+            tracing::warn!(rule, %error, "the registry was not listed");
+        }
+    }
+}
+
+/// Queues all that is there under a rule, and gives how many were not known.
+pub(super) async fn queue_all(
+    signer: &Signer,
+    active_config: &ActiveConfig,
+    applied: &ActiveRule,
+    requested: bool,
+) -> Result<usize, ListError> {
+    let mut queued = 0;
+    for images in list(active_config, &applied.rule).await?.chunks(TOGETHER) {
+        let now = Timestamp::now();
+        let candidates = images.iter().map(|(repository, tag, digest)| Candidate {
+            rule: applied.id.clone(),
+            repository: repository.clone(),
+            digest: digest.clone(),
+            tag: Some(tag.clone()),
+            pushed: now.as_millisecond(),
+            requested,
+            actor: None,
+        });
+        let offered = signer.queue.offer(candidates.collect(), now).await?;
+        signer.metrics.queued.add_all(offered.queued);
+        queued += offered.queued;
+    }
+    Ok(queued)
+}
+
+/// Every image under a tag that a rule is for.
+pub(super) async fn list(active_config: &ActiveConfig, rule: &Rule) -> Result<Vec<Tagged>, ListError> {
+    let ActiveConfig { registry, credentials, settings, .. } = active_config;
+    let most = settings.limits.listed;
+    let repositories = match &settings.reconcile.repositories {
+        Some(known) => known.clone(),
+        None => registry.repositories(&settings.registry.host, credentials, most).await?,
+    };
+    let covered: BTreeSet<String> =
+        repositories.iter().filter(|it| rule.covers(it)).map(ToString::to_string).collect();
+    let mut found = Vec::new();
+    for repository in repositories.iter().filter(|it| covered.contains(it.as_str())) {
+        let tags = match registry.tags(repository, credentials, most).await {
+            Ok(tags) => tags,
+            // Emptied, and still in the list.
+            Err(RegistryError::NotFound { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let mut tags =
+            tags.into_iter().filter(|tag| !is_attachment_tag(tag) && rule.covers_tag(repository, tag));
+        let mut asked = JoinSet::new();
+        loop {
+            while asked.len() < AT_ONCE
+                && let Some(tag) = tags.next()
+            {
+                let (registry, credentials) = (registry.clone(), credentials.clone());
+                let repository = repository.clone();
+                asked.spawn(async move {
+                    let stored =
+                        registry.get_manifest_optional(&repository, Target::Tag(&tag), &credentials).await?;
+                    Ok::<_, RegistryError>(stored.map(|stored| (repository, tag, stored.digest)))
+                });
+            }
+            match asked.join_next().await {
+                None => break,
+                Some(Ok(answer)) => found.extend(answer?),
+                Some(Err(_)) => return Err(ListError::Abandoned),
+            }
+            if found.len() > most {
+                return Err(ListError::TooMany(most));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Why the registry was not listed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ListError {
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("there are more than {0} images")]
+    TooMany(usize),
+    #[error("the list ended early")]
+    Abandoned,
+}

@@ -1,0 +1,180 @@
+//! `pullgate image-verifier`: containerd's image verifier contract. It makes `ctr`, nerdctl and every other client of
+//! containerd's transfer service (2.1 and newer) follow the same policy.
+//!
+//! Contract (containerd `pkg/imageverifier/bindir` and `docs/image-verification.md`): containerd calls a program in
+//! `bin_dir` as `PROGRAM -name NAME -digest DIGEST -stdin-media-type TYPE`, with the descriptor as JSON on standard input.
+//! Exit code 0 admits, any other refuses; standard output is the reason. The program is a script of two lines:
+//! `#!/bin/sh` and `exec pullgate image-verifier "$@"`.
+//!
+//! The running daemon is asked first: it is fast, and its answer is final. If it does not answer, this process decides,
+//! from the same files and the daemon's ledger; any failure then is a refusal. The contract does not name a pod, so the
+//! strictest rule applies.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::daemon::{Daemon, DaemonMode};
+use super::local_gate::LocalGate;
+use crate::config;
+use crate::node::control::{self, Answer, Question, Verdict};
+use crate::telemetry::log;
+use pullgate_cli::{Outcome, output};
+
+/// The longest descriptor that is read, in bytes.
+const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
+
+/// How long to wait for the daemon. containerd gives a verifier ten seconds (`per_verifier_timeout`), and a local decision
+/// needs the rest.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long to wait for the daemon when there is no local decision.
+const TIMEOUT_IF_REQUIRED: Duration = Duration::from_secs(9);
+
+const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
+
+/// Arguments of `pullgate image-verifier`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImageVerifier {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// Arguments from containerd: -name NAME -digest DIGEST -stdin-media-type TYPE
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+impl ImageVerifier {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        log::init(log::Format::Text, tracing::Level::WARN);
+        // An image that could not be verified is refused, whatever went wrong.
+        let (line, outcome) = match self.decide(root) {
+            Ok(verdict) if verdict.admitted => (verdict.line, Outcome::Success),
+            Ok(verdict) => (verdict.line, Outcome::Refused),
+            Err(line) => (line, Outcome::Refused),
+        };
+        output::line(&line);
+        outcome
+    }
+
+    fn decide(&self, root: &Path) -> Result<Verdict, String> {
+        let call = Call::parse(&self.arguments)?;
+        call.check_descriptor(std::io::stdin().lock())?;
+        // An invalid name is refused without asking, as the daemon would.
+        let image = control::pinned(&call.name, &call.digest)?;
+        let file = root.join(config::DAEMON_FILE);
+        let config =
+            config::load_daemon(&file).map_err(|problems| format!("invalid configuration: {problems}"))?;
+        let question = Question::Verdict { name: call.name, digest: call.digest };
+        let required = self.daemon.mode == DaemonMode::Require;
+        let timeout = if required { TIMEOUT_IF_REQUIRED } else { TIMEOUT };
+        let note =
+            |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
+        let asked = self.daemon.ask(&config.control.socket, &question, timeout, note);
+        match asked
+            .map_err(|error| format!("cannot query the daemon: {}", crate::telemetry::chain(&error)))?
+        {
+            Some(Answer::Verdict(verdict)) => Ok(verdict),
+            Some(Answer::Failed(why)) => Err(why),
+            Some(_) => Err("unexpected reply type from the daemon".to_owned()),
+            None => {
+                let local = LocalGate::open_with_evidence(root).map_err(|error| error.to_string())?;
+                Ok(local.runtime.block_on(control::verdict(&local.gate, &image)).0)
+            }
+        }
+    }
+}
+
+/// The arguments from containerd.
+#[derive(Debug, PartialEq, Eq)]
+struct Call {
+    name: String,
+    digest: String,
+    media_type: String,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+}
+
+impl Call {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let [mut name, mut digest, mut media_type] = [const { None::<String> }; 3];
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let slot = match argument.as_str() {
+                "-name" | "--name" => &mut name,
+                "-digest" | "--digest" => &mut digest,
+                "-stdin-media-type" | "--stdin-media-type" => &mut media_type,
+                other => return Err(format!("unknown argument {other:?}")),
+            };
+            let value = rest.next().ok_or_else(|| format!("{argument} needs a value"))?;
+            if slot.replace(value.clone()).is_some() {
+                return Err(format!("duplicate argument {argument}"));
+            }
+        }
+        Ok(Self {
+            name: name.ok_or("missing argument -name")?,
+            digest: digest.ok_or("missing argument -digest")?,
+            media_type: media_type.unwrap_or_default(),
+        })
+    }
+
+    /// The descriptor on standard input must be of the digest in question.
+    fn check_descriptor(&self, input: impl Read) -> Result<(), String> {
+        if self.media_type != DESCRIPTOR {
+            return Err(format!(
+                "unexpected media type {:?} on standard input: {DESCRIPTOR} is required",
+                self.media_type
+            ));
+        }
+        let mut text = Vec::new();
+        input.take(MAX_DESCRIPTOR_BYTES).read_to_end(&mut text).map_err(|error| error.to_string())?;
+        let descriptor: Descriptor =
+            serde_json::from_slice(&text).map_err(|error| format!("invalid descriptor: {error}"))?;
+        if descriptor.digest == self.digest {
+            Ok(())
+        } else {
+            Err(format!("the descriptor is of {:?}, but -digest is {}", descriptor.digest, self.digest))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn call(arguments: &[&str]) -> Result<Call, String> {
+        Call::parse(&arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn reads_what_containerd_writes_and_nothing_else() {
+        let digest = Digest::of(b"image").to_string();
+        let good =
+            call(&["-name", "reg.example/a:1", "-digest", &digest, "-stdin-media-type", DESCRIPTOR]).unwrap();
+        assert_eq!((good.name.as_str(), &good.digest), ("reg.example/a:1", &digest));
+        assert_eq!(
+            good.check_descriptor(format!("{{\"digest\":\"{digest}\",\"size\":1}}").as_bytes()),
+            Ok(())
+        );
+        let other = Digest::of(b"other");
+        assert!(good.check_descriptor(format!("{{\"digest\":\"{other}\"}}").as_bytes()).is_err());
+        assert!(good.check_descriptor(&b"not JSON"[..]).is_err());
+        for bad in [
+            vec![],
+            vec!["-name", "reg.example/a:1"],
+            vec!["-digest", &digest],
+            vec!["-name", "a", "-name", "b", "-digest", &digest],
+            vec!["-name", "a", "-digest", &digest, "-surprise", "x"],
+            vec!["-name", "a", "-digest"],
+        ] {
+            assert!(call(&bad).is_err(), "{bad:?}");
+        }
+        let untyped = call(&["-name", "a", "-digest", &digest]).unwrap();
+        assert!(untyped.check_descriptor(format!("{{\"digest\":\"{digest}\"}}").as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,77 @@
+//! Break-glass for what is on the node already.
+
+use super::*;
+use pullgate::config::BreakGlassFile;
+use pullgate_test::policy::SECURITY;
+
+/// An image that break-glass opens is usable by each of its names, and only while the file is there.
+#[tokio::test]
+async fn break_glass_lets_what_is_on_the_node_be_used() {
+    let world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    let pulled = world.gate();
+    world.pull(&pulled, "team/app:1", &id).await.unwrap();
+    // The key is gone, so that nothing is admitted otherwise.
+    let gate = world.gate();
+    world.set_policy(&gate, &[Authenticator { name: "release", ..SECURITY }], r#"all = ["release"]"#, "");
+    let root = world.directory.path().join("etc");
+    gate.set_break_glass(Box::new(BreakGlassFile::of(&root)));
+    let file = root.join("break-glass.toml");
+    let (name, other) = (world.name("team/app:1"), world.name("other/app:1"));
+    let unknown = config_of("another image");
+    let host = world.registry.host();
+    let scope = format!("scope = \"{host}/team\"");
+    let elsewhere = format!("scope = \"{host}/elsewhere\"");
+    let [by_digest, by_id, by_other] =
+        [&digest, &id, &unknown].map(|digest| format!("digest = \"{digest}\""));
+    let refused = "no-valid-signature";
+    for (what, hours, asked, present_id, expected) in [
+        (&scope, 1, &name, &id, "break-glass"),
+        (&scope, 1, &name, &unknown, "break-glass"),
+        (&scope, -1, &name, &id, refused),
+        (&scope, 8 * 24, &name, &id, refused),
+        (&scope, 1, &other, &id, "not-verified"),
+        (&elsewhere, 1, &name, &id, refused),
+        // A digest is the image's own id, or leads to it by the evidence of its pull.
+        (&by_digest, 1, &name, &id, "break-glass"),
+        (&by_digest, 1, &other, &id, "break-glass"),
+        (&by_digest, 1, &name, &unknown, "not-verified"),
+        (&by_digest, -1, &name, &id, refused),
+        (&by_id, 1, &name, &id, "break-glass"),
+        (&by_other, 1, &name, &id, refused),
+        (&by_other, 1, &name, &unknown, "break-glass"),
+    ] {
+        let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        std::fs::write(&file, format!("[[open]]\n{what}\nreason = \"outage\"\nuntil = {until}\n")).unwrap();
+        let decided = gate.check_present(asked, &present(present_id, &[]), None).await;
+        assert_eq!(reason(&decided), expected, "{what} for {hours} h, {asked} {present_id}: {decided:?}");
+    }
+    // Asked by the id, a scope opens nothing that does not have a name of it.
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let open = |what: &str| {
+        std::fs::write(&file, format!("[[open]]\n{what}\nreason = \"outage\"\nuntil = {until}\n")).unwrap();
+    };
+    open(&by_id);
+    let decided = gate.check_present(id.as_str(), &present(&id, &[&name]), None).await;
+    assert_eq!(reason(&decided), "break-glass");
+    open("scope = \"registry.example.com\"");
+    let decided = gate.check_present(id.as_str(), &present(&id, &[&name]), None).await;
+    assert_eq!(reason(&decided), refused);
+    // An id can be read as a name, `docker.io/library/sha256:…`, and is none.
+    open("scope = \"docker.io/library\"");
+    for asked in [id.as_str(), id.hex(), &id.hex()[..12]] {
+        let decided = gate.check_present(asked, &present(&id, &[&name]), None).await;
+        assert_eq!(reason(&decided), refused, "{asked}: {decided:?}");
+    }
+    open(&scope);
+    for (names, expected) in
+        [(vec![name.as_str()], "break-glass"), (vec![&other, &name], "break-glass"), (vec![], refused)]
+    {
+        let decided = gate.check_present(id.as_str(), &present(&id, &names), None).await;
+        assert_eq!(reason(&decided), expected, "{names:?}: {decided:?}");
+    }
+    // A file with anything wrong opens nothing.
+    std::fs::write(&file, format!("[[open]]\n{by_id}\nreason = \"outage\"\nuntil = {until}\n[[open]]\n"))
+        .unwrap();
+    assert_eq!(reason(&gate.check_present(&name, &present(&id, &[]), None).await), refused);
+}
