@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use pullgate_test::kms::Kms;
 use pullgate_test::registry::{Recorded, Registry, Scripted};
-use pullgate_test::secrets::Secret;
+use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, key_file, sign_classic};
 
 mod confirmed;
@@ -67,11 +67,7 @@ impl World {
     }
 
     fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = self.directory.path().join(name);
-        std::fs::write(&path, text.into().as_str()).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path
+        secrets::file(&self.directory, name, text)
     }
 
     fn write_policy(&self, text: &str) -> PathBuf {

@@ -4,8 +4,9 @@
 //! [`new_key`], or a test notes them by [`register_key`]. Where `PULLGATE_TEST_RUN` names a directory, the support keeps there what the tests' daemons and
 //! commands write, and `tests/environment/secrets` searches it when all tests are over.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,6 +56,14 @@ impl From<&str> for Secret {
     fn from(text: &str) -> Self {
         Self::marked(text)
     }
+}
+
+/// Writes a secret to a file that only its owner may read.
+pub fn file(directory: impl AsRef<Path>, name: &str, secret: impl Into<Secret>) -> PathBuf {
+    let path = directory.as_ref().join(name);
+    fs::write(&path, secret.into().as_str()).expect("the file can be written");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is there");
+    path
 }
 
 /// Whether the search finds this text.

@@ -1,7 +1,5 @@
 //! Passwords of clouds and of the node's operator: T107.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use pullgate::alibaba::Identity;
 use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
 
@@ -9,7 +7,7 @@ use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{PULLED, World, node, password};
 use pullgate_test::acs;
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
-use pullgate_test::secrets::Secret;
+use pullgate_test::secrets::file as secret_file;
 
 fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }
@@ -171,13 +169,6 @@ fn another_instance() -> AcrSettings {
         endpoint: "http://127.0.0.1:1".to_owned(),
         metadata: "http://127.0.0.1:1".to_owned(),
     }
-}
-
-fn secret_file(directory: &tempfile::TempDir, name: &str, text: impl Into<Secret>) -> std::path::PathBuf {
-    let path = directory.path().join(name);
-    std::fs::write(&path, text.into().as_str()).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }
 
 #[tokio::test]
