@@ -21,11 +21,11 @@ demo:
 test:
 	tests/environment/install
 	$(CARGO) build --workspace --bins
-	tests/environment/totals $(CARGO) test --no-fail-fast
+	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
 
 lint:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features pullgate/all-tests -- -D warnings
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; else echo 'lint: cargo-deny is not installed, so licences and advisories were not checked' >&2; fi
 
 bench:

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::digest::Digest;
-use pullgate::gate::{Gate, Pod, Present, Settings};
+use pullgate::gate::{Gate, GateSettings, Pod, Present};
 use pullgate::ledger::{self, Ledger};
 use pullgate::policy::Policy;
 use pullgate::reference::Repository;
@@ -95,7 +95,7 @@ fn evidence(directory: &Path, entries: usize) {
     let policy = directory.join("rules-10");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let registry = Arc::new(Registry::new(registry::Settings::default()).unwrap());
-    let bounds = Settings { timeout: Duration::from_secs(30), concurrent: 16 };
+    let bounds = GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
     let gate = Gate::new(registry, bounds).with_ledger(Ledger::open(&settings).unwrap());
     gate.set_policy(load(&policy));
     let before = resident_memory();

@@ -29,7 +29,7 @@ pub(crate) fn grow(node: &Node, host: &str, path: &str, count: usize) -> Vec<Str
     plant(node, host, path, count, Layers::Shared)
 }
 
-/// The same with a tiny layer for each: whoever waits in containerd for a layer that somebody else fetches asks again and
+/// The same with a tiny layer for each: a pull that waits in containerd for a layer of another pull asks again and
 /// again, so that hundreds measure nothing but this.
 pub(crate) fn grow_apart(node: &Node, host: &str, path: &str, count: usize) -> Vec<String> {
     plant(node, host, path, count, Layers::Own)

@@ -73,7 +73,7 @@ pub(crate) fn machine(release: Release) -> String {
     format!("{date}, {model}, {cores} cores, Linux {}, containerd {containerd}; {}", kernel.trim(), load())
 }
 
-/// How busy the machine is: that tells how far to believe the figures.
+/// The load of the machine, which limits how far the figures can be believed.
 pub(crate) fn load() -> String {
     let load = read("/proc/loadavg");
     format!("load average {}.", load.split(' ').next().unwrap_or_default())

@@ -188,7 +188,7 @@ impl Script {
         self.home.join("times")
     }
 
-    /// The processor time that all runs took together, as the shell tells it: for itself, and on a line of its own for what
+    /// The processor time that all runs took together, as the shell reports it: for itself, and on a line of its own for what
     /// it ran, `0m0.120s 0m0.030s`.
     fn cpu(&self) -> Duration {
         let text = fs::read_to_string(self.times()).unwrap_or_default();

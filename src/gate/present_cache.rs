@@ -89,6 +89,8 @@ impl PresentImageCache {
 
 #[cfg(test)]
 mod tests {
+    use super::super::admission::Admission;
+    use crate::policy::{Exception, ExceptionTarget};
     use std::fs;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
@@ -153,8 +155,15 @@ mod tests {
     #[tokio::test]
     async fn a_standing_is_remembered_as_long_as_its_evidence_is_as_it_was() {
         let id = Digest::of(b"image");
-        let standing =
-            PresentVerdict::opened(Repository::parse("reg.example/app").unwrap(), None, String::new());
+        let exception = Exception {
+            what: ExceptionTarget::Digest(Digest::of(b"image")),
+            reason: String::new(),
+            until: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let standing = PresentVerdict::admitted(
+            Repository::parse("reg.example/app").unwrap(),
+            Admission::exception(&exception, None),
+        );
         type Change = fn(&Path, &Ledger, &Digest);
         let changes: [(&str, Change, bool); 6] = [
             ("nothing", |_, _, _| {}, true),

@@ -1,4 +1,4 @@
-//! `pullgate policy check`, what a reload tells of the other files, and what is installed.
+//! `pullgate policy check`, what a reload reports about the other files, and what is installed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

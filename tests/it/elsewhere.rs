@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use pullgate_test::kms::Kms;
 use pullgate_test::registry::{Recorded, Registry, Scripted};
+use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, key_file, sign_classic};
 
 mod confirmed;
@@ -65,12 +66,8 @@ impl World {
         Settings { kms, transit, ..Settings::default() }
     }
 
-    fn secret(&self, name: &str, text: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = self.directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path
+    fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {
+        secrets::file(&self.directory, name, text)
     }
 
     fn write_policy(&self, text: &str) -> PathBuf {
@@ -80,7 +77,7 @@ impl World {
         root
     }
 
-    /// A policy that requires `release`, whose key is in KMS, and what it is told besides.
+    /// A policy that requires `release`, whose key is in KMS, with more lines for it.
     fn policy(&self, more: &str) -> String {
         policy_of(&self.registry, &self.kms.location(), &fingerprint("p256", Algorithm::EcdsaSha256), more)
     }

@@ -9,32 +9,17 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use pullgate::containerd::{Body, Upstream};
-use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::runtime::{Reply, Runtime, error, framed, status};
 use pullgate_test::tap::Tap;
+use pullgate_test::world::World;
 
 const INFO: &str = "/runtime.v1.ImageService/ImageFsInfo";
 
-struct World {
-    directory: TempDir,
-    runtime: Runtime,
-    daemon: Daemon,
-}
-
-impl World {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-        let daemon = Daemon::start(directory.path(), runtime.socket());
-        Self { directory, runtime, daemon }
-    }
-
-    async fn call(&self, path: &str, headers: HeaderMap, body: Bytes) -> Response<Incoming> {
-        call(self.daemon.client(), path, headers, body).await
-    }
+async fn call_with_headers(world: &World, path: &str, headers: HeaderMap, body: Bytes) -> Response<Incoming> {
+    call(world.daemon.client(), path, headers, body).await
 }
 
 fn answer(data: Vec<Bytes>, trailers: HeaderMap) -> Reply {
@@ -50,7 +35,7 @@ async fn collect(response: Response<Incoming>) -> (HeaderMap, Bytes, Option<Head
 
 #[tokio::test]
 async fn payload_metadata_and_trailers_cross_unchanged() {
-    let world = World::start();
+    let world = World::builder().start().await;
     // Not even protobuf: nothing in between may care.
     let sent = framed(b"\xff\xfe any bytes \0 at all");
     let replied = framed(b"\x00\x01\x02 anything back");
@@ -78,7 +63,7 @@ async fn payload_metadata_and_trailers_cross_unchanged() {
         headers.append(name, value.parse().unwrap());
     }
     headers.append("x-several", "two".parse().unwrap());
-    let response = world.call(INFO, headers.clone(), sent.clone()).await;
+    let response = call_with_headers(&world, INFO, headers.clone(), sent.clone()).await;
     let (head, body, trailers) = collect(response).await;
     assert_eq!(body, replied);
     assert_eq!(head["x-from-runtime"], "head");
@@ -97,13 +82,13 @@ async fn payload_metadata_and_trailers_cross_unchanged() {
 
 #[tokio::test]
 async fn an_error_stays_trailers_only() {
-    let world = World::start();
+    let world = World::builder().start().await;
     world.runtime.script(|_| {
         let mut headers = status(5, "no such %E2%9C%97");
         headers.insert("grpc-status-details-bin", "CAUSBHRlc3Q".parse().unwrap());
         Some(Reply::Answer { headers, data: Vec::new(), trailers: None })
     });
-    let response = world.call(INFO, HeaderMap::new(), framed(b"")).await;
+    let response = call_with_headers(&world, INFO, HeaderMap::new(), framed(b"")).await;
     // grpc-go takes an empty DATA frame after these headers for a broken stream.
     assert!(http_body::Body::is_end_stream(response.body()));
     assert_eq!(response.headers()["grpc-status"], "5");
@@ -116,7 +101,7 @@ async fn large_messages_and_long_errors_cross_and_no_ping_is_sent() {
     let directory = tempfile::tempdir().unwrap();
     let runtime = Runtime::start(&directory.path().join("runtime.sock"));
     let tap = Tap::start(&directory.path().join("tap.sock"), runtime.socket());
-    let daemon = Daemon::start(directory.path(), &directory.path().join("tap.sock"));
+    let daemon = Daemon::builder(directory.path(), &directory.path().join("tap.sock")).start();
     let large = framed(&vec![7; 16 << 20]);
     let reply = large.clone();
     runtime.script(move |call| {
@@ -139,14 +124,14 @@ async fn large_messages_and_long_errors_cross_and_no_ping_is_sent() {
 
 #[tokio::test]
 async fn a_stream_is_handed_on_as_it_comes() {
-    let world = World::start();
+    let world = World::builder().start().await;
     let gate = Arc::new(Notify::new());
     let opened = Arc::clone(&gate);
     world.runtime.script(move |_| {
         Some(Reply::Streamed { first: framed(b"first"), gate: Arc::clone(&gate), then: framed(b"second") })
     });
     let path = "/runtime.v1.RuntimeService/GetContainerEvents";
-    let mut body = world.call(path, HeaderMap::new(), framed(b"")).await.into_body();
+    let mut body = call_with_headers(&world, path, HeaderMap::new(), framed(b"")).await.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(first, framed(b"first"), "the first message arrives while the stream is still open");
     opened.notify_one();
@@ -157,9 +142,9 @@ async fn a_stream_is_handed_on_as_it_comes() {
 
 #[tokio::test]
 async fn methods_that_we_do_not_know_cross_with_their_status() {
-    let world = World::start();
+    let world = World::builder().start().await;
     for path in ["/runtime.v1.ImageService/StreamImages", "/runtime.v1.RuntimeService/StreamContainers"] {
-        let response = world.call(path, HeaderMap::new(), framed(b"x")).await;
+        let response = call_with_headers(&world, path, HeaderMap::new(), framed(b"x")).await;
         assert_eq!(response.headers()["grpc-status"], "12");
         assert_eq!(response.headers()["grpc-message"], "unknown method", "the runtime's own words");
     }
@@ -168,7 +153,7 @@ async fn methods_that_we_do_not_know_cross_with_their_status() {
 
 #[tokio::test]
 async fn nothing_else_reaches_the_runtime() {
-    let world = World::start();
+    let world = World::builder().start().await;
     let paths = [
         "/runtime.v1alpha2.ImageService/PullImage",
         "/runtime.v1alpha2.RuntimeService/Version",
@@ -180,7 +165,7 @@ async fn nothing_else_reaches_the_runtime() {
         "/runtime.v1.ImageService/PullImage?x",
     ];
     for path in paths {
-        let response = world.call(path, HeaderMap::new(), framed(b"")).await;
+        let response = call_with_headers(&world, path, HeaderMap::new(), framed(b"")).await;
         assert_eq!(response.headers()["grpc-status"], "12", "{path}");
         assert!(http_body::Body::is_end_stream(response.body()), "{path}");
     }
@@ -190,11 +175,11 @@ async fn nothing_else_reaches_the_runtime() {
 
 #[tokio::test]
 async fn a_cancelled_call_is_cancelled_at_the_runtime() {
-    let world = World::start();
+    let world = World::builder().start().await;
     let dropped = Arc::new(Notify::new());
     let told = Arc::clone(&dropped);
     world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&told) }));
-    let call = world.call(INFO, HeaderMap::new(), framed(b""));
+    let call = call_with_headers(&world, INFO, HeaderMap::new(), framed(b""));
     let begun = async {
         while world.runtime.calls().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -207,14 +192,14 @@ async fn a_cancelled_call_is_cancelled_at_the_runtime() {
     // The call was dropped by the select: that is a cancel.
     tokio::time::timeout(Duration::from_secs(10), dropped.notified())
         .await
-        .expect("the runtime was not told");
+        .expect("the runtime did not see the cancellation");
 }
 
 #[tokio::test]
 async fn an_absent_runtime_is_unavailable_and_its_return_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let socket: PathBuf = directory.path().join("runtime.sock");
-    let daemon = Daemon::start(directory.path(), &socket);
+    let daemon = Daemon::builder(directory.path(), &socket).start();
     let ask = || call(daemon.client(), INFO, HeaderMap::new(), framed(b""));
     let response = ask().await;
     assert_eq!(response.headers()["grpc-status"], "14", "absent at the start");
@@ -233,7 +218,7 @@ async fn an_absent_runtime_is_unavailable_and_its_return_is_noticed() {
 #[tokio::test]
 async fn a_caller_may_leave_out_the_authority() {
     // kubelet sends "localhost"; other clients send nothing.
-    let world = World::start();
+    let world = World::builder().start().await;
     world.runtime.script(|_| Some(answer(vec![framed(b"ok")], status(0, ""))));
     let request = Request::post(INFO).body(Body::full(framed(b""))).unwrap();
     let response = Upstream::new(world.directory.path().join("pullgate.sock")).send(request).await.unwrap();

@@ -1,18 +1,17 @@
-//! What is on the node already: which images kubelet is told of, and which containers are created.
+//! Images that are present: which of them kubelet sees, and which containers may be created.
+
+use std::ops::Deref;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::BodyExt;
 use prost::Message;
 use pullgate::api;
 use pullgate::cri::Settings;
 use pullgate::gate::Gate;
-use pullgate::registry;
-use tempfile::TempDir;
 
-use pullgate_test::proxy::{Daemon, call};
-use pullgate_test::runtime::{self, Reply, Runtime, framed};
-use pullgate_test::signer::key_file;
+use pullgate_test::policy::{self, RELEASE};
+use pullgate_test::runtime::{self, Reply, framed};
+use pullgate_test::world::{Answer, World as Node};
 
 const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
@@ -22,24 +21,10 @@ const CREATE: &str = "/runtime.v1.RuntimeService/CreateContainer";
 const OPEN: &str = "registry.example.com/open/app:1";
 const CLOSED: &str = "registry.example.com/closed/app:1";
 
-#[derive(Debug, PartialEq, Eq)]
-struct Answer {
-    code: String,
-    message: String,
-    body: Bytes,
-}
-
-struct World {
-    directory: TempDir,
-    runtime: Runtime,
-    daemon: Daemon,
-}
-
 /// A node that has the images [`OPEN`] and [`CLOSED`]; the runtime answers with more than we know of.
-fn start(settings: Settings) -> World {
-    let directory = tempfile::tempdir().unwrap();
-    let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-    runtime.script(|call| match call.path.as_str() {
+async fn start(change: impl FnOnce(&mut Settings)) -> World {
+    let node = Node::builder().proxy(change).without_policy().start().await;
+    node.runtime.script(|call| match call.path.as_str() {
         STATUS => {
             let asked = api::ImageStatusRequest::decode(&call.body[5..]).unwrap().image.unwrap().image;
             let found = [OPEN, CLOSED].into_iter().find(|name| asked == *name || id(name).contains(&asked));
@@ -53,9 +38,7 @@ fn start(settings: Settings) -> World {
         }
         _ => None,
     });
-    let daemon =
-        Daemon::with_settings(directory.path(), runtime.socket(), registry::Settings::default(), settings);
-    let world = World { directory, runtime, daemon };
+    let world = World(node);
     world.set_policy("registry.example.com/open");
     world
 }
@@ -74,6 +57,17 @@ fn status_of(name: &str) -> Bytes {
 
 fn field(number: u64, content: &[u8]) -> Vec<u8> {
     pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap()
+}
+
+/// A node, and kubelet's calls about its two images.
+struct World(Node);
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.0
+    }
 }
 
 impl World {
@@ -105,34 +99,18 @@ impl World {
         self.call(CREATE, &create_request(image, name, volumes).encode_to_vec()).await
     }
 
-    async fn call(&self, path: &str, message: &[u8]) -> Answer {
-        let response = call(self.daemon.client(), path, HeaderMap::new(), framed(message)).await;
-        let (head, body) = response.into_parts();
-        let collected = body.collect().await.unwrap();
-        let trailers = collected.trailers().cloned().unwrap_or(head.headers);
-        let text = |name: &str| {
-            trailers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-        };
-        Answer { code: text("grpc-status"), message: text("grpc-message"), body: collected.to_bytes() }
-    }
-
     fn created(&self) -> Vec<Bytes> {
         self.runtime.calls_of("CreateContainer").into_iter().map(|call| call.body).collect()
     }
 }
 
 fn set_policy(gate: &Gate, directory: &std::path::Path, open: &str) {
-    let root = directory.join("etc");
-    std::fs::create_dir_all(&root).unwrap();
     let text = format!(
-        "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\" }}]\n\
-             [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
-             [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
-        key_file("p256", "pub").display(),
+        "default = \"deny\"\n{RELEASE}\
+         [[namespace]]\nscope = \"registry.example.com\"\nrequire = {{ all = [\"release\"] }}\n\
+         [[namespace]]\nscope = \"{open}\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
     );
-    std::fs::write(root.join("policy.toml"), text).unwrap();
-    let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-    gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+    gate.set_policy(policy::load(directory, &text));
 }
 
 fn create_request(image: &str, name: &str, volumes: &[(&str, &str)]) -> api::CreateContainerRequest {
@@ -168,13 +146,13 @@ fn assert_absent(answer: &Answer, case: &str) {
 
 fn assert_error(answer: &Answer, case: &str) {
     assert_eq!(answer.code, "2", "{case}: {answer:?}");
-    assert!(answer.message.starts_with("SignatureValidationFailed:%20image%20"), "{case}: {answer:?}");
+    assert!(answer.message.starts_with("SignatureValidationFailed: image "), "{case}: {answer:?}");
     assert!(answer.body.is_empty(), "{case}");
 }
 
 #[tokio::test]
 async fn an_image_that_is_admitted_is_answered_in_the_runtime_s_own_bytes() {
-    let world = start(Settings::default());
+    let world = start(|_| {}).await;
     for (annotated, verbose) in [(true, false), (false, false), (true, true)] {
         let answer = world.status(OPEN, annotated, verbose).await;
         assert_present(&answer, OPEN, &format!("{annotated} {verbose}"));
@@ -183,7 +161,7 @@ async fn an_image_that_is_admitted_is_answered_in_the_runtime_s_own_bytes() {
 
 #[tokio::test]
 async fn one_that_is_not_is_absent_by_whatever_it_is_asked() {
-    let world = start(Settings::default());
+    let world = start(|_| {}).await;
     let whole = id(CLOSED);
     let hex = whole.strip_prefix("sha256:").unwrap();
     for asked in [CLOSED, &whole, hex, &hex[..12], &whole[..20]] {
@@ -195,17 +173,17 @@ async fn one_that_is_not_is_absent_by_whatever_it_is_asked() {
 /// kubelet's getImageUser takes "there is none" for "it runs as root".
 #[tokio::test]
 async fn the_question_for_the_user_is_never_answered_with_silence() {
-    let world = start(Settings::default());
+    let world = start(|_| {}).await;
     assert_error(&world.user(CLOSED).await, "asked with the bare name");
     assert_absent(&world.user("registry.example.com/closed/none:1").await, "what is not there is not there");
 }
 
 #[tokio::test]
 async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
-    let world = start(Settings::default());
+    let world = start(|_| {}).await;
     assert_present(&world.precheck(OPEN).await, OPEN, "admitted");
     world.set_policy("registry.example.com/closed");
-    assert_error(&world.precheck(OPEN).await, "told to be there, and now refused");
+    assert_error(&world.precheck(OPEN).await, "reported as present, and now refused");
     assert_error(&world.user(OPEN).await, "the user of it");
     assert_present(&world.precheck(CLOSED).await, CLOSED, "admitted now");
 }
@@ -214,7 +192,7 @@ async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
 #[tokio::test]
 async fn what_was_pulled_under_another_policy_is_not_counted_on() {
     for (reloaded, expected) in [(false, "0"), (true, "2")] {
-        let world = start(Settings::default());
+        let world = start(|_| {}).await;
         let (gate, directory) = (world.daemon.gate.clone(), world.directory.path().to_owned());
         world.runtime.script(move |call| match call.path.as_str() {
             PULL => {
@@ -238,14 +216,14 @@ async fn what_was_pulled_under_another_policy_is_not_counted_on() {
 
 #[tokio::test]
 async fn switched_off_it_tells_everything() {
-    let world = start(Settings { image_status: false, ..Settings::default() });
+    let world = start(|proxy| proxy.image_status = false).await;
     assert_present(&world.precheck(CLOSED).await, CLOSED, "off");
     assert_present(&world.user(CLOSED).await, CLOSED, "off");
 }
 
 #[tokio::test]
 async fn the_runtime_s_errors_and_requests_of_two_meanings_have_no_image() {
-    let world = start(Settings::default());
+    let world = start(|_| {}).await;
     let twice = [field(1, &field(1, OPEN.as_bytes())), field(1, &field(1, CLOSED.as_bytes()))].concat();
     let answer = world.call(STATUS, &twice).await;
     assert_eq!(answer.code, "3", "{answer:?}");
@@ -264,7 +242,7 @@ async fn the_runtime_s_errors_and_requests_of_two_meanings_have_no_image() {
 
 #[tokio::test]
 async fn a_container_is_created_when_all_of_its_images_are_admitted() {
-    let world = start(Settings::default());
+    let world = start(|_| {}).await;
     let (open, closed) = (id(OPEN), id(CLOSED));
     // A field that this version does not know crosses too.
     let message =
@@ -296,7 +274,7 @@ async fn a_container_is_created_when_all_of_its_images_are_admitted() {
 #[tokio::test]
 async fn checkpoints_are_restored_only_where_that_is_allowed() {
     for (allowed, expected) in [(false, "2"), (true, "0")] {
-        let world = start(Settings { checkpoint_restore: allowed, ..Settings::default() });
+        let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         let answer = world.create("/var/lib/checkpoint.tar", "", &[]).await;
         assert_eq!(answer.code, expected, "{answer:?}");
         for method in ["RestorePod", "CheckpointPod"] {
@@ -328,15 +306,15 @@ async fn an_admitted_image_that_carries_a_checkpoint_is_restored_only_where_that
         (annotated(name), id(CLOSED), false, "0"),
         (Bytes::from_static(b"{"), id(OPEN), false, "2"),
     ] {
-        let world = start(Settings { checkpoint_restore: allowed, ..Settings::default() });
+        let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         world.runtime.hold(&document);
         world.runtime.record(&by, &pullgate::digest::Digest::of(&document).to_string());
         let answer = world.create(&id(OPEN), OPEN, &[]).await;
         assert_eq!(answer.code, expected, "{document:?} as {by}, {allowed}: {answer:?}");
         assert_eq!(world.created().len(), usize::from(expected == "0"), "{document:?}");
     }
-    // One that the runtime does not hold under its digest is told apart from none.
-    let world = start(Settings::default());
+    // A document that the runtime does not hold is not a checkpoint.
+    let world = start(|_| {}).await;
     world.runtime.record(OPEN, &pullgate::digest::Digest::of(b"gone").to_string());
     assert_eq!(world.create(&id(OPEN), OPEN, &[]).await.code, "0");
 }

@@ -1,6 +1,5 @@
 //! Keys in services, against servers that check each request as published and sign really.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use pullgate::keys::{self, Bounds, KeysError, Opened, Settings};
@@ -11,6 +10,7 @@ mod kms;
 mod transit;
 
 use pullgate_test::secrets;
+use pullgate_test::secrets::file as secret_file;
 
 /// Bounds that are reached in a test's time.
 fn bounds() -> Bounds {
@@ -48,12 +48,4 @@ fn told(error: &dyn std::error::Error) -> String {
         cause = current.source();
     }
     text
-}
-
-fn secret_file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = directory.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }

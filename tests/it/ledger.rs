@@ -15,6 +15,7 @@ use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 use tempfile::TempDir;
 
+use pullgate_test::policy::{self, Authenticator, RELEASE};
 use pullgate_test::registry::{INDEX, MANIFEST, Registry, descriptor, index, manifest};
 use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 
@@ -67,20 +68,14 @@ impl World {
         let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
         let bounds = gate::GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
         let gate = Gate::new(Arc::new(registry), bounds).with_ledger(ledger);
-        self.set_policy(&gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
+        self.set_policy(&gate, &[RELEASE], r#"all = ["release"]"#, "");
         gate
     }
 
-    fn set_policy(&self, gate: &Gate, keys: &[(&str, &str, &str)], required: &str, more: &str) {
+    fn set_policy(&self, gate: &Gate, keys: &[Authenticator<'_>], required: &str, more: &str) {
         let host = self.registry.host();
         let mut text = "default = \"deny\"\n".to_owned();
-        for (name, key, algorithm) in keys {
-            let file = key_file(key, "pub");
-            text += &format!(
-                "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
-                file.display()
-            );
-        }
+        text.extend(keys.iter().map(Authenticator::to_string));
         for scope in ["team", "other"] {
             text += &format!("[[namespace]]\nscope = \"{host}/{scope}\"\nrequire = {{ {required} }}\n");
         }
@@ -88,11 +83,7 @@ impl World {
             "[[namespace]]\nscope = \"{host}/free\"\nallow = \"unsigned\"\nreason = \"a test\"\n{}\n",
             more.replace("%HOST", &host)
         );
-        let root = self.directory.path().join("etc");
-        std::fs::create_dir_all(&root).unwrap();
-        std::fs::write(root.join("policy.toml"), text).unwrap();
-        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-        gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
+        gate.set_policy(policy::load(self.directory.path(), &text));
     }
 
     fn name(&self, rest: &str) -> String {
@@ -150,7 +141,7 @@ fn config_of(content: &str) -> Digest {
     Digest::of(format!("{{\"comment\":\"{content}\"}}").as_bytes())
 }
 
-/// An image as a runtime tells of it, known by these names.
+/// An image as a runtime reports it, under these names.
 fn present(id: &Digest, names: &[&str]) -> Present {
     let (repo_digests, repo_tags) =
         names.iter().map(|name| (*name).to_owned()).partition(|name: &String| name.contains('@'));

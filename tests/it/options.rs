@@ -20,6 +20,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use pullgate_test::policy::RELEASE;
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, Scripted, descriptor, index, manifest,
@@ -53,9 +54,7 @@ impl World {
     /// A gate with these lines in its pullgate.toml, that requires `release` for everything.
     fn gate(&self, lines: &str) -> Gate {
         let policy = format!(
-            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\n\
-             keys = [{{ file = \"{}\" }}]\n[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n",
-            key_file("p256", "pub").display()
+            "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n"
         );
         self.gate_of(lines, &policy)
     }
@@ -134,10 +133,10 @@ async fn bounds_on_what_is_sent() {
             world.signed();
             let realm = format!("http://{}/token", world.registry.host());
             let challenge = format!("Bearer realm=\"{realm}\",service=\"test\"");
-            let token = json!({ "token": "granted", "pad": "x".repeat(10_000) }).to_string();
+            let token = json!({ "token": "pg5ECRET-granted", "pad": "x".repeat(10_000) }).to_string();
             world.registry.hook(move |request| match request.uri.path() {
                 "/token" => Some(Scripted::ok("application/json", token.clone())),
-                _ if request.header("authorization") == Some("Bearer granted") => None,
+                _ if request.header("authorization") == Some("Bearer pg5ECRET-granted") => None,
                 _ => Some(Scripted::status(401).header("www-authenticate", &challenge)),
             });
         }),
@@ -442,7 +441,8 @@ async fn how_long_a_tag_record_is_waited_for() {
         // More than a second of it: the pauses between two questions grow to 100 ms.
         runtime.be_late(20);
         let chosen = node::proxy_settings(&world.config(&lines));
-        let daemon = Daemon::around(&place, runtime.socket(), gate, chosen);
+        let daemon =
+            Daemon::builder(&place, runtime.socket()).gate(gate).proxy(|proxy| *proxy = chosen).start();
         let image = format!("{}/team/app:1", world.registry.host());
         let request = api::PullImageRequest {
             image: Some(api::ImageSpec { image, ..Default::default() }),

@@ -1,4 +1,4 @@
-//! What cannot be written down is not told to be well.
+//! A command whose output cannot be written does not succeed.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -50,12 +50,12 @@ fn a_full_disk_behind_standard_output_is_no_good_end() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
         assert!(told.contains("error: cannot write to standard output\n  because "), "{arguments:?}: {told}");
         register(&made);
-        // Whoever has read enough goes away.
+        // A reader that has read enough closes the pipe.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let gone = run(program, arguments, writer.into());
         register(&made);
-        // The image is not admitted, whoever reads it.
+        // The image is refused even if nobody reads the output.
         let expected = if arguments.contains(&"verify") { 1 } else { 0 };
         let told = String::from_utf8_lossy(&gone.stderr).into_owned();
         assert_eq!(gone.status.code(), Some(expected), "{arguments:?}: {told}");

@@ -1,158 +1,27 @@
 //! A pull through the whole daemon but containerd: what reaches the runtime, and what does not.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::BodyExt;
 use prost::Message;
 use pullgate::api;
 use pullgate::digest::Digest;
 use pullgate::gate;
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
-use tempfile::TempDir;
 
-use pullgate_test::proxy::{Daemon, call, forgetful};
+use pullgate_test::policy::{self, Authenticator};
+use pullgate_test::proxy::{call, forgetful};
 use pullgate_test::registry::{Body, Registry, Scripted};
-use pullgate_test::runtime::{Reply, Runtime, error, framed, image_id};
+use pullgate_test::runtime::{Reply, error, framed, image_id};
 use pullgate_test::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
+use pullgate_test::world::{Answer, World, pull_request};
 
 mod rules;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
-
-/// A gRPC answer: code, message, body.
-#[derive(Debug, PartialEq, Eq)]
-struct Answer {
-    code: String,
-    message: String,
-    body: Bytes,
-}
-
-struct World {
-    directory: TempDir,
-    registry: Registry,
-    runtime: Runtime,
-    daemon: Daemon,
-}
-
-impl World {
-    /// A node whose policy requires `release` (P-256) for `team` at the test registry.
-    async fn start() -> Self {
-        let world = Self::without_policy().await;
-        world.set_policy(&format!(
-            "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
-            authenticator("release", "p256", "ECDSA_SHA_256"),
-            world.registry.host(),
-        ));
-        world
-    }
-
-    async fn without_policy() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let registry = Registry::start().await;
-        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-        let daemon = Daemon::with_registry(directory.path(), runtime.socket(), forgetful());
-        Self { directory, registry, runtime, daemon }
-    }
-
-    /// Another daemon with the same policy.
-    fn restart(&mut self, settings: pullgate::cri::Settings) {
-        let policy = std::fs::read_to_string(self.directory.path().join("etc/policy.toml")).unwrap();
-        let other = self.directory.path().join("other");
-        self.daemon = Daemon::with_settings(&other, self.runtime.socket(), forgetful(), settings);
-        self.set_policy(&policy);
-    }
-
-    fn set_policy(&self, text: &str) {
-        let root = self.directory.path().join("etc");
-        write_policy(&root, text);
-        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
-    }
-
-    fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.registry.host())
-    }
-
-    async fn pull(&self, image: &str) -> Answer {
-        self.pull_message(&request(image).encode_to_vec()).await
-    }
-
-    async fn pull_message(&self, message: &[u8]) -> Answer {
-        self.pull_body(framed(message)).await
-    }
-
-    async fn pull_body(&self, body: Bytes) -> Answer {
-        self.call_body(PULL, body).await
-    }
-
-    async fn call(&self, path: &str, message: &[u8]) -> Answer {
-        self.call_body(path, framed(message)).await
-    }
-
-    async fn call_body(&self, path: &str, body: Bytes) -> Answer {
-        let response = call(self.daemon.client(), path, HeaderMap::new(), body).await;
-        let (head, body) = response.into_parts();
-        let collected = body.collect().await.unwrap();
-        let trailers = collected.trailers().cloned().unwrap_or(head.headers);
-        let text = |name: &str| {
-            trailers.get(name).map(|value| percent_decoded(value.to_str().unwrap())).unwrap_or_default()
-        };
-        Answer { code: text("grpc-status"), message: text("grpc-message"), body: collected.to_bytes() }
-    }
-
-    fn pulled(&self) -> Vec<String> {
-        let calls = self.runtime.calls_of("PullImage");
-        calls
-            .iter()
-            .map(|call| api::PullImageRequest::decode(&call.body[5..]).unwrap().image.unwrap().image)
-            .collect()
-    }
-}
-
-fn authenticator(name: &str, key: &str, algorithm: &str) -> String {
-    let file = key_file(key, "pub");
-    format!(
-        "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
-        file.display()
-    )
-}
-
-fn write_policy(root: &Path, text: &str) {
-    std::fs::create_dir_all(root).unwrap();
-    std::fs::write(root.join("policy.toml"), text).unwrap();
-}
-
-fn request(image: &str) -> api::PullImageRequest {
-    api::PullImageRequest {
-        image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),
-        auth: None,
-        sandbox_config: None,
-    }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = (first == b'%').then(|| after.get(..2)).flatten();
-        match escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap()
-}
 
 fn assert_refused(answer: &Answer, reason: &str) {
     assert_eq!(answer.code, "2", "{answer:?}");
@@ -168,7 +37,7 @@ fn p256() -> Signer {
 
 #[tokio::test]
 async fn a_signed_image_is_pulled_by_digest_and_known_by_its_tag() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     world.runtime.be_late(3);
@@ -185,7 +54,7 @@ async fn a_signed_image_is_pulled_by_digest_and_known_by_its_tag() {
 
 #[tokio::test]
 async fn every_byte_but_the_name_reaches_the_runtime() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let field =
@@ -196,7 +65,7 @@ async fn every_byte_but_the_name_reaches_the_runtime() {
             [field(20, b"x"), field(1, name.as_bytes()), field(18, b"as written"), field(99, b"y")].concat();
         [field(50, b"before"), field(1, &spec), field(2, &field(7, b"later")), field(51, b"after")].concat()
     };
-    let answer = world.pull_message(&message(&world.image("team/app:1"))).await;
+    let answer = world.call(PULL, &message(&world.image("team/app:1"))).await;
     assert_eq!(answer.code, "0", "{answer:?}");
     let sent = &world.runtime.calls_of("PullImage")[0].body;
     assert_eq!(sent, &framed(&message(&world.image(&format!("team/app@{digest}")))));
@@ -204,14 +73,14 @@ async fn every_byte_but_the_name_reaches_the_runtime() {
 
 #[tokio::test]
 async fn metadata_crosses_and_the_deadline_shrinks() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let mut headers = HeaderMap::new();
     headers.insert("grpc-timeout", "100S".parse().unwrap());
     headers.insert("x-custom", "kept".parse().unwrap());
     headers.insert("content-type", "application/grpc".parse().unwrap());
-    let body = framed(&request(&world.image("team/app:1")).encode_to_vec());
+    let body = framed(&pull_request(&world.image("team/app:1")).encode_to_vec());
     call(world.daemon.client(), PULL, headers, body).await;
     let seen = &world.runtime.calls_of("PullImage")[0].headers;
     assert_eq!(seen["x-custom"], "kept");
@@ -227,7 +96,7 @@ async fn metadata_crosses_and_the_deadline_shrinks() {
 
 #[tokio::test]
 async fn tag_digest_and_both_are_the_same_image() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_bundle(&world.registry, "team/app", &digest, &p256());
     let pinned = world.image(&format!("team/app@{digest}"));
@@ -240,7 +109,7 @@ async fn tag_digest_and_both_are_the_same_image() {
 
 #[tokio::test]
 async fn what_does_not_verify_never_reaches_the_runtime() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let registry = &world.registry;
     registry.image("team/unsigned", "1", "unsigned");
     let wrong_key = registry.image("team/wrong-key", "1", "wrong key");
@@ -284,7 +153,7 @@ async fn what_does_not_verify_never_reaches_the_runtime() {
 
 #[tokio::test]
 async fn one_bad_signature_hides_no_good_one() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let good = payload(&world.image("team/app"), &digest);
     let signature = p256().sign(&good);
@@ -295,7 +164,7 @@ async fn one_bad_signature_hides_no_good_one() {
 
 #[tokio::test]
 async fn a_moved_tag_is_judged_by_where_it_leads_now() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let image = world.image("team/app:1");
@@ -309,12 +178,12 @@ async fn a_moved_tag_is_judged_by_where_it_leads_now() {
 
 #[tokio::test]
 async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let registry = Arc::new(Registry::start().await);
     let image = format!("{}/team/app:1", registry.host());
     world.set_policy(&format!(
         "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
-        authenticator("release", "p256", "ECDSA_SHA_256"),
+        policy::RELEASE,
         registry.host(),
     ));
     let digest = registry.image("team/app", "1", "app");
@@ -336,7 +205,7 @@ async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
 
 #[tokio::test]
 async fn a_known_verdict_is_forwarded_again_without_looking_at_signatures() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let image = world.image("team/app:1");
@@ -351,14 +220,14 @@ async fn a_known_verdict_is_forwarded_again_without_looking_at_signatures() {
 
 #[tokio::test]
 async fn a_new_policy_forgets_verdicts() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let image = world.image("team/app:1");
     assert_eq!(world.pull(&image).await.code, "0");
     world.set_policy(&format!(
         "default = \"deny\"\n{}\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
-        authenticator("release", "p384", "ECDSA_SHA_384"),
+        Authenticator { name: "release", ..policy::SECURITY },
         world.registry.host(),
     ));
     assert_refused(&world.pull(&image).await, "no-valid-signature");
@@ -366,7 +235,7 @@ async fn a_new_policy_forgets_verdicts() {
 
 #[tokio::test]
 async fn without_a_policy_nothing_is_pulled() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     world.registry.image("team/app", "1", "app");
     assert_refused(&world.pull(&world.image("team/app:1")).await, "no-policy");
     assert_eq!(world.runtime.calls().len() + world.registry.requests().len(), 0);
@@ -374,7 +243,7 @@ async fn without_a_policy_nothing_is_pulled() {
 
 #[tokio::test]
 async fn an_allowed_image_costs_no_request() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     world.set_policy(&format!(
         "default = \"deny\"\n[[namespace]]\nscope = \"{}/base\"\nallow = \"unsigned\"\nreason = \"bootstrap\"\n",
         world.registry.host(),
@@ -391,7 +260,7 @@ async fn an_allowed_image_costs_no_request() {
 
 #[tokio::test]
 async fn requests_that_can_be_read_in_two_ways_are_refused() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let field =
@@ -411,7 +280,7 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
         (framed(b""), "3"),
         (framed(b"\xff\xff"), "3"),
     ] {
-        let answer = world.pull_body(body.clone()).await;
+        let answer = world.call_body(PULL, body.clone()).await;
         assert_eq!(answer.code, code, "{body:?}: {answer:?}");
     }
     assert_eq!(world.runtime.calls().len(), 0);
@@ -419,7 +288,7 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
 
 #[tokio::test]
 async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let sig = format!("sha256-{}.sig", digest.hex());
     world.registry.hook(move |request| request.uri.path().ends_with(&sig).then(|| Scripted::status(503)));
@@ -434,7 +303,7 @@ async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
 
 #[tokio::test]
 async fn a_refusal_for_keys_that_have_ended_says_the_same_at_every_attempt() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     world.set_policy(&format!(
         "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\", \
          not-after = 2020-01-01T00:00:00Z }}]\n[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
@@ -455,7 +324,7 @@ async fn a_refusal_for_keys_that_have_ended_says_the_same_at_every_attempt() {
 
 #[tokio::test]
 async fn success_of_an_unreadable_answer_is_none() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     for body in [framed(b""), Bytes::from_static(b"\x01\0\0\0\x01x"), Bytes::new()] {
@@ -474,7 +343,7 @@ async fn success_of_an_unreadable_answer_is_none() {
 
 #[tokio::test]
 async fn an_image_that_is_not_there_is_not_found() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let answer = world.pull(&world.image("team/nothing:1")).await;
     assert_eq!(answer.code, "5", "{answer:?}");
     assert_eq!(world.runtime.calls().len(), 0);
@@ -482,11 +351,11 @@ async fn an_image_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn a_cancelled_pull_stops_asking_the_registry() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     world.registry.hook(|_| Some(Scripted::ok("application/json", "").body(Body::Hang)));
     let image = world.image("team/app:1");
     let client = world.daemon.client().clone();
-    let body = framed(&request(&image).encode_to_vec());
+    let body = framed(&pull_request(&image).encode_to_vec());
     let pull = tokio::spawn(async move { call(&client, PULL, HeaderMap::new(), body).await });
     while world.registry.requests().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -506,7 +375,7 @@ async fn a_cancelled_pull_stops_asking_the_registry() {
 
 #[tokio::test]
 async fn a_pull_whose_tag_never_appears_is_an_error() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     world.runtime.be_late(u32::MAX);
@@ -517,7 +386,7 @@ async fn a_pull_whose_tag_never_appears_is_an_error() {
 
 #[tokio::test]
 async fn the_runtime_s_own_errors_cross() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     world.runtime.script(|call| {
@@ -534,12 +403,12 @@ async fn the_runtime_s_own_errors_cross() {
 
 #[tokio::test]
 async fn distinct_keys_count_not_signatures() {
-    let world = World::start().await;
+    let world = World::builder().start().await;
     let policy = |require: &str| {
         format!(
             "default = \"deny\"\n{}{}[[namespace]]\nscope = \"{}/team\"\nrequire = {require}\n",
-            authenticator("release", "p256", "ECDSA_SHA_256"),
-            authenticator("security", "p384", "ECDSA_SHA_384"),
+            policy::RELEASE,
+            policy::SECURITY,
             world.registry.host(),
         )
     };
@@ -562,13 +431,12 @@ async fn distinct_keys_count_not_signatures() {
     assert_eq!(world.pull(&image).await.code, "0");
 }
 
-/// After the pull the image is told by each name of kubelet's questions, and created under it, pinned if that is wanted.
+/// After the pull kubelet sees the image under the name that it asked for, and may create a container from it, pinned
+/// if configured.
 #[tokio::test]
 async fn what_was_pulled_is_told_and_created() {
     for pin in [false, true] {
-        let mut world = World::start().await;
-        let settings = pullgate::cri::Settings { pin_user_specified_image: pin, ..Default::default() };
-        world.restart(settings);
+        let world = World::builder().proxy(|proxy| proxy.pin_user_specified_image = pin).start().await;
         let digest = world.registry.image("team/app", "1", "app");
         sign_classic(&world.registry, "team/app", &digest, &p256());
         world.runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
@@ -580,7 +448,7 @@ async fn what_was_pulled_is_told_and_created() {
             let made = api::CreateContainerResponse { container_id: "made".to_owned() };
             call.path.ends_with("/CreateContainer").then(|| pullgate_test::runtime::message(&made))
         });
-        let asked = api::ImageStatusRequest { image: request(&image).image, verbose: false };
+        let asked = api::ImageStatusRequest { image: pull_request(&image).image, verbose: false };
         let told = world.call("/runtime.v1.ImageService/ImageStatus", &asked.encode_to_vec()).await;
         let told = api::ImageStatusResponse::decode(&told.body[5..]).unwrap().image.map(|image| image.id);
         assert_eq!(told.as_ref(), Some(&id));

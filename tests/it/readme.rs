@@ -1,4 +1,4 @@
-//! What README.md says is done as it stands there, on a registry of the tests.
+//! The commands of README.md run as they are written, on a registry of the tests.
 
 use std::path::Path;
 use std::process::{Command, Output};

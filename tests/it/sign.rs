@@ -191,6 +191,7 @@ async fn what_is_no_manifest_of_signatures_is_left_alone() {
 }
 
 #[tokio::test]
+#[cfg_attr(not(feature = "all-tests"), ignore = "takes long: `make test` runs it")]
 async fn a_signer_that_lost_the_race_writes_again() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");

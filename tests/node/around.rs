@@ -131,7 +131,7 @@ fn asked_by_an_id(release: Release) {
         let waiting = kubelet.run(&Pod::of(&name).never()).unwrap_err();
         assert_eq!(waiting.reason, "ErrImageNeverPull", "{name}: {}", waiting.message);
         assert!(kubelet.run(&Pod::of(&name).if_not_present()).is_err(), "{name}");
-        assert!(kubelet.image_status(&name).is_err(), "{name}: its user is not told, nor that it is root");
+        assert!(kubelet.image_status(&name).is_err(), "{name}: its user must not be reported as root");
         let waiting = kubelet.create(&Pod::of(&name), &evil).unwrap_err();
         assert_eq!(waiting.code(), "not-verified", "{name}: {}", waiting.message);
     }
@@ -182,7 +182,7 @@ fn a_forged_digest_record(release: Release) {
             assert_eq!(waiting.code(), "not-verified", "{name}: {}", waiting.message);
         }
     }
-    // Told that it is absent, kubelet pulls, and the name leads to what it says again.
+    // kubelet pulls what is reported absent, and the name leads to the right image again.
     for (image, id) in [(&known, Some(&good)), (&unknown, None)] {
         let ran = kubelet.run(&Pod::of(image.by_digest()).if_not_present());
         let ran = ran.unwrap_or_else(|waiting| panic!("{}", waiting.message));
@@ -318,7 +318,7 @@ fn the_name_for_a_guest_that_pulls_again() {
         let info: Value = serde_json::from_str(&info).unwrap();
         info["Spec"]["annotations"]["io.kubernetes.cri.image-name"].as_str().unwrap_or_default().to_owned()
     };
-    assert_eq!(told(&node, &signed.by_tag()), signed.by_tag(), "the guest would look the tag up anew");
+    assert_eq!(told(&node, &signed.by_tag()), signed.by_tag(), "the guest would resolve the tag again");
     node.pullgate.restart_configured("[gate]\npin-user-specified-image = true");
     for name in [signed.by_tag(), signed.by_both(), signed.by_digest()] {
         assert_eq!(told(&node, &name), signed.by_digest(), "{name}");

@@ -85,7 +85,7 @@ fn keys_with_a_time_are_judged_by_it() {
     }
 }
 
-/// A registry whose certificate is good for the rest of the world is told as a question about the clock.
+/// If a certificate is valid elsewhere, the error asks about the clock.
 #[test]
 fn a_certificate_out_of_its_time_is_told_as_the_clock_s() {
     let mut node = Node::start(Release::V2_1);

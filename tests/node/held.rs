@@ -170,7 +170,7 @@ impl Held {
         self.assert_nothing_unverified(case);
     }
 
-    /// With the registry gone and the daemon started anew, the image runs from evidence, and no file is left over.
+    /// With the registry gone and the daemon restarted, the image runs from evidence, and no file is left over.
     pub(crate) fn assert_evidence_is_whole(&mut self) {
         self.node.registry.stop();
         self.node.pullgate.stop();

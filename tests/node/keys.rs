@@ -11,7 +11,8 @@ use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{Daemon, LIMIT};
 use pullgate_test::node::{Node, RELEASE, Release, environment, process};
-use pullgate_test::{programs, secrets};
+use pullgate_test::programs;
+use pullgate_test::secrets::{self, Secret};
 
 const PIN: &str = "pg5ECRET-pin";
 
@@ -49,9 +50,9 @@ impl Token {
         self.with(Command::new(programs::signer()))
     }
 
-    fn secret(&self, name: &str, text: &str) -> PathBuf {
+    fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {
         let path = self.directory.join(name);
-        directory::write(&path, text);
+        directory::write(&path, text.into().as_str());
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is there");
         path
     }

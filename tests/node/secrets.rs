@@ -25,7 +25,7 @@ fn of_the_pod_reach_the_registry(release: Release) {
         for stranger in [Pod::of(&name), Pod::of(&name).with_pull_secret(USER, "pg5ECRET-wrong")] {
             let waiting = kubelet.ensure_image(&stranger).unwrap_err();
             assert_eq!(waiting.code(), "registry-unauthorized", "{}", waiting.message);
-            assert!(!waiting.message.contains(MARK), "a password is told: {}", waiting.message);
+            assert!(!waiting.message.contains(MARK), "a password is shown: {}", waiting.message);
         }
     }
     let waiting =
@@ -54,7 +54,7 @@ fn are_asked_for_even_if_the_image_is_present(release: Release) {
     }
 }
 
-/// What is held in memory would be in it, whoever may read it then.
+/// A core dump would contain what is in memory.
 #[test]
 fn a_daemon_that_aborts_leaves_no_core_file() {
     let mut node = Node::start(Release::V2_1);

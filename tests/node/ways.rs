@@ -51,14 +51,10 @@ fn side_loaded_under_a_protected_name(release: Release) {
     let id = node.import(name);
     let kubelet = node.kubelet();
     let waiting = kubelet.ensure_image(&Pod::of(name).if_not_present()).unwrap_err();
-    assert_eq!(
-        waiting.reason, "ErrImagePull",
-        "kubelet pulls what it is told is absent: {}",
-        waiting.message
-    );
+    assert_eq!(waiting.reason, "ErrImagePull", "kubelet pulls what is reported absent: {}", waiting.message);
     let waiting = kubelet.ensure_image(&Pod::of(name).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
-    // Not even by its id, or the beginning of it: no user is told that would be root.
+    // Not even by its id, or the beginning of it: an answer without a user would mean root.
     let hex = id.strip_prefix("sha256:").unwrap();
     for asked in [name, &id, hex, &hex[..12]] {
         let status = kubelet.image_status(asked).unwrap_err();

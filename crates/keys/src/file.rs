@@ -100,6 +100,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("release.key");
         let open_to = |text: &str, mode: u32| {
+            // Without root a file that is closed to its owner cannot be written again.
+            let _ = fs::remove_file(&path);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             open(&path, Some(Algorithm::EcdsaSha256), &Passphrase::File("/nonexistent".into())).map(drop)

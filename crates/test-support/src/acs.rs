@@ -1,4 +1,4 @@
-//! Services of Alibaba Cloud, as far as their requests go: the signature is checked as published.
+//! Services of Alibaba Cloud: each request's signature is checked as published.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! Alibaba Cloud KMS with one key: it checks each request and signs really.
+//! Alibaba Cloud KMS with one key: it checks each request and makes real signatures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::acs::{self, Nonces, parameter};
 use crate::registry::{Recorded, Registry, Scripted};
+use crate::secrets::Secret;
 use crate::signer::key_file;
 
 pub const KEY: &str = "key-hzz62f1cb66fa42qo5z2w";
@@ -28,7 +29,7 @@ struct State {
     pem: String,
     public: String,
     /// The access key it knows.
-    access: Mutex<(String, String, Option<String>)>,
+    access: Mutex<(String, Secret, Option<Secret>)>,
     nonces: Nonces,
     answers: Mutex<Option<Answers>>,
     asked: AtomicUsize,
@@ -43,7 +44,7 @@ impl Kms {
         let state = Arc::new(State {
             pem: read("key"),
             public: read("pub"),
-            access: Mutex::new(("LTAI".to_owned(), "pg5ECRET-key".to_owned(), None)),
+            access: Mutex::new(("LTAI".to_owned(), Secret::marked("pg5ECRET-key"), None)),
             nonces: Nonces::default(),
             answers: Mutex::default(),
             asked: AtomicUsize::new(0),
@@ -60,15 +61,15 @@ impl Kms {
         format!("alikms://{KEY}/{VERSION}?region=cn-hangzhou&endpoint=http://{}", self.server.host())
     }
 
-    /// Answers otherwise where `answers` has an answer; it is told how often the server was asked before.
+    /// Answers with what `answers` returns, if anything; its second argument is the number of earlier requests.
     pub fn answers(&self, answers: impl Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync + 'static) {
         self.state.asked.store(0, Ordering::SeqCst);
         *self.state.answers.lock().unwrap() = Some(Box::new(answers));
     }
 
     /// Knows another access key.
-    pub fn knows(&self, id: &str, secret: &str, token: Option<&str>) {
-        *self.state.access.lock().unwrap() = (id.to_owned(), secret.to_owned(), token.map(str::to_owned));
+    pub fn knows(&self, id: &str, secret: impl Into<Secret>, token: Option<&str>) {
+        *self.state.access.lock().unwrap() = (id.to_owned(), secret.into(), token.map(Secret::from));
     }
 
     /// How often it was asked since [`Kms::answers`].
@@ -85,7 +86,7 @@ impl State {
     fn answer(&self, request: &Recorded) -> Scripted {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         let (id, secret, token) = self.access.lock().unwrap().clone();
-        if let Some(code) = acs::refusal(request, &id, &secret, token.as_deref()) {
+        if let Some(code) = acs::refusal(request, &id, secret.as_str(), token.as_ref().map(Secret::as_str)) {
             return acs::error(403, code);
         }
         if !self.nonces.is_fresh(request) {

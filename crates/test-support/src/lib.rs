@@ -1,7 +1,6 @@
 //! Shared by the tests, the benchmarks and the demo: nodes, registries and services to test against.
 //!
-//! Start with [`node`] for real programs on a node, and with [`registry`], [`runtime`] and [`proxy`] for a test in one
-//! process. Private keys and passwords come from [`secrets`] only.
+//! Start with [`world`] for a test in one process, and with [`node`] for real programs on a node. Private keys and passwords come from [`secrets`] only.
 
 use std::path::Path;
 
@@ -9,6 +8,7 @@ pub mod acs;
 pub mod authority;
 pub mod kms;
 pub mod node;
+pub mod policy;
 pub mod programs;
 pub mod proxy;
 pub mod registry;
@@ -18,6 +18,7 @@ pub mod signer;
 pub mod tap;
 pub mod tunnel;
 pub mod vault;
+pub mod world;
 
 /// The root of the repository.
 ///

@@ -175,7 +175,7 @@ impl Node {
     }
 }
 
-/// What a node asks for unless it is told otherwise.
+/// The default policy of a node.
 pub fn require_release(policy: Policy, key: &PrivateKey) -> Policy {
     policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE])
 }

@@ -38,55 +38,68 @@ impl Drop for Daemon {
     }
 }
 
-impl Daemon {
-    /// A proxy without a policy: every pull is refused.
-    pub fn start(directory: &Path, runtime: &Path) -> Self {
-        Self::with_registry(directory, runtime, Settings::default())
+/// How a [`Daemon`] differs from the default: no policy, the default registry client, and a short wait for tag records.
+pub struct Builder<'a> {
+    directory: &'a Path,
+    runtime: &'a Path,
+    registry: Settings,
+    proxy: cri::Settings,
+    timeout: Duration,
+    gate: Option<Gate>,
+}
+
+impl Builder<'_> {
+    /// The settings of the registry client.
+    pub fn registry(self, settings: Settings) -> Self {
+        Self { registry: settings, ..self }
     }
 
-    pub fn with_registry(directory: &Path, runtime: &Path, settings: Settings) -> Self {
-        Self::with_settings(directory, runtime, settings, cri::Settings::default())
+    /// Changes the settings of the proxy.
+    pub fn proxy(mut self, change: impl FnOnce(&mut cri::Settings)) -> Self {
+        change(&mut self.proxy);
+        self
     }
 
-    pub fn with_settings(
-        directory: &Path,
-        runtime: &Path,
-        settings: Settings,
-        chosen: cri::Settings,
-    ) -> Self {
-        let chosen = cri::Settings { tag_record_timeout: Duration::from_millis(500), ..chosen };
+    /// How long a decision about one pull may take.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// A gate that was made elsewhere, instead of one with these settings.
+    pub fn gate(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    pub fn start(self) -> Daemon {
         secrets::keep_log();
-        secrets::wrote("debug", format!("{settings:?} {chosen:?}"));
-        Self::with_bounds(directory, runtime, settings, chosen, Duration::from_secs(30))
-    }
-
-    /// With a bound on the time for deciding about one pull.
-    pub fn with_bounds(
-        directory: &Path,
-        runtime: &Path,
-        settings: Settings,
-        chosen: cri::Settings,
-        timeout: Duration,
-    ) -> Self {
-        let registry = Arc::new(Registry::new(settings).unwrap());
-        let bounds = gate::GateSettings { timeout, concurrent: 16 };
-        let gate = Arc::new(Gate::new(registry, bounds));
-        Self::serve(directory, runtime, gate, chosen)
-    }
-
-    /// A proxy with a gate and settings that were made elsewhere.
-    pub fn around(directory: &Path, runtime: &Path, gate: Gate, chosen: cri::Settings) -> Self {
-        Self::serve(directory, runtime, Arc::new(gate), chosen)
-    }
-
-    fn serve(directory: &Path, runtime: &Path, gate: Arc<Gate>, chosen: cri::Settings) -> Self {
-        let proxy = Arc::new(Proxy::new(Upstream::new(runtime), Arc::clone(&gate), chosen));
-        let path = directory.join("pullgate.sock");
+        secrets::wrote("debug", format!("{:?} {:?}", self.registry, self.proxy));
+        let bounds = gate::GateSettings { timeout: self.timeout, concurrent: 16 };
+        let made = || Gate::new(Arc::new(Registry::new(self.registry).unwrap()), bounds);
+        let gate = Arc::new(self.gate.unwrap_or_else(made));
+        let proxy = Arc::new(Proxy::new(Upstream::new(self.runtime), Arc::clone(&gate), self.proxy));
+        let path = self.directory.join("pullgate.sock");
         let socket = Socket::open(&path, None, 0o600).unwrap();
         let listener = socket.listener().unwrap();
         let served = cri::serve(Arc::clone(&proxy), listener, std::future::pending(), Duration::ZERO);
         let task = tokio::spawn(served);
-        Self { proxy, gate, client: Upstream::new(path), task, _socket: socket }
+        Daemon { proxy, gate, client: Upstream::new(path), task, _socket: socket }
+    }
+}
+
+impl Daemon {
+    /// A proxy in `directory`, in front of the runtime on that socket.
+    pub fn builder<'a>(directory: &'a Path, runtime: &'a Path) -> Builder<'a> {
+        Builder {
+            directory,
+            runtime,
+            registry: Settings::default(),
+            proxy: cri::Settings {
+                tag_record_timeout: Duration::from_millis(500),
+                ..cri::Settings::default()
+            },
+            timeout: Duration::from_secs(30),
+            gate: None,
+        }
     }
 
     pub fn client(&self) -> &Upstream {

@@ -24,6 +24,7 @@ mod image;
 mod log;
 mod script;
 mod serve;
+mod shown;
 mod tls;
 
 pub use crate::authority::Authority;
@@ -82,6 +83,8 @@ struct State {
     options: Options,
     address: std::net::SocketAddr,
     requests: Mutex<Vec<Recorded>>,
+    /// Secrets that were shown and that the search at the end would not find.
+    unmarked: Mutex<Vec<String>>,
     hook: Mutex<Option<Hook>>,
     written: Arc<AtomicU64>,
     repositories: Mutex<HashMap<String, ImageRefs>>,
@@ -113,6 +116,7 @@ impl Registry {
             options,
             address,
             requests: Mutex::default(),
+            unmarked: Mutex::default(),
             hook: Mutex::default(),
             written: Arc::default(),
             repositories: Mutex::default(),
@@ -241,6 +245,10 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.task.abort();
+        if !std::thread::panicking() {
+            let unmarked = self.state.unmarked.lock().unwrap();
+            assert!(unmarked.is_empty(), "secrets without {}: {unmarked:?}", crate::secrets::MARK);
+        }
     }
 }
 
@@ -251,6 +259,9 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let recorded = Recorded { method: parts.method, uri: parts.uri, headers: parts.headers, body };
+    if let Some(secret) = shown::unmarked(&recorded) {
+        state.unmarked.lock().unwrap().push(secret);
+    }
     state.requests.lock().unwrap().push(recorded.clone());
     let scripted = state.hook.lock().unwrap().as_ref().and_then(|hook| hook(&recorded));
     let scripted = match scripted {

@@ -37,7 +37,7 @@ pub enum Reply {
     Answer { headers: HeaderMap, data: Vec<Bytes>, trailers: Option<HeaderMap> },
     /// The first data at once, the rest when the test says so.
     Streamed { first: Bytes, gate: Arc<Notify>, then: Bytes },
-    /// No answer at all; `dropped` is told when the caller has gone.
+    /// No answer at all; `dropped` is notified when the caller has gone.
     Never { dropped: Arc<Notify> },
 }
 

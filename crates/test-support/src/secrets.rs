@@ -1,11 +1,12 @@
-//! Every secret that tests use can be told from everything else, so that what pullgate writes can be searched for them.
+//! The secrets of tests are recognisable, so that everything pullgate writes can be searched for them.
 //!
-//! Passwords and tokens carry [`MARK`] or are in [`REGISTERED`]; private keys that tests make are told by
-//! [`register_key`]. Where `PULLGATE_TEST_RUN` names a directory, the support keeps there what the tests' daemons and
+//! Passwords and tokens are a [`Secret`], which carries [`MARK`] or is in [`REGISTERED`]; private keys come from
+//! [`new_key`], or a test notes them by [`register_key`]. Where `PULLGATE_TEST_RUN` names a directory, the support keeps there what the tests' daemons and
 //! commands write, and `tests/environment/secrets` searches it when all tests are over.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,50 @@ pub const REGISTERED: [&str; 1] = [
     // With one letter more before it, it is the mark: a boundary that must not move.
     "g5ECRET",
 ];
+
+/// A secret that a test uses, so that the search finds it wherever it was written.
+///
+/// Whatever takes a password or a token in the tests takes `impl Into<Secret>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// # Panics
+    ///
+    /// Where the text does not carry [`MARK`]. An empty text is no secret.
+    #[track_caller]
+    pub fn marked(text: &str) -> Self {
+        assert!(
+            text.is_empty() || is_found(text),
+            "{text:?}: let it contain {MARK}, or add it to REGISTERED"
+        );
+        Self(text.to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    #[track_caller]
+    fn from(text: &str) -> Self {
+        Self::marked(text)
+    }
+}
+
+/// Writes a secret to a file that only its owner may read.
+pub fn file(directory: impl AsRef<Path>, name: &str, secret: impl Into<Secret>) -> PathBuf {
+    let path = directory.as_ref().join(name);
+    fs::write(&path, secret.into().as_str()).expect("the file can be written");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is there");
+    path
+}
+
+/// Whether the search finds this text.
+pub fn is_found(text: &str) -> bool {
+    text.contains(MARK) || REGISTERED.contains(&text)
+}
 
 /// The directory of this run, if what is written is to be searched.
 pub fn run() -> Option<PathBuf> {
@@ -59,11 +104,15 @@ pub fn new_key() -> KeyPair {
 }
 
 fn append_key(run: &Path, pem: &str) {
+    append(&run.join(format!("keys-{}", std::process::id())), format!("{}\n", secret_line(pem)).as_bytes());
+}
+
+/// The line of a private key's PEM that holds nothing but the secret part.
+pub fn secret_line(pem: &str) -> &str {
     let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     // Short keys begin with the secret, behind a short head; RSA keys end in it.
     let line = if lines.len() < 10 { lines.first() } else { lines.get(lines.len().saturating_sub(2)) };
-    let line = line.expect("a PEM has lines");
-    append(&run.join(format!("keys-{}", std::process::id())), format!("{line}\n").as_bytes());
+    line.expect("a PEM has lines")
 }
 
 /// Keeps something that was written: by whom, and what.

@@ -1,4 +1,4 @@
-//! A proxy that speaks CONNECT, asks for a password if it is to, and leads every tunnel to one place.
+//! An HTTP CONNECT proxy, with a password if configured, that leads every tunnel to one address.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

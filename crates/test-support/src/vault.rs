@@ -1,4 +1,4 @@
-//! A transit engine of Vault with one key of two versions: it checks each request and signs really.
+//! A transit engine of Vault with one key of two versions: it checks each request and makes real signatures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::kms::{sign_digest, verify_digest};
 use crate::registry::{Recorded, Registry, Scripted};
+use crate::secrets::Secret;
 use crate::signer::key_file;
 
 /// The path of the key: mount and name.
@@ -28,7 +29,7 @@ struct State {
     kind: &'static str,
     pem: String,
     public: String,
-    token: Mutex<String>,
+    token: Mutex<Secret>,
     namespace: Option<&'static str>,
     answers: Mutex<Option<Answers>>,
     asked: AtomicUsize,
@@ -42,7 +43,7 @@ impl Vault {
             kind,
             pem: read("key"),
             public: read("pub"),
-            token: Mutex::new("hvs.pg5ECRET-token".to_owned()),
+            token: Mutex::new(Secret::marked("hvs.pg5ECRET-token")),
             namespace,
             answers: Mutex::default(),
             asked: AtomicUsize::new(0),
@@ -67,8 +68,8 @@ impl Vault {
     }
 
     /// Accepts another token from now on.
-    pub fn rotate(&self, token: &str) {
-        *self.state.token.lock().unwrap() = token.to_owned();
+    pub fn rotate(&self, token: impl Into<Secret>) {
+        *self.state.token.lock().unwrap() = token.into();
     }
 }
 
@@ -99,10 +100,10 @@ impl State {
             if body != json!({ "role_id": "signer", "secret_id": "pg5ECRET-id" }) {
                 return error(400, "invalid role or secret ID");
             }
-            let auth = json!({ "auth": { "client_token": token, "lease_duration": 3600 } });
+            let auth = json!({ "auth": { "client_token": token.as_str(), "lease_duration": 3600 } });
             return Scripted::ok("application/json", auth.to_string());
         }
-        if request.header("x-vault-token") != Some(&token) {
+        if request.header("x-vault-token") != Some(token.as_str()) {
             return error(403, "permission denied");
         }
         let Some(path) = path.strip_prefix(&format!("/v1/{MOUNT}/")) else {
@@ -142,7 +143,7 @@ impl State {
         })
     }
 
-    /// By the rules of the API: the version stands before the signature.
+    /// As the API specifies: the version precedes the signature.
     fn verify(&self, hash: &str, body: &Value) -> Option<Value> {
         let input = STANDARD.decode(body["input"].as_str()?).ok()?;
         let signature = body["signature"].as_str()?.strip_prefix("vault:v2:")?;

@@ -252,7 +252,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\naliases = [\"ghcr.io/x\"]",
-        "policy.toml:8:11: aliases say nothing beside a rule that requires no signature\n  hint: an alias is another name of the same images, such as \"registry-vpc.example.com/team\"",
+        "policy.toml:8:11: aliases have no effect in a rule that requires no signature\n  hint: an alias is another name of the same images, such as \"registry-vpc.example.com/team\"",
     ),
     (
         "[[namespace]]\nscope = \"a.io/*/x\"\nrequire = { all = [\"release\"] }\naliases = [\"b.io/*/x\"]",
@@ -308,7 +308,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/empty.pem\" }]",
-        "policy.toml:7:18: keys/empty.pem: key file is not one PEM block: there is no PEM block in it\n  hint: put the public key as one PEM block of type PUBLIC KEY here",
+        "policy.toml:7:18: keys/empty.pem: key file is not one PEM block: the file has no PEM block\n  hint: put the public key as one PEM block of type PUBLIC KEY here",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/none.pem\" }]",
@@ -720,10 +720,7 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
     let require = "require = { all = [\"release\"] }";
     let allow = "allow = \"unsigned\"\nreason = \"x\"";
     for (text, message) in [
-        (
-            rule(&format!("{require}\npods = []")),
-            "`pods` names no namespace, so the rule would be for nobody",
-        ),
+        (rule(&format!("{require}\npods = []")), "`pods` is empty, so the rule would never apply"),
         (rule(&format!("{require}\npods = [\"a/b\"]")), "no Kubernetes namespace can be called `a/b`"),
         (rule(&format!("{require}\npods = \"a\"")), "`pods` is a string"),
         (rule(&format!("{require}\nmode = \"of\"")), "`mode` is `of`"),

@@ -7,7 +7,7 @@ use pullgate::config::BOUNDS;
 use pullgate::registry::{Limits, Settings};
 
 use super::outcome::{Expect, Verdict};
-use super::world::{PULLED, World, manifest_of, p256};
+use super::world::{PULLED, World, manifest_of, node, p256};
 use pullgate_test::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
 use pullgate_test::signer::{attach_classic, payload};
 
@@ -77,7 +77,8 @@ async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
         _ => Auth::Nothing,
     };
     let options = Options { referrers: true, auth, ..Options::default() };
-    let world = World::with_bounds(options, timeout, |_, _| Settings { limits, ..Settings::default() }).await;
+    let world = World::start(node().registry(options).timeout(timeout).limits(limits)).await;
+    world.only_verdicts();
     let digest = world.signed();
     if attack == Attack::Signatures {
         let text = payload(&world.image("team/app"), &digest);
@@ -220,7 +221,7 @@ async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
         (Duration::from_millis(200), Duration::from_secs(15), "connect-timeout"),
         (Duration::from_secs(15), Duration::from_millis(200), "registry-timeout"),
     ] {
-        let world = World::with_settings(Options::default(), |directory, _| {
+        let world = World::start(node().registry(Options::default()).settings(|directory, _| {
             let host = directory.path().join("certs.d/r.example");
             std::fs::create_dir_all(&host).unwrap();
             std::fs::write(host.join("hosts.toml"), format!("server = \"https://{address}\"\n")).unwrap();
@@ -230,7 +231,7 @@ async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
                 hosts_directories: vec![directory.path().join("certs.d")],
                 ..Settings::default()
             }
-        })
+        }))
         .await;
         let outcome = world.outcome_of("r.example/team/app:1", None).await;
         outcome.assert(reason, Expect { bytes: 0..=0, ..Expect::unavailable(reason) });

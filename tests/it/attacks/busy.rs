@@ -6,7 +6,7 @@ use std::time::Duration;
 use pullgate::registry::Limits;
 
 use super::outcome::{Expect, LITTLE, SIGNED, UNSIGNED, Verdict};
-use super::world::{World, impatient, manifest_of, p256, password};
+use super::world::{World, impatient, manifest_of, node, p256, password};
 use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
 use pullgate_test::signer::{sign_bundle, sign_classic};
 
@@ -36,7 +36,7 @@ async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
         ("no such image", Scripted::status(404), usize::MAX, (Verdict::Absent, "not-found"), "tag"),
     ] {
         let limits = Limits { retry_wait: Duration::from_secs(4), ..Limits::default() };
-        let world = World::with(options(), limits).await;
+        let world = World::start(node().registry(options()).limits(limits)).await;
         let digest = world.signed();
         let verdict = if reason == "verified" { world.pinned("team/app", &digest) } else { verdict };
         let asked = AtomicUsize::new(0);
@@ -55,7 +55,7 @@ async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
 #[tokio::test]
 async fn t111_a_crowd_makes_no_storm_of_an_outage() {
     let limits = Limits { retry_wait: Duration::from_secs(4), ..Limits::default() };
-    let world = World::with(options(), limits).await;
+    let world = World::start(node().registry(options()).limits(limits)).await;
     world.signed();
     world.registry.hook(|_| Some(Scripted::status(503)));
     let outcome = world.crowd(vec![(world.image("team/app:1"), None); 200]).await;
@@ -68,7 +68,7 @@ async fn t111_a_crowd_makes_no_storm_of_an_outage() {
 #[tokio::test]
 async fn t111_a_registry_that_changes_its_mind_changes_no_verdict() {
     // As one whose name leads to another machine, or to one of IPv6 and one of IPv4, at every second question.
-    let world = World::with(options(), Limits::default()).await;
+    let world = World::start(node().registry(options())).await;
     let digest = world.signed();
     world.registry.image("team/app", "evil", "evil");
     let evil = world.registry.tagged("team/app", "evil").unwrap();
@@ -84,7 +84,7 @@ async fn t111_a_registry_that_changes_its_mind_changes_no_verdict() {
         assert!(names.iter().all(|name| Verdict::Pulled(name.clone()) == pinned), "{number}: {line}");
     }
     world.registry.hook(|_| None);
-    world.policy(&std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap());
+    world.set_policy(&std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap());
     let steady = world.outcome("team/app:1").await;
     steady.assert(
         "steady",
@@ -108,7 +108,7 @@ async fn t124_time_that_runs_out_in_any_step_is_no_success() {
         ("a referrer", "/manifests/sha256:", true, true, "tag sig fallback referrers manifest"),
         ("a bundle", "/blobs/", true, true, "tag sig fallback referrers manifest blob"),
     ] {
-        let world = World::with(options(), limits()).await;
+        let world = World::start(node().registry(options()).limits(limits())).await;
         let digest = world.registry.image("team/app", "1", "app");
         match bundled {
             true => sign_bundle(&world.registry, "team/app", &digest, &p256()),
@@ -138,7 +138,7 @@ async fn t124_time_that_runs_out_in_any_step_is_no_success() {
 #[tokio::test]
 async fn no_signature_is_believed_for_seconds_and_an_outage_never() {
     let limits = Limits { negative_cache: Duration::from_secs(60), retries: 0, ..Limits::default() };
-    let world = World::with(options(), limits).await;
+    let world = World::start(node().registry(options()).limits(limits)).await;
     let digest = world.registry.image("team/app", "1", "app");
     world.registry.hook(|request| request.uri.path().contains("/referrers/").then(|| Scripted::status(503)));
     let refused = Verdict::Refused;
@@ -167,14 +167,16 @@ async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
         ("reloaded", Duration::from_secs(60), true, true),
         ("never believed", Duration::ZERO, false, true),
     ] {
-        let world = World::with(options(), Limits { negative_cache, ..Limits::default() }).await;
+        let world =
+            World::start(node().registry(options()).limits(Limits { negative_cache, ..Limits::default() }))
+                .await;
         let digest = world.registry.image("team/app", "1", "app");
         let first = world.outcome("team/app:1").await;
         first.assert(row, Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
         sign_classic(&world.registry, "team/app", &digest, &p256());
         if reload {
             let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
-            world.policy(&policy);
+            world.set_policy(&policy);
         }
         let (verdict, reason, requests) = match signed {
             true => (world.pinned("team/app", &digest), "verified", SIGNED),
@@ -191,7 +193,7 @@ async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
 async fn a_signature_that_is_to_come_is_waited_for_if_wanted() {
     for (wait, good) in [(Duration::ZERO, false), (Duration::from_secs(20), true)] {
         let limits = Limits { wait_for_signature: wait, ..Limits::default() };
-        let world = World::with(options(), limits).await;
+        let world = World::start(node().registry(options()).limits(limits)).await;
         let digest = world.registry.image("team/app", "1", "app");
         let sign = async {
             // Signed once the first look has found nothing.

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use pullgate::api;
-use pullgate::registry::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::outcome::{Expect, NOTHING, SIGNED, Verdict};
-use super::world::{Kept, PULLED, World, answer_to, pull};
+use super::world::{Kept, PULLED, World, answer_to, node, pull};
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::runtime::{framed, message};
 
@@ -16,7 +15,7 @@ const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
 #[tokio::test]
 async fn t123_names_and_messages_of_any_size_do_no_harm() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     for length in [300, 4096, 1 << 20, 15 << 20] {
         let image = world.image(&format!("team/{}:1", "a".repeat(length)));
@@ -86,7 +85,7 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
         ("settings", call(1), frame(settings, 0, 0, b"")),
         ("ping", call(1), frame(ping, 0, 0, &[0; 8])),
     ];
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     let flood = |first: Vec<u8>, repeated: Vec<u8>| {
         let (mut bytes, path) = (opened.clone(), world.directory.path().join("pullgate.sock"));
@@ -142,7 +141,7 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
 
 #[tokio::test]
 async fn t128_a_name_writes_no_line_of_its_own() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let log = Kept::default();
     for name in [
         "team/a\nb:1",
@@ -156,7 +155,7 @@ async fn t128_a_name_writes_no_line_of_its_own() {
         // That kubelet's line is one, and has nothing that turns it round, is checked wherever a pull is made.
         let outcome = world.outcome(name).await;
         outcome.assert(name, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
-        // The same in the log for people: as many lines as records, whoever's words are in them.
+        // The same in the log for people: as many lines as records, whatever text is in them.
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -192,7 +191,7 @@ async fn t128_a_name_writes_no_line_of_its_own() {
 
 #[tokio::test]
 async fn t128_names_without_end_leave_nothing_behind() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     drop(world.outcome("other/app:1").await);
     let before = alive();
@@ -206,9 +205,9 @@ async fn t128_names_without_end_leave_nothing_behind() {
 
 #[tokio::test]
 async fn t131_what_needs_no_signature_costs_no_request() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let host = world.registry.host();
-    world.policy(&format!(
+    world.set_policy(&format!(
         "default = \"deny\"\n[[namespace]]\nscope = \"{host}/free\"\nallow = \"unsigned\"\nreason = \"test\"\n\
          [[namespace]]\nscope = \"{host}/off\"\nallow = \"unsigned\"\nreason = \"test\"\nmode = \"off\"\n\
          [[namespace]]\nscope = \"{host}/never\"\ndeny = \"test\"\n"
@@ -237,14 +236,14 @@ async fn t131_what_needs_no_signature_costs_no_request() {
 
 #[tokio::test]
 async fn two_daemons_share_nothing() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     let directory = tempfile::tempdir().unwrap();
-    let other = Daemon::with_registry(directory.path(), world.runtime.socket(), Settings::default());
+    let other = Daemon::builder(directory.path(), world.runtime.socket()).start();
     let pinned = world.pinned("team/app", &digest);
     world.outcome("team/app:1").await.assert("one", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
     assert_eq!(pull(&other, &world.image("team/app:1"), None).await.0, "no-policy");
-    world.policy("default = \"deny\"\n");
+    world.set_policy("default = \"deny\"\n");
     assert_ne!(pull(&world.daemon, &world.image("team/app:1"), None).await.0, PULLED);
     let info =
         call(other.client(), "/runtime.v1.ImageService/ImageFsInfo", http::HeaderMap::new(), framed(b""));

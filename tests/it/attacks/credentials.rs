@@ -1,14 +1,13 @@
 //! Passwords of clouds and of the node's operator: T107.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use pullgate::alibaba::Identity;
 use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
 
 use super::outcome::{Expect, NOTHING, Verdict};
-use super::world::{PULLED, World, password};
+use super::world::{PULLED, World, node, password};
 use pullgate_test::acs;
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::secrets::file as secret_file;
 
 fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }
@@ -57,29 +56,30 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
     for named in [true, false] {
         let (endpoint, metadata) =
             (format!("http://{}", service.host()), format!("http://{}", instance.host()));
-        let world = World::with_settings(
-            options(Auth::basic("cr_temp_user", "pg5ECRET-temporary")),
-            |_, registry| Settings {
-                keyring: Keyring {
-                    acr: vec![
-                        another_instance(),
-                        AcrSettings {
-                            instance: "cri-1".to_owned(),
-                            // A name that only begins like it is another host.
-                            hosts: vec![if named {
-                                registry.host()
-                            } else {
-                                format!("{}.example", registry.host())
-                            }],
-                            identity: Identity::Role("Node".to_owned()),
-                            endpoint,
-                            metadata,
-                        },
-                    ],
-                    ..Keyring::default()
+        let world = World::start(
+            node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
+                |_, registry| Settings {
+                    keyring: Keyring {
+                        acr: vec![
+                            another_instance(),
+                            AcrSettings {
+                                instance: "cri-1".to_owned(),
+                                // A name that only begins like it is another host.
+                                hosts: vec![if named {
+                                    registry.host()
+                                } else {
+                                    format!("{}.example", registry.host())
+                                }],
+                                identity: Identity::Role("Node".to_owned()),
+                                endpoint,
+                                metadata,
+                            },
+                        ],
+                        ..Keyring::default()
+                    },
+                    ..Settings::default()
                 },
-                ..Settings::default()
-            },
+            ),
         )
         .await;
         let digest = world.signed();
@@ -131,26 +131,28 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
     service.hook(|request| Some(acr(request, "LTAI", "pg5ECRET-key", None)));
     for (secret, expected) in [("pg5ECRET-key", PULLED), ("pg5ECRET-wrong", "registry-unavailable")] {
         let endpoint = format!("http://{}", service.host());
-        let world = World::with_settings(
-            options(Auth::basic("cr_temp_user", "pg5ECRET-temporary")),
-            |directory, registry| Settings {
-                keyring: Keyring {
-                    acr: vec![AcrSettings {
-                        instance: "cri-1".to_owned(),
-                        hosts: vec![registry.host()],
-                        identity: Identity::Key {
-                            id: "LTAI".to_owned(),
-                            secret_file: secret_file(directory, "acr", secret),
-                        },
-                        endpoint,
-                        metadata: AcrSettings::METADATA.to_owned(),
-                    }],
-                    ..Keyring::default()
+        let world = World::start(
+            node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
+                |directory, registry| Settings {
+                    keyring: Keyring {
+                        acr: vec![AcrSettings {
+                            instance: "cri-1".to_owned(),
+                            hosts: vec![registry.host()],
+                            identity: Identity::Key {
+                                id: "LTAI".to_owned(),
+                                secret_file: secret_file(directory, "acr", secret),
+                            },
+                            endpoint,
+                            metadata: AcrSettings::METADATA.to_owned(),
+                        }],
+                        ..Keyring::default()
+                    },
+                    ..Settings::default()
                 },
-                ..Settings::default()
-            },
+            ),
         )
         .await;
+        world.only_verdicts();
         world.signed();
         let (verdict, line) = world.pull(&world.image("team/app:1"), None).await;
         assert_eq!(verdict, expected, "{line}");
@@ -167,13 +169,6 @@ fn another_instance() -> AcrSettings {
         endpoint: "http://127.0.0.1:1".to_owned(),
         metadata: "http://127.0.0.1:1".to_owned(),
     }
-}
-
-fn secret_file(directory: &tempfile::TempDir, name: &str, text: &str) -> std::path::PathBuf {
-    let path = directory.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }
 
 #[tokio::test]
@@ -193,7 +188,7 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
                 "{{\"auths\":{{\"https://{host}\":{{\"username\":\"node\",\"password\":\"pg5ECRET-node\"}}}}}}"
             );
             Keyring {
-                docker_config: Some(secret_file(directory, "config.json", &text)),
+                docker_config: Some(secret_file(directory, "config.json", text.as_str())),
                 ..Keyring::default()
             }
         },
@@ -201,11 +196,14 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
     for (number, keyring) in keyrings.into_iter().enumerate() {
         for own in [true, false] {
             let world =
-                World::with_settings(options(Auth::basic("node", "pg5ECRET-node")), |directory, registry| {
-                    let host = if own { registry.host() } else { "127.0.0.1:1".to_owned() };
-                    Settings { keyring: keyring(directory, &host), ..Settings::default() }
-                })
+                World::start(node().registry(options(Auth::basic("node", "pg5ECRET-node"))).settings(
+                    |directory, registry| {
+                        let host = if own { registry.host() } else { "127.0.0.1:1".to_owned() };
+                        Settings { keyring: keyring(directory, &host), ..Settings::default() }
+                    },
+                ))
                 .await;
+            world.only_verdicts();
             world.signed();
             let works = number > 0 && own;
             let expected = if works { PULLED } else { "registry-unauthorized" };

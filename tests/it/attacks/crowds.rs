@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::Limits;
 
 use super::outcome::{Expect, SIGNED, Verdict};
-use super::world::{PULLED, World, manifest_of, password, together};
+use super::world::{PULLED, World, manifest_of, node, password, together};
 use pullgate_test::registry::{Body, MANIFEST, Options, Registry, Scripted};
 
 fn options() -> Options {
@@ -28,7 +28,7 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
         ("collecting", "/referrers/", "tag*1..400 sig*1..400 fallback*1..400 referrers*1..400 blob*0..400"),
         ("fetching", "/blobs/", "tag*1..400 sig*1..400 fallback*1..400 referrers*1..400 blob*1..400"),
     ] {
-        let world = World::with(options(), Limits::default()).await;
+        let world = World::start(node().registry(options())).await;
         let digest = world.signed();
         let image = world.image("team/app:1");
         let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -77,10 +77,10 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
 #[tokio::test]
 async fn t122_many_pulls_of_one_image_are_one_question() {
     // The tag's bytes come so slowly that all of them wait for the same answer; or as fast as they can, and who comes
-    // after it was given asks anew what the tag stands for. The signatures are collected and verified once either way.
+    // after it was given resolves the tag again. The signatures are collected and verified once either way.
     for (row, every, tags) in [("slow", Some(Duration::from_millis(10)), "tag"), ("fast", None, "tag*1..500")]
     {
-        let world = World::with(options(), Limits::default()).await;
+        let world = World::start(node().registry(options())).await;
         let digest = world.signed();
         if let Some(every) = every {
             let answer = slowly(&world, every);
@@ -103,13 +103,13 @@ async fn t122_many_pulls_of_one_image_are_one_question() {
 
 #[tokio::test]
 async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
-    let world = World::with(options(), Limits::default()).await;
+    let world = World::start(node().registry(options())).await;
     let digest = world.registry.image("team/app", "1", "app");
     let text = pullgate_test::signer::payload(&world.image("team/app"), &digest);
     let attach = pullgate_test::signer::attach_classic;
     attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
     let answer = slowly(&world, Duration::from_millis(10));
-    // Slow, too: a refusal is not remembered, and who comes after it asks anew.
+    // Slow, too: a refusal is not cached, and the next pull asks again.
     let tag = format!("sha256-{}.sig", digest.hex());
     let bytes = world.registry.tagged("team/app", &tag).unwrap();
     let signature = Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every: Duration::from_millis(10) });
@@ -124,7 +124,7 @@ async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
 
 #[tokio::test]
 async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
-    let world = World::with(options(), Limits::default()).await;
+    let world = World::start(node().registry(options())).await;
     let digest = world.signed();
     // One of them may not see the signature; the other one sees it slowly, so that they wait side by side.
     let bytes = {
@@ -165,13 +165,13 @@ async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
 #[tokio::test]
 async fn t122_a_slow_registry_keeps_no_other_waiting() {
     let limits = Limits { questions: 8, ..Limits::default() };
-    let world = World::with(options(), limits).await;
+    let world = World::start(node().registry(options()).limits(limits)).await;
     let slow = Registry::start().await;
     world.watch("slow", &slow);
     slow.hook(|_| Some(Scripted::status(200).body(Body::Hang)));
     let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
     let more = format!("[[namespace]]\nscope = \"{}\"\nrequire = {{ all = [\"release\"] }}\n", slow.host());
-    world.policy(&(policy + &more));
+    world.set_policy(&(policy + &more));
     for number in 0..500 {
         world.registry.image(&format!("team/{number}"), "1", &number.to_string());
     }

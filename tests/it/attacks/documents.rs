@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use super::outcome::{Expect, NOTHING, SIGNED};
-use super::world::{World, manifest_of, p256};
+use super::world::{World, manifest_of, node, p256};
 use pullgate_test::registry::{
     INDEX, MANIFEST, Registry, SIMPLE_SIGNING, Scripted, descriptor, index, manifest,
 };
@@ -48,7 +48,7 @@ async fn refused(world: &World, rows: Vec<(&str, Option<&str>, Vec<u8>)>) {
 
 #[tokio::test]
 async fn t43_a_document_that_is_manifest_and_index_is_neither() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let good = good(&world);
     let both = good.replacen('{', "{\"manifests\":[],", 1).into_bytes();
     let listing = String::from_utf8(index(&[]).to_vec()).unwrap();
@@ -65,7 +65,7 @@ async fn t43_a_document_that_is_manifest_and_index_is_neither() {
 
 #[tokio::test]
 async fn t44_types_that_disagree_are_no_type() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let good = good(&world);
     let untyped = good.replacen(&format!("\"mediaType\":\"{MANIFEST}\","), "", 1);
     assert_ne!(good, untyped);
@@ -88,7 +88,7 @@ async fn t44_types_that_disagree_are_no_type() {
 
 #[tokio::test]
 async fn t45_json_is_read_in_one_way_or_not_at_all() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let good = good(&world);
     let replaced = |from: &str, to: &str| {
         let text = good.replacen(from, to, 1);
@@ -125,7 +125,7 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
     .map(|(row, bytes)| (row, Some(MANIFEST), bytes))
     .collect();
     refused(&world, rows).await;
-    // What is written oddly but says one thing is hashed as it is, and never written anew.
+    // What is written oddly but says one thing is hashed as it is, and never rewritten.
     let odd = good.replacen('{', "{\n\t\"annotations\" : { \"\\u0061\" : \"\\/\" } ,", 1);
     let digest = world.registry.manifest("team/app", MANIFEST, odd);
     world.registry.tag("team/app", "odd", &digest);
@@ -139,7 +139,7 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
 
 #[tokio::test]
 async fn t46_digests_are_of_one_grammar() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     let hex = digest.hex();
     for name in [
@@ -184,7 +184,7 @@ async fn t46_digests_are_of_one_grammar() {
 
 #[tokio::test]
 async fn t47_addresses_in_descriptors_are_not_followed() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
     let digest = world.registry.image("team/app", "1", "app");

@@ -1,9 +1,9 @@
 //! Answers that lead elsewhere, and TLS that is to be given up: T105, T112.
 
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::Settings;
 
 use super::outcome::{Expect, LITTLE, NOTHING, SIGNED, Verdict};
-use super::world::{World, manifest_of, p256, password};
+use super::world::{World, manifest_of, node, p256, password};
 use pullgate_test::registry::{Auth, Authority, MANIFEST, Options, Registry, Scripted};
 use pullgate_test::signer::{attach_classic, payload};
 
@@ -11,7 +11,7 @@ use pullgate_test::signer::{attach_classic, payload};
 async fn t105_redirects_lead_nowhere_that_matters() {
     let options =
         || Options { referrers: true, auth: Auth::basic("pod", "pg5ECRET-pod"), ..Options::default() };
-    let world = World::with(options(), Limits::default()).await;
+    let world = World::start(node().registry(options())).await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
     let digest = world.signed();
@@ -100,14 +100,16 @@ async fn t105_from_tls_there_is_no_way_back() {
     let authority = Authority::new();
     let ca = authority.pem();
     let tls = Some((authority, "127.0.0.1".to_owned()));
-    let world = World::with_settings(Options { tls, ..Options::default() }, |directory, registry| {
-        let host = directory.path().join("certs.d/r.example");
-        std::fs::create_dir_all(&host).unwrap();
-        std::fs::write(host.join("ca.pem"), ca).unwrap();
-        let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
-        std::fs::write(host.join("hosts.toml"), text).unwrap();
-        Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
-    })
+    let world = World::start(node().registry(Options { tls, ..Options::default() }).settings(
+        |directory, registry| {
+            let host = directory.path().join("certs.d/r.example");
+            std::fs::create_dir_all(&host).unwrap();
+            std::fs::write(host.join("ca.pem"), ca).unwrap();
+            let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
+            std::fs::write(host.join("hosts.toml"), text).unwrap();
+            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+        },
+    ))
     .await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
@@ -138,14 +140,14 @@ async fn t112_tls_is_never_given_up() {
         let auth = Auth::basic("pod", "pg5ECRET-pod");
         let options = Options { referrers: true, tls, valid, auth, ..Options::default() };
         let trusted = if ours { ca.clone() } else { Authority::new().pem() };
-        let world = World::with_settings(options, |directory, registry| {
+        let world = World::start(node().registry(options).settings(|directory, registry| {
             let host = directory.path().join("certs.d/r.example");
             std::fs::create_dir_all(&host).unwrap();
             std::fs::write(host.join("ca.pem"), trusted).unwrap();
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
             Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
-        })
+        }))
         .await;
         let digest = world.registry.image("team/app", "1", "app");
         let text = payload("r.example/team/app", &digest);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::Limits;
 
 use super::outcome::{Expect, LITTLE, SIGNED, Verdict, bounded};
-use super::world::{World, impatient, manifest_of, p256};
+use super::world::{World, impatient, manifest_of, node, p256};
 use pullgate_test::registry::{
     Body, MANIFEST, Options, Registry, SIMPLE_SIGNING, Scripted, descriptor, manifest,
 };
@@ -54,7 +54,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
     ] {
         // Reading up to the bound takes a busy machine its time.
         let limits = if reason == "registry-timeout" { impatient() } else { Limits::default() };
-        let world = World::with(options(), limits).await;
+        let world = World::start(node().registry(options()).limits(limits)).await;
         world.signed();
         world.registry.hook(move |request| manifest_of(request, "1").then(|| answer.clone()));
         world
@@ -63,7 +63,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
             .assert(row, Expect { verdict, reason, requests: "tag", bytes, ..Expect::default() });
     }
     // A length that is shorter than the body: what comes after it is no part of the answer.
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     let good = world.registry.tagged("team/app", "1").unwrap();
     let answer = Scripted::status(200).header("content-type", MANIFEST);
@@ -87,7 +87,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
 
 #[tokio::test]
 async fn t113_a_blob_is_as_long_as_it_is_said_to_be() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
     let digest = world.registry.image("team/app", "1", "app");

@@ -5,7 +5,7 @@ use pullgate::registry::Platform;
 use serde_json::{Value, json};
 
 use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict, bounded};
-use super::world::{World, p256};
+use super::world::{World, node, p256};
 use pullgate_test::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
 use pullgate_test::signer::sign_classic;
 
@@ -43,7 +43,7 @@ fn store(world: &World, path: &str, entries: &[Value]) -> Digest {
 
 #[tokio::test]
 async fn t40_a_child_is_bound_by_the_bytes_of_its_index() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let good = child(&world, "team/app", "child");
     let evil = child(&world, "team/app", "evil");
     let digest = store(&world, "team/app", &[entry(&world, "team/app", &good, "node")]);
@@ -89,7 +89,7 @@ async fn t41_what_the_rule_accepts_is_what_must_be_signed() {
         (true, true, [true, true, true]),
     ] {
         for (accept, admitted) in ["index", "platform", "either"].into_iter().zip(admitted) {
-            let world = World::start().await;
+            let world = World::start(node()).await;
             world.accept(accept);
             let good = child(&world, "team/app", "child");
             let digest = store(&world, "team/app", &[entry(&world, "team/app", &good, "node")]);
@@ -132,7 +132,7 @@ async fn t41_what_the_rule_accepts_is_what_must_be_signed() {
 
 #[tokio::test]
 async fn t42_where_an_index_is_ambiguous_nothing_is_chosen_from_it() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let path = "team/app";
     let (one, two) = (child(&world, path, "one"), child(&world, path, "two"));
     let of = |child: &Digest, platform: &str| entry(&world, path, child, platform);
@@ -196,7 +196,7 @@ async fn t42_where_an_index_is_ambiguous_nothing_is_chosen_from_it() {
 
 #[tokio::test]
 async fn t48_the_platform_is_chosen_by_nobody_twice() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let path = "team/app";
     let children: Vec<_> = ["linux/arm/v6", "linux/arm/v7", "linux/arm/v8", "windows/amd64", "node"]
         .map(|platform| (platform, child(&world, path, platform)))
@@ -214,7 +214,7 @@ async fn t48_the_platform_is_chosen_by_nobody_twice() {
         let outcome = world.outcome("team/app:1").await;
         outcome.assert(accept, Expect { requests, ..Expect::verified(&world.pinned(path, pinned)) });
     }
-    // Variants that the node cannot run are no choice, whoever signed them.
+    // Variants that the node cannot run are never chosen, even if they are signed.
     let others: Vec<_> = children.iter().filter(|(platform, _)| *platform == "windows/amd64").collect();
     let entries: Vec<_> =
         others.iter().map(|(platform, child)| entry(&world, path, child, platform)).collect();

@@ -1,8 +1,10 @@
-//! What a pull came to, as the registries that were asked and the daemon's own record tell it.
+//! The outcome of a pull, from what the registries received and the daemon's own record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +12,7 @@ use serde_json::Value;
 
 use pullgate_test::registry::{Log, Recorded};
 
-/// What kubelet is told, and what containerd was asked.
+/// kubelet's answer, and what containerd was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// containerd was asked for this name, once.
@@ -72,6 +74,7 @@ pub(super) struct Outcome {
     lines: Vec<String>,
     /// The daemon's log meanwhile.
     pub(super) log: String,
+    asserted: Arc<AtomicBool>,
 }
 
 /// All but the log.
@@ -127,6 +130,7 @@ impl Outcome {
     /// Asserts all five at once; `about` is the row of a table, for the message.
     #[track_caller]
     pub(super) fn assert(&self, about: impl Debug, expect: Expect<'_>) {
+        self.asserted.store(true, Ordering::Relaxed);
         let Expect { verdict, reason, requests, credentials, bytes } = expect;
         assert_eq!((&self.verdict, self.reason.as_str()), (verdict, reason), "{about:?}: {self:#?}");
         let mut left = self.requests.clone();
@@ -159,6 +163,16 @@ fn times(wanted: &str) -> (&str, RangeInclusive<usize>) {
 pub(super) struct Watch {
     marks: Vec<(String, String)>,
     logs: Vec<(String, Log)>,
+    /// Whether the test has asserted an outcome, or has said that it need not.
+    asserted: Arc<AtomicBool>,
+}
+
+/// An attack is tested when everything about it is asserted. A verdict alone is not enough.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let asserted = self.asserted.load(Ordering::Relaxed) || std::thread::panicking();
+        assert!(asserted, "assert an outcome, or say `only_verdicts` where the test is not of an attack");
+    }
 }
 
 /// How far each of the logs has come.
@@ -177,6 +191,11 @@ impl Watch {
         if !self.marks.contains(&mark) {
             self.marks.push(mark);
         }
+    }
+
+    /// The test looks at verdicts only.
+    pub(super) fn only_verdicts(&self) {
+        self.asserted.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn now(&self) -> Since {
@@ -200,7 +219,8 @@ impl Watch {
                 credentials.extend(shown.into_iter().map(told));
             }
         }
-        Outcome { verdict, reason, line, requests, credentials, bytes, lines, log: String::new() }
+        let (log, asserted) = (String::new(), Arc::clone(&self.asserted));
+        Outcome { verdict, reason, line, requests, credentials, bytes, lines, log, asserted }
     }
 
     /// The marks that a request shows, wherever in it they are.

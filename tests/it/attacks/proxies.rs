@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use super::outcome::{Expect, NOTHING, Verdict};
-use super::world::{World, p256, password};
+use super::world::{World, node, p256, password};
 use pullgate_test::registry::{Authority, Options, Registry};
 use pullgate_test::signer::{attach_classic, payload};
 use pullgate_test::tunnel::Tunnel;
@@ -80,14 +80,14 @@ async fn t112_tls_before_1_2_is_not_spoken() {
             tokio::spawn(async move { drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await) });
         }
     });
-    let world = World::with_settings(Options::default(), |directory, _| {
+    let world = World::start(node().registry(Options::default()).settings(|directory, _| {
         hosts(
             directory.path(),
             "r.example",
             &format!("server = \"https://{address}\"\nskip_verify = true\n"),
         );
         Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
-    })
+    }))
     .await;
     let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
     outcome.assert("TLS 1.1", Expect { bytes: NOTHING, ..Expect::unavailable("registry-tls") });
@@ -100,7 +100,7 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
         let tls = Some((Arc::clone(&authority), "127.0.0.1".to_owned()));
         let options = Options { tls, clients: true, ..Options::default() };
         let (ca, (certificate, key)) = (authority.pem(), authority.client());
-        let world = World::with_settings(options, |directory, registry| {
+        let world = World::start(node().registry(options).settings(|directory, registry| {
             let client = if shown { "client = [[\"client.pem\", \"client.key\"]]\n" } else { "" };
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n{client}", registry.host());
             hosts(directory.path(), "r.example", &text);
@@ -109,7 +109,7 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
                 std::fs::write(place.join(name), text).unwrap();
             }
             Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
-        })
+        }))
         .await;
         let digest = world.registry.image("team/app", "1", "app");
         let text = payload("r.example/team/app", &digest);
@@ -120,7 +120,7 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
             let requests = "tag?ns sig?ns fallback?ns referrers?ns blob?ns";
             outcome.assert("shown", Expect { requests, ..Expect::verified(&pinned) });
         } else {
-            // TLS 1.3 tells a client that is not wanted only after it has spoken.
+            // TLS 1.3 rejects a client only after it has sent its certificate.
             let reason = outcome.reason.clone();
             assert!(["registry-tls", "registry-unavailable"].contains(&reason.as_str()), "{outcome:#?}");
             outcome.assert("not shown", Expect { bytes: NOTHING, ..Expect::unavailable(&reason) });

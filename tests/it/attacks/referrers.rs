@@ -7,7 +7,7 @@ use pullgate::registry::Limits;
 use serde_json::{Value, json};
 
 use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict};
-use super::world::{World, impatient, p256};
+use super::world::{World, impatient, node, p256};
 use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, descriptor, index, manifest};
 use pullgate_test::signer::{attach_classic, bundle, payload, sign_bundle, sign_classic};
 
@@ -80,7 +80,7 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
         ),
     ];
     for (row, answer, reason, requests) in cases {
-        let world = World::with(options(), limits()).await;
+        let world = World::start(node().registry(options()).limits(limits())).await;
         world.watch("elsewhere", &elsewhere);
         world.registry.image("team/app", "1", "app");
         let asked = AtomicUsize::new(0);
@@ -97,7 +97,7 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
 #[tokio::test]
 async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
     // By the referrers API and with the limits that are the default: at position 10 001 of 10 001.
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_bundle(&world.registry, "team/app", &digest, &p256());
     world.registry.tag("team/app", &format!("sha256-{}", digest.hex()), &digest);
@@ -119,7 +119,8 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
         Expect { requests, bytes: 1..=4 << 20, ..Expect::refused("too-many-referrers") },
     );
     // In the classic layout, where order is the layers'.
-    let world = World::with(options(), Limits { signatures: 2, ..Limits::default() }).await;
+    let world =
+        World::start(node().registry(options()).limits(Limits { signatures: 2, ..Limits::default() })).await;
     let digest = world.registry.image("team/app", "1", "app");
     let text = payload(&world.image("team/app"), &digest);
     let (good, bad) = ((text.clone(), p256().sign(&text)), (text, b"bad".to_vec()));
@@ -138,7 +139,7 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
 
 #[tokio::test]
 async fn t102_a_referrer_is_what_its_own_manifest_says() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let other = world.registry.image("team/app", "2", "other");
     // A good bundle for this image in a manifest that is about another one, and listed for this one.
@@ -166,7 +167,7 @@ async fn t102_a_referrer_is_what_its_own_manifest_says() {
         world.registry.hook(move |request| {
             request.uri.path().contains("/referrers/").then(|| Scripted::ok(INDEX, listed.clone()))
         });
-        // A policy that is loaded anew is judged by anew.
+        // After a reload the image is verified again.
         world.accept("index");
         let requests = if row == "called evil" { "tag" } else { requests };
         world
@@ -207,7 +208,7 @@ async fn t103_no_api_is_not_no_answer() {
         ("404, signed", Scripted::status(404), true, &gone, "verified", SIGNED),
         ("a page, signed", page(), true, &gone, "verified", SIGNED),
     ] {
-        let world = World::with(options(), impatient()).await;
+        let world = World::start(node().registry(options()).limits(impatient())).await;
         let digest = world.registry.image("team/app", "1", "app");
         if classic {
             sign_classic(&world.registry, "team/app", &digest, &p256());
@@ -238,7 +239,7 @@ async fn t103_no_api_is_not_no_answer() {
         ("500", Scripted::status(500), &gone, "registry-unavailable"),
     ] {
         for api in [false, true] {
-            let world = World::with(options(), impatient()).await;
+            let world = World::start(node().registry(options()).limits(impatient())).await;
             let digest = world.registry.image("team/app", "1", "app");
             if api {
                 sign_bundle(&world.registry, "team/app", &digest, &p256());
@@ -261,7 +262,7 @@ async fn t103_no_api_is_not_no_answer() {
 
 #[tokio::test]
 async fn t104_a_tag_that_leads_to_an_image_is_no_signature() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let tags = |digest: &Digest| [format!("sha256-{}", digest.hex()), format!("sha256-{}.sig", digest.hex())];
     // Runnable images, themselves signed, where signatures belong.
     let digest = world.registry.image("team/app", "1", "app");

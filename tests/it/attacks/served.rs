@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict};
-use super::world::{World, impatient, manifest_of, p256};
+use super::world::{World, impatient, manifest_of, node, p256};
 use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
 use pullgate_test::signer::sign_classic;
 
 #[tokio::test]
 async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     let evil = world.registry.image("team/app", "evil", "evil");
     let bytes = world.registry.tagged("team/app", "evil").unwrap();
@@ -35,7 +35,7 @@ async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
 
 #[tokio::test]
 async fn t21_an_answer_for_pullgate_only_helps_nobody() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     world.registry.image("team/app", "evil", "evil");
     let [good, evil] = ["1", "evil"].map(|tag| world.registry.tagged("team/app", tag).unwrap());
@@ -50,7 +50,7 @@ async fn t21_an_answer_for_pullgate_only_helps_nobody() {
                 Scripted::ok(MANIFEST, bytes.clone())
             })
         });
-        // Whoever asks gets the bytes that were hashed, or none.
+        // Every request gets the bytes that were hashed, or none.
         let pinned = world.pinned("team/app", &digest);
         let requests = if unsteady { "tag" } else { SIGNED };
         world.outcome("team/app:1").await.assert(row, Expect { requests, ..Expect::verified(&pinned) });
@@ -62,7 +62,7 @@ async fn t21_an_answer_for_pullgate_only_helps_nobody() {
 
 #[tokio::test]
 async fn t22_a_header_about_other_bytes_is_a_lie() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.signed();
     let evil = world.registry.image("team/app", "evil", "evil");
     for (bytes_of, header) in [("evil", digest.as_str()), ("1", evil.as_str()), ("1", "sha256:no-digest")] {
@@ -81,7 +81,7 @@ async fn t22_a_header_about_other_bytes_is_a_lie() {
 #[tokio::test]
 async fn t23_bytes_that_are_not_the_digest_are_refused() {
     let options = Options { referrers: true, ..Options::default() };
-    let world = World::with(options, impatient()).await;
+    let world = World::start(node().registry(options).limits(impatient())).await;
     let digest = world.signed();
     let good = world.registry.tagged("team/app", "1").unwrap();
     let other = {

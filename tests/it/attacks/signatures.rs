@@ -7,7 +7,7 @@ use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
 
 use super::outcome::{Expect, SIGNED, Verdict};
-use super::world::{World, p256};
+use super::world::{World, node, p256};
 use pullgate_test::registry::{MANIFEST, manifest};
 use pullgate_test::signer::{
     Signer, attach_bundle, attach_classic, attach_classic_text, bundle, payload, sign_bundle, sign_classic,
@@ -23,7 +23,7 @@ const BOTH: &str = "tag sig fallback referrers manifest blob*2";
 
 #[tokio::test]
 async fn t60_a_signature_of_another_digest_says_nothing_about_this_one() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let other = Digest::of(b"another image");
     for (path, classic, bundled, requests) in [
         ("team/classic", true, false, SIGNED),
@@ -45,7 +45,7 @@ async fn t60_a_signature_of_another_digest_says_nothing_about_this_one() {
 
 #[tokio::test]
 async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let pinned = world.pinned("team/app", &digest);
     for (name, verdict, reason) in [
@@ -76,7 +76,7 @@ async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
         let rule = format!(
             "[[namespace]]\nscope = \"{scope}\"\nrequire = {{ all = [\"release\"] }}\naliases = {aliases}\n"
         );
-        world.policy(&format!("{policy}{rule}"));
+        world.set_policy(&format!("{policy}{rule}"));
         world
             .outcome("team/promoted:1")
             .await
@@ -86,7 +86,7 @@ async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
 
 #[tokio::test]
 async fn t62_a_payload_means_one_thing_or_nothing() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let good = String::from_utf8(payload(&world.image("team/app"), &digest).to_vec()).unwrap();
     let rows = [
@@ -122,7 +122,7 @@ async fn t62_a_payload_means_one_thing_or_nothing() {
 
 #[tokio::test]
 async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let wrong = Signer::of("p384", Algorithm::EcdsaSha384);
     for (row, order, good) in [
         ("none is good", ["foreign", "broken", "other"].as_slice(), false),
@@ -161,7 +161,7 @@ async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
 
 #[tokio::test]
 async fn t64_one_key_counts_once() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     // The same key once more, written otherwise, is the same key.
     let pem = std::fs::read_to_string(pullgate_test::signer::key_file("p256", "pub")).unwrap();
     let again = world.directory.path().join("again.pem");
@@ -169,7 +169,7 @@ async fn t64_one_key_counts_once() {
     let file = |path: &std::path::Path| path.display().to_string();
     let p384 = pullgate_test::signer::key_file("p384", "pub");
     let first = pullgate_test::signer::key_file("p256", "pub");
-    world.policy(&format!(
+    world.set_policy(&format!(
         "default = \"deny\"\n\
          [authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{0}\" }}]\n\
          [authenticator.again]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{1}\" }}]\n\
@@ -201,7 +201,7 @@ async fn t64_one_key_counts_once() {
 
 #[tokio::test]
 async fn t65_a_statement_of_another_kind_is_no_signature() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     for (number, kind) in
         ["https://slsa.dev/provenance/v1", "https://spdx.dev/Document", "", SIGN].iter().enumerate()
     {
@@ -236,7 +236,7 @@ async fn t65_a_statement_of_another_kind_is_no_signature() {
 
 #[tokio::test]
 async fn t69_a_signature_has_one_spelling() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let text = payload(&world.image("team/app"), &digest);
     let good = STANDARD.encode(p256().sign(&text));
@@ -270,7 +270,7 @@ async fn t69_a_signature_has_one_spelling() {
 
 #[tokio::test]
 async fn t130_any_valid_one_of_either_layout_will_do() {
-    let world = World::start().await;
+    let world = World::start(node()).await;
     let wrong = Signer::of("p384", Algorithm::EcdsaSha384);
     for (path, classic, bundled, good) in [
         ("team/a", &p256(), &wrong, true),

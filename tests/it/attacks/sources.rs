@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::{Limits, Settings, SignatureSource};
 
-use super::world::{PULLED, World, p256, password};
+use super::world::{PULLED, World, node, p256, password};
+use pullgate_test::policy::{Authenticator, RELEASE};
 use pullgate_test::registry::{Auth, Options, Registry};
 use pullgate_test::signer::{attach_classic, bundle, payload};
 
@@ -21,12 +22,13 @@ async fn in_another_repository_as_cosign_repository_does() {
     {
         let options = Options { auth: Auth::basic("u", "pg5ECRET"), ..Options::default() };
         let elsewhere = elsewhere.clone();
-        let world = World::with_settings(options, |_, registry| {
+        let world = World::start(node().registry(options).settings(|_, registry| {
             let scope = if configured { registry.host() } else { "r.example".to_owned() };
             let source = SignatureSource { repository: Some(elsewhere), image, ..source(scope) };
             Settings { sources: vec![source], ..Settings::default() }
-        })
+        }))
         .await;
+        world.only_verdicts();
         let digest = world.registry.image("team/app", "1", "app");
         let text = payload(&world.image("team/app"), &digest);
         attach_classic(&signatures, "signatures", &digest, &[(text.clone(), p256().sign(&text))]);
@@ -47,15 +49,16 @@ async fn in_another_repository_as_cosign_repository_does() {
 #[tokio::test]
 async fn in_a_directory_of_the_node() {
     let limits = Limits { signatures: 4, ..Limits::default() };
-    let world = World::with_settings(Options::default(), |directory, registry| Settings {
+    let world = World::start(node().registry(Options::default()).settings(|directory, registry| Settings {
         limits,
         sources: vec![SignatureSource {
             directory: Some(directory.path().join("signatures")),
             ..source(format!("{}/team", registry.host()))
         }],
         ..Settings::default()
-    })
+    }))
     .await;
+    world.only_verdicts();
     let place = |path: &str, digest: &pullgate::digest::Digest| {
         let place = world.directory.path().join("signatures").join(world.registry.host()).join(path);
         let place = place.join(format!("sha256-{}", digest.hex()));
@@ -106,7 +109,7 @@ async fn in_a_directory_of_the_node() {
 async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
     let mirror = Registry::start().await;
     let host = mirror.host();
-    let world = World::with_settings(Options::default(), |directory, registry| {
+    let world = World::start(node().registry(Options::default()).settings(|directory, registry| {
         let place = directory.path().join("certs.d/r.example");
         std::fs::create_dir_all(&place).unwrap();
         let text = format!(
@@ -120,8 +123,9 @@ async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
         let path = directory.path().join("certs.d");
         std::fs::write(&config, format!("version = 3\n{section} = \"{}\"\n", path.display())).unwrap();
         Settings { containerd_config: Some(config), ..Settings::default() }
-    })
+    }))
     .await;
+    world.only_verdicts();
     // The image is at the mirror, its signature at the origin only.
     let digest = mirror.image("team/app", "1", "app");
     for (name, expected) in [("127.0.0.1/team/app", "no-valid-signature"), ("r.example/team/app", PULLED)] {
@@ -130,8 +134,12 @@ async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
         world.require(
             "any = [\"release\"]",
             &[
-                ("release", "p256", "ECDSA_SHA_256"),
-                (&format!("x{}", name.len() + name.matches('e').count()), "rsa-2048", "RSA_PSS_SHA_256"),
+                RELEASE,
+                Authenticator {
+                    name: &format!("x{}", name.len() + name.matches('e').count()),
+                    key: "rsa-2048",
+                    algorithm: "RSA_PSS_SHA_256",
+                },
             ],
         );
         let (verdict, line) = world.pull("r.example/team/app:1", None).await;

@@ -1,11 +1,12 @@
 //! Secrets and who sees them: T106, T108 to T110.
 
 use pullgate::api;
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::Settings;
 
 use super::outcome::{Expect, LITTLE, NOTHING, Verdict};
-use super::world::{World, password};
+use super::world::{World, node, password};
 use pullgate_test::registry::{Auth, Authority, Options, Registry, Scripted};
+use pullgate_test::secrets::Secret;
 
 /// The requests of a pull whose registry wants a token, by OAuth 2.
 const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
@@ -15,7 +16,7 @@ fn options(auth: Auth) -> Options {
 }
 
 fn bearer(realm: Option<String>, secret: Option<&str>, expires_in: Option<i64>) -> Auth {
-    Auth::Bearer { realm, secret: secret.map(str::to_owned), oauth: true, expires_in }
+    Auth::Bearer { realm, secret: secret.map(Secret::from), oauth: true, expires_in }
 }
 
 #[tokio::test]
@@ -35,7 +36,7 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
         String::new(),
     ] {
         let auth = bearer(Some(realm.clone()), Some("pod:pg5ECRET-pod"), None);
-        let world = World::with(options(auth), Limits::default()).await;
+        let world = World::start(node().registry(options(auth))).await;
         world.watch("elsewhere", &elsewhere);
         world.signed();
         let outcome = world.outcome_of(&world.image("team/app:1"), password("pod", "pg5ECRET-pod")).await;
@@ -50,10 +51,10 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
         let realm = trusted.then(|| format!("http://{}/token", token.host()));
         let auth = bearer(realm, Some("pod:pg5ECRET-pod"), Some(300));
         let services = vec![token.host(), "127.0.0.1".to_owned()];
-        let world = World::with_settings(options(auth), |_, _| Settings {
+        let world = World::start(node().registry(options(auth)).settings(|_, _| Settings {
             token_services: if trusted { services } else { Vec::new() },
             ..Settings::default()
-        })
+        }))
         .await;
         world.watch("service", &token);
         let digest = world.signed();
@@ -92,7 +93,13 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
     let json = |text: &str| Scripted::ok("application/json", text.to_owned());
     for (row, answer, reason, requests, bytes) in [
         ("huge", json(&huge), "token-too-large", "tag token", 0..=80 << 10),
-        ("of another scope", json("{\"token\":\"x\"}"), "registry-unauthorized", "tag*2 token", LITTLE),
+        (
+            "of another scope",
+            json("{\"token\":\"pg5ECRET-x\"}"),
+            "registry-unauthorized",
+            "tag*2 token",
+            LITTLE,
+        ),
         ("no token", json("{}"), "registry-unavailable", "tag token", LITTLE),
         ("no text", json("{\"token\":7}"), "registry-unavailable", "tag token", LITTLE),
         ("no header", json("{\"token\":\"a\\r\\nb: c\"}"), "registry-unavailable", "tag token", LITTLE),
@@ -101,7 +108,7 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
         ("a 401 of its own", Scripted::status(401), "registry-unauthorized", "tag token", NOTHING),
         ("500", Scripted::status(500), "registry-unavailable", "tag token", NOTHING),
     ] {
-        let world = World::with(options(bearer(None, None, None)), Limits::default()).await;
+        let world = World::start(node().registry(options(bearer(None, None, None)))).await;
         world.signed();
         world.registry.hook(move |request| (request.uri.path() == "/token").then(|| answer.clone()));
         let shown = if row == "of another scope" { "unknown" } else { "" };
@@ -115,7 +122,7 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
         (Some(i64::MAX), "tag*2 token sig fallback referrers blob"),
         (None, "tag*2 token sig fallback referrers blob"),
     ] {
-        let world = World::with(options(bearer(None, None, expires_in)), Limits::default()).await;
+        let world = World::start(node().registry(options(bearer(None, None, expires_in)))).await;
         let digest = world.signed();
         let pinned = world.pinned("team/app", &digest);
         let outcome = world.outcome("team/app:1").await;
@@ -138,7 +145,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
         let realm = Some(format!("https://{}/token", service.host()));
         let own = Options { tls: tls(&ours), ..options(bearer(realm, secret, None)) };
         let (ca, trusted) = (ca.clone(), vec![service.host(), "127.0.0.1".to_owned()]);
-        let world = World::with_settings(own, |directory, registry| {
+        let world = World::start(node().registry(own).settings(|directory, registry| {
             let host = directory.path().join("certs.d/r.example");
             std::fs::create_dir_all(&host).unwrap();
             std::fs::write(host.join("ca.pem"), ca).unwrap();
@@ -146,7 +153,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
             std::fs::write(host.join("hosts.toml"), text).unwrap();
             let hosts_directories = vec![directory.path().join("certs.d")];
             Settings { hosts_directories, token_services: trusted, ..Settings::default() }
-        })
+        }))
         .await;
         world.watch("service", &service);
         let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
@@ -160,7 +167,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
 
 #[tokio::test]
 async fn t109_credentials_for_another_server_are_sent_to_none() {
-    let world = World::with(options(Auth::basic("pod", "pg5ECRET-pod")), Limits::default()).await;
+    let world = World::start(node().registry(options(Auth::basic("pod", "pg5ECRET-pod")))).await;
     let digest = world.signed();
     let host = world.registry.host();
     let for_server = |server: &str| {
@@ -209,7 +216,7 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
     ];
     for broken in [false, true] {
         let auth = bearer(None, Some("user:pg5ECRET-PASSWORD"), Some(300));
-        let world = World::with_settings(options(auth), |directory, registry| {
+        let world = World::start(node().registry(options(auth)).settings(|directory, registry| {
             let host = directory.path().join("certs.d").join(registry.host());
             std::fs::create_dir_all(&host).unwrap();
             let text = format!(
@@ -218,7 +225,7 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
             );
             std::fs::write(host.join("hosts.toml"), text).unwrap();
             Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
-        })
+        }))
         .await;
         world.trace();
         for (name, secret) in MARKS {

@@ -2,41 +2,54 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use pullgate::api;
-use pullgate::cri;
 use pullgate::digest::Digest;
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::Limits;
 use pullgate::trust::Algorithm;
-use tempfile::TempDir;
 
 use super::outcome::{Outcome, Since, Verdict, Watch, recorded};
+use pullgate_test::policy::{Authenticator, RELEASE};
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{Options, Recorded, Registry};
-use pullgate_test::runtime::{Runtime, framed};
-use pullgate_test::secrets;
-use pullgate_test::signer::{Signer, key_file, sign_classic};
-
-/// The authenticator of the policy, its key and algorithm.
-const RELEASE: (&str, &str, &str) = ("release", "p256", "ECDSA_SHA_256");
+use pullgate_test::runtime::framed;
+use pullgate_test::secrets::{self, Secret};
+use pullgate_test::signer::{Signer, sign_classic};
+use pullgate_test::world::{Builder, World as Node};
 
 /// What a pull that goes through is called.
 pub(super) const PULLED: &str = "pulled";
 
+/// A node that writes down what the registries were asked.
 pub(super) struct World {
-    pub(super) directory: TempDir,
-    pub(super) registry: Registry,
-    pub(super) runtime: Runtime,
-    pub(super) daemon: Daemon,
+    node: Node,
     watch: Mutex<Watch>,
     /// How much of the daemon's log is kept with an outcome.
     level: Mutex<tracing::Level>,
+}
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+/// A node with a referrers API at its registry.
+pub(super) fn node<'a>() -> Builder<'a> {
+    Node::builder()
+        .registry(Options { referrers: true, ..Options::default() })
+        .limits(Limits::default())
+        // 500 pulls at once take the stand-in for containerd a while on a busy machine.
+        .proxy(|proxy| proxy.tag_record_timeout = Duration::from_secs(30))
+        .without_policy()
 }
 
 /// A log that is kept.
@@ -70,46 +83,13 @@ pub(super) fn p256() -> Signer {
 }
 
 impl World {
-    /// A node whose policy requires `release` (P-256) for `team` at the test registry.
-    pub(super) async fn start() -> Self {
-        Self::with(Options { referrers: true, ..Options::default() }, Limits::default()).await
-    }
-
-    pub(super) async fn with(options: Options, limits: Limits) -> Self {
-        Self::with_settings(options, |_, _| Settings { limits, ..Settings::default() }).await
-    }
-
-    pub(super) async fn with_settings(
-        options: Options,
-        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
-    ) -> Self {
-        Self::with_bounds(options, Duration::from_secs(30), settings).await
-    }
-
-    /// With a bound on the time for deciding about one pull.
-    pub(super) async fn with_bounds(
-        options: Options,
-        timeout: Duration,
-        settings: impl FnOnce(&TempDir, &Registry) -> Settings,
-    ) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let registry = Registry::with(options).await;
-        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-        let settings = settings(&directory, &registry);
-        // 500 pulls at once are much for a stand-in of containerd on a busy machine.
-        let patient =
-            cri::Settings { tag_record_timeout: Duration::from_secs(30), ..cri::Settings::default() };
-        let daemon = Daemon::with_bounds(directory.path(), runtime.socket(), settings, patient, timeout);
+    /// Starts a node whose policy requires `release` (P-256) for `team` at the test registry and at `r.example`.
+    pub(super) async fn start(node: Builder<'_>) -> Self {
+        let node = node.start().await;
         let mut watch = Watch::default();
-        watch.log("registry", registry.log());
-        let world = Self {
-            directory,
-            registry,
-            runtime,
-            daemon,
-            watch: Mutex::new(watch),
-            level: Mutex::new(tracing::Level::INFO),
-        };
+        watch.log("registry", node.registry.log());
+        let watch = Mutex::new(watch);
+        let world = Self { node, watch, level: Mutex::new(tracing::Level::INFO) };
         world.require("all = [\"release\"]", &[RELEASE]);
         world
     }
@@ -120,35 +100,17 @@ impl World {
     }
 
     /// Requires this for `team` at the test registry and at `r.example`.
-    pub(super) fn require(&self, requirement: &str, authenticators: &[(&str, &str, &str)]) {
+    pub(super) fn require(&self, requirement: &str, authenticators: &[Authenticator<'_>]) {
         self.rules(requirement, "", authenticators);
     }
 
-    fn rules(&self, requirement: &str, more: &str, authenticators: &[(&str, &str, &str)]) {
+    fn rules(&self, requirement: &str, more: &str, authenticators: &[Authenticator<'_>]) {
         let mut text = "default = \"deny\"\n".to_owned();
-        for (name, key, algorithm) in authenticators {
-            let file = key_file(key, "pub");
-            text += &format!(
-                "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
-                file.display()
-            );
-        }
+        text.extend(authenticators.iter().map(Authenticator::to_string));
         for host in [self.registry.host(), "r.example".to_owned()] {
             text += &format!("[[namespace]]\nscope = \"{host}/team\"\nrequire = {{ {requirement} }}\n{more}");
         }
-        self.policy(&text);
-    }
-
-    pub(super) fn policy(&self, text: &str) {
-        let root = self.directory.path().join("etc");
-        std::fs::create_dir_all(&root).unwrap();
-        std::fs::write(root.join("policy.toml"), text).unwrap();
-        let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
-        self.daemon.gate.set_policy(loaded.unwrap_or_else(|problems| panic!("{problems}")).policy);
-    }
-
-    pub(super) fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.registry.host())
+        self.set_policy(&text);
     }
 
     /// An image in `team/app` under the tag `1`, signed by `release` in the classic layout.
@@ -163,12 +125,17 @@ impl World {
         self.watch.lock().unwrap().log(name, registry.log());
     }
 
+    /// For tests that are not of an attack: it is enough that they look at verdicts.
+    pub(super) fn only_verdicts(&self) {
+        self.watch.lock().unwrap().only_verdicts();
+    }
+
     /// Keeps all of the daemon's log with each outcome.
     pub(super) fn trace(&self) {
         *self.level.lock().unwrap() = tracing::Level::TRACE;
     }
 
-    /// Names a secret, so that it is told where it turns up.
+    /// Gives a secret a name, by which an outcome lists it.
     pub(super) fn mark(&self, name: &str, secret: &str) {
         self.watch.lock().unwrap().mark(name, secret);
     }
@@ -248,13 +215,6 @@ impl World {
     /// The reason code, and the line that kubelet sees.
     pub(super) async fn pull(&self, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
         pull(&self.daemon, image, auth).await
-    }
-
-    /// The names that reached containerd.
-    pub(super) fn pulled(&self) -> Vec<String> {
-        let calls = self.runtime.calls_of("PullImage");
-        let name = |body: &Bytes| api::PullImageRequest::decode(&body[5..]).unwrap().image.unwrap().image;
-        calls.iter().map(|call| name(&call.body)).collect()
     }
 
     /// The path of each request of a kind (`manifests`, `blobs`, `referrers`, `token`) in the order they came.
@@ -338,10 +298,10 @@ fn decoded(text: &str) -> String {
     url.query_pairs().next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-pub(super) fn password(username: &str, password: &str) -> Option<api::AuthConfig> {
+pub(super) fn password(username: &str, password: impl Into<Secret>) -> Option<api::AuthConfig> {
     let auth = api::AuthConfig {
         username: username.to_owned(),
-        password: password.to_owned(),
+        password: password.into().as_str().to_owned(),
         ..Default::default()
     };
     Some(auth)

@@ -142,7 +142,7 @@ async fn fifty_pulls_ask_once() {
     }
     assert_eq!(pulls.join_all().await, ["admitted"; 50]);
     assert_eq!(world.confirmations(), 1);
-    // The same as a whole: what one was told is remembered for the others.
+    // The same as a whole: one answer is cached for the others.
     assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
     assert_eq!(world.confirmations(), 1);
 }

@@ -1,4 +1,4 @@
-//! The program itself: what `serve` does while keys are missing, and what its commands tell.
+//! The program itself: what `serve` does while keys are missing, and what its commands report.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -162,7 +162,7 @@ async fn commands_say_what_is_missing_and_fetch_it() {
     assert_eq!(run(&root, &["policy", "check"]).0, Some(0));
     assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are stored"));
     assert!(run(&root, &["keys", "fetch", "--all"]).1.contains("fetched: "));
-    // Another key at the same version: what is kept stays, and is told apart.
+    // Another key at the same version: the stored key stays, and the difference is reported.
     let zeros = format!("sha256:{}", "0".repeat(64));
     let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
     world.write_policy(&world.policy("").replace(&pinned, &zeros));

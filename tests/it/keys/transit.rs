@@ -137,7 +137,7 @@ async fn logs_in_by_role_and_again_when_its_token_is_refused() {
     settings.transit.login = role("pg5ECRET-wrong");
     let error = told(&open(&vault.location(), None, &settings).await.unwrap_err());
     assert!(error.contains("invalid role or secret ID"), "{error}");
-    // Nothing of what was shown comes back in an error, whoever repeats it.
+    // No secret appears in an error, even if a server repeats it.
     vault.answers(|request, _| {
         let token = request.header("x-vault-token").unwrap_or_default();
         let told = format!("no: {token} {}", String::from_utf8_lossy(&request.body));
@@ -153,7 +153,7 @@ async fn logs_in_by_role_and_again_when_its_token_is_refused() {
         assert!(error.contains("Vault answered 400") && !error.contains("pg5ECRET"), "{error}");
     }
     vault.answers(|_, _| None);
-    // A token in a file is read anew when it is refused.
+    // A token in a file is read again when it is refused.
     let mut settings = with_token(&directory, "hvs.pg5ECRET-other");
     settings.transit.namespace = None;
     let key = open(&vault.location(), None, &settings).await.unwrap();

@@ -2,17 +2,18 @@
 
 use super::*;
 use pullgate::config::BreakGlassFile;
+use pullgate_test::policy::SECURITY;
 
-/// What the file opens stands, by whatever it is asked for that the opening is for, and only as long as it is open.
+/// An image that break-glass opens is usable by each of its names, and only while the file is there.
 #[tokio::test]
 async fn break_glass_lets_what_is_on_the_node_be_used() {
     let world = World::new().await;
     let (digest, id) = world.signed("team/app", "app");
     let pulled = world.gate();
     world.pull(&pulled, "team/app:1", &id).await.unwrap();
-    // The key is gone, so that nothing stands by itself.
+    // The key is gone, so that nothing is admitted otherwise.
     let gate = world.gate();
-    world.set_policy(&gate, &[("release", "p384", "ECDSA_SHA_384")], r#"all = ["release"]"#, "");
+    world.set_policy(&gate, &[Authenticator { name: "release", ..SECURITY }], r#"all = ["release"]"#, "");
     let root = world.directory.path().join("etc");
     gate.set_break_glass(Box::new(BreakGlassFile::of(&root)));
     let file = root.join("break-glass.toml");

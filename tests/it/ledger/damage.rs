@@ -48,7 +48,7 @@ async fn at_each_byte(repair: bool) {
             assert_eq!(reason(&wrong), "not-verified", "byte {at}");
         }
     }
-    // What is told to people may say anything; the rest may not.
+    // Fields that only people read may say anything; the others may not.
     assert!(admitted < good.len() / 2, "{admitted} of {}", good.len());
     std::fs::write(&entry, &good).unwrap();
     assert_eq!(reason(&world.check_present(&world.gate(), &name, &id).await), "verified");
@@ -120,7 +120,7 @@ async fn what_is_no_file_of_ours_is_not_read() {
     }
 }
 
-/// Forged in what the signatures do not speak of, it could keep a good image from running for ever.
+/// Forged in what the signatures do not speak of, it could keep a good image from running indefinitely.
 #[tokio::test]
 async fn a_pull_mends_evidence_that_is_not_about_its_digest() {
     let world = World::new().await;

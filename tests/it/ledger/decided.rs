@@ -3,6 +3,7 @@
 use super::*;
 use pullgate::ledger::{Evidence, Image, Place};
 use pullgate::signature::Attachment;
+use pullgate_test::policy::SECURITY;
 use pullgate_test::signer::attach_classic;
 
 #[tokio::test]
@@ -30,7 +31,7 @@ async fn after_a_restart_no_network_is_needed() {
         [(&tagged, "registry-unavailable"), (&pinned, "verified"), (&unknown, "registry-unavailable")]
     {
         let question =
-            Question { image: image.clone(), credentials: Credentials::default(), namespace: None };
+            AdmissionRequest { image: image.clone(), credentials: Credentials::default(), namespace: None };
         let decided = gate.admit(&question, &mut Explanation::default()).await;
         let reason = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason());
         assert_eq!(reason.code(), expected, "{image}");
@@ -105,11 +106,11 @@ async fn evidence_is_judged_by_the_policy_of_today() {
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let name = world.name("team/app:1");
-    let release = ("release", "p256", "ECDSA_SHA_256");
-    let security = ("security", "p384", "ECDSA_SHA_384");
+    let release = RELEASE;
+    let security = SECURITY;
     // The key is revoked, here and after a restart.
     for gate in [&gate, &world.gate()] {
-        world.set_policy(gate, &[("release", "p384", "ECDSA_SHA_384")], r#"all = ["release"]"#, "");
+        world.set_policy(gate, &[Authenticator { name: "release", ..SECURITY }], r#"all = ["release"]"#, "");
         assert_eq!(reason(&world.check_present(gate, &name, &id).await), "no-valid-signature");
         world.set_policy(gate, &[release], r#"all = ["release"]"#, "");
         assert_eq!(reason(&world.check_present(gate, &name, &id).await), "verified");
@@ -316,7 +317,7 @@ async fn t31_forged_evidence_admits_nothing() {
             assert!(decided.is_err(), "{what}, {asked}: {decided:?}");
         }
     }
-    // The forged entry stands in the way of a good pull for no longer than it takes to ask the registry.
+    // The forged entry delays a good pull only until the registry has answered.
     let ledger = Ledger::open(&world.settings()).unwrap();
     let gate = world.gate_with(ledger);
     assert_eq!(world.admit(&gate, "team/app:1").await.unwrap().digest(), Some(&digest));
@@ -344,9 +345,10 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
-    let daemon =
-        Daemon::with_registry(world.directory.path(), runtime.socket(), pullgate_test::proxy::forgetful());
-    world.set_policy(&daemon.gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, "");
+    let daemon = Daemon::builder(world.directory.path(), runtime.socket())
+        .registry(pullgate_test::proxy::forgetful())
+        .start();
+    world.set_policy(&daemon.gate, &[RELEASE], r#"all = ["release"]"#, "");
     // The runtime holds the index and, of the two images in it, that for its platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
     runtime.hold(world.held.0.values().next().unwrap());

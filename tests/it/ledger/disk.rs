@@ -6,7 +6,7 @@ use super::*;
 use pullgate::ledger::{Evidence, Image, Place};
 use pullgate::reference::Repository;
 
-/// Evidence that is told from all others by `number`, of about `size` bytes.
+/// Evidence that is identified by `number`, of about `size` bytes.
 pub(super) fn numbered(number: usize, size: usize) -> Evidence {
     let config = Digest::of(format!("config {number}").as_bytes());
     let document = manifest(&[], &config, None);

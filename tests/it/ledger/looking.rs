@@ -1,4 +1,4 @@
-//! Who only looks at a ledger, and what is told of it.
+//! Read-only access to a ledger, and reports about it.
 
 use super::disk::{is_kept, numbered, place};
 use super::*;

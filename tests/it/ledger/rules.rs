@@ -1,4 +1,4 @@
-//! What stands above signatures, or beside them: deny lists, allowances.
+//! Rules that decide before signatures, or without them: deny lists, allowances.
 
 use super::*;
 use pullgate_test::registry::Scripted;
@@ -10,7 +10,7 @@ async fn the_deny_list_takes_back_what_was_admitted() {
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let child = world.held.0.keys().next().unwrap().clone();
-    let key = [("release", "p256", "ECDSA_SHA_256")];
+    let key = [RELEASE];
     let other = Digest::of(b"another").to_string();
     for (denied, expected) in [
         (digest.as_str(), "digest-denied"),
@@ -44,7 +44,7 @@ async fn an_allowance_for_some_digests_is_for_these_images() {
         let more = format!(
             "[[namespace]]\nscope = \"%HOST/tools\"\nallow = \"unsigned\"\nreason = \"a test\"\ndigests = [\"{digest}\"]"
         );
-        world.set_policy(&gate, &[("release", "p256", "ECDSA_SHA_256")], r#"all = ["release"]"#, &more);
+        world.set_policy(&gate, &[RELEASE], r#"all = ["release"]"#, &more);
     };
     allow(&digest);
     let name = world.name("tools/shell:1");
@@ -76,7 +76,7 @@ async fn the_signature_of_an_index_is_none_of_the_image_where_that_must_be_signe
     entry["platform"] = serde_json::json!({ "os": os, "architecture": architecture });
     let outer = world.registry.manifest("team/app", INDEX, index(&[entry]));
     world.registry.tag("team/app", "outer", &outer);
-    let key = [("release", "p256", "ECDSA_SHA_256")];
+    let key = [RELEASE];
     for (accept, standing, pull) in [
         ("index", "verified", "no-signature"),
         ("either", "verified", "no-signature"),
@@ -100,7 +100,7 @@ async fn an_audited_rule_admits_nothing_that_may_be_denied() {
     let world = World::new().await;
     let digest = world.registry.image("watched/app", "1", "app");
     let gate = world.gate();
-    let key = [("release", "p256", "ECDSA_SHA_256")];
+    let key = [RELEASE];
     let other = Digest::of(b"another");
     let ask = r#"require = { all = ["release"] }"#;
     for (rule, denied, answers, expected) in [

@@ -6,14 +6,7 @@ use super::*;
 
 /// Everything after this is the row's own.
 fn authenticators() -> String {
-    let one = |name: &str, key: &str, algorithm: &str| {
-        let file = key_file(key, "pub");
-        format!(
-            "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = \"{}\" }}]\n",
-            file.display()
-        )
-    };
-    one("release", "p256", "ECDSA_SHA_256") + &one("security", "p384", "ECDSA_SHA_384")
+    format!("{RELEASE}{}", pullgate_test::policy::SECURITY)
 }
 
 /// What a rule says, and what it leaves out.
@@ -115,7 +108,7 @@ async fn rules_and_defaults() {
         ),
     ] {
         let gate = world.gate_of("", &policy);
-        let question = Question {
+        let question = AdmissionRequest {
             image: format!("{host}/{image}:1"),
             credentials: Credentials::anonymous(),
             namespace: namespace.map(str::to_owned),

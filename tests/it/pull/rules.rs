@@ -9,11 +9,7 @@ fn policy(world: &World, rules: &[&str]) -> String {
     let host = world.registry.host();
     let rules: String =
         rules.iter().map(|rule| format!("[[namespace]]\nscope = \"{host}/team\"\n{rule}\n")).collect();
-    format!(
-        "default = \"deny\"\n{}{}{rules}",
-        authenticator("release", "p256", "ECDSA_SHA_256"),
-        authenticator("security", "p384", "ECDSA_SHA_384"),
-    )
+    format!("default = \"deny\"\n{}{}{rules}", policy::RELEASE, policy::SECURITY,)
 }
 
 const RELEASE: &str = "require = { all = [\"release\"] }";
@@ -25,24 +21,22 @@ fn p384() -> Signer {
     Signer::of("p384", Algorithm::EcdsaSha384)
 }
 
-impl World {
-    async fn pull_for(&self, image: &str, namespace: Option<&str>) -> Answer {
-        let sandbox = namespace.map(|namespace| api::PodSandboxConfig {
-            metadata: Some(api::PodSandboxMetadata {
-                name: "pod".to_owned(),
-                namespace: namespace.to_owned(),
-                ..Default::default()
-            }),
+async fn pull_for(world: &World, image: &str, namespace: Option<&str>) -> Answer {
+    let sandbox = namespace.map(|namespace| api::PodSandboxConfig {
+        metadata: Some(api::PodSandboxMetadata {
+            name: "pod".to_owned(),
+            namespace: namespace.to_owned(),
             ..Default::default()
-        });
-        let message = api::PullImageRequest { sandbox_config: sandbox, ..request(image) };
-        self.pull_message(&message.encode_to_vec()).await
-    }
+        }),
+        ..Default::default()
+    });
+    let message = api::PullImageRequest { sandbox_config: sandbox, ..pull_request(image) };
+    world.call(PULL, &message.encode_to_vec()).await
 }
 
 #[tokio::test]
 async fn the_pod_s_namespace_chooses_the_rule_and_its_absence_takes_the_strictest() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let payments = format!("pods = [\"payments\", \"payments-*\"]\n{SECURITY}");
     world.set_policy(&policy(&world, &[RELEASE, &payments]));
     let released = world.registry.image("team/released", "1", "released");
@@ -70,7 +64,7 @@ async fn the_pod_s_namespace_chooses_the_rule_and_its_absence_takes_the_strictes
         ("team/both:1", Some("payments"), true),
         ("team/both:1", Some("web"), true),
     ] {
-        let answer = world.pull_for(&world.image(image), namespace).await;
+        let answer = pull_for(&world, &world.image(image), namespace).await;
         if admitted {
             assert_eq!(answer.code, "0", "{image} {namespace:?}: {answer:?}");
         } else {
@@ -81,7 +75,7 @@ async fn the_pod_s_namespace_chooses_the_rule_and_its_absence_takes_the_strictes
 
 #[tokio::test]
 async fn audit_admits_what_enforce_refuses_and_off_does_not_look() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let unsigned = world.registry.image("team/app", "1", "app");
     let (tagged, pinned) = (world.image("team/app:1"), world.image(&format!("team/app@{unsigned}")));
     world.set_policy(&policy(&world, &[&format!("{RELEASE}\nmode = \"enforce\"")]));
@@ -118,7 +112,7 @@ async fn audit_admits_what_enforce_refuses_and_off_does_not_look() {
     let audited = "deny = \"old\"\nmode = \"audit\"\npods = [\"web\"]";
     world.set_policy(&policy(&world, &["deny = \"old\"", audited]));
     assert_refused(&world.pull(&tagged).await, "denied-by-rule");
-    assert_eq!(world.pull_for(&world.image("team/web:1"), Some("web")).await.message, BY_DIGEST);
+    assert_eq!(pull_for(&world, &world.image("team/web:1"), Some("web")).await.message, BY_DIGEST);
 }
 
 /// The code of the decision, and how many refusals were let pass.
@@ -147,12 +141,9 @@ async fn audit_blocks_no_pull_that_takes_too_long() {
         let gate = gate::Gate::new(registry, gate::GateSettings { timeout: Duration::ZERO, concurrent: 16 });
         let text = format!(
             "default = \"deny\"\n{}[[namespace]]\nscope = \"r.example.com\"\n{RELEASE}\nmode = \"{mode}\"\n",
-            authenticator("release", "p256", "ECDSA_SHA_256")
+            policy::RELEASE
         );
-        write_policy(directory.path(), &text);
-        gate.set_policy(
-            pullgate::config::load_policy(directory.path(), jiff::Timestamp::now()).unwrap().policy,
-        );
+        gate.set_policy(policy::load(directory.path(), &text));
         let question = gate::AdmissionRequest {
             image: "r.example.com/app:1".to_owned(),
             credentials: Credentials::default(),
@@ -166,7 +157,7 @@ async fn audit_blocks_no_pull_that_takes_too_long() {
 
 #[tokio::test]
 async fn an_allowance_is_bounded_by_digests_and_time() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let listed = world.registry.image("team/listed", "1", "listed");
     world.registry.image("team/other", "1", "other");
     let allow = "allow = \"unsigned\"\nreason = \"bootstrap\"";
@@ -197,7 +188,7 @@ async fn an_allowance_is_bounded_by_digests_and_time() {
 
 #[tokio::test]
 async fn the_deny_list_stands_above_every_rule() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let child = world.registry.tagged("team/app", "1").unwrap();
@@ -235,12 +226,12 @@ async fn the_deny_list_stands_above_every_rule() {
 
 #[tokio::test]
 async fn a_denied_key_counts_no_more_whoever_has_it() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let image = world.image("team/app:1");
     let rule = policy(&world, &["require = { any = [\"release\", \"other\"] }"]);
-    let rule = format!("{rule}{}", authenticator("other", "p256", "ECDSA_SHA_256"));
+    let rule = format!("{rule}{}", Authenticator { name: "other", ..policy::RELEASE });
     world.set_policy(&rule);
     assert_eq!(reason(&world, &image).await.0, "verified");
     let policy = world.daemon.gate.policy().unwrap();
@@ -271,7 +262,7 @@ fn architectures() -> (&'static str, &'static str) {
 
 #[tokio::test]
 async fn index_platform_and_either_ask_for_what_they_say_and_pull_what_was_signed() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let (own, other) = architectures();
     for (name, sign_index, sign_image, admitted) in [
         ("neither", false, false, [false, false, false]),
@@ -315,7 +306,7 @@ async fn index_platform_and_either_ask_for_what_they_say_and_pull_what_was_signe
 
 #[tokio::test]
 async fn an_index_that_leaves_the_choice_open_is_refused() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     world.set_policy(&policy(&world, &[&format!("{RELEASE}\naccept = \"platform\"")]));
     let (own, other) = architectures();
     let image = world.registry.image("team/app", "a", "a");
@@ -365,7 +356,7 @@ async fn an_index_that_leaves_the_choice_open_is_refused() {
 
 #[tokio::test]
 async fn the_image_for_the_platform_is_bound_by_the_bytes_of_the_index() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     world.set_policy(&policy(&world, &[&format!("{RELEASE}\naccept = \"platform\"")]));
     let image = world.registry.image("team/app", "a", "a");
     sign_classic(&world.registry, "team/app", &image, &p256());
@@ -384,7 +375,7 @@ async fn the_image_for_the_platform_is_bound_by_the_bytes_of_the_index() {
 
 #[tokio::test]
 async fn break_glass_opens_what_it_says_while_the_file_says_so() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     let root = world.directory.path().join("etc");
     std::fs::create_dir_all(&root).unwrap();
     world.daemon.gate.set_break_glass(Box::new(pullgate::config::BreakGlassFile::of(&root)));
@@ -440,16 +431,12 @@ async fn break_glass_opens_what_it_says_while_the_file_says_so() {
 
 #[tokio::test]
 async fn a_pull_under_way_keeps_the_policy_that_it_began_with() {
-    let world = World::without_policy().await;
+    let world = World::builder().without_policy().start().await;
     world.set_policy(&policy(&world, &[RELEASE]));
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
     let gate = Arc::clone(&world.daemon.gate);
-    let denied = {
-        let root = world.directory.path().join("denied");
-        write_policy(&root, "default = \"deny\"\n");
-        pullgate::config::load_policy(&root, jiff::Timestamp::now()).unwrap().policy
-    };
+    let denied = policy::load(&world.directory.path().join("denied"), "default = \"deny\"\n");
     // The first question of the pull puts another policy in force before it is answered.
     let denied = std::sync::Mutex::new(Some(denied));
     world.registry.hook(move |_| {

@@ -4,6 +4,7 @@ use pullgate::registry::{Class, Credentials, Registry as Client, Settings};
 
 use super::{anonymous, client};
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::secrets::Secret;
 
 async fn with(auth: Auth) -> Registry {
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
@@ -13,7 +14,7 @@ async fn with(auth: Auth) -> Registry {
 }
 
 fn bearer(secret: Option<&str>, oauth: bool, expires_in: Option<i64>) -> Auth {
-    Auth::Bearer { realm: None, secret: secret.map(str::to_owned), oauth, expires_in }
+    Auth::Bearer { realm: None, secret: secret.map(Secret::from), oauth, expires_in }
 }
 
 fn tokens(registry: &Registry) -> Vec<Recorded> {

@@ -246,7 +246,7 @@ async fn t111_a_host_that_asks_to_be_left_alone_is_and_others_go_on() {
         let one = configured(&alone, "server = \"http://%1\"\n", &[&first]);
         first.forget_requests();
         let told = one.resolve(&tag("1"), &anonymous()).await.unwrap_err().to_string();
-        // Whoever asks, and with which secret, is told the same.
+        // The answer is the same for all credentials.
         for credentials in [anonymous(), pullgate::registry::Credentials::password("u", "pg5ECRET")] {
             assert_eq!(one.resolve(&tag("1"), &credentials).await.unwrap_err().to_string(), told);
         }

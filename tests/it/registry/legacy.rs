@@ -14,7 +14,7 @@ use pullgate_test::registry::{Auth, Authority, Options, Registry};
 
 const PLUGIN: &str = "plugins.\"io.containerd.grpc.v1.cri\".registry";
 
-/// A client on a node with this containerd configuration; `@` stands for the plugin's section. Its hosts.toml files, if
+/// A client on a node with this containerd configuration; `@` is replaced by the plugin's section. Its hosts.toml files, if
 /// they are read, lead nowhere.
 fn client(directory: &TempDir, text: &str) -> Client {
     let config = directory.path().join("config.toml");
@@ -132,7 +132,7 @@ async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
     fs::create_dir_all(hosts.join("r.invalid")).unwrap();
     fs::write(hosts.join("r.invalid/hosts.toml"), format!("server = \"http://{host}\"\n")).unwrap();
     let by_mirrors = format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{host}\"]\n");
-    // containerd reads these credentials whoever names the hosts.
+    // containerd reads these credentials wherever the hosts are configured.
     let by_files = format!("[@]\nconfig_path = {:?}\n", hosts.display().to_string());
     let auth = STANDARD.encode("node:pg5ECRET");
     for beginning in [by_mirrors, by_files] {

@@ -1,4 +1,4 @@
-//! Sigstore bundles: with the referrers API, and with the tag that stands in for it.
+//! Sigstore bundles: with the referrers API, and with its fallback tag.
 
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;

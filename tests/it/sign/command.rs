@@ -1,4 +1,4 @@
-//! `pullgate-signer sign`: what it takes, what it shows, and what its exit code tells.
+//! `pullgate-signer sign`: its arguments, its output and its exit codes.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -233,6 +233,7 @@ async fn code_with(key: &str, image: &str) -> Option<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(feature = "all-tests"), ignore = "takes long: `make test` runs it")]
 async fn a_key_that_cannot_be_reached_is_no_mistake_of_the_command_line() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");

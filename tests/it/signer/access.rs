@@ -180,7 +180,7 @@ async fn what_is_too_much_is_not_taken() {
         let stream = TcpStream::connect(&service.address).await.unwrap();
         assert_eq!(send(stream, method, path, &headers, Bytes::new()).await.unwrap().0, 404, "{path}");
     }
-    // One that never ends its body is told so.
+    // A body that never ends is refused with a reason.
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = TcpStream::connect(&service.address).await.unwrap();
     let head = format!(

@@ -102,6 +102,7 @@ pub(super) fn configure(directory: &Path, registry: &Registry) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(feature = "all-tests"), ignore = "takes long: `make test` runs it")]
 async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_times() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
@@ -125,7 +126,7 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
                 let events: Vec<_> =
                     some.iter().map(|(path, tag, digest)| (path.as_str(), tag.as_str(), digest)).collect();
                 let body = pushes(&events).to_string();
-                // Some are told twice.
+                // Some are notified twice.
                 for _ in 0..=usize::from(number % 7 == 0) {
                     under_way.spawn(notify(path.clone(), body.clone()));
                 }

@@ -38,14 +38,14 @@ async fn a_rule_starts_when_what_was_there_is_known() {
     registry.hook(|request| (request.uri.path() == "/v2/_catalog").then(|| Scripted::status(404)));
     let listless = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let service = Service::start(listless.clone()).await;
-    let status = service.until("an error is told", |status| !status.errors.is_empty()).await;
+    let status = service.until("an error is reported", |status| !status.errors.is_empty()).await;
     assert!(!status.rules[0].started, "{status:?}");
     let new = registry.image("team/app", "1", "new");
     assert_eq!(service.notify(&pushes(&[("team/app", "1", &new)])).await, 202);
     let status = service.until("it waits", |status| status.waiting + status.busy == 1).await;
     assert_eq!(status.parked, 0);
     assert_eq!(signatures(&registry, "team/app", &new), 0, "nothing is signed before");
-    // What it is told of is enough, and what was told meanwhile is not older.
+    // The notified repositories are enough, and a notification during the listing is not older.
     let mut told = listless;
     told.reconcile.repositories = Some(vec![registry.repository("team/app")]);
     service.signer.reload(told).await.unwrap();

@@ -29,7 +29,7 @@ async fn goes_on_in_a_new_file_after_sighup() {
     let first = push("1").await;
     assert_eq!(lines(&now), [first.as_str()]);
     std::fs::rename(&now, &old).unwrap();
-    // Until it is told, it goes on where it was.
+    // Until it is notified, it continues with the old file.
     let second = push("2").await;
     assert_eq!((lines(&old), now.exists()), (vec![first.clone(), second.clone()], false));
     kill(Pid::from_raw(process.0.id().try_into().unwrap()), Signal::SIGHUP).unwrap();

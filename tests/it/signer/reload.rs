@@ -1,4 +1,4 @@
-//! What is told of a reload, of a file that is wrong, and of settings that only a restart puts in force.
+//! What a reload reports: success, a bad file, and settings that need a restart.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
@@ -69,7 +69,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     );
     let (code, told, _) = run(&path, &["status"]);
     assert!(code == Some(1) && told.starts_with("RELOAD FAILED at 2") && told.contains(&reason), "{told}");
-    assert!(told.contains("rule team: automatic"), "the rules are told all the same: {told}");
+    assert!(told.contains("rule team: automatic"), "the rules are reported all the same: {told}");
     let (code, told, _) = run(&path, &["status", "--output", "json"]);
     let told: Value = serde_json::from_str(&told).unwrap();
     let first = told["reload_failed"]["reasons"][0].as_str().unwrap();

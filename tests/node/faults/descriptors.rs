@@ -28,7 +28,7 @@ fn that_are_all_taken_refuse_pulls_and_come_back() {
     }
     assert!(kubelet.image_fs_info().is_ok(), "what needs no more of them goes on");
     drop(taken);
-    // One that comes anew is served too.
+    // A new connection is served too.
     let kubelet = node.kubelet();
     assert!(kubelet.pull(&Pod::of(unsigned.by_tag())).unwrap_err().message().ends_with("[no-signature]"));
     kubelet.pull(&Pod::of(signed.by_tag())).unwrap();

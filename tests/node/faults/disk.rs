@@ -87,7 +87,7 @@ fn that_takes_nothing_costs_memory_only() {
             record["level"] != "INFO"
                 && record["message"].as_str().is_some_and(|message| message.contains("in memory only"))
         });
-        assert!(told, "{case}: it is told");
+        assert!(told, "{case}: it is logged");
         // The disk is well again: nothing that was there is lost, and what is missing is fetched.
         world.node.pullgate.stop();
         world.node.pullgate.start_again();
@@ -170,7 +170,7 @@ const DAMAGES: [(&str, Damage); 14] = [
     }),
 ];
 
-/// Damage costs a pull at the most. It admits nothing, and nothing waits for it.
+/// Damage costs one pull at most. It admits nothing and delays nothing.
 #[test]
 fn that_is_damaged_costs_a_pull_at_the_most() {
     let mut world = start();

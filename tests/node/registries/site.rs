@@ -79,7 +79,7 @@ impl Site {
         path
     }
 
-    /// Writes `hosts.toml` for a host, or `_default`; `@M`, `@O` and `@CA` stand for mirror, origin and certificate.
+    /// Writes `hosts.toml` for a host, or `_default`; `@M`, `@O` and `@CA` are replaced by mirror, origin and certificate.
     pub(super) fn hosts(&self, host: &str, text: &str) {
         let directory = self.node.containerd.hosts().join(host);
         directory::make(&directory);

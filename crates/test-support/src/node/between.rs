@@ -97,7 +97,7 @@ impl Way {
     async fn note(&self, body: Incoming) -> Body {
         let Ok(held) = body.collect().await else { return Body::empty() };
         let held = held.to_bytes();
-        // Behind the prefix of five bytes stands the one message.
+        // The message follows a prefix of five bytes.
         let asked = held.get(5..).and_then(|message| PullImageRequest::decode(message).ok());
         let name =
             asked.and_then(|asked| asked.image).map_or_else(|| "nothing".to_owned(), |spec| spec.image);

@@ -62,7 +62,7 @@ impl Containerd {
         }
     }
 
-    /// Ends it and starts it anew with these variables in its environment.
+    /// Restarts it with these variables in its environment.
     pub fn restart_in(&mut self, environment: Vec<(String, String)>) {
         self.kill();
         self.environment = environment;

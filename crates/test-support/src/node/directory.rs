@@ -1,4 +1,4 @@
-//! The one directory that a node lives in, and that nothing of it survives.
+//! The temporary directory of a node.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,7 +11,7 @@ use super::containerd;
 
 const PREFIX: &str = "pullgate-test-";
 
-/// A directory that goes away with its owner. Its name tells the process that made it, so that a later run can clear
+/// A directory that goes away with its owner. Its name contains the process that made it, so that a later run can clear
 /// up after one that was killed.
 pub struct Directory(TempDir);
 

@@ -1,4 +1,4 @@
-//! What `tests/environment/install` made.
+//! The files that `tests/environment/install` makes.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A place on the way between two parts of a node, at which a test can have traffic wait.
+//! A point between two parts of a node at which a test can hold traffic.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -44,7 +44,7 @@ impl Hold {
         self.0.changed.notify_all();
     }
 
-    /// Waits, if this is what is held. Not for ever: a test that failed does not release it.
+    /// Waits, if this is what is held. Not without a limit: a failed test does not release it.
     pub(super) fn pass(&self, what: &str) {
         let mut state = self.state();
         if !state.wanted.as_ref().is_some_and(|wanted| wanted(what)) {

@@ -1,4 +1,4 @@
-//! Just enough of HTTP/1.1 to change what a local registry holds.
+//! A minimal HTTP/1.1 client that changes the contents of a local registry.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -101,7 +101,7 @@ impl Kubelet {
     }
 
     /// Creates the pod's container from the image `id`, whatever is known of it, and takes it away again. kubelet gets
-    /// there with an id that it was told by somebody else, or long ago.
+    /// there with an id from another source, or an old one.
     ///
     /// # Errors
     /// Why the container waits.

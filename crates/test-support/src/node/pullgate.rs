@@ -70,21 +70,21 @@ impl Pullgate {
         self.daemon.id()
     }
 
-    /// Ends it and starts it anew with another policy.
+    /// Restarts it with another policy.
     pub fn restart_with(&mut self, policy: &Policy) {
         self.stop();
         policy.write(&self.directory);
         self.start_again();
     }
 
-    /// Ends it and starts it anew with more lines in its pullgate.toml.
+    /// Restarts it with more lines in its pullgate.toml.
     pub fn restart_configured(&mut self, lines: &str) {
         self.stop();
         directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.start_again();
     }
 
-    /// Ends it and starts it anew with `runtime` in place of containerd's socket, for good.
+    /// Restarts it with `runtime` in place of containerd's socket, for good.
     pub fn restart_before(&mut self, runtime: &Path) {
         self.stop();
         let mut lines: Vec<_> = self.config.lines().map(ToOwned::to_owned).collect();
@@ -120,21 +120,21 @@ impl Pullgate {
         &self.directory
     }
 
-    /// Ends it and starts it anew without anything that it remembers.
+    /// Restarts it without anything that it remembers.
     pub fn restart_forgetful(&mut self) {
         self.stop();
         let _ = fs::remove_dir_all(self.directory.join("evidence"));
         self.start_again();
     }
 
-    /// Ends it and starts it anew with these variables in its environment.
+    /// Restarts it with these variables in its environment.
     pub fn restart_in(&mut self, environment: Vec<(String, String)>) {
         self.stop();
         self.environment = environment;
         self.start_again();
     }
 
-    /// Ends it and starts it anew with `from` in its pullgate.toml replaced by `to`, for good.
+    /// Restarts it with `from` in its pullgate.toml replaced by `to`, for good.
     pub fn restart_edited(&mut self, from: &str, to: &str) {
         assert!(self.config.contains(from), "{from} is not in {}", self.config);
         self.config = self.config.replace(from, to);
@@ -144,7 +144,7 @@ impl Pullgate {
     /// Ends it as systemd does, and gives its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         if secrets::run().is_some() && self.control().exists() {
-            // Kept by whoever runs it.
+            // Kept by the caller.
             let _ = process::run(self.command().args(["status", "--output", "json"]));
         }
         let code = self.daemon.stop();
@@ -221,7 +221,7 @@ impl Pullgate {
         self.memory("VmRSS:")
     }
 
-    /// How much it held at the most.
+    /// Its peak.
     pub fn peak_memory(&self) -> u64 {
         self.memory("VmHWM:")
     }

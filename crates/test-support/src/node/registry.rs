@@ -34,7 +34,7 @@ impl Registry {
         Self { directory, host, daemon }
     }
 
-    /// Starts it anew, with what it holds and at the same address, for [`USER`] with [`PASSWORD`] only.
+    /// Restarts it, with what it holds and at the same address, for [`USER`] with [`PASSWORD`] only.
     pub fn restart_with_password(&mut self) {
         let passwords = self.passwords();
         self.restart_with(&passwords);
@@ -47,7 +47,7 @@ impl Registry {
         format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display())
     }
 
-    /// Starts it anew, with what it holds and at the same address, and with these lines after its section `http`.
+    /// Restarts it, with what it holds and at the same address, and with these lines after its section `http`.
     pub fn restart_with(&mut self, lines: &str) {
         self.daemon.stop();
         let port = self.host.rsplit(':').next().unwrap_or_default();
@@ -65,13 +65,13 @@ impl Registry {
         self.daemon = serve(&self.directory, port, "").0;
     }
 
-    /// Starts it anew at the same address, speaking TLS with the certificate and the key in these files.
+    /// Restarts it at the same address, speaking TLS with the certificate and the key in these files.
     pub fn restart_with_tls(&mut self, certificate: &Path, key: &Path) {
         let (certificate, key) = (certificate.display(), key.display());
         self.restart_with(&format!("  tls:\n    certificate: {certificate}\n    key: {key}\n"));
     }
 
-    /// Starts it anew, with what it holds and at the same address, so that it notifies `url` of pushes.
+    /// Restarts it, with what it holds and at the same address, so that it notifies `url` of pushes.
     pub fn restart_with_notifications(&mut self, url: &str, secret: &str) {
         self.daemon.stop();
         let lines = format!(
@@ -115,7 +115,7 @@ impl Registry {
         answer.body
     }
 
-    /// The same where there may be none yet. While a tag is written anew, the registry answers 500.
+    /// The same where it may be absent. The registry answers 500 while it overwrites a tag.
     pub fn find_manifest(&self, repository: &str, reference: &str) -> Option<Vec<u8>> {
         let answer = self.ask_for_manifest(repository, reference);
         (answer.status == 200).then_some(answer.body)

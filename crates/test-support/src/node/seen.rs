@@ -1,4 +1,4 @@
-//! What became of something that was tried, in the words of a table: of a pod, or of a push.
+//! The outcome of a pod or of a push, in the words of a table.
 
 use std::time::{Duration, Instant};
 

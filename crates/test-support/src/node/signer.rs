@@ -28,7 +28,7 @@ pub struct Signer {
 
 impl Signer {
     /// A signer with one rule, [`RULE`], that signs what is pushed to `namespace` with the node's release key; and the
-    /// node's registry, started anew, that notifies it.
+    /// node's registry, restarted, that notifies it.
     pub fn start(node: &mut Node, namespace: &str) -> Self {
         let directory = node.directory().join("signer");
         let signer = Self::start_with(directory, node.registry.host(), namespace, &node.release);

@@ -1,4 +1,4 @@
-//! Who may use the registry, and its token service at `/token`.
+//! Authentication at the registry, and its token service at `/token`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,23 +6,23 @@ use http::Method;
 use serde_json::json;
 
 use super::{Recorded, Scripted, State};
-use crate::secrets::MARK;
+use crate::secrets::{MARK, Secret};
 
-/// What a registry wants to be shown.
+/// The authentication that a registry requires.
 #[derive(Clone, Debug, Default)]
 pub enum Auth {
     #[default]
     Nothing,
     Basic {
         username: String,
-        password: String,
+        password: Secret,
     },
     Bearer {
-        /// Where tokens are to be had; `None`: at this registry.
+        /// The URL of the token service; `None`: this registry.
         realm: Option<String>,
-        /// `user:password`, or an identity token without a colon; `None`: anybody gets one.
-        secret: Option<String>,
-        /// Whether the token service knows OAuth 2.
+        /// `user:password`, or an identity token without a colon; `None`: everyone gets a token.
+        secret: Option<Secret>,
+        /// Whether the token service supports OAuth 2.
         oauth: bool,
         /// The field expires_in.
         expires_in: Option<i64>,
@@ -30,12 +30,12 @@ pub enum Auth {
 }
 
 impl Auth {
-    pub fn basic(username: &str, password: &str) -> Self {
-        Self::Basic { username: username.to_owned(), password: password.to_owned() }
+    pub fn basic(username: &str, password: impl Into<Secret>) -> Self {
+        Self::Basic { username: username.to_owned(), password: password.into() }
     }
 
     pub fn bearer(secret: Option<&str>) -> Self {
-        Self::Bearer { realm: None, secret: secret.map(str::to_owned), oauth: true, expires_in: Some(300) }
+        Self::Bearer { realm: None, secret: secret.map(Secret::from), oauth: true, expires_in: Some(300) }
     }
 }
 
@@ -46,13 +46,19 @@ impl State {
         match &self.options.auth {
             Auth::Nothing => None,
             Auth::Basic { username, password } => {
-                let expected = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+                let expected =
+                    format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.as_str())));
                 (shown != expected)
                     .then(|| Scripted::status(401).header("www-authenticate", "Basic realm=\"test\""))
             }
             Auth::Bearer { realm, secret, oauth, expires_in } => {
                 if request.uri.path() == "/token" {
-                    return Some(self.token(request, secret.as_deref(), *oauth, *expires_in));
+                    return Some(self.token(
+                        request,
+                        secret.as_ref().map(Secret::as_str),
+                        *oauth,
+                        *expires_in,
+                    ));
                 }
                 let path = request.uri.path().trim_start_matches("/v2/");
                 let name =

@@ -1,4 +1,4 @@
-//! Documents.
+//! Manifests and indexes.
 
 use bytes::Bytes;
 use pullgate::digest::Digest;

@@ -1,4 +1,4 @@
-//! What reached a registry, for whoever watches it.
+//! The requests that reached a registry.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

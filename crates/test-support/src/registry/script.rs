@@ -1,4 +1,4 @@
-//! Answers, honest and otherwise.
+//! Scripted answers, correct or hostile.
 
 use std::convert::Infallible;
 use std::pin::Pin;

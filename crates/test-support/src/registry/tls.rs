@@ -1,4 +1,4 @@
-//! Serving with certificates of a test's own authority.
+//! TLS with certificates of a test's own authority.
 
 use std::sync::Arc;
 

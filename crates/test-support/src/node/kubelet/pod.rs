@@ -11,6 +11,7 @@ use pullgate::api::{
 };
 
 use super::User;
+use crate::secrets::Secret;
 
 /// Where the container's output goes, below the pod's log directory.
 pub(super) const CONTAINER_LOG: &str = "app.log";
@@ -51,8 +52,8 @@ impl Pod {
         Self { namespace: namespace.to_owned(), ..self }
     }
 
-    pub fn with_pull_secret(self, user: &str, password: &str) -> Self {
-        Self { secret: Some((user.to_owned(), password.to_owned())), ..self }
+    pub fn with_pull_secret(self, user: &str, password: impl Into<Secret>) -> Self {
+        Self { secret: Some((user.to_owned(), password.into().as_str().to_owned())), ..self }
     }
 
     /// With `imagePullPolicy: IfNotPresent`.

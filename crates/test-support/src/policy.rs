@@ -1,0 +1,47 @@
+//! Parts of a `policy.toml`.
+
+use std::fmt;
+use std::path::Path;
+
+use pullgate::policy::Policy;
+
+use crate::signer::key_file;
+
+/// An authenticator with one of the keys in `tests/fixtures/keys`; it shows itself as its table.
+#[derive(Clone, Copy)]
+pub struct Authenticator<'a> {
+    pub name: &'a str,
+    /// The key's name in its file's name, such as `p256`.
+    pub key: &'a str,
+    pub algorithm: &'a str,
+}
+
+/// What most policies of the tests require.
+pub const RELEASE: Authenticator<'static> =
+    Authenticator { name: "release", key: "p256", algorithm: "ECDSA_SHA_256" };
+
+/// A second one, with another key.
+pub const SECURITY: Authenticator<'static> =
+    Authenticator { name: "security", key: "p384", algorithm: "ECDSA_SHA_384" };
+
+impl fmt::Display for Authenticator<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, key, algorithm } = self;
+        let file = key_file(key, "pub");
+        writeln!(f, "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = {file:?} }}]")
+    }
+}
+
+/// Writes `etc/policy.toml` below a directory, and loads it.
+///
+/// # Panics
+///
+/// Where the policy has a problem.
+#[track_caller]
+pub fn load(directory: &Path, text: &str) -> Policy {
+    let root = directory.join("etc");
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::write(root.join("policy.toml"), text).unwrap();
+    let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
+    loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}")).policy
+}
