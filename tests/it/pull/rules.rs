@@ -429,6 +429,30 @@ async fn break_glass_opens_what_it_says_while_the_file_says_so() {
     assert_eq!(reason(&world, &tagged).await.0, "registry-busy");
 }
 
+/// While an exception for another digest is open, a tag is resolved once: the two answers could differ, and the time limit is
+/// for the whole pull.
+#[tokio::test]
+async fn break_glass_resolves_a_tag_once() {
+    let world = World::builder().timeout(Duration::from_millis(400)).start().await;
+    let root = world.directory.path().join("etc");
+    std::fs::create_dir_all(&root).unwrap();
+    world.daemon.gate.set_break_glass(Box::new(pullgate::config::BreakGlassFile::of(&root)));
+    let digest = world.registry.image("team/app", "1", "app");
+    let other = world.registry.image("team/app", "2", "other");
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let exception = format!("[[open]]\ndigest = \"{other}\"\nreason = \"outage\"\nuntil = {until}\n");
+    std::fs::write(root.join("break-glass.toml"), exception).unwrap();
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let resolutions = || world.registry.lines().iter().filter(|line| line.ends_with("/manifests/1")).count();
+    assert_eq!(reason(&world, &world.image("team/app:1")).await.0, "verified");
+    assert_eq!(resolutions(), 1);
+    // The registry accepts the request and never answers it.
+    world.registry.forget_requests();
+    world.registry.hook(|_| Some(Scripted::status(200).body(Body::Hang)));
+    assert_eq!(reason(&world, &world.image("team/app:1")).await.0, "timeout");
+    assert_eq!(resolutions(), 1, "one limit for the whole pull");
+}
+
 #[tokio::test]
 async fn a_pull_under_way_keeps_the_policy_that_it_began_with() {
     let world = World::builder().without_policy().start().await;
