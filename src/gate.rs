@@ -8,10 +8,12 @@ mod check;
 mod evaluate;
 mod evidence;
 mod explanation;
+mod finding;
 mod lookup;
 mod pinned;
 mod present;
 mod present_cache;
+mod present_verdict;
 mod provenance;
 mod pull;
 mod quorum;
@@ -26,9 +28,11 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use evidence::{Content, NoContent, PendingEvidence};
-pub use explanation::{Explanation, Finding};
+pub use explanation::Explanation;
+pub use finding::Finding;
 pub use pinned::Pinned;
-pub use present::{Present, PresentVerdict};
+pub use present::Present;
+pub use present_verdict::PresentVerdict;
 pub use refusal::{Kind, Refusal};
 
 use crate::keys::{self, RemoteVerifier};

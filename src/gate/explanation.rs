@@ -1,6 +1,6 @@
 //! How a decision came about: for the log, and for `pullgate verify`.
 
-use super::Refusal;
+use super::{Finding, Refusal};
 use crate::telemetry::{Reason, Steps};
 
 /// What was looked at on the way to a decision. Filled in as far as the way went.
@@ -61,15 +61,4 @@ impl Explanation {
             self.problems.push(format!("{more} more problems of the same kind"));
         }
     }
-}
-
-/// What became of one signature under one authenticator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Where the signature was found.
-    pub place: String,
-    /// The authenticator it was tried with.
-    pub authenticator: String,
-    /// The fingerprint of the key that verified it, or why none did.
-    pub outcome: Result<String, String>,
 }

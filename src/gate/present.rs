@@ -8,12 +8,9 @@ use std::sync::Arc;
 
 use self::asked::Asked;
 use self::evaluation::{PresentEvaluation, RestsOn, exception};
-use super::admission::Admission;
-use super::{Gate, Pod, Refusal, present_cache, quorum};
+use super::{Gate, Pod, PresentVerdict, Refusal, present_cache, quorum};
 use crate::digest::Digest;
 use crate::policy::Policy;
-use crate::reference::Repository;
-use crate::telemetry::Reason;
 
 /// How many names of one image are looked at; more are as if they were not there.
 const MAX_PRESENT_NAMES: usize = 256;
@@ -33,70 +30,6 @@ impl Present {
     /// The names that are looked at.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.repo_tags.iter().chain(&self.repo_digests).take(MAX_PRESENT_NAMES).map(String::as_str)
-    }
-}
-
-/// The proof that an image on the node may be used under the name that was asked for. It is only made of an `Admission`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PresentVerdict {
-    repository: Repository,
-    digest: Option<Digest>,
-    rule: String,
-    reason: Reason,
-    audited: Vec<Refusal>,
-}
-
-impl PresentVerdict {
-    /// The image that `admission` admits under a name of `repository`.
-    pub(super) fn admitted(repository: Repository, admission: Admission) -> Self {
-        Self {
-            repository,
-            digest: admission.digest().cloned(),
-            rule: admission.label().to_owned(),
-            reason: admission.reason(),
-            audited: admission.audited().to_vec(),
-        }
-    }
-
-    /// Drops the digest where it is the image's id, which no registry knows.
-    fn without_id(self, id: &Digest) -> Self {
-        Self { digest: self.digest.filter(|digest| digest != id), ..self }
-    }
-
-    /// The repository whose rule admitted it: that of the name, or for an id one of the image's repositories.
-    pub fn repository(&self) -> &Repository {
-        &self.repository
-    }
-
-    /// The digest that was verified; `None` for an image that may be used unsigned.
-    pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
-    }
-
-    /// The name that means this image and no other, for who will pull it again (guest-pull runtimes).
-    pub fn pinned(&self) -> Option<String> {
-        self.digest.as_ref().map(|digest| format!("{}@{digest}", self.repository))
-    }
-
-    /// The rule that admitted it.
-    pub fn rule(&self) -> &str {
-        &self.rule
-    }
-
-    /// Why it was admitted.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// What rules in audit mode would have refused, had they been enforced.
-    pub fn audited(&self) -> &[Refusal] {
-        &self.audited
-    }
-
-    /// About how many bytes it takes, without what was audited.
-    pub(super) fn bytes(&self) -> usize {
-        let digest = self.digest.as_ref().map_or(0, |digest| digest.as_str().len());
-        self.repository.as_str().len() + digest + self.rule.len()
     }
 }
 
@@ -137,7 +70,7 @@ impl Gate {
         }
         let (decided, rests_on) = self.evaluate_present(policy, asked, described?).await;
         if let (Ok(verdict), Some((stamp, until))) = (&decided, rests_on)
-            && verdict.audited.is_empty()
+            && verdict.audited().is_empty()
         {
             self.present_cache.remember(key, verdict, stamp, until);
         }

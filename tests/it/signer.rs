@@ -117,7 +117,7 @@ impl Service {
         let mut tasks = JoinSet::new();
         tasks.spawn(notifications.serve(Arc::clone(&signer), stopped.clone()));
         tasks.spawn(listener.serve(Arc::clone(&signer), stopped.clone()));
-        tasks.spawn(Arc::clone(&signer).run(stopped));
+        tasks.spawn(pullgate_signer::run(Arc::clone(&signer), stopped));
         Self { signer, address, control, directory, stop, tasks }
     }
 
@@ -132,7 +132,7 @@ impl Service {
         if secrets::run().is_some() {
             let (_, metrics) = self.ask("GET", "/metrics", Value::Null).await;
             secrets::wrote("metrics", metrics);
-            secrets::wrote("debug", format!("{:?}", self.signer.status()));
+            secrets::wrote("debug", format!("{:?}", Status::of(&self.signer)));
         }
         self.stop.send(true).unwrap();
         while self.tasks.join_next().await.is_some() {}
@@ -142,7 +142,7 @@ impl Service {
     async fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let status = self.signer.status();
+            let status = Status::of(&self.signer);
             if is_so(&status) {
                 return status;
             }

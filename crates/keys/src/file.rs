@@ -2,6 +2,7 @@
 
 mod cosign;
 pub(super) mod encrypted;
+mod encrypted_error;
 mod secretbox;
 
 use std::fs::File;
@@ -9,7 +10,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use encrypted::EncryptedError;
+pub use encrypted_error::EncryptedError;
 
 use super::algorithm::{AlgorithmError, pick};
 use super::{KeysError, Opened, Passphrase, Signing, SigningKey};

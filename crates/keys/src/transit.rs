@@ -1,6 +1,8 @@
 //! A key of Vault's or OpenBao's transit engine.
 
 mod client;
+mod error;
+mod http;
 mod login;
 
 use std::sync::Arc;
@@ -8,7 +10,8 @@ use std::sync::Arc;
 use super::{KeysError, Opened, Signing, SigningKey, TransitKey, TransitSettings, self_check};
 use pullgate_core::trust::{Algorithm, PublicKey};
 
-pub use client::{Transit, TransitError};
+pub use client::Transit;
+pub use error::TransitError;
 
 /// A key that the engine signs with, always the version whose public half was asked for.
 #[derive(Debug)]

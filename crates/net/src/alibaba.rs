@@ -7,6 +7,7 @@
 
 mod access_key;
 mod api;
+mod call;
 mod environment;
 mod error;
 mod identity;

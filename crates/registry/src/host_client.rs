@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use reqwest::Url;
 
 use super::challenge::{Challenge, challenge};
@@ -16,13 +16,14 @@ use super::concurrency_limit::ConcurrencyLimit;
 use super::cooldowns::Cooldowns;
 use super::error::{Bound, RegistryError};
 use super::failure;
+use super::host_request::HostRequest;
 use super::hosts::{Host, Scheme, is_local};
 use super::keychain::Keychain;
 use super::limits::Limits;
 use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
 use super::request_context::RequestContext;
-use super::token::{self, Access, Tokens};
+use super::token::{self, Access, TokenService, Tokens};
 use pullgate_net::service::Cause;
 pub(super) use response::ApiResponse;
 use response::RawResponse;
@@ -43,25 +44,6 @@ pub(super) struct HostClient {
     pub(super) trusted: Vec<String>,
     /// Turns for reading large answers.
     pub(super) large: Semaphore,
-}
-
-/// A question to a host.
-#[derive(Clone, Debug)]
-pub(super) struct HostRequest {
-    pub(super) method: Method,
-    /// Path with query on the host, beginning with a slash.
-    pub(super) target: String,
-    pub(super) accept: Option<&'static str>,
-    pub(super) body: Option<(Bytes, &'static str)>,
-    /// When a write is to be done at all (RFC 9110, 13).
-    pub(super) condition: Option<(HeaderName, HeaderValue)>,
-    /// What is asked for, for messages.
-    pub(super) what: String,
-    /// Bytes of an answer that are read.
-    pub(super) limit: u64,
-    /// The repository's path, for the token.
-    pub(super) repository: String,
-    pub(super) push: bool,
 }
 
 /// How far a request got.
@@ -128,59 +110,6 @@ impl HostClient {
             authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
             fresh = true;
         }
-    }
-
-    /// Asks a token service, without following redirects. Answers with the status and what was said.
-    pub(super) async fn ask_token_service(
-        &self,
-        request: &token::Request<'_>,
-        url: Url,
-        form: Option<&str>,
-        authorization: Option<&str>,
-    ) -> Result<(u16, Bytes), RegistryError> {
-        let host = request.host;
-        let own = registry_url(&host.authority, request.secure)
-            .is_some_and(|registry| same_origin(&registry, &url));
-        let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
-        let mut builder = match form {
-            None => client.get(url),
-            Some(form) => client
-                .post(url)
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
-                .body(form.to_owned()),
-        };
-        builder = builder.header(ACCEPT_ENCODING, "identity");
-        if own {
-            builder = builder.headers(host.header.clone());
-        }
-        if let Some(text) = authorization {
-            let mut value = HeaderValue::from_str(text)
-                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
-            value.set_sensitive(true);
-            builder = builder.header(AUTHORIZATION, value);
-        }
-        let what = format!("token for the {}", request.what);
-        let asked = async {
-            let response = builder
-                .send()
-                .await
-                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
-            let status = response.status().as_u16();
-            if (300..400).contains(&status) {
-                return Err(RegistryError::RedirectRefused {
-                    host: host.authority.clone(),
-                    reason: "its token service redirects".to_owned(),
-                });
-            }
-            let body = self.read(host, response, &what, self.limits.token, Bound::Token).await?;
-            Ok((status, body))
-        };
-        self.in_time(host, &what, asked).await
-    }
-
-    /// Hosts of token services that get credentials, wherever the registry is.
-    pub(super) fn token_services(&self) -> &[String] {
-        &self.trusted
     }
 
     async fn in_time<T>(
@@ -278,6 +207,59 @@ impl HostClient {
         }
         Err(RegistryError::TooManyRedirects { host: host.authority.clone(), limit: self.limits.redirects }
             .into())
+    }
+}
+
+impl TokenService for HostClient {
+    async fn ask(
+        &self,
+        request: &token::Request<'_>,
+        url: Url,
+        form: Option<&str>,
+        authorization: Option<&str>,
+    ) -> Result<(u16, Bytes), RegistryError> {
+        let host = request.host;
+        let own = registry_url(&host.authority, request.secure)
+            .is_some_and(|registry| same_origin(&registry, &url));
+        let client = self.clients.get(host, audience(&url, own), url.scheme() == "https").await?;
+        let mut builder = match form {
+            None => client.get(url),
+            Some(form) => client
+                .post(url)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
+                .body(form.to_owned()),
+        };
+        builder = builder.header(ACCEPT_ENCODING, "identity");
+        if own {
+            builder = builder.headers(host.header.clone());
+        }
+        if let Some(text) = authorization {
+            let mut value = HeaderValue::from_str(text)
+                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
+            value.set_sensitive(true);
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        let what = format!("token for the {}", request.what);
+        let asked = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
+            let status = response.status().as_u16();
+            if (300..400).contains(&status) {
+                return Err(RegistryError::RedirectRefused {
+                    host: host.authority.clone(),
+                    reason: "its token service redirects".to_owned(),
+                });
+            }
+            let body = self.read(host, response, &what, self.limits.token, Bound::Token).await?;
+            Ok((status, body))
+        };
+        self.in_time(host, &what, asked).await
+    }
+
+    fn trusted(&self) -> &[String] {
+        &self.trusted
     }
 }
 

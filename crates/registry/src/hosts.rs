@@ -75,6 +75,36 @@ pub(super) enum Scheme {
     HttpsThenHttp,
 }
 
+/// What a host must be trusted to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Capability {
+    /// To say what a tag stands for.
+    Resolve,
+    /// To hand out what a digest names, which is checked.
+    Pull,
+    /// To take what we make.
+    Push,
+}
+
+impl Capability {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Pull => "pull",
+            Self::Push => "push",
+        }
+    }
+
+    /// As containerd's `Resolve`: a tag wants both capabilities, a digest only that to pull.
+    pub(super) fn is_met_by(self, can: Capabilities) -> bool {
+        match self {
+            Self::Resolve => can.resolve && can.pull,
+            Self::Pull => can.pull,
+            Self::Push => can.push,
+        }
+    }
+}
+
 /// The operations that a host is trusted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capabilities {

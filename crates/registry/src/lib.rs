@@ -22,6 +22,7 @@ mod error;
 mod failure;
 mod file_stamp;
 mod host_client;
+mod host_request;
 mod hosts;
 mod keychain;
 pub mod limits;

@@ -4,8 +4,9 @@ use http::Method;
 
 use super::Registry;
 use super::error::{Class, RegistryError};
-use super::host_client::{ApiResponse, HostRequest};
-use super::hosts::{Capabilities, Host};
+use super::host_client::ApiResponse;
+use super::host_request::HostRequest;
+use super::hosts::{Capability, Host};
 use super::request_context::RequestContext;
 use pullgate_core::reference::Repository;
 
@@ -14,36 +15,6 @@ pub(super) const ACCEPT_IMAGE: &str = "application/vnd.docker.distribution.manif
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, */*";
-
-/// What a host must be trusted to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Capability {
-    /// To say what a tag stands for.
-    Resolve,
-    /// To hand out what a digest names, which is checked.
-    Pull,
-    /// To take what we make.
-    Push,
-}
-
-impl Capability {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Pull => "pull",
-            Self::Push => "push",
-        }
-    }
-
-    /// As containerd's `Resolve`: a tag wants both capabilities, a digest only that to pull.
-    fn is_met_by(self, can: Capabilities) -> bool {
-        match self {
-            Self::Resolve => can.resolve && can.pull,
-            Self::Pull => can.pull,
-            Self::Push => can.push,
-        }
-    }
-}
 
 /// A question about a repository, before a host is chosen.
 #[derive(Clone, Debug)]

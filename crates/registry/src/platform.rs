@@ -4,11 +4,6 @@
 //! module): exact architecture first, then what it can also run, with `v8` the unwritten variant of arm64 and `v7` that
 //! of arm. Where containerd would have to guess, there is no choice: what is pulled then is pinned to nothing else.
 
-use super::error::RegistryError;
-use super::manifest::{Descriptor, ManifestKind, ParsedManifest, is_index};
-use super::resolve::Resolved;
-use pullgate_core::digest::Digest;
-
 /// The platform that a descriptor says its image is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
@@ -51,7 +46,7 @@ impl Platform {
     }
 
     /// The platforms whose images it runs, the best first.
-    fn runnable(&self) -> Vec<Self> {
+    pub(super) fn runnable(&self) -> Vec<Self> {
         let mut all = vec![self.clone()];
         let of = |architecture: &str, variant: &str| Self {
             os: self.os.clone(),
@@ -73,55 +68,6 @@ impl std::fmt::Display for Platform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
         if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
-    }
-}
-
-impl Resolved {
-    /// The image for `platform`: of an index, the one that it names for it, and otherwise the image itself.
-    ///
-    /// The index's own bytes are read, which hash to [`Resolved::digest`]; what they name is named by digest.
-    ///
-    /// # Errors
-    /// When the index has no image for the platform, or more than one, or does not say what one of its images is for,
-    /// or has another index for it.
-    pub fn image_for(&self, platform: &Platform) -> Result<Digest, RegistryError> {
-        if !self.is_index() {
-            return Ok(self.digest().clone());
-        }
-        let none =
-            |reason: String| RegistryError::Platform { what: format!("index {}", self.digest()), reason };
-        let children = self.children()?;
-        if children.iter().any(|child| child.platform.is_none()) {
-            return Err(none("does not say which platform each of its images is for".to_owned()));
-        }
-        for wanted in platform.runnable() {
-            let mut matching = children.iter().filter(|child| child.platform.as_ref() == Some(&wanted));
-            let Some(first) = matching.next() else { continue };
-            if matching.any(|other| other.digest != first.digest) {
-                return Err(none(format!("has more than one image for {wanted}")));
-            }
-            if is_index(&first.media_type) {
-                return Err(none(format!("has another index for {wanted}")));
-            }
-            return Ok(first.digest.clone());
-        }
-        Err(none(format!("has no image for {platform}")))
-    }
-
-    /// The digests that an index names, of whatever platform; none for an image.
-    ///
-    /// # Errors
-    /// Never for a document that was resolved.
-    pub fn named(&self) -> Result<Vec<Digest>, RegistryError> {
-        Ok(self.children()?.into_iter().map(|child| child.digest).collect())
-    }
-
-    fn children(&self) -> Result<Vec<Descriptor>, RegistryError> {
-        let what = format!("manifest {}", self.digest());
-        match ParsedManifest::parse(self.bytes(), Some(self.media_type()), &what)?.content {
-            ManifestKind::Index(children) => Ok(children),
-            ManifestKind::Manifest(_) => Ok(Vec::new()),
-        }
     }
 }
 

@@ -8,31 +8,34 @@ use reqwest::Url;
 
 use super::address_scope::{AddressScope, address_scope, may_redirect_to};
 use super::error::{RegistryError, remote};
-use super::host_client::HostClient;
 use super::hosts::is_local;
 use super::redirect::authority;
-use super::token::Request;
 
-/// The realm as a URL that may be asked in this case.
+/// The registry that named a realm.
+pub(super) struct Registry<'a> {
+    /// Its host, with the port.
+    pub(super) authority: &'a str,
+    /// Whether it was asked over TLS.
+    pub(super) secure: bool,
+    /// Whether there are credentials for it.
+    pub(super) credentials: bool,
+}
+
+/// The realm as a URL that may be asked. `trusted` are the token services that get credentials from every registry.
 ///
 /// # Errors
 /// With the rule that forbids it.
-pub(super) fn check(
-    host_client: &HostClient,
-    request: &Request<'_>,
-    realm: &str,
-) -> Result<Url, RegistryError> {
+pub(super) fn check(registry: &Registry<'_>, realm: &str, trusted: &[String]) -> Result<Url, RegistryError> {
     let refused = |shown: String, reason| RegistryError::RealmRefused {
-        host: request.host.authority.clone(),
+        host: registry.authority.to_owned(),
         realm: shown,
         reason,
     };
-    let registry = registry_url(&request.host.authority, request.secure);
-    let (Ok(url), Some(registry)) = (Url::parse(realm), registry) else {
+    let base = registry_url(registry.authority, registry.secure);
+    let (Ok(url), Some(base)) = (Url::parse(realm), base) else {
         return Err(refused(remote(realm.split('?').next().unwrap_or_default()), "it is not a URL"));
     };
-    let credentials = !request.offer.is_empty();
-    match rule(&registry, &url, credentials, host_client.token_services()) {
+    match rule(&base, &url, registry.credentials, trusted) {
         None => Ok(url),
         Some(reason) => {
             let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());

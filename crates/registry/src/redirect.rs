@@ -7,7 +7,7 @@ use reqwest::{Response, Url};
 use super::address_scope::may_redirect_to;
 use super::client_pool::Audience;
 use super::error::{RegistryError, remote};
-use super::host_client::HostRequest;
+use super::host_request::HostRequest;
 use super::hosts::{Host, is_local};
 
 /// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the

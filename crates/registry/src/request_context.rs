@@ -12,8 +12,8 @@ use jiff::fmt::rfc2822;
 use tokio::time::Instant;
 
 use super::credentials::Credentials;
+use super::hosts::Capability;
 use super::limits::Limits;
-use super::mirrors::Capability;
 
 /// The first pause; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(200);

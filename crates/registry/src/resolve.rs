@@ -6,8 +6,10 @@ use super::Registry;
 use super::credentials::Credentials;
 use super::error::{Bound, RegistryError, remote};
 use super::host_client::ApiResponse;
-use super::manifest::{ManifestKind, ParsedManifest};
-use super::mirrors::{ACCEPT_IMAGE, ApiRequest, Capability, most_specific_error};
+use super::hosts::Capability;
+use super::manifest::{Descriptor, ManifestKind, ParsedManifest, is_index};
+use super::mirrors::{ACCEPT_IMAGE, ApiRequest, most_specific_error};
+use super::platform::Platform;
 use super::request_context::RequestContext;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Reference;
@@ -59,6 +61,53 @@ impl Resolved {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The image for `platform`: of an index, the one that it names for it, and otherwise the image itself.
+    ///
+    /// The index's own bytes are read, which hash to [`Resolved::digest`]; what they name is named by digest.
+    ///
+    /// # Errors
+    /// When the index has no image for the platform, or more than one, or does not say what one of its images is for,
+    /// or has another index for it.
+    pub fn image_for(&self, platform: &Platform) -> Result<Digest, RegistryError> {
+        if !self.is_index() {
+            return Ok(self.digest().clone());
+        }
+        let none =
+            |reason: String| RegistryError::Platform { what: format!("index {}", self.digest()), reason };
+        let children = self.children()?;
+        if children.iter().any(|child| child.platform.is_none()) {
+            return Err(none("does not say which platform each of its images is for".to_owned()));
+        }
+        for wanted in platform.runnable() {
+            let mut matching = children.iter().filter(|child| child.platform.as_ref() == Some(&wanted));
+            let Some(first) = matching.next() else { continue };
+            if matching.any(|other| other.digest != first.digest) {
+                return Err(none(format!("has more than one image for {wanted}")));
+            }
+            if is_index(&first.media_type) {
+                return Err(none(format!("has another index for {wanted}")));
+            }
+            return Ok(first.digest.clone());
+        }
+        Err(none(format!("has no image for {platform}")))
+    }
+
+    /// The digests that an index names, of whatever platform; none for an image.
+    ///
+    /// # Errors
+    /// Never for a document that was resolved.
+    pub fn named(&self) -> Result<Vec<Digest>, RegistryError> {
+        Ok(self.children()?.into_iter().map(|child| child.digest).collect())
+    }
+
+    fn children(&self) -> Result<Vec<Descriptor>, RegistryError> {
+        let what = format!("manifest {}", self.digest());
+        match ParsedManifest::parse(self.bytes(), Some(self.media_type()), &what)?.content {
+            ManifestKind::Index(children) => Ok(children),
+            ManifestKind::Manifest(_) => Ok(Vec::new()),
+        }
     }
 }
 

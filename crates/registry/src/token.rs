@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::HeaderValue;
+use reqwest::Url;
 use rustls::crypto::CryptoProvider;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -19,7 +21,6 @@ use zeroize::Zeroizing;
 use super::challenge::Challenge;
 use super::credentials::Offer;
 use super::error::RegistryError;
-use super::host_client::HostClient;
 use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
@@ -134,7 +135,7 @@ pub(super) async fn granted(slot: &Slot) -> Option<HeaderValue> {
 /// # Errors
 /// When there is nothing to answer with, or the token service gives no token.
 pub(super) async fn obtain(
-    host_client: &HostClient,
+    token_service: &impl TokenService,
     slot: &Slot,
     request: &Request<'_>,
     used: Option<&HeaderValue>,
@@ -149,7 +150,7 @@ pub(super) async fn obtain(
     let grant = match request.challenge {
         Challenge::Basic => basic(request)?,
         Challenge::Bearer { realm, service, scope } => {
-            bearer(host_client, request, realm, service, scope).await?
+            bearer(token_service, request, realm, service, scope).await?
         }
     };
     let header = grant.header().ok_or_else(|| request.no_token("it is no text for a header"))?;
@@ -159,7 +160,23 @@ pub(super) async fn obtain(
     Ok(header)
 }
 
-/// A challenge and what is known about who made it.
+/// A client for token services.
+pub(super) trait TokenService {
+    /// Sends a request to the token service at `url`, as a form or by GET, without following redirects. Returns the status
+    /// and the body.
+    fn ask(
+        &self,
+        request: &Request<'_>,
+        url: Url,
+        form: Option<&str>,
+        authorization: Option<&str>,
+    ) -> impl Future<Output = Result<(u16, Bytes), RegistryError>> + Send;
+
+    /// Hosts of token services that get credentials, wherever the registry is.
+    fn trusted(&self) -> &[String];
+}
+
+/// A challenge, and the registry that sent it.
 pub(super) struct Request<'a> {
     pub(super) host: &'a Host,
     /// Whether the challenge came over TLS.
@@ -193,13 +210,18 @@ fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
 /// As containerd's `doBearerAuth` (`core/remotes/docker/authorizer.go`): with a secret by OAuth 2 first, then by GET for
 /// services that do not know that; without one by GET.
 async fn bearer(
-    host_client: &HostClient,
+    token_service: &impl TokenService,
     request: &Request<'_>,
     realm: &str,
     service: &str,
     asked: &str,
 ) -> Result<Grant, RegistryError> {
-    let realm = realm::check(host_client, request, realm)?;
+    let registry = realm::Registry {
+        authority: &request.host.authority,
+        secure: request.secure,
+        credentials: !request.offer.is_empty(),
+    };
+    let realm = realm::check(&registry, realm, token_service.trusted())?;
     let scopes = scopes(request.access, asked);
     let Offer { username, secret } = request.offer;
     if !secret.is_empty() {
@@ -224,8 +246,7 @@ async fn bearer(
             drop(Zeroizing::new(value));
         }
         let form = Zeroizing::new(body.query().unwrap_or_default().to_owned());
-        let (status, answer) =
-            host_client.ask_token_service(request, realm.clone(), Some(&form), None).await?;
+        let (status, answer) = token_service.ask(request, realm.clone(), Some(&form), None).await?;
         match status {
             200..400 => return grant(request, &answer, &["access_token"]),
             400 | 401 | 404 => {}
@@ -246,9 +267,8 @@ async fn bearer(
     let authorization = (!secret.is_empty())
         .then(|| Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str())))
         .map(|pair| Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))));
-    let (status, answer) = host_client
-        .ask_token_service(request, url, None, authorization.as_ref().map(|text| text.as_str()))
-        .await?;
+    let (status, answer) =
+        token_service.ask(request, url, None, authorization.as_ref().map(|text| text.as_str())).await?;
     match status {
         200..400 => grant(request, &answer, &["access_token", "token"]),
         _ => Err(refused(request, status)),

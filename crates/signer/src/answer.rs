@@ -1,5 +1,6 @@
 //! What is answered to whom: the three places that requests come in at.
 
+use crate::Status;
 use std::sync::Arc;
 
 use ::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -60,7 +61,7 @@ impl Endpoint {
         match (self, parts.uri.path()) {
             (Self::Notifications { .. }, _) => notified(signer, parts, body).await,
             (_, "/metrics") => metrics(signer),
-            (_, "/status") => as_json(StatusCode::OK, &signer.status()),
+            (_, "/status") => as_json(StatusCode::OK, &Status::of(signer)),
             _ => requested(signer, body).await,
         }
     }

@@ -1,5 +1,6 @@
 //! `pullgate-signer serve`: starts the service from its configuration, reloads it, and ends it.
 
+use crate::Status;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     for listener in listeners {
         tasks.spawn(listener.serve(Arc::clone(&signer), stopped.clone()));
     }
-    tasks.spawn(Arc::clone(&signer).run(stopped));
+    tasks.spawn(crate::run(Arc::clone(&signer), stopped));
     let watchdog = tokio::spawn(watchdog());
     let mut line = StatusLine { generation: 1, broken: false };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "signing");
@@ -114,7 +115,7 @@ struct StatusLine {
 
 impl StatusLine {
     fn text(&self, signer: &Signer) -> String {
-        let rules = signer.status().rules.len();
+        let rules = Status::of(signer).rules.len();
         let generation = self.generation;
         match self.broken {
             false => format!("{rules} rules in force, generation {generation}"),

@@ -5,17 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
 
 use super::active_config::{ActiveConfig, ActiveConfigError, PendingConfig};
+use super::failed_reload::FailedReload;
 use super::metrics::Metrics;
 use super::notification::Told;
 use super::queue::{Candidate, Capacity, Offered, Queue, QueueError};
-use super::reconcile;
 use super::rule::{RuleId, applying};
-use super::status::FailedReload;
-use super::{Settings, restart, worker};
+use super::{Settings, restart};
 
 /// Errors that are kept for `status`.
 const ERRORS: usize = 16;
@@ -105,19 +103,6 @@ impl Signer {
     /// When there can be no such file; the record goes on where it was.
     pub async fn reopen_record(&self) -> Result<(), QueueError> {
         self.queue.reopen().await
-    }
-
-    /// Works on the queue until `stop` says so, and then ends what is begun.
-    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut workers = JoinSet::new();
-        for _ in 0..self.active_config().settings.limits.workers {
-            workers.spawn(worker::work(Arc::clone(&self), stop.clone()));
-        }
-        let listing = tokio::spawn(reconcile::keep(Arc::clone(&self)));
-        let _ = stop.wait_for(|stop| *stop).await;
-        listing.abort();
-        let _ = listing.await;
-        while workers.join_next().await.is_some() {}
     }
 
     /// Takes what a notification told: what is to be signed is on disk when this returns.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failed_reload::FailedReload;
 use super::service::Signer;
 
 /// Parked images that are shown.
@@ -29,15 +30,6 @@ pub struct Status {
     pub needs_restart: Vec<String>,
     /// The last errors that are not about one image, the newest last, with their times.
     pub errors: Vec<String>,
-}
-
-/// A reload that changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedReload {
-    /// When it was tried.
-    pub at: String,
-    /// What is wrong: everything about the file, or what could not be opened.
-    pub reasons: Vec<String>,
 }
 
 /// An image that is not tried again.
@@ -74,13 +66,13 @@ pub struct RuleStatus {
     pub algorithm: String,
 }
 
-impl Signer {
-    /// How it is.
+impl Status {
+    /// The state of `signer` now.
     #[must_use]
-    pub fn status(&self) -> Status {
-        let (depth, active_config) = (self.queue.depth(), self.active_config());
+    pub fn of(signer: &Signer) -> Self {
+        let (depth, active_config) = (signer.queue.depth(), signer.active_config());
         let name = |id: &str| active_config.rule(id).map_or_else(|| id.to_owned(), |it| it.rule.name.clone());
-        let parked_images = self.queue.parked(SHOWN).into_iter().map(|job| ParkedImage {
+        let parked_images = signer.queue.parked(SHOWN).into_iter().map(|job| ParkedImage {
             image: format!("{}@{}", job.repository, job.digest),
             rule: name(&job.rule),
             tags: job.tags,
@@ -97,15 +89,15 @@ impl Signer {
             algorithm: applied.rule.algorithm.name().to_owned(),
         });
         let told = |(at, error): (Timestamp, String)| format!("{at} {error}");
-        Status {
+        Self {
             waiting: depth.waiting,
             busy: depth.busy,
             parked: depth.parked,
             parked_images: parked_images.collect(),
             rules: rules.collect(),
-            reload_failed: self.failed_reload(),
-            needs_restart: self.needs_restart().into_iter().map(ToOwned::to_owned).collect(),
-            errors: self.errors().into_iter().map(told).collect(),
+            reload_failed: signer.failed_reload(),
+            needs_restart: signer.needs_restart().into_iter().map(ToOwned::to_owned).collect(),
+            errors: signer.errors().into_iter().map(told).collect(),
         }
     }
 }

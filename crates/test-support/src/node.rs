@@ -7,6 +7,7 @@ pub mod access;
 pub mod between;
 pub mod circle;
 pub mod containerd;
+mod containerd_stop;
 pub mod directory;
 pub mod environment;
 pub mod hold;

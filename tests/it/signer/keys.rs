@@ -1,6 +1,7 @@
 //! Keys that are in services, as `signer.toml` has them.
 
 use super::*;
+use pullgate_signer::Status;
 use pullgate_test::acs;
 use pullgate_test::kms::Kms;
 use pullgate_test::registry::{Body, Recorded, Scripted};
@@ -77,7 +78,7 @@ async fn that_are_throttled_or_whose_credentials_have_expired_are_tried_again() 
             assert!(tokio::time::Instant::now() < end, "{code}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let status = service.signer.status();
+        let status = Status::of(&service.signer);
         assert_eq!((status.waiting + status.busy, status.parked), (1, 0), "{code}: {status:?}");
         assert_eq!(signatures(&registry, "team/app", &digest), 0);
         kms.answers(|_, _| None::<Scripted>);

@@ -1,6 +1,7 @@
 //! Registries that do not notify, or do not list.
 
 use super::*;
+use pullgate_signer::Status;
 use pullgate_test::registry::Scripted;
 
 #[tokio::test]
@@ -16,7 +17,7 @@ async fn what_nobody_told_of_is_found() {
     let outside = registry.image("other/app", "1", "outside");
     let end = tokio::time::Instant::now() + PATIENCE;
     while audit(directory.path()).len() < new.len() {
-        assert!(tokio::time::Instant::now() < end, "{:?}", service.signer.status());
+        assert!(tokio::time::Instant::now() < end, "{:?}", Status::of(&service.signer));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let lists = service.metric("lists_total{outcome=\"done\"}").await;
@@ -61,7 +62,7 @@ async fn without_a_baseline_the_stated_time_counts() {
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.reconcile.baseline = false;
     let service = Service::start(settings).await;
-    assert!(service.signer.status().rules[0].started);
+    assert!(Status::of(&service.signer).rules[0].started);
     let mut body = pushes(&[("team/app", "old", &old)]);
     body["events"][0]["timestamp"] = "2020-01-01T00:00:00Z".into();
     service.notify(&body).await;

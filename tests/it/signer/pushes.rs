@@ -1,6 +1,7 @@
 //! What is signed, and what is not.
 
 use pullgate_signer::Login;
+use pullgate_signer::Status;
 
 use super::*;
 use pullgate_test::registry::{INDEX, Scripted, index, manifest};
@@ -179,12 +180,12 @@ async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let service = Service::started(old.clone()).await;
-    let before = service.signer.status().rules;
+    let before = Status::of(&service.signer).rules;
     let mut broken = settings(&registry, directory.path(), vec![rule(&registry, "other")]);
     broken.registry.login =
         Some(Login { username: "x".to_owned(), password_file: directory.path().join("none") });
     assert!(service.signer.reload(broken).await.is_err());
-    assert_eq!(service.signer.status().rules, before);
+    assert_eq!(Status::of(&service.signer).rules, before);
     let image = registry.image("other/app", "1", "one");
     service
         .signer
@@ -201,9 +202,9 @@ async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
     service.idle().await;
     assert_eq!(signatures(&registry, "other/app", &image), 1);
     // The same rule after a stop is the same rule.
-    let ids = service.signer.status().rules;
+    let ids = Status::of(&service.signer).rules;
     service.stop().await;
     let service = Service::start(settings(&registry, directory.path(), vec![rule(&registry, "other")])).await;
-    assert_eq!(service.signer.status().rules, ids);
+    assert_eq!(Status::of(&service.signer).rules, ids);
     service.stop().await;
 }

@@ -1,5 +1,6 @@
 //! What a reload reports: success, a bad file, and settings that need a restart.
 
+use pullgate_signer::Status;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
@@ -141,7 +142,7 @@ async fn leaves_what_is_read_at_start_and_tells_so() {
         change(&mut new);
         service.signer.reload(new).await.unwrap();
         assert_eq!(service.signer.needs_restart(), expected);
-        assert_eq!(service.signer.status().needs_restart, expected);
+        assert_eq!(Status::of(&service.signer).needs_restart, expected);
     }
     service.stop().await;
 }

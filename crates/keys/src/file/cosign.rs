@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::encrypted::{EncryptedError, check_scrypt};
+use super::encrypted_error::{EncryptedError, check_scrypt};
 use super::secretbox;
 use crate::PassphraseError;
 use pullgate_core::json::{self, Bounds, Keys};

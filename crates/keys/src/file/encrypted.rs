@@ -8,15 +8,12 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::cosign;
+use super::encrypted_error::{EncryptedError, check_scrypt};
 use crate::PassphraseError;
 use pullgate_core::trust::{pem, random};
 
 /// Rounds of PBKDF2; OpenSSL makes 2048, and OWASP asks for 600,000.
 const MAX_ROUNDS: u32 = 10_000_000;
-/// Memory that scrypt takes: 128 · N · r bytes. OpenSSL's and cosign's keys take 16 and 32 MiB.
-const MAX_MEMORY: u64 = 256 << 20;
-/// Work of scrypt as a multiple of the memory: its parameter p.
-const MAX_PARALLEL: u64 = 16;
 
 /// The key in `text` as an unencrypted PEM block, or `None` when it is not encrypted. Asks for a passphrase only if it is.
 ///
@@ -72,35 +69,6 @@ pub(crate) fn encrypt(der: &[u8], passphrase: &str) -> Option<Vec<u8>> {
     let parameters = Parameters::generate_scrypt_aes256cbc(cost, &*salt, *vector).ok()?;
     let key = PrivateKeyInfoRef::try_from(der).ok()?;
     Some(key.encrypt_with_params(parameters, passphrase).ok()?.as_bytes().to_vec())
-}
-
-/// Whether scrypt with these parameters (RFC 7914) is computed here.
-pub(super) fn check_scrypt(n: u64, r: u64, p: u64) -> Result<(), EncryptedError> {
-    if n < 2 || !n.is_power_of_two() || r == 0 || p == 0 {
-        return Err(EncryptedError::Scheme);
-    }
-    let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
-    let paid = memory.is_some_and(|memory| memory.saturating_mul(p) <= MAX_MEMORY) && p <= MAX_PARALLEL;
-    if paid { Ok(()) } else { Err(EncryptedError::Dear) }
-}
-
-/// Why an encrypted key cannot be decrypted. Nothing of the file or the passphrase is in it.
-#[derive(Debug, thiserror::Error)]
-pub enum EncryptedError {
-    /// There is no passphrase.
-    #[error("there is no passphrase")]
-    Passphrase(#[from] PassphraseError),
-    /// The wrong passphrase, or a damaged file: the two cannot be told apart.
-    #[error("the passphrase is wrong, or the file is damaged")]
-    Wrong,
-    /// An unknown or outdated kind of encryption.
-    #[error(
-        "it is encrypted in a way that is not supported; write it anew with `openssl pkcs8 -topk8 -v2 aes256 -scrypt`"
-    )]
-    Scheme,
-    /// It would take too much memory or time.
-    #[error("it asks for more work or memory to be decrypted than is given (256 MiB, 10,000,000 rounds)")]
-    Dear,
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha384};
 use tokio::time::Instant;
 
+use super::error::TransitError;
+use super::http::{Shown, TransitHttp};
 use super::login::{Session, variable};
 use crate::pace::Pace;
 use crate::{TransitKey, TransitSettings};
-use pullgate_core::json::{self, Bounds, Keys};
 use pullgate_core::trust::{Algorithm, MAX_SIGNATURE_BYTES, pem, spki};
-use pullgate_net::service::{self, Answer, Client, Request, ServiceError, remote};
+use pullgate_net::service::{self, Client};
 
 /// The first pause after "too much to do"; it doubles up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(100);
@@ -29,10 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub struct Transit {
     name: String,
     mount: String,
-    address: String,
-    namespace: Option<String>,
+    http: TransitHttp,
     session: Session,
-    client: Client,
     pace: Pace,
     deadline: Duration,
 }
@@ -48,10 +47,12 @@ impl Transit {
         Ok(Self {
             name: key.name.clone(),
             mount: key.mount.clone(),
-            address: service::address(&address)?,
-            namespace: settings.namespace.clone().or_else(|| variable("NAMESPACE")),
+            http: TransitHttp {
+                address: service::address(&address)?,
+                namespace: settings.namespace.clone().or_else(|| variable("NAMESPACE")),
+                client: Client::new(settings.service.clone()),
+            },
             session: Session::new(settings.login.clone()),
-            client: Client::new(settings.service.clone()),
             pace: Pace::new(&settings.bounds),
             deadline: settings.bounds.deadline,
         })
@@ -131,11 +132,12 @@ impl Transit {
             let _turn = self.pace.turn(end).await.ok_or(TransitError::Deadline)?;
             let (mut pause, mut renewed) = (PAUSE, false);
             loop {
-                let token = self.session.token(self).await?;
-                let error = match self.once(method.clone(), path, body.clone(), Shown::Token(&token)).await {
-                    Ok(answer) => return answer.get("data").cloned().ok_or(TransitError::NO_DATA),
-                    Err(error) => error,
-                };
+                let token = self.session.token(&self.http).await?;
+                let error =
+                    match self.http.once(method.clone(), path, body.clone(), Shown::Token(&token)).await {
+                        Ok(answer) => return answer.get("data").cloned().ok_or(TransitError::NO_DATA),
+                        Err(error) => error,
+                    };
                 if error.is_refused_token() && !renewed && self.session.forget().await {
                     renewed = true;
                     continue;
@@ -148,36 +150,6 @@ impl Transit {
             }
         };
         tokio::time::timeout_at(end, asking).await.unwrap_or(Err(TransitError::Deadline))
-    }
-
-    /// Asks once.
-    pub(super) async fn once(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
-        shown: Shown<'_>,
-    ) -> Result<Value, TransitError> {
-        let url = format!("{}/v1/{path}", self.address);
-        let mut headers = vec![("x-vault-request", "true")];
-        let secret = match shown {
-            Shown::Token(token) => {
-                headers.push(("x-vault-token", token));
-                token
-            }
-            Shown::SecretId(secret) => secret,
-        };
-        headers.extend(self.namespace.as_deref().map(|namespace| ("x-vault-namespace", namespace)));
-        let request = Request { method, url: &url, headers: &headers, body, metadata: false };
-        let Answer { status, body, .. } = self.client.ask(request).await?;
-        let said = json::parse(&body, Bounds { depth: 16, values: 4096, keys: Keys::Exact });
-        if status == 200 {
-            return said.map_err(|_| TransitError::Malformed { reason: "is not JSON" });
-        }
-        let reason = said.as_ref().ok().and_then(|said| said.get("errors")?.get(0)?.as_str());
-        // What stands between may repeat what it was sent.
-        let reason = reason.filter(|reason| !reason.contains(secret)).map(remote);
-        Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
     }
 }
 
@@ -207,96 +179,4 @@ fn question(
         body.extend(more);
     }
     Ok((hash, body))
-}
-
-/// The secret in a question.
-#[derive(Clone, Copy)]
-pub(super) enum Shown<'a> {
-    /// In a header.
-    Token(&'a str),
-    /// In the body.
-    SecretId(&'a str),
-}
-
-/// Why the transit engine did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransitError {
-    /// There was no answer.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-    /// Nothing says where it is.
-    #[error("no address of Vault is given; add `?address=https://…` to the key or set VAULT_ADDR (BAO_ADDR)")]
-    NoAddress,
-    /// There is no token.
-    #[error("there is no token of Vault: {reason}")]
-    NoToken {
-        /// Why.
-        reason: String,
-    },
-    /// The service said no.
-    #[error("Vault answered {status}{}", detail(*status, reason))]
-    Refused {
-        /// The status.
-        status: u16,
-        /// Its first error, made fit for one line.
-        reason: String,
-    },
-    /// The key has no such version.
-    #[error("the key has no version {version}, or it is archived")]
-    NoVersion {
-        /// The version.
-        version: u32,
-    },
-    /// The key encrypts only.
-    #[error("the key is of a type that does not sign")]
-    NotForSigning,
-    /// The engine does not have the algorithm.
-    #[error("the transit engine signs with pure Ed25519, not with ED25519PH")]
-    Algorithm,
-    /// The answer is not what was asked for.
-    #[error("the answer of Vault {reason}")]
-    Malformed {
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// The time was over.
-    #[error("Vault did not answer in time")]
-    Deadline,
-}
-
-impl TransitError {
-    const NO_DATA: Self = Self::Malformed { reason: "holds no data" };
-
-    /// Whether the engine says that the key, or its version, is not to be used any more: that it was deleted, or that its
-    /// `min_decryption_version` was raised (`keysutil.ErrTooOld`, `path_sign_verify.go`).
-    pub(crate) fn is_withdrawn(&self) -> bool {
-        let Self::Refused { status: 400 | 404, reason } = self else {
-            return matches!(self, Self::NoVersion { .. });
-        };
-        ["too old", "key not found"].iter().any(|said| reason.contains(said))
-    }
-
-    fn is_refused_token(&self) -> bool {
-        matches!(self, Self::Refused { status: 403, .. })
-    }
-
-    /// Whether the same question may be answered later: a busy service, one without a leader, or one that starts.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Refused { status, .. } => matches!(status, 412 | 429 | 500 | 502 | 503 | 504),
-            Self::Service(error) => error.may_pass(),
-            _ => false,
-        }
-    }
-}
-
-fn detail(status: u16, reason: &str) -> String {
-    let hint = match status {
-        403 => ": the token is refused, or its policy does not allow it",
-        404 => ": there is no such key or mount",
-        503 => ": it is sealed or in maintenance",
-        _ => "",
-    };
-    if reason.is_empty() { hint.to_owned() } else { format!("{hint} ({reason})") }
 }

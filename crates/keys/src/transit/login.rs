@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::client::{Shown, Transit, TransitError};
+use super::error::TransitError;
+use super::http::{Shown, TransitHttp};
 use crate::VaultAuth;
 use pullgate_net::secret;
 
@@ -36,7 +37,7 @@ impl Session {
     }
 
     /// The token to ask with now.
-    pub(super) async fn token(&self, transit: &Transit) -> Result<Zeroizing<String>, TransitError> {
+    pub(super) async fn token(&self, http: &TransitHttp) -> Result<Zeroizing<String>, TransitError> {
         let no_token = |reason| TransitError::NoToken { reason };
         match &self.login {
             VaultAuth::Environment => variable("TOKEN")
@@ -53,7 +54,7 @@ impl Session {
                 let body = Bytes::from_owner(body(role_id, &secret_id));
                 let path = format!("auth/{mount}/login");
                 let shown = Shown::SecretId(&secret_id);
-                let mut answer = transit.once(Method::POST, &path, Some(body), shown).await?;
+                let mut answer = http.once(Method::POST, &path, Some(body), shown).await?;
                 let token =
                     answer.get_mut("auth").and_then(|auth| Some(auth.get_mut("client_token")?.take()));
                 let token = match token {

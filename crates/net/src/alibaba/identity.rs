@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::access_key::AccessKey;
-use super::api::{self, Call};
+use super::call::{self, Call};
 use super::environment;
 use super::error::AlibabaError;
 use super::profile::{self, Profile};
@@ -166,7 +166,7 @@ impl Credentials {
         let url = format!("{base}/latest/meta-data/ram/security-credentials/{role}");
         let answer = ask(Method::GET, &url, ("x-aliyun-ecs-metadata-token", &token)).await?;
         let malformed = |reason| AlibabaError::Malformed { who: WHO, reason };
-        let mut answer = api::json(&answer).ok_or_else(|| malformed("is not JSON"))?;
+        let mut answer = call::json(&answer).ok_or_else(|| malformed("is not JSON"))?;
         let success = answer.get("Code").and_then(Value::as_str).is_none_or(|code| code == "Success");
         let key = AccessKey::temporary(&mut answer).filter(|_| success);
         key.ok_or_else(|| malformed("holds no access key for the role"))

@@ -5,9 +5,10 @@ use tokio::task::JoinSet;
 
 use super::super::Registry;
 use super::super::error::{Bound, RegistryError};
+use super::super::hosts::Capability;
 use super::super::limits::CONCURRENCY;
 use super::super::manifest::{Descriptor, ParsedManifest};
-use super::super::mirrors::{ApiRequest, Capability, inconclusive_error};
+use super::super::mirrors::{ApiRequest, inconclusive_error};
 use super::super::request_context::RequestContext;
 use super::super::resolve::hashed;
 use pullgate_core::reference::Repository;

@@ -6,7 +6,8 @@
 
 use reqwest::Url;
 
-use super::super::host_client::{ApiResponse, HostRequest};
+use super::super::host_client::ApiResponse;
+use super::super::host_request::HostRequest;
 use super::super::hosts::Host;
 use super::super::limits::{Limits, REFERRER_MANIFEST};
 use super::super::manifest::OCI_INDEX;

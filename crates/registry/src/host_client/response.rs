@@ -7,11 +7,12 @@ use reqwest::{Response, Url};
 
 use super::super::error::{Bound, RegistryError};
 use super::super::failure;
+use super::super::host_request::HostRequest;
 use super::super::hosts::Host;
 use super::super::limits::{ERROR_BODY, LARGE_ANSWER};
 use super::super::redirect::authority;
 use super::super::request_context::RequestContext;
-use super::{HostClient, HostRequest};
+use super::HostClient;
 
 /// A 2xx answer, whole.
 #[derive(Clone, Debug)]

@@ -165,7 +165,7 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        stop(&self.directory);
+        super::containerd_stop::stop(&self.directory);
     }
 }
 
@@ -176,14 +176,4 @@ pub fn keep_in_memory(directory: &Path) {
     process::must_run(
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=1g", "pullgate-test"]).arg(root),
     );
-}
-
-/// Stops the containerd of this directory, its containers, shims and mounts, if there are any.
-pub fn stop(directory: &Path) {
-    if directory.is_dir() {
-        let stopped = process::run(Command::new(environment::script("containerd-stop")).arg(directory));
-        if let Err(told) = stopped {
-            eprintln!("{told}");
-        }
-    }
 }

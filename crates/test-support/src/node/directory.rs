@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use tempfile::TempDir;
 
-use super::containerd;
+use super::containerd_stop;
 
 const PREFIX: &str = "pullgate-test-";
 
@@ -41,7 +41,7 @@ fn sweep() {
 }
 
 fn clear_away(directory: &Path) {
-    containerd::stop(&directory.join("containerd"));
+    containerd_stop::stop(&directory.join("containerd"));
     let _ = fs::remove_dir_all(directory);
 }
 

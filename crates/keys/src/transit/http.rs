@@ -1,0 +1,58 @@
+//! One request to Vault or OpenBao.
+
+use bytes::Bytes;
+use http::Method;
+use pullgate_core::json::{self, Bounds, Keys};
+use pullgate_net::service::{Answer, Client, Request, remote};
+use serde_json::Value;
+
+use super::error::TransitError;
+
+/// Where the service is, and how it is reached.
+#[derive(Debug)]
+pub(super) struct TransitHttp {
+    pub(super) address: String,
+    pub(super) namespace: Option<String>,
+    pub(super) client: Client,
+}
+
+impl TransitHttp {
+    /// Makes one request.
+    pub(super) async fn once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        shown: Shown<'_>,
+    ) -> Result<Value, TransitError> {
+        let url = format!("{}/v1/{path}", self.address);
+        let mut headers = vec![("x-vault-request", "true")];
+        let secret = match shown {
+            Shown::Token(token) => {
+                headers.push(("x-vault-token", token));
+                token
+            }
+            Shown::SecretId(secret) => secret,
+        };
+        headers.extend(self.namespace.as_deref().map(|namespace| ("x-vault-namespace", namespace)));
+        let request = Request { method, url: &url, headers: &headers, body, metadata: false };
+        let Answer { status, body, .. } = self.client.ask(request).await?;
+        let said = json::parse(&body, Bounds { depth: 16, values: 4096, keys: Keys::Exact });
+        if status == 200 {
+            return said.map_err(|_| TransitError::Malformed { reason: "is not JSON" });
+        }
+        let reason = said.as_ref().ok().and_then(|said| said.get("errors")?.get(0)?.as_str());
+        // What stands between may repeat what it was sent.
+        let reason = reason.filter(|reason| !reason.contains(secret)).map(remote);
+        Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
+    }
+}
+
+/// The secret in a question.
+#[derive(Clone, Copy)]
+pub(super) enum Shown<'a> {
+    /// In a header.
+    Token(&'a str),
+    /// In the body.
+    SecretId(&'a str),
+}

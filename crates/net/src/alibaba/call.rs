@@ -1,0 +1,77 @@
+//! One call in the RPC style of Alibaba Cloud's OpenAPI, signed and made once.
+
+use http::Method;
+use jiff::Timestamp;
+use pullgate_core::digest::hex;
+use pullgate_core::json::{self, Bounds, Keys};
+use reqwest::Url;
+use serde_json::Value;
+
+use super::access_key::AccessKey;
+use super::error::AlibabaError;
+use super::request;
+use crate::service::{self, Client, Request};
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) who: &'static str,
+    pub(super) base: &'a str,
+    pub(super) action: &'a str,
+    pub(super) version: &'a str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+}
+
+impl Call<'_> {
+    /// Makes the call once.
+    pub(super) async fn ask(&self, client: &Client, key: &AccessKey) -> Result<Value, AlibabaError> {
+        let malformed = |reason| AlibabaError::Malformed { who: self.who, reason };
+        let host = Url::parse(self.base).map_err(|_| malformed("cannot be had: its address is not a URL"))?;
+        let nonce = hex(&random::<16>()?);
+        let date = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let request = request::Request {
+            host: &service::authority(&host),
+            action: self.action,
+            version: self.version,
+            date: &date,
+            nonce: &nonce,
+            security_token: key.token.as_ref().map(|token| token.as_str()),
+            query: self.query,
+        };
+        let signed = request.headers();
+        let authorization = request.authorization(&key.id, &key.secret);
+        let mut headers: Vec<(&str, &str)> =
+            signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        headers.push(("authorization", &authorization));
+        // Some services answer in XML by default. Not one of the headers that are signed.
+        headers.push(("accept", "application/json"));
+        let url = format!("{}/?{}", self.base.trim_end_matches('/'), request.query());
+        let question =
+            Request { method: Method::POST, url: &url, headers: &headers, body: None, metadata: false };
+        let answer = client.ask(question).await?;
+        let said = json(&answer.body);
+        if answer.status == 200 {
+            return said.filter(Value::is_object).ok_or_else(|| malformed("is not JSON"));
+        }
+        let code = said.as_ref().and_then(|said| said.get("Code")?.as_str()).filter(|code| is_code(code));
+        let code = code.unwrap_or_default().to_owned();
+        Err(AlibabaError::Refused { who: self.who, status: answer.status, code })
+    }
+}
+
+/// The answer of a service.
+pub(super) fn json(body: &[u8]) -> Option<Value> {
+    json::parse(body, Bounds { depth: 16, values: 1024, keys: Keys::Exact }).ok()
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+}
+
+/// Random bytes of the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], AlibabaError> {
+    let mut bytes = [0; N];
+    let provider = rustls::crypto::ring::default_provider();
+    provider.secure_random.fill(&mut bytes).map_err(|_| AlibabaError::Random)?;
+    Ok(bytes)
+}
