@@ -106,7 +106,7 @@ async fn serve(behind: String, state: Arc<Mutex<State>>, tell: std::sync::mpsc::
             tokio::spawn(deliver(downs, to_near));
             let current = Arc::<Mutex<Option<usize>>>::default();
             tokio::spawn(answers(from_far, down.clone(), Arc::clone(&state), Arc::clone(&current)));
-            questions(from_near, up, down, behind, state, current).await;
+            questions(from_near, (up, down), behind, state, current).await;
         });
     }
 }
@@ -125,8 +125,7 @@ async fn deliver(mut parcels: UnboundedReceiver<Parcel>, mut to: OwnedWriteHalf)
 
 async fn questions(
     mut from: OwnedReadHalf,
-    up: UnboundedSender<Parcel>,
-    down: UnboundedSender<Parcel>,
+    (up, down): (UnboundedSender<Parcel>, UnboundedSender<Parcel>),
     behind: String,
     state: Arc<Mutex<State>>,
     current: Arc<Mutex<Option<usize>>>,

@@ -59,14 +59,13 @@ impl Proxy {
                 self.told.present(question.image);
                 answer.into_response()
             }
-            Err(refusal) => self.withhold(&question, &present, &refusal, answer, peer),
+            Err(refusal) => self.withhold((&question, &present), &refusal, answer, peer),
         }
     }
 
     fn withhold(
         &self,
-        question: &Question<'_>,
-        present: &Present,
+        (question, present): (&Question<'_>, &Present),
         refusal: &Refusal,
         answer: Answer,
         peer: Peer,

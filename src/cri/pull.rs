@@ -81,7 +81,7 @@ impl Proxy {
         self.counters.admitted.add();
         let begun = Begun { at: begin, place: &place, policy: &policy };
         // On the heap, so that the calls that wait for the gate are small.
-        let answer = Box::pin(self.pull_pinned(pull, &pinned, head, begun, &mut record)).await;
+        let answer = Box::pin(self.pull_pinned((pull, head), &pinned, begun, &mut record)).await;
         record.answered(&pinned, &answer);
         answer
     }
@@ -113,9 +113,8 @@ impl Proxy {
     /// Forwards the pull of what was admitted, and takes only that.
     async fn pull_pinned(
         &self,
-        pull: &PullRequest,
+        (pull, head): (&PullRequest, Parts),
         pinned: &Pinned,
-        head: Parts,
         begun: Begun<'_>,
         record: &mut Record,
     ) -> Response<Body> {
@@ -133,7 +132,7 @@ impl Proxy {
             Pulled::Image(id) => {
                 // Both before the answer: the next thing that kubelet asks for is the image.
                 let content = content::Pulled::of(&self.upstream);
-                let known = self.make_known(pull.image(), pinned, &id, begun.place, record);
+                let known = self.make_known((pull.image(), &id), pinned, begun.place, record);
                 let both = Box::pin(async {
                     tokio::join!(known, self.gate.finish_evidence(pinned, evidence, &id, &content))
                 });
@@ -154,9 +153,8 @@ impl Proxy {
     /// Makes `ImageStatus` of the name that the pod wrote lead to the image that was pulled.
     async fn make_known(
         &self,
-        written: &str,
+        (written, id): (&str, &str),
         pinned: &Pinned,
-        id: &str,
         place: &tag_locks::PullOrder<'_>,
         record: &mut Record,
     ) -> Result<(), String> {

@@ -120,18 +120,18 @@ mod tests {
         let key_ends = now + jiff::SignedDuration::from_secs(60);
         verdicts.remember(subject("reg.example/a", "p1"), satisfied(), Some(key_ends), None);
         assert!(verdicts.get(&subject("reg.example/a", "p1"), now).is_some());
-        assert!(!verdicts.get(&subject("reg.example/b", "p1"), now).is_some(), "another repository");
-        assert!(!verdicts.get(&subject("reg.example/a", "p2"), now).is_some(), "another policy");
+        assert!(verdicts.get(&subject("reg.example/b", "p1"), now).is_none(), "another repository");
+        assert!(verdicts.get(&subject("reg.example/a", "p2"), now).is_none(), "another policy");
         let other = VerdictKey { rule: Digest::of(b"other"), ..subject("reg.example/a", "p1") };
-        assert!(!verdicts.get(&other, now).is_some(), "another rule, for other pods");
-        assert!(!verdicts.get(&subject("reg.example/a", "p1"), key_ends).is_some(), "the key has ended");
+        assert!(verdicts.get(&other, now).is_none(), "another rule, for other pods");
+        assert!(verdicts.get(&subject("reg.example/a", "p1"), key_ends).is_none(), "the key has ended");
         tokio::time::advance(LIFETIME).await;
-        assert!(!verdicts.get(&subject("reg.example/a", "p1"), now).is_some(), "too old");
+        assert!(verdicts.get(&subject("reg.example/a", "p1"), now).is_none(), "too old");
         let confirmed = Instant::now() + Duration::from_secs(1);
         verdicts.remember(subject("reg.example/a", "p1"), satisfied(), None, Some(confirmed));
         assert!(verdicts.get(&subject("reg.example/a", "p1"), now).is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(!verdicts.get(&subject("reg.example/a", "p1"), now).is_some(), "the confirmation has ended");
+        assert!(verdicts.get(&subject("reg.example/a", "p1"), now).is_none(), "the confirmation has ended");
     }
 
     #[tokio::test]

@@ -46,8 +46,7 @@ fn new_key() -> FileKey {
 async fn sign_in(
     layout: Layout,
     client: &Client,
-    repository: &Repository,
-    digest: &Digest,
+    (repository, digest): (&Repository, &Digest),
     key: &FileKey,
     annotations: &[&str],
 ) -> Result<Signed, SignError> {
@@ -71,7 +70,7 @@ async fn sign(
     digest: &Digest,
     key: &FileKey,
 ) -> Result<Attached, SignError> {
-    let signed = sign_in(Layout::Classic, client, repository, digest, key, &[]).await?;
+    let signed = sign_in(Layout::Classic, client, (repository, digest), key, &[]).await?;
     let [attached] = &signed.attached[..] else { panic!("{signed:?}") };
     Ok(attached.clone())
 }

@@ -94,7 +94,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
         ("wrong password", with_ca, Some((USER, wrong.as_str())), both, both, "registry-unauthorized"),
     ] {
         site.hosts(NAME, text);
-        site.assert_both(name, secret, tag, digest, code);
+        site.assert_both(name, secret, (tag, digest), code);
     }
     for registry in [&site.node.registry, &site.mirror] {
         let asked = registry.asked();
@@ -107,7 +107,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
     // The same file for every registry that has none of its own.
     std::fs::remove_dir_all(site.node.containerd.hosts().join(NAME)).unwrap();
     site.hosts("_default", with_ca);
-    site.assert_both("_default", friend, mirror, mirror, "");
+    site.assert_both("_default", friend, (mirror, mirror), "");
 }
 
 fn basic() -> String {
@@ -139,7 +139,7 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
         ("another's", format!("client = [{other}]\n"), &[], no_tls),
     ] {
         site.hosts(NAME, &format!("{begin}{client}"));
-        site.assert_both(name, friend, hosts, hosts, code);
+        site.assert_both(name, friend, (hosts, hosts), code);
     }
 
     if release == Release::V1_6 {
@@ -160,12 +160,12 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
     site.node.sign(&site.image);
     std::fs::rename(&plain, &directory).unwrap();
     site.node.registry.restart_with(&format!("{tls}{passwords}"));
-    site.assert_both("no pair of files", friend, &[], &[], no_tls);
+    site.assert_both("no pair of files", friend, (&[], &[]), no_tls);
     for (kind, file) in [("cert", "own.pem"), ("key", "own.key")] {
         let text = std::fs::read(site.node.directory().join(file)).unwrap();
         directory::write(&directory.join(format!("client.{kind}")), text);
     }
-    site.assert_both("a pair of files", friend, &["origin"], &["origin"], "");
+    site.assert_both("a pair of files", friend, (&["origin"], &["origin"]), "");
 }
 
 /// `registry.mirrors` and `registry.configs`, which containerd reads where it has no config_path.
@@ -218,7 +218,7 @@ fn mirrors_of_the_old_configuration(release: Release) {
         let section = format!("[{plugin}]\n[{plugin}.mirrors.{NAME:?}]\n  endpoint = [{endpoints}]\n{more}");
         directory::write(&config, text.replace(&before, &section));
         site.node.containerd.restart_in(Vec::new());
-        site.assert_both(name, None, expected, expected, outcome);
+        site.assert_both(name, None, (expected, expected), outcome);
     }
 }
 

@@ -142,6 +142,15 @@ pub enum DigestError {
     NotLowerHex,
 }
 
+/// Whether `text` is an image id, or the beginning of one as containerd takes it: hexadecimal digits of `id`, at least one,
+/// with or without `sha256:` before them.
+#[must_use]
+pub fn is_id_prefix(text: &str, id: &Digest) -> bool {
+    let prefix = text.strip_prefix("sha256:").unwrap_or(text);
+    let hexadecimal = prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    !prefix.is_empty() && hexadecimal && id.hex().starts_with(prefix)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +199,25 @@ mod tests {
             ),
         ] {
             assert_eq!(Digest::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_hexadecimal_and_not_empty() {
+        let id = Digest::of(b"image");
+        for (text, expected) in [
+            (id.as_str(), true),
+            (id.hex(), true),
+            (&id.hex()[..1], true),
+            (&format!("sha256:{}", &id.hex()[..12]), true),
+            ("", false),
+            ("sha256:", false),
+            ("sha256", false),
+            ("g", false),
+            (&id.hex()[..4].to_uppercase(), id.hex()[..4].bytes().all(|byte| byte.is_ascii_digit())),
+            (Digest::of(b"other").hex(), false),
+        ] {
+            assert_eq!(is_id_prefix(text, &id), expected, "{text:?}");
         }
     }
 }

@@ -31,6 +31,24 @@ pub struct Credentials {
     identity_token: Zeroizing<String>,
 }
 
+/// The fields of a CRI `AuthConfig` as they are on the wire; empty where a field is not set.
+#[derive(Default)]
+pub struct AuthConfig {
+    pub username: String,
+    pub password: String,
+    pub auth: String,
+    pub server_address: String,
+    pub identity_token: String,
+    pub registry_token: String,
+}
+
+/// Shows nothing: every field but the address is a secret.
+impl fmt::Debug for AuthConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthConfig").finish_non_exhaustive()
+    }
+}
+
 impl Credentials {
     /// No credentials: what a public registry is asked with.
     #[must_use]
@@ -40,21 +58,14 @@ impl Credentials {
 
     /// The fields of a CRI `AuthConfig`, each empty when it is not set.
     #[must_use]
-    pub fn from_auth_config(
-        username: String,
-        password: String,
-        auth: String,
-        server_address: String,
-        identity_token: String,
-        registry_token: String,
-    ) -> Self {
-        drop(Zeroizing::new(registry_token));
+    pub fn from_auth_config(config: AuthConfig) -> Self {
+        drop(Zeroizing::new(config.registry_token));
         Self {
-            username: username.into(),
-            password: password.into(),
-            auth: auth.into(),
-            server_address,
-            identity_token: identity_token.into(),
+            username: config.username.into(),
+            password: config.password.into(),
+            auth: config.auth.into(),
+            server_address: config.server_address,
+            identity_token: config.identity_token.into(),
         }
     }
 
@@ -180,7 +191,14 @@ mod tests {
 
     fn config(username: &str, password: &str, auth: &str, server: &str, identity: &str) -> Credentials {
         let [u, p, a, s, i] = [username, password, auth, server, identity].map(str::to_owned);
-        Credentials::from_auth_config(u, p, a, s, i, "registry-token".to_owned())
+        Credentials::from_auth_config(AuthConfig {
+            username: u,
+            password: p,
+            auth: a,
+            server_address: s,
+            identity_token: i,
+            registry_token: "registry-token".to_owned(),
+        })
     }
 
     #[test]

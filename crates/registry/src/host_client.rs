@@ -252,7 +252,7 @@ impl TokenService for HostClient {
                     reason: "its token service redirects".to_owned(),
                 });
             }
-            let body = self.read(host, response, &what, self.limits.token, Bound::Token).await?;
+            let body = self.read(host, response, &what, (self.limits.token, Bound::Token)).await?;
             Ok((status, body))
         };
         self.in_time(host, &what, asked).await

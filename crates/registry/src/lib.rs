@@ -44,7 +44,7 @@ pub use attachments::{
     fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use concurrency_limit::Permit;
-pub use credentials::Credentials;
+pub use credentials::{AuthConfig, Credentials};
 pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
@@ -54,7 +54,7 @@ pub use platform::Platform;
 pub use request_context::pause;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;
-pub use upload::{Condition, PutResult, Stored, Target};
+pub use upload::{Condition, ManifestUpload, PutResult, Stored, Target};
 
 /// How registries are asked.
 #[derive(Clone, Debug)]

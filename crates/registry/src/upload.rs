@@ -79,6 +79,15 @@ pub struct PutResult {
     pub listed: bool,
 }
 
+/// A manifest to store.
+#[derive(Debug)]
+pub struct ManifestUpload<'a> {
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+    /// What must be there before.
+    pub condition: &'a Condition,
+}
+
 impl Registry {
     /// Whether the repository has a blob.
     ///
@@ -117,7 +126,7 @@ impl Registry {
         let mut tried = 0;
         loop {
             // From the start each time: an upload that broke is not there any more.
-            match self.upload_once(&host, repository, &bytes, &digest, &context).await {
+            match self.upload_once(&host, repository, (&bytes, &digest), &context).await {
                 Err(error) if error.is_passing() && context.try_again(tried).await => tried += 1,
                 other => return other.map(|()| digest),
             }
@@ -128,8 +137,7 @@ impl Registry {
         &self,
         host: &Host,
         repository: &Repository,
-        bytes: &Bytes,
-        digest: &Digest,
+        (bytes, digest): (&Bytes, &Digest),
         context: &RequestContext,
     ) -> Result<(), RegistryError> {
         let what = format!("upload of blob {digest}");
@@ -165,11 +173,10 @@ impl Registry {
         &self,
         repository: &Repository,
         target: Target<'_>,
-        media_type: &'static str,
-        bytes: Bytes,
-        condition: &Condition,
+        upload: ManifestUpload<'_>,
         credentials: &Credentials,
     ) -> Result<PutResult, RegistryError> {
+        let ManifestUpload { media_type, bytes, condition } = upload;
         let (host, context) = self.writing(repository, credentials)?;
         let digest = Digest::of(&bytes);
         let what = format!("upload of manifest {target}");

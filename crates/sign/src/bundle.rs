@@ -19,7 +19,7 @@ use pullgate_core::signature::{
 use pullgate_core::trust::PublicKey;
 use pullgate_keys::SigningKey;
 use pullgate_registry::{
-    Class, Condition, OCI_INDEX, OCI_MANIFEST, Registry, Stored, Target, fallback_tag, limits,
+    Class, Condition, ManifestUpload, OCI_INDEX, OCI_MANIFEST, Registry, Stored, Target, fallback_tag, limits,
 };
 
 /// The media type of a configuration that says nothing, and its content.
@@ -50,9 +50,9 @@ pub(super) async fn attach(
     let referrer = referrer(image, digest, &bundle, &bundle_digest);
     let referrer_digest = Digest::of(&referrer);
     let target = Target::Digest(&referrer_digest);
-    let placed = registry
-        .put_manifest(repository, target, OCI_MANIFEST, referrer.clone(), &Condition::Any, credentials)
-        .await?;
+    let upload =
+        ManifestUpload { media_type: OCI_MANIFEST, bytes: referrer.clone(), condition: &Condition::Any };
+    let placed = registry.put_manifest(repository, target, upload, credentials).await?;
     let mut tag = None;
     if !placed.listed {
         let name = fallback_tag(digest);

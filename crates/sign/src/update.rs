@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{SignError, SignRequest};
 use pullgate_core::digest::Digest;
-use pullgate_registry::{Condition, Registry, RegistryError, Stored, Target, pause};
+use pullgate_registry::{Condition, ManifestUpload, Registry, RegistryError, Stored, Target, pause};
 
 /// Writes that are tried when others write at the same time.
 const ATTEMPTS: usize = 24;
@@ -120,8 +120,8 @@ pub(super) async fn update(
             Some(_) => Condition::Any,
         };
         let target = Target::Tag(tag);
-        let placed =
-            registry.put_manifest(repository, target, media_type, document, &condition, credentials).await;
+        let upload = ManifestUpload { media_type, bytes: document, condition: &condition };
+        let placed = registry.put_manifest(repository, target, upload, credentials).await;
         match placed {
             Ok(_) => written = true,
             Err(RegistryError::Status { status: 409 | 412, .. }) if condition != Condition::Any => {

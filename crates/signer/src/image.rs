@@ -30,8 +30,7 @@ pub(super) enum Found {
 /// before the rule: no list shows what has no tag.
 pub(super) async fn look(
     registry: &Registry,
-    repository: &Repository,
-    digest: &Digest,
+    (repository, digest): (&Repository, &Digest),
     tags: &[String],
     needs_tag: bool,
     credentials: &Credentials,

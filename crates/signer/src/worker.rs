@@ -130,7 +130,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let image = async {
         let mut pauses = TAG_PAUSES.into_iter();
         loop {
-            match look(registry, &repository, &digest, &tags, !job.requested, credentials).await? {
+            match look(registry, (&repository, &digest), &tags, !job.requested, credentials).await? {
                 Found::Image(image) => {
                     key.pace.turn().await;
                     return Ok(image);

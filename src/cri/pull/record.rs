@@ -42,7 +42,7 @@ enum Outcome {
 impl Record {
     pub(super) fn begin(image: &str, pod: Option<&Pod>, peer: Peer) -> Self {
         // Names come from outside: no line break of theirs becomes a record of its own.
-        let shown: String = image.chars().flat_map(char::escape_debug).take(MAX_IMAGE_BYTES).collect();
+        let shown = cut(image.escape_debug().to_string());
         Self {
             image: shown,
             pod: pod.cloned().unwrap_or_default(),
@@ -73,6 +73,13 @@ impl Record {
     }
 }
 
+/// `text`, cut to the bytes that are logged.
+fn cut(mut text: String) -> String {
+    let end = (0..=MAX_IMAGE_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or(0));
+    text
+}
+
 /// The gRPC status of an answer, if it is an error.
 pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     let trailers = match answer.body() {
@@ -84,7 +91,7 @@ pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
         return None;
     }
     let message = trailers.get("grpc-message").and_then(|message| message.to_str().ok()).unwrap_or_default();
-    Some(format!("{status}: {}", message.chars().take(MAX_IMAGE_BYTES).collect::<String>()))
+    Some(format!("{status}: {}", cut(message.to_owned())))
 }
 
 impl Drop for Record {
@@ -150,5 +157,19 @@ impl Drop for Record {
         for problem in &explanation.problems {
             tracing::warn!(image = self.image, problem, "met on the way");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_cut_to_bytes_and_not_to_characters() {
+        for (character, kept) in [("a", 512), ("é", 512), ("€", 510), ("😀", 512)] {
+            let text = cut(character.repeat(600));
+            assert_eq!((text.len(), text.chars().all(|it| character.starts_with(it))), (kept, true));
+        }
+        assert_eq!(cut("app:1".to_owned()), "app:1");
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::cri::message::{RequestError, SPEC_IMAGE, pod};
 use crate::cri::wire::{self, Field, WireError, once};
 use crate::gate::Pod;
-use crate::registry::Credentials;
+use crate::registry::{AuthConfig, Credentials};
 
 const IMAGE: u64 = 1;
 const AUTH: u64 = 2;
@@ -97,14 +97,14 @@ fn credentials(field: &Field<'_>) -> Result<Credentials, RequestError> {
     }
     let [username, password, auth, server_address, identity_token, registry_token] =
         found.map(Option::unwrap_or_default);
-    Ok(Credentials::from_auth_config(
+    Ok(Credentials::from_auth_config(AuthConfig {
         username,
         password,
         auth,
         server_address,
         identity_token,
         registry_token,
-    ))
+    }))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::Refusal;
 use super::Present;
-use crate::digest::Digest;
+use crate::digest::{Digest, is_id_prefix};
 use crate::reference::Reference;
 
 /// How much of a name a refusal quotes at most, in characters.
@@ -57,8 +57,6 @@ impl Asked {
 
 /// Whether `asked` is the id of the image, or the beginning of it, and not one of its names.
 fn is_id(asked: &str, id: &Digest, names: &BTreeSet<Reference>) -> bool {
-    let prefix = asked.strip_prefix("sha256:").unwrap_or(asked);
-    let hexadecimal = prefix.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_name = || Reference::parse(asked).is_ok_and(|reference| names.contains(&reference));
-    !prefix.is_empty() && hexadecimal && id.hex().starts_with(prefix) && !is_name()
+    is_id_prefix(asked, id) && !is_name()
 }

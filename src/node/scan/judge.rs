@@ -6,6 +6,7 @@ use super::{Finding, MAX_NAMES, Verdict};
 use crate::api::Image;
 use crate::containerd::Upstream;
 use crate::cri::RuntimeContent;
+use crate::digest::{Digest, is_id_prefix};
 use crate::gate::{AdmissionRequest, Explanation, Gate, Kind, Pod, Present, Refusal};
 use crate::reference::Reference;
 use crate::registry::Credentials;
@@ -159,8 +160,7 @@ fn of_signatures(reason: Reason) -> bool {
 
 /// Whether `name` may be the id of the image, or the beginning of it.
 fn is_id(name: &str, id: &str) -> bool {
-    let hexadecimal = |text: &str| text.strip_prefix("sha256:").unwrap_or(text).to_owned();
-    hexadecimal(id).starts_with(&hexadecimal(name))
+    Digest::parse(id).is_ok_and(|id| is_id_prefix(name, &id))
 }
 
 /// The names with a digest of the repository that is asked for.

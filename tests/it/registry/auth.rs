@@ -1,6 +1,6 @@
 //! Credentials and tokens, T106, T108, T109.
 
-use pullgate::registry::{Class, Credentials, Registry as Client, Settings};
+use pullgate::registry::{AuthConfig, Class, Credentials, Registry as Client, Settings};
 
 use super::{anonymous, client};
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
@@ -211,14 +211,12 @@ async fn t109_credentials_for_another_server_stay_here() {
         (registry.host(), false),
     ] {
         registry.forget_requests();
-        let credentials = Credentials::from_auth_config(
-            "user".to_owned(),
-            "pg5ECRET".to_owned(),
-            String::new(),
-            server.clone(),
-            String::new(),
-            String::new(),
-        );
+        let credentials = Credentials::from_auth_config(AuthConfig {
+            username: "user".to_owned(),
+            password: "pg5ECRET".to_owned(),
+            server_address: server.clone(),
+            ..AuthConfig::default()
+        });
         let resolved = client().resolve(&registry.reference("team/app:1"), &credentials).await;
         assert_eq!(resolved.is_ok(), admitted, "{server}");
         let shown = registry.requests().iter().any(|request| request.header("authorization").is_some());

@@ -26,7 +26,7 @@ async fn each_kind_of_key_signs_once_with_and_without_the_api() {
         ];
         let tag = format!("sha256-{}", digest.hex());
         for (number, key) in keys.iter().enumerate() {
-            let sign = async || sign_in(Layout::Bundle, &client(), &repository, &digest, key, &[]).await;
+            let sign = async || sign_in(Layout::Bundle, &client(), (&repository, &digest), key, &[]).await;
             let first = sign().await.unwrap();
             assert!(first.is_new());
             assert_eq!(first.attached[0].tag, (!referrers).then(|| tag.clone()));
@@ -54,7 +54,7 @@ async fn is_laid_out_as_cosign_does() {
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
-    let signed = sign_in(Layout::Bundle, &client(), &repository, &digest, &key, &[]).await.unwrap();
+    let signed = sign_in(Layout::Bundle, &client(), (&repository, &digest), &key, &[]).await.unwrap();
     let tag = format!("sha256-{}", digest.hex());
     let index: Value = serde_json::from_slice(&registry.tagged("team/app", &tag).unwrap()).unwrap();
     assert_eq!(index["mediaType"], INDEX);
@@ -96,7 +96,7 @@ async fn other_annotations_are_another_signature() {
     let key = new_key();
     for layout in [Layout::Classic, Layout::Bundle] {
         let sign = async |annotations: &[&str]| {
-            sign_in(layout, &client(), &repository, &digest, &key, annotations).await
+            sign_in(layout, &client(), (&repository, &digest), &key, annotations).await
         };
         for (annotations, new) in [
             (&[][..], true),
@@ -122,7 +122,7 @@ async fn both_layouts_are_added_each_once() {
     let repository = registry.repository("team/app");
     let key = new_key();
     let sign = async |layout| {
-        let signed = sign_in(layout, &client(), &repository, &digest, &key, &[]).await.unwrap();
+        let signed = sign_in(layout, &client(), (&repository, &digest), &key, &[]).await.unwrap();
         signed.attached.iter().map(|attached| (attached.layout, attached.added)).collect::<Vec<_>>()
     };
     assert_eq!(sign(Layout::Bundle).await, [(Layout::Bundle, true)]);
@@ -158,15 +158,15 @@ async fn what_was_there_stays_and_is_not_believed() {
     index["annotations"] = serde_json::json!({ "kept": "yes" });
     let stored = registry.manifest("team/app", INDEX, index.to_string());
     registry.tag("team/app", &tag, &stored);
-    assert!(sign_in(Layout::Bundle, &client(), &repository, &digest, &own, &[]).await.unwrap().is_new());
-    assert!(!sign_in(Layout::Bundle, &client(), &repository, &digest, &own, &[]).await.unwrap().is_new());
+    assert!(sign_in(Layout::Bundle, &client(), (&repository, &digest), &own, &[]).await.unwrap().is_new());
+    assert!(!sign_in(Layout::Bundle, &client(), (&repository, &digest), &own, &[]).await.unwrap().is_new());
     let after: Value = serde_json::from_slice(&registry.tagged("team/app", &tag).unwrap()).unwrap();
     assert_eq!(after["manifests"][0], attestation);
     assert_eq!(after["manifests"][1], foreign);
     assert_eq!(after["manifests"].as_array().unwrap().len(), 3);
     assert_eq!(after["annotations"]["kept"], "yes");
     // What is signed already by the very key, as another program writes it, is known again.
-    assert!(!sign_in(Layout::Bundle, &client(), &repository, &other, &own, &[]).await.unwrap().is_new());
+    assert!(!sign_in(Layout::Bundle, &client(), (&repository, &other), &own, &[]).await.unwrap().is_new());
 }
 
 #[tokio::test]
@@ -178,7 +178,8 @@ async fn a_tag_that_is_somebodys_image_is_left_alone() {
     let tag = format!("sha256-{}", digest.hex());
     registry.tag("team/app", &tag, &image);
     let before = registry.tagged("team/app", &tag);
-    let error = sign_in(Layout::Bundle, &client(), &repository, &digest, &new_key(), &[]).await.unwrap_err();
+    let error =
+        sign_in(Layout::Bundle, &client(), (&repository, &digest), &new_key(), &[]).await.unwrap_err();
     assert!(matches!(error, SignError::NotOurs { .. }), "{error}");
     assert_eq!(registry.tagged("team/app", &tag), before);
 }
@@ -189,7 +190,7 @@ async fn what_the_registry_does_not_have_is_not_signed() {
     let repository = registry.repository("team/app");
     let digest = pullgate::digest::Digest::of(b"nothing");
     for layout in Layout::ALL {
-        let error = sign_in(layout, &client(), &repository, &digest, &new_key(), &[]).await.unwrap_err();
+        let error = sign_in(layout, &client(), (&repository, &digest), &new_key(), &[]).await.unwrap_err();
         assert!(matches!(error, SignError::NoImage { .. }), "{layout}: {error}");
     }
     assert!(registry.requests().iter().all(|request| request.method == "GET"), "{:?}", registry.lines());

@@ -22,7 +22,7 @@ async fn all_at_once(registry: &Registry, layout: Layout) {
             tokio::spawn(async move {
                 let (client, key) = (client(), new_key());
                 barrier.wait().await;
-                let signed = sign_in(layout, &client, &repository, &digest, &key, &[]).await;
+                let signed = sign_in(layout, &client, (&repository, &digest), &key, &[]).await;
                 (key, signed)
             })
         })
@@ -72,7 +72,7 @@ async fn on_a_registry_that_refuses_every_condition() {
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
     for layout in [Layout::Classic, Layout::Bundle] {
-        let signed = sign_in(layout, &client(), &repository, &digest, &new_key(), &[]).await.unwrap();
+        let signed = sign_in(layout, &client(), (&repository, &digest), &new_key(), &[]).await.unwrap();
         assert!(signed.is_new());
     }
     assert_eq!(collect(&registry, &digest).await.attachments.len(), 2);
@@ -87,7 +87,7 @@ async fn what_a_slow_signer_takes_away_is_added_again() {
         let repository = registry.repository("team/app");
         let (key, slow) = (new_key(), new_key());
         // The slow one signs while nothing is there; what it wrote is put in place again after our write.
-        sign_in(layout, &client(), &repository, &digest, &slow, &[]).await.unwrap();
+        sign_in(layout, &client(), (&repository, &digest), &slow, &[]).await.unwrap();
         let suffix = if layout == Layout::Classic { ".sig" } else { "" };
         let tag = format!("sha256-{}{suffix}", digest.hex());
         let its = pullgate::digest::Digest::of(&registry.tagged("team/app", &tag).unwrap());
@@ -108,7 +108,7 @@ async fn what_a_slow_signer_takes_away_is_added_again() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             behind.tag("team/app", &image, &again);
         });
-        assert!(sign_in(layout, &client(), &repository, &digest, &key, &[]).await.unwrap().is_new());
+        assert!(sign_in(layout, &client(), (&repository, &digest), &key, &[]).await.unwrap().is_new());
         slow_write.await.unwrap();
         let collected = collect(&registry, &digest).await;
         for key in [&key, &slow] {
@@ -138,7 +138,7 @@ async fn a_refusal_of_what_is_half_written_passes() {
         });
         let digest = registry.image("team/app", "1", "one");
         let repository = registry.repository("team/app");
-        let signed = sign_in(layout, &client(), &repository, &digest, &new_key(), &[]).await.unwrap();
+        let signed = sign_in(layout, &client(), (&repository, &digest), &new_key(), &[]).await.unwrap();
         assert!(signed.is_new(), "{layout}");
         assert_eq!(collect(&registry, &digest).await.attachments.len(), 1, "{layout}");
     }

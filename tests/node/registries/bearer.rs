@@ -118,7 +118,7 @@ fn tokens_are_asked_for_as_containerd_does(release: Release) {
         ("wrong password", Some((USER, wrong.as_str())), "registry-unauthorized"),
         ("no credentials", None, "registry-unauthorized"),
     ] {
-        site.assert_both(name, secret, &["origin"], &["origin"], code);
+        site.assert_both(name, secret, (&["origin"], &["origin"]), code);
         let asked = service.take_asked();
         // containerd by tag and by digest, each before pullgate, and what pullgate forwards.
         let first = asked.first().unwrap_or_else(|| panic!("{name}: nobody asked for a token"));

@@ -158,8 +158,7 @@ impl Site {
         &mut self,
         name: &str,
         secret: Option<(&str, &str)>,
-        tag: &[&str],
-        digest: &[&str],
+        (tag, digest): (&[&str], &[&str]),
         code: &str,
     ) {
         let (by_tag, by_digest, codes) = self.compare(name, secret);

@@ -21,11 +21,17 @@ pub(super) struct Fetch {
     pub(super) context: RequestContext,
 }
 
+/// What is fetched.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Blob,
+    Manifest,
+}
+
 impl Fetch {
     /// A blob, no longer than `limit`.
     pub(super) async fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Bytes, RegistryError> {
-        let what = format!("blob {}", descriptor.digest);
-        self.get("blobs", descriptor, None, what, limit).await.map(|(bytes, _)| bytes)
+        self.get(&Kind::Blob, descriptor, limit).await.map(|(bytes, _)| bytes)
     }
 
     /// A manifest, no longer than `limit`.
@@ -35,25 +41,27 @@ impl Fetch {
         limit: u64,
     ) -> Result<ParsedManifest, RegistryError> {
         let what = format!("manifest {}", descriptor.digest);
-        let accept = Some(super::OCI_MANIFEST);
-        let (bytes, content_type) = self.get("manifests", descriptor, accept, what.clone(), limit).await?;
+        let (bytes, content_type) = self.get(&Kind::Manifest, descriptor, limit).await?;
         ParsedManifest::parse(&bytes, content_type.as_deref(), &what)
     }
 
     async fn get(
         &self,
-        kind: &str,
+        kind: &Kind,
         descriptor: &Descriptor,
-        accept: Option<&'static str>,
-        what: String,
         limit: u64,
     ) -> Result<(Bytes, Option<String>), RegistryError> {
         let Descriptor { digest, size, .. } = descriptor;
+        let (path, name, accept) = match kind {
+            Kind::Blob => ("blobs", "blob", None),
+            Kind::Manifest => ("manifests", "manifest", Some(super::OCI_MANIFEST)),
+        };
+        let what = format!("{name} {digest}");
         if *size > limit {
-            let bound = if kind == "blobs" { Bound::Signature } else { Bound::Manifest };
+            let bound = if *kind == Kind::Blob { Bound::Signature } else { Bound::Manifest };
             return Err(RegistryError::TooLarge { bound, what, limit });
         }
-        let question = ApiRequest::get(format!("{kind}/{digest}"), accept, what.clone(), *size);
+        let question = ApiRequest::get(format!("{path}/{digest}"), accept, what.clone(), *size);
         let asked = self.registry.ask(&self.repository, Capability::Pull, &question, &self.context).await;
         let (answer, _) = match asked.map_err(inconclusive_error) {
             // The bound was what the descriptor said.

@@ -65,7 +65,7 @@ impl HostClient {
         if status.is_success() {
             let body = match ask.method {
                 Method::HEAD => Bytes::new(),
-                _ => self.read(host, response, &ask.what, ask.limit, Bound::Manifest).await?,
+                _ => self.read(host, response, &ask.what, (ask.limit, Bound::Manifest)).await?,
             };
             return Ok(ApiResponse { headers, body, url: first });
         }
@@ -95,8 +95,7 @@ impl HostClient {
         host: &Host,
         mut response: Response,
         what: &str,
-        limit: u64,
-        bound: Bound,
+        (limit, bound): (u64, Bound),
     ) -> Result<Bytes, RegistryError> {
         let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
         if encoded {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use toml::de::{DeTable, DeValue};
 
-use super::super::credentials::Credentials;
+use super::super::credentials::{AuthConfig, Credentials};
 use super::super::error::remote;
 use super::address::{shown, without_user};
 use super::file::clean;
@@ -162,14 +162,13 @@ fn read_tls(host: &str, tls: &DeTable<'_>) -> Result<TlsFiles, String> {
 
 /// `toRuntimeAuthConfig`
 fn read_auth(auth: &DeTable<'_>) -> Result<Credentials, String> {
-    Ok(Credentials::from_auth_config(
-        text(auth, "username")?,
-        text(auth, "password")?,
-        text(auth, "auth")?,
-        String::new(),
-        text(auth, "identitytoken")?,
-        String::new(),
-    ))
+    Ok(Credentials::from_auth_config(AuthConfig {
+        username: text(auth, "username")?,
+        password: text(auth, "password")?,
+        auth: text(auth, "auth")?,
+        identity_token: text(auth, "identitytoken")?,
+        ..AuthConfig::default()
+    }))
 }
 
 fn table<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Result<Option<&'a DeTable<'i>>, String> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::super::credentials::{Credentials, Offer};
+use super::super::credentials::{AuthConfig, Credentials, Offer};
 use super::super::file_stamp::FileStamp;
 use super::canonical;
 use pullgate_net::secret;
@@ -85,14 +85,13 @@ fn parse(text: &str) -> Option<Vec<Entry>> {
             path => path,
         };
         let (host, path) = (canonical(host).to_owned(), path.to_owned());
-        let credentials = Credentials::from_auth_config(
-            field("username"),
-            field("password"),
-            field("auth"),
-            String::new(),
-            field("identitytoken"),
-            String::new(),
-        );
+        let credentials = Credentials::from_auth_config(AuthConfig {
+            username: field("username"),
+            password: field("password"),
+            auth: field("auth"),
+            identity_token: field("identitytoken"),
+            ..AuthConfig::default()
+        });
         entries.push(Entry { host, path, credentials });
     }
     Some(entries)
