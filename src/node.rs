@@ -4,7 +4,6 @@ pub mod control;
 pub mod daemon;
 mod reload;
 pub mod scan;
-pub mod socket;
 pub mod state;
 
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::config::{self, BreakGlassFile, KnownKeys};
-use crate::node::socket::Socket;
 use crate::policy::Policy;
 use crate::telemetry::plain;
 use pullgate_cli::{Outcome, output};
+use pullgate_daemon::unix_socket::UnixSocket;
 
 mod explain;
 mod test;
@@ -49,7 +49,7 @@ fn check(root: &Path) -> Outcome {
             for warning in config.warnings() {
                 output::note(&format!("warning: {}: {warning}", config::DAEMON_FILE));
             }
-            if let Some(Err(error)) = config.listen.group.as_deref().map(Socket::check_group) {
+            if let Some(Err(error)) = config.listen.group.as_deref().map(UnixSocket::check_group) {
                 valid = false;
                 output::note(&format!("error: {}", plain(&error.to_string())));
             }

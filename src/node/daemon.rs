@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use super::control::Control;
 use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
-use super::socket::{Socket, SocketError};
 use super::state::State;
 use crate::config::{self, DaemonConfig};
 use crate::containerd::Upstream;
@@ -20,6 +19,7 @@ use crate::registry::Credentials;
 use crate::telemetry::Counters;
 use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
+use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
 
 /// How long calls under way may take to finish after SIGTERM. Below systemd's default stop timeout of 90 s.
 const GRACE: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(20);
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
     // Before there is anything to leave behind: a signal would otherwise end the process on the spot.
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
-    let socket = Socket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
+    let socket = UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_break_glass(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));
@@ -112,10 +112,10 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
 
 /// Answers on the control socket until the value is dropped. Without one the daemon goes on: kubelet does not need it, and
 /// who asks in vain decides by himself, or refuses.
-fn serve_control(control: Control, path: &Path) -> (JoinSet<()>, Option<Socket>) {
+fn serve_control(control: Control, path: &Path) -> (JoinSet<()>, Option<UnixSocket>) {
     let mut serving = JoinSet::new();
-    let made = Socket::private(path).and_then(|socket| {
-        let listener = socket.listener().map_err(|error| SocketError::listen(path, error))?;
+    let made = UnixSocket::with_mode(path, 0o600).and_then(|socket| {
+        let listener = socket.listener().map_err(|error| UnixSocketError::listen(path, error))?;
         Ok((socket, listener))
     });
     match made {
@@ -183,5 +183,5 @@ pub enum DaemonError {
     Signals(#[source] io::Error),
     /// There is no socket.
     #[error("there is no socket to serve")]
-    Socket(#[from] SocketError),
+    Socket(#[from] UnixSocketError),
 }

@@ -1,7 +1,8 @@
-//! What both services need of the system: signals, systemd, and where log records go.
+//! What both services need of the system: signals, systemd, sockets, and where log records go.
 #![forbid(unsafe_code)]
 
 pub mod counter;
 pub mod log;
 pub mod signals;
 pub mod systemd;
+pub mod unix_socket;

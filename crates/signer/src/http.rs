@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -51,7 +52,11 @@ pub struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix {
+        listener: UnixListener,
+        /// Removes the file when the listener goes.
+        _made: UnixSocket,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +86,7 @@ impl Listener {
                     .map_err(|error| ListenError::Bind { address: address.to_string(), error })?,
             ),
             // A registry runs as another user; the mode of the directory says who may.
-            Address::Unix(path) => Socket::Unix(unix(path, 0o666)?),
+            Address::Unix(path) => unix(path, 0o666)?,
         };
         let bounds =
             Bounds { body: limits.body_bytes, connections: limits.connections, time: limits.request_timeout };
@@ -94,7 +99,7 @@ impl Listener {
     /// When the socket cannot be made.
     pub fn control(path: &std::path::Path) -> Result<Self, ListenError> {
         let bounds = Bounds { body: 1 << 20, connections: 8, time: REQUEST };
-        Ok(Self { socket: Socket::Unix(unix(path, 0o600)?), tls: None, door: Endpoint::Control, bounds })
+        Ok(Self { socket: unix(path, 0o600)?, tls: None, door: Endpoint::Control, bounds })
     }
 
     /// Where metrics are gathered.
@@ -113,7 +118,7 @@ impl Listener {
     pub fn address(&self) -> String {
         match &self.socket {
             Socket::Tcp(socket) => socket.local_addr().map_or_else(|_| "?".to_owned(), |it| it.to_string()),
-            Socket::Unix(_) => "a unix socket".to_owned(),
+            Socket::Unix { .. } => "a unix socket".to_owned(),
         }
     }
 
@@ -173,7 +178,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Socket::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
+            Socket::Unix { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
         }
     }
 }
@@ -233,22 +238,11 @@ impl Connection {
     }
 }
 
-/// A unix socket in the place of one that nobody serves any more.
-fn unix(path: &std::path::Path, mode: u32) -> Result<UnixListener, ListenError> {
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-    let failed = |error| ListenError::Socket { path: path.to_owned(), error };
-    if let Ok(found) = std::fs::symlink_metadata(path) {
-        if !found.file_type().is_socket() || std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(ListenError::SubmitResponse(path.to_owned()));
-        }
-        std::fs::remove_file(path).map_err(failed)?;
-    }
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(failed)?;
-    }
-    let socket = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    Ok(socket)
+/// A Unix socket in the place of one that no process serves any more.
+fn unix(path: &std::path::Path, mode: u32) -> Result<Socket, ListenError> {
+    let made = UnixSocket::with_mode(path, mode)?;
+    let listener = made.listener().map_err(|error| UnixSocketError::listen(path, error))?;
+    Ok(Socket::Unix { listener, _made: made })
 }
 
 /// Why there is nothing to listen at.
@@ -281,16 +275,58 @@ pub enum ListenError {
         #[source]
         error: io::Error,
     },
-    /// The unix socket.
-    #[error("there can be no socket at {path}")]
-    Socket {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
-    /// Something is there already.
-    #[error("{0} is served by another process, or is no socket")]
-    SubmitResponse(PathBuf),
+    /// The Unix socket.
+    #[error(transparent)]
+    Socket(#[from] UnixSocketError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_control_socket_is_the_user_s_alone_and_goes_with_the_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/control.sock");
+        let listener = Listener::control(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing else is left there"
+        );
+        assert!(matches!(Listener::control(&path), Err(ListenError::Socket(UnixSocketError::Served(_)))));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    /// A process that was stopped with a full backlog accepts no connection and refuses none: to wait for it would block the
+    /// event loop for good.
+    #[tokio::test]
+    async fn a_stopped_predecessor_does_not_block_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let new = |flags| socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+        let address = UnixAddr::new(&path).unwrap();
+        let stopped = new(SockFlag::SOCK_CLOEXEC);
+        bind(stopped.as_raw_fd(), &address).unwrap();
+        listen(&stopped, Backlog::new(0).unwrap()).unwrap();
+        let mut waiting = Vec::new();
+        loop {
+            let client = new(SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK);
+            if connect(client.as_raw_fd(), &address).is_err() {
+                break;
+            }
+            waiting.push(client);
+            assert!(waiting.len() < 16, "the backlog has no end");
+        }
+        assert!(matches!(Listener::control(&path), Err(ListenError::Socket(UnixSocketError::Served(_)))));
+    }
 }

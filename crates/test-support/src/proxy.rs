@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use pullgate::containerd::{Body, Upstream};
 use pullgate::cri::{self, Proxy};
 use pullgate::gate::{self, Gate};
-use pullgate::node::socket::Socket;
 use pullgate::registry::{Registry, Settings};
+use pullgate_daemon::unix_socket::UnixSocket;
 use tokio::task::JoinHandle;
 
 use crate::secrets;
@@ -28,7 +28,7 @@ pub struct Daemon {
     pub gate: Arc<Gate>,
     client: Upstream,
     task: JoinHandle<()>,
-    _socket: Socket,
+    _socket: UnixSocket,
 }
 
 impl Drop for Daemon {
@@ -78,7 +78,7 @@ impl Builder<'_> {
         let gate = Arc::new(self.gate.unwrap_or_else(made));
         let proxy = Arc::new(Proxy::new(Upstream::new(self.runtime), Arc::clone(&gate), self.proxy));
         let path = self.directory.join("pullgate.sock");
-        let socket = Socket::open(&path, None, 0o600).unwrap();
+        let socket = UnixSocket::open(&path, None, 0o600).unwrap();
         let listener = socket.listener().unwrap();
         let served = cri::serve(Arc::clone(&proxy), listener, std::future::pending(), Duration::ZERO);
         let task = tokio::spawn(served);

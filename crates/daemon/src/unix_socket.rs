@@ -1,4 +1,4 @@
-//! The sockets that the daemon serves: kubelet's, and the one of the other commands.
+//! A Unix socket that is served: it has its mode and group before anyone can connect to it.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -11,55 +11,54 @@ use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::unistd::Group;
 
-/// A listening socket, and how it goes away.
+/// A listening socket. Its file is removed when the value is dropped, unless systemd made it.
 #[derive(Debug)]
-pub struct Socket {
+pub struct UnixSocket {
     listener: StdListener,
     /// The path to remove at the end, and the inode that was put there; systemd's sockets stay.
     made: Option<(PathBuf, u64)>,
 }
 
-impl Socket {
+impl UnixSocket {
     /// The socket that systemd handed over, or else a new one at `path`.
     ///
     /// A new socket has its mode and group before anyone can connect to it: it is made inside a
     /// directory that only we may enter, and moved to its place when it is ready.
     ///
     /// # Errors
-    /// When somebody is serving there, something else than a socket stands there, the group does not exist, or the
-    /// file system refuses.
-    pub fn open(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
+    /// When another process serves there, the path is not a socket, the group does not exist, or the file system refuses.
+    pub fn open(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, UnixSocketError> {
         let mut handed = listenfd::ListenFd::from_env();
         if handed.len() > 1 {
-            return Err(SocketError::HandedOver(handed.len()));
+            return Err(UnixSocketError::HandedOver(handed.len()));
         }
-        if let Some(listener) = handed.take_unix_listener(0).map_err(SocketError::Inherit)? {
-            listener.set_nonblocking(true).map_err(SocketError::Inherit)?;
+        if let Some(listener) = handed.take_unix_listener(0).map_err(UnixSocketError::Inherit)? {
+            listener.set_nonblocking(true).map_err(UnixSocketError::Inherit)?;
             return Ok(Self { listener, made: None });
         }
         Self::make(path, group, mode)
     }
 
-    /// A new socket at `path` that is this user's alone, whatever systemd handed over.
+    /// A new socket at `path` with this mode, whatever systemd handed over.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn private(path: &Path) -> Result<Self, SocketError> {
-        Self::make(path, None, 0o600)
+    pub fn with_mode(path: &Path, mode: u32) -> Result<Self, UnixSocketError> {
+        Self::make(path, None, mode)
     }
 
     /// Whether there is the group that a socket would be given.
     ///
     /// # Errors
-    /// When there is none of this name.
-    pub fn check_group(name: &str) -> Result<(), SocketError> {
+    /// When there is no group of this name.
+    pub fn check_group(name: &str) -> Result<(), UnixSocketError> {
         group_id(name).map(drop)
     }
 
-    fn make(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, SocketError> {
+    fn make(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, UnixSocketError> {
         let failed = |what: &'static str| {
             let path = path.to_owned();
-            move |error: io::Error| SocketError::Make { what, path, error }
+            move |error: io::Error| UnixSocketError::Make { what, path, error }
         };
         refuse_occupied(path)?;
         let group = group.map(group_id).transpose()?;
@@ -93,7 +92,7 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for UnixSocket {
     fn drop(&mut self) {
         if let Some((path, inode)) = &self.made {
             // Not if a successor has already put its own there.
@@ -113,15 +112,15 @@ impl Drop for RemoveDirectory {
 }
 
 /// A socket file that nobody serves is left over from a crash and may be replaced; anything else may not.
-fn refuse_occupied(path: &Path) -> Result<(), SocketError> {
+fn refuse_occupied(path: &Path) -> Result<(), UnixSocketError> {
     match fs::symlink_metadata(path) {
         Err(_) => Ok(()),
-        Ok(found) if !found.file_type().is_socket() => Err(SocketError::NotASocket(path.to_owned())),
+        Ok(found) if !found.file_type().is_socket() => Err(UnixSocketError::NotASocket(path.to_owned())),
         Ok(_) => match connect(path) {
             Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(()),
-            // EAGAIN: so many wait there already that no more may. Who serves is slow, or was stopped.
-            Ok(_) | Err(Errno::EAGAIN) => Err(SocketError::Served(path.to_owned())),
-            Err(error) => Err(SocketError::Make {
+            // EAGAIN: the backlog is full, so a process listens there, though it is slow or was stopped.
+            Ok(_) | Err(Errno::EAGAIN) => Err(UnixSocketError::Served(path.to_owned())),
+            Err(error) => Err(UnixSocketError::Make {
                 what: "find out who serves",
                 path: path.to_owned(),
                 error: error.into(),
@@ -138,16 +137,16 @@ fn connect(path: &Path) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn group_id(name: &str) -> Result<nix::unistd::Gid, SocketError> {
+fn group_id(name: &str) -> Result<nix::unistd::Gid, UnixSocketError> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
-        _ => Err(SocketError::NoGroup(name.to_owned())),
+        _ => Err(UnixSocketError::NoGroup(name.to_owned())),
     }
 }
 
-/// Why there is no socket to serve.
+/// Why a socket cannot be served.
 #[derive(Debug, thiserror::Error)]
-pub enum SocketError {
+pub enum UnixSocketError {
     /// systemd handed over several.
     #[error(
         "{0} sockets were handed over where one is expected; a .socket unit for pullgate has one ListenStream"
@@ -170,7 +169,7 @@ pub enum SocketError {
     /// The configured group is not known here.
     #[error("there is no group `{0}`; create it, or take `group` out of [listen]")]
     NoGroup(String),
-    /// Something else stands at the path.
+    /// The path is not a socket.
     #[error("{0} exists and is not a socket; move it away or choose another path")]
     NotASocket(PathBuf),
     /// Another daemon answers there.
@@ -178,9 +177,9 @@ pub enum SocketError {
     Served(PathBuf),
 }
 
-impl SocketError {
+impl UnixSocketError {
     /// The event loop does not take the socket.
-    pub(super) fn listen(path: &Path, error: io::Error) -> Self {
+    pub fn listen(path: &Path, error: io::Error) -> Self {
         Self::Make { what: "listen on", path: path.to_owned(), error }
     }
 }
@@ -197,13 +196,13 @@ mod tests {
     fn has_its_mode_and_group_and_leaves_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/pullgate.sock");
-        let socket = Socket::make(&path, None, 0o600).unwrap();
+        let socket = UnixSocket::make(&path, None, 0o600).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
         drop(socket);
         assert!(!path.exists());
         let group = Group::from_gid(nix::unistd::getgid()).unwrap().unwrap();
-        let socket = Socket::make(&path, Some(&group.name), 0o660).unwrap();
+        let socket = UnixSocket::make(&path, Some(&group.name), 0o660).unwrap();
         assert_eq!(mode(&path), 0o660);
         assert_eq!(fs::metadata(&path).unwrap().gid(), group.gid.as_raw());
         drop(socket);
@@ -214,15 +213,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pullgate.sock");
         drop(StdListener::bind(&path).unwrap());
-        let socket = Socket::make(&path, None, 0o600).unwrap();
-        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::Served(_))));
+        let socket = UnixSocket::make(&path, None, 0o600).unwrap();
+        assert!(matches!(UnixSocket::make(&path, None, 0o600), Err(UnixSocketError::Served(_))));
         drop(socket);
         fs::write(&path, "a file").unwrap();
-        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::NotASocket(_))));
+        assert!(matches!(UnixSocket::make(&path, None, 0o600), Err(UnixSocketError::NotASocket(_))));
         fs::remove_file(&path).unwrap();
         assert!(matches!(
-            Socket::make(&path, Some("no-such-group-here"), 0o660),
-            Err(SocketError::NoGroup(_))
+            UnixSocket::make(&path, Some("no-such-group-here"), 0o660),
+            Err(UnixSocketError::NoGroup(_))
         ));
     }
 
@@ -239,18 +238,18 @@ mod tests {
             waiting.push(stream);
             assert!(waiting.len() < 16, "the queue has no end");
         }
-        assert!(matches!(Socket::make(&path, None, 0o600), Err(SocketError::Served(_))));
+        assert!(matches!(UnixSocket::make(&path, None, 0o600), Err(UnixSocketError::Served(_))));
         drop(stopped);
-        Socket::make(&path, None, 0o600).unwrap();
+        UnixSocket::make(&path, None, 0o600).unwrap();
     }
 
     #[test]
     fn a_successor_s_socket_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pullgate.sock");
-        let first = Socket::make(&path, None, 0o600).unwrap();
+        let first = UnixSocket::make(&path, None, 0o600).unwrap();
         fs::remove_file(&path).unwrap();
-        let _second = Socket::make(&path, None, 0o600).unwrap();
+        let _second = UnixSocket::make(&path, None, 0o600).unwrap();
         drop(first);
         assert!(path.exists());
     }
