@@ -28,7 +28,7 @@ pub use daemon::{
 };
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::{LEDGER_BOUNDS, Ledger};
-pub use limits::{BOUNDS, Limits};
+pub use limits::{Limits, NodeLimits};
 pub use policy::{
     DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, REMOTE_BOUNDS, Survey, load_policy,
     survey_policy,

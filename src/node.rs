@@ -28,29 +28,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
         token_services: given.token_services.clone(),
         keyring: given.keyring.clone(),
         sources: given.sources.clone(),
-        limits: registry::Limits {
-            manifest: limits.manifest_bytes as u64,
-            index: limits.manifest_bytes as u64,
-            payload: registry::limits::PAYLOAD.min(limits.signature_bytes as u64),
-            bundle: limits.signature_bytes as u64,
-            signatures: limits.signatures,
-            referrers: limits.referrers,
-            collected: limits.signatures_bytes as u64,
-            pages: limits.referrer_pages,
-            redirects: limits.redirects,
-            step: limits.step_timeout,
-            connect: limits.connect_timeout,
-            headers: limits.header_bytes as u64,
-            token: limits.token_bytes as u64,
-            requests: limits.registry_requests,
-            questions: limits.concurrent_pulls,
-            turn: limits.turn_timeout,
-            cool_down: limits.cool_down,
-            retries: limits.retries,
-            retry_wait: limits.retry_wait,
-            negative_cache: limits.no_signature_memory,
-            wait_for_signature: given.wait_for_signature,
-        },
+        limits: registry::Limits { wait_for_signature: given.wait_for_signature, ..limits.registry },
         ..Settings::default()
     })
 }
@@ -61,7 +39,8 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
 /// When the registry client cannot be made.
 pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
-    let settings = gate::GateSettings { timeout: limits.pull_timeout, concurrent: limits.concurrent_pulls };
+    let settings =
+        gate::GateSettings { timeout: limits.node.pull_timeout, concurrent: limits.registry.questions };
     let registry = registry(config)?;
     for warning in config.warnings() {
         tracing::warn!(%warning, "configuration");
@@ -92,7 +71,7 @@ pub fn evidence_of_daemon(config: &DaemonConfig) -> Ledger {
 /// What `config` says about the calls that the gate has a say in.
 pub fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
     cri::Settings {
-        tag_record_timeout: config.limits.tag_record_timeout,
+        tag_record_timeout: config.limits.node.tag_record_timeout,
         image_status: config.gate.image_status,
         checkpoint_restore: config.gate.checkpoint_restore,
         pin_user_specified_image: config.gate.pin_user_specified_image,

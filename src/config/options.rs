@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::document::seen;
 use super::ledger::LEDGER_BOUNDS;
-use super::limits::BOUNDS;
+use super::limits::Limits;
 use super::{BreakGlassFile, KEYS_BOUNDS, REMOTE_BOUNDS, load_daemon, load_expectations, load_policy};
 use pullgate_config::bound::Bound;
 use pullgate_signer::{KEY_RATE, SIGNER_BOUNDS, key_service_bounds, load_signer};
@@ -34,7 +34,7 @@ const CONTAINERS: [&str; 30] = [
     "case",
     "metrics",
     "state",
-    "catch-up",
+    "reconcile",
     "rule",
     "[keys] pkcs11",
     "[[rule]] tags",
@@ -65,7 +65,7 @@ const FILES: [(&str, &str, &str); 5] = [
     (
         "signer.toml",
         "signer.toml",
-        "[registry]\n[listen]\n[control]\n[metrics]\n[state]\n[catch-up]\n[limits]\n[keys]\npkcs11 = {}\nkms = {}\nvault = {}\n[authenticator.NAME]\n[[rule]]\ntags = {}\n",
+        "[registry]\n[listen]\n[control]\n[metrics]\n[state]\n[reconcile]\n[limits]\n[keys]\npkcs11 = {}\nkms = {}\nvault = {}\n[authenticator.NAME]\n[[rule]]\ntags = {}\n",
     ),
 ];
 
@@ -141,7 +141,7 @@ fn rows() -> Rows<[String; 3]> {
 fn bounds() -> Vec<(&'static str, String, Vec<Bound>)> {
     let (daemon, policy, signer) = ("pullgate.toml", "policy.toml and policy.d/*.toml", "signer.toml");
     let mut all = vec![
-        (daemon, "[limits] ".to_owned(), BOUNDS.to_vec()),
+        (daemon, "[limits] ".to_owned(), Limits::bounds().copied().collect()),
         (daemon, "[ledger] ".to_owned(), LEDGER_BOUNDS.to_vec()),
         (daemon, "[keys] ".to_owned(), KEYS_BOUNDS.to_vec()),
         (policy, "[authenticator.NAME] ".to_owned(), REMOTE_BOUNDS.to_vec()),

@@ -74,7 +74,7 @@ impl PolicyFile {
             if let Some(failures) = self.fetching.join_next().await {
                 let survey = self.survey(failures.unwrap_or_default());
                 if !survey.missing().is_empty() {
-                    self.again = Some(Instant::now() + self.keys.fetch_again);
+                    self.again = Some(Instant::now() + self.keys.fetch_retry_interval);
                 }
                 return self.put_in_force(survey);
             }

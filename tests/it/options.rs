@@ -107,11 +107,11 @@ type Prepare = fn(&World);
 async fn bounds_on_what_is_sent() {
     let rows: Vec<(&str, &str, &str, &str, Prepare)> = vec![
         ("manifest-bytes", "\"64KiB\"", "\"4MiB\"", "too-large", large_manifest),
-        ("signature-bytes", "\"16KiB\"", "\"64KiB\"", "signature-too-large", |world| {
+        ("signature-max-size", "\"16KiB\"", "\"64KiB\"", "signature-too-large", |world| {
             large_payloads(world, 1, 20)
         }),
         ("signatures", "1", "2", "too-many-signatures", |world| large_payloads(world, 2, 0)),
-        ("signatures-bytes", "\"64KiB\"", "\"8MiB\"", "signatures-too-large", |world| {
+        ("signatures-total-size", "\"64KiB\"", "\"8MiB\"", "signatures-too-large", |world| {
             large_payloads(world, 2, 40);
         }),
         ("referrers", "1", "2", "too-many-referrers", two_referrers),
@@ -237,14 +237,14 @@ async fn bounds_on_time() {
     let world = World::start().await;
     slow(is_tag)(&world);
     for (value, expected) in [("\"100ms\"", "registry-timeout"), ("\"15s\"", "verified")] {
-        let gate = world.gate(&format!("[limits]\nretries = 0\nstep-timeout = {value}"));
-        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "step-timeout = {value}");
+        let gate = world.gate(&format!("[limits]\nretries = 0\nrequest-timeout = {value}"));
+        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "request-timeout = {value}");
     }
     let world = World::start().await;
     // One after the other: no single request is as slow as all of them.
     slow(|request| is_tag(request) || request.uri.path().ends_with(".sig"))(&world);
     for (value, step, expected) in [("\"1s\"", "\"1s\"", "timeout"), ("\"2m\"", "\"15s\"", "verified")] {
-        let gate = world.gate(&format!("[limits]\npull-timeout = {value}\nstep-timeout = {step}"));
+        let gate = world.gate(&format!("[limits]\npull-timeout = {value}\nrequest-timeout = {step}"));
         assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "pull-timeout = {value}");
     }
 }
@@ -259,7 +259,7 @@ async fn the_time_for_a_connection() {
     let server = format!("https://{}", mute.local_addr().unwrap());
     std::fs::write(place.join("hosts.toml"), format!("server = \"{server}\"\n")).unwrap();
     for (value, step, expected) in [("100ms", "1m", "connect-timeout"), ("1m", "200ms", "registry-timeout")] {
-        let lines = format!("connect-timeout = \"{value}\"\nstep-timeout = \"{step}\"");
+        let lines = format!("connect-timeout = \"{value}\"\nrequest-timeout = \"{step}\"");
         let gate = world.gate(&format!("[limits]\nretries = 0\n{lines}"));
         assert_eq!(verdict(&gate, "r.example/team/app:1").await, expected, "{lines}");
     }
@@ -297,15 +297,15 @@ async fn how_long_a_host_that_asks_for_it_is_left_alone() {
             let first = !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
             first.then(|| Scripted::status(429).header("retry-after", "600"))
         });
-        let gate = world.gate(&format!("[limits]\nretries = 0\ncool-down = \"{value}\""));
+        let gate = world.gate(&format!("[limits]\nretries = 0\nmax-retry-after = \"{value}\""));
         assert_eq!(world.verdict(&gate, "team/app:1").await, "registry-busy");
         let before = world.registry.requests().len();
         if value == "200ms" {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "cool-down = {value}");
+        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "max-retry-after = {value}");
         let is_asked = world.registry.requests().len() > before;
-        assert_eq!(is_asked, expected == "verified", "cool-down = {value}");
+        assert_eq!(is_asked, expected == "verified", "max-retry-after = {value}");
     }
 }
 
@@ -314,17 +314,17 @@ async fn how_long_it_is_believed_that_there_is_no_signature() {
     for (value, expected) in [("1m", "no-signature"), ("0s", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
-        let gate = world.gate(&format!("[limits]\nno-signature-memory = \"{value}\""));
+        let gate = world.gate(&format!("[limits]\nnegative-cache-ttl = \"{value}\""));
         assert_eq!(world.verdict(&gate, "team/app:1").await, "no-signature");
         sign_classic(&world.registry, "team/app", &digest, &p256());
-        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "no-signature-memory = {value}");
+        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "negative-cache-ttl = {value}");
     }
 }
 
 /// While one question hangs, the next one waits for its turn, or does not.
 #[tokio::test]
 async fn how_many_are_asked_at_a_time() {
-    for (key, same_registry) in [("concurrent-pulls", false), ("registry-requests", true)] {
+    for (key, same_registry) in [("concurrent-pulls", false), ("max-requests-per-host", true)] {
         for (value, waits) in [(1, true), (64, false)] {
             let (world, other) = (World::start().await, World::start().await);
             world.signed();
@@ -365,7 +365,7 @@ async fn how_long_a_turn_is_waited_for() {
             stuck.then(|| Scripted::status(200).header("content-type", MANIFEST).body(Body::Hang))
         });
         let gate =
-            world.gate(&format!("[limits]\nregistry-requests = 1\nretries = 0\nturn-timeout = \"{value}\""));
+            world.gate(&format!("[limits]\nmax-requests-per-host = 1\nretries = 0\nqueue-timeout = \"{value}\""));
         let stuck = format!("{}/stuck/app:1", world.registry.host());
         let judged = async {
             while world.registry.requests().is_empty() {

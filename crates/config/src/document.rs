@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use jiff::Timestamp;
 
 use crate::problem::{MAX_PROBLEMS, Place, Problem};
+use crate::renamed::renamed;
 use crate::suggest;
 use pullgate_core::digest::Digest;
 
@@ -73,6 +74,14 @@ impl<'a> Document<'a> {
         if broken { None } else { self.table(table, "the file", known) }
     }
 
+    /// The whole file as a value, for tests.
+    #[cfg(test)]
+    pub(crate) fn recover_value(&self) -> Value<'a> {
+        let (root, _) = DeTable::parse_recoverable(self.text);
+        let span = root.span();
+        Value { value: DeValue::Table(root.into_inner()), span }
+    }
+
     /// What can be read of a file that may be broken, with any keys. What is wrong with it is not told.
     pub fn recover(&self) -> Table<'a> {
         let (root, _) = DeTable::parse_recoverable(self.text);
@@ -108,6 +117,8 @@ impl<'a> Document<'a> {
         for (name, key, value) in table.entries {
             if known.contains(&name.as_str()) {
                 values.insert(name, value);
+            } else if let Some(new) = renamed(what, &name).filter(|new| known.contains(new)) {
+                self.problem(key, format!("`{name}` in {what} is now `{new}`"), "rename it");
             } else {
                 let message = format!("unknown key {} in {what}", suggest::quoted(&name));
                 self.problem(key, message, suggest::one_of(&name, known));

@@ -9,5 +9,6 @@ pub mod document;
 pub mod duration;
 pub mod file;
 pub mod problem;
+pub mod renamed;
 pub mod suggest;
 pub mod values;

@@ -173,7 +173,7 @@ impl Registry {
         };
         let local = async {
             let Some(root) = source.directory.clone() else { return Collected::default() };
-            let (repository, digest, limits) = (repository.clone(), digest.clone(), self.limits().clone());
+            let (repository, digest, limits) = (repository.clone(), digest.clone(), *self.limits());
             let read = move || directory::collect(&root, &repository, &digest, &limits);
             tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
                 let mut lost = Collected::default();

@@ -142,7 +142,7 @@ impl Registry {
         let negative_cache = negative_cache::NegativeCache::new(limits.negative_cache);
         let concurrency_limit =
             concurrency_limit::ConcurrencyLimit::new(limits.requests, usize::MAX, limits.turn);
-        let cooldowns = cooldowns::Cooldowns::new(limits.cool_down);
+        let cooldowns = cooldowns::Cooldowns::new(limits.max_retry_after);
         let host_client = host_client::HostClient {
             clients,
             tokens,
@@ -190,7 +190,9 @@ impl Registry {
         self.inner.host_client.tokens.keyed(&fields)
     }
 
-    fn limits(&self) -> &Limits {
+    /// The bounds of this client.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
         &self.inner.host_client.limits
     }
 }

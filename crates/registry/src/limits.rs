@@ -2,54 +2,19 @@
 
 use std::time::Duration;
 
-/// Bytes of an image's manifest. containerd's own bound is 4 × 1048 × 1048; what it would take above ours is refused.
-pub const MANIFEST: u64 = 4 << 20;
-/// Bytes of an image index, of one page of a referrers answer, and of a fallback tag's index.
-pub const INDEX: u64 = 4 << 20;
+use pullgate_config::bound::{KIB, MIB, SECOND};
+use pullgate_config::bounded_options;
+
 /// Bytes of a simple-signing payload.
 pub const PAYLOAD: u64 = 64 << 10;
-/// Bytes of a Sigstore bundle.
-pub const BUNDLE: u64 = 1 << 20;
-/// Bytes of all payloads and bundles that are kept for one image.
-pub const COLLECTED: u64 = 8 << 20;
-/// Signatures that are read for one image and layout.
-pub const SIGNATURES: usize = 64;
-/// Referrers of one image that are looked at.
-pub const REFERRERS: usize = 128;
-/// Pages of one referrers answer.
-pub const PAGES: usize = 8;
-/// Bytes of a token service's answer.
-pub const TOKEN: u64 = 64 << 10;
 /// Bytes of an error answer that are read, to name the registry's reason.
 pub const ERROR_BODY: u64 = 8 << 10;
-/// Bytes of an answer's headers.
-pub const HEADERS: u64 = 64 << 10;
 /// Fields in the header of an answer in HTTP/1.1.
 pub const HEADER_FIELDS: usize = 100;
-/// Redirects that one request may follow.
-pub const REDIRECTS: usize = 3;
-/// Time for one request, from the connection to the last byte of its answer.
-pub const STEP: Duration = Duration::from_secs(15);
-/// Time for a connection, TLS included.
-pub const CONNECT: Duration = Duration::from_secs(5);
 /// Requests of one image's signatures that are under way at a time.
 pub const CONCURRENCY: usize = 8;
-/// Requests to one host that are under way at a time.
-pub const REQUESTS: usize = 32;
-/// Questions of pulls that are under way at a time; of one registry at most a quarter of it.
-pub const QUESTIONS: usize = 64;
-/// How long a question or a request waits for its turn.
-pub const TURN: Duration = Duration::from_secs(60);
-/// How often one request is made again when the registry is busy or a connection breaks.
-pub const RETRIES: usize = 3;
-/// How long the requests of one question wait for a registry that is busy.
-pub const RETRY_WAIT: Duration = Duration::from_secs(10);
 /// How long a writer waits for the others of the same tag in this process.
 pub const WRITERS: Duration = Duration::from_secs(600);
-/// The longest that a host is left alone by all pulls because it asked for that, with Retry-After.
-pub const COOL_DOWN: Duration = Duration::from_secs(60);
-/// How long "there is no signature" is believed.
-pub const ABSENCE: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.
 pub const TOKENS: usize = 1024;
 /// The longest that a token is used again, whatever the token service says.
@@ -63,77 +28,56 @@ pub const LARGE_ANSWER: usize = 256 << 10;
 /// Answers above [`LARGE_ANSWER`] that are read at a time, over all pulls.
 pub const LARGE_ANSWERS: usize = 8;
 
-/// The bounds that a configuration may set. Each default is the constant of the same name in this module.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of an image's manifest ([`MANIFEST`]).
-    pub manifest: u64,
-    /// Bytes of an index or of a page of referrers ([`INDEX`]).
-    pub index: u64,
-    /// Bytes of a simple-signing payload ([`PAYLOAD`]).
-    pub payload: u64,
-    /// Bytes of a Sigstore bundle ([`BUNDLE`]).
-    pub bundle: u64,
-    /// Bytes of all payloads and bundles of one image ([`COLLECTED`]).
-    pub collected: u64,
-    /// Signatures of one image and layout ([`SIGNATURES`]).
-    pub signatures: usize,
-    /// Referrers of one image ([`REFERRERS`]).
-    pub referrers: usize,
-    /// Pages of one referrers answer ([`PAGES`]).
-    pub pages: usize,
-    /// Redirects of one request ([`REDIRECTS`]).
-    pub redirects: usize,
-    /// Time for one request with all of its answer ([`STEP`]).
-    pub step: Duration,
-    /// Time for a connection ([`CONNECT`]).
-    pub connect: Duration,
-    /// Bytes of an answer's headers ([`HEADERS`]).
-    pub headers: u64,
-    /// Bytes of a token service's answer ([`TOKEN`]).
-    pub token: u64,
-    /// Requests to one host at a time ([`REQUESTS`]).
-    pub requests: usize,
-    /// Questions at a time ([`QUESTIONS`]).
-    pub questions: usize,
-    /// How long to wait for a turn at either ([`TURN`]).
-    pub turn: Duration,
-    /// The longest that a host is left alone by all pulls ([`COOL_DOWN`]).
-    pub cool_down: Duration,
-    /// How often one request is made again ([`RETRIES`]).
-    pub retries: usize,
-    /// How long one question waits for a busy registry ([`RETRY_WAIT`]).
-    pub retry_wait: Duration,
-    /// How long "there is no signature" is believed ([`ABSENCE`]).
-    pub negative_cache: Duration,
-    /// How long to wait for the first signature of an image that has none; nothing, unless configured.
-    pub wait_for_signature: Duration,
+bounded_options! {
+    /// The bounds that a configuration may set, for every client of a registry.
+    pub struct Limits {
+        manifest: bytes = "manifest-bytes", default 4 * MIB, from 64 * KIB, to 16 * MIB,
+            "the largest manifest or index that is read; registries must take 4 MiB";
+        bundle: bytes = "signature-max-size", default MIB, from 16 * KIB, to MIB,
+            "the largest signature document (payload or bundle) that is read";
+        signatures: count = "signatures", default 64, from 1, to 1024,
+            "how many signatures of one image are read";
+        referrers: count = "referrers", default 256, from 1, to 4096,
+            "how many referrers of one image are listed, of any type";
+        step: time = "request-timeout", default 15 * SECOND, from 100, to 120 * SECOND,
+            "how long one request to a registry may take";
+        questions: count = "concurrent-pulls", default 64, from 1, to 1024,
+            "how many pulls are verified at once; more wait";
+        collected: bytes = "signatures-total-size", default 8 * MIB, from 64 * KIB, to 64 * MIB,
+            "the largest size of all signature documents of one image together";
+        pages: count = "referrer-pages", default 8, from 1, to 64,
+            "how many pages of referrers of one image are requested";
+        redirects: count = "redirects", default 3, from 0, to 10,
+            "how many redirects one request may follow";
+        headers: bytes = "header-bytes", default 64 * KIB, from 8 * KIB, to 256 * KIB,
+            "the largest header of a response";
+        token: bytes = "token-bytes", default 64 * KIB, from 4 * KIB, to MIB,
+            "the largest response of a token service";
+        connect: time = "connect-timeout", default 5 * SECOND, from 100, to 60 * SECOND,
+            "how long a connection to a registry may take, TLS included";
+        retries: count = "retries", default 3, from 0, to 10,
+            "how often a request is retried when the registry is busy or a connection breaks";
+        retry_wait: time = "retry-wait", default 10 * SECOND, from 0, to 120 * SECOND,
+            "how long each lookup of a pull waits for a busy registry, over all its requests";
+        negative_cache: time = "negative-cache-ttl", default 5 * SECOND, from 0, to 60 * SECOND,
+            "how long the answer that an image has no signature is cached";
+        requests: count = "max-requests-per-host", default 32, from 1, to 256,
+            "how many requests to one registry host are under way at once";
+        turn: time = "queue-timeout", default 60 * SECOND, from 100, to 600 * SECOND,
+            "how long a request waits when too many requests to one registry are under way";
+        max_retry_after: time = "max-retry-after", default 60 * SECOND, from 0, to 600 * SECOND,
+            "the longest cooldown that a host can request with Retry-After, for all pulls";
+    }
+    without key {
+        /// How long to wait for the first signature of an image without one.
+        wait_for_signature: Duration = Duration::ZERO;
+    }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            manifest: MANIFEST,
-            index: INDEX,
-            payload: PAYLOAD,
-            bundle: BUNDLE,
-            collected: COLLECTED,
-            signatures: SIGNATURES,
-            referrers: REFERRERS,
-            pages: PAGES,
-            redirects: REDIRECTS,
-            step: STEP,
-            connect: CONNECT,
-            headers: HEADERS,
-            token: TOKEN,
-            requests: REQUESTS,
-            questions: QUESTIONS,
-            turn: TURN,
-            cool_down: COOL_DOWN,
-            retries: RETRIES,
-            retry_wait: RETRY_WAIT,
-            negative_cache: ABSENCE,
-            wait_for_signature: Duration::ZERO,
-        }
+impl Limits {
+    /// Bytes of a simple-signing payload.
+    #[must_use]
+    pub fn payload(&self) -> u64 {
+        self.bundle.min(PAYLOAD)
     }
 }

@@ -147,14 +147,13 @@ impl Registry {
             (None, tag) => (Capability::Resolve, tag.unwrap_or("latest").to_owned()),
         };
         let what = format!("manifest {name}");
-        let limit = self.limits().manifest.max(self.limits().index);
+        let limit = self.limits().manifest;
         let question = ApiRequest::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
         let (answer, host) =
             self.ask(repository, need, &question, context).await.map_err(most_specific_error)?;
         let digest = hashed(&answer, reference.digest(), &what)?;
         let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
         let index = matches!(document.content, ManifestKind::Index(_));
-        let limit = if index { self.limits().index } else { self.limits().manifest };
         if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
             return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
         }

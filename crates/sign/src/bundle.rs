@@ -19,7 +19,7 @@ use pullgate_core::signature::{
 use pullgate_core::trust::PublicKey;
 use pullgate_keys::SigningKey;
 use pullgate_registry::{
-    Class, Condition, ManifestUpload, OCI_INDEX, OCI_MANIFEST, Registry, Stored, Target, fallback_tag, limits,
+    Class, Condition, ManifestUpload, OCI_INDEX, OCI_MANIFEST, Registry, Stored, Target, fallback_tag,
 };
 
 /// The media type of a configuration that says nothing, and its content.
@@ -57,7 +57,8 @@ pub(super) async fn attach(
     if !placed.listed {
         let name = fallback_tag(digest);
         let entry = entry(&referrer, &referrer_digest);
-        update(registry, order, &name, None, |stored| list(&name, stored, &entry)).await?;
+        let limit = registry.limits().referrers;
+        update(registry, order, &name, None, |stored| list(&name, stored, &entry, limit)).await?;
         tag = Some(name);
     }
     Ok(Attached { layout: Layout::Bundle, tag, manifest: referrer_digest, added: true })
@@ -86,7 +87,7 @@ pub(super) async fn present(
         return Err(problem.error.clone().into());
     }
     if collected.exceeded().is_some() {
-        let (found, limit) = (collected.attachments.len(), limits::SIGNATURES);
+        let (found, limit) = (collected.attachments.len(), registry.limits().signatures);
         return Err(SignError::Full {
             place: format!("the list of what refers to {}", order.digest),
             found,
@@ -169,7 +170,12 @@ fn annotations() -> Value {
 }
 
 /// The index with the entry added, or nothing if it is there.
-fn list(tag: &str, stored: Option<&Stored>, entry: &Value) -> Result<Option<Edited>, SignError> {
+fn list(
+    tag: &str,
+    stored: Option<&Stored>,
+    entry: &Value,
+    limit: usize,
+) -> Result<Option<Edited>, SignError> {
     let not = |reason| SignError::NotOurs { tag: tag.to_owned(), expected: EXPECTED, reason };
     let (mut fields, mut manifests) = match stored {
         None => (Map::new(), Vec::new()),
@@ -190,8 +196,8 @@ fn list(tag: &str, stored: Option<&Stored>, entry: &Value) -> Result<Option<Edit
         return Ok(None);
     }
     let found = manifests.len();
-    if found >= limits::REFERRERS {
-        return Err(SignError::Full { place: format!("tag {tag}"), found, limit: limits::REFERRERS });
+    if found >= limit {
+        return Err(SignError::Full { place: format!("tag {tag}"), found, limit });
     }
     manifests.push(entry.clone());
     fields.insert("schemaVersion".to_owned(), json!(2));

@@ -15,7 +15,7 @@ use pullgate_core::reference::{DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN};
 use pullgate_core::trust::PublicKey;
 use pullgate_keys::SigningKey;
 use pullgate_registry::{
-    OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, SIGNATURE_ANNOTATION, Stored, limits, signature_tag,
+    OCI_MANIFEST, PAYLOAD_MEDIA_TYPE, Registry, SIGNATURE_ANNOTATION, Stored, signature_tag,
 };
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -69,8 +69,9 @@ pub(super) async fn attach(
             return Ok(None);
         }
         let found = signatures.layers.len();
-        if found >= limits::SIGNATURES {
-            return Err(SignError::Full { place: format!("tag {tag}"), found, limit: limits::SIGNATURES });
+        let limit = registry.limits().signatures;
+        if found >= limit {
+            return Err(SignError::Full { place: format!("tag {tag}"), found, limit });
         }
         // Keys that sign the same share the payload; every list of layers has a configuration of its own.
         let payload = Blob { bytes: own.clone(), is_named: signatures.name(&payload_digest) };

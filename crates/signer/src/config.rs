@@ -76,7 +76,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
         "control",
         "metrics",
         "state",
-        "catch-up",
+        "reconcile",
         "limits",
         "keys",
         "authenticator",
@@ -180,7 +180,7 @@ fn path_or(
 fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option<&str>) -> Reconcile {
     let mut reconcile = Reconcile { baseline: true, interval: None, repositories: None };
     let known = ["baseline", "interval", "repositories"];
-    let Some(mut table) = section(document, root, "catch-up", &known) else { return reconcile };
+    let Some(mut table) = section(document, root, "reconcile", &known) else { return reconcile };
     if let Some(baseline) = pullgate_config::values::read_boolean(document, &mut table, "baseline") {
         reconcile.baseline = baseline;
     }

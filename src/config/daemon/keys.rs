@@ -20,8 +20,8 @@ const FETCH_TIMEOUT: Bound = Bound {
     about: "how long asking for one public key may take",
 };
 
-const FETCH_AGAIN: Bound = Bound {
-    key: "fetch-again",
+const FETCH_RETRY_INTERVAL: Bound = Bound {
+    key: "fetch-retry-interval",
     unit: Unit::Time,
     default: 30_000,
     minimum: 1_000,
@@ -30,9 +30,10 @@ const FETCH_AGAIN: Bound = Bound {
 };
 
 /// The bounds of `[keys]`.
-pub const KEYS_BOUNDS: [Bound; 2] = [FETCH_TIMEOUT, FETCH_AGAIN];
+pub const KEYS_BOUNDS: [Bound; 2] = [FETCH_TIMEOUT, FETCH_RETRY_INTERVAL];
 
-const KEYS: [&str; 6] = ["directory", FETCH_TIMEOUT.key, FETCH_AGAIN.key, "authorities", "kms", "vault"];
+const KEYS: [&str; 6] =
+    ["directory", FETCH_TIMEOUT.key, FETCH_RETRY_INTERVAL.key, "authorities", "kms", "vault"];
 const KMS_KEYS: [&str; 6] =
     ["ram-role", "access-key-id", "access-key-secret-file", "credentials-file", "profile", "assume-role"];
 const VAULT_KEYS: [&str; 5] = ["address", "namespace", "token-file", "role-id", "secret-id-file"];
@@ -48,7 +49,7 @@ pub struct Keys {
     /// Time for asking for one.
     pub fetch_timeout: Duration,
     /// The pause before keys that could not be had are asked for again.
-    pub fetch_again: Duration,
+    pub fetch_retry_interval: Duration,
     /// Certificates of authorities that are trusted in addition, to reach the services.
     pub authorities: Vec<PathBuf>,
     /// As whom Alibaba Cloud KMS is asked.
@@ -66,7 +67,7 @@ impl Default for Keys {
         Self {
             cache: KeyCache::default(),
             fetch_timeout: Duration::from_millis(FETCH_TIMEOUT.default),
-            fetch_again: Duration::from_millis(FETCH_AGAIN.default),
+            fetch_retry_interval: Duration::from_millis(FETCH_RETRY_INTERVAL.default),
             authorities: Vec::new(),
             kms: Identity::Environment,
             vault_address: None,
@@ -87,8 +88,8 @@ impl Keys {
         if let Some(limit) = read_bound(document, &mut table, &FETCH_TIMEOUT) {
             keys.fetch_timeout = Duration::from_millis(limit);
         }
-        if let Some(pause) = read_bound(document, &mut table, &FETCH_AGAIN) {
-            keys.fetch_again = Duration::from_millis(pause);
+        if let Some(pause) = read_bound(document, &mut table, &FETCH_RETRY_INTERVAL) {
+            keys.fetch_retry_interval = Duration::from_millis(pause);
         }
         keys.authorities = services::paths(document, &mut table, "authorities").unwrap_or_default();
         if let Some(mut table) = section_of(document, &mut table, "kms", "[keys.kms]", &KMS_KEYS)

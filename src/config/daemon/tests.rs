@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::ledger::LEDGER_BOUNDS;
-use crate::config::limits::BOUNDS;
+use crate::config::limits::Limits;
 
 const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 
@@ -12,7 +12,7 @@ const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 fn what_is_installed_are_the_defaults_and_all_of_them() {
     assert_eq!(read("x", INSTALLED), Ok(DaemonConfig::default()));
     assert_eq!(read("x", ""), Ok(DaemonConfig::default()));
-    for bound in BOUNDS.into_iter().chain(LEDGER_BOUNDS).chain(KEYS_BOUNDS) {
+    for bound in Limits::bounds().copied().chain(LEDGER_BOUNDS).chain(KEYS_BOUNDS) {
         assert!(INSTALLED.contains(&format!("\n{} = ", bound.key)), "{}", bound.key);
         let [from, to] = [bound.minimum, bound.maximum].map(|number| bound.show(number));
         assert!(INSTALLED.contains(&format!("{from} to {to}")), "{}: {from} to {to}", bound.key);
@@ -53,10 +53,10 @@ format = "json"
 level = "debug"
 [limits]
 manifest-bytes = 1048576
-signature-bytes = "512 KiB"
+signature-max-size = "512 KiB"
 signatures = 8
 pull-timeout = "1m"
-step-timeout = "500ms"
+request-timeout = "500ms"
 "#,
     )
     .unwrap();
@@ -82,10 +82,10 @@ step-timeout = "500ms"
     assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
     assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
     assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
-    assert_eq!((config.limits.manifest_bytes, config.limits.signature_bytes), (1 << 20, 512 << 10));
-    assert_eq!((config.limits.signatures, config.limits.referrers), (8, 256));
-    assert_eq!(config.limits.pull_timeout, Duration::from_secs(60));
-    assert_eq!(config.limits.step_timeout, Duration::from_millis(500));
+    assert_eq!((config.limits.registry.manifest, config.limits.registry.bundle), (1 << 20, 512 << 10));
+    assert_eq!((config.limits.registry.signatures, config.limits.registry.referrers), (8, 256));
+    assert_eq!(config.limits.node.pull_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.registry.step, Duration::from_millis(500));
     assert_eq!(read("x", "[listen]\nmode = 0o660").unwrap().listen.mode, 0o660);
     assert_eq!(read("x", "[listen]\ngroup = \"a\"\nmode = \"0600\"").unwrap().listen.mode, 0o600);
 }
@@ -256,7 +256,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-bytes`, `signatures`, `referrers`, `pull-timeout`, `step-timeout`, `tag-record-timeout`, `concurrent-pulls`, `signatures-bytes`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `no-signature-memory`, `registry-requests`, `turn-timeout`, `cool-down`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `manifest-bytes`, `signature-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`, `pull-timeout`, `tag-record-timeout`",
         ),
         (
             "[limits]\npull-timeout = 60",
@@ -288,7 +288,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull-timeout = \"10s\"",
-            "x:1:1: `step-timeout` is longer than `pull-timeout`\n  hint: a pull is several requests; raise the one or lower the other",
+            "x:1:1: `request-timeout` is longer than `pull-timeout`\n  hint: a pull is several requests; raise `pull-timeout` or lower `request-timeout`",
         ),
         (
             "[log]\nlevel = \"info\"\nlevel = \"debug\"",
@@ -333,10 +333,10 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
     let shown = file.display();
     let keys = |text: &str| read("x", text).unwrap_or_else(|problems| panic!("{text}: {problems}")).keys;
     let all = keys(
-        "[keys]\ndirectory = \"/mnt/keys\"\nfetch-timeout = \"2s\"\nfetch-again = \"1m\"\nauthorities = [\"/etc/ca.pem\"]\n",
+        "[keys]\ndirectory = \"/mnt/keys\"\nfetch-timeout = \"2s\"\nfetch-retry-interval = \"1m\"\nauthorities = [\"/etc/ca.pem\"]\n",
     );
     assert_eq!(all.cache.directory(), Path::new("/mnt/keys"));
-    assert_eq!((all.fetch_timeout.as_secs(), all.fetch_again.as_secs()), (2, 60));
+    assert_eq!((all.fetch_timeout.as_secs(), all.fetch_retry_interval.as_secs()), (2, 60));
     assert_eq!(all.settings().kms.bounds.deadline.as_secs(), 2);
     assert_eq!(all.settings().transit.service.authorities, [Path::new("/etc/ca.pem")]);
     let (id, secret_file) = ("id".to_owned(), file.clone());

@@ -1,4 +1,4 @@
-//! `verify`, `remote-timeout`, `remote-rate` and `remote-memory`: whether the service of a key has a say.
+//! `verify`, `remote-timeout`, `remote-rate` and `remote-cache-ttl`: whether the service of a key has a say.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const RATE: Bound = Bound {
     about: "how many confirmations a second are asked for of one key",
 };
 const MEMORY: Bound = Bound {
-    key: "remote-memory",
+    key: "remote-cache-ttl",
     unit: Unit::Time,
     default: 3_600_000,
     minimum: 0,

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pullgate::config::BOUNDS;
 use pullgate::registry::{Limits, Settings};
 
 use super::outcome::{Expect, Verdict};
@@ -130,9 +129,9 @@ async fn every_bound_has_a_reason_of_its_own() {
     let rows = [
         ("manifest-bytes", Attack::None, Limits { manifest: 100, ..all() }, "too-large", "verified"),
         (
-            "signature-bytes",
+            "signature-max-size",
             Attack::None,
-            Limits { payload: 100, ..all() },
+            Limits { bundle: 100, ..all() },
             "signature-too-large",
             "verified",
         ),
@@ -152,7 +151,7 @@ async fn every_bound_has_a_reason_of_its_own() {
             none,
         ),
         (
-            "signatures-bytes",
+            "signatures-total-size",
             Attack::None,
             Limits { collected: 100, ..all() },
             "signatures-too-large",
@@ -167,7 +166,7 @@ async fn every_bound_has_a_reason_of_its_own() {
             "verified",
         ),
         ("token-bytes", Attack::Token, Limits { token: 10, ..all() }, "token-too-large", "verified"),
-        ("step-timeout", Attack::Late, Limits { step: short, ..all() }, "registry-timeout", "verified"),
+        ("request-timeout", Attack::Late, Limits { step: short, ..all() }, "registry-timeout", "verified"),
         ("retries", Attack::Busy, Limits { retries: 0, ..all() }, "registry-busy", "verified"),
         (
             "retry-wait",
@@ -176,7 +175,7 @@ async fn every_bound_has_a_reason_of_its_own() {
             "registry-busy",
             "verified",
         ),
-        ("registry-requests", Attack::Beside, of_one(short), "too-many-requests", "verified"),
+        ("max-requests-per-host", Attack::Beside, of_one(short), "too-many-requests", "verified"),
         (
             "concurrent-pulls",
             Attack::Beside,
@@ -184,7 +183,7 @@ async fn every_bound_has_a_reason_of_its_own() {
             "too-many-requests",
             "verified",
         ),
-        ("turn-timeout", Attack::Beside, of_one(short), "too-many-requests", "verified"),
+        ("queue-timeout", Attack::Beside, of_one(short), "too-many-requests", "verified"),
     ];
     let mut keys: BTreeSet<&str> = rows.iter().map(|(key, ..)| *key).collect();
     for (key, attack, limits, expected, otherwise) in rows {
@@ -202,12 +201,16 @@ async fn every_bound_has_a_reason_of_its_own() {
     keys.extend([
         "pull-timeout",
         "connect-timeout",
-        "no-signature-memory",
+        "negative-cache-ttl",
         "tag-record-timeout",
-        "cool-down",
+        "max-retry-after",
     ]);
-    assert_eq!(keys, BOUNDS.iter().map(|bound| bound.key).collect(), "a bound without a row");
-    for bound in BOUNDS {
+    assert_eq!(
+        keys,
+        pullgate::config::Limits::bounds().map(|bound| bound.key).collect(),
+        "a bound without a row"
+    );
+    for bound in pullgate::config::Limits::bounds() {
         assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
     }
 }

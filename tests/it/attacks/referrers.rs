@@ -112,7 +112,7 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
     world.registry.hook(move |request| {
         request.uri.path().contains("/referrers/").then(|| Scripted::ok(INDEX, listed.clone()))
     });
-    let requests = "tag sig fallback referrers manifest*0..129";
+    let requests = "tag sig fallback referrers manifest*0..257";
     let outcome = world.outcome("team/app:1").await;
     outcome.assert(
         "by the API",

@@ -191,7 +191,7 @@ address = "0.0.0.0:8790"
 certificate = "/x"
 [control]
 socket = "c.sock"
-[catch-up]
+[reconcile]
 baseline = false
 interval = "1m"
 repositories = ["other/app"]

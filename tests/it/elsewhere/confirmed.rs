@@ -191,7 +191,7 @@ async fn a_confirmation_is_remembered_for_its_time_and_then_a_disabled_key_count
     for (memory, soon) in [("0s", "no-valid-signature"), ("60m", "admitted"), ("1s", "")] {
         let world = World::new().await;
         let (_, id) = world.signed("app");
-        let gate = world.gate(&format!("{REMOTE}remote-memory = \"{memory}\"")).await;
+        let gate = world.gate(&format!("{REMOTE}remote-cache-ttl = \"{memory}\"")).await;
         world.pull(&gate, "app", &id).await.unwrap();
         world.says(|| Some(disabled()));
         if soon.is_empty() {

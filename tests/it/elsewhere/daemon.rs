@@ -75,7 +75,7 @@ fn configure(world: &World, policy: &str) -> PathBuf {
     let root = world.write_policy(policy);
     let text = format!(
         "[listen]\nsocket = {:?}\n[control]\nsocket = {:?}\n[runtime]\nsocket = {:?}\n[ledger]\ndirectory = {:?}\n\
-         [keys]\ndirectory = {:?}\nfetch-timeout = \"2s\"\nfetch-again = \"1s\"\n\
+         [keys]\ndirectory = {:?}\nfetch-timeout = \"2s\"\nfetch-retry-interval = \"1s\"\n\
          [keys.kms]\naccess-key-id = \"LTAI\"\naccess-key-secret-file = {:?}\n",
         root.join("pullgate.sock"),
         root.join("control.sock"),

@@ -42,7 +42,7 @@ async fn a_key_that_was_withdrawn_counts_no_more_and_silence_is_not_yes() {
     let world = World::new().await;
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
     let place = format!("{}&version=2", vault.location());
-    let more = "verify = \"remote\"\nremote-timeout = \"800ms\"\nremote-memory = \"0s\"";
+    let more = "verify = \"remote\"\nremote-timeout = \"800ms\"\nremote-cache-ttl = \"0s\"";
     let text = policy_of(&world.registry, &place, &fingerprint("p256", Algorithm::EcdsaSha256), more);
     let gate = world.gate_with(&text).await;
     world.signed("app");

@@ -150,7 +150,7 @@ async fn t100_bytes_are_bounded() {
     registry.image("a", "latest", "one");
     let size = registry.tagged("a", "latest").unwrap().len() as u64;
     for (limit, fits) in [(size, true), (size - 1, false)] {
-        let limits = Limits { manifest: limit, index: limit, ..Limits::default() };
+        let limits = Limits { manifest: limit, ..Limits::default() };
         let resolved = client_with(limits).resolve(&registry.reference("a:latest"), &anonymous()).await;
         assert_eq!(resolved.err().map(|error| error.class()), (!fits).then_some(Class::Limit), "{limit}");
     }

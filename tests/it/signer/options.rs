@@ -14,7 +14,7 @@ fn text(host: &str, directory: &Path) -> String {
     format!(
         "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:0\"\n\
          [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
-         [catch-up]\n[limits]\n[keys]\n\
+         [reconcile]\n[limits]\n[keys]\n\
          [authenticator.release]\nkey = \"{at}/release.key\"\nalgorithm = \"ECDSA_SHA_256\"\n\
          [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n"
     )

@@ -125,7 +125,7 @@ impl Search<'_> {
                 continue;
             }
             // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-            let room = if layer.size <= limits.payload { budget.take(layer.size) } else { Ok(()) };
+            let room = if layer.size <= limits.payload() { budget.take(layer.size) } else { Ok(()) };
             match room {
                 Ok(()) => distinct.push(layer.clone()),
                 Err(error) => {
@@ -134,7 +134,7 @@ impl Search<'_> {
             }
         }
         let fetch = self.fetch();
-        let limit = limits.payload;
+        let limit = limits.payload();
         let fetched = each(distinct.clone(), |layer| {
             let fetch = fetch.clone();
             async move { fetch.blob(&layer, limit).await }

@@ -66,7 +66,7 @@ fn read_one(
         budget.take(u64::try_from(document.len()).unwrap_or(u64::MAX))?;
         return Ok(Attachment::Bundle { place, document });
     };
-    let payload = read(path, limits.payload, Bound::Signature)?;
+    let payload = read(path, limits.payload(), Bound::Signature)?;
     budget.take(u64::try_from(payload.len()).unwrap_or(u64::MAX))?;
     let signature = read(&path.with_file_name(format!("{stem}.sig")), SIGNATURE, Bound::Signature)?;
     let signature = String::from_utf8_lossy(&signature).trim_end_matches('\n').to_owned();

@@ -153,7 +153,7 @@ impl Search<'_> {
         let limits = self.registry.limits();
         let what = "referrers".to_owned();
         let question =
-            ApiRequest::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.index);
+            ApiRequest::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.manifest);
         let mut ask = question.to(host, self.repository);
         let mut asked = HashSet::new();
         for _ in 0..limits.pages {
@@ -200,7 +200,7 @@ impl Search<'_> {
         let mut listing = Listing::default();
         let tag = fallback_tag(self.digest);
         let what = format!("index {tag}");
-        let limit = self.registry.limits().index;
+        let limit = self.registry.limits().manifest;
         let question = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
         match self.registry.ask(self.repository, Capability::Resolve, &question, self.context).await {
             Err(errors) => {

@@ -42,7 +42,7 @@ impl Pullgate {
         policy.write(directory);
         // Tests sign what was refused a moment ago.
         let config = format!(
-            "[limits]\nno-signature-memory = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[control]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
+            "[limits]\nnegative-cache-ttl = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[control]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
              [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = {:?}\n",
             socket_in(directory),
             directory.join("run/control.sock"),

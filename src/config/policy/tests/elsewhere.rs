@@ -88,7 +88,7 @@ fn what_is_demanded_of_a_service_is_the_keys_own_or_its_authenticators() {
         (told, loaded.policy.hash().to_owned())
     };
     let wanted = "verify = \"remote\"";
-    let set = "remote-timeout = \"200ms\"\nremote-rate = 3\nremote-memory = \"2m\"";
+    let set = "remote-timeout = \"200ms\"\nremote-rate = 3\nremote-cache-ttl = \"2m\"";
     let rows = [
         ("", "", None),
         ("", "verify = \"local\"", None),
@@ -96,8 +96,8 @@ fn what_is_demanded_of_a_service_is_the_keys_own_or_its_authenticators() {
         (", verify = \"remote\"", "", Some((5000, 10, 3600))),
         ("", &format!("{wanted}\n{set}"), Some((200, 3, 120))),
         (", remote-rate = 4", &format!("{wanted}\n{set}"), Some((200, 4, 120))),
-        (", verify = \"remote\", remote-memory = \"1440m\"", "", Some((5000, 10, 86_400))),
-        (", verify = \"remote\", remote-memory = \"0s\"", "", Some((5000, 10, 0))),
+        (", verify = \"remote\", remote-cache-ttl = \"1440m\"", "", Some((5000, 10, 86_400))),
+        (", verify = \"remote\", remote-cache-ttl = \"0s\"", "", Some((5000, 10, 0))),
     ];
     let mut hashes = std::collections::BTreeSet::new();
     for (key, more, expected) in rows {
@@ -154,7 +154,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
             "bounds of remote verification are set, and nothing here is verified remotely",
         ),
         (
-            policy(&format!("{}, remote-memory = \"1m\"", at(KMS)), ""),
+            policy(&format!("{}, remote-cache-ttl = \"1m\"", at(KMS)), ""),
             "bounds of remote verification are set",
         ),
         (
@@ -163,8 +163,8 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         ),
         (policy(&at(KMS), "verify = \"remote\"\nremote-rate = 0"), "`remote-rate` is out of range"),
         (
-            policy(&at(KMS), "verify = \"remote\"\nremote-memory = \"1441m\""),
-            "`remote-memory` is out of range\n  hint: it may be from 0s to 1440m; the default is 60m",
+            policy(&at(KMS), "verify = \"remote\"\nremote-cache-ttl = \"1441m\""),
+            "`remote-cache-ttl` is out of range\n  hint: it may be from 0s to 1440m; the default is 60m",
         ),
         (
             policy(&format!("{}, verify = \"remote\", algorithm = \"ED25519\"", at(KMS)), ""),
