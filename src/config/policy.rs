@@ -15,6 +15,7 @@ use crate::keys::PinnedKey;
 use crate::policy::{Action, Policy, PolicyError, Rule, ties};
 use crate::trust::Authenticator;
 
+mod advice;
 mod authenticator;
 mod collect;
 mod denials;

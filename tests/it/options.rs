@@ -364,8 +364,8 @@ async fn how_long_a_turn_is_waited_for() {
             let stuck = request.uri.path().contains("/stuck/");
             stuck.then(|| Scripted::status(200).header("content-type", MANIFEST).body(Body::Hang))
         });
-        let gate =
-            world.gate(&format!("[limits]\nmax-requests-per-host = 1\nretries = 0\nqueue-timeout = \"{value}\""));
+        let gate = world
+            .gate(&format!("[limits]\nmax-requests-per-host = 1\nretries = 0\nqueue-timeout = \"{value}\""));
         let stuck = format!("{}/stuck/app:1", world.registry.host());
         let judged = async {
             while world.registry.requests().is_empty() {

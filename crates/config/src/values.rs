@@ -93,3 +93,11 @@ pub fn read_algorithm(document: &mut Document<'_>, value: Value<'_>) -> Option<A
         })
         .ok()
 }
+
+/// Whether `text` is a host name or an address, with or without a port.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    let (name, port) = text.rsplit_once(':').unwrap_or((text, "443"));
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    !name.is_empty() && name.len() <= 253 && name.bytes().all(plain) && port.parse::<u16>().is_ok()
+}

@@ -7,9 +7,9 @@ use toml::de::DeValue;
 
 use super::super::document::{Document, Table, Value};
 use super::super::services::secret_file;
-use super::registry::is_host;
 use crate::alibaba::Identity;
 use crate::registry::{AcrSettings, HostCredential};
+use pullgate_config::values::is_host;
 
 /// The most hosts with credentials.
 const MAX_CREDENTIALS: usize = 256;

@@ -7,7 +7,7 @@ use super::super::document::{Document, Table};
 use super::super::duration::parse_duration;
 use super::{credentials, sources};
 use crate::registry::{Keyring, SignatureSource};
-use pullgate_config::values::{read_path, section};
+use pullgate_config::values::{is_host, read_path, section};
 
 /// The keys of `[registry]`.
 const KEYS: [&str; 8] = [
@@ -135,11 +135,4 @@ fn read_wait(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Durat
         document.problem(span, "`wait-for-signature` is not a time up to 1m", hint);
     }
     wait
-}
-
-/// A name or an address, and perhaps a port.
-pub(super) fn is_host(text: &str) -> bool {
-    let (name, port) = text.rsplit_once(':').unwrap_or((text, "443"));
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-    !name.is_empty() && name.len() <= 253 && name.bytes().all(plain) && port.parse::<u16>().is_ok()
 }

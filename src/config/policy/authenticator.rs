@@ -1,12 +1,12 @@
 //! `[authenticator.name]`: who may sign, by which keys.
 
-use std::error::Error;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+use super::advice::advice;
 use super::remote::{self, Wanted};
 use super::source::{self, DeclaredKey, KnownKeys, Source};
 use crate::config::document::{Document, Table, Value};
@@ -269,15 +269,6 @@ fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {
         );
     }
     length.map(PssSalt::Length)
-}
-
-/// What an error about keys says, and its own advice, which follows a semicolon. Neither it nor its cause has text of
-/// a key in it.
-pub(super) fn advice(error: &dyn Error, otherwise: &str) -> (String, String) {
-    let text = error.to_string();
-    let (message, hint) = text.split_once("; ").unwrap_or((&text, otherwise));
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    (format!("{message}{cause}"), hint.to_owned())
 }
 
 /// A hint with the algorithms for a key of this kind.

@@ -72,8 +72,7 @@ fn location(document: &mut Document<'_>, text: &str, span: Range<usize>) -> Opti
     let location = match text.parse::<Location>() {
         Ok(location) => location,
         Err(error) => {
-            let (message, hint) =
-                super::authenticator::advice(&error, "write alikms://, vault:// or pkcs11:");
+            let (message, hint) = super::advice::advice(&error, "write alikms://, vault:// or pkcs11:");
             document.problem(span, format!("`source`: {message}"), hint);
             return None;
         }
