@@ -2,7 +2,7 @@
 //!
 //! - the policy: `policy.toml` and `policy.d/*.toml` of the configuration directory, [`load_policy`];
 //! - the daemon: `pullgate.toml`, [`load_daemon`];
-//! - the signer: `signer.toml`, [`load_signer`];
+//! - the signer: `signer.toml`, read by `pullgate_signer::load_signer`;
 //! - emergencies: `break-glass.toml`, [`BreakGlassFile`].
 //!
 //! Nothing unknown is overlooked and nothing is corrected in silence. Files that somebody else than root and the running

@@ -57,7 +57,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
 pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger.settings()).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, cause, "there is no ledger on disk: evidence is kept in memory only");
+        tracing::error!(%error, cause, "the ledger on disk cannot be used: evidence is kept in memory only");
         Ledger::in_memory_because(&error)
     })
 }

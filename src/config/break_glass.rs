@@ -105,7 +105,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
             let (text, span) = document.string(scope, "`scope`")?;
             Scope::parse(&text)
                 .map_err(|error| {
-                    let message = format!("{} is no scope: {error}", suggest::quoted(&text));
+                    let message = format!("{} is not a scope: {error}", suggest::quoted(&text));
                     document.problem(span, message, "write it as in policy.toml");
                 })
                 .ok()

@@ -119,11 +119,11 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
             Problem::new(
                 "policy.toml",
                 None,
-                "there is no policy, so nothing can be pulled",
+                "the policy is missing, so every pull is refused",
                 "write policy.toml or a file in policy.d; start with `default = \"deny\"`",
             )
         } else {
-            let message = "there is no such directory, so there is no policy and nothing can be pulled";
+            let message = "the directory does not exist, so there is no policy and every pull is refused";
             Problem::new(
                 root.display().to_string(),
                 None,
@@ -146,7 +146,7 @@ impl Collected {
             self.problems.push(Problem::new(
                 "policy.toml",
                 None,
-                "there is no `default`, so nobody has said what happens to an image that no rule covers",
+                "missing `default`: the policy must say what happens to images that no rule matches",
                 "write `default = \"deny\"` at the top of policy.toml",
             ));
         }

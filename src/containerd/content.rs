@@ -46,7 +46,7 @@ pub enum ContentError {
     #[error("containerd's content service failed")]
     Containerd(#[source] Box<Status>),
     /// There are more or fewer bytes than a descriptor says.
-    #[error("containerd does not hold the {expected} bytes that the descriptor says")]
+    #[error("containerd does not have the {expected} bytes that the descriptor names")]
     Size {
         /// How many the descriptor says.
         expected: u64,

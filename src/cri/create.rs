@@ -124,7 +124,7 @@ impl Proxy {
         let answer = tokio::time::timeout(self.settings.tag_record_timeout, answer).await;
         let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
         answer.map_err(|error| {
-            tracing::warn!(error = told(&error), "the runtime does not tell what an image is");
+            tracing::warn!(error = told(&error), "cannot look up an image in the runtime");
             Refusal::runtime(used.image, &error.to_string())
         })
     }

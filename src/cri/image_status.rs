@@ -84,7 +84,7 @@ impl Proxy {
             peer.pid = peer.pid,
             reason = refusal.reason().code(),
             answer = if safe { "absent" } else { "error" },
-            "an image that is present is withheld"
+            "present image withheld: not admitted"
         );
         if !safe {
             return refuse(refusal);

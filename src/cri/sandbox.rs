@@ -66,7 +66,7 @@ impl Proxy {
                     INTERVAL
                 }
                 Err(error) => {
-                    tracing::debug!(error, "the runtime does not tell its sandbox image");
+                    tracing::debug!(error, "the runtime does not report its sandbox image");
                     RETRY
                 }
             };
@@ -138,11 +138,11 @@ fn report(image: &SandboxImage) {
             image = name,
             line,
             present,
-            "the sandbox image is not admitted: sandboxes are made from it without anybody's verification"
+            "the sandbox image is not admitted: sandboxes are created from an unverified image"
         ),
         SandboxImage::NotTold => {
             tracing::warn!(
-                "the runtime does not tell its sandbox image, so it is not verified; name it by `sandbox-image` in [gate]"
+                "the runtime does not report its sandbox image, so it is not verified; set `sandbox-image` in [gate]"
             );
         }
     }

@@ -205,7 +205,7 @@ pub fn once<T>(slot: &mut Option<T>, value: T, number: u64) -> Result<(), WireEr
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// A field that decides what is pulled stands more than once.
-    #[error("field {0} stands more than once")]
+    #[error("field {0} occurs more than once")]
     Duplicate(u64),
     /// A field number is zero or too large.
     #[error("a field number is not valid")]

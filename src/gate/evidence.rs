@@ -48,7 +48,7 @@ pub struct PendingEvidence {
 
 impl Gate {
     /// Begins to write down what was found about `pinned` for the first time, while the runtime pulls it: then it is on the
-    /// disk when [`Gate::pulled`] asks for it, and the answer need not wait for that. What an index leads to is known only
+    /// disk when [`Gate::finish_evidence`] asks for it, and the answer need not wait for that. What an index leads to is known only
     /// after the pull.
     pub fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
         let evidence = pinned.evidence()?;
@@ -65,7 +65,7 @@ impl Gate {
     }
 
     /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry. `begun` is
-    /// what [`Gate::pulling`] gave.
+    /// what [`Gate::begin_evidence`] gave.
     ///
     /// Nothing that goes wrong here makes the pull fail: the image was admitted, only the memory of it is lost.
     pub async fn finish_evidence(
@@ -80,7 +80,7 @@ impl Gate {
             tracing::warn!(
                 image = pinned.name(),
                 id,
-                "the runtime's image id is no digest: nothing is recorded"
+                "the runtime's image id is not a digest: no evidence is recorded"
             );
             return;
         };

@@ -128,7 +128,7 @@ impl Refusal {
 
     /// An image that the runtime would restore a container from.
     pub fn checkpoint_image(image: &str) -> Self {
-        let text = "carries a checkpoint, and would be restored on top of an image that nobody verified; see \
+        let text = "carries a checkpoint, and would be restored on top of an image that was not verified; see \
                     `checkpoint-restore` in [gate]";
         Self::new(Reason::Checkpoint, image, text)
     }
@@ -138,7 +138,7 @@ impl Refusal {
         Self::new(Reason::NotFound, image, "is not on the node")
     }
 
-    /// The runtime does not tell what the image is.
+    /// The runtime does not report what the image is.
     pub fn runtime(image: &str, why: &str) -> Self {
         let text = format!("cannot be looked up in the runtime: {}", quote(why));
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -161,7 +161,7 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures hold, and the service of their key does not confirm them: {}",
+            "({digest}) cannot be verified by {}: its signatures are valid, but the service of their key does not confirm them: {}",
             quote(rule),
             quote(why),
         );
@@ -231,9 +231,9 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
-            (reason_of(&problem.error), "remove signatures that nobody needs, or raise the limit")
+            (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
         } else if !self.valid.is_empty() {
-            (Reason::NotEnoughSignatures, "let the missing ones sign this digest")
+            (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
         } else if self.attachments == 0 && self.collected.problems.is_empty() {
             (Reason::NoSignature, "sign this digest, then pull again")
         } else {
@@ -244,9 +244,11 @@ impl Found<'_> {
     fn told(&self) -> String {
         let mut told = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
-            (1, []) => "found 1 signature, which does not hold".to_owned(),
-            (count, []) => format!("found {count} signatures, none of which holds"),
-            (count, valid) => format!("found {count} signatures, of which only {} hold", valid.join(", ")),
+            (1, []) => "found 1 signature, which is not valid".to_owned(),
+            (count, []) => format!("found {count} signatures, none of them valid"),
+            (count, valid) => {
+                format!("found {count} signatures, of which only {} are valid", valid.join(", "))
+            }
         };
         let failed = self.findings.iter().filter_map(|finding| {
             let why = finding.outcome.as_ref().err()?;

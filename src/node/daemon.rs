@@ -43,7 +43,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     if !config.runtime.socket.exists() {
         tracing::warn!(
             socket = %config.runtime.socket.display(),
-            "there is no socket of the runtime yet; see [runtime] if none comes up there"
+            "runtime socket not found yet; check [runtime] socket if this persists"
         );
     }
     let upstream = Upstream::new(&config.runtime.socket);
@@ -124,7 +124,7 @@ fn serve_control(control: Control, path: &Path) -> (JoinSet<()>, Option<UnixSock
             (serving, Some(socket))
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "there is no control socket");
+            tracing::error!(error = &error as &dyn std::error::Error, "the control socket cannot be created");
             (serving, None)
         }
     }
@@ -157,7 +157,7 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             let keep = proxy.sandbox_image_name();
             match scan::remove_unused(proxy.upstream(), proxy.gate(), &report, keep.as_deref()).await {
                 Ok(removed) if removed.is_empty() => {}
-                Ok(removed) => tracing::warn!(?removed, "images that nobody may use were removed"),
+                Ok(removed) => tracing::warn!(?removed, "refused images were removed"),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "images could not be removed");
                 }
@@ -182,6 +182,6 @@ pub enum DaemonError {
     #[error("cannot receive signals")]
     Signals(#[source] io::Error),
     /// There is no socket.
-    #[error("there is no socket to serve")]
+    #[error("the socket cannot be created")]
     Socket(#[from] UnixSocketError),
 }

@@ -134,7 +134,7 @@ impl PolicyFile {
                         hash,
                         "the new policy is not usable: the old one stays in force"
                     ),
-                    None => tracing::error!("there is no usable policy: every pull is refused"),
+                    None => tracing::error!("no usable policy: every pull is refused"),
                 }
             }
         }

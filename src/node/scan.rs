@@ -2,7 +2,7 @@
 //!
 //! An image is judged as it would be when a pod asks for it: by evidence, and where there is none by what the registry
 //! has for the digest that the image is recorded under, or that its tag means now. That the image *is* that digest is
-//! shown by hashes ([`Gate::recognised`]), never believed of a record: anyone who can record an image can record any name
+//! shown by hashes ([`Gate::link_present_image`]), never believed of a record: anyone who can record an image can record any name
 //! for it.
 //!
 //! Removed is only what nothing can still show to be good: refused by the policy alone, or by the registry's own word.
@@ -212,7 +212,7 @@ fn told_by(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The runtime cannot be asked.
-    #[error("the runtime at {} does not tell what is on the node: {why}", socket.display())]
+    #[error("the runtime at {} does not list what is on the node: {why}", socket.display())]
     Runtime {
         /// Its socket.
         socket: PathBuf,

@@ -33,7 +33,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// the signatures that the rule requires were found and hold
+    /// the signatures that the rule requires were found and are valid
     Verified = "verified",
     /// a rule allows images of this name unsigned
     UnsignedAllowed = "unsigned-allowed",
@@ -43,7 +43,7 @@ reasons! {
     AuditOnly = "audit-only",
     /// the break-glass file lets the image through, whatever the policy says
     BreakGlass = "break-glass",
-    /// a rule refuses images of this name, or no rule speaks for it and the default is to refuse
+    /// a rule refuses images of this name, or no rule applies and the default is to refuse
     DeniedByRule = "denied-by-rule",
     /// the time for which a rule allows images of this name unsigned is over
     AllowanceOver = "allowance-over",
@@ -51,15 +51,15 @@ reasons! {
     DigestNotAllowed = "digest-not-allowed",
     /// the deny list has the digest, or the index lists one that is on it
     DigestDenied = "digest-denied",
-    /// there is no usable policy, so nothing can be admitted
+    /// no policy is usable, so nothing can be admitted
     NoPolicy = "no-policy",
     /// the image name is not one that containerd would accept
     InvalidReference = "invalid-reference",
     /// no signature was found for the digest
     NoSignature = "no-signature",
-    /// signatures were found, but none of them holds
+    /// signatures were found, but none of them is valid
     NoValidSignature = "no-valid-signature",
-    /// some signatures hold, but not all that the rule requires
+    /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = "not-enough-signatures",
     /// the image is on the node, but no evidence shows that it was verified under this name
     NotVerified = "not-verified",
@@ -83,7 +83,7 @@ reasons! {
     RedirectRefused = "redirect-refused",
     /// a registry redirects more often than the limit
     TooManyRedirects = "too-many-redirects",
-    /// the registry served bytes that are not the digest asked for
+    /// the registry served bytes that do not match the digest
     DigestMismatch = "digest-mismatch",
     /// the registry served a manifest that is malformed, ambiguous or of an unsupported kind
     BadManifest = "bad-manifest",
@@ -91,23 +91,23 @@ reasons! {
     NotFound = "not-found",
     /// the registry cannot be reached or does not answer properly
     RegistryUnavailable = "registry-unavailable",
-    /// the registry wants other credentials than the pull carries
+    /// the registry requires other credentials than the pull carries
     RegistryUnauthorized = "registry-unauthorized",
     /// the registry is busy, and stayed so for all the attempts that the limits allow
     RegistryBusy = "registry-busy",
-    /// one request to a registry did not end within its limit of time
+    /// one request to a registry did not end within its time limit
     RegistryTimeout = "registry-timeout",
-    /// a connection to a registry could not be had within its limit of time
+    /// a connection to a registry could not be made within its time limit
     ConnectTimeout = "connect-timeout",
-    /// too much is asked of a registry at the same time, and no turn came up within the limit of time
+    /// too many requests to a registry are under way, and none completed within the time limit
     TooManyRequests = "too-many-requests",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = "registry-tls",
-    /// the signatures hold, but the service that has to confirm their key cannot be asked
+    /// the signatures are valid, but the service that must confirm their key cannot be asked
     KeyServiceUnavailable = "key-service-unavailable",
-    /// the container would be restored from a checkpoint or run from something that is no image id
+    /// the container would be restored from a checkpoint or run from something that is not an image id
     Checkpoint = "checkpoint",
-    /// the container runtime cannot be asked about the image
+    /// the container runtime does not answer questions about the image
     RuntimeUnavailable = "runtime-unavailable",
     /// the time for verifying one pull is used up
     Timeout = "timeout",

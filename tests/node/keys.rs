@@ -126,7 +126,7 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
         (location.replace("ci%20token", "other"), "no such token"),
         (location.replace("object=release", "object=other"), "holds no private key"),
         (location.replace("softhsm2", "nosuch"), "no PKCS#11 module nosuch"),
-        (location.replace("module-name=softhsm2", "module-path=/etc/passwd"), "it is no PKCS#11 module"),
+        (location.replace("module-name=softhsm2", "module-path=/etc/passwd"), "it is not a PKCS#11 module"),
         (without_pin.clone(), "wants a PIN"),
         (format!("{without_pin}&pin-value={PIN}"), "a secret on a command line"),
     ] {

@@ -234,7 +234,7 @@ impl<'a> Document<'a> {
         let (text, span) = self.string(value, what)?;
         Digest::parse(&text)
             .map_err(|error| {
-                let message = format!("{what}, {}, is none: {error}", suggest::quoted(&text));
+                let message = format!("{what}, {}, is not valid: {error}", suggest::quoted(&text));
                 self.problem(span, message, "write for example \"sha256:\" and 64 digits 0 to 9 and a to f");
             })
             .ok()

@@ -165,11 +165,11 @@ impl FileError {
     pub fn hint(&self, path: &Path) -> String {
         match self {
             Self::Missing => "create it, or correct the name".to_owned(),
-            Self::Io(error) => format!("the system says: {error}"),
+            Self::Io(error) => format!("the operating system reports: {error}"),
             Self::NotAFile => "name a file".to_owned(),
             Self::NotADirectory => "remove it, or make it a directory".to_owned(),
             Self::TooLarge { .. } => "split it".to_owned(),
-            Self::NotText => "write it anew as UTF-8".to_owned(),
+            Self::NotText => "save it as UTF-8".to_owned(),
             Self::Exposed { path: None, wrong } => wrong.hint(path),
             Self::Exposed { path: Some(directory), wrong } => wrong.hint(directory),
         }

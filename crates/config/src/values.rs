@@ -36,7 +36,7 @@ pub fn read_path(
         return Some((path, span));
     }
     let hint =
-        if text.contains("://") { "leave out what stands before the path" } else { "write it from `/` on" };
+        if text.contains("://") { "leave out everything before the path" } else { "write it from `/`" };
     document.problem(span, format!("`{key}` is not an absolute path"), hint);
     None
 }

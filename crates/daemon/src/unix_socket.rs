@@ -121,7 +121,7 @@ fn refuse_occupied(path: &Path) -> Result<(), UnixSocketError> {
             // EAGAIN: the backlog is full, so a process listens there, though it is slow or was stopped.
             Ok(_) | Err(Errno::EAGAIN) => Err(UnixSocketError::Served(path.to_owned())),
             Err(error) => Err(UnixSocketError::Make {
-                what: "find out who serves",
+                what: "find out which process serves",
                 path: path.to_owned(),
                 error: error.into(),
             }),

@@ -123,7 +123,7 @@ pub enum LocationError {
         known: &'static str,
     },
     /// The same thing twice.
-    #[error("`{name}` stands there twice")]
+    #[error("duplicate parameter `{name}`")]
     Twice {
         /// What.
         name: String,

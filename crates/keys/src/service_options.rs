@@ -42,7 +42,7 @@ pub fn identity(document: &mut Document<'_>, table: &mut Table<'_>, session: &st
         _ => {
             let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
                         `access-key-secret-file`; without any the environment is used";
-            document.problem(span.clone(), "[keys.kms] does not say who asks in one way", hint);
+            document.problem(span.clone(), "[keys.kms] must name one way to authenticate", hint);
             None
         }
     };
@@ -96,7 +96,7 @@ pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Vault
         _ => {
             let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); without any the \
                         environment is used";
-            document.problem(span, "[keys.vault] does not say who asks in one way", hint);
+            document.problem(span, "[keys.vault] must name one way to authenticate", hint);
             None
         }
     }
@@ -153,7 +153,7 @@ pub fn paths(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> O
         let (text, at) = document.string(value, &format!("a path in `{key}`"))?;
         let path = PathBuf::from(text);
         if !path.is_absolute() {
-            document.problem(at, format!("a path in `{key}` is not absolute"), "write it from `/` on");
+            document.problem(at, format!("a path in `{key}` is not absolute"), "write it from `/`");
             return None;
         }
         paths.push(path);

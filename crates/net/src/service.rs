@@ -77,7 +77,9 @@ pub fn address(text: &str) -> Result<String, ServiceError> {
     match url.scheme() {
         "https" => {}
         "http" if is_this_machine(&url) => {}
-        "http" => return Err(wrong("it is not HTTPS, which only a service on this machine need not speak")),
+        "http" => {
+            return Err(wrong("it is not HTTPS; plain HTTP is possible for a service on this machine only"));
+        }
         _ => return Err(wrong("it is not HTTPS")),
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -285,7 +287,7 @@ pub enum ServiceError {
         reason: String,
     },
     /// A value, perhaps a secret, cannot stand in a header.
-    #[error("what is to be sent to {host} in `{name}` cannot stand in a header")]
+    #[error("the value of `{name}` for {host} cannot be sent in a header")]
     Header {
         /// The host.
         host: String,

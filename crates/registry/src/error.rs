@@ -47,7 +47,7 @@ pub enum RegistryError {
         limit: Duration,
     },
     /// Too many others are asking at the same time.
-    #[error("registry {host} is asked for too much at a time: no turn within {} s", limit.as_secs_f64())]
+    #[error("too many concurrent requests to registry {host}: none completed within {} s", limit.as_secs_f64())]
     NoTurn {
         /// The registry, or the host of it.
         host: String,

@@ -66,7 +66,7 @@ impl HostClient {
     ) -> Result<ApiResponse, RegistryError> {
         let push = ask.push || context.push;
         let mut offer = context.credentials.offer(&host.authority)?;
-        // The operator's own are for pulls that carry none, and never for what somebody writes.
+        // The operator's own are for pulls without credentials, and never for what somebody writes.
         if context.credentials.is_empty() && !push {
             offer = self.keychain.offer(host, &ask.repository).await?;
             if offer.is_empty() {

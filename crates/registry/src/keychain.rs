@@ -1,4 +1,4 @@
-//! The operator's own credentials, for pulls that carry none.
+//! The operator's own credentials, for pulls without credentials.
 //!
 //! They are looked up by the host that is really talked to, so a mirror never gets what is meant for another host.
 

@@ -65,7 +65,7 @@ pub struct Settings {
     pub containerd_config: Option<PathBuf>,
     /// Hosts of token services that get credentials although they are not near the registry that names them.
     pub token_services: Vec<String>,
-    /// The operator's credentials, for pulls that carry none.
+    /// The operator's credentials, for pulls without credentials.
     pub keyring: Keyring,
     /// Where signatures are looked for; beside the image, where no scope says otherwise.
     pub sources: Vec<SignatureSource>,

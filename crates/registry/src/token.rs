@@ -153,7 +153,7 @@ pub(super) async fn obtain(
             bearer(token_service, request, realm, service, scope).await?
         }
     };
-    let header = grant.header().ok_or_else(|| request.no_token("it is no text for a header"))?;
+    let header = grant.header().ok_or_else(|| request.no_token("it cannot be sent in a header"))?;
     if grant.is_usable() {
         *held = Some(grant);
     }
@@ -293,7 +293,7 @@ fn grant(request: &Request<'_>, answer: &[u8], names: &[&str]) -> Result<Grant, 
         .iter()
         .filter_map(|name| answer.get(name).and_then(Value::as_str))
         .find(|token| !token.is_empty())
-        .ok_or_else(|| request.no_token("there is none in its answer"))?;
+        .ok_or_else(|| request.no_token("its answer has no token"))?;
     let life = match answer.get("expires_in") {
         None | Some(Value::Null) => DEFAULT_LIFE,
         // What is no number of seconds ahead of us is used once and not kept.

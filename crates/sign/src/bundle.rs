@@ -180,7 +180,7 @@ fn list(
     let (mut fields, mut manifests) = match stored {
         None => (Map::new(), Vec::new()),
         // To a reader that would be "no referrers"; but it is somebody's.
-        Some(stored) if stored.media_type != OCI_INDEX => return Err(not("it is no OCI index")),
+        Some(stored) if stored.media_type != OCI_INDEX => return Err(not("it is not an OCI index")),
         Some(stored) => {
             // The registry client has looked at the document: no key is there twice.
             let Ok(Value::Object(mut fields)) = serde_json::from_slice(&stored.bytes) else {

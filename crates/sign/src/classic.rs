@@ -129,7 +129,7 @@ impl Signatures {
         let Some(stored) = stored else { return Ok(Self { fields: Map::new(), layers: Vec::new() }) };
         let not = |reason| SignError::NotOurs { tag: tag.to_owned(), expected: EXPECTED, reason };
         if stored.media_type != OCI_MANIFEST {
-            return Err(not("it is no OCI manifest"));
+            return Err(not("it is not an OCI manifest"));
         }
         // The registry client has looked at the document: no key is there twice.
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(&stored.bytes) else {

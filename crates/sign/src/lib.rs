@@ -188,7 +188,7 @@ pub enum SignError {
     #[error("signatures of {0} have no tag in cosign's classic layout; use the layout of bundles")]
     NoTag(Digest),
     /// What is under the tag is not what belongs there.
-    #[error("tag {tag} holds something that is no {expected}: {reason}")]
+    #[error("tag {tag} has something that is not {expected}: {reason}")]
     NotOurs {
         /// The tag.
         tag: String,
@@ -198,7 +198,7 @@ pub enum SignError {
         reason: &'static str,
     },
     /// There is no room for another signature.
-    #[error("{place} holds {found} signatures, more than {limit} are not read by verifiers")]
+    #[error("{place} holds {found} signatures, and verifiers read at most {limit}")]
     Full {
         /// The tag, or the digest that is referred to.
         place: String,

@@ -116,7 +116,7 @@ async fn requested(signer: &Signer, body: &[u8]) -> Answer {
     let bounds = Bounds { depth: 4, values: 10_000, keys: Keys::Exact };
     let wanted =
         json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<SubmitRequest>(value).ok());
-    let Some(wanted) = wanted else { return text(StatusCode::BAD_REQUEST, "this is no request") };
+    let Some(wanted) = wanted else { return text(StatusCode::BAD_REQUEST, "this is not a request") };
     match signer.request(&wanted).await {
         Ok(taken) => as_json(StatusCode::ACCEPTED, &taken),
         Err(RequestError::Queue(error)) => unavailable(&error),

@@ -102,7 +102,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     };
     if registry.is_none() && document.problems.is_empty() {
         let hint = "write [registry] and `host = \"registry.example.com\"`";
-        document.problem(0..0, "nothing says which registry is signed at", hint);
+        document.problem(0..0, "the registry to sign at is missing", hint);
     }
     let authenticators =
         authenticators.into_iter().filter_map(|(name, key)| Some((name, key.settings?))).collect();

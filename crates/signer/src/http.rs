@@ -251,7 +251,7 @@ fn unix(path: &std::path::Path, mode: u32) -> Result<Socket, ListenError> {
 pub enum ListenError {
     /// Anybody could notify.
     #[error(
-        "notifications would be taken from everybody who can connect: set `secret-file`, or a certificate with `clients`, \
+        "everyone who can connect could notify: set `secret-file`, or a certificate with `clients`, \
          or listen at 127.0.0.1 or at a unix socket"
     )]
     Open,

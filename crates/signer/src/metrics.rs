@@ -75,7 +75,7 @@ impl Metrics {
         );
         counter(
             "pushes_total",
-            "Pushes that were told or listed, by what became of them, once for each rule.",
+            "Pushes from notifications and lists, by outcome, once for each rule.",
             &[
                 ("{outcome=\"queued\"}", &self.queued),
                 ("{outcome=\"known\"}", &self.known),
@@ -107,7 +107,7 @@ impl Metrics {
              pullgate_signer_queue{{state=\"parked\"}} {parked}"
         );
         self.signing.write(&mut text, "signing_seconds", "Time of an attempt that led to a signature.");
-        self.latency.write(&mut text, "latency_seconds", "Time from being told to the signature.");
+        self.latency.write(&mut text, "latency_seconds", "Time from the notification to the signature.");
         text
     }
 }

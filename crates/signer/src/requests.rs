@@ -87,7 +87,7 @@ impl Signer {
 /// Why a request is not taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
-    #[error("there is no such rule")]
+    #[error("this rule does not exist")]
     NoRule,
     #[error("no rule is for {0}")]
     NotCovered(String),

@@ -101,7 +101,7 @@ enum Failure {
     Slow,
     #[error("the repository does not have it")]
     Missing,
-    #[error("none of its tags leads to it")]
+    #[error("no tag resolves to it any more")]
     Superseded,
     #[error("the job names no image: {0}")]
     Name(&'static str),

@@ -39,7 +39,7 @@ pub struct Registry {
     pub token_services: Vec<String>,
     /// How long to wait for the first signature of an image that has none.
     pub wait_for_signature: Duration,
-    /// The operator's credentials, for pulls that carry none.
+    /// The operator's credentials, for pulls without credentials.
     pub keyring: Keyring,
     /// Where signatures are looked for, by scope; beside the image where there is none.
     pub sources: Vec<SignatureSource>,

@@ -184,11 +184,11 @@ fn says_what_is_wrong() {
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
             "[listen]\nsocket = \"run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/` on",
+            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/`",
         ),
         (
             "[runtime]\nsocket = \"unix:///run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: leave out what stands before the path",
+            "x:2:10: `socket` is not an absolute path\n  hint: leave out everything before the path",
         ),
         (
             "[listen]\nmode = \"0666\"",
@@ -200,7 +200,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
-            "x:2:13: `directory` is not an absolute path\n  hint: write it from `/` on\nx:3:15: `max-entries` is out of range\n  hint: it may be from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: it may be from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
+            "x:2:13: `directory` is not an absolute path\n  hint: write it from `/`\nx:3:15: `max-entries` is out of range\n  hint: it may be from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: it may be from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
         ),
         (
             "[listen]\ngroup = \"\"",
@@ -212,7 +212,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[control]\nsocket = \"control.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/` on",
+            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/`",
         ),
         (
             "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
@@ -369,10 +369,10 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
         ("[keys]\ndirectory = \"keys\"".to_owned(), "`directory` is not an absolute path"),
         ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "a path in `authorities` is not absolute"),
         ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "it may be from 100ms to 2m; the default is 15s"),
-        ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] does not say who asks in one way"),
-        (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "who asks in one way"),
+        ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] must name one way to authenticate"),
+        (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "one way to authenticate"),
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
-        ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] does not say who asks"),
+        ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] must name one way to authenticate"),
         ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address`: the address"),
         ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` cannot be right"),
     ] {

@@ -226,7 +226,7 @@ fn read_material(
 /// What is here is what it is; a fingerprint that nobody compares would look like one that somebody does.
 fn check_no_fingerprint(document: &mut Document<'_>, table: &mut Table<'_>) {
     if let Some(value) = table.take("fingerprint") {
-        let message = "`fingerprint` stands beside `file` or `pem`";
+        let message = "`fingerprint` cannot be combined with `file` or `pem`";
         document.problem(value.span, message, "remove it: it pins what a `source` gives");
     }
 }

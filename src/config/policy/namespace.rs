@@ -71,8 +71,8 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     if let (Some((span, _)), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
         (&accept, rule_action(&rule, broken))
     {
-        let hint = "it says what has to be signed; remove it";
-        document.problem(span.clone(), "`accept` stands beside a rule that requires no signature", hint);
+        let hint = "it has an effect with `require` only; remove it";
+        document.problem(span.clone(), "`accept` is set in a rule that requires no signature", hint);
     }
     let rule = rule.with_signed_object(accept.and_then(|(_, accept)| accept).unwrap_or_default());
     let rule = match pods.flatten() {
@@ -100,7 +100,7 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut V
     let Some((kind, value)) = actions.pop() else {
         document.problem(
             table.span.clone(),
-            "[[namespace]] says neither `require` nor `allow` nor `deny`",
+            "[[namespace]] has none of `require`, `allow` and `deny`",
             "add for example `require = { all = [\"release\"] }`",
         );
         return None;
@@ -108,13 +108,13 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut V
     if let (Some(reason), "require" | "deny") = (&reason, kind) {
         document.problem(
             reason.span.clone(),
-            format!("`reason` stands beside `{kind}`"),
+            format!("`reason` cannot be combined with `{kind}`"),
             if kind == "deny" { "write the reason as the value of `deny`" } else { "make it a comment" },
         );
     }
     for (key, value) in [("digests", &digests), ("until", &until)] {
         if let (Some(value), "require" | "deny") = (value, kind) {
-            let message = format!("`{key}` stands beside `{kind}`");
+            let message = format!("`{key}` cannot be combined with `{kind}`");
             document.problem(value.span.clone(), message, "it bounds `allow`; remove it");
         }
     }
@@ -186,7 +186,7 @@ fn read_requirement(
             Requirement::at_least(count?, of)
         }
         _ => {
-            document.problem(span, "`require` has none of its three forms", REQUIRE_FORMS);
+            document.problem(span, "`require` must have one of its three forms", REQUIRE_FORMS);
             return None;
         }
     };
@@ -296,11 +296,13 @@ fn read_scope(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> O
     };
     let hint = match &error {
         ScopeError::Empty => "write `**` for everything".to_owned(),
-        ScopeError::Scheme => "leave out what stands before the host".to_owned(),
+        ScopeError::Scheme => "leave out everything before the host".to_owned(),
         ScopeError::Version => {
-            "name the repository alone; a rule speaks for all its tags and digests".to_owned()
+            "name the repository alone; a rule applies to all its tags and digests".to_owned()
         }
-        ScopeError::EmptySegment => "write single slashes, and none at the beginning and the end".to_owned(),
+        ScopeError::EmptySegment => {
+            "write single slashes, without one at the beginning or the end".to_owned()
+        }
         ScopeError::Ambiguous(name) => {
             let name = name.trim_start_matches("docker.io/");
             format!("write `docker.io/library/{name}` or `docker.io/{name}/**`")

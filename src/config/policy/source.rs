@@ -53,7 +53,7 @@ pub(super) fn read(
     let Some(fingerprint) = fingerprint else {
         let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
         let hint = format!(
-            "`pullgate-signer keys public '{}'` shows it; compare it with what the owner of the key says",
+            "`pullgate-signer keys public '{}'` shows it; compare it with the fingerprint that the owner of the key publishes",
             place.escape_debug()
         );
         document.problem(span, "the key has a `source` and no `fingerprint`", hint);

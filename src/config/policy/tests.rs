@@ -196,7 +196,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], any = [\"release\"] }",
-        "policy.toml:7:11: `require` has none of its three forms\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+        "policy.toml:7:11: `require` must have one of its three forms\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = [\"release\"]",
@@ -212,7 +212,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"",
-        "policy.toml:5:1: [[namespace]] says neither `require` nor `allow` nor `deny`\n  hint: add for example `require = { all = [\"release\"] }`",
+        "policy.toml:5:1: [[namespace]] has none of `require`, `allow` and `deny`\n  hint: add for example `require = { all = [\"release\"] }`",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nallow = \"unsigned\"\ndeny = \"x\"\nreason = \"y\"",
@@ -232,7 +232,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\nreason = \"y\"",
-        "policy.toml:8:10: `reason` stands beside `deny`\n  hint: write the reason as the value of `deny`",
+        "policy.toml:8:10: `reason` cannot be combined with `deny`\n  hint: write the reason as the value of `deny`",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"a\\nb\"",
@@ -248,7 +248,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"https://ghcr.io\"\ndeny = \"x\"",
-        "policy.toml:6:9: scope has a scheme\n  hint: leave out what stands before the host",
+        "policy.toml:6:9: scope has a scheme\n  hint: leave out everything before the host",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\naliases = [\"ghcr.io/x\"]",
@@ -368,15 +368,15 @@ const RULE: &str = "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\n";
 const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
     (
         &[],
-        "policy.toml: there is no policy, so nothing can be pulled\n  hint: write policy.toml or a file in policy.d; start with `default = \"deny\"`",
+        "policy.toml: the policy is missing, so every pull is refused\n  hint: write policy.toml or a file in policy.d; start with `default = \"deny\"`",
     ),
     (
         &[("policy.toml", "")],
-        "policy.toml: there is no `default`, so nobody has said what happens to an image that no rule covers\n  hint: write `default = \"deny\"` at the top of policy.toml",
+        "policy.toml: missing `default`: the policy must say what happens to images that no rule matches\n  hint: write `default = \"deny\"` at the top of policy.toml",
     ),
     (
         &[("policy.d/10.toml", RULE)],
-        "policy.toml: there is no `default`, so nobody has said what happens to an image that no rule covers\n  hint: write `default = \"deny\"` at the top of policy.toml",
+        "policy.toml: missing `default`: the policy must say what happens to images that no rule matches\n  hint: write `default = \"deny\"` at the top of policy.toml",
     ),
     (
         &[("policy.toml", "default = \"alow\"")],
@@ -388,7 +388,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
     ),
     (
         &[("policy.toml", "default-reason = \"x\"")],
-        "policy.toml: there is no `default`, so nobody has said what happens to an image that no rule covers\n  hint: write `default = \"deny\"` at the top of policy.toml\npolicy.toml:1:18: `default-reason` stands without `default`\n  hint: write both in one file",
+        "policy.toml: missing `default`: the policy must say what happens to images that no rule matches\n  hint: write `default = \"deny\"` at the top of policy.toml\npolicy.toml:1:18: `default-reason` needs `default`\n  hint: write both in one file",
     ),
     (
         &[("policy.toml", "default = true")],
@@ -544,7 +544,7 @@ fn links_are_followed_and_what_they_lead_to_is_checked() {
 fn files_that_are_no_texts_are_refused() {
     let limit = usize::try_from(MAX_POLICY_BYTES).unwrap();
     for (content, expected) in [
-        (vec![0xff], "policy.toml: file is not UTF-8 text\n  hint: write it anew as UTF-8"),
+        (vec![0xff], "policy.toml: file is not UTF-8 text\n  hint: save it as UTF-8"),
         (vec![b'#'; limit + 1], "policy.toml: file is larger than 4194304 bytes\n  hint: split it"),
     ] {
         let directory = directory(&[("policy.toml", "")]);
@@ -727,12 +727,12 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
         (rule(&format!("{require}\naccept = \"all\"")), "`accept` is `all`"),
         (
             rule(&format!("{allow}\naccept = \"index\"")),
-            "`accept` stands beside a rule that requires no signature",
+            "`accept` is set in a rule that requires no signature",
         ),
-        (rule(&format!("{require}\ndigests = []")), "`digests` stands beside `require`"),
-        (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` stands beside `deny`"),
+        (rule(&format!("{require}\ndigests = []")), "`digests` cannot be combined with `require`"),
+        (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` cannot be combined with `deny`"),
         (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, not 1 to 10000"),
-        (rule(&format!("{allow}\ndigests = [\"sha1:0\"]")), "a digest, `sha1:0`, is none"),
+        (rule(&format!("{allow}\ndigests = [\"sha1:0\"]")), "a digest, `sha1:0`, is not valid"),
         (rule(&format!("{allow}\nuntil = 2027-01-01")), "`until` is a local date or time"),
         (rule(&format!("{require}\n[deny]\nkey = []")), "unknown key `key` in [deny]"),
         (

@@ -65,7 +65,7 @@ pub(super) enum CheckpointError {
     #[error("containerd does not give out the image's document")]
     Content(#[from] ContentError),
     /// A document is not what its digest says, or too large.
-    #[error("containerd's document {0} is not what its record says, or too large")]
+    #[error("containerd's document {0} does not match its record, or is too large")]
     Unreadable(String),
     /// A document can be read in two ways.
     #[error("the image's document is not strict JSON")]

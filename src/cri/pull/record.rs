@@ -155,7 +155,7 @@ impl Drop for Record {
             );
         }
         for problem in &explanation.problems {
-            tracing::warn!(image = self.image, problem, "met on the way");
+            tracing::warn!(image = self.image, problem, "non-fatal problem while collecting signatures");
         }
     }
 }

@@ -290,7 +290,7 @@ impl PresentEvaluation {
             Ok(QuorumResult::Missing { verified }) => verified,
             Err(open) => {
                 self.open.extend(open);
-                return Err(unanswered("it has not been asked"));
+                return Err(unanswered("it was not asked"));
             }
         };
         let found = Found {

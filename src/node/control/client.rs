@@ -51,7 +51,7 @@ pub enum AskError {
         source: io::Error,
     },
     /// Somebody else serves there.
-    #[error("{} is served by user {uid}, who is neither root nor this user", socket.display())]
+    #[error("{} is served by user {uid}, which is neither root nor this user", socket.display())]
     Stranger {
         /// The socket.
         socket: PathBuf,

@@ -228,7 +228,7 @@ impl Status {
     pub fn attention(&self) -> Vec<String> {
         let mut found = Vec::new();
         match (&self.policy.hash, &self.policy.failure) {
-            (None, _) => found.push("there is no usable policy: every pull is refused".to_owned()),
+            (None, _) => found.push("no usable policy: every pull is refused".to_owned()),
             (Some(_), Some(failure)) => {
                 found.push(format!("the reload at {} failed: the old policy stays in force", failure.at));
             }

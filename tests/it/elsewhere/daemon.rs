@@ -96,7 +96,7 @@ async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_th
     let serving = Serving::start(&root);
     serving.wait_for("serving").await;
     serving.wait_for("cannot be had: alikms://").await;
-    serving.wait_for("there is no usable policy: every pull is refused").await;
+    serving.wait_for("no usable policy: every pull is refused").await;
     assert!(!serving.log().contains("policy in force"), "{}", serving.log());
     world.kms.answers(|_, _| None);
     serving.wait_for("policy in force").await;

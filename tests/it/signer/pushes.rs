@@ -106,7 +106,7 @@ async fn a_notification_is_a_hint() {
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &old), 1);
     for (wanted, reason) in [
-        (json!({ "rule": "none", "images": [], "existing": true }), "no such rule"),
+        (json!({ "rule": "none", "images": [], "existing": true }), "this rule does not exist"),
         (
             json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }),
             "no rule is for",

@@ -91,7 +91,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     let (code, _, told) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
     assert_eq!(
         (code, told.as_str()),
-        (Some(1), "error: the signer refused the request: there is no such rule\n")
+        (Some(1), "error: the signer refused the request: this rule does not exist\n")
     );
 
     // It is mended.

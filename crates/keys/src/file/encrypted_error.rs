@@ -28,7 +28,7 @@ pub enum EncryptedError {
     Wrong,
     /// An unknown or outdated kind of encryption.
     #[error(
-        "it is encrypted in a way that is not supported; write it anew with `openssl pkcs8 -topk8 -v2 aes256 -scrypt`"
+        "it is encrypted in a way that is not supported; encrypt it again with `openssl pkcs8 -topk8 -v2 aes256 -scrypt`"
     )]
     Scheme,
     /// It would take too much memory or time.

@@ -25,7 +25,9 @@ pub(super) fn load(module: &Module, settings: &TokenSettings) -> Result<Pkcs11, 
         return Ok(known.clone());
     }
     let context = Pkcs11::new(&path).map_err(|error| match error {
-        Error::LibraryLoading(_) | Error::MissingSymbol(_) => unusable("it is no PKCS#11 module".to_owned()),
+        Error::LibraryLoading(_) | Error::MissingSymbol(_) => {
+            unusable("it is not a PKCS#11 module".to_owned())
+        }
         other => unusable(other.to_string()),
     })?;
     match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {

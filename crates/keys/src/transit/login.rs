@@ -59,7 +59,7 @@ impl Session {
                     answer.get_mut("auth").and_then(|auth| Some(auth.get_mut("client_token")?.take()));
                 let token = match token {
                     Some(Value::String(token)) if !token.is_empty() => Zeroizing::new(token),
-                    _ => return Err(no_token("the login gave none".to_owned())),
+                    _ => return Err(no_token("the login returned no token".to_owned())),
                 };
                 let life = answer.get("auth").and_then(|auth| auth.get("lease_duration")?.as_u64());
                 // Zero is "does not end"; it is asked for anew now and then all the same.

@@ -82,7 +82,7 @@ fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
         .open(path)
         .map_err(|error| unreadable(&error))?;
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(RegistryError::Malformed { what, reason: "it is no regular file".to_owned() });
+        return Err(RegistryError::Malformed { what, reason: "it is not a regular file".to_owned() });
     }
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;

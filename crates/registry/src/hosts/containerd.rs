@@ -107,7 +107,7 @@ pub(super) fn read(path: &Path) -> Found {
         });
     } else if found.legacy.has_credentials() {
         found.warnings.push(format!(
-            "{}: the credentials in it are used for pulls that carry none, as containerd does; containerd 2.4 drops them",
+            "{}: the credentials in it are used for pulls without credentials, as containerd does; containerd 2.4 drops them",
             path.display()
         ));
     }
@@ -301,7 +301,7 @@ mod tests {
                     section(v2, "/a")
                 ),
                 &one,
-                "for pulls that carry none",
+                "for pulls without credentials",
             ),
             (
                 format!("version = 2\n[plugins.\"{v2}\".registry]\nmirrors = 1"),

@@ -62,7 +62,7 @@ fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) 
             let hint = "write the path of a PEM file, or pkcs11:, alikms:// or vault:// with what follows";
             document.problem(
                 at,
-                format!("`key`, {}, is no place of a key: {reason}", suggest::quoted(&text)),
+                format!("`key`, {}, is not the location of a key: {reason}", suggest::quoted(&text)),
                 hint,
             );
             return None;

@@ -55,7 +55,7 @@ const REMEMBERED: Bound = Bound {
     default: 1_000_000,
     minimum: 1000,
     maximum: 10_000_000,
-    about: "how many images are remembered as signed; one that is forgotten is looked at once more when it is told of",
+    about: "how many images are remembered as signed; a forgotten image is checked again at the next notification",
 };
 const WORKERS: Bound = Bound {
     key: "workers",

@@ -35,7 +35,7 @@ pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Listen 
     if listen.secret_file.is_none() && !known && !listen.address.is_local() && document.problems.is_empty() {
         let hint =
             "set `secret-file`, or a certificate with `clients`, or listen at 127.0.0.1 or at a unix socket";
-        document.problem(at, "notifications would be taken from everybody who can connect", hint);
+        document.problem(at, "everyone who can connect could notify", hint);
     }
     listen
 }
@@ -46,7 +46,7 @@ pub(super) fn read_metrics(document: &mut Document<'_>, root: &mut Table<'_>) ->
         (Address::Tcp(address), _) => Some(address),
         (Address::Unix(_), span) => {
             let hint = "write \"127.0.0.1:8791\"";
-            document.problem(span, "`address` is no IP address with a port", hint);
+            document.problem(span, "`address` is not an IP address with a port", hint);
             None
         }
     }

@@ -104,7 +104,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         ("authenticator = \"release\"", "authenticator = \"relase\"", "did you mean `release`"),
         ("key = \"keys/release.key\"\n", "", "has no `key`"),
-        ("keys/release.key", "ftp://x", "is no place of a key"),
+        ("keys/release.key", "ftp://x", "is not the location of a key"),
         ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry that is signed at"),
         ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry that is signed at"),
         ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
@@ -115,7 +115,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ("name = \"payments\"", "name = \"a b\"", "cannot be the name of a rule"),
         ("name = \"payments\"", "nam = \"payments\"", "did you mean `name`"),
         ("signatures-per-second = 200", "signatures-per-second = 0", "out of range"),
-        ("[[rule]]", "[listen]\naddress = \"0.0.0.0:8790\"\n[[rule]]", "from everybody who can connect"),
+        ("[[rule]]", "[listen]\naddress = \"0.0.0.0:8790\"\n[[rule]]", "everyone who can connect"),
         ("[[rule]]", "[listen]\naddress = \"unix:x\"\n[[rule]]", "not an address to listen at"),
         ("[[rule]]", "[listen]\ncertificate = \"/x\"\n[[rule]]", "belong together"),
         ("[[rule]]", "[reconcile]\ninterval = \"0s\"\n[[rule]]", "`interval` is not one"),
@@ -133,7 +133,7 @@ fn what_is_wrong_is_told_with_its_place() {
         let problems = load(&text).unwrap_err();
         assert!(problems.contains(expected), "{to}: {problems}");
     }
-    assert!(load("").unwrap_err().contains("which registry"));
+    assert!(load("").unwrap_err().contains("the registry to sign at is missing"));
 }
 
 #[test]
@@ -245,12 +245,12 @@ fn what_keys_need_is_read() {
         );
     }
     for (from, to, expected) in [
-        ("assume-role", "ram-role = \"r\"\nassume-role", "does not say who asks in one way"),
-        ("access-key-id = \"LTAI\"\n", "", "does not say who asks in one way"),
+        ("assume-role", "ram-role = \"r\"\nassume-role", "must name one way to authenticate"),
+        ("access-key-id = \"LTAI\"\n", "", "must name one way to authenticate"),
         ("assume-role = \"acs:ram::1:role/signer\"\n", "", "are for an assumed role"),
         ("https://sts", "http://sts", "`sts`: the address"),
         ("https://vault", "http://vault", "`address`: the address"),
-        ("role-id = \"signer\"\n", "", "[keys.vault] does not say who asks"),
+        ("role-id = \"signer\"\n", "", "[keys.vault] must name one way to authenticate"),
         ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` cannot be right"),
         ("sessions = 2", "sessions = 65", "`sessions` is out of range"),
         ("timeout = \"7s\"", "timeout = 7", "`timeout` is not"),
@@ -275,10 +275,13 @@ fn what_is_written_and_cannot_be_used_is_not_told_to_be_missing_too() {
         ("username = 3\npassword-file = \"/none\"", "belong together"),
         ("[listen]\ncertificate = \"/c\"\nkey = \"/none\"\nclients = \"/a\"", "belong together"),
         ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "belong together"),
-        ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "who asks"),
-        ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "who asks"),
-        ("[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"", "who asks"),
-        ("[keys.vault]\ntoken-file = \"/none\"", "who asks"),
+        ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "one way to authenticate"),
+        ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "one way to authenticate"),
+        (
+            "[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"",
+            "one way to authenticate",
+        ),
+        ("[keys.vault]\ntoken-file = \"/none\"", "one way to authenticate"),
     ] {
         let problems = load(&format!("{registry}{wrong}")).unwrap_err();
         assert!(problems.contains("/none cannot be read") && !problems.contains(halves), "{problems}");
@@ -288,8 +291,8 @@ fn what_is_written_and_cannot_be_used_is_not_told_to_be_missing_too() {
         ("password-file = \"/none\"", "belong together"),
         ("[listen]\nkey = \"/none\"", "belong together"),
         ("[listen]\nclients = \"/a\"", "belong together"),
-        ("[keys.kms]\naccess-key-secret-file = \"/none\"", "who asks"),
-        ("[keys.vault]\nsecret-id-file = \"/none\"", "who asks"),
+        ("[keys.kms]\naccess-key-secret-file = \"/none\"", "one way to authenticate"),
+        ("[keys.vault]\nsecret-id-file = \"/none\"", "one way to authenticate"),
     ] {
         let problems = load(&format!("{registry}{half}")).unwrap_err();
         assert!(problems.contains(expected), "{half}: {problems}");

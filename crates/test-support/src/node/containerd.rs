@@ -169,7 +169,7 @@ impl Drop for Containerd {
     }
 }
 
-/// Gives the containerd that will live in this directory memory in place of a disk. [`stop`] takes it away again.
+/// Gives the containerd that will live in this directory memory in place of a disk. `containerd_stop` removes it.
 pub fn keep_in_memory(directory: &Path) {
     let root = directory.join("root");
     directory::make(&root);

@@ -125,7 +125,10 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
             policy(&format!("{}, file = \"keys/p256.pem\"", at(KMS)), ""),
             "the key has more than one of `file`, `pem` and `source`",
         ),
-        (file(&format!(", fingerprint = \"{}\"", p256())), "`fingerprint` stands beside `file` or `pem`"),
+        (
+            file(&format!(", fingerprint = \"{}\"", p256())),
+            "`fingerprint` cannot be combined with `file` or `pem`",
+        ),
         (
             policy(&at("/etc/key.pem"), ""),
             "`source` is a file\n  hint: a public key in a file is named by `file`",
