@@ -184,7 +184,7 @@ fn every_row_names_a_test_that_there_is() {
             // `it::` and `node::` are the test programs, the rest of this crate's own modules.
             let place = match parts.first() {
                 Some(&"it" | &"node") => root.join("tests"),
-                Some(&name @ ("keys" | "signer")) => {
+                Some(&name @ ("keys" | "signer" | "net")) => {
                     parts.remove(0);
                     root.join("crates").join(name).join("src")
                 }

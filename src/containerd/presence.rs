@@ -5,17 +5,15 @@
 
 use std::time::Duration;
 
+use pullgate_net::backoff::Backoff;
 use tokio::time::{Instant, sleep};
 
 use super::Upstream;
 use crate::api::image_service_client::ImageServiceClient;
 use crate::api::{Image, ImageSpec, ImageStatusRequest};
 
-/// The first pause between two questions; each one is twice the one before, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-
-/// The longest pause between two questions.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// Delays between two calls.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100));
 
 /// Whether `ImageStatus` of `name`, as the pod wrote it, is the image `id` at this moment, as far as can be told.
 pub async fn is_known(upstream: &Upstream, name: &str, id: &str) -> bool {
@@ -35,7 +33,7 @@ pub async fn wait_for(
 ) -> Result<(), PresenceError> {
     let end = Instant::now() + limit;
     let mut client = ImageServiceClient::new(upstream.clone());
-    let mut pause = FIRST_PAUSE;
+    let mut calls = 0;
     loop {
         let found = match tokio::time::timeout_at(end, image_id(&mut client, name)).await {
             Ok(found) => found?,
@@ -44,14 +42,15 @@ pub async fn wait_for(
         if found.as_deref() == Some(id) {
             return Ok(());
         }
-        if Instant::now() + pause >= end {
+        let delay = BACKOFF.delay(calls);
+        if Instant::now() + delay >= end {
             return Err(match found {
                 Some(found) => PresenceError::Other { name: name.to_owned(), expected: id.to_owned(), found },
                 None => PresenceError::Late { name: name.to_owned(), limit },
             });
         }
-        sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        sleep(delay).await;
+        calls += 1;
     }
 }
 

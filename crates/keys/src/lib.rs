@@ -11,11 +11,11 @@ mod file;
 mod generate;
 mod kms;
 mod location;
-mod pace;
 mod passphrase;
 mod pinned;
 mod remote_verifier;
 mod self_check;
+mod service_limiter;
 pub mod service_options;
 mod settings;
 #[cfg(feature = "pkcs11")]

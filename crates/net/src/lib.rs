@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod alibaba;
+pub mod backoff;
+pub mod rate_limiter;
 pub mod secret;
 pub mod service;
 pub mod single_flight;

@@ -51,7 +51,7 @@ pub use limits::Limits;
 pub use listing::{RepositoryPages, TagPages};
 pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs};
 pub use platform::Platform;
-pub use request_context::pause;
+pub use request_context::retry_delay;
 pub use resolve::Resolved;
 pub use sources::SignatureSource;
 pub use upload::{Condition, ManifestUpload, PutResult, Stored, Target};

@@ -1,7 +1,6 @@
 //! One question of a pull, and what the requests that answer it share: as whom they are made, and how long they may wait
 //! for a registry that is busy.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,14 +8,15 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use pullgate_net::backoff::Backoff;
 use tokio::time::Instant;
 
 use super::credentials::Credentials;
 use super::hosts::Capability;
 use super::limits::Limits;
 
-/// The first pause; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Retries of one request; the retry budget ends them.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::MAX);
 
 /// Cheap to clone; the clones share their patience.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl RequestContext {
             *until.get_or_insert(now + self.patience.wait)
         };
         let not_before = *self.patience.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        let wake = (now + pause(tried)).max(not_before.unwrap_or(now));
+        let wake = (now + retry_delay(tried)).max(not_before.unwrap_or(now));
         if wake > until {
             return false;
         }
@@ -97,15 +97,10 @@ impl RequestContext {
     }
 }
 
-/// How long to pause before something is done for the `tried`th time again (from 0): 0.2 s, and each time twice as long;
-/// between half of it and all of it, so that those who failed together do not come back together.
+/// The delay before a retry, by its number from 0.
 #[must_use]
-pub fn pause(tried: usize) -> Duration {
-    let doubled = u32::try_from(tried).ok().and_then(|tried| 2_u32.checked_pow(tried)).unwrap_or(u32::MAX);
-    let half = PAUSE.saturating_mul(doubled) / 2;
-    // Hash keys are random; nothing secret hangs on this.
-    let random = RandomState::new().build_hasher().finish() % 1000;
-    half + half.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0)
+pub fn retry_delay(retry: usize) -> Duration {
+    BACKOFF.jittered(u32::try_from(retry).unwrap_or(u32::MAX))
 }
 
 /// RFC 9110, 10.2.3. What is neither a number of seconds nor a date says nothing; a date that is over says "now".

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{SignError, SignRequest};
 use pullgate_core::digest::Digest;
-use pullgate_registry::{Condition, ManifestUpload, Registry, RegistryError, Stored, Target, pause};
+use pullgate_registry::{Condition, ManifestUpload, Registry, RegistryError, Stored, Target, retry_delay};
 
 /// Writes that are tried when others write at the same time.
 const ATTEMPTS: usize = 24;
@@ -127,7 +127,7 @@ pub(super) async fn update(
             Err(RegistryError::Status { status: 409 | 412, .. }) if condition != Condition::Any => {
                 refused = Some(found);
                 drop(turn);
-                tokio::time::sleep(pause(attempt.min(2)) / 4).await;
+                tokio::time::sleep(retry_delay(attempt.min(2)) / 4).await;
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -147,7 +147,7 @@ pub(super) async fn update(
         {
             return Ok(Updated { manifest: stored.digest, written });
         }
-        tokio::time::sleep(pause(attempt.min(2))).await;
+        tokio::time::sleep(retry_delay(attempt.min(2))).await;
     }
     Err(contended(tag, ATTEMPTS))
 }

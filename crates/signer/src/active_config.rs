@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::pace::Pace;
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{ActiveRule, Rule, RuleId, Trigger};
 use super::{KeySettings, Settings};
 use pullgate_keys::{KeysError, Location, Opened};
+use pullgate_net::rate_limiter::RateLimiter;
 use pullgate_net::secret;
 use pullgate_registry::{Credentials, Registry, RegistryError};
+
+/// The signatures of this time that were not made can be made up for.
+const BURST: Duration = Duration::from_secs(1);
 
 /// All that a job is done by; swapped as a whole.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub(super) struct ActiveConfig {
 #[derive(Clone, Debug)]
 pub(super) struct RuleKey {
     pub(super) key: Opened,
-    pub(super) pace: Arc<Pace>,
+    pub(super) rate: Arc<RateLimiter>,
 }
 
 /// What is ready to be put in force.
@@ -55,8 +59,9 @@ impl PendingConfig {
         let mut keys = BTreeMap::new();
         for (name, authenticator) in &settings.authenticators {
             let key = open(name, authenticator, &settings).await?;
-            let pace = Arc::new(Pace::new(authenticator.per_second));
-            keys.insert(name.clone(), RuleKey { key, pace });
+            let rate = RateLimiter::per_second(authenticator.per_second).with_burst(BURST);
+            let rate = Arc::new(rate);
+            keys.insert(name.clone(), RuleKey { key, rate });
         }
         let mut rules = Vec::new();
         for rule in &settings.rules {

@@ -98,7 +98,7 @@ async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
             return text(StatusCode::BAD_REQUEST, &error.to_string());
         }
     };
-    match signer.told(told).await {
+    match signer.notified(told).await {
         Ok(offered) => {
             signer.metrics.notifications.add();
             tracing::debug!(?offered, "notified");

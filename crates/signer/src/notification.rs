@@ -45,7 +45,7 @@ pub struct Envelope<'a> {
 
 /// What a notification told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Notification {
     /// The pushes of manifests.
     pub pushes: Vec<Push>,
     /// Events that are no pushes of images: pulls, layers, signatures.
@@ -56,7 +56,7 @@ pub struct Told {
 ///
 /// # Errors
 /// When it is in none of them, or not well formed.
-pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let media_type = envelope.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let document = || {
         let bounds = Bounds { depth: DEPTH, values: VALUES, keys: Keys::Exact };
@@ -101,7 +101,7 @@ pub enum NotificationError {
     Field(&'static str),
 }
 
-impl Told {
+impl Notification {
     fn add(&mut self, push: Option<Push>) {
         match push {
             Some(push) => self.pushes.push(push),

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::active_config::{ActiveConfig, ActiveConfigError, PendingConfig};
 use super::failed_reload::FailedReload;
 use super::metrics::Metrics;
-use super::notification::Told;
+use super::notification::Notification;
 use super::queue::{Candidate, Capacity, Offered, Queue, QueueError};
 use super::rule::{RuleId, applying};
 use super::{Settings, restart};
@@ -106,11 +106,11 @@ impl Signer {
     }
 
     /// Takes what a notification told: what is to be signed is on disk when this returns.
-    pub(super) async fn told(&self, told: Told) -> Result<Offered, QueueError> {
+    pub(super) async fn notified(&self, notification: Notification) -> Result<Offered, QueueError> {
         let active_config = self.active_config();
         let now = Timestamp::now();
         let mut candidates = Vec::new();
-        for push in told.pushes {
+        for push in notification.pushes {
             let at = push.at.unwrap_or(now);
             let before = candidates.len();
             for applied in applying(&active_config.rules, &push.repository, push.tag.as_deref(), at) {

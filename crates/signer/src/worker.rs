@@ -1,6 +1,5 @@
 //! One image after the other: is it there, is it to be signed, sign it, note it.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::rule::ActiveRule;
 use super::service::Signer;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
+use pullgate_net::backoff::Backoff;
 use pullgate_registry::{Class, RegistryError};
 use pullgate_sign::{Annotations, SignError, SignRequest, Signed};
 
@@ -132,7 +132,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
         loop {
             match look(registry, (&repository, &digest), &tags, !job.requested, credentials).await? {
                 Found::Image(image) => {
-                    key.pace.turn().await;
+                    key.rate.acquire().await;
                     return Ok(image);
                 }
                 Found::Attached => return Err(Stop::Attached),
@@ -220,13 +220,9 @@ fn outlook(failure: &Failure) -> RetryDecision {
     }
 }
 
-/// Twice as long after each attempt, and not the same for all that failed together.
+/// The delay after an attempt, by its number from 1.
 fn pause(attempts: u32, longest: Duration) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(longest);
-    let mut random = RandomState::new().build_hasher();
-    random.write_u32(attempts);
-    let percent = u32::try_from(random.finish() % 51).unwrap_or_default();
-    doubled.saturating_mul(50 + percent) / 100
+    Backoff::new(FIRST_PAUSE, longest).jittered(attempts.saturating_sub(1))
 }
 
 fn latency(job: &Job, now: Timestamp) -> Duration {

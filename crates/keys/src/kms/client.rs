@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::pace::Pace;
+use crate::service_limiter::ServiceLimiter;
 use crate::{KmsKey, KmsSettings};
 use pullgate_core::trust::{Algorithm, MAX_SIGNATURE_BYTES};
 use pullgate_net::alibaba::{AlibabaError, Api, Credentials};
@@ -18,7 +18,7 @@ use pullgate_net::service::Client;
 pub struct Kms {
     key: KmsKey,
     api: Api,
-    pace: Pace,
+    limiter: ServiceLimiter,
 }
 
 impl Kms {
@@ -34,7 +34,7 @@ impl Kms {
             client: Client::new(settings.service.clone()),
             deadline: settings.bounds.deadline,
         };
-        Self { key, api, pace: Pace::new(&settings.bounds) }
+        Self { key, api, limiter: ServiceLimiter::new(&settings.bounds) }
     }
 
     /// The public half in PEM.
@@ -87,7 +87,7 @@ impl Kms {
         query.extend_from_slice(more);
         let end = Instant::now() + self.api.deadline;
         let asked = async {
-            let _turn = self.pace.turn(end).await.ok_or(KmsError::Deadline)?;
+            let _permit = self.limiter.acquire(end).await.ok_or(KmsError::Deadline)?;
             self.api.ask(action, &query).await.map_err(KmsError::of)
         };
         let answer = tokio::time::timeout_at(end, asked).await.unwrap_or(Err(KmsError::Deadline))?;

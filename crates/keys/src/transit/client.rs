@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use super::error::TransitError;
 use super::http::{Shown, TransitHttp};
 use super::login::{Session, variable};
-use crate::pace::Pace;
+use crate::service_limiter::ServiceLimiter;
 use crate::{TransitKey, TransitSettings};
 use pullgate_core::trust::{Algorithm, MAX_SIGNATURE_BYTES, pem, spki};
+use pullgate_net::backoff::Backoff;
 use pullgate_net::service::{self, Client};
 
-/// The first pause after "too much to do"; it doubles up to [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Retries while the service is busy.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// One key of one engine.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Transit {
     mount: String,
     http: TransitHttp,
     session: Session,
-    pace: Pace,
+    limiter: ServiceLimiter,
     deadline: Duration,
 }
 
@@ -53,7 +53,7 @@ impl Transit {
                 client: Client::new(settings.service.clone()),
             },
             session: Session::new(settings.login.clone()),
-            pace: Pace::new(&settings.bounds),
+            limiter: ServiceLimiter::new(&settings.bounds),
             deadline: settings.bounds.deadline,
         })
     }
@@ -129,8 +129,8 @@ impl Transit {
     async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Value, TransitError> {
         let end = Instant::now() + self.deadline;
         let asking = async {
-            let _turn = self.pace.turn(end).await.ok_or(TransitError::Deadline)?;
-            let (mut pause, mut renewed) = (PAUSE, false);
+            let _permit = self.limiter.acquire(end).await.ok_or(TransitError::Deadline)?;
+            let (mut retries, mut renewed) = (0, false);
             loop {
                 let token = self.session.token(&self.http).await?;
                 let error =
@@ -142,11 +142,12 @@ impl Transit {
                     renewed = true;
                     continue;
                 }
-                if !error.may_pass() || Instant::now() + pause >= end {
+                let delay = BACKOFF.delay(retries);
+                if !error.may_pass() || Instant::now() + delay >= end {
                     return Err(error);
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(delay).await;
+                retries += 1;
             }
         };
         tokio::time::timeout_at(end, asking).await.unwrap_or(Err(TransitError::Deadline))

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::call::{Call, random};
+use super::call::Call;
 use super::error::AlibabaError;
 use super::identity::Credentials;
+use crate::backoff::Backoff;
 use crate::service::Client;
 
-/// The first pause after "too much to do"; it doubles up to [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Retries while the service is busy.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// A service of Alibaba Cloud with the credentials it is asked with.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Api {
     pub async fn ask(&self, action: &str, query: &[(&str, &str)]) -> Result<Value, AlibabaError> {
         let end = Instant::now() + self.deadline;
         let call = Call { who: self.who, base: &self.base, action, version: self.version, query };
-        let (mut pause, mut renewed) = (PAUSE, false);
+        let (mut retries, mut renewed) = (0, false);
         loop {
             let asked = async {
                 let key = self.credentials.key(&self.client).await?;
@@ -61,7 +61,7 @@ impl Api {
             if !error.is_throttling() {
                 return Err(error);
             }
-            let next = Instant::now() + pause.mul_f64(1.0 + jitter()?);
+            let next = Instant::now() + BACKOFF.jittered(retries);
             if next >= end {
                 return Err(match error {
                     AlibabaError::Refused { who, code, .. } => AlibabaError::Busy { who, code },
@@ -69,13 +69,7 @@ impl Api {
                 });
             }
             tokio::time::sleep_until(next).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            retries += 1;
         }
     }
-}
-
-/// From nothing to a quarter, so that those that were refused together do not come back together.
-fn jitter() -> Result<f64, AlibabaError> {
-    let [byte] = random::<1>()?;
-    Ok(f64::from(byte) / 1024.0)
 }

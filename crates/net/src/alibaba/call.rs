@@ -69,7 +69,7 @@ fn is_code(text: &str) -> bool {
 }
 
 /// Random bytes of the system.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], AlibabaError> {
+fn random<const N: usize>() -> Result<[u8; N], AlibabaError> {
     let mut bytes = [0; N];
     let provider = rustls::crypto::ring::default_provider();
     provider.secure_random.fill(&mut bytes).map_err(|_| AlibabaError::Random)?;

@@ -13,7 +13,8 @@
 use serde_json::Value;
 
 use super::{
-    Envelope, MANIFESTS, NotificationError, Told, check_count, distribution, harbor, need, pushed, text, time,
+    Envelope, MANIFESTS, Notification, NotificationError, check_count, distribution, harbor, need, pushed,
+    text, time,
 };
 use crate::push::actor;
 
@@ -28,7 +29,7 @@ pub struct Attributes<'a> {
     pub time: Option<&'a str>,
 }
 
-pub(super) fn structured(event: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+pub(super) fn structured(event: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let attributes = Attributes {
         version: need(event, "specversion")?,
         kind: need(event, "type")?,
@@ -44,10 +45,10 @@ pub(super) fn structured(event: &Value, envelope: Envelope<'_>) -> Result<Told, 
     Ok(told)
 }
 
-pub(super) fn batch(events: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+pub(super) fn batch(events: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let events = events.as_array().ok_or(NotificationError::Field("batch"))?;
     check_count(events.len(), envelope)?;
-    let mut all = Told::default();
+    let mut all = Notification::default();
     for event in events {
         let told = structured(event, envelope)?;
         all.pushes.extend(told.pushes);
@@ -61,11 +62,15 @@ pub(super) fn binary(
     data: &Value,
     attributes: Attributes<'_>,
     envelope: Envelope<'_>,
-) -> Result<Told, NotificationError> {
+) -> Result<Notification, NotificationError> {
     read(data, attributes, envelope)
 }
 
-fn read(data: &Value, attributes: Attributes<'_>, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+fn read(
+    data: &Value,
+    attributes: Attributes<'_>,
+    envelope: Envelope<'_>,
+) -> Result<Notification, NotificationError> {
     // "1.0" is what all of 1.0.x write.
     if attributes.version != "1.0" {
         return Err(NotificationError::Field("specversion"));
@@ -74,12 +79,12 @@ fn read(data: &Value, attributes: Attributes<'_>, envelope: Envelope<'_>) -> Res
     let mut told = match attributes.kind {
         "harbor.artifact.pushed" => harbor::read_data(data, envelope)?,
         "Microsoft.ContainerRegistry.ImagePushed" => {
-            let mut told = Told::default();
+            let mut told = Notification::default();
             told.add(distribution::read_event(data, envelope)?);
             told
         }
         kind if kind.ends_with(".image.updated") => read_zot(data, envelope)?,
-        _ => return Ok(Told { pushes: Vec::new(), passed_over: 1 }),
+        _ => return Ok(Notification { pushes: Vec::new(), passed_over: 1 }),
     };
     for push in &mut told.pushes {
         // What the registry says of the push itself comes before the time of the event.
@@ -88,8 +93,8 @@ fn read(data: &Value, attributes: Attributes<'_>, envelope: Envelope<'_>) -> Res
     Ok(told)
 }
 
-fn read_zot(data: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
-    let mut told = Told::default();
+fn read_zot(data: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
+    let mut told = Notification::default();
     let is_manifest = text(data, "mediaType").is_some_and(|media_type| MANIFESTS.contains(&media_type));
     told.add(match is_manifest {
         true => pushed(envelope, need(data, "name")?, text(data, "reference"), need(data, "digest")?)?,

@@ -4,14 +4,14 @@
 
 use serde_json::Value;
 
-use super::{Envelope, MANIFESTS, NotificationError, Told, check_count, need, pushed, text, time};
+use super::{Envelope, MANIFESTS, Notification, NotificationError, check_count, need, pushed, text, time};
 use crate::push::{Push, actor};
 
-pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let events =
         document.get("events").and_then(Value::as_array).ok_or(NotificationError::Field("events"))?;
     check_count(events.len(), envelope)?;
-    let mut told = Told::default();
+    let mut told = Notification::default();
     for event in events {
         told.add(read_event(event, envelope)?);
     }

@@ -5,12 +5,12 @@
 
 use serde_json::Value;
 
-use super::{Envelope, NotificationError, Told, check_count, need, pushed, seconds, text};
+use super::{Envelope, Notification, NotificationError, check_count, need, pushed, seconds, text};
 use crate::push::{Push, actor};
 
-pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     if need(document, "type")? != "PUSH_ARTIFACT" {
-        return Ok(Told { pushes: Vec::new(), passed_over: 1 });
+        return Ok(Notification { pushes: Vec::new(), passed_over: 1 });
     }
     let data = document.get("event_data").ok_or(NotificationError::Field("event_data"))?;
     let mut told = read_data(data, envelope)?;
@@ -24,13 +24,13 @@ pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Told, Not
 }
 
 /// What Harbor tells of an event, which it also puts into its CloudEvents.
-pub(super) fn read_data(data: &Value, envelope: Envelope<'_>) -> Result<Told, NotificationError> {
+pub(super) fn read_data(data: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let repository = data.get("repository").ok_or(NotificationError::Field("repository"))?;
     let name = need(repository, "repo_full_name")?;
     let resources =
         data.get("resources").and_then(Value::as_array).ok_or(NotificationError::Field("resources"))?;
     check_count(resources.len(), envelope)?;
-    let mut told = Told::default();
+    let mut told = Notification::default();
     for resource in resources {
         let push: Option<Push> = pushed(envelope, name, text(resource, "tag"), need(resource, "digest")?)?;
         told.add(push);

@@ -120,7 +120,7 @@ fn each_format_tells_of_its_push() {
     ];
     for (content_type, body, expected, passed_over) in rows {
         let told = read(body.as_bytes(), envelope(content_type)).unwrap();
-        assert_eq!(told, Told { pushes: vec![expected], passed_over }, "{content_type}");
+        assert_eq!(told, Notification { pushes: vec![expected], passed_over }, "{content_type}");
     }
 }
 
@@ -151,7 +151,7 @@ fn binary_mode_has_its_attributes_in_headers() {
         let told = read(body(media_type, reference).as_bytes(), envelope);
         match expected {
             Err(error) => assert_eq!(told.unwrap_err(), error),
-            Ok(None) => assert_eq!(told.unwrap(), Told { pushes: Vec::new(), passed_over: 1 }),
+            Ok(None) => assert_eq!(told.unwrap(), Notification { pushes: Vec::new(), passed_over: 1 }),
             Ok(Some(tag)) => {
                 let expected = push("golang", tag, Some("2025-05-01T10:00:00Z"), None);
                 assert_eq!(told.unwrap().pushes, [expected]);

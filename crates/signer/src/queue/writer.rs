@@ -41,7 +41,7 @@ pub(super) struct Writer {
 }
 
 /// Tells whoever asked whether it is on disk.
-type Told = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
+type Completion = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
 
 /// What a batch leads to once it is on disk.
 #[derive(Default)]
@@ -51,7 +51,7 @@ struct Effects {
     audit: Vec<String>,
     /// Jobs that the batch adds.
     added: usize,
-    replies: Vec<Told>,
+    replies: Vec<Completion>,
 }
 
 impl Writer {

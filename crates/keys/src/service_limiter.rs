@@ -1,0 +1,53 @@
+//! Limits how often, and how many times at once, a service is asked.
+
+use pullgate_net::rate_limiter::RateLimiter;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use super::Bounds;
+
+/// The limits of one service.
+#[derive(Debug)]
+pub(super) struct ServiceLimiter {
+    concurrency: Semaphore,
+    rate: RateLimiter,
+}
+
+impl ServiceLimiter {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        Self {
+            concurrency: Semaphore::new(bounds.concurrency.clamp(1, 1024)),
+            rate: RateLimiter::per_second(bounds.rate),
+        }
+    }
+
+    /// Waits for a permit, which ends when it is dropped. `None` where there is none before `end`.
+    pub(super) async fn acquire(&self, end: Instant) -> Option<SemaphorePermit<'_>> {
+        let permit = tokio::time::timeout_at(end, self.concurrency.acquire()).await.ok()?.ok()?;
+        self.rate.acquire_before(end).await.then_some(permit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn permits_are_apart_and_bounded() {
+        let bounds = Bounds { deadline: Duration::from_secs(1), rate: 10, concurrency: 2 };
+        let limiter = ServiceLimiter::new(&bounds);
+        let start = Instant::now();
+        let late = start + Duration::from_secs(60);
+        for _ in 0..11 {
+            assert!(limiter.acquire(late).await.is_some());
+        }
+        assert_eq!(start.elapsed().as_secs(), 1);
+        let held = (limiter.acquire(late).await, limiter.acquire(late).await);
+        assert!(limiter.acquire(late).await.is_none());
+        assert_eq!(Instant::now(), late);
+        drop(held);
+        assert!(limiter.acquire(late + Duration::from_secs(1)).await.is_some());
+    }
+}

@@ -1,0 +1,58 @@
+//! Exponential backoff: how long to wait before a retry.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+/// Delays that double from the first to the longest.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest }
+    }
+
+    /// The delay before a retry, by its number from 0.
+    #[must_use]
+    pub fn delay(&self, retry: u32) -> Duration {
+        let factor = 2_u32.checked_pow(retry).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+
+    /// The delay, between half of it and all of it, so that callers that failed together do not come back together.
+    #[must_use]
+    pub fn jittered(&self, retry: u32) -> Duration {
+        let half = self.delay(retry) / 2;
+        half + half.mul_f64(random_fraction())
+    }
+}
+
+/// A number from 0 to 1. Hash keys are random; no secret depends on this.
+fn random_fraction() -> f64 {
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_longest() {
+        let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
+        for (retry, milliseconds) in [(0, 200), (1, 400), (3, 1600), (4, 2000), (40, 2000), (u32::MAX, 2000)]
+        {
+            assert_eq!(backoff.delay(retry), Duration::from_millis(milliseconds), "{retry}");
+            let whole = backoff.delay(retry);
+            let jittered: Vec<Duration> = (0..50).map(|_| backoff.jittered(retry)).collect();
+            assert!(
+                jittered.iter().all(|delay| (whole / 2..=whole).contains(delay)),
+                "{retry}: {jittered:?}"
+            );
+            assert!(jittered.iter().any(|delay| *delay != jittered[0]), "{retry}");
+        }
+    }
+}
