@@ -221,6 +221,11 @@ impl PullEvaluation {
         };
         self.lookup.merge(result.lookup);
         self.note_resolved(object, &digest);
+        // The flight may have used evidence that another pull recorded meanwhile: the deny list is compared with its
+        // documents too.
+        if let Some(kept) = self.lookup.kept(&digest).await {
+            self.learn(&kept, object);
+        }
         Some(result.decided)
     }
 

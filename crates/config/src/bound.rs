@@ -65,7 +65,7 @@ pub const SECOND: u64 = 1000;
 /// pullgate_config::bounded_options! {
 ///     /// What a request may take.
 ///     pub struct Limits {
-///         redirects: count = "redirects", default 3, from 0 to 10, "how many redirects one request may follow";
+///         redirects: count = "redirects", default 3, from 0, to 10, "how many redirects one request may follow";
 ///     }
 /// }
 /// assert_eq!(Limits::default().redirects, 3);
