@@ -78,8 +78,11 @@ fn decision(directory: &Path, rules: usize) {
 /// Whether an image on the node may be used, from that many entries.
 fn evidence(directory: &Path, entries: usize) {
     let root = directory.join(format!("ledger-{entries}"));
-    let settings =
-        ledger::Settings { max_entries: 4_000_000, max_bytes: 64 << 30, ..ledger::Settings::of(&root) };
+    let settings = ledger::LedgerSettings {
+        max_entries: 4_000_000,
+        max_bytes: 64 << 30,
+        ..ledger::LedgerSettings::of(&root)
+    };
     let opened = measure(1, |_| {
         black_box(Ledger::open(&settings).unwrap());
     });

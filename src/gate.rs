@@ -1,12 +1,13 @@
-//! The one decision: may this image run here, and as which digest.
+//! The decision: may this image run here, and as which digest.
 //!
-//! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Every
-//! way out of it that is not a success is a [`Refusal`]; there is no third answer.
+//! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Everything
+//! else that it returns is a [`Refusal`].
 
 mod admission;
 mod check;
+mod content;
 mod evaluate;
-mod evidence;
+mod evidence_writer;
 mod explanation;
 mod finding;
 mod lookup;
@@ -27,13 +28,15 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
-pub use evidence::{Content, NoContent, PendingEvidence};
+pub use crate::telemetry::Kind;
+pub use content::{Content, NoContent};
+pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
 pub use finding::Finding;
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
-pub use refusal::{Kind, Refusal};
+pub use refusal::Refusal;
 
 use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
@@ -41,6 +44,7 @@ use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
 use crate::telemetry::counters::Counter;
+use evidence_writer::EvidenceWriter;
 use lookup::Lookup;
 use present_cache::PresentImageCache;
 use pull::PullEvaluation;
@@ -80,9 +84,6 @@ pub struct GateSettings {
 /// How many images on the node are evaluated at the same time: reading evidence takes a thread for a moment.
 const READERS: usize = 16;
 
-/// How many pieces of evidence are written to the disk at the same time.
-const WRITERS: usize = 4;
-
 /// Decides by the policy in force which images may run.
 #[derive(Debug)]
 pub struct Gate {
@@ -91,7 +92,7 @@ pub struct Gate {
     break_glass: OnceLock<Box<dyn BreakGlassSource>>,
     present_cache: PresentImageCache,
     readers: Semaphore,
-    writers: Arc<Semaphore>,
+    evidence: EvidenceWriter,
     settings: GateSettings,
 }
 
@@ -121,12 +122,12 @@ impl Gate {
             checks: Arc::default(),
         };
         Self {
+            evidence: EvidenceWriter::new(Arc::clone(&shared.ledger)),
             shared,
             policy: ArcSwapOption::empty(),
             break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
             readers: Semaphore::new(READERS),
-            writers: Arc::new(Semaphore::new(WRITERS)),
             settings,
         }
     }
@@ -135,6 +136,7 @@ impl Gate {
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         self.shared.ledger = Arc::new(ledger);
+        self.evidence = EvidenceWriter::new(self.ledger());
         self
     }
 
@@ -188,6 +190,52 @@ impl Gate {
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;
         *explanation = explained;
         decided
+    }
+
+    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a
+    /// remote check is asked for at its service, unless a confirmation is cached.
+    ///
+    /// - Asked by a name, the rule of that name applies, and evidence must show that a digest *of that repository* that
+    ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A
+    ///   name with a digest must mean that digest.
+    /// - Asked by an id, or the prefix of one, the rules of the image's repositories apply, by evidence or by the names
+    ///   that the runtime has for it; one that admits it is enough.
+    ///
+    /// # Errors
+    /// When it may not be used, or that cannot be known without the registry: then a pull can help.
+    pub async fn check_present(
+        &self,
+        asked: &str,
+        present: &Present,
+        pod: Option<&Pod>,
+    ) -> Result<PresentVerdict, Refusal> {
+        present::check(self, asked, present, pod).await
+    }
+
+    /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when
+    /// [`Gate::finish_evidence`] waits for it. For an index, the image is known only after the pull.
+    pub fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+        self.evidence.begin(pinned)
+    }
+
+    /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry. `begun`
+    /// is what [`Gate::begin_evidence`] returned.
+    ///
+    /// A failure here does not fail the pull: the image was admitted, only the evidence is lost.
+    pub async fn finish_evidence(
+        &self,
+        pinned: &Pinned,
+        begun: Option<PendingEvidence>,
+        id: &str,
+        content: &impl Content,
+    ) {
+        self.evidence.finish(pinned, begun, id, content).await;
+    }
+
+    /// Records that the present image `id` is the one that was admitted as `pinned`, if hashes show that. Otherwise it is
+    /// another image, and nothing is recorded.
+    pub async fn link_present_image(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+        self.evidence.link(pinned, id, content).await;
     }
 
     /// How many signatures were verified for pulls, each counted once for each authenticator that it was tried with.

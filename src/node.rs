@@ -69,8 +69,8 @@ pub fn evidence_of_daemon(config: &DaemonConfig) -> Ledger {
 }
 
 /// What `config` says about the calls that the gate has a say in.
-pub fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
-    cri::Settings {
+pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
+    cri::CriSettings {
         tag_record_timeout: config.limits.node.tag_record_timeout,
         image_status: config.gate.image_status,
         checkpoint_restore: config.gate.checkpoint_restore,

@@ -126,7 +126,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
         Some(SandboxImage::Refused { name, line, .. }) => {
             row("sandbox image", format!("{name} IS NOT ADMITTED: {line}"));
         }
-        Some(SandboxImage::NotTold) => row("sandbox image", "not reported by the runtime".to_owned()),
+        Some(SandboxImage::NotReported) => row("sandbox image", "not reported by the runtime".to_owned()),
         None => row("sandbox image", "not checked yet".to_owned()),
     }
     match &status.last_scan {

@@ -104,7 +104,7 @@ impl Report {
         });
         let (verdict, outcome) = match decided {
             Ok(_) => ("admitted", Outcome::Success),
-            Err(refusal) if refusal.kind() == Kind::Signature => ("refused", Outcome::Refused),
+            Err(refusal) if refusal.kind() == Kind::Refused => ("refused", Outcome::Refused),
             Err(_) => ("unknown", Outcome::Undetermined),
         };
         // The sum of an empty iterator is -0.

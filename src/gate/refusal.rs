@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
-use crate::telemetry::{Reason, chain, plain};
+use crate::telemetry::{Kind, Reason, chain, plain};
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
 /// percent-encoded and shown again inside kubelet's own sentences.
@@ -27,17 +27,6 @@ pub struct Refusal {
     line: String,
 }
 
-/// What kubelet shall make of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The image is refused: kubelet's `SignatureValidationFailed`.
-    Signature,
-    /// It could not be found out: kubelet's `RegistryUnavailable`.
-    Unavailable,
-    /// There is no such image: kubelet's ordinary `ErrImagePull`.
-    NotFound,
-}
-
 impl Refusal {
     /// The stable code of the reason.
     pub fn reason(&self) -> Reason {
@@ -49,17 +38,9 @@ impl Refusal {
         &self.line
     }
 
-    /// What kubelet shall make of it.
+    /// What kubelet makes of it.
     pub fn kind(&self) -> Kind {
-        match self.reason {
-            Reason::NotFound => Kind::NotFound,
-            Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
-            Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
-            Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
-            Reason::HeadersTooLarge | Reason::TokenTooLarge | Reason::TooManyRequests => Kind::Unavailable,
-            Reason::KeyServiceUnavailable => Kind::Unavailable,
-            _ => Kind::Signature,
-        }
+        self.reason.kind()
     }
 
     pub(super) fn invalid_reference(image: &str, error: &dyn std::error::Error) -> Self {

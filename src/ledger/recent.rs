@@ -34,13 +34,13 @@ impl Recent {
 
     pub(super) fn places(&self, id: &Digest) -> Vec<Place> {
         let state = self.state();
-        let linked = state.evidence.iter().filter(|(_, evidence)| evidence.is_of(id));
+        let linked = state.evidence.iter().filter(|(_, evidence)| evidence.lists(id));
         linked.map(|(place, _)| place.clone()).take(MAX_LINKS).collect()
     }
 
     /// Whether there is anything for the image `id`.
     pub(super) fn has(&self, id: &Digest) -> bool {
-        self.state().evidence.values().any(|evidence| evidence.is_of(id))
+        self.state().evidence.values().any(|evidence| evidence.lists(id))
     }
 
     /// Keeps evidence, together with what is there for its place.

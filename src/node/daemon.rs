@@ -63,9 +63,9 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     );
     notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
-    let looking_after = Arc::clone(&proxy);
+    let watching = Arc::clone(&proxy);
     let sandbox = tokio::spawn(async move {
-        looking_after.look_after_sandbox_image(|image| state.sandbox_changed(image)).await;
+        watching.watch_sandbox_image(|image| state.sandbox_changed(image)).await;
     });
     let ended = loop {
         tokio::select! {

@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(state.policy_loaded("sha256:1"), 1);
         assert_eq!((state.policy().failure, shown().as_str()), (None, "policy generation 1 (sha256:1)"));
         state.policy_failed(vec!["wrong".to_owned()]);
-        state.sandbox_changed(&SandboxImage::NotTold);
+        state.sandbox_changed(&SandboxImage::NotReported);
         let policy = state.policy();
         assert_eq!((policy.generation, policy.hash.as_deref()), (1, Some("sha256:1")));
         assert_eq!(policy.failure.unwrap().problems, ["wrong"]);

@@ -110,7 +110,8 @@ impl World {
         }
         let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
         let bounds = gate::GateSettings { timeout: Duration::from_secs(60), concurrent: 16 };
-        let ledger = Ledger::open(&ledger::Settings::of(&self.directory.path().join("ledger"))).unwrap();
+        let ledger =
+            Ledger::open(&ledger::LedgerSettings::of(&self.directory.path().join("ledger"))).unwrap();
         let gate = Gate::new(Arc::new(registry), bounds)
             .with_ledger(ledger)
             .with_remote_verifier(RemoteVerifier::new(self.settings()));

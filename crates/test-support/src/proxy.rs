@@ -43,7 +43,7 @@ pub struct Builder<'a> {
     directory: &'a Path,
     runtime: &'a Path,
     registry: Settings,
-    proxy: cri::Settings,
+    proxy: cri::CriSettings,
     timeout: Duration,
     gate: Option<Gate>,
 }
@@ -55,7 +55,7 @@ impl Builder<'_> {
     }
 
     /// Changes the settings of the proxy.
-    pub fn proxy(mut self, change: impl FnOnce(&mut cri::Settings)) -> Self {
+    pub fn proxy(mut self, change: impl FnOnce(&mut cri::CriSettings)) -> Self {
         change(&mut self.proxy);
         self
     }
@@ -93,9 +93,9 @@ impl Daemon {
             directory,
             runtime,
             registry: Settings::default(),
-            proxy: cri::Settings {
+            proxy: cri::CriSettings {
                 tag_record_timeout: Duration::from_millis(500),
-                ..cri::Settings::default()
+                ..cri::CriSettings::default()
             },
             timeout: Duration::from_secs(30),
             gate: None,

@@ -42,7 +42,7 @@ type MakeSettings<'a> = Box<dyn FnOnce(&TempDir, &Registry) -> Settings + 'a>;
 pub struct Builder<'a> {
     registry: Options,
     settings: MakeSettings<'a>,
-    proxy: Box<dyn FnOnce(&mut cri::Settings) + 'a>,
+    proxy: Box<dyn FnOnce(&mut cri::CriSettings) + 'a>,
     timeout: Duration,
     policy: Option<String>,
 }
@@ -64,7 +64,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Changes the settings of the proxy.
-    pub fn proxy(self, change: impl FnOnce(&mut cri::Settings) + 'a) -> Self {
+    pub fn proxy(self, change: impl FnOnce(&mut cri::CriSettings) + 'a) -> Self {
         Self { proxy: Box::new(change), ..self }
     }
 

@@ -1,8 +1,8 @@
-//! Images that the runtime restores a container from, instead of starting one.
+//! Images from which the runtime restores a container instead of starting one.
 //!
 //! containerd 2.1 to 2.3 does that when the document that an image record is of has the annotation that a checkpoint has
 //! (`internal/cri/server/container_checkpoint_linux.go`, `checkIfCheckpointOCIImage`), and then pulls the image that the
-//! checkpoint names by itself (`CRImportCheckpoint`). CRI-O looks for the same annotation, and for an older one.
+//! checkpoint names itself (`CRImportCheckpoint`). CRI-O looks for the same annotation, and for an older one.
 
 use crate::api::Image;
 use crate::containerd::content::{self, ContentError};
@@ -20,8 +20,8 @@ const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// As containerd reads it, which takes "Annotations" for "annotations".
 const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
 
-/// Whether the runtime would restore a container from this image. Which of the image's records it goes by is its own
-/// affair, so the documents of all of them count.
+/// Whether the runtime would restore a container from this image. It may use any record of the image, so the documents
+/// of all records count.
 ///
 /// # Errors
 /// When the runtime cannot be asked, or holds a document that cannot be read.
@@ -32,7 +32,7 @@ pub(super) async fn is_in(upstream: &Upstream, image: &Image) -> Result<bool, Ch
         let unreadable = || CheckpointError::Unreadable(target.digest.clone());
         let digest = Digest::parse(&target.digest).map_err(|_| unreadable())?;
         let size = u64::try_from(target.size).ok().filter(|size| *size <= MAX_DOCUMENT_BYTES);
-        // Where the runtime has lost it, it cannot restore from it either.
+        // A document that the runtime has lost cannot be restored from.
         let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
             continue;
         };
@@ -55,16 +55,16 @@ fn carries(document: &[u8]) -> Result<bool, JsonError> {
     Ok(annotations.any(|found| ANNOTATIONS.iter().any(|name| found.contains_key(*name))))
 }
 
-/// Why it cannot be told whether an image carries a checkpoint.
+/// Why it is not known whether an image is a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CheckpointError {
-    /// The records of the image are not told.
+    /// The records of the image cannot be listed.
     #[error("containerd's images service failed")]
     Records(#[from] Box<tonic::Status>),
-    /// A document is not given out.
+    /// A document cannot be read.
     #[error("containerd does not give out the image's document")]
     Content(#[from] ContentError),
-    /// A document is not what its digest says, or too large.
+    /// A document does not match its digest, or is too large.
     #[error("containerd's document {0} does not match its record, or is too large")]
     Unreadable(String),
     /// A document can be read in two ways.
@@ -85,7 +85,7 @@ mod tests {
             (r#"{"annotations":{"a":"org.criu.checkpoint.container.name"}}"#, Some(false)),
             // Keys of a map are compared exactly.
             (r#"{"annotations":{"Org.criu.checkpoint.container.name":"app"}}"#, Some(false)),
-            // Of a child, which containerd does not look at.
+            // Of a child, which containerd ignores.
             (r#"{"manifests":[{"annotations":{"org.criu.checkpoint.container.name":"app"}}]}"#, Some(false)),
             (r#"{"config":{},"layers":[]}"#, Some(false)),
             (r#"{"annotations":null}"#, Some(false)),

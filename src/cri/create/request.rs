@@ -22,31 +22,31 @@ pub(super) struct CreateRequest<'a> {
     config: Field<'a>,
     spec: Field<'a>,
     user_specified: Option<Field<'a>>,
-    image: Used<'a>,
-    volumes: Vec<Used<'a>>,
+    image: UsedImage<'a>,
+    volumes: Vec<UsedImage<'a>>,
     pod: Option<Pod>,
 }
 
 /// An image that a container uses.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Used<'a> {
-    /// What the runtime goes by: from kubelet an id.
+pub(super) struct UsedImage<'a> {
+    /// The name or id that the runtime uses; kubelet writes an id.
     pub(super) image: &'a str,
     user_specified: &'a str,
 }
 
-impl Used<'_> {
-    /// The name by which the pod asks for it; its id, where nobody says.
+impl UsedImage<'_> {
+    /// The name in the pod; the id where the request has no name.
     pub(super) fn name(&self) -> &str {
         if self.user_specified.is_empty() { self.image } else { self.user_specified }
     }
 }
 
 impl<'a> CreateRequest<'a> {
-    /// Reads `message`, refusing everything that two parsers could read in two ways.
+    /// Reads `message`. Everything that two parsers could read in two ways is an error.
     ///
     /// # Errors
-    /// When it is not a well-formed request, names no image, or a field that is read here stands in it twice.
+    /// When it is not a well-formed request, names no image, or repeats a field that is read here.
     pub(super) fn parse(message: &'a [u8]) -> Result<Self, RequestError> {
         let [config, sandbox] = wire::singles(message, [CONFIG, SANDBOX])?;
         let config = config.ok_or(RequestError::NoImage)?;
@@ -73,21 +73,21 @@ impl<'a> CreateRequest<'a> {
     }
 
     /// The container's own image.
-    pub(super) fn image(&self) -> &Used<'a> {
+    pub(super) fn image(&self) -> &UsedImage<'a> {
         &self.image
     }
 
     /// The images that it mounts.
-    pub(super) fn volumes(&self) -> &[Used<'a>] {
+    pub(super) fn volumes(&self) -> &[UsedImage<'a>] {
         &self.volumes
     }
 
-    /// The pod, as kubelet says it.
+    /// The pod, as kubelet reports it.
     pub(super) fn pod(&self) -> Option<&Pod> {
         self.pod.as_ref()
     }
 
-    /// The same request with `name` as the image that the user asked for, where there is one.
+    /// The same request with `name` as its `user_specified_image`, if it has one.
     ///
     /// # Errors
     /// Never for a request that was parsed.
@@ -104,9 +104,9 @@ impl<'a> CreateRequest<'a> {
     }
 }
 
-fn used<'a>(spec: &Field<'a>) -> Result<Option<Used<'a>>, WireError> {
+fn used<'a>(spec: &Field<'a>) -> Result<Option<UsedImage<'a>>, WireError> {
     let [image, user_specified] = wire::singles(spec.bytes()?, [SPEC_IMAGE, SPEC_USER_SPECIFIED])?;
-    let used = Used { image: text(image.as_ref())?, user_specified: text(user_specified.as_ref())? };
+    let used = UsedImage { image: text(image.as_ref())?, user_specified: text(user_specified.as_ref())? };
     Ok((!used.image.is_empty()).then_some(used))
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let message = request().encode_to_vec();
         let read = CreateRequest::parse(&message).unwrap();
         assert_eq!((read.image().image, read.image().name()), ("sha256:a", "app:1"));
-        assert_eq!(read.volumes(), [Used { image: "sha256:b", user_specified: "data:1" }]);
+        assert_eq!(read.volumes(), [UsedImage { image: "sha256:b", user_specified: "data:1" }]);
         assert_eq!(read.pod(), Some(&Pod { name: "web-0".to_owned(), namespace: "shop".to_owned() }));
     }
 

@@ -1,4 +1,4 @@
-//! The runtime's content store, as the gate asks it.
+//! The runtime's content store, as the gate reads it.
 
 use bytes::Bytes;
 
@@ -6,18 +6,18 @@ use crate::containerd::{Upstream, content};
 use crate::digest::Digest;
 use crate::gate::Content;
 
-/// What the runtime has pulled.
+/// The content store of the runtime.
 #[derive(Debug)]
-pub struct Pulled<'a>(&'a Upstream);
+pub struct RuntimeContent<'a>(&'a Upstream);
 
-impl<'a> Pulled<'a> {
-    /// What is behind this connection.
+impl<'a> RuntimeContent<'a> {
+    /// The store behind this connection.
     pub fn of(upstream: &'a Upstream) -> Self {
         Self(upstream)
     }
 }
 
-impl Content for Pulled<'_> {
+impl Content for RuntimeContent<'_> {
     async fn read(&self, digest: &Digest, size: u64) -> Option<Bytes> {
         content::read(self.0, digest, size).await.unwrap_or_else(|error| {
             tracing::debug!(%digest, %error, "the runtime's content could not be read");

@@ -146,7 +146,7 @@ pub enum SandboxImage {
         present: bool,
     },
     /// The runtime does not tell it, and it is not configured.
-    NotTold,
+    NotReported,
 }
 
 /// What a scan came to.
@@ -244,7 +244,7 @@ impl Status {
             Some(SandboxImage::Refused { name, .. }) => {
                 found.push(format!("the sandbox image {name} is not admitted"));
             }
-            Some(SandboxImage::NotTold) => {
+            Some(SandboxImage::NotReported) => {
                 found.push("the sandbox image is not known; name it by `sandbox-image` in [gate]".to_owned());
             }
             Some(SandboxImage::Admitted { .. }) | None => {}
@@ -323,7 +323,7 @@ impl From<cri::SandboxImage> for SandboxImage {
         match image {
             cri::SandboxImage::Admitted(name) => Self::Admitted { name },
             cri::SandboxImage::Refused { name, line, present } => Self::Refused { name, line, present },
-            cri::SandboxImage::NotTold => Self::NotTold,
+            cri::SandboxImage::NotReported => Self::NotReported,
         }
     }
 }

@@ -40,17 +40,13 @@ impl Judge<'_> {
             name,
             reference: Reference::parse(name).ok().filter(|_| !is_id(name, &image.id)),
             image,
-            present: Present {
-                id: image.id.clone(),
-                repo_tags: image.repo_tags.clone(),
-                repo_digests: image.repo_digests.clone(),
-            },
+            present: Present::from(image),
             pod: pod.as_ref(),
         };
         let decided = self.decide(&case).await;
         let (verdict, reason, refused) = match decided {
             Ok(reason) => (Verdict::Admitted, reason, None),
-            Err(refused) if refused.refusal.kind() == Kind::Signature => {
+            Err(refused) if refused.refusal.kind() == Kind::Refused => {
                 (Verdict::Refused, refused.refusal.reason(), Some(refused))
             }
             Err(refused) => (Verdict::Unknown, refused.refusal.reason(), Some(refused)),
@@ -120,7 +116,7 @@ impl Judge<'_> {
         }
         // A registry that says nothing takes back nothing that evidence says.
         let open = matches!(refusal.reason(), Reason::NotVerified | Reason::DigestNotAllowed);
-        let told = told.filter(|told| open || told.kind() == Kind::Signature);
+        let told = told.filter(|told| open || told.kind() == Kind::Refused);
         Err(Refused { refusal: told.unwrap_or(refusal), settled })
     }
 

@@ -76,7 +76,7 @@ async fn what_the_service_says_decides_where_it_is_asked() {
         assert!(line.contains(said), "{said}: {line}");
         if let Err(refusal) = &decided {
             let expected =
-                if reason == "key-service-unavailable" { Kind::Unavailable } else { Kind::Signature };
+                if reason == "key-service-unavailable" { Kind::Unavailable } else { Kind::Refused };
             assert_eq!(refusal.kind(), expected);
             let again = world.admit(&gate, "app").await.unwrap_err();
             assert_eq!(again.line(), line, "a refusal is the same at every attempt");
