@@ -8,7 +8,7 @@ use crate::ledger::Evidence;
 use crate::reference::Reference;
 use crate::telemetry::Reason;
 
-/// The proof that an image was admitted: what to pull, and by which name it will be asked for.
+/// The proof that an image was admitted: what to pull, and the name that kubelet will use afterwards.
 ///
 /// It is only made of an `Admission`, which it consumes, and that only of proofs: a met requirement, an allowance, a rule
 /// that is off or in audit mode, or a break-glass exception. The forwarder takes nothing else.
@@ -37,12 +37,12 @@ impl Pinned {
         }
     }
 
-    /// The same, with what is known of it.
+    /// The same, with its evidence.
     pub(super) fn with_evidence(self, evidence: Option<Arc<Evidence>>) -> Self {
         Self { evidence, ..self }
     }
 
-    /// What is known of it, and may be kept; `None` when nothing was looked up.
+    /// Its evidence; `None` when nothing was looked up.
     pub(super) fn evidence(&self) -> Option<&Arc<Evidence>> {
         self.evidence.as_ref()
     }
@@ -52,7 +52,7 @@ impl Pinned {
         &self.name
     }
 
-    /// The digest that was verified, or that the name itself demands.
+    /// The digest that was verified, or that is in the name.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }

@@ -128,13 +128,13 @@ impl Refusal {
     /// The registry's answer, or the lack of one, decides.
     pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
         let reason = reason_of(error);
-        let told = quote(&chain(error));
+        let text = quote(&chain(error));
         let text = match reason {
-            Reason::NotFound => format!("was not found: {told}"),
+            Reason::NotFound => format!("was not found: {text}"),
             Reason::RegistryUnauthorized => {
-                format!("cannot be verified: {told}; check the pull secret of the pod")
+                format!("cannot be verified: {text}; check the pull secret of the pod")
             }
-            _ => format!("cannot be verified: {told}"),
+            _ => format!("cannot be verified: {text}"),
         };
         Self::new(reason, image, &text)
     }
@@ -162,7 +162,7 @@ impl Refusal {
             "({digest}) is refused by {}: requires {}; {}; {advice}",
             quote(rule),
             quote(required),
-            found.told(),
+            found.summary(),
         );
         Self::new(reason, image, &text)
     }
@@ -222,8 +222,8 @@ impl Found<'_> {
         }
     }
 
-    fn told(&self) -> String {
-        let mut told = match (self.attachments, self.valid) {
+    fn summary(&self) -> String {
+        let mut text = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
             (1, []) => "found 1 signature, which is not valid".to_owned(),
             (count, []) => format!("found {count} signatures, none of them valid"),
@@ -238,17 +238,17 @@ impl Found<'_> {
         let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
         // A registry may list referrers in another order each time; the line stays the same.
         all.sort_unstable();
-        for (number, text) in all.iter().take(MAX_FINDINGS).enumerate() {
+        for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
             let before = if number == 0 { " (" } else { ", " };
-            let _ = write!(told, "{before}{}", quote(text));
+            let _ = write!(text, "{before}{}", quote(problem));
         }
         if all.len() > MAX_FINDINGS {
-            let _ = write!(told, ", {} more", all.len() - MAX_FINDINGS);
+            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
         }
         if !all.is_empty() {
-            told.push(')');
+            text.push(')');
         }
-        told
+        text
     }
 }
 

@@ -1,4 +1,4 @@
-//! An image on the node, as it is asked for.
+//! A present image, and the name or id in the request for it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::reference::Reference;
 /// How much of a name a refusal quotes at most, in characters.
 const MAX_SHOWN: usize = 512;
 
-/// One image on the node, and the name by which it is asked for.
+/// A present image, and the name or id in the request for it.
 #[derive(Debug)]
 pub(super) struct Asked {
     /// The name, cut to a length that a refusal can quote.
@@ -22,8 +22,7 @@ pub(super) struct Asked {
     pub(super) namespace: Option<String>,
 }
 
-/// Which rules apply to an image on the node: those of the name by which it is asked for, or for an id those of all that is
-/// known of it.
+/// Which rules apply to a present image: those of the name in the request, or for an id those of all its known names.
 #[derive(Debug)]
 pub(super) enum LookupBy {
     Name(Reference),
@@ -31,8 +30,8 @@ pub(super) enum LookupBy {
 }
 
 impl Asked {
-    /// As containerd finds an image (`LocalResolve`): a digest is an id; else a name that is recorded; else the beginning
-    /// of an id. Everything else is judged as the name that it is.
+    /// As containerd finds an image (`LocalResolve`): a digest is an id; else a recorded name; else the prefix of an id.
+    /// Everything else is evaluated as a name.
     ///
     /// # Errors
     /// When `text` is not a name and not an id of this image.
@@ -55,7 +54,7 @@ impl Asked {
     }
 }
 
-/// Whether `asked` is the id of the image, or the beginning of it, and not one of its names.
+/// Whether `asked` is the id of the image, or a prefix of it, and not one of its names.
 fn is_id(asked: &str, id: &Digest, names: &BTreeSet<Reference>) -> bool {
     let is_name = || Reference::parse(asked).is_ok_and(|reference| names.contains(&reference));
     is_id_prefix(asked, id) && !is_name()
