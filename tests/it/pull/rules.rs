@@ -433,7 +433,7 @@ async fn break_glass_opens_what_it_says_while_the_file_says_so() {
 /// for the whole pull.
 #[tokio::test]
 async fn break_glass_resolves_a_tag_once() {
-    let world = World::builder().timeout(Duration::from_millis(400)).start().await;
+    let world = World::builder().timeout(Duration::from_secs(3)).start().await;
     let root = world.directory.path().join("etc");
     std::fs::create_dir_all(&root).unwrap();
     world.daemon.gate.set_break_glass(Box::new(pullgate::config::BreakGlassFile::of(&root)));
