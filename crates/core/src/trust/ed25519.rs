@@ -1,4 +1,4 @@
-//! Ed25519 and Ed25519ph (RFC 8032), verified strictly: no points of small order, no second encodings.
+//! Ed25519 and Ed25519ph (RFC 8032), verified strictly: no points of small order, no non-canonical encodings.
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -26,7 +26,7 @@ impl Public {
         Some(self.key.to_public_key_der().ok()?.into_vec())
     }
 
-    /// Whether it verifies, or `None` when `signature` has not 64 bytes.
+    /// Whether the signature is valid; `None` when it does not have 64 bytes.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
         let signature = Signature::from_slice(signature).ok()?;
         let verified = if self.prehashed {
