@@ -1,8 +1,8 @@
-//! Evidence of admissions, kept so that the same question needs no network: after a restart, with the registry down.
+//! Evidence of admissions, kept so that the same decision needs no network: after a restart, or with the registry down.
 //!
-//! Nothing here is believed because it is here. What is read back is bytes; the gate hashes the documents and verifies
-//! the signatures again, under the policy of that moment. So a forged or damaged ledger can cost time, not security, and
-//! no failure of the disk is ever a failure of a pull: what cannot be written is kept in memory, within bounds.
+//! Nothing is trusted because it is in the ledger. Reading returns bytes; the gate hashes the documents and verifies
+//! the signatures again, with the current policy. So a forged or damaged ledger can cost time, not security, and a
+//! failure of the disk is never a failure of a pull: what cannot be written is kept in memory, within limits.
 
 mod disk;
 mod entry;
@@ -28,47 +28,47 @@ use crate::signature::Attachment;
 use disk::Disk;
 use recent::Recent;
 
-/// How many entries there may be, unless configured otherwise.
+/// Default of the maximum number of entries.
 pub const DEFAULT_ENTRIES: u64 = 10_000;
 
-/// How many bytes they may have together, unless configured otherwise.
+/// Default of the maximum total size, in bytes.
 pub const DEFAULT_BYTES: u64 = 256 << 20;
 
-/// The most bytes of attachments in one entry. What held comes first.
+/// Maximum size of the attachments in one entry. Valid ones come first.
 const MAX_ATTACHMENT_BYTES: usize = 8 << 20;
 
-/// The most bytes of attachments that did not hold: another policy may need them.
+/// Maximum size of attachments that were not valid: another policy may need them.
 const MAX_OTHER_BYTES: usize = 64 << 10;
 
-/// The most images that are linked to one document: the platforms of an index that one node pulls.
+/// Maximum number of images per document: the platforms of an index that one node pulls.
 pub const MAX_IMAGES: usize = 8;
 
-/// The most names that are remembered for one document.
+/// Maximum number of names per document.
 pub const MAX_NAMES: usize = 16;
 
-/// The most documents that are linked to one image.
+/// Maximum number of documents per image.
 pub const MAX_LINKS: usize = 64;
 
-/// What an admission rested on: enough to decide it again.
+/// What an admission was based on: enough to make the decision again.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// The repository it was pulled from.
+    /// The repository that it was pulled from.
     pub repository: Repository,
     /// The digest of `document`.
     pub digest: Digest,
-    /// The media type of `document`, as the registry said it.
+    /// The media type of `document`, as sent by the registry.
     pub media_type: String,
     /// The manifest or index.
     pub document: Bytes,
-    /// The images that the runtime made of it.
+    /// The images that the runtime made from it.
     pub images: Vec<Image>,
-    /// What was attached to it.
+    /// The attachments found beside it.
     pub attachments: Vec<Attachment>,
-    /// The names by which it was asked for, for people.
+    /// The names in the requests, for messages.
     pub names: Vec<String>,
-    /// The rule that admitted it then, for people.
+    /// The rule that admitted it at that time, for messages.
     pub rule: String,
-    /// The fingerprints of the keys whose signatures held then, for people.
+    /// The fingerprints of the keys with valid signatures at that time, for messages.
     pub keys: Vec<String>,
     /// When it was recorded.
     pub recorded: Timestamp,
@@ -77,29 +77,28 @@ pub struct Evidence {
 /// An image of the runtime, and how it follows from the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// The runtime's id of it: the digest of its configuration.
+    /// The runtime's id: the digest of the image's configuration.
     pub id: Digest,
-    /// The manifest with that configuration, where the document is an index that lists it; `None` where the document
-    /// itself is the manifest.
+    /// The manifest with that configuration, if the document is an index that lists it; `None` if the document is the
+    /// manifest.
     pub manifest: Option<Bytes>,
 }
 
-/// Where evidence is found: the repository and the digest.
+/// The key of evidence: repository and digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The repository.
     pub repository: Repository,
     /// The digest of the manifest or index.
     pub digest: Digest,
 }
 
 impl Evidence {
-    /// Where it is found.
+    /// The key under which it is kept.
     pub fn place(&self) -> Place {
         Place { repository: self.repository.clone(), digest: self.digest.clone() }
     }
 
-    /// Adds those of `others` that are not there yet, as long as there is room.
+    /// Adds those of `others` that are missing, up to [`MAX_ATTACHMENT_BYTES`].
     pub fn add_attachments(&mut self, others: &[Attachment]) {
         let mut bytes: usize = self.attachments.iter().map(attachment_bytes).sum();
         for other in others {
@@ -113,13 +112,14 @@ impl Evidence {
         }
     }
 
-    /// Puts the attachments at `places` first, and keeps of the others only so much: anyone who can push to a repository
-    /// can attach to its images what he likes, and must not push other evidence out of the ledger with it.
+    /// Moves the attachments found at `places` to the front, and drops others beyond [`MAX_OTHER_BYTES`]: any user who
+    /// can push to a repository can attach anything to its images, and must not displace other evidence from the
+    /// ledger.
     pub fn prefer(&mut self, places: &BTreeSet<&str>) {
         let all = std::mem::take(&mut self.attachments);
-        let (held, others): (Vec<_>, Vec<_>) =
+        let (preferred, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|attachment| places.contains(attachment.place()));
-        self.attachments = held;
+        self.attachments = preferred;
         let mut bytes = 0_usize;
         for other in others {
             bytes = bytes.saturating_add(attachment_bytes(&other));
@@ -129,7 +129,7 @@ impl Evidence {
         }
     }
 
-    /// Adds what `old` says beyond this; the rule, the keys and the time stay.
+    /// Adds what `old` contains beyond this; rule, keys and time are not changed.
     fn add(&mut self, old: &Self) {
         self.add_attachments(&old.attachments);
         for image in &old.images {
@@ -146,8 +146,8 @@ impl Evidence {
         self.names.truncate(MAX_NAMES);
     }
 
-    /// Whether `new`, to which this was added, says nothing beyond this.
-    fn says_all_of(&self, new: &Self) -> bool {
+    /// Whether `new`, which this was merged into, contains nothing beyond this.
+    fn includes(&self, new: &Self) -> bool {
         self.attachments.len() == new.attachments.len()
             && self.images.len() == new.images.len()
             && new.images.iter().all(|image| self.images.contains(image))
@@ -156,12 +156,12 @@ impl Evidence {
             && (&self.rule, &self.keys) == (&new.rule, &new.keys)
     }
 
-    /// Whether the image `id` is said to be one of it.
+    /// Whether it claims the image `id`.
     fn is_of(&self, id: &Digest) -> bool {
         self.images.iter().any(|image| image.id == *id)
     }
 
-    /// About how many bytes it takes.
+    /// Approximate size in memory.
     fn bytes(&self) -> usize {
         let manifests = self.images.iter().filter_map(|image| image.manifest.as_ref()).map(Bytes::len);
         let attachments = self.attachments.iter().map(attachment_bytes);
@@ -169,26 +169,26 @@ impl Evidence {
     }
 }
 
-/// Where evidence is kept, and how much.
+/// Directory and size limits of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// A directory of our own; made if it is not there.
+    /// A directory of our own; created if missing.
     pub directory: PathBuf,
-    /// How many entries there may be.
+    /// Maximum number of entries.
     pub max_entries: u64,
-    /// How many bytes they may have together. Disks give a file at least a block, mostly 4 KiB.
+    /// Maximum total size in bytes. A file takes at least one block of the disk, usually 4 KiB.
     pub max_bytes: u64,
 }
 
 impl Settings {
-    /// The defaults in `directory`.
+    /// The default limits for `directory`.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
         Self { directory: directory.to_owned(), max_entries: DEFAULT_ENTRIES, max_bytes: DEFAULT_BYTES }
     }
 }
 
-/// The evidence there is. All calls may block on the disk.
+/// The ledger. All calls may block on the disk unless documented otherwise.
 #[derive(Debug)]
 pub struct Ledger {
     disk: Option<Disk>,
@@ -197,13 +197,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger that forgets with the process.
+    /// A ledger without a directory, which is lost with the process.
     #[must_use]
     pub fn in_memory() -> Self {
         Self { disk: None, recent: Recent::default(), problem: health::Problem::default() }
     }
 
-    /// The same, because there is no other: `problem` says why.
+    /// A ledger without a directory because of `problem`, which [`Self::health`] reports.
     #[must_use]
     pub fn in_memory_because(problem: &LedgerError) -> Self {
         let ledger = Self::in_memory();
@@ -211,30 +211,30 @@ impl Ledger {
         ledger
     }
 
-    /// The ledger in a directory. Nothing is loaded: what is there is read when it is asked for.
+    /// Opens the ledger in a directory. Entries are read on demand.
     ///
     /// # Errors
-    /// When the directory cannot be made, or others could write to it.
+    /// When the directory cannot be created, or other users can write to it.
     pub fn open(settings: &Settings) -> Result<Self, LedgerError> {
         Ok(Self { disk: Some(Disk::open(settings)?), ..Self::in_memory() })
     }
 
-    /// The ledger in a directory that is another process's to write: what is kept here is kept in memory.
+    /// Opens the directory of another process without writing to it: new evidence is kept in memory.
     ///
     /// # Errors
-    /// When there is no such directory, or others could write to it.
+    /// When the directory does not exist, or other users can write to it.
     pub fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
         Ok(Self { disk: Some(Disk::open_read_only(settings)?), ..Self::in_memory() })
     }
 
-    /// The evidence at `place`. What is damaged is not there.
+    /// The evidence at `place`. Damaged evidence is treated as missing.
     pub fn find(&self, place: &Place) -> Option<Arc<Evidence>> {
         let recent = self.recent.find(place);
         recent.or_else(|| Some(Arc::new(self.disk.as_ref()?.find(place)?)))
     }
 
-    /// Where evidence for the image `id` may be found, at most [`MAX_LINKS`] places in memory and as many on disk:
-    /// hints, to be checked.
+    /// Places of evidence for the image `id`, at most [`MAX_LINKS`] in memory and as many on disk. They are hints that
+    /// the caller must verify.
     pub fn places(&self, id: &Digest) -> Vec<Place> {
         let mut places = self.recent.places(id);
         places.extend(self.disk.iter().flat_map(|disk| disk.places(id)));
@@ -243,28 +243,28 @@ impl Ledger {
         places
     }
 
-    /// Keeps evidence in memory for the while that a pull takes; [`Ledger::keep`] follows it.
+    /// Keeps evidence in memory during a pull; [`Ledger::keep`] follows.
     pub fn note(&self, evidence: Evidence) {
         self.recent.keep(evidence);
     }
 
-    /// The evidence that is in memory. Does not block.
+    /// The evidence in memory. Does not block.
     pub fn noted(&self, place: &Place) -> Option<Arc<Evidence>> {
         self.recent.find(place)
     }
 
-    /// Keeps evidence, together with what is already there for the same place. What the disk does not take is kept in
-    /// memory, and said in the log.
+    /// Merges evidence with the entry for its place. What the disk does not accept is kept in memory, and the error is
+    /// logged.
     pub fn keep(&self, mut evidence: Evidence) {
         if let Some(old) = self.disk.as_ref().and_then(|disk| disk.find(&evidence.place())) {
-            // Until it is written, what is in memory stands before what is on disk.
+            // Until it is written, the entry in memory hides that on disk.
             evidence.add(&old);
         }
         let evidence = self.recent.keep(evidence);
         let Some(disk) = self.disk.as_ref().filter(|disk| disk.is_writable()) else { return };
         match disk.keep(&evidence) {
             Ok(()) => {
-                self.recent.forget(&evidence);
+                self.recent.remove(&evidence);
                 self.problem.clear();
             }
             Err(error) => {
@@ -276,39 +276,27 @@ impl Ledger {
     }
 }
 
-/// Why evidence is not on disk.
+/// Why evidence cannot be written to disk.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// It cannot be put into an entry.
-    #[error("evidence cannot be written down")]
+    /// It cannot be encoded.
+    #[error("cannot encode evidence")]
     Entry(#[from] EntryError),
-    /// The disk does not do something.
+    /// A file system operation failed.
     #[error("cannot {what} {}", path.display())]
     Io {
-        /// What it should do.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With what.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
-    /// The directory is another user's.
+    /// The directory is owned by another user.
     #[error("{} belongs to user {owner}; chown it to the daemon's user", directory.display())]
-    Foreign {
-        /// The directory.
-        directory: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
-    /// Others than its owner can write to the directory.
+    Foreign { directory: PathBuf, owner: u32 },
+    /// Other users can write to the directory.
     #[error("others can write to {0} (mode {mode:04o}); chmod go-w {0}", directory.display())]
-    Open {
-        /// The directory.
-        directory: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
+    Open { directory: PathBuf, mode: u32 },
 }
 
 impl LedgerError {
@@ -317,7 +305,7 @@ impl LedgerError {
     }
 }
 
-/// About how many bytes an attachment takes.
+/// Approximate size of an attachment, in bytes.
 fn attachment_bytes(attachment: &Attachment) -> usize {
     match attachment {
         Attachment::SimpleSigning { place, payload, signature } => {
@@ -327,7 +315,7 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
     }
 }
 
-/// Whether two attachments say the same, wherever they were found.
+/// Whether two attachments have the same content, wherever they were found.
 fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
     match (one, other) {
         (

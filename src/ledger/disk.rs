@@ -1,14 +1,14 @@
-//! Evidence in files.
+//! The ledger on disk.
 //!
 //! ```text
-//! entries/<2>/<62>   one piece of evidence, by the SHA-256 of "repository@digest"
-//! images/<2>/<62>    for each image id the places of its evidence, a line each; derived from the entries
-//! tmp/               files in the making
-//! lock               held while something is written
+//! entries/<2>/<62>   the evidence for one image, by the SHA-256 of "repository@digest"
+//! images/<2>/<62>    for each image id the places of its evidence, one per line; derived from the entries
+//! tmp/               unfinished files
+//! lock               locked during writes
 //! ```
 //!
-//! An entry appears whole or not at all: it is written under another name, synced, renamed, and its directory synced. A
-//! file that is damaged, too large or another user's is as if it were not there, and is removed.
+//! An entry appears completely or not at all: it is written under another name, synced, renamed, and its directory is
+//! synced. A file that is damaged, too large or owned by another user is ignored, and removed.
 
 mod bounds;
 mod file;
@@ -28,37 +28,38 @@ use super::{Evidence, LedgerError, Place, Settings, entry};
 use crate::digest::Digest;
 use bounds::Usage;
 
-/// Evidence that is used is marked as young again, at most once in this time.
-const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
+/// The modification time of evidence that is used is updated at most once in this time, so that it is not evicted
+/// first.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A directory of evidence.
+/// A directory with evidence.
 #[derive(Debug)]
 pub(super) struct Disk {
     root: PathBuf,
     max_entries: u64,
     max_bytes: u64,
-    /// Whether anything may be changed here.
+    /// Whether this process may change the directory.
     writable: bool,
-    /// What is there; unknown until something is written. Whoever writes holds it.
+    /// Size of the directory; unknown until the first write. Locked during writes.
     usage: Mutex<Option<Usage>>,
 }
 
 impl Disk {
     pub(super) fn open(settings: &Settings) -> Result<Self, LedgerError> {
         let directory = &settings.directory;
-        make_directory(directory).map_err(|error| LedgerError::at("make", directory, error))?;
+        make_directory(directory).map_err(|error| LedgerError::at("create", directory, error))?;
         let disk = Self { writable: true, ..Self::open_read_only(settings)? };
         for part in ["entries", "images", "tmp"] {
             let part = disk.root.join(part);
-            make_directory(&part).map_err(|error| LedgerError::at("make", &part, error))?;
+            make_directory(&part).map_err(|error| LedgerError::at("create", &part, error))?;
         }
         Ok(disk)
     }
 
-    /// One that is not changed in any way: not even what is damaged is removed.
+    /// Opens the directory without ever changing it: damaged files are not removed either.
     pub(super) fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
         let Settings { directory, max_entries, max_bytes } = settings;
-        let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
+        let found = directory.metadata().map_err(|error| LedgerError::at("access", directory, error))?;
         if found.uid() != nix::unistd::geteuid().as_raw() {
             return Err(LedgerError::Foreign { directory: directory.clone(), owner: found.uid() });
         }
@@ -97,7 +98,7 @@ impl Disk {
                 None
             }
             Err(Unreadable::Io(error)) => {
-                tracing::warn!(path = %path.display(), %error, "evidence could not be read");
+                tracing::warn!(path = %path.display(), %error, "cannot read evidence");
                 None
             }
         }
@@ -112,9 +113,9 @@ impl Disk {
             return;
         }
         match std::fs::remove_file(path) {
-            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence was removed"),
+            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence removed"),
             Err(error) => {
-                tracing::debug!(path = %path.display(), %why, %error, "damaged evidence cannot be removed");
+                tracing::debug!(path = %path.display(), %why, %error, "cannot remove damaged evidence");
             }
         }
     }
@@ -129,13 +130,13 @@ impl Disk {
     }
 }
 
-/// 256 directories: a few thousand files in each where there are a million.
+/// 256 directories: a few thousand files in each if there are a million.
 fn sharded(root: &Path, name: &str) -> PathBuf {
     let (shard, rest) = name.split_at_checked(2).unwrap_or(("00", name));
     root.join(shard).join(rest)
 }
 
-/// Reads one entry; `None` when there is none.
+/// Reads one entry; `None` when it does not exist.
 fn read_entry(path: &Path) -> Result<Option<(Evidence, File)>, Unreadable> {
     let Some((bytes, file)) = file::read(path, entry::MAX_ENTRY_BYTES)? else { return Ok(None) };
     let evidence =
@@ -143,19 +144,19 @@ fn read_entry(path: &Path) -> Result<Option<(Evidence, File)>, Unreadable> {
     Ok(Some((evidence, file)))
 }
 
-/// Why a file is as if it were not there.
+/// Why a file is treated as missing.
 enum Unreadable {
-    /// It is not what was written.
+    /// The content is not valid.
     Damaged(Box<dyn std::fmt::Display + Send>),
-    /// The disk does not give it.
     Io(io::Error),
 }
 
-/// Marks a file as young, so that it is not the first to be evicted. That it fails on a read-only disk is no matter.
+/// Updates the modification time, so that the file is not evicted first. Fails on a read-only disk, which is harmless.
 fn refresh(file: &File) {
     let modified = file.metadata().and_then(|found| found.modified());
     let now = SystemTime::now();
-    let old = modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > YOUNG));
+    let old =
+        modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > REFRESH_INTERVAL));
     if old {
         let _ = file.set_modified(now);
     }
@@ -163,7 +164,7 @@ fn refresh(file: &File) {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        // Also when the disk is read-only, but it is there.
+        // The directory may exist on a read-only disk.
         Err(_) if path.is_dir() => Ok(()),
         other => other,
     }

@@ -1,38 +1,37 @@
-//! How the ledger is, for who looks after the node.
+//! State of the ledger, for the operator.
 
 use std::error::Error as _;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Ledger, LedgerError};
 
-/// What is on disk.
+/// Size of the ledger on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// How many entries.
     pub entries: u64,
-    /// How many bytes they have.
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
-/// Whether evidence outlives the process.
+/// Whether evidence is kept beyond the life of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Whether there is a disk for it at all.
+    /// Whether a directory is used.
     pub on_disk: bool,
-    /// How many entries are in memory: under way to the disk, or not taken by it.
+    /// Number of entries in memory: being written, or not accepted by the disk.
     pub in_memory: usize,
-    /// Why the disk did not take the last one, or is not used.
+    /// The last error of the disk, or why it is not used.
     pub problem: Option<String>,
 }
 
 impl Ledger {
-    /// How much is on disk; `None` without one. Blocks while it is counted.
+    /// The size on disk; `None` without a directory. Blocks while counting.
     pub fn usage(&self) -> Option<Usage> {
         let (entries, bytes) = self.disk.as_ref()?.usage();
         Some(Usage { entries, bytes })
     }
 
-    /// How it is. Does not block.
+    /// The current state. Does not block.
     pub fn health(&self) -> Health {
         Health {
             on_disk: self.disk.is_some(),
@@ -42,7 +41,7 @@ impl Ledger {
     }
 }
 
-/// The last failure, until something is written.
+/// The last failure, until a write succeeds.
 #[derive(Debug, Default)]
 pub(super) struct Problem(Mutex<Option<String>>);
 

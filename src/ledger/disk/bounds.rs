@@ -1,6 +1,7 @@
-//! Bounds of the directory: what is there is counted once, and the oldest goes when it is too much.
+//! Size limits of the directory: its content is counted once, and the oldest entries are evicted when a limit is
+//! exceeded.
 //!
-//! Nothing of what is there is held in memory but two numbers, and while room is made the names of some of the oldest.
+//! Memory is limited as well: two numbers, and during eviction the paths of [`BATCH`] entries.
 
 use std::collections::BinaryHeap;
 use std::fs::{self, DirEntry};
@@ -9,16 +10,16 @@ use std::time::SystemTime;
 
 use super::{Disk, links};
 
-/// How many of the oldest are looked for at a time.
+/// Number of oldest entries that one search returns.
 const BATCH: usize = 8192;
 
-/// How often the oldest are looked for to make room once; each time finds [`BATCH`] of them.
+/// Maximum number of searches for one eviction.
 const ROUNDS: usize = 256;
 
-/// How many more files of links than entries there may be before those that lead nowhere are looked for.
+/// Links are checked for dangling ones if there are this many more files of links than entries.
 const STALE: u64 = 1024;
 
-/// What is there.
+/// Size of the ledger on disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     entries: u64,
@@ -26,7 +27,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// An entry of `length` bytes was put where one of `before` bytes was, or none.
+    /// Updates the size after a write of `length` bytes; `before` is the size of the replaced entry, if any.
     pub(super) fn replace(&mut self, before: Option<u64>, length: u64) {
         match before {
             Some(before) => self.bytes = self.bytes.saturating_sub(before),
@@ -41,15 +42,15 @@ impl Usage {
 }
 
 impl Disk {
-    /// What is there as entries and bytes: what a writer has counted, or counted now.
+    /// Number and total size of entries, as counted by a writer, otherwise counted now.
     pub(in super::super) fn usage(&self) -> (u64, u64) {
-        // Whoever writes holds it, perhaps for as long as the disk is slow.
+        // A writer has it locked, possibly for long if the disk is slow.
         let known = self.usage.try_lock().ok().and_then(|known| *known);
         let Usage { entries, bytes } = known.unwrap_or_else(|| self.count_entries());
         (entries, bytes)
     }
 
-    /// Counts what is there, and removes links that lead nowhere if there are many.
+    /// Counts entries, and removes dangling links if there are many.
     pub(super) fn count(&self) -> Usage {
         let usage = self.count_entries();
         let mut linked = 0_u64;
@@ -74,14 +75,14 @@ impl Disk {
         }
     }
 
-    /// Evicts the oldest entries until one more of `length` bytes has room. The one at `keep` stays.
+    /// Evicts the oldest entries until another one of `length` bytes fits. The entry at `keep` is not evicted.
     pub(super) fn make_room(&self, usage: &mut Usage, length: u64, keep: &Path) {
         let entries = self.max_entries.saturating_sub(1);
         let bytes = self.max_bytes.saturating_sub(length);
         if !usage.exceeds(entries, bytes) {
             return;
         }
-        // A little more than is needed, so that the next ones need not look again.
+        // Evicts a little more than necessary, so that the next write need not search again.
         let (entries, bytes) = (entries - entries / 64, bytes - bytes / 64);
         for _ in 0..ROUNDS {
             let (counted, oldest) = self.oldest(keep);
@@ -99,14 +100,14 @@ impl Disk {
                 usage.bytes = usage.bytes.saturating_sub(old.bytes);
                 evicted += 1;
             }
-            tracing::info!(evicted, "the ledger is full: the oldest evidence was removed");
+            tracing::info!(evicted, "ledger is full: oldest evidence evicted");
             if !usage.exceeds(entries, bytes) {
                 return;
             }
         }
     }
 
-    /// What is there, and of that the oldest, the very oldest first.
+    /// The size, and the oldest entries except `keep`, oldest first.
     fn oldest(&self, keep: &Path) -> (Usage, Vec<Old>) {
         let mut usage = Usage::default();
         let mut heap: BinaryHeap<Old> = BinaryHeap::new();
@@ -128,7 +129,7 @@ impl Disk {
     }
 }
 
-/// An entry that may have to go.
+/// A candidate for eviction.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Old {
     modified: SystemTime,

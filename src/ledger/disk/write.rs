@@ -1,4 +1,4 @@
-//! Writing: one at a time, whole or not at all.
+//! Writes to the ledger: one at a time, completely or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,19 +13,19 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use super::super::{Evidence, LedgerError, entry};
 use super::{Disk, links, read_entry};
 
-/// How long a writer waits for one in another process, which there is only while an upgrade goes on.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a writer waits for another process, which only exists during an upgrade.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether a file must be there after the power failed.
+/// Whether a file must survive a power failure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durable {
     Yes,
-    /// It can be derived again.
+    /// It can be derived from the entries.
     No,
 }
 
 impl Disk {
-    /// Adds `evidence` to what is there for its place. Whoever reads sees the old or the new, never less.
+    /// Merges `evidence` into the entry for its place. A concurrent reader sees the old or the new entry.
     pub(in super::super) fn keep(&self, evidence: &Evidence) -> Result<(), LedgerError> {
         let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock()?;
@@ -38,7 +38,7 @@ impl Disk {
             evidence.add(old);
             size_before = file.metadata().ok().map(|found| found.len());
         }
-        let unchanged = old.as_ref().is_some_and(|(old, _)| old.says_all_of(&evidence));
+        let unchanged = old.as_ref().is_some_and(|(old, _)| old.includes(&evidence));
         if let Some((_, file)) = old.as_ref().filter(|_| unchanged) {
             let _ = file.set_modified(SystemTime::now());
         } else {
@@ -52,20 +52,20 @@ impl Disk {
             };
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.make_room(counted, length, &path);
-            self.put(&path, &bytes, Durable::Yes)?;
+            self.write_file(&path, &bytes, Durable::Yes)?;
             counted.replace(size_before, length);
         }
         for image in &evidence.images {
             let path = self.links(&image.id);
             if let Some(bytes) = links::with(links::read(&path), &place) {
-                self.put(&path, &bytes, Durable::No)?;
+                self.write_file(&path, &bytes, Durable::No)?;
             }
         }
         Ok(())
     }
 
-    /// Removes the entry at `path` and the links to it. Links go first: one that leads nowhere stays for ever, evidence
-    /// without a link is found by its place.
+    /// Removes the entry at `path` and the links to it. Links first: a dangling link would stay indefinitely, while
+    /// evidence without a link is still found by its place.
     pub(super) fn remove(&self, path: &Path) {
         if let Ok(Some((evidence, _))) = read_entry(path) {
             let place = evidence.place();
@@ -75,29 +75,35 @@ impl Disk {
                 places.retain(|other| *other != place);
                 if places.is_empty() {
                     let _ = fs::remove_file(&path);
-                } else if let Err(error) = self.put(&path, &links::write(&places), Durable::No) {
-                    tracing::debug!(%error, "a link to evicted evidence stays");
+                } else if let Err(error) = self.write_file(&path, &links::write(&places), Durable::No) {
+                    tracing::debug!(%error, "cannot remove a link to evicted evidence");
                 }
             }
         }
         let _ = fs::remove_file(path);
     }
 
-    fn put(&self, path: &Path, bytes: &[u8], durable: Durable) -> Result<(), LedgerError> {
+    fn write_file(&self, path: &Path, bytes: &[u8], durable: Durable) -> Result<(), LedgerError> {
         let unfinished = self.root.join("tmp").join(std::process::id().to_string());
-        let written = self.put_by(&unfinished, path, bytes, durable);
+        let written = self.write_and_rename(&unfinished, path, bytes, durable);
         if written.is_err() {
             let _ = fs::remove_file(&unfinished);
         }
         written.map_err(|error| LedgerError::at("write", path, error))
     }
 
-    fn put_by(&self, unfinished: &Path, path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
+    fn write_and_rename(
+        &self,
+        unfinished: &Path,
+        path: &Path,
+        bytes: &[u8],
+        durable: Durable,
+    ) -> io::Result<()> {
         let parent = path.parent().unwrap_or(&self.root);
         if !parent.is_dir() {
             make_shard(parent, durable)?;
         }
-        // Whoever holds the lock is alone with this name; what is there is left over.
+        // Only the owner of the lock uses this name; an existing file is left over.
         match fs::remove_file(unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -114,10 +120,10 @@ impl Disk {
         Ok(())
     }
 
-    /// Files that a writer left when it was killed. Whoever holds the lock is the only writer.
+    /// Removes files of a writer that was killed. Only the owner of the lock writes.
     fn clear_unfinished(&self) {
-        for left in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
-            let _ = fs::remove_file(left.path());
+        for file in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
+            let _ = fs::remove_file(file.path());
         }
     }
 
@@ -132,7 +138,7 @@ impl Disk {
             .custom_flags(flags)
             .open(&path);
         let mut file = opened.map_err(|error| LedgerError::at("open", &path, error))?;
-        let end = Instant::now() + LOCK_PATIENCE;
+        let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => return Ok(lock),
