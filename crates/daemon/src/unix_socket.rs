@@ -79,7 +79,7 @@ impl UnixSocket {
                 .map_err(io::Error::from)
                 .map_err(failed("set the group of"))?;
         }
-        let inode = fs::symlink_metadata(&hidden).map_err(failed("look at"))?.ino();
+        let inode = fs::symlink_metadata(&hidden).map_err(failed("access"))?.ino();
         fs::rename(&hidden, path).map_err(failed("put into place"))?;
         Ok(Self { listener, created: Some((path.to_owned(), inode)) })
     }
