@@ -65,7 +65,7 @@ impl Verify {
     }
 }
 
-/// One decision, in the form that is printed.
+/// A decision in its output format.
 #[derive(Debug, Serialize)]
 struct Report {
     image: String,
