@@ -98,7 +98,7 @@ impl Evidence {
         Place { repository: self.repository.clone(), digest: self.digest.clone() }
     }
 
-    /// Adds those of `others` that are missing, up to [`MAX_ATTACHMENT_BYTES`].
+    /// Adds those of `others` that are missing, up to `MAX_ATTACHMENT_BYTES`.
     pub fn add_attachments(&mut self, others: &[Attachment]) {
         let mut bytes: usize = self.attachments.iter().map(attachment_bytes).sum();
         for other in others {
@@ -112,7 +112,7 @@ impl Evidence {
         }
     }
 
-    /// Moves the attachments found at `places` to the front, and drops others beyond [`MAX_OTHER_BYTES`]: any user who
+    /// Moves the attachments found at `places` to the front, and drops others beyond `MAX_OTHER_BYTES`: any user who
     /// can push to a repository can attach anything to its images, and must not displace other evidence from the
     /// ledger.
     pub fn prefer(&mut self, places: &BTreeSet<&str>) {

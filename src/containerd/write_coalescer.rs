@@ -124,17 +124,17 @@ mod tests {
     async fn a_small_call_is_one_write() {
         // A datagram socket preserves the boundaries of writes.
         let (tap, server) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        let (near, far) = tokio::io::duplex(1 << 16);
-        let near = Tap { transport: TokioIo::new(near), copy: tap };
+        let (client_stream, server_stream) = tokio::io::duplex(1 << 16);
+        let client_stream = Tap { transport: TokioIo::new(client_stream), copy: tap };
         tokio::spawn(async move {
             let answer = service_fn(|_: Request<Incoming>| async {
                 Ok::<_, hyper::Error>(Response::new(Body::empty()))
             });
             let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            let _ = server.serve_connection(TokioIo::new(far), answer).await;
+            let _ = server.serve_connection(TokioIo::new(server_stream), answer).await;
         });
         let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-            .handshake(WriteCoalescer::new(near))
+            .handshake(WriteCoalescer::new(client_stream))
             .await
             .unwrap();
         tokio::spawn(connection);

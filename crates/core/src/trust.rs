@@ -115,24 +115,24 @@ impl Authenticator {
         &self.name
     }
 
-    /// Moves the keys with a fingerprint in `revoked`, which maps it to the reason, to [`Self::revoked`]; they are kept
-    /// only to report that their signatures do not count. An authenticator can lose all its keys; then it accepts
+    /// Moves the keys for whose fingerprint `revoked` returns a reason to [`Self::revoked`]; they are kept only to report
+    /// that their signatures do not count. An authenticator can lose all its keys; then it accepts
     /// nothing.
     #[must_use]
     pub fn without(mut self, revoked: &dyn Fn(&str) -> Option<String>) -> Self {
-        let (mut keys, mut gone) = (Vec::new(), self.revoked);
+        let (mut keys, mut revoked_keys) = (Vec::new(), self.revoked);
         for key in self.keys {
             match revoked(key.public.fingerprint()) {
-                Some(why) => gone.push((key, why)),
+                Some(why) => revoked_keys.push((key, why)),
                 None => keys.push(key),
             }
         }
         self.keys = keys;
-        self.revoked = gone;
+        self.revoked = revoked_keys;
         self
     }
 
-    /// The valid keys, in the order of the policy.
+    /// The keys that are not revoked, in the order of the policy.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }

@@ -29,11 +29,11 @@ impl UnixSocket {
     /// When another process listens there, the path is not a socket, the group does not exist, or the file system
     /// fails.
     pub fn open(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, UnixSocketError> {
-        let mut handed = listenfd::ListenFd::from_env();
-        if handed.len() > 1 {
-            return Err(UnixSocketError::HandedOver(handed.len()));
+        let mut inherited = listenfd::ListenFd::from_env();
+        if inherited.len() > 1 {
+            return Err(UnixSocketError::TooManyInherited(inherited.len()));
         }
-        if let Some(listener) = handed.take_unix_listener(0).map_err(UnixSocketError::Inherit)? {
+        if let Some(listener) = inherited.take_unix_listener(0).map_err(UnixSocketError::Inherit)? {
             listener.set_nonblocking(true).map_err(UnixSocketError::Inherit)?;
             return Ok(Self { listener, created: None });
         }
@@ -154,7 +154,7 @@ pub enum UnixSocketError {
     #[error(
         "{0} sockets were passed by systemd, but only one is supported; a .socket unit for pullgate has one ListenStream"
     )]
-    HandedOver(usize),
+    TooManyInherited(usize),
     /// The socket from systemd is not a listening Unix socket.
     #[error("the socket passed by systemd cannot be used; it must be a ListenStream with a path")]
     Inherit(#[source] io::Error),

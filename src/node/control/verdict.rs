@@ -24,13 +24,13 @@ pub struct Verdict {
 /// Evaluates an image as in a pull without a pod: every rule that could apply must admit it. Registries are queried
 /// with the operator's credentials, if any.
 pub async fn verdict(gate: &Gate, image: &str) -> (Verdict, Explanation) {
-    let question = gate::AdmissionRequest {
+    let request = gate::AdmissionRequest {
         image: image.to_owned(),
         credentials: Credentials::anonymous(),
         namespace: None,
     };
     let mut explanation = Explanation::default();
-    let decision = gate.admit(&question, &mut explanation).await;
+    let decision = gate.admit(&request, &mut explanation).await;
     (Verdict::of(&decision, &explanation), explanation)
 }
 

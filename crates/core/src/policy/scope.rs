@@ -248,8 +248,8 @@ fn check_default_domain(segments: &[Segment]) -> Result<(), ScopeError> {
 fn check_runs(segments: &[Segment]) -> Result<(), ScopeError> {
     let inner = segments.split_last().map_or(segments, |(_, inner)| inner);
     let runs = inner.iter().filter(|segment| **segment == Segment::Run).count();
-    let in_a_row = segments.windows(2).any(|pair| matches!(pair, [Segment::Run, Segment::Run]));
-    if runs > MAX_RUNS || in_a_row { Err(ScopeError::TooManyRuns) } else { Ok(()) }
+    let consecutive = segments.windows(2).any(|pair| matches!(pair, [Segment::Run, Segment::Run]));
+    if runs > MAX_RUNS || consecutive { Err(ScopeError::TooManyRuns) } else { Ok(()) }
 }
 
 /// A scope covers everything below it, and every name has a host and a path: `a/**` equals `a`, `host/*` equals `host`,

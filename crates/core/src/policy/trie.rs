@@ -185,10 +185,10 @@ pub(super) fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
         equals.sort_unstable();
         for (at, &(prefix, one)) in equals.iter().enumerate() {
             let candidates = equals.iter().skip(at + 1).take_while(|(other, _)| other.starts_with(prefix));
-            let rival = candidates
+            let tying = candidates
                 .map(|&(_, other)| other)
                 .find(|&other| matches!((rules.get(one), rules.get(other)), (Some(a), Some(b)) if tie(a, b)));
-            found.extend(rival.map(|other| (one.min(other), one.max(other))));
+            found.extend(tying.map(|other| (one.min(other), one.max(other))));
         }
     }
     found.sort_unstable();

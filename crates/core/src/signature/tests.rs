@@ -49,7 +49,7 @@ impl Party {
         Self::new(fixture!("throw-away-p256.key.pem"), Algorithm::EcdsaSha256)
     }
 
-    fn stranger() -> Self {
+    fn untrusted() -> Self {
         Self::new(fixture!("throw-away-ed25519.key.pem"), Algorithm::Ed25519)
     }
 
@@ -170,8 +170,8 @@ fn a_key_outside_its_validity_period_is_distinct_from_an_unknown_key() {
         (&party, 100, "ok"),
         (&party, 199, "ok"),
         (&party, 200, "OutsideWindow"),
-        (&Party::stranger(), 150, "Untrusted"),
-        (&Party::stranger(), 200, "NoKeyNow"),
+        (&Party::untrusted(), 150, "Untrusted"),
+        (&Party::untrusted(), 200, "NoKeyNow"),
     ] {
         let bundle = document(signer.bundle(&statement().to_string()).to_string());
         for attachment in [signer.simple(&payload()), bundle] {

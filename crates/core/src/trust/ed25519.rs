@@ -55,11 +55,11 @@ impl Private {
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let made = if self.prehashed {
+        let signature = if self.prehashed {
             self.key.sign_prehashed(Sha512::new_with_prefix(message), None)
         } else {
             self.key.try_sign(message)
         };
-        Some(made.ok()?.to_bytes().to_vec())
+        Some(signature.ok()?.to_bytes().to_vec())
     }
 }

@@ -115,6 +115,6 @@ mod tests {
         ] {
             assert!(parse(text, profile).unwrap_err().contains(expected), "{profile}");
         }
-        assert!(parse("[a]\n[a]\ntype=sts", "a").unwrap_err().contains("two sections"));
+        assert!(parse("[a]\n[a]\ntype=sts", "a").unwrap_err().contains("duplicate section"));
     }
 }

@@ -51,8 +51,8 @@ fn element(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         }
         _ => return None,
     };
-    let (whole, rest) = bytes.split_at_checked(head.checked_add(length)?)?;
-    Some((whole, whole.get(head..)?, rest))
+    let (encoded, rest) = bytes.split_at_checked(head.checked_add(length)?)?;
+    Some((encoded, encoded.get(head..)?, rest))
 }
 
 #[cfg(test)]
@@ -115,10 +115,10 @@ mod tests {
 
     #[test]
     fn malformed_certificates_have_no_issuer() {
-        let whole = authority("one").der().to_vec();
-        assert!(issuer(&whole).is_some());
-        for length in 0..whole.len().min(120) {
-            assert_eq!(issuer(&whole[..length]), None, "{length}");
+        let encoded = authority("one").der().to_vec();
+        assert!(issuer(&encoded).is_some());
+        for length in 0..encoded.len().min(120) {
+            assert_eq!(issuer(&encoded[..length]), None, "{length}");
         }
         for bytes in [&[0x30, 0x80, 0, 0][..], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x83, 0xff]] {
             assert_eq!(issuer(bytes), None, "{bytes:?}");

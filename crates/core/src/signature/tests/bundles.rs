@@ -68,7 +68,7 @@ fn a_bundle_needs_only_a_key() {
 
 #[test]
 fn an_envelope_has_one_signature() {
-    let untrusted = Party::stranger().bundle(&statement().to_string());
+    let untrusted = Party::untrusted().bundle(&statement().to_string());
     let foreign = untrusted.pointer("/dsseEnvelope/signatures/0").unwrap();
     let signatures = |bundle: &mut Value| bundle.pointer_mut("/dsseEnvelope/signatures").unwrap().take();
     for foreign_first in [true, false] {

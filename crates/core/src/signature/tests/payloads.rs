@@ -123,7 +123,7 @@ fn the_annotation_has_one_encoding() {
         signature,
     };
     // The last group of a P-256 signature may have padding or not; this makes a signature that has it.
-    let ed25519 = Party::stranger();
+    let ed25519 = Party::untrusted();
     let Attachment::SimpleSigning { signature: padded, .. } = ed25519.simple(&payload()) else {
         panic!("not simple")
     };

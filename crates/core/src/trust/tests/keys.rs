@@ -7,7 +7,7 @@ const RSA: &str = fixture!("throw-away-rsa-2048.pub.pem");
 
 #[test]
 fn reads_one_public_key_and_names_what_was_found_instead() {
-    let junk = "-----BEGIN PUBLIC KEY-----\nMFkw*\n-----END PUBLIC KEY-----\n";
+    let invalid = "-----BEGIN PUBLIC KEY-----\nMFkw*\n-----END PUBLIC KEY-----\n";
     let other_end = P256.replace("END PUBLIC", "END PRIVATE");
     let behind = |text: &str| format!("{P256}{text}");
     for (text, error) in [
@@ -26,9 +26,9 @@ fn reads_one_public_key_and_names_what_was_found_instead() {
             Some(KeyError::Pem(PemError::Unterminated { line: 1 })),
         ),
         (other_end, Some(KeyError::Private)),
-        (junk.to_owned(), Some(KeyError::Pem(PemError::Base64))),
-        (junk.replace("MFkw*", "MFkw"), Some(KeyError::Malformed)),
-        (junk.replace("MFkw*", ""), Some(KeyError::Malformed)),
+        (invalid.to_owned(), Some(KeyError::Pem(PemError::Base64))),
+        (invalid.replace("MFkw*", "MFkw"), Some(KeyError::Malformed)),
+        (invalid.replace("MFkw*", ""), Some(KeyError::Malformed)),
         (fixture!("throw-away-p256.certificate.pem").to_owned(), Some(KeyError::Certificate)),
         (fixture!("throw-away-rsa-2048.pkcs1.pub.pem").to_owned(), Some(KeyError::Pkcs1)),
         (fixture!("throw-away-p256.key.pem").to_owned(), Some(KeyError::Private)),
