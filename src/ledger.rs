@@ -130,7 +130,7 @@ impl Ledger {
         let Some(disk) = self.disk.as_ref().filter(|disk| disk.is_writable()) else { return };
         match disk.keep(&evidence) {
             Ok(()) => {
-                self.recent.forget(&evidence);
+                self.recent.remove(&evidence);
                 self.problem.clear();
             }
             Err(error) => {

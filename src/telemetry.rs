@@ -1,4 +1,4 @@
-//! What pullgate says about itself: logs, counters, and the one table of reason codes.
+//! Telemetry: logs, counters and the table of reason codes.
 
 pub mod counters;
 pub mod reason;

@@ -1,4 +1,4 @@
-//! The one table of reason codes: the same word in the refusal that kubelet shows, in the log and in `verify`.
+//! The table of reason codes, which appear in the refusal that kubelet shows, in the log and in `verify`.
 
 use std::fmt;
 
@@ -42,7 +42,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// What the code means, for people.
+            /// What the code means, as in docs/reasons.md.
             pub fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($meaning),+).trim_ascii(),)+
@@ -152,7 +152,7 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    /// Those that admit, then the others, with their meaning and what to do.
+    /// Codes that admit, then the others, with their meaning and what to do.
     #[test]
     fn all_codes_and_no_others_are_documented() {
         let text = include_str!("../../docs/reasons.md");

@@ -161,7 +161,7 @@ impl Held {
             .pullgate
             .records()
             .into_iter()
-            .filter(|record| record["message"] == "damaged evidence was removed");
+            .filter(|record| record["message"] == "damaged evidence removed");
         assert_eq!(
             damaged.collect::<Vec<_>>(),
             [] as [serde_json::Value; 0],

@@ -171,7 +171,7 @@ fn others_are_not_answered() {
     open(&node.pullgate.control(), 0o666);
     assert!(!ask("65534").1.contains("generation"), "and whoever gets there all the same is not answered");
     node.pullgate.wait_for_record(0, |record| {
-        record["message"] == "question refused: not root" && record["peer.uid"] == 65534
+        record["message"] == "control request refused: not root" && record["peer.uid"] == 65534
     });
 }
 

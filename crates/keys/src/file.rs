@@ -61,7 +61,7 @@ pub(super) fn open(
     passphrase: &Passphrase,
 ) -> Result<Opened, KeysError> {
     let unreadable = |error| KeysError::File { path: path.to_owned(), error };
-    let mut text = secret::room(MAX_PEM_BYTES as u64 + 1);
+    let mut text = secret::zeroizing_buffer(MAX_PEM_BYTES as u64 + 1);
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;

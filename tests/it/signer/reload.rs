@@ -164,7 +164,7 @@ async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
         ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
         (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),
         (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not checked: alikms://"),
-        ("hosts = \"/nonexistent\"", &login, 2, "two does not hold one line"),
+        ("hosts = \"/nonexistent\"", &login, 2, "two does not contain exactly one line"),
     ] {
         let changed = text.replacen(from, to, 1);
         assert!(from == to || changed != text, "{from}");

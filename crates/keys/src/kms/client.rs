@@ -27,7 +27,7 @@ impl Kms {
     pub fn new(key: KmsKey, settings: &KmsSettings) -> Self {
         let sts = format!("https://sts.{}.aliyuncs.com", key.region);
         let api = Api {
-            who: "KMS",
+            service: "KMS",
             base: key.address(),
             version: "2016-01-20",
             credentials: Credentials::new(settings.identity.clone(), settings.metadata.clone(), sts),

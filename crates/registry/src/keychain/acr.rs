@@ -74,7 +74,7 @@ impl Acr {
         // A credentials file may name a role to assume, which any region's STS gives.
         let credentials = Credentials::new(identity, metadata, "https://sts.aliyuncs.com".to_owned());
         let (base, deadline) = (endpoint, limits.step);
-        let api = Api { who: "ACR", base, version: "2018-12-01", credentials, client, deadline };
+        let api = Api { service: "ACR", base, version: "2018-12-01", credentials, client, deadline };
         Self { instance, hosts, api, held: Mutex::default() }
     }
 
