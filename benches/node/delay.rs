@@ -1,4 +1,4 @@
-//! Round trips to a registry that is far away: how many a verified pull adds to those that containerd makes by itself.
+//! Round trips to a distant registry that a verified pull adds to those of containerd.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 const HEAD: [&str; 7] =
     ["pull", "in sequence", "target", "requests", "containerd's own", "added time", "in round trips"];
 
-/// Pulls through a proxy that lets every round trip take 20 ms.
+/// Pulls through a proxy with a round-trip time of 20 ms.
 pub(crate) fn run(release: Release) {
     let node = Node::start(release);
     let slow = Slow::start(node.registry.host());
@@ -28,7 +28,7 @@ pub(crate) fn run(release: Release) {
     });
     let [warm, classic, bundle, referrers] = &images;
     let far = Far { node: &node, slow: &slow, callers: Callers::new(&node), events: event_loop() };
-    // Connections are open on a node that runs, and that the registry speaks HTTP is known.
+    // On a running node connections are open, and it is known that the registry uses plain HTTP.
     far.pull(&warm.by_tag());
     slow.delay(true);
     say("pulling from far away");
@@ -73,7 +73,7 @@ struct Far<'a> {
 
 impl Far<'_> {
     fn row(&self, what: &str, target: usize, name: &str) -> [String; 7] {
-        // The same pull by containerd alone: what it takes, and asks for.
+        // The same pull by containerd alone: its time and its requests.
         let direct = self.pull_by(&self.callers.direct, name);
         let (asked, proxied) = {
             self.slow.take();
@@ -96,7 +96,7 @@ impl Far<'_> {
         ]
     }
 
-    /// Pulls through pullgate and removes the image again. Gives the seconds that the pull took.
+    /// Pulls through pullgate and removes the image again. Returns the seconds that the pull took.
     fn pull(&self, name: &str) -> f64 {
         self.pull_by(&self.callers.proxied, name)
     }

@@ -1,4 +1,4 @@
-//! A registry that is far away: a proxy on loopback that delivers everything later, and writes down what was asked.
+//! A distant registry: a proxy on loopback that delays all data, and records the requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use crate::event_loop;
 use pullgate_test::node::http;
 
-/// How long a message and its answer are under way together.
+/// The round-trip time.
 pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// One request.
@@ -21,7 +21,7 @@ pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(20);
 pub(crate) struct Asked {
     pub(crate) agent: String,
     begin: Instant,
-    /// When the first of the answer was there; `None` while there is none.
+    /// When the answer began; `None` before that.
     end: Option<Instant>,
 }
 
@@ -34,13 +34,13 @@ pub(crate) struct Slow {
 #[derive(Default)]
 struct State {
     asked: Vec<Asked>,
-    /// Whether the referrers API is answered, from what the tag in its place says.
+    /// Whether the proxy answers the referrers API, with the content of the fallback tag.
     referrers: bool,
     delay: bool,
 }
 
 impl Slow {
-    /// In front of the registry at `host`, which is of the distribution project and has no referrers API.
+    /// Starts a proxy before the registry at `host`, which is distribution's and has no referrers API.
     pub(crate) fn start(host: &str) -> Self {
         let state = Arc::<Mutex<State>>::default();
         let (shared, behind) = (Arc::clone(&state), host.to_owned());
@@ -55,23 +55,23 @@ impl Slow {
         &self.host
     }
 
-    /// From now on everything takes its time, or nothing does.
+    /// Switches the delay on or off.
     pub(crate) fn delay(&self, delay: bool) {
         lock(&self.state).delay = delay;
     }
 
-    /// From now on there is the referrers API, or there is none.
+    /// Switches the referrers API on or off.
     pub(crate) fn offer_referrers(&self, referrers: bool) {
         lock(&self.state).referrers = referrers;
     }
 
-    /// What was asked since the last time.
+    /// The requests since the last call.
     pub(crate) fn take(&self) -> Vec<Asked> {
         std::mem::take(&mut lock(&self.state).asked)
     }
 }
 
-/// The most requests of which each began when the one before was answered: so many round trips in sequence.
+/// The longest chain of requests that each began after the answer to the previous one: the round trips in sequence.
 pub(crate) fn in_sequence<'a>(asked: impl Iterator<Item = &'a Asked>) -> usize {
     let mut spans: Vec<_> = asked.filter_map(|asked| Some((asked.end?, asked.begin))).collect();
     spans.sort_unstable();
@@ -130,7 +130,7 @@ async fn questions(
     state: Arc<Mutex<State>>,
     current: Arc<Mutex<Option<usize>>>,
 ) {
-    // Connecting takes a round trip before anything can be sent.
+    // Connecting takes a round trip before data can be sent.
     let connected = Instant::now() + if lock(&state).delay { ROUND_TRIP } else { Duration::ZERO };
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
@@ -191,13 +191,13 @@ async fn answers(
 }
 
 fn end(state: &Mutex<State>, place: usize, at: Instant) {
-    // What was taken meanwhile was taken too early.
+    // Requests that were recorded in between belong to an earlier measurement.
     if let Some(asked) = lock(state).asked.get_mut(place) {
         asked.end = Some(at);
     }
 }
 
-/// The path and the user agent of a request that begins here. Clients write a head at once, and one after the other.
+/// The path and the user agent of a request that begins here. Clients write each head at once, and in sequence.
 fn head(bytes: &[u8]) -> Option<(String, String)> {
     let methods: [&[u8]; 5] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH "];
     methods.iter().find(|method| bytes.starts_with(method))?;

@@ -1,4 +1,4 @@
-//! Hundreds of pulls at once: of one image, and of as many different ones.
+//! Hundreds of concurrent pulls: of one image, and of as many different ones.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::{Caller, event_loop, farm, say};
 use pullgate_test::node::containerd::Containerd;
 use pullgate_test::node::{Node, Release, directory};
 
-/// How many pulls there are at once.
+/// How many concurrent pulls.
 const AT_ONCE: usize = 500;
 
-/// What pulling all of them came to.
+/// The result of all these pulls.
 struct Storm {
     pulled: HashSet<String>,
     failures: Vec<String>,
@@ -56,8 +56,8 @@ fn same(release: Release) -> Vec<[String; 3]> {
     ]
 }
 
-/// How many verifications there were: as the daemon counts them when it ends, or else as many as different times are on
-/// record for them, because all that wait for one verification record the same.
+/// The number of verifications: as the daemon counts them when it ends, or else the number of distinct times recorded
+/// for them, because all pulls that wait for one verification record the same time.
 fn verified(node: &mut Node) -> usize {
     let times: HashSet<u64> = node
         .pullgate
@@ -98,8 +98,8 @@ fn different(release: Release) -> Vec<[String; 3]> {
     ]
 }
 
-/// containerd 2.1 looks for each pull at all downloads, again and again: hundreds of different images keep it busy for
-/// longer than anybody waits. Told to pull as the releases before it did, it does not.
+/// containerd 2.1 polls all downloads for each pull, which takes minutes for hundreds of different images. With this
+/// setting it pulls as earlier releases do, and does not poll.
 fn pull_as_before(containerd: &mut Containerd) {
     let images = "[plugins.\"io.containerd.cri.v1.images\"]\n";
     let config = fs::read_to_string(containerd.config()).expect("a configuration is a file");
@@ -112,7 +112,7 @@ fn pull_as_before(containerd: &mut Containerd) {
     containerd.start_again();
 }
 
-/// Pulls all of them through pullgate at the same time, over one connection.
+/// Pulls all of them concurrently through pullgate, over one connection.
 fn storm(node: &Node, names: Vec<String>) -> Storm {
     let caller = Caller::new(node.pullgate.socket());
     let begin = Instant::now();

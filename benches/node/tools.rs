@@ -1,4 +1,4 @@
-//! pullgate beside the other ways to check a signature before a pull: cosign as a process, by hand or by containerd.
+//! pullgate compared with other ways to verify a signature before a pull: cosign as a process, by hand or by containerd.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,10 +20,10 @@ use crate::{Callers, event_loop, farm, say};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, directory, http, require_release};
 
-/// How often each way is gone.
+/// How often each way is measured.
 const ROUNDS: usize = 15;
 
-/// What the rows of our own begin with.
+/// The beginning of pullgate's own rows.
 const OURS: &str = "pullgate";
 
 const HEAD: [&str; 5] =
@@ -32,8 +32,8 @@ const HEAD: [&str; 5] =
 /// A registry whose images may run unsigned.
 const OPEN: &str = "open.test";
 
-/// Pulls of images that were never seen: without a check, through pullgate with one and without, after `cosign verify`, and
-/// by a containerd that calls a script with `cosign verify` itself.
+/// Pulls of unknown images: without verification, through pullgate with and without it, after `cosign verify`, and
+/// by a containerd that calls a script with `cosign verify`.
 pub(crate) fn run(release: Release) {
     if release != Release::V2_1 {
         println!("containerd {release} calls no image verifiers.\n");
@@ -60,7 +60,7 @@ pub(crate) fn run(release: Release) {
         assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
         spent
     };
-    // What every way does once only is no part of any.
+    // One-time work is not measured.
     let warm = node.push_signed("bench/warm:1");
     pull(&callers.direct, &warm.by_tag());
     pull(&callers.proxied, &warm.by_tag());
@@ -114,8 +114,8 @@ pub(crate) fn run(release: Release) {
     table(HEAD, &rows);
 }
 
-/// How long the registry takes for the three answers that no verifier can do without, each of which is asked for by what
-/// the one before it says.
+/// How long the registry takes for the three answers that every verifier needs; each request depends on the previous
+/// answer.
 fn registry_time(node: &Node, names: &[String]) -> Samples {
     let host = node.registry.host();
     let mut spent = Samples::default();
@@ -135,7 +135,7 @@ fn registry_time(node: &Node, names: &[String]) -> Samples {
     spent
 }
 
-/// A verifier for containerd, and what it runs.
+/// A verifier for containerd, and the command that it runs.
 struct Script {
     home: PathBuf,
     verifiers: PathBuf,
@@ -188,8 +188,8 @@ impl Script {
         self.home.join("times")
     }
 
-    /// The processor time that all runs took together, as the shell reports it: for itself, and on a line of its own for what
-    /// it ran, `0m0.120s 0m0.030s`.
+    /// The CPU time of all runs together, as reported by the shell: on one line for itself, on the next for its children,
+    /// `0m0.120s 0m0.030s`.
     fn cpu(&self) -> Duration {
         let text = fs::read_to_string(self.times()).unwrap_or_default();
         assert_eq!(text.lines().count(), 2 * ROUNDS, "containerd called the verifier each time");
@@ -203,14 +203,14 @@ impl Script {
     }
 }
 
-/// The processor time of a process so far, with all its threads.
+/// The CPU time of a process so far, with all its threads.
 fn cpu_of(process: u32) -> Duration {
     let process = Pid::from_raw(process.try_into().expect("process ids are small"));
     let clock = clock_getcpuclockid(process).expect("the process is there");
     clock_gettime(clock).expect("the process is there").into()
 }
 
-/// The processor time of all processes that were waited for.
+/// The CPU time of all processes that were waited for.
 fn cpu_of_children() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it can be asked for");
     let spent = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();

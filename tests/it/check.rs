@@ -19,7 +19,7 @@ fn check(root: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn looks_at_all_that_the_next_start_reads() {
+fn policy_check_covers_everything_that_startup_reads() {
     let open = "[[open]]\nscope = \"r.io/team\"\nreason = \"outage\"\nuntil = ";
     for (file, text, code, told) in [
         ("pullgate.toml", "".to_owned(), 0, "policy is valid"),
@@ -58,7 +58,7 @@ fn looks_at_all_that_the_next_start_reads() {
 }
 
 #[test]
-fn a_reload_tells_that_the_next_start_will_differ() {
+fn a_reload_reports_changes_that_need_a_restart() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().display();
     let text = format!(
@@ -112,7 +112,7 @@ fn a_reload_tells_that_the_next_start_will_differ() {
 }
 
 #[test]
-fn a_scan_without_a_runtime_says_which_socket_and_why() {
+fn a_scan_without_a_runtime_reports_the_socket_and_the_cause() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().display();
     let text = format!(
@@ -128,9 +128,9 @@ fn a_scan_without_a_runtime_says_which_socket_and_why() {
     assert!(!told.contains("Dial("), "{told}");
 }
 
-/// Each link of an installed document to another file leads to one that is installed.
+/// The target of each link in an installed document is installed.
 #[test]
-fn what_documents_link_to_is_installed() {
+fn link_targets_of_documents_are_installed() {
     let destination = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let install = Command::new(source.join("packaging/install"))

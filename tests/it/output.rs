@@ -1,4 +1,4 @@
-//! A command whose output cannot be written does not succeed.
+//! A command whose output cannot be written fails.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ fn run(program: PathBuf, arguments: &[&str], output: Stdio) -> Output {
     output
 }
 
-/// The key is there all the same. It is noted, and its place is free again.
+/// The key was written all the same. It is registered, and its place is free again.
 fn register(made: &str) {
     if let Ok(key) = std::fs::read_to_string(made) {
         secrets::register_key(&key);
@@ -25,7 +25,7 @@ fn register(made: &str) {
 }
 
 #[test]
-fn a_full_disk_behind_standard_output_is_no_good_end() {
+fn a_full_disk_behind_standard_output_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     std::fs::write(path.join("policy.toml"), "default = \"deny\"\n").unwrap();
@@ -62,9 +62,9 @@ fn a_full_disk_behind_standard_output_is_no_good_end() {
     }
 }
 
-/// The disk is full: nothing is left that would be in the way of the next run.
+/// On a full disk, no file is left that would block the next run.
 #[test]
-fn of_a_policy_that_cannot_be_written_nothing_is_left() {
+fn a_policy_that_cannot_be_written_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let (policy, public) = (directory.path().join("policy.toml"), key_file("p256", "pub"));
     let import = |limit: &str| {
@@ -81,7 +81,7 @@ fn of_a_policy_that_cannot_be_written_nothing_is_left() {
     let output = import("unlimited");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let written = std::fs::read(&policy).unwrap();
-    // One that was there is not touched, let alone removed.
+    // An existing file is not changed or removed.
     assert_eq!(import("0").status.code(), Some(2));
     assert_eq!(std::fs::read(&policy).unwrap(), written);
 }

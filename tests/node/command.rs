@@ -8,7 +8,7 @@ use pullgate_test::node::keys::Kind;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, process, signing};
 
-/// Runs a command and gives its exit code and what it wrote to standard output and to standard error.
+/// Runs a command and returns its exit code, standard output and standard error.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = process::output(command);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -16,7 +16,7 @@ fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn verify_says_what_the_daemon_would_do() {
+fn verify_shows_the_daemon_s_decision() {
     let mut node = Node::start(Release::V2_1);
     let signed = node.push_signed("team/app:1");
     let unsigned = node.push("team/unsigned:1");
@@ -40,15 +40,15 @@ fn verify_says_what_the_daemon_would_do() {
         assert!(!output.contains('\u{1b}'), "a pipe gets no colours: {output:?}");
     }
     let (exit, ..) = run(node.pullgate.command().arg("verify").args([signed.by_tag(), unsigned.by_tag()]));
-    assert_eq!(exit, Some(1), "one that is refused decides");
-    assert!(node.pullgate.decisions().is_empty(), "the daemon was not asked");
+    assert_eq!(exit, Some(1), "one refused image decides the exit code");
+    assert!(node.pullgate.decisions().is_empty(), "the daemon was not queried");
     node.registry.stop();
     let (exit, output, errors) = run(node.pullgate.command().arg("verify").arg(signed.by_tag()));
     assert_eq!(exit, Some(3), "{output}{errors}");
 }
 
 #[test]
-fn policy_check_says_where_it_is_wrong() {
+fn policy_check_reports_the_location() {
     let node = Node::start(Release::V2_1);
     let (exit, output, errors) = run(node.pullgate.command().args(["policy", "check"]));
     assert_eq!(exit, Some(0), "{output}{errors}");
@@ -76,7 +76,7 @@ mode = "audit"
 "#;
 
 #[test]
-fn policy_explain_says_which_rule_applies() {
+fn policy_explain_shows_the_rule_that_applies() {
     let node = Node::start_with(Release::V2_1, |_, _| Policy::text(EXPLAINED));
     let explain = |arguments: &[&str]| {
         run(node.pullgate.command().args(["policy", "explain", "--output", "json"]).args(arguments))

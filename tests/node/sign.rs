@@ -10,7 +10,7 @@ use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, RELEASE, Release, process};
 use pullgate_test::programs;
 
-/// Neither RSA-PSS nor Ed25519ph is asked of cosign: of keys in files it verifies PKCS #1 and pure Ed25519 only.
+/// Without RSA-PSS and Ed25519ph: with keys in files, cosign verifies only PKCS #1 and pure Ed25519.
 #[test]
 fn cosign_and_the_gate_accept_each_layout() {
     let node = Node::start(Release::V2_1);
@@ -45,7 +45,7 @@ fn cosign_and_the_gate_accept_each_layout() {
 }
 
 #[test]
-fn what_cosign_signed_is_signed_already() {
+fn an_image_signed_by_cosign_is_already_signed() {
     let node = Node::start(Release::V2_1);
     for (layout, name) in [(Layout::Classic, "classic"), (Layout::Bundle, "bundle")] {
         let image = node.push(&format!("team/app:{name}"));
@@ -55,7 +55,7 @@ fn what_cosign_signed_is_signed_already() {
         let told =
             signing::sign_with(&image.by_digest(), &node.key("other", Kind::P256), &["--layout", name]);
         assert!(told.starts_with("signed: "), "another key has not: {told}");
-        // And the other way round: cosign adds to what we wrote and takes nothing away.
+        // The other way round: cosign adds to our signatures and removes none.
         let image = node.push(&format!("team/app:{name}-first"));
         let (ours, its) =
             (node.key(&format!("ours-{name}"), Kind::P256), node.key(&format!("its-{name}"), Kind::P256));
@@ -69,9 +69,9 @@ fn what_cosign_signed_is_signed_already() {
     }
 }
 
-/// Processes of their own, on a registry that knows neither conditions nor referrers.
+/// Separate processes, on a registry without conditional writes and referrers.
 #[test]
-fn many_signers_at_once_lose_nothing() {
+fn concurrent_signers_lose_nothing() {
     let node = Node::start(Release::V2_1);
     let image = node.push("team/app:1");
     let keys: Vec<_> = (0..8).map(|number| node.key(&format!("signer-{number}"), Kind::P256)).collect();
@@ -90,7 +90,7 @@ fn many_signers_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_whole_namespace_and_its_indexes() {
+fn a_whole_namespace_is_signed_with_its_indexes() {
     let node = Node::start(Release::V2_1);
     let index = node.push_index("shop/multi:1");
     let images = [node.push("shop/web:1"), node.push("shop/web:2"), node.push("shop/db:1")];

@@ -1,4 +1,4 @@
-//! `pullgate status`, and the socket by which it asks.
+//! `pullgate status`, and the control socket.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{self, LIMIT};
 use pullgate_test::node::{Node, RELEASE, Release, directory};
 
-on_every_release!(tells_how_the_daemon_is);
+on_every_release!(shows_the_state_of_the_daemon);
 
 const PAUSE: &str = "registry.k8s.io/pause:test";
 
@@ -36,13 +36,13 @@ fn node(release: Release) -> Node {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.k8s.io")
     });
-    // containerd 2.1 does not tell it.
+    // containerd 2.1 does not report it.
     node.pullgate.restart_configured(&format!("[gate]\nsandbox-image = \"{PAUSE}\""));
     node.pullgate.wait_for_record(0, |record| record["message"] == "the sandbox image is admitted");
     node
 }
 
-fn tells_how_the_daemon_is(release: Release) {
+fn shows_the_state_of_the_daemon(release: Release) {
     let mut node = node(release);
     let (code, told, text) = status(&node);
     assert_eq!((code, &told["attention"]), (Some(0), &Value::Array(Vec::new())), "{told}");
@@ -89,9 +89,9 @@ fn tells_how_the_daemon_is(release: Release) {
     assert_eq!(status(&node).0, Some(2));
 }
 
-/// What was loaded, when, and why not, in the log and in the status.
+/// What was loaded and when, or why not, in the log and in the status.
 #[test]
-fn tells_what_became_of_a_reload() {
+fn shows_the_result_of_a_reload() {
     let node = node(Release::V2_1);
     let first = status(&node).1["policy"].clone();
     let told = node.pullgate.reload(&Policy::text("default = \"deny\"\nsurprise = 1\n"));
@@ -114,7 +114,7 @@ fn tells_what_became_of_a_reload() {
 }
 
 #[test]
-fn tells_what_break_glass_opens() {
+fn shows_the_break_glass_exceptions() {
     let node = node(Release::V2_1);
     let file = configuration(&node).join("break-glass.toml");
     directory::write(
@@ -135,9 +135,9 @@ fn tells_what_break_glass_opens() {
     assert_eq!(status(&node).0, Some(0));
 }
 
-/// Nothing but CRI crosses kubelet's socket, and nothing but questions of root is answered at the other.
+/// Only CRI crosses kubelet's socket, and only root gets answers at the other.
 #[test]
-fn the_two_sockets_have_nothing_in_common() {
+fn the_two_sockets_are_separate() {
     let node = node(Release::V2_1);
     let control = node.pullgate.control();
     assert_eq!(fs::metadata(&control).unwrap().permissions().mode() & 0o777, 0o600);
@@ -148,13 +148,13 @@ fn the_two_sockets_have_nothing_in_common() {
     for nonsense in [preface.as_slice(), b"\"halt\"\n", b"\n", b"{\"verdict\":{\"name\":\"a\"}}\n"] {
         assert_eq!(say(&control, nonsense), "", "{nonsense:?}");
     }
-    assert_eq!(say(&control, &[b'x'; 1 << 20]), "", "a line without end");
-    assert!(say(&control, b"\"status\"\n").contains("\"generation\":1"), "nothing of this did any harm");
+    assert_eq!(say(&control, &[b'x'; 1 << 20]), "", "an endless line");
+    assert!(say(&control, b"\"status\"\n").contains("\"generation\":1"), "the daemon still works");
 }
 
-/// Whoever gets at the socket is asked for by the kernel's word.
+/// The kernel identifies every caller at the socket.
 #[test]
-fn others_are_not_answered() {
+fn other_users_get_no_answer() {
     let node = node(Release::V2_1);
     let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     open(node.directory(), 0o755);
@@ -169,7 +169,7 @@ fn others_are_not_answered() {
     assert!(ask("0").1.contains("generation"));
     assert!(!ask("65534").0, "the socket is closed to others");
     open(&node.pullgate.control(), 0o666);
-    assert!(!ask("65534").1.contains("generation"), "and whoever gets there all the same is not answered");
+    assert!(!ask("65534").1.contains("generation"), "and other users get no answer");
     node.pullgate.wait_for_record(0, |record| {
         record["message"] == "question refused: not root" && record["peer.uid"] == 65534
     });
@@ -179,11 +179,11 @@ fn configuration(node: &Node) -> std::path::PathBuf {
     node.directory().join("pullgate")
 }
 
-/// What is answered to these bytes.
+/// The answer to these bytes.
 fn say(socket: &Path, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    // It may be closed before all is written.
+    // It may be closed before everything is written.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];

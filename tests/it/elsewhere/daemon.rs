@@ -70,7 +70,7 @@ fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap()))
 }
 
-/// A configuration whose daemon asks KMS again every second.
+/// A configuration whose daemon retries KMS every second.
 fn configure(world: &World, policy: &str) -> PathBuf {
     let root = world.write_policy(policy);
     let text = format!(
@@ -89,7 +89,7 @@ fn configure(world: &World, policy: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_then() {
+async fn serves_without_a_policy_until_its_keys_are_fetched_then_starts_offline() {
     let world = World::new().await;
     world.kms.answers(|_, _| Some(Scripted::status(503)));
     let root = configure(&world, &world.policy(""));
@@ -101,7 +101,7 @@ async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_th
     world.kms.answers(|_, _| None);
     serving.wait_for("policy in force").await;
     drop(serving);
-    // Nobody is there any more.
+    // KMS is gone.
     world.kms.answers(|_, _| Some(Scripted::status(503)));
     world.kms.server.forget_requests();
     let serving = Serving::start(&root);
@@ -111,7 +111,7 @@ async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_fetches_first_and_keeps_the_policy_while_a_key_is_missing() {
+async fn a_reload_keeps_the_policy_while_a_key_is_missing() {
     let world = World::new().await;
     let root = configure(&world, &world.policy(""));
     let serving = Serving::start(&root);
@@ -129,7 +129,7 @@ async fn a_reload_fetches_first_and_keeps_the_policy_while_a_key_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_say_what_is_missing_and_fetch_it() {
+async fn commands_report_missing_keys_and_fetch_them() {
     let world = World::new().await;
     let root = configure(&world, &world.policy("verify = \"remote\""));
     let place = world.kms.location();
@@ -142,7 +142,7 @@ async fn commands_say_what_is_missing_and_fetch_it() {
         );
     }
     assert!(run(&root, &["keys", "list"]).1.contains(&format!("ECDSA_SHA_256 missing, {place}")));
-    assert!(world.kms.server.requests().is_empty(), "none of them asks anybody");
+    assert!(world.kms.server.requests().is_empty(), "no request is sent");
     world.kms.answers(|_, _| Some(pullgate_test::acs::error(403, "Forbidden.NoPermission")));
     let (code, said) = run(&root, &["keys", "fetch"]);
     assert_eq!(code, Some(3), "{said}");
@@ -175,7 +175,7 @@ async fn commands_say_what_is_missing_and_fetch_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fetch_that_has_no_time_has_no_key() {
+async fn a_fetch_fails_after_its_timeout() {
     let world = World::new().await;
     let root = configure(&world, &world.policy(""));
     let key = serde_json::json!({ "PublicKey": super::public("p256") }).to_string();

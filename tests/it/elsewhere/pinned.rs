@@ -11,11 +11,11 @@ use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Scripted};
 
 #[tokio::test]
-async fn a_key_is_fetched_once_and_then_needs_nobody() {
+async fn a_key_is_fetched_once_and_then_used_offline() {
     let world = World::new().await;
     let text = world.policy("");
     assert_eq!(world.survey(&text).missing().len(), 1);
-    assert!(world.kms.server.requests().is_empty(), "loading a policy asks nobody");
+    assert!(world.kms.server.requests().is_empty(), "loading a policy sends no request");
     assert_eq!(world.fetch(&text).await, [Ok(())]);
     world.signed("app");
     world.kms.answers(|_, _| Some(Scripted::status(503)));
@@ -27,7 +27,7 @@ async fn a_key_is_fetched_once_and_then_needs_nobody() {
 }
 
 #[tokio::test]
-async fn what_is_kept_counts_by_its_fingerprint_and_is_fetched_anew_when_it_does_not() {
+async fn a_stored_key_with_a_wrong_fingerprint_is_fetched_again() {
     let world = World::new().await;
     let text = world.policy("");
     world.fetch(&text).await;
@@ -48,7 +48,7 @@ async fn what_is_kept_counts_by_its_fingerprint_and_is_fetched_anew_when_it_does
 }
 
 #[tokio::test]
-async fn another_key_under_the_same_version_is_refused_and_named() {
+async fn a_replaced_key_with_the_same_version_is_refused_and_reported() {
     let mut world = World::new().await;
     world.kms = Kms::start("rsa-2048").await;
     let [pinned, other] = ["rsa-2048", "rsa-3072"].map(|name| fingerprint(name, Algorithm::RsaPssSha256));
@@ -62,11 +62,11 @@ async fn another_key_under_the_same_version_is_refused_and_named() {
     let said = world.fetch(&text).await.remove(0).unwrap_err();
     let expected = format!("has another key than the one that is pinned: {other}, not {pinned}");
     assert!(said.contains(&expected), "{said}");
-    assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it does not get into the cache");
+    assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it is not stored");
 }
 
 #[tokio::test]
-async fn says_why_a_key_cannot_be_had_in_time_and_within_bounds() {
+async fn reports_why_a_fetch_failed_within_time_and_size_limits() {
     let world = World::new().await;
     let text = world.policy("");
     let key = |pem: &str| json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": pem }).to_string();
@@ -96,7 +96,7 @@ async fn says_why_a_key_cannot_be_had_in_time_and_within_bounds() {
 }
 
 #[tokio::test]
-async fn keys_of_tokens_are_not_asked_for_by_the_daemon() {
+async fn the_daemon_does_not_fetch_keys_from_tokens() {
     let world = World::new().await;
     let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
     let text = policy_of(&world.registry, "pkcs11:token=a;object=b?module-path=/lib/none.so", &pinned, "");

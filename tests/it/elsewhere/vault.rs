@@ -1,4 +1,4 @@
-//! The same with keys of Vault's and OpenBao's transit engine.
+//! Remote confirmation by the transit engine of Vault and OpenBao.
 
 use pullgate::trust::Algorithm;
 use serde_json::json;
@@ -15,7 +15,7 @@ fn error(status: u16, text: &str) -> Scripted {
 }
 
 #[tokio::test]
-async fn each_algorithm_is_confirmed_as_it_was_verified() {
+async fn each_algorithm_is_confirmed() {
     for (name, kind, algorithm) in [
         ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha256),
         ("rsa-2048", "rsa-2048", Algorithm::RsaPkcs1Sha256),
@@ -38,7 +38,7 @@ async fn each_algorithm_is_confirmed_as_it_was_verified() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_withdrawn_counts_no_more_and_silence_is_not_yes() {
+async fn a_withdrawn_key_or_a_missing_answer_confirms_nothing() {
     let world = World::new().await;
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
     let place = format!("{}&version=2", vault.location());

@@ -49,13 +49,13 @@ async fn signs_with_each_algorithm_and_verifies() {
             .map(|request| request.header("x-acs-action").unwrap().to_owned())
             .collect();
         assert_eq!(actions, ["GetPublicKey", "AsymmetricSign", "AsymmetricVerify", "AsymmetricVerify"]);
-        // What is signed is never sent, only its digest.
+        // Only the digest of the message is sent.
         assert!(kms.server.requests().iter().all(|request| !request.uri.to_string().contains("message")));
     }
 }
 
 #[tokio::test]
-async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
+async fn reports_problems_with_the_key_or_its_permissions() {
     let directory = tempfile::tempdir().unwrap();
     let settings = with_key(&directory, "pg5ECRET-key");
     let kms = Kms::start("rsa-2048").await;
@@ -98,7 +98,7 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
 }
 
 #[tokio::test]
-async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
+async fn retries_when_throttled_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_key(&directory, "pg5ECRET-key");
     for (status, code) in
@@ -115,7 +115,7 @@ async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
     kms.answers(|_, _| Some(acs::error(400, "Throttling")));
     let error = open(&kms.location(), None, &settings).await.unwrap_err();
     let error = told(&error);
-    // On a busy machine the time may be over in the middle of a question.
+    // On a busy machine the time may run out during a request.
     assert!(
         error.contains("busy until the time was over (Throttling)") || error.contains("in time"),
         "{error}"
@@ -124,7 +124,7 @@ async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
 }
 
 #[tokio::test]
-async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
+async fn rejects_oversized_answers_and_faulty_signatures() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_key(&directory, "pg5ECRET-key");
     let json = |text: String| Scripted::ok("application/json", text);
@@ -172,7 +172,7 @@ async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
     assert!(error.contains("its own public half does not verify"), "{error}");
 }
 
-/// What STS answers, if it is asked with the long-lived key.
+/// STS's answer to a request with the long-lived key.
 fn sts(request: &Recorded, number: usize) -> Scripted {
     if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
         return acs::error(403, code);
@@ -186,7 +186,7 @@ fn sts(request: &Recorded, number: usize) -> Scripted {
     {
         return acs::error(400, "InvalidParameter");
     }
-    // The first ends soon, and is not used again.
+    // The first credentials expire soon, and are not used again.
     let life = if number == 0 { 60 } else { 900 };
     let expiration = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
     let credentials = json!({
@@ -197,7 +197,7 @@ fn sts(request: &Recorded, number: usize) -> Scripted {
 }
 
 #[tokio::test]
-async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() {
+async fn renews_an_assumed_role_before_it_expires_and_once_when_refused() {
     let directory = tempfile::tempdir().unwrap();
     let service = Registry::start().await;
     let number = std::sync::atomic::AtomicUsize::new(0);
@@ -217,8 +217,8 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
     kms.knows("STS.1", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     key.sign(b"one").await.unwrap();
     key.sign(b"two").await.unwrap();
-    assert_eq!(service.requests().len(), 2, "the second key lives on");
-    // Another key is known from now on: the old one is refused, and a fresh one asked for once.
+    assert_eq!(service.requests().len(), 2, "the second key stays valid");
+    // From now on the old access key is refused, and a new one is requested once.
     kms.knows("STS.2", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     key.sign(b"three").await.unwrap();
     assert_eq!(service.requests().len(), 3);
@@ -229,7 +229,7 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
 }
 
 #[tokio::test]
-async fn takes_its_key_from_a_profile_or_the_instance() {
+async fn takes_credentials_from_a_profile_or_the_instance() {
     let directory = tempfile::tempdir().unwrap();
     let kms = Kms::start("p256").await;
     let mut settings = with_key(&directory, "pg5ECRET-key");

@@ -31,14 +31,14 @@ async fn signs_with_each_algorithm() {
         let key = open(&vault.location(), Some(algorithm), &settings).await.unwrap();
         let signature = key.sign(b"message").await.unwrap();
         assert!(key.public().verify(b"message", &signature).is_ok(), "{algorithm}");
-        // The version is pinned: a key that is rotated goes on under its old public half.
+        // The version is pinned: after a rotation the key still signs with its old version.
         assert!(key.origin().contains("version=2"), "{}", key.origin());
         assert!(!format!("{key:?}").contains("hvs.pg5ECRET-token"));
     }
 }
 
 #[tokio::test]
-async fn takes_the_version_that_is_named() {
+async fn uses_the_named_version() {
     let directory = tempfile::tempdir().unwrap();
     let settings = with_token(&directory, "hvs.pg5ECRET-token");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
@@ -52,7 +52,7 @@ async fn takes_the_version_that_is_named() {
 }
 
 #[tokio::test]
-async fn says_what_is_wrong() {
+async fn reports_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let settings = with_token(&directory, "hvs.pg5ECRET-token");
     let rsa = Vault::start("rsa-2048", "rsa-2048", None).await;
@@ -87,7 +87,7 @@ async fn says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
+async fn retries_when_busy_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
@@ -133,7 +133,7 @@ async fn logs_in_by_role_and_again_when_its_token_is_refused() {
     assert_eq!(vault.server.requests().len(), 3, "one login, the key, one signature");
     vault.rotate("hvs.pg5ECRET-other");
     key.sign(b"two").await.unwrap();
-    assert_eq!(vault.server.requests().len(), 6, "refused, a login, and again");
+    assert_eq!(vault.server.requests().len(), 6, "refused, a login, and a retry");
     settings.transit.login = role("pg5ECRET-wrong");
     let error = told(&open(&vault.location(), None, &settings).await.unwrap_err());
     assert!(error.contains("invalid role or secret ID"), "{error}");
@@ -153,7 +153,7 @@ async fn logs_in_by_role_and_again_when_its_token_is_refused() {
         assert!(error.contains("Vault answered 400") && !error.contains("pg5ECRET"), "{error}");
     }
     vault.answers(|_, _| None);
-    // A token in a file is read again when it is refused.
+    // If a token is refused, its file is read again.
     let mut settings = with_token(&directory, "hvs.pg5ECRET-other");
     settings.transit.namespace = None;
     let key = open(&vault.location(), None, &settings).await.unwrap();

@@ -27,7 +27,7 @@ fn write(file: &Path, text: impl AsRef<[u8]>) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// As `configure` does it, with a key that can be taken away. Gives the text of `signer.toml` and the key's file.
+/// Like `configure`, with a key that can be removed. Returns the text of `signer.toml` and the key's file.
 fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, PathBuf) {
     configure(directory, registry);
     write(&directory.join("pullgate.toml"), "[log]\nlevel = \"warn\"\n");
@@ -41,7 +41,7 @@ fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, Pat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_fails_is_told_with_its_reason_until_one_does_not() {
+async fn a_failed_reload_is_reported_until_one_succeeds() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     let (text, own) = configure_with_own_key(&path, &registry);
@@ -62,7 +62,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     let kept = std::fs::read(&own).unwrap();
     std::fs::remove_file(&own).unwrap();
     reload();
-    until(&path, "the key is missed", failed("own.key")).await;
+    until(&path, "the missing key is reported", failed("own.key")).await;
     let reason = format!(
         "the settings cannot be put in force: the key of authenticator release cannot be used: {} cannot be read: \
          No such file or directory",
@@ -80,7 +80,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     let (code, _, told) = run(&path, &["check"]);
     assert!(code == Some(2) && told.contains("own.key cannot be read"), "{told}");
 
-    // The file is broken: the service can be asked all the same.
+    // The file is invalid: `status` still works.
     write(&own, kept);
     write(&file, format!("{text}[[rule]\n"));
     reload();
@@ -94,7 +94,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
         (Some(1), "error: the signer refused the request: this rule does not exist\n")
     );
 
-    // It is mended.
+    // It is repaired.
     write(&file, text.replace("workers = 16", "workers = 3"));
     reload();
     until(&path, "it is in force", |status| status.reload_failed.is_none()).await;
@@ -113,7 +113,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
 }
 
 #[tokio::test]
-async fn leaves_what_is_read_at_start_and_tells_so() {
+async fn a_reload_reports_changes_that_need_a_restart() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let service = Service::started(old.clone()).await;
@@ -148,7 +148,7 @@ async fn leaves_what_is_read_at_start_and_tells_so() {
 }
 
 #[tokio::test]
-async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
+async fn check_opens_key_and_password_files_and_contacts_no_service() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path();
     let (text, own) = configure_with_own_key(path, &registry);

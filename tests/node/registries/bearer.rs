@@ -1,4 +1,4 @@
-//! A registry that wants tokens, and a token service that signs them.
+//! A registry that requires tokens, and a token service that signs them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use pullgate_test::node::registry::{PASSWORD, USER};
 use pullgate_test::registry::{Options, Recorded, Registry, Scripted};
 use pullgate_test::secrets::{self, MARK};
 
-on_every_release!(tokens_are_asked_for_as_containerd_does);
+on_every_release!(tokens_are_requested_as_containerd_does);
 
 /// Signs tokens for [`USER`] with [`PASSWORD`], over TLS.
 struct TokenService {
     registry: Registry,
     /// The certificate that the registry trusts.
     certificate: String,
-    // Last, because the registry's task lives in it.
+    // Last, because the registry's task runs in it.
     runtime: tokio::runtime::Runtime,
 }
 
@@ -45,7 +45,7 @@ impl TokenService {
         Self { registry, certificate: certificate.pem(), runtime }
     }
 
-    /// What it was asked: the method, then the fields in their order, without credentials.
+    /// The requests: the method, then the fields in order, without credentials.
     fn take_asked(&self) -> Vec<String> {
         let asked = self.registry.requests().iter().map(shown).collect();
         self.registry.forget_requests();
@@ -100,7 +100,7 @@ fn answer(request: &Recorded, key: &SigningKey, chain: &str) -> Scripted {
     Scripted::ok("application/json", answer.to_string())
 }
 
-fn tokens_are_asked_for_as_containerd_does(release: Release) {
+fn tokens_are_requested_as_containerd_does(release: Release) {
     let mut site = Site::start(release);
     let service = TokenService::start(&site);
     let (tls, bundle) = (site.tls("127.0.0.1", false), site.file("token.pem", &service.certificate));

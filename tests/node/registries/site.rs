@@ -1,4 +1,4 @@
-//! A node with two registries, and what is asked of them.
+//! A node with two registries, and the requests to them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::registry::Registry;
 use pullgate_test::node::{Node, Release, directory};
 
-/// Registries, in the order in which they were asked.
+/// Registries, in the order of the requests.
 type Asked = Vec<&'static str>;
 
-/// Whose requests, by what they call themselves.
+/// The client of a request, by its user agent.
 #[derive(Clone, Copy)]
 enum Who {
     Pullgate,
     Containerd,
-    /// Where it looks for what is to be pulled. Manifests it then fetches from any host, whatever its capabilities.
+    /// The host where it resolves the image. It then fetches manifests from any host, regardless of capabilities.
     ContainerdResolving,
 }
 
@@ -54,7 +54,7 @@ impl Site {
         site
     }
 
-    /// Lines of configuration for a registry with a certificate for `name`, that may want one of its clients.
+    /// Configuration for a registry with a certificate for `name`, which may require client certificates.
     pub(super) fn tls(&self, name: &str, clients: bool) -> String {
         let (certificate, key) = self.authority.server(name);
         let mut lines = format!(
@@ -68,7 +68,7 @@ impl Site {
         lines
     }
 
-    /// The certificate of the authority that the registries' are from.
+    /// The certificate of the authority for the registries.
     pub(super) fn ca(&self) -> PathBuf {
         self.file("ca.pem", &self.authority.pem())
     }
@@ -93,7 +93,7 @@ impl Site {
             .replace("@CA", &format!("{:?}", self.ca().display().to_string()))
     }
 
-    /// The registries that were asked for a manifest since then, in their order, each once in a row.
+    /// The registries that got requests for a manifest since then, in order, without repetitions.
     fn asked(&self, since: Timestamp, who: Who, manifest: &str) -> Asked {
         let named = [("mirror", &self.mirror), ("origin", &self.node.registry)];
         let end = format!("/manifests/{manifest}");
@@ -115,8 +115,8 @@ impl Site {
         names
     }
 
-    /// Pulls by tag and by digest, through containerd alone and through pullgate; sees to it that both ask the same hosts
-    /// in the same order, and gives the hosts, by tag and by digest, and pullgate's reasons if nothing came of it.
+    /// Pulls by tag and by digest, through containerd alone and through pullgate; asserts that both contact the same hosts
+    /// in the same order, and returns the hosts, by tag and by digest, and pullgate's reasons if it refused.
     fn compare(&mut self, name: &str, secret: Option<(&str, &str)>) -> (Asked, Asked, Vec<String>) {
         let image = self.image.clone();
         let pod = |reference: &str| match secret {
@@ -144,11 +144,11 @@ impl Site {
             let what = format!("{name}, {reference}: {direct:?} and {through:?}");
             assert_eq!(through.is_ok(), direct.is_ok(), "{what}");
             assert_eq!(&self.asked(since, Who::Pullgate, manifest), expected, "{what}");
-            // What it forwards, it forwards by digest.
+            // pullgate forwards the pull by digest.
             let forwarded = if through.is_ok() { pulled.clone() } else { Vec::new() };
             assert_eq!(self.asked(since, Who::Containerd, &image.digest), forwarded, "{what}");
             let again = self.asked(since, Who::Containerd, &image.tag);
-            assert!(again.is_empty(), "the tag is asked for once: {what}");
+            assert!(again.is_empty(), "the tag is requested once: {what}");
             codes.push(through.as_ref().err().map(|waiting| waiting.code().to_owned()).unwrap_or_default());
         }
         (by_tag, by_digest, codes)
