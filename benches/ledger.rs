@@ -72,7 +72,7 @@ fn decision(directory: &Path, rules: usize) {
             black_box(policy.applicable_rules(black_box(name), Some("payments")));
         }
     });
-    row(&format!("decide by {rules} rules"), decided / batch as u32, 2.0);
+    row(&format!("decision with {rules} rules"), decided / batch as u32, 2.0);
 }
 
 /// Decides about a present image, with this many entries.
@@ -99,7 +99,7 @@ fn evidence(directory: &Path, entries: usize) {
     let gate = Gate::new(registry, bounds).with_ledger(Ledger::open(&settings).unwrap());
     gate.set_policy(load(&policy));
     let before = resident_memory();
-    let images: Vec<_> = (0..SIGNED.min(entries)).map(|number| (asked(number), image(number))).collect();
+    let images: Vec<_> = (0..SIGNED.min(entries)).map(|number| (requested(number), image(number))).collect();
     let ask = |number: usize, pod: Option<&Pod>| {
         let (name, present) = &images[number % images.len()];
         runtime.block_on(gate.check_present(name, present, pod)).unwrap();
@@ -109,13 +109,13 @@ fn evidence(directory: &Path, entries: usize) {
     // With another pod namespace each time, the cache has no verdict, but the same rule applies.
     let pods: Vec<_> =
         (0..20 * SIGNED).map(|number| Pod { namespace: number.to_string(), ..Pod::default() }).collect();
-    let anew = measure(pods.len(), |number| ask(number, Some(&pods[number])));
+    let again = measure(pods.len(), |number| ask(number, Some(&pods[number])));
     let verdict = format!("verdict from {entries} entries");
     row(&format!("{verdict}, remembered"), remembered, 50.0);
-    row(&format!("{verdict}, read anew, signature verified before"), anew, f64::INFINITY);
-    row(&format!("{verdict}, read anew, signature verified (P-256)"), first, f64::INFINITY);
+    row(&format!("{verdict}, read again, signature verified before"), again, f64::INFINITY);
+    row(&format!("{verdict}, read again, signature verified (P-256)"), first, f64::INFINITY);
     let grown = resident_memory().saturating_sub(before) as f64 / f64::from(1 << 20);
-    println!("| memory that a ledger of {entries} entries took | {grown:.1} MiB | |");
+    println!("| memory for a ledger of {entries} entries | {grown:.1} MiB | |");
     fs::remove_dir_all(&root).unwrap();
 }
 
@@ -178,7 +178,7 @@ fn key_file(half: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/keys/throw-away-p256.{half}.pem"))
 }
 
-fn asked(number: usize) -> String {
+fn requested(number: usize) -> String {
     format!("bench.example/app-{number}:1")
 }
 
@@ -187,7 +187,7 @@ fn config(number: usize) -> Digest {
 }
 
 fn image(number: usize) -> Present {
-    Present { id: config(number).to_string(), repo_tags: vec![asked(number)], repo_digests: Vec::new() }
+    Present { id: config(number).to_string(), repo_tags: vec![requested(number)], repo_digests: Vec::new() }
 }
 
 fn manifest(number: usize) -> String {
@@ -231,7 +231,7 @@ fn write_entry(root: &Path, number: usize, key: Option<&PrivateKey>) {
             "signature": STANDARD.encode(signature),
             "payload": payload.len(),
         }],
-        "names": [asked(number)],
+        "names": [requested(number)],
         "rule": "a rule",
         "keys": [],
         "recorded": "2026-01-01T00:00:00Z",

@@ -7,7 +7,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     missing_docs,
-    reason = "a measurement that does not work ends"
+    reason = "a benchmark fails by panicking"
 )]
 
 use std::path::Path;
@@ -119,7 +119,7 @@ fn paced(registry: &Registry, signer: &Signer) -> [i64; 3] {
     }
     let end = Instant::now() + Duration::from_secs(120);
     while signer.audit().len() < before + PACED as usize {
-        assert!(Instant::now() < end, "not all was signed:\n{}", signer.log());
+        assert!(Instant::now() < end, "not all images were signed:\n{}", signer.log());
         thread::sleep(Duration::from_millis(100));
     }
     let at = |line: &Value, field: &str| {

@@ -30,11 +30,11 @@ pub(crate) fn run(release: Release) {
     for name in &signed {
         events.block_on(callers.proxied.pull_image(name));
     }
-    say("asking for images");
+    say("calling ImageStatus and ListImages");
     let unsigned_on = events.block_on(status(&callers, 20, &unsigned));
     let signed_on = events.block_on(status(&callers, 20, &signed));
     let list_images = events.block_on(list(&callers, 3, IMAGES));
-    say("asking with the gate off");
+    say("calling ImageStatus with the gate off");
     node.pullgate.restart_configured("[gate]\nimage-status = \"off\"");
     let callers = Callers::new(&node);
     let off = events.block_on(status(&callers, 20, &unsigned));
@@ -56,7 +56,7 @@ async fn status(callers: &Callers, calls: usize, names: &[String]) -> Pair {
         for (caller, samples) in turns(callers, &mut pair, round) {
             for call in 0..calls {
                 let name = &names[(round * calls + call) % names.len()];
-                assert!(samples.time(caller.image_status(name)).await, "{name} is there");
+                assert!(samples.time(caller.image_status(name)).await, "{name} is present");
             }
         }
     }

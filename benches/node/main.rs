@@ -60,10 +60,10 @@ enum Event {
 
 fn main() -> ExitCode {
     let (release, chosen) = arguments();
-    let (tell, events) = mpsc::channel();
-    watch_signals(tell.clone());
+    let (sender, events) = mpsc::channel();
+    watch_signals(sender.clone());
     thread::spawn(move || {
-        let _ = tell.send(Event::Ended(panic::catch_unwind(|| bench(release, &chosen))));
+        let _ = sender.send(Event::Ended(panic::catch_unwind(|| bench(release, &chosen))));
     });
     let limit = LIMIT + row::allowance();
     let event = events.recv_timeout(limit);
@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn watch_signals(tell: Sender<Event>) {
+fn watch_signals(sender: Sender<Event>) {
     thread::spawn(move || {
         event_loop().block_on(async {
             let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be received");
@@ -88,7 +88,7 @@ fn watch_signals(tell: Sender<Event>) {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            let _ = tell.send(Event::Interrupted);
+            let _ = sender.send(Event::Interrupted);
         });
     });
 }

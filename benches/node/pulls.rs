@@ -41,7 +41,7 @@ pub(crate) fn run(release: Release) {
     let events = event_loop();
     let node = Node::start(release);
     let idle = idle(&node);
-    say("starting pullgate beside it, again and again");
+    say("starting pullgate repeatedly");
     let start = start::measure(&node);
     say("pulling");
     let callers = Callers::new(&node);
@@ -135,7 +135,7 @@ fn cold(events: &Runtime, node: &Node, callers: &Callers, names: &[String]) -> P
                 callers.direct.remove_image(&id).await;
             });
             let left = node.containerd.content_since(&before);
-            assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+            assert!(left.is_empty(), "containerd has removed the image: {left:?}");
         }
     }
     Pulled { times, steps: steps(node, before..before + names.len()) }

@@ -56,7 +56,7 @@ pub(crate) fn run(release: Release) {
         say(&format!("{} after {}", mebibytes(memory[part_number]), (part_number + 1) * part));
     }
     let spent = begin.elapsed();
-    let (warm, rest) = memory.split_first().expect("it was looked at");
+    let (warm, rest) = memory.split_first().expect("it was measured");
     let most = rest.iter().max().copied().unwrap_or_default();
     let grown = most.saturating_sub(*warm);
     let made = part * (LOOKS + 1);
@@ -65,13 +65,13 @@ pub(crate) fn run(release: Release) {
         FIGURE,
         &[
             figure(
-                format!("{made} pulls in a row, {AT_ONCE} at a time"),
+                format!("{made} pulls in a row, {AT_ONCE} concurrently"),
                 format!("{:.0} s", spent.as_secs_f64()),
                 None,
             ),
             figure("… each", crate::report::time(each), None),
             figure(format!("… resident memory after {part}"), mebibytes(*warm), None),
-            figure("… growth from then on, at most", mebibytes(grown), Some(("≤ 2 MiB", grown <= FLAT))),
+            figure("… maximum growth after that", mebibytes(grown), Some(("≤ 2 MiB", grown <= FLAT))),
         ],
     );
 }

@@ -18,7 +18,7 @@ pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RecordedRequest {
     pub(crate) agent: String,
     begin: Instant,
     /// When the answer began; `None` before that.
@@ -33,7 +33,7 @@ pub(crate) struct Slow {
 
 #[derive(Default)]
 struct State {
-    asked: Vec<Asked>,
+    recorded: Vec<RecordedRequest>,
     /// Whether the proxy answers the referrers API, with the content of the fallback tag.
     referrers: bool,
     delay: bool,
@@ -44,9 +44,9 @@ impl Slow {
     pub(crate) fn start(host: &str) -> Self {
         let state = Arc::<Mutex<State>>::default();
         let (shared, behind) = (Arc::clone(&state), host.to_owned());
-        let (tell, told) = std::sync::mpsc::channel();
-        thread::spawn(move || event_loop().block_on(serve(behind, shared, tell)));
-        let address = told.recv().expect("the proxy listens");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        thread::spawn(move || event_loop().block_on(serve(behind, shared, sender)));
+        let address = receiver.recv().expect("the proxy listens");
         Self { host: address.to_string(), state }
     }
 
@@ -66,14 +66,14 @@ impl Slow {
     }
 
     /// The requests since the last call.
-    pub(crate) fn take(&self) -> Vec<Asked> {
-        std::mem::take(&mut lock(&self.state).asked)
+    pub(crate) fn take(&self) -> Vec<RecordedRequest> {
+        std::mem::take(&mut lock(&self.state).recorded)
     }
 }
 
 /// The longest chain of requests that each began after the answer to the previous one: the round trips in sequence.
-pub(crate) fn in_sequence<'a>(asked: impl Iterator<Item = &'a Asked>) -> usize {
-    let mut spans: Vec<_> = asked.filter_map(|asked| Some((asked.end?, asked.begin))).collect();
+pub(crate) fn in_sequence<'a>(recorded: impl Iterator<Item = &'a RecordedRequest>) -> usize {
+    let mut spans: Vec<_> = recorded.filter_map(|recorded| Some((recorded.end?, recorded.begin))).collect();
     spans.sort_unstable();
     let mut last: Option<Instant> = None;
     let mut count = 0;
@@ -89,9 +89,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(behind: String, state: Arc<Mutex<State>>, tell: std::sync::mpsc::Sender<SocketAddr>) {
+async fn serve(behind: String, state: Arc<Mutex<State>>, sender: std::sync::mpsc::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    tell.send(listener.local_addr().expect("a listener has an address")).expect("somebody waits");
+    sender.send(listener.local_addr().expect("a listener has an address")).expect("somebody waits");
     while let Ok((near, _)) = listener.accept().await {
         let (behind, state) = (behind.clone(), Arc::clone(&state));
         tokio::spawn(async move {
@@ -146,8 +146,8 @@ async fn questions(
         };
         let place = {
             let mut state = lock(&state);
-            state.asked.push(Asked { agent, begin, end: None });
-            state.asked.len() - 1
+            state.recorded.push(RecordedRequest { agent, begin, end: None });
+            state.recorded.len() - 1
         };
         if let Some((repository, digest)) = path.split_once("/referrers/sha256:").filter(|_| referrers) {
             let tag = format!("sha256-{}", digest.split('?').next().unwrap_or_default());
@@ -192,8 +192,8 @@ async fn answers(
 
 fn end(state: &Mutex<State>, place: usize, at: Instant) {
     // Requests that were recorded in between belong to an earlier measurement.
-    if let Some(asked) = lock(state).asked.get_mut(place) {
-        asked.end = Some(at);
+    if let Some(recorded) = lock(state).recorded.get_mut(place) {
+        recorded.end = Some(at);
     }
 }
 

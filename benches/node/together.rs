@@ -30,13 +30,13 @@ fn same(release: Release) -> Vec<[String; 3]> {
     let mut node = Node::start(release);
     let image = node.push_signed("bench/together:1");
     let before = node.registry.requests().len();
-    say("pulling one image, many times at once");
+    say("pulling one image many times concurrently");
     let storm = storm(&node, vec![image.by_tag(); AT_ONCE]);
-    let asked = node.registry.requests().split_off(before);
+    let recorded = node.registry.requests().split_off(before);
     let own = |is_wanted: &dyn Fn(&str) -> bool| {
-        asked
+        recorded
             .iter()
-            .filter(|asked| asked.user_agent.starts_with("pullgate") && is_wanted(&asked.path))
+            .filter(|recorded| recorded.user_agent.starts_with("pullgate") && is_wanted(&recorded.path))
             .count()
     };
     let resolved = own(&|path| path.ends_with("/manifests/1"));
@@ -49,10 +49,10 @@ fn same(release: Release) -> Vec<[String; 3]> {
     vec![
         figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
         figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == 1))),
-        figure(format!("{pulls}: the tag was resolved"), resolved, once(resolved)),
-        figure(format!("{pulls}: signatures were looked for"), looked_for, once(looked_for)),
-        figure(format!("{pulls}: payloads were fetched"), payloads, once(payloads)),
-        figure(format!("{pulls}: signatures were verified"), verified, once(verified)),
+        figure(format!("{pulls}: tag lookups"), resolved, once(resolved)),
+        figure(format!("{pulls}: signature lookups"), looked_for, once(looked_for)),
+        figure(format!("{pulls}: payload downloads"), payloads, once(payloads)),
+        figure(format!("{pulls}: verifications"), verified, once(verified)),
     ]
 }
 
@@ -78,7 +78,7 @@ fn different(release: Release) -> Vec<[String; 3]> {
     }
     say("making many images");
     let names = farm::grow_apart(&node, node.registry.host(), "bench", AT_ONCE);
-    say("pulling all of them at once");
+    say("pulling all of them concurrently");
     let storm = storm(&node, names);
     let (peak, after) = (node.pullgate.peak_memory(), node.pullgate.resident_memory());
     let failed = storm.failures.len();
@@ -90,7 +90,7 @@ fn different(release: Release) -> Vec<[String; 3]> {
         figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
         figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == AT_ONCE))),
         figure(
-            format!("{pulls}: resident memory, at most"),
+            format!("{pulls}: maximum resident memory"),
             mebibytes(peak),
             Some(("≤ 40 MiB", peak <= 40 << 20)),
         ),
@@ -103,7 +103,7 @@ fn different(release: Release) -> Vec<[String; 3]> {
 fn pull_as_before(containerd: &mut Containerd) {
     let images = "[plugins.\"io.containerd.cri.v1.images\"]\n";
     let config = fs::read_to_string(containerd.config()).expect("a configuration is a file");
-    assert!(config.contains(images), "there is no place for the setting");
+    assert!(config.contains(images), "the configuration has no section for the setting");
     directory::write(
         &containerd.config(),
         config.replace(images, &format!("{images}use_local_image_pull = true\n")),

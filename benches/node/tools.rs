@@ -26,8 +26,7 @@ const ROUNDS: usize = 15;
 /// The beginning of pullgate's own rows.
 const OURS: &str = "pullgate";
 
-const HEAD: [&str; 5] =
-    ["what checks the signature", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
+const HEAD: [&str; 5] = ["verified by", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
 
 /// A registry whose images may run unsigned.
 const OPEN: &str = "open.test";
@@ -57,7 +56,7 @@ pub(crate) fn run(release: Release) {
             spent
         });
         let left = node.containerd.content_since(&before);
-        assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+        assert!(left.is_empty(), "containerd has removed the image: {left:?}");
         spent
     };
     // One-time work is not measured.
@@ -67,7 +66,7 @@ pub(crate) fn run(release: Release) {
     let [mut direct, mut proxied, mut unsigned, mut process, mut script_pull] = <[Samples; 5]>::default();
     let [mut daemon_cpu, mut unsigned_cpu, mut process_cpu] = <[Duration; 3]>::default();
     let answers = registry_time(&node, ours);
-    say("checking signatures in four ways");
+    say("verifying signatures in four ways");
     for ((ours, theirs), open) in ours.iter().zip(theirs).zip(&open) {
         direct.push(pull(&callers.direct, ours));
         for (name, samples, cpu) in
@@ -91,7 +90,7 @@ pub(crate) fn run(release: Release) {
     let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
     let rows = [
         (OURS, added(&proxied), daemon_cpu / count),
-        ("pullgate, of an image that may be unsigned", added(&unsigned), unsigned_cpu / count),
+        ("pullgate, an image that is allowed unsigned", added(&unsigned), unsigned_cpu / count),
         ("`cosign verify --key`, a process", process.median(), process_cpu / count),
         ("containerd's bindir verifier, a script with cosign", added(&script_pull), script.cpu() / count),
     ];
@@ -99,14 +98,14 @@ pub(crate) fn run(release: Release) {
     let rows = rows.map(|(what, spent, cpu)| {
         let ratio = |one: Duration, own: Duration| one.as_secs_f64() / own.as_secs_f64().max(1e-6);
         let (times, cpus) = (ratio(spent, own_time), ratio(cpu, own_cpu));
-        let told = |ratio: f64, least: f64| {
+        let against = |ratio: f64, least: f64| {
             let verdict = if ratio >= least { "met" } else { "**missed**" };
             if what.starts_with(OURS) { String::new() } else { format!("{ratio:.0}; ≥ {least}: {verdict}") }
         };
-        [what.to_owned(), time(spent), time(cpu), told(times, 10.0), told(cpus, 20.0)]
+        [what.to_owned(), time(spent), time(cpu), against(times, 10.0), against(cpus, 20.0)]
     });
     println!(
-        "What checking a signature adds to a pull of {} (n = {ROUNDS}); the registry itself needs {} to tell the digest, the \
+        "What verification adds to a pull of {} (n = {ROUNDS}). The registry alone needs {} to serve the digest, the \
          signature and its payload, one after the other:\n",
         time(direct.median()),
         time(answers.median())
@@ -173,11 +172,11 @@ impl Script {
     }
 
     fn install(&self) {
-        fs::copy(self.file(), self.verifiers.join("cosign")).expect("a verifier can be put in place");
+        fs::copy(self.file(), self.verifiers.join("cosign")).expect("the verifier can be installed");
     }
 
     fn remove(&self) {
-        fs::remove_file(self.verifiers.join("cosign")).expect("a verifier can be taken away");
+        fs::remove_file(self.verifiers.join("cosign")).expect("the verifier can be removed");
     }
 
     fn file(&self) -> PathBuf {
@@ -212,7 +211,7 @@ fn cpu_of(process: u32) -> Duration {
 
 /// The CPU time of all processes that were waited for.
 fn cpu_of_children() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it can be asked for");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage works");
     let spent = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Duration::from_micros(spent.try_into().unwrap_or_default())
 }

@@ -160,7 +160,7 @@ impl World {
     }
 
     /// Sets KMS's answer to AsymmetricVerify.
-    fn says(&self, answer: impl Fn() -> Option<Scripted> + Send + Sync + 'static) {
+    fn answers(&self, answer: impl Fn() -> Option<Scripted> + Send + Sync + 'static) {
         self.kms.answers(move |request, _| is_verify(request).then(&answer).flatten());
     }
 

@@ -177,8 +177,8 @@ async fn calls_outside_the_cri_do_not_reach_the_runtime() {
 async fn a_cancelled_call_is_cancelled_at_the_runtime() {
     let world = World::builder().start().await;
     let dropped = Arc::new(Notify::new());
-    let told = Arc::clone(&dropped);
-    world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&told) }));
+    let observed = Arc::clone(&dropped);
+    world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&observed) }));
     let call = call_with_headers(&world, INFO, HeaderMap::new(), framed(b""));
     let begun = async {
         while world.runtime.calls().is_empty() {

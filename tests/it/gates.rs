@@ -26,8 +26,9 @@ async fn start(change: impl FnOnce(&mut Settings)) -> World {
     let node = Node::builder().proxy(change).without_policy().start().await;
     node.runtime.script(|call| match call.path.as_str() {
         STATUS => {
-            let asked = api::ImageStatusRequest::decode(&call.body[5..]).unwrap().image.unwrap().image;
-            let found = [OPEN, CLOSED].into_iter().find(|name| asked == *name || id(name).contains(&asked));
+            let requested = api::ImageStatusRequest::decode(&call.body[5..]).unwrap().image.unwrap().image;
+            let found =
+                [OPEN, CLOSED].into_iter().find(|name| requested == *name || id(name).contains(&requested));
             let data = found.map_or_else(|| framed(b""), status_of);
             let mut trailers = runtime::status(0, "");
             trailers.insert("x-last", "trailer".parse().unwrap());
@@ -164,9 +165,9 @@ async fn an_image_that_is_not_admitted_is_absent_under_every_name() {
     let world = start(|_| {}).await;
     let whole = id(CLOSED);
     let hex = whole.strip_prefix("sha256:").unwrap();
-    for asked in [CLOSED, &whole, hex, &hex[..12], &whole[..20]] {
-        assert_absent(&world.precheck(asked).await, asked);
-        assert_absent(&world.status(asked, true, true).await, asked);
+    for requested in [CLOSED, &whole, hex, &hex[..12], &whole[..20]] {
+        assert_absent(&world.precheck(requested).await, requested);
+        assert_absent(&world.status(requested, true, true).await, requested);
     }
 }
 

@@ -209,9 +209,9 @@ fn the_exit_code_shows_whether_the_policy_differs() {
         (other.to_owned(), 2, "error: nothing was imported"),
         (String::new(), 2, "error: nothing was imported"),
     ] {
-        let (told, written, said) = import(&document);
-        assert_eq!(told, Some(code), "{document}: {said}");
-        assert!(said.starts_with(notes), "{document}: {said}");
+        let (exit, written, report) = import(&document);
+        assert_eq!(exit, Some(code), "{document}: {report}");
+        assert!(report.starts_with(notes), "{document}: {report}");
         assert_eq!(written.is_empty(), code == 2, "{document}: {written}");
     }
 }
@@ -394,15 +394,15 @@ fn cosign_s_keys() {
     let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
     assert_eq!(algorithm("cosign-2"), Algorithm::RsaPkcs1Sha256);
     assert_eq!(algorithm("ed"), Algorithm::Ed25519ph);
-    for (said, rsa, ed25519) in [
+    for (chosen, rsa, ed25519) in [
         (Algorithm::RsaPssSha256, Algorithm::RsaPssSha256, Algorithm::Ed25519ph),
         (Algorithm::Ed25519, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519),
         (Algorithm::Ed25519ph, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519ph),
     ] {
-        let options = Options { algorithm: Some(said), widen: false };
+        let options = Options { algorithm: Some(chosen), widen: false };
         let policy = load(&import::cosign(&keys, "registry.example.com/team", options).unwrap());
         let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
-        assert_eq!((algorithm("cosign-2"), algorithm("ed")), (rsa, ed25519), "{said}");
+        assert_eq!((algorithm("cosign-2"), algorithm("ed")), (rsa, ed25519), "{chosen}");
     }
     let wrong =
         [("cosign".to_owned(), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned())];

@@ -34,13 +34,13 @@ async fn open(
     let opened = keys::open(&location.parse().unwrap(), algorithm, settings).await;
     secrets::wrote("debug", format!("{settings:?} {opened:?}"));
     if let Err(error) = &opened {
-        secrets::wrote("errors", told(error));
+        secrets::wrote("errors", error_chain(error));
     }
     opened
 }
 
 /// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(current) = cause {

@@ -127,8 +127,13 @@ impl World {
         (digest, config_of(content))
     }
 
-    async fn check_present(&self, gate: &Gate, asked: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
-        gate.check_present(asked, &present(id, &[]), None).await
+    async fn check_present(
+        &self,
+        gate: &Gate,
+        requested: &str,
+        id: &Digest,
+    ) -> Result<PresentVerdict, Refusal> {
+        gate.check_present(requested, &present(id, &[]), None).await
     }
 }
 
@@ -150,7 +155,7 @@ fn present(id: &Digest, names: &[&str]) -> Present {
 
 fn reason(decided: &Result<PresentVerdict, Refusal>) -> &'static str {
     match decided {
-        Ok(standing) => standing.reason().code(),
+        Ok(decision) => decision.reason().code(),
         Err(refusal) => refusal.reason().code(),
     }
 }

@@ -35,8 +35,8 @@ async fn a_literal_secret_is_found_in_each_usual_place() {
             (Auth::bearer(Some(MARK)), Credentials::identity_token(&secret)),
         ] {
             let server = Registry::with(Options { auth, ..Options::default() }).await;
-            let asked = registry.resolve(&server.reference("team/app:1"), &credentials).await;
-            assert!(asked.is_err(), "{secret} lets nobody in");
+            let result = registry.resolve(&server.reference("team/app:1"), &credentials).await;
+            assert!(result.is_err(), "{secret} lets nobody in");
             let ended = catch_unwind(std::panic::AssertUnwindSafe(|| drop(server)));
             assert_eq!(ended.is_ok(), marked, "{credentials:?}");
         }

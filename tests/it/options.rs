@@ -276,9 +276,9 @@ async fn retries_of_a_busy_registry_are_limited() {
     ] {
         let world = World::start().await;
         world.signed();
-        let asked = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::sync::atomic::AtomicBool::new(false);
         world.registry.hook(move |request| {
-            let first = is_tag(request) && !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let first = is_tag(request) && !seen.swap(true, std::sync::atomic::Ordering::Relaxed);
             first.then(|| answer.clone())
         });
         let gate = world.gate(&format!("[limits]\n{lines}"));
@@ -292,9 +292,9 @@ async fn the_cooldown_of_a_host_is_limited() {
     for (value, expected) in [("0s", "verified"), ("200ms", "verified"), ("10m", "registry-busy")] {
         let world = World::start().await;
         world.signed();
-        let asked = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::sync::atomic::AtomicBool::new(false);
         world.registry.hook(move |_| {
-            let first = !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let first = !seen.swap(true, std::sync::atomic::Ordering::Relaxed);
             first.then(|| Scripted::status(429).header("retry-after", "600"))
         });
         let gate = world.gate(&format!("[limits]\nretries = 0\nmax-retry-after = \"{value}\""));

@@ -46,9 +46,12 @@ fn a_full_disk_behind_standard_output_is_an_error() {
     for (program, arguments) in cases {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = run(program.clone(), arguments, full.into());
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.contains("error: cannot write to standard output\n  because "), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains("error: cannot write to standard output\n  because "),
+            "{arguments:?}: {stderr}"
+        );
         register(&made);
         // A reader that has read enough closes the pipe.
         let (reader, writer) = std::io::pipe().unwrap();
@@ -57,8 +60,8 @@ fn a_full_disk_behind_standard_output_is_an_error() {
         register(&made);
         // The image is refused even if nobody reads the output.
         let expected = if arguments.contains(&"verify") { 1 } else { 0 };
-        let told = String::from_utf8_lossy(&gone.stderr).into_owned();
-        assert_eq!(gone.status.code(), Some(expected), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&gone.stderr).into_owned();
+        assert_eq!(gone.status.code(), Some(expected), "{arguments:?}: {stderr}");
     }
 }
 
@@ -74,9 +77,9 @@ fn a_policy_that_cannot_be_written_leaves_no_file() {
         command.args(["--scope", "registry.example.com", "--out-file"]).arg(&policy).output().unwrap()
     };
     let output = import("0");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("error: cannot write ") && told.contains("policy.toml"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("error: cannot write ") && stderr.contains("policy.toml"), "{stderr}");
     assert!(!policy.exists());
     let output = import("unlimited");
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -250,11 +250,11 @@ async fn an_allowed_image_costs_no_request() {
     ));
     world.runtime.script(|call| {
         let request = api::PullImageRequest::decode(call.body.get(5..)?).ok()?;
-        (call.path == PULL).then(|| error(2, &format!("asked for {}", request.image.unwrap().image)))
+        (call.path == PULL).then(|| error(2, &format!("pull of {}", request.image.unwrap().image)))
     });
     let image = world.image("base/tool:1");
     let answer = world.pull(&image).await;
-    assert_eq!(answer.message, format!("asked for {image}"), "the runtime's own answer crosses");
+    assert_eq!(answer.message, format!("pull of {image}"), "the runtime's own answer crosses");
     assert_eq!(world.registry.requests().len(), 0);
 }
 
@@ -448,10 +448,10 @@ async fn a_pulled_image_is_reported_and_created() {
             let made = api::CreateContainerResponse { container_id: "made".to_owned() };
             call.path.ends_with("/CreateContainer").then(|| pullgate_test::runtime::message(&made))
         });
-        let asked = api::ImageStatusRequest { image: pull_request(&image).image, verbose: false };
-        let told = world.call("/runtime.v1.ImageService/ImageStatus", &asked.encode_to_vec()).await;
-        let told = api::ImageStatusResponse::decode(&told.body[5..]).unwrap().image.map(|image| image.id);
-        assert_eq!(told.as_ref(), Some(&id));
+        let query = api::ImageStatusRequest { image: pull_request(&image).image, verbose: false };
+        let status = world.call("/runtime.v1.ImageService/ImageStatus", &query.encode_to_vec()).await;
+        let status = api::ImageStatusResponse::decode(&status.body[5..]).unwrap().image.map(|image| image.id);
+        assert_eq!(status.as_ref(), Some(&id));
         let spec = |name: &str| api::ImageSpec {
             image: id.clone(),
             user_specified_image: name.to_owned(),

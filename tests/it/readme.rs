@@ -46,13 +46,13 @@ async fn commands_and_policy_of_the_readme_work_together() {
     std::fs::write(etc.join("policy.toml"), here(policy.unwrap())).unwrap();
 
     let signing = blocks("Sign");
-    let (commands, told) = signing[0].split_once("signed: ").unwrap();
+    let (commands, expected) = signing[0].split_once("signed: ").unwrap();
     let output = run(path, &here(commands)).await;
     assert!(output.status.success(), "{output:?}");
     secrets::register_key(&std::fs::read_to_string(path.join("release.key")).unwrap());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().unwrap();
-    let expected = here(told);
+    let expected = here(expected);
     let (name, layout) = (expected.split_once('…').unwrap().0, expected.trim().rsplit(' ').next().unwrap());
     let name = name.split_once(" → sha256:").unwrap().0;
     assert!(last.starts_with(&format!("signed: {name} → sha256:")) && last.ends_with(layout), "{last}");

@@ -145,12 +145,12 @@ fn pulls_a_present_image_again(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let kubelet = node.kubelet();
-    let asked = || node.registry.requests().iter().filter(|request| request.is_by_containerd()).count();
+    let count = || node.registry.requests().iter().filter(|request| request.is_by_containerd()).count();
     let first = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
-    let before = asked();
+    let before = count();
     let second = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
     assert_eq!(first, second);
-    assert!(asked() > before, "the second pull is forwarded too");
+    assert!(count() > before, "the second pull is forwarded too");
 }
 
 fn runs_an_image_that_is_allowed_unsigned(release: Release) {

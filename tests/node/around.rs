@@ -271,8 +271,8 @@ fn a_checkpoint_in_an_admitted_image_is_refused(release: Release) {
     for image in &checkpoints {
         let id = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
         assert_eq!(kubelet.image_status(&image.by_tag()).unwrap().map(|image| image.id).as_ref(), Some(&id));
-        for asked in [image.by_tag(), image.by_digest(), String::new()] {
-            assert_is_checkpoint(kubelet.create(&Pod::of(&asked), &id), &asked);
+        for requested in [image.by_tag(), image.by_digest(), String::new()] {
+            assert_is_checkpoint(kubelet.create(&Pod::of(&requested), &id), &requested);
         }
         pulled.push((image, id));
     }
@@ -310,7 +310,7 @@ fn a_guest_that_pulls_gets_the_name_with_the_digest() {
     let mut node = Node::start(Release::V2_1);
     let signed = node.push_signed("team/app:1");
     let id = node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
-    let told = |node: &Node, name: &str| {
+    let annotated_name = |node: &Node, name: &str| {
         let info = |container: &str| {
             process::must_run(node.containerd.ctr().args(["containers", "info", container]))
         };
@@ -318,9 +318,13 @@ fn a_guest_that_pulls_gets_the_name_with_the_digest() {
         let info: Value = serde_json::from_str(&info).unwrap();
         info["Spec"]["annotations"]["io.kubernetes.cri.image-name"].as_str().unwrap_or_default().to_owned()
     };
-    assert_eq!(told(&node, &signed.by_tag()), signed.by_tag(), "the guest would resolve the tag again");
+    assert_eq!(
+        annotated_name(&node, &signed.by_tag()),
+        signed.by_tag(),
+        "the guest would resolve the tag again"
+    );
     node.pullgate.restart_configured("[gate]\npin-user-specified-image = true");
     for name in [signed.by_tag(), signed.by_both(), signed.by_digest()] {
-        assert_eq!(told(&node, &name), signed.by_digest(), "{name}");
+        assert_eq!(annotated_name(&node, &name), signed.by_digest(), "{name}");
     }
 }

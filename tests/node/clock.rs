@@ -22,8 +22,8 @@ fn start_at(node: &mut Node, years: i64) {
     let real = ["FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"];
     node.pullgate.start_in(&[["env", &preload, &time].as_slice(), &real].concat());
     let record = node.pullgate.records().pop().expect("it has reported that it serves");
-    let told: Timestamp = record["timestamp"].as_str().unwrap().parse().unwrap();
-    let off = told.as_second() - Timestamp::now().as_second();
+    let reported: Timestamp = record["timestamp"].as_str().unwrap().parse().unwrap();
+    let off = reported.as_second() - Timestamp::now().as_second();
     assert!((off - years * YEAR).abs() < 3600, "its clock is {off} s off");
 }
 
@@ -96,7 +96,7 @@ fn an_expired_certificate_is_reported_with_the_clock() {
     node.sign(&unknown);
     speak_tls(&mut node);
     node.kubelet().pull(&Pod::of(known.by_tag())).unwrap();
-    for (years, told) in [(2, "has expired"), (-2, "is not yet valid")] {
+    for (years, problem) in [(2, "has expired"), (-2, "is not yet valid")] {
         start_at(&mut node, years);
         let kubelet = node.kubelet_through_pullgate();
         let waiting = kubelet.ensure_image(&Pod::of(unknown.by_tag())).unwrap_err();
@@ -107,7 +107,7 @@ fn an_expired_certificate_is_reported_with_the_clock() {
             waiting.message
         );
         assert!(
-            waiting.message.contains(&format!("its certificate {told}: is this node's clock right?")),
+            waiting.message.contains(&format!("its certificate {problem}: is this node's clock right?")),
             "{}",
             waiting.message
         );

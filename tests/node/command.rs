@@ -98,8 +98,8 @@ fn policy_explain_shows_the_rule_that_applies() {
         let rule = &report["applies"][0];
         assert!(rule["action"].as_str().unwrap().contains(action), "{arguments:?}: {report}");
         assert_eq!(rule["mode"], mode, "{arguments:?}: {report}");
-        let told = report["not_applied"].as_array().unwrap().len();
-        assert!(told >= not_applied, "{arguments:?}: {report}");
+        let results = report["not_applied"].as_array().unwrap().len();
+        assert!(results >= not_applied, "{arguments:?}: {report}");
         let (exit, text, _) = run(node.pullgate.command().args(["policy", "explain"]).args(arguments));
         assert_eq!(exit, Some(0), "{text}");
         assert!(text.contains("applies") && text.contains(action), "{text}");
@@ -137,9 +137,9 @@ fn policy_test_compares_the_policy_with_expectations() {
     ] {
         let (exit, output, errors) = test(&expectations, &["--output", "json"]);
         assert_eq!(exit, Some(code), "{expectations}: {output}{errors}");
-        let told: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let told: Vec<_> = told.iter().map(|result| result["passed"].as_bool().unwrap()).collect();
-        assert_eq!(told, holds, "{expectations}");
+        let results: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let results: Vec<_> = results.iter().map(|result| result["passed"].as_bool().unwrap()).collect();
+        assert_eq!(results, holds, "{expectations}");
         assert_eq!(test(&expectations, &[]).0, Some(code), "as text: {expectations}");
     }
     for broken in

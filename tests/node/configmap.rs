@@ -65,11 +65,11 @@ fn a_configmap_update_is_atomic(release: Release) {
         held.held("a running pull", at);
         let second = put(&held.node.pullgate, 1, &Policy::deny());
         swap(&held.node.pullgate, &second);
-        let told = held.node.pullgate.reload_as_it_is();
+        let reloaded = held.node.pullgate.reload_as_it_is();
         let waiting = held.kubelet.ensure_image(&Pod::of(held.unsigned.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), "denied-by-rule", "the new policy is in force: {}", waiting.message);
         held.relay.hold().release();
-        (pull.join().unwrap(), told)
+        (pull.join().unwrap(), reloaded)
     });
     assert_eq!(pulled.as_ref().ok(), Some(&held.id), "{pulled:?}");
     let (level, new, other) = generation(&second);
@@ -120,8 +120,8 @@ fn a_broken_one_changes_nothing(held: &Held, number: u64, hash: &str) {
         let name = put(pullgate, 10 + u32::try_from(at).unwrap(), &good);
         damage(&name);
         swap(pullgate, &name);
-        let told = pullgate.reload_as_it_is();
-        assert_eq!(generation(&told), ("ERROR", number, hash), "{case}: {told}");
+        let reloaded = pullgate.reload_as_it_is();
+        assert_eq!(generation(&reloaded), ("ERROR", number, hash), "{case}: {reloaded}");
         held.assert_in_order(case);
     }
 }

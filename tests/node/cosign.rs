@@ -64,8 +64,8 @@ fn a_signature_for_an_alias_is_accepted() {
         let image = node.push("team/app:1");
         node.cosign().sign(&image.by_digest(), &node.release, Layout::Classic, Some(identity));
         let pulled = node.kubelet().ensure_image(&Pod::of(image.at("mirror.example.com").by_tag()));
-        let told = pulled.as_ref().map(drop).map_err(|waiting| waiting.code());
-        assert_eq!(told, expected, "signed as {identity}: {pulled:?}");
+        let result = pulled.as_ref().map(drop).map_err(|waiting| waiting.code());
+        assert_eq!(result, expected, "signed as {identity}: {pulled:?}");
     }
 }
 
@@ -98,9 +98,9 @@ fn cosign_accepts_our_signatures() {
         signing::sign(&image.by_digest(), &key);
         let cosign = node.cosign();
         let classic = [options, &["--new-bundle-format=false"]].concat();
-        let told = cosign.verify(&image.by_digest(), &key, &classic);
-        assert!(told.is_ok(), "{name}: {told:?}");
-        let told = cosign.verify(&image.by_digest(), &other, &classic);
-        assert!(told.is_err(), "{name}, by another key: {told:?}");
+        let result = cosign.verify(&image.by_digest(), &key, &classic);
+        assert!(result.is_ok(), "{name}: {result:?}");
+        let result = cosign.verify(&image.by_digest(), &other, &classic);
+        assert!(result.is_err(), "{name}, by another key: {result:?}");
     }
 }

@@ -103,10 +103,10 @@ fn signatures_by_keys_in_softhsm_are_accepted_by_cosign_and_the_gate() {
         if kind == Kind::P384 {
             options.extend(["--signature-digest-algorithm", "sha384"]);
         }
-        let told = node.cosign().verify(&image.by_digest(), &key, &options);
-        assert_eq!(told.is_ok(), by_cosign, "{name}: {told:?}");
-        let told = node.cosign().verify(&unsigned.by_digest(), &key, &options);
-        assert!(told.is_err(), "{name}, by another key: {told:?}");
+        let result = node.cosign().verify(&image.by_digest(), &key, &options);
+        assert_eq!(result.is_ok(), by_cosign, "{name}: {result:?}");
+        let result = node.cosign().verify(&unsigned.by_digest(), &key, &options);
+        assert!(result.is_err(), "{name}, by another key: {result:?}");
     }
 }
 
@@ -119,10 +119,10 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
     let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
     assert!(again.unwrap_err().contains("no key is overwritten"));
-    let told = public(&location).unwrap();
-    assert_eq!(told, std::fs::read_to_string(&key.public_file).unwrap());
+    let result = public(&location).unwrap();
+    assert_eq!(result, std::fs::read_to_string(&key.public_file).unwrap());
     let without_pin = location.split("&pin-source").next().unwrap().to_owned();
-    for (location, said) in [
+    for (location, problem) in [
         (location.replace("ci%20token", "other"), "no such token"),
         (location.replace("object=release", "object=other"), "holds no private key"),
         (location.replace("softhsm2", "nosuch"), "no PKCS#11 module nosuch"),
@@ -131,7 +131,7 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
         (format!("{without_pin}&pin-value={PIN}"), "a secret on a command line"),
     ] {
         let error = public(&location).unwrap_err();
-        assert!(error.contains(said), "{location}: {error}");
+        assert!(error.contains(problem), "{location}: {error}");
         assert!(!error.contains(PIN), "{error}");
     }
     token.secret("pin", "pg5ECRET-wrong");
@@ -140,7 +140,7 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     let pin = token.secret("other-pin", PIN);
     let mut with_file = token.command();
     with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
-    assert_eq!(process::run(&mut with_file).unwrap(), told);
+    assert_eq!(process::run(&mut with_file).unwrap(), result);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
     assert!(public(&location).unwrap_err().contains("open to others"));
 }
@@ -276,15 +276,15 @@ fn keys_are_shown_with_all_their_names_and_as_in_the_policy() {
     let at = Directory::new();
     let key = PrivateKey::make(at.path(), RELEASE, Kind::P256);
     let mut public = Command::new(programs::signer());
-    let told = process::must_run(public.args(["keys", "public", "--output", "json"]).arg(&key.file));
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let result = process::must_run(public.args(["keys", "public", "--output", "json"]).arg(&key.file));
+    let result: serde_json::Value = serde_json::from_str(&result).unwrap();
     let mut digest = Command::new("sh");
     digest.args(["-c", "openssl pkey -pubin -in \"$0\" -outform DER | sha256sum | cut -c-64"]);
     let digest = process::must_run(digest.arg(&key.public_file));
-    assert_eq!(told["ids"]["sha256"], digest.trim());
-    assert_eq!(told["fingerprint"], format!("sha256:{}", digest.trim()));
-    assert!(told["ids"]["ni"].as_str().unwrap().starts_with("ni:///sha-256;"));
-    assert_eq!(told["pem"], std::fs::read_to_string(&key.public_file).unwrap());
+    assert_eq!(result["ids"]["sha256"], digest.trim());
+    assert_eq!(result["fingerprint"], format!("sha256:{}", digest.trim()));
+    assert!(result["ids"]["ni"].as_str().unwrap().starts_with("ni:///sha-256;"));
+    assert_eq!(result["pem"], std::fs::read_to_string(&key.public_file).unwrap());
     let root = at.path().join("etc");
     directory::make(&root);
     Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]).write(&root);
@@ -294,7 +294,7 @@ fn keys_are_shown_with_all_their_names_and_as_in_the_policy() {
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed[0]["authenticator"], RELEASE);
     let listed = &listed[0]["keys"][0];
-    assert_eq!(listed["fingerprint"], told["fingerprint"]);
+    assert_eq!(listed["fingerprint"], result["fingerprint"]);
     assert_eq!(
         (listed["algorithm"].as_str(), listed["status"].as_str()),
         (Some("ECDSA_SHA_256"), Some("valid"))

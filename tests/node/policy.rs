@@ -18,8 +18,8 @@ fn a_broken_policy_at_startup_refuses_only_pulls() {
     let kubelet = node.kubelet();
     for name in [image.by_tag(), image.by_digest(), present.by_tag(), present.by_digest()] {
         let waiting = kubelet.ensure_image(&Pod::of(&name)).unwrap_err();
-        let told = (waiting.reason, waiting.code());
-        assert_eq!(told, ("SignatureValidationFailed", "no-policy"), "{name}: {}", waiting.message);
+        let result = (waiting.reason, waiting.code());
+        assert_eq!(result, ("SignatureValidationFailed", "no-policy"), "{name}: {}", waiting.message);
     }
     assert!(kubelet.image_fs_info().is_ok());
     assert_eq!(kubelet.list_images().unwrap().len(), 2, "the pause image and the present one");
@@ -37,8 +37,8 @@ fn a_broken_policy_leaves_the_old_one_in_force() {
     for broken in
         [BROKEN, "", "default = \"deny\"\ndefault = \"deny\"\n", "default = \"deny\"\nsurprise = 1\n"]
     {
-        let told = node.pullgate.reload(&Policy::text(broken));
-        assert_eq!(told["level"], "ERROR", "{told}");
+        let result = node.pullgate.reload(&Policy::text(broken));
+        assert_eq!(result["level"], "ERROR", "{result}");
         let pulled = node.kubelet().ensure_image(&Pod::of(signed.by_tag()));
         assert!(pulled.is_ok(), "{broken:?}: {pulled:?}");
         let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();

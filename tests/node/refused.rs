@@ -161,8 +161,8 @@ fn when_the_registry_does_not_answer(release: Release) {
     let before = node.containerd.content();
     for name in [image.by_tag(), image.by_digest()] {
         let waiting = node.kubelet().ensure_image(&Pod::of(name)).unwrap_err();
-        let told = (waiting.reason, waiting.code());
-        assert_eq!(told, ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
+        let result = (waiting.reason, waiting.code());
+        assert_eq!(result, ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
     }
     assert_eq!(node.containerd.content_since(&before), [""; 0]);
 }
@@ -195,8 +195,8 @@ fn with_names_that_containerd_rejects(release: Release) {
         format!("{}\n", image.by_tag()),
     ] {
         let waiting = node.kubelet().ensure_image(&Pod::of(&name)).unwrap_err();
-        let told = (waiting.reason, waiting.code());
-        assert_eq!(told, ("SignatureValidationFailed", "invalid-reference"), "{}", waiting.message);
+        let result = (waiting.reason, waiting.code());
+        assert_eq!(result, ("SignatureValidationFailed", "invalid-reference"), "{}", waiting.message);
         assert!(node.kubelet_without_pullgate().pull(&Pod::of(&name)).is_err(), "containerd takes {name:?}");
     }
     let good = node.kubelet().pull(&Pod::of(image.by_tag()));

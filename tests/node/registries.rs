@@ -97,11 +97,11 @@ fn the_same_hosts_in_the_same_order(release: Release) {
         site.assert_both(name, secret, (tag, digest), code);
     }
     for registry in [&site.node.registry, &site.mirror] {
-        let asked = registry.asked();
-        let manifests = asked.iter().filter(|asked| asked.uri.contains("/manifests/"));
+        let requests = registry.asked();
+        let manifests = requests.iter().filter(|request| request.uri.contains("/manifests/"));
         assert!(manifests.clone().count() > 0);
-        for asked in manifests {
-            assert!(asked.uri.ends_with(&format!("?ns={NAME}")), "{asked:?}");
+        for request in manifests {
+            assert!(request.uri.ends_with(&format!("?ns={NAME}")), "{request:?}");
         }
     }
     // The same file for every registry without one.
@@ -268,11 +268,14 @@ fn through_the_proxy_of_containerds_environment(release: Release) {
         let what = format!("{environment:?}: {direct:?} and {pulled:?}");
         assert_eq!((direct.is_ok(), pulled.is_ok()), (code.is_empty(), code.is_empty()), "{what}");
         assert_eq!(pulled.as_ref().err().map_or("", |waiting| waiting.code()), code, "{what}");
-        for mut asked in [alone, tunnel.take_asked()] {
+        for mut requests in [alone, tunnel.take_asked()] {
             // pullgate pulls the sandbox image as well.
-            asked.retain(|line| !line.contains("registry.k8s.io"));
-            assert_eq!(!asked.is_empty(), through, "{what}");
-            assert!(asked.iter().all(|line| line.starts_with(&format!("CONNECT {NAME}:443 "))), "{asked:?}");
+            requests.retain(|line| !line.contains("registry.k8s.io"));
+            assert_eq!(!requests.is_empty(), through, "{what}");
+            assert!(
+                requests.iter().all(|line| line.starts_with(&format!("CONNECT {NAME}:443 "))),
+                "{requests:?}"
+            );
         }
     }
 }

@@ -108,8 +108,12 @@ fn removes_only_finally_refused_images(release: Release) {
             (denied.into(), "denied-by-rule"),
             (some.into(), "denied-by-rule"),
         ] {
-            let told = node.pullgate.wait_for_record(seen, |record| record["name"] == name);
-            assert_eq!((&told["level"], &told["reason"]), (&"WARN".into(), &reason.into()), "{told}");
+            let reported = node.pullgate.wait_for_record(seen, |record| record["name"] == name);
+            assert_eq!(
+                (&reported["level"], &reported["reason"]),
+                (&"WARN".into(), &reason.into()),
+                "{reported}"
+            );
         }
         if remove {
             let gone = || (present() == [true, true, false, true, false, true]).then_some(());
@@ -119,8 +123,9 @@ fn removes_only_finally_refused_images(release: Release) {
             node.pullgate.wait_for_record(seen, |record| record["message"] == "node scanned");
             seen = node.pullgate.records().len();
         }
-        let told = node.pullgate.records().iter().any(|record| record["name"] == by_ctr.by_tag().as_str());
-        assert!(!told, "the image pulled by ctr is admitted: {:?}", node.pullgate.records());
+        let reported =
+            node.pullgate.records().iter().any(|record| record["name"] == by_ctr.by_tag().as_str());
+        assert!(!reported, "the image pulled by ctr is admitted: {:?}", node.pullgate.records());
         assert_eq!(present(), [true, true, !remove, true, !remove, true], "remove-unused = {remove}");
     }
     assert!(direct.image_status(&signed.by_tag()).unwrap().is_some(), "admitted images stay");
@@ -145,14 +150,14 @@ fn a_later_signature_counts() {
     node.kubelet().pull(&Pod::of(image.by_tag())).unwrap();
     let key = node.key("next", Kind::P256);
     node.pullgate.reload(&Policy::deny().authenticator("next", &[&key]).require("**", &["next"]));
-    let told = |node: &Node| {
+    let reported = |node: &Node| {
         let (_, output) = scan(node, &["--output", "json"]);
         verdict_of(&serde_json::from_str(&output).unwrap(), &image.by_tag()).clone()
     };
-    assert_eq!(told(&node), "refused");
+    assert_eq!(reported(&node), "refused");
     sign_by(node.pullgate.signer(), &image.by_digest(), &key);
-    let admitted = wait(LIMIT, || (told(&node) == "admitted").then_some(()));
-    assert!(admitted.is_some(), "{}", told(&node));
+    let admitted = wait(LIMIT, || (reported(&node) == "admitted").then_some(()));
+    assert!(admitted.is_some(), "{}", reported(&node));
 }
 
 /// After the policy has become stricter, a running container is reported with its pod.
@@ -184,7 +189,7 @@ fn uses_evidence_while_the_registry_is_unreachable(release: Release) {
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
     node.kubelet_without_pullgate().pull(&Pod::of(unknown.by_tag())).unwrap();
     node.registry.stop();
-    let told = |node: &Node, arguments: &[&str]| {
+    let reported = |node: &Node, arguments: &[&str]| {
         let (code, output) = scan(node, &[&["--output", "json"], arguments].concat());
         let report: Value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"));
         let verdicts = [&signed, &unknown].map(|image| verdict_of(&report, &image.by_tag()).clone());
@@ -192,11 +197,11 @@ fn uses_evidence_while_the_registry_is_unreachable(release: Release) {
     };
     let expected = (Some(3), ["admitted", "unknown"].map(Value::from));
     for arguments in [["--daemon", "require"], ["--daemon", "off"]] {
-        assert_eq!(told(&node, &arguments), expected, "{arguments:?}");
+        assert_eq!(reported(&node, &arguments), expected, "{arguments:?}");
     }
     node.pullgate.stop();
-    assert_eq!(told(&node, &[]), expected, "without a daemon");
+    assert_eq!(reported(&node, &[]), expected, "without a daemon");
     assert_eq!(scan(&node, &["--daemon", "require"]).0, Some(3));
     std::fs::remove_dir_all(node.directory().join("pullgate/evidence")).unwrap();
-    assert_eq!(told(&node, &[]).1, ["unknown", "unknown"].map(Value::from), "without evidence");
+    assert_eq!(reported(&node, &[]).1, ["unknown", "unknown"].map(Value::from), "without evidence");
 }

@@ -36,8 +36,8 @@ fn pull_secrets_of_the_pod_reach_the_registry(release: Release) {
     assert_eq!(waiting.code(), "no-signature", "{}", waiting.message);
     let ran = kubelet.run(&Pod::of(signed.by_tag()).with_pull_secret(USER, PASSWORD));
     assert_eq!(ran.unwrap_or_else(|waiting| panic!("{waiting:?}")).user, 1000);
-    let told = node.pullgate.records().iter().any(|record| record.to_string().contains(PASSWORD));
-    assert!(!told, "a password is in the log");
+    let logged = node.pullgate.records().iter().any(|record| record.to_string().contains(PASSWORD));
+    assert!(!logged, "a password is in the log");
 }
 
 /// kubelet pulls a present image again to check a pod's access to it, which a cached verdict does not show.

@@ -27,19 +27,19 @@ fn cosign_and_the_gate_accept_each_layout() {
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
         for layout in ["classic", "bundle", "both"] {
             let image = node.push(&format!("team/{name}:{layout}"));
-            let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
-            assert!(told.starts_with("signed: ") && told.contains(&image.digest), "{told}");
-            let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
-            assert!(told.starts_with("already signed: "), "{told}");
+            let result = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
+            assert!(result.starts_with("signed: ") && result.contains(&image.digest), "{result}");
+            let result = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
+            assert!(result.starts_with("already signed: "), "{result}");
             let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
             assert!(pulled.is_ok(), "{name} {layout}: {pulled:?}");
             let form = if layout == "classic" { &["--new-bundle-format=false"][..] } else { &[] };
             let options = [digest, form, &["-a", "build=42"]].concat();
-            let told = node.cosign().verify(&image.by_digest(), &key, &options);
+            let result = node.cosign().verify(&image.by_digest(), &key, &options);
             let knows = !matches!(kind, Kind::RsaPss | Kind::Ed25519ph);
-            assert_eq!(told.is_ok(), knows, "{name} {layout}: {told:?}");
-            let told = node.cosign().verify(&image.by_digest(), &other, &options);
-            assert!(told.is_err(), "{name} {layout}, by another key: {told:?}");
+            assert_eq!(result.is_ok(), knows, "{name} {layout}: {result:?}");
+            let result = node.cosign().verify(&image.by_digest(), &other, &options);
+            assert!(result.is_err(), "{name} {layout}, by another key: {result:?}");
         }
     }
 }
@@ -50,11 +50,11 @@ fn an_image_signed_by_cosign_is_already_signed() {
     for (layout, name) in [(Layout::Classic, "classic"), (Layout::Bundle, "bundle")] {
         let image = node.push(&format!("team/app:{name}"));
         node.cosign().sign(&image.by_digest(), &node.release, layout, None);
-        let told = signing::sign_with(&image.by_digest(), &node.release, &["--layout", name]);
-        assert!(told.starts_with("already signed: "), "{told}");
-        let told =
+        let result = signing::sign_with(&image.by_digest(), &node.release, &["--layout", name]);
+        assert!(result.starts_with("already signed: "), "{result}");
+        let result =
             signing::sign_with(&image.by_digest(), &node.key("other", Kind::P256), &["--layout", name]);
-        assert!(told.starts_with("signed: "), "another key has not: {told}");
+        assert!(result.starts_with("signed: "), "another key has not: {result}");
         // The other way round: cosign adds to our signatures and removes none.
         let image = node.push(&format!("team/app:{name}-first"));
         let (ours, its) =
@@ -63,8 +63,8 @@ fn an_image_signed_by_cosign_is_already_signed() {
         node.cosign().sign(&image.by_digest(), &its, layout, None);
         let form = if layout == Layout::Classic { &["--new-bundle-format=false"][..] } else { &[] };
         for key in [&ours, &its] {
-            let told = node.cosign().verify(&image.by_digest(), key, form);
-            assert!(told.is_ok(), "{name} {}: {told:?}", key.name);
+            let result = node.cosign().verify(&image.by_digest(), key, form);
+            assert!(result.is_ok(), "{name} {}: {result:?}", key.name);
         }
     }
 }
@@ -83,8 +83,8 @@ fn concurrent_signers_lose_nothing() {
     });
     for key in &keys {
         for form in [&["--new-bundle-format=false"][..], &[]] {
-            let told = node.cosign().verify(&image.by_digest(), key, form);
-            assert!(told.is_ok(), "{} {form:?}: {told:?}", key.name);
+            let result = node.cosign().verify(&image.by_digest(), key, form);
+            assert!(result.is_ok(), "{} {form:?}: {result:?}", key.name);
         }
     }
 }
@@ -103,9 +103,9 @@ fn a_whole_namespace_is_signed_with_its_indexes() {
     let scope = format!("{}/shop", node.registry.host());
     for word in ["signed: ", "already signed: "] {
         let output = sign(&scope);
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(told.lines().count() > 4 && told.lines().all(|line| line.starts_with(word)), "{told}");
+        let result = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{result}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(result.lines().count() > 4 && result.lines().all(|line| line.starts_with(word)), "{result}");
     }
     for image in images.iter().chain([&index]) {
         let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));

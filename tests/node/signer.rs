@@ -59,11 +59,11 @@ fn pushes_while_the_signer_is_down_are_signed_when_it_is_back() {
     let unsigned = images::make(node.directory(), &[]).push(&node.registry, "other/app:1");
     signer.until_idle();
     assert!(node.cosign().verify(&unsigned.by_digest(), &node.release, &[]).is_err());
-    let told = process::must_run(signer.command().args(["status", "--output", "json"]));
-    let status: Value = serde_json::from_str(&told).unwrap();
+    let status = process::must_run(signer.command().args(["status", "--output", "json"]));
+    let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!((&status["waiting"], &status["parked"]), (&0.into(), &0.into()), "{status}");
-    let told = process::must_run(signer.command().arg("status"));
-    assert!(told.contains("rule release: automatic, since"), "{told}");
+    let status = process::must_run(signer.command().arg("status"));
+    assert!(status.contains("rule release: automatic, since"), "{status}");
     process::must_run(signer.command().arg("check"));
     let mut missing = Command::new(pullgate_test::programs::signer());
     assert!(process::run(missing.args(["--config", "/nonexistent", "check"])).is_err());

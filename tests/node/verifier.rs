@@ -21,7 +21,7 @@ fn ctr_pulls_only_signed_images() {
     let mut node = Node::start(Release::V2_1);
     // Without a verifier containerd pulls every image, so a verifier that is not called fails the test.
     let other = node.push("team/before:1");
-    pull(&node, &other).unwrap_or_else(|told| panic!("{told}"));
+    pull(&node, &other).unwrap_or_else(|output| panic!("{output}"));
     // With the daemon, without it, and with the fallback when it is gone.
     for (number, (options, runs)) in
         [(["--daemon", "require"], true), (["--daemon", "off"], true), (["--daemon", "prefer"], false)]
@@ -34,23 +34,26 @@ fn ctr_pulls_only_signed_images() {
         install(&node, &options);
         let signed = node.push_signed(&format!("team/app-{number}:1"));
         let unsigned = node.push(&format!("team/unsigned-{number}:1"));
-        let asked = node.pullgate.decisions().len();
-        pull(&node, &signed).unwrap_or_else(|told| panic!("{options:?}: {told}"));
-        let told = pull(&node, &unsigned).unwrap_err();
-        assert!(told.contains("blocked pull") && told.contains("[no-signature]"), "{options:?}: {told}");
+        let before = node.pullgate.decisions().len();
+        pull(&node, &signed).unwrap_or_else(|output| panic!("{options:?}: {output}"));
+        let output = pull(&node, &unsigned).unwrap_err();
+        assert!(
+            output.contains("blocked pull") && output.contains("[no-signature]"),
+            "{options:?}: {output}"
+        );
         let records = process::must_run(node.containerd.ctr().args(["images", "list", "--quiet"]));
         assert!(records.contains(&signed.by_tag()) && !records.contains(&unsigned.by_tag()), "{records}");
-        let decisions = node.pullgate.decisions().split_off(asked);
+        let decisions = node.pullgate.decisions().split_off(before);
         let verdicts: Vec<_> = decisions.iter().map(|record| record["verdict"].as_str().unwrap()).collect();
         let expected: &[&str] = if options[1] == "require" { &["admitted", "refused"] } else { &[] };
-        assert_eq!(verdicts, expected, "{options:?}: what the daemon was asked");
+        assert_eq!(verdicts, expected, "{options:?}: what the daemon decided");
         // kubelet without pullgate: containerd's CRI plugin calls the verifier as well.
         let refused = node.kubelet_without_pullgate().pull(&Pod::of(unsigned.by_tag())).unwrap_err();
         assert!(refused.message().contains("[no-signature]"), "{options:?}: {refused}");
     }
     install(&node, &["--daemon", "require"]);
-    let told = pull(&node, &node.push_signed("team/late:1")).unwrap_err();
-    assert!(told.contains("cannot query the daemon"), "{told}");
+    let output = pull(&node, &node.push_signed("team/late:1")).unwrap_err();
+    assert!(output.contains("cannot query the daemon"), "{output}");
 }
 
 /// The daemon, with an older policy, refuses an image that the policy on disk admits.
@@ -65,9 +68,9 @@ fn the_daemon_s_refusal_is_final() {
         ("prefer", 1, "[denied-by-rule]"),
         ("require", 1, "[denied-by-rule]"),
     ] {
-        let (exit, told) = ask(&node, &["--daemon", option], &image);
-        assert_eq!(exit, Some(code), "{option}: {told}");
-        assert!(told.contains(reason), "{option}: {told}");
+        let (exit, output) = run_verifier(&node, &["--daemon", option], &image);
+        assert_eq!(exit, Some(code), "{option}: {output}");
+        assert!(output.contains(reason), "{option}: {output}");
     }
     let decisions = node.pullgate.decisions();
     assert_eq!(decisions.len(), 2, "{decisions:?}");
@@ -85,9 +88,9 @@ fn audit_refusals_are_logged() {
     let text = fs::read_to_string(root.join("policy.toml")).unwrap();
     let before = node.pullgate.records().len();
     node.pullgate.reload(&Policy::text(&format!("{text}mode = \"audit\"\n")));
-    let (exit, told) = ask(&node, &["--daemon", "require"], &image);
-    assert_eq!(exit, Some(0), "{told}");
-    assert!(told.contains("[audit-only]"), "{told}");
+    let (exit, output) = run_verifier(&node, &["--daemon", "require"], &image);
+    assert_eq!(exit, Some(0), "{output}");
+    assert!(output.contains("[audit-only]"), "{output}");
     let record = node.pullgate.wait_for_record(before, |record| {
         record["message"] == "would be refused, but the rule is in audit mode"
             && record["reason"] == "no-signature"
@@ -102,20 +105,20 @@ fn a_hanging_daemon_is_not_waited_for() {
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     let process = Pid::from_raw(node.pullgate.id().try_into().unwrap());
     kill(process, Signal::SIGSTOP).unwrap();
-    for (option, image, code, told) in [
+    for (option, image, code, output) in [
         ("prefer", &signed, 0, "[verified]"),
         ("prefer", &unsigned, 1, "[no-signature]"),
         ("require", &signed, 1, "cannot query the daemon"),
     ] {
-        let (exit, line) = ask(&node, &["--daemon", option, "--daemon-timeout", "1"], image);
+        let (exit, line) = run_verifier(&node, &["--daemon", option, "--daemon-timeout", "1"], image);
         assert_eq!(exit, Some(code), "{option}: {line}");
-        assert!(line.contains(told), "{option}: {line}");
+        assert!(line.contains(output), "{option}: {line}");
     }
     // A scan may take minutes, but a missing daemon must fail at once.
     let scanned = process::output(node.pullgate.command().args(["scan", "--daemon", "require"]));
     assert_eq!(scanned.status.code(), Some(3));
     kill(process, Signal::SIGCONT).unwrap();
-    assert_eq!(ask(&node, &["--daemon", "require"], &signed).0, Some(0));
+    assert_eq!(run_verifier(&node, &["--daemon", "require"], &signed).0, Some(0));
 }
 
 /// Answers each request as scripted, as another user.
@@ -155,7 +158,7 @@ fn only_a_daemon_of_root_is_trusted() {
         fs::rename(&at, node.pullgate.control()).unwrap();
         daemon
     };
-    for (user, answer, option, code, told) in [
+    for (user, answer, option, code, output) in [
         // A forged answer in the right form would be accepted.
         ("0", ADMITTED, "prefer", 0, "trust me"),
         ("65534", ADMITTED, "prefer", 1, "[no-signature]"),
@@ -168,9 +171,9 @@ fn only_a_daemon_of_root_is_trusted() {
         ("0", r#"{"scan":{"images":[],"containers":[]}}"#, "prefer", 1, "unexpected reply type"),
     ] {
         let _daemon = serve(user, answer);
-        let (exit, line) = ask(&node, &["--daemon", option], &unsigned);
+        let (exit, line) = run_verifier(&node, &["--daemon", option], &unsigned);
         assert_eq!(exit, Some(code), "{user} {answer} {option}: {line}");
-        assert!(line.contains(told), "{user} {answer} {option}: {line}");
+        assert!(line.contains(output), "{user} {answer} {option}: {line}");
     }
 }
 
@@ -179,7 +182,7 @@ fn pull(node: &Node, image: &Image) -> Result<(), String> {
 }
 
 /// Calls it as containerd does. Returns the exit code and the output, including standard error.
-fn ask(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
+fn run_verifier(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
     let mut command = node.pullgate.command();
     command.arg("image-verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
     command.args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"]);

@@ -17,7 +17,7 @@ on_every_release!(
     a_restart_without_a_registry_admits_known_images,
 );
 
-fn told(waiting: &Waiting) -> (&str, &str) {
+fn reason_and_code(waiting: &Waiting) -> (&str, &str) {
     (waiting.reason, waiting.code())
 }
 
@@ -56,9 +56,9 @@ fn a_side_loaded_image_never_runs_under_a_protected_name(release: Release) {
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     // Also by its id, or the beginning of it: an answer without a user would mean root.
     let hex = id.strip_prefix("sha256:").unwrap();
-    for asked in [name, &id, hex, &hex[..12]] {
-        let status = kubelet.image_status(asked).unwrap_err();
-        assert!(status.message().starts_with("SignatureValidationFailed: image "), "{asked}: {status}");
+    for requested in [name, &id, hex, &hex[..12]] {
+        let status = kubelet.image_status(requested).unwrap_err();
+        assert!(status.message().starts_with("SignatureValidationFailed: image "), "{requested}: {status}");
     }
     assert_never_runs(&node, name, &id);
     assert!(
@@ -76,7 +76,12 @@ fn an_image_is_admitted_only_under_its_signed_name(release: Release) {
     let unsigned = signed.push_as(&node.registry, "team/other:1");
     node.retag(&signed.by_tag(), &unsigned.by_tag());
     let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag()).if_not_present()).unwrap_err();
-    assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("SignatureValidationFailed", "no-signature"),
+        "{}",
+        waiting.message
+    );
     assert_never_runs(&node, &unsigned.by_tag(), &id);
     assert_eq!(assert_runs(&node.kubelet_through_pullgate(), &signed.by_tag()), id);
 }
@@ -91,9 +96,9 @@ fn a_tag_moved_on_the_node_is_decided_by_its_image(release: Release) {
     node.retag(evil, &signed.by_tag());
     let pod = || Pod::of(signed.by_tag()).if_not_present();
     let waiting = kubelet.run(&pod()).unwrap_err();
-    assert_eq!(told(&waiting), ("ImageInspectError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("ImageInspectError", "not-verified"), "{}", waiting.message);
     let waiting = kubelet.create(&pod(), &evil_id).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
     // When kubelet no longer counts on the image, it is pulled, and the tag names the signed image again.
     node.pullgate.restart_configured("");
     assert_eq!(node.kubelet_through_pullgate().run(&pod()).unwrap().image_id, id);
@@ -113,7 +118,7 @@ fn a_stricter_policy_applies_to_present_images(release: Release) {
         let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
         assert_eq!(waiting.reason, "ImageInspectError", "{code}: {}", waiting.message);
         let waiting = kubelet.run(&Pod::of(image.by_tag())).unwrap_err();
-        assert_eq!(told(&waiting), ("SignatureValidationFailed", code), "{}", waiting.message);
+        assert_eq!(reason_and_code(&waiting), ("SignatureValidationFailed", code), "{}", waiting.message);
         assert_never_runs(&node, &image.by_tag(), &id);
     }
     node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]));
@@ -126,7 +131,12 @@ fn an_unsigned_image_volume_is_refused(release: Release) {
     let kubelet = node.kubelet_through_pullgate();
     let pod = Pod::of(app.by_tag()).mounting(data.by_tag());
     let waiting = kubelet.run(&pod).unwrap_err();
-    assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("SignatureValidationFailed", "no-signature"),
+        "{}",
+        waiting.message
+    );
     // Side-loaded, so that kubelet does not pull it.
     let side_loaded = "registry.example.com/team/data:1";
     node.import(side_loaded);
@@ -139,7 +149,7 @@ fn an_unsigned_image_volume_is_refused(release: Release) {
         kubelet.create_mounting(&Pod::of(app.by_tag()), &app_id, volume)
     };
     let waiting = mounting(side_loaded).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
     node.sign(&data);
     // Older releases do not have image volumes.
     if release == Release::V2_1 {
@@ -169,13 +179,18 @@ fn a_permissive_namespace_does_not_open_a_strict_one(release: Release) {
     for kubelet in [&through, &beside] {
         for pod in [pod("payments"), pod("payments").if_not_present()] {
             let waiting = kubelet.run(&pod).unwrap_err();
-            assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+            assert_eq!(
+                reason_and_code(&waiting),
+                ("SignatureValidationFailed", "no-signature"),
+                "{}",
+                waiting.message
+            );
         }
         let waiting = kubelet.run(&pod("payments").never()).unwrap_err();
         assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     }
     let waiting = through.create(&pod("payments"), &id).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }
 
 /// With a clock that is years off, a key is outside its validity.
@@ -191,7 +206,7 @@ fn a_revoked_or_expired_key_refuses_present_images(release: Release) {
         node.pullgate.reload(&with(more));
         let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
         assert_eq!(
-            told(&waiting),
+            reason_and_code(&waiting),
             ("ImageInspectError", "no-valid-signature"),
             "{more}: {}",
             waiting.message
@@ -217,7 +232,12 @@ fn an_image_denied_after_the_pull_is_refused(release: Release) {
     let required = || Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]);
     node.pullgate.reload(&required().deny_digest(&image.digest));
     let waiting = kubelet.run(&Pod::of(image.by_tag())).unwrap_err();
-    assert_eq!(told(&waiting), ("SignatureValidationFailed", "digest-denied"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("SignatureValidationFailed", "digest-denied"),
+        "{}",
+        waiting.message
+    );
     assert_never_runs(&node, &image.by_tag(), &id);
     assert_runs(&kubelet, &other.by_tag());
     node.pullgate.reload(&required().deny_key(&node.release));
@@ -246,9 +266,14 @@ fn a_restart_without_a_registry_admits_known_images(release: Release) {
         assert_eq!((ran.image_id.as_str(), ran.user), (id.as_str(), 1000));
     }
     let waiting = kubelet.run(&Pod::of(unknown.by_tag()).if_not_present()).unwrap_err();
-    assert_eq!(told(&waiting), ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("RegistryUnavailable", "registry-unavailable"),
+        "{}",
+        waiting.message
+    );
     let waiting = kubelet.run(&Pod::of(unknown.by_tag()).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     let waiting = kubelet.create(&Pod::of(unknown.by_tag()), &unknown_id).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }

@@ -89,9 +89,9 @@ async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
         attach_classic(&world.registry, "team/app", &digest, &[]);
     }
     let good = world.registry.tagged("team/app", "1").unwrap();
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let counter = std::sync::atomic::AtomicUsize::new(0);
     world.registry.hook(move |request| {
-        let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         attack.answer(request, number, &good)
     });
     let image = world.image("team/hangs:1");

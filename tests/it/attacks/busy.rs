@@ -39,9 +39,9 @@ async fn t111_a_busy_registry_is_retried_within_the_budget() {
         let world = World::start(node().registry(options()).limits(limits)).await;
         let digest = world.signed();
         let verdict = if reason == "verified" { world.pinned("team/app", &digest) } else { verdict };
-        let asked = AtomicUsize::new(0);
+        let counter = AtomicUsize::new(0);
         world.registry.hook(move |request| {
-            let busy = manifest_of(request, "1") && asked.fetch_add(1, Ordering::Relaxed) < times;
+            let busy = manifest_of(request, "1") && counter.fetch_add(1, Ordering::Relaxed) < times;
             busy.then(|| answer.clone())
         });
         let bytes = if reason == "verified" { LITTLE } else { 0..=0 };
@@ -72,9 +72,9 @@ async fn t111_inconsistent_answers_do_not_change_the_verdict() {
     let digest = world.signed();
     world.registry.image("team/app", "evil", "evil");
     let evil = world.registry.tagged("team/app", "evil").unwrap();
-    let asked = AtomicUsize::new(0);
+    let counter = AtomicUsize::new(0);
     world.registry.hook(move |request| {
-        let turn = asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        let turn = counter.fetch_add(1, Ordering::Relaxed) % 2 == 1;
         (turn && request.uri.path().contains("/manifests/")).then(|| Scripted::ok(MANIFEST, evil.clone()))
     });
     let pinned = world.pinned("team/app", &digest);
@@ -197,7 +197,7 @@ async fn a_first_signature_is_waited_for_if_configured() {
         let digest = world.registry.image("team/app", "1", "app");
         let sign = async {
             // Signed after the first lookup has found nothing.
-            while world.asked("referrers").is_empty() {
+            while world.request_paths("referrers").is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

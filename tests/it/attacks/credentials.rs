@@ -94,17 +94,19 @@ async fn t107_cloud_passwords_go_only_to_configured_hosts() {
         ] {
             world.mark(name, secret);
         }
-        let asked =
+        let lookups =
             "tag*2 sig fallback referrers blob service:POST-other instance:PUT-other instance:other*1..2";
         let shown = "acr session@service metadata@instance";
         let first = world.outcome("team/app:1").await;
         let again = world.outcome("team/app:1").await;
         if named {
             let pinned = world.pinned("team/app", &digest);
-            first
-                .assert("first", Expect { requests: asked, credentials: shown, ..Expect::verified(&pinned) });
+            first.assert(
+                "first",
+                Expect { requests: lookups, credentials: shown, ..Expect::verified(&pinned) },
+            );
             again.assert(
-                "asked once, then kept",
+                "requested once, then cached",
                 Expect { requests: "tag", credentials: "acr", ..Expect::verified(&pinned) },
             );
         } else {

@@ -57,9 +57,9 @@ async fn t121_a_cancelled_pull_stops_its_work_and_fails_no_other() {
             }
         }
         // All callers have cancelled: no request follows, and no task is left.
-        let asked = world.registry.requests().len();
+        let sent = world.registry.requests().len();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(world.registry.requests().len(), asked, "{row}");
+        assert_eq!(world.registry.requests().len(), sent, "{row}");
         assert!(alive() <= before + 40, "{row}: {before} tasks before, {} after", alive());
         let left = world.outcome_since(&since, Verdict::Refused);
         left.assert(

@@ -128,7 +128,7 @@ async fn t112_a_tls_failure_is_never_ignored() {
     let ca = authority.pem();
     let clock = "is this node's clock right?";
     let bad = (Verdict::Unavailable, "registry-tls", "", NOTHING);
-    for (row, ours, name, valid, (verdict, reason, requests, bytes), told) in [
+    for (row, ours, name, valid, (verdict, reason, requests, bytes), message) in [
         ("good", true, "127.0.0.1", None, (Verdict::Refused, "verified", SIGNED, LITTLE), ""),
         ("of an unknown authority", false, "127.0.0.1", None, bad.clone(), ""),
         ("for another name", true, "other.example", None, bad.clone(), ""),
@@ -154,7 +154,7 @@ async fn t112_a_tls_failure_is_never_ignored() {
         attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
         // Nothing is sent before the TLS handshake has succeeded.
         let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
-        assert!(outcome.line.contains(told), "{row}: {}", outcome.line);
+        assert!(outcome.line.contains(message), "{row}: {}", outcome.line);
         let good = reason == "verified";
         let verdict = if good { Verdict::Pulled(format!("r.example/team/app@{digest}")) } else { verdict };
         let requests = if good { "tag?ns*2 sig?ns fallback?ns referrers?ns blob?ns" } else { requests };

@@ -215,8 +215,8 @@ impl Watch {
                 *requests.entry(kind).or_insert(0) += 1;
                 lines.push(format!("{name}: {}", request.line()));
                 let shown = self.shown(request, &tokens);
-                let told = |mark| if number == 0 { mark } else { format!("{mark}@{name}") };
-                credentials.extend(shown.into_iter().map(told));
+                let named = |mark| if number == 0 { mark } else { format!("{mark}@{name}") };
+                credentials.extend(shown.into_iter().map(named));
             }
         }
         let (log, asserted) = (String::new(), Arc::clone(&self.asserted));

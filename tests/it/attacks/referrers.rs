@@ -83,10 +83,10 @@ async fn t101_each_limit_on_referrers_has_its_reason_code() {
         let world = World::start(node().registry(options()).limits(limits())).await;
         world.watch("elsewhere", &elsewhere);
         world.registry.image("team/app", "1", "app");
-        let asked = AtomicUsize::new(0);
+        let counter = AtomicUsize::new(0);
         world.registry.hook(move |request| {
             let path = request.uri.path().to_owned();
-            let number = || asked.fetch_add(1, Ordering::Relaxed);
+            let number = || counter.fetch_add(1, Ordering::Relaxed);
             path.contains("/referrers/").then(|| answer(&path, number()))
         });
         let outcome = world.outcome("team/app:1").await;

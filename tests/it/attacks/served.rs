@@ -15,10 +15,10 @@ async fn t20_a_tag_that_moves_after_verification_has_no_effect() {
     let bytes = world.registry.tagged("team/app", "evil").unwrap();
     // The tag resolves to the good image once, and to another one from then on.
     let good = world.registry.tagged("team/app", "1").unwrap();
-    let asked = AtomicUsize::new(0);
+    let counter = AtomicUsize::new(0);
     world.registry.hook(move |request| {
         manifest_of(request, "1").then(|| {
-            let bytes = if asked.fetch_add(1, Ordering::Relaxed) == 0 { &good } else { &bytes };
+            let bytes = if counter.fetch_add(1, Ordering::Relaxed) == 0 { &good } else { &bytes };
             Scripted::ok(MANIFEST, bytes.clone())
         })
     });
@@ -41,11 +41,11 @@ async fn t21_a_special_answer_for_pullgate_has_no_effect() {
     let [good, evil] = ["1", "evil"].map(|tag| world.registry.tagged("team/app", tag).unwrap());
     // Other clients get other bytes, and so does pullgate at every second request.
     for (row, unsteady) in [("by user agent", false), ("by the number of the request", true)] {
-        let (good, evil, asked) = (good.clone(), evil.clone(), AtomicUsize::new(0));
+        let (good, evil, counter) = (good.clone(), evil.clone(), AtomicUsize::new(0));
         world.registry.hook(move |request| {
             let ours = request.header("user-agent").is_some_and(|agent| agent.starts_with("pullgate/"));
             manifest_of(request, "1").then(|| {
-                let turn = asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+                let turn = counter.fetch_add(1, Ordering::Relaxed) % 2 == 1;
                 let bytes = if ours && !(unsteady && turn) { &good } else { &evil };
                 Scripted::ok(MANIFEST, bytes.clone())
             })

@@ -35,7 +35,7 @@ async fn signatures_in_another_repository_are_found() {
         signatures.forget_requests();
         let auth = password("u", "pg5ECRET");
         assert_eq!(world.pull(&world.image("team/app:1"), auth).await.0, expected, "{configured} {image}");
-        let asked_beside = world.asked("manifests").iter().any(|path| path.ends_with(".sig"));
+        let asked_beside = world.request_paths("manifests").iter().any(|path| path.ends_with(".sig"));
         assert_eq!(asked_beside, image, "the image's own repository is searched if configured");
         assert!(signatures.requests().iter().all(|request| request.header("authorization").is_none()));
         // A signature for another name does not become valid in the place for this one.
@@ -98,11 +98,11 @@ async fn signatures_in_a_directory_are_found() {
         assert_eq!(world.verdict(rest).await, expected, "{rest}");
     }
     assert!(
-        world.asked("manifests").iter().all(|path| path.ends_with("/1")),
+        world.request_paths("manifests").iter().all(|path| path.ends_with("/1")),
         "{:?}",
-        world.asked("manifests")
+        world.request_paths("manifests")
     );
-    assert!(world.asked("referrers").is_empty());
+    assert!(world.request_paths("referrers").is_empty());
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_mirror_is_tried_before_the_origin() {
     }
     assert_eq!(world.pulled(), [format!("r.example/team/app@{digest}")]);
     assert!(mirror.lines().iter().all(|line| line.contains("?ns=r.example")), "{:?}", mirror.lines());
-    let origin = world.asked("manifests");
+    let origin = world.request_paths("manifests");
     assert!(
         origin.iter().all(|path| path.contains("sha256-")),
         "the tag was had from the mirror: {origin:?}"

@@ -251,13 +251,13 @@ async fn t110_logs_and_messages_contain_no_secrets() {
         let image = world.image("team/app:1");
         let (reason, bytes) =
             if broken { ("redirect-refused", LITTLE) } else { ("registry-unauthorized", LITTLE) };
-        let mut said = String::new();
+        let mut reported = String::new();
         for (row, secret, shown) in [
             ("right", "pg5ECRET-PASSWORD", "pod grant header"),
             ("wrong", "pg5ECRET-WRONG", "pod wrong grant header"),
         ] {
             let outcome = world.outcome_of(&image, password("user", secret)).await;
-            said += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
+            reported += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
             assert!(outcome.log.contains("\"TRACE\"") || outcome.log.contains("\"DEBUG\""), "a full log");
             outcome.assert(
                 row,
@@ -271,11 +271,11 @@ async fn t110_logs_and_messages_contain_no_secrets() {
         }
         let auth = password("user", "pg5ECRET-PASSWORD").unwrap();
         let credentials = pullgate::registry::Credentials::password(auth.username, auth.password);
-        said += &format!("{:?}{credentials:?}", world.daemon.gate);
+        reported += &format!("{:?}{credentials:?}", world.daemon.gate);
         for (_, mark) in MARKS {
-            let at = said.find(mark);
+            let at = reported.find(mark);
             let near = at.unwrap_or(0);
-            assert!(at.is_none(), "{mark}: {}", &said[near.saturating_sub(200)..near + mark.len()]);
+            assert!(at.is_none(), "{mark}: {}", &reported[near.saturating_sub(200)..near + mark.len()]);
         }
     }
 }

@@ -195,12 +195,14 @@ impl World {
         let pulled = matches!(verdict, Verdict::Pulled(_));
         assert_eq!(names.len(), if pulled { count } else { 0 }, "{names:?} {line}");
         let records = recorded(&log.text());
-        let (said, reason) = records.first().cloned().unwrap_or_default();
-        assert!(records.iter().all(|record| *record == (said.clone(), reason.clone())), "{records:?}");
+        let (reported, reason) = records.first().cloned().unwrap_or_default();
+        assert!(records.iter().all(|record| *record == (reported.clone(), reason.clone())), "{records:?}");
         match verdict {
-            Verdict::Pulled(_) => assert_eq!(said, "admitted", "{line}"),
+            Verdict::Pulled(_) => assert_eq!(reported, "admitted", "{line}"),
             Verdict::Unreadable(_) => {}
-            _ => assert!(said == "refused" && line.ends_with(&format!("[{reason}]")), "{said}: {line}"),
+            _ => {
+                assert!(reported == "refused" && line.ends_with(&format!("[{reason}]")), "{reported}: {line}")
+            }
         }
         let mut outcome = self.watch.lock().unwrap().outcome(&since, verdict, reason, line);
         outcome.log = log.text();
@@ -218,7 +220,7 @@ impl World {
     }
 
     /// The paths of the requests of a kind (`manifests`, `blobs`, `referrers`, `token`), in order.
-    pub(super) fn asked(&self, kind: &str) -> Vec<String> {
+    pub(super) fn request_paths(&self, kind: &str) -> Vec<String> {
         let requests = self.registry.requests();
         let paths = requests.iter().map(|request| request.uri.path().to_owned());
         paths.filter(|path| path.split('/').any(|part| part == kind)).collect()

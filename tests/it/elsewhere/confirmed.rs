@@ -34,7 +34,7 @@ async fn the_key_service_decides_if_confirmation_is_required() {
     let world = World::new().await;
     world.signed("app");
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "Value": true }).to_string();
-    for (said, reason, answer) in [
+    for (problem, reason, answer) in [
         ("", "admitted", None),
         ("does not take the signature", "no-valid-signature", Some(answer(json!(false)))),
         ("no longer confirms it: the key is disabled", "no-valid-signature", Some(disabled())),
@@ -68,12 +68,12 @@ async fn the_key_service_decides_if_confirmation_is_required() {
     ] {
         let shown = format!("{answer:?}");
         let patience = if reason == "key-service-unavailable" { IMPATIENT } else { REMOTE };
-        world.says(move || answer.clone());
+        world.answers(move || answer.clone());
         let gate = world.gate(patience).await;
         let decided = world.admit(&gate, "app").await;
         let line = decided.as_ref().err().map(|refusal| refusal.line().to_owned()).unwrap_or_default();
         assert_eq!(code(&decided), reason, "{shown}: {line}");
-        assert!(line.contains(said), "{said}: {line}");
+        assert!(line.contains(problem), "{problem}: {line}");
         if let Err(refusal) = &decided {
             let expected =
                 if reason == "key-service-unavailable" { Kind::Unavailable } else { Kind::Signature };
@@ -117,13 +117,13 @@ async fn invalid_or_irrelevant_signatures_are_not_sent_to_the_service() {
     sign_bundle(&world.registry, "team/app", &digest, &Signer::of("rsa-2048", Algorithm::RsaPssSha256));
     let any = second("any = [\"release\", \"other\"]");
     let gate = world.gate_with(&any).await;
-    world.says(|| Some(disabled()));
+    world.answers(|| Some(disabled()));
     assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
     assert_eq!(world.confirmations(), 0, "the other one suffices");
     let gate = world.gate_with(&both).await;
     assert_eq!(code(&world.admit(&gate, "app").await), "not-enough-signatures");
     assert_eq!(world.confirmations(), 1);
-    world.says(|| None);
+    world.answers(|| None);
     assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
 }
 
@@ -134,7 +134,7 @@ async fn fifty_pulls_send_one_request() {
     let gate = Arc::new(world.gate(REMOTE).await);
     let slow = Bytes::from(json!({ "KeyId": KEY, "KeyVersionId": VERSION, "Value": true }).to_string());
     let slow = Scripted::status(200).body(Body::Slow { bytes: slow, every: Duration::from_millis(5) });
-    world.says(move || Some(slow.clone()));
+    world.answers(move || Some(slow.clone()));
     let mut pulls = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (world, gate) = (Arc::clone(&world), Arc::clone(&gate));
@@ -153,7 +153,7 @@ async fn remote_timeout_limits_the_wait_for_an_answer() {
     world.signed("app");
     let slow = Bytes::from(json!({ "KeyId": KEY, "KeyVersionId": VERSION, "Value": true }).to_string());
     let slow = Scripted::status(200).body(Body::Slow { bytes: slow, every: Duration::from_millis(10) });
-    world.says(move || Some(slow.clone()));
+    world.answers(move || Some(slow.clone()));
     let gate = world.gate("verify = \"remote\"\nremote-timeout = \"300ms\"").await;
     assert_eq!(code(&world.admit(&gate, "app").await), "key-service-unavailable");
     let gate = world.gate("verify = \"remote\"\nremote-timeout = \"30s\"").await;
@@ -193,7 +193,7 @@ async fn a_confirmation_is_cached_for_its_ttl() {
         let (_, id) = world.signed("app");
         let gate = world.gate(&format!("{REMOTE}remote-cache-ttl = \"{memory}\"")).await;
         world.pull(&gate, "app", &id).await.unwrap();
-        world.says(|| Some(disabled()));
+        world.answers(|| Some(disabled()));
         if soon.is_empty() {
             tokio::time::sleep(Duration::from_millis(1100)).await;
             assert_eq!(code(&world.check_present(&gate, "app", &id).await), "no-valid-signature", "{memory}");
@@ -214,18 +214,18 @@ async fn confirmed_evidence_needs_no_registry() {
     let again = async |more: &str| world.gate(more).await;
     assert_eq!(code(&world.check_present(&again(REMOTE).await, "app", &id).await), "admitted");
     assert_eq!(world.confirmations(), 2, "a restart clears the confirmations");
-    world.says(|| Some(Scripted::status(503)));
+    world.answers(|| Some(Scripted::status(503)));
     let gate = again(IMPATIENT).await;
     let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "key-service-unavailable", "{}", refusal.line());
-    world.says(|| Some(disabled()));
+    world.answers(|| Some(disabled()));
     let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "no-valid-signature");
     assert!(refusal.line().contains("no longer confirms it: the key is disabled"), "{}", refusal.line());
     // Enabled again: a denial is not cached.
-    world.says(|| None);
+    world.answers(|| None);
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");
-    world.says(|| Some(Scripted::status(503)));
+    world.answers(|| Some(Scripted::status(503)));
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted", "the confirmation is cached");
     assert_eq!(
         code(&world.check_present(&again("").await, "app", &id).await),
@@ -240,7 +240,7 @@ async fn requiring_confirmation_invalidates_earlier_admissions() {
     let (_, id) = world.signed("app");
     let gate = world.gate("").await;
     world.pull(&gate, "app", &id).await.unwrap();
-    world.says(|| Some(disabled()));
+    world.answers(|| Some(disabled()));
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");
     world.set_policy(&gate, &world.policy(REMOTE));
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "no-valid-signature");
@@ -266,12 +266,12 @@ async fn one_confirmed_signature_per_key_suffices() {
         .collect();
     pullgate_test::signer::attach_classic(&world.registry, "team/many", &digest, &signatures);
     let gate = world.gate(REMOTE).await;
-    world.says(|| Some(answer(json!(false))));
+    world.answers(|| Some(answer(json!(false))));
     assert_eq!(code(&world.admit(&gate, "many").await), "no-valid-signature");
     assert!((1..=4).contains(&world.confirmations()), "{}", world.confirmations());
     // The first signature is denied, a later one is confirmed.
     let first = Arc::new(AtomicBool::new(true));
-    world.says(move || first.swap(false, Ordering::SeqCst).then(|| answer(json!(false))));
+    world.answers(move || first.swap(false, Ordering::SeqCst).then(|| answer(json!(false))));
     assert_eq!(code(&world.admit(&gate, "many").await), "admitted");
 }
 
@@ -282,11 +282,11 @@ async fn audit_mode_reports_what_the_key_service_rejects() {
     let text = world.policy(REMOTE) + "mode = \"audit\"\n";
     let gate = world.gate_with(&text).await;
     world.pull(&gate, "app", &id).await.unwrap();
-    let standing = world.check_present(&gate, "app", &id).await.unwrap();
-    assert_eq!(standing.audited(), [], "remembered");
+    let decision = world.check_present(&gate, "app", &id).await.unwrap();
+    assert_eq!(decision.audited(), [], "cached");
     let gate = world.gate_with(&text).await;
-    assert_eq!(world.check_present(&gate, "app", &id).await.unwrap().audited(), [], "asked");
-    world.says(|| Some(disabled()));
+    assert_eq!(world.check_present(&gate, "app", &id).await.unwrap().audited(), [], "requested");
+    world.answers(|| Some(disabled()));
     let gate = world.gate_with(&text).await;
     let audited = world.check_present(&gate, "app", &id).await.unwrap().audited().to_vec();
     assert_eq!(audited.len(), 1);

@@ -59,9 +59,9 @@ async fn a_replaced_key_with_the_same_version_is_refused_and_reported() {
     std::fs::remove_file(&kept).unwrap();
     let body = json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": public("rsa-3072") });
     world.kms.answers(move |_, _| Some(Scripted::ok("application/json", body.to_string())));
-    let said = world.fetch(&text).await.remove(0).unwrap_err();
+    let problem = world.fetch(&text).await.remove(0).unwrap_err();
     let expected = format!("has another key than the one that is pinned: {other}, not {pinned}");
-    assert!(said.contains(&expected), "{said}");
+    assert!(problem.contains(&expected), "{problem}");
     assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it is not stored");
 }
 
@@ -71,7 +71,7 @@ async fn reports_why_a_fetch_failed_within_time_and_size_limits() {
     let text = world.policy("");
     let key = |pem: &str| json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": pem }).to_string();
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "PublicKey": public("p256") }).to_string();
-    for (said, answer) in [
+    for (problem, answer) in [
         ("gave no public key within 700ms", Scripted::status(200).body(Body::Hang)),
         ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
         ("gave no public key within 700ms", acs::error(400, "Throttling")),
@@ -86,9 +86,9 @@ async fn reports_why_a_fetch_failed_within_time_and_size_limits() {
         ("not one PEM block", Scripted::ok("application/json", key("-----BEGIN"))),
     ] {
         world.kms.answers(move |_, _| Some(answer.clone()));
-        let told = world.fetch_within(&text, Duration::from_millis(700)).await.remove(0).unwrap_err();
-        assert!(told.contains(said), "{said}: {told}");
-        assert!(!told.contains("pg5ECRET-key"), "{told}");
+        let error = world.fetch_within(&text, Duration::from_millis(700)).await.remove(0).unwrap_err();
+        assert!(error.contains(problem), "{problem}: {error}");
+        assert!(!error.contains("pg5ECRET-key"), "{error}");
     }
     assert!(!world.cache().directory().exists());
     world.kms.answers(|_, _| None);
@@ -100,6 +100,9 @@ async fn the_daemon_does_not_fetch_keys_from_tokens() {
     let world = World::new().await;
     let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
     let text = policy_of(&world.registry, "pkcs11:token=a;object=b?module-path=/lib/none.so", &pinned, "");
-    let said = world.fetch(&text).await.remove(0).unwrap_err();
-    assert!(said.ends_with("which the daemon does not ask: run `pullgate-signer keys fetch`"), "{said}");
+    let problem = world.fetch(&text).await.remove(0).unwrap_err();
+    assert!(
+        problem.ends_with("which the daemon does not ask: run `pullgate-signer keys fetch`"),
+        "{problem}"
+    );
 }

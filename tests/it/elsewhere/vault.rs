@@ -32,8 +32,8 @@ async fn each_algorithm_is_confirmed() {
         sign_classic(&world.registry, "team/app", &digest, &Signer::of(name, algorithm));
         let decided = world.admit(&gate, "app").await;
         assert_eq!(code(&decided), "admitted", "{algorithm}: {decided:?}");
-        let asked = vault.server.lines().iter().filter(|line| line.starts_with("POST")).count();
-        assert_eq!(asked, 1, "{:?}", vault.server.lines());
+        let confirmations = vault.server.lines().iter().filter(|line| line.starts_with("POST")).count();
+        assert_eq!(confirmations, 1, "{:?}", vault.server.lines());
     }
 }
 

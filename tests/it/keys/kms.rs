@@ -8,7 +8,7 @@ use pullgate::trust::Algorithm;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{bounds, impatient, open, secret_file, service, told};
+use super::{bounds, error_chain, impatient, open, secret_file, service};
 use pullgate_test::acs;
 use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Recorded, Registry, Scripted};
@@ -60,15 +60,15 @@ async fn reports_problems_with_the_key_or_its_permissions() {
     let settings = with_key(&directory, "pg5ECRET-key");
     let kms = Kms::start("rsa-2048").await;
     let place = kms.location();
-    for (place, said) in [
+    for (place, problem) in [
         (place.replace(KEY, "key-other"), "has no such key"),
         (place.replace(VERSION, "other"), "refuses the algorithm or the version"),
         (place.clone(), "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
     ] {
         let error = open(&place, None, &settings).await.unwrap_err();
-        assert!(told(&error).contains(said), "{place}: {}", told(&error));
+        assert!(error_chain(&error).contains(problem), "{place}: {}", error_chain(&error));
     }
-    for (status, code, said) in [
+    for (status, code, problem) in [
         (409, "Rejected.Disabled", "disabled"),
         (409, "Rejected.PendingDeletion", "about to be deleted"),
         (403, "Forbidden.NoPermission", "RAM policy"),
@@ -79,22 +79,22 @@ async fn reports_problems_with_the_key_or_its_permissions() {
         let kms = Kms::start("rsa-2048").await;
         kms.answers(move |_, _| Some(acs::error(status, code)));
         let error = open(&kms.location(), Some(Algorithm::RsaPssSha256), &settings).await.unwrap_err();
-        let error = told(&error);
-        assert!(error.contains(said) && error.contains(code), "{error}");
+        let error = error_chain(&error);
+        assert!(error.contains(problem) && error.contains(code), "{error}");
         assert!(!error.contains("a message with pg5ECRET-told"), "{error}");
         assert_eq!(kms.asked(), 1, "{code}: asking again helps nobody");
     }
-    for (name, algorithm, said) in [
+    for (name, algorithm, problem) in [
         ("rsa-2048", Algorithm::EcdsaSha256, "needs a key of kind P-256"),
         ("p384", Algorithm::EcdsaSha384, "KMS signs with"),
     ] {
         let kms = Kms::start(name).await;
         let error = open(&kms.location(), Some(algorithm), &settings).await.unwrap_err();
-        assert!(told(&error).contains(said), "{}", told(&error));
+        assert!(error_chain(&error).contains(problem), "{}", error_chain(&error));
     }
     let wrong = with_key(&directory, "pg5ECRET-wrong");
     let error = open(&place, Some(Algorithm::RsaPssSha256), &wrong).await.unwrap_err();
-    assert!(told(&error).contains("SignatureDoesNotMatch"), "{}", told(&error));
+    assert!(error_chain(&error).contains("SignatureDoesNotMatch"), "{}", error_chain(&error));
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn retries_when_throttled_and_gives_up_in_time() {
         [(400, "Throttling.User"), (503, "ServiceUnavailableTemporary"), (429, "Rejected.Throttling")]
     {
         let kms = Kms::start("p256").await;
-        kms.answers(move |_, asked| (asked < 2).then(|| acs::error(status, code)));
+        kms.answers(move |_, count| (count < 2).then(|| acs::error(status, code)));
         let key = open(&kms.location(), None, &settings).await;
         assert!(key.is_ok(), "{code}: {key:?}");
         assert_eq!(kms.asked(), 3, "{code}");
@@ -114,7 +114,7 @@ async fn retries_when_throttled_and_gives_up_in_time() {
     let kms = Kms::start("p256").await;
     kms.answers(|_, _| Some(acs::error(400, "Throttling")));
     let error = open(&kms.location(), None, &settings).await.unwrap_err();
-    let error = told(&error);
+    let error = error_chain(&error);
     // On a busy machine the time may run out during a request.
     assert!(
         error.contains("busy until the time was over (Throttling)") || error.contains("in time"),
@@ -143,17 +143,17 @@ async fn rejects_oversized_answers_and_faulty_signatures() {
         ("holds no PublicKey", json("{}".to_owned())),
         ("another version", json(json!({ "PublicKey": "x", "KeyVersionId": "other" }).to_string())),
     ];
-    for (said, answer) in answers {
-        settings.kms.bounds = if said == "in time" { impatient() } else { bounds() };
+    for (problem, answer) in answers {
+        settings.kms.bounds = if problem == "in time" { impatient() } else { bounds() };
         let kms = Kms::start("p256").await;
         kms.answers(move |_, _| Some(answer.clone()));
-        let error = told(&open(&kms.location(), None, &settings).await.unwrap_err());
-        assert!(error.contains(said), "{said}: {error}");
+        let error = error_chain(&open(&kms.location(), None, &settings).await.unwrap_err());
+        assert!(error.contains(problem), "{problem}: {error}");
     }
     settings.kms.bounds = bounds();
     let kms = Kms::start("p256").await;
     let key = open(&kms.location(), None, &settings).await.unwrap();
-    for (said, value) in [
+    for (problem, value) in [
         ("holds no Value", json!("not base64!")),
         ("holds no Value", json!(true)),
         ("does not verify", json!("AAAA")),
@@ -161,14 +161,14 @@ async fn rejects_oversized_answers_and_faulty_signatures() {
         kms.answers(move |_, _| {
             Some(Scripted::ok("application/json", json!({ "Value": value.clone() }).to_string()))
         });
-        let error = told(&key.sign(b"message").await.unwrap_err());
-        assert!(error.contains(said), "{error}");
+        let error = error_chain(&key.sign(b"message").await.unwrap_err());
+        assert!(error.contains(problem), "{error}");
     }
     let kms = Kms::start("p256").await;
     let key = open(&kms.location(), None, &settings).await.unwrap();
     assert!(key.sign(b"message").await.is_ok());
     kms.be_faulty();
-    let error = told(&key.sign(b"message").await.unwrap_err());
+    let error = error_chain(&key.sign(b"message").await.unwrap_err());
     assert!(error.contains("its own public half does not verify"), "{error}");
 }
 
@@ -177,12 +177,12 @@ fn sts(request: &Recorded, number: usize) -> Scripted {
     if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
         return acs::error(403, code);
     }
-    let asked = |name| acs::parameter(request, name);
+    let parameter = |name| acs::parameter(request, name);
     if request.header("x-acs-action") != Some("AssumeRole")
-        || asked("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
-        || asked("RoleSessionName").as_deref() != Some("pullgate")
-        || asked("ExternalId").as_deref() != Some("ext")
-        || asked("DurationSeconds").as_deref() != Some("900")
+        || parameter("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
+        || parameter("RoleSessionName").as_deref() != Some("pullgate")
+        || parameter("ExternalId").as_deref() != Some("ext")
+        || parameter("DurationSeconds").as_deref() != Some("900")
     {
         return acs::error(400, "InvalidParameter");
     }
@@ -223,7 +223,7 @@ async fn renews_an_assumed_role_before_it_expires_and_once_when_refused() {
     key.sign(b"three").await.unwrap();
     assert_eq!(service.requests().len(), 3);
     kms.knows("STS.9", "pg5ECRET-temporary", Some("pg5ECRET-session"));
-    let error = told(&key.sign(b"four").await.unwrap_err());
+    let error = error_chain(&key.sign(b"four").await.unwrap_err());
     assert!(error.contains("InvalidAccessKeyId.NotFound"), "{error}");
     assert_eq!(service.requests().len(), 4);
 }

@@ -25,7 +25,7 @@ async fn break_glass_admits_present_images() {
     let [by_digest, by_id, by_other] =
         [&digest, &id, &unknown].map(|digest| format!("digest = \"{digest}\""));
     let refused = "no-valid-signature";
-    for (what, hours, asked, present_id, expected) in [
+    for (what, hours, requested, present_id, expected) in [
         (&scope, 1, &name, &id, "break-glass"),
         (&scope, 1, &name, &unknown, "break-glass"),
         (&scope, -1, &name, &id, refused),
@@ -43,8 +43,8 @@ async fn break_glass_admits_present_images() {
     ] {
         let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
         std::fs::write(&file, format!("[[open]]\n{what}\nreason = \"outage\"\nuntil = {until}\n")).unwrap();
-        let decided = gate.check_present(asked, &present(present_id, &[]), None).await;
-        assert_eq!(reason(&decided), expected, "{what} for {hours} h, {asked} {present_id}: {decided:?}");
+        let decided = gate.check_present(requested, &present(present_id, &[]), None).await;
+        assert_eq!(reason(&decided), expected, "{what} for {hours} h, {requested} {present_id}: {decided:?}");
     }
     // Requested by id, a scope admits only an image that has a name in it.
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
@@ -59,9 +59,9 @@ async fn break_glass_admits_present_images() {
     assert_eq!(reason(&decided), refused);
     // An id could be parsed as a name, `docker.io/library/sha256:…`, but is not one.
     open("scope = \"docker.io/library\"");
-    for asked in [id.as_str(), id.hex(), &id.hex()[..12]] {
-        let decided = gate.check_present(asked, &present(&id, &[&name]), None).await;
-        assert_eq!(reason(&decided), refused, "{asked}: {decided:?}");
+    for requested in [id.as_str(), id.hex(), &id.hex()[..12]] {
+        let decided = gate.check_present(requested, &present(&id, &[&name]), None).await;
+        assert_eq!(reason(&decided), refused, "{requested}: {decided:?}");
     }
     open(&scope);
     for (names, expected) in

@@ -37,9 +37,9 @@ async fn at_each_byte(repair: bool) {
             }
             std::fs::write(&entry, &bytes).unwrap();
             let decided = gate.check_present(&name, &present(&id, &[&hint]), None).await;
-            if let Ok(standing) = &decided {
+            if let Ok(decision) = &decided {
                 assert!(repair, "byte {at}: damage is noticed");
-                assert_eq!(standing.digest(), Some(&digest), "byte {at}");
+                assert_eq!(decision.digest(), Some(&digest), "byte {at}");
                 admitted += 1;
             } else if !repair {
                 assert!(!entry.exists(), "byte {at}: what is damaged is removed");

@@ -13,9 +13,9 @@ async fn after_a_restart_no_network_is_needed() {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     let gate = world.gate();
     world.registry.forget_requests();
-    let standing = world.check_present(&gate, &world.name("team/app:1"), &id).await.unwrap();
-    assert_eq!(standing.digest(), Some(&digest));
-    assert_eq!(standing.pinned(), Some(world.name(&format!("team/app@{digest}"))));
+    let decision = world.check_present(&gate, &world.name("team/app:1"), &id).await.unwrap();
+    assert_eq!(decision.digest(), Some(&digest));
+    assert_eq!(decision.pinned(), Some(world.name(&format!("team/app@{digest}"))));
     let pinned = world.admit(&gate, &format!("team/app@{digest}")).await.unwrap();
     assert_eq!(pinned.digest(), Some(&digest));
     assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
@@ -49,7 +49,7 @@ async fn a_present_image_is_admitted_by_id_under_its_own_name() {
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let known_as = |rest: &str| world.name(rest);
     let hexadecimal = id.hex();
-    for (asked, id, names, expected) in [
+    for (requested, id, names, expected) in [
         (known_as("team/app:1"), &id, vec![], "verified"),
         (known_as("team/app:any"), &id, vec![], "verified"),
         (known_as(&format!("team/app@{digest}")), &id, vec![], "verified"),
@@ -80,8 +80,8 @@ async fn a_present_image_is_admitted_by_id_under_its_own_name() {
         ("Not A Name".to_owned(), &id, vec![], "invalid-reference"),
     ] {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let decided = gate.check_present(&asked, &present(id, &names), None).await;
-        assert_eq!(reason(&decided), expected, "{asked} {names:?}: {decided:?}");
+        let decided = gate.check_present(&requested, &present(id, &names), None).await;
+        assert_eq!(reason(&decided), expected, "{requested} {names:?}: {decided:?}");
     }
     let nameless = Present { id: "sha256:short".to_owned(), ..Present::default() };
     assert_eq!(reason(&gate.check_present(&known_as("team/app:1"), &nameless, None).await), "not-verified");
@@ -308,9 +308,9 @@ async fn t31_forged_evidence_admits_nothing() {
         assert!(ledger.find(&place).is_some() && ledger.places(id) == [place.clone()], "{what}: it is there");
         let gate = world.gate_with(ledger);
         let hint = format!("{}@{}", place.repository, place.digest);
-        for asked in [name, id.to_string()] {
-            let decided = gate.check_present(&asked, &present(id, &[&hint]), None).await;
-            assert!(decided.is_err(), "{what}, {asked}: {decided:?}");
+        for requested in [name, id.to_string()] {
+            let decided = gate.check_present(&requested, &present(id, &[&hint]), None).await;
+            assert!(decided.is_err(), "{what}, {requested}: {decided:?}");
         }
     }
     // The forged entry delays a good pull only until the registry has answered.
@@ -358,6 +358,6 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
     let response =
         call(daemon.client(), path, http::HeaderMap::new(), framed(&request.encode_to_vec())).await;
     drop(http_body_util::BodyExt::collect(response.into_body()).await.unwrap());
-    let standing = world.check_present(&daemon.gate, &name, &id).await.unwrap();
-    assert_eq!(standing.digest(), Some(&digest));
+    let decision = world.check_present(&daemon.gate, &name, &id).await.unwrap();
+    assert_eq!(decision.digest(), Some(&digest));
 }

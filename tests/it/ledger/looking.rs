@@ -30,14 +30,14 @@ fn the_report_matches_the_ledger() {
     let root = directory.path().join("ledger");
     let settings = ledger::Settings::of(&root);
     let ledger = Ledger::open(&settings).unwrap();
-    let told = |ledger: &Ledger| {
+    let report = |ledger: &Ledger| {
         let (usage, health) = (ledger.usage(), ledger.health());
         (usage.map(|usage| usage.entries), health.on_disk, health.in_memory, health.problem.is_some())
     };
-    assert_eq!(told(&ledger), (Some(0), true, 0, false));
+    assert_eq!(report(&ledger), (Some(0), true, 0, false));
     ledger.keep(numbered(1, 100));
     ledger.keep(numbered(2, 100));
-    assert_eq!(told(&ledger), (Some(2), true, 0, false));
+    assert_eq!(report(&ledger), (Some(2), true, 0, false));
     // A reader that has written nothing counts them too.
     let other = Ledger::open_read_only(&settings).unwrap();
     assert_eq!(other.usage(), ledger.usage());
@@ -46,15 +46,15 @@ fn the_report_matches_the_ledger() {
     // The disk cannot be written, then it can again.
     std::fs::rename(root.join("tmp"), root.join("away")).unwrap();
     ledger.keep(numbered(3, 100));
-    assert_eq!(told(&ledger), (Some(2), true, 1, true));
+    assert_eq!(report(&ledger), (Some(2), true, 1, true));
     std::fs::rename(root.join("away"), root.join("tmp")).unwrap();
     ledger.keep(numbered(3, 100));
-    assert_eq!(told(&ledger), (Some(3), true, 0, false));
+    assert_eq!(report(&ledger), (Some(3), true, 0, false));
     // No ledger at all.
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
     let error = Ledger::open(&ledger::Settings::of(&file)).unwrap_err();
     let ledger = Ledger::in_memory_because(&error);
     ledger.keep(numbered(1, 100));
-    assert_eq!(told(&ledger), (None, false, 1, true));
+    assert_eq!(report(&ledger), (None, false, 1, true));
 }

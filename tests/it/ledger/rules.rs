@@ -20,9 +20,9 @@ async fn the_deny_list_revokes_earlier_admissions() {
     ] {
         let more = format!("[deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]");
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
-        for asked in [world.name("team/app:1"), id.to_string()] {
-            let decided = world.check_present(&gate, &asked, &id).await;
-            assert_eq!(reason(&decided), expected, "{denied}, {asked}: {decided:?}");
+        for requested in [world.name("team/app:1"), id.to_string()] {
+            let decided = world.check_present(&gate, &requested, &id).await;
+            assert_eq!(reason(&decided), expected, "{denied}, {requested}: {decided:?}");
         }
         let pinned = world.admit(&gate, &format!("team/app@{digest}")).await;
         let refused = pinned.err().map(|refusal| refusal.reason().code());
@@ -73,7 +73,7 @@ async fn a_signature_of_the_index_does_not_count_if_the_image_must_be_signed() {
     let outer = world.registry.manifest("team/app", INDEX, index(&[entry]));
     world.registry.tag("team/app", "outer", &outer);
     let key = [RELEASE];
-    for (accept, standing, pull) in [
+    for (accept, present, pull) in [
         ("index", "verified", "no-signature"),
         ("either", "verified", "no-signature"),
         ("platform", "not-verified", "bad-manifest"),
@@ -83,7 +83,7 @@ async fn a_signature_of_the_index_does_not_count_if_the_image_must_be_signed() {
         );
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
         let decided = world.check_present(&gate, &world.name("team/app:1"), &id).await;
-        assert_eq!(reason(&decided), standing, "{accept}: {decided:?}");
+        assert_eq!(reason(&decided), present, "{accept}: {decided:?}");
         let pulled = world.admit(&gate, "team/app:outer").await;
         let refused = pulled.as_ref().err().map(|refusal| refusal.reason().code());
         assert_eq!(refused, Some(pull), "{accept}: {pulled:?}");

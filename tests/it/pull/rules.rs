@@ -399,9 +399,9 @@ async fn break_glass_admits_its_exceptions_while_the_file_has_them() {
             let (before, _) = reason(&world, &tagged).await;
             assert_ne!(before, "break-glass");
             open(&by_scope, 1);
-            let asked = world.registry.requests().len();
+            let sent = world.registry.requests().len();
             assert_eq!(reason(&world, &tagged).await.0, "break-glass");
-            assert_eq!(world.registry.requests().len(), asked, "a scope needs no request");
+            assert_eq!(world.registry.requests().len(), sent, "a scope needs no request");
             open(&by_digest, 1);
             assert_eq!(reason(&world, &tagged).await.0, "break-glass");
             assert_ne!(reason(&world, &other).await.0, "break-glass");

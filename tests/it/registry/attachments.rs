@@ -344,7 +344,7 @@ async fn t101_referrers_are_bounded() {
             1,
         ),
     ];
-    for (name, answer, code, asked) in cases {
+    for (name, answer, code, page_count) in cases {
         registry.forget_requests();
         let own = own.clone();
         let number = std::sync::atomic::AtomicUsize::new(0);
@@ -359,7 +359,7 @@ async fn t101_referrers_are_bounded() {
         assert_eq!(codes, expected, "{name} {:?}", collected.problems);
         assert_eq!(collected.exceeded().is_some(), code.starts_with("registry-too-many"), "{name}");
         let pages = registry.lines().iter().filter(|line| line.contains("/referrers/")).count();
-        assert_eq!(pages, asked, "{name}");
+        assert_eq!(pages, page_count, "{name}");
     }
 }
 

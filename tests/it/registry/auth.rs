@@ -57,10 +57,10 @@ async fn bearer_in_all_its_forms() {
     ] {
         let registry = with(auth).await;
         client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap();
-        let asked = tokens(&registry);
-        let found: Vec<_> = asked.iter().map(|request| request.method.as_str()).collect();
+        let sent = tokens(&registry);
+        let found: Vec<_> = sent.iter().map(|request| request.method.as_str()).collect();
         assert_eq!(found, methods);
-        let form = String::from_utf8_lossy(&asked[0].body).into_owned();
+        let form = String::from_utf8_lossy(&sent[0].body).into_owned();
         assert!(form.contains(body), "{form}");
         if methods == ["POST"] {
             assert!(form.contains("client_id=containerd-client") && form.contains("service=test"), "{form}");

@@ -44,7 +44,7 @@ async fn hosts_are_tried_in_the_order_of_the_file() {
     let pull_only = "server = \"http://%2\"\n[host.\"http://%1\"]\ncapabilities = [\"pull\"]\n";
     let both = "server = \"http://%2\"\n[host.\"http://%1\"]\n";
     let only = "[host.\"http://%2\"]\n[host.\"http://%1\"]\n";
-    for (text, reference, asked) in [
+    for (text, reference, counts) in [
         // A mirror without the image is tried and skipped.
         (both, &by_tag(), (1, 1)),
         (both, &by_digest, (1, 1)),
@@ -60,7 +60,7 @@ async fn hosts_are_tried_in_the_order_of_the_file() {
         let resolved =
             configured(&directory, text, &[&first, &second]).resolve(reference, &anonymous()).await.unwrap();
         assert_eq!(resolved.host(), second.host());
-        assert_eq!((first.requests().len(), second.requests().len()), asked, "{text} {reference}");
+        assert_eq!((first.requests().len(), second.requests().len()), counts, "{text} {reference}");
         for request in first.requests().iter().chain(&second.requests()) {
             assert_eq!(request.uri.query(), Some("ns=registry.example"));
         }
@@ -245,18 +245,18 @@ async fn t111_a_cooldown_affects_only_its_host() {
         let alone = TempDir::new().unwrap();
         let one = configured(&alone, "server = \"http://%1\"\n", &[&first]);
         first.forget_requests();
-        let told = one.resolve(&tag("1"), &anonymous()).await.unwrap_err().to_string();
+        let error = one.resolve(&tag("1"), &anonymous()).await.unwrap_err().to_string();
         // The answer is the same for all credentials.
         for credentials in [anonymous(), pullgate::registry::Credentials::password("u", "pg5ECRET")] {
-            assert_eq!(one.resolve(&tag("1"), &credentials).await.unwrap_err().to_string(), told);
+            assert_eq!(one.resolve(&tag("1"), &credentials).await.unwrap_err().to_string(), error);
         }
-        assert_eq!(first.requests().len(), 1, "{told}");
+        assert_eq!(first.requests().len(), 1, "{error}");
 
         let soon = TempDir::new().unwrap();
         let one = configured(&soon, "server = \"http://%1\"\n", &[&first]);
-        let asked = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::sync::atomic::AtomicBool::new(false);
         first.hook(move |_| {
-            let before = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let before = seen.swap(true, std::sync::atomic::Ordering::Relaxed);
             (!before).then(|| busy("1"))
         });
         first.forget_requests();

@@ -37,7 +37,7 @@ async fn mirrors_are_tried_in_order_and_hosts_toml_is_ignored() {
     second.image("a", "1", "one");
     let directory = TempDir::new().unwrap();
     let (one, two) = (first.host(), second.host());
-    for (mirrors, asked) in [
+    for (mirrors, counts) in [
         (format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{one}\", \"{two}\"]"), Some((1, 1))),
         (format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{two}\", \"{one}\"]"), Some((0, 1))),
         (format!("[@.mirrors.\"*\"]\nendpoint = [\"http://127.0.0.1:1\", \"{two}\"]"), Some((0, 1))),
@@ -61,11 +61,11 @@ async fn mirrors_are_tried_in_order_and_hosts_toml_is_ignored() {
         second.forget_requests();
         let resolved = client(&directory, &mirrors).resolve(&reference(), &anonymous()).await;
         let counted = (first.requests().len(), second.requests().len());
-        match asked {
+        match counts {
             None => assert!(resolved.is_err() && counted.1 == 0, "{mirrors}"),
-            Some(asked) => {
+            Some(counts) => {
                 assert_eq!(resolved.unwrap().host(), two, "{mirrors}");
-                assert_eq!(counted, asked, "{mirrors}");
+                assert_eq!(counted, counts, "{mirrors}");
             }
         }
         for request in first.requests().iter().chain(&second.requests()) {

@@ -46,12 +46,12 @@ async fn invalid_pages_are_an_error() {
         ("twice", Scripted::ok("application/json", r#"{"tags":[],"tags":[]}"#), "twice"),
         ("large", Scripted::status(200).body(pullgate_test::registry::Body::Endless), "larger"),
     ];
-    for (name, answer, told) in cases {
+    for (name, answer, message) in cases {
         let registry = Registry::start().await;
         registry.hook(move |_| Some(answer.clone()));
         let repository = registry.repository("team/app");
         let error = client().tags(&repository, &Credentials::anonymous(), 1000).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{name}: {error}");
+        assert!(error.to_string().contains(message), "{name}: {error}");
         assert!(registry.requests().len() <= 2, "{name}: {:?}", registry.lines());
     }
 }
@@ -99,14 +99,14 @@ async fn the_catalog_is_requested_with_its_own_scope() {
     let credentials = Credentials::password("user", "pg5ECRET");
     // The fake registry grants access to repositories only; the requested scope is what counts.
     let _ = client().repositories(&registry.host(), &credentials, 10).await;
-    let asked: Vec<String> = registry
+    let bodies: Vec<String> = registry
         .requests()
         .iter()
         .filter(|request| request.uri.path() == "/token")
         .map(|request| String::from_utf8_lossy(&request.body).into_owned())
         .collect();
     assert!(
-        !asked.is_empty() && asked.iter().all(|body| body.contains("registry%3Acatalog%3A")),
-        "{asked:?}"
+        !bodies.is_empty() && bodies.iter().all(|body| body.contains("registry%3Acatalog%3A")),
+        "{bodies:?}"
     );
 }

@@ -186,21 +186,21 @@ async fn all_tags_signs_a_repository_and_those_below_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_of_the_registry_are_explained() {
-    let told = |status: u16, code: &str, message: &str| {
+    let registry_error = |status: u16, code: &str, message: &str| {
         let body = json!({ "errors": [{ "code": code, "message": message }] }).to_string();
         let mut answer = Scripted::ok("application/json", body);
         answer.status = status;
         answer
     };
     for (answer, advice, code) in [
-        (told(403, "DENIED", "requested access to the resource is denied"), "log in", 1),
-        (told(403, "DENIED", "adding 5 MiB would exceed the project quota"), "quota", 1),
-        (told(405, "UNSUPPORTED", "read only"), "cache", 1),
-        (told(413, "", ""), "client_max_body_size", 1),
-        (told(400, "TAG_INVALID", "the tag is immutable"), "immutability", 1),
-        (told(412, "PRECONDITION", "configured as immutable"), "immutability", 1),
-        (told(400, "MANIFEST_INVALID", "no"), "--layout", 1),
-        (told(507, "", ""), "quota", 1),
+        (registry_error(403, "DENIED", "requested access to the resource is denied"), "log in", 1),
+        (registry_error(403, "DENIED", "adding 5 MiB would exceed the project quota"), "quota", 1),
+        (registry_error(405, "UNSUPPORTED", "read only"), "cache", 1),
+        (registry_error(413, "", ""), "client_max_body_size", 1),
+        (registry_error(400, "TAG_INVALID", "the tag is immutable"), "immutability", 1),
+        (registry_error(412, "PRECONDITION", "configured as immutable"), "immutability", 1),
+        (registry_error(400, "MANIFEST_INVALID", "no"), "--layout", 1),
+        (registry_error(507, "", ""), "quota", 1),
     ] {
         let registry = Registry::with(Options::default()).await;
         registry.image("team/app", "1", "one");

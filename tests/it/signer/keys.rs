@@ -94,9 +94,9 @@ fn sts(request: &Recorded) -> Scripted {
     if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
         return acs::error(403, code);
     }
-    let asked = |name| acs::parameter(request, name);
-    if asked("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
-        || asked("ExternalId").as_deref() != Some("ext")
+    let parameter = |name| acs::parameter(request, name);
+    if parameter("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
+        || parameter("ExternalId").as_deref() != Some("ext")
     {
         return acs::error(400, "InvalidParameter");
     }
@@ -150,7 +150,7 @@ async fn key_services_are_contacted_as_configured() {
         ("vault", at_vault.clone(), login("other", ""), false),
     ] {
         // The first request gets no answer: with a short timeout it is retried.
-        slow.answers(|_, asked| (asked == 0).then(|| Scripted::status(200).body(Body::Hang)));
+        slow.answers(|_, count| (count == 0).then(|| Scripted::status(200).body(Body::Hang)));
         let directory = tempfile::tempdir().unwrap();
         let keys = format!("[keys.{table}]\ntimeout = \"5s\"\n{lines}\n");
         let opened = Signer::open(load(&registry, directory.path(), &location, &keys)).await;

@@ -47,9 +47,9 @@ async fn a_rule_starts_after_its_initial_listing() {
     assert_eq!(status.parked, 0);
     assert_eq!(signatures(&registry, "team/app", &new), 0, "no image is signed before");
     // The notified repositories suffice, and a push during the listing counts as new.
-    let mut told = listless;
-    told.reconcile.repositories = Some(vec![registry.repository("team/app")]);
-    service.signer.reload(told).await.unwrap();
+    let mut configured = listless;
+    configured.reconcile.repositories = Some(vec![registry.repository("team/app")]);
+    service.signer.reload(configured).await.unwrap();
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &new), 1);
     service.stop().await;

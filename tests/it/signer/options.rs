@@ -57,7 +57,7 @@ async fn registry_credentials_are_used() {
         let service =
             Service::start(with(&registry.host(), directory.path(), &[("[registry]", &login)])).await;
         let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
-        let status = service.until("it was asked", answered).await;
+        let status = service.until("the registry was contacted", answered).await;
         assert_eq!(status.rules[0].started, fine, "{name}: {status:?}");
         if fine {
             let image = registry.image("team/app", "1", "one");
@@ -82,7 +82,7 @@ async fn hosts_toml_sets_the_address_of_the_registry() {
         let hosts = format!("hosts = {:?}", directory.path().join("certs.d").display().to_string());
         let service = Service::start(with(host, directory.path(), &[("[registry]", &hosts)])).await;
         let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
-        let status = service.until("it was asked", answered).await;
+        let status = service.until("the registry was contacted", answered).await;
         assert_eq!(status.rules[0].started, fine, "{server}: {status:?}");
         service.stop().await;
     }
@@ -103,8 +103,8 @@ async fn metrics_need_no_authentication() {
         let connected = TcpStream::connect(free).await;
         assert_eq!(connected.is_ok(), fine);
         if let Ok(stream) = connected {
-            let (status, told) = send(stream, "GET", "/metrics", &[], Bytes::new()).await.unwrap();
-            assert!(status == 200 && told.contains("pullgate_signer_queue"), "{status} {told}");
+            let (status, answer) = send(stream, "GET", "/metrics", &[], Bytes::new()).await.unwrap();
+            assert!(status == 200 && answer.contains("pullgate_signer_queue"), "{status} {answer}");
         }
         drop(process);
         std::fs::remove_file(directory.path().join("control.sock")).unwrap();
@@ -147,8 +147,8 @@ async fn concurrent_signing_is_limited() {
             let image = request.uri.path().contains("/manifests/");
             image.then(|| Scripted::ok(MANIFEST, "").body(Body::Hang))
         });
-        let told: Vec<_> = images.iter().map(|(digest, tag)| ("team/app", tag.as_str(), digest)).collect();
-        service.notify(&pushes(&told)).await;
+        let pushed: Vec<_> = images.iter().map(|(digest, tag)| ("team/app", tag.as_str(), digest)).collect();
+        service.notify(&pushes(&pushed)).await;
         let all = |status: &Status| status.busy == workers && status.waiting == 3 - workers;
         service.until("this many are checked", all).await;
         registry.hook(|_| None);
@@ -207,8 +207,8 @@ async fn notifications_are_limited() {
         let directory = directory();
         let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", limit)])).await;
         let headers = [("content-type", DISTRIBUTION)];
-        let (found, told) = service.post(&headers, body).await;
-        assert_eq!(found, status, "{limit}: {told}");
+        let (found, answer) = service.post(&headers, body).await;
+        assert_eq!(found, status, "{limit}: {answer}");
         service.stop().await;
     }
 }
@@ -285,11 +285,11 @@ async fn a_rule_decides_what_is_signed_and_how() {
         let signed = |digest: &Digest| lines.iter().any(|line| line["digest"] == digest.as_str());
         assert_eq!((signed(&image), signed(&other)), (one, development), "{line}: {lines:?}");
         assert_eq!(signatures(&registry, "team/app", &image), usize::from(one && classic), "{line}");
-        assert!(lines.iter().all(|told| told["algorithm"] == algorithm), "{line}: {lines:?}");
+        assert!(lines.iter().all(|entry| entry["algorithm"] == algorithm), "{line}: {lines:?}");
         let name = if named == "name" { "other" } else { "team" };
-        for (asked, status) in [(name, 202), ("nobody", 409)] {
-            let wanted = json!({ "rule": asked, "images": [], "existing": true });
-            assert_eq!(service.ask("POST", "/requests", wanted).await.0, status, "{line}: {asked}");
+        for (requested, status) in [(name, 202), ("nobody", 409)] {
+            let wanted = json!({ "rule": requested, "images": [], "existing": true });
+            assert_eq!(service.ask("POST", "/requests", wanted).await.0, status, "{line}: {requested}");
         }
         service.stop().await;
     }

@@ -55,8 +55,8 @@ async fn a_failed_reload_is_reported_until_one_succeeds() {
         }
     };
     until(&path, "the rule has started", |status| status.rules.iter().all(|rule| rule.started)).await;
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(0) && !told.contains("RELOAD"), "{code:?} {told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(code == Some(0) && !output.contains("RELOAD"), "{code:?} {output}");
 
     // The key is gone.
     let kept = std::fs::read(&own).unwrap();
@@ -68,29 +68,32 @@ async fn a_failed_reload_is_reported_until_one_succeeds() {
          No such file or directory",
         own.display()
     );
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(1) && told.starts_with("RELOAD FAILED at 2") && told.contains(&reason), "{told}");
-    assert!(told.contains("rule team: automatic"), "the rules are reported all the same: {told}");
-    let (code, told, _) = run(&path, &["status", "--output", "json"]);
-    let told: Value = serde_json::from_str(&told).unwrap();
-    let first = told["reload_failed"]["reasons"][0].as_str().unwrap();
-    assert!(code == Some(1) && first.starts_with(&reason), "{told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(
+        code == Some(1) && output.starts_with("RELOAD FAILED at 2") && output.contains(&reason),
+        "{output}"
+    );
+    assert!(output.contains("rule team: automatic"), "the rules are reported all the same: {output}");
+    let (code, output, _) = run(&path, &["status", "--output", "json"]);
+    let output: Value = serde_json::from_str(&output).unwrap();
+    let first = output["reload_failed"]["reasons"][0].as_str().unwrap();
+    assert!(code == Some(1) && first.starts_with(&reason), "{output}");
     let log = std::fs::read_to_string(path.join("log")).unwrap();
     assert!(log.contains(&reason), "{log}");
-    let (code, _, told) = run(&path, &["check"]);
-    assert!(code == Some(2) && told.contains("own.key cannot be read"), "{told}");
+    let (code, _, output) = run(&path, &["check"]);
+    assert!(code == Some(2) && output.contains("own.key cannot be read"), "{output}");
 
     // The file is invalid: `status` still works.
     write(&own, kept);
     write(&file, format!("{text}[[rule]\n"));
     reload();
     until(&path, "the file is refused", failed("signer.toml:")).await;
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(1) && told.contains("signer.toml:") && told.contains("rule team:"), "{told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(code == Some(1) && output.contains("signer.toml:") && output.contains("rule team:"), "{output}");
     assert_eq!(run(&path, &["check"]).0, Some(2));
-    let (code, _, told) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
+    let (code, _, output) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
     assert_eq!(
-        (code, told.as_str()),
+        (code, output.as_str()),
         (Some(1), "error: the signer refused the request: this rule does not exist\n")
     );
 
@@ -98,17 +101,17 @@ async fn a_failed_reload_is_reported_until_one_succeeds() {
     write(&file, text.replace("workers = 16", "workers = 3"));
     reload();
     until(&path, "it is in force", |status| status.reload_failed.is_none()).await;
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(0) && !told.contains("RELOAD FAILED"), "{code:?} {told}");
-    assert!(told.contains("RESTART NEEDED to apply: [limits] workers\n"), "{told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(code == Some(0) && !output.contains("RELOAD FAILED"), "{code:?} {output}");
+    assert!(output.contains("RESTART NEEDED to apply: [limits] workers\n"), "{output}");
     let end = tokio::time::Instant::now() + PATIENCE;
     while !std::fs::read_to_string(path.join("log")).unwrap().contains("[limits] workers") {
         assert!(tokio::time::Instant::now() < end, "the log does not warn");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(process);
-    let (code, _, told) = run(&path, &["status"]);
-    assert!(code == Some(3) && told.contains("cannot connect to its control socket"), "{code:?} {told}");
+    let (code, _, output) = run(&path, &["status"]);
+    assert!(code == Some(3) && output.contains("cannot connect to its control socket"), "{code:?} {output}");
     secrets::keep(&path.join("log"));
 }
 

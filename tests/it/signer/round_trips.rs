@@ -3,7 +3,7 @@
 use super::*;
 
 /// The requests to the registry, with one name for each digest and upload.
-fn asked(registry: &Registry, image: &Digest) -> Vec<String> {
+fn requests(registry: &Registry, image: &Digest) -> Vec<String> {
     let plain = |line: String| {
         let line = line.split('?').next().unwrap_or_default().replace("/v2/team/app/", "");
         match line.find("blobs/uploads/") {
@@ -24,10 +24,10 @@ async fn a_signature_takes_nine_requests_and_an_existing_one_two() {
     assert_eq!(service.notify(&pushes(&[("team/app", "v1", &digest)])).await, 202);
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &digest), 1);
-    let mut asked_first = asked(&registry, &digest);
+    let mut first = requests(&registry, &digest);
     // The image and its signatures are looked up concurrently; then payload and configuration are stored concurrently.
-    asked_first[..2].sort();
-    asked_first[2..6].sort();
+    first[..2].sort();
+    first[2..6].sort();
     let expected = [
         "GET manifests/sha256-HEX.sig",
         "GET manifests/v1",
@@ -39,15 +39,15 @@ async fn a_signature_takes_nine_requests_and_an_existing_one_two() {
         "PUT manifests/sha256-HEX.sig",
         "GET manifests/sha256-HEX.sig",
     ];
-    assert_eq!(asked_first, expected);
+    assert_eq!(first, expected);
     // A second request only looks it up.
     registry.forget_requests();
     let image = format!("{}/team/app@{digest}", registry.host());
-    let (status, told) =
+    let (status, answer) =
         service.ask("POST", "/requests", json!({ "rule": null, "images": [image], "existing": false })).await;
-    assert_eq!(status, 202, "{told}");
+    assert_eq!(status, 202, "{answer}");
     service.idle().await;
-    let mut again = asked(&registry, &digest);
+    let mut again = requests(&registry, &digest);
     again.sort();
     // The first lookup belongs to the request.
     assert_eq!(again, ["GET manifests/IMAGE", "GET manifests/IMAGE", "GET manifests/sha256-HEX.sig"]);

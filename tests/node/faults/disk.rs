@@ -83,11 +83,11 @@ fn an_unwritable_disk_costs_only_memory() {
         world.assert_runs(case, &Pod::of(later.by_tag()));
         world.assert_runs(case, &Pod::of(later.by_tag()).never());
         world.assert_runs(case, &Pod::of(world.known.by_tag()).if_not_present());
-        let told = world.node.pullgate.records().into_iter().any(|record| {
+        let reported = world.node.pullgate.records().into_iter().any(|record| {
             record["level"] != "INFO"
                 && record["message"].as_str().is_some_and(|message| message.contains("in memory only"))
         });
-        assert!(told, "{case}: it is logged");
+        assert!(reported, "{case}: it is logged");
         // The disk works again: the old evidence is there, and the missing evidence is fetched.
         world.node.pullgate.stop();
         world.node.pullgate.start_again();

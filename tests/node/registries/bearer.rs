@@ -46,10 +46,10 @@ impl TokenService {
     }
 
     /// The requests: the method, then the fields in order, without credentials.
-    fn take_asked(&self) -> Vec<String> {
-        let asked = self.registry.requests().iter().map(shown).collect();
+    fn take_requests(&self) -> Vec<String> {
+        let requests = self.registry.requests().iter().map(shown).collect();
         self.registry.forget_requests();
-        asked
+        requests
     }
 }
 
@@ -119,13 +119,13 @@ fn tokens_are_requested_as_containerd_does(release: Release) {
         ("no credentials", None, "registry-unauthorized"),
     ] {
         site.assert_both(name, secret, (&["origin"], &["origin"]), code);
-        let asked = service.take_asked();
+        let requests = service.take_requests();
         // containerd by tag and by digest, each before pullgate, and what pullgate forwards.
-        let first = asked.first().unwrap_or_else(|| panic!("{name}: nobody asked for a token"));
+        let first = requests.first().unwrap_or_else(|| panic!("{name}: no token was requested"));
         assert!(first.contains("scope=repository:team/app:pull service=test-registry"), "{name}: {first}");
         let expected = if secret.is_some() { "POST /token" } else { "GET /token" };
         assert!(first.starts_with(expected), "{name}: {first}");
-        let kinds: BTreeSet<_> = asked.iter().collect();
+        let kinds: BTreeSet<_> = requests.iter().collect();
         let most = if code.is_empty() || secret.is_none() { 1 } else { 2 };
         assert_eq!(kinds.len(), most, "{name}: pullgate asks as containerd does: {kinds:?}");
     }
