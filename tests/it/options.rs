@@ -344,7 +344,7 @@ async fn concurrency_is_limited() {
                 tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
             };
             let judged = tokio::select! {
-                stuck = verdict(&gate, &stuck) => panic!("{key}: what hangs has ended first: {stuck}"),
+                stuck = verdict(&gate, &stuck) => panic!("{key}: a hanging pull ended first: {stuck}"),
                 judged = judged => judged,
             };
             assert_eq!(judged, (!waits).then_some("verified"), "{key} = {value}");
@@ -375,7 +375,7 @@ async fn the_wait_for_a_permit_is_limited() {
             tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
         };
         let judged = tokio::select! {
-            stuck = verdict(&gate, &stuck) => panic!("{value}: what hangs has ended first: {stuck}"),
+            stuck = verdict(&gate, &stuck) => panic!("{value}: a hanging pull ended first: {stuck}"),
             judged = judged => judged,
         };
         assert_eq!(judged, expected, "{value}");

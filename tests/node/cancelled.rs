@@ -38,5 +38,5 @@ fn while_containerd_pulls(release: Release) {
     let decision = node.pullgate.decision(1);
     assert_eq!((&decision["verdict"], &decision["known"]), (&"cancelled".into(), &true.into()), "{decision}");
     let stopped = wait(LIMIT, || node.containerd.log().contains("context canceled").then_some(()));
-    assert!(stopped.is_some(), "containerd goes on with the pull:\n{}", node.containerd.log());
+    assert!(stopped.is_some(), "containerd continues the pull:\n{}", node.containerd.log());
 }

@@ -165,7 +165,7 @@ async fn t102_bundles_are_identified_by_their_manifest() {
         let good = attach(&registry, &digest, "good");
         let stranger = attach(&registry, &other, "stranger");
         let sbom = attach_as(&registry, &digest, "sbom", "application/spdx+json");
-        let mut lying = attach(&registry, &digest, "lied about");
+        let mut lying = attach(&registry, &digest, "with a false type");
         lying["artifactType"] = json!("application/spdx+json");
         let entries = [sbom, stranger, good, lying];
         if api {
