@@ -1,4 +1,4 @@
-//! Keys in services, against servers that check each request as published and sign really.
+//! Keys in services, against servers that check each request as published and make real signatures.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ mod transit;
 use pullgate_test::secrets;
 use pullgate_test::secrets::file as secret_file;
 
-/// Bounds that are reached in a test's time.
+/// Limits that a test reaches quickly.
 fn bounds() -> Bounds {
     Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 4 }
 }
@@ -34,13 +34,13 @@ async fn open(
     let opened = keys::open(&location.parse().unwrap(), algorithm, settings).await;
     secrets::wrote("debug", format!("{settings:?} {opened:?}"));
     if let Err(error) = &opened {
-        secrets::wrote("errors", told(error));
+        secrets::wrote("errors", error_chain(error));
     }
     opened
 }
 
 /// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(current) = cause {

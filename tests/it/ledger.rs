@@ -1,4 +1,4 @@
-//! Evidence: what is decided without the registry, and what never is.
+//! Evidence: what is decided without the registry, and what is not.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ mod kills;
 mod looking;
 mod rules;
 
-/// A registry, a directory for evidence, and what a runtime would hold.
+/// A registry, a directory for evidence, and the content of a runtime.
 struct World {
     directory: TempDir,
     registry: Registry,
@@ -58,7 +58,7 @@ impl World {
         ledger::LedgerSettings::of(&self.ledger_directory())
     }
 
-    /// A gate as after a restart: nothing of an earlier one is left but the directory. Its policy requires `release`
+    /// A gate as after a restart, with only the directory of an earlier one. Its policy requires `release`
     /// (P-256) for `team` and `other`, and allows `free` unsigned.
     fn gate(&self) -> Gate {
         self.gate_with(Ledger::open(&self.settings()).unwrap())
@@ -96,14 +96,14 @@ impl World {
         gate.admit(&question, &mut Explanation::default()).await
     }
 
-    /// Admits and pulls: the runtime says that it has the image `id`.
+    /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
         let pinned = self.admit(gate, rest).await?;
         gate.finish_evidence(&pinned, gate.begin_evidence(&pinned), id.as_str(), &self.held).await;
         Ok(pinned)
     }
 
-    /// Puts a signed image into the registry; gives its digest and the id that a runtime gives it.
+    /// Pushes a signed image: its digest and its id in a runtime.
     fn signed(&self, path: &str, content: &str) -> (Digest, Digest) {
         let digest = self.registry.image(path, "1", content);
         sign_classic(&self.registry, path, &digest, &p256());
@@ -127,8 +127,13 @@ impl World {
         (digest, config_of(content))
     }
 
-    async fn check_present(&self, gate: &Gate, asked: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
-        gate.check_present(asked, &present(id, &[]), None).await
+    async fn check_present(
+        &self,
+        gate: &Gate,
+        requested: &str,
+        id: &Digest,
+    ) -> Result<PresentVerdict, Refusal> {
+        gate.check_present(requested, &present(id, &[]), None).await
     }
 }
 
@@ -150,7 +155,7 @@ fn present(id: &Digest, names: &[&str]) -> Present {
 
 fn reason(decided: &Result<PresentVerdict, Refusal>) -> &'static str {
     match decided {
-        Ok(standing) => standing.reason().code(),
+        Ok(decision) => decision.reason().code(),
         Err(refusal) => refusal.reason().code(),
     }
 }
@@ -169,7 +174,7 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// The files of evidence.
+/// The evidence files.
 fn entries(world: &World) -> Vec<std::path::PathBuf> {
     files(&world.ledger_directory().join("entries"))
 }

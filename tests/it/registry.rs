@@ -1,4 +1,4 @@
-//! The registry client against a registry that keeps the rules or breaks them.
+//! The registry client against registries that follow the specification or violate it.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn client() -> Registry {
     client_with(Limits::default())
 }
 
-/// Limits that are reached in a test's time.
+/// Limits that a test reaches quickly.
 fn impatient() -> Limits {
     Limits { step: Duration::from_millis(400), ..Limits::default() }
 }

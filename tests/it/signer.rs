@@ -1,4 +1,4 @@
-//! The service beside a registry: who may notify it, what it signs, and what a crash leaves.
+//! The service beside a registry: access, what it signs, and recovery from a crash.
 
 mod access;
 mod keys;
@@ -39,7 +39,7 @@ use pullgate_test::signer::closed_key;
 
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v1+json";
 
-/// Everything that is waited for here comes, if not so soon on a busy machine.
+/// Long enough for a busy machine: everything awaited here happens.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn rule(registry: &Registry, scope: &str) -> Rule {
@@ -91,7 +91,7 @@ struct Service {
     signer: Arc<Signer>,
     address: String,
     control: PathBuf,
-    /// Of its state.
+    /// The state directory.
     directory: PathBuf,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -106,7 +106,7 @@ impl Service {
         let listener = Listener::control(&control).unwrap();
         let signer = loop {
             match Signer::open(settings.clone()).await {
-                // The thread of one that was stopped a moment ago ends by itself.
+                // The thread of a service that was just stopped may still run.
                 Err(SignerError::Queue(QueueError::Taken)) => {
                     tokio::time::sleep(Duration::from_millis(5)).await
                 }
@@ -146,7 +146,7 @@ impl Service {
             if is_so(&status) {
                 return status;
             }
-            assert!(tokio::time::Instant::now() < end, "not so: {what}: {status:?}");
+            assert!(tokio::time::Instant::now() < end, "did not happen: {what}: {status:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

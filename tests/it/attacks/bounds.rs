@@ -1,4 +1,4 @@
-//! Every bound on what comes from outside has a reason of its own, and is what makes the difference.
+//! Every limit on outside input has its own reason code, and changes the outcome.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use super::world::{PULLED, World, manifest_of, node, p256};
 use pullgate_test::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
 use pullgate_test::signer::{attach_classic, payload};
 
-/// What is done against a bound.
+/// An attack that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attack {
-    /// Nothing: the good image is large enough.
+    /// Nothing: the good image is already over the limit.
     None,
-    /// A signature of nobody before the good one.
+    /// An invalid signature before the valid one.
     Signatures,
-    /// Referrers on so many pages, one on each.
+    /// Referrers on this many pages, one on each.
     Referrers(usize),
     Redirect,
-    /// A large field in each header.
+    /// A large field in the header of each answer.
     Header,
-    /// So many fields in each header.
+    /// This many fields in the header of each answer.
     Fields,
     /// A token service with large answers.
     Token,
-    /// The tag's bytes come late.
+    /// The tag's manifest arrives late.
     Late,
     /// 503 once.
     Busy,
@@ -85,13 +85,13 @@ async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
         attach_classic(&world.registry, "team/app", &digest, &both);
     }
     if let Attack::Referrers(_) = attack {
-        // Only what is listed could suffice.
+        // Without the classic signature only a listed referrer could suffice.
         attach_classic(&world.registry, "team/app", &digest, &[]);
     }
     let good = world.registry.tagged("team/app", "1").unwrap();
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let counter = std::sync::atomic::AtomicUsize::new(0);
     world.registry.hook(move |request| {
-        let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         attack.answer(request, number, &good)
     });
     let image = world.image("team/hangs:1");
@@ -114,18 +114,18 @@ async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
             assert_eq!(pulled, outcome.reason == "verified", "{outcome:#?}");
             outcome.reason
         }
-        () = beside => panic!("what hangs has ended first"),
+        () = beside => panic!("a hanging pull ended first"),
     }
 }
 
 #[tokio::test]
-async fn every_bound_has_a_reason_of_its_own() {
+async fn each_limit_has_its_own_reason_code() {
     let all = Limits::default;
     let long = Duration::from_secs(30);
     let short = Duration::from_millis(200);
     let of_one = |turn| Limits { turn, requests: 1, questions: 64, ..all() };
     let none = "no-valid-signature";
-    // Key, what is done, the bound, the reason; and the reason where the bound is its default.
+    // Option, attack, limits, reason; and the reason with the default limits.
     let rows = [
         ("manifest-bytes", Attack::None, Limits { manifest: 100, ..all() }, "too-large", "verified"),
         (
@@ -196,8 +196,8 @@ async fn every_bound_has_a_reason_of_its_own() {
         "headers-too-large",
         "100 fields, which no key changes"
     );
-    // What refuses nothing by itself, and what other tests reach: a connection that is not made (below), a tag that the
-    // runtime does not learn (`pull`), how long a host is left alone (`options`).
+    // Limits that refuse nothing, and those that other tests reach: a connection that is not made (below), a tag that the
+    // runtime does not record (`pull`), the cooldown of a host (`options`).
     keys.extend([
         "pull-timeout",
         "connect-timeout",
@@ -208,7 +208,7 @@ async fn every_bound_has_a_reason_of_its_own() {
     assert_eq!(
         keys,
         pullgate::config::Limits::bounds().map(|bound| bound.key).collect(),
-        "a bound without a row"
+        "a limit without a row"
     );
     for bound in pullgate::config::Limits::bounds() {
         assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
@@ -216,8 +216,8 @@ async fn every_bound_has_a_reason_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
-    // It takes connections, and never speaks TLS.
+async fn a_connect_timeout_differs_from_a_request_timeout() {
+    // It accepts connections, and never answers the TLS handshake.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     for (connect, step, reason) in [

@@ -1,4 +1,4 @@
-//! The network between: proxies of the environment, old TLS, client certificates (T112).
+//! Proxies of the environment, old TLS versions, client certificates (T112).
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn hosts(directory: &Path, host: &str, text: &str) {
     std::fs::write(place.join("hosts.toml"), text).unwrap();
 }
 
-/// What `the_proxy_of_the_environment_is_used` runs in a process of its own; run by itself, it has nothing to ask.
+/// `the_proxy_of_the_environment_is_used` runs this in a child process; otherwise it does nothing.
 #[tokio::test]
 async fn child() {
     let Ok(directory) = std::env::var("PULLGATE_TEST_DIRECTORY") else { return };
@@ -67,7 +67,7 @@ async fn the_proxy_of_the_environment_is_used() {
 }
 
 #[tokio::test]
-async fn t112_tls_before_1_2_is_not_spoken() {
+async fn t112_tls_before_1_2_is_rejected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -94,7 +94,7 @@ async fn t112_tls_before_1_2_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn t112_a_client_certificate_is_shown_where_the_file_says() {
+async fn t112_a_client_certificate_is_sent_as_configured() {
     let authority = Authority::new();
     for shown in [true, false] {
         let tls = Some((Arc::clone(&authority), "127.0.0.1".to_owned()));
