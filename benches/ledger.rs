@@ -78,8 +78,11 @@ fn decision(directory: &Path, rules: usize) {
 /// Whether an image on the node may be used, from that many entries.
 fn evidence(directory: &Path, entries: usize) {
     let root = directory.join(format!("ledger-{entries}"));
-    let settings =
-        ledger::Settings { max_entries: 4_000_000, max_bytes: 64 << 30, ..ledger::Settings::of(&root) };
+    let settings = ledger::LedgerSettings {
+        max_entries: 4_000_000,
+        max_bytes: 64 << 30,
+        ..ledger::LedgerSettings::of(&root)
+    };
     let opened = measure(1, |_| {
         black_box(Ledger::open(&settings).unwrap());
     });
@@ -94,7 +97,7 @@ fn evidence(directory: &Path, entries: usize) {
     row(&format!("open a ledger of {entries}"), opened, f64::INFINITY);
     let policy = directory.join("rules-10");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let registry = Arc::new(Registry::new(registry::Settings::default()).unwrap());
+    let registry = Arc::new(Registry::new(registry::RegistrySettings::default()).unwrap());
     let bounds = GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
     let gate = Gate::new(registry, bounds).with_ledger(Ledger::open(&settings).unwrap());
     gate.set_policy(load(&policy));

@@ -36,7 +36,7 @@ use tag_locks::TagLocks;
 
 /// What an operator may choose about the calls that the gate has a say in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct CriSettings {
     /// How long the runtime has after a pull to learn the image's name.
     pub tag_record_timeout: Duration,
     /// Whether images that are present but not admitted are withheld from ImageStatus.
@@ -49,7 +49,7 @@ pub struct Settings {
     pub sandbox_image: Option<String>,
 }
 
-impl Default for Settings {
+impl Default for CriSettings {
     fn default() -> Self {
         Self {
             tag_record_timeout: Duration::from_secs(5),
@@ -71,7 +71,7 @@ pub struct Proxy {
     told: RecentAnswers,
     /// The name of the sandbox image, once the runtime has told it.
     sandbox: ArcSwapOption<String>,
-    settings: Settings,
+    settings: CriSettings,
 }
 
 /// Who is on the other side of a connection, as the kernel says it.
@@ -85,7 +85,7 @@ pub struct Peer {
 
 impl Proxy {
     /// A proxy to the runtime behind `upstream`.
-    pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: Settings) -> Self {
+    pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: CriSettings) -> Self {
         let sandbox = ArcSwapOption::empty();
         Self {
             upstream,

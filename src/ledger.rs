@@ -171,7 +171,7 @@ impl Evidence {
 
 /// Where evidence is kept, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct LedgerSettings {
     /// A directory of our own; made if it is not there.
     pub directory: PathBuf,
     /// How many entries there may be.
@@ -180,7 +180,7 @@ pub struct Settings {
     pub max_bytes: u64,
 }
 
-impl Settings {
+impl LedgerSettings {
     /// The defaults in `directory`.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
@@ -215,7 +215,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the directory cannot be made, or others could write to it.
-    pub fn open(settings: &Settings) -> Result<Self, LedgerError> {
+    pub fn open(settings: &LedgerSettings) -> Result<Self, LedgerError> {
         Ok(Self { disk: Some(Disk::open(settings)?), ..Self::in_memory() })
     }
 
@@ -223,7 +223,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is no such directory, or others could write to it.
-    pub fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
+    pub fn open_read_only(settings: &LedgerSettings) -> Result<Self, LedgerError> {
         Ok(Self { disk: Some(Disk::open_read_only(settings)?), ..Self::in_memory() })
     }
 

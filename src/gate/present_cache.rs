@@ -97,7 +97,7 @@ mod tests {
 
     use super::super::verdict_cache::lifetime;
     use super::*;
-    use crate::ledger::{Evidence, Image, Settings};
+    use crate::ledger::{Evidence, Image, LedgerSettings};
     use crate::policy::{Action, Rule, Scope};
     use crate::reference::Repository;
 
@@ -210,7 +210,7 @@ mod tests {
         ];
         for (what, change, holds) in changes {
             let root = tempfile::tempdir().unwrap();
-            let ledger = Ledger::open(&Settings::of(root.path())).unwrap();
+            let ledger = Ledger::open(&LedgerSettings::of(root.path())).unwrap();
             ledger.keep(evidence(&id, "document"));
             assert!(ledger.stamp(&id, std::iter::empty()).is_none(), "it was written just now");
             std::thread::sleep(Duration::from_millis(60));
@@ -229,7 +229,7 @@ mod tests {
     async fn what_is_in_memory_only_is_not_remembered() {
         let (id, root) = (Digest::of(b"image"), tempfile::tempdir().unwrap());
         assert!(Ledger::in_memory().stamp(&id, std::iter::empty()).is_none());
-        let ledger = Ledger::open(&Settings::of(root.path())).unwrap();
+        let ledger = Ledger::open(&LedgerSettings::of(root.path())).unwrap();
         let stamp = ledger.stamp(&id, std::iter::empty()).unwrap();
         assert!(ledger.is_unchanged(&stamp));
         ledger.note(evidence(&id, "document"));

@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{Evidence, LedgerError, Place, Settings, entry};
+use super::{Evidence, LedgerError, LedgerSettings, Place, entry};
 use crate::digest::Digest;
 use bounds::Usage;
 
@@ -44,7 +44,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn open(settings: &Settings) -> Result<Self, LedgerError> {
+    pub(super) fn open(settings: &LedgerSettings) -> Result<Self, LedgerError> {
         let directory = &settings.directory;
         make_directory(directory).map_err(|error| LedgerError::at("make", directory, error))?;
         let disk = Self { writable: true, ..Self::open_read_only(settings)? };
@@ -56,8 +56,8 @@ impl Disk {
     }
 
     /// One that is not changed in any way: not even what is damaged is removed.
-    pub(super) fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
-        let Settings { directory, max_entries, max_bytes } = settings;
+    pub(super) fn open_read_only(settings: &LedgerSettings) -> Result<Self, LedgerError> {
+        let LedgerSettings { directory, max_entries, max_bytes } = settings;
         let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
         if found.uid() != nix::unistd::geteuid().as_raw() {
             return Err(LedgerError::Foreign { directory: directory.clone(), owner: found.uid() });

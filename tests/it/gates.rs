@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message;
 use pullgate::api;
-use pullgate::cri::Settings;
+use pullgate::cri::CriSettings;
 use pullgate::gate::Gate;
 
 use pullgate_test::policy::{self, RELEASE};
@@ -22,7 +22,7 @@ const OPEN: &str = "registry.example.com/open/app:1";
 const CLOSED: &str = "registry.example.com/closed/app:1";
 
 /// A node that has the images [`OPEN`] and [`CLOSED`]; the runtime answers with more than we know of.
-async fn start(change: impl FnOnce(&mut Settings)) -> World {
+async fn start(change: impl FnOnce(&mut CriSettings)) -> World {
     let node = Node::builder().proxy(change).without_policy().start().await;
     node.runtime.script(|call| match call.path.as_str() {
         STATUS => {

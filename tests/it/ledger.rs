@@ -54,8 +54,8 @@ impl World {
         self.directory.path().join("ledger")
     }
 
-    fn settings(&self) -> ledger::Settings {
-        ledger::Settings::of(&self.ledger_directory())
+    fn settings(&self) -> ledger::LedgerSettings {
+        ledger::LedgerSettings::of(&self.ledger_directory())
     }
 
     /// A gate as after a restart: nothing of an earlier one is left but the directory. Its policy requires `release`

@@ -32,7 +32,7 @@ const STEP: Duration = Duration::from_secs(15);
 
 /// How services are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ServiceSettings {
     /// Time for a connection, TLS included.
     pub connect: Duration,
     /// Time for one request with all of its answer.
@@ -45,7 +45,7 @@ pub struct Settings {
     pub user_agent: String,
 }
 
-impl Default for Settings {
+impl Default for ServiceSettings {
     fn default() -> Self {
         Self {
             connect: CONNECT,
@@ -130,7 +130,7 @@ pub struct Answer {
 /// Asks services. Opens nothing before the first question.
 #[derive(Debug)]
 pub struct Client {
-    settings: Settings,
+    settings: ServiceSettings,
     secure: OnceCell<reqwest::Client>,
     plain: OnceCell<reqwest::Client>,
 }
@@ -138,7 +138,7 @@ pub struct Client {
 impl Client {
     /// A client with these settings.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ServiceSettings) -> Self {
         Self { settings, secure: OnceCell::new(), plain: OnceCell::new() }
     }
 
@@ -345,7 +345,7 @@ pub enum ServiceError {
 impl ServiceError {
     /// Whether the same question may be answered later.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Unavailable { .. })
     }
 }

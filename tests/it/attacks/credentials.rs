@@ -1,7 +1,7 @@
 //! Passwords of clouds and of the node's operator: T107.
 
 use pullgate::alibaba::Identity;
-use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
+use pullgate::registry::{AcrSettings, HostCredential, Keyring, RegistrySettings};
 
 use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{PULLED, World, node, password};
@@ -58,7 +58,7 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
             (format!("http://{}", service.host()), format!("http://{}", instance.host()));
         let world = World::start(
             node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
-                |_, registry| Settings {
+                |_, registry| RegistrySettings {
                     keyring: Keyring {
                         acr: vec![
                             another_instance(),
@@ -77,7 +77,7 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
                         ],
                         ..Keyring::default()
                     },
-                    ..Settings::default()
+                    ..RegistrySettings::default()
                 },
             ),
         )
@@ -133,7 +133,7 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
         let endpoint = format!("http://{}", service.host());
         let world = World::start(
             node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
-                |directory, registry| Settings {
+                |directory, registry| RegistrySettings {
                     keyring: Keyring {
                         acr: vec![AcrSettings {
                             instance: "cri-1".to_owned(),
@@ -147,7 +147,7 @@ async fn acr_with_an_access_key_and_a_wrong_one() {
                         }],
                         ..Keyring::default()
                     },
-                    ..Settings::default()
+                    ..RegistrySettings::default()
                 },
             ),
         )
@@ -199,7 +199,7 @@ async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host
                 World::start(node().registry(options(Auth::basic("node", "pg5ECRET-node"))).settings(
                     |directory, registry| {
                         let host = if own { registry.host() } else { "127.0.0.1:1".to_owned() };
-                        Settings { keyring: keyring(directory, &host), ..Settings::default() }
+                        RegistrySettings { keyring: keyring(directory, &host), ..RegistrySettings::default() }
                     },
                 ))
                 .await;

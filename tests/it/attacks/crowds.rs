@@ -164,7 +164,7 @@ async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
 
 #[tokio::test]
 async fn t122_a_slow_registry_keeps_no_other_waiting() {
-    let limits = Limits { questions: 8, ..Limits::default() };
+    let limits = Limits { concurrent_pulls: 8, ..Limits::default() };
     let world = World::start(node().registry(options()).limits(limits)).await;
     let slow = Registry::start().await;
     world.watch("slow", &slow);

@@ -28,7 +28,7 @@ fn entries(from: usize, count: usize) -> Vec<Value> {
 async fn t101_referrers_are_bounded_each_bound_by_its_name() {
     let elsewhere = Registry::start().await;
     let other = format!("<http://{}/v2/x>; rel=\"next\"", elsewhere.host());
-    let limits = || Limits { referrers: 4, pages: 3, signatures: 2, ..Limits::default() };
+    let limits = || Limits { referrers: 4, referrer_pages: 3, signatures: 2, ..Limits::default() };
     type Answer = Box<dyn Fn(&str, usize) -> Scripted + Send + Sync>;
     let next = |path: &str, number: usize| format!("<{path}?n={number}>; rel=\"next\"");
     let same = move || vec![entries(7, 1)[0].clone(); 4];

@@ -101,5 +101,5 @@ async fn keys_of_tokens_are_not_asked_for_by_the_daemon() {
     let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
     let text = policy_of(&world.registry, "pkcs11:token=a;object=b?module-path=/lib/none.so", &pinned, "");
     let said = world.fetch(&text).await.remove(0).unwrap_err();
-    assert!(said.ends_with("which the daemon does not ask: run `pullgate-signer keys fetch`"), "{said}");
+    assert!(said.ends_with("which the daemon does not load: run `pullgate-signer keys fetch`"), "{said}");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pullgate::alibaba::{Assume, Identity};
-use pullgate::keys::{Kms as Client, KmsSettings, Location, Settings};
+use pullgate::keys::{KeySettings, Kms as Client, KmsSettings, Location};
 use pullgate::trust::Algorithm;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -13,11 +13,11 @@ use pullgate_test::acs;
 use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Recorded, Registry, Scripted};
 
-fn with_key(directory: &tempfile::TempDir, secret: &str) -> Settings {
+fn with_key(directory: &tempfile::TempDir, secret: &str) -> KeySettings {
     let identity =
         Identity::Key { id: "LTAI".to_owned(), secret_file: secret_file(directory, "secret", secret) };
     let kms = KmsSettings { identity, service: service(), bounds: bounds(), ..KmsSettings::default() };
-    Settings { kms, ..Settings::default() }
+    KeySettings { kms, ..KeySettings::default() }
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
     assert!(key.sign(b"message").await.is_ok());
     kms.be_faulty();
     let error = told(&key.sign(b"message").await.unwrap_err());
-    assert!(error.contains("its own public half does not verify"), "{error}");
+    assert!(error.contains("its own public key does not verify"), "{error}");
 }
 
 /// What STS answers, if it is asked with the long-lived key.

@@ -1,6 +1,6 @@
 //! The transit engine of Vault and OpenBao.
 
-use pullgate::keys::{Settings, TransitSettings, VaultAuth};
+use pullgate::keys::{KeySettings, TransitSettings, VaultAuth};
 use pullgate::trust::Algorithm;
 use serde_json::json;
 
@@ -8,11 +8,11 @@ use super::{bounds, impatient, open, secret_file, service, told};
 use pullgate_test::registry::{Body, Scripted};
 use pullgate_test::vault::{NAME, Vault};
 
-fn with_token(directory: &tempfile::TempDir, token: &str) -> Settings {
+fn with_token(directory: &tempfile::TempDir, token: &str) -> KeySettings {
     let login = VaultAuth::TokenFile(secret_file(directory, "token", token));
     let transit =
         TransitSettings { login, service: service(), bounds: bounds(), ..TransitSettings::default() };
-    Settings { transit, ..Settings::default() }
+    KeySettings { transit, ..KeySettings::default() }
 }
 
 #[tokio::test]

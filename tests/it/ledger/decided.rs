@@ -304,7 +304,7 @@ async fn t31_forged_evidence_admits_nothing() {
     ];
     for (what, evidence, id) in forged {
         let directory = tempfile::tempdir().unwrap();
-        let settings = ledger::Settings::of(&directory.path().join("forged"));
+        let settings = ledger::LedgerSettings::of(&directory.path().join("forged"));
         let name = format!("{}:1", evidence.repository);
         let place = evidence.place();
         Ledger::open(&settings).unwrap().keep(evidence);

@@ -39,8 +39,8 @@ pub(super) fn is_kept(ledger: &Ledger, number: usize, size: usize) -> bool {
     ledger.places(&expected.images[0].id).contains(&place(number))
 }
 
-fn settings(directory: &Path, max_entries: u64, max_bytes: u64) -> ledger::Settings {
-    ledger::Settings { directory: directory.to_owned(), max_entries, max_bytes }
+fn settings(directory: &Path, max_entries: u64, max_bytes: u64) -> ledger::LedgerSettings {
+    ledger::LedgerSettings { directory: directory.to_owned(), max_entries, max_bytes }
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn writers_at_the_same_time_lose_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("ledger");
     // Two ledgers, as two processes have while an upgrade goes on, and two threads in each.
-    let ledgers = [(); 2].map(|()| Ledger::open(&ledger::Settings::of(&root)).unwrap());
+    let ledgers = [(); 2].map(|()| Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap());
     std::thread::scope(|scope| {
         for (at, ledger) in ledgers.iter().chain(&ledgers).enumerate() {
             scope.spawn(move || {
@@ -121,7 +121,7 @@ fn writers_at_the_same_time_lose_nothing() {
             });
         }
     });
-    let ledger = Ledger::open(&ledger::Settings::of(&root)).unwrap();
+    let ledger = Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap();
     for number in (0..4).flat_map(|at| (0..40).map(move |number| at * 1000 + number)) {
         assert!(is_kept(&ledger, number, 100), "{number}");
     }
@@ -196,7 +196,7 @@ async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
 #[test]
 fn writer_without_room() {
     let Some(root) = std::env::var_os("PULLGATE_TEST_LEDGER") else { return };
-    let ledger = Ledger::open(&ledger::Settings::of(Path::new(&root))).unwrap();
+    let ledger = Ledger::open(&ledger::LedgerSettings::of(Path::new(&root))).unwrap();
     ledger.keep(numbered(1, 100));
     // A file of this size is begun, but cannot be written to its end.
     ledger.keep(numbered(2, 100_000));
@@ -216,7 +216,7 @@ fn a_full_disk_leaves_what_is_there() {
         .stdout(std::process::Stdio::null())
         .status();
     assert!(status.unwrap().success());
-    let ledger = Ledger::open(&ledger::Settings::of(&root)).unwrap();
+    let ledger = Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap();
     assert!(is_kept(&ledger, 1, 100) && is_kept(&ledger, 3, 100));
     assert!(ledger.find(&place(2)).is_none(), "no half of it is there");
     assert!(files(&root.join("tmp")).is_empty());
@@ -228,7 +228,7 @@ fn a_directory_that_others_can_write_to_is_not_used() {
     let directory = tempfile::tempdir().unwrap();
     for (mode, usable) in [(0o777, false), (0o1777, false), (0o770, false), (0o755, true), (0o700, true)] {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let opened = Ledger::open(&ledger::Settings::of(directory.path()));
+        let opened = Ledger::open(&ledger::LedgerSettings::of(directory.path()));
         let shown = directory.path().display();
         let expected = format!("others can write to {shown} (mode {mode:04o}); chmod go-w {shown}");
         assert_eq!(opened.err().map(|error| error.to_string()), (!usable).then_some(expected), "{mode:o}");

@@ -24,7 +24,7 @@ fn writer() {
     let Some(root) = std::env::var_os("PULLGATE_TEST_LEDGER") else { return };
     let first: usize = std::env::var("PULLGATE_TEST_FIRST").unwrap().parse().unwrap();
     // Few enough entries that old ones are evicted all the time.
-    let settings = ledger::Settings { max_entries: 40, ..ledger::Settings::of(Path::new(&root)) };
+    let settings = ledger::LedgerSettings { max_entries: 40, ..ledger::LedgerSettings::of(Path::new(&root)) };
     let ledger = Ledger::open(&settings).unwrap();
     for number in first.. {
         eprintln!("begin {number}");
@@ -74,7 +74,7 @@ fn a_thousand_killed_writers_lose_nothing() {
                     // Spread over the length of some writes, in an order that looks like none.
                     let after = Duration::from_micros((kill as u64 * 7919 + lane as u64 * 101) % 6000);
                     let (kept, next) = killed_writer(&root, first, after);
-                    let ledger = Ledger::open(&ledger::Settings::of(&root)).unwrap();
+                    let ledger = Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap();
                     let newest = kept.map_or(0, |kept| kept + 1).max(first);
                     for number in newest.saturating_sub(10).max(first)..newest {
                         assert!(is_kept(&ledger, number, size_of(number)), "kill {kill}: {number} is lost");

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn who_only_looks_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = ledger::Settings::of(&directory.path().join("ledger"));
+    let settings = ledger::LedgerSettings::of(&directory.path().join("ledger"));
     assert!(Ledger::open_read_only(&settings).is_err(), "there is none, and none is made");
     assert!(!settings.directory.exists());
     let writer = Ledger::open(&settings).unwrap();
@@ -28,7 +28,7 @@ fn who_only_looks_changes_nothing() {
 fn what_is_told_is_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("ledger");
-    let settings = ledger::Settings::of(&root);
+    let settings = ledger::LedgerSettings::of(&root);
     let ledger = Ledger::open(&settings).unwrap();
     let told = |ledger: &Ledger| {
         let (usage, health) = (ledger.usage(), ledger.health());
@@ -53,7 +53,7 @@ fn what_is_told_is_what_is_there() {
     // None at all.
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Ledger::open(&ledger::Settings::of(&file)).unwrap_err();
+    let error = Ledger::open(&ledger::LedgerSettings::of(&file)).unwrap_err();
     let ledger = Ledger::in_memory_because(&error);
     ledger.keep(numbered(1, 100));
     assert_eq!(told(&ledger), (None, false, 1, true));

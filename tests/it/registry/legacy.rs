@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::reference::Reference;
-use pullgate::registry::{Credentials, Registry as Client, Settings};
+use pullgate::registry::{Credentials, Registry as Client, RegistrySettings};
 use tempfile::TempDir;
 
 use super::anonymous;
@@ -22,8 +22,11 @@ fn client(directory: &TempDir, text: &str) -> Client {
     let hosts = directory.path().join("certs.d");
     fs::create_dir_all(hosts.join("_default")).unwrap();
     fs::write(hosts.join("_default/hosts.toml"), "server = \"http://127.0.0.1:1\"\n").unwrap();
-    let settings =
-        Settings { hosts_directories: vec![hosts], containerd_config: Some(config), ..Settings::default() };
+    let settings = RegistrySettings {
+        hosts_directories: vec![hosts],
+        containerd_config: Some(config),
+        ..RegistrySettings::default()
+    };
     Client::new(settings).unwrap()
 }
 

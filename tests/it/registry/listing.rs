@@ -1,11 +1,11 @@
 //! What a registry lists, page by page, and what it may not make us do.
 
-use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, Settings};
+use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, RegistrySettings};
 
 use pullgate_test::registry::{Auth, Options, Registry, Scripted};
 
 fn client() -> Client {
-    Client::new(Settings::default()).unwrap()
+    Client::new(RegistrySettings::default()).unwrap()
 }
 
 #[tokio::test]

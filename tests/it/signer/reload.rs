@@ -118,7 +118,7 @@ async fn leaves_what_is_read_at_start_and_tells_so() {
     let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let service = Service::started(old.clone()).await;
     let tls = || Tls { certificate: "/c".into(), key: "/k".into(), clients: None };
-    type Change<'a> = &'a dyn Fn(&mut Settings);
+    type Change<'a> = &'a dyn Fn(&mut SignerSettings);
     let rows: [(Change<'_>, &[&str]); 16] = [
         (&|_| {}, &[]),
         (&|it| it.listen.address = Address::Unix("/x".into()), &["[listen]"]),

@@ -71,7 +71,7 @@ impl AlibabaError {
                     // Two requests with one nonce: ours are random, so the first was lost on its way back.
                     || code == "SignatureNonceUsed"
             }
-            Self::Service(error) => error.may_pass(),
+            Self::Service(error) => error.is_transient(),
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ fn applied(rule: Rule) -> ActiveRule {
 }
 
 #[test]
-fn a_push_is_signed_by_the_rules_that_apply_to_it_then() {
+fn a_push_is_signed_by_the_rules_that_apply_at_its_time() {
     let tagged =
         |include: &[&str], exclude: &[&str]| Rule { tags: Tags::new(include, exclude).unwrap(), ..rule() };
     let scoped = |scopes: &[&str]| {
