@@ -1,4 +1,4 @@
-//! The program itself. cargo builds it for this test, and with it for `tests/it`, whose tests call it.
+//! Tests of the program itself. cargo builds it for this test, and so for `tests/it`, whose tests run it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Command;

@@ -19,7 +19,7 @@ pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Listen 
     if let Some((address, written)) = address(document, &mut table, "address") {
         (listen.address, at) = (address, written);
     }
-    // One that is written and cannot be used is a problem of its own.
+    // An invalid value has been reported already.
     let [certificate, key, clients] = ["certificate", "key", "clients"].map(|key| table.has(key));
     if certificate != key || (clients && !certificate) {
         let hint =

@@ -177,7 +177,7 @@ fn need(
     }
 }
 
-/// `None`: it is not there; `Some(None)`: it is there and wrong.
+/// The outer `None` if the key is missing, the inner one if its value is not valid.
 fn choice<T: Copy>(
     document: &mut Document<'_>,
     table: &mut Table<'_>,
