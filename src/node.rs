@@ -36,7 +36,7 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
 /// A gate as `config` wants it, without a policy yet. It keeps evidence in memory.
 ///
 /// # Errors
-/// When the registry client cannot be made.
+/// When the registry client cannot be created.
 pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
     let settings = gate::GateSettings {

@@ -73,16 +73,16 @@ impl fmt::Display for Location {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// An empty text.
-    #[error("the place of the key is empty")]
+    #[error("the location of the key is empty")]
     Empty,
     /// More than [`MAX_LOCATION_BYTES`].
-    #[error("the place of the key has {found} bytes, at most {MAX_LOCATION_BYTES} are read")]
+    #[error("the location of the key has {found} bytes, more than {MAX_LOCATION_BYTES}")]
     Long {
         /// In bytes.
         found: usize,
     },
     /// A line break, a tab or another control character.
-    #[error("the place of the key has a control character in it")]
+    #[error("the location of the key contains a control character")]
     Control,
     /// A URI of an unknown scheme.
     #[error(

@@ -63,7 +63,7 @@ fn bounded(text: Zeroizing<String>) -> Result<Zeroizing<String>, PassphraseError
 #[derive(Debug, thiserror::Error)]
 pub enum PassphraseError {
     /// No source was given.
-    #[error("no passphrase is given; use --passphrase-file, --passphrase-fd or {VARIABLE}")]
+    #[error("no passphrase; use --passphrase-file, --passphrase-fd or {VARIABLE}")]
     Missing,
     /// The value in the environment is not UTF-8.
     #[error("{VARIABLE} is not text")]

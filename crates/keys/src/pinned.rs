@@ -22,7 +22,7 @@ impl PinnedKey {
     #[must_use]
     pub fn cannot_confirm(&self) -> Option<&'static str> {
         let fits = match &self.location {
-            Location::File(_) => return Some("a file confirms nothing"),
+            Location::File(_) => return Some("a key file has no service that confirms signatures"),
             Location::Token(_) => {
                 return Some("a PKCS#11 token on this node would verify no more than the public key does");
             }
@@ -34,7 +34,7 @@ impl PinnedKey {
             }
             Location::AlibabaKms(_) | Location::Transit(_) => self.salt == PssSalt::default(),
         };
-        (!fits).then_some("it is asked for salts of 32 bytes; leave `salt-length` out")
+        (!fits).then_some("its service verifies salts of 32 bytes only; leave `salt-length` out")
     }
 
     /// Fetches the public key from the location of the key.

@@ -67,7 +67,10 @@ impl RemoteVerifier {
     /// Requests a confirmation, or waits for a request that is under way, until the key's timeout.
     pub async fn confirm(&self, check: &Arc<RemoteCheck>) -> Confirmation {
         let Some(service) = self.service(&check.remote) else {
-            return Confirmation::Unanswered(format!("nothing can be asked at {}", check.remote.source));
+            return Confirmation::Unanswered(format!(
+                "no service confirms signatures at {}",
+                check.remote.source
+            ));
         };
         let (request, confirmed) = (Arc::clone(check), Arc::clone(&self.confirmed));
         let work = async move {
@@ -84,7 +87,7 @@ impl RemoteVerifier {
                 Confirmation::Confirmed(at + check.remote.memory.min(LONGEST_MEMORY))
             }
             Ok(Some(answer)) => answer,
-            Ok(None) => Confirmation::Unanswered("asking failed inside pullgate".to_owned()),
+            Ok(None) => Confirmation::Unanswered("internal error during the request".to_owned()),
             Err(_) => {
                 Confirmation::Unanswered(format!("{} did not answer within {limit:?}", check.remote.source))
             }
@@ -175,11 +178,11 @@ impl Service {
         }
         match error {
             None if is_valid => Confirmation::Confirmed(sent),
-            None => Confirmation::Denied(format!("{source} does not take the signature")),
+            None => Confirmation::Denied(format!("{source} does not accept the signature")),
             Some(error) if withdrawn => {
                 Confirmation::Denied(format!("{source} no longer confirms it: {}", chain(error)))
             }
-            Some(error) => Confirmation::Unanswered(format!("{source} cannot be asked: {}", chain(error))),
+            Some(error) => Confirmation::Unanswered(format!("request to {source} failed: {}", chain(error))),
         }
     }
 }

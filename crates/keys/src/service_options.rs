@@ -122,7 +122,7 @@ pub fn text(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Op
         return Some(text);
     }
     let hint = "write it without blanks and control characters, and leave it out instead of empty";
-    document.problem(span, format!("`{key}` cannot be right"), hint);
+    document.problem(span, format!("`{key}` is not valid"), hint);
     None
 }
 

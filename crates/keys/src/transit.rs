@@ -52,7 +52,7 @@ pub(super) async fn open(
     let origin = TransitKey { version: Some(version), ..key.clone() }.to_string();
     let public = self_check::public(&pem, algorithm, &origin)?;
     if public.algorithm() == Algorithm::Ed25519ph {
-        let reason = "the transit engine signs with pure Ed25519; say ED25519";
+        let reason = "the transit engine signs with pure Ed25519; specify ED25519";
         return Err(KeysError::Algorithm { origin, algorithm: Algorithm::Ed25519ph, reason });
     }
     Ok(Arc::new(RemoteKey { transit, version, public, origin }))

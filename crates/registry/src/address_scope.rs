@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_registry_may_send_us() {
+    fn redirect_targets_stay_in_scope() {
         let names = [
             ("https://registry.example", 0),
             ("https://8.8.8.8", 0),

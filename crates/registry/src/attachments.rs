@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_of_attachments_are_known() {
+    fn attachment_tags_are_recognised() {
         for digest in [Digest::of(b""), Digest::parse(&format!("sha512:{}", "ab".repeat(64))).unwrap()] {
             let fallback = fallback_tag(&digest);
             assert!(is_attachment_tag(&fallback), "{fallback}");

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn is_read_as_containerd_reads_it() {
+    fn challenges_are_read_as_containerd_reads_them() {
         for (lines, expected) in [
             (&[][..], None),
             (&["Digest realm=\"x\""], None),

@@ -128,11 +128,11 @@ impl Credentials {
                 .decode(text.as_bytes())
                 .map_err(|_| RegistryError::Credentials("field auth is not base64"))?,
         );
-        let decoded = std::str::from_utf8(&bytes)
-            .map_err(|_| RegistryError::Credentials("field auth does not hold a text"))?;
+        let decoded =
+            std::str::from_utf8(&bytes).map_err(|_| RegistryError::Credentials("field auth is not text"))?;
         let (username, secret) = decoded
             .split_once(':')
-            .ok_or(RegistryError::Credentials("field auth holds no user name and password"))?;
+            .ok_or(RegistryError::Credentials("field auth has no user name and password"))?;
         Ok(Offer {
             username: Zeroizing::new(username.to_owned()),
             secret: Zeroizing::new(secret.trim_matches('\0').to_owned()),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn is_read_as_containerd_reads_it() {
+    fn credentials_are_read_as_containerd_reads_them() {
         // dXNlcjpwYTpzcw== is "user:pa:ss"; dTpwAAA= is "u:p\0\0".
         let rows: [(Credentials, &str, &str); 12] = [
             (config("", "", "", "", ""), "", ""),

@@ -29,7 +29,7 @@ pub enum RegistryError {
     #[error("registry {host} did not answer the {what} within {} s", limit.as_secs_f64())]
     Timeout { host: String, what: String, limit: Duration },
     /// A connection was not established in time.
-    #[error("registry {host} did not take a connection within {} s", limit.as_secs_f64())]
+    #[error("registry {host} did not accept a connection within {} s", limit.as_secs_f64())]
     ConnectTimeout { host: String, limit: Duration },
     /// Too many concurrent requests.
     #[error("too many concurrent requests to registry {host}: none completed within {} s", limit.as_secs_f64())]
@@ -46,7 +46,7 @@ pub enum RegistryError {
         limit: usize,
     },
     /// The task of the request was lost: a bug in pullgate.
-    #[error("asking the registry failed inside pullgate; see its log")]
+    #[error("internal error during the request to the registry; see the log of pullgate")]
     Lost,
     /// A status that is neither success nor a refusal: 5xx, 429 and unexpected ones.
     #[error("registry {host} answered {status} to the {what}{}", detail(reason))]
@@ -83,7 +83,7 @@ pub enum RegistryError {
     #[error("credentials cannot be read: {0}")]
     Credentials(&'static str),
     /// Bytes whose digest is not the requested one.
-    #[error("{what} has digest {found} where {expected} was asked for")]
+    #[error("{what} has digest {found} instead of {expected}")]
     DigestMismatch {
         what: String,
         expected: Digest,
@@ -115,7 +115,7 @@ pub enum RegistryError {
     #[error("{what} {reason}")]
     Platform { what: String, reason: String },
     /// A Docker schema 1 manifest.
-    #[error("{what} is a Docker schema 1 manifest, which nothing can be verified of")]
+    #[error("{what} is a Docker schema 1 manifest, which cannot be verified")]
     SchemaOne { what: String },
     /// A media type other than the four of images.
     #[error("{what} has the unsupported media type {media_type}")]
@@ -137,7 +137,7 @@ pub enum RegistryError {
     #[error("{what} is malformed: {reason}")]
     Malformed { what: String, reason: String },
     /// A response in a content encoding, which was not requested.
-    #[error("{what} came in a content encoding, which was not asked for")]
+    #[error("{what} has a content encoding that was not requested")]
     Encoded { what: String },
     /// More bytes than the limit.
     #[error("{what} is larger than {limit} bytes")]

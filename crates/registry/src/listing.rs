@@ -168,7 +168,7 @@ impl Pages {
     async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
         let Some(ask) = self.next.take() else { return Ok(None) };
         if !self.requested.insert(ask.target.clone()) {
-            return Err(malformed(self.kind, "its pages go round in a circle"));
+            return Err(malformed(self.kind, "its pages form a loop"));
         }
         let answer = self.registry.push(&self.host, ask.clone(), &self.context).await?;
         let entries = entries(&answer, self.kind)?;

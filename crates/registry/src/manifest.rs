@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_two_things_is_refused() {
+    fn an_ambiguous_document_is_refused() {
         let good = r#"{"schemaVersion":2,"config":%D,"layers":[]}"#;
         for (text, header, code) in [
             (

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variants_are_containerd_s() {
+    fn variants_are_normalised_as_in_containerd() {
         for (node, image, runs) in [
             (("amd64", ""), ("amd64", ""), true),
             (("amd64", ""), ("x86_64", "v1"), true),

@@ -78,7 +78,9 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
     if same_host || related(registry_host, realm_host) {
         return None;
     }
-    Some("it is not near the registry and not among the trusted token services, so it gets no credentials")
+    Some(
+        "it is not related to the registry and not one of the trusted token services, so it gets no credentials",
+    )
 }
 
 /// Whether the realm is below the registry's own name or below the domain of the registry: `auth.docker.io` is related to

@@ -26,7 +26,7 @@ pub(super) fn redirect(
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let next = location
         .and_then(|location| from.join(location).ok())
-        .ok_or_else(|| refused("it names no place to go to".to_owned()))?;
+        .ok_or_else(|| refused("it has no target".to_owned()))?;
     let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
     if !matches!(next.scheme(), "http" | "https") {
         return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));

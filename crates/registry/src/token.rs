@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asks_for_no_more_than_is_needed() {
+    fn scopes_are_limited_to_the_repository_and_access() {
         let pull = Access { repository: "team/app", push: false };
         let push = Access { repository: "team/app", push: true };
         let own = "repository:team/app:pull";

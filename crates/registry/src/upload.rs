@@ -293,12 +293,12 @@ fn is_half_written(error: &RegistryError) -> bool {
 /// The URL of the upload: the location that the registry named, on the same host, with the digest added.
 fn upload_target(upload: &Url, location: &str, digest: &Digest) -> Result<String, &'static str> {
     if location.is_empty() {
-        return Err("it names no place for the upload");
+        return Err("it has no upload location");
     }
-    let mut url = upload.join(location).map_err(|_| "its place for the upload is not a URL")?;
+    let mut url = upload.join(location).map_err(|_| "its upload location is not a URL")?;
     // Registries behind a TLS proxy name themselves with http; the host must match, and TLS is kept.
     if url.host_str() != upload.host_str() {
-        return Err("its place for the upload is on another host");
+        return Err("its upload location is on another host");
     }
     url.query_pairs_mut().append_pair("digest", digest.as_str());
     Ok(format!("{}?{}", url.path(), url.query().unwrap_or_default()))

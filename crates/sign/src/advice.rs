@@ -10,7 +10,7 @@ const LOGIN: &str = "signatures are stored beside the image: log in (--username,
 const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: see that the name is \
                        right and that the account may pull and push there";
 const READ_ONLY: &str =
-    "the registry takes no such writes: if it is a cache or a read-only copy, sign where it copies from";
+    "the registry does not accept writes: if it is a cache or a read-only copy, sign where it copies from";
 const LARGE: &str = "the registry, or a proxy before it, refuses bodies of this size: raise its limit (nginx: \
                      client_max_body_size)";
 const IMMUTABLE: &str = "tags of this repository cannot be written again, and all signatures of a digest share one: exempt \
@@ -18,10 +18,9 @@ const IMMUTABLE: &str = "tags of this repository cannot be written again, and al
                          referrers by itself";
 const QUOTA: &str =
     "the storage of the registry, or this project's share of it, is used up: free some or raise the quota";
-const FORM: &str = "the registry does not take manifests of this kind: try the other --layout";
-const CONTENDED: &str = "others sign the same image all the time: run the same again";
-const FULL: &str =
-    "remove signatures that are not needed any more: more are not read, and ours would not be seen";
+const FORM: &str = "the registry does not accept manifests of this kind: try the other --layout";
+const CONTENDED: &str = "others sign the same image all the time: try again";
+const FULL: &str = "remove signatures that are not needed any more: verifiers do not read more";
 
 impl SignError {
     /// What the user can do about it; `None` if the error says enough.

@@ -77,7 +77,7 @@ pub enum AnnotationError {
     #[error("an annotation is written key=value, not {found}")]
     Form { found: String },
     /// A duplicate key.
-    #[error("the annotation {key} is there twice")]
+    #[error("duplicate annotation {key}")]
     Twice { key: String },
     /// More than the limits.
     #[error("a signature has at most {MAX_ANNOTATIONS} annotations with {MAX_ANNOTATION_BYTES} bytes in all")]

@@ -221,7 +221,7 @@ mod tests {
     const DIGEST: &str = "sha256:c1f1497a4d4964f88db08957b2973cf8bcee10146ce0947f66a8006836536cc9";
 
     #[test]
-    fn statement_and_hint_are_cosigns() {
+    fn statement_and_hint_equal_cosigns() {
         let key = PublicKey::from_pem(KEY, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
         let digest = Digest::parse(DIGEST).unwrap();
         let bundle: Value = serde_json::from_slice(BUNDLE).unwrap();

@@ -140,7 +140,7 @@ impl Signatures {
             .iter()
             .any(|layer| layer.get("mediaType").and_then(Value::as_str) != Some(PAYLOAD_MEDIA_TYPE))
         {
-            return Err(not("it has layers that are no payloads"));
+            return Err(not("it has layers that are not payloads"));
         }
         Ok(Self { fields, layers })
     }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_payload_is_cosigns() {
+    fn the_payload_equals_cosigns() {
         let expected = concat!(
             r#"{"critical":{"identity":{"docker-reference":"registry.example:5000/team/app"},"#,
             r#""image":{"docker-manifest-digest":"#,

@@ -168,9 +168,7 @@ pub enum SignError {
     #[error("the index lists {found} images; at most {limit} are signed with it")]
     Children { found: usize, limit: usize },
     /// An index in an index.
-    #[error(
-        "it is an index that another index lists, which no node runs an image through; sign it by its own name"
-    )]
+    #[error("it is an index that another index lists, which no node pulls; sign it by its own name")]
     Nested,
     /// cosign's classic layout has no tag for SHA-512 digests.
     #[error("signatures of {0} have no tag in cosign's classic layout; use the layout of bundles")]

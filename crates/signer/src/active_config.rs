@@ -165,12 +165,12 @@ pub enum ActiveConfigError {
         error: KeysError,
     },
     /// A rule with an unknown authenticator.
-    #[error("rule {rule} names an authenticator that is not there")]
+    #[error("rule {rule} names an unknown authenticator")]
     NoKey { rule: String },
     /// The password cannot be read.
     #[error("the registry's password cannot be used: {0}")]
     Password(String),
     /// The registry client cannot be created.
-    #[error("the registry client cannot be made")]
+    #[error("cannot create the registry client")]
     Registry(#[from] RegistryError),
 }

@@ -48,13 +48,13 @@ impl Endpoint {
             && !shows(&parts.headers, secret)
         {
             signer.metrics.unauthorized.add();
-            let reason = "the header Authorization does not hold the secret";
+            let reason = "the header Authorization does not contain the secret";
             let mut refused = text(StatusCode::UNAUTHORIZED, reason);
             // An unauthorized client must not occupy a connection.
             refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return Err(Box::new(refused));
         }
-        if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "there is nothing here"))) }
+        if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "not found"))) }
     }
 
     pub(super) async fn answer(&self, signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
@@ -116,7 +116,7 @@ async fn submit(signer: &Signer, body: &[u8]) -> Answer {
     let bounds = Bounds { depth: 4, values: 10_000, keys: Keys::Exact };
     let request =
         json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<SubmitRequest>(value).ok());
-    let Some(request) = request else { return text(StatusCode::BAD_REQUEST, "this is not a request") };
+    let Some(request) = request else { return text(StatusCode::BAD_REQUEST, "this is not a valid request") };
     match signer.submit(&request).await {
         Ok(taken) => as_json(StatusCode::ACCEPTED, &taken),
         Err(RequestError::Queue(error)) => unavailable(&error),

@@ -149,7 +149,7 @@ fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<Ta
     let username = table.take("username").and_then(|value| document.string(value, "`username`"));
     let password_file = secret_file(document, &mut table, "password-file");
     if !whole {
-        let hint = "write both, or neither for a registry that everybody may write to";
+        let hint = "write both, or neither for a registry that everyone may write to";
         document.problem(span, "`username` and `password-file` belong together", hint);
     }
     let login = username.zip(password_file);
@@ -190,10 +190,10 @@ fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option
         reconcile.interval = parse_duration(&text).filter(|interval| bounds.contains(interval));
         if reconcile.interval.is_none() && text != "off" {
             let hint = "write \"off\", or a text such as \"10m\", from 1s to 1440m";
-            document.problem(span.clone(), "`interval` is not one that is possible", hint);
+            document.problem(span.clone(), "`interval` is not valid", hint);
         }
         if reconcile.interval.is_some() && !reconcile.baseline {
-            let hint = "without a baseline a list cannot tell what is new; set `baseline = true`";
+            let hint = "without a baseline a listing cannot detect new images; set `baseline = true`";
             document.problem(span, "`interval` needs `baseline`", hint);
         }
     }

@@ -88,10 +88,10 @@ pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, Notific
 #[non_exhaustive]
 pub enum NotificationError {
     /// It is not valid JSON.
-    #[error("the notification is not read: {0}")]
+    #[error("the notification is not valid: {0}")]
     Json(JsonError),
     /// The media type is unknown.
-    #[error("no notification of a registry has this Content-Type")]
+    #[error("unknown Content-Type of a notification")]
     MediaType,
     /// More events than the limit.
     #[error("the notification has more than {0} events")]

@@ -189,7 +189,7 @@ pub enum QueueError {
     #[error("another signer has the queue open")]
     Taken,
     /// The stored data is not valid.
-    #[error("the queue holds something that is not a job: {0}")]
+    #[error("the queue has an invalid entry: {0}")]
     Malformed(String),
     /// The writer has ended.
     #[error("the queue has ended")]

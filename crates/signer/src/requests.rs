@@ -87,7 +87,7 @@ impl Signer {
 pub(super) enum RequestError {
     #[error("this rule does not exist")]
     NoRule,
-    #[error("no rule is for {0}")]
+    #[error("no rule applies to {0}")]
     NotCovered(String),
     #[error("the registry does not have {0}")]
     Missing(String),

@@ -163,6 +163,6 @@ impl Signer {
 pub enum SignerError {
     #[error("the queue cannot be used")]
     Queue(#[from] QueueError),
-    #[error("the settings cannot be put in force")]
+    #[error("cannot activate the settings")]
     Settings(#[from] ActiveConfigError),
 }

@@ -113,7 +113,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let key = active_config.key(&applied.rule).ok_or(Failure::Name("key"))?;
     // The rules were applied before it was queued, and a changed rule has another id; checking again is cheap.
     if !applied.rule.covers(&repository) {
-        return Ok(Done::Left("the rule is not for this repository"));
+        return Ok(Done::Left("the rule does not apply to this repository"));
     }
     let (registry, credentials) = (&active_config.registry, &active_config.credentials);
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_the_longest_and_differ() {
+    fn delays_grow_to_the_limit_and_differ() {
         let longest = Duration::from_secs(300);
         for (attempts, most) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (100, 300)] {
             let pauses: Vec<Duration> = (0..50).map(|_| pause(attempts, longest)).collect();

@@ -216,7 +216,7 @@ async fn respond(reply: Reply) -> Response<ReplyBody> {
         Reply::Never { dropped } => {
             let _guard = NotifyOnDrop(dropped);
             tokio::time::sleep(Duration::from_secs(3600)).await;
-            unreachable!("nobody waits that long")
+            unreachable!("no test waits that long")
         }
     }
 }

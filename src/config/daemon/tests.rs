@@ -231,7 +231,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[scan]\ninterval = \"1ms\"",
-            "x:2:12: `interval` is not one that is possible\n  hint: write \"off\", or a text such as \"60m\", from 1s to 1440m",
+            "x:2:12: `interval` is not valid\n  hint: write \"off\", or a text such as \"60m\", from 1s to 1440m",
         ),
         (
             "[gate]\npin-user-specified-image = \"yes\"",
@@ -377,7 +377,7 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
         ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] must name one way to authenticate"),
         ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address`: the address"),
-        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` cannot be right"),
+        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` is not valid"),
     ] {
         let said = read("x", &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

@@ -61,7 +61,7 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
             "tag sig fallback referrers*3",
         ),
         (
-            "in a circle",
+            "form a loop",
             Box::new(move |path, _| Scripted::ok(INDEX, index(&[])).header("link", &next(path, 0))),
             "no-valid-signature",
             "tag sig fallback referrers*2",

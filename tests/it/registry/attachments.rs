@@ -318,7 +318,7 @@ async fn t101_referrers_are_bounded() {
             3,
         ),
         (
-            "circle",
+            "loop",
             Box::new({
                 let path = path.clone();
                 move |_| page(0, 1).header("link", &link(path.clone()))

@@ -178,7 +178,7 @@ async fn a_configuration_that_containerd_does_not_start_with_asks_nobody() {
     assert_eq!(error.code(), "registry-configuration");
     assert!(error.to_string().contains("mirrors in its registry section is not a table"), "{error}");
     assert!(registry.requests().is_empty());
-    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull that asks a registry")));
+    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull from a registry")));
     // As soon as it is repaired.
     fs::write(
         directory.path().join("config.toml"),

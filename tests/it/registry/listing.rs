@@ -38,7 +38,7 @@ async fn links_that_lie_end_the_list() {
     let list = r#"{"tags":["a","b"]}"#;
     let link = |target: &str| format!("<{target}>; rel=\"next\"");
     let cases: [(&str, Scripted, &str); 7] = [
-        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "circle"),
+        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "loop"),
         ("away", Scripted::ok("application/json", list).header("link", &link("//evil.example/v2/x")), "host"),
         ("page", Scripted::ok("text/html", "<html>"), "not JSON"),
         ("other", Scripted::ok("application/json", r#"{"names":[]}"#), "no list"),

@@ -64,7 +64,7 @@ async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     reload();
     until(&path, "the key is missed", failed("own.key")).await;
     let reason = format!(
-        "the settings cannot be put in force: the key of authenticator release cannot be used: {} cannot be read: \
+        "cannot activate the settings: the key of authenticator release cannot be used: {} cannot be read: \
          No such file or directory",
         own.display()
     );

@@ -70,7 +70,7 @@ fn endpoint(text: &str) -> Result<String, LocationError> {
     if address.trim_end_matches("/").ends_with(".cryptoservice.kms.aliyuncs.com") {
         return Err(LocationError::Value {
             name: "endpoint",
-            wanted: "an endpoint of the KMS OpenAPI (that of a dedicated instance speaks another protocol; name the \
+            wanted: "an endpoint of the KMS OpenAPI (a dedicated instance has another protocol; name the \
                      shared endpoint, which serves the keys of instances, too)",
         });
     }

@@ -48,7 +48,7 @@ impl How {
             Algorithm::EcdsaSha256 => &[(MechanismType::ECDSA, Self::Ecdsa256)],
             Algorithm::EcdsaSha384 => &[(MechanismType::ECDSA, Self::Ecdsa384)],
             Algorithm::Ed25519 => &[(MechanismType::EDDSA, Self::Edwards)],
-            Algorithm::Ed25519ph => return Err("tokens are asked for pure Ed25519 only; say ED25519"),
+            Algorithm::Ed25519ph => return Err("tokens sign with pure Ed25519 only; specify ED25519"),
         };
         let way = ways.iter().find(|(mechanism, _)| known.contains(mechanism));
         way.map(|(_, way)| *way).ok_or("the token has no mechanism for it")

@@ -97,7 +97,7 @@ impl Search<'_> {
         match read {
             Ok(ParsedManifest { content: ManifestKind::Manifest(manifest), .. }) => Some(manifest.layers),
             Ok(ParsedManifest { content: ManifestKind::Index(_), .. }) => {
-                let reason = "it is an index where a manifest of signatures belongs".to_owned();
+                let reason = "it is an index instead of a manifest of signatures".to_owned();
                 collected.problem(tag, RegistryError::Malformed { what, reason });
                 None
             }

@@ -174,7 +174,7 @@ impl Search<'_> {
             }
             let Some(next) = next else { return Ok(()) };
             if requested.contains(&next) {
-                return Err(malformed("its pages go round in a circle"));
+                return Err(malformed("its pages form a loop"));
             }
             ask.target = next;
         }

@@ -87,9 +87,7 @@ pub(super) fn read(path: &Path) -> Found {
         found.directories = None;
     }
     if let Some(reason) = &found.unusable {
-        found
-            .warnings
-            .push(format!("{reason}: every pull that asks a registry is refused until it is repaired"));
+        found.warnings.push(format!("{reason}: every pull from a registry is refused until it is fixed"));
     }
     if found.legacy.names_hosts() {
         let path = path.display();
@@ -303,7 +301,7 @@ mod tests {
             (
                 format!("version = 2\n[plugins.\"{v2}\".registry]\nmirrors = 1"),
                 &None,
-                "every pull that asks a registry is refused",
+                "every pull from a registry is refused",
             ),
             (
                 format!("version = 3\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"m\"]"),

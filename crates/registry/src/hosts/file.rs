@@ -185,7 +185,7 @@ fn host(
         entry.server = Some(parse_server(server, override_path)?);
         if server.contains('@') {
             warnings.push(format!(
-                "the URL of {} holds a user, whom containerd tells nobody; give credentials in imagePullSecrets or in \
+                "the URL of {} contains a user name, which containerd does not send; give credentials in imagePullSecrets or in \
                  [registry] of pullgate.toml",
                 shown(server)
             ));

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_and_credentials_are_those_of_the_very_host() {
+    fn tls_and_credentials_are_those_of_the_exact_host() {
         let legacy = read(
             r#"
             [mirrors."r.example"]

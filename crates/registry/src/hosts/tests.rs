@@ -204,7 +204,7 @@ fn a_user_in_a_url_is_not_sent_or_shown() {
             let warnings = list.warnings.join("\n");
             assert_eq!(list.hosts[0].authority, expected.unwrap_or("r.example"), "{text}");
             assert!(!warnings.is_empty() && !warnings.contains("ECRET"), "{text}: {warnings}");
-            assert_eq!(warnings.contains("holds a user"), expected.is_some(), "{text}: {warnings}");
+            assert_eq!(warnings.contains("contains a user"), expected.is_some(), "{text}: {warnings}");
         }
     }
 }

@@ -56,7 +56,7 @@ fn read(
         }
     };
     let Some(value) = table.take("key") else {
-        let hint = "add `key`, the place of the private key";
+        let hint = "add `key`, the location of the private key";
         document.problem(span, format!("{what} has no `key`"), hint);
         return None;
     };

@@ -18,7 +18,7 @@ const TIMEOUT: Bound = Bound {
     default: 30_000,
     minimum: 100,
     maximum: 100_000,
-    about: "how long one signature may take, with all that is asked again",
+    about: "how long one signature may take, including retries",
 };
 const REQUEST_TIMEOUT: Bound = Bound {
     key: "request-timeout",
@@ -42,16 +42,16 @@ const KMS_RATE: Bound = Bound {
     default: 100,
     minimum: 1,
     maximum: 10_000,
-    about: "how often KMS is asked in a second; it takes 200 of one account",
+    about: "how many requests a second KMS gets; it allows 200 per account",
 };
-const VAULT_RATE: Bound = Bound { default: 200, about: "how often Vault is asked in a second", ..KMS_RATE };
+const VAULT_RATE: Bound = Bound { default: 200, about: "how many requests a second Vault gets", ..KMS_RATE };
 const CONCURRENCY: Bound = Bound {
     key: "concurrency",
     unit: Unit::Count,
     default: 16,
     minimum: 1,
     maximum: 1024,
-    about: "how many requests the service is asked at the same time",
+    about: "how many requests the service gets at the same time",
 };
 const SESSIONS: Bound = Bound {
     key: "sessions",

@@ -105,8 +105,8 @@ fn problems_are_reported_with_their_position() {
         ("authenticator = \"release\"", "authenticator = \"relase\"", "did you mean `release`"),
         ("key = \"keys/release.key\"\n", "", "has no `key`"),
         ("keys/release.key", "ftp://x", "is not the location of a key"),
-        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry that is signed at"),
-        ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry that is signed at"),
+        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry of `[registry]`"),
+        ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry of `[registry]`"),
         ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
         ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "from one to"),
         ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
@@ -251,7 +251,7 @@ fn key_options_are_read() {
         ("https://sts", "http://sts", "`sts`: the address"),
         ("https://vault", "http://vault", "`address`: the address"),
         ("role-id = \"signer\"\n", "", "[keys.vault] must name one way to authenticate"),
-        ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` cannot be right"),
+        ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` is not valid"),
         ("sessions = 2", "sessions = 65", "`sessions` is out of range"),
         ("timeout = \"7s\"", "timeout = 7", "`timeout` is not"),
         ("[\"/ca.pem\"]", "[\"ca.pem\"]", "is not absolute"),
@@ -304,7 +304,7 @@ fn the_control_socket_is_read_despite_other_problems() {
     let directory =
         tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
     let file = directory.path().join(SIGNER_FILE);
-    assert!(load_signer_control(&file).unwrap_err().to_string().contains(SIGNER_FILE), "there is none");
+    assert!(load_signer_control(&file).unwrap_err().to_string().contains(SIGNER_FILE), "the file is missing");
     for (text, expected) in [
         ("", Ok("/run/pullgate-signer/control.sock")),
         ("[control]\nsocket = \"/x/c.sock\"\n[[rule]\n", Ok("/x/c.sock")),

@@ -5,7 +5,7 @@
 //! - zot with its events extension, `zotregistry.image.updated` (the prefix can be changed): "Event Support for zot", and
 //!   `pkg/extensions/events` of zot;
 //! - Azure Container Registry by Event Grid, `Microsoft.ContainerRegistry.ImagePushed`: "Azure Container Registry as an
-//! Event Grid source"; its data is an event of distribution.
+//!   Event Grid source"; its data is an event of distribution.
 //!
 //! Source of the modes: the CloudEvents specification 1.0.2, "HTTP Protocol Binding". Events of other types are ignored,
 //! because a registry sends everything that it is configured to send.

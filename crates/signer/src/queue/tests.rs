@@ -72,7 +72,7 @@ async fn reopened(queue: Queue, directory: &Path) -> Queue {
 }
 
 #[tokio::test]
-async fn an_image_waits_once_and_is_signed_once() {
+async fn an_image_is_queued_once_and_signed_once() {
     let directory = tempfile::tempdir().unwrap();
     let (one, two) = (rule(1), rule(2));
     let queue = begun(directory.path(), &[&one, &two]).await;

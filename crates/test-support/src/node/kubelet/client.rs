@@ -142,7 +142,7 @@ pub(super) async fn user_in_log(path: &Path) -> u32 {
         if let Some(user) = user.and_then(|user| user.parse().ok()) {
             return user;
         }
-        assert!(tokio::time::Instant::now() < end, "the container does not say who it is: {log:?}");
+        assert!(tokio::time::Instant::now() < end, "the container did not print its user: {log:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
