@@ -63,7 +63,7 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
     for (place, said) in [
         (place.replace(KEY, "key-other"), "has no such key"),
         (place.replace(VERSION, "other"), "refuses the algorithm or the version"),
-        (place.clone(), "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (place.clone(), "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
     ] {
         let error = open(&place, None, &settings).await.unwrap_err();
         assert!(told(&error).contains(said), "{place}: {}", told(&error));

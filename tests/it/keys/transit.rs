@@ -59,7 +59,7 @@ async fn says_what_is_wrong() {
     let edwards = Vault::start("ed25519", "ed25519", None).await;
     let cipher = Vault::start("p256", "aes256-gcm96", None).await;
     for (place, algorithm, said) in [
-        (rsa.location(), None, "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (rsa.location(), None, "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
         (rsa.location(), Some(Algorithm::EcdsaSha256), "needs a key of kind P-256"),
         (rsa.location().replace(NAME, "other"), None, "no such key or mount"),
         (edwards.location(), Some(Algorithm::Ed25519ph), "pure Ed25519"),
