@@ -97,7 +97,7 @@ fn evidence(directory: &Path, entries: usize) {
     row(&format!("open a ledger of {entries}"), opened, f64::INFINITY);
     let policy = directory.join("rules-10");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let registry = Arc::new(Registry::new(registry::Settings::default()).unwrap());
+    let registry = Arc::new(Registry::new(registry::RegistrySettings::default()).unwrap());
     let bounds = GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
     let gate = Gate::new(registry, bounds).with_ledger(Ledger::open(&settings).unwrap());
     gate.set_policy(load(&policy));

@@ -71,8 +71,9 @@ fn alone(file: &Path) -> f64 {
     let runtime = builder.enable_all().build().unwrap();
     runtime.block_on(async {
         let location = Location::File(file.to_owned());
-        let key =
-            keys::open(&location, Some(Algorithm::RsaPssSha256), &keys::Settings::default()).await.unwrap();
+        let key = keys::open(&location, Some(Algorithm::RsaPssSha256), &keys::KeySettings::default())
+            .await
+            .unwrap();
         let begin = Instant::now();
         let mut under_way = tokio::task::JoinSet::new();
         for number in 0..ALONE {

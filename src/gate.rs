@@ -116,7 +116,7 @@ impl Gate {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
-            remote_verifier: Arc::new(RemoteVerifier::new(keys::Settings::default())),
+            remote_verifier: Arc::new(RemoteVerifier::new(keys::KeySettings::default())),
             verifying: Arc::default(),
             verifications: Arc::new(Semaphore::new(settings.concurrent)),
             checks: Arc::default(),

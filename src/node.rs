@@ -13,7 +13,7 @@ use crate::cri;
 use crate::gate::{self, Gate};
 use crate::keys::RemoteVerifier;
 use crate::ledger::Ledger;
-use crate::registry::{self, Registry, RegistryError, Settings};
+use crate::registry::{self, Registry, RegistryError, RegistrySettings};
 use crate::telemetry::plain;
 
 /// The registry client for `config`.
@@ -22,14 +22,14 @@ use crate::telemetry::plain;
 /// When the operating system returns no random bytes.
 pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
     let (limits, given) = (&config.limits, &config.registry);
-    Registry::new(Settings {
+    Registry::new(RegistrySettings {
         hosts_directories: given.hosts.clone().unwrap_or_else(config::Registry::default_hosts),
         containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
         token_services: given.token_services.clone(),
         keyring: given.keyring.clone(),
         sources: given.sources.clone(),
         limits: registry::Limits { wait_for_signature: given.wait_for_signature, ..limits.registry },
-        ..Settings::default()
+        ..RegistrySettings::default()
     })
 }
 
@@ -39,8 +39,10 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
 /// When the registry client cannot be created.
 pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
-    let settings =
-        gate::GateSettings { timeout: limits.node.pull_timeout, concurrent: limits.registry.questions };
+    let settings = gate::GateSettings {
+        timeout: limits.node.pull_timeout,
+        concurrent: limits.registry.concurrent_pulls,
+    };
     let registry = registry(config)?;
     for warning in config.warnings() {
         tracing::warn!(%warning, "configuration");

@@ -269,7 +269,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
         (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
         (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
-        (_, RegistryError::NoTurn { .. }) => Reason::TooManyRequests,
+        (_, RegistryError::QueueTimeout { .. }) => Reason::TooManyRequests,
         (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
         (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,

@@ -106,7 +106,7 @@ fn demo() -> bool {
         let image = (row.prepare)(&node);
         let seen = Seen::of_pod(&node, &Pod::of(image.by_tag()));
         if table.show(row.image, row.expected, &seen) && row.expected != RUNS {
-            example.get_or_insert(seen.told);
+            example.get_or_insert(seen.message);
         }
     }
     if let Some(example) = example {

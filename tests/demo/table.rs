@@ -27,16 +27,16 @@ impl Table {
 
     /// Shows a line. Returns whether it is as expected.
     pub(crate) fn show(&mut self, what: &str, expected: &str, seen: &Seen) -> bool {
-        self.line(what, expected, &seen.got, &format!("{:.2} s", seen.time.as_secs_f64()));
+        self.line(what, expected, &seen.result, &format!("{:.2} s", seen.time.as_secs_f64()));
         self.shown += 1;
-        if seen.got != expected {
+        if seen.result != expected {
             self.different += 1;
-            println!("    DIFFERENT: {}", seen.told);
+            println!("    DIFFERENT: {}", seen.message);
         } else if seen.late {
             self.late += 1;
             println!("    LATE, on a machine as busy as this");
         }
-        seen.got == expected
+        seen.result == expected
     }
 
     /// Shows how many are as expected. Returns whether no line is different; late lines do not count as different.

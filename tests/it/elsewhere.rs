@@ -11,7 +11,7 @@ use pullgate::gate::{
     self, AdmissionRequest, Explanation, Gate, NoContent, Pinned, Present, PresentVerdict, Refusal,
 };
 use pullgate::keys::{
-    self, Bounds, KeyCache, KmsSettings, RemoteVerifier, Settings, TransitSettings, VaultAuth,
+    self, Bounds, KeyCache, KeySettings, KmsSettings, RemoteVerifier, TransitSettings, VaultAuth,
 };
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
@@ -50,11 +50,11 @@ impl World {
     }
 
     /// Settings with KMS's access key, and limits that a test reaches quickly.
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> KeySettings {
         let identity =
             Identity::Key { id: "LTAI".to_owned(), secret_file: self.secret("secret", "pg5ECRET-key") };
         let bounds = Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 8 };
-        let service = service::Settings { answer: 8 << 10, ..service::Settings::default() };
+        let service = service::ServiceSettings { answer: 8 << 10, ..service::ServiceSettings::default() };
         let kms = KmsSettings {
             identity,
             service: service.clone(),
@@ -63,7 +63,7 @@ impl World {
         };
         let login = VaultAuth::TokenFile(self.secret("token", "hvs.pg5ECRET-token"));
         let transit = TransitSettings { login, service, bounds, ..TransitSettings::default() };
-        Settings { kms, transit, ..Settings::default() }
+        KeySettings { kms, transit, ..KeySettings::default() }
     }
 
     fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pullgate::keys::{self, Bounds, KeysError, Opened, Settings};
+use pullgate::keys::{self, Bounds, KeySettings, KeysError, Opened};
 use pullgate::service;
 use pullgate::trust::Algorithm;
 
@@ -21,14 +21,14 @@ fn impatient() -> Bounds {
     Bounds { deadline: Duration::from_secs(2), ..bounds() }
 }
 
-fn service() -> service::Settings {
-    service::Settings { answer: 8 << 10, ..service::Settings::default() }
+fn service() -> service::ServiceSettings {
+    service::ServiceSettings { answer: 8 << 10, ..service::ServiceSettings::default() }
 }
 
 async fn open(
     location: &str,
     algorithm: Option<Algorithm>,
-    settings: &Settings,
+    settings: &KeySettings,
 ) -> Result<Opened, KeysError> {
     secrets::keep_log();
     let opened = keys::open(&location.parse().unwrap(), algorithm, settings).await;

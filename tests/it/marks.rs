@@ -27,7 +27,8 @@ fn every_secret_of_a_test_contains_the_mark() {
 
 #[tokio::test]
 async fn a_literal_secret_is_found_in_each_usual_place() {
-    let registry = pullgate::registry::Registry::new(pullgate::registry::Settings::default()).unwrap();
+    let registry =
+        pullgate::registry::Registry::new(pullgate::registry::RegistrySettings::default()).unwrap();
     for (secret, marked) in [(format!("{MARK}-1"), true), ("hush".to_owned(), false)] {
         for (auth, credentials) in [
             (Auth::basic("user", MARK), Credentials::password("user", &secret)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pullgate::registry::{Credentials, Limits, Registry, Settings};
+use pullgate::registry::{Credentials, Limits, Registry, RegistrySettings};
 
 mod attachments;
 mod auth;
@@ -14,7 +14,7 @@ mod resolve;
 
 /// A client with these limits and no host configuration.
 fn client_with(limits: Limits) -> Registry {
-    Registry::new(Settings { limits, ..Settings::default() }).unwrap()
+    Registry::new(RegistrySettings { limits, ..RegistrySettings::default() }).unwrap()
 }
 
 fn client() -> Registry {
@@ -23,7 +23,7 @@ fn client() -> Registry {
 
 /// Limits that a test reaches quickly.
 fn impatient() -> Limits {
-    Limits { step: Duration::from_millis(400), ..Limits::default() }
+    Limits { request_timeout: Duration::from_millis(400), ..Limits::default() }
 }
 
 fn anonymous() -> Credentials {

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use pullgate::digest::Digest;
 use pullgate::keys::{FileKey, SigningKey};
 use pullgate::reference::Repository;
-use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
+use pullgate::registry::{Collected, Credentials, Registry as Client, RegistrySettings};
 use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
-use pullgate_sign::{Annotations, Attached, Layout, SETTLE, SignError, SignRequest, Signed};
+use pullgate_sign::{Annotations, Attached, Layout, RECHECK_DELAY, SignError, SignRequest, Signed};
 use serde_json::{Value, json};
 
 use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
@@ -34,7 +34,7 @@ fn authenticator(key: &FileKey) -> Authenticator {
 }
 
 fn client() -> Client {
-    Client::new(Settings::default()).unwrap()
+    Client::new(RegistrySettings::default()).unwrap()
 }
 
 /// A new key.
@@ -58,7 +58,7 @@ async fn sign_in(
         layout,
         annotations: &annotations,
         credentials,
-        recheck_delay: SETTLE,
+        recheck_delay: RECHECK_DELAY,
     };
     pullgate_sign::sign(client, &order, key).await
 }
@@ -237,7 +237,7 @@ async fn pushes_with_a_push_token() {
         layout: Layout::Both,
         annotations: &annotations,
         credentials: &credentials,
-        recheck_delay: SETTLE,
+        recheck_delay: RECHECK_DELAY,
     };
     assert!(pullgate_sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry

@@ -10,6 +10,6 @@ fn a_pushed_image_is_signed_and_runs_until_its_key_is_revoked() {
     let mut circle = Circle::start(&mut node, LIMIT);
     for step in STEPS {
         let seen = (step.take)(&mut circle);
-        assert_eq!(seen.got, step.expected, "{}: {}", step.what, seen.told);
+        assert_eq!(seen.result, step.expected, "{}: {}", step.what, seen.message);
     }
 }

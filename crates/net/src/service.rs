@@ -32,7 +32,7 @@ const STEP: Duration = Duration::from_secs(15);
 
 /// Limits and TLS settings for requests to services.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ServiceSettings {
     /// Timeout for connecting, including TLS.
     pub connect: Duration,
     /// Timeout for one request including its answer.
@@ -44,7 +44,7 @@ pub struct Settings {
     pub user_agent: String,
 }
 
-impl Default for Settings {
+impl Default for ServiceSettings {
     fn default() -> Self {
         Self {
             connect: CONNECT,
@@ -124,14 +124,14 @@ pub struct Answer {
 /// An HTTP client that connects at the first request.
 #[derive(Debug)]
 pub struct Client {
-    settings: Settings,
+    settings: ServiceSettings,
     secure: OnceCell<reqwest::Client>,
     plain: OnceCell<reqwest::Client>,
 }
 
 impl Client {
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ServiceSettings) -> Self {
         Self { settings, secure: OnceCell::new(), plain: OnceCell::new() }
     }
 
@@ -299,7 +299,7 @@ pub enum ServiceError {
 impl ServiceError {
     /// Whether a retry may succeed.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Unavailable { .. })
     }
 }

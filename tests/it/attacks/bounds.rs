@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::{Limits, RegistrySettings};
 
 use super::outcome::{Expect, Verdict};
 use super::world::{PULLED, World, manifest_of, node, p256};
@@ -123,15 +123,16 @@ async fn each_limit_has_its_own_reason_code() {
     let all = Limits::default;
     let long = Duration::from_secs(30);
     let short = Duration::from_millis(200);
-    let of_one = |turn| Limits { turn, requests: 1, questions: 64, ..all() };
+    let of_one =
+        |queue_timeout| Limits { queue_timeout, max_requests_per_host: 1, concurrent_pulls: 64, ..all() };
     let none = "no-valid-signature";
     // Option, attack, limits, reason; and the reason with the default limits.
     let rows = [
-        ("manifest-bytes", Attack::None, Limits { manifest: 100, ..all() }, "too-large", "verified"),
+        ("manifest-bytes", Attack::None, Limits { manifest_bytes: 100, ..all() }, "too-large", "verified"),
         (
             "signature-max-size",
             Attack::None,
-            Limits { bundle: 100, ..all() },
+            Limits { signature_max_size: 100, ..all() },
             "signature-too-large",
             "verified",
         ),
@@ -146,14 +147,14 @@ async fn each_limit_has_its_own_reason_code() {
         (
             "referrer-pages",
             Attack::Referrers(3),
-            Limits { pages: 2, ..all() },
+            Limits { referrer_pages: 2, ..all() },
             "too-many-referrer-pages",
             none,
         ),
         (
             "signatures-total-size",
             Attack::None,
-            Limits { collected: 100, ..all() },
+            Limits { signatures_total_size: 100, ..all() },
             "signatures-too-large",
             "verified",
         ),
@@ -161,12 +162,18 @@ async fn each_limit_has_its_own_reason_code() {
         (
             "header-bytes",
             Attack::Header,
-            Limits { headers: 8 << 10, ..all() },
+            Limits { header_bytes: 8 << 10, ..all() },
             "headers-too-large",
             "verified",
         ),
-        ("token-bytes", Attack::Token, Limits { token: 10, ..all() }, "token-too-large", "verified"),
-        ("request-timeout", Attack::Late, Limits { step: short, ..all() }, "registry-timeout", "verified"),
+        ("token-bytes", Attack::Token, Limits { token_bytes: 10, ..all() }, "token-too-large", "verified"),
+        (
+            "request-timeout",
+            Attack::Late,
+            Limits { request_timeout: short, ..all() },
+            "registry-timeout",
+            "verified",
+        ),
         ("retries", Attack::Busy, Limits { retries: 0, ..all() }, "registry-busy", "verified"),
         (
             "retry-wait",
@@ -179,7 +186,7 @@ async fn each_limit_has_its_own_reason_code() {
         (
             "concurrent-pulls",
             Attack::Beside,
-            Limits { turn: short, questions: 1, ..all() },
+            Limits { queue_timeout: short, concurrent_pulls: 1, ..all() },
             "too-many-requests",
             "verified",
         ),
@@ -220,7 +227,7 @@ async fn a_connect_timeout_differs_from_a_request_timeout() {
     // It accepts connections, and never answers the TLS handshake.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    for (connect, step, reason) in [
+    for (connect_timeout, request_timeout, reason) in [
         (Duration::from_millis(200), Duration::from_secs(15), "connect-timeout"),
         (Duration::from_secs(15), Duration::from_millis(200), "registry-timeout"),
     ] {
@@ -228,11 +235,11 @@ async fn a_connect_timeout_differs_from_a_request_timeout() {
             let host = directory.path().join("certs.d/r.example");
             std::fs::create_dir_all(&host).unwrap();
             std::fs::write(host.join("hosts.toml"), format!("server = \"https://{address}\"\n")).unwrap();
-            let limits = Limits { connect, step, retries: 0, ..Limits::default() };
-            Settings {
+            let limits = Limits { connect_timeout, request_timeout, retries: 0, ..Limits::default() };
+            RegistrySettings {
                 limits,
                 hosts_directories: vec![directory.path().join("certs.d")],
-                ..Settings::default()
+                ..RegistrySettings::default()
             }
         }))
         .await;

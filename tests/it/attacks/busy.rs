@@ -94,7 +94,7 @@ async fn t111_inconsistent_answers_do_not_change_the_verdict() {
 
 #[tokio::test]
 async fn t124_a_timeout_in_any_step_admits_nothing() {
-    let limits = || Limits { negative_cache: Duration::ZERO, ..impatient() };
+    let limits = || Limits { negative_cache_ttl: Duration::ZERO, ..impatient() };
     let all = "tag sig fallback referrers blob";
     for (row, step, bundled, decides, requests) in [
         ("the tag", "/manifests/1", false, true, "tag"),
@@ -137,7 +137,7 @@ async fn t124_a_timeout_in_any_step_admits_nothing() {
 
 #[tokio::test]
 async fn a_missing_signature_is_cached_and_an_outage_is_not() {
-    let limits = Limits { negative_cache: Duration::from_secs(60), retries: 0, ..Limits::default() };
+    let limits = Limits { negative_cache_ttl: Duration::from_secs(60), retries: 0, ..Limits::default() };
     let world = World::start(node().registry(options()).limits(limits)).await;
     let digest = world.registry.image("team/app", "1", "app");
     world.registry.hook(|request| request.uri.path().contains("/referrers/").then(|| Scripted::status(503)));
@@ -167,9 +167,12 @@ async fn the_negative_cache_ends_with_the_policy_and_its_ttl() {
         ("reloaded", Duration::from_secs(60), true, true),
         ("never believed", Duration::ZERO, false, true),
     ] {
-        let world =
-            World::start(node().registry(options()).limits(Limits { negative_cache, ..Limits::default() }))
-                .await;
+        let world = World::start(
+            node()
+                .registry(options())
+                .limits(Limits { negative_cache_ttl: negative_cache, ..Limits::default() }),
+        )
+        .await;
         let digest = world.registry.image("team/app", "1", "app");
         let first = world.outcome("team/app:1").await;
         first.assert(row, Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });

@@ -1,7 +1,7 @@
 //! Passwords of clouds and of the node's operator: T107.
 
 use pullgate::alibaba::Identity;
-use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
+use pullgate::registry::{AcrSettings, HostCredential, Keyring, RegistrySettings};
 
 use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{PULLED, World, node, password};
@@ -58,7 +58,7 @@ async fn t107_cloud_passwords_go_only_to_configured_hosts() {
             (format!("http://{}", service.host()), format!("http://{}", instance.host()));
         let world = World::start(
             node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
-                |_, registry| Settings {
+                |_, registry| RegistrySettings {
                     keyring: Keyring {
                         acr: vec![
                             another_instance(),
@@ -77,7 +77,7 @@ async fn t107_cloud_passwords_go_only_to_configured_hosts() {
                         ],
                         ..Keyring::default()
                     },
-                    ..Settings::default()
+                    ..RegistrySettings::default()
                 },
             ),
         )
@@ -135,7 +135,7 @@ async fn acr_accepts_an_access_key_and_reports_a_wrong_one() {
         let endpoint = format!("http://{}", service.host());
         let world = World::start(
             node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
-                |directory, registry| Settings {
+                |directory, registry| RegistrySettings {
                     keyring: Keyring {
                         acr: vec![AcrSettings {
                             instance: "cri-1".to_owned(),
@@ -149,7 +149,7 @@ async fn acr_accepts_an_access_key_and_reports_a_wrong_one() {
                         }],
                         ..Keyring::default()
                     },
-                    ..Settings::default()
+                    ..RegistrySettings::default()
                 },
             ),
         )
@@ -201,7 +201,7 @@ async fn operator_credentials_are_used_only_for_their_host_and_pulls_without_cre
                 World::start(node().registry(options(Auth::basic("node", "pg5ECRET-node"))).settings(
                     |directory, registry| {
                         let host = if own { registry.host() } else { "127.0.0.1:1".to_owned() };
-                        Settings { keyring: keyring(directory, &host), ..Settings::default() }
+                        RegistrySettings { keyring: keyring(directory, &host), ..RegistrySettings::default() }
                     },
                 ))
                 .await;

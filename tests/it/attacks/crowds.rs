@@ -164,7 +164,7 @@ async fn t122_lookups_are_not_shared_between_credentials() {
 
 #[tokio::test]
 async fn t122_a_slow_registry_does_not_delay_others() {
-    let limits = Limits { questions: 8, ..Limits::default() };
+    let limits = Limits { concurrent_pulls: 8, ..Limits::default() };
     let world = World::start(node().registry(options()).limits(limits)).await;
     let slow = Registry::start().await;
     world.watch("slow", &slow);

@@ -1,6 +1,6 @@
 //! Redirects, and failing TLS: T105, T112.
 
-use pullgate::registry::Settings;
+use pullgate::registry::RegistrySettings;
 
 use super::outcome::{Expect, LITTLE, NOTHING, SIGNED, Verdict};
 use super::world::{World, manifest_of, node, p256, password};
@@ -107,7 +107,10 @@ async fn t105_a_redirect_from_tls_to_plain_http_is_refused() {
             std::fs::write(host.join("ca.pem"), ca).unwrap();
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         },
     ))
     .await;
@@ -146,7 +149,10 @@ async fn t112_a_tls_failure_is_never_ignored() {
             std::fs::write(host.join("ca.pem"), trusted).unwrap();
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         }))
         .await;
         let digest = world.registry.image("team/app", "1", "app");

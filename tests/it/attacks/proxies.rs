@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use pullgate::reference::Reference;
-use pullgate::registry::{Credentials, Registry as Client, Settings};
+use pullgate::registry::{Credentials, Registry as Client, RegistrySettings};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -26,7 +26,9 @@ fn hosts(directory: &Path, host: &str, text: &str) {
 async fn child() {
     let Ok(directory) = std::env::var("PULLGATE_TEST_DIRECTORY") else { return };
     let directories = vec![Path::new(&directory).join("certs.d")];
-    let client = Client::new(Settings { hosts_directories: directories, ..Settings::default() }).unwrap();
+    let client =
+        Client::new(RegistrySettings { hosts_directories: directories, ..RegistrySettings::default() })
+            .unwrap();
     let reference = Reference::parse("r.invalid/team/app:1").unwrap();
     client.resolve(&reference, &Credentials::anonymous()).await.unwrap();
 }
@@ -86,7 +88,10 @@ async fn t112_tls_before_1_2_is_rejected() {
             "r.example",
             &format!("server = \"https://{address}\"\nskip_verify = true\n"),
         );
-        Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+        RegistrySettings {
+            hosts_directories: vec![directory.path().join("certs.d")],
+            ..RegistrySettings::default()
+        }
     }))
     .await;
     let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
@@ -108,7 +113,10 @@ async fn t112_a_client_certificate_is_sent_as_configured() {
             for (name, text) in [("ca.pem", ca), ("client.pem", certificate), ("client.key", key)] {
                 std::fs::write(place.join(name), text).unwrap();
             }
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         }))
         .await;
         let digest = world.registry.image("team/app", "1", "app");

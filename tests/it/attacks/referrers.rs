@@ -28,7 +28,7 @@ fn entries(from: usize, count: usize) -> Vec<Value> {
 async fn t101_each_limit_on_referrers_has_its_reason_code() {
     let elsewhere = Registry::start().await;
     let other = format!("<http://{}/v2/x>; rel=\"next\"", elsewhere.host());
-    let limits = || Limits { referrers: 4, pages: 3, signatures: 2, ..Limits::default() };
+    let limits = || Limits { referrers: 4, referrer_pages: 3, signatures: 2, ..Limits::default() };
     type Answer = Box<dyn Fn(&str, usize) -> Scripted + Send + Sync>;
     let next = |path: &str, number: usize| format!("<{path}?n={number}>; rel=\"next\"");
     let same = move || vec![entries(7, 1)[0].clone(); 4];
@@ -61,7 +61,7 @@ async fn t101_each_limit_on_referrers_has_its_reason_code() {
             "tag sig fallback referrers*3",
         ),
         (
-            "in a circle",
+            "form a loop",
             Box::new(move |path, _| Scripted::ok(INDEX, index(&[])).header("link", &next(path, 0))),
             "no-valid-signature",
             "tag sig fallback referrers*2",

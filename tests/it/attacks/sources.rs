@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pullgate::registry::{Limits, Settings, SignatureSource};
+use pullgate::registry::{Limits, RegistrySettings, SignatureSource};
 
 use super::world::{PULLED, World, node, p256, password};
 use pullgate_test::policy::{Authenticator, RELEASE};
@@ -25,7 +25,7 @@ async fn signatures_in_another_repository_are_found() {
         let world = World::start(node().registry(options).settings(|_, registry| {
             let scope = if configured { registry.host() } else { "r.example".to_owned() };
             let source = SignatureSource { repository: Some(elsewhere), image, ..source(scope) };
-            Settings { sources: vec![source], ..Settings::default() }
+            RegistrySettings { sources: vec![source], ..RegistrySettings::default() }
         }))
         .await;
         world.only_verdicts();
@@ -49,15 +49,16 @@ async fn signatures_in_another_repository_are_found() {
 #[tokio::test]
 async fn signatures_in_a_directory_are_found() {
     let limits = Limits { signatures: 4, ..Limits::default() };
-    let world = World::start(node().registry(Options::default()).settings(|directory, registry| Settings {
-        limits,
-        sources: vec![SignatureSource {
-            directory: Some(directory.path().join("signatures")),
-            ..source(format!("{}/team", registry.host()))
-        }],
-        ..Settings::default()
-    }))
-    .await;
+    let world =
+        World::start(node().registry(Options::default()).settings(|directory, registry| RegistrySettings {
+            limits,
+            sources: vec![SignatureSource {
+                directory: Some(directory.path().join("signatures")),
+                ..source(format!("{}/team", registry.host()))
+            }],
+            ..RegistrySettings::default()
+        }))
+        .await;
     world.only_verdicts();
     let place = |path: &str, digest: &pullgate::digest::Digest| {
         let place = world.directory.path().join("signatures").join(world.registry.host()).join(path);
@@ -122,7 +123,7 @@ async fn a_mirror_is_tried_before_the_origin() {
         let section = "[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path";
         let path = directory.path().join("certs.d");
         std::fs::write(&config, format!("version = 3\n{section} = \"{}\"\n", path.display())).unwrap();
-        Settings { containerd_config: Some(config), ..Settings::default() }
+        RegistrySettings { containerd_config: Some(config), ..RegistrySettings::default() }
     }))
     .await;
     world.only_verdicts();

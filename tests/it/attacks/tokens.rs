@@ -1,7 +1,7 @@
 //! Credentials, tokens and their receivers: T106, T108 to T110.
 
 use pullgate::api;
-use pullgate::registry::Settings;
+use pullgate::registry::RegistrySettings;
 
 use super::outcome::{Expect, LITTLE, NOTHING, Verdict};
 use super::world::{World, node, password};
@@ -51,9 +51,9 @@ async fn t106_a_realm_on_another_host_gets_no_credentials() {
         let realm = trusted.then(|| format!("http://{}/token", token.host()));
         let auth = bearer(realm, Some("pod:pg5ECRET-pod"), Some(300));
         let services = vec![token.host(), "127.0.0.1".to_owned()];
-        let world = World::start(node().registry(options(auth)).settings(|_, _| Settings {
+        let world = World::start(node().registry(options(auth)).settings(|_, _| RegistrySettings {
             token_services: if trusted { services } else { Vec::new() },
-            ..Settings::default()
+            ..RegistrySettings::default()
         }))
         .await;
         world.watch("service", &token);
@@ -152,7 +152,7 @@ async fn t108_the_certificate_of_a_token_service_is_verified() {
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
             let hosts_directories = vec![directory.path().join("certs.d")];
-            Settings { hosts_directories, token_services: trusted, ..Settings::default() }
+            RegistrySettings { hosts_directories, token_services: trusted, ..RegistrySettings::default() }
         }))
         .await;
         world.watch("service", &service);
@@ -224,7 +224,10 @@ async fn t110_logs_and_messages_contain_no_secrets() {
                 registry.host()
             );
             std::fs::write(host.join("hosts.toml"), text).unwrap();
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         }))
         .await;
         world.trace();

@@ -75,7 +75,11 @@ impl Write for Kept {
 
 /// Limits that a test reaches quickly.
 pub(super) fn impatient() -> Limits {
-    Limits { step: Duration::from_secs(1), retry_wait: Duration::from_millis(400), ..Limits::default() }
+    Limits {
+        request_timeout: Duration::from_secs(1),
+        retry_wait: Duration::from_millis(400),
+        ..Limits::default()
+    }
 }
 
 pub(super) fn p256() -> Signer {

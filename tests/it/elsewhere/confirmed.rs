@@ -36,7 +36,7 @@ async fn the_key_service_decides_if_confirmation_is_required() {
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "Value": true }).to_string();
     for (problem, reason, answer) in [
         ("", "admitted", None),
-        ("does not take the signature", "no-valid-signature", Some(answer(json!(false)))),
+        ("does not accept the signature", "no-valid-signature", Some(answer(json!(false)))),
         ("no longer confirms it: the key is disabled", "no-valid-signature", Some(disabled())),
         (
             "no longer confirms it: KMS has no such key",
@@ -48,7 +48,7 @@ async fn the_key_service_decides_if_confirmation_is_required() {
             "key-service-unavailable",
             Some(acs::error(403, "Forbidden.NoPermission")),
         ),
-        ("cannot be asked: KMS answered 400 (Odd)", "key-service-unavailable", Some(acs::error(400, "Odd"))),
+        ("failed: KMS answered 400 (Odd)", "key-service-unavailable", Some(acs::error(400, "Odd"))),
         ("busy", "key-service-unavailable", Some(acs::error(400, "Throttling.User"))),
         ("is not JSON", "key-service-unavailable", Some(Scripted::ok("application/json", "{"))),
         ("does not say whether", "key-service-unavailable", Some(Scripted::ok("application/json", "{}"))),

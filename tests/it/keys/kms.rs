@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pullgate::alibaba::{Assume, Identity};
-use pullgate::keys::{Kms as Client, KmsSettings, Location, Settings};
+use pullgate::keys::{KeySettings, Kms as Client, KmsSettings, Location};
 use pullgate::trust::Algorithm;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -13,11 +13,11 @@ use pullgate_test::acs;
 use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Recorded, Registry, Scripted};
 
-fn with_key(directory: &tempfile::TempDir, secret: &str) -> Settings {
+fn with_key(directory: &tempfile::TempDir, secret: &str) -> KeySettings {
     let identity =
         Identity::Key { id: "LTAI".to_owned(), secret_file: secret_file(directory, "secret", secret) };
     let kms = KmsSettings { identity, service: service(), bounds: bounds(), ..KmsSettings::default() };
-    Settings { kms, ..Settings::default() }
+    KeySettings { kms, ..KeySettings::default() }
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn reports_problems_with_the_key_or_its_permissions() {
     for (place, problem) in [
         (place.replace(KEY, "key-other"), "has no such key"),
         (place.replace(VERSION, "other"), "refuses the algorithm or the version"),
-        (place.clone(), "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (place.clone(), "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
     ] {
         let error = open(&place, None, &settings).await.unwrap_err();
         assert!(error_chain(&error).contains(problem), "{place}: {}", error_chain(&error));
@@ -169,7 +169,7 @@ async fn rejects_oversized_answers_and_faulty_signatures() {
     assert!(key.sign(b"message").await.is_ok());
     kms.be_faulty();
     let error = error_chain(&key.sign(b"message").await.unwrap_err());
-    assert!(error.contains("its own public half does not verify"), "{error}");
+    assert!(error.contains("its own public key does not verify"), "{error}");
 }
 
 /// STS's answer to a request with the long-lived key.

@@ -1,6 +1,6 @@
 //! The transit engine of Vault and OpenBao.
 
-use pullgate::keys::{Settings, TransitSettings, VaultAuth};
+use pullgate::keys::{KeySettings, TransitSettings, VaultAuth};
 use pullgate::trust::Algorithm;
 use serde_json::json;
 
@@ -8,11 +8,11 @@ use super::{bounds, error_chain, impatient, open, secret_file, service};
 use pullgate_test::registry::{Body, Scripted};
 use pullgate_test::vault::{NAME, Vault};
 
-fn with_token(directory: &tempfile::TempDir, token: &str) -> Settings {
+fn with_token(directory: &tempfile::TempDir, token: &str) -> KeySettings {
     let login = VaultAuth::TokenFile(secret_file(directory, "token", token));
     let transit =
         TransitSettings { login, service: service(), bounds: bounds(), ..TransitSettings::default() };
-    Settings { transit, ..Settings::default() }
+    KeySettings { transit, ..KeySettings::default() }
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn reports_what_is_wrong() {
     let edwards = Vault::start("ed25519", "ed25519", None).await;
     let cipher = Vault::start("p256", "aes256-gcm96", None).await;
     for (place, algorithm, problem) in [
-        (rsa.location(), None, "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (rsa.location(), None, "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
         (rsa.location(), Some(Algorithm::EcdsaSha256), "needs a key of kind P-256"),
         (rsa.location().replace(NAME, "other"), None, "no such key or mount"),
         (edwards.location(), Some(Algorithm::Ed25519ph), "pure Ed25519"),

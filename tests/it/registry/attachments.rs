@@ -281,7 +281,7 @@ async fn t104_signature_tags_that_resolve_to_images_are_not_signatures() {
 #[tokio::test]
 async fn t101_referrers_are_bounded() {
     // Too many in one answer, too many over pages, a loop, another host, too many pages.
-    let limits = || Limits { referrers: 4, pages: 3, ..Limits::default() };
+    let limits = || Limits { referrers: 4, referrer_pages: 3, ..Limits::default() };
     let registry = with_referrers().await;
     let digest = registry.image("a", "1", "one");
     let entry = |number: usize| {
@@ -318,7 +318,7 @@ async fn t101_referrers_are_bounded() {
             3,
         ),
         (
-            "circle",
+            "loop",
             Box::new({
                 let path = path.clone();
                 move |_| page(0, 1).header("link", &link(path.clone()))
@@ -400,7 +400,7 @@ async fn too_many_signatures_is_not_a_missing_signature() {
         assert_eq!(collected.exceeded().is_some(), exceeded);
         assert!(collected.unanswered().is_none());
     }
-    let limits = Limits { collected: 1, ..Limits::default() };
+    let limits = Limits { signatures_total_size: 1, ..Limits::default() };
     assert!(collect(&registry, &digest, limits).await.exceeded().is_some());
 }
 

@@ -1,6 +1,6 @@
 //! Credentials and tokens, T106, T108, T109.
 
-use pullgate::registry::{AuthConfig, Class, Credentials, Registry as Client, Settings};
+use pullgate::registry::{AuthConfig, Class, Credentials, Registry as Client, RegistrySettings};
 
 use super::{anonymous, client};
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
@@ -227,7 +227,7 @@ async fn t109_credentials_for_another_server_are_not_sent() {
 #[tokio::test]
 async fn t110_no_error_or_debug_text_shows_a_secret() {
     let registry = with(bearer(Some("user:pg5ECRET-nobody"), true, None)).await;
-    let client = Client::new(Settings::default()).unwrap();
+    let client = Client::new(RegistrySettings::default()).unwrap();
     let credentials = Credentials::password("marked-user", "pg5ECRET-listed");
     let error = client.resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
     let text = format!("{error} {error:?} {credentials:?} {client:?}");

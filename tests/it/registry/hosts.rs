@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pullgate::reference::Reference;
-use pullgate::registry::{Class, Registry as Client, Settings};
+use pullgate::registry::{Class, Registry as Client, RegistrySettings};
 use tempfile::TempDir;
 
 use super::anonymous;
@@ -29,7 +29,7 @@ fn write(root: &Path, text: &str) {
 
 fn client(directory: &TempDir) -> Client {
     let hosts_directories = vec![directory.path().to_owned()];
-    Client::new(Settings { hosts_directories, ..Settings::default() }).unwrap()
+    Client::new(RegistrySettings { hosts_directories, ..RegistrySettings::default() }).unwrap()
 }
 
 fn by_tag() -> Reference {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::reference::Reference;
-use pullgate::registry::{Credentials, Registry as Client, Settings};
+use pullgate::registry::{Credentials, Registry as Client, RegistrySettings};
 use tempfile::TempDir;
 
 use super::anonymous;
@@ -22,8 +22,11 @@ fn client(directory: &TempDir, text: &str) -> Client {
     let hosts = directory.path().join("certs.d");
     fs::create_dir_all(hosts.join("_default")).unwrap();
     fs::write(hosts.join("_default/hosts.toml"), "server = \"http://127.0.0.1:1\"\n").unwrap();
-    let settings =
-        Settings { hosts_directories: vec![hosts], containerd_config: Some(config), ..Settings::default() };
+    let settings = RegistrySettings {
+        hosts_directories: vec![hosts],
+        containerd_config: Some(config),
+        ..RegistrySettings::default()
+    };
     Client::new(settings).unwrap()
 }
 
@@ -175,7 +178,7 @@ async fn a_configuration_that_containerd_rejects_contacts_no_host() {
     assert_eq!(error.code(), "registry-configuration");
     assert!(error.to_string().contains("mirrors in its registry section is not a table"), "{error}");
     assert!(registry.requests().is_empty());
-    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull that asks a registry")));
+    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull from a registry")));
     // As soon as it is repaired.
     fs::write(
         directory.path().join("config.toml"),

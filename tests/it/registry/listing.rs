@@ -1,11 +1,11 @@
 //! Listings of a registry, page by page, and hostile ones.
 
-use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, Settings};
+use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, RegistrySettings};
 
 use pullgate_test::registry::{Auth, Options, Registry, Scripted};
 
 fn client() -> Client {
-    Client::new(Settings::default()).unwrap()
+    Client::new(RegistrySettings::default()).unwrap()
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn invalid_pages_are_an_error() {
     let list = r#"{"tags":["a","b"]}"#;
     let link = |target: &str| format!("<{target}>; rel=\"next\"");
     let cases: [(&str, Scripted, &str); 7] = [
-        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "circle"),
+        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "loop"),
         ("away", Scripted::ok("application/json", list).header("link", &link("//evil.example/v2/x")), "host"),
         ("page", Scripted::ok("text/html", "<html>"), "not JSON"),
         ("other", Scripted::ok("application/json", r#"{"names":[]}"#), "no list"),

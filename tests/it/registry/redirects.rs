@@ -50,7 +50,7 @@ async fn dangerous_redirects_are_refused() {
         ("gopher://x/", "neither HTTP nor HTTPS"),
         ("http://user:pg5ECRET@127.0.0.1/", "comes with credentials"),
         ("", "in a row"),
-        ("http://exa mple/", "names no place"),
+        ("http://exa mple/", "has no target"),
     ] {
         let answer = Scripted::redirect(location);
         registry.hook(move |_| Some(answer.clone()));

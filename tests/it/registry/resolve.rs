@@ -150,12 +150,12 @@ async fn t100_bytes_are_bounded() {
     registry.image("a", "latest", "one");
     let size = registry.tagged("a", "latest").unwrap().len() as u64;
     for (limit, fits) in [(size, true), (size - 1, false)] {
-        let limits = Limits { manifest: limit, ..Limits::default() };
+        let limits = Limits { manifest_bytes: limit, ..Limits::default() };
         let resolved = client_with(limits).resolve(&registry.reference("a:latest"), &anonymous()).await;
         assert_eq!(resolved.err().map(|error| error.class()), (!fits).then_some(Class::Limit), "{limit}");
     }
     // An index and a manifest have separate limits.
-    let limits = Limits { manifest: size - 1, ..Limits::default() };
+    let limits = Limits { manifest_bytes: size - 1, ..Limits::default() };
     let resolved = client_with(limits).resolve(&registry.reference("a:latest"), &anonymous()).await;
     assert_eq!(resolved.unwrap_err().code(), "registry-manifest-too-large");
     let announced = Scripted::ok(MANIFEST, "").header("content-length", "1099511627776").body(Body::Hang);

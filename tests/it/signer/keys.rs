@@ -8,7 +8,7 @@ use pullgate_test::registry::{Body, Recorded, Scripted};
 use pullgate_test::vault::{NAME, Vault};
 
 /// The settings of a file with these lines about keys, for the key at `location`.
-fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Settings {
+fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> SignerSettings {
     use std::os::unix::fs::PermissionsExt as _;
     let profiles = "[default]\ntype = access_key\naccess_key_id = LTAI\naccess_key_secret = pg5ECRET-key\n";
     for (name, text) in [

@@ -21,7 +21,7 @@ fn text(host: &str, directory: &Path) -> String {
 }
 
 /// The settings of the file with these additional lines, each after the header of its section.
-fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> Settings {
+fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> SignerSettings {
     let mut file = text(host, directory);
     for (section, line) in lines {
         let (found, header) = (file.clone(), format!("{section}\n"));

@@ -109,7 +109,7 @@ async fn a_notification_is_a_hint() {
         (json!({ "rule": "none", "images": [], "existing": true }), "this rule does not exist"),
         (
             json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }),
-            "no rule is for",
+            "no rule applies to",
         ),
         (
             json!({ "rule": null, "images": [format!("{}/team/app:none", registry.host())], "existing": false }),

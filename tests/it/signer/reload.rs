@@ -64,7 +64,7 @@ async fn a_failed_reload_is_reported_until_one_succeeds() {
     reload();
     until(&path, "the missing key is reported", failed("own.key")).await;
     let reason = format!(
-        "the settings cannot be put in force: the key of authenticator release cannot be used: {} cannot be read: \
+        "cannot activate the settings: the key of authenticator release cannot be used: {} cannot be read: \
          No such file or directory",
         own.display()
     );
@@ -121,7 +121,7 @@ async fn a_reload_reports_changes_that_need_a_restart() {
     let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let service = Service::started(old.clone()).await;
     let tls = || Tls { certificate: "/c".into(), key: "/k".into(), clients: None };
-    type Change<'a> = &'a dyn Fn(&mut Settings);
+    type Change<'a> = &'a dyn Fn(&mut SignerSettings);
     let rows: [(Change<'_>, &[&str]); 16] = [
         (&|_| {}, &[]),
         (&|it| it.listen.address = Address::Unix("/x".into()), &["[listen]"]),

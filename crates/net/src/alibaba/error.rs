@@ -56,7 +56,7 @@ impl AlibabaError {
                     // was lost.
                     || code == "SignatureNonceUsed"
             }
-            Self::Service(error) => error.may_pass(),
+            Self::Service(error) => error.is_transient(),
             _ => false,
         }
     }
