@@ -30,14 +30,18 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
     let Document { default, transports } = read(document, "policy.json")?;
     // sigstore/pkg/signature, as containers/image calls it: RSA is PKCS #1 v1.5.
     let options = Options { algorithm: options.algorithm.or(Some(Algorithm::RsaPkcs1Sha256)), ..options };
-    let mut world =
-        World { draft: Draft::new("containers/image's policy.json"), files, options, known: BTreeMap::new() };
+    let mut converter = Converter {
+        draft: Draft::new("containers/image's policy.json"),
+        files,
+        options,
+        by_keys: BTreeMap::new(),
+    };
     let mut scopes = BTreeMap::new();
-    for (transport, own) in transports {
+    for (transport, of_transport) in transports {
         if transport == "docker" {
-            scopes = own;
+            scopes = of_transport;
         } else {
-            world.draft.note(
+            converter.draft.note(
                 Effect::None,
                 format!("transport {transport}"),
                 "a node pulls only by the docker transport",
@@ -45,28 +49,28 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
         }
     }
     let fallback = scopes.remove("").unwrap_or(default);
-    let action = world.action("default", &fallback)?;
+    let action = converter.action("default", &fallback)?;
     match action {
-        Action::Allow(reason) => world.draft.allowed_by_default = Some(reason),
+        Action::Allow(reason) => converter.draft.allowed_by_default = Some(reason),
         Action::Deny(_) => {}
-        required => world.rule("default", "**", required),
+        required => converter.rule("default", "**", required),
     }
     for (scope, requirements) in &scopes {
-        world.scope(scope, requirements)?;
+        converter.scope(scope, requirements)?;
     }
-    world.draft.note_shared_keys();
-    Ok(Imported { draft: world.draft })
+    converter.draft.note_shared_keys();
+    Ok(Imported { draft: converter.draft })
 }
 
-struct World<'a> {
+struct Converter<'a> {
     draft: Draft,
     files: Files<'a>,
     options: Options,
-    /// Authenticators by the fingerprints of their keys.
-    known: BTreeMap<Vec<String>, String>,
+    /// The names of authenticators by the fingerprints of their keys.
+    by_keys: BTreeMap<Vec<String>, String>,
 }
 
-impl World<'_> {
+impl Converter<'_> {
     fn rule(&mut self, origin: &str, scope: &str, action: Action) {
         let origin = format!("scope {origin:?}");
         self.draft.rules.push(Rule { origin, scope: scope.to_owned(), pods: Vec::new(), action });
@@ -207,7 +211,7 @@ impl World<'_> {
         let mut keys: Vec<PublicKey> = Vec::new();
         for pem in self.pems(subject, signed)? {
             let key = key(&pem, subject, self.options)?;
-            if !keys.iter().any(|known| known.fingerprint() == key.fingerprint()) {
+            if !keys.iter().any(|other| other.fingerprint() == key.fingerprint()) {
                 keys.push(key);
             }
         }
@@ -216,12 +220,12 @@ impl World<'_> {
         }
         let mut fingerprints: Vec<String> = keys.iter().map(|key| key.fingerprint().to_owned()).collect();
         fingerprints.sort();
-        if let Some(name) = self.known.get(&fingerprints) {
+        if let Some(name) = self.by_keys.get(&fingerprints) {
             return Ok(Some(name.clone()));
         }
-        let original = signed.name().unwrap_or_else(|| format!("key-{}", self.known.len() + 1));
+        let original = signed.name().unwrap_or_else(|| format!("key-{}", self.by_keys.len() + 1));
         let name = self.draft.authenticator(&original, keys);
-        self.known.insert(fingerprints, name.clone());
+        self.by_keys.insert(fingerprints, name.clone());
         Ok(Some(name))
     }
 

@@ -27,7 +27,7 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
     let mut draft = Draft::new("resources of kritis");
     draft.allowed_by_default = Some("kritis has no requirements for namespaces without a policy".to_owned());
     let documents = documents::read(texts, &mut draft)?;
-    let mut world = World {
+    let mut converter = Converter {
         draft,
         options,
         authorities: BTreeMap::new(),
@@ -36,27 +36,31 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
     };
     for document in &documents {
         if let Document::Authority(authority) = document {
-            world.authority(authority)?;
+            converter.authority(authority)?;
         }
     }
     for document in documents {
         match document {
             Document::Authority(_) => {}
-            Document::Generic(generic) => world.generic(generic),
+            Document::Generic(generic) => converter.generic(generic),
             Document::Allowlist(list) => {
                 for entry in list.patterns {
-                    world.lists.push((entry.name_pattern, entry.namespace, "AdmissionAllowlist".to_owned()));
+                    converter.lists.push((
+                        entry.name_pattern,
+                        entry.namespace,
+                        "AdmissionAllowlist".to_owned(),
+                    ));
                 }
             }
         }
     }
-    if world.namespaces.is_empty() {
+    if converter.namespaces.is_empty() {
         return Err(ImportError::NothingRequired("GenericAttestationPolicy".to_owned()));
     }
-    world.finish()
+    converter.finish()
 }
 
-struct World {
+struct Converter {
     draft: Draft,
     options: Options,
     /// The authenticator for each authority, by namespace (empty if it has none) and name; `None` if no key can be used.
@@ -66,7 +70,7 @@ struct World {
     lists: Vec<(String, Option<String>, String)>,
 }
 
-impl World {
+impl Converter {
     fn authority(&mut self, authority: &Authority) -> Result<(), ImportError> {
         let keys = documents::keys(authority, &mut self.draft, self.options)?;
         let name = if keys.is_empty() {
@@ -91,9 +95,9 @@ impl World {
     fn alternative(&mut self, generic: &Generic) -> Alternative {
         let mut all = BTreeSet::new();
         for name in &generic.authorities {
-            let own = (generic.namespace.clone(), name.clone());
-            let anywhere = (String::new(), name.clone());
-            match self.authorities.get(&own).or_else(|| self.authorities.get(&anywhere)) {
+            let same_namespace = (generic.namespace.clone(), name.clone());
+            let cluster_scoped = (String::new(), name.clone());
+            match self.authorities.get(&same_namespace).or_else(|| self.authorities.get(&cluster_scoped)) {
                 Some(Some(authenticator)) => {
                     all.insert(authenticator.clone());
                 }
