@@ -26,7 +26,7 @@ const IMAGE: &str = concat!(
 );
 
 /// The policies that are compared, each by so many names.
-const POLICIES: usize = 40;
+const POLICIES: usize = 30;
 const NAMES: usize = 16;
 
 /// skopeo evaluates the policy for the name that it is asked for; the image is the same for every name and is unsigned. It says

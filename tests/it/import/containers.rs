@@ -19,7 +19,7 @@ fn imported(policy: &PolicyJson) -> Imported {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_policy_is_never_wider_than_in_containers_image(
