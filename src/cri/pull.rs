@@ -18,6 +18,7 @@ use super::{Peer, Proxy, deadline, frame, read_message, status, wire};
 use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
 use crate::gate::{AdmissionRequest, Explanation, Pinned, Refusal};
+use crate::reference::Reference;
 use crate::telemetry::Step;
 pub use content::RuntimeContent;
 use pullgate_core::untrusted;
@@ -91,8 +92,10 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     let Some(id) = image_id(&answer)? else { return Ok(answer) };
 
     let content = RuntimeContent::of(&proxy.upstream);
-    let pulled = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await;
-    pulled.map_err(|refusal| refuse(proxy, &refusal, record))?;
+    if let Err(refusal) = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await {
+        forget(proxy, &pinned).await;
+        return Err(refuse(proxy, &refusal, record));
+    }
 
     // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
     let record_tag = record_tag(proxy, (call.request.image(), &id), &pinned, &order, record);
@@ -140,6 +143,20 @@ async fn decide(proxy: &Proxy, pull: &PullRequest, record: &mut Record) -> Resul
         }
         Err(refusal) => Err(refuse(proxy, &refusal, record)),
     }
+}
+
+/// Removes the names that the runtime has just recorded, so that no container is created by them, and no other image with
+/// the same configuration is used under them.
+async fn forget(proxy: &Proxy, pinned: &Pinned) {
+    let Ok(reference) = Reference::parse(pinned.name()) else { return };
+    let removed =
+        tokio::time::timeout(proxy.settings.tag_record_timeout, images::remove(&proxy.upstream, &reference));
+    let problem = match removed.await {
+        Ok(Ok(())) => return,
+        Ok(Err(status)) => untrusted::chain(&*status),
+        Err(_) => "it does not answer".to_owned(),
+    };
+    tracing::warn!(image = pinned.name(), problem, "a refused image keeps its name in the runtime");
 }
 
 fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Body> {
