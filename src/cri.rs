@@ -30,9 +30,13 @@ pub use sandbox::SandboxImage;
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::Gate;
 use crate::telemetry::Counters;
+use pullgate_core::untrusted::sanitize_to;
 use recent_answers::RecentAnswers;
 use route::Route;
 use tag_locks::TagLocks;
+
+/// The longest name that is logged, in bytes; what is longer is no valid name.
+const MAX_NAME_BYTES: usize = 512;
 
 /// What an operator may choose about the calls that the gate has a say in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,8 +135,7 @@ impl Proxy {
             }
             Route::Unknown => {
                 let count = self.counters.unimplemented.add();
-                let path =
-                    request.uri().path().chars().take(200).collect::<String>().escape_debug().to_string();
+                let path = sanitize_to(request.uri().path(), MAX_NAME_BYTES);
                 tracing::warn!(
                     path,
                     peer.uid = peer.uid,

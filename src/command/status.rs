@@ -11,6 +11,7 @@ use crate::node::control::{Answer, Question, SandboxImage, Status as DaemonStatu
 use crate::telemetry::log;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 
 /// How long to wait for the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,10 +65,7 @@ struct Report<'a> {
 fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let mut lines = Vec::new();
     // Much of this comes from files and other programs and must not reach the terminal as control sequences.
-    let mut row = |label: &str, text: String| {
-        let text: String = text.chars().map(|shown| if shown.is_control() { ' ' } else { shown }).collect();
-        lines.push(format!("{label:<14} {text}"));
-    };
+    let mut row = |label: &str, text: String| lines.push(format!("{label:<14} {}", sanitize(&text)));
     let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, .. } = status;
     row("pullgate", format!("{version}, process {pid}, since {started}"));
     match &policy.hash {

@@ -10,11 +10,12 @@ use hyper::body::Incoming;
 use tonic::Code;
 
 use super::pull::{refuse, told};
-use super::{Peer, Proxy, answer, frame, status};
+use super::{MAX_NAME_BYTES, Peer, Proxy, answer, frame, status};
 use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
+use pullgate_core::untrusted::sanitize_to;
 use request::{CreateRequest, Used};
 
 impl Proxy {
@@ -89,7 +90,7 @@ impl Proxy {
                 return Err(Refusal::absent(used.image));
             }
             tracing::warn!(
-                path = used.image.escape_debug().to_string(),
+                path = sanitize_to(used.image, MAX_NAME_BYTES),
                 "restored from a checkpoint, unverified"
             );
             return Ok(None);
@@ -141,9 +142,9 @@ fn record(create: &CreateRequest<'_>, peer: Peer, refusal: &Refusal) {
     let pod = create.pod().cloned().unwrap_or_default();
     tracing::warn!(
         verdict = "refused",
-        image = create.image().name().chars().flat_map(char::escape_debug).take(512).collect::<String>(),
-        pod.namespace = pod.namespace.escape_debug().to_string(),
-        pod.name = pod.name.escape_debug().to_string(),
+        image = sanitize_to(create.image().name(), MAX_NAME_BYTES),
+        pod.namespace = sanitize_to(&pod.namespace, MAX_NAME_BYTES),
+        pod.name = sanitize_to(&pod.name, MAX_NAME_BYTES),
         peer.uid = peer.uid,
         peer.pid = peer.pid,
         reason = refusal.reason().code(),

@@ -20,9 +20,10 @@ use super::frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use super::message::{SPEC_ANNOTATIONS, SPEC_IMAGE, text};
 use super::pull::{refuse, told};
 use super::wire::{self, WireError};
-use super::{Peer, Proxy, status};
+use super::{MAX_NAME_BYTES, Peer, Proxy, status};
 use crate::containerd::Body;
 use crate::gate::{Present, Refusal};
+use pullgate_core::untrusted::sanitize_to;
 
 /// The most names of one image that are read. The runtime's answer is bounded in bytes as well.
 const MAX_NAMES: usize = 10_000;
@@ -78,8 +79,8 @@ impl Proxy {
         let safe = question.has_annotations && !self.told.is_present(question.image);
         self.counters.withheld.add();
         tracing::info!(
-            image = question.image.escape_debug().to_string(),
-            id = present.id.escape_debug().to_string(),
+            image = sanitize_to(question.image, MAX_NAME_BYTES),
+            id = sanitize_to(&present.id, MAX_NAME_BYTES),
             peer.uid = peer.uid,
             peer.pid = peer.pid,
             reason = refusal.reason().code(),

@@ -23,8 +23,8 @@ use crate::api::{
 use crate::containerd::Upstream;
 use crate::gate::{Gate, Pod};
 use crate::registry::Credentials;
-use crate::telemetry::chain;
 use judge::Judge;
+use pullgate_core::untrusted::{error_chain, sanitize};
 
 /// The largest answer of the runtime, in bytes; as kubelet's own limit.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -201,8 +201,8 @@ fn told_by(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
     move |status| {
         // What our own connection says is the cause of the status; what the runtime says is its text.
         let why = match std::error::Error::source(&status) {
-            Some(cause) => chain(cause),
-            None => format!("{}: {}", status.code(), status.message().escape_debug()),
+            Some(cause) => error_chain(cause),
+            None => format!("{}: {}", status.code(), sanitize(status.message())),
         };
         ScanError::Runtime { socket: socket.clone(), why }
     }

@@ -35,7 +35,7 @@ fn looks_at_all_that_the_next_start_reads() {
             "pullgate.toml",
             "[registry]\ncontainerd-config = \"/none\\u001b[2J\"".to_owned(),
             0,
-            "[registry] `containerd-config` /none\u{fffd}[2J does not exist",
+            "[registry] `containerd-config` /none\\u{1b}[2J does not exist",
         ),
         ("pullgate.toml", "[listen]\ngruop = \"root\"".to_owned(), 2, "unknown key `gruop`"),
         ("pullgate.toml", "[scan]\nremove-unused = true".to_owned(), 0, "`remove-unused` does nothing"),

@@ -7,7 +7,6 @@
 
 mod bundle;
 mod dsse;
-mod excerpt;
 mod fields;
 mod simple;
 mod statement;
@@ -23,12 +22,12 @@ use serde_json::{Map, Value};
 
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
-pub use self::excerpt::Excerpt;
 pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
 use crate::trust::{Authenticator, Key, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, TrustError, Valid};
+use crate::untrusted::Quoted;
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -205,7 +204,7 @@ fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureErr
 
 /// Why an attachment is not a valid signature of the subject.
 ///
-/// Text of the attachment appears only as an [`Excerpt`], so that every message is one short line.
+/// Text of the attachment appears only as [`Quoted`], so that every message is one short line.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// A part is longer than its bound.
@@ -246,13 +245,13 @@ pub enum SignatureError {
     #[error("signature is for another digest, {found}")]
     OtherDigest {
         /// The digest it names.
-        found: Excerpt,
+        found: Quoted,
     },
     /// A trusted key signed this digest under another name.
     #[error("signature is for another repository, {found}")]
     OtherRepository {
         /// The reference it names.
-        found: Excerpt,
+        found: Quoted,
     },
     /// A part declares another format.
     #[error("{what} has type {found}, which is not a signature of an image")]
@@ -260,13 +259,13 @@ pub enum SignatureError {
         /// Which part.
         what: &'static str,
         /// The type it names.
-        found: Excerpt,
+        found: Quoted,
     },
     /// A trusted key attested something else about the digest.
     #[error("statement has predicate type {found}: an attestation is not a signature")]
     WrongPredicate {
         /// The predicate type it names.
-        found: Excerpt,
+        found: Quoted,
     },
     /// There are more or fewer of something than a signature has.
     #[error("{what}: {found} found")]

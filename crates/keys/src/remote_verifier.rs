@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Bounds, Kms, KmsError, Location, Settings, Transit, TransitError};
 use pullgate_core::trust::{RemoteCheck, RemoteVerification};
-use pullgate_core::untrusted::chain;
+use pullgate_core::untrusted::error_chain;
 use pullgate_net::single_flight::{Key, SingleFlight};
 
 /// How many confirmations are remembered, at about a hundred bytes each.
@@ -178,9 +178,11 @@ impl Service {
             None if held => Confirmation::Confirmed(asked),
             None => Confirmation::Denied(format!("{source} does not take the signature")),
             Some(error) if withdrawn => {
-                Confirmation::Denied(format!("{source} no longer confirms it: {}", chain(error)))
+                Confirmation::Denied(format!("{source} no longer confirms it: {}", error_chain(error)))
             }
-            Some(error) => Confirmation::Unanswered(format!("{source} cannot be asked: {}", chain(error))),
+            Some(error) => {
+                Confirmation::Unanswered(format!("{source} cannot be asked: {}", error_chain(error)))
+            }
         }
     }
 }

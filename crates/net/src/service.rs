@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::tls::{self, TlsFiles};
 
-pub use cause::{Cause, remote};
+pub use cause::Cause;
 
 /// Bytes of an answer that are read: 64 KiB. A public key or a token is far smaller.
 const ANSWER: u64 = 64 << 10;

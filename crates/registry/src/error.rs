@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use pullgate_core::digest::Digest;
-pub(super) use pullgate_net::service::remote;
 
 /// Why a registry's answer could not be had or is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

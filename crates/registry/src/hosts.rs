@@ -13,6 +13,7 @@ use http::HeaderMap;
 
 use super::credentials::Credentials;
 use super::error::RegistryError;
+use pullgate_core::untrusted::sanitize;
 use super::file_stamp::FileStamp;
 use pullgate_net::tls::TlsFiles;
 
@@ -181,7 +182,7 @@ impl Hosts {
                 }
             }
         }
-        warnings
+        warnings.iter().map(|warning| sanitize(warning)).collect()
     }
 
     /// The directories of the moment.
@@ -298,6 +299,7 @@ fn shown(paths: &[PathBuf]) -> String {
 
 fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {
     let (hosts, warnings) = match directory {
+    let warnings = warnings.iter().map(|warning| sanitize(warning)).collect();
         Some(directory) => file::read(directory)?,
         None => (vec![file::Entry::default()], Vec::new()),
     };

@@ -6,9 +6,10 @@ use reqwest::{Response, Url};
 
 use super::address_scope::may_redirect_to;
 use super::client_pool::Audience;
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::host_request::HostRequest;
 use super::hosts::{Host, is_local};
+use pullgate_core::untrusted::excerpt;
 
 /// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
 /// registry could reach and we should not.
@@ -27,7 +28,7 @@ pub(super) fn redirect(
     let next = location
         .and_then(|location| from.join(location).ok())
         .ok_or_else(|| refused("it names no place to go to".to_owned()))?;
-    let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
+    let shown = excerpt(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
     if !matches!(next.scheme(), "http" | "https") {
         return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
     }

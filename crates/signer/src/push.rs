@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
+use pullgate_core::untrusted::sanitize_to;
 
-/// How much of what a notification calls the pusher is kept, in characters.
+/// How much of what a notification calls the pusher is kept, in bytes.
 const ACTOR: usize = 128;
 
 /// A push, as a notification or a list tells of it. It is a hint: what is signed is what the registry itself has.
@@ -25,6 +26,5 @@ pub struct Push {
 
 /// The name of whoever pushed, for records: one line, shortened.
 pub(super) fn actor(text: &str) -> Option<String> {
-    let plain: String = text.chars().filter(|character| !character.is_control()).take(ACTOR).collect();
-    (!plain.is_empty()).then_some(plain)
+    (!text.is_empty()).then(|| sanitize_to(text, ACTOR))
 }

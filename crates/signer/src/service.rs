@@ -68,7 +68,7 @@ impl Signer {
     /// When a key or a password cannot be used, or the disk does not take the rules; all is as before then.
     pub async fn reload(&self, settings: Settings) -> Result<(), SignerError> {
         let active_config = self.prepare(settings).await.inspect_err(|error| {
-            self.note_failed_reload(vec![pullgate_core::untrusted::chain(error)]);
+            self.note_failed_reload(vec![pullgate_core::untrusted::error_chain(error)]);
         })?;
         self.active_config.store(Arc::new(active_config));
         *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = None;

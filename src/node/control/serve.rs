@@ -17,6 +17,7 @@ use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
 
+use pullgate_core::untrusted::{error_chain, sanitize_to};
 /// How many questions are answered at a time; more wait for their turn.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -29,7 +30,7 @@ const SCAN_TIME: Duration = Duration::from_secs(15 * 60);
 /// The pause after a failed accept, so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest name that is logged, in characters.
+/// The longest name that is logged, in bytes.
 const MAX_SHOWN: usize = 512;
 
 /// What questions are about.
@@ -109,7 +110,7 @@ impl Control {
             Err(why) => return Answer::Failed(why),
         };
         let (verdict, explanation) = super::verdict(self.proxy.gate(), &image).await;
-        let shown: String = image.chars().flat_map(char::escape_debug).take(MAX_SHOWN).collect();
+        let shown = sanitize_to(&image, MAX_SHOWN);
         tracing::info!(
             verdict = if verdict.admitted { "admitted" } else { "refused" },
             image = shown,
@@ -141,7 +142,7 @@ impl Control {
                 self.state.node_scanned(&report);
                 Answer::Scan(report)
             }
-            Err(error) => Answer::Failed(crate::telemetry::chain(&error)),
+            Err(error) => Answer::Failed(error_chain(&error)),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Excerpt;
 use crate::json::{self, Bounds, JsonError, Keys};
+use crate::untrusted::{Quoted, quoted};
 
 /// How many values a document may have.
 const MAX_VALUES: usize = 1 << 16;
@@ -73,7 +73,7 @@ impl Fields {
     /// Refuses whatever was not taken.
     pub(super) fn end(self) -> Result<(), FieldError> {
         match self.map.keys().next() {
-            Some(name) => Err(FieldError::Unknown { within: self.within, found: Excerpt::of(name) }),
+            Some(name) => Err(FieldError::Unknown { within: self.within, found: quoted(name) }),
             None => Ok(()),
         }
     }
@@ -112,6 +112,6 @@ pub enum FieldError {
         /// The object it is in.
         within: &'static str,
         /// Its name.
-        found: Excerpt,
+        found: Quoted,
     },
 }

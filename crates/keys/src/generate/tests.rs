@@ -66,7 +66,7 @@ async fn what_cannot_be_made_is_not_said_to_be_there() {
         let error =
             generate(&Location::File(other.clone()), KeyKind::P256, true, &settings).await.unwrap_err();
         assert!(matches!(error, KeysError::NoPassphrase { .. }), "{error:?}");
-        let told = pullgate_core::untrusted::chain(&error);
+        let told = pullgate_core::untrusted::error_chain(&error);
         assert!(told.contains("is not made") && told.contains(expected), "{told}");
         assert!(!told.contains("is encrypted") && !told.contains("hunter2"), "{told}");
         assert!(!other.exists());

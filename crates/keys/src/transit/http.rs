@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::Method;
 use pullgate_core::json::{self, Bounds, Keys};
-use pullgate_net::service::{Answer, Client, Request, remote};
+use pullgate_core::untrusted::excerpt;
+use pullgate_net::service::{Answer, Client, Request};
 use serde_json::Value;
 
 use super::error::TransitError;
@@ -43,7 +44,7 @@ impl TransitHttp {
         }
         let reason = said.as_ref().ok().and_then(|said| said.get("errors")?.get(0)?.as_str());
         // What stands between may repeat what it was sent.
-        let reason = reason.filter(|reason| !reason.contains(secret)).map(remote);
+        let reason = reason.filter(|reason| !reason.contains(secret)).map(excerpt);
         Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
     }
 }

@@ -1,13 +1,10 @@
 //! What a failed request means, found out from reqwest's chain of causes.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 
+use pullgate_core::untrusted::excerpt;
 use rustls::{CertificateError, InvalidMessage};
-
-/// How much of a text of somebody else's is repeated.
-const REMOTE_TEXT: usize = 160;
 
 /// How rustls begins what the other side says against a handshake.
 const ALERT: &str = "received fatal alert: ";
@@ -47,24 +44,6 @@ impl Cause {
     }
 }
 
-/// A remote text made fit for a log line: printable ASCII without quotes and backslashes, at most 160 characters.
-pub fn remote(text: &str) -> String {
-    let mut clean = String::new();
-    for character in text.chars() {
-        if clean.len() >= REMOTE_TEXT {
-            clean.push('…');
-            break;
-        }
-        match character {
-            ' '..='~' if character != '\\' => clean.push(character),
-            _ => {
-                let _ = write!(clean, "\\u{{{:x}}}", u32::from(character));
-            }
-        }
-    }
-    clean
-}
-
 fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut next: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = next {
@@ -97,7 +76,7 @@ fn tls_reason(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => "its certificate is not yet valid: is this node's clock right?".to_owned(),
-        error => remote(&error.to_string()),
+        error => excerpt(&error.to_string()),
     }
 }
 
@@ -110,17 +89,5 @@ fn last_cause(error: &reqwest::Error) -> String {
         // reqwest's own words end in the URL.
         return "the request failed".to_owned();
     }
-    remote(&last.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn remote_text_is_one_short_printable_line() {
-        assert_eq!(remote("plain text"), "plain text");
-        assert_eq!(remote("a\nb\u{1b}[31m\\"), "a\\u{a}b\\u{1b}[31m\\u{5c}");
-        assert!(remote(&"x".repeat(10_000)).len() < 200);
-    }
+    excerpt(&last.to_string())
 }
