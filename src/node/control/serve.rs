@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pullgate_daemon::accept::accept_bounded;
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use super::client::is_believed;
 use super::line::{self, LineError};
@@ -16,8 +17,8 @@ use crate::cri::Proxy;
 use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
-
 use pullgate_core::untrusted::{error_chain, sanitize_to};
+
 /// How many questions are answered at a time; more wait for their turn.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -26,9 +27,6 @@ const LINE_TIME: Duration = Duration::from_secs(5);
 
 /// How long scanning the node may take: registries that are gone cost a time-out for each image without evidence.
 const SCAN_TIME: Duration = Duration::from_secs(15 * 60);
-
-/// The pause after a failed accept, so that it does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest name that is logged, in bytes.
 const MAX_SHOWN: usize = 512;
@@ -52,27 +50,16 @@ impl Control {
 
     /// Answers on `listener` for as long as it is polled.
     pub async fn serve(self: Arc<Self>, listener: UnixListener) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = tokio::task::JoinSet::new();
-        loop {
-            let place = Arc::clone(&places).acquire_owned().await;
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections to the control socket");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
+        let accept = || async { Ok(listener.accept().await?.0) };
+        let converse = |stream| {
             let control = Arc::clone(&self);
-            connections.spawn(async move {
-                let _place = place;
+            async move {
                 if let Err(error) = control.converse(stream).await {
                     tracing::debug!(error = &error as &dyn std::error::Error, "question not answered");
                 }
-            });
-        }
+            }
+        };
+        accept_bounded(accept, MAX_CONNECTIONS, converse, std::future::pending()).await;
     }
 
     async fn converse(&self, mut stream: UnixStream) -> Result<(), LineError> {
