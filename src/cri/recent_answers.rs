@@ -3,86 +3,51 @@
 //! After kubelet has found or pulled an image it asks once more, for the image's user, and takes "there is none" for
 //! "it runs as root" (`getImageUser`). So what was told a moment ago must not be taken back by silence.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::reference::Reference;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// How long an answer binds. kubelet asks for the user within the same attempt to start a container; a busy node may
 /// take minutes for one.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// How many names are kept, at about 300 bytes each.
+/// How many names of each kind are kept, at about 300 bytes each.
 const CAPACITY: usize = 8192;
 
-/// A bounded memory of answers.
-#[derive(Debug, Default)]
-pub(super) struct RecentAnswers(Mutex<HashMap<String, Entry>>);
-
-#[derive(Debug, Default)]
-struct Entry {
-    present: Option<Instant>,
-    pulled: Option<Pulled>,
+/// What kubelet was told, by name.
+#[derive(Debug)]
+pub(super) struct RecentAnswers {
+    present: TtlCache<String, ()>,
+    /// The image, and the policy that admitted it.
+    pulled: TtlCache<String, (String, String)>,
 }
 
-#[derive(Debug)]
-struct Pulled {
-    id: String,
-    policy: String,
-    until: Instant,
+impl Default for RecentAnswers {
+    fn default() -> Self {
+        Self { present: TtlCache::of_entries(CAPACITY), pulled: TtlCache::of_entries(CAPACITY) }
+    }
 }
 
 impl RecentAnswers {
     /// kubelet was told that there is an image `name`.
     pub(super) fn present(&self, name: &str) {
-        self.entry(name, |entry, until| entry.present = Some(until));
+        self.present.put(canonical(name), (), 0, Expiry::after(WINDOW));
     }
 
     /// kubelet was told that `name` was pulled and is the image `id`, admitted under `policy`.
     pub(super) fn pulled(&self, name: &str, id: &str, policy: String) {
-        self.entry(name, |entry, until| entry.pulled = Some(Pulled { id: id.to_owned(), policy, until }));
+        self.pulled.put(canonical(name), (id.to_owned(), policy), 0, Expiry::after(WINDOW));
     }
 
     /// Whether kubelet still counts on there being an image `name`.
     pub(super) fn is_present(&self, name: &str) -> bool {
-        self.ask(name, |entry, now| entry.present.is_some_and(|until| until > now))
+        self.present.live(&canonical(name)).is_some()
     }
 
     /// Whether kubelet still counts on `name` being `id`, pulled under the same policy.
     pub(super) fn is_pulled(&self, name: &str, id: &str, policy: &str) -> bool {
-        self.ask(name, |entry, now| {
-            entry
-                .pulled
-                .as_ref()
-                .is_some_and(|pulled| pulled.until > now && pulled.id == id && pulled.policy == policy)
-        })
-    }
-
-    fn entry(&self, name: &str, change: impl FnOnce(&mut Entry, Instant)) {
-        let now = Instant::now();
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = canonical(name);
-        if told.len() >= CAPACITY && !told.contains_key(&name) {
-            told.retain(|_, entry| {
-                let pulled = entry.pulled.as_ref().map(|pulled| pulled.until);
-                entry.present.max(pulled).is_some_and(|until| until > now)
-            });
-        }
-        if told.len() >= CAPACITY
-            && !told.contains_key(&name)
-            && let Some(any) = told.keys().next().cloned()
-        {
-            told.remove(&any);
-        }
-        change(told.entry(name).or_default(), now + WINDOW);
-    }
-
-    fn ask(&self, name: &str, answer: impl FnOnce(&Entry, Instant) -> bool) -> bool {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.get(&canonical(name)).is_some_and(|entry| answer(entry, Instant::now()))
+        self.pulled.live(&canonical(name)).is_some_and(|pulled| pulled.0 == id && pulled.1 == policy)
     }
 }
 
@@ -111,12 +76,11 @@ mod tests {
         assert!(!told.is_present("nginx") && !told.is_pulled("nginx:1", "sha256:a", "policy"));
     }
 
-    #[test]
-    fn the_memory_is_bounded() {
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
         let told = RecentAnswers::default();
-        for number in 0..CAPACITY + 10 {
-            told.present(&format!("app:{number}"));
-        }
-        assert_eq!(told.0.lock().unwrap().len(), CAPACITY);
+        let names = || (0..CAPACITY + 10).map(|number| format!("app:{number}"));
+        names().for_each(|name| told.present(&name));
+        assert_eq!(names().filter(|name| told.is_present(name)).count(), CAPACITY);
     }
 }

@@ -15,6 +15,7 @@ use super::{Bounds, Kms, KmsError, Location, Settings, Transit, TransitError};
 use pullgate_core::trust::{RemoteCheck, RemoteVerification};
 use pullgate_core::untrusted::error_chain;
 use pullgate_net::single_flight::{Key, SingleFlight};
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// How many confirmations are remembered, at about a hundred bytes each.
 const CAPACITY: usize = 16_384;
@@ -40,9 +41,10 @@ pub enum Confirmation {
 #[derive(Debug)]
 pub struct RemoteVerifier {
     settings: Settings,
+    /// No `TtlCache`, which forgets any one when it is full: a service in use that is forgotten loses its pace.
     services: Mutex<HashMap<Arc<RemoteVerification>, Arc<Service>>>,
     /// When each was confirmed.
-    memory: Arc<Mutex<HashMap<Key, Instant>>>,
+    memory: Arc<TtlCache<Key, Instant>>,
     flights: SingleFlight<Confirmation>,
 }
 
@@ -53,15 +55,14 @@ impl RemoteVerifier {
         Self {
             settings,
             services: Mutex::default(),
-            memory: Arc::default(),
+            memory: Arc::new(TtlCache::of_entries(CAPACITY)),
             flights: SingleFlight::default(),
         }
     }
 
     /// Until when a confirmation is remembered.
     pub fn remembered(&self, demand: &RemoteCheck) -> Option<Instant> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = *memory.get(&demand.id())? + demand.remote.memory.min(LONGEST_MEMORY);
+        let until = self.memory.live(&demand.id())? + demand.remote.memory.min(LONGEST_MEMORY);
         (until > Instant::now()).then_some(until)
     }
 
@@ -74,7 +75,8 @@ impl RemoteVerifier {
         let work = async move {
             let answer = service.ask(&asked).await;
             if let Confirmation::Confirmed(at) = answer {
-                remember(&memory, asked.id(), at);
+                let expiry = Expiry { monotonic: at + LONGEST_MEMORY, wall: None };
+                memory.put(asked.id(), at, 0, expiry);
             }
             answer
         };
@@ -106,21 +108,6 @@ impl RemoteVerifier {
         services.insert(Arc::clone(remote), Arc::clone(&made));
         Some(made)
     }
-}
-
-fn remember(memory: &Mutex<HashMap<Key, Instant>>, key: Key, at: Instant) {
-    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-    if memory.len() >= CAPACITY {
-        let now = Instant::now();
-        memory.retain(|_, at| now.duration_since(*at) < LONGEST_MEMORY);
-    }
-    if memory.len() >= CAPACITY {
-        // Forgetting costs a question, nothing else: any one will do.
-        if let Some(any) = memory.keys().next().copied() {
-            memory.remove(&any);
-        }
-    }
-    memory.insert(key, at);
 }
 
 /// A key at its service.

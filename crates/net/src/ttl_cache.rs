@@ -1,5 +1,6 @@
 //! A bounded memory of what held, each thing until a moment. What did not hold is never put in.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,9 @@ use tokio::time::Instant;
 /// of it each time.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// Thirty years: what no process lives to see, and no clock overflows by.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// The moment something is forgotten: on the monotonic clock, so that a jump of the wall clock makes nothing immortal, and
 /// on the wall clock where something of a validity of its own ends, a key say.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +24,16 @@ pub struct Expiry {
 }
 
 impl Expiry {
+    /// From now on for so long.
+    pub fn after(time: Duration) -> Self {
+        Self { monotonic: Instant::now() + time, wall: None }
+    }
+
+    /// Until there is no room for it.
+    pub fn never() -> Self {
+        Self::after(NEVER)
+    }
+
     /// The earlier of two, on each clock.
     pub fn or_sooner(self, other: Self) -> Self {
         let wall = self.wall.into_iter().chain(other.wall).min();
@@ -59,27 +73,61 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
         Self { state, max_entries, max_bytes }
     }
 
+    /// A cache that is bounded by the number of its values alone, which all have their own bounds.
+    pub fn of_entries(max_entries: usize) -> Self {
+        Self::new(max_entries, usize::MAX)
+    }
+
     /// What is remembered under `key` and still holds at `now`, and until when.
-    pub fn get(&self, key: &K, now: jiff::Timestamp) -> Option<(V, Expiry)> {
+    pub fn get<Q>(&self, key: &Q, now: jiff::Timestamp) -> Option<(V, Expiry)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         let state = self.state();
         let entry = state.entries.get(key).filter(|entry| entry.until.is_ahead(now))?;
         Some((entry.value.clone(), entry.until))
     }
 
+    /// What is remembered under `key`, of values that end on the monotonic clock alone.
+    pub fn live<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.get(key, jiff::Timestamp::MAX).map(|(value, _)| value)
+    }
+
+    /// What is remembered under `key`, or else a new value, which is remembered until there is no room for it. All that ask
+    /// at the same time get the same.
+    pub fn live_or_new(&self, key: K, new: impl FnOnce() -> V) -> V {
+        let mut state = self.state();
+        if let Some(entry) =
+            state.entries.get(&key).filter(|entry| entry.until.is_ahead(jiff::Timestamp::MAX))
+        {
+            return entry.value.clone();
+        }
+        let value = new();
+        self.insert(&mut state, key, value.clone(), 0, Expiry::never());
+        value
+    }
+
     /// Remembers `value`, which takes `bytes`. One that takes more than a sixteenth of all is not worth its room.
     pub fn put(&self, key: K, value: V, bytes: usize, until: Expiry) {
-        if bytes > self.max_bytes / 16 {
-            return;
+        if bytes <= self.max_bytes / 16 {
+            self.insert(&mut self.state(), key, value, bytes, until);
         }
-        let mut state = self.state();
+    }
+
+    fn insert(&self, state: &mut State<K, V>, key: K, value: V, bytes: usize, until: Expiry) {
         state.remove(&key);
         let now = Instant::now();
-        if !self.has_room(&state, bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
+        if !self.has_room(state, bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
             state.swept = Some(now);
             state.retain(|entry| entry.until.monotonic > now);
         }
-        while !self.has_room(&state, bytes) {
-            // Forgetting costs a verification, nothing else: any one will do.
+        while !self.has_room(state, bytes) {
+            // Forgetting costs asking or verifying again, nothing else: any one will do.
             let Some(any) = state.entries.keys().next().cloned() else { return };
             state.remove(&any);
         }
@@ -165,5 +213,18 @@ mod tests {
         memory.clear();
         let state = memory.state();
         assert_eq!((state.bytes, state.entries.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_never_ends_is_made_once_and_makes_room_for_others() {
+        let cache = TtlCache::of_entries(2);
+        assert_eq!((cache.live_or_new(1, || "one"), cache.live_or_new(1, || "again")), ("one", "one"));
+        tokio::time::advance(Duration::from_secs(365 * 24 * 60 * 60)).await;
+        assert_eq!(cache.live(&1), Some("one"));
+        (2..5).for_each(|key| drop(cache.live_or_new(key, || "other")));
+        assert_eq!((1..5).filter(|key| cache.live(key).is_some()).count(), 2);
+        let ends = Expiry { wall: Some(jiff::Timestamp::MAX), ..Expiry::never() };
+        cache.put(9, "ends", 0, ends);
+        assert_eq!(cache.live(&9), None, "what a wall clock ends is not asked for without one");
     }
 }

@@ -4,7 +4,6 @@
 //! Where containerd silently goes on with less than the file says, so do we - the two must ask the same hosts - but the
 //! answer carries a warning.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +12,10 @@ use http::HeaderMap;
 
 use super::credentials::Credentials;
 use super::error::RegistryError;
-use pullgate_core::untrusted::sanitize;
 use super::file_stamp::FileStamp;
+use pullgate_core::untrusted::sanitize;
 use pullgate_net::tls::TlsFiles;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 mod address;
 mod containerd;
@@ -133,7 +133,7 @@ pub(super) struct Hosts {
     /// containerd's configuration, which may name other directories.
     containerd: Option<PathBuf>,
     found: Mutex<Option<Arc<containerd::Found>>>,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    remembered: TtlCache<String, Arc<Remembered>>,
 }
 
 #[derive(Debug)]
@@ -148,7 +148,8 @@ struct Remembered {
 impl Hosts {
     /// Hosts by the `config_path` of the configuration file `containerd`, and by `directories` when it sets none.
     pub(super) fn new(directories: Vec<PathBuf>, containerd: Option<PathBuf>) -> Self {
-        Self { directories, containerd, found: Mutex::default(), remembered: Mutex::default() }
+        let remembered = TtlCache::of_entries(REMEMBERED);
+        Self { directories, containerd, found: Mutex::default(), remembered }
     }
 
     /// Everything that is odd about the configuration of hosts, of whatever registry. Reads all of it.
@@ -228,8 +229,7 @@ impl Hosts {
             Some(directory) => [FileStamp::of(directory), FileStamp::of(&directory.join(file::NAME))],
             None => [None, None],
         };
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = remembered.get(domain)
+        if let Some(known) = self.remembered.live(domain)
             && known.directory == directory
             && known.stamps == stamps
             && same(known.found.as_ref(), found.as_ref())
@@ -257,11 +257,8 @@ impl Hosts {
         for warning in &list.warnings {
             tracing::warn!(registry = domain, %warning, "hosts of registries");
         }
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
-        }
-        let entry = Remembered { found, directory, stamps, list: Arc::clone(&list) };
-        remembered.insert(domain.to_owned(), entry);
+        let entry = Arc::new(Remembered { found, directory, stamps, list: Arc::clone(&list) });
+        self.remembered.put(domain.to_owned(), entry, 0, Expiry::never());
         Ok(list)
     }
 
@@ -299,10 +296,10 @@ fn shown(paths: &[PathBuf]) -> String {
 
 fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {
     let (hosts, warnings) = match directory {
-    let warnings = warnings.iter().map(|warning| sanitize(warning)).collect();
         Some(directory) => file::read(directory)?,
         None => (vec![file::Entry::default()], Vec::new()),
     };
+    let warnings = warnings.iter().map(|warning| sanitize(warning)).collect();
     Ok(HostList { hosts: finish(domain, hosts), warnings })
 }
 

@@ -3,8 +3,7 @@
 //! A grant belongs to one credential, host, repository and kind of access. Its key is a keyed hash of all of them, so a
 //! pod never uses what another pod's pull secret was granted, and no secret serves as a key.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -25,6 +24,7 @@ use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
 use pullgate_net::single_flight::Key;
+use pullgate_net::ttl_cache::TtlCache;
 
 /// How long a token lives when the token service does not say (the distribution specification's default).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ impl Access<'_> {
 /// All grants of this process.
 pub(super) struct Tokens {
     key: [u8; 32],
-    slots: Mutex<HashMap<[u8; 32], Slot>>,
+    slots: TtlCache<Key, Slot>,
 }
 
 /// One grant, or the wait for it.
@@ -94,7 +94,7 @@ impl Tokens {
             host: "(all)".to_owned(),
             reason: "the system gives no random bytes".to_owned(),
         })?;
-        Ok(Self { key, slots: Mutex::default() })
+        Ok(Self { key, slots: TtlCache::of_entries(TOKENS) })
     }
 
     /// A keyed hash of these fields, which gives none of them away.
@@ -116,11 +116,7 @@ impl Tokens {
             access.repository.as_bytes(),
             if access.push { b"push" } else { b"pull" },
         ]);
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= TOKENS && !slots.contains_key(&key) {
-            slots.clear();
-        }
-        Arc::clone(slots.entry(key).or_default())
+        self.slots.live_or_new(key, Slot::default)
     }
 }
 
