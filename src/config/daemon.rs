@@ -284,7 +284,7 @@ fn read_scan(document: &mut Document<'_>, table: &mut Table<'_>, scan: &mut Scan
         scan.interval = parse_duration(&text).filter(|interval| SCAN_INTERVALS.contains(interval));
         if scan.interval.is_none() && text != "off" {
             let hint = "write \"off\", or a text such as \"60m\", from 1s to 1440m";
-            document.problem(span, "`interval` is not one that is possible", hint);
+            document.problem(span, "`interval` is not valid", hint);
         }
     }
     if let Some(remove) = read_boolean(document, table, "remove-unused") {

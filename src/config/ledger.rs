@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::bound::{Bound, Unit, read_bound};
 use super::document::{Document, Value};
-use crate::ledger::{DEFAULT_BYTES, DEFAULT_ENTRIES, MAX_ENTRY_BYTES, Settings};
+use crate::ledger::{DEFAULT_BYTES, DEFAULT_ENTRIES, LedgerSettings, MAX_ENTRY_BYTES};
 use pullgate_config::values::read_path;
 
 const DIRECTORY: &str = "directory";
@@ -71,8 +71,8 @@ impl Ledger {
 
     /// The same for the ledger itself.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
+    pub fn settings(&self) -> LedgerSettings {
+        LedgerSettings {
             directory: self.directory.clone(),
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,

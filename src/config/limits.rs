@@ -36,7 +36,7 @@ impl Limits {
         let span = table.span.clone();
         let node = NodeLimits::read(document, &mut table);
         let registry = registry::Limits::read(document, &mut table);
-        if registry.step > node.pull_timeout {
+        if registry.request_timeout > node.pull_timeout {
             let hint = "a pull is several requests; raise `pull-timeout` or lower `request-timeout`";
             document.problem(span, "`request-timeout` is longer than `pull-timeout`", hint);
         }
@@ -56,11 +56,11 @@ mod tests {
             assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
         }
         let limits = Limits::default();
-        assert_eq!(limits.registry.manifest, 4 * 1024 * 1024);
-        assert_eq!(limits.registry.bundle, 1024 * 1024);
-        assert_eq!((limits.registry.signatures, limits.registry.questions), (64, 64));
+        assert_eq!(limits.registry.manifest_bytes, 4 * 1024 * 1024);
+        assert_eq!(limits.registry.signature_max_size, 1024 * 1024);
+        assert_eq!((limits.registry.signatures, limits.registry.concurrent_pulls), (64, 64));
         assert_eq!(limits.node.pull_timeout, Duration::from_secs(120));
-        assert_eq!(limits.registry.step, Duration::from_secs(15));
+        assert_eq!(limits.registry.request_timeout, Duration::from_secs(15));
         assert_eq!(limits.node.tag_record_timeout, Duration::from_secs(5));
     }
 
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn every_client_of_a_registry_has_the_same_defaults() {
         assert_eq!(Limits::default().registry, registry::Limits::default());
-        assert_eq!(registry::Settings::default().limits, registry::Limits::default());
+        assert_eq!(registry::RegistrySettings::default().limits, registry::Limits::default());
         assert_eq!(registry::Limits::default().referrers, 256);
     }
 }

@@ -35,7 +35,7 @@ pub async fn serve(
         let peer = peer_of(&stream);
         Ok((LazyWritableStream::new(stream)?, peer))
     };
-    let converse = |(stream, peer)| {
+    let serve = |(stream, peer)| {
         let proxy = Arc::clone(&proxy);
         let answer = service_fn(move |request| {
             let proxy = Arc::clone(&proxy);
@@ -50,7 +50,7 @@ pub async fn serve(
             }
         }
     };
-    let _connections = accept_bounded(accept, MAX_CONNECTIONS, converse, stop).await;
+    let _connections = accept_bounded(accept, MAX_CONNECTIONS, serve, stop).await;
     drop(listener);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(?grace, "calls still under way were cut off");

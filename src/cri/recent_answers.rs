@@ -1,21 +1,21 @@
-//! What kubelet was told about images lately.
+//! Recent answers to kubelet about images.
 //!
-//! After kubelet has found or pulled an image it asks once more, for the image's user, and takes "there is none" for
-//! "it runs as root" (`getImageUser`). So what was told a moment ago must not be taken back by silence.
+//! After kubelet has found or pulled an image, it queries the image's user, and takes an absent image for "runs as root"
+//! (`getImageUser`). So an image that was reported a moment ago must not become absent.
 
 use std::time::Duration;
 
 use crate::reference::Reference;
 use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
-/// How long an answer binds. kubelet asks for the user within the same attempt to start a container; a busy node may
-/// take minutes for one.
+/// How long an answer is remembered. kubelet queries the user within the same attempt to start a container; a busy node
+/// may take minutes for one.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
 /// How many names of each kind are kept, at about 300 bytes each.
 const CAPACITY: usize = 8192;
 
-/// What kubelet was told, by name.
+/// A bounded map of recent answers, by canonical image name.
 #[derive(Debug)]
 pub(super) struct RecentAnswers {
     present: TtlCache<String, ()>,
@@ -30,22 +30,22 @@ impl Default for RecentAnswers {
 }
 
 impl RecentAnswers {
-    /// kubelet was told that there is an image `name`.
+    /// Records that image `name` was reported as present.
     pub(super) fn present(&self, name: &str) {
         self.present.put(canonical(name), (), 0, Expiry::after(WINDOW));
     }
 
-    /// kubelet was told that `name` was pulled and is the image `id`, admitted under `policy`.
+    /// Records that `name` was pulled as image `id`, admitted by `policy`.
     pub(super) fn pulled(&self, name: &str, id: &str, policy: String) {
         self.pulled.put(canonical(name), (id.to_owned(), policy), 0, Expiry::after(WINDOW));
     }
 
-    /// Whether kubelet still counts on there being an image `name`.
+    /// Whether image `name` was reported as present recently.
     pub(super) fn is_present(&self, name: &str) -> bool {
         self.present.live(&canonical(name)).is_some()
     }
 
-    /// Whether kubelet still counts on `name` being `id`, pulled under the same policy.
+    /// Whether `name` was pulled as `id` recently, under the same policy.
     pub(super) fn is_pulled(&self, name: &str, id: &str, policy: &str) -> bool {
         self.pulled.live(&canonical(name)).is_some_and(|pulled| pulled.0 == id && pulled.1 == policy)
     }
@@ -62,25 +62,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_binds_for_its_name_and_time() {
-        let told = RecentAnswers::default();
-        told.present("nginx");
-        assert!(told.is_present("docker.io/library/nginx:latest"));
-        assert!(!told.is_present("nginx:1"));
-        told.pulled("nginx:1", "sha256:a", "policy".to_owned());
+        let answers = RecentAnswers::default();
+        answers.present("nginx");
+        assert!(answers.is_present("docker.io/library/nginx:latest"));
+        assert!(!answers.is_present("nginx:1"));
+        answers.pulled("nginx:1", "sha256:a", "policy".to_owned());
         for (id, policy, expected) in
             [("sha256:a", "policy", true), ("sha256:b", "policy", false), ("sha256:a", "other", false)]
         {
-            assert_eq!(told.is_pulled("nginx:1", id, policy), expected, "{id} {policy}");
+            assert_eq!(answers.is_pulled("nginx:1", id, policy), expected, "{id} {policy}");
         }
         tokio::time::advance(WINDOW).await;
-        assert!(!told.is_present("nginx") && !told.is_pulled("nginx:1", "sha256:a", "policy"));
+        assert!(!answers.is_present("nginx") && !answers.is_pulled("nginx:1", "sha256:a", "policy"));
     }
 
     #[tokio::test]
     async fn the_memory_is_bounded() {
-        let told = RecentAnswers::default();
+        let answers = RecentAnswers::default();
         let names = || (0..CAPACITY + 10).map(|number| format!("app:{number}"));
-        names().for_each(|name| told.present(&name));
-        assert_eq!(names().filter(|name| told.is_present(name)).count(), CAPACITY);
+        names().for_each(|name| answers.present(&name));
+        assert_eq!(names().filter(|name| answers.is_present(name)).count(), CAPACITY);
     }
 }

@@ -1,4 +1,4 @@
-//! Options of `pullgate.toml` that are about the daemon itself, through the program.
+//! Options of `pullgate.toml` for the daemon itself, tested with the program.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use pullgate_test::node::pullgate::{Pullgate, program};
 use pullgate_test::node::{Node, Release, directory};
 use pullgate_test::secrets;
 
-/// The mode and group of its socket, and its log, of a daemon in whose pullgate.toml `from` is `to`.
+/// The mode and group of the socket, and the log, of a daemon with `from` replaced by `to` in its pullgate.toml.
 fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
     let home = directory::Directory::new();
     let config = home.path().join("pullgate");
@@ -24,7 +24,7 @@ fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
         command.arg("--config").arg(&config).arg("serve");
     };
     let mut daemon = Daemon::start(&program(), configure, &log);
-    // The last thing it does before it says that it serves.
+    // The last step before it reports that it serves.
     daemon.wait_until("there", || config.join("run/control.sock").exists().then_some(()));
     let found = fs::metadata(config.join("run/pullgate.sock")).unwrap();
     daemon.stop();
@@ -32,7 +32,7 @@ fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
 }
 
 #[test]
-fn who_may_connect() {
+fn group_and_mode_decide_who_may_connect() {
     let node = Node::start(Release::V2_1);
     let group = Group::from_gid(1.into()).unwrap().expect("there is a group 1");
     let listen = "[listen]\n";
@@ -48,9 +48,9 @@ fn who_may_connect() {
 }
 
 #[test]
-fn what_is_logged_and_how() {
+fn log_level_and_format_are_applied() {
     let node = Node::start(Release::V2_1);
-    // All is written where it is searched for secrets afterwards.
+    // The output goes where it is searched for secrets afterwards.
     let level = if secrets::run().is_some() { "level = \"trace\"" } else { "level = \"info\"" };
     for (from, to, info, json) in [
         (level, "level = \"info\"", true, true),

@@ -1,4 +1,4 @@
-//! What is said of key services alike, in `pullgate.toml` and `signer.toml`: who asks, and where.
+//! Options of key services that `pullgate.toml` and `signer.toml` have in common: identities and addresses.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use pullgate_config::values::read_path;
 use pullgate_net::alibaba::{Assume, Identity};
 use pullgate_net::{secret, service};
 
-/// Paths that may be named in a list.
+/// Paths in a list.
 const MAX_PATHS: usize = 64;
-/// How long a name or an id may be, in bytes.
+/// Bytes of a name or an id.
 const MAX_TEXT: usize = 512;
-/// How long the key of an assumed role lives.
+/// Lifetime of the session of an assumed role.
 const ASSUMED: Duration = Duration::from_secs(3600);
-/// Where STS is asked, unless another place is named.
+/// The default endpoint of STS.
 const STS: &str = "https://sts.aliyuncs.com";
 
-/// As whom Alibaba Cloud is asked. `session` is what an assumed role's sessions are called in ActionTrail.
+/// The identity at Alibaba Cloud. `session` is the name of an assumed role's sessions in ActionTrail.
 pub fn identity(document: &mut Document<'_>, table: &mut Table<'_>, session: &str) -> Option<Identity> {
     let span = table.span.clone();
     let written = ["ram-role", "credentials-file", "profile", "access-key-id", "access-key-secret-file"]
@@ -28,7 +28,7 @@ pub fn identity(document: &mut Document<'_>, table: &mut Table<'_>, session: &st
     let profile = text(document, table, "profile");
     let id = text(document, table, "access-key-id");
     let secret_file = secret_file(document, table, "access-key-secret-file");
-    // What is written and cannot be used is a problem of its own.
+    // An invalid value has been reported already.
     let by = match written {
         [false, false, false, false, false] => Some(Identity::Environment),
         [true, false, false, false, false] => role.map(Identity::Role),
@@ -66,7 +66,7 @@ pub fn identity(document: &mut Document<'_>, table: &mut Table<'_>, session: &st
     })))
 }
 
-/// The role that is assumed; `None` when what is written is none.
+/// The role to assume; the outer `None` when the value is not valid.
 fn assumed(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Option<String>> {
     let Some(value) = table.take("assume-role") else { return Some(None) };
     let (role, span) = document.string(value, "`assume-role`")?;
@@ -78,7 +78,7 @@ fn assumed(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Option<
     Some(Some(role))
 }
 
-/// How Vault or OpenBao is logged in to.
+/// The login to Vault or OpenBao.
 pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<VaultAuth> {
     let span = table.span.clone();
     let written = ["token-file", "role-id", "secret-id-file", "mount"].map(|key| table.has(key));
@@ -102,7 +102,7 @@ pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Vault
     }
 }
 
-/// A file that holds a secret, closed to others.
+/// The file of a secret, readable only by its owner.
 pub fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
     let (path, span) = read_path(document, table, key)?;
     match secret::check(&path) {
@@ -115,18 +115,18 @@ pub fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str
     }
 }
 
-/// A name or an id: what can stand in a header.
+/// A name or an id: text that is valid in a header.
 pub fn text(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
     let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
     if !text.is_empty() && text.len() <= MAX_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Some(text);
     }
     let hint = "write it without blanks and control characters, and leave it out instead of empty";
-    document.problem(span, format!("`{key}` cannot be right"), hint);
+    document.problem(span, format!("`{key}` is not valid"), hint);
     None
 }
 
-/// The address of a service.
+/// The URL of a service.
 pub fn address(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
     let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
     match service::address(&text) {
@@ -139,7 +139,6 @@ pub fn address(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) ->
     }
 }
 
-/// Absolute paths.
 pub fn paths(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<Vec<PathBuf>> {
     let value = table.take(key)?;
     let span = value.span.clone();

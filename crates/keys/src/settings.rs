@@ -1,4 +1,4 @@
-//! What opening keys needs to know besides their place. Secrets are named, never held.
+//! Settings for opening keys. They contain paths of secrets, never secrets.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use super::passphrase::Passphrase;
 use pullgate_net::alibaba::{Identity, METADATA};
 use pullgate_net::service;
 
-/// How keys are opened and used, by where they are kept.
+/// Settings for opening and using keys, by kind of location.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct KeySettings {
     /// For encrypted key files.
     pub passphrase: Passphrase,
     /// For PKCS#11 tokens.
@@ -20,18 +20,17 @@ pub struct Settings {
     pub transit: TransitSettings,
 }
 
-/// PKCS#11 tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// The library that speaks to tokens whose location names none.
+    /// The library for tokens whose location names none.
     pub module: Option<PathBuf>,
-    /// Where a library that is named without its directory is looked for, in this order.
+    /// Where a library that is named without its directory is looked up, in order.
     pub module_directories: Vec<PathBuf>,
-    /// A file with the PIN of tokens whose location names none. It must not be readable by everybody.
+    /// A file with the PIN of tokens whose location names none. It must be private.
     pub pin_file: Option<PathBuf>,
-    /// Sessions with one token, and so signatures that it makes at a time: 1 to 64.
+    /// Sessions with one token, and so concurrent signatures: 1 to 64.
     pub sessions: usize,
-    /// Time for one signature, waiting for a session included.
+    /// Time for one signature, including the wait for a session.
     pub deadline: Duration,
 }
 
@@ -57,27 +56,24 @@ impl Default for TokenSettings {
     }
 }
 
-/// What bounds the use of one service.
+/// Limits for the use of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Time for one signature with all that is asked again.
+    /// Time for one signature, including retries.
     pub deadline: Duration,
-    /// Questions a second, at most: a service that throttles one client throttles its whole account.
+    /// Requests per second: a service that throttles one client throttles its whole account.
     pub rate: u32,
-    /// Questions at a time.
+    /// Concurrent requests.
     pub concurrency: usize,
 }
 
-/// Alibaba Cloud KMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsSettings {
-    /// As whom it is asked.
     pub identity: Identity,
-    /// The instance metadata: [`METADATA`].
+    /// The URL of the instance metadata: [`METADATA`].
     pub metadata: String,
-    /// How it is asked.
-    pub service: service::Settings,
-    /// Bounds. KMS serves 200 questions a second for an account.
+    pub service: service::ServiceSettings,
+    /// KMS allows 200 requests a second for an account.
     pub bounds: Bounds,
 }
 
@@ -86,7 +82,7 @@ impl Default for KmsSettings {
         Self {
             identity: Identity::Environment,
             metadata: METADATA.to_owned(),
-            service: service::Settings::default(),
+            service: service::ServiceSettings::default(),
             bounds: Bounds { deadline: Duration::from_secs(30), rate: 100, concurrency: 16 },
         }
     }
@@ -95,15 +91,12 @@ impl Default for KmsSettings {
 /// Vault's and OpenBao's transit engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransitSettings {
-    /// The service of keys whose location names none; `VAULT_ADDR` or `BAO_ADDR` of the environment, when absent.
+    /// The service for keys whose location names none; by default `VAULT_ADDR` or `BAO_ADDR` of the environment.
     pub address: Option<String>,
-    /// The namespace (`X-Vault-Namespace`); `VAULT_NAMESPACE` or `BAO_NAMESPACE` of the environment, when absent.
+    /// The namespace (`X-Vault-Namespace`); by default `VAULT_NAMESPACE` or `BAO_NAMESPACE` of the environment.
     pub namespace: Option<String>,
-    /// How it is logged in.
     pub login: VaultAuth,
-    /// How it is asked.
-    pub service: service::Settings,
-    /// Bounds.
+    pub service: service::ServiceSettings,
     pub bounds: Bounds,
 }
 
@@ -113,24 +106,23 @@ impl Default for TransitSettings {
             address: None,
             namespace: None,
             login: VaultAuth::Environment,
-            service: service::Settings::default(),
+            service: service::ServiceSettings::default(),
             bounds: Bounds { deadline: Duration::from_secs(30), rate: 200, concurrency: 16 },
         }
     }
 }
 
-/// How Vault knows who asks.
+/// How to authenticate with Vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultAuth {
     /// A token in `VAULT_TOKEN` or `BAO_TOKEN`.
     Environment,
-    /// A token in a file, which is read again each time, so that an agent can replace it.
+    /// A token in a file, which is read again for each request, so that an agent can replace it.
     TokenFile(PathBuf),
-    /// AppRole.
     AppRole {
-        /// Where the method is mounted; `approle` mostly.
+        /// Where the method is mounted; usually `approle`.
         mount: String,
-        /// The id of the role, which is no secret by itself.
+        /// The id of the role, which is not a secret.
         role_id: String,
         /// A file with the secret id.
         secret_id_file: PathBuf,

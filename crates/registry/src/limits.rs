@@ -1,4 +1,4 @@
-//! The bounds on everything a registry can send us or make us do.
+//! Limits on what a registry can send and cause.
 
 use std::time::Duration;
 
@@ -7,69 +7,69 @@ use pullgate_config::bounded_options;
 
 /// Bytes of a simple-signing payload.
 pub const PAYLOAD: u64 = 64 << 10;
-/// Bytes of an error answer that are read, to name the registry's reason.
+/// Bytes of an error response that are read, for the registry's error code.
 pub const ERROR_BODY: u64 = 8 << 10;
-/// Fields in the header of an answer in HTTP/1.1.
+/// Fields in the header of an HTTP/1.1 response.
 pub const HEADER_FIELDS: usize = 100;
-/// Requests of one image's signatures that are under way at a time.
+/// Concurrent requests for one image's signatures.
 pub const CONCURRENCY: usize = 8;
-/// How long a writer waits for the others of the same tag in this process.
+/// How long a writer waits for other writers of the same tag in this process.
 pub const WRITERS: Duration = Duration::from_secs(600);
-/// Tokens that are remembered.
+/// Cached tokens.
 pub const TOKENS: usize = 1024;
-/// The longest that a token is used again, whatever the token service says.
+/// The longest that a token is cached, whatever the token service says.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
-/// Bytes of a referrer's manifest. One that holds a bundle has a single layer; cosign's is below 1 KiB.
+/// Bytes of a referrer's manifest. A bundle has a single layer; cosign's manifest is below 1 KiB.
 pub const REFERRER_MANIFEST: u64 = 128 << 10;
-/// Bytes up to which an answer is read without waiting for a turn; larger ones are read [`LARGE_ANSWERS`] at a time, so
-/// that registries that stall large answers cannot fill the memory.
+/// Bytes up to which a response is read without a permit; larger ones are read [`LARGE_ANSWERS`] at a time, so that
+/// registries that stall large responses cannot fill the memory.
 pub const LARGE_ANSWER: usize = 256 << 10;
-/// Answers above [`LARGE_ANSWER`] that are read at a time, over all pulls.
+/// Responses above [`LARGE_ANSWER`] that are read at a time, over all pulls.
 pub const LARGE_ANSWERS: usize = 8;
 
 bounded_options! {
-    /// The bounds that a configuration may set, for every client of a registry.
+    /// The configurable limits of a registry client.
     pub struct Limits {
-        manifest: bytes = "manifest-bytes", default 4 * MIB, from 64 * KIB, to 16 * MIB,
+        manifest_bytes: bytes = "manifest-bytes", default 4 * MIB, from 64 * KIB, to 16 * MIB,
             "the largest manifest or index that is read; registries must take 4 MiB";
-        bundle: bytes = "signature-max-size", default MIB, from 16 * KIB, to MIB,
+        signature_max_size: bytes = "signature-max-size", default MIB, from 16 * KIB, to MIB,
             "the largest signature document (payload or bundle) that is read";
         signatures: count = "signatures", default 64, from 1, to 1024,
             "how many signatures of one image are read";
         referrers: count = "referrers", default 256, from 1, to 4096,
             "how many referrers of one image are listed, of any type";
-        step: time = "request-timeout", default 15 * SECOND, from 100, to 120 * SECOND,
+        request_timeout: time = "request-timeout", default 15 * SECOND, from 100, to 120 * SECOND,
             "how long one request to a registry may take";
-        questions: count = "concurrent-pulls", default 64, from 1, to 1024,
+        concurrent_pulls: count = "concurrent-pulls", default 64, from 1, to 1024,
             "how many pulls are verified at once; more wait";
-        collected: bytes = "signatures-total-size", default 8 * MIB, from 64 * KIB, to 64 * MIB,
+        signatures_total_size: bytes = "signatures-total-size", default 8 * MIB, from 64 * KIB, to 64 * MIB,
             "the largest size of all signature documents of one image together";
-        pages: count = "referrer-pages", default 8, from 1, to 64,
+        referrer_pages: count = "referrer-pages", default 8, from 1, to 64,
             "how many pages of referrers of one image are requested";
         redirects: count = "redirects", default 3, from 0, to 10,
             "how many redirects one request may follow";
-        headers: bytes = "header-bytes", default 64 * KIB, from 8 * KIB, to 256 * KIB,
+        header_bytes: bytes = "header-bytes", default 64 * KIB, from 8 * KIB, to 256 * KIB,
             "the largest header of a response";
-        token: bytes = "token-bytes", default 64 * KIB, from 4 * KIB, to MIB,
+        token_bytes: bytes = "token-bytes", default 64 * KIB, from 4 * KIB, to MIB,
             "the largest response of a token service";
-        connect: time = "connect-timeout", default 5 * SECOND, from 100, to 60 * SECOND,
+        connect_timeout: time = "connect-timeout", default 5 * SECOND, from 100, to 60 * SECOND,
             "how long a connection to a registry may take, TLS included";
         retries: count = "retries", default 3, from 0, to 10,
             "how often a request is retried when the registry is busy or a connection breaks";
         retry_wait: time = "retry-wait", default 10 * SECOND, from 0, to 120 * SECOND,
             "how long each lookup of a pull waits for a busy registry, over all its requests";
-        negative_cache: time = "negative-cache-ttl", default 5 * SECOND, from 0, to 60 * SECOND,
+        negative_cache_ttl: time = "negative-cache-ttl", default 5 * SECOND, from 0, to 60 * SECOND,
             "how long the answer that an image has no signature is cached";
-        requests: count = "max-requests-per-host", default 32, from 1, to 256,
+        max_requests_per_host: count = "max-requests-per-host", default 32, from 1, to 256,
             "how many requests to one registry host are under way at once";
-        turn: time = "queue-timeout", default 60 * SECOND, from 100, to 600 * SECOND,
+        queue_timeout: time = "queue-timeout", default 60 * SECOND, from 100, to 600 * SECOND,
             "how long a request waits when too many requests to one registry are under way";
         max_retry_after: time = "max-retry-after", default 60 * SECOND, from 0, to 600 * SECOND,
             "the longest cooldown that a host can request with Retry-After, for all pulls";
     }
     without key {
-        /// How long to wait for the first signature of an image without one.
+        /// How long to wait for the first signature of an image that has none.
         wait_for_signature: Duration = Duration::ZERO;
     }
 }
@@ -78,6 +78,6 @@ impl Limits {
     /// Bytes of a simple-signing payload.
     #[must_use]
     pub fn payload(&self) -> u64 {
-        self.bundle.min(PAYLOAD)
+        self.signature_max_size.min(PAYLOAD)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{KeySettings, Login, Reconcile, RegistrySettings, Rule, Settings};
+use crate::{AuthenticatorSettings, Login, Reconcile, Rule, SignerSettings, TargetRegistry};
 use pullgate_config::document::{Document, Table, Value};
 use pullgate_config::duration::parse_duration;
 use pullgate_config::file::Guard;
@@ -30,22 +30,22 @@ pub const SIGNER_FILE: &str = "signer.toml";
 /// The most bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Repositories that are named for a registry that does not list them.
+/// Repositories in the configuration, for a registry without a catalog.
 const MAX_REPOSITORIES: usize = 10_000;
 
-/// How often the registry may be listed.
+/// The longest interval between two listings.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads `signer.toml` at `path`.
 ///
 /// # Errors
 /// All problems of the file.
-pub fn load_signer(path: &Path) -> Result<Settings, Problems> {
+pub fn load_signer(path: &Path) -> Result<SignerSettings, Problems> {
     let (name, text) = read_file(path)?;
     read(&name, &text, root_of(path))
 }
 
-/// The name of the file for people, and its text.
+/// The name of the file for messages, and its text.
 fn read_file(path: &Path) -> Result<(String, String), Problems> {
     let name = path.display().to_string();
     match Guard::of_process().read(root_of(path), path, MAX_BYTES) {
@@ -60,7 +60,7 @@ fn root_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-fn read(name: &str, text: &str, root: &Path) -> Result<Settings, Problems> {
+fn read(name: &str, text: &str, root: &Path) -> Result<SignerSettings, Problems> {
     let mut document = Document::new(name, text);
     let settings = read_settings(&mut document, root);
     match settings {
@@ -69,7 +69,7 @@ fn read(name: &str, text: &str, root: &Path) -> Result<Settings, Problems> {
     }
 }
 
-fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
+fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSettings> {
     let known = [
         "registry",
         "listen",
@@ -106,7 +106,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     }
     let authenticators =
         authenticators.into_iter().filter_map(|(name, key)| Some((name, key.settings?))).collect();
-    Some(Settings {
+    Some(SignerSettings {
         registry: registry?,
         listen,
         control,
@@ -120,7 +120,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     })
 }
 
-fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<RegistrySettings> {
+fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<TargetRegistry> {
     let mut table = section(document, root, "registry", &["host", "username", "password-file", "hosts"])?;
     let span = table.span.clone();
     let host = match table.take("host") {
@@ -144,12 +144,12 @@ fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<Re
             None
         }),
     };
-    // One that is written and cannot be used is a problem of its own.
+    // An invalid value has been reported already.
     let whole = table.has("username") == table.has("password-file");
     let username = table.take("username").and_then(|value| document.string(value, "`username`"));
     let password_file = secret_file(document, &mut table, "password-file");
     if !whole {
-        let hint = "write both, or neither for a registry that everybody may write to";
+        let hint = "write both, or neither for a registry that everyone may write to";
         document.problem(span, "`username` and `password-file` belong together", hint);
     }
     let login = username.zip(password_file);
@@ -162,7 +162,7 @@ fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<Re
             document.problem(at, "`hosts` is not a list of absolute paths", hint);
         }
     }
-    Some(RegistrySettings { host: host?, login, hosts })
+    Some(TargetRegistry { host: host?, login, hosts })
 }
 
 fn path_or(
@@ -190,10 +190,10 @@ fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option
         reconcile.interval = parse_duration(&text).filter(|interval| bounds.contains(interval));
         if reconcile.interval.is_none() && text != "off" {
             let hint = "write \"off\", or a text such as \"10m\", from 1s to 1440m";
-            document.problem(span.clone(), "`interval` is not one that is possible", hint);
+            document.problem(span.clone(), "`interval` is not valid", hint);
         }
         if reconcile.interval.is_some() && !reconcile.baseline {
-            let hint = "without a baseline a list cannot tell what is new; set `baseline = true`";
+            let hint = "without a baseline a listing cannot detect new images; set `baseline = true`";
             document.problem(span, "`interval` needs `baseline`", hint);
         }
     }
@@ -231,9 +231,9 @@ fn read_repositories(
     Some(repositories)
 }
 
-/// An authenticator, or its name alone when something about it is wrong.
+/// An authenticator; without settings if they are not valid.
 struct Declared {
-    settings: Option<KeySettings>,
+    settings: Option<AuthenticatorSettings>,
 }
 
 #[cfg(test)]

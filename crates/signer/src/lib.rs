@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! registry ──notification──▶ http ──▶ notification ──▶ rule ──▶ queue ──▶ worker ──▶ sign ──▶ registry
-//!                            who may     what was      which    on disk    is it there,
-//!                            tell us     told          applies  first      is it an image
-//! registry ◀──────────lists────────── catch_up ─────────────────▲
+//!                            authen-  what was         which    on disk   exists?
+//!                            ticates  pushed           applies  first     an image?
+//! registry ◀──────lists────────── reconcile ───────────────────────▲
 //! ```
 //!
-//! A notification is a hint: what is signed is what the registry has when a worker looks. `docs/signer.md` says what a
-//! forged one can do at worst.
+//! A notification is a hint: what is signed is what the registry has when a worker looks it up. `docs/signer.md` describes
+//! the worst effect of a forged one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,68 +54,62 @@ use pullgate_core::reference::Repository;
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 
-/// Everything that the service goes by.
+/// The configuration of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The registry that is signed at.
-    pub registry: RegistrySettings,
-    /// Where notifications come in.
+pub struct SignerSettings {
+    /// The registry whose images are signed.
+    pub registry: TargetRegistry,
+    /// The endpoint for notifications.
     pub listen: Listen,
-    /// The unix socket on which the operator's own commands come in.
+    /// The Unix socket for the operator's commands.
     pub control: PathBuf,
-    /// Where metrics are handed out besides, without anybody having to say who he is.
+    /// An additional address for metrics, without authentication.
     pub metrics: Option<SocketAddr>,
-    /// The directory of the queue and of the audit record, which is the service's own.
+    /// The directory of the queue and the audit record, which only the service uses.
     pub directory: PathBuf,
-    /// How the registry is listed.
     pub reconcile: Reconcile,
-    /// The bounds.
     pub limits: Limits,
-    /// How keys are opened and used, by where they are kept.
-    pub keys: pullgate_keys::Settings,
-    /// The keys, by the names that rules give them.
-    pub authenticators: BTreeMap<String, KeySettings>,
-    /// The rules.
+    /// How keys are opened and used, by kind of location.
+    pub keys: pullgate_keys::KeySettings,
+    /// Keys by the name that rules use.
+    pub authenticators: BTreeMap<String, AuthenticatorSettings>,
     pub rules: Vec<Rule>,
 }
 
-/// The registry that is signed at.
+/// The registry whose images are signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistrySettings {
-    /// The host that images are named by.
+pub struct TargetRegistry {
+    /// The host in image names.
     pub host: String,
-    /// Who signs, there.
+    /// The user that signs.
     pub login: Option<Login>,
-    /// Directories of `hosts.toml` files.
+    /// Directories with `hosts.toml` files.
     pub hosts: Vec<PathBuf>,
 }
 
-/// A name and the file with its password.
+/// A user name and the file with its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// The name.
     pub username: String,
-    /// The file.
     pub password_file: PathBuf,
 }
 
-/// Where notifications come in, and who may send them.
+/// The endpoint for notifications, and who may send them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// The address.
     pub address: Address,
-    /// With what certificate it speaks TLS.
+    /// The certificate, if it serves TLS.
     pub tls: Option<Tls>,
-    /// The file with the secret that a sender shows in the header `Authorization`.
+    /// The file with the secret that senders put into the header `Authorization`.
     pub secret_file: Option<PathBuf>,
 }
 
-/// An address to listen at.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// An IP address with its port.
     Tcp(SocketAddr),
-    /// A unix socket.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
@@ -133,58 +127,56 @@ impl Address {
 /// The files of a TLS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Its certificates, in PEM.
+    /// PEM file of the certificate chain.
     pub certificate: PathBuf,
-    /// Its private key, in PEM.
+    /// PEM file of the private key.
     pub key: PathBuf,
-    /// The authorities of clients; without, clients need no certificate.
+    /// The CAs of client certificates; without them, clients need no certificate.
     pub clients: Option<PathBuf>,
 }
 
-/// A key that signs.
+/// A key of an authenticator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySettings {
-    /// Where it is.
+pub struct AuthenticatorSettings {
     pub location: Location,
-    /// What it signs with.
     pub algorithm: Algorithm,
-    /// How many images are signed with it in a second, at the most.
+    /// The most signatures per second.
     pub per_second: u32,
 }
 
 /// How the registry is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconcile {
-    /// Whether a new rule begins with a list of what there is already, so that it cannot be signed by a notification that
-    /// is not true. Without, the time that the notification states counts.
+    /// Whether a new rule begins with a listing of existing images, so that a forged notification cannot have them signed.
+    /// Otherwise the time in the notification decides.
     pub baseline: bool,
-    /// The pause between two lists in search of images that no notification told of; none without.
+    /// The interval between two listings that find images without a notification; `None` disables them.
     pub interval: Option<Duration>,
-    /// All repositories there are, for a registry that does not list them itself.
+    /// All repositories, for a registry without a catalog.
     pub repositories: Option<Vec<Repository>>,
 }
 
-/// Bounds on what comes from outside, and on what is done about it.
+/// Limits on input, and on the work that it causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The bytes of a notification.
+    /// Bytes of a notification.
     pub body_bytes: usize,
-    /// The events of a notification.
+    /// Events of a notification.
     pub events: usize,
-    /// Connections at once.
+    /// Concurrent connections.
     pub connections: usize,
-    /// How long a request may take.
+    /// Timeout of a request.
     pub request_timeout: Duration,
-    /// Images that wait to be signed.
+    /// Queued images.
     pub queued: usize,
-    /// Images that are remembered as signed.
+    /// Images that are recorded as signed.
     pub remembered: usize,
-    /// Images that are signed at the same time.
+    /// Images that are signed concurrently.
     pub workers: usize,
-    /// How often signing an image is tried before it is left for somebody to look at.
+    /// Attempts to sign an image before it is parked.
     pub attempts: u32,
-    /// The longest pause between two attempts.
+    /// The longest delay between two attempts.
     pub longest_pause: Duration,
-    /// Images that a list of the registry may have.
+    /// Images in a listing of the registry.
     pub listed: usize,
 }

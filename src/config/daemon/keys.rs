@@ -7,7 +7,7 @@ use super::super::bound::{Bound, Unit, read_bound};
 use super::super::document::{Document, Table};
 use super::super::services;
 use crate::alibaba::Identity;
-use crate::keys::{KeyCache, KmsSettings, Settings, TokenSettings, TransitSettings, VaultAuth};
+use crate::keys::{KeyCache, KeySettings, KmsSettings, TokenSettings, TransitSettings, VaultAuth};
 use crate::service;
 use pullgate_config::values::{read_path, section};
 
@@ -113,9 +113,11 @@ impl Keys {
 
     /// The same for the keys themselves.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        let service =
-            service::Settings { authorities: self.authorities.clone(), ..service::Settings::default() };
+    pub fn settings(&self) -> KeySettings {
+        let service = service::ServiceSettings {
+            authorities: self.authorities.clone(),
+            ..service::ServiceSettings::default()
+        };
         let mut kms =
             KmsSettings { identity: self.kms.clone(), service: service.clone(), ..KmsSettings::default() };
         let mut transit = TransitSettings {
@@ -128,7 +130,7 @@ impl Keys {
         kms.bounds.deadline = self.fetch_timeout;
         transit.bounds.deadline = self.fetch_timeout;
         let token = TokenSettings { deadline: self.fetch_timeout, ..TokenSettings::default() };
-        Settings { kms, transit, token, ..Settings::default() }
+        KeySettings { kms, transit, token, ..KeySettings::default() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which kind of key a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208) is.
+//! The kind of the key in a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208).
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
@@ -7,27 +7,27 @@ use p256::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::Algorithm;
 
-/// secp256k1, which no RFC of the constants has (SEC 2).
+/// secp256k1, of SEC 2: no RFC names it.
 const SECP_256_K_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
 
-/// The kind of key that its own identifiers name.
+/// The kind of a key, from its algorithm identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rsa,
     P256,
     P384,
     Ed25519,
-    /// A kind no algorithm here uses, in words.
+    /// A kind that no algorithm uses, for messages.
     Other(&'static str),
 }
 
 impl Kind {
-    /// Reads the identifiers, or `None` when `der` is not a SubjectPublicKeyInfo.
+    /// The kind, or `None` when `der` is not a SubjectPublicKeyInfo.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         Some(Self::identify(&SubjectPublicKeyInfoRef::try_from(der).ok()?.algorithm))
     }
 
-    /// Reads the identifiers, or `None` when `der` is not a PrivateKeyInfo.
+    /// The kind, or `None` when `der` is not a PrivateKeyInfo.
     pub(super) fn of_private(der: &[u8]) -> Option<Self> {
         Some(Self::identify(&PrivateKeyInfoRef::try_from(der).ok()?.algorithm))
     }
@@ -35,7 +35,7 @@ impl Kind {
     fn identify(identifier: &AlgorithmIdentifierRef<'_>) -> Self {
         match identifier.oid {
             rfc5912::RSA_ENCRYPTION => Self::Rsa,
-            // RFC 4055: a key that carries its own parameters. Its algorithm is pinned here, so it adds nothing.
+            // RFC 4055: a key with its own parameters. The algorithm is pinned here, so they are not needed.
             rfc5912::ID_RSASSA_PSS => Self::Other("RSASSA-PSS only (id-RSASSA-PSS)"),
             rfc5912::ID_EC_PUBLIC_KEY => match identifier.parameters_oid() {
                 Ok(rfc5912::SECP_256_R_1) => Self::P256,

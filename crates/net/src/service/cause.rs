@@ -1,4 +1,4 @@
-//! What a failed request means, found out from reqwest's chain of causes.
+//! The cause of a failed request, from reqwest's chain of errors.
 
 use std::error::Error;
 use std::io;
@@ -6,16 +6,16 @@ use std::io;
 use pullgate_core::untrusted::excerpt;
 use rustls::{CertificateError, InvalidMessage};
 
-/// How rustls begins what the other side says against a handshake.
+/// How rustls begins the message for a TLS alert from the peer.
 const ALERT: &str = "received fatal alert: ";
 
-/// Why a request brought no answer.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     Tls(String),
     ConnectTimeout,
     Timeout,
-    /// More fields or bytes than are read.
+    /// The response head has more fields or bytes than the limit.
     HeadTooLarge,
     Other(String),
 }
@@ -29,7 +29,7 @@ impl Cause {
             None if causes(error).any(too_large) => Self::HeadTooLarge,
             None => {
                 let reason = last_cause(error);
-                // Over HTTP/2 of an objection to our certificate nothing but its words is left.
+                // Over HTTP/2, only the text remains of an alert about our certificate.
                 match reason.split_once(ALERT) {
                     Some((_, alert)) => Self::Tls(format!("{ALERT}{alert}")),
                     None => Self::Other(reason),
@@ -38,7 +38,7 @@ impl Cause {
         }
     }
 
-    /// Whether the other side answered our TLS in plain HTTP.
+    /// Whether the peer answered our TLS handshake in plain HTTP.
     pub fn is_plain_http(error: &reqwest::Error) -> bool {
         matches!(tls(error), Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
     }
@@ -50,7 +50,7 @@ fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {
             return Some(found);
         }
-        // An io::Error's source is the source of what it wraps, so what it wraps is asked for.
+        // `io::Error::source` skips the error that it wraps, so `get_ref` is used.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -67,7 +67,7 @@ fn too_large(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large)
 }
 
-/// rustls shows the time in some of its messages, which would make each one different.
+/// Some messages of rustls contain the time, which would make each refusal different.
 fn tls_reason(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(
@@ -86,7 +86,7 @@ fn last_cause(error: &reqwest::Error) -> String {
         last = next;
     }
     if last.downcast_ref::<reqwest::Error>().is_some() {
-        // reqwest's own words end in the URL.
+        // The text of this error ends in the URL.
         return "the request failed".to_owned();
     }
     excerpt(&last.to_string())

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Declared;
-use crate::KeySettings;
+use crate::AuthenticatorSettings;
 use pullgate_config::bound::{Bound, Unit, read_bound};
 use pullgate_config::document::{Document, Value};
 use pullgate_config::suggest;
 use pullgate_config::values::{check_name, read_algorithm};
 use pullgate_keys::{Location, LocationError};
 
-/// A KMS of Alibaba Cloud takes 200 requests a second of one account; a file is as fast as the processor.
+/// A KMS of Alibaba Cloud allows 200 requests per second and account; a file is limited by the processor.
 pub const PER_SECOND: Bound = Bound {
     key: "signatures-per-second",
     unit: Unit::Count,
@@ -36,7 +36,12 @@ pub(super) fn read_all(
     declared
 }
 
-fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) -> Option<KeySettings> {
+fn read(
+    document: &mut Document<'_>,
+    name: &str,
+    value: Value<'_>,
+    root: &Path,
+) -> Option<AuthenticatorSettings> {
     let what = format!("[authenticator.{name}]");
     let mut table = document.table(value, &what, &["key", "algorithm", PER_SECOND.key])?;
     let span = table.span.clone();
@@ -51,7 +56,7 @@ fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) 
         }
     };
     let Some(value) = table.take("key") else {
-        let hint = "add `key`, the place of the private key";
+        let hint = "add `key`, the location of the private key";
         document.problem(span, format!("{what} has no `key`"), hint);
         return None;
     };
@@ -68,7 +73,7 @@ fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) 
             return None;
         }
     };
-    Some(KeySettings { location, algorithm: algorithm?, per_second })
+    Some(AuthenticatorSettings { location, algorithm: algorithm?, per_second })
 }
 
 fn location(text: &str, root: &Path) -> Result<Location, LocationError> {

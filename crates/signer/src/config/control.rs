@@ -1,4 +1,4 @@
-//! `[control]`: where the service that runs is asked.
+//! `[control]`: the control socket of the running service.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +6,14 @@ use super::{path_or, read_file};
 use pullgate_config::document::{Document, Table};
 use pullgate_config::problem::Problems;
 
-/// Where it is asked unless the file says otherwise.
+/// The default path.
 const SOCKET: &str = "/run/pullgate-signer/control.sock";
 
-/// The control socket that `signer.toml` at `path` names, whatever else is wrong with the file: who asks the service that
-/// runs needs no more of it, and may ask because of what is wrong.
+/// The control socket in `signer.toml` at `path`. Other problems of the file are ignored: they may be the reason for the
+/// request.
 ///
 /// # Errors
-/// When the file cannot be read, or `[control]` cannot be right.
+/// When the file cannot be read, or `[control]` is not valid.
 pub fn load_signer_control(path: &Path) -> Result<PathBuf, Problems> {
     let (name, text) = read_file(path)?;
     let mut document = Document::new(&name, &text);

@@ -1,4 +1,4 @@
-//! `[keys]`: what opening and using keys needs besides their places. Secrets are named, never written here.
+//! `[keys]`: settings for opening and using keys. Only paths of secrets, never secrets.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use pullgate_config::bound::{Bound, Unit, read_bound};
 use pullgate_config::document::{Document, Table};
 use pullgate_config::values::read_path;
 use pullgate_keys::service_options::{address, identity, login, paths, secret_file, text};
-use pullgate_keys::{Bounds, KmsSettings, Passphrase, Settings, TokenSettings, TransitSettings};
+use pullgate_keys::{Bounds, KeySettings, KmsSettings, Passphrase, TokenSettings, TransitSettings};
 use pullgate_net::service;
 
-/// What a session of an assumed role is called in ActionTrail.
+/// The name of an assumed role's sessions in ActionTrail.
 const SESSION: &str = "pullgate-signer";
 
 const TIMEOUT: Bound = Bound {
@@ -18,7 +18,7 @@ const TIMEOUT: Bound = Bound {
     default: 30_000,
     minimum: 100,
     maximum: 100_000,
-    about: "how long one signature may take, with all that is asked again",
+    about: "how long one signature may take, including retries",
 };
 const REQUEST_TIMEOUT: Bound = Bound {
     key: "request-timeout",
@@ -42,16 +42,16 @@ const KMS_RATE: Bound = Bound {
     default: 100,
     minimum: 1,
     maximum: 10_000,
-    about: "how often KMS is asked in a second; it takes 200 of one account",
+    about: "how many requests a second KMS gets; it allows 200 per account",
 };
-const VAULT_RATE: Bound = Bound { default: 200, about: "how often Vault is asked in a second", ..KMS_RATE };
+const VAULT_RATE: Bound = Bound { default: 200, about: "how many requests a second Vault gets", ..KMS_RATE };
 const CONCURRENCY: Bound = Bound {
     key: "concurrency",
     unit: Unit::Count,
     default: 16,
     minimum: 1,
     maximum: 1024,
-    about: "how many requests the service is asked at the same time",
+    about: "how many requests the service gets at the same time",
 };
 const SESSIONS: Bound = Bound {
     key: "sessions",
@@ -68,12 +68,12 @@ pub fn bounds() -> [(&'static str, Vec<Bound>); 3] {
     [("pkcs11", vec![SESSIONS, TIMEOUT]), ("kms", service(KMS_RATE)), ("vault", service(VAULT_RATE))]
 }
 
-pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Settings {
-    let mut settings = Settings::default();
+pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> KeySettings {
+    let mut settings = KeySettings::default();
     let Some(value) = root.take("keys") else { return settings };
     let known = ["passphrase-file", "pkcs11", "kms", "vault"];
     let Some(mut table) = document.table(value, "[keys]", &known) else { return settings };
-    // The service has nobody to ask.
+    // The service cannot prompt.
     if let Some(path) = secret_file(document, &mut table, "passphrase-file") {
         settings.passphrase = Passphrase::File(path);
     }
@@ -153,12 +153,12 @@ fn read_vault(document: &mut Document<'_>, keys: &mut Table<'_>) -> Option<Trans
     Some(TransitSettings { address, namespace, login, service, bounds })
 }
 
-fn read_service(document: &mut Document<'_>, table: &mut Table<'_>) -> service::Settings {
-    service::Settings {
+fn read_service(document: &mut Document<'_>, table: &mut Table<'_>) -> service::ServiceSettings {
+    service::ServiceSettings {
         authorities: paths(document, table, "authorities").unwrap_or_default(),
         step: time(document, table, &REQUEST_TIMEOUT),
         connect: time(document, table, &CONNECT_TIMEOUT),
-        ..service::Settings::default()
+        ..service::ServiceSettings::default()
     }
 }
 

@@ -47,7 +47,7 @@ const QUEUED: Bound = Bound {
     default: 100_000,
     minimum: 16,
     maximum: 1_000_000,
-    about: "how many images wait to be signed; more are turned away with 503",
+    about: "how many images wait to be signed; more are refused with 503",
 };
 const REMEMBERED: Bound = Bound {
     key: "remembered",

@@ -19,11 +19,10 @@ pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Listen 
     if let Some((address, written)) = address(document, &mut table, "address") {
         (listen.address, at) = (address, written);
     }
-    // One that is written and cannot be used is a problem of its own.
+    // An invalid value has been reported already.
     let [certificate, key, clients] = ["certificate", "key", "clients"].map(|key| table.has(key));
     if certificate != key || (clients && !certificate) {
-        let hint =
-            "`clients` says which certificates of senders are taken, and needs both of the server's own";
+        let hint = "`clients` names the CAs of client certificates, and needs `certificate` and `key`";
         document.problem(span, "`certificate` and `key` belong together", hint);
     }
     let certificate = read_path(document, &mut table, "certificate").map(|(path, _)| path);
