@@ -36,10 +36,14 @@ use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
 use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
+use pullgate_core::untrusted::sanitize_to;
 use recent_answers::RecentAnswers;
 use route::Route;
 use runtime_answer::RuntimeAnswer;
 use tag_locks::TagLocks;
+
+/// Maximum length of a logged name, in bytes; a longer name is not valid.
+const MAX_NAME_BYTES: usize = 512;
 
 /// The proxy. One instance serves all connections.
 #[derive(Debug)]
@@ -158,7 +162,7 @@ impl Proxy {
 
     fn refuse_unknown(&self, path: &str, peer: Peer) -> Response<Body> {
         let count = self.counters.unimplemented.add();
-        let path = path.chars().take(200).collect::<String>().escape_debug().to_string();
+        let path = sanitize_to(path, MAX_NAME_BYTES);
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: not runtime.v1");
         status::answer(Code::Unimplemented, format!("unknown service or method {path}"))
     }

@@ -7,8 +7,8 @@ use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::graceful::GracefulShutdown;
+use pullgate_daemon::accept::accept_bounded;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
 use super::{Peer, Proxy};
 use crate::containerd::LazyWritableStream;
@@ -20,9 +20,6 @@ const MAX_CONNECTIONS: usize = 256;
 /// How many calls one connection may have under way. hyper's default is 200, and a pull holds its stream for minutes.
 const MAX_STREAMS: u32 = 4096;
 
-/// The pause after a failed accept (the process is out of file descriptors, say), so that it does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// Serves connections of `listener` until `stop` resolves, then lets calls under way finish within `grace`.
 pub async fn serve(
     proxy: Arc<Proxy>,
@@ -31,49 +28,29 @@ pub async fn serve(
     grace: Duration,
 ) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = Builder::new(TokioExecutor::new());
     http.auto_date_header(false).max_header_list_size(MAX_HEADER_BYTES).max_concurrent_streams(MAX_STREAMS);
-    tokio::pin!(stop);
-    loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream) = tokio::select! {
-            biased;
-            () = &mut stop => break,
-            (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (place, stream),
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let (proxy, peer) = (Arc::clone(&proxy), peer_of(&stream));
-        let stream = match LazyWritableStream::new(stream) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::error!(%error, "cannot serve a connection");
-                continue;
-            }
-        };
+    let accept = || async {
+        let (stream, _) = listener.accept().await?;
+        let peer = peer_of(&stream);
+        Ok((LazyWritableStream::new(stream)?, peer))
+    };
+    let serve = |(stream, peer)| {
+        let proxy = Arc::clone(&proxy);
         let answer = service_fn(move |request| {
             let proxy = Arc::clone(&proxy);
             async move { proxy.handle(request, peer).await }
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
-        tokio::spawn(async move {
-            let _place = place;
+        async move {
             if let Err(error) = connection.await {
                 // A caller that exits without a goodbye is the ordinary end of crictl. An old kubelet (before 1.31)
                 // shows up here too: its `:authority` is a socket path, which ends the stream below us.
                 tracing::debug!(%error, "connection ended");
             }
-        });
-    }
+        }
+    };
+    let _connections = accept_bounded(accept, MAX_CONNECTIONS, serve, stop).await;
     drop(listener);
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(?grace, "calls still under way were cut off");

@@ -10,12 +10,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
-use super::{Peer, Proxy, RuntimeContent, frame, read_message, status};
+use super::{MAX_NAME_BYTES, Peer, Proxy, RuntimeContent, frame, read_message, status};
 use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
-use pullgate_core::untrusted;
+use pullgate_core::untrusted::{error_chain, sanitize_to};
 use request::{Changes, CreateRequest, UsedImage};
 
 /// Answers a CreateContainer call: forwards it when its pod may use every image in it.
@@ -49,7 +49,7 @@ async fn checked(
 ) -> Result<Request<Body>, Response<Body>> {
     let (message, mut body) = read_message(body).await?;
     let create = CreateRequest::parse(&message).map_err(|error| {
-        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
+        status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error)))
     })?;
     let changes = check_images(proxy, &create).await.map_err(|refusal| {
         proxy.counters.containers_refused.add();
@@ -107,7 +107,7 @@ async fn check_image(
             return Err(Refusal::not_an_image(used.image));
         }
         tracing::warn!(
-            path = used.image.escape_debug().to_string(),
+            path = sanitize_to(used.image, MAX_NAME_BYTES),
             "restored from a checkpoint, unverified"
         );
         return Ok(None);
@@ -130,7 +130,7 @@ async fn query_runtime<T, E: std::error::Error + 'static>(
     let answer = tokio::time::timeout(proxy.settings.tag_record_timeout, answer).await;
     let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
     answer.map_err(|error| {
-        tracing::warn!(error = untrusted::chain(&error), "cannot look up an image in the runtime");
+        tracing::warn!(error = error_chain(&error), "cannot look up an image in the runtime");
         Refusal::runtime(used.image, &error.to_string())
     })
 }
@@ -139,9 +139,9 @@ fn record(create: &CreateRequest<'_>, peer: Peer, refusal: &Refusal) {
     let pod = create.pod().cloned().unwrap_or_default();
     tracing::warn!(
         verdict = "refused",
-        image = create.image().name().chars().flat_map(char::escape_debug).take(512).collect::<String>(),
-        pod.namespace = pod.namespace.escape_debug().to_string(),
-        pod.name = pod.name.escape_debug().to_string(),
+        image = sanitize_to(create.image().name(), MAX_NAME_BYTES),
+        pod.namespace = sanitize_to(&pod.namespace, MAX_NAME_BYTES),
+        pod.name = sanitize_to(&pod.name, MAX_NAME_BYTES),
         peer.uid = peer.uid,
         peer.pid = peer.pid,
         reason = refusal.reason().code(),

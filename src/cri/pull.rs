@@ -21,7 +21,7 @@ use crate::gate::{AdmissionRequest, Explanation, Pinned, Refusal};
 use crate::reference::Reference;
 use crate::telemetry::Step;
 pub use content::RuntimeContent;
-use pullgate_core::untrusted;
+use pullgate_core::untrusted::error_chain;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;
@@ -109,9 +109,8 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
 
 async fn read(body: Incoming) -> Result<PullRequest, Response<Body>> {
     let (message, _) = read_message(body).await?;
-    PullRequest::parse(message).map_err(|error| {
-        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
-    })
+    PullRequest::parse(message)
+        .map_err(|error| status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error))))
 }
 
 /// Asks the gate, in a task of its own: a panic there refuses this pull only, and dropping this future, as hyper does
@@ -227,13 +226,13 @@ async fn record_tag(
             .time(Step::TagRecord, both)
             .await
             .map_err(|_| "the tag could not be recorded in time".to_owned())?;
-        if added.map_err(|error| untrusted::chain(&error))? == Recorded::Before && known {
+        if added.map_err(|error| error_chain(&error))? == Recorded::Before && known {
             lock.recorded(id);
             return Ok(());
         }
     }
     let known = presence::wait_for(&proxy.upstream, written, id, timeout);
-    record.steps().time(Step::Confirm, known).await.map_err(|error| untrusted::chain(&error))?;
+    record.steps().time(Step::Confirm, known).await.map_err(|error| error_chain(&error))?;
     lock.recorded(id);
     Ok(())
 }

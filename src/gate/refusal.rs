@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
-use crate::telemetry::{Kind, Reason, chain, plain};
+use crate::telemetry::{Kind, Reason};
+use pullgate_core::untrusted::{error_chain, sanitize_to};
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
 /// percent-encoded and shown again inside kubelet's own sentences.
@@ -44,7 +45,11 @@ impl Refusal {
     }
 
     pub(super) fn invalid_reference(image: &str, error: &dyn std::error::Error) -> Self {
-        Self::new(Reason::InvalidReference, image, &format!("is not a valid name: {}", quote(&chain(error))))
+        Self::new(
+            Reason::InvalidReference,
+            image,
+            &format!("is not a valid name: {}", quote(&error_chain(error))),
+        )
     }
 
     pub(super) fn no_policy(image: &str) -> Self {
@@ -140,7 +145,7 @@ impl Refusal {
     /// The registry's answer, or the lack of one, decides.
     pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
         let reason = reason_of(error);
-        let text = quote(&chain(error));
+        let text = quote(&error_chain(error));
         let text = match reason {
             Reason::NotFound => format!("was not found: {text}"),
             Reason::RegistryUnauthorized => {
@@ -200,10 +205,9 @@ impl Refusal {
     }
 
     fn new(reason: Reason, image: &str, text: &str) -> Self {
-        let mut line = format!("image {} {text}", quote(image));
         let suffix = format!(" [{reason}]");
-        truncate(&mut line, MAX_LINE_BYTES.saturating_sub(suffix.len()));
-        line.push_str(&suffix);
+        let line = format!("image {} {text}", quote(image));
+        let line = sanitize_to(&line, MAX_LINE_BYTES.saturating_sub(suffix.len())) + &suffix;
         Self { reason, line }
     }
 }
@@ -300,15 +304,5 @@ fn reason_of(error: &RegistryError) -> Reason {
 
 /// `text` as it can stand in a line, cut where it would flood it.
 fn quote(text: &str) -> String {
-    let mut quoted = plain(text);
-    truncate(&mut quoted, MAX_QUOTE_BYTES);
-    quoted
-}
-
-fn truncate(text: &mut String, limit: usize) {
-    if text.len() > limit {
-        let end = (0..=limit.saturating_sub(3)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
+    sanitize_to(text, MAX_QUOTE_BYTES)
 }

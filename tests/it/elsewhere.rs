@@ -96,7 +96,10 @@ impl World {
     async fn fetch_within(&self, text: &str, limit: Duration) -> Vec<Result<(), String>> {
         let missing = self.survey(text).missing();
         let results = keys::fetch(&missing, &self.cache(), &self.settings(), limit, false).await;
-        results.into_iter().map(|result| result.map_err(|error| pullgate::telemetry::chain(&error))).collect()
+        results
+            .into_iter()
+            .map(|result| result.map_err(|error| pullgate_core::untrusted::error_chain(&error)))
+            .collect()
     }
 
     /// A gate as after a start, with a policy whose keys are stored.

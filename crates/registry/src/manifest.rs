@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::platform::Platform;
 use pullgate_core::digest::Digest;
 use pullgate_core::json::{self, Bounds, Keys};
+use pullgate_core::untrusted::excerpt;
 
 /// Image documents need six levels. Keys are compared as in containerd, which reads the same bytes.
 const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
@@ -146,8 +147,8 @@ impl ParsedManifest {
             (Some(header), Some(body)) if header != body => {
                 return Err(RegistryError::MediaTypeMismatch {
                     what: what.to_owned(),
-                    header: remote(header),
-                    body: remote(body),
+                    header: excerpt(header),
+                    body: excerpt(body),
                 });
             }
             (found @ Some(_), _) | (None, found) => found.unwrap_or("(none)"),
@@ -156,7 +157,7 @@ impl ParsedManifest {
             OCI_MANIFEST | DOCKER_MANIFEST => false,
             other if is_index(other) => true,
             other => {
-                return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: remote(other) });
+                return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: excerpt(other) });
             }
         };
         if version != Some(2) {

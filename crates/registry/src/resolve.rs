@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Registry;
 use super::credentials::Credentials;
-use super::error::{Bound, RegistryError, remote};
+use super::error::{Bound, RegistryError};
 use super::host_client::ApiResponse;
 use super::hosts::Capability;
 use super::manifest::{Descriptor, ManifestKind, ParsedManifest, is_index};
@@ -13,6 +13,7 @@ use super::platform::Platform;
 use super::request_context::RequestContext;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Reference;
+use pullgate_core::untrusted::excerpt;
 
 /// What a reference resolved to. Only [`Registry::resolve`] makes one: the digest was computed from the bytes.
 #[derive(Clone, Debug)]
@@ -192,7 +193,7 @@ pub(super) fn hashed(
         if known && !holds {
             return Err(RegistryError::HeaderMismatch {
                 what: what.to_owned(),
-                header: remote(claim),
+                header: excerpt(claim),
                 found,
             });
         }

@@ -14,12 +14,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pullgate_daemon::accept::accept_bounded;
 use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 pub(super) use secret::Secret;
@@ -124,37 +124,16 @@ impl Listener {
 
     /// Serves until `stop` is true, and completes requests that are under way then.
     pub async fn serve(self, signer: Arc<Signer>, mut stop: watch::Receiver<bool>) {
-        let free = Arc::new(Semaphore::new(self.bounds.connections));
-        let mut connections = JoinSet::new();
-        loop {
-            let permit = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                permit = Arc::clone(&free).acquire_owned() => permit,
-            };
-            let accepted = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                accepted = self.accept() => accepted,
-            };
-            let stream = match accepted {
-                Ok(stream) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
+        let stopped = stop.clone();
+        let serve = |stream| {
             let connection = Connection {
                 signer: Arc::clone(&signer),
                 door: self.door.clone(),
                 bounds: self.bounds,
-                stop: stop.clone(),
+                stop: stopped.clone(),
             };
             let tls = self.tls.clone().map(TlsAcceptor::from);
-            connections.spawn(async move {
-                let _permit = permit;
+            async move {
                 match (stream, tls) {
                     (Stream::Unix(stream), _) => connection.serve(stream).await,
                     (Stream::Tcp(stream), None) => connection.serve(stream).await,
@@ -166,8 +145,10 @@ impl Listener {
                         }
                     }
                 }
-            });
-        }
+            }
+        };
+        let stop = async { drop(stop.wait_for(|stop| *stop).await) };
+        let mut connections = accept_bounded(|| self.accept(), self.bounds.connections, serve, stop).await;
         while connections.join_next().await.is_some() {}
     }
 

@@ -1,7 +1,7 @@
 //! The runtime's image records and content store, as the gate reads them.
 
 use bytes::Bytes;
-use pullgate_core::untrusted;
+use pullgate_core::untrusted::error_chain;
 
 use crate::containerd::{Upstream, content, images};
 use crate::digest::Digest;
@@ -21,12 +21,12 @@ impl<'a> RuntimeContent<'a> {
 impl Content for RuntimeContent<'_> {
     async fn targets(&self, names: &[&str]) -> Result<Vec<Target>, String> {
         let targets = images::targets(self.0, names.iter().copied()).await;
-        let targets = targets.map_err(|status| untrusted::chain(&*status))?;
+        let targets = targets.map_err(|status| error_chain(&*status))?;
         targets.into_iter().map(target).collect()
     }
 
     async fn read(&self, digest: &Digest, size: u64) -> Result<Option<Bytes>, String> {
-        content::read(self.0, digest, size).await.map_err(|error| untrusted::chain(&error))
+        content::read(self.0, digest, size).await.map_err(|error| error_chain(&error))
     }
 }
 
