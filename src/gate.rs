@@ -48,6 +48,7 @@ use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
+use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
 use evidence_writer::EvidenceWriter;
 use held_content::ContentWalker;
@@ -248,9 +249,10 @@ impl Gate {
                 return Err(Refusal::checkpoint_image(name, name));
             }
         }
-        let Some(policy) = self.policy().filter(|policy| policy.deny_list().has_digests()) else {
-            return Ok(());
-        };
+        let denies = |policy: &Arc<Policy>| policy.deny_list().has_digests();
+        // An exception admits denied images too.
+        let policy = self.policy().filter(denies).filter(|_| pinned.reason() != Reason::BreakGlass);
+        let Some(policy) = policy else { return Ok(()) };
         let present =
             Present { id: id.to_owned(), repo_digests: vec![name.to_owned()], ..Present::default() };
         let digests = match self.read_content(present, content).await.content {

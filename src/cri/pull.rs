@@ -152,7 +152,7 @@ async fn forget(proxy: &Proxy, pinned: &Pinned) {
         tokio::time::timeout(proxy.settings.tag_record_timeout, images::remove(&proxy.upstream, &reference));
     let problem = match removed.await {
         Ok(Ok(())) => return,
-        Ok(Err(status)) => untrusted::chain(&*status),
+        Ok(Err(status)) => error_chain(&*status),
         Err(_) => "it does not answer".to_owned(),
     };
     tracing::warn!(image = pinned.name(), problem, "a refused image keeps its name in the runtime");
