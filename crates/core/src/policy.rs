@@ -114,7 +114,7 @@ impl Policy {
     /// namespace.
     #[must_use]
     pub fn applicable_rules(&self, repository: &Repository, namespace: Option<&str>) -> ApplicableRules<'_> {
-        let (domain, path) = (repository.comparable_domain(), repository.path());
+        let (domain, path) = (repository.canonical_domain(), repository.path());
         let covers = |rule: usize, namespace: &str| {
             let pods = self.rules.get(rule).and_then(Rule::pods);
             pods.is_none_or(|pods| pods.cover(namespace))

@@ -66,6 +66,42 @@ fn with(more: &str) -> String {
     )
 }
 
+/// The warnings about a policy with this default and these rules below it.
+fn warned(text: &str) -> Vec<String> {
+    let loaded = load(&directory(&[("policy.toml", text)])).unwrap();
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn b9_a_lax_catch_all_beside_rules_for_hosts_is_reported() {
+    let strict = "[[namespace]]\nscope = \"registry.example.com/team\"\nrequire = { all = [\"release\"] }\n";
+    let lax_default = with(strict)
+        .replace("default = \"deny\"", "default = \"allow-unsigned\"\ndefault-reason = \"migration\"");
+    let catch_all = |action: &str| with(&format!("{strict}[[namespace]]\nscope = \"**\"\n{action}\n"));
+    let allowed = "allow = \"unsigned\"\nreason = \"migration\"";
+    for (text, reported) in [
+        (lax_default.clone(), true),
+        (lax_default.replace("scope = \"registry.example.com/team\"", "scope = \"**/team\""), false),
+        (catch_all(allowed), true),
+        (catch_all(&format!("{allowed}\nuntil = 2020-01-01T00:00:00Z")), false),
+        (catch_all("require = { all = [\"release\"] }\nmode = \"audit\""), true),
+        (catch_all("require = { all = [\"release\"] }"), false),
+        (with(&format!("{strict}[[namespace]]\nscope = \"quay.io\"\n{allowed}\n")), false),
+    ] {
+        let warnings = warned(&text);
+        let found = warnings.iter().any(|it| it.contains("also under other names of the registries of"));
+        assert_eq!(found, reported, "{text}\n{warnings:?}");
+    }
+    assert_eq!(
+        warned(&catch_all(allowed)),
+        [
+            "policy.toml:9:9: images of every other host are admitted unsigned, also under other names of the registries of `registry.example.com/team`\n  hint: a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name"
+        ]
+    );
+    let never = with("[[namespace]]\nscope = \"*.docker.io\"\nrequire = { all = [\"release\"] }\n");
+    assert!(warned(&never)[0].contains("scope `*.docker.io` does not match Docker Hub"), "{:?}", warned(&never));
+}
+
 #[test]
 fn loads_what_is_right() {
     let directory = directory(&[

@@ -14,7 +14,7 @@ use super::pods::Pods;
 use super::requirement::Requirement;
 use super::scope::Scope;
 use crate::digest::Digest;
-use crate::reference::{LEGACY_DEFAULT_DOMAIN, Repository};
+use crate::reference::Repository;
 
 /// One rule: the image names that it applies to, and what it does with the images.
 #[derive(Clone, Debug)]
@@ -164,25 +164,19 @@ impl Rule {
         &self.aliases
     }
 
-    /// The names that a signature may contain for an image of `repository`, which this rule must apply to: its own,
-    /// with the host in lower case, then those with the aliases. Each name in `docker.io` is followed by the same name
-    /// in `index.docker.io`, as cosign writes it.
+    /// The repositories that a signature may be for, for an image of `repository`, which this rule must apply to: its
+    /// own, then those with the aliases, all in canonical form.
     #[must_use]
     pub fn accepted_repositories(&self, repository: &Repository) -> Vec<String> {
-        let own = repository.comparable();
+        let own = repository.canonical();
         let rest = self.scope.remainder(&own);
         let others = self.aliases.iter().filter_map(|alias| match (rest?, alias.as_str()) {
             // An alias that is a host, or a user of docker.io, is not itself the name of a repository.
             ("", alias) => Repository::parse(alias).ok().filter(|other| other.as_str() == alias),
             (rest, alias) => Repository::parse(&format!("{alias}/{rest}")).ok(),
         });
-        let canonical = std::iter::once(own.to_string()).chain(others.map(|other| other.to_string()));
-        let spellings = canonical.flat_map(|name| {
-            let legacy =
-                name.strip_prefix("docker.io/").map(|path| format!("{LEGACY_DEFAULT_DOMAIN}/{path}"));
-            std::iter::once(name).chain(legacy)
-        });
-        spellings.collect()
+        let others = others.map(|other| other.canonical().into_owned());
+        std::iter::once(own.to_string()).chain(others).collect()
     }
 
     pub(super) fn requirement(&self) -> Option<&Requirement> {
