@@ -161,7 +161,7 @@ impl Collected {
             self.authenticators.into_iter().filter_map(|it| it.value.authenticator).collect();
         match Policy::new(default.value, rules, authenticators) {
             Ok(policy) => {
-                Ok(Loaded { policy: policy.with_deny_list(self.denials), warnings, files: self.files })
+                Ok(Loaded { policy: policy.with_deny_list(self.denied.list), warnings, files: self.files })
             }
             Err(errors) => Err(Problems::from(errors.iter().map(|error| explain(error, &places)).collect())),
         }

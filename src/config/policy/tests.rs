@@ -683,7 +683,10 @@ fn the_examples_in_the_installed_policy_load() {
     let mut files = vec![("policy.toml", text.as_str())];
     files.extend(keys);
     let loaded = load(&directory(&files)).unwrap();
-    assert_eq!(loaded.warnings, []);
+    // The key that the example denies is in no authenticator.
+    let warned: Vec<_> = loaded.warnings.iter().map(Problem::message).collect();
+    let zeros = format!("denied key sha256:{} is in no authenticator, so it revokes nothing", "0".repeat(64));
+    assert_eq!(warned, [zeros]);
     assert!(loaded.policy.rules().len() >= 3);
 }
 
@@ -716,7 +719,8 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
     assert_eq!(
         warnings,
         [
-            "policy.toml:14:9: `until` is over since 2026-05-01T00:00:00Z, so the rule refuses what it allowed\n  hint: remove the rule, or set another time"
+            "policy.toml:14:9: `until` is over since 2026-05-01T00:00:00Z, so the rule refuses what it allowed\n  hint: remove the rule, or set another time".to_owned(),
+            format!("policy.toml:22:17: {}", unknown_key(&zeros)),
         ]
     );
     let team = Repository::parse("r.io/team").unwrap();
@@ -732,10 +736,36 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
         panic!("another rule");
     };
     assert_eq!(allowance.digests.len(), 1);
-    assert_eq!(loaded.policy.deny_list().of_key(&zeros), Some("lost"));
+    assert_eq!(loaded.policy.deny_list().keys().collect::<Vec<_>>(), [(zeros.as_str(), "lost")]);
     assert_eq!(loaded.policy.deny_list().digests().len(), 1);
     let without = load(&directory(&[("policy.toml", &with(rules.split("[deny]").next().unwrap()))])).unwrap();
     assert_ne!(without.policy.hash(), loaded.policy.hash());
+}
+
+/// The warning about a denied key that no authenticator has.
+fn unknown_key(fingerprint: &str) -> String {
+    format!(
+        "denied key {fingerprint} is in no authenticator, so it revokes nothing\n  hint: compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too"
+    )
+}
+
+#[test]
+fn b18_a_key_is_denied_in_every_encoding_and_a_mistake_is_reported() {
+    let rule = "[[namespace]]\nscope = \"r.io\"\nrequire = { all = [\"release\"] }\n";
+    // throw-away-p256: its DER with the point uncompressed, and compressed.
+    for (fingerprint, known) in [
+        ("sha256:32101e6b9499ba045234aca7583ccaaed71bab305063939bdc185224c0679d0b", true),
+        ("sha256:7686e06c35167851cefbf0e658333783cc3c0f6ff3675d3f7d5b43f7c08012b3", true),
+        ("sha256:7686e06c35167851cefbf0e658333783cc3c0f6ff3675d3f7d5b43f7c08012b4", false),
+    ] {
+        let deny = format!("{rule}[deny]\nkeys = [{{ key = \"{fingerprint}\", reason = \"lost\" }}]\n");
+        let loaded = load(&directory(&[("policy.toml", &with(&deny))])).unwrap();
+        let authenticator = loaded.policy.authenticator("release").unwrap();
+        assert_eq!(authenticator.keys().is_empty(), known, "{fingerprint}");
+        let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let reported = warnings.contains(&format!("policy.toml:9:17: {}", unknown_key(fingerprint)));
+        assert_eq!(reported, !known, "{warnings:?}");
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ impl Collected {
                 warn(message, "add a rule for the name without port, or for `docker.io`");
             }
         }
+        self.warn_of_unknown_denied_keys(&mut warnings);
         self.warn_of_lax_catch_alls(now, &mut warnings);
         warnings.sort();
         warnings
@@ -47,7 +48,7 @@ impl Collected {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
-            let mut denied = keys.clone().map(|key| self.denials.of_key(key.public.fingerprint()).is_some());
+            let mut denied = keys.clone().map(|key| self.denied.list.of_key(&key.public).is_some());
             if keys.clone().next().is_some() && denied.all(|denied| denied) {
                 warn(
                     format!(
@@ -64,6 +65,20 @@ impl Collected {
                     "add a key whose time has come and is not over",
                 );
             }
+        }
+    }
+
+    /// A typing mistake in a fingerprint revokes nothing.
+    fn warn_of_unknown_denied_keys(&self, warnings: &mut Vec<Problem>) {
+        let authenticators = self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref());
+        let known: BTreeSet<&str> = authenticators
+            .flat_map(Authenticator::keys)
+            .flat_map(|key| key.public.all_fingerprints())
+            .collect();
+        for denied in self.denied.keys.iter().filter(|denied| !known.contains(denied.value.as_str())) {
+            let message = format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);
+            let hint = "compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too";
+            warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
         }
     }
 
