@@ -8,6 +8,7 @@ use super::collect::{Collected, Declared};
 use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
+use crate::signature::Format;
 use crate::trust::Authenticator;
 
 impl Collected {
@@ -30,6 +31,7 @@ impl Collected {
                 warn(message, "add a rule for the name without port, or for `docker.io`");
             }
         }
+        self.warn_of_shared_authenticators(&mut warnings);
         self.warn_of_unknown_denied_keys(&mut warnings);
         self.warn_of_lax_catch_alls(now, &mut warnings);
         warnings.sort();
@@ -68,6 +70,27 @@ impl Collected {
         }
     }
 
+    /// A bundle does not name its repository, so it counts wherever its key does.
+    fn warn_of_shared_authenticators(&self, warnings: &mut Vec<Problem>) {
+        for declared in &self.authenticators {
+            let name = &declared.value.name;
+            let bundles = |declared: &&Declared<DeclaredRule>| {
+                declared.value.rule.layouts().contains(&Format::Bundle)
+                    && declared.value.names.iter().any(|required| required.value == *name)
+            };
+            let scopes: BTreeSet<&str> =
+                self.rules.iter().filter(bundles).map(|it| it.value.rule.scope().as_str()).collect();
+            let mut scopes = scopes.into_iter();
+            let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
+            let more = if scopes.next().is_some() { " and others" } else { "" };
+            let message = format!(
+                "authenticator `{name}` serves `{first}` and `{second}`{more}: a bundle does not name its repository, so one that was signed for either is valid for both"
+            );
+            let hint = "use a key for each scope, or add `layouts = [\"classic\"]`, whose signatures name the repository";
+            warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+        }
+    }
+
     /// A typing mistake in a fingerprint revokes nothing.
     fn warn_of_unknown_denied_keys(&self, warnings: &mut Vec<Problem>) {
         let authenticators = self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref());
@@ -76,7 +99,8 @@ impl Collected {
             .flat_map(|key| key.public.all_fingerprints())
             .collect();
         for denied in self.denied.keys.iter().filter(|denied| !known.contains(denied.value.as_str())) {
-            let message = format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);
+            let message =
+                format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);
             let hint = "compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too";
             warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
         }

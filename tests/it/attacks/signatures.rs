@@ -1,4 +1,4 @@
-//! Signatures of something else: T60 to T66, T69, T130.
+//! Signatures of something else: T60 to T67, T69, T130.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -82,6 +82,29 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
             .await
             .assert(aliases, Expect { verdict: &verdict, reason, requests: SIGNED, ..Expect::default() });
     }
+}
+
+#[tokio::test]
+async fn t67_a_bundle_from_another_repository_does_not_count_where_only_the_classic_layout_does() {
+    let world = World::start(node()).await;
+    // The same key signed the image for team/build; a bundle does not say so, and somebody copied both.
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_bundle(&world.registry, "team/app", &digest, &p256());
+    let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+    let required = "require = { all = [\"release\"] }";
+    assert!(policy.contains(required), "{policy}");
+    let classic = policy.replace(required, &format!("{required}\nlayouts = [\"classic\"]"));
+    world.set_policy(&classic);
+    let refused = world.outcome("team/app:1").await;
+    refused.assert("classic", Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") });
+    // A verdict by the laxer rule does not serve the stricter one.
+    let pinned = world.pinned("team/app", &digest);
+    world.set_policy(&policy);
+    let admitted = world.outcome("team/app:1").await;
+    admitted.assert("any", Expect { requests: BUNDLED, ..Expect::verified(&pinned) });
+    world.set_policy(&classic);
+    let refused = world.outcome("team/app:1").await;
+    refused.assert("again", Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") });
 }
 
 #[tokio::test]

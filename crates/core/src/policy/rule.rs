@@ -15,6 +15,7 @@ use super::requirement::Requirement;
 use super::scope::Scope;
 use crate::digest::Digest;
 use crate::reference::Repository;
+use crate::signature::Format;
 
 /// One rule: the image names that it applies to, and what it does with the images.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub struct Rule {
     pods: Option<Pods>,
     mode: Mode,
     accept: SignedObject,
+    layouts: BTreeSet<Format>,
 }
 
 impl Rule {
@@ -40,6 +42,7 @@ impl Rule {
             pods: None,
             mode: Mode::default(),
             accept: SignedObject::default(),
+            layouts: BTreeSet::from(Format::ALL),
         }
     }
 
@@ -86,6 +89,12 @@ impl Rule {
         Self { accept, ..self }
     }
 
+    /// Sets the formats in which a signature counts; by default all.
+    #[must_use]
+    pub fn with_layouts(self, layouts: BTreeSet<Format>) -> Self {
+        Self { layouts, ..self }
+    }
+
     /// The text that identifies the rule in messages.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -120,6 +129,13 @@ impl Rule {
     #[must_use]
     pub fn signed_object(&self) -> SignedObject {
         self.accept
+    }
+
+    /// The formats in which a signature counts. A bundle does not name its repository: where it counts, an image that the
+    /// same key signed for another repository does too.
+    #[must_use]
+    pub fn layouts(&self) -> &BTreeSet<Format> {
+        &self.layouts
     }
 
     /// The verdict at `now`: `require`, `allow` or `deny`. An expired allowance denies.

@@ -117,7 +117,8 @@ impl Scope {
             return Some("names with port 443, which are compared without it");
         }
         let hub = reference::DOCKER_HUB_ALIASES.iter().any(|alias| host.accepts(alias));
-        (hub && !host.accepts(DEFAULT_DOMAIN)).then_some("Docker Hub, whose names are all compared as `docker.io`")
+        (hub && !host.accepts(DEFAULT_DOMAIN))
+            .then_some("Docker Hub, whose names are all compared as `docker.io`")
     }
 
     /// Whether both can cover the same name.

@@ -208,20 +208,10 @@ fn aliases_replace_the_scope_and_keep_the_rest() {
             "mirror.example.com/nginx",
             &["mirror.example.com/nginx", "docker.io/library/nginx"],
         ),
-        (
-            "nginx",
-            &["reg.example.com"],
-            "nginx",
-            &["docker.io/library/nginx"],
-        ),
+        ("nginx", &["reg.example.com"], "nginx", &["docker.io/library/nginx"]),
         ("r.io/bitnami", &["bitnami/**"], "r.io/bitnami", &["r.io/bitnami"]),
         ("r.io:443/a", &["old.io:443/a"], "r.io:0443/a/b", &["r.io/a/b", "old.io/a/b"]),
-        (
-            "r.io/bitnami",
-            &["bitnami/**"],
-            "r.io/bitnami/x",
-            &["r.io/bitnami/x", "docker.io/bitnami/x"],
-        ),
+        ("r.io/bitnami", &["bitnami/**"], "r.io/bitnami/x", &["r.io/bitnami/x", "docker.io/bitnami/x"]),
     ] {
         let rule = rule(scope, aliases).unwrap();
         assert_eq!(rule.accepted_repositories(&Repository::parse(name).unwrap()), accepted, "{scope} {name}");
@@ -253,6 +243,15 @@ fn the_hash_depends_on_what_can_change_a_verdict() {
     assert_ne!(base, build(["nginx", "ghcr.io"], deny(), &[1, 2], "x"));
     assert_ne!(base, build(["nginx", "ghcr.io"], require(&["a"]), &[1], "x"));
     assert_ne!(base, build(["nginx", "ghcr.io"], require(&["a"]), &[1, 3], "x"));
+}
+
+#[test]
+fn b10_the_layouts_of_a_rule_are_part_of_its_identity() {
+    use crate::signature::Format;
+    let any = Rule::new("r".to_owned(), Scope::parse("nginx").unwrap(), require(&["a"]));
+    let classic = any.clone().with_layouts([Format::SimpleSigning].into());
+    assert_ne!(any.identity(), classic.identity());
+    assert_eq!(any.identity(), any.clone().with_layouts(Format::ALL.into()).identity());
 }
 
 #[test]
