@@ -19,7 +19,7 @@ use super::frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use super::message::{SPEC_ANNOTATIONS, SPEC_IMAGE, text};
 use super::runtime_answer::RuntimeAnswer;
 use super::wire::{self, WireError};
-use super::{Peer, Proxy, read_message, status};
+use super::{Peer, Proxy, RuntimeContent, read_message, status};
 use crate::containerd::Body;
 use crate::gate::{Present, Refusal};
 use pullgate_core::untrusted;
@@ -49,6 +49,7 @@ async fn answer(
     })?;
     // Absent, or the runtime reports an error of its own.
     let Some(present) = present else { return Ok(answer.into_response()) };
+    let present = proxy.gate.read_content(present, &RuntimeContent::of(&proxy.upstream)).await;
     match proxy.gate.check_present(query.image, &present, None).await {
         Ok(_) => {
             proxy.recent_answers.present(query.image);
@@ -179,6 +180,7 @@ mod tests {
             id: image.id.clone(),
             repo_tags: image.repo_tags.clone(),
             repo_digests: image.repo_digests.clone(),
+            ..Present::default()
         };
         let response = api::ImageStatusResponse { image: Some(image), ..Default::default() };
         assert_eq!(read_present(&response.encode_to_vec()), Ok(Some(present)));

@@ -83,12 +83,18 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     let policy = proxy.policy_hash();
 
     let pinned = decide(proxy, &call.request, record).await?;
+    let restore = proxy.settings.checkpoint_restore;
+    proxy.gate.check_pinned(&pinned, restore).map_err(|refusal| refuse(proxy, &refusal, record))?;
+    proxy.counters.admitted.add();
     let evidence = proxy.gate.begin_evidence(&pinned);
     let answer = forward(proxy, &call, &pinned, record).await?;
     let Some(id) = image_id(&answer)? else { return Ok(answer) };
 
-    // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
     let content = RuntimeContent::of(&proxy.upstream);
+    let pulled = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await;
+    pulled.map_err(|refusal| refuse(proxy, &refusal, record))?;
+
+    // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
     let record_tag = record_tag(proxy, (call.request.image(), &id), &pinned, &order, record);
     let keep_evidence = proxy.gate.finish_evidence(&pinned, evidence, &id, &content);
     let (recorded, ()) = Box::pin(async { tokio::join!(record_tag, keep_evidence) }).await;
@@ -129,16 +135,17 @@ async fn decide(proxy: &Proxy, pull: &PullRequest, record: &mut Record) -> Resul
     };
     match decided {
         Ok(pinned) => {
-            proxy.counters.admitted.add();
             record.admitted(&pinned);
             Ok(pinned)
         }
-        Err(refusal) => {
-            proxy.counters.refused.add();
-            record.refused(&refusal);
-            Err(status::refused(&refusal))
-        }
+        Err(refusal) => Err(refuse(proxy, &refusal, record)),
     }
+}
+
+fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Body> {
+    proxy.counters.refused.add();
+    record.refused(refusal);
+    status::refused(refusal)
 }
 
 /// Forwards the pull of an admitted image. This is the only function that sends a pull to the runtime.

@@ -92,12 +92,12 @@ impl Refusal {
         )
     }
 
-    /// A container's image is named otherwise than kubelet names it.
-    pub fn not_by_id(image: &str) -> Self {
+    /// A container's image is not an image on the node: containerd takes such a text for the path of a checkpoint.
+    pub fn not_an_image(image: &str) -> Self {
         Self::new(
             Reason::Checkpoint,
             image,
-            "is not named by its id, so it may be restored from a checkpoint; see `checkpoint-restore` in [gate]",
+            "is not an image on the node, so it may be the path of a checkpoint; see `checkpoint-restore` in [gate]",
         )
     }
 
@@ -107,11 +107,14 @@ impl Refusal {
         Self::new(Reason::Checkpoint, path, text)
     }
 
-    /// An image that the runtime would restore a container from.
-    pub fn checkpoint_image(image: &str) -> Self {
-        let text = "carries a checkpoint, and would be restored on top of an image that was not verified; see \
-                    `checkpoint-restore` in [gate]";
-        Self::new(Reason::Checkpoint, image, text)
+    /// An image that the runtime would restore a container from, by the annotation of its record `record`.
+    pub fn checkpoint_image(image: &str, record: &str) -> Self {
+        let text = format!(
+            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+             `checkpoint-restore` in [gate]",
+            quote(record)
+        );
+        Self::new(Reason::Checkpoint, image, &text)
     }
 
     /// The runtime does not have the image.
@@ -122,6 +125,15 @@ impl Refusal {
     /// The runtime does not report what the image is.
     pub fn runtime(image: &str, why: &str) -> Self {
         let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        Self::new(Reason::RuntimeUnavailable, image, &text)
+    }
+
+    /// Digests are denied, and the runtime's content of the image cannot be compared with them.
+    pub(super) fn content(image: &str, why: &str) -> Self {
+        let text = format!(
+            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            quote(why)
+        );
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 

@@ -155,8 +155,7 @@ impl World {
     }
 
     async fn check_present(&self, gate: &Gate, name: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
-        let present =
-            Present { id: id.to_string(), repo_tags: vec![self.name(name)], repo_digests: Vec::new() };
+        let present = Present { id: id.to_string(), repo_tags: vec![self.name(name)], ..Present::default() };
         gate.check_present(&self.name(name), &present, None).await
     }
 

@@ -58,7 +58,9 @@ impl IndexEntry {
 /// # Errors
 /// When the kind of the document is ambiguous or not supported.
 pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryError> {
-    Ok(match ParsedManifest::parse(bytes, Some(media_type), "document")?.content {
+    let document = ParsedManifest::parse(bytes, Some(media_type), "document")?;
+    document.reject_nested("document")?;
+    Ok(match document.content {
         ManifestKind::Manifest(manifest) => ImageRefs::Image(manifest.config.digest),
         ManifestKind::Index(manifests) => {
             let listed = manifests.into_iter().map(|descriptor| IndexEntry {
@@ -167,6 +169,18 @@ impl ParsedManifest {
         let media_type = media_type.to_owned();
         let content = if index { self::index(&fields) } else { manifest(&fields) };
         Ok(Self { media_type, content: content.map_err(|reason| malformed(&reason))? })
+    }
+}
+
+impl ParsedManifest {
+    /// Refuses an image index that lists an index: which image it means depends on who reads it.
+    pub(super) fn reject_nested(&self, what: &str) -> Result<(), RegistryError> {
+        let ManifestKind::Index(listed) = &self.content else { return Ok(()) };
+        if !listed.iter().any(|descriptor| is_index(&descriptor.media_type)) {
+            return Ok(());
+        }
+        let reason = "it lists another index, which is not supported".to_owned();
+        Err(RegistryError::Malformed { what: what.to_owned(), reason })
     }
 }
 

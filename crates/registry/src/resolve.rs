@@ -152,6 +152,7 @@ impl Registry {
             self.ask(repository, need, &request, context).await.map_err(most_specific_error)?;
         let digest = hashed(&answer, reference.digest(), &what)?;
         let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
+        document.reject_nested(&what)?;
         let index = matches!(document.content, ManifestKind::Index(_));
         if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
             return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });

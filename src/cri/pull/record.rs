@@ -64,6 +64,7 @@ impl Record {
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.admitted = None;
         self.outcome = Outcome::Refused { reason: refusal.reason(), line: refusal.line().to_owned() };
     }
 
