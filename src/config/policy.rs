@@ -12,8 +12,7 @@ use super::file::{FileError, Guard};
 use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
 use crate::keys::PinnedKey;
-use crate::policy::{Action, Policy, PolicyError, Rule, ties};
-use crate::trust::Authenticator;
+use crate::policy::{Policy, PolicyError, Rule, ties};
 
 mod advice;
 mod authenticator;
@@ -22,6 +21,7 @@ mod denials;
 mod namespace;
 mod remote;
 mod source;
+mod warnings;
 
 pub use remote::REMOTE_BOUNDS;
 pub use source::{DeclaredKey, KnownKeys};
@@ -183,7 +183,7 @@ impl Collected {
             self.authenticators.into_iter().filter_map(|it| it.value.authenticator).collect();
         match Policy::new(default.value, rules, authenticators) {
             Ok(policy) => {
-                Ok(Loaded { policy: policy.with_deny_list(self.denials), warnings, files: self.files })
+                Ok(Loaded { policy: policy.with_deny_list(self.denied.list), warnings, files: self.files })
             }
             Err(errors) => Err(Problems::from(errors.iter().map(|error| explain(error, &places)).collect())),
         }
@@ -226,50 +226,6 @@ impl Collected {
                 "remove one of them, or make one more specific",
             ));
         }
-    }
-
-    fn warnings(&self, now: Timestamp) -> Vec<Problem> {
-        let used =
-            |name: &str| self.rules.iter().any(|rule| rule.value.names.iter().any(|it| it.value == name));
-        let mut warnings = Vec::new();
-        for declared in &self.authenticators {
-            let name = &declared.value.name;
-            let mut warn = |message: String, hint: &str| {
-                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
-            };
-            if !used(name) {
-                warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
-            }
-            let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
-            let mut denied = keys.clone().map(|key| self.denials.of_key(key.public.fingerprint()).is_some());
-            if keys.clone().next().is_some() && denied.all(|denied| denied) {
-                warn(
-                    format!(
-                        "authenticator `{name}` has no key that is not denied, so it accepts no signature"
-                    ),
-                    "add a new key, and remove the denied ones",
-                );
-            }
-            if keys.clone().next().is_some() && keys.clone().all(|key| key.outside_window(now).is_some()) {
-                warn(
-                    format!(
-                        "authenticator `{name}` has no key that is valid now, so it accepts no signature"
-                    ),
-                    "add a key whose time has come and is not over",
-                );
-            }
-        }
-        for declared in &self.rules {
-            if let Action::AllowUnsigned(allowance) = declared.value.rule.action()
-                && let Some(until) = allowance.until.filter(|_| allowance.is_over(now))
-            {
-                let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
-                let hint = "remove the rule, or set another time";
-                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
-            }
-        }
-        warnings.sort();
-        warnings
     }
 }
 

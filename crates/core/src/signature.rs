@@ -75,6 +75,20 @@ pub enum Format {
     Bundle,
 }
 
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 2] = [Self::SimpleSigning, Self::Bundle];
+
+    /// The layout in which a registry keeps it: the word in the policy.
+    #[must_use]
+    pub fn layout(self) -> &'static str {
+        match self {
+            Self::SimpleSigning => "classic",
+            Self::Bundle => "bundle",
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, denials, namespace};
+use super::denials::{self, Denied};
+use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, namespace};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
 use crate::config::problem::{Place, Problem};
 use crate::config::suggest;
-use crate::policy::{Action, Allowance, DenyList, Rule, Scope};
+use crate::policy::{Action, Allowance, Rule, Scope};
 
 const ROOT_KEYS: [&str; 5] = ["default", "default-reason", "authenticator", "namespace", "deny"];
 
@@ -24,7 +25,7 @@ pub(super) struct Collected {
     pub(super) default: Option<Declared<Rule>>,
     pub(super) authenticators: Vec<Declared<DeclaredAuthenticator>>,
     pub(super) rules: Vec<Declared<DeclaredRule>>,
-    pub(super) denials: DenyList,
+    pub(super) denied: Denied,
     pub(super) files: Vec<PathBuf>,
     /// Keys that are kept elsewhere.
     pub(super) declared: Vec<DeclaredKey>,
@@ -42,7 +43,7 @@ impl Collected {
         };
         self.read_default(document, &mut table);
         if let Some(value) = table.take("deny") {
-            denials::read(document, value, &mut self.denials);
+            denials::read(document, value, &mut self.denied);
         }
         let entries =
             table.take("authenticator").and_then(|value| document.open_table(value, "`authenticator`"));

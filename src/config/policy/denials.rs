@@ -1,5 +1,6 @@
 //! `[deny]`: images and keys that are refused whatever a rule says.
 
+use super::collect::Declared;
 use crate::config::document::{Document, Value};
 use crate::config::suggest;
 use crate::digest::Digest;
@@ -7,14 +8,21 @@ use crate::policy::{DenyList, MAX_DENIED};
 
 const KEYS: [&str; 2] = ["digests", "keys"];
 
+/// The deny list, and where each key of it is declared.
+#[derive(Default)]
+pub(super) struct Denied {
+    pub(super) list: DenyList,
+    pub(super) keys: Vec<Declared<String>>,
+}
+
 /// Adds what the table of one file denies. Files may repeat each other: in an emergency nothing is gained by refusing
 /// what says the same twice.
-pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denials: &mut DenyList) {
+pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denied: &mut Denied) {
     let Some(mut table) = document.table(value, "[deny]", &KEYS) else { return };
     if let Some(digests) = table.take("digests") {
         each(document, digests, "digests", "digest", |document, value, reason| {
             if let Some(digest) = document.digest(value, "a denied digest") {
-                denials.deny_digest(digest, reason);
+                denied.list.deny_digest(digest, reason);
             }
         });
     }
@@ -22,7 +30,9 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denials: &mut 
         each(document, keys, "keys", "key", |document, value, reason| {
             let Some((text, span)) = document.string(value, "a denied key") else { return };
             if text.starts_with("sha256:") && Digest::parse(&text).is_ok() {
-                denials.deny_key(text, reason);
+                let (file, place) = (document.file().to_owned(), document.place(span.start));
+                denied.keys.push(Declared { value: text.clone(), file, place });
+                denied.list.deny_key(text, reason);
             } else {
                 let message = format!("{} is not the fingerprint of a key", suggest::quoted(&text));
                 document.problem(

@@ -1,5 +1,6 @@
 //! `[[namespace]]`: a scope and what happens to the images in it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::config::document::{Document, Table, Value};
@@ -9,9 +10,12 @@ use crate::digest::Digest;
 use crate::policy::{
     Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError, SignedObject,
 };
+use crate::signature::Format;
 
-const KEYS: [&str; 11] =
-    ["scope", "pods", "require", "allow", "deny", "reason", "digests", "until", "aliases", "accept", "mode"];
+const KEYS: [&str; 12] = [
+    "scope", "pods", "require", "allow", "deny", "reason", "digests", "until", "aliases", "accept",
+    "layouts", "mode",
+];
 /// How many digests one rule may list.
 const MAX_DIGESTS: usize = 10_000;
 const REQUIRE_KEYS: [&str; 4] = ["all", "any", "at-least", "of"];
@@ -49,6 +53,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
             read_choice(document, value, "`accept`", &SignedObject::ALL.map(|it| (it.name(), it))),
         )
     });
+    let layouts = table.take("layouts").map(|value| (value.span.clone(), read_layouts(document, value)));
     let Some(scope) = table.take("scope") else {
         document.problem(
             table.span,
@@ -68,13 +73,24 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let broken = action.is_none();
     let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
     let rule = rule.with_mode(mode.flatten().unwrap_or_default());
-    if let (Some((span, _)), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
-        (&accept, rule_action(&rule, broken))
-    {
-        let hint = "it has an effect with `require` only; remove it";
-        document.problem(span.clone(), "`accept` is set in a rule that requires no signature", hint);
+    let of_signatures = [
+        ("accept", accept.as_ref().map(|(span, _)| span)),
+        ("layouts", layouts.as_ref().map(|(span, _)| span)),
+    ];
+    for (key, span) in of_signatures {
+        if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
+            (span, rule_action(&rule, broken))
+        {
+            let hint = "it has an effect with `require` only; remove it";
+            let message = format!("`{key}` is set in a rule that requires no signature");
+            document.problem(span.clone(), message, hint);
+        }
     }
     let rule = rule.with_signed_object(accept.and_then(|(_, accept)| accept).unwrap_or_default());
+    let rule = match layouts.and_then(|(_, layouts)| layouts) {
+        Some(layouts) => rule.with_layouts(layouts),
+        None => rule,
+    };
     let rule = match pods.flatten() {
         Some(pods) => rule.with_pods(pods),
         None => rule,
@@ -237,6 +253,22 @@ fn read_aliases(document: &mut Document<'_>, rule: &Rule, value: Value<'_>, brok
             document.problem(span, error.to_string(), hint);
         })
         .ok()
+}
+
+fn read_layouts(document: &mut Document<'_>, value: Value<'_>) -> Option<BTreeSet<Format>> {
+    let span = value.span.clone();
+    let elements = document.array(value, "`layouts`", "a list, as in [\"classic\"]")?;
+    let count = elements.len();
+    let choices = Format::ALL.map(|format| (format.layout(), format));
+    let read: Vec<Format> = elements
+        .into_iter()
+        .filter_map(|element| read_choice(document, element, "a layout", &choices))
+        .collect();
+    if count == 0 {
+        document.problem(span, "`layouts` is empty, so no signature would count", "write `[\"classic\"]`");
+        return None;
+    }
+    (read.len() == count).then(|| read.into_iter().collect())
 }
 
 fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pullgate_net::ttl_cache::Expiry;
 
 use super::super::admission::Verified;
-use super::super::check::Check;
+use super::super::check::{Check, Checked};
 use super::super::evaluate::{Fact, Facts, Need, Object, Rules, Stop, evaluate};
 use super::super::quorum::{Confirmations, OpenChecks, QuorumResult};
 use super::super::refusal::Found;
@@ -273,7 +273,8 @@ impl PresentEvaluation {
             self.until = self.until.or_sooner(until);
             return Ok(Verified { digest, satisfied });
         }
-        let (mut findings, proofs) = Check::new(&self.policy, rule, requirement, evidence).run();
+        let Checked { mut findings, proofs, at } =
+            Check::new(&self.policy, rule, requirement, evidence).run();
         let remote_verifier = &self.shared.remote_verifier;
         let result = self.confirmations.weigh(requirement, &proofs, remote_verifier);
         self.confirmations.tell(&mut findings, &proofs, remote_verifier);
@@ -282,7 +283,7 @@ impl PresentEvaluation {
         let verified = match result {
             Ok(QuorumResult::Met { satisfied, until, .. }) => {
                 let satisfied = Arc::new(satisfied);
-                let end = earliest_key_end(&self.policy, requirement);
+                let end = earliest_key_end(&self.policy, requirement, at);
                 let until = self.shared.verdicts.remember(key, Arc::clone(&satisfied), end, until);
                 self.until = self.until.or_sooner(until);
                 return Ok(Verified { digest, satisfied });

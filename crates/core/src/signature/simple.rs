@@ -5,6 +5,7 @@
 
 use super::fields::{FieldError, Fields, object, parse};
 use super::{By, SignatureError, Subject, decode_signature};
+use crate::reference::Repository;
 use crate::trust::Valid;
 use crate::untrusted::quoted;
 
@@ -66,8 +67,9 @@ impl Claim {
         if self.digest != subject.digest.as_str() {
             return Err(SignatureError::OtherDigest { found: quoted(&self.digest) });
         }
-        let named = without_tag(&self.reference);
-        if !subject.repositories.iter().any(|repository| repository == named) {
+        let named = Repository::with_host(without_tag(&self.reference));
+        let named = named.as_ref().map(Repository::canonical);
+        if !named.is_some_and(|named| subject.repositories.iter().any(|repository| *repository == named)) {
             return Err(SignatureError::OtherRepository { found: quoted(&self.reference) });
         }
         Ok(())
@@ -76,9 +78,9 @@ impl Claim {
 
 /// The repository of a reference with or without a tag: cosign writes no tag, skopeo writes the tag that it pushed.
 ///
-/// Nothing else is normalised. The rest must be the canonical name, `domain/path`, as in [`Subject`]: a colon before
-/// the last slash is a port, and a name with a digest does not match. Docker Hub, `index.docker.io` in cosign, is in
-/// the subject under both names (`Rule::accepted_repositories`).
+/// The rest must be a repository with its host, `domain/path`: a colon before the last slash is a port, and a name with a
+/// digest does not match. It is compared in canonical form, as in [`Subject`]: signer and node may write one registry
+/// differently, such as cosign's `index.docker.io`.
 fn without_tag(reference: &str) -> &str {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,
