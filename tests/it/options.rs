@@ -1,4 +1,4 @@
-//! Each option of `pullgate.toml` changes what becomes of an image: `docs/options.md` names the test of each.
+//! Each option of `pullgate.toml` changes what becomes of an image: `effects` names the test of each.
 //!
 //! The configuration is read from a file, and the gate is made of it as the daemon makes it.
 
@@ -28,7 +28,10 @@ use pullgate_test::registry::{
 use pullgate_test::runtime::{Runtime, framed};
 use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_classic};
 
+pub(crate) mod documents;
+mod effects;
 mod policy;
+mod settings;
 
 struct World {
     directory: TempDir,
@@ -104,7 +107,7 @@ type Prepare = fn(&World);
 
 /// For each bound on what a registry sends: what is refused with the one value is admitted with the other.
 #[tokio::test]
-async fn bounds_on_what_is_sent() {
+pub(crate) async fn bounds_on_what_is_sent() {
     let rows: Vec<(&str, &str, &str, &str, Prepare)> = vec![
         ("manifest-bytes", "\"64KiB\"", "\"4MiB\"", "too-large", large_manifest),
         ("signature-max-size", "\"16KiB\"", "\"64KiB\"", "signature-too-large", |world| {
@@ -216,7 +219,7 @@ fn two_pages(world: &World) {
 
 /// What takes longer than the one value, and not as long as the other.
 #[tokio::test]
-async fn bounds_on_time() {
+pub(crate) async fn bounds_on_time() {
     // The tag alone is slow, and each step is.
     let slow = |every: fn(&Recorded) -> bool| {
         move |world: &World| {
@@ -251,7 +254,7 @@ async fn bounds_on_time() {
 
 /// Who takes a connection and never shakes hands.
 #[tokio::test]
-async fn the_time_for_a_connection() {
+pub(crate) async fn the_time_for_a_connection() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let world = World::start().await;
     let place = world.etc().join("certs.d/r.example");
@@ -267,7 +270,7 @@ async fn the_time_for_a_connection() {
 
 /// A registry that is busy once: asked again, and within which time.
 #[tokio::test]
-async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
+pub(crate) async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
     for (answer, lines, expected) in [
         (Scripted::status(503), "retries = 0", "registry-busy"),
         (Scripted::status(503), "retries = 1", "verified"),
@@ -288,7 +291,7 @@ async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
 
 /// A registry that asks once for ten minutes: for how long nobody asks it anything.
 #[tokio::test]
-async fn how_long_a_host_that_asks_for_it_is_left_alone() {
+pub(crate) async fn how_long_a_host_that_asks_for_it_is_left_alone() {
     for (value, expected) in [("0s", "verified"), ("200ms", "verified"), ("10m", "registry-busy")] {
         let world = World::start().await;
         world.signed();
@@ -310,7 +313,7 @@ async fn how_long_a_host_that_asks_for_it_is_left_alone() {
 }
 
 #[tokio::test]
-async fn how_long_it_is_believed_that_there_is_no_signature() {
+pub(crate) async fn how_long_it_is_believed_that_there_is_no_signature() {
     for (value, expected) in [("1m", "no-signature"), ("0s", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -323,7 +326,7 @@ async fn how_long_it_is_believed_that_there_is_no_signature() {
 
 /// While one question hangs, the next one waits for its turn, or does not.
 #[tokio::test]
-async fn how_many_are_asked_at_a_time() {
+pub(crate) async fn how_many_are_asked_at_a_time() {
     for (key, same_registry) in [("concurrent-pulls", false), ("max-requests-per-host", true)] {
         for (value, waits) in [(1, true), (64, false)] {
             let (world, other) = (World::start().await, World::start().await);
@@ -356,7 +359,7 @@ async fn how_many_are_asked_at_a_time() {
 
 /// A registry of which one thing is asked at a time, and that hangs.
 #[tokio::test]
-async fn how_long_a_turn_is_waited_for() {
+pub(crate) async fn how_long_a_turn_is_waited_for() {
     for (value, expected) in [("100ms", Some("too-many-requests")), ("10m", None)] {
         let world = World::start().await;
         world.signed();
@@ -385,7 +388,7 @@ async fn how_long_a_turn_is_waited_for() {
 
 /// Whose service may be shown a credential: one that is not named is not even connected to.
 #[tokio::test]
-async fn which_token_services_are_trusted() {
+pub(crate) async fn which_token_services_are_trusted() {
     let world = World::start().await;
     world.signed();
     // It never shakes hands.
@@ -410,7 +413,7 @@ async fn which_token_services_are_trusted() {
 
 /// The first signature of an image that has none is waited for.
 #[tokio::test]
-async fn whether_a_signature_is_waited_for() {
+pub(crate) async fn whether_a_signature_is_waited_for() {
     for (value, expected) in [("0s", "no-signature"), ("1m", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -429,7 +432,7 @@ async fn whether_a_signature_is_waited_for() {
 
 /// How long containerd has to learn the name of what it pulled.
 #[tokio::test]
-async fn how_long_a_tag_record_is_waited_for() {
+pub(crate) async fn how_long_a_tag_record_is_waited_for() {
     let world = World::start().await;
     world.signed();
     for (value, expected) in [("100ms", "2"), ("1m", "0")] {

@@ -146,7 +146,7 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
 }
 
 #[test]
-fn in_softhsm_sign_for_the_signer() {
+pub(crate) fn in_softhsm_sign_for_the_signer() {
     let node = Node::start(Release::V2_1);
     let token = Token::new(node.directory());
     let key = token.generate("signer", "RSA_2048", Kind::RsaPkcs1);

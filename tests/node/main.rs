@@ -32,6 +32,7 @@ mod command;
 mod configmap;
 mod cosign;
 mod crossing;
+mod effects;
 mod faults;
 mod held;
 mod keys;

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use nix::unistd::Group;
 
+use crate::effects;
+
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::Daemon;
 use pullgate_test::node::pullgate::{Pullgate, program};
@@ -32,7 +34,7 @@ fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
 }
 
 #[test]
-fn who_may_connect() {
+pub(crate) fn who_may_connect() {
     let node = Node::start(Release::V2_1);
     let group = Group::from_gid(1.into()).unwrap().expect("there is a group 1");
     let listen = "[listen]\n";
@@ -48,7 +50,7 @@ fn who_may_connect() {
 }
 
 #[test]
-fn what_is_logged_and_how() {
+pub(crate) fn what_is_logged_and_how() {
     let node = Node::start(Release::V2_1);
     // All is written where it is searched for secrets afterwards.
     let level = if secrets::run().is_some() { "level = \"trace\"" } else { "level = \"info\"" };
@@ -62,4 +64,34 @@ fn what_is_logged_and_how() {
         let lines = || log.lines().map(serde_json::from_str::<serde_json::Value>);
         assert_eq!(lines().all(|line| line.is_ok()), json, "{to}: {log}");
     }
+}
+
+/// The tests that are named by [`effects::TESTED`] for the test program without containerd.
+#[test]
+fn every_listed_option_has_its_test() {
+    let tests: &[(fn(), &[&str])] = &[
+        (crate::status::the_two_sockets_have_nothing_in_common, &["[listen] socket"]),
+        (who_may_connect, &["[listen] group", "[listen] mode"]),
+        (crate::verifier::only_a_daemon_of_root_is_believed, &["[control] socket"]),
+        (crate::status::tells_how_the_daemon_is, &["[runtime] socket"]),
+        (crate::ways::side_loaded_under_a_protected_name, &["[gate] image-status"]),
+        (crate::sandbox::of_a_runtime_that_does_not_tell_is_asked_for, &["[gate] sandbox-image"]),
+        (crate::scan::removes_what_nobody_may_use, &["[scan] interval", "[scan] remove-unused"]),
+        (crate::scan::knows_what_was_admitted_with_the_registry_gone, &["[ledger] directory"]),
+        (what_is_logged_and_how, &["[log] format", "[log] level"]),
+        (
+            crate::command::policy_test_compares_the_policy_with_expectations,
+            &[
+                "[[case]] image",
+                "[[case]] pod-namespace",
+                "[[case]] rule",
+                "[[case]] action",
+                "[[case]] mode",
+            ],
+        ),
+        (crate::keys::in_softhsm_sign_for_the_signer, &["[keys] pkcs11.module", "[keys] pkcs11.pin-file"]),
+    ];
+    let tested: Vec<&str> = tests.iter().flat_map(|(_, options)| options.iter().copied()).collect();
+    let listed: Vec<&str> = effects::TESTED.iter().map(|(_, option)| *option).collect();
+    assert_eq!(tested, listed);
 }

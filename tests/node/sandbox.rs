@@ -69,7 +69,7 @@ fn side_loaded_is_reported(release: Release) {
 }
 
 #[test]
-fn of_a_runtime_that_does_not_tell_is_asked_for() {
+pub(crate) fn of_a_runtime_that_does_not_tell_is_asked_for() {
     let node = Node::start(Release::V2_1);
     let report = node.pullgate.wait_for_record(0, |record| {
         record["message"].as_str().is_some_and(|message| message.contains("`sandbox-image` in [gate]"))

@@ -69,7 +69,7 @@ fn finds_what_is_not_admitted(release: Release) {
 
 /// What is refused by the policy alone, or has no signature by the registry's word, goes. What may still be good stays, also
 /// where nothing here shows that it is.
-fn removes_what_nobody_may_use(release: Release) {
+pub(crate) fn removes_what_nobody_may_use(release: Release) {
     let mut node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         let policy = policy.add_lines("[[namespace]]\nscope = \"denied.example.com\"\ndeny = \"not here\"");
@@ -175,7 +175,7 @@ fn tells_of_running_containers() {
 }
 
 /// By the daemon's evidence: through the daemon, and from the disk where it does not run.
-fn knows_what_was_admitted_with_the_registry_gone(release: Release) {
+pub(crate) fn knows_what_was_admitted_with_the_registry_gone(release: Release) {
     let mut node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.k8s.io")

@@ -42,7 +42,7 @@ fn node(release: Release) -> Node {
     node
 }
 
-fn tells_how_the_daemon_is(release: Release) {
+pub(crate) fn tells_how_the_daemon_is(release: Release) {
     let mut node = node(release);
     let (code, told, text) = status(&node);
     assert_eq!((code, &told["attention"]), (Some(0), &Value::Array(Vec::new())), "{told}");
@@ -137,7 +137,7 @@ fn tells_what_break_glass_opens() {
 
 /// Nothing but CRI crosses kubelet's socket, and nothing but questions of root is answered at the other.
 #[test]
-fn the_two_sockets_have_nothing_in_common() {
+pub(crate) fn the_two_sockets_have_nothing_in_common() {
     let node = node(Release::V2_1);
     let control = node.pullgate.control();
     assert_eq!(fs::metadata(&control).unwrap().permissions().mode() & 0o777, 0o600);

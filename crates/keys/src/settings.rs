@@ -1,43 +1,47 @@
-//! What opening keys needs to know besides their place. Secrets are named, never held.
+//! Settings for opening keys, besides their locations. They name the files of secrets and hold none.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::passphrase::Passphrase;
+use super::service_options::{SECRET_FILE, VaultAuth, identity, login, vault_address, vault_namespace};
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::kind::{PATH, Section, count, time};
+use pullgate_config::options::Pass;
 use pullgate_net::alibaba::{Identity, METADATA};
 use pullgate_net::service;
 
-/// How keys are opened and used, by where they are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// For encrypted key files.
-    pub passphrase: Passphrase,
-    /// For PKCS#11 tokens.
-    pub token: TokenSettings,
-    /// For Alibaba Cloud KMS.
-    pub kms: KmsSettings,
-    /// For Vault's and OpenBao's transit engine.
-    pub transit: TransitSettings,
+/// What a session of an assumed role is called in ActionTrail.
+const SESSION: &str = "pullgate-signer";
+
+/// The longest that a key service may take.
+const LONGEST: u64 = 100 * SECOND;
+
+pullgate_config::options! {
+    /// How keys are opened and used, by where they are kept.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Settings {
+        /// For encrypted key files.
+        passphrase: Passphrase { passphrase };
+        /// PKCS#11 tokens.
+        token: TokenSettings = "pkcs11", Section("[keys.pkcs11]");
+        /// Alibaba Cloud KMS. It is used as a RAM role of this ECS instance, with a credentials file of the SDKs, or with an
+        /// access key; without any of them, ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET of the environment apply.
+        kms: KmsSettings = "kms", Section("[keys.kms]");
+        /// The transit engine of Vault or OpenBao. It is used with a token, which an agent may replace in its file, or with an
+        /// AppRole; without any of them, VAULT_TOKEN (BAO_TOKEN) of the environment applies.
+        transit: TransitSettings = "vault", Section("[keys.vault]");
+    }
 }
 
-/// PKCS#11 tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenSettings {
-    /// The library that speaks to tokens whose location names none.
-    pub module: Option<PathBuf>,
-    /// Where a library that is named without its directory is looked for, in this order.
-    pub module_directories: Vec<PathBuf>,
-    /// A file with the PIN of tokens whose location names none. It must not be readable by everybody.
-    pub pin_file: Option<PathBuf>,
-    /// Sessions with one token, and so signatures that it makes at a time: 1 to 64.
-    pub sessions: usize,
-    /// Time for one signature, waiting for a session included.
-    pub deadline: Duration,
-}
-
-impl Default for TokenSettings {
-    fn default() -> Self {
-        let directories = [
+pullgate_config::options! {
+    /// PKCS#11 tokens.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TokenSettings {
+        /// The PKCS#11 module for keys whose URI names none.
+        module: Option<PathBuf> = "module", PATH.optional("as the key says", "\"/usr/lib/softhsm/libsofthsm2.so\"");
+        /// The directories in which a module that is named without its directory is looked for, in this order.
+        module_directories: Vec<PathBuf> = "module-directories", PATH.list(64, &[
             "/usr/lib/x86_64-linux-gnu/pkcs11",
             "/usr/lib/x86_64-linux-gnu/softhsm",
             "/usr/lib/aarch64-linux-gnu/pkcs11",
@@ -46,93 +50,106 @@ impl Default for TokenSettings {
             "/usr/lib/pkcs11",
             "/usr/lib/softhsm",
             "/usr/local/lib/pkcs11",
-        ];
-        Self {
-            module: None,
-            module_directories: directories.into_iter().map(PathBuf::from).collect(),
-            pin_file: None,
-            sessions: 4,
-            deadline: Duration::from_secs(30),
-        }
+        ]);
+        /// The file with the PIN for keys whose URI names none.
+        pin_file: Option<PathBuf> = "pin-file", SECRET_FILE.optional("as the key says", "\"/etc/pullgate/token.pin\"");
+        /// How many signatures a token makes at the same time.
+        sessions: usize = "sessions", count(4, 1, 64);
+        /// How long one signature may take, including the wait for a session.
+        deadline: Duration = "timeout", time(30 * SECOND, 100, LONGEST);
     }
 }
 
 /// What bounds the use of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Time for one signature with all that is asked again.
+    /// Time for one signature, including retries.
     pub deadline: Duration,
-    /// Questions a second, at most: a service that throttles one client throttles its whole account.
+    /// Requests a second: a service that throttles one client throttles its whole account.
     pub rate: u32,
-    /// Questions at a time.
+    /// Concurrent requests.
     pub concurrency: usize,
 }
 
-/// Alibaba Cloud KMS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KmsSettings {
-    /// As whom it is asked.
-    pub identity: Identity,
-    /// The instance metadata: [`METADATA`].
-    pub metadata: String,
-    /// How it is asked.
-    pub service: service::Settings,
-    /// Bounds. KMS serves 200 questions a second for an account.
-    pub bounds: Bounds,
-}
-
-impl Default for KmsSettings {
-    fn default() -> Self {
-        Self {
-            identity: Identity::Environment,
-            metadata: METADATA.to_owned(),
-            service: service::Settings::default(),
-            bounds: Bounds { deadline: Duration::from_secs(30), rate: 100, concurrency: 16 },
-        }
+pullgate_config::options! {
+    /// Alibaba Cloud KMS.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct KmsSettings {
+        /// The identity.
+        identity: Identity { |pass| identity(pass, SESSION) };
+        /// How requests are sent.
+        service: service::Settings { service };
+        /// Bounds. KMS serves 200 requests a second for an account.
+        bounds: Bounds { |pass| bounds(pass, 100) };
+    }
+    also {
+        /// The instance metadata: [`METADATA`].
+        metadata: String = METADATA.to_owned();
     }
 }
 
-/// Vault's and OpenBao's transit engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransitSettings {
-    /// The service of keys whose location names none; `VAULT_ADDR` or `BAO_ADDR` of the environment, when absent.
-    pub address: Option<String>,
-    /// The namespace (`X-Vault-Namespace`); `VAULT_NAMESPACE` or `BAO_NAMESPACE` of the environment, when absent.
-    pub namespace: Option<String>,
-    /// How it is logged in.
-    pub login: VaultAuth,
-    /// How it is asked.
-    pub service: service::Settings,
-    /// Bounds.
-    pub bounds: Bounds,
-}
-
-impl Default for TransitSettings {
-    fn default() -> Self {
-        Self {
-            address: None,
-            namespace: None,
-            login: VaultAuth::Environment,
-            service: service::Settings::default(),
-            bounds: Bounds { deadline: Duration::from_secs(30), rate: 200, concurrency: 16 },
-        }
+pullgate_config::options! {
+    /// The transit engine of Vault and OpenBao.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TransitSettings {
+        /// The address of the service.
+        address: Option<String> { vault_address };
+        /// The Vault namespace.
+        namespace: Option<String> { vault_namespace };
+        /// The login.
+        login: VaultAuth { login };
+        /// How requests are sent.
+        service: service::Settings { service };
+        /// Bounds.
+        bounds: Bounds { |pass| bounds(pass, 200) };
     }
 }
 
-/// How Vault knows who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VaultAuth {
-    /// A token in `VAULT_TOKEN` or `BAO_TOKEN`.
-    Environment,
-    /// A token in a file, which is read again each time, so that an agent can replace it.
-    TokenFile(PathBuf),
-    /// AppRole.
-    AppRole {
-        /// Where the method is mounted; `approle` mostly.
-        mount: String,
-        /// The id of the role, which is no secret by itself.
-        role_id: String,
-        /// A file with the secret id.
-        secret_id_file: PathBuf,
-    },
+fn passphrase(pass: &mut Pass<'_, '_, '_>) -> Passphrase {
+    let doc = "The file with the passphrase of encrypted key files.";
+    let kind =
+        SECRET_FILE.optional("COSIGN_PASSWORD of the environment", "\"/etc/pullgate/release.passphrase\"");
+    pass.option("passphrase-file", &[doc], &kind).map_or(Passphrase::Environment, Passphrase::File)
+}
+
+fn service(pass: &mut Pass<'_, '_, '_>) -> service::Settings {
+    let [step, connect] = [service::STEP, service::CONNECT].map(|time| time.as_secs() * SECOND);
+    service::Settings {
+        authorities: pass.option(
+            "authorities",
+            &["Files with CA certificates that are trusted in addition to those of the system."],
+            &PATH.list(64, &[]),
+        ),
+        step: pass.option(
+            "request-timeout",
+            &["How long one request to the service may take."],
+            &time(step, 100, LONGEST),
+        ),
+        connect: pass.option(
+            "connect-timeout",
+            &["How long a connection to the service may take, TLS included."],
+            &time(connect, 100, MINUTE),
+        ),
+        ..service::Settings::default()
+    }
+}
+
+fn bounds(pass: &mut Pass<'_, '_, '_>, rate: u64) -> Bounds {
+    Bounds {
+        deadline: pass.option(
+            "timeout",
+            &["How long one signature may take, including retries."],
+            &time(30 * SECOND, 100, LONGEST),
+        ),
+        rate: pass.option(
+            "requests-per-second",
+            &["How many requests a second are sent to the service. KMS serves 200 for one account."],
+            &count(rate, 1, 10_000),
+        ),
+        concurrency: pass.option(
+            "concurrency",
+            &["How many requests to the service are under way at once."],
+            &count(16, 1, 1024),
+        ),
+    }
 }

@@ -26,9 +26,9 @@ const ANSWER: u64 = 64 << 10;
 /// Bytes of an answer's headers.
 const HEADERS: u32 = 64 << 10;
 /// Time for a connection, TLS included.
-const CONNECT: Duration = Duration::from_secs(5);
+pub const CONNECT: Duration = Duration::from_secs(5);
 /// Time for one request, from the connection to the last byte of its answer.
-const STEP: Duration = Duration::from_secs(15);
+pub const STEP: Duration = Duration::from_secs(15);
 
 /// How services are asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

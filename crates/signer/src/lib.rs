@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 mod active_config;
 mod answer;
@@ -36,9 +35,9 @@ mod status;
 mod worker;
 
 pub use active_config::{ActiveConfigError, check};
-pub use config::authenticator::PER_SECOND as KEY_RATE;
-pub use config::keys::bounds as key_service_bounds;
-pub use config::{SIGNER_BOUNDS, SIGNER_FILE, load_signer, load_signer_control};
+pub use config::limits::Limits;
+pub use config::listen::Listen;
+pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};
 pub use failed_reload::FailedReload;
 pub use http::{ListenError, Listener};
 pub use notification::{Attributes, Envelope, Notification, NotificationError, read as read_notification};
@@ -50,7 +49,6 @@ pub use run::run;
 pub use service::{Signer, SignerError};
 pub use status::{ParkedImage, RuleStatus, Status};
 
-use pullgate_core::reference::Repository;
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 
@@ -99,17 +97,6 @@ pub struct Login {
     pub password_file: PathBuf,
 }
 
-/// Where notifications come in, and who may send them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The address.
-    pub address: Address,
-    /// With what certificate it speaks TLS.
-    pub tls: Option<Tls>,
-    /// The file with the secret that a sender shows in the header `Authorization`.
-    pub secret_file: Option<PathBuf>,
-}
-
 /// An address to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -117,6 +104,12 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
 }
 
 impl Address {
@@ -150,41 +143,4 @@ pub struct KeySettings {
     pub algorithm: Algorithm,
     /// How many images are signed with it in a second, at the most.
     pub per_second: u32,
-}
-
-/// How the registry is listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reconcile {
-    /// Whether a new rule begins with a list of what there is already, so that it cannot be signed by a notification that
-    /// is not true. Without, the time that the notification states counts.
-    pub baseline: bool,
-    /// The pause between two lists in search of images that no notification told of; none without.
-    pub interval: Option<Duration>,
-    /// All repositories there are, for a registry that does not list them itself.
-    pub repositories: Option<Vec<Repository>>,
-}
-
-/// Bounds on what comes from outside, and on what is done about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The bytes of a notification.
-    pub body_bytes: usize,
-    /// The events of a notification.
-    pub events: usize,
-    /// Connections at once.
-    pub connections: usize,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// Images that wait to be signed.
-    pub queued: usize,
-    /// Images that are remembered as signed.
-    pub remembered: usize,
-    /// Images that are signed at the same time.
-    pub workers: usize,
-    /// How often signing an image is tried before it is left for somebody to look at.
-    pub attempts: u32,
-    /// The longest pause between two attempts.
-    pub longest_pause: Duration,
-    /// Images that a list of the registry may have.
-    pub listed: usize,
 }

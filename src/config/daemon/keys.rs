@@ -1,127 +1,82 @@
-//! `[keys]`: where fetched public keys are kept, and as whom the services are asked that keep their private halves.
+//! `[keys]`: the cache of public keys, and the identity for the services that keep their private halves.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::bound::{Bound, Unit, read_bound};
-use super::super::document::{Document, Table};
-use super::super::services;
+use super::super::services::{identity, login, vault_address, vault_namespace};
 use crate::alibaba::Identity;
 use crate::keys::{KeyCache, KmsSettings, Settings, TokenSettings, TransitSettings, VaultAuth};
 use crate::service;
-use pullgate_config::values::{read_path, section};
-
-const FETCH_TIMEOUT: Bound = Bound {
-    key: "fetch-timeout",
-    unit: Unit::Time,
-    default: 15_000,
-    minimum: 100,
-    maximum: 120_000,
-    about: "how long asking for one public key may take",
-};
-
-const FETCH_RETRY_INTERVAL: Bound = Bound {
-    key: "fetch-retry-interval",
-    unit: Unit::Time,
-    default: 30_000,
-    minimum: 1_000,
-    maximum: 600_000,
-    about: "how long the daemon waits before it asks again for keys that could not be had",
-};
-
-/// The bounds of `[keys]`.
-pub const KEYS_BOUNDS: [Bound; 2] = [FETCH_TIMEOUT, FETCH_RETRY_INTERVAL];
-
-const KEYS: [&str; 6] =
-    ["directory", FETCH_TIMEOUT.key, FETCH_RETRY_INTERVAL.key, "authorities", "kms", "vault"];
-const KMS_KEYS: [&str; 6] =
-    ["ram-role", "access-key-id", "access-key-secret-file", "credentials-file", "profile", "assume-role"];
-const VAULT_KEYS: [&str; 5] = ["address", "namespace", "token-file", "role-id", "secret-id-file"];
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::kind::{PATH, Section, time};
 
 /// What a session of an assumed role is called in ActionTrail.
 const SESSION: &str = "pullgate";
 
-/// `[keys]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// Where public keys are kept that were fetched.
-    pub cache: KeyCache,
-    /// Time for asking for one.
-    pub fetch_timeout: Duration,
-    /// The pause before keys that could not be had are asked for again.
-    pub fetch_retry_interval: Duration,
-    /// Certificates of authorities that are trusted in addition, to reach the services.
-    pub authorities: Vec<PathBuf>,
-    /// As whom Alibaba Cloud KMS is asked.
-    pub kms: Identity,
-    /// Where Vault or OpenBao is, for keys that do not say it.
-    pub vault_address: Option<String>,
-    /// Its namespace.
-    pub vault_namespace: Option<String>,
-    /// How it is logged in.
-    pub vault: VaultAuth,
+pullgate_config::options! {
+    /// `[keys]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Keys {
+        /// The directory of the public keys that were fetched.
+        directory: PathBuf = "directory", PATH.or(KeyCache::DEFAULT_DIRECTORY);
+        /// How long fetching one public key may take.
+        fetch_timeout: Duration = "fetch-timeout", time(15 * SECOND, 100, 2 * MINUTE);
+        /// How long the daemon waits before it tries again to fetch missing keys.
+        fetch_retry_interval: Duration = "fetch-retry-interval", time(30 * SECOND, SECOND, 10 * MINUTE);
+        /// Files with CA certificates that are trusted for these services in addition to those of the system.
+        authorities: Vec<PathBuf> = "authorities", PATH.list(64, &[]);
+        /// The identity for Alibaba Cloud KMS: a RAM role of this ECS instance, a credentials file, or an access key; without
+        /// any of them, ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET of the environment apply. It needs the right to
+        /// kms:GetPublicKey on these keys, and to kms:AsymmetricVerify for `verify = "remote"`.
+        kms: Kms = "kms", Section("[keys.kms]");
+        /// Vault or OpenBao: a token, or an AppRole; without either, VAULT_TOKEN (BAO_TOKEN) of the environment applies.
+        vault: Vault = "vault", Section("[keys.vault]");
+    }
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        Self {
-            cache: KeyCache::default(),
-            fetch_timeout: Duration::from_millis(FETCH_TIMEOUT.default),
-            fetch_retry_interval: Duration::from_millis(FETCH_RETRY_INTERVAL.default),
-            authorities: Vec::new(),
-            kms: Identity::Environment,
-            vault_address: None,
-            vault_namespace: None,
-            vault: VaultAuth::Environment,
-        }
+pullgate_config::options! {
+    /// `[keys.kms]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Kms {
+        /// The identity.
+        identity: Identity { |pass| identity(pass, SESSION) };
+    }
+}
+
+pullgate_config::options! {
+    /// `[keys.vault]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Vault {
+        /// The address of the service.
+        address: Option<String> { vault_address };
+        /// The Vault namespace.
+        namespace: Option<String> { vault_namespace };
+        /// How it is logged in.
+        login: VaultAuth { login };
     }
 }
 
 impl Keys {
-    /// Reads `[keys]`; what is not there has its default.
-    pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Self {
-        let mut keys = Self::default();
-        let Some(mut table) = section(document, root, "keys", &KEYS) else { return keys };
-        if let Some((path, _)) = read_path(document, &mut table, "directory") {
-            keys.cache = KeyCache::new(path);
-        }
-        if let Some(limit) = read_bound(document, &mut table, &FETCH_TIMEOUT) {
-            keys.fetch_timeout = Duration::from_millis(limit);
-        }
-        if let Some(pause) = read_bound(document, &mut table, &FETCH_RETRY_INTERVAL) {
-            keys.fetch_retry_interval = Duration::from_millis(pause);
-        }
-        keys.authorities = services::paths(document, &mut table, "authorities").unwrap_or_default();
-        if let Some(mut table) = section_of(document, &mut table, "kms", "[keys.kms]", &KMS_KEYS)
-            && let Some(identity) = services::identity(document, &mut table, SESSION)
-        {
-            keys.kms = identity;
-        }
-        if let Some(mut table) = section_of(document, &mut table, "vault", "[keys.vault]", &VAULT_KEYS) {
-            keys.read_vault(document, &mut table);
-        }
-        keys
+    /// The cache of public keys.
+    #[must_use]
+    pub fn cache(&self) -> KeyCache {
+        KeyCache::new(&self.directory)
     }
 
-    fn read_vault(&mut self, document: &mut Document<'_>, table: &mut Table<'_>) {
-        self.vault_address = services::address(document, table, "address");
-        self.vault_namespace = services::text(document, table, "namespace");
-        if let Some(login) = services::login(document, table) {
-            self.vault = login;
-        }
-    }
-
-    /// The same for the keys themselves.
+    /// The settings of the key services.
     #[must_use]
     pub fn settings(&self) -> Settings {
         let service =
             service::Settings { authorities: self.authorities.clone(), ..service::Settings::default() };
-        let mut kms =
-            KmsSettings { identity: self.kms.clone(), service: service.clone(), ..KmsSettings::default() };
+        let mut kms = KmsSettings {
+            identity: self.kms.identity.clone(),
+            service: service.clone(),
+            ..KmsSettings::default()
+        };
         let mut transit = TransitSettings {
-            address: self.vault_address.clone(),
-            namespace: self.vault_namespace.clone(),
-            login: self.vault.clone(),
+            address: self.vault.address.clone(),
+            namespace: self.vault.namespace.clone(),
+            login: self.vault.login.clone(),
             service,
             ..TransitSettings::default()
         };
@@ -130,15 +85,4 @@ impl Keys {
         let token = TokenSettings { deadline: self.fetch_timeout, ..TokenSettings::default() };
         Settings { kms, transit, token, ..Settings::default() }
     }
-}
-
-fn section_of<'a>(
-    document: &mut Document<'_>,
-    table: &mut Table<'a>,
-    key: &str,
-    what: &str,
-    known: &[&str],
-) -> Option<Table<'a>> {
-    let value = table.take(key)?;
-    document.table(value, what, known)
 }

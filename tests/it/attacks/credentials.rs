@@ -49,7 +49,7 @@ fn metadata(request: &Recorded) -> Scripted {
 }
 
 #[tokio::test]
-async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
+pub(crate) async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
     let (service, instance) = (Registry::start().await, Registry::start().await);
     service.hook(|request| Some(acr(request, "STS.1", "pg5ECRET-sts", Some("pg5ECRET-session"))));
     instance.hook(|request| Some(metadata(request)));
@@ -126,7 +126,7 @@ async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
 }
 
 #[tokio::test]
-async fn acr_with_an_access_key_and_a_wrong_one() {
+pub(crate) async fn acr_with_an_access_key_and_a_wrong_one() {
     let service = Registry::start().await;
     service.hook(|request| Some(acr(request, "LTAI", "pg5ECRET-key", None)));
     for (secret, expected) in [("pg5ECRET-key", PULLED), ("pg5ECRET-wrong", "registry-unavailable")] {
@@ -172,7 +172,7 @@ fn another_instance() -> AcrSettings {
 }
 
 #[tokio::test]
-async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host() {
+pub(crate) async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host() {
     let keyrings: [fn(&tempfile::TempDir, &str) -> Keyring; 3] = [
         |_, _| Keyring::default(),
         |directory, host| Keyring {

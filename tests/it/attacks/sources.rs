@@ -14,7 +14,7 @@ fn source(scope: String) -> SignatureSource {
 }
 
 #[tokio::test]
-async fn in_another_repository_as_cosign_repository_does() {
+pub(crate) async fn in_another_repository_as_cosign_repository_does() {
     let signatures = Registry::with(Options { auth: Auth::Nothing, ..Options::default() }).await;
     let elsewhere = signatures.repository("signatures");
     for (configured, image, expected) in
@@ -47,7 +47,7 @@ async fn in_another_repository_as_cosign_repository_does() {
 }
 
 #[tokio::test]
-async fn in_a_directory_of_the_node() {
+pub(crate) async fn in_a_directory_of_the_node() {
     let limits = Limits { signatures: 4, ..Limits::default() };
     let world = World::start(node().registry(Options::default()).settings(|directory, registry| Settings {
         limits,
@@ -106,7 +106,7 @@ async fn in_a_directory_of_the_node() {
 }
 
 #[tokio::test]
-async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
+pub(crate) async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
     let mirror = Registry::start().await;
     let host = mirror.host();
     let world = World::start(node().registry(Options::default()).settings(|directory, registry| {

@@ -30,7 +30,7 @@ fn disabled() -> Scripted {
 }
 
 #[tokio::test]
-async fn what_the_service_says_decides_where_it_is_asked() {
+pub(crate) async fn what_the_service_says_decides_where_it_is_asked() {
     let world = World::new().await;
     world.signed("app");
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "Value": true }).to_string();
@@ -148,7 +148,7 @@ async fn fifty_pulls_ask_once() {
 }
 
 #[tokio::test]
-async fn the_time_for_an_answer_is_the_one_that_is_set() {
+pub(crate) async fn the_time_for_an_answer_is_the_one_that_is_set() {
     let world = World::new().await;
     world.signed("app");
     let slow = Bytes::from(json!({ "KeyId": KEY, "KeyVersionId": VERSION, "Value": true }).to_string());
@@ -161,7 +161,7 @@ async fn the_time_for_an_answer_is_the_one_that_is_set() {
 }
 
 #[tokio::test]
-async fn no_more_is_asked_than_the_rate_allows() {
+pub(crate) async fn no_more_is_asked_than_the_rate_allows() {
     let world = Arc::new(World::new().await);
     let names: Vec<String> = (0..6).map(|number| format!("app{number}")).collect();
     for name in &names {
@@ -187,7 +187,7 @@ async fn no_more_is_asked_than_the_rate_allows() {
 }
 
 #[tokio::test]
-async fn a_confirmation_is_remembered_for_its_time_and_then_a_disabled_key_counts_no_more() {
+pub(crate) async fn a_confirmation_is_remembered_for_its_time_and_then_a_disabled_key_counts_no_more() {
     for (memory, soon) in [("0s", "no-valid-signature"), ("60m", "admitted"), ("1s", "")] {
         let world = World::new().await;
         let (_, id) = world.signed("app");

@@ -89,7 +89,7 @@ fn configure(world: &World, policy: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_then() {
+pub(crate) async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_then() {
     let world = World::new().await;
     world.kms.answers(|_, _| Some(Scripted::status(503)));
     let root = configure(&world, &world.policy(""));
@@ -129,7 +129,7 @@ async fn a_reload_fetches_first_and_keeps_the_policy_while_a_key_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_say_what_is_missing_and_fetch_it() {
+pub(crate) async fn commands_say_what_is_missing_and_fetch_it() {
     let world = World::new().await;
     let root = configure(&world, &world.policy("verify = \"remote\""));
     let place = world.kms.location();
@@ -175,7 +175,7 @@ async fn commands_say_what_is_missing_and_fetch_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fetch_that_has_no_time_has_no_key() {
+pub(crate) async fn a_fetch_that_has_no_time_has_no_key() {
     let world = World::new().await;
     let root = configure(&world, &world.policy(""));
     let key = serde_json::json!({ "PublicKey": super::public("p256") }).to_string();

@@ -11,7 +11,7 @@ use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Scripted};
 
 #[tokio::test]
-async fn a_key_is_fetched_once_and_then_needs_nobody() {
+pub(crate) async fn a_key_is_fetched_once_and_then_needs_nobody() {
     let world = World::new().await;
     let text = world.policy("");
     assert_eq!(world.survey(&text).missing().len(), 1);
@@ -48,7 +48,7 @@ async fn what_is_kept_counts_by_its_fingerprint_and_is_fetched_anew_when_it_does
 }
 
 #[tokio::test]
-async fn another_key_under_the_same_version_is_refused_and_named() {
+pub(crate) async fn another_key_under_the_same_version_is_refused_and_named() {
     let mut world = World::new().await;
     world.kms = Kms::start("rsa-2048").await;
     let [pinned, other] = ["rsa-2048", "rsa-3072"].map(|name| fingerprint(name, Algorithm::RsaPssSha256));

@@ -98,7 +98,7 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
 }
 
 #[tokio::test]
-async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
+pub(crate) async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_key(&directory, "pg5ECRET-key");
     for (status, code) in
@@ -229,7 +229,7 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
 }
 
 #[tokio::test]
-async fn takes_its_key_from_a_profile_or_the_instance() {
+pub(crate) async fn takes_its_key_from_a_profile_or_the_instance() {
     let directory = tempfile::tempdir().unwrap();
     let kms = Kms::start("p256").await;
     let mut settings = with_key(&directory, "pg5ECRET-key");

@@ -87,7 +87,7 @@ async fn says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
+pub(crate) async fn comes_again_when_it_is_busy_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;

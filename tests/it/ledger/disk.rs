@@ -44,7 +44,7 @@ fn settings(directory: &Path, max_entries: u64, max_bytes: u64) -> ledger::Setti
 }
 
 #[test]
-fn the_oldest_evidence_goes_when_there_is_too_much() {
+pub(crate) fn the_oldest_evidence_goes_when_there_is_too_much() {
     for (max_entries, max_bytes, size) in [(20, 1 << 30, 10), (1_000_000, 60_000, 2000)] {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("ledger");
@@ -80,7 +80,7 @@ fn the_oldest_evidence_goes_when_there_is_too_much() {
 }
 
 #[tokio::test]
-async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
+pub(crate) async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
     let world = World::new().await;
     let images: Vec<_> =
         (0..17).map(|number| world.signed(&format!("team/app-{number}"), &format!("app {number}"))).collect();

@@ -11,7 +11,7 @@ fn authenticators() -> String {
 
 /// What a rule says, and what it leaves out.
 #[tokio::test]
-async fn rules_and_defaults() {
+pub(crate) async fn rules_and_defaults() {
     let world = World::start().await;
     let app = world.signed();
     let both = world.registry.image("team/both", "1", "both");
@@ -134,7 +134,7 @@ fn algorithm_of(key: &str) -> Algorithm {
 
 /// By which key, which algorithm, which salt and when a signature holds.
 #[tokio::test]
-async fn authenticators_and_their_keys() {
+pub(crate) async fn authenticators_and_their_keys() {
     let world = World::start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let signer = Signer::with_salt("rsa-2048", Algorithm::RsaPssSha256, PssSalt::Length(20));

@@ -261,7 +261,7 @@ fn architectures() -> (&'static str, &'static str) {
 }
 
 #[tokio::test]
-async fn index_platform_and_either_ask_for_what_they_say_and_pull_what_was_signed() {
+pub(crate) async fn index_platform_and_either_ask_for_what_they_say_and_pull_what_was_signed() {
     let world = World::builder().without_policy().start().await;
     let (own, other) = architectures();
     for (name, sign_index, sign_image, admitted) in [
@@ -374,7 +374,7 @@ async fn the_image_for_the_platform_is_bound_by_the_bytes_of_the_index() {
 }
 
 #[tokio::test]
-async fn break_glass_opens_what_it_says_while_the_file_says_so() {
+pub(crate) async fn break_glass_opens_what_it_says_while_the_file_says_so() {
     let world = World::builder().without_policy().start().await;
     let root = world.directory.path().join("etc");
     std::fs::create_dir_all(&root).unwrap();

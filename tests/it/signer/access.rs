@@ -15,7 +15,7 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn only_who_shows_the_secret_is_heard() {
+pub(crate) async fn only_who_shows_the_secret_is_heard() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.listen.secret_file = Some(write(directory.path(), "secret", "pg5ECRET-hook\n"));
@@ -63,7 +63,7 @@ async fn only_who_shows_the_secret_is_heard() {
 }
 
 #[tokio::test]
-async fn without_a_secret_it_listens_at_this_machine_only() {
+pub(crate) async fn without_a_secret_it_listens_at_this_machine_only() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let settings = settings(&registry, directory.path(), Vec::new());
     let secret = write(directory.path(), "secret", "pg5ECRET-hook");
@@ -84,7 +84,7 @@ async fn without_a_secret_it_listens_at_this_machine_only() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_of_the_right_authority_will_do() {
+pub(crate) async fn a_client_certificate_of_the_right_authority_will_do() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let issuer = || {
@@ -145,7 +145,7 @@ async fn a_client_certificate_of_the_right_authority_will_do() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_is_not_taken() {
+pub(crate) async fn what_is_too_much_is_not_taken() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.limits.queued = 16;

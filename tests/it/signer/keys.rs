@@ -38,7 +38,7 @@ const KMS: &str =
 const VAULT: &str = "[keys.vault]\ntoken-file = \"AT/token\"\nnamespace = \"team\"\n";
 
 #[tokio::test]
-async fn of_kms_and_of_vault_sign_what_is_pushed() {
+pub(crate) async fn of_kms_and_of_vault_sign_what_is_pushed() {
     let (kms, vault) =
         (Kms::start("rsa-2048").await, Vault::start("rsa-2048", "rsa-2048", Some("team")).await);
     for (location, keys, without) in [(kms.location(), KMS, ""), (vault.location(), VAULT, "[keys.vault]\n")]
@@ -109,7 +109,7 @@ fn sts(request: &Recorded) -> Scripted {
 }
 
 #[tokio::test]
-async fn are_asked_for_as_the_file_says() {
+pub(crate) async fn are_asked_for_as_the_file_says() {
     let registry = Registry::start().await;
     let (kms, of_role, slow) =
         (Kms::start("rsa-2048").await, Kms::start("rsa-2048").await, Kms::start("rsa-2048").await);

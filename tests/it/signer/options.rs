@@ -45,7 +45,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn as_whom_the_registry_is_asked() {
+pub(crate) async fn as_whom_the_registry_is_asked() {
     let auth = Auth::basic("user", "pg5ECRET");
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     for (name, password, fine) in
@@ -70,7 +70,7 @@ async fn as_whom_the_registry_is_asked() {
 }
 
 #[tokio::test]
-async fn at_which_address_the_registry_is() {
+pub(crate) async fn at_which_address_the_registry_is() {
     let registry = Registry::start().await;
     // Nobody listens there.
     let host = "127.0.0.1:1";
@@ -89,7 +89,7 @@ async fn at_which_address_the_registry_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_metrics_are_for_everybody() {
+pub(crate) async fn where_metrics_are_for_everybody() {
     let (registry, directory) = (Registry::start().await, directory());
     configure(directory.path(), &registry);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -112,7 +112,7 @@ async fn where_metrics_are_for_everybody() {
 }
 
 #[tokio::test]
-async fn how_many_connections_there_are() {
+pub(crate) async fn how_many_connections_there_are() {
     let registry = Registry::start().await;
     for (connections, served) in [(1, false), (2, true)] {
         let directory = directory();
@@ -134,7 +134,7 @@ async fn how_many_connections_there_are() {
 }
 
 #[tokio::test]
-async fn how_many_images_are_signed_at_the_same_time() {
+pub(crate) async fn how_many_images_are_signed_at_the_same_time() {
     let registry = Registry::start().await;
     for (number, workers) in [1, 2].into_iter().enumerate() {
         let directory = directory();
@@ -158,7 +158,7 @@ async fn how_many_images_are_signed_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn how_often_what_is_refused_is_tried() {
+pub(crate) async fn how_often_what_is_refused_is_tried() {
     let registry = Registry::start().await;
     registry.hook(|request| (request.method != "GET").then(|| Scripted::status(403)));
     for attempts in [1, 2] {
@@ -176,7 +176,7 @@ async fn how_often_what_is_refused_is_tried() {
 }
 
 #[tokio::test]
-async fn how_long_a_list_may_be() {
+pub(crate) async fn how_long_a_list_may_be() {
     let registry = Registry::start().await;
     for number in 0..17 {
         registry.image("team/app", &format!("v{number}"), &number.to_string());
@@ -193,7 +193,7 @@ async fn how_long_a_list_may_be() {
 }
 
 #[tokio::test]
-async fn what_a_notification_may_be() {
+pub(crate) async fn what_a_notification_may_be() {
     let registry = Registry::start().await;
     let digest = Digest::of(b"x");
     let many = |count| pushes(&vec![("other/app", "1", &digest); count]).to_string();
@@ -214,7 +214,7 @@ async fn what_a_notification_may_be() {
 }
 
 #[tokio::test]
-async fn how_many_images_wait() {
+pub(crate) async fn how_many_images_wait() {
     let registry = Registry::start().await;
     let names: Vec<Digest> = (0..17).map(|n: u8| Digest::of(&[n])).collect();
     for (queued, status) in [(16, 503), (17, 202)] {
@@ -229,7 +229,7 @@ async fn how_many_images_wait() {
 }
 
 #[tokio::test]
-async fn where_the_passphrase_is() {
+pub(crate) async fn where_the_passphrase_is() {
     let registry = Registry::start().await;
     let directory = directory();
     let passphrase = write(directory.path(), "passphrase", "pg5ECRET-phrase").display().to_string();
@@ -250,7 +250,7 @@ async fn where_the_passphrase_is() {
 }
 
 #[tokio::test]
-async fn what_a_rule_says() {
+pub(crate) async fn what_a_rule_says() {
     let second = "[authenticator.second]\nkey = \"second.key\"\nalgorithm = \"RSA_PKCS1_SHA_256\"";
     for (line, one, development, classic, algorithm) in [
         ("", true, true, true, "ECDSA_SHA_256"),

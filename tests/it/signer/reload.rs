@@ -41,7 +41,7 @@ fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, Pat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn that_fails_is_told_with_its_reason_until_one_does_not() {
+pub(crate) async fn that_fails_is_told_with_its_reason_until_one_does_not() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     let (text, own) = configure_with_own_key(&path, &registry);
