@@ -33,7 +33,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 const MAX_SOCKET_PATH: usize = 85;
 
 const SOCKET: Form<PathBuf> =
-    Form { kind: OptionKind::Path, bounds: "absolute path, at most 85 bytes", read: read_socket };
+    Form { kind: OptionKind::Path, bounds: "an absolute path, at most 85 bytes", read: read_socket };
 const GROUP: Form<String> = Form { kind: OptionKind::Text, bounds: "a group of this node", read: read_group };
 const MODE: Form<u32> = Form { kind: OptionKind::Text, bounds: "0600, 0620, 0660", read: read_mode };
 const IMAGE: Form<String> = Form { kind: OptionKind::Text, bounds: "an image", read: read_image };

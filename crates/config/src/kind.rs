@@ -118,9 +118,10 @@ impl<T: From<&'static str>> Kind<Vec<T>> for List<T> {
     fn read(&self, document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Vec<T>> {
         let span = value.span.clone();
         let values = document.array(value, &format!("`{key}`"), "an array of texts")?;
-        if values.len() > self.most {
-            let message = format!("`{key}` has more than {} entries", self.most);
-            document.problem(span, message, "name fewer");
+        let least = usize::from(!self.example.is_empty());
+        if !(least..=self.most).contains(&values.len()) {
+            let message = format!("`{key}` has {} entries", values.len());
+            document.problem(span, message, format!("it may have {least} to {}", self.most));
             return None;
         }
         values.into_iter().map(|value| (self.form.read)(document, key, value)).collect()
@@ -131,7 +132,7 @@ impl<T: From<&'static str>> Kind<Vec<T>> for List<T> {
     }
 
     fn describe(&self) -> Description {
-        let bounds = format!("list of at most {}: {}", self.most, self.form.bounds);
+        let bounds = format!("list of at most {}, each {}", self.most, self.form.bounds);
         let required = !self.example.is_empty();
         let unset = if required { Unset::Required } else { Unset::Default(format!("{:?}", self.default)) };
         Description { example: self.example, ..Description::new(OptionKind::List, unset, bounds) }
@@ -275,7 +276,7 @@ fn read_paths(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Optio
 }
 
 /// An absolute path.
-pub const PATH: Form<PathBuf> = Form { kind: OptionKind::Path, bounds: "absolute path", read: read_path };
+pub const PATH: Form<PathBuf> = Form { kind: OptionKind::Path, bounds: "an absolute path", read: read_path };
 
 fn read_path(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<PathBuf> {
     let (text, span) = document.string(value, &format!("`{key}`"))?;

@@ -16,7 +16,7 @@ pub const ASSUMED: Duration = Duration::from_secs(3600);
 
 /// A file that holds a secret, closed to others.
 pub const SECRET_FILE: Form<PathBuf> =
-    Form { kind: OptionKind::Path, bounds: "file that is closed to others", read: read_secret_file };
+    Form { kind: OptionKind::Path, bounds: "a file that is closed to others", read: read_secret_file };
 /// A name or an id: what can stand in a header.
 const TEXT: Form<String> = Form { kind: OptionKind::Text, bounds: "a name", read: read_text };
 /// The address of a service.

@@ -71,7 +71,7 @@ pullgate_config::options! {
         /// The user name for the registry. Without one, requests are anonymous.
         username: Option<String> = "username", USER.optional("none", "\"signer\"");
         /// The file with the password, in one line.
-        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("file that is closed to others; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
+        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("a file that is closed to others; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
         /// The directories of hosts.toml files, as containerd has them: other addresses, CA certificates, plain HTTP.
         hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("as containerd 2.2 has them", "\"/etc/containerd/certs.d:/etc/docker/certs.d\"");
     }

@@ -102,11 +102,7 @@ fn instance(pass: &mut Pass<'_, '_, '_>) -> Option<AcrSettings> {
     let identity = ["ram-role", "access-key-id", "access-key-secret-file"].map(|key| pass.has(key));
     let whole = ["instance", "region", "hosts"].iter().all(|key| pass.has(key))
         && matches!(identity, [true, false, false] | [false, true, true]);
-    let named = pass.has("hosts");
     let given = AcrOptions::pass(pass);
-    if named && given.hosts.is_empty() && !pass.has_problems() {
-        pass.problem("hosts", "`hosts` has not 1 to 16 names", "name the registry's hosts");
-    }
     if !whole {
         let hint = "it needs `instance`, `region`, `hosts`, and either `ram-role` or `access-key-id` with \
                     `access-key-secret-file`";

@@ -156,7 +156,7 @@ fn credentials_are_names_of_closed_files() {
             "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
             "[registry.acr] is not whole",
         ),
-        ("[registry.acr]\nhosts = []", "`hosts` has not 1 to 16 names"),
+        ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: it may have 1 to 16"),
         ("[registry]\nacr = 1", "`acr` is an integer"),
         ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [registry.acr] is not whole"),
         (&format!("{ACR}{ACR}"), "`a.example` belongs to two instances"),

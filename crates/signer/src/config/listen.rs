@@ -10,9 +10,9 @@ use pullgate_config::options::{Options as _, Pass};
 use pullgate_keys::service_options::SECRET_FILE;
 
 const ADDRESS: Form<Address> =
-    Form { kind: OptionKind::Text, bounds: "IP address with its port, unix:/path", read: read_address };
+    Form { kind: OptionKind::Text, bounds: "an IP address with its port, unix:/path", read: read_address };
 pub(super) const TCP: Form<SocketAddr> =
-    Form { kind: OptionKind::Text, bounds: "IP address with its port", read: read_tcp };
+    Form { kind: OptionKind::Text, bounds: "an IP address with its port", read: read_tcp };
 
 const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8790);
 
