@@ -66,18 +66,27 @@ pub(crate) fn what_is_logged_and_how() {
     }
 }
 
+/// A test, and the options that change its outcome.
+type Effects = (fn(), &'static [&'static str]);
+
 /// The tests that are named by [`effects::TESTED`] for the test program without containerd.
 #[test]
 fn every_listed_option_has_its_test() {
-    let tests: &[(fn(), &[&str])] = &[
+    let tests: &[Effects] = &[
         (crate::status::the_two_sockets_have_nothing_in_common, &["[listen] socket"]),
         (who_may_connect, &["[listen] group", "[listen] mode"]),
         (crate::verifier::only_a_daemon_of_root_is_believed, &["[control] socket"]),
-        (crate::status::tells_how_the_daemon_is, &["[runtime] socket"]),
-        (crate::ways::side_loaded_under_a_protected_name, &["[gate] image-status"]),
+        (|| crate::status::tells_how_the_daemon_is(Release::V2_1), &["[runtime] socket"]),
+        (|| crate::ways::side_loaded_under_a_protected_name(Release::V2_1), &["[gate] image-status"]),
         (crate::sandbox::of_a_runtime_that_does_not_tell_is_asked_for, &["[gate] sandbox-image"]),
-        (crate::scan::removes_what_nobody_may_use, &["[scan] interval", "[scan] remove-unused"]),
-        (crate::scan::knows_what_was_admitted_with_the_registry_gone, &["[ledger] directory"]),
+        (
+            || crate::scan::removes_what_nobody_may_use(Release::V2_1),
+            &["[scan] interval", "[scan] remove-unused"],
+        ),
+        (
+            || crate::scan::knows_what_was_admitted_with_the_registry_gone(Release::V2_1),
+            &["[ledger] directory"],
+        ),
         (what_is_logged_and_how, &["[log] format", "[log] level"]),
         (
             crate::command::policy_test_compares_the_policy_with_expectations,

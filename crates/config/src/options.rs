@@ -1,4 +1,4 @@
-//! Declarations of options: each option once, with [`options!`](crate::options).
+//! Declarations of options: each option once, with [`options!`](crate::options!).
 
 pub use crate::description::OptionDoc;
 use crate::description::{Kind, OptionKind, Unset};
