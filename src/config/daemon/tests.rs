@@ -74,7 +74,7 @@ request-timeout = "500ms"
     assert_eq!(read("x", "[scan]\ninterval = \"off\"").unwrap().scan, Scan::default());
     assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
     assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
-    assert_eq!(config.log, Log { format: Format::Json, level: tracing::Level::DEBUG });
+    assert_eq!(config.log, Log { format: Format::Json, level: Level::DEBUG });
     assert_eq!((config.limits.registry.manifest, config.limits.registry.bundle), (1 << 20, 512 << 10));
     assert_eq!((config.limits.registry.signatures, config.limits.registry.referrers), (8, 256));
     assert_eq!(config.limits.node.pull_timeout, Duration::from_secs(60));
@@ -305,7 +305,7 @@ fn a_missing_file_is_the_defaults_and_one_that_others_could_change_is_none() {
     assert_eq!(load_daemon(&path), Ok(DaemonConfig::default()));
     fs::write(&path, "[log]\nlevel = \"trace\"").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(load_daemon(&path).unwrap().log.level, tracing::Level::TRACE);
+    assert_eq!(load_daemon(&path).unwrap().log.level, Level::TRACE);
     fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
     let said = load_daemon(&path).unwrap_err().to_string();
     assert!(said.contains("pullgate.toml: is writable") && said.contains("hint: chmod go-w /"), "{said}");
