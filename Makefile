@@ -1,29 +1,28 @@
-# Cargo does the work; this file says what belongs together. A fresh Debian with a Rust toolchain is enough:
-# `tests/environment/install` brings the rest, most of it into a directory of its own.
+# Needs only Debian and a Rust toolchain: `tests/environment/install` installs the rest, most of it in a separate directory.
 
 CARGO ?= cargo
 
 .PHONY: build demo test lint fmt clippy doc cycles deny bench
 
-# The two programs. Each by itself: built together, both would have the features that either of them needs, and the daemon
-# on nodes would load PKCS#11 modules.
+# The two programs. Built separately, because in one build cargo merges their features, and the daemon on nodes would load
+# PKCS#11 modules.
 build:
 	$(CARGO) build --release --package pullgate
 	$(CARGO) build --release --package pullgate-signer
 
-# Shows which images run and which do not, on a node of its own.
+# Shows which images run and which do not, on a temporary node.
 demo:
 	tests/environment/install
 	$(CARGO) build --release --workspace --bins --example demo
 	$(CARGO) run --quiet --release --example demo
 
-# Every test. Ends with one line of totals.
+# Every test. The last line is the totals.
 test:
 	tests/environment/install
 	$(CARGO) build --workspace --bins
 	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
 
-# Everything that is checked without running a test.
+# All checks that run no test.
 lint: fmt clippy doc cycles deny
 
 fmt:

@@ -1,8 +1,8 @@
-//! What deciding costs where no network takes part: rules, reloads, and evidence.
+//! The cost of decisions without the network: rules, reloads, and evidence.
 //!
-//! Prints a table of medians. `PULLGATE_BENCH_ENTRIES` sets the size of the larger ledger, a million unless it says
-//! otherwise. The entries that are asked for are files of their own; the others, which only make the directories as large
-//! as they would be, are further names of some thousand files, so that a million of them take a minute and little disk.
+//! Prints a table of medians. `PULLGATE_BENCH_ENTRIES` sets the size of the larger ledger, by default a million. The
+//! entries that are looked up are separate files. The others only make the directories large: they are hard links to
+//! some thousand files, so that a million of them take a minute and little disk space.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::expect_used,
@@ -31,14 +31,14 @@ use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// How many entries of a ledger have a signature that holds; those are asked for.
+/// How many entries have a valid signature; these are looked up.
 const SIGNED: usize = 1000;
 
-/// How many further entries are files of their own.
+/// How many further entries are separate files.
 const OWN: usize = 4000;
 
 fn main() {
-    // `cargo test --benches` runs it too, with an argument of its own.
+    // `cargo test --benches` runs it too, with another argument.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -53,7 +53,7 @@ fn main() {
     }
 }
 
-/// Loading that many rules, and finding the one that speaks.
+/// Loads this many rules, and finds the one that applies.
 fn decision(directory: &Path, rules: usize) {
     let root = directory.join(format!("rules-{rules}"));
     write_policy(&root, rules);
@@ -72,14 +72,17 @@ fn decision(directory: &Path, rules: usize) {
             black_box(policy.applicable_rules(black_box(name), Some("payments")));
         }
     });
-    row(&format!("decide by {rules} rules"), decided / batch as u32, 2.0);
+    row(&format!("decision with {rules} rules"), decided / batch as u32, 2.0);
 }
 
-/// Whether an image on the node may be used, from that many entries.
+/// Decides about a present image, with this many entries.
 fn evidence(directory: &Path, entries: usize) {
     let root = directory.join(format!("ledger-{entries}"));
-    let settings =
-        ledger::Settings { max_entries: 4_000_000, max_bytes: 64 << 30, ..ledger::Settings::of(&root) };
+    let settings = ledger::LedgerSettings {
+        max_entries: 4_000_000,
+        max_bytes: 64 << 30,
+        ..ledger::LedgerSettings::of(&root)
+    };
     let opened = measure(1, |_| {
         black_box(Ledger::open(&settings).unwrap());
     });
@@ -94,28 +97,28 @@ fn evidence(directory: &Path, entries: usize) {
     row(&format!("open a ledger of {entries}"), opened, f64::INFINITY);
     let policy = directory.join("rules-10");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let registry = Arc::new(Registry::new(registry::Settings::default()).unwrap());
+    let registry = Arc::new(Registry::new(registry::RegistrySettings::default()).unwrap());
     let bounds = GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
     let gate = Gate::new(registry, bounds).with_ledger(Ledger::open(&settings).unwrap());
     gate.set_policy(load(&policy));
     let before = resident_memory();
-    let images: Vec<_> = (0..SIGNED.min(entries)).map(|number| (asked(number), image(number))).collect();
+    let images: Vec<_> = (0..SIGNED.min(entries)).map(|number| (requested(number), image(number))).collect();
     let ask = |number: usize, pod: Option<&Pod>| {
         let (name, present) = &images[number % images.len()];
         runtime.block_on(gate.check_present(name, present, pod)).unwrap();
     };
     let first = measure(SIGNED.min(entries), |number| ask(number, None));
     let remembered = measure(20 * SIGNED, |number| ask(number, None));
-    // For pods of another namespace it is another question each time, which the same rule answers.
+    // With another pod namespace each time, the cache has no verdict, but the same rule applies.
     let pods: Vec<_> =
         (0..20 * SIGNED).map(|number| Pod { namespace: number.to_string(), ..Pod::default() }).collect();
-    let anew = measure(pods.len(), |number| ask(number, Some(&pods[number])));
+    let again = measure(pods.len(), |number| ask(number, Some(&pods[number])));
     let verdict = format!("verdict from {entries} entries");
     row(&format!("{verdict}, remembered"), remembered, 50.0);
-    row(&format!("{verdict}, read anew, signature verified before"), anew, f64::INFINITY);
-    row(&format!("{verdict}, read anew, signature verified (P-256)"), first, f64::INFINITY);
+    row(&format!("{verdict}, read again, signature verified before"), again, f64::INFINITY);
+    row(&format!("{verdict}, read again, signature verified (P-256)"), first, f64::INFINITY);
     let grown = resident_memory().saturating_sub(before) as f64 / f64::from(1 << 20);
-    println!("| memory that a ledger of {entries} entries took | {grown:.1} MiB | |");
+    println!("| memory for a ledger of {entries} entries | {grown:.1} MiB | |");
     fs::remove_dir_all(&root).unwrap();
 }
 
@@ -178,7 +181,7 @@ fn key_file(half: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/keys/throw-away-p256.{half}.pem"))
 }
 
-fn asked(number: usize) -> String {
+fn requested(number: usize) -> String {
     format!("bench.example/app-{number}:1")
 }
 
@@ -187,7 +190,7 @@ fn config(number: usize) -> Digest {
 }
 
 fn image(number: usize) -> Present {
-    Present { id: config(number).to_string(), repo_tags: vec![asked(number)], repo_digests: Vec::new() }
+    Present { id: config(number).to_string(), repo_tags: vec![requested(number)], ..Present::default() }
 }
 
 fn manifest(number: usize) -> String {
@@ -231,7 +234,7 @@ fn write_entry(root: &Path, number: usize, key: Option<&PrivateKey>) {
             "signature": STANDARD.encode(signature),
             "payload": payload.len(),
         }],
-        "names": [asked(number)],
+        "names": [requested(number)],
         "rule": "a rule",
         "keys": [],
         "recorded": "2026-01-01T00:00:00Z",
@@ -243,7 +246,7 @@ fn write_entry(root: &Path, number: usize, key: Option<&PrivateKey>) {
     put(&root.join("images"), config(number).hex(), &format!("{place}\n"));
 }
 
-/// Gives files that are there already further names, until there are so many entries and links.
+/// Adds hard links to existing files, until there are this many entries and links.
 fn fill_up(root: &Path, entries: usize) {
     for part in ["entries", "images"] {
         let root = root.join(part);

@@ -1,6 +1,5 @@
-//! How fast the signer signs: an RSA-2048 key in a file by itself, the service with all that it writes, and the time from a
-//! push to its signature. Prints Markdown. The registry is a real one, on this machine; `tests/environment/install` comes
-//! first.
+//! The speed of the signer: an RSA-2048 key in a file alone, the whole service, and the time from a push to its
+//! signature. Prints Markdown. Uses a real registry on this machine; run `tests/environment/install` first.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -8,7 +7,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     missing_docs,
-    reason = "a measurement that does not work ends"
+    reason = "a benchmark fails by panicking"
 )]
 
 use std::path::Path;
@@ -35,7 +34,7 @@ const ALONE: usize = 1000;
 /// Images that are notified at once.
 const AT_ONCE: usize = 1000;
 
-/// Images that are pushed one after the other, and how many in a second.
+/// Images that are pushed in sequence, and how many per second.
 const PACED: u32 = 400;
 const PER_SECOND: u32 = 20;
 
@@ -72,8 +71,9 @@ fn alone(file: &Path) -> f64 {
     let runtime = builder.enable_all().build().unwrap();
     runtime.block_on(async {
         let location = Location::File(file.to_owned());
-        let key =
-            keys::open(&location, Some(Algorithm::RsaPssSha256), &keys::Settings::default()).await.unwrap();
+        let key = keys::open(&location, Some(Algorithm::RsaPssSha256), &keys::KeySettings::default())
+            .await
+            .unwrap();
         let begin = Instant::now();
         let mut under_way = tokio::task::JoinSet::new();
         for number in 0..ALONE {
@@ -87,7 +87,7 @@ fn alone(file: &Path) -> f64 {
     })
 }
 
-/// Notifies of images that are all there already.
+/// Notifies of images that are all in the registry already.
 fn at_once(registry: &Registry, signer: &Signer) -> f64 {
     let images: Vec<(String, Digest)> = (0..AT_ONCE).map(|n| push(registry, &format!("burst{n}"))).collect();
     let begin = Instant::now();
@@ -120,7 +120,7 @@ fn paced(registry: &Registry, signer: &Signer) -> [i64; 3] {
     }
     let end = Instant::now() + Duration::from_secs(120);
     while signer.audit().len() < before + PACED as usize {
-        assert!(Instant::now() < end, "not all was signed:\n{}", signer.log());
+        assert!(Instant::now() < end, "not all images were signed:\n{}", signer.log());
         thread::sleep(Duration::from_millis(100));
     }
     let at = |line: &Value, field: &str| {

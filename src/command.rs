@@ -1,4 +1,4 @@
-//! The command line: one module for each subcommand, and what they share.
+//! The command line: one module per subcommand.
 
 mod daemon;
 mod image_verifier;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use pullgate_cli::{Outcome, Retired};
 
-/// Earlier names, and the commands that are now in `pullgate-signer`.
+/// Retired names, and commands that are now in `pullgate-signer`.
 const RETIRED: [Retired; 10] = [
     Retired { name: "verifier", command: "", replacement: "pullgate image-verifier" },
     Retired { name: "sign", command: "", replacement: "pullgate-signer sign" },

@@ -1,4 +1,4 @@
-//! The runtime's side: the connection to its socket, and what only containerd's own API does.
+//! Client side of the runtime: the connection to its socket, and containerd's own API.
 
 pub mod body;
 pub mod content;

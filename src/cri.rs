@@ -1,7 +1,8 @@
-//! The CRI socket: everything crosses untouched but the few calls that the gate has a say in.
+//! The CRI socket: a transparent HTTP/2 proxy, except for the few calls that the gate decides about.
+//!
+//! Each intercepted call has a module with one entry function: [`pull`], [`image_status`], [`create`].
 
 mod accept;
-mod answer;
 mod create;
 mod deadline;
 mod frame;
@@ -10,74 +11,53 @@ mod message;
 mod pull;
 mod recent_answers;
 mod route;
+mod runtime_answer;
 mod sandbox;
+mod settings;
 mod status;
 mod tag_locks;
 pub mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tonic::Code;
 
 pub use accept::serve;
 pub use pull::RuntimeContent;
 pub use sandbox::SandboxImage;
+pub use settings::CriSettings;
 
 use crate::containerd::{Body, Upstream, UpstreamError};
-use crate::gate::Gate;
+use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
+use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use recent_answers::RecentAnswers;
 use route::Route;
+use runtime_answer::RuntimeAnswer;
 use tag_locks::TagLocks;
 
-/// What an operator may choose about the calls that the gate has a say in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How long the runtime has after a pull to learn the image's name.
-    pub tag_record_timeout: Duration,
-    /// Whether images that are present but not admitted are withheld from ImageStatus.
-    pub image_status: bool,
-    /// Whether containers and pods may be restored from checkpoints, whose content nobody verifies.
-    pub checkpoint_restore: bool,
-    /// Whether the name that a runtime may pull by itself (inside a virtual machine) is pinned to the digest.
-    pub pin_user_specified_image: bool,
-    /// The image of pod sandboxes, where the runtime does not tell it.
-    pub sandbox_image: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            tag_record_timeout: Duration::from_secs(5),
-            image_status: true,
-            checkpoint_restore: false,
-            pin_user_specified_image: false,
-            sandbox_image: None,
-        }
-    }
-}
-
-/// The proxy: one for all connections.
+/// The proxy. One instance serves all connections.
 #[derive(Debug)]
 pub struct Proxy {
     upstream: Upstream,
     gate: Arc<Gate>,
     counters: Counters,
-    tags: TagLocks,
-    told: RecentAnswers,
-    /// The name of the sandbox image, once the runtime has told it.
+    tag_locks: TagLocks,
+    recent_answers: RecentAnswers,
+    /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
-    settings: Settings,
+    settings: CriSettings,
 }
 
-/// Who is on the other side of a connection, as the kernel says it.
+/// The process at the other end of a connection, as the kernel reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
-    /// Process id, if it could be told.
+    /// Process id, if the kernel reports one.
     pub pid: Option<i32>,
     /// User id.
     pub uid: u32,
@@ -85,15 +65,14 @@ pub struct Peer {
 
 impl Proxy {
     /// A proxy to the runtime behind `upstream`.
-    pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: Settings) -> Self {
-        let sandbox = ArcSwapOption::empty();
+    pub fn new(upstream: Upstream, gate: Arc<Gate>, settings: CriSettings) -> Self {
         Self {
             upstream,
             gate,
             counters: Counters::default(),
-            tags: TagLocks::default(),
-            told: RecentAnswers::default(),
-            sandbox,
+            tag_locks: TagLocks::default(),
+            recent_answers: RecentAnswers::default(),
+            sandbox: ArcSwapOption::empty(),
             settings,
         }
     }
@@ -108,9 +87,19 @@ impl Proxy {
         &self.gate
     }
 
-    /// What crossed so far.
+    /// Calls since the start, by outcome.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The name of the sandbox image as containerd records it; `None` until the runtime has reported it.
+    pub fn sandbox_image_name(&self) -> Option<String> {
+        self.sandbox.load().as_ref().map(|name| recent_answers::canonical(name))
+    }
+
+    /// Checks the sandbox image every 30 s for as long as it is polled, and calls `changed` after each change.
+    pub async fn watch_sandbox_image(&self, changed: impl FnMut(&SandboxImage)) {
+        sandbox::watch(self, changed).await;
     }
 
     /// Answers one call.
@@ -119,9 +108,11 @@ impl Proxy {
     /// Only with a stream reset of the runtime, so that the caller's stream is reset in the same way.
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, hyper::Error> {
         match route::of(&request) {
-            Route::PullImage => Ok(self.pull(request, peer).await),
-            Route::ImageStatus if self.settings.image_status => Ok(self.image_status(request, peer).await),
-            Route::CreateContainer => self.create_container(request, peer).await,
+            Route::PullImage => Ok(pull::handle(self, request, peer).await),
+            Route::ImageStatus if self.settings.image_status => {
+                Ok(image_status::handle(self, request, peer).await)
+            }
+            Route::CreateContainer => create::handle(self, request, peer).await,
             Route::Checkpoint if !self.settings.checkpoint_restore => {
                 Ok(self.refuse_checkpoint(request.uri().path(), peer))
             }
@@ -129,22 +120,14 @@ impl Proxy {
                 self.counters.passed.add();
                 self.forward(request.map(Body::Through)).await
             }
-            Route::Unknown => {
-                let count = self.counters.unimplemented.add();
-                let path =
-                    request.uri().path().chars().take(200).collect::<String>().escape_debug().to_string();
-                tracing::warn!(
-                    path,
-                    peer.uid = peer.uid,
-                    peer.pid = peer.pid,
-                    count,
-                    "call refused: not runtime.v1"
-                );
-                Ok(status::answer(Code::Unimplemented, format!("unknown service or method {path}")))
-            }
+            Route::Unknown => Ok(self.refuse_unknown(request.uri().path(), peer)),
         }
     }
 
+    /// Sends a call to the runtime and streams its response to the caller.
+    ///
+    /// # Errors
+    /// As [`Proxy::handle`].
     async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, hyper::Error> {
         match self.upstream.send(request).await {
             Ok(response) => Ok(response.map(Body::Through)),
@@ -152,7 +135,35 @@ impl Proxy {
         }
     }
 
-    /// The policy of the moment, by hash.
+    /// Sends a call to the runtime and reads its whole response, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// The answer for the caller, when there is no response or it ends early.
+    async fn exchange(&self, request: Request<Body>, limit: usize) -> Result<RuntimeAnswer, Response<Body>> {
+        let response = self.upstream.send(request).await.map_err(|error| self.unavailable(&error))?;
+        let (head, body) = response.into_parts();
+        let collected = Limited::new(body, limit).collect().await.map_err(|error| {
+            status::answer(Code::Unavailable, format!("pullgate: the runtime's answer ended early: {error}"))
+        })?;
+        let trailers = collected.trailers().cloned();
+        Ok(RuntimeAnswer::new(head, collected.to_bytes(), trailers))
+    }
+
+    /// Answers a call that creates or restores the checkpoint of a whole pod: its images do not pass through here.
+    fn refuse_checkpoint(&self, path: &str, peer: Peer) -> Response<Body> {
+        self.counters.containers_refused.add();
+        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, "checkpoint call refused");
+        status::refused(&Refusal::checkpoint(path))
+    }
+
+    fn refuse_unknown(&self, path: &str, peer: Peer) -> Response<Body> {
+        let count = self.counters.unimplemented.add();
+        let path = path.chars().take(200).collect::<String>().escape_debug().to_string();
+        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: not runtime.v1");
+        status::answer(Code::Unimplemented, format!("unknown service or method {path}"))
+    }
+
+    /// The hash of the policy in force; empty without one.
     fn policy_hash(&self) -> String {
         self.gate.policy().map(|policy| policy.hash().to_owned()).unwrap_or_default()
     }
@@ -163,4 +174,16 @@ impl Proxy {
         tracing::debug!(%error, cause, %socket, "runtime unavailable");
         status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
     }
+}
+
+/// Reads a unary request: its only message, and the whole body that carries it.
+///
+/// # Errors
+/// The answer for the caller, when the body is not exactly one plain message of bounded size.
+async fn read_message(body: Incoming) -> Result<(Bytes, Bytes), Response<Body>> {
+    let refuse = |code, text: String| status::answer(code, format!("pullgate: {text}"));
+    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect().await;
+    let body = limited.map_err(|error| refuse(Code::InvalidArgument, error.to_string()))?.to_bytes();
+    let message = frame::only_message(&body).map_err(|error| refuse(error.code(), error.to_string()))?;
+    Ok((message, body))
 }

@@ -1,14 +1,17 @@
-//! The one decision: may this image run here, and as which digest.
+//! The decision: may this image run here, and as which digest.
 //!
-//! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Every
-//! way out of it that is not a success is a [`Refusal`]; there is no third answer.
+//! [`Gate::admit`] is the only maker of [`Pinned`], and a [`Pinned`] is the only thing that the forwarder takes. Everything
+//! else that it returns is a [`Refusal`].
 
 mod admission;
 mod check;
+mod checkpoint;
+mod content;
 mod evaluate;
-mod evidence;
+mod evidence_writer;
 mod explanation;
 mod finding;
+mod held_content;
 mod lookup;
 mod pinned;
 mod present;
@@ -27,20 +30,27 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
-pub use evidence::{Content, NoContent, PendingEvidence};
+pub use crate::telemetry::Kind;
+pub use checkpoint::is_checkpoint;
+pub use content::{Content, NoContent, Target};
+pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
 pub use finding::Finding;
+pub use held_content::HeldContent;
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
-pub use refusal::{Kind, Refusal};
+pub use refusal::Refusal;
 
+use crate::digest::Digest;
 use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
 use crate::telemetry::counters::Counter;
+use evidence_writer::EvidenceWriter;
+use held_content::ContentWalker;
 use lookup::Lookup;
 use present_cache::PresentImageCache;
 use pull::PullEvaluation;
@@ -80,9 +90,6 @@ pub struct GateSettings {
 /// How many images on the node are evaluated at the same time: reading evidence takes a thread for a moment.
 const READERS: usize = 16;
 
-/// How many pieces of evidence are written to the disk at the same time.
-const WRITERS: usize = 4;
-
 /// Decides by the policy in force which images may run.
 #[derive(Debug)]
 pub struct Gate {
@@ -90,8 +97,9 @@ pub struct Gate {
     policy: ArcSwapOption<Policy>,
     break_glass: OnceLock<Box<dyn BreakGlassSource>>,
     present_cache: PresentImageCache,
+    walker: ContentWalker,
     readers: Semaphore,
-    writers: Arc<Semaphore>,
+    evidence: EvidenceWriter,
     settings: GateSettings,
 }
 
@@ -115,18 +123,19 @@ impl Gate {
             registry,
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
-            remote_verifier: Arc::new(RemoteVerifier::new(keys::Settings::default())),
+            remote_verifier: Arc::new(RemoteVerifier::new(keys::KeySettings::default())),
             verifying: Arc::default(),
             verifications: Arc::new(Semaphore::new(settings.concurrent)),
             checks: Arc::default(),
         };
         Self {
+            evidence: EvidenceWriter::new(Arc::clone(&shared.ledger)),
             shared,
             policy: ArcSwapOption::empty(),
             break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
+            walker: ContentWalker::default(),
             readers: Semaphore::new(READERS),
-            writers: Arc::new(Semaphore::new(WRITERS)),
             settings,
         }
     }
@@ -135,6 +144,7 @@ impl Gate {
     #[must_use]
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         self.shared.ledger = Arc::new(ledger);
+        self.evidence = EvidenceWriter::new(self.ledger());
         self
     }
 
@@ -188,6 +198,117 @@ impl Gate {
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;
         *explanation = explained;
         decided
+    }
+
+    /// Adds to `present` what the runtime has of it, if the policy in force denies digests; [`Gate::check_present`] refuses
+    /// every image without it then.
+    pub async fn read_content(&self, mut present: Present, content: &impl Content) -> Present {
+        if self.policy().is_some_and(|policy| policy.deny_list().has_digests())
+            && let Ok(id) = Digest::parse(&present.id)
+        {
+            let names =
+                present.repo_tags.iter().chain(&present.repo_digests).chain(std::iter::once(&present.id));
+            let names: Vec<&str> = names.map(String::as_str).collect();
+            let read = tokio::time::timeout(self.settings.timeout, self.walker.read(&names, &id, content));
+            let late = || HeldContent::Unreadable("it does not answer in time".to_owned());
+            present.content = read.await.unwrap_or_else(|_| late());
+        }
+        present
+    }
+
+    /// Whether what is pulled may be used at all, whatever its rule says: neither a checkpoint, unless `restore` allows
+    /// that, nor on the deny list. Called before a pull of `pinned` is forwarded.
+    ///
+    /// # Errors
+    /// When the image is a checkpoint.
+    pub fn check_pinned(&self, pinned: &Pinned, restore: bool) -> Result<(), Refusal> {
+        let is_checkpoint = !restore && pinned.is_checkpoint() == Some(true);
+        if is_checkpoint { Err(Refusal::checkpoint_image(pinned.name(), pinned.name())) } else { Ok(()) }
+    }
+
+    /// The same after the pull, which gave the image `id`: by what the runtime has now. An image whose document was not
+    /// looked up before may be a checkpoint or an index in an index; a denied configuration is known only now.
+    ///
+    /// # Errors
+    /// When the image is a checkpoint, is denied, or cannot be compared with the deny list.
+    pub async fn check_pulled(
+        &self,
+        pinned: &Pinned,
+        id: &str,
+        content: &impl Content,
+        restore: bool,
+    ) -> Result<(), Refusal> {
+        let name = pinned.name();
+        let late = |_| Refusal::runtime(name, "it does not answer in time");
+        let unread = |why: String| Refusal::runtime(name, &why);
+        if !restore && pinned.evidence().is_none() {
+            let read = held_content::has_checkpoint(name, content);
+            let is_checkpoint = tokio::time::timeout(self.settings.timeout, read).await.map_err(late)?;
+            if is_checkpoint.map_err(unread)? {
+                return Err(Refusal::checkpoint_image(name, name));
+            }
+        }
+        let Some(policy) = self.policy().filter(|policy| policy.deny_list().has_digests()) else {
+            return Ok(());
+        };
+        let present =
+            Present { id: id.to_owned(), repo_digests: vec![name.to_owned()], ..Present::default() };
+        let digests = match self.read_content(present, content).await.content {
+            HeldContent::Read(digests) => digests,
+            HeldContent::Unreadable(why) => return Err(Refusal::content(name, &why)),
+            HeldContent::NotRead => return Err(Refusal::content(name, "its image id is not a digest")),
+        };
+        let denied = |digest: &Digest| {
+            let why = policy.deny_list().of_digest(digest)?;
+            Some(Refusal::digest_denied(name, digest.as_str(), why))
+        };
+        digests.iter().find_map(denied).map_or(Ok(()), Err)
+    }
+
+    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a
+    /// remote check is asked for at its service, unless a confirmation is cached.
+    ///
+    /// - Asked by a name, the rule of that name applies, and evidence must show that a digest *of that repository* that
+    ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A
+    ///   name with a digest must mean that digest.
+    /// - Asked by an id, or the prefix of one, the rules of the image's repositories apply, by evidence or by the names
+    ///   that the runtime has for it; one that admits it is enough.
+    ///
+    /// # Errors
+    /// When it may not be used, or that cannot be known without the registry: then a pull can help.
+    pub async fn check_present(
+        &self,
+        asked: &str,
+        present: &Present,
+        pod: Option<&Pod>,
+    ) -> Result<PresentVerdict, Refusal> {
+        present::check(self, asked, present, pod).await
+    }
+
+    /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when
+    /// [`Gate::finish_evidence`] waits for it. For an index, the image is known only after the pull.
+    pub fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+        self.evidence.begin(pinned)
+    }
+
+    /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry. `begun`
+    /// is what [`Gate::begin_evidence`] returned.
+    ///
+    /// A failure here does not fail the pull: the image was admitted, only the evidence is lost.
+    pub async fn finish_evidence(
+        &self,
+        pinned: &Pinned,
+        begun: Option<PendingEvidence>,
+        id: &str,
+        content: &impl Content,
+    ) {
+        self.evidence.finish(pinned, begun, id, content).await;
+    }
+
+    /// Records that the present image `id` is the one that was admitted as `pinned`, if hashes show that. Otherwise it is
+    /// another image, and nothing is recorded.
+    pub async fn link_present_image(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+        self.evidence.link(pinned, id, content).await;
     }
 
     /// How many signatures were verified for pulls, each counted once for each authenticator that it was tried with.

@@ -1,6 +1,6 @@
 //! pullgate: a Kubernetes node runs only images that were signed.
 //!
-//! The way of a pull, the rooms and what each of them may use are drawn in `ARCHITECTURE.md`.
+//! `ARCHITECTURE.md` shows the path of a pull and the modules.
 #![forbid(unsafe_code)]
 
 pub use pullgate_core::{digest, json, policy, reference, signature, trust};

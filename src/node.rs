@@ -1,4 +1,4 @@
-//! The daemon: sockets, readiness, reload, end.
+//! The daemon: sockets, readiness, reload, shutdown.
 
 pub mod control;
 pub mod daemon;
@@ -13,34 +13,36 @@ use crate::cri;
 use crate::gate::{self, Gate};
 use crate::keys::RemoteVerifier;
 use crate::ledger::Ledger;
-use crate::registry::{self, Registry, RegistryError, Settings};
+use crate::registry::{self, Registry, RegistryError, RegistrySettings};
 use crate::telemetry::plain;
 
-/// A registry client as `config` wants it.
+/// The registry client for `config`.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// When the operating system returns no random bytes.
 pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
     let (limits, given) = (&config.limits, &config.registry);
-    Registry::new(Settings {
+    Registry::new(RegistrySettings {
         hosts_directories: given.hosts.clone().unwrap_or_else(registry::default_hosts),
         containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
         token_services: given.token_services.clone(),
         keyring: given.keyring.clone(),
         sources: given.sources.clone(),
         limits: registry::Limits { wait_for_signature: given.wait_for_signature, ..limits.registry },
-        ..Settings::default()
+        ..RegistrySettings::default()
     })
 }
 
-/// A gate as `config` wants it, without a policy yet. It keeps evidence in memory.
+/// The gate for `config`, without a policy, with evidence in memory.
 ///
 /// # Errors
-/// When the registry client cannot be made.
+/// When the registry client cannot be created.
 pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
-    let settings =
-        gate::GateSettings { timeout: limits.node.pull_timeout, concurrent: limits.registry.questions };
+    let settings = gate::GateSettings {
+        timeout: limits.node.pull_timeout,
+        concurrent: limits.registry.concurrent_pulls,
+    };
     let registry = registry(config)?;
     for warning in config.warnings() {
         tracing::warn!(%warning, "configuration");
@@ -52,8 +54,8 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
         .with_remote_verifier(RemoteVerifier::new(config.keys.settings())))
 }
 
-/// The ledger as `config` wants it. Where the disk does not give one, evidence is kept in memory: images are admitted as
-/// always, but after a restart the registry must be asked again.
+/// The ledger for `config`. If the disk cannot be used, evidence is kept in memory: images are admitted, but after a
+/// restart the registries must be queried again.
 pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger.settings()).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -62,15 +64,15 @@ pub fn ledger(config: &DaemonConfig) -> Ledger {
     })
 }
 
-/// The ledger of the daemon that `config` is of, for who only looks: nothing is written to it.
-pub fn evidence_of_daemon(config: &DaemonConfig) -> Ledger {
+/// A read-only view of the ledger of the daemon with `config`.
+pub fn read_only_ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open_read_only(&config.ledger.settings())
         .unwrap_or_else(|error| Ledger::in_memory_because(&error))
 }
 
-/// What `config` says about the calls that the gate has a say in.
-pub fn proxy_settings(config: &DaemonConfig) -> cri::Settings {
-    cri::Settings {
+/// The settings in `config` for the calls that the proxy checks.
+pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
+    cri::CriSettings {
         tag_record_timeout: config.limits.node.tag_record_timeout,
         image_status: config.gate.image_status,
         checkpoint_restore: config.gate.checkpoint_restore,

@@ -1,4 +1,4 @@
-//! What pullgate says about itself: logs, counters, and the one table of reason codes.
+//! Telemetry: logs, counters and the table of reason codes.
 
 pub mod counters;
 pub mod reason;
@@ -7,5 +7,5 @@ pub mod steps;
 pub use counters::Counters;
 pub use pullgate_core::untrusted::{chain, plain};
 pub use pullgate_daemon::log;
-pub use reason::Reason;
+pub use reason::{Kind, Reason};
 pub use steps::{Step, Steps};

@@ -1,4 +1,4 @@
-//! The calls that are measured, as lean as a client of the CRI can make them.
+//! The measured calls, with as little overhead as a CRI client can have.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 /// kubelet's limit for one message.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
-/// The longest that one call may take, also among hundreds.
+/// The timeout of one call, also among hundreds.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// A client with one connection, as kubelet has one.
+/// A client with one connection, as in kubelet.
 #[derive(Clone)]
 pub(crate) struct Caller(Upstream);
 
@@ -23,7 +23,7 @@ impl Caller {
         Self(Upstream::new(socket))
     }
 
-    /// Whether the image is there.
+    /// Whether the image is present.
     pub(crate) async fn image_status(&self, name: &str) -> bool {
         let request = ImageStatusRequest { image: Some(named(name)), verbose: false };
         in_time("ImageStatus", self.client().image_status(request)).await.image.is_some()
@@ -34,12 +34,12 @@ impl Caller {
         in_time("ListImages", self.client().list_images(ListImagesRequest::default())).await.images.len()
     }
 
-    /// Pulls an image and gives its id.
+    /// Pulls an image and returns its id.
     pub(crate) async fn pull_image(&self, name: &str) -> String {
         self.try_to_pull_image(name).await.unwrap_or_else(|status| panic!("PullImage: {status}"))
     }
 
-    /// The same, where it may fail.
+    /// The same, but may fail.
     pub(crate) async fn try_to_pull_image(&self, name: &str) -> Result<String, tonic::Status> {
         let request = PullImageRequest { image: Some(named(name)), ..Default::default() };
         let pulled = timeout(LIMIT, self.client().pull_image(request)).await;
@@ -59,7 +59,7 @@ impl Caller {
 }
 
 async fn in_time<T>(what: &str, call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>) -> T {
-    // The timer costs both ends the same, and without one a hanging call hangs everything.
+    // The timer costs the same at both sockets, and without it a hanging call would block the benchmark.
     let answered = timeout(LIMIT, call).await;
     let answered = answered.unwrap_or_else(|_| panic!("{what}: no answer in {LIMIT:?}"));
     answered.unwrap_or_else(|status| panic!("{what}: {status}")).into_inner()

@@ -1,4 +1,4 @@
-//! The questions that kubelet asks most, on a node with many images.
+//! kubelet's most frequent calls, on a node with many images.
 
 use crate::report::{RATIO, ratio, table};
 use crate::samples::{Pair, Samples};
@@ -6,18 +6,18 @@ use crate::{Callers, event_loop, farm, inventory, say};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, require_release};
 
-/// How many images are on the node that is asked for its images, as on a busy one.
+/// How many images are on the node, as on a busy one.
 const IMAGES: usize = 500;
 
-/// How many of the images that are asked for are signed.
+/// How many of the requested images are signed.
 const SIGNED: usize = 20;
 
-/// How often the ends change.
+/// How often the sockets alternate.
 const ROUNDS: usize = 100;
 
-/// Asks both ends in turns, some calls each.
+/// Calls both sockets alternately, some calls each.
 pub(crate) fn run(release: Release) {
-    // An image that the gate of ImageStatus would hide could not be asked for.
+    // The ImageStatus gate would hide images that are not admitted.
     let policy = |policy: Policy, key: &_| {
         require_release(policy.allow_unsigned(&format!("{}/**", inventory::HOST)), key)
     };
@@ -30,11 +30,11 @@ pub(crate) fn run(release: Release) {
     for name in &signed {
         events.block_on(callers.proxied.pull_image(name));
     }
-    say("asking for images");
+    say("calling ImageStatus and ListImages");
     let unsigned_on = events.block_on(status(&callers, 20, &unsigned));
     let signed_on = events.block_on(status(&callers, 20, &signed));
     let list_images = events.block_on(list(&callers, 3, IMAGES));
-    say("asking with the gate off");
+    say("calling ImageStatus with the gate off");
     node.pullgate.restart_configured("[gate]\nimage-status = \"off\"");
     let callers = Callers::new(&node);
     let off = events.block_on(status(&callers, 20, &unsigned));
@@ -56,7 +56,7 @@ async fn status(callers: &Callers, calls: usize, names: &[String]) -> Pair {
         for (caller, samples) in turns(callers, &mut pair, round) {
             for call in 0..calls {
                 let name = &names[(round * calls + call) % names.len()];
-                assert!(samples.time(caller.image_status(name)).await, "{name} is there");
+                assert!(samples.time(caller.image_status(name)).await, "{name} is present");
             }
         }
     }
@@ -75,7 +75,7 @@ async fn list(callers: &Callers, calls: usize, images: usize) -> Pair {
     pair
 }
 
-/// Both ends, each first in every other round.
+/// Both sockets, each first in every other round.
 pub(crate) fn turns<'a>(
     callers: &'a Callers,
     pair: &'a mut Pair,

@@ -1,9 +1,9 @@
-//! Round trips to a registry that is far away: how many a verified pull adds to those that containerd makes by itself.
+//! Round trips to a distant registry that a verified pull adds to those of containerd.
 
 use std::time::Instant;
 
 use crate::report::table;
-use crate::slow::{Asked, ROUND_TRIP, Slow, in_sequence};
+use crate::slow::{ROUND_TRIP, RecordedRequest, Slow, in_sequence};
 use crate::{Caller, Callers, event_loop, say};
 use pullgate_test::node::signing::Layout;
 use pullgate_test::node::{Node, Release, environment};
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 const HEAD: [&str; 7] =
     ["pull", "in sequence", "target", "requests", "containerd's own", "added time", "in round trips"];
 
-/// Pulls through a proxy that lets every round trip take 20 ms.
+/// Pulls through a proxy with a round-trip time of 20 ms.
 pub(crate) fn run(release: Release) {
     let node = Node::start(release);
     let slow = Slow::start(node.registry.host());
@@ -28,10 +28,10 @@ pub(crate) fn run(release: Release) {
     });
     let [warm, classic, bundle, referrers] = &images;
     let far = Far { node: &node, slow: &slow, callers: Callers::new(&node), events: event_loop() };
-    // Connections are open on a node that runs, and that the registry speaks HTTP is known.
+    // On a running node connections are open, and it is known that the registry uses plain HTTP.
     far.pull(&warm.by_tag());
     slow.delay(true);
-    say("pulling from far away");
+    say("pulling from a distant registry");
     let mut rows = vec![
         far.row("cold, classic signature", 3, &classic.by_tag()),
         far.row("cold, bundle by the fallback tag", 4, &bundle.by_tag()),
@@ -44,14 +44,14 @@ pub(crate) fn run(release: Release) {
     for (what, image) in [("classic", classic), ("bundle", bundle)] {
         let begin = Instant::now();
         slow.take();
-        cosign.verify(&image.by_digest(), &node.release, &[]).unwrap_or_else(|told| panic!("{told}"));
+        cosign.verify(&image.by_digest(), &node.release, &[]).unwrap_or_else(|error| panic!("{error}"));
         let spent = begin.elapsed();
-        let asked = slow.take();
+        let recorded = slow.take();
         rows.push([
             format!("(cosign verify, {what})"),
-            in_sequence(asked.iter()).to_string(),
+            in_sequence(recorded.iter()).to_string(),
             String::new(),
-            asked.len().to_string(),
+            recorded.len().to_string(),
             String::new(),
             format!("{:.0} ms", spent.as_secs_f64() * 1e3),
             format!("{:.1}", spent.as_secs_f64() / ROUND_TRIP.as_secs_f64()),
@@ -73,16 +73,16 @@ struct Far<'a> {
 
 impl Far<'_> {
     fn row(&self, what: &str, target: usize, name: &str) -> [String; 7] {
-        // The same pull by containerd alone: what it takes, and asks for.
+        // The same pull by containerd alone: its time and its requests.
         let direct = self.pull_by(&self.callers.direct, name);
-        let (asked, proxied) = {
+        let (recorded, proxied) = {
             self.slow.take();
             let spent = self.pull(name);
             (self.slow.take(), spent)
         };
-        let is_own = |asked: &&Asked| asked.agent.starts_with("pullgate");
-        let own = in_sequence(asked.iter().filter(is_own));
-        let requests = asked.iter().filter(is_own).count();
+        let is_own = |recorded: &&RecordedRequest| recorded.agent.starts_with("pullgate");
+        let own = in_sequence(recorded.iter().filter(is_own));
+        let requests = recorded.iter().filter(is_own).count();
         let verdict = if own <= target { "met" } else { "**missed**" };
         let added = (proxied - direct).max(0.0);
         [
@@ -90,13 +90,13 @@ impl Far<'_> {
             own.to_string(),
             format!("≤ {target}: {verdict}"),
             requests.to_string(),
-            (asked.len() - requests).to_string(),
+            (recorded.len() - requests).to_string(),
             format!("{:.0} ms", added * 1e3),
             format!("{:.1}", added / ROUND_TRIP.as_secs_f64()),
         ]
     }
 
-    /// Pulls through pullgate and removes the image again. Gives the seconds that the pull took.
+    /// Pulls through pullgate and removes the image again. Returns the seconds that the pull took.
     fn pull(&self, name: &str) -> f64 {
         self.pull_by(&self.callers.proxied, name)
     }
@@ -111,7 +111,7 @@ impl Far<'_> {
             spent
         });
         let left = self.node.containerd.content_since(&before);
-        assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+        assert!(left.is_empty(), "containerd has removed the image: {left:?}");
         spent.as_secs_f64()
     }
 }

@@ -1,4 +1,4 @@
-//! Many signed images, each one different, made with as few requests as can be.
+//! Many different signed images, made with as few requests as possible.
 
 use std::fs;
 use std::path::Path;
@@ -20,17 +20,17 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
-/// How many are made at the same time.
+/// How many are made concurrently.
 const AT_ONCE: usize = 4;
 
-/// Pushes `count` images that share one layer of 300 kB to repositories of their own below `path`, signed with the release
-/// key in cosign's classic layout. Gives their names, which say `host`.
+/// Pushes `count` images that share one layer of 300 kB, each to its own repository below `path`, signed with the release
+/// key in cosign's classic layout. Returns their names, with `host`.
 pub(crate) fn grow(node: &Node, host: &str, path: &str, count: usize) -> Vec<String> {
     plant(node, host, path, count, Layers::Shared)
 }
 
-/// The same with a tiny layer for each: a pull that waits in containerd for a layer of another pull asks again and
-/// again, so that hundreds measure nothing but this.
+/// The same with a separate tiny layer for each: a pull that waits in containerd for a layer of another pull polls,
+/// so that hundreds of them would measure nothing else.
 pub(crate) fn grow_apart(node: &Node, host: &str, path: &str, count: usize) -> Vec<String> {
     plant(node, host, path, count, Layers::Own)
 }
@@ -107,7 +107,7 @@ impl Seed<'_> {
         registry.put_manifest(&repository, &tag, signatures.to_string().as_bytes());
     }
 
-    /// Has the registry take the layers over from the template.
+    /// Mounts the layers of the template in the registry.
     fn mount(&self, repository: &str, manifest: &Value) {
         for layer in manifest["layers"].as_array().expect("a manifest has layers") {
             let (digest, from) = (text(&layer["digest"]), &self.template.repository);
@@ -117,14 +117,14 @@ impl Seed<'_> {
         }
     }
 
-    /// Uploads a blob and gives its descriptor.
+    /// Uploads a blob and returns its descriptor.
     fn blob(&self, repository: &str, media_type: &str, bytes: &[u8]) -> Value {
         let digest = self.node.registry.put_blob(repository, bytes);
         json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
     }
 }
 
-/// A layer with one file, which holds nothing but its name.
+/// A layer with one file, which contains only its name.
 fn archive(directory: &Path, name: &str) -> Vec<u8> {
     fs::write(directory.join(name), name).expect("a file can be written");
     let made =

@@ -1,4 +1,4 @@
-//! Images that are simply there.
+//! Present images.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// The registry that the images say they are from.
+/// The registry in the names of the images.
 pub(crate) const HOST: &str = "registry.example.com";
 
 /// The name of the image with this number.
@@ -21,8 +21,8 @@ pub(crate) fn name(number: usize) -> String {
     format!("{HOST}/team-{}/service-{number}:v1.{number}.0", number % 20)
 }
 
-/// Brings `count` images to the node, each with a tag and a digest as if it had been pulled, and waits until the CRI
-/// lists them. They share a layer: nobody runs them.
+/// Imports `count` images, each with a tag and a digest as if it had been pulled, and waits until the CRI lists them.
+/// They share a layer, because they are never run.
 pub(crate) fn import(node: &Node, count: usize) {
     let directory = tempfile::tempdir_in(node.directory()).expect("cannot make a temporary directory");
     write_layout(directory.path(), count);
@@ -38,7 +38,7 @@ pub(crate) fn import(node: &Node, count: usize) {
 
 fn write_layout(directory: &Path, count: usize) {
     directory::make(&directory.join("blobs/sha256"));
-    // Two empty blocks: a tar archive of nothing.
+    // Two empty blocks: an empty tar archive.
     let layer = add(directory, LAYER, &[0; 1024]);
     let mut manifests = Vec::new();
     for number in 0..count {
@@ -68,7 +68,7 @@ fn write_layout(directory: &Path, count: usize) {
     );
 }
 
-/// Adds a blob and gives its descriptor.
+/// Adds a blob and returns its descriptor.
 fn add(directory: &Path, media_type: &str, bytes: &[u8]) -> Value {
     let digest = Digest::of(bytes);
     fs::write(directory.join("blobs/sha256").join(digest.hex()), bytes).expect("cannot write a blob");

@@ -1,9 +1,9 @@
-//! `make bench`: what pullgate costs, on real nodes of its own.
+//! `make bench`: the cost of pullgate, on temporary real nodes.
 //!
-//! Every call is made in turn at containerd and through pullgate, in one run, so that whatever else the machine does
-//! slows down both. What is printed is Markdown, for `docs/performance.md`, each benchmark's as soon as it is done.
+//! Every call alternates between containerd and pullgate, in one run, so that other load on the machine slows down
+//! both. Prints Markdown for `docs/performance.md`, for each benchmark as soon as it is done.
 //!
-//! `cargo bench --bench node -- delay tools` runs these two alone, and `-- 1.7` all of them on another release of
+//! `cargo bench --bench node -- delay tools` runs only these two, and `-- 1.7` runs all on another release of
 //! containerd than 2.1.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "somebody watches")]
 #![allow(
@@ -38,7 +38,7 @@ use pullgate_test::node::{Node, Release, directory};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// After this long, something hangs.
+/// A benchmark that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// A benchmark by its name. It prints its tables.
@@ -60,10 +60,10 @@ enum Event {
 
 fn main() -> ExitCode {
     let (release, chosen) = arguments();
-    let (tell, events) = mpsc::channel();
-    watch_signals(tell.clone());
+    let (sender, events) = mpsc::channel();
+    watch_signals(sender.clone());
     thread::spawn(move || {
-        let _ = tell.send(Event::Ended(panic::catch_unwind(|| bench(release, &chosen))));
+        let _ = sender.send(Event::Ended(panic::catch_unwind(|| bench(release, &chosen))));
     });
     let limit = LIMIT + row::allowance();
     let event = events.recv_timeout(limit);
@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn watch_signals(tell: Sender<Event>) {
+fn watch_signals(sender: Sender<Event>) {
     thread::spawn(move || {
         event_loop().block_on(async {
             let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be received");
@@ -88,12 +88,12 @@ fn watch_signals(tell: Sender<Event>) {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            let _ = tell.send(Event::Interrupted);
+            let _ = sender.send(Event::Interrupted);
         });
     });
 }
 
-/// Runs what was chosen, and says at the end what did not come to an end: one that fails keeps no other from running.
+/// Runs the chosen benchmarks, and reports the failed ones at the end: a failure does not stop the others.
 fn bench(release: Release, chosen: &[Benchmark]) {
     println!("{}\n", report::machine(release));
     let mut failed = Vec::new();
@@ -109,7 +109,7 @@ fn bench(release: Release, chosen: &[Benchmark]) {
     assert!(failed.is_empty(), "not measured: {}", failed.join(", "));
 }
 
-/// Who makes the same calls at both ends.
+/// The callers that make the same calls at both sockets.
 struct Callers {
     direct: Caller,
     proxied: Caller,
@@ -121,7 +121,7 @@ impl Callers {
     }
 }
 
-/// cargo passes `--bench`; anything else that is no option is a release of containerd or the name of a benchmark.
+/// cargo passes `--bench`; the other arguments are a release of containerd or names of benchmarks.
 fn arguments() -> (Release, Vec<Benchmark>) {
     let (mut release, mut chosen) = (Release::V2_1, Vec::new());
     for argument in std::env::args().skip(1).filter(|argument| !argument.starts_with('-')) {
@@ -146,7 +146,7 @@ fn event_loop() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("an event loop")
 }
 
-/// Progress goes beside the result.
+/// Progress goes to standard error, the result to standard output.
 fn say(what: &str) {
     eprintln!("bench: {what}");
 }

@@ -14,16 +14,16 @@ use crate::{Callers, event_loop, say, start};
 use pullgate_test::node::images::Image;
 use pullgate_test::node::{Node, Release};
 
-/// How many repositories the image is in: in each, pullgate meets it for the first time once.
+/// How many repositories have the image: in each, pullgate sees it for the first time once.
 const REPOSITORIES: usize = 30;
 
-/// How often an image that is present is pulled.
+/// How often a present image is pulled.
 const PRESENT: usize = 150;
 
-/// How many pulls that nobody measures run at the same time.
+/// How many pulls run concurrently when they are not measured.
 const AT_ONCE: usize = 4;
 
-/// How many pulls the daemon has seen when its memory is looked at again.
+/// How many pulls the daemon has handled when its memory is measured again.
 const TOTAL: usize = 1_000;
 
 /// The steps of a pull, as a decision record names them.
@@ -36,18 +36,18 @@ struct Pulled {
     steps: [Option<f64>; STEPS.len()],
 }
 
-/// Measures pulls, and while it has a node for that, starting and memory.
+/// Measures pulls, and on the same node startup and memory.
 pub(crate) fn run(release: Release) {
     let events = event_loop();
     let node = Node::start(release);
     let idle = idle(&node);
-    say("starting pullgate beside it, again and again");
+    say("starting pullgate repeatedly");
     let start = start::measure(&node);
     say("pulling");
     let callers = Callers::new(&node);
     let names = push(&node);
-    // Neither the image nor its signature was ever seen; then the image was removed, and its signature is remembered;
-    // then the image is there as well.
+    // First neither the image nor its signature is known; then the image was removed, and its verdict is cached;
+    // then the image is present as well.
     let first = cold(&events, &node, &callers, &names);
     let again = cold(&events, &node, &callers, &names);
     let present = present(&events, &node, &callers, &names[0]);
@@ -65,7 +65,7 @@ pub(crate) fn run(release: Release) {
     steps_table(&[("cold, never seen", first), ("cold, signatures known", again), ("present", present)]);
 }
 
-/// The daemon's memory once kubelet has connected, and nothing else has happened.
+/// The daemon's memory once kubelet has connected, before any pull.
 fn idle(node: &Node) -> u64 {
     node.kubelet().image_fs_info().expect("kubelet starts with ImageFsInfo");
     thread::sleep(Duration::from_secs(1));
@@ -135,7 +135,7 @@ fn cold(events: &Runtime, node: &Node, callers: &Callers, names: &[String]) -> P
                 callers.direct.remove_image(&id).await;
             });
             let left = node.containerd.content_since(&before);
-            assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+            assert!(left.is_empty(), "containerd has removed the image: {left:?}");
         }
     }
     Pulled { times, steps: steps(node, before..before + names.len()) }

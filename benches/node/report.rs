@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::samples::Pair;
 use pullgate_test::node::{Release, environment};
 
-/// Prints a table: its head, and below it the rows.
+/// Prints a table with its head and rows.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
     println!("| {} |", head.join(" | "));
     println!("|---|{}", "---:|".repeat(N - 1));
@@ -16,11 +16,11 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
     println!();
 }
 
-/// What the rows of [`ratio`] are.
+/// The columns of [`ratio`].
 pub(crate) const RATIO: [&str; 8] =
     ["call", "n", "direct p50", "p99", "pullgate p50", "p99", "ratio of p50", "target"];
 
-/// A row about a call that was made at both ends, which may cost `most` times as much.
+/// A row about a call at both sockets, which may cost `most` times as much.
 pub(crate) fn ratio(call: &str, pair: &Pair, most: f64) -> [String; 8] {
     [
         call.to_owned(),
@@ -34,7 +34,7 @@ pub(crate) fn ratio(call: &str, pair: &Pair, most: f64) -> [String; 8] {
     ]
 }
 
-/// What the rows of [`figure`] are.
+/// The columns of [`figure`].
 pub(crate) const FIGURE: [&str; 3] = ["", "figure", "target"];
 
 /// A row about one figure, with its target and whether it is met.
@@ -61,7 +61,7 @@ pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
-/// What it runs on.
+/// The machine.
 pub(crate) fn machine(release: Release) -> String {
     let processors = read("/proc/cpuinfo");
     let mut models = processors.lines().filter_map(|line| line.strip_prefix("model name"));
@@ -73,7 +73,7 @@ pub(crate) fn machine(release: Release) -> String {
     format!("{date}, {model}, {cores} cores, Linux {}, containerd {containerd}; {}", kernel.trim(), load())
 }
 
-/// The load of the machine, which limits how far the figures can be believed.
+/// The load of the machine, which affects the figures.
 pub(crate) fn load() -> String {
     let load = read("/proc/loadavg");
     format!("load average {}.", load.split(' ').next().unwrap_or_default())

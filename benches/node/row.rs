@@ -1,7 +1,7 @@
-//! Very many pulls in a row, and what the daemon's memory does meanwhile.
+//! Very many pulls in a row, and the daemon's memory meanwhile.
 //!
-//! All of it is real: the registry is asked for the tag each time, and containerd pulls what it has already. So nothing
-//! is downloaded, and what is left is what pullgate has to do for a pull.
+//! The tag is looked up at a real registry each time, and containerd pulls an image that it has. So nothing is
+//! downloaded, and the rest is pullgate's own work for a pull.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,19 @@ use crate::report::{FIGURE, figure, mebibytes, table};
 use crate::{Caller, event_loop, farm, say};
 use pullgate_test::node::{Node, Release};
 
-/// How many pulls, unless `PULLGATE_BENCH_PULLS` says otherwise.
+/// How many pulls by default; `PULLGATE_BENCH_PULLS` sets another number.
 const PULLS: usize = 5_000;
 
-/// How many images are pulled, one after the other.
+/// How many images are pulled, in turn.
 const IMAGES: usize = 50;
 
-/// How many pulls are under way at the same time.
+/// How many pulls run concurrently.
 const AT_ONCE: usize = 4;
 
-/// How often the memory is looked at after the first tenth, by which everything is in use that is used at all.
+/// How often the memory is measured after the first tenth, when everything has been used once.
 const LOOKS: usize = 9;
 
-/// By how much the memory may grow after that.
+/// How much the memory may grow after that.
 const FLAT: u64 = 2 << 20;
 
 fn pulls() -> usize {
@@ -29,7 +29,7 @@ fn pulls() -> usize {
     chosen.unwrap_or(PULLS).max(LOOKS + 1)
 }
 
-/// How much longer all benchmarks may take because of the number that was chosen.
+/// The additional time that all benchmarks may take with the chosen number.
 pub(crate) fn allowance() -> Duration {
     Duration::from_millis(20) * u32::try_from(pulls()).unwrap_or(u32::MAX)
 }
@@ -56,7 +56,7 @@ pub(crate) fn run(release: Release) {
         say(&format!("{} after {}", mebibytes(memory[part_number]), (part_number + 1) * part));
     }
     let spent = begin.elapsed();
-    let (warm, rest) = memory.split_first().expect("it was looked at");
+    let (warm, rest) = memory.split_first().expect("it was measured");
     let most = rest.iter().max().copied().unwrap_or_default();
     let grown = most.saturating_sub(*warm);
     let made = part * (LOOKS + 1);
@@ -65,13 +65,13 @@ pub(crate) fn run(release: Release) {
         FIGURE,
         &[
             figure(
-                format!("{made} pulls in a row, {AT_ONCE} at a time"),
+                format!("{made} pulls in a row, {AT_ONCE} concurrently"),
                 format!("{:.0} s", spent.as_secs_f64()),
                 None,
             ),
             figure("… each", crate::report::time(each), None),
             figure(format!("… resident memory after {part}"), mebibytes(*warm), None),
-            figure("… growth from then on, at most", mebibytes(grown), Some(("≤ 2 MiB", grown <= FLAT))),
+            figure("… maximum growth after that", mebibytes(grown), Some(("≤ 2 MiB", grown <= FLAT))),
         ],
     );
 }

@@ -1,4 +1,4 @@
-//! What was measured.
+//! Measured times.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ impl Samples {
         self.0.push(sample);
     }
 
-    /// Adds how long `work` takes, and gives its result.
+    /// Adds the time that `work` takes, and returns its result.
     pub(crate) async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
         let begin = Instant::now();
         let result = work.await;
@@ -27,7 +27,7 @@ impl Samples {
         self.quantile(50)
     }
 
-    /// The smallest sample that `percent` of all do not exceed (nearest rank).
+    /// The smallest sample that `percent` of all samples do not exceed (nearest rank).
     pub(crate) fn quantile(&self, percent: usize) -> Duration {
         assert!(!self.0.is_empty(), "nothing was measured");
         let mut sorted = self.0.clone();
@@ -37,7 +37,7 @@ impl Samples {
     }
 }
 
-/// The same calls at both ends.
+/// The same calls at both sockets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pair {
     pub(crate) direct: Samples,
@@ -45,7 +45,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The proxied median in units of the direct one.
+    /// The proxied median divided by the direct one.
     pub(crate) fn ratio(&self) -> f64 {
         self.proxied.median().as_secs_f64() / self.direct.median().as_secs_f64()
     }

@@ -1,4 +1,4 @@
-//! A registry that is far away: a proxy on loopback that delivers everything later, and writes down what was asked.
+//! A distant registry: a proxy on loopback that delays all data, and records the requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,15 +13,15 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use crate::event_loop;
 use pullgate_test::node::http;
 
-/// How long a message and its answer are under way together.
+/// The round-trip time.
 pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RecordedRequest {
     pub(crate) agent: String,
     begin: Instant,
-    /// When the first of the answer was there; `None` while there is none.
+    /// When the answer began; `None` before that.
     end: Option<Instant>,
 }
 
@@ -33,20 +33,20 @@ pub(crate) struct Slow {
 
 #[derive(Default)]
 struct State {
-    asked: Vec<Asked>,
-    /// Whether the referrers API is answered, from what the tag in its place says.
+    recorded: Vec<RecordedRequest>,
+    /// Whether the proxy answers the referrers API, with the content of the fallback tag.
     referrers: bool,
     delay: bool,
 }
 
 impl Slow {
-    /// In front of the registry at `host`, which is of the distribution project and has no referrers API.
+    /// Starts a proxy before the registry at `host`, which is distribution's and has no referrers API.
     pub(crate) fn start(host: &str) -> Self {
         let state = Arc::<Mutex<State>>::default();
         let (shared, behind) = (Arc::clone(&state), host.to_owned());
-        let (tell, told) = std::sync::mpsc::channel();
-        thread::spawn(move || event_loop().block_on(serve(behind, shared, tell)));
-        let address = told.recv().expect("the proxy listens");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        thread::spawn(move || event_loop().block_on(serve(behind, shared, sender)));
+        let address = receiver.recv().expect("the proxy listens");
         Self { host: address.to_string(), state }
     }
 
@@ -55,25 +55,25 @@ impl Slow {
         &self.host
     }
 
-    /// From now on everything takes its time, or nothing does.
+    /// Switches the delay on or off.
     pub(crate) fn delay(&self, delay: bool) {
         lock(&self.state).delay = delay;
     }
 
-    /// From now on there is the referrers API, or there is none.
+    /// Switches the referrers API on or off.
     pub(crate) fn offer_referrers(&self, referrers: bool) {
         lock(&self.state).referrers = referrers;
     }
 
-    /// What was asked since the last time.
-    pub(crate) fn take(&self) -> Vec<Asked> {
-        std::mem::take(&mut lock(&self.state).asked)
+    /// The requests since the last call.
+    pub(crate) fn take(&self) -> Vec<RecordedRequest> {
+        std::mem::take(&mut lock(&self.state).recorded)
     }
 }
 
-/// The most requests of which each began when the one before was answered: so many round trips in sequence.
-pub(crate) fn in_sequence<'a>(asked: impl Iterator<Item = &'a Asked>) -> usize {
-    let mut spans: Vec<_> = asked.filter_map(|asked| Some((asked.end?, asked.begin))).collect();
+/// The longest chain of requests that each began after the answer to the previous one: the round trips in sequence.
+pub(crate) fn in_sequence<'a>(recorded: impl Iterator<Item = &'a RecordedRequest>) -> usize {
+    let mut spans: Vec<_> = recorded.filter_map(|recorded| Some((recorded.end?, recorded.begin))).collect();
     spans.sort_unstable();
     let mut last: Option<Instant> = None;
     let mut count = 0;
@@ -89,9 +89,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(behind: String, state: Arc<Mutex<State>>, tell: std::sync::mpsc::Sender<SocketAddr>) {
+async fn serve(behind: String, state: Arc<Mutex<State>>, sender: std::sync::mpsc::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    tell.send(listener.local_addr().expect("a listener has an address")).expect("somebody waits");
+    sender.send(listener.local_addr().expect("a listener has an address")).expect("somebody waits");
     while let Ok((near, _)) = listener.accept().await {
         let (behind, state) = (behind.clone(), Arc::clone(&state));
         tokio::spawn(async move {
@@ -130,7 +130,7 @@ async fn questions(
     state: Arc<Mutex<State>>,
     current: Arc<Mutex<Option<usize>>>,
 ) {
-    // Connecting takes a round trip before anything can be sent.
+    // Connecting takes a round trip before data can be sent.
     let connected = Instant::now() + if lock(&state).delay { ROUND_TRIP } else { Duration::ZERO };
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
@@ -146,8 +146,8 @@ async fn questions(
         };
         let place = {
             let mut state = lock(&state);
-            state.asked.push(Asked { agent, begin, end: None });
-            state.asked.len() - 1
+            state.recorded.push(RecordedRequest { agent, begin, end: None });
+            state.recorded.len() - 1
         };
         if let Some((repository, digest)) = path.split_once("/referrers/sha256:").filter(|_| referrers) {
             let tag = format!("sha256-{}", digest.split('?').next().unwrap_or_default());
@@ -191,13 +191,13 @@ async fn answers(
 }
 
 fn end(state: &Mutex<State>, place: usize, at: Instant) {
-    // What was taken meanwhile was taken too early.
-    if let Some(asked) = lock(state).asked.get_mut(place) {
-        asked.end = Some(at);
+    // Requests that were recorded in between belong to an earlier measurement.
+    if let Some(recorded) = lock(state).recorded.get_mut(place) {
+        recorded.end = Some(at);
     }
 }
 
-/// The path and the user agent of a request that begins here. Clients write a head at once, and one after the other.
+/// The path and the user agent of a request that begins here. Clients write each head at once, and in sequence.
 fn head(bytes: &[u8]) -> Option<(String, String)> {
     let methods: [&[u8]; 5] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH "];
     methods.iter().find(|method| bytes.starts_with(method))?;

@@ -1,4 +1,4 @@
-//! From the start of the process to its word that it is ready.
+//! The time from the start of the process until it reports that it is ready.
 
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
@@ -12,7 +12,7 @@ use pullgate_test::{self, node::Node};
 
 const STARTS: usize = 40;
 
-/// Starts further daemons beside the node's own, one after the other, and waits for each as systemd does.
+/// Starts further daemons beside the node's own, in turn, and waits for each as systemd does.
 pub(crate) fn measure(node: &Node) -> Samples {
     let directory = node.directory().join("start");
     let policy = pullgate_test::node::require_release(Policy::deny(), &node.release);
@@ -30,7 +30,7 @@ pub(crate) fn measure(node: &Node) -> Samples {
         wait_for_ready(&systemd);
         samples.push(begin.elapsed());
         drop(daemon);
-        // What a dying daemon may still have said is not the next one's.
+        // A message of the previous daemon must not count for the next one.
         systemd.set_nonblocking(true).expect("a socket can be asked without waiting");
         while systemd.recv(&mut [0; 4096]).is_ok() {}
         systemd.set_nonblocking(false).expect("a socket can be waited for");

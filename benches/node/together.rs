@@ -1,4 +1,4 @@
-//! Hundreds of pulls at once: of one image, and of as many different ones.
+//! Hundreds of concurrent pulls: of one image, and of as many different ones.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::{Caller, event_loop, farm, say};
 use pullgate_test::node::containerd::Containerd;
 use pullgate_test::node::{Node, Release, directory};
 
-/// How many pulls there are at once.
+/// How many concurrent pulls.
 const AT_ONCE: usize = 500;
 
-/// What pulling all of them came to.
+/// The result of all these pulls.
 struct Storm {
     pulled: HashSet<String>,
     failures: Vec<String>,
@@ -30,13 +30,13 @@ fn same(release: Release) -> Vec<[String; 3]> {
     let mut node = Node::start(release);
     let image = node.push_signed("bench/together:1");
     let before = node.registry.requests().len();
-    say("pulling one image, many times at once");
+    say("pulling one image many times concurrently");
     let storm = storm(&node, vec![image.by_tag(); AT_ONCE]);
-    let asked = node.registry.requests().split_off(before);
+    let recorded = node.registry.requests().split_off(before);
     let own = |is_wanted: &dyn Fn(&str) -> bool| {
-        asked
+        recorded
             .iter()
-            .filter(|asked| asked.user_agent.starts_with("pullgate") && is_wanted(&asked.path))
+            .filter(|recorded| recorded.user_agent.starts_with("pullgate") && is_wanted(&recorded.path))
             .count()
     };
     let resolved = own(&|path| path.ends_with("/manifests/1"));
@@ -49,15 +49,15 @@ fn same(release: Release) -> Vec<[String; 3]> {
     vec![
         figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
         figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == 1))),
-        figure(format!("{pulls}: the tag was resolved"), resolved, once(resolved)),
-        figure(format!("{pulls}: signatures were looked for"), looked_for, once(looked_for)),
-        figure(format!("{pulls}: payloads were fetched"), payloads, once(payloads)),
-        figure(format!("{pulls}: signatures were verified"), verified, once(verified)),
+        figure(format!("{pulls}: tag lookups"), resolved, once(resolved)),
+        figure(format!("{pulls}: signature lookups"), looked_for, once(looked_for)),
+        figure(format!("{pulls}: payload downloads"), payloads, once(payloads)),
+        figure(format!("{pulls}: verifications"), verified, once(verified)),
     ]
 }
 
-/// How many verifications there were: as the daemon counts them when it ends, or else as many as different times are on
-/// record for them, because all that wait for one verification record the same.
+/// The number of verifications: as the daemon counts them when it ends, or else the number of distinct times recorded
+/// for them, because all pulls that wait for one verification record the same time.
 fn verified(node: &mut Node) -> usize {
     let times: HashSet<u64> = node
         .pullgate
@@ -78,7 +78,7 @@ fn different(release: Release) -> Vec<[String; 3]> {
     }
     say("making many images");
     let names = farm::grow_apart(&node, node.registry.host(), "bench", AT_ONCE);
-    say("pulling all of them at once");
+    say("pulling all of them concurrently");
     let storm = storm(&node, names);
     let (peak, after) = (node.pullgate.peak_memory(), node.pullgate.resident_memory());
     let failed = storm.failures.len();
@@ -90,7 +90,7 @@ fn different(release: Release) -> Vec<[String; 3]> {
         figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
         figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == AT_ONCE))),
         figure(
-            format!("{pulls}: resident memory, at most"),
+            format!("{pulls}: maximum resident memory"),
             mebibytes(peak),
             Some(("≤ 40 MiB", peak <= 40 << 20)),
         ),
@@ -98,12 +98,12 @@ fn different(release: Release) -> Vec<[String; 3]> {
     ]
 }
 
-/// containerd 2.1 looks for each pull at all downloads, again and again: hundreds of different images keep it busy for
-/// longer than anybody waits. Told to pull as the releases before it did, it does not.
+/// containerd 2.1 polls all downloads for each pull, which takes minutes for hundreds of different images. With this
+/// setting it pulls as earlier releases do, and does not poll.
 fn pull_as_before(containerd: &mut Containerd) {
     let images = "[plugins.\"io.containerd.cri.v1.images\"]\n";
     let config = fs::read_to_string(containerd.config()).expect("a configuration is a file");
-    assert!(config.contains(images), "there is no place for the setting");
+    assert!(config.contains(images), "the configuration has no section for the setting");
     directory::write(
         &containerd.config(),
         config.replace(images, &format!("{images}use_local_image_pull = true\n")),
@@ -112,7 +112,7 @@ fn pull_as_before(containerd: &mut Containerd) {
     containerd.start_again();
 }
 
-/// Pulls all of them through pullgate at the same time, over one connection.
+/// Pulls all of them concurrently through pullgate, over one connection.
 fn storm(node: &Node, names: Vec<String>) -> Storm {
     let caller = Caller::new(node.pullgate.socket());
     let begin = Instant::now();

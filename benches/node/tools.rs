@@ -1,4 +1,4 @@
-//! pullgate beside the other ways to check a signature before a pull: cosign as a process, by hand or by containerd.
+//! pullgate compared with other ways to verify a signature before a pull: cosign as a process, by hand or by containerd.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,20 +20,19 @@ use crate::{Callers, event_loop, farm, say};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, directory, http, require_release};
 
-/// How often each way is gone.
+/// How often each way is measured.
 const ROUNDS: usize = 15;
 
-/// What the rows of our own begin with.
+/// The beginning of pullgate's own rows.
 const OURS: &str = "pullgate";
 
-const HEAD: [&str; 5] =
-    ["what checks the signature", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
+const HEAD: [&str; 5] = ["verified by", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
 
 /// A registry whose images may run unsigned.
 const OPEN: &str = "open.test";
 
-/// Pulls of images that were never seen: without a check, through pullgate with one and without, after `cosign verify`, and
-/// by a containerd that calls a script with `cosign verify` itself.
+/// Pulls of unknown images: without verification, through pullgate with and without it, after `cosign verify`, and
+/// by a containerd that calls a script with `cosign verify`.
 pub(crate) fn run(release: Release) {
     if release != Release::V2_1 {
         println!("containerd {release} calls no image verifiers.\n");
@@ -57,17 +56,17 @@ pub(crate) fn run(release: Release) {
             spent
         });
         let left = node.containerd.content_since(&before);
-        assert!(left.is_empty(), "containerd collects what was removed: {left:?}");
+        assert!(left.is_empty(), "containerd has removed the image: {left:?}");
         spent
     };
-    // What every way does once only is no part of any.
+    // One-time work is not measured.
     let warm = node.push_signed("bench/warm:1");
     pull(&callers.direct, &warm.by_tag());
     pull(&callers.proxied, &warm.by_tag());
     let [mut direct, mut proxied, mut unsigned, mut process, mut script_pull] = <[Samples; 5]>::default();
     let [mut daemon_cpu, mut unsigned_cpu, mut process_cpu] = <[Duration; 3]>::default();
     let answers = registry_time(&node, ours);
-    say("checking signatures in four ways");
+    say("verifying signatures in four ways");
     for ((ours, theirs), open) in ours.iter().zip(theirs).zip(&open) {
         direct.push(pull(&callers.direct, ours));
         for (name, samples, cpu) in
@@ -91,7 +90,7 @@ pub(crate) fn run(release: Release) {
     let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
     let rows = [
         (OURS, added(&proxied), daemon_cpu / count),
-        ("pullgate, of an image that may be unsigned", added(&unsigned), unsigned_cpu / count),
+        ("pullgate, an image that is allowed unsigned", added(&unsigned), unsigned_cpu / count),
         ("`cosign verify --key`, a process", process.median(), process_cpu / count),
         ("containerd's bindir verifier, a script with cosign", added(&script_pull), script.cpu() / count),
     ];
@@ -99,14 +98,14 @@ pub(crate) fn run(release: Release) {
     let rows = rows.map(|(what, spent, cpu)| {
         let ratio = |one: Duration, own: Duration| one.as_secs_f64() / own.as_secs_f64().max(1e-6);
         let (times, cpus) = (ratio(spent, own_time), ratio(cpu, own_cpu));
-        let told = |ratio: f64, least: f64| {
+        let against = |ratio: f64, least: f64| {
             let verdict = if ratio >= least { "met" } else { "**missed**" };
             if what.starts_with(OURS) { String::new() } else { format!("{ratio:.0}; ≥ {least}: {verdict}") }
         };
-        [what.to_owned(), time(spent), time(cpu), told(times, 10.0), told(cpus, 20.0)]
+        [what.to_owned(), time(spent), time(cpu), against(times, 10.0), against(cpus, 20.0)]
     });
     println!(
-        "What checking a signature adds to a pull of {} (n = {ROUNDS}); the registry itself needs {} to tell the digest, the \
+        "What verification adds to a pull of {} (n = {ROUNDS}). The registry alone needs {} to serve the digest, the \
          signature and its payload, one after the other:\n",
         time(direct.median()),
         time(answers.median())
@@ -114,8 +113,8 @@ pub(crate) fn run(release: Release) {
     table(HEAD, &rows);
 }
 
-/// How long the registry takes for the three answers that no verifier can do without, each of which is asked for by what
-/// the one before it says.
+/// How long the registry takes for the three answers that every verifier needs; each request depends on the previous
+/// answer.
 fn registry_time(node: &Node, names: &[String]) -> Samples {
     let host = node.registry.host();
     let mut spent = Samples::default();
@@ -135,7 +134,7 @@ fn registry_time(node: &Node, names: &[String]) -> Samples {
     spent
 }
 
-/// A verifier for containerd, and what it runs.
+/// A verifier for containerd, and the command that it runs.
 struct Script {
     home: PathBuf,
     verifiers: PathBuf,
@@ -173,11 +172,11 @@ impl Script {
     }
 
     fn install(&self) {
-        fs::copy(self.file(), self.verifiers.join("cosign")).expect("a verifier can be put in place");
+        fs::copy(self.file(), self.verifiers.join("cosign")).expect("the verifier can be installed");
     }
 
     fn remove(&self) {
-        fs::remove_file(self.verifiers.join("cosign")).expect("a verifier can be taken away");
+        fs::remove_file(self.verifiers.join("cosign")).expect("the verifier can be removed");
     }
 
     fn file(&self) -> PathBuf {
@@ -188,8 +187,8 @@ impl Script {
         self.home.join("times")
     }
 
-    /// The processor time that all runs took together, as the shell reports it: for itself, and on a line of its own for what
-    /// it ran, `0m0.120s 0m0.030s`.
+    /// The CPU time of all runs together, as reported by the shell: on one line for itself, on the next for its children,
+    /// `0m0.120s 0m0.030s`.
     fn cpu(&self) -> Duration {
         let text = fs::read_to_string(self.times()).unwrap_or_default();
         assert_eq!(text.lines().count(), 2 * ROUNDS, "containerd called the verifier each time");
@@ -203,16 +202,16 @@ impl Script {
     }
 }
 
-/// The processor time of a process so far, with all its threads.
+/// The CPU time of a process so far, with all its threads.
 fn cpu_of(process: u32) -> Duration {
     let process = Pid::from_raw(process.try_into().expect("process ids are small"));
     let clock = clock_getcpuclockid(process).expect("the process is there");
     clock_gettime(clock).expect("the process is there").into()
 }
 
-/// The processor time of all processes that were waited for.
+/// The CPU time of all processes that were waited for.
 fn cpu_of_children() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it can be asked for");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage works");
     let spent = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Duration::from_micros(spent.try_into().unwrap_or_default())
 }

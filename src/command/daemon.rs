@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::node::control::{self, Answer, AskError, Question};
+use crate::node::control::{self, AskError, ControlReply, ControlRequest};
 
 /// How long a healthy daemon may take to answer a status query.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,23 +31,23 @@ pub(super) enum DaemonMode {
 }
 
 impl Daemon {
-    /// The answer of the daemon at `socket`, which is final. `None` if the mode allows to decide without it: either it is
-    /// not to be queried, or it did not answer, which is passed to `note`.
+    /// The final answer of the daemon at `socket`. `None` if the caller must decide locally: either the daemon is not
+    /// to be queried, or it did not answer and is not required; `note` gets the reason.
     ///
     /// # Errors
-    /// When the daemon is required and did not answer.
+    /// When the daemon is required and does not answer.
     pub(super) fn ask(
         self,
         socket: &Path,
-        question: &Question,
+        request: &ControlRequest,
         limit: Duration,
         note: impl FnOnce(&AskError),
-    ) -> Result<Option<Answer>, AskError> {
+    ) -> Result<Option<ControlReply>, AskError> {
         if self.mode == DaemonMode::Off {
             return Ok(None);
         }
         let limit = self.timeout.map_or(limit, Duration::from_secs);
-        match probe(socket, question).and_then(|()| ask(socket, question, limit)) {
+        match probe(socket, request).and_then(|()| ask(socket, request, limit)) {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if self.mode == DaemonMode::Require => Err(error),
             Err(error) => {
@@ -58,20 +58,24 @@ impl Daemon {
     }
 }
 
-/// Before a question that may take minutes: checks that the daemon runs at all.
-fn probe(socket: &Path, question: &Question) -> Result<(), AskError> {
-    match question {
-        Question::Scan => ask(socket, &Question::Status, PROBE_TIMEOUT).map(drop),
-        Question::Verdict { .. } | Question::Status => Ok(()),
+/// Checks that the daemon runs at all, before a request that may take minutes.
+fn probe(socket: &Path, request: &ControlRequest) -> Result<(), AskError> {
+    match request {
+        ControlRequest::Scan => ask(socket, &ControlRequest::Status, PROBE_TIMEOUT).map(drop),
+        ControlRequest::Verdict { .. } | ControlRequest::Status => Ok(()),
     }
 }
 
-/// Sends `question` to the daemon at `socket` and waits up to `limit` for the answer.
+/// Sends `request` to the daemon at `socket`, with a timeout of `limit`.
 ///
 /// # Errors
-/// When there is no answer.
-pub(super) fn ask(socket: &Path, question: &Question, limit: Duration) -> Result<Answer, AskError> {
+/// When the daemon does not answer.
+pub(super) fn ask(
+    socket: &Path,
+    request: &ControlRequest,
+    limit: Duration,
+) -> Result<ControlReply, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| AskError::Connect { socket: socket.to_owned(), source })?;
-    runtime.block_on(control::ask(socket, question, limit))
+    runtime.block_on(control::ask(socket, request, limit))
 }

@@ -1,14 +1,14 @@
-//! `pullgate image-verifier`: containerd's image verifier contract. It makes `ctr`, nerdctl and every other client of
-//! containerd's transfer service (2.1 and newer) follow the same policy.
+//! `pullgate image-verifier`: an image verifier for containerd. With it, the policy also applies to `ctr`, nerdctl and
+//! every other client of containerd's transfer service (2.1 and newer).
 //!
 //! Contract (containerd `pkg/imageverifier/bindir` and `docs/image-verification.md`): containerd calls a program in
 //! `bin_dir` as `PROGRAM -name NAME -digest DIGEST -stdin-media-type TYPE`, with the descriptor as JSON on standard input.
 //! Exit code 0 admits, any other refuses; standard output is the reason. The program is a script of two lines:
 //! `#!/bin/sh` and `exec pullgate image-verifier "$@"`.
 //!
-//! The running daemon is asked first: it is fast, and its answer is final. If it does not answer, this process decides,
-//! from the same files and the daemon's ledger; any failure then is a refusal. The contract does not name a pod, so the
-//! strictest rule applies.
+//! The running daemon is queried first: it is fast, and its answer is final. If it does not answer, this process
+//! decides, with the same files and the daemon's ledger; then every failure is a refusal. The contract does not name a
+//! pod, so every rule that could apply must admit the image.
 
 use std::io::Read;
 use std::path::Path;
@@ -19,18 +19,18 @@ use serde::Deserialize;
 use super::daemon::{Daemon, DaemonMode};
 use super::local_gate::LocalGate;
 use crate::config;
-use crate::node::control::{self, Answer, Question, Verdict};
+use crate::node::control::{self, ControlReply, ControlRequest, Verdict};
 use crate::telemetry::log;
 use pullgate_cli::{Outcome, output};
 
-/// The longest descriptor that is read, in bytes.
+/// Maximum size of the descriptor, in bytes.
 const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
 
-/// How long to wait for the daemon. containerd gives a verifier ten seconds (`per_verifier_timeout`), and a local decision
-/// needs the rest.
+/// Timeout of the daemon. containerd's default timeout for a verifier is ten seconds (`per_verifier_timeout`), and a
+/// local decision needs the rest.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long to wait for the daemon when there is no local decision.
+/// Timeout of the daemon if there is no local decision.
 const TIMEOUT_IF_REQUIRED: Duration = Duration::from_secs(9);
 
 const DESCRIPTOR: &str = "application/vnd.oci.descriptor.v1+json";
@@ -48,7 +48,7 @@ pub(super) struct ImageVerifier {
 impl ImageVerifier {
     pub(super) fn run(self, root: &Path) -> Outcome {
         log::init(log::Format::Text, tracing::Level::WARN);
-        // An image that could not be verified is refused, whatever went wrong.
+        // An image that could not be verified is refused, whatever the error.
         let (line, outcome) = match self.decide(root) {
             Ok(verdict) if verdict.admitted => (verdict.line, Outcome::Success),
             Ok(verdict) => (verdict.line, Outcome::Refused),
@@ -61,22 +61,22 @@ impl ImageVerifier {
     fn decide(&self, root: &Path) -> Result<Verdict, String> {
         let call = Call::parse(&self.arguments)?;
         call.check_descriptor(std::io::stdin().lock())?;
-        // An invalid name is refused without asking, as the daemon would.
+        // An invalid name is refused without a query, as in the daemon.
         let image = control::pinned(&call.name, &call.digest)?;
         let file = root.join(config::DAEMON_FILE);
         let config =
             config::load_daemon(&file).map_err(|problems| format!("invalid configuration: {problems}"))?;
-        let question = Question::Verdict { name: call.name, digest: call.digest };
+        let request = ControlRequest::Verdict { name: call.name, digest: call.digest };
         let required = self.daemon.mode == DaemonMode::Require;
         let timeout = if required { TIMEOUT_IF_REQUIRED } else { TIMEOUT };
         let note =
             |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
-        let asked = self.daemon.ask(&config.control.socket, &question, timeout, note);
-        match asked
+        let reply = self.daemon.ask(&config.control.socket, &request, timeout, note);
+        match reply
             .map_err(|error| format!("cannot query the daemon: {}", crate::telemetry::chain(&error)))?
         {
-            Some(Answer::Verdict(verdict)) => Ok(verdict),
-            Some(Answer::Failed(why)) => Err(why),
+            Some(ControlReply::Verdict(verdict)) => Ok(verdict),
+            Some(ControlReply::Failed(why)) => Err(why),
             Some(_) => Err("unexpected reply type from the daemon".to_owned()),
             None => {
                 let local = LocalGate::open_with_evidence(root).map_err(|error| error.to_string())?;
@@ -122,7 +122,7 @@ impl Call {
         })
     }
 
-    /// The descriptor on standard input must be of the digest in question.
+    /// The descriptor on standard input must have the digest in question.
     fn check_descriptor(&self, input: impl Read) -> Result<(), String> {
         if self.media_type != DESCRIPTOR {
             return Err(format!(

@@ -1,4 +1,4 @@
-//! A gate inside this process, with the configuration and policy of the daemon. It decides as the daemon would.
+//! A gate in this process, with the configuration and policy of the daemon, so that it decides like the daemon.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::node;
 use crate::registry::RegistryError;
 use pullgate_cli::Outcome;
 
-/// A gate, its configuration, and the runtime that drives it.
+/// A gate with its configuration and async runtime.
 #[derive(Debug)]
 pub(super) struct LocalGate {
     pub(super) config: DaemonConfig,
@@ -24,7 +24,7 @@ impl LocalGate {
     /// As [`Self::open`].
     pub(super) fn open_with_evidence(root: &Path) -> Result<Self, OpenError> {
         let Self { config, gate, runtime } = Self::open(root)?;
-        let gate = gate.with_ledger(node::evidence_of_daemon(&config));
+        let gate = gate.with_ledger(node::read_only_ledger(&config));
         Ok(Self { config, gate, runtime })
     }
 
@@ -45,7 +45,7 @@ impl LocalGate {
     }
 }
 
-/// Why there is no gate.
+/// Why a local gate cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
     /// The configuration or the policy is invalid.
@@ -60,7 +60,7 @@ pub(super) enum OpenError {
 }
 
 impl OpenError {
-    /// The outcome of a run that ends with this error.
+    /// The outcome of a run that failed with this error.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Configuration(_) | Self::Registry(_) => Outcome::Usage,

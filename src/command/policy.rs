@@ -32,7 +32,7 @@ impl PolicyCommand {
     }
 }
 
-/// Loads the policy in `root`. Problems have been printed.
+/// Loads the policy in `root`. On failure, the problems have been printed.
 pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
     let loaded = config::survey(root, jiff::Timestamp::now()).and_then(|(_, survey)| survey.loaded);
     loaded.map(|loaded| loaded.policy).map_err(|problems| {

@@ -1,7 +1,7 @@
 //! `pullgate scan`: checks everything on this node against the policy.
 //!
-//! The running daemon is asked first, because it has the evidence for what it admitted. If it does not answer, this process
-//! scans, with the evidence in the daemon's ledger on disk.
+//! The running daemon is queried first, because it has the evidence for what it admitted. If it does not answer, this
+//! process scans, with the evidence in the daemon's ledger on disk.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::daemon::Daemon;
 use super::local_gate::LocalGate;
 use crate::config;
 use crate::containerd::Upstream;
-use crate::node::control::{Answer, AskError, Question};
+use crate::node::control::{AskError, ControlReply, ControlRequest};
 use crate::node::scan::{self, Finding, Report, Verdict};
 use crate::telemetry::chain;
 use crate::telemetry::log;
@@ -18,7 +18,7 @@ use pullgate_cli::LoginArgs;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
 
-/// How long to wait for the daemon. While a registry is down, each image without evidence takes until its timeout.
+/// Timeout of the daemon. While a registry is down, each image without evidence takes until its timeout.
 const TIMEOUT: Duration = Duration::from_secs(16 * 60);
 
 /// Arguments of `pullgate scan`.
@@ -56,9 +56,9 @@ impl Scan {
         // Credentials are not sent to the daemon: a scan with credentials runs in this process.
         if !self.login.is_given() {
             let note = |error: &AskError| output::note(&format!("daemon: {}", chain(error)));
-            match self.daemon.ask(&config.control.socket, &Question::Scan, TIMEOUT, note) {
-                Ok(Some(Answer::Scan(report))) => return Ok(report),
-                Ok(Some(Answer::Failed(why))) => {
+            match self.daemon.ask(&config.control.socket, &ControlRequest::Scan, TIMEOUT, note) {
+                Ok(Some(ControlReply::Scan(report))) => return Ok(report),
+                Ok(Some(ControlReply::Failed(why))) => {
                     output::note(&format!("error: {why}"));
                     return Err(Outcome::Undetermined);
                 }
@@ -104,7 +104,7 @@ fn table(report: &Report) -> String {
         };
         let id = finding.id.strip_prefix("sha256:").unwrap_or(&finding.id);
         let id: String = id.chars().take(12).collect();
-        // Names come from outside and must not reach the terminal as control sequences.
+        // Names are untrusted and must not reach the terminal as control sequences.
         let name: String = finding.name.chars().flat_map(char::escape_debug).collect();
         let pod: String =
             finding.pod.as_deref().unwrap_or("-").chars().flat_map(char::escape_debug).collect();

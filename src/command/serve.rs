@@ -8,7 +8,7 @@ use crate::node::daemon;
 use crate::telemetry::log;
 use pullgate_cli::{Outcome, output};
 
-/// How long other threads may take to finish after the last call was answered, for example writing evidence.
+/// How long other threads may take to finish after the last call was answered, for example to write evidence.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Arguments of `pullgate serve`.
@@ -25,7 +25,7 @@ impl Serve {
             }
         };
         log::init(config.log.format, config.log.level);
-        // One thread serves all calls: handing a forwarded call to a pool would cost a wake-up of another thread.
+        // One thread serves all calls: passing a forwarded call to a thread pool would wake up another thread.
         // Signatures are verified on other threads.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let served = match runtime {

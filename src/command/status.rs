@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::daemon;
 use crate::config;
-use crate::node::control::{Answer, Question, SandboxImage, Status as DaemonStatus};
+use crate::node::control::{ControlReply, ControlRequest, SandboxImage, Status as DaemonStatus};
 use crate::telemetry::log;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
 
-/// How long to wait for the daemon, which itself waits two seconds for the runtime and for the disk.
+/// Timeout of the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Arguments of `pullgate status`.
@@ -34,8 +34,8 @@ impl Status {
                 return Outcome::Usage;
             }
         };
-        let status = match daemon::ask(&config.control.socket, &Question::Status, TIMEOUT) {
-            Ok(Answer::Status(status)) => status,
+        let status = match daemon::ask(&config.control.socket, &ControlRequest::Status, TIMEOUT) {
+            Ok(ControlReply::Status(status)) => status,
             Ok(_) => {
                 output::note("error: unexpected reply type from the daemon");
                 return Outcome::Undetermined;
@@ -65,7 +65,8 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let mut lines = Vec::new();
     // Much of this comes from files and other programs and must not reach the terminal as control sequences.
     let mut row = |label: &str, text: String| {
-        let text: String = text.chars().map(|shown| if shown.is_control() { ' ' } else { shown }).collect();
+        let text: String =
+            text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
         lines.push(format!("{label:<14} {text}"));
     };
     let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, .. } = status;
@@ -126,7 +127,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
         Some(SandboxImage::Refused { name, line, .. }) => {
             row("sandbox image", format!("{name} IS NOT ADMITTED: {line}"));
         }
-        Some(SandboxImage::NotTold) => row("sandbox image", "not reported by the runtime".to_owned()),
+        Some(SandboxImage::Unknown) => row("sandbox image", "not reported by the runtime".to_owned()),
         None => row("sandbox image", "not checked yet".to_owned()),
     }
     match &status.last_scan {

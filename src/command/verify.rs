@@ -50,14 +50,14 @@ impl Verify {
     async fn verify_all(&self, gate: &Gate, credentials: &Credentials) -> Outcome {
         let mut outcome = Outcome::Success;
         for image in &self.images {
-            let question = AdmissionRequest {
+            let request = AdmissionRequest {
                 image: image.clone(),
                 credentials: credentials.clone(),
                 namespace: self.pod_namespace.clone(),
             };
             let mut explanation = Explanation::default();
-            let decided = gate.admit(&question, &mut explanation).await;
-            let report = Report::of(image, &explanation, &decided);
+            let decision = gate.admit(&request, &mut explanation).await;
+            let report = Report::of(image, &explanation, &decision);
             self.output.show(&report, Report::text);
             outcome = outcome.max(report.outcome);
         }
@@ -65,7 +65,7 @@ impl Verify {
     }
 }
 
-/// One decision, in the form that is printed.
+/// A decision in its output format.
 #[derive(Debug, Serialize)]
 struct Report {
     image: String,
@@ -95,16 +95,16 @@ struct SignatureReport {
 }
 
 impl Report {
-    fn of(image: &str, explanation: &Explanation, decided: &Result<Pinned, Refusal>) -> Self {
+    fn of(image: &str, explanation: &Explanation, decision: &Result<Pinned, Refusal>) -> Self {
         let signatures = explanation.findings.iter().map(|finding| SignatureReport {
             place: finding.place.clone(),
             authenticator: finding.authenticator.clone(),
             key: finding.outcome.clone().ok(),
             error: finding.outcome.clone().err(),
         });
-        let (verdict, outcome) = match decided {
+        let (verdict, outcome) = match decision {
             Ok(_) => ("admitted", Outcome::Success),
-            Err(refusal) if refusal.kind() == Kind::Signature => ("refused", Outcome::Refused),
+            Err(refusal) if refusal.kind() == Kind::Refused => ("refused", Outcome::Refused),
             Err(_) => ("unknown", Outcome::Undetermined),
         };
         // The sum of an empty iterator is -0.
@@ -121,12 +121,12 @@ impl Report {
             problems: explanation.problems.clone(),
             audited: explanation.audited.iter().map(|refusal| refusal.line().to_owned()).collect(),
             verdict,
-            reason: match decided {
+            reason: match decision {
                 Ok(pinned) => pinned.reason().code(),
                 Err(refusal) => refusal.reason().code(),
             },
-            pinned: decided.as_ref().ok().map(|pinned| pinned.name().to_owned()),
-            message: decided.as_ref().err().map(|refusal| refusal.line().to_owned()),
+            pinned: decision.as_ref().ok().map(|pinned| pinned.name().to_owned()),
+            message: decision.as_ref().err().map(|refusal| refusal.line().to_owned()),
             milliseconds: spent,
             outcome,
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::ledger::{DEFAULT_BYTES, DEFAULT_ENTRIES, MAX_ENTRY_BYTES, Settings};
+use crate::ledger::{DEFAULT_BYTES, DEFAULT_ENTRIES, LedgerSettings, MAX_ENTRY_BYTES};
 use pullgate_config::kind::{PATH, bytes, count};
 
 pullgate_config::options! {
@@ -21,8 +21,8 @@ pullgate_config::options! {
 impl Ledger {
     /// The settings of the ledger.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
+    pub fn settings(&self) -> LedgerSettings {
+        LedgerSettings {
             directory: self.directory.clone(),
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,

@@ -32,7 +32,7 @@ pullgate_config::options! {
 }
 
 fn check_timeouts(limits: &Limits, pass: &mut Pass<'_, '_, '_>) {
-    if limits.registry.step > limits.node.pull_timeout {
+    if limits.registry.request_timeout > limits.node.pull_timeout {
         let hint = "a pull is several requests; raise `pull-timeout` or lower `request-timeout`";
         pass.problem("", "`request-timeout` is longer than `pull-timeout`", hint);
     }
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     fn every_default_is_in_the_limits() {
         let limits = Limits::default();
-        assert_eq!(limits.registry.manifest, 4 * 1024 * 1024);
-        assert_eq!(limits.registry.bundle, 1024 * 1024);
-        assert_eq!((limits.registry.signatures, limits.registry.questions), (64, 64));
+        assert_eq!(limits.registry.manifest_bytes, 4 * 1024 * 1024);
+        assert_eq!(limits.registry.signature_max_size, 1024 * 1024);
+        assert_eq!((limits.registry.signatures, limits.registry.concurrent_pulls), (64, 64));
         assert_eq!(limits.node.pull_timeout, Duration::from_secs(120));
-        assert_eq!(limits.registry.step, Duration::from_secs(15));
+        assert_eq!(limits.registry.request_timeout, Duration::from_secs(15));
         assert_eq!(limits.node.tag_record_timeout, Duration::from_secs(5));
     }
 
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn every_client_of_a_registry_has_the_same_defaults() {
         assert_eq!(Limits::default().registry, registry::Limits::default());
-        assert_eq!(registry::Settings::default().limits, registry::Limits::default());
+        assert_eq!(registry::RegistrySettings::default().limits, registry::Limits::default());
         assert_eq!(registry::Limits::default().referrers, 256);
     }
 }

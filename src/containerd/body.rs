@@ -1,4 +1,4 @@
-//! The one body type that crosses in both directions.
+//! The body type of requests and responses in both directions.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,35 +8,35 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// Bytes on their way through: either somebody else's stream, frame by frame, or a message of our own.
+/// A body: either the peer's stream, frame by frame, or a message in memory.
 #[derive(Debug)]
 pub enum Body {
-    /// The peer's own stream; its frames, trailers and end of stream are handed on as they come.
+    /// The peer's stream; its frames, trailers and end of stream are forwarded as they arrive.
     Through(Incoming),
-    /// A message that was made or held here, then its trailers.
+    /// A message in memory, then its trailers.
     Held {
-        /// What is still to be sent.
+        /// The bytes that are not sent yet.
         data: Option<Bytes>,
-        /// What follows it.
+        /// Sent after `data`.
         trailers: Option<HeaderMap>,
     },
 }
 
 impl Body {
-    /// A body that has already ended. A gRPC error is such a "trailers-only" reply: with an empty DATA frame behind its
-    /// headers, grpc-go would report "server closed the stream without sending trailers" instead of the error.
+    /// A body without frames. A gRPC error is such a "trailers-only" response: after an empty DATA frame, grpc-go would
+    /// report "server closed the stream without sending trailers" instead of the error.
     pub fn empty() -> Self {
         Self::Held { data: None, trailers: None }
     }
 
-    /// A body with these bytes and no trailers.
+    /// A body with these bytes and without trailers.
     pub fn full(data: Bytes) -> Self {
         Self::Held { data: Some(data), trailers: None }
     }
 }
 
 impl Default for Body {
-    /// What `Status::into_http` puts into a trailers-only answer.
+    /// The body that `Status::into_http` creates for a trailers-only response.
     fn default() -> Self {
         Self::empty()
     }
@@ -66,7 +66,7 @@ impl http_body::Body for Body {
         }
     }
 
-    /// Always unknown: from a known size hyper would make a `content-length` that the peer did not send.
+    /// Always unknown: with a known size, hyper would add a `content-length` that the peer did not send.
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }

@@ -1,4 +1,4 @@
-//! What containerd holds by digest: the manifests that it pulled.
+//! Manifests in containerd's content store.
 
 use bytes::Bytes;
 use containerd_client::services::v1::ReadContentRequest;
@@ -9,13 +9,14 @@ use super::images::namespaced;
 use crate::containerd::Upstream;
 use crate::digest::Digest;
 
-/// The bytes that containerd holds under `digest`, `size` of them; `None` when it holds none. Whoever asks hashes them.
+/// The `size` bytes with `digest` in containerd's content store; `None` if it does not have them. The caller verifies
+/// the digest.
 ///
 /// # Errors
-/// When containerd holds another number of bytes, or cannot be asked.
+/// When containerd has another number of bytes, or does not answer.
 pub async fn read(upstream: &Upstream, digest: &Digest, size: u64) -> Result<Option<Bytes>, ContentError> {
     let mut client = ContentClient::new(upstream.clone());
-    // Size 0 means "to the end".
+    // Size 0 means to the end.
     let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
     let mut answers = match client.read(namespaced(request)).await {
         Ok(response) => response.into_inner(),
@@ -32,23 +33,23 @@ pub async fn read(upstream: &Upstream, digest: &Digest, size: u64) -> Result<Opt
             Ok(Some(part)) => bytes.extend_from_slice(&part.data),
             Ok(None) if bytes.len() == limit => return Ok(Some(bytes.into())),
             Ok(None) => return Err(ContentError::Size { expected: size }),
-            // That there is none is told with the first message.
+            // NOT_FOUND arrives with the first message.
             Err(status) if status.code() == Code::NotFound => return Ok(None),
             Err(status) => return Err(ContentError::Containerd(Box::new(status))),
         }
     }
 }
 
-/// Why content could not be read.
+/// Why content cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// containerd refused or could not be asked.
+    /// A request to the content service failed.
     #[error("containerd's content service failed")]
     Containerd(#[source] Box<Status>),
-    /// There are more or fewer bytes than a descriptor says.
+    /// The size differs from that in the descriptor.
     #[error("containerd does not have the {expected} bytes that the descriptor names")]
     Size {
-        /// How many the descriptor says.
+        /// The size in the descriptor.
         expected: u64,
     },
 }

@@ -1,9 +1,9 @@
-//! Tag records: the name under which containerd, and through it kubelet, knows an image.
+//! Tag records: the names under which containerd, and through it kubelet, finds an image.
 //!
-//! containerd's CRI plugin records `name:tag` only for a pull by tag. After a pull by digest kubelet's
-//! `ImageStatus(name:tag)` would find nothing, and kubelet would run the container as root
-//! (`getImageUser`, `determineEffectiveSecurityContext`). So the record is added here, as the CRI plugin itself would
-//! have written it; the plugin learns of it from the event that containerd publishes.
+//! containerd's CRI plugin records `name:tag` only for a pull by tag. After a pull by digest, kubelet's
+//! `ImageStatus(name:tag)` would find nothing, and kubelet would run the container as root (`getImageUser`,
+//! `determineEffectiveSecurityContext`). So the record is added here, in the form of the CRI plugin; the plugin is
+//! notified by the event that containerd publishes.
 
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::{
@@ -16,23 +16,23 @@ use tonic::{Code, Request, Status};
 use crate::containerd::Upstream;
 use crate::digest::Digest;
 
-/// The containerd namespace in which its CRI plugin keeps everything.
+/// The containerd namespace of the CRI plugin.
 const NAMESPACE: &str = "k8s.io";
 
-/// The label by which the CRI plugin knows its images (containerd `internal/cri/labels/labels.go`).
+/// The label of images that the CRI plugin manages (containerd `internal/cri/labels/labels.go`).
 const MANAGED_LABEL: Label = ("io.cri-containerd.image", "managed");
 
-/// The label by which the CRI plugin knows that an image must not be collected: the sandbox image has it.
+/// The label of images that the CRI plugin does not garbage-collect, for example the sandbox image.
 pub const PINNED_LABEL: Label = ("io.cri-containerd.pinned", "pinned");
 
-/// A label of a record: its name and value.
+/// Name and value of a label.
 pub type Label = (&'static str, &'static str);
 
-/// Records `tagged` as a name of the image that `pinned`, a `name@digest`, is the record of. Does nothing when the
-/// record is already right. The record has `labels` besides the one that every image of the CRI plugin has.
+/// Records `tagged` as a name of the image with the record `pinned`, a `name@digest`. Does nothing if the record is
+/// correct already. The record gets `labels` besides that of managed images.
 ///
 /// # Errors
-/// When containerd has no record of `pinned`, has one with another digest than `digest`, or cannot be asked.
+/// When containerd has no record of `pinned`, when that has another digest than `digest`, or when a request fails.
 pub async fn record_tag(
     upstream: &Upstream,
     tagged: &str,
@@ -56,15 +56,15 @@ pub async fn record_tag(
     Ok(Recorded::Now)
 }
 
-/// What the records with these names are records of, each once. A name without a record is left out.
+/// The distinct targets of the records with these names. Names without a record are omitted.
 ///
 /// # Errors
-/// When containerd cannot be asked.
+/// When the request fails.
 pub async fn targets(
     upstream: &Upstream,
     names: impl Iterator<Item = &str>,
 ) -> Result<Vec<Descriptor>, Box<Status>> {
-    // Any of the filters is enough (containerd `pkg/filters`).
+    // Filters are combined with OR (containerd `pkg/filters`).
     let filters = names.map(|name| format!("name=={name:?}")).collect();
     let listed = ImagesClient::new(upstream.clone()).list(namespaced(ListImagesRequest { filters })).await;
     let images = listed.map_err(Box::new)?.into_inner().images;
@@ -74,12 +74,12 @@ pub async fn targets(
     Ok(targets)
 }
 
-/// When a tag came to be recorded.
+/// Whether a tag record had to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// The record was right already.
+    /// The record was correct already.
     Before,
-    /// It was made or changed.
+    /// The record was created or updated.
     Now,
 }
 
@@ -101,7 +101,7 @@ async fn create(
         CreateImageRequest { image: Some(record(name, target.clone(), labels)), source_date_epoch: None };
     match client.create(namespaced(request)).await {
         Ok(_) => Ok(()),
-        // Somebody else was faster; what counts is that the record says this image.
+        // Created concurrently: the record must still have the right target.
         Err(status) if status.code() == Code::AlreadyExists => update(client, name, target, labels).await,
         Err(status) => Err(TagRecordError::Containerd(Box::new(status))),
     }
@@ -115,7 +115,7 @@ async fn update(
 ) -> Result<(), TagRecordError> {
     let request = UpdateImageRequest {
         image: Some(record(name, target, labels)),
-        // Without a mask all labels would be replaced, those of other tools too.
+        // Without a mask, the update would replace all labels, including those of other tools.
         update_mask: Some(prost_types::FieldMask {
             paths: std::iter::once("target".to_owned())
                 .chain(all(labels).map(|(label, _)| format!("labels.{label}")))
@@ -154,21 +154,21 @@ pub(super) fn namespaced<T>(message: T) -> Request<T> {
     request
 }
 
-/// Why a tag could not be recorded.
+/// Why a tag cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum TagRecordError {
-    /// containerd refused or could not be asked.
+    /// A request to the images service failed.
     #[error("containerd's images service failed")]
     Containerd(#[source] Box<Status>),
-    /// containerd does not know the image that it says it pulled.
+    /// containerd has no record of the image that it reported as pulled.
     #[error("containerd has no record of `{0}` after pulling it")]
     NotPulled(String),
-    /// containerd's record of the pinned name is of other content.
+    /// containerd's record of the pinned name has another digest.
     #[error("containerd's record has digest {found} where {expected} was pulled")]
     OtherDigest {
-        /// What was verified.
+        /// The verified digest.
         expected: String,
-        /// What the record says.
+        /// The digest in the record.
         found: String,
     },
 }

@@ -1,9 +1,9 @@
-//! A socket that wakes nobody up only because it could be written to.
+//! A socket that does not wake up a task only because it became writable.
 //!
-//! tokio registers a socket for reading and writing alike. On a Unix socket that is written to once in a while, each time
-//! the peer reads what was written is then an event ("there is room again"), and a turn of the event loop for nothing: on
-//! a busy node it takes the processor from the very process that is to answer. Here a socket is registered for reading,
-//! and for writing only while it does not take what is written.
+//! tokio registers a socket for reading and writing together. On a Unix socket with few writes, each read by the peer
+//! is then an event ("writable again") that wakes up the event loop for nothing: on a busy node this takes CPU time
+//! from the process that is to answer. Here a socket is registered for reading, and for writing only while its buffer
+//! is full.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,15 +17,15 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 #[derive(Debug)]
 pub(crate) struct LazyWritableStream {
     socket: AsyncFd<UnixStream>,
-    /// The same socket, while there is something that it does not take.
+    /// The same socket registered for writing, while its buffer is full.
     full: Option<AsyncFd<UnixStream>>,
 }
 
 impl LazyWritableStream {
-    /// Takes over a socket of tokio's.
+    /// Converts a socket of tokio.
     ///
     /// # Errors
-    /// When the event loop does not take it.
+    /// When the event loop cannot register it.
     pub(crate) fn new(socket: tokio::net::UnixStream) -> io::Result<Self> {
         Ok(Self { socket: register(socket.into_std()?, Interest::READABLE)?, full: None })
     }
@@ -46,8 +46,8 @@ impl LazyWritableStream {
         };
         let full = self.full.insert(full);
         loop {
-            let mut room = ready!(full.poll_write_ready(context))?;
-            if let Ok(written) = room.try_io(|socket| write(socket.get_ref())) {
+            let mut ready = ready!(full.poll_write_ready(context))?;
+            if let Ok(written) = ready.try_io(|socket| write(socket.get_ref())) {
                 self.full = None;
                 return Poll::Ready(written);
             }
@@ -65,9 +65,9 @@ impl AsyncRead for LazyWritableStream {
             let mut ready = ready!(self.socket.poll_read_ready(context))?;
             let free = buffer.initialize_unfilled();
             let length = free.len();
-            match ready.try_io(|socket| again(|| socket.get_ref().read(free))) {
+            match ready.try_io(|socket| retry_interrupted(|| socket.get_ref().read(free))) {
                 Ok(Ok(read)) => {
-                    // Nothing is left of what there was: what comes is another event.
+                    // The socket is drained: more data is another event.
                     if (1..length).contains(&read) {
                         ready.clear_ready();
                     }
@@ -87,7 +87,7 @@ impl AsyncWrite for LazyWritableStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_by(context, |mut socket| again(|| socket.write(bytes)))
+        self.poll_write_by(context, |mut socket| retry_interrupted(|| socket.write(bytes)))
     }
 
     fn poll_write_vectored(
@@ -95,7 +95,7 @@ impl AsyncWrite for LazyWritableStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_by(context, |mut socket| again(|| socket.write_vectored(slices)))
+        self.poll_write_by(context, |mut socket| retry_interrupted(|| socket.write_vectored(slices)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -119,8 +119,8 @@ fn register(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixSt
     AsyncFd::with_interest(socket, interest)
 }
 
-/// Does it again when a signal came in between.
-fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Retries a call that a signal interrupted.
+fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -136,40 +136,40 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_arrives_also_when_the_peer_is_slow() {
-        let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
-        let mut near = LazyWritableStream::new(near).unwrap();
-        // More than a socket holds, so that the writer has to wait.
+    async fn writes_arrive_when_the_peer_is_slow() {
+        let (local, mut peer) = tokio::net::UnixStream::pair().unwrap();
+        let mut local = LazyWritableStream::new(local).unwrap();
+        // More than the socket's buffer, so that the writer has to wait.
         let sent: Vec<u8> = (0..4_u32 << 20).map(|number| number.to_le_bytes()[0]).collect();
         let expected = sent.clone();
         let writer = tokio::spawn(async move {
-            near.write_all(&sent).await.unwrap();
-            assert!(near.full.is_none(), "it is registered for writing only while it has to wait");
+            local.write_all(&sent).await.unwrap();
+            assert!(local.full.is_none(), "it is registered for writing only while its buffer is full");
             let mut answer = [0; 4];
-            near.read_exact(&mut answer).await.unwrap();
-            near.shutdown().await.unwrap();
+            local.read_exact(&mut answer).await.unwrap();
+            local.shutdown().await.unwrap();
             answer
         });
         let mut received = vec![0; expected.len()];
         for chunk in received.chunks_mut(100_000) {
-            far.read_exact(chunk).await.unwrap();
+            peer.read_exact(chunk).await.unwrap();
             tokio::task::yield_now().await;
         }
         assert_eq!(received, expected);
-        far.write_all(b"do").await.unwrap();
+        peer.write_all(b"do").await.unwrap();
         tokio::task::yield_now().await;
-        far.write_all(b"ne").await.unwrap();
+        peer.write_all(b"ne").await.unwrap();
         assert_eq!(&writer.await.unwrap(), b"done");
-        assert_eq!(far.read(&mut [0; 1]).await.unwrap(), 0, "the end arrives as well");
+        assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0, "the end arrives as well");
     }
 
     #[tokio::test]
-    async fn the_end_of_the_peer_is_an_end() {
-        let (near, far) = tokio::net::UnixStream::pair().unwrap();
-        let mut near = LazyWritableStream::new(near).unwrap();
-        drop(far);
-        assert_eq!(near.read(&mut [0; 8]).await.unwrap(), 0);
-        let error = near.write_all(b"x").await.unwrap_err();
+    async fn reads_the_end_of_the_stream() {
+        let (local, peer) = tokio::net::UnixStream::pair().unwrap();
+        let mut local = LazyWritableStream::new(local).unwrap();
+        drop(peer);
+        assert_eq!(local.read(&mut [0; 8]).await.unwrap(), 0);
+        let error = local.write_all(b"x").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

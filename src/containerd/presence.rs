@@ -1,7 +1,8 @@
-//! Waiting until the runtime knows an image by a name.
+//! Waits until the runtime finds an image by a name.
 //!
-//! containerd's CRI plugin hears of a new image record by an event and updates its own index some milliseconds later.
-//! An answer to kubelet before that lets `ImageStatus` come back empty, and the container run as root.
+//! containerd's CRI plugin is notified of a new image record by an event, and updates its index some milliseconds
+//! later. If kubelet got its answer before that, its `ImageStatus` could be empty, and it would run the container as
+//! root.
 
 use std::time::Duration;
 
@@ -12,19 +13,19 @@ use super::Upstream;
 use crate::api::image_service_client::ImageServiceClient;
 use crate::api::{Image, ImageSpec, ImageStatusRequest};
 
-/// Delays between two calls.
+/// Between two calls.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(100));
 
-/// Whether `ImageStatus` of `name`, as the pod wrote it, is the image `id` at this moment, as far as can be told.
+/// Whether `ImageStatus` of `name`, as in the pod, returns the image `id` now. `false` also on errors.
 pub async fn is_known(upstream: &Upstream, name: &str, id: &str) -> bool {
     let found = image_id(&mut ImageServiceClient::new(upstream.clone()), name).await;
     matches!(found, Ok(Some(found)) if found == id)
 }
 
-/// Waits until `ImageStatus` of `name`, as the pod wrote it, is the image `id`.
+/// Waits until `ImageStatus` of `name`, as in the pod, returns the image `id`.
 ///
 /// # Errors
-/// When that is not so within `limit`, or the runtime answers with an error.
+/// When it does not within `limit`, or the runtime returns an error.
 pub async fn wait_for(
     upstream: &Upstream,
     name: &str,
@@ -54,10 +55,10 @@ pub async fn wait_for(
     }
 }
 
-/// The image that the runtime finds by `name`: a name, an id, or the beginning of one.
+/// The image that the runtime finds by `name`: a name, an id, or a prefix of an id.
 ///
 /// # Errors
-/// When the runtime cannot be asked.
+/// When the request fails.
 pub async fn image(upstream: &Upstream, name: &str) -> Result<Option<Image>, PresenceError> {
     find(&mut ImageServiceClient::new(upstream.clone()), name).await
 }
@@ -77,28 +78,25 @@ async fn find(client: &mut ImageServiceClient<Upstream>, name: &str) -> Result<O
     Ok(status.image)
 }
 
-/// Why the runtime does not know an image by its name.
+/// Why waiting for an image failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PresenceError {
-    /// It still knows none by that name.
+    /// The name is not known before the timeout.
     #[error("the runtime does not know `{name}` {limit:?} after pulling it")]
     Late {
-        /// The name as the pod wrote it.
+        /// The name, as in the pod.
         name: String,
-        /// How long was waited.
         limit: Duration,
     },
-    /// It knows another one by that name.
+    /// The name belongs to another image.
     #[error("the runtime knows `{name}` as {found} where {expected} was pulled")]
     Other {
-        /// The name as the pod wrote it.
+        /// The name, as in the pod.
         name: String,
-        /// The image that was pulled.
         expected: String,
-        /// The image that the name leads to.
         found: String,
     },
-    /// It could not be asked.
+    /// The request failed.
     #[error("the runtime's ImageStatus failed")]
     Runtime(#[source] Box<tonic::Status>),
 }

@@ -1,4 +1,4 @@
-//! The connection to the runtime: one, multiplexed, made when it is needed and made again when it is gone.
+//! The connection to the runtime: a single multiplexed one, opened on demand and reopened after it was lost.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use super::body::Body;
 use super::lazy_writable_stream::LazyWritableStream;
 use super::write_coalescer::WriteCoalescer;
 
-/// The largest header or trailer block that crosses, in bytes. hyper's 16 KiB would turn a long error text of the
-/// runtime (an image verifier's may be 32 KiB, twice) into a connection error.
+/// Maximum size of a header or trailer block, in bytes. hyper's default of 16 KiB would turn a long error text of the
+/// runtime (that of an image verifier may be 32 KiB, twice) into a connection error.
 pub const MAX_HEADER_BYTES: u32 = 1 << 20;
 
-/// A runtime's socket. Cheap to clone; all clones share one connection.
+/// The socket of a runtime. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     shared: Arc<Shared>,
@@ -31,28 +31,28 @@ pub struct Upstream {
 #[derive(Debug)]
 struct Shared {
     socket: PathBuf,
-    // Held across the dial, so that a runtime that comes back is dialled once and not once a waiting call.
+    // Locked while connecting, so that a runtime that comes back gets one connection, not one per waiting call.
     connection: Mutex<Option<SendRequest<Body>>>,
 }
 
 impl Upstream {
-    /// An upstream at `socket`. Nothing is dialled: the runtime may come up later.
+    /// An upstream at `socket`. Does not connect: the runtime may start later.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { shared: Arc::new(Shared { socket: socket.into(), connection: Mutex::new(None) }) }
     }
 
-    /// The path that is dialled, anew at each connection: containerd removes and makes its socket again at start.
+    /// The path of the socket. Resolved at each connection, because containerd recreates its socket when it starts.
     pub fn socket(&self) -> &Path {
         &self.shared.socket
     }
 
-    /// Sends one request and gives the head of its response.
+    /// Sends a request and returns the head of its response.
     ///
-    /// A request that could not leave because the old connection had ended goes out once more on a new one. One that
-    /// may have reached the runtime is never repeated.
+    /// A request that was not sent because the old connection had ended is sent again on a new one. A request that may
+    /// have reached the runtime is never repeated.
     ///
     /// # Errors
-    /// When the runtime cannot be reached, or goes away or resets the stream before it answers.
+    /// When the runtime cannot be reached, or closes the connection or resets the stream before it responds.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, UpstreamError> {
         let mut request = absolute(request);
         for last in [false, true] {
@@ -75,8 +75,8 @@ impl Upstream {
         }
         let stream = UnixStream::connect(&self.shared.socket).await.and_then(LazyWritableStream::new);
         let stream = stream.map_err(UpstreamError::Dial)?;
-        // No keep-alive and no adaptive window: both send pings, and containerd's gRPC server answers too many of
-        // them with GOAWAY "too_many_pings" (grpc-go's default enforcement policy).
+        // No keep-alive and no adaptive window: both send pings, and containerd's gRPC server answers too many pings
+        // with GOAWAY "too_many_pings" (default enforcement policy of grpc-go).
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .max_header_list_size(MAX_HEADER_BYTES)
             .handshake(WriteCoalescer::new(TokioIo::new(stream)))
@@ -93,7 +93,7 @@ impl Upstream {
     }
 }
 
-/// Lets generated gRPC clients (ImageStatus, containerd's images) speak over the same connection.
+/// Lets generated gRPC clients (ImageStatus, containerd's images) use the same connection.
 impl tower::Service<Request<tonic::body::Body>> for Upstream {
     type Response = Response<Incoming>;
     type Error = UpstreamError;
@@ -107,15 +107,15 @@ impl tower::Service<Request<tonic::body::Body>> for Upstream {
         let upstream = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            // Generated unary calls are one small message: holding it keeps one body type on the connection.
-            let held =
+            // Generated unary calls are one small message: buffering it keeps one body type on the connection.
+            let buffered =
                 http_body_util::BodyExt::collect(body).await.map_err(UpstreamError::Encode)?.to_bytes();
-            upstream.send(Request::from_parts(head, Body::full(held))).await
+            upstream.send(Request::from_parts(head, Body::full(buffered))).await
         })
     }
 }
 
-/// HTTP/2 needs `:scheme` and `:authority`; a caller may leave the latter out, and towards a socket any valid one does.
+/// HTTP/2 needs `:scheme` and `:authority`. A caller may omit the latter; for a Unix socket any valid one works.
 fn absolute(mut request: Request<Body>) -> Request<Body> {
     let mut parts = request.uri().clone().into_parts();
     parts.scheme.get_or_insert(Scheme::HTTP);
@@ -126,25 +126,25 @@ fn absolute(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// Why the runtime did not answer.
+/// Why a request to the runtime failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// The socket is not there, or nobody accepts on it.
+    /// The socket does not exist, or no process accepts connections.
     #[error("the runtime's socket cannot be dialled")]
     Dial(#[source] io::Error),
-    /// What listens there does not speak HTTP/2.
+    /// The process that listens there does not use HTTP/2.
     #[error("the runtime's socket does not speak HTTP/2")]
     Handshake(#[source] hyper::Error),
-    /// The connection ended, or the runtime reset the stream, before there was an answer.
+    /// The connection ended, or the runtime reset the stream, before it responded.
     #[error("the runtime ended the exchange")]
     Exchange(#[source] hyper::Error),
-    /// A request of our own could not be written.
+    /// One of our own requests cannot be encoded.
     #[error("the request cannot be encoded")]
     Encode(#[source] tonic::Status),
 }
 
 impl UpstreamError {
-    /// The stream reset that the runtime itself sent, if that is what this is: it crosses as it came.
+    /// The stream reset that the runtime sent, if this is one: it is forwarded unchanged.
     pub fn into_reset(self) -> Result<hyper::Error, Self> {
         match self {
             Self::Exchange(error) if is_stream_reset(&error) => Ok(error),

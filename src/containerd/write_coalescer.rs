@@ -1,11 +1,11 @@
-//! One write where there would be several.
+//! Coalesces small writes.
 //!
-//! hyper hands a request's head to its connection, which writes it, and only then the body, which is written next
-//! (`ClientTask` waits until h2 has opened the stream). A call of one small message would so wake up the runtime twice.
-//! Here every write first lets the other tasks of the event loop have their turns, and takes along what they add.
+//! hyper passes the head of a request to the connection, which writes it, and only then the body (`ClientTask` waits
+//! until h2 has opened the stream). So a call with one small message would wake up the runtime twice. Here every write
+//! first yields to the other tasks of the event loop, and includes what they add.
 //!
-//! grpc-go sends a ping with each answer, to measure its bandwidth. The reply to it is no hurry: an answer that came with it
-//! needs two turns to be on its way to the caller, and goes first.
+//! grpc-go sends a ping with each response, to measure its bandwidth. The reply to it is not urgent: a response that
+//! came with it needs two yields until it is written to the caller, and should be first.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,31 +13,31 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// How many turns the other tasks have before a write: one to hand an answer to the call that waits for it, one for that
-/// call, and one for the connection on which it leaves.
-const TURNS: u8 = 3;
+/// Number of yields before a write: one to pass a response to the call that waits for it, one for that call, and one
+/// for the connection on which the response leaves.
+const YIELDS: u8 = 3;
 
-/// A transport that is written to some turns of the event loop later.
+/// A transport that yields [`YIELDS`] times before each write.
 #[derive(Debug)]
 pub(super) struct WriteCoalescer<T> {
     transport: T,
-    /// How many turns the others have had since the last write.
-    turns: u8,
+    /// Number of yields since the last write.
+    yields: u8,
 }
 
 impl<T> WriteCoalescer<T> {
     pub(super) fn new(transport: T) -> Self {
-        Self { transport, turns: 0 }
+        Self { transport, yields: 0 }
     }
 
-    /// Pending [`TURNS`] times, with the task put behind all that are ready at that time.
-    fn let_others(&mut self, context: &Context<'_>) -> Poll<()> {
-        if self.turns < TURNS {
-            self.turns += 1;
+    /// Pending [`YIELDS`] times; each time the task is woken behind all tasks that are ready.
+    fn poll_yield(&mut self, context: &Context<'_>) -> Poll<()> {
+        if self.yields < YIELDS {
+            self.yields += 1;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.turns = 0;
+        self.yields = 0;
         Poll::Ready(())
     }
 }
@@ -58,7 +58,7 @@ impl<T: Write + Unpin> Write for WriteCoalescer<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.let_others(context));
+        std::task::ready!(self.poll_yield(context));
         Pin::new(&mut self.transport).poll_write(context, bytes)
     }
 
@@ -67,7 +67,7 @@ impl<T: Write + Unpin> Write for WriteCoalescer<T> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.let_others(context));
+        std::task::ready!(self.poll_yield(context));
         Pin::new(&mut self.transport).poll_write_vectored(context, slices)
     }
 
@@ -98,7 +98,7 @@ mod tests {
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;
 
-    /// The types of the frames in one write, after the connection preface.
+    /// The types of the frames in one write, without the connection preface.
     fn frames(mut written: &[u8]) -> Vec<u8> {
         let mut types = Vec::new();
         while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = written {
@@ -109,7 +109,7 @@ mod tests {
         types
     }
 
-    /// The writes since the last time.
+    /// The writes since the last call.
     fn written(tap: &std::os::unix::net::UnixDatagram) -> Vec<Vec<u8>> {
         let mut buffer = [0; 1 << 16];
         let mut writes = Vec::new();
@@ -122,25 +122,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_small_call_is_one_write() {
-        // A datagram keeps apart what is written apart.
+        // A datagram socket preserves the boundaries of writes.
         let (tap, server) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        let (near, far) = tokio::io::duplex(1 << 16);
-        let near = Tap { transport: TokioIo::new(near), copy: tap };
+        let (client_stream, server_stream) = tokio::io::duplex(1 << 16);
+        let client_stream = Tap { transport: TokioIo::new(client_stream), copy: tap };
         tokio::spawn(async move {
             let answer = service_fn(|_: Request<Incoming>| async {
                 Ok::<_, hyper::Error>(Response::new(Body::empty()))
             });
             let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            let _ = server.serve_connection(TokioIo::new(far), answer).await;
+            let _ = server.serve_connection(TokioIo::new(server_stream), answer).await;
         });
         let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-            .handshake(WriteCoalescer::new(near))
+            .handshake(WriteCoalescer::new(client_stream))
             .await
             .unwrap();
         tokio::spawn(connection);
         server.set_nonblocking(true).unwrap();
         let mut writes = Vec::new();
-        // The first one meets the settings of the connection on their way out; the second is like all others.
+        // The first call is written together with the connection settings, the second is typical.
         for _ in 0..2 {
             let request =
                 Request::post("http://localhost/a").body(Body::full(Bytes::from_static(b"question")));

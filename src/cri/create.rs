@@ -1,140 +1,138 @@
 //! CreateContainer, where the runtime endpoint goes through pullgate too: the last moment before an image runs, and the
-//! only one at which image, name and namespace stand in one request.
+//! only request that has image, name and namespace together.
 
 mod checkpoint;
 mod request;
 
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
-use super::pull::{refuse, told};
-use super::{Peer, Proxy, answer, frame, status};
+use super::{Peer, Proxy, RuntimeContent, frame, read_message, status};
 use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
-use request::{CreateRequest, Used};
+use pullgate_core::untrusted;
+use request::{Changes, CreateRequest, UsedImage};
 
-impl Proxy {
-    /// Answers a CreateContainer call: hands it on when every image in it may be used by its pod.
-    pub(super) async fn create_container(
-        &self,
-        request: Request<Incoming>,
-        peer: Peer,
-    ) -> Result<Response<Body>, hyper::Error> {
-        let (mut head, body) = request.into_parts();
-        let (message, mut body) = match answer::read(body).await {
-            Ok(read) => read,
-            Err((code, text)) => return Ok(status::answer(code, format!("pullgate: {text}"))),
-        };
-        let create = match CreateRequest::parse(&message) {
-            Ok(create) => create,
-            Err(error) => {
-                return Ok(status::answer(Code::InvalidArgument, format!("pullgate: {}", told(&error))));
-            }
-        };
-        let standing = match self.all_may_be_used(&create).await {
-            Ok(standing) => standing,
-            Err(refusal) => {
-                self.counters.containers_refused.add();
-                record(&create, peer, &refusal);
-                return Ok(refuse(&refusal));
-            }
-        };
-        if self.settings.pin_user_specified_image
-            && let Some(pinned) = standing.and_then(|standing| standing.pinned())
-        {
-            let framed = create.with_user_specified(&pinned).map(|message| frame::framed(&message));
-            let Ok(Ok(framed)) = framed else {
-                return Ok(status::answer(Code::Internal, "pullgate: the pinned request cannot be written"));
-            };
-            head.headers.remove(CONTENT_LENGTH);
-            body = framed;
+/// Answers a CreateContainer call: forwards it when its pod may use every image in it.
+///
+/// # Errors
+/// As [`Proxy::handle`].
+pub(super) async fn handle(
+    proxy: &Proxy,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<Body>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    match checked(proxy, head, body, peer).await {
+        Ok(request) => {
+            proxy.counters.passed.add();
+            proxy.forward(request).await
         }
-        self.counters.passed.add();
-        self.forward(Request::from_parts(head, Body::full(body))).await
+        Err(answer) => Ok(answer),
     }
+}
 
-    /// What the container's own image stands as, when all of its images may be used.
-    async fn all_may_be_used(&self, create: &CreateRequest<'_>) -> Result<Option<PresentVerdict>, Refusal> {
-        for volume in create.volumes() {
-            self.may_be_used(volume, create.pod()).await?;
-        }
-        let Some((standing, image)) = self.may_be_used(create.image(), create.pod()).await? else {
-            return Ok(None);
+/// The request to forward.
+///
+/// # Errors
+/// The answer for a request that is not forwarded.
+async fn checked(
+    proxy: &Proxy,
+    mut head: Parts,
+    body: Incoming,
+    peer: Peer,
+) -> Result<Request<Body>, Response<Body>> {
+    let (message, mut body) = read_message(body).await?;
+    let create = CreateRequest::parse(&message).map_err(|error| {
+        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
+    })?;
+    let changes = check_images(proxy, &create).await.map_err(|refusal| {
+        proxy.counters.containers_refused.add();
+        record(&create, peer, &refusal);
+        status::refused(&refusal)
+    })?;
+    if !changes.is_empty() {
+        let framed = create.with(&changes).map(|message| frame::framed(&message));
+        let Ok(Ok(framed)) = framed else {
+            return Err(status::answer(Code::Internal, "pullgate: the checked request cannot be written"));
         };
-        if !self.settings.checkpoint_restore {
-            self.is_no_checkpoint(create.image(), &image).await?;
-        }
-        Ok(Some(standing))
+        head.headers.remove(CONTENT_LENGTH);
+        body = framed;
     }
+    Ok(Request::from_parts(head, Body::full(body)))
+}
 
-    /// An image and what it stands as; nothing for a checkpoint, where that is allowed.
-    async fn may_be_used(
-        &self,
-        used: &Used<'_>,
-        pod: Option<&Pod>,
-    ) -> Result<Option<(PresentVerdict, Image)>, Refusal> {
-        let restore = self.settings.checkpoint_restore;
+/// Checks every image of the container. Returns what to change in the request: an image that is named otherwise than by
+/// its id (crictl and critest do that) is handed on by the id that was checked, so that the name cannot move meanwhile.
+async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Changes, Refusal> {
+    let mut changes = Changes::default();
+    for volume in create.volumes() {
+        let found = check_image(proxy, volume, create.pod()).await?;
+        changes.volumes.push(found.and_then(|(_, image)| volume.changed_id(&image)));
+    }
+    let Some((verdict, image)) = check_image(proxy, create.image(), create.pod()).await? else {
+        return Ok(changes);
+    };
+    if !proxy.settings.checkpoint_restore {
+        let found =
+            query_runtime(proxy, create.image(), checkpoint::found_in(&proxy.upstream, &image)).await?;
+        if let Some(record) = found {
+            return Err(Refusal::checkpoint_image(create.image().name(), &record));
+        }
+    }
+    changes.image = create.image().changed_id(&image);
+    changes.user_specified = proxy.settings.pin_user_specified_image.then(|| verdict.pinned()).flatten();
+    Ok(changes)
+}
+
+/// The verdict on an image; `None` for a checkpoint, where that is allowed.
+async fn check_image(
+    proxy: &Proxy,
+    used: &UsedImage<'_>,
+    pod: Option<&Pod>,
+) -> Result<Option<(PresentVerdict, Image)>, Refusal> {
+    let is_id = Digest::parse(used.image).is_ok();
+    let found = query_runtime(proxy, used, presence::image(&proxy.upstream, used.image)).await?;
+    let Some(image) = found else {
+        if is_id {
+            return Err(Refusal::absent(used.image));
+        }
         // containerd 2.1 to 2.3 restores a container when the image is the path of a file.
-        let is_id = Digest::parse(used.image).is_ok();
-        if !is_id && !restore {
-            return Err(Refusal::not_by_id(used.image));
+        if !proxy.settings.checkpoint_restore {
+            return Err(Refusal::not_an_image(used.image));
         }
-        let found = self.asked(used, presence::image(&self.upstream, used.image)).await?;
-        let Some(image) = found else {
-            if is_id {
-                return Err(Refusal::absent(used.image));
-            }
-            tracing::warn!(
-                path = used.image.escape_debug().to_string(),
-                "restored from a checkpoint, unverified"
-            );
-            return Ok(None);
-        };
-        if is_id && image.id != used.image {
-            return Err(Refusal::runtime(used.image, "it finds another image by this id"));
-        }
-        let present = Present {
-            id: image.id.clone(),
-            repo_tags: image.repo_tags.clone(),
-            repo_digests: image.repo_digests.clone(),
-        };
-        let standing = self.gate.check_present(used.name(), &present, pod).await?;
-        Ok(Some((standing, image)))
+        tracing::warn!(
+            path = used.image.escape_debug().to_string(),
+            "restored from a checkpoint, unverified"
+        );
+        return Ok(None);
+    };
+    if is_id && image.id != used.image {
+        return Err(Refusal::runtime(used.image, "it finds another image by this id"));
     }
+    let content = RuntimeContent::of(&proxy.upstream);
+    let present = proxy.gate.read_content(Present::from(&image), &content).await;
+    let verdict = proxy.gate.check_present(used.name(), &present, pod).await?;
+    Ok(Some((verdict, image)))
+}
 
-    /// An image that is admitted may still be one from which the runtime restores a container, on top of another image
-    /// that it pulls by itself.
-    async fn is_no_checkpoint(&self, used: &Used<'_>, image: &Image) -> Result<(), Refusal> {
-        match self.asked(used, checkpoint::is_in(&self.upstream, image)).await? {
-            false => Ok(()),
-            true => Err(Refusal::checkpoint_image(used.name())),
-        }
-    }
-
-    /// What the runtime says about an image, within the time that it has for that.
-    async fn asked<T, E: std::error::Error + 'static>(
-        &self,
-        used: &Used<'_>,
-        answer: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Refusal> {
-        let answer = tokio::time::timeout(self.settings.tag_record_timeout, answer).await;
-        let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
-        answer.map_err(|error| {
-            tracing::warn!(error = told(&error), "cannot look up an image in the runtime");
-            Refusal::runtime(used.image, &error.to_string())
-        })
-    }
-
-    /// Answers a call that makes or restores the checkpoint of a whole pod, whose images never pass by here.
-    pub(super) fn refuse_checkpoint(&self, path: &str, peer: Peer) -> Response<Body> {
-        self.counters.containers_refused.add();
-        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, "checkpoint call refused");
-        refuse(&Refusal::checkpoint(path))
-    }
+/// The runtime's answer about an image, if it comes within `tag-record-timeout`.
+async fn query_runtime<T, E: std::error::Error + 'static>(
+    proxy: &Proxy,
+    used: &UsedImage<'_>,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Refusal> {
+    let answer = tokio::time::timeout(proxy.settings.tag_record_timeout, answer).await;
+    let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
+    answer.map_err(|error| {
+        tracing::warn!(error = untrusted::chain(&error), "cannot look up an image in the runtime");
+        Refusal::runtime(used.image, &error.to_string())
+    })
 }
 
 fn record(create: &CreateRequest<'_>, peer: Peer, refusal: &Refusal) {

@@ -1,13 +1,13 @@
 //! ImageStatus: an image that is on the node but not admitted is answered as absent, so that kubelet pulls it and the
-//! pull is judged.
+//! pull is evaluated.
 //!
-//! What decides is the image in the runtime's answer, never the text that was asked for: containerd finds images by tag,
-//! digest, id and the beginning of an id.
+//! The image in the runtime's answer decides, never the text in the request: containerd finds images by tag, digest, id
+//! and prefix of an id.
 //!
 //! Absent is not always a safe answer. kubelet's `getImageUser` (`kuberuntime/helpers.go`) takes it for "runs as root".
-//! It asks with the bare name, where the question before a pull carries the pod's annotations, of which there is always
-//! one (`kubernetes.io/config.source`, which kubelet adds itself). So a question without annotations, and one about a
-//! name that was answered as present a moment ago, is refused with an error instead.
+//! That query has the bare name only; the one before a pull carries the pod's annotations, of which there is always one
+//! (`kubernetes.io/config.source`, which kubelet adds itself). So a query without annotations, and one for a name that
+//! was answered as present a moment ago, is refused with an error instead.
 //!
 //! Field numbers: `runtime.v1` `ImageStatusRequest`, `ImageStatusResponse`, `Image`.
 
@@ -15,95 +15,90 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
-use super::answer::{self, Answer};
 use super::frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use super::message::{SPEC_ANNOTATIONS, SPEC_IMAGE, text};
-use super::pull::{refuse, told};
+use super::runtime_answer::RuntimeAnswer;
 use super::wire::{self, WireError};
-use super::{Peer, Proxy, status};
+use super::{Peer, Proxy, RuntimeContent, read_message, status};
 use crate::containerd::Body;
 use crate::gate::{Present, Refusal};
+use pullgate_core::untrusted;
 
-/// The most names of one image that are read. The runtime's answer is bounded in bytes as well.
+/// How many names of one image are read at most. The runtime's answer is bounded in bytes as well.
 const MAX_NAMES: usize = 10_000;
 
-impl Proxy {
-    /// Answers an ImageStatus call: with the runtime's own bytes, or as if there were no such image, or with an error.
-    pub(super) async fn image_status(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let (message, body) = match answer::read(body).await {
-            Ok(read) => read,
-            Err((code, text)) => return status::answer(code, format!("pullgate: {text}")),
-        };
-        let question = match Question::parse(&message) {
-            Ok(question) => question,
-            Err(error) => {
-                return status::answer(Code::InvalidArgument, format!("pullgate: {}", told(&error)));
-            }
-        };
-        let request = Request::from_parts(head, Body::full(body));
-        let answer = match self.exchange(request, MAX_MESSAGE_BYTES + PREFIX_BYTES).await {
-            Ok(answer) => answer,
-            Err(failed) => return failed,
-        };
-        let present = match present_in(&answer) {
-            Ok(Some(present)) => present,
-            // There is none, or the runtime itself says why it cannot tell.
-            Ok(None) => return answer.into_response(),
-            Err(text) => {
-                return status::answer(Code::Internal, format!("pullgate: the runtime's answer: {text}"));
-            }
-        };
-        match self.gate.check_present(question.image, &present, None).await {
-            Ok(_) => {
-                self.told.present(question.image);
-                answer.into_response()
-            }
-            Err(refusal) => self.withhold((&question, &present), &refusal, answer, peer),
-        }
-    }
+/// Answers an ImageStatus call: with the runtime's own bytes, or as if the image were absent, or with an error.
+pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    answer(proxy, request, peer).await.unwrap_or_else(|answer| answer)
+}
 
-    fn withhold(
-        &self,
-        (question, present): (&Question<'_>, &Present),
-        refusal: &Refusal,
-        answer: Answer,
-        peer: Peer,
-    ) -> Response<Body> {
-        // Pulled a moment ago for a pod whose namespace may do more than others: the container of that very pod is next.
-        if !question.has_annotations && self.told.is_pulled(question.image, &present.id, &self.policy_hash())
-        {
-            return answer.into_response();
+async fn answer(
+    proxy: &Proxy,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<Body>, Response<Body>> {
+    let (head, body) = request.into_parts();
+    let (message, body) = read_message(body).await?;
+    let query = Query::parse(&message).map_err(|error| {
+        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
+    })?;
+    let request = Request::from_parts(head, Body::full(body));
+    let answer = proxy.exchange(request, MAX_MESSAGE_BYTES + PREFIX_BYTES).await?;
+    let present = present_in(&answer).map_err(|text| {
+        status::answer(Code::Internal, format!("pullgate: cannot read the runtime's answer: {text}"))
+    })?;
+    // Absent, or the runtime reports an error of its own.
+    let Some(present) = present else { return Ok(answer.into_response()) };
+    let present = proxy.gate.read_content(present, &RuntimeContent::of(&proxy.upstream)).await;
+    match proxy.gate.check_present(query.image, &present, None).await {
+        Ok(_) => {
+            proxy.recent_answers.present(query.image);
+            Ok(answer.into_response())
         }
-        let safe = question.has_annotations && !self.told.is_present(question.image);
-        self.counters.withheld.add();
-        tracing::info!(
-            image = question.image.escape_debug().to_string(),
-            id = present.id.escape_debug().to_string(),
-            peer.uid = peer.uid,
-            peer.pid = peer.pid,
-            reason = refusal.reason().code(),
-            answer = if safe { "absent" } else { "error" },
-            "present image withheld: not admitted"
-        );
-        if !safe {
-            return refuse(refusal);
-        }
-        answer.with_message(&[]).map_or_else(
-            |error| status::answer(Code::Internal, format!("pullgate: {error}")),
-            Answer::into_response,
-        )
+        Err(refusal) => Ok(withhold(proxy, (&query, &present), &refusal, answer, peer)),
     }
 }
 
-/// What is read of an ImageStatusRequest.
+fn withhold(
+    proxy: &Proxy,
+    (query, present): (&Query<'_>, &Present),
+    refusal: &Refusal,
+    answer: RuntimeAnswer,
+    peer: Peer,
+) -> Response<Body> {
+    let recent = &proxy.recent_answers;
+    // Pulled a moment ago for a pod whose namespace allows more than others: the container of that very pod is next.
+    if !query.has_annotations && recent.is_pulled(query.image, &present.id, &proxy.policy_hash()) {
+        return answer.into_response();
+    }
+    let safe = query.has_annotations && !recent.is_present(query.image);
+    proxy.counters.withheld.add();
+    tracing::info!(
+        image = query.image.escape_debug().to_string(),
+        id = present.id.escape_debug().to_string(),
+        peer.uid = peer.uid,
+        peer.pid = peer.pid,
+        reason = refusal.reason().code(),
+        answer = if safe { "absent" } else { "error" },
+        "present image withheld: not admitted"
+    );
+    if !safe {
+        return status::refused(refusal);
+    }
+    answer.with_message(&[]).map_or_else(
+        |error| status::answer(Code::Internal, format!("pullgate: {error}")),
+        RuntimeAnswer::into_response,
+    )
+}
+
+/// The part of an ImageStatusRequest that is read.
 #[derive(Debug, PartialEq, Eq)]
-struct Question<'a> {
+struct Query<'a> {
     image: &'a str,
     has_annotations: bool,
 }
 
-impl<'a> Question<'a> {
+impl<'a> Query<'a> {
     fn parse(message: &'a [u8]) -> Result<Self, WireError> {
         let [spec] = wire::singles(message, [1])?;
         let spec = spec.map_or(Ok(&[][..]), |spec| spec.bytes())?;
@@ -117,7 +112,7 @@ impl<'a> Question<'a> {
 }
 
 /// The image in an answer; `None` in one that has none, and in an error.
-fn present_in(answer: &Answer) -> Result<Option<Present>, String> {
+fn present_in(answer: &RuntimeAnswer) -> Result<Option<Present>, String> {
     let Some(message) = answer.message() else { return Ok(None) };
     let message = message.map_err(|error| error.to_string())?;
     read_present(&message).map_err(|error| error.to_string())
@@ -155,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_question_in_one_way_only() {
+    fn reads_a_request_in_one_way_only() {
         let annotation = field(2, &[field(1, b"a"), field(2, b"b")].concat());
         for (message, expected) in [
             (field(1, &field(1, b"app")), Ok(("app", false))),
@@ -166,7 +161,7 @@ mod tests {
             (field(1, &[field(1, b"a"), field(1, b"b")].concat()), Err(WireError::Duplicate(1))),
             (b"\x08\x01".to_vec(), Err(WireError::WireType(1))),
         ] {
-            let read = Question::parse(&message).map(|read| (read.image, read.has_annotations));
+            let read = Query::parse(&message).map(|read| (read.image, read.has_annotations));
             assert_eq!(read, expected, "{message:?}");
         }
     }
@@ -185,6 +180,7 @@ mod tests {
             id: image.id.clone(),
             repo_tags: image.repo_tags.clone(),
             repo_digests: image.repo_digests.clone(),
+            ..Present::default()
         };
         let response = api::ImageStatusResponse { image: Some(image), ..Default::default() };
         assert_eq!(read_present(&response.encode_to_vec()), Ok(Some(present)));

@@ -1,4 +1,4 @@
-//! What several requests have in common: an image, and the pod it is for.
+//! Parts that several requests share: an image, and the pod it is for.
 //!
 //! Field numbers: `runtime.v1` `ImageSpec`, `PodSandboxConfig`, `PodSandboxMetadata`.
 
@@ -14,13 +14,13 @@ pub(super) const SPEC_ANNOTATIONS: u64 = 2;
 /// `ImageSpec.user_specified_image`
 pub(super) const SPEC_USER_SPECIFIED: u64 = 18;
 
-/// The longest pod or namespace name that is believed, in bytes (RFC 1123 subdomain, as Kubernetes limits names).
+/// The longest pod or namespace name that is accepted, in bytes (RFC 1123 subdomain, as Kubernetes limits names).
 const MAX_POD_NAME_BYTES: usize = 253;
 
-/// The pod of a `PodSandboxConfig`, if it says.
+/// The pod of a `PodSandboxConfig`, if it names one.
 ///
 /// # Errors
-/// When it is malformed, says so twice, or at more length than Kubernetes allows.
+/// When it is malformed, repeats a field, or a name is longer than Kubernetes allows.
 pub(super) fn pod(sandbox: &Field<'_>) -> Result<Option<Pod>, RequestError> {
     let [metadata] = wire::singles(sandbox.bytes()?, [1])?;
     let Some(metadata) = metadata else { return Ok(None) };
@@ -31,7 +31,7 @@ pub(super) fn pod(sandbox: &Field<'_>) -> Result<Option<Pod>, RequestError> {
 /// The text of a field; empty where it is absent, as protobuf has it.
 ///
 /// # Errors
-/// When it is no text.
+/// When it is not UTF-8.
 pub(super) fn text<'a>(field: Option<&Field<'a>>) -> Result<&'a str, WireError> {
     field.map_or(Ok(""), Field::text)
 }
@@ -44,7 +44,7 @@ fn pod_text(field: Option<&Field<'_>>) -> Result<String, RequestError> {
     Ok(text.to_owned())
 }
 
-/// Why a request is not looked into any further.
+/// Why a request is refused before it is evaluated.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RequestError {
     /// It names no image.
@@ -53,10 +53,10 @@ pub(super) enum RequestError {
     /// The pod's name or namespace is longer than Kubernetes allows.
     #[error("the pod's name or namespace is longer than {MAX_POD_NAME_BYTES} bytes")]
     PodName,
-    /// It names more images than anybody mounts.
+    /// It mounts too many images.
     #[error("the request mounts too many images")]
     TooManyImages,
-    /// It is not the message that the definition says, or not in one way only.
+    /// It does not follow the definition, or two parsers could read it in two ways.
     #[error("the request cannot be read in exactly one way")]
     Wire(#[from] WireError),
 }

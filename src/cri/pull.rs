@@ -4,8 +4,6 @@ mod content;
 mod record;
 mod request;
 
-use std::time::Duration;
-
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Request, Response};
@@ -14,228 +12,215 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::answer::{self, Answer};
-use super::{Peer, Proxy, deadline, frame, status, tag_locks, wire};
+use super::runtime_answer::RuntimeAnswer;
+use super::tag_locks::PullOrder;
+use super::{Peer, Proxy, deadline, frame, read_message, status, wire};
 use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
-use crate::gate::{AdmissionRequest, Explanation, Kind, Pinned, Refusal};
+use crate::gate::{AdmissionRequest, Explanation, Pinned, Refusal};
 use crate::telemetry::Step;
-pub use content::Pulled as RuntimeContent;
+pub use content::RuntimeContent;
+use pullgate_core::untrusted;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;
 
-/// The largest answer to a pull that is held back, in bytes: it carries one image id.
+/// The largest answer to a pull that is read, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// When a pull began, by the clock and among the others.
-#[derive(Clone, Copy)]
-struct Begun<'a> {
-    at: Instant,
-    place: &'a tag_locks::PullOrder<'a>,
-    /// The policy of that moment, by hash: one that comes into force meanwhile has admitted nothing.
-    policy: &'a str,
+/// A PullImage call.
+pub(super) struct PullCall {
+    request: PullRequest,
+    head: Parts,
+    begun: Instant,
 }
 
-impl Proxy {
-    /// Answers a PullImage call. Whatever goes wrong on the way, the runtime is asked for nothing that was not admitted.
-    pub(super) async fn pull(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
-        let begin = Instant::now();
-        let (head, body) = request.into_parts();
-        let pull = match read(body).await {
-            Ok(pull) => pull,
-            Err((code, text)) => {
-                self.counters.refused.add();
-                tracing::warn!(
-                    peer.uid,
-                    peer.pid,
-                    reason = text,
-                    "pull refused: the request is not readable"
-                );
-                return status::answer(code, format!("pullgate: {text}"));
-            }
-        };
-        self.decide_and_pull(&pull, head, begin, peer).await
-    }
-
-    /// Decides about a pull, and forwards it when it is admitted.
-    pub(super) async fn decide_and_pull(
-        &self,
-        pull: &PullRequest,
-        head: Parts,
-        begin: Instant,
-        peer: Peer,
-    ) -> Response<Body> {
-        let mut record = Record::begin(pull.image(), pull.pod(), peer);
-        let place = self.tags.begin();
-        let policy = self.policy_hash();
-        let admitted = self.admit(pull, &mut record).await;
-        let pinned = match admitted {
-            Ok(pinned) => pinned,
-            Err(refusal) => {
-                self.counters.refused.add();
-                record.refused(&refusal);
-                return refuse(&refusal);
-            }
-        };
-        self.counters.admitted.add();
-        let begun = Begun { at: begin, place: &place, policy: &policy };
-        // On the heap, so that the calls that wait for the gate are small.
-        let answer = Box::pin(self.pull_pinned((pull, head), &pinned, begun, &mut record)).await;
-        record.answered(&pinned, &answer);
-        answer
-    }
-
-    /// Asks the gate, in a task of its own: a panic in there refuses this pull and no other, and dropping this future,
-    /// as hyper does when the caller cancels, stops the work.
-    async fn admit(&self, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Refusal> {
-        let question = AdmissionRequest {
-            image: pull.image().to_owned(),
-            credentials: pull.credentials().clone(),
-            namespace: pull.pod().map(|pod| pod.namespace.clone()),
-        };
-        let gate = self.gate.clone();
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let mut explanation = Explanation::default();
-            let decided = gate.admit(&question, &mut explanation).await;
-            (decided, explanation)
-        });
-        match task.join_next().await {
-            Some(Ok((decided, explanation))) => {
-                record.explained(explanation);
-                decided
-            }
-            _ => Err(Refusal::internal(pull.image())),
-        }
-    }
-
-    /// Forwards the pull of what was admitted, and takes only that.
-    async fn pull_pinned(
-        &self,
-        (pull, head): (&PullRequest, Parts),
-        pinned: &Pinned,
-        begun: Begun<'_>,
-        record: &mut Record,
-    ) -> Response<Body> {
-        let Some(request) = pinned_request(pull, pinned, head, begun.at.elapsed()) else {
-            return status::answer(Code::Internal, "pullgate: the pinned request cannot be written");
-        };
-        let evidence = self.gate.begin_evidence(pinned);
-        let answer = match record.steps().time(Step::Forward, self.exchange(request, MAX_ANSWER_BYTES)).await
-        {
-            Ok(answer) => answer,
-            Err(failed) => return failed,
-        };
-        let known = match pulled(&answer) {
-            Pulled::Failed => return answer.into_response(),
-            Pulled::Image(id) => {
-                // Both before the answer: the next thing that kubelet asks for is the image.
-                let content = content::Pulled::of(&self.upstream);
-                let known = self.make_known((pull.image(), &id), pinned, begun.place, record);
-                let both = Box::pin(async {
-                    tokio::join!(known, self.gate.finish_evidence(pinned, evidence, &id, &content))
-                });
-                let (known, ()) = both.await;
-                known.map(|()| id)
-            }
-            Pulled::Unreadable => Err("the runtime's answer names no image".to_owned()),
-        };
-        match known {
-            Ok(id) => {
-                self.told.pulled(pull.image(), &id, begun.policy.to_owned());
-                answer.into_response()
-            }
-            Err(text) => status::answer(Code::Unknown, format!("pullgate: pulled, but {text}")),
-        }
-    }
-
-    /// Makes `ImageStatus` of the name that the pod wrote lead to the image that was pulled.
-    async fn make_known(
-        &self,
-        (written, id): (&str, &str),
-        pinned: &Pinned,
-        place: &tag_locks::PullOrder<'_>,
-        record: &mut Record,
-    ) -> Result<(), String> {
-        let turn = place.turn(pinned.tag_record().unwrap_or(written), id).await;
-        let mut turn = turn.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
-        if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
-            let labels: &[_] = if self.is_sandbox_image(tagged) { &[images::PINNED_LABEL] } else { &[] };
-            let added = images::record_tag(&self.upstream, tagged, pinned.name(), digest, labels);
-            // An image that was here before mostly has its record too: then one round of questions tells all.
-            let both = async { tokio::join!(added, presence::is_known(&self.upstream, written, id)) };
-            let both = tokio::time::timeout(self.settings.tag_record_timeout, both);
-            let (added, known) = record
-                .steps()
-                .time(Step::TagRecord, both)
-                .await
-                .map_err(|_| "the tag could not be recorded in time".to_owned())?;
-            if added.map_err(|error| told(&error))? == Recorded::Before && known {
-                turn.recorded(id);
-                return Ok(());
-            }
-        }
-        let known = presence::wait_for(&self.upstream, written, id, self.settings.tag_record_timeout);
-        record.steps().time(Step::Confirm, known).await.map_err(|error| told(&error))?;
-        turn.recorded(id);
-        Ok(())
+impl PullCall {
+    pub(super) fn new(request: PullRequest, head: Parts, begun: Instant) -> Self {
+        Self { request, head, begun }
     }
 }
 
-async fn read(body: Incoming) -> Result<PullRequest, (Code, String)> {
-    let (message, _) = answer::read(body).await?;
-    PullRequest::parse(message).map_err(|error| (Code::InvalidArgument, told(&error)))
+/// Answers a PullImage call. After any failure, the runtime is asked for nothing that was not admitted.
+pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    let begun = Instant::now();
+    let (head, body) = request.into_parts();
+    match read(body).await {
+        Ok(request) => pull(proxy, PullCall::new(request, head, begun), peer).await,
+        Err(answer) => {
+            proxy.counters.refused.add();
+            let reason = error_of(&answer);
+            tracing::warn!(
+                peer.uid = peer.uid,
+                peer.pid = peer.pid,
+                reason,
+                "pull refused: unreadable request"
+            );
+            answer
+        }
+    }
 }
 
-fn pinned_request(
-    pull: &PullRequest,
+/// Decides about an image, and forwards the pull if it is admitted.
+pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<Body> {
+    let mut record = Record::begin(call.request.image(), call.request.pod(), peer);
+    let answer = match run(proxy, call, &mut record).await {
+        Ok(answer) => answer.into_response(),
+        Err(answer) => answer,
+    };
+    record.answered(&answer);
+    answer
+}
+
+/// The way of a pull, in order.
+///
+/// # Errors
+/// The answer for a pull that ends early.
+async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<RuntimeAnswer, Response<Body>> {
+    // Before the tag is resolved: of two pulls of one tag, the one that began later records it.
+    let order = proxy.tag_locks.begin();
+    // A policy that comes into force from now on has not admitted this pull.
+    let policy = proxy.policy_hash();
+
+    let pinned = decide(proxy, &call.request, record).await?;
+    let restore = proxy.settings.checkpoint_restore;
+    proxy.gate.check_pinned(&pinned, restore).map_err(|refusal| refuse(proxy, &refusal, record))?;
+    proxy.counters.admitted.add();
+    let evidence = proxy.gate.begin_evidence(&pinned);
+    let answer = forward(proxy, &call, &pinned, record).await?;
+    let Some(id) = image_id(&answer)? else { return Ok(answer) };
+
+    let content = RuntimeContent::of(&proxy.upstream);
+    let pulled = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await;
+    pulled.map_err(|refusal| refuse(proxy, &refusal, record))?;
+
+    // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
+    let record_tag = record_tag(proxy, (call.request.image(), &id), &pinned, &order, record);
+    let keep_evidence = proxy.gate.finish_evidence(&pinned, evidence, &id, &content);
+    let (recorded, ()) = Box::pin(async { tokio::join!(record_tag, keep_evidence) }).await;
+    recorded.map_err(|text| pulled_but(&text))?;
+
+    proxy.recent_answers.pulled(call.request.image(), &id, policy);
+    Ok(answer)
+}
+
+async fn read(body: Incoming) -> Result<PullRequest, Response<Body>> {
+    let (message, _) = read_message(body).await?;
+    PullRequest::parse(message).map_err(|error| {
+        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
+    })
+}
+
+/// Asks the gate, in a task of its own: a panic there refuses this pull only, and dropping this future, as hyper does
+/// when the caller cancels, stops the work.
+async fn decide(proxy: &Proxy, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Response<Body>> {
+    let request = AdmissionRequest {
+        image: pull.image().to_owned(),
+        credentials: pull.credentials().clone(),
+        namespace: pull.pod().map(|pod| pod.namespace.clone()),
+    };
+    let gate = proxy.gate.clone();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let mut explanation = Explanation::default();
+        let decided = gate.admit(&request, &mut explanation).await;
+        (decided, explanation)
+    });
+    let decided = match task.join_next().await {
+        Some(Ok((decided, explanation))) => {
+            record.explained(explanation);
+            decided
+        }
+        _ => Err(Refusal::internal(pull.image())),
+    };
+    match decided {
+        Ok(pinned) => {
+            record.admitted(&pinned);
+            Ok(pinned)
+        }
+        Err(refusal) => Err(refuse(proxy, &refusal, record)),
+    }
+}
+
+fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Body> {
+    proxy.counters.refused.add();
+    record.refused(refusal);
+    status::refused(refusal)
+}
+
+/// Forwards the pull of an admitted image. This is the only function that sends a pull to the runtime.
+async fn forward(
+    proxy: &Proxy,
+    call: &PullCall,
     pinned: &Pinned,
-    mut head: Parts,
-    spent: Duration,
-) -> Option<Request<Body>> {
-    let message = pull.with_image(pinned.name()).ok()?;
+    record: &mut Record,
+) -> Result<RuntimeAnswer, Response<Body>> {
+    let request = pinned_request(call, pinned)
+        .ok_or_else(|| status::answer(Code::Internal, "pullgate: the pinned request cannot be written"))?;
+    record.steps().time(Step::Forward, Box::pin(proxy.exchange(request, MAX_ANSWER_BYTES))).await
+}
+
+fn pinned_request(call: &PullCall, pinned: &Pinned) -> Option<Request<Body>> {
+    let message = call.request.with_image(pinned.name()).ok()?;
+    let mut head = call.head.clone();
     head.headers.remove(CONTENT_LENGTH);
-    // The message is not compressed, and the answer, which has to be read here, must not be either: grpc-go answers in
-    // the encoding of the request.
+    // The message is not compressed. Nor may the answer be, which has to be read here: grpc-go answers in the encoding
+    // of the request.
     head.headers.remove("grpc-encoding");
-    deadline::reduce(&mut head.headers, spent);
+    deadline::reduce(&mut head.headers, call.begun.elapsed());
     Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
 }
 
-pub(super) fn refuse(refusal: &Refusal) -> Response<Body> {
-    // kubelet strips the gRPC prefix for code Unknown only, and then matches these words at the start
-    // (cri-client `pullImageV1`, kubelet `evalCRIPullErr`, cri-api `pkg/errors`).
-    match refusal.kind() {
-        Kind::Signature => {
-            status::answer(Code::Unknown, format!("SignatureValidationFailed: {}", refusal.line()))
-        }
-        Kind::Unavailable => {
-            status::answer(Code::Unknown, format!("RegistryUnavailable: {}", refusal.line()))
-        }
-        Kind::NotFound => status::answer(Code::NotFound, refusal.line()),
-    }
-}
-
-pub(super) fn told(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// What the runtime says of a pull.
-enum Pulled {
-    /// An error, which crosses as it is.
-    Failed,
-    /// The id of the image.
-    Image(String),
-    /// Success, but of what is not to be read: the image could not be made known by its name.
-    Unreadable,
-}
-
-fn pulled(answer: &Answer) -> Pulled {
-    let Some(message) = answer.message() else { return Pulled::Failed };
+/// The id of the image that was pulled; `None` for an error of the runtime, which is passed on unchanged.
+///
+/// # Errors
+/// The answer for a success that names no image: it could not be recorded under its name.
+fn image_id(answer: &RuntimeAnswer) -> Result<Option<String>, Response<Body>> {
+    let Some(message) = answer.message() else { return Ok(None) };
     let id = message.ok().and_then(|message| {
         let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
         first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
     });
-    id.map_or(Pulled::Unreadable, Pulled::Image)
+    id.map(Some).ok_or_else(|| pulled_but("the runtime's answer names no image"))
+}
+
+/// Makes `ImageStatus` of the name in the pod lead to the image that was pulled.
+///
+/// # Errors
+/// Why kubelet would not find it.
+async fn record_tag(
+    proxy: &Proxy,
+    (written, id): (&str, &str),
+    pinned: &Pinned,
+    order: &PullOrder<'_>,
+    record: &mut Record,
+) -> Result<(), String> {
+    let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
+    let mut lock = lock.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
+    let timeout = proxy.settings.tag_record_timeout;
+    if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
+        let is_sandbox_image = proxy.sandbox_image_name().is_some_and(|sandbox| sandbox == tagged);
+        let labels: &[_] = if is_sandbox_image { &[images::PINNED_LABEL] } else { &[] };
+        let added = images::record_tag(&proxy.upstream, tagged, pinned.name(), digest, labels);
+        // An image that was here before mostly has its record too: then one round trip answers both questions.
+        let both = async { tokio::join!(added, presence::is_known(&proxy.upstream, written, id)) };
+        let both = tokio::time::timeout(timeout, both);
+        let (added, known) = record
+            .steps()
+            .time(Step::TagRecord, both)
+            .await
+            .map_err(|_| "the tag could not be recorded in time".to_owned())?;
+        if added.map_err(|error| untrusted::chain(&error))? == Recorded::Before && known {
+            lock.recorded(id);
+            return Ok(());
+        }
+    }
+    let known = presence::wait_for(&proxy.upstream, written, id, timeout);
+    record.steps().time(Step::Confirm, known).await.map_err(|error| untrusted::chain(&error))?;
+    lock.recorded(id);
+    Ok(())
+}
+
+fn pulled_but(text: &str) -> Response<Body> {
+    status::answer(Code::Unknown, format!("pullgate: pulled, but {text}"))
 }

@@ -1,4 +1,4 @@
-//! Whose turn it is to record a tag.
+//! One lock per tag that is being recorded.
 //!
 //! Two pulls of one tag can resolve to different digests when the tag moves between them. Their records must not cross:
 //! the one that asked the registry first must not put its older answer over the newer one, and each must see its own
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
-/// The turns of all tags that are being recorded.
+/// The locks of all tags that are being recorded.
 #[derive(Debug, Default)]
 pub(super) struct TagLocks(Mutex<State>);
 
@@ -18,7 +18,7 @@ struct State {
     begun: u64,
     /// The numbers of the pulls under way.
     under_way: BTreeSet<u64>,
-    turns: HashMap<String, Arc<tokio::sync::Mutex<Newest>>>,
+    locks: HashMap<String, Arc<tokio::sync::Mutex<Newest>>>,
 }
 
 /// A pull under way, with its place among all pulls by when it began.
@@ -35,7 +35,7 @@ struct Newest {
     image: String,
 }
 
-/// A turn for one tag; it ends with the value.
+/// Holds the lock of one tag.
 #[derive(Debug)]
 pub(super) struct TagGuard {
     newest: OwnedMutexGuard<Newest>,
@@ -54,20 +54,20 @@ impl TagLocks {
 }
 
 impl PullOrder<'_> {
-    /// Waits for this pull's turn to record `tag` as a name of `image`; `None` when a pull that began later has recorded
-    /// another one.
-    pub(super) async fn turn(&self, tag: &str, image: &str) -> Option<TagGuard> {
-        let turn = {
+    /// Waits for the lock of `tag`, to record it as a name of `image`; `None` when a pull that began later has recorded
+    /// another image.
+    pub(super) async fn lock(&self, tag: &str, image: &str) -> Option<TagGuard> {
+        let lock = {
             let mut state = self.tags.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let State { under_way, turns, .. } = &mut *state;
+            let State { under_way, locks, .. } = &mut *state;
             let oldest = under_way.first().copied().unwrap_or(self.number);
             // A record matters as long as a pull is under way that began before the one that wrote it.
-            turns.retain(|_, turn| {
-                Arc::strong_count(turn) > 1 || turn.try_lock().map_or(true, |newest| newest.number > oldest)
+            locks.retain(|_, lock| {
+                Arc::strong_count(lock) > 1 || lock.try_lock().map_or(true, |newest| newest.number > oldest)
             });
-            Arc::clone(turns.entry(tag.to_owned()).or_default())
+            Arc::clone(locks.entry(tag.to_owned()).or_default())
         };
-        let newest = turn.lock_owned().await;
+        let newest = lock.lock_owned().await;
         (newest.number <= self.number || newest.image == image)
             .then_some(TagGuard { newest, number: self.number })
     }
@@ -100,16 +100,16 @@ mod tests {
     async fn an_older_pull_does_not_record_over_a_newer_one() {
         let tags = TagLocks::default();
         let (older, newer) = (tags.begin(), tags.begin());
-        let mut turn = newer.turn("a:1", "new").await.unwrap();
-        let mut waiting = pin!(older.turn("a:1", "old"));
+        let mut lock = newer.lock("a:1", "new").await.unwrap();
+        let mut waiting = pin!(older.lock("a:1", "old"));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending(), "one records at a time");
-        assert!(older.turn("b:1", "old").await.is_some(), "another tag is another turn");
-        turn.recorded("new");
-        drop(turn);
+        assert!(older.lock("b:1", "old").await.is_some(), "another tag is another lock");
+        lock.recorded("new");
+        drop(lock);
         assert!(waiting.await.is_none());
-        assert!(older.turn("a:1", "new").await.is_some(), "the same image is no conflict");
-        assert!(tags.begin().turn("a:1", "newest").await.is_some());
+        assert!(older.lock("a:1", "new").await.is_some(), "the same image is no conflict");
+        assert!(tags.begin().lock("a:1", "newest").await.is_some());
     }
 
     #[tokio::test]
@@ -118,19 +118,19 @@ mod tests {
         let older = tags.begin();
         for number in 0..10 {
             let newer = tags.begin();
-            newer.turn(&format!("{number}:1"), "new").await.unwrap().recorded("new");
+            newer.lock(&format!("{number}:1"), "new").await.unwrap().recorded("new");
         }
-        assert!(older.turn("3:1", "old").await.is_none());
+        assert!(older.lock("3:1", "old").await.is_none());
         drop(older);
-        tags.begin().turn("x:1", "x").await.unwrap();
-        assert_eq!(tags.0.lock().unwrap().turns.len(), 1);
+        tags.begin().lock("x:1", "x").await.unwrap();
+        assert_eq!(tags.0.lock().unwrap().locks.len(), 1);
     }
 
     #[tokio::test]
     async fn a_turn_that_recorded_nothing_hinders_nobody() {
         let tags = TagLocks::default();
         let (older, newer) = (tags.begin(), tags.begin());
-        drop(newer.turn("a:1", "new").await.unwrap());
-        assert!(older.turn("a:1", "old").await.is_some());
+        drop(newer.lock("a:1", "new").await.unwrap());
+        assert!(older.lock("a:1", "old").await.is_some());
     }
 }

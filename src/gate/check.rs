@@ -10,7 +10,7 @@ use crate::policy::{Policy, Requirement, Rule};
 use crate::signature::{self, Attachment, Proof, Subject};
 use crate::telemetry::chain;
 
-/// What is to be checked; it runs on a thread of its own.
+/// The signatures to check; the check runs on a thread of its own.
 pub(super) struct Check {
     stop: Arc<AtomicBool>,
     policy: Arc<Policy>,
@@ -61,7 +61,7 @@ impl Check {
                         .map(|proof| proof.fingerprint().to_owned())
                         .map_err(|error| chain(error)),
                 });
-                // One that does not hold says nothing about the others.
+                // An invalid signature does not affect the others.
                 proofs.extend(verified);
             }
         }
@@ -69,7 +69,7 @@ impl Check {
     }
 }
 
-/// Tells a check that nobody waits for it any more.
+/// Cancels a check when its caller no longer waits.
 pub(super) struct SetOnDrop(Arc<AtomicBool>);
 
 impl Drop for SetOnDrop {

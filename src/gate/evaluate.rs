@@ -1,4 +1,4 @@
-//! What a policy decides about one image: the meaning of a rule, once, for pulls and for images on the node.
+//! What a policy decides about one image: the meaning of a rule, once, for pulls and for present images.
 //!
 //! [`evaluate`] is pure. It admits, refuses, or names the one fact that it needs next; a driver finds that fact and asks
 //! again. `pull.rs` finds facts in registry and ledger, `present/evaluation.rs` in the ledger and the runtime's content.
@@ -71,9 +71,9 @@ pub(super) enum Fact<T> {
     /// It has not been looked up.
     #[default]
     Unknown,
-    /// It is this.
+    /// The value.
     Known(T),
-    /// It cannot be found out.
+    /// The lookup failed.
     Failed(Refusal),
 }
 
@@ -198,7 +198,7 @@ impl One<'_> {
             decided => return decided,
         };
         if self.rule.mode() == Mode::Audit {
-            // What keeps the deny list from being compared refuses in audit mode too.
+            // If the deny list cannot be compared, audit mode refuses too.
             self.compared()?;
         }
         Outcome::audited(self.rule, refusal, self.facts.served.clone()).map_err(Stop::Refuse)
@@ -236,7 +236,7 @@ impl One<'_> {
         }
         if allowance.digests.is_empty() {
             self.compared()?;
-            // What is allowed by its digest is recorded, so that it can be told from others on the node.
+            // What is allowed by its digest is recorded, so that it can be distinguished from others on the node.
             let served = self.facts.served.as_ref().filter(|_| self.deny_list.has_digests());
             let digest = written.or(served);
             return Outcome::unsigned(allowance, digest).ok_or_else(|| not_allowed(digest));
@@ -254,7 +254,7 @@ impl One<'_> {
         };
         match self.verified(Object::Platform) {
             // The name resolves to the index: its refusal is the one to report.
-            Err(Stop::Refuse(other)) if other.kind() == Kind::Signature => Err(Stop::Refuse(refusal)),
+            Err(Stop::Refuse(other)) if other.kind() == Kind::Refused => Err(Stop::Refuse(refusal)),
             decided => decided,
         }
     }

@@ -1,34 +1,34 @@
-//! How a decision came about: for the log, and for `pullgate verify`.
+//! The explanation of a decision: for the log, and for `pullgate verify`.
 
 use super::{Finding, Refusal};
 use crate::telemetry::{Reason, Steps};
 
-/// What was looked at on the way to a decision. Filled in as far as the way went.
+/// The steps that led to a decision, as far as it went. Written only: no decision reads it.
 #[derive(Clone, Debug, Default)]
 pub struct Explanation {
     /// The image as containerd names it.
     pub reference: Option<String>,
-    /// The rule that speaks for it, with file and line.
+    /// The rule that applies to it, with file and line.
     pub rule: Option<String>,
     /// What the rule requires, in words.
     pub required: Option<String>,
     /// The digest of the bytes that the registry served.
     pub digest: Option<String>,
-    /// The image for this node's platform that its index names, where that one was looked at.
+    /// The image for this node's platform that its index names, if it was evaluated.
     pub platform_digest: Option<String>,
     /// The media type of those bytes.
     pub media_type: Option<String>,
-    /// Whether the signatures had been checked before, for the same digest, name and policy.
+    /// Whether the verdict was cached, for the same digest, name and policy.
     pub known: bool,
-    /// Whether evidence in the ledger sufficed, so that the registry was not asked for signatures.
+    /// Whether evidence in the ledger sufficed, so that no signatures were fetched.
     pub evidence: bool,
-    /// What became of each signature.
+    /// The result for each signature.
     pub findings: Vec<Finding>,
-    /// What could not be read, and warnings about the way to the registry.
+    /// What could not be read, and warnings about the registry's configuration.
     pub problems: Vec<String>,
-    /// What rules in audit mode would have refused, had they been enforced.
+    /// The refusals of rules in audit mode.
     pub audited: Vec<Refusal>,
-    /// Whether an opening for an emergency let it through.
+    /// Whether a break-glass exception admitted it.
     pub break_glass: bool,
     /// The reason of the decision.
     pub reason: Option<Reason>,
@@ -36,11 +36,11 @@ pub struct Explanation {
     pub steps: Steps,
 }
 
-/// How many problems are told about. Anyone who may push decides how many there are.
+/// How many problems are reported. Anyone who can push can cause any number.
 const MAX_PROBLEMS: usize = 16;
 
 impl Explanation {
-    /// Takes over what part of the way was explained by itself, for several questions at once.
+    /// Merges the explanation of work that several requests shared.
     pub(super) fn merge(&mut self, part: Self) {
         self.digest = self.digest.take().or(part.digest);
         self.media_type = self.media_type.take().or(part.media_type);
@@ -51,7 +51,7 @@ impl Explanation {
         self.steps.merge(&part.steps);
     }
 
-    /// Notes problems, the first few by their words and the rest by their number.
+    /// Adds problems: the first few as text, the rest as a count.
     pub(super) fn note(&mut self, problems: impl IntoIterator<Item = String>) {
         let mut problems = problems.into_iter();
         let room = MAX_PROBLEMS.saturating_sub(self.problems.len());

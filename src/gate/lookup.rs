@@ -1,4 +1,4 @@
-//! What registry and ledger have for one request. Each thing is asked for once, so that all rules see the same.
+//! What registry and ledger have for one request. Everything is looked up once, so that all rules see the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub(super) struct Lookup {
     pub(super) shared: Shared,
     pub(super) request: Arc<AdmissionRequest>,
     pub(super) reference: Reference,
-    /// What key services answered.
+    /// The answers of key services.
     pub(super) confirmations: Confirmations,
-    /// How the decision comes about. Written here, and never read to decide.
+    /// The explanation. Written here, and never read to decide.
     pub(super) explanation: Explanation,
     resolved: Vec<(Reference, Resolved)>,
     kept: BTreeMap<Digest, Option<Arc<Evidence>>>,
@@ -55,7 +55,7 @@ impl Lookup {
         &self.request.image
     }
 
-    /// Where evidence about `digest` is kept.
+    /// The key of the evidence about `digest`.
     pub(super) fn place(&self, digest: &Digest) -> Place {
         Place { repository: self.reference.repository().clone(), digest: digest.clone() }
     }
@@ -81,7 +81,7 @@ impl Lookup {
         Ok(resolved)
     }
 
-    /// What was resolved, by its digest.
+    /// The resolved document with this digest.
     pub(super) fn found(&self, digest: &Digest) -> Option<Resolved> {
         let found = self.resolved.iter().find(|(_, resolved)| resolved.digest() == digest);
         found.map(|(_, resolved)| resolved.clone())
@@ -120,14 +120,14 @@ impl Lookup {
         kept
     }
 
-    /// Takes over what another pull of the same image has found since.
+    /// Adds evidence that another pull of the same image has recorded since.
     pub(super) fn refresh_kept(&mut self, digest: &Digest) {
         if let Some(noted) = self.shared.ledger.noted(&self.place(digest)) {
             self.kept.insert(digest.clone(), Some(noted));
         }
     }
 
-    /// What the registry has for a digest, with what the ledger has beyond that.
+    /// What the registry has for a digest, and what only the ledger has.
     pub(super) async fn fetch(&mut self, reference: &Reference, digest: &Digest) -> Result<Fetched, Refusal> {
         if let Some(at) = self.fetched.iter().position(|fetched| fetched.evidence.digest == *digest) {
             return Ok(self.fetched.swap_remove(at));
@@ -173,7 +173,7 @@ impl Lookup {
         })
     }
 
-    /// A copy for work that several requests share: it explains itself separately, see [`Lookup::merge`].
+    /// A copy for work that several requests share, with an explanation of its own; see [`Lookup::merge`].
     pub(super) fn part(&self) -> Self {
         let explanation = Explanation {
             digest: self.explanation.digest.clone(),
@@ -184,7 +184,7 @@ impl Lookup {
         Self { explanation, ..self.clone() }
     }
 
-    /// Takes over what a part has found.
+    /// Adds what shared work has found.
     pub(super) fn merge(&mut self, part: Self) {
         let new = |(asked, _): &(Reference, Resolved)| !self.resolved.iter().any(|(known, _)| known == asked);
         let resolved: Vec<_> = part.resolved.into_iter().filter(new).collect();
@@ -203,7 +203,7 @@ impl Lookup {
         Refusal::registry(self.image(), error)
     }
 
-    /// What is known of an image before its signatures are.
+    /// What is known of an image before its signatures are fetched.
     fn unsigned_evidence(&self, resolved: &Resolved) -> Evidence {
         Evidence {
             repository: self.reference.repository().clone(),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::admission::Admission;
+use super::checkpoint::is_checkpoint;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::reference::Reference;
 use crate::telemetry::Reason;
 
-/// The proof that an image was admitted: what to pull, and by which name it will be asked for.
+/// The proof that an image was admitted: what to pull, and the name that kubelet will use afterwards.
 ///
 /// It is only made of an `Admission`, which it consumes, and that only of proofs: a met requirement, an allowance, a rule
 /// that is off or in audit mode, or a break-glass exception. The forwarder takes nothing else.
@@ -37,12 +38,12 @@ impl Pinned {
         }
     }
 
-    /// The same, with what is known of it.
+    /// The same, with its evidence.
     pub(super) fn with_evidence(self, evidence: Option<Arc<Evidence>>) -> Self {
         Self { evidence, ..self }
     }
 
-    /// What is known of it, and may be kept; `None` when nothing was looked up.
+    /// Its evidence; `None` when nothing was looked up.
     pub(super) fn evidence(&self) -> Option<&Arc<Evidence>> {
         self.evidence.as_ref()
     }
@@ -52,7 +53,7 @@ impl Pinned {
         &self.name
     }
 
-    /// The digest that was verified, or that the name itself demands.
+    /// The digest that was verified, or that is in the name.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
@@ -61,6 +62,13 @@ impl Pinned {
     /// kubelet, finding no image by that name, would run the container as root.
     pub fn tag_record(&self) -> Option<&str> {
         self.tag_record.as_deref()
+    }
+
+    /// Whether its document has the annotation of a checkpoint, or cannot be read in one way; `None` when no document was
+    /// looked up.
+    pub(super) fn is_checkpoint(&self) -> Option<bool> {
+        let evidence = self.evidence.as_ref()?;
+        Some(is_checkpoint(&evidence.document).unwrap_or(true))
     }
 
     /// The rule that admitted it.

@@ -1,5 +1,5 @@
-//! Whether an image that is on the node may be used: decided by its id and by evidence, without the network, except for
-//! keys with a remote check.
+//! Whether a present image may be used: decided by its id and by evidence, without the network, except for keys with a
+//! remote check.
 
 mod asked;
 mod evaluation;
@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use self::asked::Asked;
 use self::evaluation::{PresentEvaluation, RestsOn, exception};
-use super::{Gate, Pod, PresentVerdict, Refusal, present_cache, quorum};
+use super::{Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
+use crate::api::Image;
 use crate::digest::Digest;
 use crate::policy::Policy;
 
-/// How many names of one image are looked at; more are as if they were not there.
+/// How many names of one image are considered; more are ignored.
 const MAX_PRESENT_NAMES: usize = 256;
 
 /// An image as the runtime has it (`runtime.v1` `Image`).
@@ -22,94 +23,102 @@ pub struct Present {
     pub id: String,
     /// The names with a tag that lead to it.
     pub repo_tags: Vec<String>,
-    /// The names with a digest that lead to it. Only hints: anyone who can record an image can record any name for it.
+    /// The names with a digest that lead to it. Hints only: whoever can record an image can record any name for it.
     pub repo_digests: Vec<String>,
+    /// What the runtime has of it; needed where digests are denied. See [`Gate::read_content`].
+    pub content: HeldContent,
 }
 
 impl Present {
-    /// The names that are looked at.
+    /// The names that are considered.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.repo_tags.iter().chain(&self.repo_digests).take(MAX_PRESENT_NAMES).map(String::as_str)
     }
 }
 
-impl Gate {
-    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key whose
-    /// service has a say is asked for, unless it is remembered that it confirmed.
-    ///
-    /// - Asked by a name, the rule of that name speaks, and evidence must show that a digest *of that repository* that
-    ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A
-    ///   name with a digest must mean that digest.
-    /// - Asked by an id, or the beginning of one, the image's repositories speak, by evidence or by the names that the
-    ///   runtime has for it; one that is admitted is enough.
-    ///
-    /// # Errors
-    /// When it may not be used, or that cannot be known without the registry: then a pull is what can help.
-    pub async fn check_present(
-        &self,
-        asked: &str,
-        present: &Present,
-        pod: Option<&Pod>,
-    ) -> Result<PresentVerdict, Refusal> {
-        let id = Digest::parse(&present.id);
-        let namespace = pod.map(|pod| pod.namespace.as_str());
-        let described = id.as_ref().ok().map(|id| Asked::new(asked, id.clone(), present, namespace));
-        if let (Some(source), Some(Ok(described))) = (self.break_glass.get(), &described)
-            && let Some(verdict) =
-                exception(&self.shared, described, &source.exceptions(jiff::Timestamp::now()))
-        {
-            return Ok(verdict);
+impl From<&Image> for Present {
+    fn from(image: &Image) -> Self {
+        Self {
+            id: image.id.clone(),
+            repo_tags: image.repo_tags.clone(),
+            repo_digests: image.repo_digests.clone(),
+            content: HeldContent::NotRead,
         }
-        let policy = self.policy().ok_or_else(|| Refusal::no_policy(asked))?;
-        let (Ok(id), Some(described)) = (id, described) else {
-            return Err(Refusal::unverified_id(asked, &present.id));
-        };
-        let key = present_cache::key(&policy, asked, namespace, &id, present.names());
-        if let Some(verdict) = self.present_cache.find(&key, &self.shared.ledger, jiff::Timestamp::now()) {
-            return Ok(verdict);
-        }
-        let (decided, rests_on) = self.evaluate_present(policy, asked, described?).await;
-        if let (Ok(verdict), Some((stamp, until))) = (&decided, rests_on)
-            && verdict.audited().is_empty()
-        {
-            self.present_cache.remember(key, verdict, stamp, until);
-        }
-        decided
     }
+}
 
-    async fn evaluate_present(
-        &self,
-        policy: Arc<Policy>,
-        name: &str,
-        asked: Asked,
-    ) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
-        let mut evaluation = PresentEvaluation::new(self.shared.clone(), policy, asked);
-        if let Some(decided) = evaluation.without_evidence() {
-            return (decided, None);
-        }
-        let work = async {
-            loop {
-                let permit = self.readers.acquire().await;
-                let once = move || {
-                    let decided = evaluation.decide();
-                    (evaluation, decided)
-                };
-                let ran = tokio::task::spawn_blocking(once).await;
-                drop(permit);
-                let Ok((back, (decided, rests_on))) = ran else {
-                    return (Err(Refusal::internal(name)), None);
-                };
-                evaluation = back;
-                let open = evaluation.open_checks(&decided);
-                if open.is_empty() {
-                    return (decided, rests_on);
-                }
-                // What is asked was not known before and is from now on, so this ends.
-                evaluation.confirm(quorum::ask(&self.shared.remote_verifier, open).await);
-            }
-        };
-        let timeout = self.settings.timeout;
-        let decided = tokio::time::timeout(timeout, work).await;
-        decided.unwrap_or_else(|_| (Err(Refusal::timeout(name, timeout)), None))
+/// Evaluates a present image: by break-glass, from the cache, or by evidence. See [`Gate::check_present`].
+pub(super) async fn check(
+    gate: &Gate,
+    asked: &str,
+    present: &Present,
+    pod: Option<&Pod>,
+) -> Result<PresentVerdict, Refusal> {
+    let id = Digest::parse(&present.id);
+    let namespace = pod.map(|pod| pod.namespace.as_str());
+    let described = id.as_ref().ok().map(|id| Asked::new(asked, id.clone(), present, namespace));
+    if let (Some(source), Some(Ok(described))) = (gate.break_glass.get(), &described)
+        && let Some(verdict) = exception(&gate.shared, described, &source.exceptions(jiff::Timestamp::now()))
+    {
+        return Ok(verdict);
     }
+    let policy = gate.policy().ok_or_else(|| Refusal::no_policy(asked))?;
+    let (Ok(id), Some(described)) = (id, described) else {
+        return Err(Refusal::unverified_id(asked, &present.id));
+    };
+    let described = described?;
+    let held = match &present.content {
+        _ if !policy.deny_list().has_digests() => None,
+        HeldContent::Read(digests) => Some(digests),
+        HeldContent::Unreadable(why) => return Err(Refusal::content(asked, why)),
+        HeldContent::NotRead => return Err(Refusal::content(asked, "it was not read")),
+    };
+    let names = present.names().chain(held.into_iter().flatten().map(Digest::as_str));
+    let key = present_cache::key(&policy, asked, namespace, &id, names);
+    if let Some(verdict) = gate.present_cache.find(&key, &gate.shared.ledger, jiff::Timestamp::now()) {
+        return Ok(verdict);
+    }
+    let (decided, rests_on) = evaluate(gate, policy, asked, described).await;
+    if let (Ok(verdict), Some((stamp, until))) = (&decided, rests_on)
+        && verdict.audited().is_empty()
+    {
+        gate.present_cache.remember(key, verdict, stamp, until);
+    }
+    decided
+}
+
+async fn evaluate(
+    gate: &Gate,
+    policy: Arc<Policy>,
+    name: &str,
+    asked: Asked,
+) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
+    let mut evaluation = PresentEvaluation::new(gate.shared.clone(), policy, asked);
+    if let Some(decided) = evaluation.without_evidence() {
+        return (decided, None);
+    }
+    let work = async {
+        loop {
+            let permit = gate.readers.acquire().await;
+            let once = move || {
+                let decided = evaluation.decide();
+                (evaluation, decided)
+            };
+            let ran = tokio::task::spawn_blocking(once).await;
+            drop(permit);
+            let Ok((back, (decided, rests_on))) = ran else {
+                return (Err(Refusal::internal(name)), None);
+            };
+            evaluation = back;
+            let open = evaluation.open_checks(&decided);
+            if open.is_empty() {
+                return (decided, rests_on);
+            }
+            // Each check that is made here was open before and is not from now on, so this ends.
+            evaluation.confirm(quorum::ask(&gate.shared.remote_verifier, open).await);
+        }
+    };
+    let timeout = gate.settings.timeout;
+    let decided = tokio::time::timeout(timeout, work).await;
+    decided.unwrap_or_else(|_| (Err(Refusal::timeout(name, timeout)), None))
 }

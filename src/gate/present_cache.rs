@@ -1,9 +1,9 @@
-//! Images on the node that stood a moment ago, remembered so that the same question costs no reading.
+//! A cache of verdicts on present images, so that a repeated query reads no evidence.
 //!
-//! What is remembered is the answer to one question under one policy, about one image as the runtime described it, from
-//! files of evidence that are as they were. A policy with a revoked key or a denied digest has another hash; evidence
-//! that was removed or replaced is another file; and nothing outlives the verdicts on the signatures that it rests on, or
-//! a key. So it saves reading and hashing, and nothing rests on it that signatures have not shown.
+//! An entry is the verdict on one query under one policy, about one image as the runtime described it, from evidence
+//! files that have not changed. A policy with a revoked key or a denied digest has another hash; evidence that was removed
+//! or replaced is another file; and no entry outlives the verdicts on the signatures that it rests on, or a key. So the
+//! cache saves reading and hashing, and admits nothing that the signatures do not.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::ledger::{FileStamp, Ledger};
 use crate::policy::Policy;
 use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
-/// How many standings are kept. kubelet has 110 pods, and asks about their images again and again.
+/// How many entries there may be. kubelet runs 110 pods, and queries their images repeatedly.
 const CAPACITY: usize = 4096;
 
-/// How many bytes of them.
+/// How many bytes they may have.
 const MAX_BYTES: usize = 4 << 20;
 
-/// One question, as a hash over all that its answer depends on but the evidence.
+/// The key of a query: a hash over everything that the verdict depends on, except the evidence.
 pub(super) type Key = [u8; 32];
 
-/// The key of a question. `names` are those of the image that are looked at, in the runtime's order.
+/// The key of a query. `names` are the image's names that are considered, in the runtime's order.
 pub(super) fn key<'a>(
     policy: &Policy,
     asked: &str,
@@ -33,7 +33,7 @@ pub(super) fn key<'a>(
     names: impl Iterator<Item = &'a str>,
 ) -> Key {
     let mut hash = Sha256::new();
-    // Each with its length, so that no two questions run together; "no namespace" is none that could be written.
+    // Each with its length, so that two queries never have the same bytes; and a missing namespace differs from an empty one.
     let mut add = |text: &str| {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
@@ -47,13 +47,13 @@ pub(super) fn key<'a>(
     hash.finalize().into()
 }
 
-/// A bounded memory of standings. Refusals are never remembered: evidence may come any moment.
+/// A bounded cache of verdicts. Refusals are not cached: evidence may appear at any moment.
 #[derive(Debug)]
 pub(super) struct PresentImageCache(TtlCache<Key, Arc<Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    standing: PresentVerdict,
+    verdict: PresentVerdict,
     stamp: FileStamp,
 }
 
@@ -64,24 +64,24 @@ impl Default for PresentImageCache {
 }
 
 impl PresentImageCache {
-    /// What was found at an earlier time and still holds at `now`, by evidence that is still there. Looks at files, but
+    /// The cached verdict, if it is still valid at `now` and its evidence has not changed. Checks the state of files, but
     /// reads none.
     pub(super) fn find(&self, key: &Key, ledger: &Ledger, now: jiff::Timestamp) -> Option<PresentVerdict> {
-        let (stood, _) = self.0.get(key, now)?;
-        if !ledger.is_unchanged(&stood.stamp) {
+        let (entry, _) = self.0.get(key, now)?;
+        if !ledger.is_unchanged(&entry.stamp) {
             self.0.forget(key);
             return None;
         }
-        Some(stood.standing.clone())
+        Some(entry.verdict.clone())
     }
 
-    /// Remembers a standing that rests on the evidence of `stamp`, which was taken before that was read.
-    pub(super) fn remember(&self, key: Key, standing: &PresentVerdict, stamp: FileStamp, until: Expiry) {
-        let bytes = size_of::<(Key, Entry)>() + standing.bytes() + stamp.bytes();
-        self.0.put(key, Arc::new(Entry { standing: standing.clone(), stamp }), bytes, until);
+    /// Caches a verdict that rests on the evidence of `stamp`, which was taken before the evidence was read.
+    pub(super) fn remember(&self, key: Key, verdict: &PresentVerdict, stamp: FileStamp, until: Expiry) {
+        let bytes = size_of::<(Key, Entry)>() + verdict.bytes() + stamp.bytes();
+        self.0.put(key, Arc::new(Entry { verdict: verdict.clone(), stamp }), bytes, until);
     }
 
-    /// Forgets all of them.
+    /// Removes all entries.
     pub(super) fn clear(&self) {
         self.0.clear();
     }
@@ -97,7 +97,7 @@ mod tests {
 
     use super::super::verdict_cache::lifetime;
     use super::*;
-    use crate::ledger::{Evidence, Image, Settings};
+    use crate::ledger::{Evidence, Image, LedgerSettings};
     use crate::policy::{Action, Rule, Scope};
     use crate::reference::Repository;
 
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_standing_is_remembered_as_long_as_its_evidence_is_as_it_was() {
+    async fn a_verdict_is_cached_until_its_evidence_changes() {
         let id = Digest::of(b"image");
         let exception = Exception {
             what: ExceptionTarget::Digest(Digest::of(b"image")),
             reason: String::new(),
             until: jiff::Timestamp::UNIX_EPOCH,
         };
-        let standing = PresentVerdict::admitted(
+        let verdict = PresentVerdict::admitted(
             Repository::parse("reg.example/app").unwrap(),
             Admission::exception(&exception, None),
         );
@@ -210,13 +210,13 @@ mod tests {
         ];
         for (what, change, holds) in changes {
             let root = tempfile::tempdir().unwrap();
-            let ledger = Ledger::open(&Settings::of(root.path())).unwrap();
+            let ledger = Ledger::open(&LedgerSettings::of(root.path())).unwrap();
             ledger.keep(evidence(&id, "document"));
             assert!(ledger.stamp(&id, std::iter::empty()).is_none(), "it was written just now");
             std::thread::sleep(Duration::from_millis(60));
             let (present_cache, now) = (PresentImageCache::default(), jiff::Timestamp::now());
             let stamp = ledger.stamp(&id, std::iter::empty()).unwrap();
-            present_cache.remember([1; 32], &standing, stamp, lifetime(None));
+            present_cache.remember([1; 32], &verdict, stamp, lifetime(None));
             assert!(present_cache.find(&[2; 32], &ledger, now).is_none(), "another question");
             change(root.path(), &ledger, &id);
             assert_eq!(present_cache.find(&[1; 32], &ledger, now).is_some(), holds, "{what}");
@@ -229,7 +229,7 @@ mod tests {
     async fn what_is_in_memory_only_is_not_remembered() {
         let (id, root) = (Digest::of(b"image"), tempfile::tempdir().unwrap());
         assert!(Ledger::in_memory().stamp(&id, std::iter::empty()).is_none());
-        let ledger = Ledger::open(&Settings::of(root.path())).unwrap();
+        let ledger = Ledger::open(&LedgerSettings::of(root.path())).unwrap();
         let stamp = ledger.stamp(&id, std::iter::empty()).unwrap();
         assert!(ledger.is_unchanged(&stamp));
         ledger.note(evidence(&id, "document"));

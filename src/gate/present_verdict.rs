@@ -1,4 +1,4 @@
-//! The answer about an image on the node.
+//! The verdict on a present image.
 
 use super::Refusal;
 use super::admission::Admission;
@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::telemetry::Reason;
 
-/// The proof that an image on the node may be used under the name that was asked for. It is only made of an `Admission`.
+/// The proof that a present image may be used under the name in the request. It is only made of an `Admission`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentVerdict {
     repository: Repository,
@@ -43,7 +43,7 @@ impl PresentVerdict {
         self.digest.as_ref()
     }
 
-    /// The name that means this image and no other, for who will pull it again (guest-pull runtimes).
+    /// The name that means exactly this image, for a runtime that pulls it again (guest-pull runtimes).
     pub fn pinned(&self) -> Option<String> {
         self.digest.as_ref().map(|digest| format!("{}@{digest}", self.repository))
     }
@@ -58,12 +58,12 @@ impl PresentVerdict {
         self.reason
     }
 
-    /// What rules in audit mode would have refused, had they been enforced.
+    /// The refusals of rules in audit mode.
     pub fn audited(&self) -> &[Refusal] {
         &self.audited
     }
 
-    /// About how many bytes it takes, without what was audited.
+    /// Its approximate size in bytes, without audited refusals.
     pub(super) fn bytes(&self) -> usize {
         let digest = self.digest.as_ref().map_or(0, |digest| digest.as_str().len());
         self.repository.as_str().len() + digest + self.rule.len()

@@ -17,7 +17,7 @@ use crate::reference::Reference;
 use crate::registry::Resolved;
 use crate::telemetry::Reason;
 
-/// How often in a row the same fact may be missing: it takes up to four steps to find one.
+/// How often in a row the same fact may be missing: finding one takes up to four steps.
 const MAX_REPEATED_NEEDS: usize = 8;
 
 /// One pull, with the policy that was in force when it began.
@@ -100,7 +100,7 @@ impl PullEvaluation {
         evaluate(&rules, &self.facts, Timestamp::now())
     }
 
-    /// Decides by what is known when the time is over.
+    /// Decides by what is known at the timeout.
     fn interrupted(
         &mut self,
         applicable: Option<&ApplicableRules<'_>>,
@@ -145,7 +145,7 @@ impl PullEvaluation {
         (decided, explanation)
     }
 
-    /// Asks the registry what the name resolves to.
+    /// Resolves the name at the registry.
     async fn identify(&mut self) {
         let reference = self.lookup.reference.clone();
         self.facts.identities = match self.lookup.resolve(&reference).await {
@@ -161,14 +161,13 @@ impl PullEvaluation {
         };
     }
 
-    /// For the image of this platform: the verification of what the name resolves to, where that could not be found out.
+    /// For the image of this platform: the failure to resolve the name, if it failed.
     fn known_by_name(&self, rule: usize, object: Object) -> Option<Result<Verified, Refusal>> {
         let named = self.facts.verified.get(&(rule, Object::Named))?;
         (object == Object::Platform && self.facts.served.is_none()).then(|| named.clone())
     }
 
-    /// Verifies what `object` is for one rule. `None` where something else came to light first, which the deny list must be
-    /// compared with.
+    /// Verifies `object` for one rule. `None` when a new document was found first, which the deny list must be compared with.
     async fn verify(
         &mut self,
         (place, rule): (usize, &Rule),
@@ -215,14 +214,14 @@ impl PullEvaluation {
                 Err(refusal) => return Some(Err(refusal)),
             }
         }
-        // `None` if it panicked, which is not an answer.
+        // `None` if it panicked.
         let Some(result) = verification.join().await else {
             return Some(Err(Refusal::internal(self.lookup.image())));
         };
         self.lookup.merge(result.lookup);
         self.note_resolved(object, &digest);
-        // The flight may have used evidence that another pull recorded meanwhile: the deny list is compared with its
-        // documents too.
+        // The shared verification may have used evidence that another pull recorded meanwhile: the deny list is compared
+        // with its documents too.
         if let Some(kept) = self.lookup.kept(&digest).await {
             self.learn(&kept, object);
         }
@@ -251,7 +250,7 @@ impl PullEvaluation {
         if let Fact::Failed(refusal) = &self.facts.identities {
             return Some(Err(refusal.clone()));
         }
-        // Not what the tag resolves to by now, but what was looked at.
+        // The digest that was evaluated, not what the tag resolves to by now.
         let index =
             self.facts.served.as_ref().map_or(reference.clone(), |digest| reference.with_digest(digest));
         let resolved = match self.lookup.resolve(&index).await {

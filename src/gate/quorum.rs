@@ -1,6 +1,6 @@
-//! Proofs whose key demands it count when the service of the key confirms them.
+//! A proof by a key with a remote check counts only if the key's service confirms it.
 //!
-//! Judging stays without I/O: it says what it would have to know, which is then asked, and judges again.
+//! The evaluation does no I/O: it returns the checks that it needs; they are made, and it runs again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,31 +14,31 @@ use crate::policy::{Requirement, Satisfied};
 use crate::signature::Proof;
 use crate::trust::RemoteCheck;
 
-/// How many signatures of one key are asked about for one image. A key that has signed more is asked about these.
+/// How many signatures of one key are checked remotely for one image; more are ignored.
 const ATTEMPTS: usize = 4;
 
-/// What was answered on the way of one question: also what is remembered by nobody.
+/// Confirmations gathered for this request, including those that are not cached.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Confirmations(HashMap<[u8; 32], Confirmation>);
 
 /// Whether proofs meet a requirement.
 #[derive(Debug)]
 pub(super) enum QuorumResult {
-    /// They do, by these keys, and until then.
+    /// They do.
     Met {
-        /// The proof that they do.
+        /// The proof.
         satisfied: Satisfied,
         /// The fingerprints of the keys that counted.
         keys: Vec<String>,
-        /// When the first of the confirmations ends that this rests on.
+        /// When the first confirmation that this rests on expires.
         until: Option<Instant>,
     },
-    /// They do not, whatever a service says: those whose signatures hold.
+    /// They do not, whatever a service answers: the authenticators with valid signatures.
     Missing {
         /// Names of authenticators.
         verified: Vec<String>,
     },
-    /// They would, but a service does not answer: why.
+    /// They would, but a service does not answer: its error.
     Unanswered(String),
 }
 
@@ -55,7 +55,7 @@ enum State<'a> {
 }
 
 impl Confirmations {
-    /// Judges `proofs` by what services have said; nobody is asked about what would change nothing.
+    /// Evaluates `proofs` with the answers so far. Checks that could not change the result are not requested.
     pub(super) fn weigh(
         &self,
         requirement: &Requirement,
@@ -104,9 +104,9 @@ impl Confirmations {
         })
     }
 
-    /// Says in the findings about `proofs` what services said against them.
+    /// Puts rejections by services into the findings about `proofs`.
     pub(super) fn tell(&self, findings: &mut [Finding], proofs: &[Proof], remote_verifier: &RemoteVerifier) {
-        // Each proof has made a finding, in the same order.
+        // Each proof has a finding, in the same order.
         let held = findings.iter_mut().filter(|finding| finding.outcome.is_ok());
         for (finding, (_, state)) in held.zip(self.states(proofs, remote_verifier)) {
             if let State::Denied(why) | State::Unanswered(why) = state {
@@ -115,7 +115,7 @@ impl Confirmations {
         }
     }
 
-    /// Takes over what was said to another.
+    /// Adds the answers of another request.
     pub(super) fn merge(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -133,7 +133,7 @@ impl Confirmations {
             proofs.iter().map(|proof| (proof, self.state(proof, remote_verifier))).collect();
         for at in 0..states.len() {
             let Some((proof, State::Unknown)) = states.get(at).copied() else { continue };
-            // What was said of other signatures of the same key.
+            // Answers about other signatures of the same key.
             let mut denied = 0;
             let mut instead = None;
             for (other, state) in &states {
@@ -173,7 +173,7 @@ impl Confirmations {
     }
 }
 
-/// One signature of each key about which nothing is known yet.
+/// One unchecked signature of each key.
 fn next(states: &[(&Proof, State<'_>)]) -> OpenChecks {
     let mut asked: Vec<(&str, &str)> = Vec::new();
     let mut demands: Vec<Arc<RemoteCheck>> = Vec::new();
@@ -192,7 +192,7 @@ fn next(states: &[(&Proof, State<'_>)]) -> OpenChecks {
     demands
 }
 
-/// Asks the services of keys, all at the same time.
+/// Asks all key services at the same time.
 pub(super) async fn ask(
     remote_verifier: &Arc<RemoteVerifier>,
     demands: OpenChecks,
@@ -205,7 +205,7 @@ pub(super) async fn ask(
     asking.join_all().await
 }
 
-/// Judges proofs, and asks services for as long as an answer can change the result.
+/// Evaluates proofs, and asks services as long as an answer can change the result.
 pub(super) async fn weigh(
     requirement: &Requirement,
     proofs: &[Proof],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
-use crate::telemetry::{Reason, chain, plain};
+use crate::telemetry::{Kind, Reason, chain, plain};
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
 /// percent-encoded and shown again inside kubelet's own sentences.
@@ -27,17 +27,6 @@ pub struct Refusal {
     line: String,
 }
 
-/// What kubelet shall make of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The image is refused: kubelet's `SignatureValidationFailed`.
-    Signature,
-    /// It could not be found out: kubelet's `RegistryUnavailable`.
-    Unavailable,
-    /// There is no such image: kubelet's ordinary `ErrImagePull`.
-    NotFound,
-}
-
 impl Refusal {
     /// The stable code of the reason.
     pub fn reason(&self) -> Reason {
@@ -49,17 +38,9 @@ impl Refusal {
         &self.line
     }
 
-    /// What kubelet shall make of it.
+    /// What kubelet makes of it.
     pub fn kind(&self) -> Kind {
-        match self.reason {
-            Reason::NotFound => Kind::NotFound,
-            Reason::RegistryUnavailable | Reason::RegistryUnauthorized | Reason::Timeout => Kind::Unavailable,
-            Reason::RegistryBusy | Reason::RegistryTimeout | Reason::ConnectTimeout => Kind::Unavailable,
-            Reason::RegistryTls | Reason::TooManyRedirects | Reason::RedirectRefused => Kind::Unavailable,
-            Reason::HeadersTooLarge | Reason::TokenTooLarge | Reason::TooManyRequests => Kind::Unavailable,
-            Reason::KeyServiceUnavailable => Kind::Unavailable,
-            _ => Kind::Signature,
-        }
+        self.reason.kind()
     }
 
     pub(super) fn invalid_reference(image: &str, error: &dyn std::error::Error) -> Self {
@@ -111,12 +92,12 @@ impl Refusal {
         )
     }
 
-    /// A container's image is named otherwise than kubelet names it.
-    pub fn not_by_id(image: &str) -> Self {
+    /// A container's image is not an image on the node: containerd takes such a text for the path of a checkpoint.
+    pub fn not_an_image(image: &str) -> Self {
         Self::new(
             Reason::Checkpoint,
             image,
-            "is not named by its id, so it may be restored from a checkpoint; see `checkpoint-restore` in [gate]",
+            "is not an image on the node, so it may be the path of a checkpoint; see `checkpoint-restore` in [gate]",
         )
     }
 
@@ -126,11 +107,14 @@ impl Refusal {
         Self::new(Reason::Checkpoint, path, text)
     }
 
-    /// An image that the runtime would restore a container from.
-    pub fn checkpoint_image(image: &str) -> Self {
-        let text = "carries a checkpoint, and would be restored on top of an image that was not verified; see \
-                    `checkpoint-restore` in [gate]";
-        Self::new(Reason::Checkpoint, image, text)
+    /// An image that the runtime would restore a container from, by the annotation of its record `record`.
+    pub fn checkpoint_image(image: &str, record: &str) -> Self {
+        let text = format!(
+            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+             `checkpoint-restore` in [gate]",
+            quote(record)
+        );
+        Self::new(Reason::Checkpoint, image, &text)
     }
 
     /// The runtime does not have the image.
@@ -144,16 +128,25 @@ impl Refusal {
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
+    /// Digests are denied, and the runtime's content of the image cannot be compared with them.
+    pub(super) fn content(image: &str, why: &str) -> Self {
+        let text = format!(
+            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            quote(why)
+        );
+        Self::new(Reason::RuntimeUnavailable, image, &text)
+    }
+
     /// The registry's answer, or the lack of one, decides.
     pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
         let reason = reason_of(error);
-        let told = quote(&chain(error));
+        let text = quote(&chain(error));
         let text = match reason {
-            Reason::NotFound => format!("was not found: {told}"),
+            Reason::NotFound => format!("was not found: {text}"),
             Reason::RegistryUnauthorized => {
-                format!("cannot be verified: {told}; check the pull secret of the pod")
+                format!("cannot be verified: {text}; check the pull secret of the pod")
             }
-            _ => format!("cannot be verified: {told}"),
+            _ => format!("cannot be verified: {text}"),
         };
         Self::new(reason, image, &text)
     }
@@ -181,7 +174,7 @@ impl Refusal {
             "({digest}) is refused by {}: requires {}; {}; {advice}",
             quote(rule),
             quote(required),
-            found.told(),
+            found.summary(),
         );
         Self::new(reason, image, &text)
     }
@@ -241,8 +234,8 @@ impl Found<'_> {
         }
     }
 
-    fn told(&self) -> String {
-        let mut told = match (self.attachments, self.valid) {
+    fn summary(&self) -> String {
+        let mut text = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
             (1, []) => "found 1 signature, which is not valid".to_owned(),
             (count, []) => format!("found {count} signatures, none of them valid"),
@@ -257,17 +250,17 @@ impl Found<'_> {
         let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
         // A registry may list referrers in another order each time; the line stays the same.
         all.sort_unstable();
-        for (number, text) in all.iter().take(MAX_FINDINGS).enumerate() {
+        for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
             let before = if number == 0 { " (" } else { ", " };
-            let _ = write!(told, "{before}{}", quote(text));
+            let _ = write!(text, "{before}{}", quote(problem));
         }
         if all.len() > MAX_FINDINGS {
-            let _ = write!(told, ", {} more", all.len() - MAX_FINDINGS);
+            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
         }
         if !all.is_empty() {
-            told.push(')');
+            text.push(')');
         }
-        told
+        text
     }
 }
 
@@ -288,7 +281,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
         (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
         (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
-        (_, RegistryError::NoTurn { .. }) => Reason::TooManyRequests,
+        (_, RegistryError::QueueTimeout { .. }) => Reason::TooManyRequests,
         (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
         (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,

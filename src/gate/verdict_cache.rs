@@ -10,20 +10,20 @@ use crate::policy::{Policy, Requirement, Rule, Satisfied};
 use crate::reference::Repository;
 use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
-/// How long a verdict is believed without looking at the signatures again.
+/// How long a verdict is cached; after that, the signatures are verified again.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// How many verdicts are kept; at about 300 bytes each.
 const CAPACITY: usize = 4096;
 
-/// What was verified: everything that the outcome depends on. A changed policy has another hash, so that its first
-/// pull is judged anew; so has one with a revoked or added key.
+/// Everything that a verdict depends on. A changed policy has another hash, also one with a revoked or added key, so its
+/// first pull is verified again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct VerdictKey {
     pub(super) repository: Repository,
     pub(super) digest: Digest,
     pub(super) policy: String,
-    /// The rule that was met: another one may ask for more, though it is of the same policy.
+    /// The rule that was met: another rule of the same policy may require more.
     pub(super) rule: Digest,
 }
 
@@ -60,8 +60,8 @@ impl VerdictCache {
         self.0.get(key, now)
     }
 
-    /// Caches the proof that a requirement is met, at the longest until `wall`, and until the first confirmation ends that
-    /// it rests on. Returns until when.
+    /// Caches the proof that a requirement is met: until `wall` at the latest, or until the first confirmation expires that
+    /// it rests on. Returns the expiry.
     pub(super) fn remember(
         &self,
         key: VerdictKey,
@@ -78,7 +78,7 @@ impl VerdictCache {
     }
 }
 
-/// When the first key ends that a verdict may rest on: the verdict must not outlive it.
+/// When the first key expires that a verdict may rest on: the verdict must not outlive it.
 pub(super) fn earliest_key_end(policy: &Policy, requirement: &Requirement) -> Option<jiff::Timestamp> {
     let now = jiff::Timestamp::now();
     let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
@@ -86,7 +86,7 @@ pub(super) fn earliest_key_end(policy: &Policy, requirement: &Requirement) -> Op
     ends.filter(|end| *end > now).min()
 }
 
-/// From now on for as long as anything is believed, at the longest until `wall`.
+/// The expiry of an entry that is made now: `wall` at the latest.
 pub(super) fn lifetime(wall: Option<jiff::Timestamp>) -> Expiry {
     Expiry { monotonic: Instant::now() + LIFETIME, wall }
 }
@@ -162,7 +162,7 @@ mod tests {
             (vec![None], None),
             (vec![None, Some(500)], Some(500)),
             (vec![Some(900), Some(500)], Some(500)),
-            // One that has ended counts no more, and ends nothing.
+            // An expired key no longer counts, and does not shorten the entry.
             (vec![Some(-5), Some(900)], Some(900)),
             (vec![Some(-5)], None),
         ] {
@@ -176,7 +176,7 @@ mod tests {
                 Vec::new(),
                 vec![
                     Authenticator::new("release".to_owned(), keys).unwrap(),
-                    // Nobody asks for this one.
+                    // No lookup for this one.
                     Authenticator::new("other".to_owned(), vec![key(99, Some(60))]).unwrap(),
                 ],
             );

@@ -1,6 +1,6 @@
 //! Whether the signatures of one digest meet the requirement of one rule, for a pull.
 //!
-//! Equal verifications share one flight: 500 pods of one image cost one collection of signatures and one check. Two are
+//! Equal verifications share one execution (single flight): 500 pods of one image cost one fetch and one check. Two are
 //! equal if all that the answer depends on and all that it reports is equal: image, digest, rule, policy, and the
 //! credentials, so that a caller never learns what was shown to another one's credentials.
 
@@ -30,7 +30,7 @@ pub(super) struct Verification {
     pub(super) policy: Arc<Policy>,
     pub(super) rule: Rule,
     pub(super) requirement: Requirement,
-    /// The name by which the registry is asked; it has `digest`, or resolved to it.
+    /// The name for requests to the registry; it has `digest`, or resolved to it.
     pub(super) reference: Reference,
     pub(super) digest: Digest,
     /// Whether an index named the digest as the image for this platform. Then it must not be an index again.
@@ -44,12 +44,12 @@ pub(super) struct VerificationResult {
     pub(super) lookup: Lookup,
 }
 
-/// What a requirement was met by.
+/// How a requirement was met.
 struct Satisfaction {
     satisfied: Arc<Satisfied>,
     /// The fingerprints of the keys that counted.
     keys: Vec<String>,
-    /// When the first of the confirmations ends that this rests on.
+    /// When the first confirmation that this rests on expires.
     until: Option<Instant>,
 }
 
@@ -65,7 +65,7 @@ impl Verification {
         Ok(verdict.map(|(satisfied, _)| Verified { digest: self.digest.clone(), satisfied }))
     }
 
-    /// Verifies, in one flight with every equal verification.
+    /// Verifies; equal verifications share one execution.
     pub(super) async fn join(self) -> Option<VerificationResult> {
         let verifying = Arc::clone(&self.lookup.shared.verifying);
         verifying.join(self.key(), self.run()).await
@@ -93,7 +93,7 @@ impl Verification {
 
     /// Checks the signatures in the ledger, and only if they are not enough those in the registry.
     async fn verify(&mut self) -> Result<Arc<Satisfied>, Refusal> {
-        // Another flight may have ended between the caller's look and this one.
+        // Another verification may have ended since the caller looked.
         self.lookup.refresh_kept(&self.digest);
         if let Some(kept) = self.lookup.kept(&self.digest).await {
             if let Some(verified) = self.cached(&kept)? {
@@ -114,7 +114,7 @@ impl Verification {
         if let Ok(satisfaction) = &judged {
             fetched.evidence.rule = self.rule.label().to_owned();
             fetched.evidence.keys.clone_from(&satisfaction.keys);
-            // The next pull of the same image need not wait for this one to end.
+            // The next pull of the same image does not have to wait for this one to end.
             self.lookup.shared.ledger.note(fetched.evidence.clone());
         }
         self.lookup.keep_fetched(fetched);
@@ -133,7 +133,7 @@ impl Verification {
         Ok(())
     }
 
-    /// Judges signatures. `collected` has what could not be read.
+    /// Evaluates signatures. `collected` has what could not be read.
     async fn judge(&mut self, evidence: &Evidence, collected: &Collected) -> Result<Satisfaction, Refusal> {
         let check = Check::new(&self.policy, &self.rule, &self.requirement, evidence);
         let _stopper = check.stopper();
@@ -175,7 +175,7 @@ impl Verification {
         judged
     }
 
-    /// What was not read might have been enough: "the registry failed" is never reported as "there is no signature".
+    /// Signatures that were not read might have sufficed: "the registry failed" is never reported as "no signature".
     fn unsatisfied(&self, found: &Found<'_>) -> Refusal {
         if let Some(problem) = found.collected.unanswered() {
             return self.lookup.unanswered(&problem.error);

@@ -3,13 +3,14 @@
 //! ```text
 //! entries/<2>/<62>   one piece of evidence, by the SHA-256 of "repository@digest"
 //! images/<2>/<62>    for each image id the places of its evidence, a line each; derived from the entries
-//! tmp/               files in the making
+//! tmp/               unfinished files
 //! lock               held while something is written
 //! ```
 //!
 //! An entry appears whole or not at all: it is written under another name, synced, renamed, and its directory synced. A
-//! file that is damaged, too large or another user's is as if it were not there, and is removed.
+//! file that is damaged, too large or owned by another user is ignored, and removed.
 
+mod atomic;
 mod bounds;
 mod file;
 mod links;
@@ -24,11 +25,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{Evidence, LedgerError, Place, Settings, entry};
+use super::{Evidence, LedgerError, LedgerSettings, Place, entry};
 use crate::digest::Digest;
 use bounds::Usage;
 
-/// Evidence that is used is marked as young again, at most once in this time.
+/// Evidence that is used is marked as recent, at most once in this time.
 const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A directory of evidence.
@@ -39,12 +40,12 @@ pub(super) struct Disk {
     max_bytes: u64,
     /// Whether anything may be changed here.
     writable: bool,
-    /// What is there; unknown until something is written. Whoever writes holds it.
+    /// What is stored; unknown until the first write. A writer holds the lock.
     usage: Mutex<Option<Usage>>,
 }
 
 impl Disk {
-    pub(super) fn open(settings: &Settings) -> Result<Self, LedgerError> {
+    pub(super) fn open(settings: &LedgerSettings) -> Result<Self, LedgerError> {
         let directory = &settings.directory;
         make_directory(directory).map_err(|error| LedgerError::at("make", directory, error))?;
         let disk = Self { writable: true, ..Self::open_read_only(settings)? };
@@ -55,9 +56,9 @@ impl Disk {
         Ok(disk)
     }
 
-    /// One that is not changed in any way: not even what is damaged is removed.
-    pub(super) fn open_read_only(settings: &Settings) -> Result<Self, LedgerError> {
-        let Settings { directory, max_entries, max_bytes } = settings;
+    /// For reading only: even damaged files stay.
+    pub(super) fn open_read_only(settings: &LedgerSettings) -> Result<Self, LedgerError> {
+        let LedgerSettings { directory, max_entries, max_bytes } = settings;
         let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
         if found.uid() != nix::unistd::geteuid().as_raw() {
             return Err(LedgerError::Foreign { directory: directory.clone(), owner: found.uid() });
@@ -107,6 +108,18 @@ impl Disk {
         links::read(&self.links(id))
     }
 
+    /// Adds `evidence` to what is stored at its place. A reader sees the old or the new, never less.
+    pub(super) fn keep(&self, evidence: &Evidence) -> Result<(), LedgerError> {
+        write::keep(self, evidence)
+    }
+
+    /// The number of entries and their bytes: as a writer counted them, or counted now.
+    pub(super) fn usage(&self) -> (u64, u64) {
+        // A writer holds the lock, perhaps for as long as the disk is slow.
+        let known = self.usage.try_lock().ok().and_then(|known| *known);
+        known.unwrap_or_else(|| bounds::count_entries(self)).totals()
+    }
+
     fn remove_damaged(&self, path: &Path, why: &dyn std::fmt::Display) {
         if !self.writable {
             return;
@@ -135,7 +148,7 @@ fn sharded(root: &Path, name: &str) -> PathBuf {
     root.join(shard).join(rest)
 }
 
-/// Reads one entry; `None` when there is none.
+/// Reads one entry; `None` when it is absent.
 fn read_entry(path: &Path) -> Result<Option<(Evidence, File)>, Unreadable> {
     let Some((bytes, file)) = file::read(path, entry::MAX_ENTRY_BYTES)? else { return Ok(None) };
     let evidence =
@@ -143,15 +156,15 @@ fn read_entry(path: &Path) -> Result<Option<(Evidence, File)>, Unreadable> {
     Ok(Some((evidence, file)))
 }
 
-/// Why a file is as if it were not there.
+/// Why an entry cannot be used.
 enum Unreadable {
-    /// It is not what was written.
+    /// Its content is damaged.
     Damaged(Box<dyn std::fmt::Display + Send>),
-    /// The disk does not give it.
+    /// It cannot be read.
     Io(io::Error),
 }
 
-/// Marks a file as young, so that it is not the first to be evicted. That it fails on a read-only disk is no matter.
+/// Marks a file as recent, so that it is not the first to be evicted. Failure, as on a read-only disk, is harmless.
 fn refresh(file: &File) {
     let modified = file.metadata().and_then(|found| found.modified());
     let now = SystemTime::now();
@@ -163,7 +176,7 @@ fn refresh(file: &File) {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        // Also when the disk is read-only, but it is there.
+        // Also on a read-only disk, if it exists.
         Err(_) if path.is_dir() => Ok(()),
         other => other,
     }

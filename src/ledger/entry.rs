@@ -1,12 +1,12 @@
-//! One piece of evidence as a file.
+//! The file format of evidence.
 //!
 //! ```text
-//! pullgate evidence 1 sha256:<digest of all that follows this line>
-//! {"repository":…,"digest":…,…}        one line of JSON; lengths stand for the bytes below
-//! <the bytes, in the order in which the line names their lengths>
+//! pullgate evidence 1 sha256:<digest of everything after this line>
+//! {"repository":…,"digest":…,…}        one line of JSON, with the lengths of the following parts
+//! <the bytes of the parts, in the order of their lengths in the JSON>
 //! ```
 //!
-//! The checksum tells damage, not forgery: whoever can write the file can write the checksum.
+//! The checksum detects damage, not forgery: a process that can write the file can write the checksum.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -17,19 +17,20 @@ use crate::digest::{Digest, DigestError};
 use crate::reference::{ReferenceError, Repository};
 use crate::signature::Attachment;
 
-/// The largest entry, in bytes; evidence that is larger is not kept.
+/// Maximum size of an entry, in bytes; larger evidence is not kept.
 pub const MAX_ENTRY_BYTES: usize = 16 << 20;
 
-/// What the first line begins with: the format and its version.
+/// The beginning of the first line: format and version.
 const MAGIC: &str = "pullgate evidence 1 ";
 
-/// The most attachments in one entry; more than are ever collected (`signatures` and `referrers` of `[limits]`).
+/// Maximum number of attachments in one entry; more than are ever collected (`signatures` and `referrers` of
+/// `[limits]`).
 const MAX_ATTACHMENTS: usize = 8192;
 
-/// The longest text for people in it, in bytes.
+/// Maximum length of a descriptive text, in bytes.
 const MAX_TEXT: usize = 8192;
 
-/// The second line.
+/// The JSON of the second line.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -59,10 +60,10 @@ enum HeadAttachment {
     Bundle { place: String, document: usize },
 }
 
-/// The bytes of an entry.
+/// Encodes evidence.
 ///
 /// # Errors
-/// When they would be more than [`MAX_ENTRY_BYTES`].
+/// When the result is larger than [`MAX_ENTRY_BYTES`].
 pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
     let mut blobs: Vec<&Bytes> = vec![&evidence.document];
     blobs.extend(evidence.images.iter().filter_map(|image| image.manifest.as_ref()));
@@ -110,10 +111,10 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
     Ok([first.as_bytes(), &content].concat())
 }
 
-/// Reads an entry. The parts share `file`.
+/// Decodes an entry. The parts share the memory of `file`.
 ///
 /// # Errors
-/// When `file` is not exactly what [`encode`] makes of some evidence.
+/// When [`encode`] does not make exactly `file` of any evidence.
 pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
     if file.len() > MAX_ENTRY_BYTES {
         return Err(EntryError::TooLarge(file.len()));
@@ -170,7 +171,7 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
     })
 }
 
-/// The bytes before the next line break, which is taken with them.
+/// Splits off the bytes before the next line break, and the line break.
 fn line(rest: &mut Bytes) -> Result<Bytes, EntryError> {
     let end = rest.iter().position(|byte| *byte == b'\n').ok_or(EntryError::Truncated)?;
     let line = rest.split_to(end);
@@ -178,34 +179,29 @@ fn line(rest: &mut Bytes) -> Result<Bytes, EntryError> {
     Ok(line)
 }
 
-/// Why bytes are no evidence.
+/// Why bytes are not valid evidence, or evidence cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
-    /// The checksum is of other bytes: the file is damaged.
+    /// The file is damaged.
     #[error("checksum does not match")]
     Checksum,
-    /// A digest in it is none.
     #[error("digest is not valid")]
     Digest(#[source] DigestError),
-    /// The line that describes it is not what it must be.
     #[error("description is malformed")]
     Head(#[source] serde_json::Error),
-    /// It does not begin as evidence of this version does.
+    /// Another format or version.
     #[error("file is not evidence of a version that is read")]
     NotEvidence,
-    /// The repository is none.
     #[error("repository is not valid")]
     Repository(#[source] ReferenceError),
-    /// The time is none.
     #[error("time is not valid")]
     Time(#[source] jiff::Error),
-    /// It is larger than [`MAX_ENTRY_BYTES`].
     #[error("evidence has {0} bytes, at most {MAX_ENTRY_BYTES} are kept")]
     TooLarge(usize),
-    /// It has more of something than evidence has.
+    /// More elements than the limit.
     #[error("evidence has more parts than are kept")]
     TooMany,
-    /// It ends too early or too late.
+    /// The lengths of the parts do not match the size of the file.
     #[error("lengths do not add up")]
     Truncated,
 }
@@ -240,7 +236,7 @@ mod tests {
         }
     }
 
-    /// `bytes` with a checksum that is right for them.
+    /// `bytes` with a correct checksum.
     fn repaired(bytes: &[u8]) -> Bytes {
         let start = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
         let content = &bytes[start..];
@@ -248,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn decodes_what_it_encodes() {
         let bytes = encode(&evidence()).unwrap();
         let read = decode(&bytes.into()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{:?}", evidence()));
     }
 
     #[test]
-    fn what_is_not_written_like_this_is_not_read() {
+    fn refuses_any_other_bytes() {
         let good = encode(&evidence()).unwrap();
         let text = String::from_utf8(good.clone()).unwrap();
         assert!(decode(&repaired(&good)).is_ok());
@@ -291,7 +287,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_are_a_panic(head in "[ -~]{0,200}", rest in proptest::collection::vec(0_u8.., 0..200)) {
+        fn arbitrary_bytes_do_not_panic(head in "[ -~]{0,200}", rest in proptest::collection::vec(0_u8.., 0..200)) {
             let bytes = [b"x\n{", head.as_bytes(), b"}\n", rest.as_slice()].concat();
             proptest::prop_assert!(decode(&repaired(&bytes)).is_err());
         }

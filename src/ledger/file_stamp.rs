@@ -1,28 +1,27 @@
-//! Whether the evidence for an image is what it was, told without reading it.
+//! Detects whether the evidence for an image has changed, without reading it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Ledger, Place};
 use crate::digest::Digest;
 
-/// The most files that are looked at for one image; with more of them reading is no dearer.
-const MAX_FILES: usize = 8;
+/// The most files in one stamp; with more of them, reading costs no more.
+pub(super) const MAX_FILES: usize = 8;
 
-/// How old a file must be. The clock of files ticks in steps of some milliseconds, so that one that was written just now
-/// may be replaced without a difference that shows.
+/// How old a file must be. File times have a resolution of some milliseconds, so a file that was written just now can be
+/// replaced without a visible difference.
 const SETTLED: Duration = Duration::from_millis(50);
 
-/// The files on which evidence for one image is, as they were at one moment: also those that were not there.
+/// The files with evidence for one image, as they were at one moment; missing files included.
 #[derive(Debug)]
 pub struct FileStamp {
     id: Digest,
     files: Vec<(PathBuf, Option<Seen>)>,
 }
 
-/// What tells a file from every other, and from itself after a change. Nobody can set the time of its last change, so
-/// what has the same one has not been written to.
+/// Identifies a file and its version. The time of the last change (ctime) cannot be set, so a file with the same one was
+/// not written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     device: u64,
@@ -32,35 +31,25 @@ struct Seen {
     changed: (i64, i64),
 }
 
-impl Ledger {
-    /// The state of what is on disk for the image `id`: its links, the evidence that they lead to, and that at
-    /// `hinted`. `None` when some evidence is in memory only or was
-    /// written just now, or there are too many files.
-    #[must_use]
-    pub fn stamp(&self, id: &Digest, hinted: impl Iterator<Item = Place>) -> Option<FileStamp> {
-        let disk = self.disk.as_ref().filter(|_| !self.recent.has(id))?;
-        let links = seen_at(disk.links(id));
-        let mut places = disk.places(id);
-        places.extend(hinted.take(MAX_FILES + 1));
-        places.sort_unstable();
-        places.dedup();
-        if places.len() >= MAX_FILES {
-            return None;
-        }
-        let entries = places.iter().map(|place| seen_at(disk.entry(place)));
-        let stamp = FileStamp { id: id.clone(), files: std::iter::once(links).chain(entries).collect() };
+impl FileStamp {
+    /// The state of `paths` now; `None` when one of them was written just now.
+    pub(super) fn take(id: &Digest, paths: impl Iterator<Item = PathBuf>) -> Option<Self> {
+        let files = paths.map(seen_at).collect();
+        let stamp = Self { id: id.clone(), files };
         stamp.files.iter().filter_map(|(_, seen)| *seen).all(Seen::is_settled).then_some(stamp)
     }
 
-    /// Whether nothing has come, gone or changed since the stamp was taken.
-    #[must_use]
-    pub fn is_unchanged(&self, stamp: &FileStamp) -> bool {
-        !self.recent.has(&stamp.id) && stamp.files.iter().all(|(path, seen)| look(path) == *seen)
+    /// The image.
+    pub(super) fn id(&self) -> &Digest {
+        &self.id
     }
-}
 
-impl FileStamp {
-    /// About how many bytes it takes.
+    /// Whether no file has appeared, disappeared or changed since.
+    pub(super) fn is_current(&self) -> bool {
+        self.files.iter().all(|(path, seen)| look(path) == *seen)
+    }
+
+    /// Its approximate size in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let files = self.files.iter().map(|(path, _)| path.as_os_str().len() + size_of::<(PathBuf, Seen)>());

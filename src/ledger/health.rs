@@ -1,48 +1,31 @@
-//! How the ledger is, for who looks after the node.
+//! The state of the ledger, for status and metrics.
 
 use std::error::Error as _;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Ledger, LedgerError};
+use super::LedgerError;
 
-/// What is on disk.
+/// Evidence on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// How many entries.
+    /// The number of entries.
     pub entries: u64,
-    /// How many bytes they have.
+    /// Their size.
     pub bytes: u64,
 }
 
 /// Whether evidence outlives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Whether there is a disk for it at all.
+    /// Whether a directory is in use at all.
     pub on_disk: bool,
-    /// How many entries are in memory: under way to the disk, or not taken by it.
+    /// How many entries are in memory: not written yet, or not writable.
     pub in_memory: usize,
-    /// Why the disk did not take the last one, or is not used.
+    /// Why the last write failed, or why no directory is in use.
     pub problem: Option<String>,
 }
 
-impl Ledger {
-    /// How much is on disk; `None` without one. Blocks while it is counted.
-    pub fn usage(&self) -> Option<Usage> {
-        let (entries, bytes) = self.disk.as_ref()?.usage();
-        Some(Usage { entries, bytes })
-    }
-
-    /// How it is. Does not block.
-    pub fn health(&self) -> Health {
-        Health {
-            on_disk: self.disk.is_some(),
-            in_memory: self.recent.len(),
-            problem: self.problem.0.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
-    }
-}
-
-/// The last failure, until something is written.
+/// The last failure, until a write succeeds.
 #[derive(Debug, Default)]
 pub(super) struct Problem(Mutex<Option<String>>);
 
@@ -50,6 +33,10 @@ impl Problem {
     pub(super) fn set(&self, error: &LedgerError) {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error}{cause}"));
+    }
+
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn clear(&self) {

@@ -1,4 +1,4 @@
-//! Evidence in memory: what is being written, and what the disk did not take.
+//! Evidence in memory: being written, or not accepted by the disk.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Evidence, MAX_LINKS, Place};
 use crate::digest::Digest;
 
-/// How many documents are kept.
+/// Maximum number of entries.
 const MAX_ENTRIES: usize = 1024;
 
-/// How many bytes of them.
+/// Maximum total size, in bytes.
 const MAX_BYTES: usize = 32 << 20;
 
-/// A bounded memory; the oldest goes first.
+/// A bounded cache that evicts the oldest entry.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<State>);
 
@@ -34,16 +34,16 @@ impl Recent {
 
     pub(super) fn places(&self, id: &Digest) -> Vec<Place> {
         let state = self.state();
-        let linked = state.evidence.iter().filter(|(_, evidence)| evidence.is_of(id));
+        let linked = state.evidence.iter().filter(|(_, evidence)| evidence.lists(id));
         linked.map(|(place, _)| place.clone()).take(MAX_LINKS).collect()
     }
 
-    /// Whether there is anything for the image `id`.
+    /// Whether there is evidence for the image `id`.
     pub(super) fn has(&self, id: &Digest) -> bool {
-        self.state().evidence.values().any(|evidence| evidence.is_of(id))
+        self.state().evidence.values().any(|evidence| evidence.lists(id))
     }
 
-    /// Keeps evidence, together with what is there for its place.
+    /// Merges evidence with the entry for its place.
     pub(super) fn keep(&self, mut evidence: Evidence) -> Arc<Evidence> {
         let place = evidence.place();
         let mut state = self.state();
@@ -63,8 +63,8 @@ impl Recent {
         evidence
     }
 
-    /// Forgets `evidence`, unless something newer is in its place.
-    pub(super) fn forget(&self, evidence: &Arc<Evidence>) {
+    /// Removes `evidence`, unless a newer entry replaced it.
+    pub(super) fn remove(&self, evidence: &Arc<Evidence>) {
         let place = evidence.place();
         let mut state = self.state();
         if state.evidence.get(&place).is_some_and(|kept| Arc::ptr_eq(kept, evidence)) {
@@ -79,8 +79,8 @@ impl Recent {
 
 impl State {
     fn remove(&mut self, place: &Place) {
-        if let Some(gone) = self.evidence.remove(place) {
-            self.bytes = self.bytes.saturating_sub(gone.bytes());
+        if let Some(removed) = self.evidence.remove(place) {
+            self.bytes = self.bytes.saturating_sub(removed.bytes());
             self.order.retain(|other| other != place);
         }
     }
@@ -109,32 +109,32 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_is_bounded_and_the_oldest_goes() {
-        for (size, left) in [(0, MAX_ENTRIES), (MAX_BYTES / 10, 10)] {
+    fn is_bounded_and_evicts_the_oldest() {
+        for (size, remaining) in [(0, MAX_ENTRIES), (MAX_BYTES / 10, 10)] {
             let recent = Recent::default();
             for number in 0..MAX_ENTRIES + 5 {
                 recent.keep(evidence(number, size));
             }
-            let there =
+            let present =
                 (0..MAX_ENTRIES + 5).filter(|number| recent.find(&evidence(*number, 0).place()).is_some());
-            let there: Vec<_> = there.collect();
-            assert_eq!(there, (MAX_ENTRIES + 5 - left..MAX_ENTRIES + 5).collect::<Vec<_>>());
-            assert_eq!(recent.places(&Digest::of(b"image")).len(), left.min(MAX_LINKS));
+            let present: Vec<_> = present.collect();
+            assert_eq!(present, (MAX_ENTRIES + 5 - remaining..MAX_ENTRIES + 5).collect::<Vec<_>>());
+            assert_eq!(recent.places(&Digest::of(b"image")).len(), remaining.min(MAX_LINKS));
             assert!(recent.places(&Digest::of(b"another")).is_empty());
         }
     }
 
     #[test]
-    fn only_what_was_written_is_forgotten() {
+    fn a_newer_entry_is_not_removed() {
         let recent = Recent::default();
         let old = recent.keep(evidence(1, 10));
         let mut newer = evidence(1, 10);
         newer.names = vec!["another name".to_owned()];
         let newer = recent.keep(newer);
-        assert_eq!(newer.names, ["another name", "1"], "both are remembered");
-        recent.forget(&old);
-        assert!(recent.find(&old.place()).is_some(), "the newer one is not written yet");
-        recent.forget(&newer);
+        assert_eq!(newer.names, ["another name", "1"], "the names are merged");
+        recent.remove(&old);
+        assert!(recent.find(&old.place()).is_some(), "the newer entry is still there");
+        recent.remove(&newer);
         assert!(recent.find(&old.place()).is_none());
         assert_eq!(recent.state().bytes, 0);
     }

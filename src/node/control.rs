@@ -1,11 +1,11 @@
-//! The control socket: how the other commands of this program ask the daemon that runs.
+//! The control socket: how the other subcommands query the running daemon.
 //!
-//! A socket of its own, because nothing but `runtime.v1` crosses the one of kubelet. Only root and the daemon's own user
-//! are answered, and only a daemon of theirs is believed: both ends ask the kernel who is on the other side
-//! (`SO_PEERCRED`, unix(7)), whatever the file system says.
+//! A separate socket, because kubelet's socket carries only `runtime.v1`. The daemon answers only root and its own
+//! user, and a client accepts only a daemon of root or its own user: both check the peer's user with the kernel
+//! (`SO_PEERCRED`, unix(7)), independent of file permissions.
 //!
-//! One connection is one question: a line of JSON each way. Whoever asks keeps the connection open until the answer is
-//! there; who leaves stops the work.
+//! One request per connection: a line of JSON in each direction. The client keeps the connection open until the answer
+//! arrives; closing it cancels the work.
 //!
 //! ```text
 //! → {"verdict":{"name":"registry.example.com/team/app:1","digest":"sha256:…"}}
@@ -30,47 +30,45 @@ pub use verdict::{Verdict, pinned, verdict};
 
 use super::scan::Report;
 
-/// The longest question, in bytes: a name has at most 4 KiB, and a digest less.
-const MAX_QUESTION_BYTES: u64 = 16 << 10;
+/// Maximum size of a request, in bytes: a name has at most 4 KiB, a digest less.
+const MAX_REQUEST_BYTES: u64 = 16 << 10;
 
-/// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Question {
-    /// May this image be pulled? Judged as a pull that does not say for which pod it is.
+pub enum ControlRequest {
+    /// Evaluates an image as in a pull without a pod.
     Verdict {
-        /// The name, as somebody wrote it.
+        /// The name, as given.
         name: String,
-        /// The digest that is to be pulled.
+        /// The digest to pull.
         digest: String,
     },
-    /// How is the daemon?
+    /// The status of the daemon.
     Status,
-    /// What is on the node, and may it be there?
+    /// A scan of the node.
     Scan,
 }
 
-/// An answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// To [`Question::Verdict`].
+pub enum ControlReply {
+    /// For [`ControlRequest::Verdict`].
     Verdict(Verdict),
-    /// To [`Question::Status`].
+    /// For [`ControlRequest::Status`].
     Status(Box<Status>),
-    /// To [`Question::Scan`].
+    /// For [`ControlRequest::Scan`].
     Scan(Report),
-    /// The question was understood, but there is no answer to it: why.
+    /// The request is valid, but failed for this reason.
     Failed(String),
 }
 
-impl Question {
-    /// The longest answer that is read, in bytes.
-    fn max_answer_bytes(&self) -> u64 {
+impl ControlRequest {
+    /// Maximum size of the answer, in bytes.
+    fn max_reply_bytes(&self) -> u64 {
         match self {
             Self::Verdict { .. } => 64 << 10,
             Self::Status => 1 << 20,
-            // A thousand images under ten names, a line of 1500 bytes each.
+            // 1000 images with 10 names each, at 1500 bytes per finding, are 15 MB.
             Self::Scan => 32 << 20,
         }
     }

@@ -1,4 +1,4 @@
-//! `pullgate serve`: from the configuration to a socket that kubelet can talk to, and back to nothing.
+//! `pullgate serve`: starts, runs and stops the daemon.
 
 use std::io;
 use std::path::Path;
@@ -21,18 +21,18 @@ use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
 
-/// How long calls under way may take to finish after SIGTERM. Below systemd's default stop timeout of 90 s.
+/// How long calls in progress may take to finish after SIGTERM. Less than systemd's default stop timeout of 90 s.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Serves until SIGTERM or SIGINT.
 ///
-/// Without a usable policy it serves all the same and refuses every pull: kubelet would otherwise not start at all, and
-/// with it nothing that is on the node already. A later SIGHUP can mend that.
+/// Without a usable policy it serves as well and refuses every pull: otherwise kubelet would not start at all, and
+/// neither would pods whose images are on the node already. A SIGHUP loads a corrected policy.
 ///
 /// # Errors
-/// When there can be no socket, or the event loop fails.
+/// When the socket cannot be created, or the event loop fails.
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
-    // Before there is anything to leave behind: a signal would otherwise end the process on the spot.
+    // Installed before anything that needs cleanup: without handlers, a signal ends the process at once.
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket =
         UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode())?;
@@ -64,9 +64,9 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     );
     notify(&[NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
-    let looking_after = Arc::clone(&proxy);
+    let watching = Arc::clone(&proxy);
     let sandbox = tokio::spawn(async move {
-        looking_after.look_after_sandbox_image(|image| state.sandbox_changed(image)).await;
+        watching.watch_sandbox_image(|image| state.sandbox_changed(image)).await;
     });
     let ended = loop {
         tokio::select! {
@@ -82,7 +82,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 }
             },
             () = policy.fetched() => notify(&[NotifyState::Ready]),
-            // Only a bug ends it before it is told to; systemd then starts us anew.
+            // Only a bug ends it before `stop`; systemd then restarts the daemon.
             ended = &mut server => break Some(ended),
         }
     };
@@ -111,27 +111,27 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     Ok(())
 }
 
-/// Answers on the control socket until the value is dropped. Without one the daemon goes on: kubelet does not need it, and
-/// who asks in vain decides by himself, or refuses.
+/// Serves the control socket until the returned value is dropped. If the socket cannot be created, the daemon runs
+/// without it: kubelet does not need it, and its clients decide locally or refuse.
 fn serve_control(control: Control, path: &Path) -> (JoinSet<()>, Option<UnixSocket>) {
     let mut serving = JoinSet::new();
-    let made = UnixSocket::with_mode(path, 0o600).and_then(|socket| {
+    let created = UnixSocket::with_mode(path, 0o600).and_then(|socket| {
         let listener = socket.listener().map_err(|error| UnixSocketError::listen(path, error))?;
         Ok((socket, listener))
     });
-    match made {
+    match created {
         Ok((socket, listener)) => {
             serving.spawn(Arc::new(control).serve(listener));
             (serving, Some(socket))
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the control socket cannot be created");
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot create the control socket");
             (serving, None)
         }
     }
 }
 
-/// Looks at everything on the node again and again, and tells what should not be there.
+/// Scans the node periodically and logs what is refused.
 async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<State>) {
     let Some(interval) = settings.interval else { return };
     loop {
@@ -139,16 +139,16 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
         let report = match scan::scan(proxy.upstream(), proxy.gate(), &Credentials::anonymous()).await {
             Ok(report) => report,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the node could not be scanned");
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot scan the node");
                 continue;
             }
         };
         state.node_scanned(&report);
-        for found in report.images.iter().chain(&report.containers) {
-            if found.verdict == Verdict::Refused {
-                let name = found.name.escape_debug().to_string();
-                let (id, reason, pod) = (&found.id, &*found.reason, &found.pod);
-                tracing::warn!(name, id, pod, reason, "on this node, and not admitted");
+        for finding in report.images.iter().chain(&report.containers) {
+            if finding.verdict == Verdict::Refused {
+                let name = finding.name.escape_debug().to_string();
+                let (id, reason, pod) = (&finding.id, &*finding.reason, &finding.pod);
+                tracing::warn!(name, id, pod, reason, "present on this node, but not admitted");
             }
         }
         let [admitted, refused, unknown] =
@@ -158,31 +158,31 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             let keep = proxy.sandbox_image_name();
             match scan::remove_unused(proxy.upstream(), proxy.gate(), &report, keep.as_deref()).await {
                 Ok(removed) if removed.is_empty() => {}
-                Ok(removed) => tracing::warn!(?removed, "refused images were removed"),
+                Ok(removed) => tracing::warn!(?removed, "refused images removed"),
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "images could not be removed");
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot remove refused images");
                 }
             }
         }
     }
 }
 
-/// Why the daemon ended before it was asked to.
+/// Why the daemon ended without a stop signal.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The server ended by itself.
+    /// The server task ended.
     #[error("serving ended unexpectedly; see the log")]
     Ended,
-    /// The event loop does not take the socket.
+    /// The listener cannot be registered with the event loop.
     #[error("cannot listen")]
     Listen(#[source] io::Error),
-    /// The registry client cannot be made.
-    #[error("cannot prepare for asking registries")]
+    /// The registry client cannot be created.
+    #[error("cannot create the registry client")]
     Registry(#[from] crate::registry::RegistryError),
-    /// Signals cannot be received.
+    /// Signal handlers cannot be installed.
     #[error("cannot receive signals")]
     Signals(#[source] io::Error),
-    /// There is no socket.
-    #[error("the socket cannot be created")]
+    /// The socket cannot be created.
+    #[error("cannot create the socket")]
     Socket(#[from] UnixSocketError),
 }

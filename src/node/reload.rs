@@ -1,5 +1,4 @@
-//! The policy on disk, and how it comes into force: at the start, at each SIGHUP, and when the keys that it names elsewhere
-//! have come.
+//! Loads the policy from disk: at the start, at each SIGHUP, and after its remote keys were fetched.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +13,12 @@ use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
 use crate::telemetry::chain;
 
-/// Why keys could not be had, by their location.
+/// Why keys could not be fetched, by their location.
 type Failures = BTreeMap<String, String>;
 
 /// The policy on disk.
 ///
-/// Keys that are missing are fetched in a task of their own, while the daemon serves by the policy that it has.
+/// Missing keys are fetched in a separate task, while the daemon serves with the policy in effect.
 #[derive(Debug)]
 pub(super) struct PolicyFile {
     root: PathBuf,
@@ -27,16 +26,14 @@ pub(super) struct PolicyFile {
     state: Arc<State>,
     keys: config::Keys,
     fetching: JoinSet<Failures>,
-    again: Option<Instant>,
+    retry_at: Option<Instant>,
 }
 
-/// Tells of a `pullgate.toml` that the next start would not go on with as this daemon does with `running`.
+/// Logs if `pullgate.toml` differs from the running configuration, or is not valid any more.
 pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
     match config::load_daemon(&root.join(config::DAEMON_FILE)) {
         Ok(found) if found == *running => {}
-        Ok(_) => tracing::warn!(
-            "pullgate.toml has changed, and is read at the start only: restart to put it in force"
-        ),
+        Ok(_) => tracing::warn!("pullgate.toml has changed: restart the daemon to apply it"),
         Err(problems) => {
             for problem in &problems {
                 tracing::error!(problem = %problem.line(), "pullgate.toml");
@@ -49,44 +46,43 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
 impl PolicyFile {
     pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>, state: Arc<State>) -> Self {
         let keys = config.keys.clone();
-        Self { root, gate, state, keys, fetching: JoinSet::new(), again: None }
+        Self { root, gate, state, keys, fetching: JoinSet::new(), retry_at: None }
     }
 
-    /// Puts the policy on disk in force, all of it or nothing; or begins to fetch the keys that it needs, and then
-    /// [`PolicyFile::fetched`] has to be waited for.
+    /// Activates the policy on disk, completely or not at all. If keys are missing, starts to fetch them; then the
+    /// caller must wait for [`PolicyFile::fetched`].
     pub(super) fn load(&mut self) {
-        // What was being fetched was for a policy that is not there any more.
+        // A fetch in progress was for the previous files.
         self.fetching = JoinSet::new();
-        self.again = None;
+        self.retry_at = None;
         let survey = self.survey(Failures::new());
         let missing = survey.missing();
         if missing.is_empty() {
-            self.put_in_force(survey);
+            self.activate(survey);
         } else {
             self.fetch(missing);
         }
     }
 
-    /// Waits until the keys were asked for, and puts the policy in force as it is then. For ever, where nothing is to be
-    /// fetched. Nothing is lost when it is dropped.
+    /// Waits until the keys were fetched, and activates the policy. Never completes if nothing is to be fetched.
+    /// Cancel-safe.
     pub(super) async fn fetched(&mut self) {
         loop {
             if let Some(failures) = self.fetching.join_next().await {
                 let survey = self.survey(failures.unwrap_or_default());
                 if !survey.missing().is_empty() {
-                    self.again = Some(Instant::now() + self.keys.fetch_retry_interval);
+                    self.retry_at = Some(Instant::now() + self.keys.fetch_retry_interval);
                 }
-                return self.put_in_force(survey);
+                return self.activate(survey);
             }
-            let Some(at) = self.again else { return std::future::pending().await };
+            let Some(at) = self.retry_at else { return std::future::pending().await };
             tokio::time::sleep_until(at).await;
-            self.again = None;
+            self.retry_at = None;
             let missing = self.survey(Failures::new()).missing();
             self.fetch(missing);
         }
     }
 
-    /// Whether keys are being fetched.
     pub(super) fn is_fetching(&self) -> bool {
         !self.fetching.is_empty()
     }
@@ -109,14 +105,14 @@ impl PolicyFile {
         });
     }
 
-    fn put_in_force(&self, survey: Survey) {
+    fn activate(&self, survey: Survey) {
         match survey.loaded {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     tracing::warn!(warning = %warning.line(), "policy");
                 }
                 let hash = loaded.policy.hash().to_owned();
-                // First the policy: who reads in the log or the status that it is in force can count on it.
+                // The policy first: when the log or the status report it, it must be in effect.
                 self.gate.set_policy(loaded.policy);
                 let generation = self.state.policy_loaded(&hash);
                 tracing::info!(generation, hash, "policy in force");

@@ -1,13 +1,14 @@
-//! Everything that is on the node, against the policy: each image under each of its names, and each running container.
+//! Evaluates everything on the node with the policy: each image under each of its names, and each running container.
 //!
-//! An image is judged as it would be when a pod asks for it: by evidence, and where there is none by what the registry
-//! has for the digest that the image is recorded under, or that its tag means now. That the image *is* that digest is
-//! shown by hashes ([`Gate::link_present_image`]), never believed of a record: anyone who can record an image can record any name
-//! for it.
+//! An image is evaluated as if a pod requested it: with evidence, and without evidence with what the registry has for
+//! the digests in the image's record, or for its tag. That the image matches such a digest is verified by hashes
+//! ([`Gate::link_present_image`]); records are not trusted, because any client of containerd can record an image under
+//! any name.
 //!
-//! Removed is only what nothing can still show to be good: refused by the policy alone, or by the registry's own word.
+//! An image is removed only if no further information could admit it: the policy alone refuses it, or the registry has
+//! no valid signatures for it.
 
-mod judge;
+mod evaluator;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,26 +25,26 @@ use crate::containerd::Upstream;
 use crate::gate::{Gate, Pod};
 use crate::registry::Credentials;
 use crate::telemetry::chain;
-use judge::Judge;
+use evaluator::Evaluator;
 
-/// The largest answer of the runtime, in bytes; as kubelet's own limit.
+/// Maximum size of an answer of the runtime, in bytes; kubelet has the same limit.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
-/// The labels that kubelet gives to containers.
+/// Labels that kubelet sets on containers.
 const POD_NAME: &str = "io.kubernetes.pod.name";
 const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
 
-/// How many names of one image are judged.
+/// Maximum number of names that are evaluated per image.
 const MAX_NAMES: usize = 64;
 
-/// What was found.
+/// The result of a scan.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// Images, one for each name.
+    /// One finding per image and name.
     pub images: Vec<Finding>,
     /// Running containers.
     pub containers: Vec<Finding>,
-    /// The policy that was in force at the beginning, by its hash.
+    /// The hash of the policy at the start of the scan.
     #[serde(skip)]
     policy: Option<String>,
 }
@@ -51,91 +52,88 @@ pub struct Report {
 /// One image under one name, or one container.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
-    /// The name, or the id of what has none.
+    /// The name, or the id if it has no name.
     pub name: String,
-    /// The image's id.
     pub id: String,
-    /// The container's pod, as `namespace/name`.
+    /// The pod of the container, as `namespace/name`.
     pub pod: Option<String>,
-    /// What came of it.
+    /// The decision.
     pub verdict: Verdict,
-    /// The reason code.
     pub reason: Cow<'static, str>,
-    /// The refusal in words.
+    /// The text of the refusal.
     pub message: Option<String>,
-    /// Whether it is refused, and nothing that could still be found out would change that.
+    /// Whether it is refused, and no further information could change that.
     #[serde(skip)]
-    settled: bool,
+    is_final: bool,
 }
 
-/// What comes of an image or a container.
+/// The decision on an image or a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It may run.
     Admitted,
-    /// It would be refused.
     Refused,
-    /// That could not be found out.
+    /// There is no decision, for example because a registry does not answer.
     Unknown,
 }
 
 impl Report {
-    /// How many findings have this verdict.
+    /// The number of findings with this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.images.iter().chain(&self.containers).filter(|finding| finding.verdict == verdict).count()
     }
 
-    /// The ids of the images that are refused for good under every name that they have.
+    /// The ids of images whose refusal is final under every name.
     fn refused_ids(&self) -> BTreeSet<&str> {
-        let spared: BTreeSet<_> = self
+        let keep: BTreeSet<_> = self
             .images
             .iter()
             .chain(&self.containers)
-            .filter(|finding| !finding.settled)
+            .filter(|finding| !finding.is_final)
             .map(|finding| finding.id.as_str())
             .collect();
         let all = self.images.iter().map(|finding| finding.id.as_str());
-        all.filter(|id| !spared.contains(id)).collect()
+        all.filter(|id| !keep.contains(id)).collect()
     }
 }
 
-/// Looks at everything on the node.
+/// Evaluates everything on the node.
 ///
 /// # Errors
-/// When the runtime cannot be asked.
+/// When the runtime does not answer.
 pub async fn scan(upstream: &Upstream, gate: &Gate, credentials: &Credentials) -> Result<Report, ScanError> {
     let images = images(upstream).await?;
     let containers = containers(upstream).await?;
-    let judge = Judge { upstream, gate, credentials };
+    let evaluator = Evaluator { upstream, gate, credentials };
     let mut report = Report { policy: policy_of(gate), ..Report::default() };
     for image in &images {
         for name in names(image) {
-            report.images.push(judge.judge(&name, image, None).await);
+            report.images.push(evaluator.evaluate(&name, image, None).await);
         }
     }
     let by_id: BTreeMap<&str, &Image> = images.iter().map(|image| (image.id.as_str(), image)).collect();
     for container in containers.iter().filter(|container| is_running(container)) {
         let id = image_id(container);
-        // One whose image was removed is judged by its id alone.
-        let gone = Image { id: id.to_owned(), ..Default::default() };
+        // If the image was removed, only its id is known.
+        let missing = Image { id: id.to_owned(), ..Default::default() };
         let spec = container.image.as_ref();
-        let asked = spec.map(|spec| spec.user_specified_image.as_str()).filter(|name| !name.is_empty());
-        let image = by_id.get(id).copied().unwrap_or(&gone);
+        let name_in_spec =
+            spec.map(|spec| spec.user_specified_image.as_str()).filter(|name| !name.is_empty());
+        let image = by_id.get(id).copied().unwrap_or(&missing);
         let label = |name: &str| container.labels.get(name).cloned();
         let pod = label(POD_NAMESPACE)
             .map(|namespace| Pod { name: label(POD_NAME).unwrap_or_default(), namespace });
-        report.containers.push(judge.judge(asked.unwrap_or(id), image, pod).await);
+        report.containers.push(evaluator.evaluate(name_in_spec.unwrap_or(id), image, pod).await);
     }
     Ok(report)
 }
 
-/// Removes the images that are refused for good under all of their names, that no container uses and that are not pinned.
-/// Gives their ids. The image of pod sandboxes, `keep`, stays: sandboxes are not told as containers. Nothing is removed when
-/// another policy came into force meanwhile.
+/// Removes images whose refusal is final under every name, that no container uses and that are not pinned, and returns
+/// their ids. The sandbox image, `keep`, stays: the runtime does not list sandboxes as containers. Removes nothing if
+/// the policy has changed since the scan.
 ///
 /// # Errors
-/// When the runtime cannot be asked.
+/// When the runtime does not answer.
 pub async fn remove_unused(
     upstream: &Upstream,
     gate: &Gate,
@@ -145,7 +143,7 @@ pub async fn remove_unused(
     if policy_of(gate) != report.policy {
         return Ok(Vec::new());
     }
-    // Asked anew: a container may have been created since.
+    // Listed again: a container may have been created since the scan.
     let used: BTreeSet<String> =
         containers(upstream).await?.iter().map(|container| image_id(container).to_owned()).collect();
     let mut removed = Vec::new();
@@ -159,13 +157,13 @@ pub async fn remove_unused(
             continue;
         }
         let image = Some(ImageSpec { image: id.to_owned(), ..Default::default() });
-        client.remove_image(RemoveImageRequest { image }).await.map_err(told_by(upstream))?;
+        client.remove_image(RemoveImageRequest { image }).await.map_err(runtime_error(upstream))?;
         removed.push(id.to_owned());
     }
     Ok(removed)
 }
 
-/// The names that a pod may use for an image; its id, when there is none.
+/// The names that a pod may use for an image; without names, its id.
 fn names(image: &Image) -> Vec<String> {
     let named: Vec<_> = image.repo_tags.iter().chain(&image.repo_digests).take(MAX_NAMES).cloned().collect();
     if named.is_empty() { vec![image.id.clone()] } else { named }
@@ -175,7 +173,7 @@ fn is_running(container: &Container) -> bool {
     container.state == i32::from(ContainerState::ContainerRunning)
 }
 
-/// containerd tells the id as `image_ref`; elsewhere it stands in the spec that kubelet wrote.
+/// containerd has the id in `image_ref`; other runtimes in the spec that kubelet wrote.
 fn image_id(container: &Container) -> &str {
     let spec = container.image.as_ref().map(|spec| spec.image.as_str()).unwrap_or_default();
     if container.image_ref.starts_with("sha256:") { &container.image_ref } else { spec }
@@ -183,12 +181,18 @@ fn image_id(container: &Container) -> &str {
 
 async fn images(upstream: &Upstream) -> Result<Vec<Image>, ScanError> {
     let mut client = ImageServiceClient::new(upstream.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-    Ok(client.list_images(ListImagesRequest::default()).await.map_err(told_by(upstream))?.into_inner().images)
+    Ok(client
+        .list_images(ListImagesRequest::default())
+        .await
+        .map_err(runtime_error(upstream))?
+        .into_inner()
+        .images)
 }
 
 async fn containers(upstream: &Upstream) -> Result<Vec<Container>, ScanError> {
     let mut client = RuntimeServiceClient::new(upstream.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let listed = client.list_containers(ListContainersRequest::default()).await.map_err(told_by(upstream))?;
+    let listed =
+        client.list_containers(ListContainersRequest::default()).await.map_err(runtime_error(upstream))?;
     Ok(listed.into_inner().containers)
 }
 
@@ -196,10 +200,10 @@ fn policy_of(gate: &Gate) -> Option<String> {
     gate.policy().map(|policy| policy.hash().to_owned())
 }
 
-fn told_by(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
+fn runtime_error(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
     let socket = upstream.socket().to_owned();
     move |status| {
-        // What our own connection says is the cause of the status; what the runtime says is its text.
+        // An error of our connection is the source of the status; an error of the runtime is its text.
         let why = match std::error::Error::source(&status) {
             Some(cause) => chain(cause),
             None => format!("{}: {}", status.code(), status.message().escape_debug()),
@@ -208,15 +212,14 @@ fn told_by(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
     }
 }
 
-/// Why the node could not be looked at.
+/// Why a scan failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// The runtime cannot be asked.
+    /// A request to the runtime failed.
     #[error("the runtime at {} does not list what is on the node: {why}", socket.display())]
     Runtime {
-        /// Its socket.
         socket: PathBuf,
-        /// What is in the way, in words.
+        /// The error as text.
         why: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What the daemon knows of itself beyond what the gate and the proxy know.
+//! The daemon's state for `pullgate status` and `systemctl status`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,45 +8,44 @@ use sd_notify::NotifyState;
 use super::scan::{Report, Verdict};
 use crate::cri::SandboxImage;
 
-/// Shared by all that changes it and all that tells of it.
+/// Shared by the tasks that change it and those that report it.
 #[derive(Debug)]
 pub struct State {
     started: Timestamp,
     known: Mutex<Known>,
 }
 
-/// The policy as far as the daemon has it.
+/// The policy in effect, and the last failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyState {
-    /// How often a policy was put in force; 0 while there is none.
+    /// Number of policies that were loaded since the start; 0 if none was.
     pub generation: u64,
-    /// The hash of the one in force.
+    /// The hash of the policy in effect.
     pub hash: Option<String>,
-    /// When it was put in force.
+    /// When it was loaded.
     pub loaded: Option<Timestamp>,
-    /// The last attempt to load one, if that failed.
+    /// The last attempt to load a policy, if it failed.
     pub failure: Option<Failure>,
 }
 
-/// An attempt to load a policy that failed.
+/// A failed attempt to load a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// When.
     pub at: Timestamp,
-    /// Everything that was wrong, a line or two each.
+    /// All problems, one or two lines each.
     pub problems: Vec<String>,
 }
 
-/// What the last scan of the node came to.
+/// The result of the last scan of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scanned {
     /// When it ended.
     pub at: Timestamp,
-    /// How many images and containers are admitted.
+    /// Number of images and containers that are admitted.
     pub admitted: usize,
-    /// How many are refused.
+    /// Number of those that are refused.
     pub refused: usize,
-    /// Of how many it could not be told.
+    /// Number of those without a decision.
     pub unknown: usize,
 }
 
@@ -58,48 +57,46 @@ struct Known {
 }
 
 impl State {
-    /// Of a daemon that starts at `now`.
+    /// The state of a daemon that starts at `now`.
     pub fn new(now: Timestamp) -> Self {
         Self { started: now, known: Mutex::default() }
     }
 
-    /// When the daemon started.
     pub fn started(&self) -> Timestamp {
         self.started
     }
 
-    /// The policy.
     pub fn policy(&self) -> PolicyState {
         self.known().policy.clone()
     }
 
-    /// The sandbox image, once it was looked after.
+    /// The sandbox image, after the first check.
     pub fn sandbox(&self) -> Option<SandboxImage> {
         self.known().sandbox.clone()
     }
 
-    /// The last scan, if there was one.
+    /// The last scan, if any.
     pub fn scanned(&self) -> Option<Scanned> {
         self.known().scanned
     }
 
-    /// Notes that the policy with this hash was put in force, and gives its generation.
+    /// Records that the policy with this hash is in effect, and returns its generation.
     pub(super) fn policy_loaded(&self, hash: &str) -> u64 {
         let generation = self.policy().generation + 1;
         let hash = Some(hash.to_owned());
-        self.tell(|known| {
+        self.update(|known| {
             known.policy = PolicyState { generation, hash, loaded: Some(Timestamp::now()), failure: None };
         });
         generation
     }
 
-    /// Notes that a policy could not be loaded; what is in force stays.
+    /// Records that a policy could not be loaded; the policy in effect stays.
     pub(super) fn policy_failed(&self, problems: Vec<String>) {
-        self.tell(|known| known.policy.failure = Some(Failure { at: Timestamp::now(), problems }));
+        self.update(|known| known.policy.failure = Some(Failure { at: Timestamp::now(), problems }));
     }
 
     pub(super) fn sandbox_changed(&self, image: &SandboxImage) {
-        self.tell(|known| known.sandbox = Some(image.clone()));
+        self.update(|known| known.sandbox = Some(image.clone()));
     }
 
     pub(super) fn node_scanned(&self, report: &Report) {
@@ -108,8 +105,8 @@ impl State {
         self.known().scanned = Some(Scanned { at: Timestamp::now(), admitted, refused, unknown });
     }
 
-    /// Changes what is known, and tells it to systemd for `systemctl status`.
-    fn tell(&self, change: impl FnOnce(&mut Known)) {
+    /// Changes the state and updates the status line in systemd.
+    fn update(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.known();
         change(&mut known);
         pullgate_daemon::systemd::notify(&[NotifyState::Status(&line(&known))]);
@@ -120,7 +117,7 @@ impl State {
     }
 }
 
-/// The line of `systemctl status`: the policy, and what the operator has to know besides.
+/// The status line for `systemctl status`: the policy, and what the operator must know.
 fn line(known: &Known) -> String {
     let PolicyState { generation, hash, failure, .. } = &known.policy;
     let policy = match (hash, failure) {
@@ -141,21 +138,27 @@ mod tests {
     #[test]
     fn the_last_good_policy_stays_until_there_is_a_better_one() {
         let state = State::new(Timestamp::UNIX_EPOCH);
-        let shown = || line(&state.known());
-        assert_eq!(shown(), "NO USABLE POLICY; every pull is refused");
+        let status_line = || line(&state.known());
+        assert_eq!(status_line(), "NO USABLE POLICY; every pull is refused");
         state.policy_failed(vec!["wrong".to_owned()]);
         assert_eq!(
-            (state.policy().generation, shown().as_str()),
+            (state.policy().generation, status_line().as_str()),
             (0, "NO USABLE POLICY; every pull is refused")
         );
         assert_eq!(state.policy_loaded("sha256:1"), 1);
-        assert_eq!((state.policy().failure, shown().as_str()), (None, "policy generation 1 (sha256:1)"));
+        assert_eq!(
+            (state.policy().failure, status_line().as_str()),
+            (None, "policy generation 1 (sha256:1)")
+        );
         state.policy_failed(vec!["wrong".to_owned()]);
-        state.sandbox_changed(&SandboxImage::NotTold);
+        state.sandbox_changed(&SandboxImage::NotReported);
         let policy = state.policy();
         assert_eq!((policy.generation, policy.hash.as_deref()), (1, Some("sha256:1")));
         assert_eq!(policy.failure.unwrap().problems, ["wrong"]);
-        assert_eq!(shown(), "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image unknown");
+        assert_eq!(
+            status_line(),
+            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image unknown"
+        );
         assert_eq!(state.policy_loaded("sha256:2"), 2);
         assert_eq!(state.policy().failure, None);
     }

@@ -1,20 +1,18 @@
-//! Counters of what crossed and what did not; written to the log with each refused call and when the daemon stops.
+//! Counters of calls, pulls and refusals; logged with each refused call and when the daemon stops.
 
 pub use pullgate_daemon::counter::Counter;
 
-/// Counts since the daemon started. Cheap to update from anywhere.
+/// Counts since the daemon started. Updated from any thread without locks.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Calls handed on untouched.
+    /// Calls that were forwarded unchanged.
     pub passed: Counter,
-    /// Calls outside `runtime.v1`, answered UNIMPLEMENTED.
+    /// Calls outside `runtime.v1`, answered with UNIMPLEMENTED.
     pub unimplemented: Counter,
-    /// Pulls admitted.
     pub admitted: Counter,
-    /// Pulls refused, whatever the reason.
     pub refused: Counter,
-    /// Images that are present and were answered as absent, or refused.
+    /// Images on the node that were answered as absent, or refused.
     pub withheld: Counter,
-    /// Containers refused, and checkpoints.
+    /// Containers that were refused, including checkpoints.
     pub containers_refused: Counter,
 }

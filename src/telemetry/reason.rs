@@ -1,9 +1,22 @@
-//! The one table of reason codes: the same word in the refusal that kubelet shows, in the log and in `verify`.
+//! The table of reason codes, which appear in the refusal that kubelet shows, in the log and in `verify`.
 
 use std::fmt;
 
+/// What an outcome is for kubelet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The image is admitted.
+    Admitted,
+    /// The image is refused: kubelet's `SignatureValidationFailed`.
+    Refused,
+    /// The decision was not possible: kubelet's `RegistryUnavailable`.
+    Unavailable,
+    /// The registry has no such image: kubelet's ordinary `ErrImagePull`.
+    NotFound,
+}
+
 macro_rules! reasons {
-    ($($(#[doc = $meaning:literal])+ $variant:ident = $code:literal,)+) => {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $kind:ident, $code:literal,)+) => {
         /// Why an image was admitted or refused. The codes are stable: alerts and scripts may match on them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -22,7 +35,14 @@ macro_rules! reasons {
                 }
             }
 
-            /// What the code means, for people.
+            /// What kubelet makes of it.
+            pub fn kind(self) -> Kind {
+                match self {
+                    $(Self::$variant => Kind::$kind,)+
+                }
+            }
+
+            /// What the code means, as in docs/reasons.md.
             pub fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($meaning),+).trim_ascii(),)+
@@ -34,94 +54,91 @@ macro_rules! reasons {
 
 reasons! {
     /// the signatures that the rule requires were found and are valid
-    Verified = "verified",
+    Verified = Admitted, "verified",
     /// a rule allows images of this name unsigned
-    UnsignedAllowed = "unsigned-allowed",
+    UnsignedAllowed = Admitted, "unsigned-allowed",
     /// the rule for this name is off, so nothing was looked at
-    RuleOff = "rule-off",
+    RuleOff = Admitted, "rule-off",
     /// the image would be refused, but the rule for it is in audit mode
-    AuditOnly = "audit-only",
+    AuditOnly = Admitted, "audit-only",
     /// the break-glass file lets the image through, whatever the policy says
-    BreakGlass = "break-glass",
+    BreakGlass = Admitted, "break-glass",
     /// a rule refuses images of this name, or no rule applies and the default is to refuse
-    DeniedByRule = "denied-by-rule",
+    DeniedByRule = Refused, "denied-by-rule",
     /// the time for which a rule allows images of this name unsigned is over
-    AllowanceOver = "allowance-over",
+    AllowanceOver = Refused, "allowance-over",
     /// a rule allows only other digests of images of this name unsigned
-    DigestNotAllowed = "digest-not-allowed",
+    DigestNotAllowed = Refused, "digest-not-allowed",
     /// the deny list has the digest, or the index lists one that is on it
-    DigestDenied = "digest-denied",
+    DigestDenied = Refused, "digest-denied",
     /// no policy is usable, so nothing can be admitted
-    NoPolicy = "no-policy",
+    NoPolicy = Refused, "no-policy",
     /// the image name is not one that containerd would accept
-    InvalidReference = "invalid-reference",
+    InvalidReference = Refused, "invalid-reference",
     /// no signature was found for the digest
-    NoSignature = "no-signature",
+    NoSignature = Refused, "no-signature",
     /// signatures were found, but none of them is valid
-    NoValidSignature = "no-valid-signature",
+    NoValidSignature = Refused, "no-valid-signature",
     /// some signatures are valid, but not all that the rule requires
-    NotEnoughSignatures = "not-enough-signatures",
+    NotEnoughSignatures = Refused, "not-enough-signatures",
     /// the image is on the node, but no evidence shows that it was verified under this name
-    NotVerified = "not-verified",
+    NotVerified = Refused, "not-verified",
     /// more signatures are attached than the limit allows, and none of those read sufficed
-    TooManySignatures = "too-many-signatures",
+    TooManySignatures = Refused, "too-many-signatures",
     /// more referrers than the limit are attached, and none of those read sufficed
-    TooManyReferrers = "too-many-referrers",
+    TooManyReferrers = Refused, "too-many-referrers",
     /// the registry spreads the referrers over more pages than the limit, and none of those read sufficed
-    TooManyPages = "too-many-referrer-pages",
+    TooManyPages = Refused, "too-many-referrer-pages",
     /// a payload or bundle is larger than the limit, and the others did not suffice
-    SignatureTooLarge = "signature-too-large",
+    SignatureTooLarge = Refused, "signature-too-large",
     /// all payloads and bundles together are larger than the limit, and those read did not suffice
-    SignaturesTooLarge = "signatures-too-large",
+    SignaturesTooLarge = Refused, "signatures-too-large",
     /// a manifest or index is larger than the limit
-    TooLarge = "too-large",
+    TooLarge = Refused, "too-large",
     /// the header of an answer is larger than the limit
-    HeadersTooLarge = "headers-too-large",
+    HeadersTooLarge = Unavailable, "headers-too-large",
     /// the answer of a token service is larger than the limit
-    TokenTooLarge = "token-too-large",
+    TokenTooLarge = Unavailable, "token-too-large",
     /// a registry redirects to where it must not
-    RedirectRefused = "redirect-refused",
+    RedirectRefused = Unavailable, "redirect-refused",
     /// a registry redirects more often than the limit
-    TooManyRedirects = "too-many-redirects",
+    TooManyRedirects = Unavailable, "too-many-redirects",
     /// the registry served bytes that do not match the digest
-    DigestMismatch = "digest-mismatch",
+    DigestMismatch = Refused, "digest-mismatch",
     /// the registry served a manifest that is malformed, ambiguous or of an unsupported kind
-    BadManifest = "bad-manifest",
+    BadManifest = Refused, "bad-manifest",
     /// the registry has no such image
-    NotFound = "not-found",
+    NotFound = NotFound, "not-found",
     /// the registry cannot be reached or does not answer properly
-    RegistryUnavailable = "registry-unavailable",
+    RegistryUnavailable = Unavailable, "registry-unavailable",
     /// the registry requires other credentials than the pull carries
-    RegistryUnauthorized = "registry-unauthorized",
+    RegistryUnauthorized = Unavailable, "registry-unauthorized",
     /// the registry is busy, and stayed so for all the attempts that the limits allow
-    RegistryBusy = "registry-busy",
+    RegistryBusy = Unavailable, "registry-busy",
     /// one request to a registry did not end within its time limit
-    RegistryTimeout = "registry-timeout",
+    RegistryTimeout = Unavailable, "registry-timeout",
     /// a connection to a registry could not be made within its time limit
-    ConnectTimeout = "connect-timeout",
+    ConnectTimeout = Unavailable, "connect-timeout",
     /// too many requests to a registry are under way, and none completed within the time limit
-    TooManyRequests = "too-many-requests",
+    TooManyRequests = Unavailable, "too-many-requests",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
-    RegistryTls = "registry-tls",
+    RegistryTls = Unavailable, "registry-tls",
     /// the signatures are valid, but the service that must confirm their key cannot be asked
-    KeyServiceUnavailable = "key-service-unavailable",
+    KeyServiceUnavailable = Unavailable, "key-service-unavailable",
     /// the container would be restored from a checkpoint or run from something that is not an image id
-    Checkpoint = "checkpoint",
+    Checkpoint = Refused, "checkpoint",
     /// the container runtime does not answer questions about the image
-    RuntimeUnavailable = "runtime-unavailable",
+    RuntimeUnavailable = Refused, "runtime-unavailable",
     /// the time for verifying one pull is used up
-    Timeout = "timeout",
+    Timeout = Unavailable, "timeout",
     /// pullgate itself failed; the pull is refused
-    Internal = "internal",
+    Internal = Refused, "internal",
 }
 
 impl Reason {
     /// Whether an image is admitted for this reason.
     pub fn admits(self) -> bool {
-        matches!(
-            self,
-            Self::Verified | Self::UnsignedAllowed | Self::RuleOff | Self::AuditOnly | Self::BreakGlass
-        )
+        self.kind() == Kind::Admitted
     }
 }
 
@@ -135,7 +152,7 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    /// Those that admit, then the others, with their meaning and what to do.
+    /// Codes that admit, then the others, with their meaning and what to do.
     #[test]
     fn all_codes_and_no_others_are_documented() {
         let text = include_str!("../../docs/reasons.md");

@@ -1,25 +1,25 @@
-//! How long each step of a pull took.
+//! Duration of the steps of a pull.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A step of a pull, in the order in which they come.
+/// A step of a pull, in order of execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Asking the registry which bytes the name means.
+    /// Resolving the name in the registry.
     Resolve,
-    /// Collecting the signatures attached to them.
+    /// Collecting the signatures attached to the image.
     Collect,
-    /// Checking the signatures and judging them by the rule.
+    /// Verifying the signatures and evaluating the rule.
     Judge,
-    /// Asking the services of keys to confirm them.
+    /// Remote checks by the services of keys.
     KeyService,
-    /// The runtime's own pull.
+    /// The pull by the runtime.
     Forward,
     /// Adding the tag record in containerd.
     TagRecord,
-    /// Waiting until the runtime knows the image by the name that the pod wrote.
+    /// Waiting until the runtime finds the image by the name in the pod.
     Confirm,
 }
 
@@ -35,7 +35,7 @@ impl Step {
         Self::Confirm,
     ];
 
-    /// The name of the step's field in a log record, which counts milliseconds.
+    /// The name of the step's field in a log record, in milliseconds.
     pub fn name(self) -> &'static str {
         match self {
             Self::Resolve => "resolve_ms",
@@ -49,12 +49,12 @@ impl Step {
     }
 }
 
-/// The time spent in each step so far.
+/// The time spent in each step.
 #[derive(Clone, Debug, Default)]
 pub struct Steps([Option<Duration>; 7]);
 
 impl Steps {
-    /// Runs `work` and adds its time to `step`.
+    /// Runs `work` and adds its duration to `step`.
     pub async fn time<T>(&mut self, step: Step, work: impl Future<Output = T>) -> T {
         let begin = Instant::now();
         let result = work.await;
@@ -71,7 +71,7 @@ impl Steps {
         }
     }
 
-    /// Adds what other steps took.
+    /// Adds the durations in `other`.
     pub fn merge(&mut self, other: &Self) {
         for (step, spent) in Step::ALL.into_iter().zip(other.0) {
             if let Some(spent) = spent {
@@ -80,7 +80,7 @@ impl Steps {
         }
     }
 
-    /// Milliseconds of `step`, to the microsecond; `None` when it was not reached.
+    /// Milliseconds spent in `step`, with microsecond precision; `None` if the step was not reached.
     pub fn milliseconds(&self, step: Step) -> Option<f64> {
         let at = Step::ALL.iter().position(|other| *other == step)?;
         let spent = (*self.0.get(at)?)?;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adds_up_what_is_spent_in_a_step() {
+    fn sums_the_durations_of_a_step() {
         let mut steps = Steps::default();
         steps.add(Step::Judge, Duration::from_micros(1500));
         steps.add(Step::Judge, Duration::from_micros(1));

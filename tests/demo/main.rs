@@ -1,10 +1,9 @@
-//! `make demo`: pullgate on a real node of its own, a table of what it lets run and what it refuses, and another of the
-//! whole way from push to pod.
+//! `make demo`: pullgate on a temporary real node, with a table of images that run or are refused, and another of the path
+//! from push to pod.
 //!
-//! Nothing of the host is changed: all parts run in one temporary directory, which goes away at the end, also after
-//! Ctrl-C.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "somebody watches")]
-#![allow(clippy::expect_used, reason = "a demo that cannot run ends")]
+//! The host is not changed: everything runs in one temporary directory, which is removed at the end, also after Ctrl-C.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is the purpose")]
+#![allow(clippy::expect_used, reason = "the demo fails by panicking")]
 
 mod rows;
 mod table;
@@ -29,7 +28,7 @@ const RELEASE: Release = Release::V2_1;
 /// How long the demo may take to notice that its node is gone.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a signature may take on a busy machine. One that comes later than it should is shown as late.
+/// The timeout for a signature on a busy machine. A signature after its due time is shown as late.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 enum Event {
@@ -41,18 +40,18 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|broken| {
         eprintln!("demo: {}", message_of(broken.payload()));
     }));
-    let (tell, events) = mpsc::channel();
-    watch_signals(tell.clone());
+    let (sender, events) = mpsc::channel();
+    watch_signals(sender.clone());
     thread::spawn(move || {
         let ended = panic::catch_unwind(demo).map_err(drop);
-        let _ = tell.send(Event::Ended(ended));
+        let _ = sender.send(Event::Ended(ended));
     });
     match events.recv() {
         Ok(Event::Ended(Ok(true))) => ExitCode::SUCCESS,
         Ok(Event::Interrupted) => {
-            eprintln!("demo: interrupted, clearing away");
+            eprintln!("demo: interrupted, cleaning up");
             panic::set_hook(Box::new(|_| ()));
-            // Without its node, the demo fails at its next step, and clears away by itself.
+            // Without its node, the demo fails at its next step, and cleans up.
             directory::clear_away_ours();
             while !matches!(events.recv_timeout(GRACE), Ok(Event::Ended(_)) | Err(RecvTimeoutError::Timeout))
             {
@@ -69,7 +68,7 @@ fn message_of(payload: &dyn Any) -> &str {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("failed")
 }
 
-fn watch_signals(tell: Sender<Event>) {
+fn watch_signals(sender: Sender<Event>) {
     thread::spawn(move || {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
@@ -82,12 +81,12 @@ fn watch_signals(tell: Sender<Event>) {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            let _ = tell.send(Event::Interrupted);
+            let _ = sender.send(Event::Interrupted);
         });
     });
 }
 
-/// Shows the table. Gives whether no row is different.
+/// Shows the table. Returns whether all rows are as expected.
 fn demo() -> bool {
     let [containerd, registry, cosign, skopeo] = [
         ("containerd", format!("containerd-{RELEASE}/versions")),
@@ -96,7 +95,7 @@ fn demo() -> bool {
         ("skopeo", "tools/versions".to_owned()),
     ]
     .map(|(name, file)| format!("{name} {}", environment::version_of(name, &file)));
-    println!("{containerd}, {registry}, {cosign}, {skopeo}; starting a node of its own");
+    println!("{containerd}, {registry}, {cosign}, {skopeo}; starting a temporary node");
     let mut node = Node::start(RELEASE);
     let rows = ROWS.iter().map(|row| (row.image, row.expected));
     let mut table = Table::of(rows.chain(STEPS.iter().map(|step| (step.what, step.expected))));
@@ -107,14 +106,14 @@ fn demo() -> bool {
         let image = (row.prepare)(&node);
         let seen = Seen::of_pod(&node, &Pod::of(image.by_tag()));
         if table.show(row.image, row.expected, &seen) && row.expected != RUNS {
-            example.get_or_insert(seen.told);
+            example.get_or_insert(seen.message);
         }
     }
     if let Some(example) = example {
-        println!("\nWhat `kubectl describe pod` says of the unsigned image:\n  {example}");
+        println!("\nWhat `kubectl describe pod` shows for the unsigned image:\n  {example}");
     }
 
-    println!("\nA signer with a rule for the namespace team, which the registry notifies.");
+    println!("\nA signer with a rule for the namespace team; the registry notifies it.");
     println!("A signature is due {SOON:?} after its push began.");
     table.head("FROM PUSH TO POD");
     let mut circle = Circle::start(&mut node, PATIENCE);

@@ -1,4 +1,4 @@
-//! What the gate lets run and what it refuses.
+//! Images that run or are refused.
 
 use pullgate_test::node::Node;
 use pullgate_test::node::images::Image;
@@ -6,7 +6,7 @@ use pullgate_test::node::keys::Kind;
 use pullgate_test::node::seen::RUNS;
 use pullgate_test::node::signing::{self, Layout};
 
-/// One image, how it comes about, and what has to become of it.
+/// One image, how it is made, and the expected outcome.
 pub(crate) struct Row {
     pub(crate) image: &'static str,
     pub(crate) expected: &'static str,

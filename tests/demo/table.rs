@@ -1,8 +1,8 @@
-//! The table, shown line by line while it comes about.
+//! The table, shown line by line.
 
 use pullgate_test::node::seen::Seen;
 
-/// What the last column takes.
+/// The width of the last column.
 const TIME: usize = 7;
 
 pub(crate) struct Table {
@@ -14,7 +14,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table whose columns are as wide as these lines need, each a thing and what is expected of it.
+    /// A table with columns wide enough for these lines, each a name and the expected outcome.
     pub(crate) fn of<'a>(lines: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         let what = lines.clone().map(|(what, _)| what.len()).max().unwrap_or_default();
         let outcome = lines.map(|(_, expected)| expected.len()).max().unwrap_or_default();
@@ -25,21 +25,21 @@ impl Table {
         self.line(what, "EXPECTED", "GOT", "TIME");
     }
 
-    /// Shows a line. Gives whether it is as expected.
+    /// Shows a line. Returns whether it is as expected.
     pub(crate) fn show(&mut self, what: &str, expected: &str, seen: &Seen) -> bool {
-        self.line(what, expected, &seen.got, &format!("{:.2} s", seen.time.as_secs_f64()));
+        self.line(what, expected, &seen.result, &format!("{:.2} s", seen.time.as_secs_f64()));
         self.shown += 1;
-        if seen.got != expected {
+        if seen.result != expected {
             self.different += 1;
-            println!("    DIFFERENT: {}", seen.told);
+            println!("    DIFFERENT: {}", seen.message);
         } else if seen.late {
             self.late += 1;
             println!("    LATE, on a machine as busy as this");
         }
-        seen.got == expected
+        seen.result == expected
     }
 
-    /// Shows how many are as expected. Gives whether no line is different; late ones are the machine's affair.
+    /// Shows how many are as expected. Returns whether no line is different; late lines do not count as different.
     pub(crate) fn end(&self) -> bool {
         let late = if self.late > 0 { format!(", {} late", self.late) } else { String::new() };
         println!("\n{} of {} as expected{late}", self.shown - self.different - self.late, self.shown);

@@ -1,5 +1,5 @@
-//! Attacks by registries, mirrors, token services and networks, each through the whole daemon but containerd. The numbers
-//! are those of the catalogue of attacks that the project keeps.
+//! Attacks by registries, mirrors, token services and networks on the whole daemon, with a fake containerd.
+//! `docs/attacks.md` lists the numbers.
 
 mod bounds;
 mod busy;

@@ -14,14 +14,14 @@ fn command(root: &Path) -> Command {
 
 fn check(root: &Path) -> (Option<i32>, String) {
     let output = command(root).args(["policy", "check"]).output().unwrap();
-    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    (output.status.code(), told.concat())
+    let report = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code(), report.concat())
 }
 
 #[test]
-fn looks_at_all_that_the_next_start_reads() {
+fn policy_check_covers_everything_that_startup_reads() {
     let open = "[[open]]\nscope = \"r.io/team\"\nreason = \"outage\"\nuntil = ";
-    for (file, text, code, told) in [
+    for (file, text, code, expected) in [
         ("pullgate.toml", "".to_owned(), 0, "policy is valid"),
         ("pullgate.toml", "[listen]\ngroup = \"root\"".to_owned(), 0, "policy is valid"),
         ("pullgate.toml", "[listen]\ngroup = \"nosuchgroup\"".to_owned(), 2, "`nosuchgroup`"),
@@ -49,7 +49,7 @@ fn looks_at_all_that_the_next_start_reads() {
         std::fs::write(root.path().join(file), &text).unwrap();
         let (exit, shown) = check(root.path());
         assert_eq!(exit, Some(code), "{file} {text}: {shown}");
-        assert!(shown.contains(told), "{file} {text}: {shown}");
+        assert!(shown.contains(expected), "{file} {text}: {shown}");
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
     let (exit, shown) = check(Path::new("/nonexistent/etc"));
@@ -58,7 +58,7 @@ fn looks_at_all_that_the_next_start_reads() {
 }
 
 #[test]
-fn a_reload_tells_that_the_next_start_will_differ() {
+fn a_reload_reports_changes_that_need_a_restart() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().display();
     let text = format!(
@@ -92,10 +92,10 @@ fn a_reload_tells_that_the_next_start_will_differ() {
     };
     wait("`remove-unused` does nothing", 1);
     let status = command(root.path()).args(["status", "--output", "json"]).output().unwrap();
-    let told = String::from_utf8(status.stdout).unwrap();
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(status.status.code(), Some(1), "{told}");
-    assert!(told["attention"].to_string().contains("`remove-unused` does nothing"), "{told}");
+    let report = String::from_utf8(status.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(status.status.code(), Some(1), "{report}");
+    assert!(report["attention"].to_string().contains("`remove-unused` does nothing"), "{report}");
     hang_up(2);
     assert!(!read().contains("pullgate.toml has changed"), "{}", read());
     std::fs::write(&configuration, format!("{text}[log]\nlevel = \"debug\"\n")).unwrap();
@@ -104,15 +104,15 @@ fn a_reload_tells_that_the_next_start_will_differ() {
     std::fs::write(&configuration, format!("{text}[lgo]\n")).unwrap();
     hang_up(4);
     wait("the next start will fail", 1);
-    let told = read();
-    let problem = told.lines().find(|line| line.contains("unknown key `lgo`")).unwrap();
+    let report = read();
+    let problem = report.lines().find(|line| line.contains("unknown key `lgo`")).unwrap();
     assert!(problem.contains("; hint: did you mean `log`"), "on one line: {problem}");
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
-fn a_scan_without_a_runtime_says_which_socket_and_why() {
+fn a_scan_without_a_runtime_reports_the_socket_and_the_cause() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().display();
     let text = format!(
@@ -121,16 +121,16 @@ fn a_scan_without_a_runtime_says_which_socket_and_why() {
     std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
     std::fs::write(root.path().join("pullgate.toml"), text).unwrap();
     let output = command(root.path()).args(["scan", "--daemon", "off"]).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(told.contains(&format!("the runtime at {directory}/none.sock does not list")), "{told}");
-    assert!(told.contains("cannot be dialled: No such file or directory"), "{told}");
-    assert!(!told.contains("Dial("), "{told}");
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{report}");
+    assert!(report.contains(&format!("the runtime at {directory}/none.sock does not list")), "{report}");
+    assert!(report.contains("cannot be dialled: No such file or directory"), "{report}");
+    assert!(!report.contains("Dial("), "{report}");
 }
 
-/// Each link of an installed document to another file leads to one that is installed.
+/// The target of each link in an installed document is installed.
 #[test]
-fn what_documents_link_to_is_installed() {
+fn link_targets_of_documents_are_installed() {
     let destination = tempfile::tempdir().unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let install = Command::new(source.join("packaging/install"))

@@ -1,6 +1,6 @@
-//! What the commands write, word for word: each test is a transcript that is compared with a file in `cli/snapshots`.
+//! The output of the commands: each test compares a transcript with a file in `cli/snapshots`.
 //!
-//! To accept a change of words: run with `INSTA_UPDATE=always`, read the difference, commit it.
+//! To accept a change: run with `INSTA_UPDATE=always`, read the difference, commit it.
 
 mod errors;
 mod help;

@@ -1,4 +1,4 @@
-//! Keys that are kept in a service: pinned, fetched, kept, and confirmed by the service where the policy asks for it.
+//! Keys in a key service: pinned, fetched, stored, and confirmed by the service if the policy requires it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use pullgate::gate::{
     self, AdmissionRequest, Explanation, Gate, NoContent, Pinned, Present, PresentVerdict, Refusal,
 };
 use pullgate::keys::{
-    self, Bounds, KeyCache, KmsSettings, RemoteVerifier, Settings, TransitSettings, VaultAuth,
+    self, Bounds, KeyCache, KeySettings, KmsSettings, RemoteVerifier, TransitSettings, VaultAuth,
 };
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
@@ -29,7 +29,7 @@ pub(crate) mod daemon;
 pub(crate) mod pinned;
 mod vault;
 
-/// A registry, KMS with the key `p256`, and a directory for all that a node keeps.
+/// A registry, KMS with the key `p256`, and a directory for the files of a node.
 struct World {
     directory: TempDir,
     registry: Registry,
@@ -49,12 +49,12 @@ impl World {
         KeyCache::new(self.directory.path().join("keys"))
     }
 
-    /// Settings with the access key that KMS knows, and bounds that are reached in a test's time.
-    fn settings(&self) -> Settings {
+    /// Settings with KMS's access key, and limits that a test reaches quickly.
+    fn settings(&self) -> KeySettings {
         let identity =
             Identity::Key { id: "LTAI".to_owned(), secret_file: self.secret("secret", "pg5ECRET-key") };
         let bounds = Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 8 };
-        let service = service::Settings { answer: 8 << 10, ..service::Settings::default() };
+        let service = service::ServiceSettings { answer: 8 << 10, ..service::ServiceSettings::default() };
         let kms = KmsSettings {
             identity,
             service: service.clone(),
@@ -63,7 +63,7 @@ impl World {
         };
         let login = VaultAuth::TokenFile(self.secret("token", "hvs.pg5ECRET-token"));
         let transit = TransitSettings { login, service, bounds, ..TransitSettings::default() };
-        Settings { kms, transit, ..Settings::default() }
+        KeySettings { kms, transit, ..KeySettings::default() }
     }
 
     fn secret(&self, name: &str, text: impl Into<Secret>) -> PathBuf {
@@ -77,7 +77,7 @@ impl World {
         root
     }
 
-    /// A policy that requires `release`, whose key is in KMS, with more lines for it.
+    /// A policy that requires `release`, whose key is in KMS, with these additional lines.
     fn policy(&self, more: &str) -> String {
         policy_of(&self.registry, &self.kms.location(), &fingerprint("p256", Algorithm::EcdsaSha256), more)
     }
@@ -88,7 +88,7 @@ impl World {
         config::survey_policy(&root, &known, jiff::Timestamp::now())
     }
 
-    /// Fetches what a policy needs, and gives what was said about each key.
+    /// Fetches the keys of a policy, and returns the report about each.
     async fn fetch(&self, text: &str) -> Vec<Result<(), String>> {
         self.fetch_within(text, Duration::from_secs(20)).await
     }
@@ -99,7 +99,7 @@ impl World {
         results.into_iter().map(|result| result.map_err(|error| pullgate::telemetry::chain(&error))).collect()
     }
 
-    /// A gate as after a start, with a policy whose keys are had.
+    /// A gate as after a start, with a policy whose keys are stored.
     async fn gate(&self, more: &str) -> Gate {
         self.gate_with(&self.policy(more)).await
     }
@@ -110,7 +110,8 @@ impl World {
         }
         let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
         let bounds = gate::GateSettings { timeout: Duration::from_secs(60), concurrent: 16 };
-        let ledger = Ledger::open(&ledger::Settings::of(&self.directory.path().join("ledger"))).unwrap();
+        let ledger =
+            Ledger::open(&ledger::LedgerSettings::of(&self.directory.path().join("ledger"))).unwrap();
         let gate = Gate::new(Arc::new(registry), bounds)
             .with_ledger(ledger)
             .with_remote_verifier(RemoteVerifier::new(self.settings()));
@@ -124,7 +125,7 @@ impl World {
         );
     }
 
-    /// An image that the key in KMS has signed; gives its digest and its id.
+    /// An image that the key in KMS has signed: its digest and its id.
     fn signed(&self, name: &str) -> (Digest, Digest) {
         let digest = self.registry.image(&format!("team/{name}"), "1", name);
         sign_classic(
@@ -146,7 +147,7 @@ impl World {
         gate.admit(&question, &mut Explanation::default()).await
     }
 
-    /// Admits and pulls: the runtime says that it has the image `id`.
+    /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, name: &str, id: &Digest) -> Result<(), Refusal> {
         let pinned = self.admit(gate, name).await?;
         gate.finish_evidence(&pinned, gate.begin_evidence(&pinned), id.as_str(), &NoContent).await;
@@ -154,17 +155,16 @@ impl World {
     }
 
     async fn check_present(&self, gate: &Gate, name: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
-        let present =
-            Present { id: id.to_string(), repo_tags: vec![self.name(name)], repo_digests: Vec::new() };
+        let present = Present { id: id.to_string(), repo_tags: vec![self.name(name)], ..Present::default() };
         gate.check_present(&self.name(name), &present, None).await
     }
 
-    /// KMS answers AsymmetricVerify so.
-    fn says(&self, answer: impl Fn() -> Option<Scripted> + Send + Sync + 'static) {
+    /// Sets KMS's answer to AsymmetricVerify.
+    fn answers(&self, answer: impl Fn() -> Option<Scripted> + Send + Sync + 'static) {
         self.kms.answers(move |request, _| is_verify(request).then(&answer).flatten());
     }
 
-    /// How often KMS was asked to verify.
+    /// The number of AsymmetricVerify requests.
     fn confirmations(&self) -> usize {
         self.kms.server.requests().iter().filter(|request| is_verify(request)).count()
     }

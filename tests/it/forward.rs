@@ -1,4 +1,4 @@
-//! What is not a pull crosses untouched: payload, metadata, status, trailers, deadline, cancellation.
+//! Other calls than pulls cross unchanged: payload, metadata, status, trailers, deadline, cancellation.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn collect(response: Response<Incoming>) -> (HeaderMap, Bytes, Option<Head
 #[tokio::test]
 async fn payload_metadata_and_trailers_cross_unchanged() {
     let world = World::builder().start().await;
-    // Not even protobuf: nothing in between may care.
+    // Not even protobuf: the proxy must not parse it.
     let sent = framed(b"\xff\xfe any bytes \0 at all");
     let replied = framed(b"\x00\x01\x02 anything back");
     let reply = replied.clone();
@@ -118,12 +118,12 @@ async fn large_messages_and_long_errors_cross_and_no_ping_is_sent() {
     assert_eq!(runtime.calls()[0].body, large);
     let response = call(daemon.client(), INFO, HeaderMap::new(), framed(b"")).await;
     assert_eq!(response.headers()["grpc-message"].len(), 40_000);
-    assert!(tap.frames() > 100, "the tap sees what goes to the runtime");
+    assert!(tap.frames() > 100, "the tap records what goes to the runtime");
     assert_eq!(tap.pings(), 0, "containerd answers pings with GOAWAY too_many_pings");
 }
 
 #[tokio::test]
-async fn a_stream_is_handed_on_as_it_comes() {
+async fn a_stream_is_forwarded_as_it_arrives() {
     let world = World::builder().start().await;
     let gate = Arc::new(Notify::new());
     let opened = Arc::clone(&gate);
@@ -141,7 +141,7 @@ async fn a_stream_is_handed_on_as_it_comes() {
 }
 
 #[tokio::test]
-async fn methods_that_we_do_not_know_cross_with_their_status() {
+async fn unknown_methods_cross_with_their_status() {
     let world = World::builder().start().await;
     for path in ["/runtime.v1.ImageService/StreamImages", "/runtime.v1.RuntimeService/StreamContainers"] {
         let response = call_with_headers(&world, path, HeaderMap::new(), framed(b"x")).await;
@@ -152,7 +152,7 @@ async fn methods_that_we_do_not_know_cross_with_their_status() {
 }
 
 #[tokio::test]
-async fn nothing_else_reaches_the_runtime() {
+async fn calls_outside_the_cri_do_not_reach_the_runtime() {
     let world = World::builder().start().await;
     let paths = [
         "/runtime.v1alpha2.ImageService/PullImage",
@@ -177,8 +177,8 @@ async fn nothing_else_reaches_the_runtime() {
 async fn a_cancelled_call_is_cancelled_at_the_runtime() {
     let world = World::builder().start().await;
     let dropped = Arc::new(Notify::new());
-    let told = Arc::clone(&dropped);
-    world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&told) }));
+    let observed = Arc::clone(&dropped);
+    world.runtime.script(move |_| Some(Reply::Never { dropped: Arc::clone(&observed) }));
     let call = call_with_headers(&world, INFO, HeaderMap::new(), framed(b""));
     let begun = async {
         while world.runtime.calls().is_empty() {
@@ -189,14 +189,14 @@ async fn a_cancelled_call_is_cancelled_at_the_runtime() {
         _ = call => panic!("there is no answer"),
         () = begun => {}
     }
-    // The call was dropped by the select: that is a cancel.
+    // The select dropped the call, which cancels it.
     tokio::time::timeout(Duration::from_secs(10), dropped.notified())
         .await
         .expect("the runtime did not see the cancellation");
 }
 
 #[tokio::test]
-async fn an_absent_runtime_is_unavailable_and_its_return_is_noticed() {
+async fn an_absent_runtime_is_unavailable_until_it_returns() {
     let directory = tempfile::tempdir().unwrap();
     let socket: PathBuf = directory.path().join("runtime.sock");
     let daemon = Daemon::builder(directory.path(), &socket).start();
@@ -216,7 +216,7 @@ async fn an_absent_runtime_is_unavailable_and_its_return_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_caller_may_leave_out_the_authority() {
+async fn the_authority_is_optional() {
     // kubelet sends "localhost"; other clients send nothing.
     let world = World::builder().start().await;
     world.runtime.script(|_| Some(answer(vec![framed(b"ok")], status(0, ""))));

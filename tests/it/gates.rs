@@ -1,4 +1,4 @@
-//! Images that are present: which of them kubelet sees, and which containers may be created.
+//! Present images: which of them kubelet sees, and which containers may be created.
 
 use std::ops::Deref;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message;
 use pullgate::api;
-use pullgate::cri::Settings;
+use pullgate::cri::CriSettings;
 use pullgate::gate::Gate;
 
 use pullgate_test::policy::{self, RELEASE};
@@ -17,17 +17,18 @@ const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 const CREATE: &str = "/runtime.v1.RuntimeService/CreateContainer";
 
-/// Names that the node's policy allows unsigned, and names that need a signature which nothing here has.
+/// Names that the node's policy allows unsigned, and names that require a signature, which no image here has.
 const OPEN: &str = "registry.example.com/open/app:1";
 const CLOSED: &str = "registry.example.com/closed/app:1";
 
-/// A node that has the images [`OPEN`] and [`CLOSED`]; the runtime answers with more than we know of.
-async fn start(change: impl FnOnce(&mut Settings)) -> World {
+/// A node that has the images [`OPEN`] and [`CLOSED`]; the runtime's answers have unknown fields.
+async fn start(change: impl FnOnce(&mut CriSettings)) -> World {
     let node = Node::builder().proxy(change).without_policy().start().await;
     node.runtime.script(|call| match call.path.as_str() {
         STATUS => {
-            let asked = api::ImageStatusRequest::decode(&call.body[5..]).unwrap().image.unwrap().image;
-            let found = [OPEN, CLOSED].into_iter().find(|name| asked == *name || id(name).contains(&asked));
+            let requested = api::ImageStatusRequest::decode(&call.body[5..]).unwrap().image.unwrap().image;
+            let found =
+                [OPEN, CLOSED].into_iter().find(|name| requested == *name || id(name).contains(&requested));
             let data = found.map_or_else(|| framed(b""), status_of);
             let mut trailers = runtime::status(0, "");
             trailers.insert("x-last", "trailer".parse().unwrap());
@@ -47,7 +48,7 @@ fn id(name: &str) -> String {
     runtime::image_id(name)
 }
 
-/// The runtime's answer about an image, with fields that this version does not know.
+/// The runtime's answer about an image, with unknown fields.
 fn status_of(name: &str) -> Bytes {
     let image = api::Image { id: id(name), repo_tags: vec![name.to_owned()], size: 1, ..Default::default() };
     let mut image = image.encode_to_vec();
@@ -80,7 +81,7 @@ impl World {
         self.status(image, true, false).await
     }
 
-    /// ImageStatus for the user of a container, which carries nothing.
+    /// ImageStatus for the user of a container, without annotations.
     async fn user(&self, image: &str) -> Answer {
         self.status(image, false, false).await
     }
@@ -151,7 +152,7 @@ fn assert_error(answer: &Answer, case: &str) {
 }
 
 #[tokio::test]
-async fn an_image_that_is_admitted_is_answered_in_the_runtime_s_own_bytes() {
+async fn an_admitted_image_is_answered_with_the_runtime_s_bytes() {
     let world = start(|_| {}).await;
     for (annotated, verbose) in [(true, false), (false, false), (true, true)] {
         let answer = world.status(OPEN, annotated, verbose).await;
@@ -160,26 +161,26 @@ async fn an_image_that_is_admitted_is_answered_in_the_runtime_s_own_bytes() {
 }
 
 #[tokio::test]
-async fn one_that_is_not_is_absent_by_whatever_it_is_asked() {
+async fn an_image_that_is_not_admitted_is_absent_under_every_name() {
     let world = start(|_| {}).await;
     let whole = id(CLOSED);
     let hex = whole.strip_prefix("sha256:").unwrap();
-    for asked in [CLOSED, &whole, hex, &hex[..12], &whole[..20]] {
-        assert_absent(&world.precheck(asked).await, asked);
-        assert_absent(&world.status(asked, true, true).await, asked);
+    for requested in [CLOSED, &whole, hex, &hex[..12], &whole[..20]] {
+        assert_absent(&world.precheck(requested).await, requested);
+        assert_absent(&world.status(requested, true, true).await, requested);
     }
 }
 
-/// kubelet's getImageUser takes "there is none" for "it runs as root".
+/// For kubelet's getImageUser, an absent image runs as root.
 #[tokio::test]
-async fn the_question_for_the_user_is_never_answered_with_silence() {
+async fn a_call_for_the_user_is_never_answered_with_absent() {
     let world = start(|_| {}).await;
-    assert_error(&world.user(CLOSED).await, "asked with the bare name");
-    assert_absent(&world.user("registry.example.com/closed/none:1").await, "what is not there is not there");
+    assert_error(&world.user(CLOSED).await, "with the bare name");
+    assert_absent(&world.user("registry.example.com/closed/none:1").await, "a missing image is absent");
 }
 
 #[tokio::test]
-async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
+async fn an_image_just_reported_as_present_is_not_answered_with_absent() {
     let world = start(|_| {}).await;
     assert_present(&world.precheck(OPEN).await, OPEN, "admitted");
     world.set_policy("registry.example.com/closed");
@@ -188,9 +189,9 @@ async fn what_was_told_a_moment_ago_is_not_taken_back_by_silence() {
     assert_present(&world.precheck(CLOSED).await, CLOSED, "admitted now");
 }
 
-/// A pull ends by the policy that it began with; the question for the user is answered by the one that is in force.
+/// A pull ends under the policy that it began with; the call for the user is answered under the current one.
 #[tokio::test]
-async fn what_was_pulled_under_another_policy_is_not_counted_on() {
+async fn a_pull_under_an_earlier_policy_does_not_count() {
     for (reloaded, expected) in [(false, "0"), (true, "2")] {
         let world = start(|_| {}).await;
         let (gate, directory) = (world.daemon.gate.clone(), world.directory.path().to_owned());
@@ -201,11 +202,12 @@ async fn what_was_pulled_under_another_policy_is_not_counted_on() {
                 }
                 Some(runtime::message(&api::PullImageResponse { image_ref: id(OPEN) }))
             }
-            _ => Some(Reply::Answer {
+            STATUS => Some(Reply::Answer {
                 headers: HeaderMap::new(),
                 data: vec![status_of(OPEN)],
                 trailers: Some(runtime::status(0, "")),
             }),
+            _ => None,
         });
         let image = api::ImageSpec { image: OPEN.to_owned(), ..Default::default() };
         let request = api::PullImageRequest { image: Some(image), ..Default::default() };
@@ -215,14 +217,14 @@ async fn what_was_pulled_under_another_policy_is_not_counted_on() {
 }
 
 #[tokio::test]
-async fn switched_off_it_tells_everything() {
+async fn switched_off_every_image_is_reported() {
     let world = start(|proxy| proxy.image_status = false).await;
     assert_present(&world.precheck(CLOSED).await, CLOSED, "off");
     assert_present(&world.user(CLOSED).await, CLOSED, "off");
 }
 
 #[tokio::test]
-async fn the_runtime_s_errors_and_requests_of_two_meanings_have_no_image() {
+async fn runtime_errors_cross_and_ambiguous_messages_are_refused() {
     let world = start(|_| {}).await;
     let twice = [field(1, &field(1, OPEN.as_bytes())), field(1, &field(1, CLOSED.as_bytes()))].concat();
     let answer = world.call(STATUS, &twice).await;
@@ -241,10 +243,10 @@ async fn the_runtime_s_errors_and_requests_of_two_meanings_have_no_image() {
 }
 
 #[tokio::test]
-async fn a_container_is_created_when_all_of_its_images_are_admitted() {
+async fn a_container_is_created_only_if_all_its_images_are_admitted() {
     let world = start(|_| {}).await;
     let (open, closed) = (id(OPEN), id(CLOSED));
-    // A field that this version does not know crosses too.
+    // An unknown field crosses too.
     let message =
         [create_request(&open, OPEN, &[(&open, OPEN)]).encode_to_vec(), field(88, b"later")].concat();
     let answer = world.call(CREATE, &message).await;
@@ -257,8 +259,8 @@ async fn a_container_is_created_when_all_of_its_images_are_admitted() {
         ("the second image volume", &open, OPEN, vec![(open.as_str(), OPEN), (&closed, CLOSED)]),
         ("an admitted image under a name that needs a signature", &open, CLOSED, vec![]),
         ("a path", "/var/lib/checkpoint.tar", OPEN, vec![]),
-        ("a name", OPEN, OPEN, vec![]),
-        ("a short id", &open[..20], OPEN, vec![]),
+        ("a name that needs a signature", CLOSED, CLOSED, vec![]),
+        ("such a name as image volume", &open, OPEN, vec![(CLOSED, CLOSED)]),
         ("a path as image volume", &open, OPEN, vec![("/var/lib/x.tar", OPEN)]),
     ] {
         assert_error(&world.create(image, name, &volumes).await, case);
@@ -272,7 +274,7 @@ async fn a_container_is_created_when_all_of_its_images_are_admitted() {
 }
 
 #[tokio::test]
-pub(crate) async fn checkpoints_are_restored_only_where_that_is_allowed() {
+pub(crate) async fn checkpoints_are_restored_only_if_allowed() {
     for (allowed, expected) in [(false, "2"), (true, "0")] {
         let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         let answer = world.create("/var/lib/checkpoint.tar", "", &[]).await;
@@ -281,16 +283,30 @@ pub(crate) async fn checkpoints_are_restored_only_where_that_is_allowed() {
             let answer = world.call(&format!("/runtime.v1.RuntimeService/{method}"), b"").await;
             assert_eq!(answer.code, expected, "{method}: {answer:?}");
         }
-        // What is no path is judged all the same.
+        // A mount without a path is decided all the same.
         let answer = world.create(CLOSED, "", &[]).await;
         assert_eq!(answer.code, "2", "{answer:?}");
     }
 }
 
-/// containerd 2.1 to 2.3 restores a container from an image whose document says that it is a checkpoint, and pulls the
-/// image under it by itself.
+/// crictl and critest name images by their names: the runtime gets the id that was checked.
 #[tokio::test]
-async fn an_admitted_image_that_carries_a_checkpoint_is_restored_only_where_that_is_allowed() {
+async fn a8_a_container_of_an_image_by_name_is_created_from_the_checked_id() {
+    let world = start(|_| {}).await;
+    let open = id(OPEN);
+    for (image, volume) in [(OPEN, OPEN), (&open[..20], OPEN), (open.as_str(), OPEN)] {
+        let answer = world.create(image, "", &[(volume, "")]).await;
+        assert_eq!(answer.code, "0", "{image}: {answer:?}");
+        let created = world.created().pop().unwrap();
+        let expected = create_request(&open, "", &[(&open, "")]).encode_to_vec();
+        assert_eq!(created, framed(&expected), "{image}");
+    }
+}
+
+/// containerd 2.1 to 2.3 restores a container from an image whose document declares a checkpoint, and pulls the base
+/// image without pullgate.
+#[tokio::test]
+async fn a_checkpoint_in_an_admitted_image_is_restored_only_if_allowed() {
     let annotated = |annotation: &str| {
         Bytes::from(format!(
             "{{\"schemaVersion\":2,\"manifests\":[],\"annotations\":{{{annotation:?}:\"app\"}}}}"
@@ -298,13 +314,15 @@ async fn an_admitted_image_that_carries_a_checkpoint_is_restored_only_where_that
     };
     let name = "org.criu.checkpoint.container.name";
     for (document, by, allowed, expected) in [
-        (annotated(name), id(OPEN), false, "2"),
         (annotated(name), OPEN.to_owned(), false, "2"),
-        (annotated(name), id(OPEN), true, "0"),
+        (annotated(name), OPEN.to_owned(), true, "0"),
+        // Records that containerd does not use for this image.
+        (annotated(name), id(OPEN), false, "0"),
+        (annotated(name), "registry.example.com/zzz:1".to_owned(), false, "0"),
         (annotated("org.example.name"), id(OPEN), false, "0"),
-        // Another image's.
+        // The document of another image.
         (annotated(name), id(CLOSED), false, "0"),
-        (Bytes::from_static(b"{"), id(OPEN), false, "2"),
+        (Bytes::from_static(b"{\"a\":\"\\u0041\""), OPEN.to_owned(), false, "2"),
     ] {
         let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         world.runtime.hold(&document);
@@ -313,7 +331,7 @@ async fn an_admitted_image_that_carries_a_checkpoint_is_restored_only_where_that
         assert_eq!(answer.code, expected, "{document:?} as {by}, {allowed}: {answer:?}");
         assert_eq!(world.created().len(), usize::from(expected == "0"), "{document:?}");
     }
-    // A document that the runtime does not hold is not a checkpoint.
+    // A document that the runtime does not have is not a checkpoint.
     let world = start(|_| {}).await;
     world.runtime.record(OPEN, &pullgate::digest::Digest::of(b"gone").to_string());
     assert_eq!(world.create(&id(OPEN), OPEN, &[]).await.code, "0");

@@ -1,4 +1,4 @@
-//! Policies of other systems: what is written for them, and that it decides as they do.
+//! Policies of other systems: the imported policy, and that it decides as they do.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,13 +27,13 @@ fn base64(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-/// A document with the keys put in.
+/// A document with its keys inserted.
 fn document(name: &str) -> String {
     let text = std::fs::read_to_string(fixtures().join("import").join(name)).unwrap();
     KEYS.iter().fold(text, |text, name| text.replace(&format!("@base64:{name}@"), &base64(&key(name))))
 }
 
-/// Compares with the golden policy; `PULLGATE_WRITE_GOLDEN=1` writes it instead, to be looked at and committed.
+/// Compares with the golden policy; `PULLGATE_WRITE_GOLDEN=1` writes it instead, to be reviewed and committed.
 fn golden(name: &str, imported: &Imported) {
     let path = fixtures().join("import").join(name);
     let made = KEYS
@@ -56,7 +56,7 @@ fn load(imported: &Imported) -> Policy {
     }
 }
 
-/// What the policy makes of an image for a pod of a namespace: `allow`, `deny`, `all a b`, `any a b`.
+/// The rule for an image in a pod's namespace: `allow`, `deny`, `all a b`, `any a b`.
 fn verdict(policy: &Policy, image: &str, namespace: &str) -> String {
     let ruling = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
     assert_eq!(ruling.rules().count(), 1);
@@ -124,15 +124,15 @@ fn kritis_resources() {
     expect(
         &load(&imported),
         &[
-            // Of two policies the one whose authority has no usable key can admit nothing.
+            // The policy whose authority has no usable key can admit nothing.
             ("prod", "gcr.io/example/app", "all of build, quality"),
             ("prod", "gcr.io/example/base/debian", "allow"),
             ("prod", "gcr.io/example/base/debian/deeper", "all of build, quality"),
             ("prod", "gcr.io/example/toolbox", "allow"),
             ("prod", "gcr.io/example/other", "all of build, quality"),
-            // Its authority is of another namespace.
+            // Its authority is in another namespace.
             ("staging", "gcr.io/example/app", "deny"),
-            // Without authorities nothing is admitted, also what is listed.
+            // Without authorities nothing is admitted, not even listed images.
             ("closed", "gcr.io/example/app", "deny"),
             ("closed", "gcr.io/example/base/debian", "deny"),
             ("anything", "gcr.io/example/app", "allow"),
@@ -148,7 +148,7 @@ fn kritis_resources() {
 
 /// An export that failed must not become a policy that admits everything.
 #[test]
-fn without_anything_that_asks_for_signatures_nothing_is_imported() {
+fn nothing_is_imported_if_nothing_requires_signatures() {
     let whole = document("hook/resources.yaml");
     let policy =
         "apiVersion: kritis.grafeas.io/v1beta1\nkind: GenericAttestationPolicy\nmetadata: { name: it }\n";
@@ -174,20 +174,20 @@ fn without_anything_that_asks_for_signatures_nothing_is_imported() {
         (&[&typo], "unknown kind of kritis resource"),
         (&[&whole, &typo], "unknown kind of kritis resource"),
         (&[&whole, &policy.replace(".io/", ".oi/")], "its apiVersion is \"kritis.grafeas.oi/v1beta1\""),
-        // It asks nothing of signatures.
+        // It does not require signatures.
         (&[&policies], "no GenericAttestationPolicy"),
     ] {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         let error = import::kritis(&texts, PSS).map(|imported| imported.policy()).unwrap_err().to_string();
         assert!(error.contains(expected), "{texts:?}: {error}");
     }
-    // One that has no authorities is one, and admits nothing.
+    // A policy without authorities counts, and admits nothing.
     let imported = import::kritis(&[policy.to_owned()], PSS).unwrap();
     expect(&load(&imported), &[("default", "registry.example.com/app", "deny")]);
 }
 
 #[test]
-fn the_exit_code_tells_whether_the_policy_differs() {
+fn the_exit_code_shows_whether_the_policy_differs() {
     let import = |text: &str| {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("resources.yaml");
@@ -209,9 +209,9 @@ fn the_exit_code_tells_whether_the_policy_differs() {
         (other.to_owned(), 2, "error: nothing was imported"),
         (String::new(), 2, "error: nothing was imported"),
     ] {
-        let (told, written, said) = import(&document);
-        assert_eq!(told, Some(code), "{document}: {said}");
-        assert!(said.starts_with(notes), "{document}: {said}");
+        let (exit, written, report) = import(&document);
+        assert_eq!(exit, Some(code), "{document}: {report}");
+        assert!(report.starts_with(notes), "{document}: {report}");
         assert_eq!(written.is_empty(), code == 2, "{document}: {written}");
     }
 }
@@ -292,12 +292,12 @@ fn security_center_s_answers() {
     );
     // A mistake in the id must not admit everything.
     assert!(matches!(center("c01234567890", &keys), Err(ImportError::NothingRequired(_))));
-    // The cluster whose policies do not ask for it needs it not.
+    // It is optional if no policy depends on it.
     center("c9", &one).unwrap();
 }
 
 #[test]
-fn a_page_of_several_is_not_taken_for_all() {
+fn one_page_of_several_is_rejected() {
     let policies =
         document("security-center/policies.json").replace("\"TotalCount\": 4", "\"TotalCount\": 40");
     let keys = BTreeMap::new();
@@ -325,7 +325,7 @@ fn containers_policy() {
         ("default", "registry.example.com/both/app", "all of key-2, release"),
         ("default", "registry.example.com/keyless/app", "deny"),
         ("default", "registry.example.com/one/app", "deny"),
-        // One of its tags has to be signed: anything would be wider.
+        // One of its tags has to be signed: a rule for the repository would admit more.
         ("default", "registry.example.com/two", "deny"),
         ("default", "registry.redhat.example/ubi", "deny"),
         ("default", "a.mirrors.example.com/app", "release"),
@@ -358,7 +358,7 @@ fn containers_policy() {
 }
 
 #[test]
-fn what_containers_would_not_read_is_not_read() {
+fn what_containers_rejects_is_rejected() {
     let files = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
     for document in [
         r#"{"default": []}"#,
@@ -394,15 +394,15 @@ fn cosign_s_keys() {
     let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
     assert_eq!(algorithm("cosign-2"), Algorithm::RsaPkcs1Sha256);
     assert_eq!(algorithm("ed"), Algorithm::Ed25519ph);
-    for (said, rsa, ed25519) in [
+    for (chosen, rsa, ed25519) in [
         (Algorithm::RsaPssSha256, Algorithm::RsaPssSha256, Algorithm::Ed25519ph),
         (Algorithm::Ed25519, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519),
         (Algorithm::Ed25519ph, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519ph),
     ] {
-        let options = Options { algorithm: Some(said), widen: false };
+        let options = Options { algorithm: Some(chosen), widen: false };
         let policy = load(&import::cosign(&keys, "registry.example.com/team", options).unwrap());
         let algorithm = |name: &str| policy.authenticator(name).unwrap().keys()[0].public.algorithm();
-        assert_eq!((algorithm("cosign-2"), algorithm("ed")), (rsa, ed25519), "{said}");
+        assert_eq!((algorithm("cosign-2"), algorithm("ed")), (rsa, ed25519), "{chosen}");
     }
     let wrong =
         [("cosign".to_owned(), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_owned())];
@@ -424,7 +424,7 @@ fn cosign_s_keys() {
 }
 
 #[test]
-fn text_of_others_stays_in_its_place() {
+fn imported_text_cannot_inject_toml() {
     let evil = "x\"]\ndefault = \"allow-unsigned\"\n#";
     let keys = [(evil.to_owned(), key("p256"))];
     let imported = import::cosign(&keys, "registry.example.com", Options::default()).unwrap();

@@ -1,8 +1,8 @@
-//! Keys in services, against servers that check each request as published and sign really.
+//! Keys in services, against servers that check each request as published and make real signatures.
 
 use std::time::Duration;
 
-use pullgate::keys::{self, Bounds, KeysError, Opened, Settings};
+use pullgate::keys::{self, Bounds, KeySettings, KeysError, Opened};
 use pullgate::service;
 use pullgate::trust::Algorithm;
 
@@ -12,7 +12,7 @@ pub(crate) mod transit;
 use pullgate_test::secrets;
 use pullgate_test::secrets::file as secret_file;
 
-/// Bounds that are reached in a test's time.
+/// Limits that a test reaches quickly.
 fn bounds() -> Bounds {
     Bounds { deadline: Duration::from_secs(20), rate: 1000, concurrency: 4 }
 }
@@ -21,26 +21,26 @@ fn impatient() -> Bounds {
     Bounds { deadline: Duration::from_secs(2), ..bounds() }
 }
 
-fn service() -> service::Settings {
-    service::Settings { answer: 8 << 10, ..service::Settings::default() }
+fn service() -> service::ServiceSettings {
+    service::ServiceSettings { answer: 8 << 10, ..service::ServiceSettings::default() }
 }
 
 async fn open(
     location: &str,
     algorithm: Option<Algorithm>,
-    settings: &Settings,
+    settings: &KeySettings,
 ) -> Result<Opened, KeysError> {
     secrets::keep_log();
     let opened = keys::open(&location.parse().unwrap(), algorithm, settings).await;
     secrets::wrote("debug", format!("{settings:?} {opened:?}"));
     if let Err(error) = &opened {
-        secrets::wrote("errors", told(error));
+        secrets::wrote("errors", error_chain(error));
     }
     opened
 }
 
 /// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(current) = cause {

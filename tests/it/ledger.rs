@@ -1,4 +1,4 @@
-//! Evidence: what is decided without the registry, and what never is.
+//! Evidence: what is decided without the registry, and what is not.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::gate::{
-    self, AdmissionRequest, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Refusal,
+    self, AdmissionRequest, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Refusal, Target,
 };
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
@@ -27,20 +27,27 @@ mod kills;
 mod looking;
 mod rules;
 
-/// A registry, a directory for evidence, and what a runtime would hold.
+/// A registry, a directory for evidence, and the content of a runtime.
 struct World {
     directory: TempDir,
     registry: Registry,
     held: Held,
 }
 
-/// Manifests by digest.
+/// The records and manifests of a runtime.
 #[derive(Default)]
-struct Held(BTreeMap<String, Bytes>);
+struct Held {
+    records: Vec<Target>,
+    manifests: BTreeMap<String, Bytes>,
+}
 
 impl Content for Held {
-    async fn read(&self, digest: &Digest, _size: u64) -> Option<Bytes> {
-        self.0.get(digest.as_str()).cloned()
+    async fn targets(&self, _names: &[&str]) -> Result<Vec<Target>, String> {
+        Ok(self.records.clone())
+    }
+
+    async fn read(&self, digest: &Digest, _size: u64) -> Result<Option<Bytes>, String> {
+        Ok(self.manifests.get(digest.as_str()).cloned())
     }
 }
 
@@ -54,11 +61,11 @@ impl World {
         self.directory.path().join("ledger")
     }
 
-    fn settings(&self) -> ledger::Settings {
-        ledger::Settings::of(&self.ledger_directory())
+    fn settings(&self) -> ledger::LedgerSettings {
+        ledger::LedgerSettings::of(&self.ledger_directory())
     }
 
-    /// A gate as after a restart: nothing of an earlier one is left but the directory. Its policy requires `release`
+    /// A gate as after a restart, with only the directory of an earlier one. Its policy requires `release`
     /// (P-256) for `team` and `other`, and allows `free` unsigned.
     fn gate(&self) -> Gate {
         self.gate_with(Ledger::open(&self.settings()).unwrap())
@@ -96,14 +103,14 @@ impl World {
         gate.admit(&question, &mut Explanation::default()).await
     }
 
-    /// Admits and pulls: the runtime says that it has the image `id`.
+    /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
         let pinned = self.admit(gate, rest).await?;
         gate.finish_evidence(&pinned, gate.begin_evidence(&pinned), id.as_str(), &self.held).await;
         Ok(pinned)
     }
 
-    /// Puts a signed image into the registry; gives its digest and the id that a runtime gives it.
+    /// Pushes a signed image: its digest and its id in a runtime.
     fn signed(&self, path: &str, content: &str) -> (Digest, Digest) {
         let digest = self.registry.image(path, "1", content);
         sign_classic(&self.registry, path, &digest, &p256());
@@ -119,16 +126,26 @@ impl World {
         });
         let listed: Vec<_> =
             children.iter().map(|(digest, bytes)| descriptor((digest, bytes.len(), MANIFEST, &[]))).collect();
-        let digest = self.registry.manifest(path, INDEX, index(&listed));
+        let whole = Bytes::from(index(&listed));
+        let digest = self.registry.manifest(path, INDEX, whole.clone());
+        let size = u64::try_from(whole.len()).unwrap();
+        self.held.records.push(Target { digest: digest.clone(), size, media_type: INDEX.to_owned() });
+        self.held.manifests.insert(digest.to_string(), whole);
         self.registry.tag(path, "1", &digest);
         sign_bundle(&self.registry, path, &digest, &p256());
         let (child, bytes) = &children[0];
-        self.held.0.insert(child.to_string(), bytes.clone());
+        self.held.manifests.insert(child.to_string(), bytes.clone());
         (digest, config_of(content))
     }
 
-    async fn check_present(&self, gate: &Gate, asked: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
-        gate.check_present(asked, &present(id, &[]), None).await
+    async fn check_present(
+        &self,
+        gate: &Gate,
+        requested: &str,
+        id: &Digest,
+    ) -> Result<PresentVerdict, Refusal> {
+        let present = gate.read_content(present(id, &[]), &self.held).await;
+        gate.check_present(requested, &present, None).await
     }
 }
 
@@ -145,12 +162,12 @@ fn config_of(content: &str) -> Digest {
 fn present(id: &Digest, names: &[&str]) -> Present {
     let (repo_digests, repo_tags) =
         names.iter().map(|name| (*name).to_owned()).partition(|name: &String| name.contains('@'));
-    Present { id: id.to_string(), repo_tags, repo_digests }
+    Present { id: id.to_string(), repo_tags, repo_digests, ..Present::default() }
 }
 
 fn reason(decided: &Result<PresentVerdict, Refusal>) -> &'static str {
     match decided {
-        Ok(standing) => standing.reason().code(),
+        Ok(decision) => decision.reason().code(),
         Err(refusal) => refusal.reason().code(),
     }
 }
@@ -169,7 +186,7 @@ fn files(directory: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// The files of evidence.
+/// The evidence files.
 fn entries(world: &World) -> Vec<std::path::PathBuf> {
     files(&world.ledger_directory().join("entries"))
 }

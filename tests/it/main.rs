@@ -1,4 +1,4 @@
-//! Tests of whole rooms in one process, against peers that the tests control.
+//! Tests of the whole daemon in one process, against fake peers.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,7 +1,7 @@
-//! Every secret of a test is found by the search of what pullgate writes (`tests/environment/secrets`).
+//! The search of pullgate's output (`tests/environment/secrets`) finds every secret of a test.
 //!
-//! Helpers that take a password or a token take a [`Secret`], which carries the mark; the fakes in `pullgate_test` fail a
-//! test that shows them any other. New private keys come from [`secrets::new_key`], or are noted by
+//! Helpers that take a password or a token take a [`Secret`], which contains the mark; the fakes in `pullgate_test` fail a
+//! test that uses another secret. New private keys come from [`secrets::new_key`], or are registered by
 //! [`secrets::register_key`].
 
 use std::panic::catch_unwind;
@@ -15,7 +15,7 @@ use pullgate_test::registry::{Auth, Options, Registry};
 use pullgate_test::secrets::{self, MARK, REGISTERED, Secret};
 
 #[test]
-fn every_secret_of_a_test_carries_the_mark() {
+fn every_secret_of_a_test_contains_the_mark() {
     for secret in ["hush", "user:hush", "pg5ECRE", "PG5ECRET"] {
         assert!(catch_unwind(|| Secret::marked(secret)).is_err(), "{secret}");
     }
@@ -26,8 +26,9 @@ fn every_secret_of_a_test_carries_the_mark() {
 }
 
 #[tokio::test]
-async fn a_literal_secret_is_seen_in_each_of_the_usual_places() {
-    let registry = pullgate::registry::Registry::new(pullgate::registry::Settings::default()).unwrap();
+async fn a_literal_secret_is_found_in_each_usual_place() {
+    let registry =
+        pullgate::registry::Registry::new(pullgate::registry::RegistrySettings::default()).unwrap();
     for (secret, marked) in [(format!("{MARK}-1"), true), ("hush".to_owned(), false)] {
         for (auth, credentials) in [
             (Auth::basic("user", MARK), Credentials::password("user", &secret)),
@@ -35,15 +36,15 @@ async fn a_literal_secret_is_seen_in_each_of_the_usual_places() {
             (Auth::bearer(Some(MARK)), Credentials::identity_token(&secret)),
         ] {
             let server = Registry::with(Options { auth, ..Options::default() }).await;
-            let asked = registry.resolve(&server.reference("team/app:1"), &credentials).await;
-            assert!(asked.is_err(), "{secret} lets nobody in");
+            let result = registry.resolve(&server.reference("team/app:1"), &credentials).await;
+            assert!(result.is_err(), "{secret} lets nobody in");
             let ended = catch_unwind(std::panic::AssertUnwindSafe(|| drop(server)));
             assert_eq!(ended.is_ok(), marked, "{credentials:?}");
         }
     }
 }
 
-/// What the search says about a run in which this was written.
+/// The result of the search of a run in which this was written.
 fn search(directory: &Path, written: &str) -> Option<i32> {
     std::fs::write(directory.join("registered"), format!("{}\n{MARK}\n", REGISTERED.join("\n"))).unwrap();
     std::fs::write(directory.join("test.written"), format!("before {written} after\n")).unwrap();
@@ -52,7 +53,7 @@ fn search(directory: &Path, written: &str) -> Option<i32> {
 }
 
 #[test]
-fn private_keys_are_made_where_they_are_noted() {
+fn private_keys_are_made_only_where_they_are_registered() {
     let directory = tempfile::tempdir().unwrap();
     let pem = secrets::new_key().serialize_pem();
     let line = secrets::secret_line(&pem);

@@ -1,6 +1,6 @@
-//! Each option of `pullgate.toml` changes what becomes of an image: `effects` names the test of each.
+//! Each option of `pullgate.toml` changes an outcome: `effects` names the test of each.
 //!
-//! The configuration is read from a file, and the gate is made of it as the daemon makes it.
+//! The configuration is read from a file, and the gate is built from it as in the daemon.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl World {
         root
     }
 
-    /// A gate with these lines in its pullgate.toml, that requires `release` for everything.
+    /// A gate with these lines in its pullgate.toml, and a policy that requires `release` for all images.
     fn gate(&self, lines: &str) -> Gate {
         let policy = format!(
             "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n"
@@ -105,9 +105,9 @@ fn is_tag(request: &Recorded) -> bool {
 
 type Prepare = fn(&World);
 
-/// For each bound on what a registry sends: what is refused with the one value is admitted with the other.
+/// For each limit on a registry's answers: one value refuses the image, another admits it.
 #[tokio::test]
-pub(crate) async fn bounds_on_what_is_sent() {
+pub(crate) async fn sizes_and_counts_are_limited() {
     let rows: Vec<(&str, &str, &str, &str, Prepare)> = vec![
         ("manifest-bytes", "\"64KiB\"", "\"4MiB\"", "too-large", large_manifest),
         ("signature-max-size", "\"16KiB\"", "\"64KiB\"", "signature-too-large", |world| {
@@ -163,7 +163,7 @@ fn large_manifest(world: &World) {
     sign_classic(&world.registry, "team/app", &digest, &p256());
 }
 
-/// `count` signatures with payloads of some KiB, of which only the last holds.
+/// `count` signatures with payloads of some KiB, of which only the last is valid.
 fn large_payloads(world: &World, count: usize, kibibytes: usize) {
     let digest = world.registry.image("team/app", "1", "app");
     let repository = format!("{}/team/app", world.registry.host());
@@ -179,7 +179,7 @@ fn large_payloads(world: &World, count: usize, kibibytes: usize) {
     attach_classic(&world.registry, "team/app", &digest, &signatures);
 }
 
-/// A referrer of `digest` with a good bundle, as it is listed.
+/// A referrer of `digest` with a valid bundle: its descriptor.
 fn good_referrer(registry: &Registry, digest: &Digest) -> serde_json::Value {
     let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
     let bundle = bundle(digest, "https://sigstore.dev/cosign/sign/v1", &p256());
@@ -197,7 +197,7 @@ fn two_referrers(world: &World) {
     let digest = world.registry.image("team/app", "1", "app");
     let good = good_referrer(&world.registry, &digest);
     let mut other = descriptor((&Digest::of(b"other"), 10, MANIFEST, &[]));
-    // Those that cannot be bundles are looked at last.
+    // Referrers that cannot be bundles are read last.
     other["artifactType"] = good["artifactType"].clone();
     let listed = index(&[other, good]);
     world.registry.hook(move |request| {
@@ -217,10 +217,10 @@ fn two_pages(world: &World) {
     });
 }
 
-/// What takes longer than the one value, and not as long as the other.
+/// A pull that takes longer than one value, and not as long as the other.
 #[tokio::test]
-pub(crate) async fn bounds_on_time() {
-    // The tag alone is slow, and each step is.
+pub(crate) async fn pull_and_request_times_are_limited() {
+    // Only the tag is slow, then each step is.
     let slow = |every: fn(&Recorded) -> bool| {
         move |world: &World| {
             let digest = world.signed();
@@ -229,7 +229,7 @@ pub(crate) async fn bounds_on_time() {
                 world.registry.tagged("team/app", &format!("sha256-{}.sig", digest.hex())).unwrap();
             world.registry.hook(move |request| {
                 let bytes = if is_tag(request) { &bytes } else { &signature };
-                // In about half a second, whatever its length.
+                // In about half a second, for any length.
                 let every_byte = Duration::from_micros(500_000 / u64::try_from(bytes.len()).unwrap());
                 let body =
                     Body::Slow { bytes: bytes.clone(), every: every_byte.max(Duration::from_millis(1)) };
@@ -244,7 +244,7 @@ pub(crate) async fn bounds_on_time() {
         assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "request-timeout = {value}");
     }
     let world = World::start().await;
-    // One after the other: no single request is as slow as all of them.
+    // In sequence: no single request is as slow as all of them.
     slow(|request| is_tag(request) || request.uri.path().ends_with(".sig"))(&world);
     for (value, step, expected) in [("\"1s\"", "\"1s\"", "timeout"), ("\"2m\"", "\"15s\"", "verified")] {
         let gate = world.gate(&format!("[limits]\npull-timeout = {value}\nrequest-timeout = {step}"));
@@ -252,9 +252,9 @@ pub(crate) async fn bounds_on_time() {
     }
 }
 
-/// Who takes a connection and never shakes hands.
+/// A listener that accepts connections and never answers the TLS handshake.
 #[tokio::test]
-pub(crate) async fn the_time_for_a_connection() {
+pub(crate) async fn connection_time_is_limited() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let world = World::start().await;
     let place = world.etc().join("certs.d/r.example");
@@ -268,9 +268,9 @@ pub(crate) async fn the_time_for_a_connection() {
     }
 }
 
-/// A registry that is busy once: asked again, and within which time.
+/// A registry that is busy once: the number of retries and the time for them.
 #[tokio::test]
-pub(crate) async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
+pub(crate) async fn retries_of_a_busy_registry_are_limited() {
     for (answer, lines, expected) in [
         (Scripted::status(503), "retries = 0", "registry-busy"),
         (Scripted::status(503), "retries = 1", "verified"),
@@ -279,9 +279,9 @@ pub(crate) async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
     ] {
         let world = World::start().await;
         world.signed();
-        let asked = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::sync::atomic::AtomicBool::new(false);
         world.registry.hook(move |request| {
-            let first = is_tag(request) && !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let first = is_tag(request) && !seen.swap(true, std::sync::atomic::Ordering::Relaxed);
             first.then(|| answer.clone())
         });
         let gate = world.gate(&format!("[limits]\n{lines}"));
@@ -289,15 +289,15 @@ pub(crate) async fn how_often_and_how_long_a_busy_registry_is_asked_again() {
     }
 }
 
-/// A registry that asks once for ten minutes: for how long nobody asks it anything.
+/// A registry that asks once for a pause of ten minutes: the length of the cooldown.
 #[tokio::test]
-pub(crate) async fn how_long_a_host_that_asks_for_it_is_left_alone() {
+pub(crate) async fn the_cooldown_of_a_host_is_limited() {
     for (value, expected) in [("0s", "verified"), ("200ms", "verified"), ("10m", "registry-busy")] {
         let world = World::start().await;
         world.signed();
-        let asked = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::sync::atomic::AtomicBool::new(false);
         world.registry.hook(move |_| {
-            let first = !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let first = !seen.swap(true, std::sync::atomic::Ordering::Relaxed);
             first.then(|| Scripted::status(429).header("retry-after", "600"))
         });
         let gate = world.gate(&format!("[limits]\nretries = 0\nmax-retry-after = \"{value}\""));
@@ -313,7 +313,7 @@ pub(crate) async fn how_long_a_host_that_asks_for_it_is_left_alone() {
 }
 
 #[tokio::test]
-pub(crate) async fn how_long_it_is_believed_that_there_is_no_signature() {
+pub(crate) async fn a_missing_signature_is_cached_for_the_ttl() {
     for (value, expected) in [("1m", "no-signature"), ("0s", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -324,9 +324,9 @@ pub(crate) async fn how_long_it_is_believed_that_there_is_no_signature() {
     }
 }
 
-/// While one question hangs, the next one waits for its turn, or does not.
+/// While one lookup hangs, the next one waits for a permit, or does not.
 #[tokio::test]
-pub(crate) async fn how_many_are_asked_at_a_time() {
+pub(crate) async fn concurrency_is_limited() {
     for (key, same_registry) in [("concurrent-pulls", false), ("max-requests-per-host", true)] {
         for (value, waits) in [(1, true), (64, false)] {
             let (world, other) = (World::start().await, World::start().await);
@@ -342,24 +342,24 @@ pub(crate) async fn how_many_are_asked_at_a_time() {
                 while hanging.registry.requests().is_empty() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                // Who has to wait does so until the one before gives up.
+                // The second waits until the first gives up.
                 let limit = if waits { Duration::from_millis(500) } else { Duration::from_secs(30) };
                 tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
             };
             let judged = tokio::select! {
-                stuck = verdict(&gate, &stuck) => panic!("{key}: what hangs has ended first: {stuck}"),
+                stuck = verdict(&gate, &stuck) => panic!("{key}: a hanging pull ended first: {stuck}"),
                 judged = judged => judged,
             };
             assert_eq!(judged, (!waits).then_some("verified"), "{key} = {value}");
-            // It was the other's turn, and nothing else.
+            // Only the permit was missing.
             assert_eq!(world.verdict(&gate, "team/app:1").await, "verified", "{key} = {value}");
         }
     }
 }
 
-/// A registry of which one thing is asked at a time, and that hangs.
+/// A registry with a limit of one concurrent request, and that hangs.
 #[tokio::test]
-pub(crate) async fn how_long_a_turn_is_waited_for() {
+pub(crate) async fn the_wait_for_a_permit_is_limited() {
     for (value, expected) in [("100ms", Some("too-many-requests")), ("10m", None)] {
         let world = World::start().await;
         world.signed();
@@ -378,7 +378,7 @@ pub(crate) async fn how_long_a_turn_is_waited_for() {
             tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
         };
         let judged = tokio::select! {
-            stuck = verdict(&gate, &stuck) => panic!("{value}: what hangs has ended first: {stuck}"),
+            stuck = verdict(&gate, &stuck) => panic!("{value}: a hanging pull ended first: {stuck}"),
             judged = judged => judged,
         };
         assert_eq!(judged, expected, "{value}");
@@ -386,12 +386,12 @@ pub(crate) async fn how_long_a_turn_is_waited_for() {
     }
 }
 
-/// Whose service may be shown a credential: one that is not named is not even connected to.
+/// Without an entry, the daemon does not even connect to the token service.
 #[tokio::test]
-pub(crate) async fn which_token_services_are_trusted() {
+pub(crate) async fn only_listed_token_services_are_contacted() {
     let world = World::start().await;
     world.signed();
-    // It never shakes hands.
+    // It never answers the TLS handshake.
     let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let name = format!("localhost:{}", service.local_addr().unwrap().port());
     let challenge = format!("Bearer realm=\"https://{name}/token\",service=\"test\"");
@@ -411,9 +411,9 @@ pub(crate) async fn which_token_services_are_trusted() {
     }
 }
 
-/// The first signature of an image that has none is waited for.
+/// An image whose first signature arrives after the pull began.
 #[tokio::test]
-pub(crate) async fn whether_a_signature_is_waited_for() {
+pub(crate) async fn a_signature_is_waited_for_if_configured() {
     for (value, expected) in [("0s", "no-signature"), ("1m", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -430,9 +430,9 @@ pub(crate) async fn whether_a_signature_is_waited_for() {
     }
 }
 
-/// How long containerd has to learn the name of what it pulled.
+/// The time that containerd has to record the name of a pulled image.
 #[tokio::test]
-pub(crate) async fn how_long_a_tag_record_is_waited_for() {
+pub(crate) async fn the_wait_for_a_tag_record_is_limited() {
     let world = World::start().await;
     world.signed();
     for (value, expected) in [("100ms", "2"), ("1m", "0")] {
@@ -441,7 +441,7 @@ pub(crate) async fn how_long_a_tag_record_is_waited_for() {
         let place = world.directory.path().join(value);
         std::fs::create_dir_all(&place).unwrap();
         let runtime = Runtime::start(&place.join("runtime.sock"));
-        // More than a second of it: the pauses between two questions grow to 100 ms.
+        // More than a second: the pauses between two requests grow to 100 ms.
         runtime.be_late(20);
         let chosen = node::proxy_settings(&world.config(&lines));
         let daemon =

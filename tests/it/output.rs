@@ -1,4 +1,4 @@
-//! A command whose output cannot be written does not succeed.
+//! A command whose output cannot be written fails.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ fn run(program: PathBuf, arguments: &[&str], output: Stdio) -> Output {
     output
 }
 
-/// The key is there all the same. It is noted, and its place is free again.
+/// The key was written all the same. It is registered, and its place is free again.
 fn register(made: &str) {
     if let Ok(key) = std::fs::read_to_string(made) {
         secrets::register_key(&key);
@@ -25,7 +25,7 @@ fn register(made: &str) {
 }
 
 #[test]
-fn a_full_disk_behind_standard_output_is_no_good_end() {
+fn a_full_disk_behind_standard_output_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     std::fs::write(path.join("policy.toml"), "default = \"deny\"\n").unwrap();
@@ -46,9 +46,12 @@ fn a_full_disk_behind_standard_output_is_no_good_end() {
     for (program, arguments) in cases {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = run(program.clone(), arguments, full.into());
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.contains("error: cannot write to standard output\n  because "), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains("error: cannot write to standard output\n  because "),
+            "{arguments:?}: {stderr}"
+        );
         register(&made);
         // A reader that has read enough closes the pipe.
         let (reader, writer) = std::io::pipe().unwrap();
@@ -57,14 +60,14 @@ fn a_full_disk_behind_standard_output_is_no_good_end() {
         register(&made);
         // The image is refused even if nobody reads the output.
         let expected = if arguments.contains(&"verify") { 1 } else { 0 };
-        let told = String::from_utf8_lossy(&gone.stderr).into_owned();
-        assert_eq!(gone.status.code(), Some(expected), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&gone.stderr).into_owned();
+        assert_eq!(gone.status.code(), Some(expected), "{arguments:?}: {stderr}");
     }
 }
 
-/// The disk is full: nothing is left that would be in the way of the next run.
+/// On a full disk, no file is left that would block the next run.
 #[test]
-fn of_a_policy_that_cannot_be_written_nothing_is_left() {
+fn a_policy_that_cannot_be_written_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let (policy, public) = (directory.path().join("policy.toml"), key_file("p256", "pub"));
     let import = |limit: &str| {
@@ -74,14 +77,14 @@ fn of_a_policy_that_cannot_be_written_nothing_is_left() {
         command.args(["--scope", "registry.example.com", "--out-file"]).arg(&policy).output().unwrap()
     };
     let output = import("0");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("error: cannot write ") && told.contains("policy.toml"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("error: cannot write ") && stderr.contains("policy.toml"), "{stderr}");
     assert!(!policy.exists());
     let output = import("unlimited");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let written = std::fs::read(&policy).unwrap();
-    // One that was there is not touched, let alone removed.
+    // An existing file is not changed or removed.
     assert_eq!(import("0").status.code(), Some(2));
     assert_eq!(std::fs::read(&policy).unwrap(), written);
 }

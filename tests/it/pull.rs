@@ -1,4 +1,4 @@
-//! A pull through the whole daemon but containerd: what reaches the runtime, and what does not.
+//! A pull through the whole daemon with a fake containerd: what reaches the runtime, and what does not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ async fn a_signed_image_is_pulled_by_digest_and_known_by_its_tag() {
     assert_eq!(reply.image_ref, image_id(digest.as_str()));
     assert_eq!(world.pulled(), [world.image(&format!("team/app@{digest}"))]);
     assert_eq!(world.runtime.records()[&image], digest.as_str(), "the tag record");
-    // Three questions came back empty; the answer was held until the fourth.
+    // Three ImageStatus calls found nothing; the answer was held until the fourth.
     assert_eq!(world.runtime.calls_of("ImageStatus").len(), 4);
 }
 
@@ -60,7 +60,7 @@ async fn every_byte_but_the_name_reaches_the_runtime() {
     let field =
         |number: u64, content: &[u8]| pullgate::cri::wire::splice(&[], &(0..0), number, content).unwrap();
     let message = |name: &str| {
-        // Fields that this proto does not have: ImageSpec 20 (Kubernetes 1.36), and some of the future.
+        // Fields that this proto does not have: ImageSpec 20 (Kubernetes 1.36), and unassigned ones.
         let spec =
             [field(20, b"x"), field(1, name.as_bytes()), field(18, b"as written"), field(99, b"y")].concat();
         [field(50, b"before"), field(1, &spec), field(2, &field(7, b"later")), field(51, b"after")].concat()
@@ -108,7 +108,7 @@ async fn tag_digest_and_both_are_the_same_image() {
 }
 
 #[tokio::test]
-async fn what_does_not_verify_never_reaches_the_runtime() {
+async fn an_unverified_image_never_reaches_the_runtime() {
     let world = World::builder().start().await;
     let registry = &world.registry;
     registry.image("team/unsigned", "1", "unsigned");
@@ -144,7 +144,7 @@ async fn what_does_not_verify_never_reaches_the_runtime() {
         assert_eq!(world.pull(&image).await, answer, "{rest}: every attempt says the same");
     }
     assert_eq!(world.pulled(), [""; 0]);
-    assert_eq!(world.runtime.calls().len(), 0, "nothing at all was asked of the runtime");
+    assert_eq!(world.runtime.calls().len(), 0, "no call reached the runtime");
     let answer = world.pull(&world.image("team/elsewhere:1")).await;
     for part in [elsewhere.as_str(), "release", "team", "policy.toml", "other repository"] {
         assert!(answer.message.contains(part), "{part} is missing: {}", answer.message);
@@ -152,7 +152,7 @@ async fn what_does_not_verify_never_reaches_the_runtime() {
 }
 
 #[tokio::test]
-async fn one_bad_signature_hides_no_good_one() {
+async fn an_invalid_signature_hides_no_valid_one() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let good = payload(&world.image("team/app"), &digest);
@@ -163,7 +163,7 @@ async fn one_bad_signature_hides_no_good_one() {
 }
 
 #[tokio::test]
-async fn a_moved_tag_is_judged_by_where_it_leads_now() {
+async fn a_moved_tag_is_decided_by_its_current_digest() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
@@ -177,7 +177,7 @@ async fn a_moved_tag_is_judged_by_where_it_leads_now() {
 }
 
 #[tokio::test]
-async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
+async fn a_tag_that_moves_during_verification_has_no_effect() {
     let world = World::builder().start().await;
     let registry = Arc::new(Registry::start().await);
     let image = format!("{}/team/app:1", registry.host());
@@ -188,7 +188,7 @@ async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
     ));
     let digest = registry.image("team/app", "1", "app");
     sign_classic(&registry, "team/app", &digest, &p256());
-    // The tag leads elsewhere as soon as it was asked for, before its signatures are.
+    // The tag moves after it was resolved, and before the signatures are looked up.
     let moving = Arc::downgrade(&registry);
     registry.hook(move |request| {
         if request.uri.path().contains("sha256-")
@@ -204,7 +204,7 @@ async fn a_tag_that_moves_while_it_is_verified_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_known_verdict_is_forwarded_again_without_looking_at_signatures() {
+async fn a_cached_verdict_needs_no_signature_lookup() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
@@ -214,12 +214,12 @@ async fn a_known_verdict_is_forwarded_again_without_looking_at_signatures() {
     assert_eq!(world.pull(&image).await.code, "0");
     assert_eq!(world.registry.lines(), ["GET /v2/team/app/manifests/1"]);
     assert_eq!(world.pull(&world.image(&format!("team/app@{digest}"))).await.code, "0");
-    assert_eq!(world.registry.lines().len(), 1, "a known digest asks nothing");
+    assert_eq!(world.registry.lines().len(), 1, "a cached digest needs no request");
     assert_eq!(world.pulled().len(), 3, "and is forwarded all the same");
 }
 
 #[tokio::test]
-async fn a_new_policy_forgets_verdicts() {
+async fn a_new_policy_invalidates_cached_verdicts() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
@@ -250,16 +250,16 @@ async fn an_allowed_image_costs_no_request() {
     ));
     world.runtime.script(|call| {
         let request = api::PullImageRequest::decode(call.body.get(5..)?).ok()?;
-        (call.path == PULL).then(|| error(2, &format!("asked for {}", request.image.unwrap().image)))
+        (call.path == PULL).then(|| error(2, &format!("pull of {}", request.image.unwrap().image)))
     });
     let image = world.image("base/tool:1");
     let answer = world.pull(&image).await;
-    assert_eq!(answer.message, format!("asked for {image}"), "the runtime's own answer crosses");
+    assert_eq!(answer.message, format!("pull of {image}"), "the runtime's own answer crosses");
     assert_eq!(world.registry.requests().len(), 0);
 }
 
 #[tokio::test]
-async fn requests_that_can_be_read_in_two_ways_are_refused() {
+async fn ambiguous_requests_are_refused() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
@@ -287,7 +287,7 @@ async fn requests_that_can_be_read_in_two_ways_are_refused() {
 }
 
 #[tokio::test]
-async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
+async fn a_registry_failure_is_not_a_missing_signature() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let sig = format!("sha256-{}.sig", digest.hex());
@@ -296,13 +296,13 @@ async fn a_registry_that_cannot_be_asked_is_not_a_missing_signature() {
     assert_eq!(answer.code, "2");
     assert!(answer.message.starts_with("RegistryUnavailable: image "), "{answer:?}");
     assert!(answer.message.ends_with("[registry-busy]"), "{answer:?}");
-    // What was found beside it counts.
+    // The signatures from the other place count.
     sign_bundle(&world.registry, "team/app", &digest, &p256());
     assert_eq!(world.pull(&world.image("team/app:1")).await.code, "0");
 }
 
 #[tokio::test]
-async fn a_refusal_for_keys_that_have_ended_says_the_same_at_every_attempt() {
+async fn a_refusal_for_expired_keys_is_the_same_at_every_attempt() {
     let world = World::builder().start().await;
     world.set_policy(&format!(
         "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{{ file = \"{}\", \
@@ -323,7 +323,7 @@ async fn a_refusal_for_keys_that_have_ended_says_the_same_at_every_attempt() {
 }
 
 #[tokio::test]
-async fn success_of_an_unreadable_answer_is_none() {
+async fn an_unreadable_answer_is_not_a_success() {
     let world = World::builder().start().await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_classic(&world.registry, "team/app", &digest, &p256());
@@ -342,7 +342,7 @@ async fn success_of_an_unreadable_answer_is_none() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_is_not_found() {
+async fn a_missing_image_is_not_found() {
     let world = World::builder().start().await;
     let answer = world.pull(&world.image("team/nothing:1")).await;
     assert_eq!(answer.code, "5", "{answer:?}");
@@ -363,13 +363,13 @@ async fn a_cancelled_pull_stops_asking_the_registry() {
     let gate = Arc::downgrade(&world.daemon.gate);
     let idle = gate.strong_count();
     pull.abort();
-    // The work of a pull holds the gate; when it has stopped, only the daemon does.
+    // A running pull has a reference to the gate; when it has stopped, only the daemon has one.
     let stopped = async {
         while gate.strong_count() >= idle {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), stopped).await.expect("the work went on");
+    tokio::time::timeout(Duration::from_secs(10), stopped).await.expect("the work did not stop");
     assert_eq!(world.runtime.calls().len(), 0);
 }
 
@@ -431,10 +431,10 @@ async fn distinct_keys_count_not_signatures() {
     assert_eq!(world.pull(&image).await.code, "0");
 }
 
-/// After the pull kubelet sees the image under the name that it asked for, and may create a container from it, pinned
+/// After the pull kubelet sees the image under the requested name, and may create a container from it, pinned
 /// if configured.
 #[tokio::test]
-pub(crate) async fn what_was_pulled_is_told_and_created() {
+pub(crate) async fn a_pulled_image_is_reported_and_created() {
     for pin in [false, true] {
         let world = World::builder().proxy(|proxy| proxy.pin_user_specified_image = pin).start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -448,10 +448,10 @@ pub(crate) async fn what_was_pulled_is_told_and_created() {
             let made = api::CreateContainerResponse { container_id: "made".to_owned() };
             call.path.ends_with("/CreateContainer").then(|| pullgate_test::runtime::message(&made))
         });
-        let asked = api::ImageStatusRequest { image: pull_request(&image).image, verbose: false };
-        let told = world.call("/runtime.v1.ImageService/ImageStatus", &asked.encode_to_vec()).await;
-        let told = api::ImageStatusResponse::decode(&told.body[5..]).unwrap().image.map(|image| image.id);
-        assert_eq!(told.as_ref(), Some(&id));
+        let query = api::ImageStatusRequest { image: pull_request(&image).image, verbose: false };
+        let status = world.call("/runtime.v1.ImageService/ImageStatus", &query.encode_to_vec()).await;
+        let status = api::ImageStatusResponse::decode(&status.body[5..]).unwrap().image.map(|image| image.id);
+        assert_eq!(status.as_ref(), Some(&id));
         let spec = |name: &str| api::ImageSpec {
             image: id.clone(),
             user_specified_image: name.to_owned(),

@@ -16,7 +16,7 @@ fn blocks(title: &str) -> Vec<&'static str> {
     fenced.map(|block| block.split_once('\n').unwrap().1).collect()
 }
 
-/// Runs lines of a shell in `directory`, with the configuration in it. What it reads is the passphrase.
+/// Runs shell commands in `directory`, with the configuration in it. Standard input is the passphrase.
 async fn run(directory: &Path, script: &str) -> Output {
     // POSIX allows no hyphen in the name of a function.
     let script = script.replace("pullgate-signer", "signer");
@@ -34,7 +34,7 @@ async fn run(directory: &Path, script: &str) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_signed_as_written_is_admitted_by_the_policy_as_written() {
+async fn commands_and_policy_of_the_readme_work_together() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let (path, etc) = (directory.path(), directory.path().join("etc"));
     registry.image("shop/web", "1.4", "one");
@@ -46,13 +46,13 @@ async fn what_is_signed_as_written_is_admitted_by_the_policy_as_written() {
     std::fs::write(etc.join("policy.toml"), here(policy.unwrap())).unwrap();
 
     let signing = blocks("Sign");
-    let (commands, told) = signing[0].split_once("signed: ").unwrap();
+    let (commands, expected) = signing[0].split_once("signed: ").unwrap();
     let output = run(path, &here(commands)).await;
     assert!(output.status.success(), "{output:?}");
     secrets::register_key(&std::fs::read_to_string(path.join("release.key")).unwrap());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().unwrap();
-    let expected = here(told);
+    let expected = here(expected);
     let (name, layout) = (expected.split_once('…').unwrap().0, expected.trim().rsplit(' ').next().unwrap());
     let name = name.split_once(" → sha256:").unwrap().0;
     assert!(last.starts_with(&format!("signed: {name} → sha256:")) && last.ends_with(layout), "{last}");
@@ -63,7 +63,7 @@ async fn what_is_signed_as_written_is_admitted_by_the_policy_as_written() {
         assert_eq!(output.status.code(), Some(code), "{tag}: {output:?}");
     }
 
-    // With a passphrase, which has to be in a file that is closed to others.
+    // With a passphrase, whose file must not be readable by others.
     let sealed: Vec<&str> = signing[1].lines().take_while(|line| !line.contains("pkcs11:")).collect();
     let image = here("registry.example.com/shop/web:1.5");
     let output = run(path, &sealed.join("\n").replace("IMAGE", &image)).await;

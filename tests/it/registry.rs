@@ -1,8 +1,8 @@
-//! The registry client against a registry that keeps the rules or breaks them.
+//! The registry client against registries that follow the specification or violate it.
 
 use std::time::Duration;
 
-use pullgate::registry::{Credentials, Limits, Registry, Settings};
+use pullgate::registry::{Credentials, Limits, Registry, RegistrySettings};
 
 mod attachments;
 mod auth;
@@ -14,16 +14,16 @@ mod resolve;
 
 /// A client with these limits and no host configuration.
 fn client_with(limits: Limits) -> Registry {
-    Registry::new(Settings { limits, ..Settings::default() }).unwrap()
+    Registry::new(RegistrySettings { limits, ..RegistrySettings::default() }).unwrap()
 }
 
 fn client() -> Registry {
     client_with(Limits::default())
 }
 
-/// Limits that are reached in a test's time.
+/// Limits that a test reaches quickly.
 fn impatient() -> Limits {
-    Limits { step: Duration::from_millis(400), ..Limits::default() }
+    Limits { request_timeout: Duration::from_millis(400), ..Limits::default() }
 }
 
 fn anonymous() -> Credentials {

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use pullgate::digest::Digest;
 use pullgate::keys::{FileKey, SigningKey};
 use pullgate::reference::Repository;
-use pullgate::registry::{Collected, Credentials, Registry as Client, Settings};
+use pullgate::registry::{Collected, Credentials, Registry as Client, RegistrySettings};
 use pullgate::signature::{Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
-use pullgate_sign::{Annotations, Attached, Layout, SETTLE, SignError, SignRequest, Signed};
+use pullgate_sign::{Annotations, Attached, Layout, RECHECK_DELAY, SignError, SignRequest, Signed};
 use serde_json::{Value, json};
 
 use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
@@ -34,10 +34,10 @@ fn authenticator(key: &FileKey) -> Authenticator {
 }
 
 fn client() -> Client {
-    Client::new(Settings::default()).unwrap()
+    Client::new(RegistrySettings::default()).unwrap()
 }
 
-/// A key that there is nowhere else.
+/// A new key.
 fn new_key() -> FileKey {
     let text = pullgate_test::secrets::new_key().serialize_pem();
     FileKey::new(PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap(), "new")
@@ -58,7 +58,7 @@ async fn sign_in(
         layout,
         annotations: &annotations,
         credentials,
-        recheck_delay: SETTLE,
+        recheck_delay: RECHECK_DELAY,
     };
     pullgate_sign::sign(client, &order, key).await
 }
@@ -79,7 +79,7 @@ async fn collect(registry: &Registry, digest: &Digest) -> Collected {
     client().attachments(&registry.repository("team/app"), digest, &Credentials::anonymous()).await
 }
 
-/// How many of the signatures found verify with the key.
+/// How many of the signatures verify with the key.
 fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &FileKey) -> usize {
     let repositories = [registry.repository("team/app").to_string()];
     let subject = Subject { digest, repositories: &repositories };
@@ -126,7 +126,7 @@ async fn each_kind_of_key_signs_once() {
 }
 
 #[tokio::test]
-async fn what_was_there_stays() {
+async fn existing_signatures_are_kept() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let tag = format!("sha256-{}.sig", digest.hex());
@@ -152,7 +152,7 @@ async fn what_was_there_stays() {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_named_is_stored_only_where_it_is_missing() {
+async fn a_payload_is_stored_only_if_it_is_missing() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
@@ -164,7 +164,7 @@ async fn a_payload_that_is_named_is_stored_only_where_it_is_missing() {
         registry.forget_requests();
         sign(&client(), &repository, &digest, &new_key()).await.unwrap();
         let count = |method: &str| registry.requests().iter().filter(|it| it.method == method).count();
-        // Begun and put, and the manifest.
+        // POST and PUT of the payload, and PUT of the manifest.
         let found = (count("HEAD"), count("POST"), count("PUT"));
         assert_eq!(found, (1, uploads, uploads + 1), "{:?}", registry.lines());
     }
@@ -172,7 +172,7 @@ async fn a_payload_that_is_named_is_stored_only_where_it_is_missing() {
 }
 
 #[tokio::test]
-async fn what_is_no_manifest_of_signatures_is_left_alone() {
+async fn other_manifests_under_the_signature_tag_are_not_overwritten() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let tag = format!("sha256-{}.sig", digest.hex());
@@ -197,7 +197,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
     let tag = format!("sha256-{}.sig", digest.hex());
     let key = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
     let repository = registry.repository("team/app");
-    // The registry takes the first write and forgets it, as if another had written over it.
+    // The registry accepts the first write and drops it, as if another signer had overwritten it.
     let lost = std::sync::atomic::AtomicBool::new(false);
     let path = format!("/v2/team/app/manifests/{tag}");
     let own = path.clone();
@@ -211,7 +211,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
     assert!(attached.added);
     let collected = collect(&registry, &digest).await;
     assert_eq!(verified(&registry, &collected, &digest, &key), 1);
-    // One that never keeps a write is given up.
+    // If the registry never keeps a write, signing fails.
     let other = registry.image("team/app", "2", "two");
     let prefix = "/v2/team/app/manifests/sha256-";
     registry.hook(move |request| {
@@ -223,7 +223,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
 }
 
 #[tokio::test]
-async fn pushes_with_a_token_for_pushing() {
+async fn pushes_with_a_push_token() {
     let auth = Auth::bearer(Some("user:pg5ECRET"));
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     let digest = registry.image("team/app", "1", "one");
@@ -237,7 +237,7 @@ async fn pushes_with_a_token_for_pushing() {
         layout: Layout::Both,
         annotations: &annotations,
         credentials: &credentials,
-        recheck_delay: SETTLE,
+        recheck_delay: RECHECK_DELAY,
     };
     assert!(pullgate_sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry

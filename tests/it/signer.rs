@@ -1,4 +1,4 @@
-//! The service beside a registry: who may notify it, what it signs, and what a crash leaves.
+//! The service beside a registry: access, what it signs, and recovery from a crash.
 
 pub(crate) mod access;
 pub(crate) mod keys;
@@ -19,13 +19,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use pullgate::digest::Digest;
-use pullgate::keys::{Location, Settings as KeysSettings};
+use pullgate::keys::{KeySettings, Location};
 use pullgate::policy::{Scope, Tags};
 use pullgate::trust::Algorithm;
 use pullgate_sign::Layout;
 use pullgate_signer::{
-    Address, KeySettings, Limits, Listen, Listener, QueueError, Reconcile, RegistrySettings, Rule, Settings,
-    Signer, SignerError, Status, Trigger,
+    Address, AuthenticatorSettings, Limits, Listen, Listener, QueueError, Reconcile, Rule, Signer,
+    SignerError, SignerSettings, Status, TargetRegistry, Trigger,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,7 +39,7 @@ use pullgate_test::signer::closed_key;
 
 const DISTRIBUTION: &str = "application/vnd.docker.distribution.events.v1+json";
 
-/// Everything that is waited for here comes, if not so soon on a busy machine.
+/// Long enough for a busy machine: everything awaited here happens.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn rule(registry: &Registry, scope: &str) -> Rule {
@@ -54,11 +54,11 @@ fn rule(registry: &Registry, scope: &str) -> Rule {
     }
 }
 
-fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings {
+fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> SignerSettings {
     let location = Location::File(closed_key(directory, "p256"));
-    let key = KeySettings { location, algorithm: Algorithm::EcdsaSha256, per_second: 1000 };
-    Settings {
-        registry: RegistrySettings { host: registry.host(), login: None, hosts: Vec::new() },
+    let key = AuthenticatorSettings { location, algorithm: Algorithm::EcdsaSha256, per_second: 1000 };
+    SignerSettings {
+        registry: TargetRegistry { host: registry.host(), login: None, hosts: Vec::new() },
         listen: Listen {
             address: Address::Tcp("127.0.0.1:0".parse().unwrap()),
             tls: None,
@@ -80,7 +80,7 @@ fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> Settings
             longest_pause: Duration::from_millis(200),
             listed: 1000,
         },
-        keys: KeysSettings::default(),
+        keys: KeySettings::default(),
         authenticators: BTreeMap::from([("release".to_owned(), key)]),
         rules,
     }
@@ -91,14 +91,14 @@ struct Service {
     signer: Arc<Signer>,
     address: String,
     control: PathBuf,
-    /// Of its state.
+    /// The state directory.
     directory: PathBuf,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
 impl Service {
-    async fn start(settings: Settings) -> Self {
+    async fn start(settings: SignerSettings) -> Self {
         let notifications = Listener::notifications(&settings.listen, &settings.limits).await.unwrap();
         let address = notifications.address();
         secrets::wrote("debug", format!("{settings:?} {notifications:?}"));
@@ -106,7 +106,7 @@ impl Service {
         let listener = Listener::control(&control).unwrap();
         let signer = loop {
             match Signer::open(settings.clone()).await {
-                // The thread of one that was stopped a moment ago ends by itself.
+                // The thread of a service that was just stopped may still run.
                 Err(SignerError::Queue(QueueError::Taken)) => {
                     tokio::time::sleep(Duration::from_millis(5)).await
                 }
@@ -122,7 +122,7 @@ impl Service {
     }
 
     /// The same, when all its rules have started.
-    async fn started(settings: Settings) -> Self {
+    async fn started(settings: SignerSettings) -> Self {
         let service = Self::start(settings).await;
         service.until("the rules have started", |status| status.rules.iter().all(|rule| rule.started)).await;
         service
@@ -146,7 +146,7 @@ impl Service {
             if is_so(&status) {
                 return status;
             }
-            assert!(tokio::time::Instant::now() < end, "not so: {what}: {status:?}");
+            assert!(tokio::time::Instant::now() < end, "did not happen: {what}: {status:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

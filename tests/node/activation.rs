@@ -1,4 +1,4 @@
-//! A socket that systemd holds and hands over is served instead of one of our own, and is still there afterwards.
+//! A socket that systemd passes is served instead of an own one, and still exists afterwards.
 
 use std::os::unix::fs::FileTypeExt;
 
@@ -8,7 +8,7 @@ use pullgate_test::node::process::Daemon;
 use pullgate_test::node::pullgate::{Pullgate, program};
 use pullgate_test::node::{Node, Release, directory};
 
-/// As systemd does it (sd_listen_fds(3)): a listening socket is descriptor 3, and the environment says for whom.
+/// As systemd does it (sd_listen_fds(3)): the listening socket is descriptor 3, and the environment names the process.
 const HAND_OVER: &str = r#"
 import os, socket, sys
 path, program = sys.argv[1:3]
@@ -22,7 +22,7 @@ os.execv(program, sys.argv[2:])
 "#;
 
 #[test]
-fn a_socket_that_was_handed_over_is_served_and_left_behind() {
+fn an_activated_socket_is_served_and_kept() {
     let node = Node::start(Release::V2_1);
     let home = directory::Directory::new();
     let config = home.path().join("pullgate");
@@ -44,7 +44,7 @@ fn a_socket_that_was_handed_over_is_served_and_left_behind() {
     let kubelet = Kubelet::new(handed.clone(), node.containerd.socket(), home.path().join("logs"));
     let answer = daemon.wait_until("serving", || kubelet.image_fs_info().ok());
     assert_eq!(answer.image_filesystems.len(), 1);
-    assert!(!own.exists(), "it makes no socket of its own");
+    assert!(!own.exists(), "it creates no socket");
     assert_eq!(daemon.stop(), Some(0));
     assert!(std::fs::metadata(&handed).unwrap().file_type().is_socket(), "it is systemd's to remove");
 }

@@ -11,14 +11,14 @@ on_every_release!(
     runs_by_the_name_of_another_registry,
     runs_by_a_name_without_registry,
     runs_an_index,
-    is_known_by_its_tag_as_soon_as_the_pull_is_answered,
+    is_known_by_its_tag_when_the_pull_returns,
     follows_a_tag_to_another_signed_image,
-    pulls_again_what_is_present,
-    runs_what_may_be_unsigned,
+    pulls_a_present_image_again,
+    runs_an_image_that_is_allowed_unsigned,
 );
 
-/// What has to be true of every image that runs. A container that runs as root instead of the image's own user means
-/// that kubelet's ImageStatus came back empty.
+/// Asserts what every image that runs must have. A container that runs as root instead of the image's user means
+/// that kubelet's ImageStatus found no image.
 fn assert_runs(node: &Node, image: &Image, name: &str) {
     let kubelet = node.kubelet();
     let pod = Pod::of(name).in_namespace("payments");
@@ -40,7 +40,7 @@ fn assert_runs(node: &Node, image: &Image, name: &str) {
     assert_pinned(node, image);
 }
 
-/// containerd has asked for nothing by a tag: what the tag meant for pullgate is what was pulled.
+/// containerd has not resolved a tag: it pulled the digest that pullgate resolved.
 fn assert_pinned(node: &Node, image: &Image) {
     let by_containerd: Vec<_> =
         node.registry.requests().into_iter().filter(|request| request.is_by_containerd()).collect();
@@ -72,7 +72,7 @@ fn runs_by_digest(release: Release) {
     assert_runs(&node, &image, &image.by_digest());
 }
 
-/// The tag is not looked at: not by containerd, so not by us.
+/// containerd ignores the tag, and so does pullgate.
 fn runs_by_tag_and_digest(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
@@ -99,7 +99,7 @@ fn runs_by_a_name_without_registry(release: Release) {
     assert_runs(&node, &image, "app:1");
     assert_runs(&node, &image, "docker.io/app:1");
     assert_eq!(tags(&node, &id_of(&node, "app:1")), ["docker.io/library/app:1"], "ListImages shows the tag");
-    // kubelet adds it where there is neither tag nor digest.
+    // kubelet adds it if there is neither tag nor digest.
     let latest = image.push_as(&node.registry, "library/app:latest").at("docker.io");
     assert_runs(&node, &latest, "app:latest");
 }
@@ -112,9 +112,9 @@ fn runs_an_index(release: Release) {
     assert_runs(&node, &image, &image.by_digest());
 }
 
-/// containerd's CRI plugin hears of a new tag by an event, a moment after the tag is recorded. Not waiting for it mostly
-/// goes well, hence the many tags.
-fn is_known_by_its_tag_as_soon_as_the_pull_is_answered(release: Release) {
+/// containerd's CRI plugin learns of a new tag by an event, a moment after the tag is recorded. Without waiting for it
+/// most pulls succeed too, hence the many tags.
+fn is_known_by_its_tag_when_the_pull_returns(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let manifest = node.registry.manifest(&image.repository, &image.tag);
@@ -136,24 +136,24 @@ fn follows_a_tag_to_another_signed_image(release: Release) {
     let first_id = id_of(&node, &first.by_tag());
     let second = node.push_signed("team/app:1");
     assert_runs(&node, &second, &second.by_tag());
-    assert_ne!(id_of(&node, &second.by_tag()), first_id, "the tag leads to the new image");
+    assert_ne!(id_of(&node, &second.by_tag()), first_id, "the tag resolves to the new image");
     assert_runs(&node, &first, &first.by_digest());
 }
 
-/// kubelet pulls what is present to see whether the pod's credentials are good for it: the runtime must be asked.
-fn pulls_again_what_is_present(release: Release) {
+/// kubelet pulls a present image to check the pod's credentials for it: the pull must reach the runtime.
+fn pulls_a_present_image_again(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let kubelet = node.kubelet();
-    let asked = || node.registry.requests().iter().filter(|request| request.is_by_containerd()).count();
+    let count = || node.registry.requests().iter().filter(|request| request.is_by_containerd()).count();
     let first = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
-    let before = asked();
+    let before = count();
     let second = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
     assert_eq!(first, second);
-    assert!(asked() > before, "the second pull is forwarded too");
+    assert!(count() > before, "the second pull is forwarded too");
 }
 
-fn runs_what_may_be_unsigned(release: Release) {
+fn runs_an_image_that_is_allowed_unsigned(release: Release) {
     let node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.example.com/public")

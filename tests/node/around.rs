@@ -1,5 +1,5 @@
-//! Ways around a pull that take more than an image on the node: requests of two meanings, ids, forged records, tags
-//! that move in between, checkpoints, and guests that pull again.
+//! Ways around a pull that need more than a present image: ambiguous requests, ids, forged records, moving tags,
+//! checkpoints, and guests that pull again.
 
 use std::process::Command;
 
@@ -18,14 +18,14 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, process};
 
 on_every_release!(
-    requests_of_two_meanings,
-    asked_by_an_id,
-    the_question_for_the_user,
-    a_forged_digest_record,
-    a_tag_that_moves_between_verdict_and_pull,
-    a_checkpoint_in_a_file,
-    a_checkpoint_in_an_admitted_image,
-    checkpoints_of_whole_pods,
+    ambiguous_requests_are_refused,
+    an_id_is_decided_like_its_image,
+    a_call_for_the_user_is_never_answered_with_absent,
+    a_forged_digest_record_admits_nothing,
+    a_tag_that_moves_before_the_pull_has_no_effect,
+    a_checkpoint_in_a_file_is_refused,
+    a_checkpoint_in_an_admitted_image_is_refused,
+    checkpoints_of_pods_are_refused,
 );
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
@@ -57,7 +57,7 @@ fn create(image: &str) -> CreateContainerRequest {
     }
 }
 
-/// A container from `image` is refused for the checkpoint that it may be, and not for want of anything else.
+/// Asserts that a container from `image` is refused because of a checkpoint, and for no other reason.
 fn assert_is_checkpoint(answer: Result<(), Waiting>, case: &str) {
     let waiting = answer.unwrap_err();
     assert_eq!(
@@ -76,8 +76,8 @@ fn assert_refused(status: &Status, codes: &[Code], case: &str) {
     );
 }
 
-/// What pullgate reads in one way and containerd could read in another: two messages, a compressed one, a field twice.
-fn requests_of_two_meanings(release: Release) {
+/// Requests that pullgate and containerd could parse differently: two messages, a compressed one, a field twice.
+fn ambiguous_requests_are_refused(release: Release) {
     let node = Node::start(release);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     let kubelet = node.kubelet_through_pullgate();
@@ -92,7 +92,7 @@ fn requests_of_two_meanings(release: Release) {
         (STATUS, status(&signed.by_tag()), status(EVIL)),
         (CREATE, made(&id), made(&evil)),
     ] {
-        // One message in one frame is read: what follows is not refused for something else.
+        // One message in one frame is accepted: the others are not refused for another reason.
         let read = kubelet.call_raw(path, &[], frame(0, &good));
         assert!(!read.message().starts_with("pullgate: "), "{path}: {read:?}");
         for (one, other) in [(&good, &bad), (&bad, &good)] {
@@ -110,8 +110,8 @@ fn requests_of_two_meanings(release: Release) {
     assert_eq!(containers, "");
 }
 
-/// A pod may name its image by an id, or the beginning of one: what is decided about is the image.
-fn asked_by_an_id(release: Release) {
+/// A pod may name its image by an id, or the beginning of one: the decision is about the image.
+fn an_id_is_decided_like_its_image(release: Release) {
     let node = Node::start(release);
     let signed = node.push_signed("team/app:1");
     let kubelet = node.kubelet_through_pullgate();
@@ -137,8 +137,8 @@ fn asked_by_an_id(release: Release) {
     }
 }
 
-/// kubelet takes silence for root.
-fn the_question_for_the_user(release: Release) {
+/// For kubelet an absent image runs as root.
+fn a_call_for_the_user_is_never_answered_with_absent(release: Release) {
     let node = Node::start(release);
     let signed = node.push_signed("team/app:1");
     let kubelet = node.kubelet_through_pullgate();
@@ -147,10 +147,10 @@ fn the_question_for_the_user(release: Release) {
         kubelet.image_status(name).map(|image| image.and_then(|image| image.uid).map(|id| id.value))
     };
     assert_eq!(user(&signed.by_tag()).unwrap(), Some(1000));
-    assert_eq!(user("registry.example.com/none:1").unwrap(), None, "what is not there is not there");
+    assert_eq!(user("registry.example.com/none:1").unwrap(), None, "a missing image is absent");
     node.import(EVIL);
     assert!(user(EVIL).is_err());
-    // Between the question whether it is there and the question for its user the policy changes.
+    // The policy changes between the call for presence and the call for the user.
     assert!(kubelet.ensure_image(&Pod::of(signed.by_tag()).if_not_present()).is_ok());
     node.pullgate.reload(&Policy::deny());
     let status = user(&signed.by_tag()).unwrap_err();
@@ -164,8 +164,8 @@ fn the_question_for_the_user(release: Release) {
     );
 }
 
-/// A record of the images API may give any image any name, also the digest of another one.
-fn a_forged_digest_record(release: Release) {
+/// A record in the images API can give any image any name, also the digest of another one.
+fn a_forged_digest_record_admits_nothing(release: Release) {
     let node = Node::start(release);
     let (known, unknown) = (node.push_signed("team/app:1"), node.push_signed("team/later:1"));
     let kubelet = node.kubelet_through_pullgate();
@@ -182,26 +182,26 @@ fn a_forged_digest_record(release: Release) {
             assert_eq!(waiting.code(), "not-verified", "{name}: {}", waiting.message);
         }
     }
-    // kubelet pulls what is reported absent, and the name leads to the right image again.
+    // kubelet pulls the image that is reported absent, and the name resolves to the right image again.
     for (image, id) in [(&known, Some(&good)), (&unknown, None)] {
         let ran = kubelet.run(&Pod::of(image.by_digest()).if_not_present());
         let ran = ran.unwrap_or_else(|waiting| panic!("{}", waiting.message));
         assert!(ran.image_id != evil && id.is_none_or(|id| ran.image_id == *id), "{ran:?}");
         assert_eq!(node.id_in_runtime(&image.by_digest()), ran.image_id);
     }
-    // The signed image under a digest that is another's: evidence is for its own digest only.
+    // The signed image under the digest of another one: its evidence is only for its own digest.
     node.retag(&known.by_digest(), &unknown.by_digest());
     let waiting = kubelet.create(&Pod::of(unknown.by_digest()), &good).unwrap_err();
     assert_eq!(waiting.code(), "not-verified", "{}", waiting.message);
     assert!(kubelet.create(&Pod::of(known.by_tag()), &good).is_ok());
 }
 
-/// The registry's tag moves to an unsigned image while the signed one is on its way.
-fn a_tag_that_moves_between_verdict_and_pull(release: Release) {
+/// The registry's tag moves to an unsigned image while the signed one is being pulled.
+fn a_tag_that_moves_before_the_pull_has_no_effect(release: Release) {
     let mut held = Held::start(release);
     for (when, at) in [
         (
-            "while signatures are looked for",
+            "while signatures are looked up",
             At::Ours(&["/team/app/manifests/sha256-", "/team/app/referrers/"]),
         ),
         ("between verdict and pull", At::Call("before /runtime.v1.ImageService/PullImage")),
@@ -227,8 +227,8 @@ fn a_tag_that_moves_between_verdict_and_pull(release: Release) {
     }
 }
 
-/// containerd 2.1 restores a container when the image is the path of a file. The refusal comes before CRIU is missed.
-fn a_checkpoint_in_a_file(release: Release) {
+/// containerd 2.1 restores a container if the image is the path of a file. The refusal comes before CRIU is needed.
+fn a_checkpoint_in_a_file_is_refused(release: Release) {
     let mut node = Node::start(release);
     let signed = node.push_signed("team/app:1");
     let id = node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
@@ -248,9 +248,9 @@ fn a_checkpoint_in_a_file(release: Release) {
     assert!(kubelet.create(&Pod::of(signed.by_tag()), &signed.by_tag()).is_ok(), "a name, if it is admitted");
 }
 
-/// A signed image that says of itself that it is a checkpoint: containerd 2.1 would restore it, and pull the image below
-/// it by itself.
-fn a_checkpoint_in_an_admitted_image(release: Release) {
+/// A signed image that declares that it is a checkpoint: containerd 2.1 would restore it, and pull the base image
+/// without pullgate.
+fn a_checkpoint_in_an_admitted_image_is_refused(release: Release) {
     let mut node = Node::start(release);
     let (index, manifest) = (node.push_index("team/index:1"), node.push("team/image:1"));
     let annotated = |image: &Image, annotation: &str| {
@@ -262,7 +262,7 @@ fn a_checkpoint_in_an_admitted_image(release: Release) {
         edited
     };
     let name = "org.criu.checkpoint.container.name";
-    // Of its own: images that share a configuration are one to the runtime, which may go by the records of either.
+    // A separate image: the runtime treats images with the same configuration as one, and may use the records of either.
     let harmless = annotated(&node.push_index("team/harmless:1"), "org.example.name");
     let checkpoints = [annotated(&index, name), annotated(&manifest, name)];
     let kubelet = node.kubelet_through_pullgate();
@@ -271,8 +271,8 @@ fn a_checkpoint_in_an_admitted_image(release: Release) {
     for image in &checkpoints {
         let id = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
         assert_eq!(kubelet.image_status(&image.by_tag()).unwrap().map(|image| image.id).as_ref(), Some(&id));
-        for asked in [image.by_tag(), image.by_digest(), String::new()] {
-            assert_is_checkpoint(kubelet.create(&Pod::of(&asked), &id), &asked);
+        for requested in [image.by_tag(), image.by_digest(), String::new()] {
+            assert_is_checkpoint(kubelet.create(&Pod::of(&requested), &id), &requested);
         }
         pulled.push((image, id));
     }
@@ -281,15 +281,15 @@ fn a_checkpoint_in_an_admitted_image(release: Release) {
         let created = node.kubelet_through_pullgate().create(&Pod::of(image.by_tag()), &id);
         if release == Release::V2_1 {
             let waiting = created.unwrap_err();
-            assert_ne!(waiting.code(), "checkpoint", "containerd takes it for one: {}", waiting.message);
+            assert_ne!(waiting.code(), "checkpoint", "containerd treats it as one: {}", waiting.message);
         } else {
-            assert!(created.is_ok(), "older releases know no checkpoint images: {created:?}");
+            assert!(created.is_ok(), "older releases do not have checkpoint images: {created:?}");
         }
     }
 }
 
-/// `RestorePod` and `CheckpointPod` of Kubernetes 1.37, whose images never pass by.
-fn checkpoints_of_whole_pods(release: Release) {
+/// `RestorePod` and `CheckpointPod` of Kubernetes 1.37, whose images pullgate never sees.
+fn checkpoints_of_pods_are_refused(release: Release) {
     let mut node = Node::start(release);
     for (allowed, expected) in [(false, Code::Unknown), (true, Code::Unimplemented)] {
         if allowed {
@@ -304,13 +304,13 @@ fn checkpoints_of_whole_pods(release: Release) {
     }
 }
 
-/// A runtime that pulls inside a virtual machine goes by an annotation, which containerd 2 makes of the name in the pod.
+/// A runtime that pulls inside a virtual machine uses an annotation, which containerd 2 sets to the name in the pod.
 #[test]
-fn the_name_for_a_guest_that_pulls_again() {
+fn a_guest_that_pulls_gets_the_name_with_the_digest() {
     let mut node = Node::start(Release::V2_1);
     let signed = node.push_signed("team/app:1");
     let id = node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
-    let told = |node: &Node, name: &str| {
+    let annotated_name = |node: &Node, name: &str| {
         let info = |container: &str| {
             process::must_run(node.containerd.ctr().args(["containers", "info", container]))
         };
@@ -318,9 +318,13 @@ fn the_name_for_a_guest_that_pulls_again() {
         let info: Value = serde_json::from_str(&info).unwrap();
         info["Spec"]["annotations"]["io.kubernetes.cri.image-name"].as_str().unwrap_or_default().to_owned()
     };
-    assert_eq!(told(&node, &signed.by_tag()), signed.by_tag(), "the guest would resolve the tag again");
+    assert_eq!(
+        annotated_name(&node, &signed.by_tag()),
+        signed.by_tag(),
+        "the guest would resolve the tag again"
+    );
     node.pullgate.restart_configured("[gate]\npin-user-specified-image = true");
     for name in [signed.by_tag(), signed.by_both(), signed.by_digest()] {
-        assert_eq!(told(&node, &name), signed.by_digest(), "{name}");
+        assert_eq!(annotated_name(&node, &name), signed.by_digest(), "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! A pull that kubelet gives up leaves no work behind.
+//! A pull that kubelet cancels leaves no work behind.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn while_pullgate_asks_the_registry(release: Release) {
     let decision = node.pullgate.decision(0);
     assert_eq!(decision["verdict"], "cancelled", "{decision}");
     node.registry.thaw();
-    // The registry answers now: whoever still worked on the pull would go on.
+    // The registry answers now: a task that still worked on the pull would continue.
     let pulled = node.kubelet().pull(&Pod::of(node.push_signed("team/other:1").by_tag()));
     assert!(pulled.is_ok(), "{pulled:?}");
     let names = node.containerd.content();
@@ -32,11 +32,11 @@ fn while_containerd_pulls(release: Release) {
     let kubelet = node.kubelet();
     kubelet.pull(&Pod::of(image.by_tag())).unwrap();
     kubelet.remove_image(&image.by_tag()).unwrap();
-    // By digest the verdict is known, so that the registry is containerd's to wait for.
+    // The verdict on the digest is cached, so only containerd waits for the registry.
     node.registry.freeze();
     kubelet.pull_and_give_up(&Pod::of(image.by_digest()), PATIENCE);
     let decision = node.pullgate.decision(1);
     assert_eq!((&decision["verdict"], &decision["known"]), (&"cancelled".into(), &true.into()), "{decision}");
     let stopped = wait(LIMIT, || node.containerd.log().contains("context canceled").then_some(()));
-    assert!(stopped.is_some(), "containerd goes on with the pull:\n{}", node.containerd.log());
+    assert!(stopped.is_some(), "containerd continues the pull:\n{}", node.containerd.log());
 }

@@ -14,16 +14,16 @@ use pullgate_test::secrets;
 const HOST: &str = "registry.example.com";
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
-/// Starts pullgate at another time. The clock that measures durations goes as it does.
+/// Starts pullgate at another time. The monotonic clock is unchanged.
 fn start_at(node: &mut Node, years: i64) {
     node.pullgate.stop();
     let preload = format!("LD_PRELOAD={}", library().display());
     let time = format!("FAKETIME={:+}", years * YEAR);
     let real = ["FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"];
     node.pullgate.start_in(&[["env", &preload, &time].as_slice(), &real].concat());
-    let record = node.pullgate.records().pop().expect("it has said that it serves");
-    let told: Timestamp = record["timestamp"].as_str().unwrap().parse().unwrap();
-    let off = told.as_second() - Timestamp::now().as_second();
+    let record = node.pullgate.records().pop().expect("it has reported that it serves");
+    let reported: Timestamp = record["timestamp"].as_str().unwrap().parse().unwrap();
+    let off = reported.as_second() - Timestamp::now().as_second();
     assert!((off - years * YEAR).abs() < 3600, "its clock is {off} s off");
 }
 
@@ -38,9 +38,9 @@ fn in_years(years: i64) -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second() + years * YEAR).unwrap()
 }
 
-/// Keys are judged by the clock there is: in what is pulled, and in what was verified long ago.
+/// The node's clock decides whether keys are valid, for pulls and for evidence.
 #[test]
-fn keys_with_a_time_are_judged_by_it() {
+fn key_validity_follows_the_clock() {
     let mut node = Node::start(Release::V2_1);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
@@ -69,7 +69,7 @@ fn keys_with_a_time_are_judged_by_it() {
         policy.require("**", &[RELEASE]).write(node.pullgate.configuration());
         start_at(&mut node, years);
         let kubelet = node.kubelet_through_pullgate();
-        // Evidence first, that asks no registry; it was written down years ago, or in years to come.
+        // First from evidence, without the registry; by this clock it was written years ago, or in the future.
         node.registry.freeze();
         let ran = kubelet.run(&Pod::of(signed.by_tag()).never());
         assert_eq!(ran.as_ref().map(|ran| ran.user).ok(), admitted.then_some(1000), "{case}: {ran:?}");
@@ -85,9 +85,9 @@ fn keys_with_a_time_are_judged_by_it() {
     }
 }
 
-/// If a certificate is valid elsewhere, the error asks about the clock.
+/// If a certificate is outside its validity, the error mentions the clock.
 #[test]
-fn a_certificate_out_of_its_time_is_told_as_the_clock_s() {
+fn an_expired_certificate_is_reported_with_the_clock() {
     let mut node = Node::start(Release::V2_1);
     node.map_host(HOST);
     let known = node.push("team/known:1").at(HOST);
@@ -96,7 +96,7 @@ fn a_certificate_out_of_its_time_is_told_as_the_clock_s() {
     node.sign(&unknown);
     speak_tls(&mut node);
     node.kubelet().pull(&Pod::of(known.by_tag())).unwrap();
-    for (years, told) in [(2, "has expired"), (-2, "is not yet valid")] {
+    for (years, problem) in [(2, "has expired"), (-2, "is not yet valid")] {
         start_at(&mut node, years);
         let kubelet = node.kubelet_through_pullgate();
         let waiting = kubelet.ensure_image(&Pod::of(unknown.by_tag())).unwrap_err();
@@ -107,11 +107,11 @@ fn a_certificate_out_of_its_time_is_told_as_the_clock_s() {
             waiting.message
         );
         assert!(
-            waiting.message.contains(&format!("its certificate {told}: is this node's clock right?")),
+            waiting.message.contains(&format!("its certificate {problem}: is this node's clock right?")),
             "{}",
             waiting.message
         );
-        // What is known needs no registry to be judged.
+        // An image with evidence is decided without the registry.
         for pod in [Pod::of(known.by_tag()).if_not_present(), Pod::of(known.by_digest())] {
             let ran = kubelet.run(&pod).unwrap_or_else(|waiting| panic!("{years}: {}", waiting.message));
             assert_eq!(ran.user, 1000);
@@ -121,11 +121,11 @@ fn a_certificate_out_of_its_time_is_told_as_the_clock_s() {
     start_at(&mut node, 0);
     assert!(
         node.kubelet().ensure_image(&Pod::of(unknown.by_tag())).is_ok(),
-        "with the right clock all is well"
+        "with the right clock it is admitted"
     );
 }
 
-/// Has the node's registry speak TLS, with a certificate that is valid this year and the one before and after.
+/// Switches the node's registry to TLS, with a certificate that is valid last year, this year and next year.
 fn speak_tls(node: &mut Node) {
     let root = node.directory().join("tls");
     directory::make(&root);

@@ -8,7 +8,7 @@ use pullgate_test::node::keys::Kind;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, process, signing};
 
-/// Runs a command and gives its exit code and what it wrote to standard output and to standard error.
+/// Runs a command and returns its exit code, standard output and standard error.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = process::output(command);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -16,7 +16,7 @@ fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn verify_says_what_the_daemon_would_do() {
+fn verify_shows_the_daemon_s_decision() {
     let mut node = Node::start(Release::V2_1);
     let signed = node.push_signed("team/app:1");
     let unsigned = node.push("team/unsigned:1");
@@ -40,15 +40,15 @@ fn verify_says_what_the_daemon_would_do() {
         assert!(!output.contains('\u{1b}'), "a pipe gets no colours: {output:?}");
     }
     let (exit, ..) = run(node.pullgate.command().arg("verify").args([signed.by_tag(), unsigned.by_tag()]));
-    assert_eq!(exit, Some(1), "one that is refused decides");
-    assert!(node.pullgate.decisions().is_empty(), "the daemon was not asked");
+    assert_eq!(exit, Some(1), "one refused image decides the exit code");
+    assert!(node.pullgate.decisions().is_empty(), "the daemon was not queried");
     node.registry.stop();
     let (exit, output, errors) = run(node.pullgate.command().arg("verify").arg(signed.by_tag()));
     assert_eq!(exit, Some(3), "{output}{errors}");
 }
 
 #[test]
-fn policy_check_says_where_it_is_wrong() {
+fn policy_check_reports_the_location() {
     let node = Node::start(Release::V2_1);
     let (exit, output, errors) = run(node.pullgate.command().args(["policy", "check"]));
     assert_eq!(exit, Some(0), "{output}{errors}");
@@ -76,7 +76,7 @@ mode = "audit"
 "#;
 
 #[test]
-fn policy_explain_says_which_rule_applies() {
+fn policy_explain_shows_the_rule_that_applies() {
     let node = Node::start_with(Release::V2_1, |_, _| Policy::text(EXPLAINED));
     let explain = |arguments: &[&str]| {
         run(node.pullgate.command().args(["policy", "explain", "--output", "json"]).args(arguments))
@@ -98,8 +98,8 @@ fn policy_explain_says_which_rule_applies() {
         let rule = &report["applies"][0];
         assert!(rule["action"].as_str().unwrap().contains(action), "{arguments:?}: {report}");
         assert_eq!(rule["mode"], mode, "{arguments:?}: {report}");
-        let told = report["not_applied"].as_array().unwrap().len();
-        assert!(told >= not_applied, "{arguments:?}: {report}");
+        let results = report["not_applied"].as_array().unwrap().len();
+        assert!(results >= not_applied, "{arguments:?}: {report}");
         let (exit, text, _) = run(node.pullgate.command().args(["policy", "explain"]).args(arguments));
         assert_eq!(exit, Some(0), "{text}");
         assert!(text.contains("applies") && text.contains(action), "{text}");
@@ -137,9 +137,9 @@ pub(crate) fn policy_test_compares_the_policy_with_expectations() {
     ] {
         let (exit, output, errors) = test(&expectations, &["--output", "json"]);
         assert_eq!(exit, Some(code), "{expectations}: {output}{errors}");
-        let told: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let told: Vec<_> = told.iter().map(|result| result["passed"].as_bool().unwrap()).collect();
-        assert_eq!(told, holds, "{expectations}");
+        let results: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let results: Vec<_> = results.iter().map(|result| result["passed"].as_bool().unwrap()).collect();
+        assert_eq!(results, holds, "{expectations}");
         assert_eq!(test(&expectations, &[]).0, Some(code), "as text: {expectations}");
     }
     for broken in

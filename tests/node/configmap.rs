@@ -1,4 +1,4 @@
-//! A policy that is mounted as a ConfigMap: all files are links through one link, which is swapped.
+//! A policy that is mounted as a ConfigMap: all files are links through one link, which is replaced.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,9 +12,9 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::pullgate::Pullgate;
 use pullgate_test::node::{Node, Release, directory, require_release};
 
-on_every_release!(is_swapped_as_one);
+on_every_release!(a_configmap_update_is_atomic);
 
-/// Puts `policy` beside what is in force, without effect yet. Gives the name of its directory.
+/// Writes `policy` beside the one in force, without effect yet. Returns the name of its directory.
 fn put(pullgate: &Pullgate, number: u32, policy: &Policy) -> String {
     let name = format!("..2026_01_01_00_00_{number:02}.1");
     policy.write(&pullgate.configuration().join(&name));
@@ -28,7 +28,7 @@ fn swap(pullgate: &Pullgate, to: &str) {
     fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
 }
 
-/// Takes the files of a configuration apart into a ConfigMap's.
+/// Arranges the files of a configuration as in a ConfigMap.
 fn mount(node: &mut Node) {
     node.pullgate.stop();
     let root = node.pullgate.configuration().to_owned();
@@ -47,7 +47,7 @@ fn generation(record: &Value) -> (&str, u64, &str) {
     (text("level"), record["generation"].as_u64().unwrap_or_default(), text("hash"))
 }
 
-fn is_swapped_as_one(release: Release) {
+fn a_configmap_update_is_atomic(release: Release) {
     let mut held = Held::start(release);
     mount(&mut held.node);
     let first = held.node.pullgate.wait_for_record(0, |record| record["message"] == "policy in force");
@@ -55,21 +55,21 @@ fn is_swapped_as_one(release: Release) {
     let hash = hash.to_owned();
     held.assert_in_order("mounted");
 
-    // A pull under way keeps the policy that it began with; the next one has the new.
+    // A running pull keeps its policy; the next one uses the new policy.
     held.forget(true);
     let at = At::Ours(&["/team/app/manifests/sha256-", "/team/app/referrers/"]);
     held.hold(at);
     let name = held.signed.by_tag();
     let (pulled, second) = thread::scope(|scope| {
         let pull = scope.spawn(|| held.node.kubelet().pull(&Pod::of(&name)));
-        held.held("a pull under way", at);
+        held.held("a running pull", at);
         let second = put(&held.node.pullgate, 1, &Policy::deny());
         swap(&held.node.pullgate, &second);
-        let told = held.node.pullgate.reload_as_it_is();
+        let reloaded = held.node.pullgate.reload_as_it_is();
         let waiting = held.kubelet.ensure_image(&Pod::of(held.unsigned.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), "denied-by-rule", "the new policy is in force: {}", waiting.message);
         held.relay.hold().release();
-        (pull.join().unwrap(), told)
+        (pull.join().unwrap(), reloaded)
     });
     assert_eq!(pulled.as_ref().ok(), Some(&held.id), "{pulled:?}");
     let (level, new, other) = generation(&second);
@@ -86,7 +86,7 @@ fn is_swapped_as_one(release: Release) {
     a_broken_one_changes_nothing(&held, number + 2, &hash);
 }
 
-/// The last good policy stays in force, whole, and is named.
+/// The last good policy stays in force, unchanged, and is reported.
 fn a_broken_one_changes_nothing(held: &Held, number: u64, hash: &str) {
     let pullgate = &held.node.pullgate;
     let root = pullgate.configuration();
@@ -107,7 +107,7 @@ fn a_broken_one_changes_nothing(held: &Held, number: u64, hash: &str) {
             }),
         ),
         (
-            "for others to write",
+            "writable by others",
             Box::new(|name| {
                 let mode = fs::Permissions::from_mode(0o666);
                 fs::set_permissions(root.join(name).join("policy.toml"), mode).unwrap();
@@ -120,8 +120,8 @@ fn a_broken_one_changes_nothing(held: &Held, number: u64, hash: &str) {
         let name = put(pullgate, 10 + u32::try_from(at).unwrap(), &good);
         damage(&name);
         swap(pullgate, &name);
-        let told = pullgate.reload_as_it_is();
-        assert_eq!(generation(&told), ("ERROR", number, hash), "{case}: {told}");
+        let reloaded = pullgate.reload_as_it_is();
+        assert_eq!(generation(&reloaded), ("ERROR", number, hash), "{case}: {reloaded}");
         held.assert_in_order(case);
     }
 }

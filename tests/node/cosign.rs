@@ -1,4 +1,4 @@
-//! What the real cosign signs is accepted, and cosign accepts what we sign.
+//! Signatures by the real cosign are accepted, and cosign accepts ours.
 
 use std::process::Command;
 
@@ -9,9 +9,9 @@ use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, RELEASE, Release, process};
 use pullgate_test::programs;
 
-on_every_release!(signs_and_we_accept);
+on_every_release!(signatures_by_cosign_are_accepted);
 
-fn signs_and_we_accept(release: Release) {
+fn signatures_by_cosign_are_accepted(release: Release) {
     let node = Node::start(release);
     for (name, layout) in [("team/classic:1", Layout::Classic), ("team/bundle:1", Layout::Bundle)] {
         let image = node.push(name);
@@ -23,14 +23,14 @@ fn signs_and_we_accept(release: Release) {
 }
 
 #[test]
-fn signs_with_other_keys_and_in_both_layouts() {
+fn other_key_types_and_both_layouts_are_accepted() {
     let node = Node::start(Release::V2_1);
     // With Ed25519 keys cosign signs Ed25519ph. It verifies pure Ed25519, so it refuses its own.
     for kind in [Kind::P384, Kind::RsaPkcs1, Kind::Ed25519ph] {
         let name = kind.algorithm().to_lowercase();
         let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
-        // What is imported is what was just put in force.
+        // The imported policy equals the one in force.
         let mut import = Command::new(programs::signer());
         let imported = import.args(["import", "cosign", "--scope", "**"]).arg(&key.public_file);
         let imported = process::must_run(imported);
@@ -48,9 +48,9 @@ fn signs_with_other_keys_and_in_both_layouts() {
     }
 }
 
-/// A classic signature names the repository, which need not be where the image is pulled from.
+/// A classic signature names the repository, which may differ from the one that the image is pulled from.
 #[test]
-fn signs_for_a_name_that_is_declared() {
+fn a_signature_for_an_alias_is_accepted() {
     let node = Node::start_with(Release::V2_1, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.require_with_aliases("mirror.example.com/team", &[RELEASE], &["registry.example.com/team"])
@@ -64,14 +64,14 @@ fn signs_for_a_name_that_is_declared() {
         let image = node.push("team/app:1");
         node.cosign().sign(&image.by_digest(), &node.release, Layout::Classic, Some(identity));
         let pulled = node.kubelet().ensure_image(&Pod::of(image.at("mirror.example.com").by_tag()));
-        let told = pulled.as_ref().map(drop).map_err(|waiting| waiting.code());
-        assert_eq!(told, expected, "signed as {identity}: {pulled:?}");
+        let result = pulled.as_ref().map(drop).map_err(|waiting| waiting.code());
+        assert_eq!(result, expected, "signed as {identity}: {pulled:?}");
     }
 }
 
-/// The bundle of another image, put where the bundle of this one belongs.
+/// The bundle of another image, in the place of this one's.
 #[test]
-fn s_bundle_speaks_for_its_own_digest_only() {
+fn a_bundle_counts_only_for_its_own_digest() {
     let node = Node::start(Release::V2_1);
     let signed = node.push("team/app:1");
     node.cosign().sign(&signed.by_digest(), &node.release, Layout::Bundle, None);
@@ -84,7 +84,7 @@ fn s_bundle_speaks_for_its_own_digest_only() {
 }
 
 #[test]
-fn accepts_what_we_sign() {
+fn cosign_accepts_our_signatures() {
     let node = Node::start(Release::V2_1);
     for (kind, options) in [
         (Kind::P256, &[][..]),
@@ -98,9 +98,9 @@ fn accepts_what_we_sign() {
         signing::sign(&image.by_digest(), &key);
         let cosign = node.cosign();
         let classic = [options, &["--new-bundle-format=false"]].concat();
-        let told = cosign.verify(&image.by_digest(), &key, &classic);
-        assert!(told.is_ok(), "{name}: {told:?}");
-        let told = cosign.verify(&image.by_digest(), &other, &classic);
-        assert!(told.is_err(), "{name}, by another key: {told:?}");
+        let result = cosign.verify(&image.by_digest(), &key, &classic);
+        assert!(result.is_ok(), "{name}: {result:?}");
+        let result = cosign.verify(&image.by_digest(), &other, &classic);
+        assert!(result.is_err(), "{name}, by another key: {result:?}");
     }
 }

@@ -11,9 +11,9 @@ on_every_release!(
     answers_of_containerd_cross_unchanged,
     the_old_image_service_does_not_cross,
     containerd_s_own_services_do_not_cross,
-    containerd_may_go_away_and_come_back,
-    tags_are_still_there_when_containerd_comes_back,
-    ends_when_it_is_asked_to,
+    containerd_may_restart,
+    tags_survive_a_restart_of_containerd,
+    the_daemon_stops_on_request,
 );
 
 fn answers_of_containerd_cross_unchanged(release: Release) {
@@ -43,7 +43,7 @@ fn answers_of_containerd_cross_unchanged(release: Release) {
     assert_eq!(direct.image_status(&image.by_tag()).unwrap(), None);
 }
 
-/// A pull through `runtime.v1alpha2`, which containerd serves until 2.0, would go round the gate.
+/// A pull through `runtime.v1alpha2`, which containerd serves until 2.0, would bypass the gate.
 fn the_old_image_service_does_not_cross(release: Release) {
     let node = Node::start(release);
     let image = node.push("team/app:1");
@@ -56,7 +56,7 @@ fn the_old_image_service_does_not_cross(release: Release) {
     assert_eq!(node.containerd.content_since(&before), [""; 0]);
     let direct = node.kubelet_without_pullgate().call("/runtime.v1alpha2.ImageService/PullImage", pull());
     let served = if release == Release::V2_1 { Code::Unimplemented } else { Code::Ok };
-    assert_eq!(direct, served, "what containerd itself says");
+    assert_eq!(direct, served, "containerd's own answer");
 }
 
 fn containerd_s_own_services_do_not_cross(release: Release) {
@@ -71,12 +71,12 @@ fn containerd_s_own_services_do_not_cross(release: Release) {
         assert_eq!(node.kubelet().call(path, ()), Code::Unimplemented, "{path}");
     }
     let direct = node.kubelet_without_pullgate().call("/containerd.services.version.v1.Version/Version", ());
-    assert_eq!(direct, Code::Ok, "what containerd itself says");
+    assert_eq!(direct, Code::Ok, "containerd's own answer");
     let known = node.kubelet().call("/runtime.v1.ImageService/ImageFsInfo", ImageFsInfoRequest {});
     assert_eq!(known, Code::Ok);
 }
 
-fn containerd_may_go_away_and_come_back(release: Release) {
+fn containerd_may_restart(release: Release) {
     let mut node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let kubelet = node.kubelet();
@@ -85,7 +85,7 @@ fn containerd_may_go_away_and_come_back(release: Release) {
     assert_eq!(kubelet.image_fs_info().unwrap_err().code(), Code::Unavailable);
     assert_eq!(kubelet.pull(&Pod::of(image.by_tag())).unwrap_err().code(), Code::Unavailable);
     node.containerd.start_again();
-    // containerd serves before its CRI plugin is ready, and says so by itself.
+    // containerd serves before its CRI plugin is ready, and reports that itself.
     let ready = wait(LIMIT, || node.kubelet_without_pullgate().image_fs_info().ok());
     assert!(ready.is_some());
     assert!(kubelet.image_fs_info().is_ok(), "the next call works");
@@ -93,8 +93,8 @@ fn containerd_may_go_away_and_come_back(release: Release) {
     assert_eq!(ran.user, 1000);
 }
 
-/// Without the tag, a pod that is not to pull again would run as root.
-fn tags_are_still_there_when_containerd_comes_back(release: Release) {
+/// Without the tag, a pod that does not pull again would run as root.
+fn tags_survive_a_restart_of_containerd(release: Release) {
     let mut node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let kubelet = node.kubelet();
@@ -110,9 +110,9 @@ fn tags_are_still_there_when_containerd_comes_back(release: Release) {
     assert_eq!((ran.user, ran.image_id), (1000, id));
 }
 
-fn ends_when_it_is_asked_to(release: Release) {
+fn the_daemon_stops_on_request(release: Release) {
     let mut node = Node::start(release);
     assert_eq!(node.pullgate.stop(), Some(0));
     assert!(!node.pullgate.socket().exists(), "the socket is gone");
-    assert!(node.kubelet_without_pullgate().image_fs_info().is_ok(), "containerd goes on");
+    assert!(node.kubelet_without_pullgate().image_fs_info().is_ok(), "containerd keeps running");
 }

@@ -1,7 +1,7 @@
-//! What breaks in the middle of things: the daemon, its disk, its evidence, containerd and the registry.
+//! Faults during pulls: of the daemon, its disk, its evidence, containerd and the registry.
 //!
-//! After each fault the same has to hold: nothing unverified was handed to containerd, nobody waits for an answer that
-//! does not come, and what is signed runs again.
+//! After each fault the tests check the same: nothing unverified reached containerd, every call was answered, and
+//! signed images run again.
 
 mod descriptors;
 mod disk;

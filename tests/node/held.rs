@@ -1,4 +1,4 @@
-//! A node on which every step of a pull can be held.
+//! A node on which every step of a pull can be paused.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use pullgate_test::node::{Node, Release};
 /// The name of its registry.
 pub(crate) const HOST: &str = "registry.example.com";
 
-/// A node on which every step of a pull can be held: with a relay before its registry, and a proxy before containerd.
+/// A node on which every step of a pull can be paused: with a relay before its registry, and a proxy before containerd.
 pub(crate) struct Held {
     pub(crate) node: Node,
     pub(crate) relay: Relay,
@@ -28,7 +28,7 @@ pub(crate) struct Held {
     pub(crate) unsigned: Image,
 }
 
-/// A place where a pull of [`Held::signed`] can be held.
+/// A step at which a pull of [`Held::signed`] can be paused.
 #[derive(Clone, Copy)]
 pub(crate) enum At {
     /// A request of pullgate to the registry.
@@ -39,22 +39,22 @@ pub(crate) enum At {
     Call(&'static str),
 }
 
-/// Every step of a pull, in its order.
+/// Every step of a pull, in order.
 pub(crate) const STEPS: [(&str, At); 13] = [
     ("the tag is looked up", At::Ours(&["/team/app/manifests/1"])),
-    ("signatures are looked for", At::Ours(&["/team/app/manifests/sha256-", "/team/app/referrers/"])),
+    ("signatures are looked up", At::Ours(&["/team/app/manifests/sha256-", "/team/app/referrers/"])),
     ("a signature is read", At::Ours(&["/team/app/blobs/"])),
     ("the pull is about to be forwarded", At::Call("before /runtime.v1.ImageService/PullImage")),
-    ("containerd looks the digest up", At::Containerd("/team/app/manifests/sha256:")),
+    ("containerd looks up the digest", At::Containerd("/team/app/manifests/sha256:")),
     ("containerd fetches a layer", At::Containerd("/team/app/blobs/")),
     ("containerd has pulled", At::Call("after /runtime.v1.ImageService/PullImage")),
     ("the tag is about to be recorded", At::Call("before /containerd.services.images.v1.Images/Create")),
     ("the tag is recorded", At::Call("after /containerd.services.images.v1.Images/Create")),
     ("the name is about to be confirmed", At::Call("before /runtime.v1.ImageService/ImageStatus")),
     ("the name is confirmed", At::Call("after /runtime.v1.ImageService/ImageStatus")),
-    ("what was pulled is about to be read", At::Call("before /containerd.services.content.v1.Content/Read")),
+    ("the pulled image is about to be read", At::Call("before /containerd.services.content.v1.Content/Read")),
     (
-        "what was pulled is read, and not yet in the ledger",
+        "the pulled image is read, and not yet in the ledger",
         At::Call("after /containerd.services.content.v1.Content/Read"),
     ),
 ];
@@ -74,7 +74,7 @@ impl Held {
         Self { node, relay, between, kubelet, signed, id, unsigned }
     }
 
-    /// Lets the runtime forget the signed image, and the ledger too where it shall.
+    /// Removes the signed image from the runtime, and from the ledger if requested.
     pub(crate) fn forget(&self, evidence: bool) {
         self.node.kubelet_without_pullgate().remove_image(&self.id).unwrap();
         if evidence {
@@ -106,7 +106,7 @@ impl Held {
         }
     }
 
-    /// Pulls the signed and the unsigned image at once. At that `moment` there is the `fault`.
+    /// Pulls the signed and the unsigned image concurrently, and causes the `fault` at that `moment`.
     pub(crate) fn pull_with(
         &mut self,
         case: &str,
@@ -134,7 +134,7 @@ impl Held {
         assert!(signed.as_ref().is_ok_and(|id| *id == self.id) || signed.is_err(), "{case}: {signed:?}");
     }
 
-    /// Nothing of the unsigned image ever got to containerd, and of the signed one nothing but what was verified.
+    /// Nothing of the unsigned image reached containerd, and of the signed one only the verified digest.
     pub(crate) fn assert_nothing_unverified(&self, case: &str) {
         let pinned = self.signed.by_digest();
         for pulled in self.between.pulled() {
@@ -148,7 +148,7 @@ impl Held {
         assert_eq!(fetched.filter(|request| request.path.contains("team/unsigned")).count(), 0, "{case}");
     }
 
-    /// The daemon is in order: what is signed is pulled and known by its name, and nothing else is.
+    /// The daemon works: signed images are pulled and known by name, and others are refused.
     pub(crate) fn assert_in_order(&self, case: &str) {
         let refused = self.kubelet.pull(&Pod::of(self.unsigned.by_tag())).unwrap_err();
         assert!(refused.message().ends_with("[no-signature]"), "{case}: {refused}");
@@ -161,7 +161,7 @@ impl Held {
             .pullgate
             .records()
             .into_iter()
-            .filter(|record| record["message"] == "damaged evidence was removed");
+            .filter(|record| record["message"] == "damaged evidence removed");
         assert_eq!(
             damaged.collect::<Vec<_>>(),
             [] as [serde_json::Value; 0],
@@ -170,7 +170,7 @@ impl Held {
         self.assert_nothing_unverified(case);
     }
 
-    /// With the registry gone and the daemon restarted, the image runs from evidence, and no file is left over.
+    /// With the registry gone and the daemon restarted, the image runs from evidence, and no temporary file is left.
     pub(crate) fn assert_evidence_is_whole(&mut self) {
         self.node.registry.stop();
         self.node.pullgate.stop();

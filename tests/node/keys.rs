@@ -1,4 +1,4 @@
-//! `pullgate-signer keys`, and keys that others made or keep: encrypted by the real cosign and openssl, and in the real SoftHSM2.
+//! `pullgate-signer keys`, and keys of other tools: encrypted by the real cosign and openssl, and in the real SoftHSM2.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ use pullgate_test::secrets::{self, Secret};
 
 const PIN: &str = "pg5ECRET-pin";
 
-/// A token of SoftHSM2 with keys that pullgate made in it.
+/// A SoftHSM2 token with keys that pullgate generated in it.
 struct Token {
     directory: PathBuf,
 }
@@ -74,7 +74,7 @@ impl Token {
 }
 
 #[test]
-fn in_softhsm_sign_what_the_gate_and_cosign_accept() {
+fn signatures_by_keys_in_softhsm_are_accepted_by_cosign_and_the_gate() {
     let node = Node::start(Release::V2_1);
     let token = Token::new(node.directory());
     for (words, kind, by_cosign) in [
@@ -98,31 +98,31 @@ fn in_softhsm_sign_what_the_gate_and_cosign_accept() {
         assert!(pulled.is_ok(), "{name}: {pulled:?}");
         let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
-        // cosign verifies RSA by PKCS #1 v1.5 only.
+        // cosign verifies RSA only with PKCS #1 v1.5.
         let mut options = vec!["--new-bundle-format=false"];
         if kind == Kind::P384 {
             options.extend(["--signature-digest-algorithm", "sha384"]);
         }
-        let told = node.cosign().verify(&image.by_digest(), &key, &options);
-        assert_eq!(told.is_ok(), by_cosign, "{name}: {told:?}");
-        let told = node.cosign().verify(&unsigned.by_digest(), &key, &options);
-        assert!(told.is_err(), "{name}, by another key: {told:?}");
+        let result = node.cosign().verify(&image.by_digest(), &key, &options);
+        assert_eq!(result.is_ok(), by_cosign, "{name}: {result:?}");
+        let result = node.cosign().verify(&unsigned.by_digest(), &key, &options);
+        assert!(result.is_err(), "{name}, by another key: {result:?}");
     }
 }
 
 #[test]
-fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
+fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     let at = Directory::new();
     let token = Token::new(at.path());
     let key = token.generate("release", "EC_P256", Kind::P256);
     let location = token.location("release");
     let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
     let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
-    assert!(again.unwrap_err().contains("nothing is written over"));
-    let told = public(&location).unwrap();
-    assert_eq!(told, std::fs::read_to_string(&key.public_file).unwrap());
+    assert!(again.unwrap_err().contains("no key is overwritten"));
+    let result = public(&location).unwrap();
+    assert_eq!(result, std::fs::read_to_string(&key.public_file).unwrap());
     let without_pin = location.split("&pin-source").next().unwrap().to_owned();
-    for (location, said) in [
+    for (location, problem) in [
         (location.replace("ci%20token", "other"), "no such token"),
         (location.replace("object=release", "object=other"), "holds no private key"),
         (location.replace("softhsm2", "nosuch"), "no PKCS#11 module nosuch"),
@@ -131,7 +131,7 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
         (format!("{without_pin}&pin-value={PIN}"), "a secret on a command line"),
     ] {
         let error = public(&location).unwrap_err();
-        assert!(error.contains(said), "{location}: {error}");
+        assert!(error.contains(problem), "{location}: {error}");
         assert!(!error.contains(PIN), "{error}");
     }
     token.secret("pin", "pg5ECRET-wrong");
@@ -140,19 +140,19 @@ fn in_softhsm_are_never_written_over_and_open_with_their_pin_only() {
     let pin = token.secret("other-pin", PIN);
     let mut with_file = token.command();
     with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
-    assert_eq!(process::run(&mut with_file).unwrap(), told);
+    assert_eq!(process::run(&mut with_file).unwrap(), result);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
     assert!(public(&location).unwrap_err().contains("open to others"));
 }
 
 #[test]
-pub(crate) fn in_softhsm_sign_for_the_signer() {
+pub(crate) fn the_signer_uses_keys_in_softhsm() {
     let node = Node::start(Release::V2_1);
     let token = Token::new(node.directory());
     let key = token.generate("signer", "RSA_2048", Kind::RsaPkcs1);
     let at = node.directory().join("signer");
     directory::make(&at);
-    // The key's URI names neither PIN nor module; the file does.
+    // The file names PIN and module, the key's URI does not.
     let module = "/usr/lib/softhsm/libsofthsm2.so";
     let write = |keys: &str| {
         let (host, place) = (node.registry.host(), at.display());
@@ -197,14 +197,14 @@ pub(crate) fn in_softhsm_sign_for_the_signer() {
     assert!(cosign.verify(&other.by_digest(), &key, &options).is_err());
 }
 
-/// The public half that pullgate sees in a key file, with the passphrase in a file.
+/// The public half that pullgate reads from a key file, with the passphrase in a file.
 fn public_half(key: &Path, passphrase: &Path) -> Result<String, String> {
     let mut public = Command::new(programs::signer());
     process::run(public.args(["keys", "public"]).arg(key).arg("--passphrase-file").arg(passphrase))
 }
 
 #[test]
-fn that_the_real_cosign_encrypted_are_opened() {
+fn keys_encrypted_by_cosign_are_opened() {
     let at = Directory::new();
     let passphrase = at.path().join("passphrase");
     let secret = |text: &str| {
@@ -221,7 +221,7 @@ fn that_the_real_cosign_encrypted_are_opened() {
     secret("pg5ECRET-three\n");
     let error = public_half(&key, &passphrase).unwrap_err();
     assert!(error.contains("the passphrase is wrong") && !error.contains("pg5ECRET-three"), "{error}");
-    // cosign's own variable; and nothing at all.
+    // cosign's own variable; then no passphrase.
     let public = || {
         let mut public = Command::new(programs::signer());
         public.args(["keys", "public"]).arg(&key).env_remove("COSIGN_PASSWORD");
@@ -229,7 +229,7 @@ fn that_the_real_cosign_encrypted_are_opened() {
     };
     assert_eq!(process::run(public().env("COSIGN_PASSWORD", "pg5ECRET-two")).unwrap(), expected);
     assert!(process::run(&mut public()).unwrap_err().contains("no passphrase is given"));
-    // Through a descriptor.
+    // Through a file descriptor.
     let mut shell = Command::new("sh");
     let script = "printf pg5ECRET-two | \"$0\" keys public \"$1\" --passphrase-fd 0";
     shell.args(["-c", script]).arg(programs::signer()).arg(&key);
@@ -237,7 +237,7 @@ fn that_the_real_cosign_encrypted_are_opened() {
 }
 
 #[test]
-fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
+fn openssl_and_pullgate_open_each_other_s_encrypted_keys() {
     let at = Directory::new();
     let passphrase = at.path().join("passphrase");
     directory::write(&passphrase, "pg5ECRET-two\n");
@@ -272,19 +272,19 @@ fn that_openssl_encrypted_are_opened_and_the_other_way_round() {
 }
 
 #[test]
-fn are_shown_by_all_their_names_and_as_the_policy_has_them() {
+fn keys_are_shown_with_all_their_names_and_as_in_the_policy() {
     let at = Directory::new();
     let key = PrivateKey::make(at.path(), RELEASE, Kind::P256);
     let mut public = Command::new(programs::signer());
-    let told = process::must_run(public.args(["keys", "public", "--output", "json"]).arg(&key.file));
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let result = process::must_run(public.args(["keys", "public", "--output", "json"]).arg(&key.file));
+    let result: serde_json::Value = serde_json::from_str(&result).unwrap();
     let mut digest = Command::new("sh");
     digest.args(["-c", "openssl pkey -pubin -in \"$0\" -outform DER | sha256sum | cut -c-64"]);
     let digest = process::must_run(digest.arg(&key.public_file));
-    assert_eq!(told["ids"]["sha256"], digest.trim());
-    assert_eq!(told["fingerprint"], format!("sha256:{}", digest.trim()));
-    assert!(told["ids"]["ni"].as_str().unwrap().starts_with("ni:///sha-256;"));
-    assert_eq!(told["pem"], std::fs::read_to_string(&key.public_file).unwrap());
+    assert_eq!(result["ids"]["sha256"], digest.trim());
+    assert_eq!(result["fingerprint"], format!("sha256:{}", digest.trim()));
+    assert!(result["ids"]["ni"].as_str().unwrap().starts_with("ni:///sha-256;"));
+    assert_eq!(result["pem"], std::fs::read_to_string(&key.public_file).unwrap());
     let root = at.path().join("etc");
     directory::make(&root);
     Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]).write(&root);
@@ -294,7 +294,7 @@ fn are_shown_by_all_their_names_and_as_the_policy_has_them() {
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed[0]["authenticator"], RELEASE);
     let listed = &listed[0]["keys"][0];
-    assert_eq!(listed["fingerprint"], told["fingerprint"]);
+    assert_eq!(listed["fingerprint"], result["fingerprint"]);
     assert_eq!(
         (listed["algorithm"].as_str(), listed["status"].as_str()),
         (Some("ECDSA_SHA_256"), Some("valid"))

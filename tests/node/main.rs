@@ -1,9 +1,9 @@
 //! pullgate on a real node: containerd 1.6, 1.7 and 2.1, a registry, and kubelet's calls.
 //!
-//! `tests/environment/install` has to be run before. A test that cannot run fails.
+//! Run `tests/environment/install` first. A test that cannot run fails.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-/// Makes a test of each function for each release of containerd.
+/// Makes a test for each function and each release of containerd.
 macro_rules! on_every_release {
     ($($name:ident),+ $(,)?) => {
         on_every_release!(@ containerd_1_6, V1_6, $($name),+);

@@ -1,4 +1,4 @@
-//! Options of `pullgate.toml` that are about the daemon itself, through the program.
+//! Options of `pullgate.toml` for the daemon itself, tested with the program.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ use pullgate_test::node::pullgate::{Pullgate, program};
 use pullgate_test::node::{Node, Release, directory};
 use pullgate_test::secrets;
 
-/// The mode and group of its socket, and its log, of a daemon in whose pullgate.toml `from` is `to`.
+/// The mode and group of the socket, and the log, of a daemon with `from` replaced by `to` in its pullgate.toml.
 fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
     let home = directory::Directory::new();
     let config = home.path().join("pullgate");
@@ -26,7 +26,7 @@ fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
         command.arg("--config").arg(&config).arg("serve");
     };
     let mut daemon = Daemon::start(&program(), configure, &log);
-    // The last thing it does before it says that it serves.
+    // The last step before it reports that it serves.
     daemon.wait_until("there", || config.join("run/control.sock").exists().then_some(()));
     let found = fs::metadata(config.join("run/pullgate.sock")).unwrap();
     daemon.stop();
@@ -34,7 +34,7 @@ fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
 }
 
 #[test]
-pub(crate) fn who_may_connect() {
+pub(crate) fn group_and_mode_decide_who_may_connect() {
     let node = Node::start(Release::V2_1);
     let group = Group::from_gid(1.into()).unwrap().expect("there is a group 1");
     let listen = "[listen]\n";
@@ -50,9 +50,9 @@ pub(crate) fn who_may_connect() {
 }
 
 #[test]
-pub(crate) fn what_is_logged_and_how() {
+pub(crate) fn log_level_and_format_are_applied() {
     let node = Node::start(Release::V2_1);
-    // All is written where it is searched for secrets afterwards.
+    // The output goes where it is searched for secrets afterwards.
     let level = if secrets::run().is_some() { "level = \"trace\"" } else { "level = \"info\"" };
     for (from, to, info, json) in [
         (level, "level = \"info\"", true, true),
@@ -73,21 +73,24 @@ type Effects = (fn(), &'static [&'static str]);
 #[test]
 fn every_listed_option_has_its_test() {
     let tests: &[Effects] = &[
-        (crate::status::the_two_sockets_have_nothing_in_common, &["[listen] socket"]),
-        (who_may_connect, &["[listen] group", "[listen] mode"]),
-        (crate::verifier::only_a_daemon_of_root_is_believed, &["[control] socket"]),
-        (|| crate::status::tells_how_the_daemon_is(Release::V2_1), &["[runtime] socket"]),
-        (|| crate::ways::side_loaded_under_a_protected_name(Release::V2_1), &["[gate] image-status"]),
-        (crate::sandbox::of_a_runtime_that_does_not_tell_is_asked_for, &["[gate] sandbox-image"]),
+        (crate::status::the_two_sockets_are_separate, &["[listen] socket"]),
+        (group_and_mode_decide_who_may_connect, &["[listen] group", "[listen] mode"]),
+        (crate::verifier::only_a_daemon_of_root_is_trusted, &["[control] socket"]),
+        (|| crate::status::shows_the_state_of_the_daemon(Release::V2_1), &["[runtime] socket"]),
         (
-            || crate::scan::removes_what_nobody_may_use(Release::V2_1),
+            || crate::ways::a_side_loaded_image_never_runs_under_a_protected_name(Release::V2_1),
+            &["[gate] image-status"],
+        ),
+        (crate::sandbox::a_runtime_that_does_not_report_it_needs_the_option, &["[gate] sandbox-image"]),
+        (
+            || crate::scan::removes_only_finally_refused_images(Release::V2_1),
             &["[scan] interval", "[scan] remove-unused"],
         ),
         (
-            || crate::scan::knows_what_was_admitted_with_the_registry_gone(Release::V2_1),
+            || crate::scan::uses_evidence_while_the_registry_is_unreachable(Release::V2_1),
             &["[ledger] directory"],
         ),
-        (what_is_logged_and_how, &["[log] format", "[log] level"]),
+        (log_level_and_format_are_applied, &["[log] format", "[log] level"]),
         (
             crate::command::policy_test_compares_the_policy_with_expectations,
             &[
@@ -98,7 +101,7 @@ fn every_listed_option_has_its_test() {
                 "[[case]] mode",
             ],
         ),
-        (crate::keys::in_softhsm_sign_for_the_signer, &["[keys] pkcs11.module", "[keys] pkcs11.pin-file"]),
+        (crate::keys::the_signer_uses_keys_in_softhsm, &["[keys] pkcs11.module", "[keys] pkcs11.pin-file"]),
     ];
     let tested: Vec<&str> = tests.iter().flat_map(|(_, options)| options.iter().copied()).collect();
     let listed: Vec<&str> = effects::TESTED.iter().map(|(_, option)| *option).collect();

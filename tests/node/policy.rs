@@ -1,4 +1,4 @@
-//! The policy comes, goes and breaks while the node runs.
+//! The policy appears, changes and breaks while the node runs.
 
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
@@ -7,9 +7,9 @@ use pullgate_test::node::{Node, RELEASE, Release};
 
 const BROKEN: &str = "default = \"allow\"\n";
 
-/// kubelet would not start without ImageFsInfo, and what runs already would not be looked after.
+/// kubelet would not start without ImageFsInfo, and running containers would be unmanaged.
 #[test]
-fn that_is_broken_from_the_start_refuses_pulls_and_nothing_else() {
+fn a_broken_policy_at_startup_refuses_only_pulls() {
     let mut node = Node::start(Release::V2_1);
     let image = node.push_signed("team/app:1");
     let present = node.push_signed("team/present:1");
@@ -18,27 +18,27 @@ fn that_is_broken_from_the_start_refuses_pulls_and_nothing_else() {
     let kubelet = node.kubelet();
     for name in [image.by_tag(), image.by_digest(), present.by_tag(), present.by_digest()] {
         let waiting = kubelet.ensure_image(&Pod::of(&name)).unwrap_err();
-        let told = (waiting.reason, waiting.code());
-        assert_eq!(told, ("SignatureValidationFailed", "no-policy"), "{name}: {}", waiting.message);
+        let result = (waiting.reason, waiting.code());
+        assert_eq!(result, ("SignatureValidationFailed", "no-policy"), "{name}: {}", waiting.message);
     }
     assert!(kubelet.image_fs_info().is_ok());
-    assert_eq!(kubelet.list_images().unwrap().len(), 2, "the pause image and the one that is present");
+    assert_eq!(kubelet.list_images().unwrap().len(), 2, "the pause image and the present one");
     let waiting = kubelet.run(&Pod::of(present.by_tag()).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     let mended = Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]);
     node.pullgate.reload(&mended);
-    assert!(kubelet.pull(&Pod::of(image.by_tag())).is_ok(), "a policy that is mended comes into force");
+    assert!(kubelet.pull(&Pod::of(image.by_tag())).is_ok(), "a repaired policy comes into force");
 }
 
 #[test]
-fn that_breaks_leaves_the_old_one_in_force() {
+fn a_broken_policy_leaves_the_old_one_in_force() {
     let node = Node::start(Release::V2_1);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     for broken in
         [BROKEN, "", "default = \"deny\"\ndefault = \"deny\"\n", "default = \"deny\"\nsurprise = 1\n"]
     {
-        let told = node.pullgate.reload(&Policy::text(broken));
-        assert_eq!(told["level"], "ERROR", "{told}");
+        let result = node.pullgate.reload(&Policy::text(broken));
+        assert_eq!(result["level"], "ERROR", "{result}");
         let pulled = node.kubelet().ensure_image(&Pod::of(signed.by_tag()));
         assert!(pulled.is_ok(), "{broken:?}: {pulled:?}");
         let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
@@ -46,9 +46,9 @@ fn that_breaks_leaves_the_old_one_in_force() {
     }
 }
 
-/// A verdict that is remembered holds under the policy that it was found by, and no other.
+/// A cached verdict counts only under its policy.
 #[test]
-fn that_changes_is_in_force_from_the_next_pull_on() {
+fn a_changed_policy_applies_from_the_next_pull() {
     let node = Node::start(Release::V2_1);
     let image = node.push_signed("team/app:1");
     let pod = Pod::of(image.by_digest());

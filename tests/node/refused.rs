@@ -1,4 +1,4 @@
-//! What is not signed as the policy wants it is refused before containerd hears of it.
+//! An image that is not signed as the policy requires is refused before containerd sees it.
 
 use pullgate_test::node::images::Image;
 use pullgate_test::node::keys::Kind;
@@ -13,16 +13,16 @@ on_every_release!(
     with_a_payload_that_was_changed,
     with_the_signature_of_another_repository,
     whose_tag_was_moved_to_an_unsigned_image,
-    that_no_rule_speaks_for,
-    of_an_index_only_the_images_of_which_are_signed,
-    of_an_image_only_the_index_of_which_is_signed,
+    that_no_rule_matches,
+    an_index_of_which_only_the_images_are_signed,
+    an_image_of_which_only_the_index_is_signed,
     when_the_registry_does_not_answer,
     that_do_not_exist,
-    with_names_that_containerd_would_not_take,
+    with_names_that_containerd_rejects,
 );
 
-/// Asks for `name` and sees to it that it is refused for this reason, that containerd has nothing new, and that it has
-/// not even asked the registry. Gives the message that kubelet shows.
+/// Pulls `name` and asserts that it is refused for this reason, that containerd has nothing new, and that it has
+/// not contacted the registry. Returns the message that kubelet shows.
 fn assert_refused(node: &Node, name: &str, code: &str) -> String {
     let kubelet = node.kubelet();
     let before = node.containerd.content();
@@ -33,7 +33,7 @@ fn assert_refused(node: &Node, name: &str, code: &str) -> String {
     assert_eq!(status.code(), tonic::Code::Unknown, "{status}");
     assert!(status.message().starts_with("SignatureValidationFailed: "), "{status}");
     assert!(status.message().contains(name), "{status}");
-    // kubelet asks once for every pull secret, and recognises the reason only if all answers are the same.
+    // kubelet pulls once for every pull secret, and recognises the reason only if all answers are the same.
     assert_eq!(kubelet.pull(&pod).unwrap_err().message(), status.message());
     let waiting = kubelet.ensure_image(&pod).unwrap_err();
     assert_eq!((waiting.reason, waiting.code()), ("SignatureValidationFailed", code), "{}", waiting.message);
@@ -100,7 +100,7 @@ fn with_the_signature_of_another_repository(release: Release) {
     assert_image_refused(&node, &image, "no-valid-signature");
     let good = node.kubelet().pull(&Pod::of(signed.by_tag()));
     assert!(good.is_ok(), "the same image by the name that was signed: {good:?}");
-    // Not even now, when containerd has every byte of it.
+    // Also refused when containerd has all of its content.
     assert_image_refused(&node, &image, "no-valid-signature");
 }
 
@@ -111,10 +111,10 @@ fn whose_tag_was_moved_to_an_unsigned_image(release: Release) {
     let unsigned = node.push("team/app:1");
     assert_image_refused(&node, &unsigned, "no-signature");
     let present = node.kubelet().image_status(&signed.by_tag()).unwrap();
-    assert_eq!(present.map(|image| image.id), Some(id), "the tag still leads to the signed image");
+    assert_eq!(present.map(|image| image.id), Some(id), "the tag still resolves to the signed image");
 }
 
-fn that_no_rule_speaks_for(release: Release) {
+fn that_no_rule_matches(release: Release) {
     let node = Node::start_with(release, |policy, key| {
         policy.authenticator(RELEASE, &[key]).require("registry.example.com/team", &[RELEASE])
     });
@@ -135,8 +135,8 @@ fn that_no_rule_speaks_for(release: Release) {
     assert!(spoken_for.is_ok(), "{spoken_for:?}");
 }
 
-/// The policy asks for a signature of what the name means, not of a part of it.
-fn of_an_index_only_the_images_of_which_are_signed(release: Release) {
+/// The policy requires a signature of the digest that the name resolves to, not of a part of it.
+fn an_index_of_which_only_the_images_are_signed(release: Release) {
     let node = Node::start(release);
     let image = node.push_index("team/app:1");
     for child in image.children(&node.registry) {
@@ -145,7 +145,7 @@ fn of_an_index_only_the_images_of_which_are_signed(release: Release) {
     assert_image_refused(&node, &image, "no-signature");
 }
 
-fn of_an_image_only_the_index_of_which_is_signed(release: Release) {
+fn an_image_of_which_only_the_index_is_signed(release: Release) {
     let node = Node::start(release);
     let image = node.push_index("team/app:1");
     node.sign(&image);
@@ -161,8 +161,8 @@ fn when_the_registry_does_not_answer(release: Release) {
     let before = node.containerd.content();
     for name in [image.by_tag(), image.by_digest()] {
         let waiting = node.kubelet().ensure_image(&Pod::of(name)).unwrap_err();
-        let told = (waiting.reason, waiting.code());
-        assert_eq!(told, ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
+        let result = (waiting.reason, waiting.code());
+        assert_eq!(result, ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
     }
     assert_eq!(node.containerd.content_since(&before), [""; 0]);
 }
@@ -183,7 +183,7 @@ fn that_do_not_exist(release: Release) {
     }
 }
 
-fn with_names_that_containerd_would_not_take(release: Release) {
+fn with_names_that_containerd_rejects(release: Release) {
     let node = Node::start_with(release, |_, _| Policy::text("default = \"deny\"\n").allow_unsigned("**"));
     let image = node.push("team/app:1");
     for name in [
@@ -195,8 +195,8 @@ fn with_names_that_containerd_would_not_take(release: Release) {
         format!("{}\n", image.by_tag()),
     ] {
         let waiting = node.kubelet().ensure_image(&Pod::of(&name)).unwrap_err();
-        let told = (waiting.reason, waiting.code());
-        assert_eq!(told, ("SignatureValidationFailed", "invalid-reference"), "{}", waiting.message);
+        let result = (waiting.reason, waiting.code());
+        assert_eq!(result, ("SignatureValidationFailed", "invalid-reference"), "{}", waiting.message);
         assert!(node.kubelet_without_pullgate().pull(&Pod::of(&name)).is_err(), "containerd takes {name:?}");
     }
     let good = node.kubelet().pull(&Pod::of(image.by_tag()));

@@ -1,5 +1,5 @@
 //! The same pull through containerd alone and through pullgate: the same hosts, in the same order, with the same outcome,
-//! as the registries' own logs tell.
+//! according to the registries' own logs.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ on_every_release!(
     through_the_proxy_of_containerds_environment,
 );
 
-/// The registry that images are named by, and that no name service knows.
+/// The registry in the image names, which DNS does not resolve.
 const NAME: &str = "registry.example.invalid";
 
 fn the_same_hosts_in_the_same_order(release: Release) {
@@ -38,7 +38,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
     let wrong = format!("{MARK}-wrong");
     let with_ca = "server = \"@O\"\nca = @CA\n[host.\"@M\"]\nca = @CA\n";
     for (name, text, secret, tag, digest, code) in [
-        // The mirror has no signature; that is found at the origin, where containerd is not led.
+        // The mirror has no signature; it is found at the origin, which containerd does not contact.
         ("mirror first", with_ca, friend, mirror, mirror, ""),
         (
             "mirror only for pulls",
@@ -65,7 +65,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
             "",
         ),
         (
-            "mirror with a path that has nothing",
+            "mirror with a path without the image",
             "server = \"@O\"\nca = @CA\n[host.\"@M/v2/none\"]\noverride_path = true\nca = @CA\n",
             friend,
             both,
@@ -73,7 +73,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
             "",
         ),
         (
-            "mirror that nobody vouches for",
+            "mirror with an unknown certificate",
             "server = \"@O\"\nca = @CA\n[host.\"@M\"]\n",
             friend,
             origin,
@@ -88,8 +88,8 @@ fn the_same_hosts_in_the_same_order(release: Release) {
             mirror,
             "",
         ),
-        ("a header that lets in", header.as_str(), None, origin, origin, ""),
-        ("nobody vouches for any", "server = \"@O\"\n[host.\"@M\"]\n", friend, &[], &[], "registry-tls"),
+        ("a header that authenticates", header.as_str(), None, origin, origin, ""),
+        ("no certificate is trusted", "server = \"@O\"\n[host.\"@M\"]\n", friend, &[], &[], "registry-tls"),
         ("no credentials", with_ca, None, both, both, "registry-unauthorized"),
         ("wrong password", with_ca, Some((USER, wrong.as_str())), both, both, "registry-unauthorized"),
     ] {
@@ -97,14 +97,14 @@ fn the_same_hosts_in_the_same_order(release: Release) {
         site.assert_both(name, secret, (tag, digest), code);
     }
     for registry in [&site.node.registry, &site.mirror] {
-        let asked = registry.asked();
-        let manifests = asked.iter().filter(|asked| asked.uri.contains("/manifests/"));
+        let requests = registry.asked();
+        let manifests = requests.iter().filter(|request| request.uri.contains("/manifests/"));
         assert!(manifests.clone().count() > 0);
-        for asked in manifests {
-            assert!(asked.uri.ends_with(&format!("?ns={NAME}")), "{asked:?}");
+        for request in manifests {
+            assert!(request.uri.ends_with(&format!("?ns={NAME}")), "{request:?}");
         }
     }
-    // The same file for every registry that has none of its own.
+    // The same file for every registry without one.
     std::fs::remove_dir_all(site.node.containerd.hosts().join(NAME)).unwrap();
     site.hosts("_default", with_ca);
     site.assert_both("_default", friend, (mirror, mirror), "");
@@ -130,7 +130,7 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
     let other = pair(&site, &Authority::new(), "other");
     // Without a table `host`, containerd 1.x ignores the file.
     let begin = "server = \"@O\"\nca = @CA\n[host.\"@O\"]\nca = @CA\n";
-    // With TLS 1.3 the server's objection may be lost where it has closed the connection already.
+    // With TLS 1.3 the server's alert may be lost if it has closed the connection already.
     let no_tls = "registry-tls|registry-unavailable";
     for (name, client, hosts, code) in [
         ("no certificate", String::new(), &[][..], no_tls),
@@ -143,7 +143,7 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
     }
 
     if release == Release::V1_6 {
-        // It speaks plain HTTP to this machine, whatever files there are, and no other name can be looked up here.
+        // It uses plain HTTP for this machine regardless of the files, and other names do not resolve here.
         return;
     }
     // Docker's layout, for the registry by its own name.
@@ -153,7 +153,7 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
     site.image = site.image.at(&host);
     let sign = |site: &Site, name: &Path| directory::write(&directory.join(name), site.authority.pem());
     sign(&site, Path::new("ca.crt"));
-    // What is signed is the name that is asked for.
+    // The signature is for the requested name.
     site.node.registry.restart_with("");
     let plain = site.node.directory().join("plain");
     std::fs::rename(&directory, &plain).unwrap();
@@ -168,7 +168,7 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
     site.assert_both("a pair of files", friend, (&["origin"], &["origin"]), "");
 }
 
-/// `registry.mirrors` and `registry.configs`, which containerd reads where it has no config_path.
+/// `registry.mirrors` and `registry.configs`, which containerd reads without config_path.
 fn mirrors_of_the_old_configuration(release: Release) {
     let mut site = Site::start(release);
     let passwords = site.mirror.passwords();
@@ -185,7 +185,7 @@ fn mirrors_of_the_old_configuration(release: Release) {
     let (mirror, origin) = (site.mirror.host(), site.node.registry.host());
     let auth =
         format!("[{plugin}.configs.{mirror:?}.auth]\n  username = {USER:?}\n  password = {PASSWORD:?}\n");
-    // No hosts.toml may lead anywhere now.
+    // No hosts.toml may have an effect now.
     site.hosts(NAME, "server = \"https://127.0.0.1:1\"\n");
     let from = format!("hosts = {hosts:?}");
     site.node
@@ -222,7 +222,7 @@ fn mirrors_of_the_old_configuration(release: Release) {
     }
 }
 
-/// HTTPS_PROXY and NO_PROXY, handed on as the installed unit does it.
+/// HTTPS_PROXY and NO_PROXY, passed on as by the installed unit.
 fn through_the_proxy_of_containerds_environment(release: Release) {
     let mut site = Site::start(release);
     let (tls, passwords) = (site.tls(NAME, false), site.node.registry.passwords());
@@ -268,11 +268,14 @@ fn through_the_proxy_of_containerds_environment(release: Release) {
         let what = format!("{environment:?}: {direct:?} and {pulled:?}");
         assert_eq!((direct.is_ok(), pulled.is_ok()), (code.is_empty(), code.is_empty()), "{what}");
         assert_eq!(pulled.as_ref().err().map_or("", |waiting| waiting.code()), code, "{what}");
-        for mut asked in [alone, tunnel.take_asked()] {
-            // pullgate looks after the sandbox image as well.
-            asked.retain(|line| !line.contains("registry.k8s.io"));
-            assert_eq!(!asked.is_empty(), through, "{what}");
-            assert!(asked.iter().all(|line| line.starts_with(&format!("CONNECT {NAME}:443 "))), "{asked:?}");
+        for mut requests in [alone, tunnel.take_asked()] {
+            // pullgate pulls the sandbox image as well.
+            requests.retain(|line| !line.contains("registry.k8s.io"));
+            assert_eq!(!requests.is_empty(), through, "{what}");
+            assert!(
+                requests.iter().all(|line| line.starts_with(&format!("CONNECT {NAME}:443 "))),
+                "{requests:?}"
+            );
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The image of pod sandboxes, which the runtime would pull by itself.
+//! The image of pod sandboxes, which the runtime would pull without kubelet.
 
 use pullgate_test::node::images::Image;
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::{Node, Release};
 
 on_every_release!(
-    signed_is_pulled_pinned_before_anybody_needs_it,
-    unsigned_is_reported,
-    side_loaded_is_reported
+    a_signed_one_is_pulled_by_digest_in_advance,
+    an_unsigned_one_is_reported,
+    a_side_loaded_one_is_reported
 );
 
 const PAUSE: &str = "registry.example.com/pause:1";
 
-/// Which image it is must be configured for containerd 2.1, which does not tell.
+/// For containerd 2.1, which does not report the image, it must be configured.
 fn configured(release: Release, name: &str) -> String {
     if release == Release::V2_1 { format!("[gate]\nsandbox-image = {name:?}") } else { String::new() }
 }
@@ -22,7 +22,7 @@ fn push_pause(node: &Node) -> Image {
     node.push_pause("pause:1").at("registry.example.com")
 }
 
-fn signed_is_pulled_pinned_before_anybody_needs_it(release: Release) {
+fn a_signed_one_is_pulled_by_digest_in_advance(release: Release) {
     let mut node = Node::start_with_sandbox_image(release, PAUSE);
     let pause = push_pause(&node);
     node.sign(&pause);
@@ -31,7 +31,7 @@ fn signed_is_pulled_pinned_before_anybody_needs_it(release: Release) {
         node.pullgate.wait_for_record(0, |record| record["message"] == "the sandbox image is admitted");
     assert_eq!(report["image"], PAUSE, "{report}");
     let image = node.kubelet_without_pullgate().image_status(PAUSE).unwrap().expect("it is there");
-    // The oldest release knows no pinned images.
+    // The oldest release does not have pinned images.
     assert_eq!(image.pinned, release != Release::V1_6, "{image:?}");
     assert!(node.containerd.content().contains(PAUSE));
     let app = node.push_signed("team/app:1");
@@ -41,7 +41,7 @@ fn signed_is_pulled_pinned_before_anybody_needs_it(release: Release) {
     }
 }
 
-fn unsigned_is_reported(release: Release) {
+fn an_unsigned_one_is_reported(release: Release) {
     let mut node = Node::start_with_sandbox_image(release, PAUSE);
     push_pause(&node);
     node.pullgate.restart_configured(&configured(release, PAUSE));
@@ -56,8 +56,8 @@ fn unsigned_is_reported(release: Release) {
     assert!(node.kubelet().image_status(PAUSE).unwrap().is_none(), "it was not pulled");
 }
 
-/// The test environment's own sandbox image came by `ctr images import`.
-fn side_loaded_is_reported(release: Release) {
+/// The sandbox image of the test environment was imported with `ctr images import`.
+fn a_side_loaded_one_is_reported(release: Release) {
     let mut node = Node::start(release);
     let name = "registry.k8s.io/pause:test";
     node.pullgate.restart_configured(&configured(release, name));
@@ -69,7 +69,7 @@ fn side_loaded_is_reported(release: Release) {
 }
 
 #[test]
-pub(crate) fn of_a_runtime_that_does_not_tell_is_asked_for() {
+pub(crate) fn a_runtime_that_does_not_report_it_needs_the_option() {
     let node = Node::start(Release::V2_1);
     let report = node.pullgate.wait_for_record(0, |record| {
         record["message"].as_str().is_some_and(|message| message.contains("`sandbox-image` in [gate]"))

@@ -13,9 +13,9 @@ use pullgate_test::node::signing::sign_by;
 use pullgate_test::node::{Node, RELEASE, Release};
 
 on_every_release!(
-    finds_what_is_not_admitted,
-    removes_what_nobody_may_use,
-    knows_what_was_admitted_with_the_registry_gone,
+    reports_images_that_are_not_admitted,
+    removes_only_finally_refused_images,
+    uses_evidence_while_the_registry_is_unreachable,
 );
 
 const SIDE_LOADED: &str = "registry.example.com/team/app:1";
@@ -31,7 +31,7 @@ fn verdict_of<'a>(report: &'a Value, name: &str) -> &'a Value {
     &images.iter().find(|image| image["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"))["verdict"]
 }
 
-fn finds_what_is_not_admitted(release: Release) {
+fn reports_images_that_are_not_admitted(release: Release) {
     let node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.k8s.io")
@@ -47,7 +47,7 @@ fn finds_what_is_not_admitted(release: Release) {
     let id = node.import(SIDE_LOADED);
     let unsigned = node.push("team/unsigned:1");
     node.kubelet_without_pullgate().pull(&Pod::of(unsigned.by_tag())).unwrap();
-    // An unsigned image that is recorded by the digest of a signed one is not the signed one.
+    // An unsigned image recorded with the digest of a signed one is not the signed one.
     node.retag(SIDE_LOADED, &signed.by_tag());
     let (code, output) = scan(&node, &["--output", "json"]);
     let report: Value = serde_json::from_str(&output).unwrap();
@@ -67,9 +67,9 @@ fn finds_what_is_not_admitted(release: Release) {
     assert!(line.starts_with("REFUSED") && line.contains(&id["sha256:".len()..][..12]), "{table}");
 }
 
-/// What is refused by the policy alone, or has no signature by the registry's word, goes. What may still be good stays, also
-/// where nothing here shows that it is.
-pub(crate) fn removes_what_nobody_may_use(release: Release) {
+/// Images that the policy refuses, or that have no signature in the registry, are removed. Others stay, even
+/// without evidence.
+pub(crate) fn removes_only_finally_refused_images(release: Release) {
     let mut node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         let policy = policy.add_lines("[[namespace]]\nscope = \"denied.example.com\"\ndeny = \"not here\"");
@@ -80,7 +80,7 @@ pub(crate) fn removes_what_nobody_may_use(release: Release) {
     let signed = node.push_signed("team/app:1");
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
     let direct = node.kubelet_without_pullgate();
-    // With ctr an image has a name with a tag and none with a digest.
+    // ctr gives an image a name with a tag, and no name with a digest.
     let pull = |image: &Image| {
         must_run(node.containerd.ctr().args(["images", "pull", "--plain-http"]).arg(image.by_tag()))
     };
@@ -108,8 +108,12 @@ pub(crate) fn removes_what_nobody_may_use(release: Release) {
             (denied.into(), "denied-by-rule"),
             (some.into(), "denied-by-rule"),
         ] {
-            let told = node.pullgate.wait_for_record(seen, |record| record["name"] == name);
-            assert_eq!((&told["level"], &told["reason"]), (&"WARN".into(), &reason.into()), "{told}");
+            let reported = node.pullgate.wait_for_record(seen, |record| record["name"] == name);
+            assert_eq!(
+                (&reported["level"], &reported["reason"]),
+                (&"WARN".into(), &reason.into()),
+                "{reported}"
+            );
         }
         if remove {
             let gone = || (present() == [true, true, false, true, false, true]).then_some(());
@@ -119,12 +123,13 @@ pub(crate) fn removes_what_nobody_may_use(release: Release) {
             node.pullgate.wait_for_record(seen, |record| record["message"] == "node scanned");
             seen = node.pullgate.records().len();
         }
-        let told = node.pullgate.records().iter().any(|record| record["name"] == by_ctr.by_tag().as_str());
-        assert!(!told, "what ctr pulled is good: {:?}", node.pullgate.records());
+        let reported =
+            node.pullgate.records().iter().any(|record| record["name"] == by_ctr.by_tag().as_str());
+        assert!(!reported, "the image pulled by ctr is admitted: {:?}", node.pullgate.records());
         assert_eq!(present(), [true, true, !remove, true, !remove, true], "remove-unused = {remove}");
     }
-    assert!(direct.image_status(&signed.by_tag()).unwrap().is_some(), "what is admitted stays");
-    // With the registry gone nothing says that it has no signature.
+    assert!(direct.image_status(&signed.by_tag()).unwrap().is_some(), "admitted images stay");
+    // With the registry gone it is unknown whether it has a signature.
     node.pullgate.restart_configured("[scan]\ninterval = \"off\"");
     let late = node.push("team/late:1");
     direct.pull(&Pod::of(late.by_tag())).unwrap();
@@ -137,27 +142,27 @@ pub(crate) fn removes_what_nobody_may_use(release: Release) {
     assert!(direct.image_status(&late.by_tag()).unwrap().is_some(), "{:?}", node.pullgate.records());
 }
 
-/// Signed with another key than the policy now names, and then with that one too: evidence here is older than that.
+/// Signed with another key than the policy now names, then also with that one: the evidence is older than that.
 #[test]
-fn a_signature_that_came_later_counts() {
+fn a_later_signature_counts() {
     let node = Node::start(Release::V2_1);
     let image = node.push_signed("team/app:1");
     node.kubelet().pull(&Pod::of(image.by_tag())).unwrap();
     let key = node.key("next", Kind::P256);
     node.pullgate.reload(&Policy::deny().authenticator("next", &[&key]).require("**", &["next"]));
-    let told = |node: &Node| {
+    let reported = |node: &Node| {
         let (_, output) = scan(node, &["--output", "json"]);
         verdict_of(&serde_json::from_str(&output).unwrap(), &image.by_tag()).clone()
     };
-    assert_eq!(told(&node), "refused");
+    assert_eq!(reported(&node), "refused");
     sign_by(node.pullgate.signer(), &image.by_digest(), &key);
-    let admitted = wait(LIMIT, || (told(&node) == "admitted").then_some(()));
-    assert!(admitted.is_some(), "{}", told(&node));
+    let admitted = wait(LIMIT, || (reported(&node) == "admitted").then_some(()));
+    assert!(admitted.is_some(), "{}", reported(&node));
 }
 
-/// A running container under a policy that has become stricter is told with its pod.
+/// After the policy has become stricter, a running container is reported with its pod.
 #[test]
-fn tells_of_running_containers() {
+fn reports_running_containers() {
     let node = Node::start(Release::V2_1);
     let image = node.push_signed("team/app:1");
     let pod = Pod::of(image.by_tag()).in_namespace("payments");
@@ -174,8 +179,8 @@ fn tells_of_running_containers() {
     assert_eq!(containers[0]["pod"], format!("payments/{}", pod.name()), "{found}");
 }
 
-/// By the daemon's evidence: through the daemon, and from the disk where it does not run.
-pub(crate) fn knows_what_was_admitted_with_the_registry_gone(release: Release) {
+/// With the daemon's evidence: through the daemon, and from the disk if it does not run.
+pub(crate) fn uses_evidence_while_the_registry_is_unreachable(release: Release) {
     let mut node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.k8s.io")
@@ -184,7 +189,7 @@ pub(crate) fn knows_what_was_admitted_with_the_registry_gone(release: Release) {
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
     node.kubelet_without_pullgate().pull(&Pod::of(unknown.by_tag())).unwrap();
     node.registry.stop();
-    let told = |node: &Node, arguments: &[&str]| {
+    let reported = |node: &Node, arguments: &[&str]| {
         let (code, output) = scan(node, &[&["--output", "json"], arguments].concat());
         let report: Value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"));
         let verdicts = [&signed, &unknown].map(|image| verdict_of(&report, &image.by_tag()).clone());
@@ -192,11 +197,11 @@ pub(crate) fn knows_what_was_admitted_with_the_registry_gone(release: Release) {
     };
     let expected = (Some(3), ["admitted", "unknown"].map(Value::from));
     for arguments in [["--daemon", "require"], ["--daemon", "off"]] {
-        assert_eq!(told(&node, &arguments), expected, "{arguments:?}");
+        assert_eq!(reported(&node, &arguments), expected, "{arguments:?}");
     }
     node.pullgate.stop();
-    assert_eq!(told(&node, &[]), expected, "without a daemon");
+    assert_eq!(reported(&node, &[]), expected, "without a daemon");
     assert_eq!(scan(&node, &["--daemon", "require"]).0, Some(3));
     std::fs::remove_dir_all(node.directory().join("pullgate/evidence")).unwrap();
-    assert_eq!(told(&node, &[]).1, ["unknown", "unknown"].map(Value::from), "without evidence");
+    assert_eq!(reported(&node, &[]).1, ["unknown", "unknown"].map(Value::from), "without evidence");
 }

@@ -1,4 +1,4 @@
-//! A registry that wants a password gets the pod's own: from pullgate when it asks, from containerd when it pulls.
+//! A registry that requires a password gets the pod's: from pullgate for lookups, from containerd for the pull.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -14,9 +14,12 @@ use pullgate_test::node::registry::{PASSWORD, USER};
 use pullgate_test::node::{Node, Release, directory, environment};
 use pullgate_test::secrets::{self, MARK, REGISTERED};
 
-on_every_release!(of_the_pod_reach_the_registry, are_asked_for_even_if_the_image_is_present);
+on_every_release!(
+    pull_secrets_of_the_pod_reach_the_registry,
+    pull_secrets_are_checked_even_if_the_image_is_present
+);
 
-fn of_the_pod_reach_the_registry(release: Release) {
+fn pull_secrets_of_the_pod_reach_the_registry(release: Release) {
     let mut node = Node::start(release);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     node.registry.restart_with_password();
@@ -25,7 +28,7 @@ fn of_the_pod_reach_the_registry(release: Release) {
         for stranger in [Pod::of(&name), Pod::of(&name).with_pull_secret(USER, "pg5ECRET-wrong")] {
             let waiting = kubelet.ensure_image(&stranger).unwrap_err();
             assert_eq!(waiting.code(), "registry-unauthorized", "{}", waiting.message);
-            assert!(!waiting.message.contains(MARK), "a password is shown: {}", waiting.message);
+            assert!(!waiting.message.contains(MARK), "the message contains a password: {}", waiting.message);
         }
     }
     let waiting =
@@ -33,12 +36,12 @@ fn of_the_pod_reach_the_registry(release: Release) {
     assert_eq!(waiting.code(), "no-signature", "{}", waiting.message);
     let ran = kubelet.run(&Pod::of(signed.by_tag()).with_pull_secret(USER, PASSWORD));
     assert_eq!(ran.unwrap_or_else(|waiting| panic!("{waiting:?}")).user, 1000);
-    let told = node.pullgate.records().iter().any(|record| record.to_string().contains(PASSWORD));
-    assert!(!told, "a password is in the log");
+    let logged = node.pullgate.records().iter().any(|record| record.to_string().contains(PASSWORD));
+    assert!(!logged, "a password is in the log");
 }
 
-/// kubelet pulls a present image again to see whether a pod may have it. A verdict that is known says nothing of that.
-fn are_asked_for_even_if_the_image_is_present(release: Release) {
+/// kubelet pulls a present image again to check a pod's access to it, which a cached verdict does not show.
+fn pull_secrets_are_checked_even_if_the_image_is_present(release: Release) {
     let mut node = Node::start(release);
     let image = node.push_signed("team/app:1");
     node.registry.restart_with_password();
@@ -48,13 +51,13 @@ fn are_asked_for_even_if_the_image_is_present(release: Release) {
         let stranger = kubelet.pull(&Pod::of(&name));
         assert!(stranger.is_err(), "{name} without a secret: {stranger:?}");
         let direct = node.kubelet_without_pullgate().pull(&Pod::of(&name));
-        assert!(direct.is_err(), "containerd itself would give {name}: {direct:?}");
+        assert!(direct.is_err(), "containerd alone admits {name}: {direct:?}");
         let friend = kubelet.pull(&Pod::of(&name).with_pull_secret(USER, PASSWORD));
         assert!(friend.is_ok(), "{name} with the secret: {friend:?}");
     }
 }
 
-/// A core dump would contain what is in memory.
+/// A core dump would contain secrets in memory.
 #[test]
 fn a_daemon_that_aborts_leaves_no_core_file() {
     let mut node = Node::start(Release::V2_1);
@@ -67,7 +70,7 @@ fn a_daemon_that_aborts_leaves_no_core_file() {
     assert_eq!(ended.signal(), Some(Signal::SIGABRT as i32), "{ended}");
     assert!(!ended.core_dumped(), "{ended}");
     assert!(core_in(&node.directory().join("pullgate")).is_none());
-    // Any other program on this machine leaves one, with what it held, unless the machine keeps none at all.
+    // Another program leaves one with its memory, unless the machine does not write core files.
     let directory = node.directory().join("other");
     directory::make(&directory);
     let sleep = |command: &mut Command| {
@@ -84,7 +87,7 @@ fn a_daemon_that_aborts_leaves_no_core_file() {
             let held = format!("{MARK}-held");
             assert!(
                 core.windows(held.len()).any(|window| window == held.as_bytes()),
-                "the core is not whole"
+                "the core file is incomplete"
             );
         }
         None if elsewhere => secrets::skipped(&format!(
@@ -102,7 +105,7 @@ fn core_in(directory: &Path) -> Option<Vec<u8>> {
     Some(std::fs::read(core.path()).unwrap())
 }
 
-/// The search at the end of `make test` would find one.
+/// The search at the end of `make test` would find a secret.
 #[test]
 fn the_search_for_secrets_finds_what_is_planted() {
     let key = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgXvD9fUe8b5VnLQnv";
@@ -111,7 +114,7 @@ fn the_search_for_secrets_finds_what_is_planted() {
     let percent: String = MARK.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let list: Vec<String> = MARK.bytes().map(|byte| byte.to_string()).collect();
     for (written, code) in [
-        ("nothing to see".to_owned(), 0),
+        ("no secret".to_owned(), 0),
         (MARK.to_lowercase(), 0),
         (STANDARD.encode("a password without a mark"), 0),
         (format!("password {MARK}-2 wrong"), 1),

@@ -10,7 +10,7 @@ use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, RELEASE, Release, process};
 use pullgate_test::programs;
 
-/// Neither RSA-PSS nor Ed25519ph is asked of cosign: of keys in files it verifies PKCS #1 and pure Ed25519 only.
+/// Without RSA-PSS and Ed25519ph: with keys in files, cosign verifies only PKCS #1 and pure Ed25519.
 #[test]
 fn cosign_and_the_gate_accept_each_layout() {
     let node = Node::start(Release::V2_1);
@@ -27,35 +27,35 @@ fn cosign_and_the_gate_accept_each_layout() {
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
         for layout in ["classic", "bundle", "both"] {
             let image = node.push(&format!("team/{name}:{layout}"));
-            let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
-            assert!(told.starts_with("signed: ") && told.contains(&image.digest), "{told}");
-            let told = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
-            assert!(told.starts_with("already signed: "), "{told}");
+            let result = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
+            assert!(result.starts_with("signed: ") && result.contains(&image.digest), "{result}");
+            let result = signing::sign_with(&image.by_tag(), &key, &["--layout", layout, "-a", "build=42"]);
+            assert!(result.starts_with("already signed: "), "{result}");
             let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
             assert!(pulled.is_ok(), "{name} {layout}: {pulled:?}");
             let form = if layout == "classic" { &["--new-bundle-format=false"][..] } else { &[] };
             let options = [digest, form, &["-a", "build=42"]].concat();
-            let told = node.cosign().verify(&image.by_digest(), &key, &options);
+            let result = node.cosign().verify(&image.by_digest(), &key, &options);
             let knows = !matches!(kind, Kind::RsaPss | Kind::Ed25519ph);
-            assert_eq!(told.is_ok(), knows, "{name} {layout}: {told:?}");
-            let told = node.cosign().verify(&image.by_digest(), &other, &options);
-            assert!(told.is_err(), "{name} {layout}, by another key: {told:?}");
+            assert_eq!(result.is_ok(), knows, "{name} {layout}: {result:?}");
+            let result = node.cosign().verify(&image.by_digest(), &other, &options);
+            assert!(result.is_err(), "{name} {layout}, by another key: {result:?}");
         }
     }
 }
 
 #[test]
-fn what_cosign_signed_is_signed_already() {
+fn an_image_signed_by_cosign_is_already_signed() {
     let node = Node::start(Release::V2_1);
     for (layout, name) in [(Layout::Classic, "classic"), (Layout::Bundle, "bundle")] {
         let image = node.push(&format!("team/app:{name}"));
         node.cosign().sign(&image.by_digest(), &node.release, layout, None);
-        let told = signing::sign_with(&image.by_digest(), &node.release, &["--layout", name]);
-        assert!(told.starts_with("already signed: "), "{told}");
-        let told =
+        let result = signing::sign_with(&image.by_digest(), &node.release, &["--layout", name]);
+        assert!(result.starts_with("already signed: "), "{result}");
+        let result =
             signing::sign_with(&image.by_digest(), &node.key("other", Kind::P256), &["--layout", name]);
-        assert!(told.starts_with("signed: "), "another key has not: {told}");
-        // And the other way round: cosign adds to what we wrote and takes nothing away.
+        assert!(result.starts_with("signed: "), "another key has not: {result}");
+        // The other way round: cosign adds to our signatures and removes none.
         let image = node.push(&format!("team/app:{name}-first"));
         let (ours, its) =
             (node.key(&format!("ours-{name}"), Kind::P256), node.key(&format!("its-{name}"), Kind::P256));
@@ -63,15 +63,15 @@ fn what_cosign_signed_is_signed_already() {
         node.cosign().sign(&image.by_digest(), &its, layout, None);
         let form = if layout == Layout::Classic { &["--new-bundle-format=false"][..] } else { &[] };
         for key in [&ours, &its] {
-            let told = node.cosign().verify(&image.by_digest(), key, form);
-            assert!(told.is_ok(), "{name} {}: {told:?}", key.name);
+            let result = node.cosign().verify(&image.by_digest(), key, form);
+            assert!(result.is_ok(), "{name} {}: {result:?}", key.name);
         }
     }
 }
 
-/// Processes of their own, on a registry that knows neither conditions nor referrers.
+/// Separate processes, on a registry without conditional writes and referrers.
 #[test]
-fn many_signers_at_once_lose_nothing() {
+fn concurrent_signers_lose_nothing() {
     let node = Node::start(Release::V2_1);
     let image = node.push("team/app:1");
     let keys: Vec<_> = (0..8).map(|number| node.key(&format!("signer-{number}"), Kind::P256)).collect();
@@ -83,14 +83,14 @@ fn many_signers_at_once_lose_nothing() {
     });
     for key in &keys {
         for form in [&["--new-bundle-format=false"][..], &[]] {
-            let told = node.cosign().verify(&image.by_digest(), key, form);
-            assert!(told.is_ok(), "{} {form:?}: {told:?}", key.name);
+            let result = node.cosign().verify(&image.by_digest(), key, form);
+            assert!(result.is_ok(), "{} {form:?}: {result:?}", key.name);
         }
     }
 }
 
 #[test]
-fn a_whole_namespace_and_its_indexes() {
+fn a_whole_namespace_is_signed_with_its_indexes() {
     let node = Node::start(Release::V2_1);
     let index = node.push_index("shop/multi:1");
     let images = [node.push("shop/web:1"), node.push("shop/web:2"), node.push("shop/db:1")];
@@ -103,9 +103,9 @@ fn a_whole_namespace_and_its_indexes() {
     let scope = format!("{}/shop", node.registry.host());
     for word in ["signed: ", "already signed: "] {
         let output = sign(&scope);
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(told.lines().count() > 4 && told.lines().all(|line| line.starts_with(word)), "{told}");
+        let result = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{result}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(result.lines().count() > 4 && result.lines().all(|line| line.starts_with(word)), "{result}");
     }
     for image in images.iter().chain([&index]) {
         let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));

@@ -1,4 +1,4 @@
-//! What `pullgate-signer sign` signs, the gate accepts, with each algorithm; and only with the algorithm that is pinned.
+//! The gate accepts signatures by `pullgate-signer sign` with each algorithm, and only with the pinned one.
 
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
@@ -6,7 +6,7 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, RELEASE, Release, signing};
 
 #[test]
-fn with_each_algorithm() {
+fn each_algorithm_is_accepted() {
     let node = Node::start(Release::V2_1);
     for kind in [Kind::P256, Kind::P384, Kind::RsaPkcs1, Kind::RsaPss, Kind::Ed25519] {
         let name = kind.algorithm().to_lowercase();
@@ -19,9 +19,9 @@ fn with_each_algorithm() {
     }
 }
 
-/// The same RSA key: what it signed in one way is nothing worth in the other.
+/// The same RSA key: a signature with one padding is not valid with the other.
 #[test]
-fn but_not_with_another_than_the_pinned_one() {
+fn only_the_pinned_algorithm_is_accepted() {
     let node = Node::start(Release::V2_1);
     for (signed, pinned) in [(Kind::RsaPkcs1, Kind::RsaPss), (Kind::RsaPss, Kind::RsaPkcs1)] {
         let key = node.key(signed.algorithm(), signed);
@@ -38,7 +38,7 @@ fn but_not_with_another_than_the_pinned_one() {
 }
 
 #[test]
-fn by_all_that_the_rule_names() {
+fn all_required_authenticators_must_sign() {
     let node = Node::start(Release::V2_1);
     let security = node.key("security", Kind::RsaPss);
     let policy =

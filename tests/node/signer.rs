@@ -1,4 +1,4 @@
-//! The signer beside a real registry that notifies it.
+//! The signer with a real registry that notifies it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn signed(node: &Node, image: &Image) -> bool {
 }
 
 #[test]
-fn what_is_pushed_into_the_namespace_is_signed_and_runs() {
+fn an_image_pushed_into_the_namespace_is_signed_and_runs() {
     let mut node = Node::start(Release::V2_1);
     let old = node.push("team/old:1");
     let signer = Signer::start(&mut node, "team");
@@ -35,13 +35,13 @@ fn what_is_pushed_into_the_namespace_is_signed_and_runs() {
         let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), "no-signature", "{}", waiting.message);
     }
-    // The pushes of our own signatures led to nothing, however long one looks.
+    // The pushes of our own signatures have no effect, even later.
     std::thread::sleep(Duration::from_secs(1));
     signer.until_idle();
     assert_eq!(signer.audit().len(), 2, "{:?}", signer.audit());
     let pushed: Vec<Value> = signer.audit();
     assert!(pushed.iter().all(|line| line["outcome"] == "signed" && line["trigger"] == "push"), "{pushed:?}");
-    // What was there before is signed when it is asked for.
+    // Older images are signed on request.
     process::must_run(signer.command().args(["request", "--rule", "release", &old.by_tag()]));
     assert!(signed(&node, &old), "{}", signer.log());
     let pulled = node.kubelet().ensure_image(&Pod::of(old.by_tag()));
@@ -59,11 +59,11 @@ fn pushes_while_the_signer_is_down_are_signed_when_it_is_back() {
     let unsigned = images::make(node.directory(), &[]).push(&node.registry, "other/app:1");
     signer.until_idle();
     assert!(node.cosign().verify(&unsigned.by_digest(), &node.release, &[]).is_err());
-    let told = process::must_run(signer.command().args(["status", "--output", "json"]));
-    let status: Value = serde_json::from_str(&told).unwrap();
+    let status = process::must_run(signer.command().args(["status", "--output", "json"]));
+    let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!((&status["waiting"], &status["parked"]), (&0.into(), &0.into()), "{status}");
-    let told = process::must_run(signer.command().arg("status"));
-    assert!(told.contains("rule release: automatic, since"), "{told}");
+    let status = process::must_run(signer.command().arg("status"));
+    assert!(status.contains("rule release: automatic, since"), "{status}");
     process::must_run(signer.command().arg("check"));
     let mut missing = Command::new(pullgate_test::programs::signer());
     assert!(process::run(missing.args(["--config", "/nonexistent", "check"])).is_err());

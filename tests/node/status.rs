@@ -1,4 +1,4 @@
-//! `pullgate status`, and the socket by which it asks.
+//! `pullgate status`, and the control socket.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{self, LIMIT};
 use pullgate_test::node::{Node, RELEASE, Release, directory};
 
-on_every_release!(tells_how_the_daemon_is);
+on_every_release!(shows_the_state_of_the_daemon);
 
 const PAUSE: &str = "registry.k8s.io/pause:test";
 
@@ -36,51 +36,51 @@ fn node(release: Release) -> Node {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.k8s.io")
     });
-    // containerd 2.1 does not tell it.
+    // containerd 2.1 does not report it.
     node.pullgate.restart_configured(&format!("[gate]\nsandbox-image = \"{PAUSE}\""));
     node.pullgate.wait_for_record(0, |record| record["message"] == "the sandbox image is admitted");
     node
 }
 
-pub(crate) fn tells_how_the_daemon_is(release: Release) {
+pub(crate) fn shows_the_state_of_the_daemon(release: Release) {
     let mut node = node(release);
-    let (code, told, text) = status(&node);
-    assert_eq!((code, &told["attention"]), (Some(0), &Value::Array(Vec::new())), "{told}");
-    assert_eq!(told["pid"], node.pullgate.id());
-    assert_eq!(told["policy"]["generation"], 1);
-    assert_eq!(told["policy"]["failure"], Value::Null);
-    assert!(told["runtime"]["version"].as_str().unwrap().starts_with("containerd "), "{told}");
-    assert_eq!(told["gates"]["image_status"], true);
-    assert_eq!(told["sandbox_image"]["state"], "admitted");
-    assert_eq!((&told["last_scan"], &told["ledger"]["entries"]), (&Value::Null, &0.into()));
-    let hash = told["policy"]["hash"].as_str().unwrap();
+    let (code, report, text) = status(&node);
+    assert_eq!((code, &report["attention"]), (Some(0), &Value::Array(Vec::new())), "{report}");
+    assert_eq!(report["pid"], node.pullgate.id());
+    assert_eq!(report["policy"]["generation"], 1);
+    assert_eq!(report["policy"]["failure"], Value::Null);
+    assert!(report["runtime"]["version"].as_str().unwrap().starts_with("containerd "), "{report}");
+    assert_eq!(report["gates"]["image_status"], true);
+    assert_eq!(report["sandbox_image"]["state"], "admitted");
+    assert_eq!((&report["last_scan"], &report["ledger"]["entries"]), (&Value::Null, &0.into()));
+    let hash = report["policy"]["hash"].as_str().unwrap();
     assert!(text.contains(&format!("generation 1 ({hash})")) && text.contains(PAUSE), "{text}");
 
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
     node.kubelet().pull(&Pod::of(unsigned.by_tag())).unwrap_err();
-    let (code, told, _) = status(&node);
+    let (code, report, _) = status(&node);
     assert_eq!(
-        (code, &told["ledger"]["entries"], &told["ledger"]["on_disk"]),
+        (code, &report["ledger"]["entries"], &report["ledger"]["on_disk"]),
         (Some(0), &1.into(), &true.into())
     );
-    assert!(told["ledger"]["bytes"].as_u64().unwrap() > 500, "{told}");
+    assert!(report["ledger"]["bytes"].as_u64().unwrap() > 500, "{report}");
     assert_eq!(
-        (&told["counters"]["admitted"], &told["counters"]["refused"]),
+        (&report["counters"]["admitted"], &report["counters"]["refused"]),
         (&1.into(), &1.into()),
-        "{told}"
+        "{report}"
     );
 
     node.kubelet_without_pullgate().pull(&Pod::of(unsigned.by_tag())).unwrap();
     process::output(node.pullgate.command().arg("scan").stdin(Stdio::null()));
-    let (code, told, text) = status(&node);
-    assert_eq!((code, &told["last_scan"]["unknown"]), (Some(1), &0.into()), "{told}");
-    assert!(told["last_scan"]["refused"].as_u64().unwrap() >= 1, "{told}");
+    let (code, report, text) = status(&node);
+    assert_eq!((code, &report["last_scan"]["unknown"]), (Some(1), &0.into()), "{report}");
+    assert!(report["last_scan"]["refused"].as_u64().unwrap() >= 1, "{report}");
     assert!(text.contains("on this node are not admitted"), "{text}");
 
     node.containerd.kill();
-    let (code, told, text) = status(&node);
-    assert_eq!((code, &told["runtime"]["version"]), (Some(1), &Value::Null), "{told}");
+    let (code, report, text) = status(&node);
+    assert_eq!((code, &report["runtime"]["version"]), (Some(1), &Value::Null), "{report}");
     assert!(text.contains("NO ANSWER"), "{text}");
     node.pullgate.stop();
     assert_eq!(status(&node).0, Some(3));
@@ -89,13 +89,13 @@ pub(crate) fn tells_how_the_daemon_is(release: Release) {
     assert_eq!(status(&node).0, Some(2));
 }
 
-/// What was loaded, when, and why not, in the log and in the status.
+/// What was loaded and when, or why not, in the log and in the status.
 #[test]
-fn tells_what_became_of_a_reload() {
+fn shows_the_result_of_a_reload() {
     let node = node(Release::V2_1);
     let first = status(&node).1["policy"].clone();
-    let told = node.pullgate.reload(&Policy::text("default = \"deny\"\nsurprise = 1\n"));
-    assert_eq!((&told["generation"], &told["hash"]), (&1.into(), &first["hash"]), "{told}");
+    let report = node.pullgate.reload(&Policy::text("default = \"deny\"\nsurprise = 1\n"));
+    assert_eq!((&report["generation"], &report["hash"]), (&1.into(), &first["hash"]), "{report}");
     let (code, now, text) = status(&node);
     assert_eq!(code, Some(1), "{now}");
     let kept = ["generation", "hash", "loaded"].map(|key| now["policy"][key].clone());
@@ -106,15 +106,15 @@ fn tells_what_became_of_a_reload() {
 
     let other = node.key("other", Kind::P256);
     let policy = Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]);
-    let told = node.pullgate.reload(&policy);
+    let report = node.pullgate.reload(&policy);
     let now = status(&node).1["policy"].clone();
     assert_eq!((&now["generation"], &now["failure"]), (&2.into(), &Value::Null), "{now}");
-    assert_eq!((&now["generation"], &now["hash"]), (&told["generation"], &told["hash"]), "{now}");
+    assert_eq!((&now["generation"], &now["hash"]), (&report["generation"], &report["hash"]), "{now}");
     assert_ne!(now["hash"], first["hash"]);
 }
 
 #[test]
-fn tells_what_break_glass_opens() {
+fn shows_the_break_glass_exceptions() {
     let node = node(Release::V2_1);
     let file = configuration(&node).join("break-glass.toml");
     directory::write(
@@ -124,37 +124,41 @@ fn tells_what_break_glass_opens() {
             jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)
         ),
     );
-    let (code, told, text) = status(&node);
-    assert_eq!(code, Some(1), "{told}");
-    assert_eq!(told["break_glass"]["exceptions"][0]["what"], "registry.example.com/team");
+    let (code, report, text) = status(&node);
+    assert_eq!(code, Some(1), "{report}");
+    assert_eq!(report["break_glass"]["exceptions"][0]["what"], "registry.example.com/team");
     assert!(text.contains("BREAK-GLASS") && text.contains("outage"), "{text}");
     directory::write(&file, "[[open]]\n");
-    let (code, told, _) = status(&node);
-    assert_eq!((code, &told["break_glass"]["exceptions"]), (Some(1), &Value::Array(Vec::new())), "{told}");
+    let (code, report, _) = status(&node);
+    assert_eq!(
+        (code, &report["break_glass"]["exceptions"]),
+        (Some(1), &Value::Array(Vec::new())),
+        "{report}"
+    );
     fs::remove_file(file).unwrap();
     assert_eq!(status(&node).0, Some(0));
 }
 
-/// Nothing but CRI crosses kubelet's socket, and nothing but questions of root is answered at the other.
+/// Only CRI crosses kubelet's socket, and only root gets answers at the other.
 #[test]
-pub(crate) fn the_two_sockets_have_nothing_in_common() {
+pub(crate) fn the_two_sockets_are_separate() {
     let node = node(Release::V2_1);
     let control = node.pullgate.control();
     assert_eq!(fs::metadata(&control).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(say(&control, b"\"status\"\n").contains("\"generation\":1"));
-    let told = say(&node.pullgate.socket(), b"\"status\"\n");
-    assert!(!told.contains("generation"), "{told}");
+    let report = say(&node.pullgate.socket(), b"\"status\"\n");
+    assert!(!report.contains("generation"), "{report}");
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     for nonsense in [preface.as_slice(), b"\"halt\"\n", b"\n", b"{\"verdict\":{\"name\":\"a\"}}\n"] {
         assert_eq!(say(&control, nonsense), "", "{nonsense:?}");
     }
-    assert_eq!(say(&control, &[b'x'; 1 << 20]), "", "a line without end");
-    assert!(say(&control, b"\"status\"\n").contains("\"generation\":1"), "nothing of this did any harm");
+    assert_eq!(say(&control, &[b'x'; 1 << 20]), "", "an endless line");
+    assert!(say(&control, b"\"status\"\n").contains("\"generation\":1"), "the daemon still works");
 }
 
-/// Whoever gets at the socket is asked for by the kernel's word.
+/// The kernel identifies every caller at the socket.
 #[test]
-fn others_are_not_answered() {
+fn other_users_get_no_answer() {
     let node = node(Release::V2_1);
     let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     open(node.directory(), 0o755);
@@ -169,9 +173,9 @@ fn others_are_not_answered() {
     assert!(ask("0").1.contains("generation"));
     assert!(!ask("65534").0, "the socket is closed to others");
     open(&node.pullgate.control(), 0o666);
-    assert!(!ask("65534").1.contains("generation"), "and whoever gets there all the same is not answered");
+    assert!(!ask("65534").1.contains("generation"), "and other users get no answer");
     node.pullgate.wait_for_record(0, |record| {
-        record["message"] == "question refused: not root" && record["peer.uid"] == 65534
+        record["message"] == "control request refused: not root" && record["peer.uid"] == 65534
     });
 }
 
@@ -179,11 +183,11 @@ fn configuration(node: &Node) -> std::path::PathBuf {
     node.directory().join("pullgate")
 }
 
-/// What is answered to these bytes.
+/// The answer to these bytes.
 fn say(socket: &Path, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    // It may be closed before all is written.
+    // It may be closed before everything is written.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];

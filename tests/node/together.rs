@@ -1,4 +1,4 @@
-//! Many pulls at once.
+//! Many concurrent pulls.
 
 use std::thread;
 
@@ -6,11 +6,11 @@ use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::{Node, Release};
 
 on_every_release!(
-    signed_and_unsigned_images_are_told_apart,
-    a_tag_that_moves_meanwhile_leads_to_what_was_pulled
+    concurrent_signed_and_unsigned_pulls_are_distinguished,
+    a_tag_that_moves_meanwhile_names_the_pulled_image
 );
 
-fn signed_and_unsigned_images_are_told_apart(release: Release) {
+fn concurrent_signed_and_unsigned_pulls_are_distinguished(release: Release) {
     let node = Node::start(release);
     let images: Vec<_> = (0..3)
         .flat_map(|number| {
@@ -37,8 +37,8 @@ fn signed_and_unsigned_images_are_told_apart(release: Release) {
     assert_eq!(node.pullgate.decisions().len(), 2 * images.len(), "one record for each decision");
 }
 
-/// Whoever gets an answer finds that image by the tag at that moment or a later one; never none.
-fn a_tag_that_moves_meanwhile_leads_to_what_was_pulled(release: Release) {
+/// After the answer, the tag names the pulled image or a later one, never no image.
+fn a_tag_that_moves_meanwhile_names_the_pulled_image(release: Release) {
     let node = Node::start(release);
     let first = node.push_signed("team/app:1");
     let second = node.push_signed("team/app:1");

@@ -1,4 +1,4 @@
-//! containerd's own image verifier contract: what does not come through the CRI obeys the same policy.
+//! containerd's image verifiers: the same policy applies to pulls outside the CRI.
 
 use std::fs;
 use std::io::Write;
@@ -15,14 +15,14 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{self, Daemon};
 use pullgate_test::node::{Node, Release, directory, pullgate};
 
-/// containerd 2.1 calls verifiers for what its transfer service pulls; older releases have none.
+/// containerd 2.1 calls verifiers for pulls of its transfer service; older releases do not have them.
 #[test]
-fn ctr_pulls_what_is_signed_and_nothing_else() {
+fn ctr_pulls_only_signed_images() {
     let mut node = Node::start(Release::V2_1);
-    // Without a verifier containerd pulls anything: the test would notice if it did not ask.
+    // Without a verifier containerd pulls every image, so a verifier that is not called fails the test.
     let other = node.push("team/before:1");
-    pull(&node, &other).unwrap_or_else(|told| panic!("{told}"));
-    // Asking the daemon, and not; and where it is gone, by itself.
+    pull(&node, &other).unwrap_or_else(|output| panic!("{output}"));
+    // With the daemon, without it, and with the fallback when it is gone.
     for (number, (options, runs)) in
         [(["--daemon", "require"], true), (["--daemon", "off"], true), (["--daemon", "prefer"], false)]
             .into_iter()
@@ -34,28 +34,31 @@ fn ctr_pulls_what_is_signed_and_nothing_else() {
         install(&node, &options);
         let signed = node.push_signed(&format!("team/app-{number}:1"));
         let unsigned = node.push(&format!("team/unsigned-{number}:1"));
-        let asked = node.pullgate.decisions().len();
-        pull(&node, &signed).unwrap_or_else(|told| panic!("{options:?}: {told}"));
-        let told = pull(&node, &unsigned).unwrap_err();
-        assert!(told.contains("blocked pull") && told.contains("[no-signature]"), "{options:?}: {told}");
+        let before = node.pullgate.decisions().len();
+        pull(&node, &signed).unwrap_or_else(|output| panic!("{options:?}: {output}"));
+        let output = pull(&node, &unsigned).unwrap_err();
+        assert!(
+            output.contains("blocked pull") && output.contains("[no-signature]"),
+            "{options:?}: {output}"
+        );
         let records = process::must_run(node.containerd.ctr().args(["images", "list", "--quiet"]));
         assert!(records.contains(&signed.by_tag()) && !records.contains(&unsigned.by_tag()), "{records}");
-        let decisions = node.pullgate.decisions().split_off(asked);
+        let decisions = node.pullgate.decisions().split_off(before);
         let verdicts: Vec<_> = decisions.iter().map(|record| record["verdict"].as_str().unwrap()).collect();
         let expected: &[&str] = if options[1] == "require" { &["admitted", "refused"] } else { &[] };
-        assert_eq!(verdicts, expected, "{options:?}: what the daemon was asked");
-        // kubelet without pullgate in front: containerd's CRI plugin asks as well.
+        assert_eq!(verdicts, expected, "{options:?}: what the daemon decided");
+        // kubelet without pullgate: containerd's CRI plugin calls the verifier as well.
         let refused = node.kubelet_without_pullgate().pull(&Pod::of(unsigned.by_tag())).unwrap_err();
         assert!(refused.message().contains("[no-signature]"), "{options:?}: {refused}");
     }
     install(&node, &["--daemon", "require"]);
-    let told = pull(&node, &node.push_signed("team/late:1")).unwrap_err();
-    assert!(told.contains("cannot query the daemon"), "{told}");
+    let output = pull(&node, &node.push_signed("team/late:1")).unwrap_err();
+    assert!(output.contains("cannot query the daemon"), "{output}");
 }
 
-/// The policy on disk would admit what the daemon, whose policy is older, refuses.
+/// The daemon, with an older policy, refuses an image that the policy on disk admits.
 #[test]
-fn what_the_daemon_refuses_is_refused() {
+fn the_daemon_s_refusal_is_final() {
     let node = Node::start_with(Release::V2_1, |policy, _| policy);
     let image = node.push("team/app:1");
     Policy::text("default = \"allow-unsigned\"\ndefault-reason = \"a test\"\n")
@@ -65,18 +68,18 @@ fn what_the_daemon_refuses_is_refused() {
         ("prefer", 1, "[denied-by-rule]"),
         ("require", 1, "[denied-by-rule]"),
     ] {
-        let (exit, told) = ask(&node, &["--daemon", option], &image);
-        assert_eq!(exit, Some(code), "{option}: {told}");
-        assert!(told.contains(reason), "{option}: {told}");
+        let (exit, output) = run_verifier(&node, &["--daemon", option], &image);
+        assert_eq!(exit, Some(code), "{option}: {output}");
+        assert!(output.contains(reason), "{option}: {output}");
     }
     let decisions = node.pullgate.decisions();
     assert_eq!(decisions.len(), 2, "{decisions:?}");
     assert!(decisions[0]["peer.uid"] == 0 && decisions[0]["reason"] == "denied-by-rule", "{decisions:?}");
 }
 
-/// What audit lets through is told, as for a pull.
+/// Images that audit mode admits are logged, as for a pull.
 #[test]
-fn what_audit_would_refuse_is_in_the_log() {
+fn audit_refusals_are_logged() {
     let node = Node::start_with(Release::V2_1, |policy, key| {
         policy.authenticator("release", &[key]).require("**", &["release"])
     });
@@ -85,9 +88,9 @@ fn what_audit_would_refuse_is_in_the_log() {
     let text = fs::read_to_string(root.join("policy.toml")).unwrap();
     let before = node.pullgate.records().len();
     node.pullgate.reload(&Policy::text(&format!("{text}mode = \"audit\"\n")));
-    let (exit, told) = ask(&node, &["--daemon", "require"], &image);
-    assert_eq!(exit, Some(0), "{told}");
-    assert!(told.contains("[audit-only]"), "{told}");
+    let (exit, output) = run_verifier(&node, &["--daemon", "require"], &image);
+    assert_eq!(exit, Some(0), "{output}");
+    assert!(output.contains("[audit-only]"), "{output}");
     let record = node.pullgate.wait_for_record(before, |record| {
         record["message"] == "would be refused, but the rule is in audit mode"
             && record["reason"] == "no-signature"
@@ -95,30 +98,30 @@ fn what_audit_would_refuse_is_in_the_log() {
     assert!(record["line"].as_str().unwrap().contains(&image.digest), "{record}");
 }
 
-/// A daemon that takes the connection and says nothing; one that is stopped, as by a debugger, is such.
+/// A daemon that accepts the connection and does not answer, for example when stopped by a debugger.
 #[test]
-fn a_daemon_that_hangs_is_not_waited_for() {
+fn a_hanging_daemon_is_not_waited_for() {
     let node = Node::start(Release::V2_1);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     let process = Pid::from_raw(node.pullgate.id().try_into().unwrap());
     kill(process, Signal::SIGSTOP).unwrap();
-    for (option, image, code, told) in [
+    for (option, image, code, output) in [
         ("prefer", &signed, 0, "[verified]"),
         ("prefer", &unsigned, 1, "[no-signature]"),
         ("require", &signed, 1, "cannot query the daemon"),
     ] {
-        let (exit, line) = ask(&node, &["--daemon", option, "--daemon-timeout", "1"], image);
+        let (exit, line) = run_verifier(&node, &["--daemon", option, "--daemon-timeout", "1"], image);
         assert_eq!(exit, Some(code), "{option}: {line}");
-        assert!(line.contains(told), "{option}: {line}");
+        assert!(line.contains(output), "{option}: {line}");
     }
-    // A scan may take minutes, but not if nobody is there.
+    // A scan may take minutes, but a missing daemon must fail at once.
     let scanned = process::output(node.pullgate.command().args(["scan", "--daemon", "require"]));
     assert_eq!(scanned.status.code(), Some(3));
     kill(process, Signal::SIGCONT).unwrap();
-    assert_eq!(ask(&node, &["--daemon", "require"], &signed).0, Some(0));
+    assert_eq!(run_verifier(&node, &["--daemon", "require"], &signed).0, Some(0));
 }
 
-/// Answers each question as it is told to, as a user that it becomes.
+/// Answers each request as scripted, as another user.
 const ANSWER: &str = r#"
 import os, socket, sys
 user, path, answer = sys.argv[1:4]
@@ -137,7 +140,7 @@ while True:
 const ADMITTED: &str = r#"{"verdict":{"admitted":true,"reason":"verified","rule":null,"line":"trust me"}}"#;
 
 #[test]
-pub(crate) fn only_a_daemon_of_root_is_believed() {
+pub(crate) fn only_a_daemon_of_root_is_trusted() {
     let mut node = Node::start(Release::V2_1);
     let unsigned = node.push("team/unsigned:1");
     node.pullgate.stop();
@@ -151,16 +154,16 @@ pub(crate) fn only_a_daemon_of_root_is_believed() {
         };
         let mut daemon = Daemon::start(Path::new("python3"), configure, &log);
         daemon.wait_until("listening", || at.exists().then_some(()));
-        // It cannot make one there by itself.
+        // It cannot create one there itself.
         fs::rename(&at, node.pullgate.control()).unwrap();
         daemon
     };
-    for (user, answer, option, code, told) in [
-        // That is how a forged answer would be believed.
+    for (user, answer, option, code, output) in [
+        // A forged answer in the right form would be accepted.
         ("0", ADMITTED, "prefer", 0, "trust me"),
         ("65534", ADMITTED, "prefer", 1, "[no-signature]"),
         ("65534", ADMITTED, "require", 1, "neither root nor this user"),
-        // What is no answer, or one to another question, admits nothing.
+        // An invalid answer, or one to another request, admits nothing.
         ("0", "{}", "require", 1, "cannot query the daemon"),
         ("0", "{}", "prefer", 1, "[no-signature]"),
         ("0", r#"{"verdict":{"admitted":true}}"#, "require", 1, "cannot query the daemon"),
@@ -168,9 +171,9 @@ pub(crate) fn only_a_daemon_of_root_is_believed() {
         ("0", r#"{"scan":{"images":[],"containers":[]}}"#, "prefer", 1, "unexpected reply type"),
     ] {
         let _daemon = serve(user, answer);
-        let (exit, line) = ask(&node, &["--daemon", option], &unsigned);
+        let (exit, line) = run_verifier(&node, &["--daemon", option], &unsigned);
         assert_eq!(exit, Some(code), "{user} {answer} {option}: {line}");
-        assert!(line.contains(told), "{user} {answer} {option}: {line}");
+        assert!(line.contains(output), "{user} {answer} {option}: {line}");
     }
 }
 
@@ -178,8 +181,8 @@ fn pull(node: &Node, image: &Image) -> Result<(), String> {
     process::run(node.containerd.ctr().args(["images", "pull", "--plain-http", &image.by_tag()])).map(drop)
 }
 
-/// Asks as containerd does. Gives the exit code and what is written, to standard error too.
-fn ask(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
+/// Calls it as containerd does. Returns the exit code and the output, including standard error.
+fn run_verifier(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
     let mut command = node.pullgate.command();
     command.arg("image-verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
     command.args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"]);

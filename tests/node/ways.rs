@@ -1,4 +1,4 @@
-//! Every way around a pull, on real containerd: `docs/coverage.md` names the test of each.
+//! Every way to run an image without a pull, on real containerd: `docs/coverage.md` names the test of each.
 
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::{Kubelet, Pod, Waiting};
@@ -6,22 +6,22 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, RELEASE, Release};
 
 on_every_release!(
-    side_loaded_under_a_protected_name,
-    one_image_under_a_signed_and_an_unsigned_name,
-    a_tag_that_was_moved_on_the_node,
-    a_policy_that_became_stricter,
-    an_unsigned_image_volume,
-    a_permissive_namespace_and_a_strict_one,
-    a_key_that_is_revoked_or_out_of_its_time,
-    what_is_denied_after_the_pull,
-    a_registry_that_is_gone_and_a_daemon_that_restarts,
+    a_side_loaded_image_never_runs_under_a_protected_name,
+    an_image_is_admitted_only_under_its_signed_name,
+    a_tag_moved_on_the_node_is_decided_by_its_image,
+    a_stricter_policy_applies_to_present_images,
+    an_unsigned_image_volume_is_refused,
+    a_permissive_namespace_does_not_open_a_strict_one,
+    a_revoked_or_expired_key_refuses_present_images,
+    an_image_denied_after_the_pull_is_refused,
+    a_restart_without_a_registry_admits_known_images,
 );
 
-fn told(waiting: &Waiting) -> (&str, &str) {
+fn reason_and_code(waiting: &Waiting) -> (&str, &str) {
     (waiting.reason, waiting.code())
 }
 
-/// No container of `pod` comes from the image `id`, by whichever endpoint it is tried.
+/// Asserts that no container of `pod` is created from the image `id`, through either endpoint.
 fn assert_never_runs(node: &Node, name: &str, id: &str) {
     let (through, beside) = (node.kubelet_through_pullgate(), node.kubelet());
     let waiting = through.create(&Pod::of(name), id).unwrap_err();
@@ -44,7 +44,7 @@ fn assert_runs(kubelet: &Kubelet, name: &str) -> String {
 }
 
 /// `ctr images import`, a node image built with archives, k3s's preloads.
-pub(crate) fn side_loaded_under_a_protected_name(release: Release) {
+pub(crate) fn a_side_loaded_image_never_runs_under_a_protected_name(release: Release) {
     let mut node = Node::start(release);
     node.map_host("registry.example.com");
     let name = "registry.example.com/team/app:1";
@@ -54,11 +54,11 @@ pub(crate) fn side_loaded_under_a_protected_name(release: Release) {
     assert_eq!(waiting.reason, "ErrImagePull", "kubelet pulls what is reported absent: {}", waiting.message);
     let waiting = kubelet.ensure_image(&Pod::of(name).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
-    // Not even by its id, or the beginning of it: an answer without a user would mean root.
+    // Also by its id, or the beginning of it: an answer without a user would mean root.
     let hex = id.strip_prefix("sha256:").unwrap();
-    for asked in [name, &id, hex, &hex[..12]] {
-        let status = kubelet.image_status(asked).unwrap_err();
-        assert!(status.message().starts_with("SignatureValidationFailed: image "), "{asked}: {status}");
+    for requested in [name, &id, hex, &hex[..12]] {
+        let status = kubelet.image_status(requested).unwrap_err();
+        assert!(status.message().starts_with("SignatureValidationFailed: image "), "{requested}: {status}");
     }
     assert_never_runs(&node, name, &id);
     assert!(
@@ -69,19 +69,24 @@ pub(crate) fn side_loaded_under_a_protected_name(release: Release) {
     assert_eq!(node.kubelet().run(&Pod::of(name).never()).unwrap().image_id, id, "switched off");
 }
 
-fn one_image_under_a_signed_and_an_unsigned_name(release: Release) {
+fn an_image_is_admitted_only_under_its_signed_name(release: Release) {
     let node = Node::start(release);
     let signed = node.push_signed("team/app:1");
     let id = assert_runs(&node.kubelet_through_pullgate(), &signed.by_tag());
     let unsigned = signed.push_as(&node.registry, "team/other:1");
     node.retag(&signed.by_tag(), &unsigned.by_tag());
     let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag()).if_not_present()).unwrap_err();
-    assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("SignatureValidationFailed", "no-signature"),
+        "{}",
+        waiting.message
+    );
     assert_never_runs(&node, &unsigned.by_tag(), &id);
     assert_eq!(assert_runs(&node.kubelet_through_pullgate(), &signed.by_tag()), id);
 }
 
-fn a_tag_that_was_moved_on_the_node(release: Release) {
+fn a_tag_moved_on_the_node_is_decided_by_its_image(release: Release) {
     let mut node = Node::start(release);
     let signed = node.push_signed("team/app:1");
     let kubelet = node.kubelet_through_pullgate();
@@ -91,15 +96,15 @@ fn a_tag_that_was_moved_on_the_node(release: Release) {
     node.retag(evil, &signed.by_tag());
     let pod = || Pod::of(signed.by_tag()).if_not_present();
     let waiting = kubelet.run(&pod()).unwrap_err();
-    assert_eq!(told(&waiting), ("ImageInspectError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("ImageInspectError", "not-verified"), "{}", waiting.message);
     let waiting = kubelet.create(&pod(), &evil_id).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
-    // When nobody counts on the image any more, it is pulled, and the tag leads to the signed image again.
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    // When kubelet no longer counts on the image, it is pulled, and the tag names the signed image again.
     node.pullgate.restart_configured("");
     assert_eq!(node.kubelet_through_pullgate().run(&pod()).unwrap().image_id, id);
 }
 
-fn a_policy_that_became_stricter(release: Release) {
+fn a_stricter_policy_applies_to_present_images(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let kubelet = node.kubelet_through_pullgate();
@@ -113,43 +118,48 @@ fn a_policy_that_became_stricter(release: Release) {
         let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
         assert_eq!(waiting.reason, "ImageInspectError", "{code}: {}", waiting.message);
         let waiting = kubelet.run(&Pod::of(image.by_tag())).unwrap_err();
-        assert_eq!(told(&waiting), ("SignatureValidationFailed", code), "{}", waiting.message);
+        assert_eq!(reason_and_code(&waiting), ("SignatureValidationFailed", code), "{}", waiting.message);
         assert_never_runs(&node, &image.by_tag(), &id);
     }
     node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]));
     assert_eq!(assert_runs(&kubelet, &image.by_tag()), id, "the old policy is back");
 }
 
-fn an_unsigned_image_volume(release: Release) {
+fn an_unsigned_image_volume_is_refused(release: Release) {
     let node = Node::start(release);
     let (app, data) = (node.push_signed("team/app:1"), node.push("team/data:1"));
     let kubelet = node.kubelet_through_pullgate();
     let pod = Pod::of(app.by_tag()).mounting(data.by_tag());
     let waiting = kubelet.run(&pod).unwrap_err();
-    assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
-    // Side-loaded, so that there is nothing to pull.
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("SignatureValidationFailed", "no-signature"),
+        "{}",
+        waiting.message
+    );
+    // Side-loaded, so that kubelet does not pull it.
     let side_loaded = "registry.example.com/team/data:1";
     node.import(side_loaded);
     let waiting = kubelet.run(&Pod::of(app.by_tag()).mounting(side_loaded).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
-    // kubelet has the ids from long ago, or from elsewhere: only what is mounted is wrong.
+    // kubelet has these ids already: only the mounted image is wrong.
     let app_id = kubelet.pull(&Pod::of(app.by_tag())).unwrap();
     let mounting = |name: &str| {
         let volume = (name.to_owned(), node.id_in_runtime(name));
         kubelet.create_mounting(&Pod::of(app.by_tag()), &app_id, volume)
     };
     let waiting = mounting(side_loaded).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
     node.sign(&data);
-    // Older releases know no such volumes.
+    // Older releases do not have image volumes.
     if release == Release::V2_1 {
         assert!(mounting(&app.by_tag()).is_ok());
         assert_eq!(kubelet.run(&pod).unwrap().user, 1000);
     }
 }
 
-/// What one namespace may run does not seed another.
-fn a_permissive_namespace_and_a_strict_one(release: Release) {
+/// An image that one namespace may run does not become available to another.
+fn a_permissive_namespace_does_not_open_a_strict_one(release: Release) {
     let node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.example.com/lab").pods(&["sandbox"])
@@ -169,17 +179,22 @@ fn a_permissive_namespace_and_a_strict_one(release: Release) {
     for kubelet in [&through, &beside] {
         for pod in [pod("payments"), pod("payments").if_not_present()] {
             let waiting = kubelet.run(&pod).unwrap_err();
-            assert_eq!(told(&waiting), ("SignatureValidationFailed", "no-signature"), "{}", waiting.message);
+            assert_eq!(
+                reason_and_code(&waiting),
+                ("SignatureValidationFailed", "no-signature"),
+                "{}",
+                waiting.message
+            );
         }
         let waiting = kubelet.run(&pod("payments").never()).unwrap_err();
         assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     }
     let waiting = through.create(&pod("payments"), &id).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }
 
-/// A clock that is years off is a key out of its time.
-fn a_key_that_is_revoked_or_out_of_its_time(release: Release) {
+/// With a clock that is years off, a key is outside its validity.
+fn a_revoked_or_expired_key_refuses_present_images(release: Release) {
     let node = Node::start(release);
     let image = node.push_signed("team/app:1");
     let kubelet = node.kubelet_through_pullgate();
@@ -191,7 +206,7 @@ fn a_key_that_is_revoked_or_out_of_its_time(release: Release) {
         node.pullgate.reload(&with(more));
         let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
         assert_eq!(
-            told(&waiting),
+            reason_and_code(&waiting),
             ("ImageInspectError", "no-valid-signature"),
             "{more}: {}",
             waiting.message
@@ -200,15 +215,15 @@ fn a_key_that_is_revoked_or_out_of_its_time(release: Release) {
     }
     let in_time = "not-before = 2024-01-01T00:00:00Z, not-after = 2100-01-01T00:00:00Z";
     node.pullgate.reload(&with(in_time));
-    assert_eq!(assert_runs(&kubelet, &image.by_tag()), id, "in its time again");
-    // The key is taken away, and another one is in its place.
+    assert_eq!(assert_runs(&kubelet, &image.by_tag()), id, "within its validity again");
+    // The key is replaced by another one.
     let other = node.key("other", Kind::P256);
     node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&other]).require("**", &[RELEASE]));
     assert_never_runs(&node, &image.by_tag(), &id);
 }
 
-/// The deny list takes effect at once on what was pulled, remembered and recorded before.
-fn what_is_denied_after_the_pull(release: Release) {
+/// The deny list takes effect at once on images that were pulled, cached and recorded before.
+fn an_image_denied_after_the_pull_is_refused(release: Release) {
     let node = Node::start(release);
     let (image, other) = (node.push_signed("team/app:1"), node.push_signed("team/other:1"));
     let kubelet = node.kubelet_through_pullgate();
@@ -217,7 +232,12 @@ fn what_is_denied_after_the_pull(release: Release) {
     let required = || Policy::deny().authenticator(RELEASE, &[&node.release]).require("**", &[RELEASE]);
     node.pullgate.reload(&required().deny_digest(&image.digest));
     let waiting = kubelet.run(&Pod::of(image.by_tag())).unwrap_err();
-    assert_eq!(told(&waiting), ("SignatureValidationFailed", "digest-denied"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("SignatureValidationFailed", "digest-denied"),
+        "{}",
+        waiting.message
+    );
     assert_never_runs(&node, &image.by_tag(), &id);
     assert_runs(&kubelet, &other.by_tag());
     node.pullgate.reload(&required().deny_key(&node.release));
@@ -231,12 +251,12 @@ fn what_is_denied_after_the_pull(release: Release) {
     assert_eq!(assert_runs(&kubelet, &image.by_tag()), id);
 }
 
-/// What was admitted starts from evidence; what was not does not start for want of a registry to ask.
-fn a_registry_that_is_gone_and_a_daemon_that_restarts(release: Release) {
+/// Admitted images start from evidence; others do not start while the registry is unreachable.
+fn a_restart_without_a_registry_admits_known_images(release: Release) {
     let mut node = Node::start(release);
     let (image, unknown) = (node.push_signed("team/app:1"), node.push_signed("team/unknown:1"));
     let id = assert_runs(&node.kubelet_through_pullgate(), &image.by_tag());
-    // Signed, and on the node, but never admitted here.
+    // Signed and present, but never admitted here.
     let unknown_id = node.kubelet_without_pullgate().pull(&Pod::of(unknown.by_tag())).unwrap();
     node.registry.stop();
     node.pullgate.restart_configured("");
@@ -246,9 +266,14 @@ fn a_registry_that_is_gone_and_a_daemon_that_restarts(release: Release) {
         assert_eq!((ran.image_id.as_str(), ran.user), (id.as_str(), 1000));
     }
     let waiting = kubelet.run(&Pod::of(unknown.by_tag()).if_not_present()).unwrap_err();
-    assert_eq!(told(&waiting), ("RegistryUnavailable", "registry-unavailable"), "{}", waiting.message);
+    assert_eq!(
+        reason_and_code(&waiting),
+        ("RegistryUnavailable", "registry-unavailable"),
+        "{}",
+        waiting.message
+    );
     let waiting = kubelet.run(&Pod::of(unknown.by_tag()).never()).unwrap_err();
     assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     let waiting = kubelet.create(&Pod::of(unknown.by_tag()), &unknown_id).unwrap_err();
-    assert_eq!(told(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
+    assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }

@@ -1,4 +1,4 @@
-//! The parts of a command line that both programs share.
+//! Command line code that both programs share.
 #![forbid(unsafe_code)]
 
 mod login;

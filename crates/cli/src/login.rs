@@ -1,14 +1,14 @@
-//! The arguments for logging in to a registry.
+//! Command line arguments with registry credentials.
 
 use std::io::{self, Read};
 
 use pullgate_net::secret;
 use pullgate_registry::Credentials;
 
-/// The longest password that is read, in bytes.
+/// Maximum length of a password, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 
-/// The user name is an argument, the password is on standard input: other users can see arguments.
+/// The password is read from standard input, because other users can see arguments.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Registry login")]
 pub struct LoginArgs {
@@ -21,12 +21,12 @@ pub struct LoginArgs {
 }
 
 impl LoginArgs {
-    /// Whether the command line has credentials.
+    /// Whether credentials were given.
     pub fn is_given(&self) -> bool {
         self.username.is_some()
     }
 
-    /// Whether the password is on standard input.
+    /// Whether the password is read from standard input.
     pub fn reads_standard_input(&self) -> bool {
         self.password_stdin
     }
@@ -37,7 +37,7 @@ impl LoginArgs {
     /// When standard input cannot be read.
     pub fn credentials(&self) -> io::Result<Credentials> {
         let Some(username) = &self.username else { return Ok(Credentials::anonymous()) };
-        let mut password = secret::room(MAX_PASSWORD_BYTES);
+        let mut password = secret::zeroizing_buffer(MAX_PASSWORD_BYTES);
         io::stdin().lock().take(MAX_PASSWORD_BYTES).read_to_string(&mut password)?;
         Ok(Credentials::password(username.clone(), password.trim_end_matches(['\r', '\n'])))
     }

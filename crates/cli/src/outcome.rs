@@ -1,13 +1,13 @@
-//! How a run ends, and its exit code.
+//! Outcomes of a run and their exit codes.
 
 use std::process::ExitCode;
 
-/// The result of a run. For several images it is the greatest in this order.
+/// The outcome of a run. For several images, it is the greatest in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Admitted, or no findings.
     Success,
-    /// There is no answer, because a registry or the runtime cannot be reached.
+    /// No decision, because a registry or the runtime cannot be reached.
     Undetermined,
     /// Refused, or findings present.
     Refused,

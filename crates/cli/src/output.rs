@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::Outcome;
 
-/// The first failure to write to standard output.
+/// The first failed write to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
-/// The format of a result: for people, or for programs. A comment on a variant would lengthen the help of each command.
+/// The format of a result. A comment on a variant would become part of the help text of each command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     #[default]
@@ -19,7 +19,7 @@ pub enum Format {
     Json,
 }
 
-/// `--output`, which is the same option in every command that has it.
+/// The `--output` option, the same in every command.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct OutputOption {
     /// Output format
@@ -28,7 +28,7 @@ pub struct OutputOption {
 }
 
 impl OutputOption {
-    /// Writes `value` as one line of JSON, or the text that `text` makes of it.
+    /// Writes `value` as one line of JSON, or as the text from `text`.
     pub fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
         match self.format {
             Format::Text => line(&text(value)),
@@ -36,24 +36,22 @@ impl OutputOption {
         }
     }
 
-    /// Whether JSON was asked for.
     pub fn is_json(self) -> bool {
         self.format == Format::Json
     }
 }
 
-/// Writes `text` and a line end to standard output. [`finish`] reports a failure.
+/// Writes `text` and a line end to standard output. [`finish`] reports failures.
 pub fn line(text: &str) {
     record_failure(writeln!(io::stdout().lock(), "{text}"));
 }
 
-/// Writes `text` as it is to standard output.
+/// Writes `text` to standard output without a line end.
 pub fn text(text: &str) {
     record_failure(io::stdout().lock().write_all(text.as_bytes()));
 }
 
-/// The outcome of a run that has written everything. Output that was lost, for example because the disk is full, makes
-/// it an error.
+/// The outcome of a run after all output. Lost output, for example because the disk is full, is an error.
 pub fn finish(outcome: Outcome) -> Outcome {
     record_failure(io::stdout().lock().flush());
     match FAILURE.get() {
@@ -65,7 +63,7 @@ pub fn finish(outcome: Outcome) -> Outcome {
     }
 }
 
-/// Keeps the first failed write. A closed pipe is not a failure: the reader has read enough.
+/// Records the first failed write. A closed pipe is not a failure: the reader has read enough.
 pub fn record_failure(written: io::Result<()>) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
@@ -85,7 +83,7 @@ pub fn error(error: &dyn std::error::Error) {
     }
 }
 
-/// Writes a plain line to standard error.
+/// Writes `text` and a line end to standard error.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

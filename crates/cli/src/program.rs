@@ -1,4 +1,4 @@
-//! From the arguments of the process to its exit code.
+//! Entry point of both programs.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -7,19 +7,20 @@ use clap::{ArgMatches, Command};
 
 use crate::{Outcome, Retired, output};
 
-/// Runs a program: `parse` reads the arguments of the process, and `run` does what they ask for.
+/// Runs a program: `parse` parses the arguments of the process, `run` executes them.
 pub fn run<A>(
     parse: impl FnOnce(&[OsString]) -> Result<A, clap::Error>,
     run: impl FnOnce(A) -> Outcome,
 ) -> ExitCode {
-    // Every subcommand may hold credentials or keys: no core dump, whatever the limit and the kernel's core_pattern say,
-    // and no debugger of the same user. It cannot fail for the process itself; the units set LimitCORE=0 as well.
+    // Every subcommand may have credentials or keys in memory: no core dump, whatever the limit and the kernel's
+    // core_pattern are, and no debugger of the same user. Cannot fail for the own process; the units set LimitCORE=0 as
+    // well.
     let _ = nix::sys::prctl::set_dumpable(false);
     let words: Vec<OsString> = std::env::args_os().collect();
     let outcome = match parse(&words) {
         Ok(arguments) => run(arguments),
         Err(error) => {
-            // Help and version are not errors; clap knows which stream each belongs to.
+            // Help and version are not errors; clap selects the stream.
             output::record_failure(error.print());
             if error.use_stderr() { Outcome::Usage } else { Outcome::Success }
         }
@@ -27,10 +28,10 @@ pub fn run<A>(
     output::finish(outcome).into()
 }
 
-/// Matches the words of a command line. The error for a retired name names its replacement.
+/// Parses the words of a command line. The error for a retired name contains its replacement.
 ///
 /// # Errors
-/// When the words are not a valid command line, or ask for help or the version.
+/// When the words are not a valid command line, or request help or the version.
 pub fn parse(
     mut command: Command,
     words: &[OsString],

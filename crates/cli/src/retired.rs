@@ -1,22 +1,22 @@
-//! Names of commands, options and values that no longer exist. Each is an error that names its replacement.
+//! Retired names of commands, options and values. Using one is an error with its replacement.
 
 use std::ffi::OsString;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue};
 
-/// A name that no longer exists.
+/// A retired name.
 #[derive(Clone, Copy, Debug)]
 pub struct Retired {
-    /// The name, as it was on the command line.
+    /// The name as on the command line.
     pub name: &'static str,
-    /// A word of the command lines that had it. Empty for the name of a command.
+    /// A word that the command lines with this name also contain. Empty for names of commands.
     pub command: &'static str,
-    /// What to write instead.
+    /// The replacement.
     pub replacement: &'static str,
 }
 
-/// Replaces an error about a retired name by one that names the replacement.
+/// Replaces an error about a retired name by one with the replacement.
 pub(crate) fn explain(
     error: clap::Error,
     command: &mut Command,

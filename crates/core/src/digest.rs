@@ -1,14 +1,14 @@
 //! Content digests as the OCI image specification defines them.
 //!
-//! Only the two registered algorithms are known, and only in their canonical lower-case form: anything else in a
-//! reference, a descriptor or a payload is an error, never a digest that happens to compare unequal.
-//! Source: <https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md#digests>.
+//! Only the two registered algorithms are accepted, and only in their canonical lower-case form: anything else in a
+//! reference, a descriptor or a payload is an error, so that it cannot compare as unequal. Source:
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md#digests>.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-/// A valid digest, `sha256:` or `sha512:` followed by exactly as many lower-case hexadecimal digits as it needs.
+/// A valid digest: `sha256:` or `sha512:`, then exactly the number of lower-case hexadecimal digits of the algorithm.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     algorithm: Algorithm,
@@ -16,15 +16,15 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// The SHA-256 digest of `content`: the only way to a digest that something is true of.
+    /// The SHA-256 digest of `content`.
     pub fn of(content: &[u8]) -> Self {
         Self::from_hash(Algorithm::Sha256, &Sha256::digest(content))
     }
 
-    /// Reads a digest in its canonical form.
+    /// Parses a digest in its canonical form.
     ///
     /// # Errors
-    /// When the algorithm is not registered, or the encoded part is not its exact number of lower-case hex digits.
+    /// When the algorithm is not registered, or the encoded part is not the exact number of lower-case hex digits.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
         let (name, encoded) = text.split_once(':').ok_or(DigestError::NoAlgorithm)?;
         let algorithm = match name {
@@ -41,7 +41,7 @@ impl Digest {
         Ok(Self { algorithm, text: text.to_owned() })
     }
 
-    /// Whether `content` hashes to this digest, by the digest's own algorithm.
+    /// Whether `content` hashes to this digest with its algorithm.
     #[must_use]
     pub fn matches(&self, content: &[u8]) -> bool {
         let found = match self.algorithm {
@@ -51,12 +51,12 @@ impl Digest {
         found == *self
     }
 
-    /// The algorithm in front of the colon.
+    /// The algorithm before the colon.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The encoded part behind the colon.
+    /// The encoded part after the colon.
     pub fn hex(&self) -> &str {
         self.text.split_once(':').map_or("", |(_, encoded)| encoded)
     }
@@ -93,7 +93,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The name in front of the colon.
+    /// The name before the colon.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -122,28 +122,24 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum DigestError {
-    /// The colon is missing.
     #[error("digest has no algorithm")]
     NoAlgorithm,
-    /// The algorithm is not sha256 or sha512.
     #[error("digest algorithm is not sha256 or sha512")]
     UnknownAlgorithm,
-    /// The encoded part is too short or too long.
     #[error("digest has {found} characters where its algorithm has {expected}")]
     Length {
-        /// What the algorithm asks for.
+        /// The number of digits that the algorithm has.
         expected: usize,
-        /// What was written.
         found: usize,
     },
-    /// The encoded part has something besides 0-9 and a-f.
     #[error("digest is not lower-case hexadecimal")]
     NotLowerHex,
 }
 
-/// Whether `text` is an image id, or the beginning of one as containerd takes it: hexadecimal digits of `id`, at least one,
-/// with or without `sha256:` before them.
+/// Whether `text` is the image id `id` or a prefix of it as containerd accepts it: at least one hexadecimal digit, with
+/// or without `sha256:` before them.
 #[must_use]
 pub fn is_id_prefix(text: &str, id: &Digest) -> bool {
     let prefix = text.strip_prefix("sha256:").unwrap_or(text);

@@ -1,5 +1,5 @@
-//! JSON of strangers, read without second meanings: no key twice at any level (RFC 8259 section 4 leaves open which one
-//! counts), bounded depth and number of values, and nothing behind the document.
+//! Untrusted JSON, parsed without ambiguity: duplicate keys are an error at every level (RFC 8259 section 4 leaves open
+//! which one counts), depth and number of values are limited, and nothing may follow the document.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -8,42 +8,42 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Which keys of one object count as the same.
+/// Which keys of one object are duplicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// Those that are spelled the same.
+    /// Identical keys.
     Exact,
-    /// Those that Go takes for the same: containerd reads the same bytes with `encoding/json`, which matches keys without
-    /// regard to case and lets the last one count.
+    /// Keys that Go considers equal: containerd reads the same bytes with `encoding/json`, which matches keys
+    /// case-insensitively and uses the last one.
     AsGo,
 }
 
-/// What a document may be like. The caller bounds its length.
+/// Limits of a document. The caller limits its length.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How deep arrays and objects may lie.
+    /// The maximum nesting depth of arrays and objects.
     pub depth: usize,
-    /// How many values there may be: a bound on memory, which the length alone bounds loosely.
+    /// The maximum number of values: limits memory, which the length limits only loosely.
     pub values: usize,
-    /// Which keys must not both be there.
+    /// Which keys are duplicates.
     pub keys: Keys,
 }
 
-/// Reads one document and nothing behind it.
+/// Parses one document.
 ///
 /// # Errors
-/// When it is not strict JSON within `bounds`.
+/// When it is not strict JSON within `bounds`, or anything follows it.
 pub fn parse(document: &[u8], bounds: Bounds) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(document).map_err(|_| JsonError::NotUtf8)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let left = Cell::new(bounds.values);
-    let strict = Strict { depth: bounds.depth, keys: bounds.keys, left: &left };
+    let remaining = Cell::new(bounds.values);
+    let strict = Strict { depth: bounds.depth, keys: bounds.keys, remaining: &remaining };
     let value = strict.deserialize(&mut deserializer).map_err(|error| JsonError::of(&error))?;
     deserializer.end().map_err(|error| JsonError::of(&error))?;
     Ok(value)
 }
 
-/// A key as Go compares it: `strings.EqualFold` also takes the long s and the Kelvin sign for letters.
+/// A key in the form in which Go compares it: `strings.EqualFold` also folds the long s and the Kelvin sign.
 pub fn folded(key: &str) -> String {
     key.chars()
         .map(|character| match character {
@@ -54,42 +54,42 @@ pub fn folded(key: &str) -> String {
         .collect()
 }
 
-/// Why a document is not read. Nothing of the document is repeated.
+/// Why a document cannot be parsed. Errors contain no text of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// Arrays and objects lie deeper than the bound.
+    /// Arrays and objects are nested more deeply than the limit.
     #[error("it is nested too deeply (line {line}, column {column})")]
     Deep {
-        /// Where, from 1.
+        /// From 1.
         line: usize,
-        /// Where, from 1.
+        /// From 1.
         column: usize,
     },
-    /// An object has a key twice.
+    /// A duplicate key in an object.
     #[error("it has a key twice (line {line}, column {column})")]
     Duplicate {
-        /// Where, from 1.
+        /// From 1.
         line: usize,
-        /// Where, from 1.
+        /// From 1.
         column: usize,
     },
-    /// There are more values than the bound.
+    /// More values than the limit.
     #[error("it has too many values (line {line}, column {column})")]
     Many {
-        /// Where, from 1.
+        /// From 1.
         line: usize,
-        /// Where, from 1.
+        /// From 1.
         column: usize,
     },
-    /// It is not JSON, or there is more than one document.
+    /// It is not JSON, or more than one document.
     #[error("it is not JSON (line {line}, column {column})")]
     NotJson {
-        /// Where, from 1.
+        /// From 1.
         line: usize,
-        /// Where, from 1.
+        /// From 1.
         column: usize,
     },
-    /// It is not UTF-8.
+    /// The document is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
 }
@@ -99,7 +99,7 @@ const DUPLICATE: &str = "a key twice";
 const MANY: &str = "too many values";
 
 impl JsonError {
-    /// serde carries our errors as text; its own texts may quote the document, so they are dropped.
+    /// serde carries our errors as text; its own errors may quote the document, so they are dropped.
     fn of(error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         match error.to_string() {
@@ -111,12 +111,12 @@ impl JsonError {
     }
 }
 
-/// Reads one value with `depth` levels of arrays and objects and `left` values to go.
+/// Parses one value with at most `depth` levels of arrays and objects; `left` counts the values that are still allowed.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth: usize,
     keys: Keys,
-    left: &'a Cell<usize>,
+    remaining: &'a Cell<usize>,
 }
 
 impl Strict<'_> {
@@ -130,8 +130,8 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom(MANY))?;
-        self.left.set(left);
+        let remaining = self.remaining.get().checked_sub(1).ok_or_else(|| D::Error::custom(MANY))?;
+        self.remaining.set(remaining);
         deserializer.deserialize_any(self)
     }
 }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn one_meaning_or_none() {
+    fn ambiguous_documents_are_errors() {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let many = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
         for (document, expected) in [
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_the_same_exactly_or_as_go_has_it() {
+    fn duplicate_keys_are_exact_or_as_go_folds_them() {
         for document in
             [r#"{"digest":1,"Digest":1}"#, "{\"digest\":1,\"dige\u{17f}t\":1}", "{\"k\":1,\"\u{212a}\":1}"]
         {
@@ -259,7 +259,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_and_agrees_with_serde_json_on_what_it_reads(
+        fn never_panics_and_agrees_with_serde_json(
             document in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             if parse(&document, BOUNDS).is_ok() {
@@ -268,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn never_panics_on_what_looks_like_json(document in r#"[\[\]{}:,"a01\\. ]{0,60}"#) {
+        fn never_panics_on_json_like_text(document in r#"[\[\]{}:,"a01\\. ]{0,60}"#) {
             if parse(document.as_bytes(), BOUNDS).is_ok() {
                 prop_assert!(serde_json::from_str::<Value>(&document).is_ok());
             }

@@ -1,7 +1,7 @@
-//! What pullgate decides by, without I/O: names, digests, keys, signatures and the policy.
+//! The types behind a decision, without I/O: names, digests, keys, signatures and the policy.
 //!
-//! Nothing here reads a file, opens a connection or looks at a clock: bytes and the time are arguments. So all of it can
-//! be tested by tables, fuzzed, and embedded elsewhere.
+//! Nothing here reads a file, opens a connection or reads a clock: bytes and the time are arguments. So everything can
+//! be tested with tables and fuzzed.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

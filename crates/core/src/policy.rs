@@ -1,13 +1,12 @@
 //! Which rule applies to an image, and what it requires.
 //!
-//! Exactly one rule applies to a name and the Kubernetes namespace of the pod that requests it: the one with the most
-//! specific scope that covers the name, and among equals one for just these pods before one for all, whatever the order
-//! in which rules were written; without one, the default, which is a rule too. Two rules of which neither is more
-//! specific do not load.
+//! Exactly one rule applies to an image name and the Kubernetes namespace of the pod that requests it: the one with the
+//! most specific scope that covers the name, and among equally specific ones a rule for just these pods before a rule
+//! for all; the order in which rules were written does not matter. If no rule covers the name, the default applies,
+//! which is a rule too. Two rules of which neither is more specific do not load.
 //!
 //! A request without a namespace (crictl, kubeadm) must satisfy every rule that could apply, see [`ApplicableRules`]:
-//! omitting the namespace never weakens the check. Nothing here does I/O, and a namespace is compared, never used
-//! as a path.
+//! omitting the namespace never weakens the check. A namespace is only compared, never used as a path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,10 +38,10 @@ pub use rule::{Action, AliasError, Allowance, Mode, Rule, SignedObject};
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
 pub use tags::{MAX_TAG_PATTERNS, Tags, TagsError};
 
-/// How many rules a policy may have.
+/// Maximum number of rules in a policy.
 pub const MAX_RULES: usize = 20_000;
 
-/// A policy that loaded: rules that are not at odds with each other, and the authenticators that they name.
+/// A valid policy: rules without ties, and the authenticators that they name.
 #[derive(Debug)]
 pub struct Policy {
     default: Rule,
@@ -57,7 +56,7 @@ impl Policy {
     /// Builds a policy from rules.
     ///
     /// # Errors
-    /// Everything that is wrong, not only what is found first. Rules are named by their place in `rules`.
+    /// All problems, not only the first. Rules are identified by their index in `rules`.
     pub fn new(
         default: Rule,
         rules: Vec<Rule>,
@@ -89,9 +88,9 @@ impl Policy {
         Ok(Self { default, rules, authenticators: by_name, denials, trie, hash })
     }
 
-    /// The same policy with this deny list. It has another hash.
+    /// The same policy with this deny list; it has another hash.
     ///
-    /// That an authenticator has no key left, or a requirement can no longer be met, is no error: a key must be
+    /// An authenticator without keys, or a requirement that cannot be met any more, is not an error: a key must be
     /// revocable at once, whatever depends on it.
     #[must_use]
     pub fn with_deny_list(mut self, denials: DenyList) -> Self {
@@ -109,10 +108,10 @@ impl Policy {
         &self.denials
     }
 
-    /// The rules that apply to a repository that a pod of `namespace` requests: always at least one.
+    /// The rules that apply to a repository that a pod in `namespace` requests: at least one.
     ///
-    /// Where the namespace is unknown, or is not a name that Kubernetes allows, every rule that could apply for some
-    /// namespace applies.
+    /// If the namespace is unknown, or not a name that Kubernetes allows, every rule that could apply for some
+    /// namespace.
     #[must_use]
     pub fn applicable_rules(&self, repository: &Repository, namespace: Option<&str>) -> ApplicableRules<'_> {
         let (domain, path) = (repository.comparable_domain(), repository.path());
@@ -136,7 +135,7 @@ impl Policy {
         }
     }
 
-    /// The authenticator with this name.
+    /// The authenticator called `name`, if the policy has one.
     #[must_use]
     pub fn authenticator(&self, name: &str) -> Option<&Authenticator> {
         self.authenticators.get(name)
@@ -147,76 +146,65 @@ impl Policy {
         self.authenticators.values()
     }
 
-    /// The rules, in the order of the files; the default is not among them.
+    /// The rules, in the order of the files, without the default.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// What happens to a name that no rule covers.
+    /// The rule for names that no other rule covers.
     #[must_use]
     pub fn default_rule(&self) -> &Rule {
         &self.default
     }
 
-    /// `sha256:` over all that can change a verdict: scopes, actions, aliases, and keys with their algorithm and
-    /// validity. Comments, files, order and spelling do not take part.
+    /// `sha256:` over everything that can change a verdict: scopes, actions, aliases, and keys with their algorithm and
+    /// validity period. Comments, file names, order and spelling do not matter.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 }
 
-/// Why rules are not a policy.
+/// Why rules are not a valid policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum PolicyError {
-    /// More than [`MAX_RULES`].
     #[error("policy has more than {MAX_RULES} rules")]
     TooManyRules,
-    /// Two authenticators have one name.
     #[error("duplicate authenticator `{name}`")]
-    SameAuthenticator {
-        /// The name.
-        name: String,
-    },
-    /// A rule requires an authenticator that does not exist.
+    SameAuthenticator { name: String },
     #[error("authenticator `{name}` does not exist")]
-    UnknownAuthenticator {
-        /// The rule.
-        rule: usize,
-        /// The name.
-        name: String,
-    },
-    /// The authenticators of a requirement have too few keys that are different.
+    UnknownAuthenticator { rule: usize, name: String },
+    /// The authenticators of a requirement have too few distinct keys.
     #[error(
         "requirement can never be met: {needed} different keys are needed and its authenticators have {keys}"
     )]
     TooFewKeys {
-        /// The rule.
+        /// Index of the rule.
         rule: usize,
-        /// How many distinct keys are needed.
+        /// The number of distinct keys that is required.
         needed: usize,
-        /// The most that can be counted at once.
+        /// The maximum number of keys that can count together.
         keys: usize,
     },
-    /// Two rules cover one name and neither is more specific.
+    /// Two equally specific rules cover the same name.
     #[error("two rules are equally specific and can cover the same name")]
     Tie {
-        /// The earlier rule.
+        /// Index of the earlier rule.
         first: usize,
-        /// The later one.
+        /// Index of the later rule.
         second: usize,
     },
 }
 
-/// Pairs of rules, by their place in the list, of which neither is more specific although both can cover one name for
-/// one pod.
+/// Pairs of rules, by their index, that are equally specific and can cover the same name for the same pod.
 #[must_use]
 pub fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     trie::ties(rules)
 }
 
-/// The errors of a requirement, given the authenticators that exist.
+/// The errors of a requirement, given the existing authenticators.
 fn check_requirement(
     rule: usize,
     required: &Requirement,

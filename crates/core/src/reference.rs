@@ -1,22 +1,22 @@
-//! Image names, exactly as containerd reads them.
+//! Image names, parsed exactly as containerd parses them.
 //!
 //! A port of `ParseDockerRef` of github.com/distribution/reference v0.6.0 (`normalize.go`, `reference.go`, `regexp.go`),
 //! which containerd 2.x calls on the name in a pull; containerd 1.6 and 1.7 carry an older copy that accepts less.
-//! A name that is read differently here than there would be judged by one rule and pulled from another place, so
-//! where this port differs, it refuses:
+//! If a name were parsed differently here, it would be checked by one rule and pulled from another place. So where this
+//! port differs, it refuses:
 //!
 //! - names longer than [`MAX_INPUT`] bytes;
-//! - `sha256:` or `sha512:` with as many hexadecimal digits as a digest has, which is an image id and which
-//!   upstream would read as a tag of `docker.io/library/sha256`;
+//! - `sha256:` or `sha512:` with as many hexadecimal digits as a digest has, which is an image id and which upstream
+//! reads as a tag of `docker.io/library/sha256`;
 //! - digests of other algorithms than sha256 and sha512 (upstream knows sha384 too; no registry serves it).
 //!
-//! One answer is only spelled differently: a first element that names a host but is not a host name in upstream's grammar
-//! (`my_host.example/app`) has there the empty domain and a path of `my_host.example/app`, whereupon containerd
-//! splits the same text once more and asks the host `my_host.example` for `app`. That is what is returned here.
+//! One result has another form: for a first element that is a host but not valid in upstream's grammar
+//! (`my_host.example/app`), upstream returns an empty domain and the path `my_host.example/app`. containerd then splits
+//! the same text again and asks the host `my_host.example` for `app`. This port returns that host and path.
 //!
-//! `docker.io`, `index.docker.io` and no host at all are one registry. `registry-1.docker.io`, the name of the machine
-//! that serves it, is not: containerd records such an image under another name, and it is another repository here.
-//! Hosts keep the case in which they were written, as upstream keeps it; see [`Repository::comparable`].
+//! `docker.io`, `index.docker.io` and a missing host are the same registry. `registry-1.docker.io`, the machine that
+//! serves it, is another one: containerd records such an image under another name. Hosts keep their case, as upstream;
+//! see [`Repository::comparable`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,31 +25,31 @@ use crate::digest::{Digest, DigestError};
 
 mod grammar;
 
-/// The longest text that is looked at, in bytes. The longest valid name is shorter; a host has no limit upstream.
+/// The longest text that is parsed, in bytes. The longest valid name is shorter, but upstream does not limit the host.
 pub const MAX_INPUT: usize = 4096;
 
 /// The longest path of a repository, in bytes: `RepositoryNameTotalLengthMax` upstream.
 pub const MAX_PATH: usize = 255;
 
-/// The host that a name without a host belongs to.
+/// The host of a name that has no host.
 pub const DEFAULT_DOMAIN: &str = "docker.io";
 
-/// The old name of [`DEFAULT_DOMAIN`], which is read as the new one.
+/// The old name of [`DEFAULT_DOMAIN`]; replaced by it when a name is parsed.
 pub const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 const OFFICIAL_PREFIX: &str = "library/";
 const DEFAULT_TAG: &str = "latest";
 
-/// A repository: the host of a registry and a path in it, both always there.
+/// A repository: the host of a registry and a path; neither is empty.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
     /// `domain/path`.
     name: String,
-    /// Bytes of `name` before the first slash.
+    /// Length of the host in `name`, in bytes.
     domain: usize,
 }
 
 impl Repository {
-    /// Reads a repository's name, normalised as image names are: `nginx` is `docker.io/library/nginx`.
+    /// Parses the name of a repository, normalised like an image name: `nginx` is `docker.io/library/nginx`.
     ///
     /// # Errors
     /// When `text` is not a repository name, or has a tag or a digest.
@@ -67,7 +67,7 @@ impl Repository {
         self.name.get(..self.domain).unwrap_or_default()
     }
 
-    /// The name of the repository at its host: `library/nginx`.
+    /// The path of the repository at its host: `library/nginx`.
     #[must_use]
     pub fn path(&self) -> &str {
         self.name.get(self.domain + 1..).unwrap_or_default()
@@ -79,10 +79,11 @@ impl Repository {
         &self.name
     }
 
-    /// The host as policies and signatures are compared with it: in lower case, because hosts have no case.
+    /// The host in the form in which policies and signatures are compared: lower case, because host names are
+    /// case-insensitive.
     ///
-    /// Nothing else is folded. In particular `DOCKER.IO/nginx` is not `docker.io/library/nginx`: containerd asks the
-    /// host as written, for `nginx`.
+    /// Nothing else is normalised. In particular `DOCKER.IO/nginx` is not `docker.io/library/nginx`: containerd asks
+    /// the host as written, for `nginx`.
     #[must_use]
     pub fn comparable_domain(&self) -> Cow<'_, str> {
         lower_case(self.domain())
@@ -114,7 +115,7 @@ impl fmt::Debug for Repository {
     }
 }
 
-/// What a pull names: a repository, and in it a tag or a digest, never both.
+/// An image name: a repository with a tag or a digest, never both.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     repository: Repository,
@@ -128,11 +129,11 @@ enum Version {
 }
 
 impl Reference {
-    /// Reads the name of an image as `ParseDockerRef` does: a tag beside a digest is dropped, and a name with
-    /// neither has the tag `latest`.
+    /// Parses an image name as `ParseDockerRef` does: a tag beside a digest is dropped, and a name with neither gets
+    /// the tag `latest`.
     ///
     /// # Errors
-    /// When containerd would refuse the name, and in the few more cases that the module lists.
+    /// When containerd refuses the name, and in the few more cases that the module lists.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let (repository, tag, digest) = parse_normalized(text)?;
         let version = match (digest, tag) {
@@ -142,7 +143,7 @@ impl Reference {
         Ok(Self { repository, version })
     }
 
-    /// The image that `tag` names in `repository`.
+    /// The image with `tag` in `repository`.
     ///
     /// # Errors
     /// When the tag is not `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`.
@@ -153,7 +154,7 @@ impl Reference {
         Ok(Self { repository: repository.clone(), version: Version::Tag(tag.to_owned()) })
     }
 
-    /// The repository.
+    /// The repository, without tag and digest.
     #[must_use]
     pub fn repository(&self) -> &Repository {
         &self.repository
@@ -168,7 +169,7 @@ impl Reference {
         }
     }
 
-    /// The digest, if one was written.
+    /// The digest, if the name has one.
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {
         match &self.version {
@@ -202,40 +203,35 @@ impl fmt::Debug for Reference {
 
 /// Why a text is not the name of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ReferenceError {
-    /// The text is empty.
     #[error("image name is empty")]
     Empty,
-    /// The text is longer than [`MAX_INPUT`].
     #[error("image name is longer than {MAX_INPUT} bytes")]
     TooLong,
-    /// The text is 64 hexadecimal digits, or such an id behind its algorithm.
+    /// The text is 64 hexadecimal digits, or such an id after its algorithm.
     #[error("image name is an image id, not the name of a repository")]
     Identifier,
-    /// The part before the first slash is meant as a host and is not a valid one.
+    /// The part before the first slash is a host, but not a valid one.
     #[error("registry host in the image name is not valid")]
     Domain,
-    /// The path breaks the grammar.
     #[error("repository in the image name is not valid")]
     Path,
-    /// The path has upper-case letters.
     #[error("repository in the image name must be lower case")]
     UpperCase,
-    /// The path is longer than [`MAX_PATH`].
     #[error("repository in the image name is longer than {MAX_PATH} bytes")]
     PathTooLong,
-    /// The tag breaks the grammar.
     #[error("tag in the image name is not valid")]
     Tag,
-    /// The digest is not of a supported algorithm.
+    /// The algorithm of the digest is not supported, or the digest is malformed.
     #[error("digest in the image name is not valid")]
     Digest(#[source] DigestError),
-    /// A repository was asked for and a tag or digest follows it.
+    /// A repository was expected, but a tag or a digest follows it.
     #[error("repository name has a tag or a digest")]
     NotOnlyName,
 }
 
-/// `ParseNormalizedNamed`: the repository, and the tag and the digest as far as they were written.
+/// `ParseNormalizedNamed`: the repository, and the tag and the digest if the name has them.
 fn parse_normalized(text: &str) -> Result<(Repository, Option<&str>, Option<Digest>), ReferenceError> {
     if text.is_empty() {
         return Err(ReferenceError::Empty);
@@ -247,7 +243,7 @@ fn parse_normalized(text: &str) -> Result<(Repository, Option<&str>, Option<Dige
         return Err(ReferenceError::Identifier);
     }
     let (domain, remainder) = split_docker_domain(text);
-    // No path contains `@` or `:`, and no tag contains `@`, so the first of each separates.
+    // A path contains neither `@` nor `:`, and a tag no `@`, so the first of each is the separator.
     let (remainder, digest) = split(remainder, '@');
     let (path, tag) = split(remainder, ':');
 
@@ -267,7 +263,7 @@ fn parse_normalized(text: &str) -> Result<(Repository, Option<&str>, Option<Dige
     Ok((Repository::new(domain, &path), tag, digest))
 }
 
-/// `splitDockerDomain`, without the `library/` that is added when the path is known.
+/// `splitDockerDomain`, without the `library/`, which is added after the path is known.
 fn split_docker_domain(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest)) if names_domain(first) => {
@@ -277,18 +273,18 @@ fn split_docker_domain(name: &str) -> (&str, &str) {
     }
 }
 
-/// Whether the element before the first slash is a host rather than the beginning of a path.
+/// Whether the element before the first slash is a host rather than the first element of a path.
 pub fn names_domain(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':']) || first.chars().any(char::is_uppercase)
 }
 
-/// Whether `text` can be a host: what upstream calls a domain, or what it takes for a path and containerd
-/// for a host all the same.
+/// Whether `text` can be a host: a domain in upstream's grammar, or what upstream parses as a path and containerd uses
+/// as a host.
 pub fn is_domain(text: &str) -> bool {
     grammar::is_domain(text) || (grammar::is_path_component(text) && text.len() <= MAX_PATH)
 }
 
-/// Whether `text` can be one segment of a path.
+/// Whether `text` can be one element of a path.
 pub fn is_path_component(text: &str) -> bool {
     grammar::is_path_component(text)
 }
@@ -308,7 +304,7 @@ fn check_name(domain: &str, path: &str) -> Result<(), ReferenceError> {
     if grammar::is_domain(domain) {
         return Ok(());
     }
-    // Upstream tries the whole text as a path now, and measures it as one.
+    // Upstream parses the whole text as a path here, and applies the length limit of a path.
     if !grammar::is_path_component(domain) {
         return Err(ReferenceError::Domain);
     }

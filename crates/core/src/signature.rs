@@ -1,9 +1,8 @@
 //! Verifies signatures: from bytes found in a registry to a proof that a key signed this digest.
 //!
-//! Every format is checked in the same order: bounds, then the signature over the exact bytes, and only then the
-//! content, strictly. Nothing unsigned chooses anything: hints, media types of layers and named algorithms are ignored.
-//! No I/O; the time is an argument. An error of any kind is never a success, and one broken attachment does not
-//! affect the next.
+//! Every format is checked in the same order: limits, then the signature over the exact bytes, and only then the
+//! content, strictly. Unsigned data chooses nothing: hints, media types of layers and named algorithms are ignored. No
+//! I/O; the time is an argument. No error is ever a success, and one broken attachment does not affect the next.
 
 mod bundle;
 mod dsse;
@@ -33,18 +32,18 @@ use crate::trust::{Authenticator, Key, MAX_SIGNATURE_BYTES, PublicKey, RemoteChe
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
 pub enum Attachment {
-    /// A layer of cosign's classic layout: a simple-signing payload, and a signature in the layer's annotation.
+    /// A layer of cosign's legacy layout: a simple-signing payload, and a signature in the layer's annotation.
     SimpleSigning {
-        /// Where it was found, for people.
+        /// Where it was found, for messages.
         place: String,
         /// The bytes of the layer.
         payload: Bytes,
-        /// The annotation `dev.cosignproject.cosign/signature` as found.
+        /// The value of the annotation `dev.cosignproject.cosign/signature`.
         signature: String,
     },
     /// A Sigstore bundle, as a referrer carries it.
     Bundle {
-        /// Where it was found, for people.
+        /// Where it was found, for messages.
         place: String,
         /// The bytes of the layer.
         document: Bytes,
@@ -52,14 +51,14 @@ pub enum Attachment {
 }
 
 impl Attachment {
-    /// Where it was found, for people.
+    /// Where it was found, for messages.
     pub fn place(&self) -> &str {
         match self {
             Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } => place,
         }
     }
 
-    /// The format it claims to have.
+    /// Its format, not verified.
     pub fn format(&self) -> Format {
         match self {
             Self::SimpleSigning { .. } => Format::SimpleSigning,
@@ -71,9 +70,9 @@ impl Attachment {
 /// A signature format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
-    /// Simple signing: binds a digest and a repository.
+    /// Simple signing: signs a digest and a repository.
     SimpleSigning,
-    /// A Sigstore bundle with a DSSE envelope: binds a digest alone, as cosign writes it.
+    /// A Sigstore bundle with a DSSE envelope: signs a digest only, as cosign writes it.
     Bundle,
 }
 
@@ -86,18 +85,18 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a signature must be about.
+/// What a signature must be for.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The digest of the manifest or index.
     pub digest: &'a Digest,
-    /// The repositories a simple-signing payload may name, canonical (`docker.io/library/nginx`): the image's own, and
-    /// those a policy accepts in its stead.
+    /// The repositories that a simple-signing payload may contain, canonical (`docker.io/library/nginx`): that of the
+    /// image, and the aliases of the policy.
     pub repositories: &'a [String],
 }
 
-/// Proof that a key of an authenticator signed the subject: only [`verify`] makes one. Where it carries a demand it counts
-/// only once the service of the key has confirmed it.
+/// Proof that a key of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
+/// counts only after the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Proof {
@@ -108,12 +107,12 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// The name of the authenticator.
+    /// The name of the authenticator that has the key.
     pub fn authenticator(&self) -> &str {
         &self.authenticator
     }
 
-    /// The fingerprint of the key: what to count when several must have signed.
+    /// The fingerprint of the key: a quorum counts distinct fingerprints.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -123,16 +122,16 @@ impl Proof {
         self.format
     }
 
-    /// What the service of the key has to confirm before the proof counts; nothing, for most keys.
+    /// The remote check that must succeed before the proof counts; `None` for most keys.
     pub fn demand(&self) -> Option<&Arc<RemoteCheck>> {
         self.demand.as_ref()
     }
 }
 
-/// Checks that `attachment` is a signature of `subject` by a key of `authenticator` that is valid at `now`.
+/// Verifies that `attachment` is a signature of `subject` by a key of `authenticator` that is valid at `now`.
 ///
 /// # Errors
-/// Whatever else it is. The kind of error has a meaning that stays; see [`SignatureError`].
+/// In all other cases. The kinds of errors are stable; see [`SignatureError`].
 pub fn verify(
     attachment: &Attachment,
     authenticator: &Authenticator,
@@ -154,8 +153,8 @@ pub fn verify(
     })
 }
 
-/// Checks that a Sigstore bundle is a signature of `digest` by `key`, and gives the annotations that it signs with it: for
-/// whoever is about to sign, and must not do it twice.
+/// Verifies that a Sigstore bundle is a signature of `digest` by `key`, and returns the annotations that it signs. For
+/// a signer, which must not sign the same image twice.
 ///
 /// # Errors
 /// As [`verify`].
@@ -172,7 +171,7 @@ pub fn bundle_annotations(
     bundle::annotations(document, By { authenticator: &authenticator, now }, digest)
 }
 
-/// Who must have signed, and when that is asked.
+/// The authenticator that must have signed, and the time of the check.
 #[derive(Clone, Copy)]
 struct By<'a> {
     authenticator: &'a Authenticator,
@@ -189,8 +188,8 @@ impl By<'_> {
     }
 }
 
-/// The bytes of a signature, of which the text may hold no other spelling: standard alphabet, padded, no white space
-/// (RFC 4648 section 4, unused bits zero).
+/// Decodes the base64 of a signature, accepting one encoding only: standard alphabet, padded, no white space (RFC 4648
+/// section 4, unused bits zero).
 fn decode_signature(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureError> {
     let limit = MAX_SIGNATURE_BYTES.div_ceil(3) * 4;
     if text.len() > limit {
@@ -207,81 +206,50 @@ fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureErr
 ///
 /// Text of the attachment appears only as an [`Excerpt`], so that every message is one short line.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignatureError {
-    /// A part is longer than its bound.
+    /// A part is larger than its limit.
     #[error("{what} has {found} bytes, at most {limit} are read")]
-    TooLarge {
-        /// Which part.
-        what: &'static str,
-        /// Its length in bytes.
-        found: usize,
-        /// Its bound in bytes.
-        limit: usize,
-    },
-    /// A part is not base64 in the one form that is read.
+    TooLarge { what: &'static str, found: usize, limit: usize },
+    /// A part is not base64 in the accepted form.
     #[error("{what} is not base64 (standard alphabet, padded, no white space)")]
-    Base64 {
-        /// Which part.
-        what: &'static str,
-    },
-    /// A part is not the JSON it must be.
+    Base64 { what: &'static str },
+    /// A part is not JSON of the required shape.
     #[error("{what} is malformed")]
     Malformed {
-        /// Which part.
         what: &'static str,
-        /// What is wrong with it.
         #[source]
         cause: FieldError,
     },
-    /// No key of the authenticator verifies the signature.
     #[error(transparent)]
     Untrusted(TrustError),
-    /// A key verifies the signature, but is not valid now.
+    /// A key verifies the signature, but is outside its validity period.
     #[error(transparent)]
     OutsideWindow(TrustError),
     /// The authenticator has no key that is valid now.
     #[error(transparent)]
     NoKeyNow(TrustError),
-    /// A trusted key signed something else.
+    /// A trusted key signed another digest.
     #[error("signature is for another digest, {found}")]
-    OtherDigest {
-        /// The digest it names.
-        found: Excerpt,
-    },
-    /// A trusted key signed this digest under another name.
+    OtherDigest { found: Excerpt },
     #[error("signature is for another repository, {found}")]
-    OtherRepository {
-        /// The reference it names.
-        found: Excerpt,
-    },
-    /// A part declares another format.
+    OtherRepository { found: Excerpt },
+    /// A part has another type.
     #[error("{what} has type {found}, which is not a signature of an image")]
-    WrongType {
-        /// Which part.
-        what: &'static str,
-        /// The type it names.
-        found: Excerpt,
-    },
+    WrongType { what: &'static str, found: Excerpt },
     /// A trusted key attested something else about the digest.
     #[error("statement has predicate type {found}: an attestation is not a signature")]
-    WrongPredicate {
-        /// The predicate type it names.
-        found: Excerpt,
-    },
-    /// There are more or fewer of something than a signature has.
+    WrongPredicate { found: Excerpt },
+    /// The number of elements is not that of a signature.
     #[error("{what}: {found} found")]
     Count {
-        /// Of what, and how many there must be.
+        /// The element, and the required number.
         what: &'static str,
-        /// How many there are.
         found: usize,
     },
-    /// A well-known form that is not verified with a key.
+    /// A known format that cannot be verified with a key.
     #[error("{what}, which a key does not verify")]
-    Unsupported {
-        /// What was found.
-        what: &'static str,
-    },
+    Unsupported { what: &'static str },
 }
 
 #[cfg(test)]

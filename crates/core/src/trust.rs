@@ -1,8 +1,7 @@
-//! Trusted keys: public keys, each with the one algorithm that the policy names and its validity period.
+//! Trusted keys: public keys, each with one algorithm from the policy and a validity period.
 //!
-//! Nothing that arrives with a signature chooses how the signature is checked: the algorithm, the padding, the salt and
-//! the hash are all fixed here, when the key is read, and an algorithm named by an envelope is ignored.
-//! No I/O; the time is an argument.
+//! Nothing that arrives with a signature chooses how the signature is verified: algorithm, padding, salt and hash are
+//! fixed when the key is loaded, and an algorithm in an envelope is ignored. No I/O; the time is an argument.
 
 mod algorithm;
 mod ecdsa;
@@ -33,26 +32,26 @@ pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};
 pub use self::rsa::random;
 
-/// How many keys one authenticator may have: each costs a public-key operation on every foreign signature.
+/// Maximum number of keys of one authenticator: each costs a public-key operation for every untrusted signature.
 pub const MAX_KEYS: usize = 16;
 
 /// A public key, its validity period, and the file it came from.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// The key with its algorithm.
+    /// The public key with its pinned algorithm.
     pub public: PublicKey,
-    /// The first instant at which the key is valid (inclusive); always, when absent.
+    /// The first instant at which the key is valid (inclusive); without it, valid from the beginning.
     pub not_before: Option<Timestamp>,
-    /// The first instant at which the key is no longer valid (exclusive); never, when absent.
+    /// The first instant at which the key is not valid any more (exclusive); without it, valid indefinitely.
     pub not_after: Option<Timestamp>,
-    /// The name of the file it was read from, or the place where its private half is kept, for messages.
+    /// File name of the key, or location of its private key, for messages.
     pub origin: String,
-    /// The service that must confirm what the key verified, if any.
+    /// The service that must confirm signatures of this key, if any.
     pub remote: Option<Arc<RemoteVerification>>,
 }
 
 impl Key {
-    /// Why the key is not valid at `now`, or `None` when it is.
+    /// Why the key is not valid at `now`, or `None` if it is.
     pub fn outside_window(&self, now: Timestamp) -> Option<Outside> {
         if let Some(from) = self.not_before.filter(|from| now < *from) {
             return Some(Outside::Early { from });
@@ -61,38 +60,33 @@ impl Key {
     }
 }
 
-/// On which side of its window a key is.
+/// On which side of its validity period a time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Outside {
-    /// The window has not begun.
+    /// Before the period.
     #[error("is only valid from {from}")]
-    Early {
-        /// When it begins.
-        from: Timestamp,
-    },
-    /// The window is over.
+    Early { from: Timestamp },
+    /// After the period.
     #[error("was only valid until {until}")]
-    Late {
-        /// When it ended.
-        until: Timestamp,
-    },
+    Late { until: Timestamp },
 }
 
-/// A named party whose signature counts: one key, or several of which any one is enough (rotation).
+/// A named set of keys. A signature by any one of them counts (rotation).
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     name: String,
     keys: Vec<Key>,
-    /// Keys that were its own, each with why it no longer is.
+    /// Revoked keys, each with the reason.
     revoked: Vec<(Key, String)>,
 }
 
 impl Authenticator {
-    /// An authenticator of one to [`MAX_KEYS`] different keys.
+    /// An authenticator of 1 to [`MAX_KEYS`] distinct keys.
     ///
     /// # Errors
-    /// When keys are missing or too many, when a key's window is empty, or when a key is duplicated: with two windows
-    /// the wider one would count, and a key retired in one file would live on in another.
+    /// When there are no keys or too many, when a validity period is empty, or when a key is duplicated: of two
+    /// validity periods the wider one would count, and a key retired in one file would stay valid in another.
     pub fn new(name: String, keys: Vec<Key>) -> Result<Self, TrustError> {
         if keys.is_empty() {
             return Err(TrustError::NoKeys { authenticator: name });
@@ -116,57 +110,58 @@ impl Authenticator {
         Ok(Self { name, keys, revoked: Vec::new() })
     }
 
-    /// The name the policy gives it.
+    /// The name in the policy.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The same authenticator without the keys that are `revoked`, by their fingerprint: why, if so. They are kept
-    /// only to report that their signatures do not count. An authenticator may lose all its keys; then it accepts nothing.
+    /// Moves the keys for whose fingerprint `revoked` returns a reason to [`Self::revoked`]; they are kept only to report
+    /// that their signatures do not count. An authenticator can lose all its keys; then it accepts
+    /// nothing.
     #[must_use]
     pub fn without(mut self, revoked: &dyn Fn(&str) -> Option<String>) -> Self {
-        let (mut keys, mut gone) = (Vec::new(), self.revoked);
+        let (mut keys, mut revoked_keys) = (Vec::new(), self.revoked);
         for key in self.keys {
             match revoked(key.public.fingerprint()) {
-                Some(why) => gone.push((key, why)),
+                Some(why) => revoked_keys.push((key, why)),
                 None => keys.push(key),
             }
         }
         self.keys = keys;
-        self.revoked = gone;
+        self.revoked = revoked_keys;
         self
     }
 
-    /// Its keys, in the order of the policy.
+    /// The keys that are not revoked, in the order of the policy.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 
-    /// Keys that were its own and are revoked, each with why.
+    /// The revoked keys, each with the reason.
     pub fn revoked(&self) -> &[(Key, String)] {
         &self.revoked
     }
 
-    /// Checks `signature` over `message` with every key valid at `now`. A remote check that is still open is part of the
-    /// outcome ([`Valid::demand`]).
+    /// Verifies `signature` over `message` with every key that is valid at `now`. A remote check that is still required
+    /// is part of the result ([`Valid::demand`]).
     ///
     /// # Errors
-    /// [`TrustError::OutsideWindow`] when only a key verifies it that is not valid at `now`,
-    /// [`TrustError::Revoked`] when only a revoked key does, [`TrustError::NoKeyNow`] when no key is valid at `now` and no key verifies it, and otherwise
-    /// [`TrustError::Untrusted`].
+    /// [`TrustError::OutsideWindow`] when only a key that is not valid at `now` verifies it, [`TrustError::Revoked`]
+    /// when only a revoked key does, [`TrustError::NoKeyNow`] when no key is valid at `now` and no key verifies it, and
+    /// otherwise [`TrustError::Untrusted`].
     pub fn verify(&self, message: &[u8], signature: &[u8], now: Timestamp) -> Result<Valid, TrustError> {
         let mut outside = Vec::new();
         for key in &self.keys {
             match key.outside_window(now) {
                 Some(side) => outside.push((key, side)),
                 None => match key.public.verify(message, signature) {
-                    Ok(valid) => return Ok(valid.demanded_by(key, message, signature)),
+                    Ok(valid) => return Ok(valid.with_remote_check_of(key, message, signature)),
                     Err(error @ TrustError::TooLong { .. }) => return Err(error),
                     Err(_) => {}
                 },
             }
         }
-        // Only for the error message: these keys cannot make the answer a success.
+        // Only for the error message: these keys cannot make the result a success.
         for (key, side) in &outside {
             if key.public.verify(message, signature).is_ok() {
                 return Err(TrustError::OutsideWindow {
@@ -191,98 +186,56 @@ impl Authenticator {
     }
 }
 
-/// Why an authenticator is unusable, or a signature is not one of its own.
+/// Why an authenticator is unusable, or a signature is not by one of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TrustError {
-    /// An authenticator without keys would be satisfied by nothing, or by everything.
+    /// Without keys, an authenticator would be satisfied by nothing, or by everything.
     #[error("authenticator {authenticator:?} has no keys")]
-    NoKeys {
-        /// Its name.
-        authenticator: String,
-    },
-    /// More than [`MAX_KEYS`] keys.
+    NoKeys { authenticator: String },
     #[error("authenticator {authenticator:?} has {found} keys, at most {MAX_KEYS} are allowed")]
-    TooManyKeys {
-        /// Its name.
-        authenticator: String,
-        /// How many there are.
-        found: usize,
-    },
-    /// A key's window ends before, or when, it begins.
+    TooManyKeys { authenticator: String, found: usize },
+    /// The validity period is empty.
     #[error("key {origin} is never valid: not-after is not later than not-before")]
     EmptyWindow {
-        /// The file of the key.
+        /// File name of the key.
         origin: String,
     },
-    /// One key under two file names.
+    /// The same key in two files.
     #[error("{first} and {second} are the same key {fingerprint}; keep one of them")]
-    SameKeyTwice {
-        /// The fingerprint both have.
-        fingerprint: String,
-        /// The file named first.
-        first: String,
-        /// The file named second.
-        second: String,
-    },
+    SameKeyTwice { fingerprint: String, first: String, second: String },
     /// The signature is longer than any supported algorithm makes one.
     #[error("signature has {found} bytes, at most {MAX_SIGNATURE_BYTES} are read")]
-    TooLong {
-        /// Its length in bytes.
-        found: usize,
-    },
-    /// The bytes are not a signature of the key's algorithm at all.
+    TooLong { found: usize },
+    /// The bytes are not a signature in the format of the algorithm.
     #[error("signature is not in the form of {algorithm}: {wanted}")]
     Form {
-        /// The algorithm of the key.
         algorithm: Algorithm,
-        /// The form that is needed.
+        /// The expected format.
         wanted: &'static str,
     },
-    /// One key does not verify the signature.
+    /// The key does not verify the signature.
     #[error("signature does not verify with key {fingerprint}")]
-    Mismatch {
-        /// The fingerprint of the key.
-        fingerprint: String,
-    },
-    /// No key of the authenticator verifies the signature.
+    Mismatch { fingerprint: String },
     #[error("signature does not verify with any key of authenticator {authenticator:?}")]
-    Untrusted {
-        /// Its name.
-        authenticator: String,
-    },
-    /// A key of the authenticator verifies the signature, but is not valid now.
+    Untrusted { authenticator: String },
+    /// A key of the authenticator verifies the signature, but is outside its validity period.
     #[error("signature is made by key {fingerprint} ({origin}), which {side}")]
-    OutsideWindow {
-        /// The fingerprint of the key.
-        fingerprint: String,
-        /// The file of the key.
-        origin: String,
-        /// On which side of its window it is.
-        side: Outside,
-    },
-    /// A key verifies the signature that has been revoked.
+    OutsideWindow { fingerprint: String, origin: String, side: Outside },
+    /// A revoked key verifies the signature.
     #[error("signature is made by key {fingerprint}, which is revoked: {why}")]
-    Revoked {
-        /// The fingerprint of the key.
-        fingerprint: String,
-        /// Why it was revoked.
-        why: String,
-    },
-    /// No key of the authenticator is valid now or verifies the signature. The time is not in the text: a refusal
-    /// has the same text at every attempt.
+    Revoked { fingerprint: String, why: String },
+    /// No key of the authenticator is valid now, and none verifies the signature. The time is not in the text: a
+    /// refusal has the same text at every attempt.
     #[error("authenticator {authenticator:?} has no key that is valid now")]
     NoKeyNow {
-        /// Its name.
         authenticator: String,
-        /// The time asked about.
+        /// The time of the check.
         now: Timestamp,
     },
-    /// The signing operation failed; the cause is withheld, as it concerns a secret.
+    /// The signing operation failed; the cause is omitted because it concerns a secret.
     #[error("signing with {algorithm} failed")]
-    Signing {
-        /// The algorithm of the key.
-        algorithm: Algorithm,
-    },
+    Signing { algorithm: Algorithm },
 }
 
 #[cfg(test)]

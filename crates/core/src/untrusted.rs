@@ -1,12 +1,13 @@
 //! Text from outside, made safe to display.
 
-/// `text` without anything that could end a line, start a terminal sequence, or turn the direction of writing round so that a
-/// line says something else.
+/// `text` with control characters and bidirectional controls replaced, so that it cannot end a line, start a terminal
+/// sequence, or display in another order than it is written.
 pub fn plain(text: &str) -> String {
-    let turns = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown =
-        |character: char| if character.is_control() || turns(character) { '\u{fffd}' } else { character };
-    text.chars().map(shown).collect()
+    let is_bidi_control = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let printable = |character: char| {
+        if character.is_control() || is_bidi_control(character) { '\u{fffd}' } else { character }
+    };
+    text.chars().map(printable).collect()
 }
 
 /// An error and its causes on one line.

@@ -1,4 +1,4 @@
-//! What both services need of the system: signals, systemd, sockets, and where log records go.
+//! System interfaces that both daemons use: signals, systemd, sockets and logging.
 #![forbid(unsafe_code)]
 
 pub mod counter;

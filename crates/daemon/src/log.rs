@@ -1,4 +1,4 @@
-//! Where log records go: standard error, which systemd's journal reads, one record a line.
+//! Logging to standard error, from which systemd's journal reads, one record per line.
 
 use std::io::IsTerminal;
 
@@ -8,22 +8,22 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The beginning of the targets of our own crates: `pullgate`, `pullgate_registry` and so on.
+/// The common prefix of the targets of our crates: `pullgate`, `pullgate_registry` and so on.
 const PROGRAM: &str = "pullgate";
 
-/// How records are written.
+/// The format of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A line for people.
+    /// Text for people.
     #[default]
     Text,
     /// A JSON object for machines.
     Json,
 }
 
-/// Sends records of `level` and above to standard error. The first call counts; later ones change nothing.
+/// Writes records of `level` and above to standard error. Only the first call has an effect.
 pub fn init(format: Format, level: Level) {
-    // Of the libraries only warnings: below that they write HTTP/2 frames, and with them credentials.
+    // Of the libraries only warnings: below that, they log HTTP/2 frames, which contain credentials.
     let ours = Targets::new()
         .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
         .with_target(PROGRAM, level);
@@ -32,6 +32,6 @@ pub fn init(format: Format, level: Level) {
         Format::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
         Format::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    // A test binary that starts the daemon twice keeps its first subscriber.
+    // Fails if a test binary starts the daemon twice, which is not an error.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
 }

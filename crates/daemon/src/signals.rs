@@ -1,4 +1,4 @@
-//! The signals that a service acts on.
+//! The signals that a daemon handles.
 
 use std::io;
 
@@ -7,9 +7,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a signal requests.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGHUP: read the configuration again.
+    /// SIGHUP: reload the configuration.
     Reload,
-    /// SIGTERM or SIGINT: finish what is under way and exit.
+    /// SIGTERM or SIGINT: finish requests in progress and exit.
     Stop,
 }
 
@@ -22,10 +22,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts to listen; from now on these signals no longer end the process.
+    /// Installs the handlers; from now on these signals do not end the process.
     ///
     /// # Errors
-    /// When the system refuses a handler.
+    /// When the system does not install a handler.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,

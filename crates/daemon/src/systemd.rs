@@ -9,7 +9,8 @@ pub fn notify(state: &[NotifyState<'_>]) {
     }
 }
 
-/// Notifies systemd that the event loop runs, twice in each interval of `WatchdogSec`. Ends at once without one.
+/// Notifies systemd's watchdog twice per `WatchdogSec`, as long as the event loop runs. Returns at once without a
+/// watchdog.
 pub async fn watchdog() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval(interval / 2);
@@ -19,7 +20,7 @@ pub async fn watchdog() {
     }
 }
 
-/// The state that goes with [`NotifyState::Reloading`]: `Type=notify-reload` requires the time of the reload.
+/// The timestamp that `Type=notify-reload` requires with [`NotifyState::Reloading`].
 pub fn monotonic() -> NotifyState<'static> {
     NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
 }

@@ -1,4 +1,4 @@
-//! A Unix socket that is served: it has its mode and group before anyone can connect to it.
+//! Listening Unix sockets that have their mode and group before anyone can connect.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -11,35 +11,36 @@ use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::unistd::Group;
 
-/// A listening socket. Its file is removed when the value is dropped, unless systemd made it.
+/// A listening socket. Its file is removed on drop, unless systemd created it.
 #[derive(Debug)]
 pub struct UnixSocket {
     listener: StdListener,
-    /// The path to remove at the end, and the inode that was put there; systemd's sockets stay.
-    made: Option<(PathBuf, u64)>,
+    /// The path to remove on drop, and its inode. `None` for sockets of systemd.
+    created: Option<(PathBuf, u64)>,
 }
 
 impl UnixSocket {
-    /// The socket that systemd handed over, or else a new one at `path`.
+    /// The socket that systemd passed, otherwise a new one at `path`.
     ///
-    /// A new socket has its mode and group before anyone can connect to it: it is made inside a
-    /// directory that only we may enter, and moved to its place when it is ready.
+    /// A new socket is created in a directory that only this user can enter, and moved to `path` when it has its mode
+    /// and group.
     ///
     /// # Errors
-    /// When another process serves there, the path is not a socket, the group does not exist, or the file system refuses.
+    /// When another process listens there, the path is not a socket, the group does not exist, or the file system
+    /// fails.
     pub fn open(path: &Path, group: Option<&str>, mode: u32) -> Result<Self, UnixSocketError> {
-        let mut handed = listenfd::ListenFd::from_env();
-        if handed.len() > 1 {
-            return Err(UnixSocketError::HandedOver(handed.len()));
+        let mut inherited = listenfd::ListenFd::from_env();
+        if inherited.len() > 1 {
+            return Err(UnixSocketError::TooManyInherited(inherited.len()));
         }
-        if let Some(listener) = handed.take_unix_listener(0).map_err(UnixSocketError::Inherit)? {
+        if let Some(listener) = inherited.take_unix_listener(0).map_err(UnixSocketError::Inherit)? {
             listener.set_nonblocking(true).map_err(UnixSocketError::Inherit)?;
-            return Ok(Self { listener, made: None });
+            return Ok(Self { listener, created: None });
         }
         Self::make(path, group, mode)
     }
 
-    /// A new socket at `path` with this mode, whatever systemd handed over.
+    /// A new socket at `path` with this mode, regardless of sockets from systemd.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -47,10 +48,10 @@ impl UnixSocket {
         Self::make(path, None, mode)
     }
 
-    /// Whether there is the group that a socket would be given.
+    /// Checks that a group for a socket exists.
     ///
     /// # Errors
-    /// When there is no group of this name.
+    /// When there is no such group.
     pub fn check_group(name: &str) -> Result<(), UnixSocketError> {
         group_id(name).map(drop)
     }
@@ -78,15 +79,15 @@ impl UnixSocket {
                 .map_err(io::Error::from)
                 .map_err(failed("set the group of"))?;
         }
-        let inode = fs::symlink_metadata(&hidden).map_err(failed("look at"))?.ino();
+        let inode = fs::symlink_metadata(&hidden).map_err(failed("access"))?.ino();
         fs::rename(&hidden, path).map_err(failed("put into place"))?;
-        Ok(Self { listener, made: Some((path.to_owned(), inode)) })
+        Ok(Self { listener, created: Some((path.to_owned(), inode)) })
     }
 
-    /// The listener for the event loop.
+    /// The listener, registered with the event loop.
     ///
     /// # Errors
-    /// When the event loop does not take it.
+    /// When it cannot be registered.
     pub fn listener(&self) -> io::Result<tokio::net::UnixListener> {
         tokio::net::UnixListener::from_std(self.listener.try_clone()?)
     }
@@ -94,9 +95,9 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        if let Some((path, inode)) = &self.made {
-            // Not if a successor has already put its own there.
-            if fs::symlink_metadata(path).is_ok_and(|found| found.ino() == *inode) {
+        if let Some((path, inode)) = &self.created {
+            // Another process may have replaced the socket.
+            if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.ino() == *inode) {
                 let _ = fs::remove_file(path);
             }
         }
@@ -111,17 +112,19 @@ impl Drop for RemoveDirectory {
     }
 }
 
-/// A socket file that nobody serves is left over from a crash and may be replaced; anything else may not.
+/// A socket file that no process serves is left over from a crash and may be replaced; anything else may not.
 fn refuse_occupied(path: &Path) -> Result<(), UnixSocketError> {
     match fs::symlink_metadata(path) {
         Err(_) => Ok(()),
-        Ok(found) if !found.file_type().is_socket() => Err(UnixSocketError::NotASocket(path.to_owned())),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(UnixSocketError::NotASocket(path.to_owned()))
+        }
         Ok(_) => match connect(path) {
             Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(()),
-            // EAGAIN: the backlog is full, so a process listens there, though it is slow or was stopped.
+            // EAGAIN: the backlog is full, so a process listens there, even if it is slow or stopped.
             Ok(_) | Err(Errno::EAGAIN) => Err(UnixSocketError::Served(path.to_owned())),
             Err(error) => Err(UnixSocketError::Make {
-                what: "find out which process serves",
+                what: "check whether a process serves",
                 path: path.to_owned(),
                 error: error.into(),
             }),
@@ -129,7 +132,7 @@ fn refuse_occupied(path: &Path) -> Result<(), UnixSocketError> {
     }
 }
 
-/// Connects on the spot or not at all.
+/// Connects without waiting.
 fn connect(path: &Path) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -147,38 +150,35 @@ fn group_id(name: &str) -> Result<nix::unistd::Gid, UnixSocketError> {
 /// Why a socket cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum UnixSocketError {
-    /// systemd handed over several.
+    /// systemd passed more than one socket.
     #[error(
-        "{0} sockets were handed over where one is expected; a .socket unit for pullgate has one ListenStream"
+        "{0} sockets were passed by systemd, but only one is supported; a .socket unit for pullgate has one ListenStream"
     )]
-    HandedOver(usize),
-    /// What systemd handed over is not a listening unix socket.
-    #[error("the socket that was handed over cannot be used; it must be a ListenStream with a path")]
+    TooManyInherited(usize),
+    /// The socket from systemd is not a listening Unix socket.
+    #[error("the socket passed by systemd cannot be used; it must be a ListenStream with a path")]
     Inherit(#[source] io::Error),
-    /// A step of making it failed.
+    /// A step of creating the socket failed.
     #[error("cannot {what} the socket {path}")]
     Make {
-        /// The step.
+        /// The step, as a verb phrase.
         what: &'static str,
-        /// The socket's path.
         path: PathBuf,
-        /// What the system said.
         #[source]
         error: io::Error,
     },
-    /// The configured group is not known here.
-    #[error("there is no group `{0}`; create it, or take `group` out of [listen]")]
+    /// The configured group does not exist.
+    #[error("group `{0}` does not exist; create it, or remove `group` from [listen]")]
     NoGroup(String),
-    /// The path is not a socket.
     #[error("{0} exists and is not a socket; move it away or choose another path")]
     NotASocket(PathBuf),
-    /// Another daemon answers there.
+    /// Another process listens there.
     #[error("{0} is being served by another process")]
     Served(PathBuf),
 }
 
 impl UnixSocketError {
-    /// The event loop does not take the socket.
+    /// The error for a listener that cannot be registered.
     pub fn listen(path: &Path, error: io::Error) -> Self {
         Self::Make { what: "listen on", path: path.to_owned(), error }
     }
@@ -193,12 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn has_its_mode_and_group_and_leaves_nothing_else() {
+    fn has_its_mode_and_group_and_leaves_no_other_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/pullgate.sock");
         let socket = UnixSocket::make(&path, None, 0o600).unwrap();
         assert_eq!(mode(&path), 0o600);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "the temporary directory is removed"
+        );
         drop(socket);
         assert!(!path.exists());
         let group = Group::from_gid(nix::unistd::getgid()).unwrap().unwrap();
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_for_nobody_who_was_stopped() {
+    fn a_stopped_process_does_not_block_the_check() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pullgate.sock");
         let stopped =
@@ -236,7 +240,7 @@ mod tests {
         let mut waiting = Vec::new();
         while let Ok(stream) = connect(&path) {
             waiting.push(stream);
-            assert!(waiting.len() < 16, "the queue has no end");
+            assert!(waiting.len() < 16, "the backlog is not limited");
         }
         assert!(matches!(UnixSocket::make(&path, None, 0o600), Err(UnixSocketError::Served(_))));
         drop(stopped);
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_s_socket_is_left_alone() {
+    fn the_socket_of_a_successor_is_not_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pullgate.sock");
         let first = UnixSocket::make(&path, None, 0o600).unwrap();

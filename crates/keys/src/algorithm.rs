@@ -1,16 +1,16 @@
-//! Which algorithm a key is opened for.
+//! The algorithm that a key is opened with.
 
 use pullgate_core::trust::{Algorithm, KeyError};
 
-/// Why there is no algorithm, or no key for it.
+/// Why no algorithm or key could be chosen.
 #[derive(Debug)]
 pub(super) enum AlgorithmError {
-    /// An RSA key, and nothing says which of its two ways is meant.
+    /// An RSA key without a choice between PSS and PKCS #1.
     Choose,
     Key(KeyError),
 }
 
-/// Reads a key for `algorithm`, or for the one that everybody means by its kind.
+/// Reads a key for `algorithm`, or for the only algorithm of its kind.
 pub(super) fn pick<T>(
     algorithm: Option<Algorithm>,
     read: impl Fn(Algorithm) -> Result<T, KeyError>,
@@ -18,7 +18,7 @@ pub(super) fn pick<T>(
     if let Some(algorithm) = algorithm {
         return read(algorithm).map_err(AlgorithmError::Key);
     }
-    // Every kind but RSA has one algorithm that everybody means.
+    // Every kind but RSA has one algorithm.
     if read(Algorithm::RsaPkcs1Sha256).is_ok() {
         return Err(AlgorithmError::Choose);
     }

@@ -1,7 +1,7 @@
-//! Public keys that were fetched, kept so that a node starts without asking for them.
+//! Cached public keys, so that a node starts without fetching them.
 //!
-//! A file counts when the key in it has the pinned fingerprint, and only then: whoever can write here can take a key away,
-//! and cannot put another one in its place.
+//! A file is used only if its key has the pinned fingerprint: write access to the cache can remove a key, and cannot
+//! replace one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use super::{KeysError, PinnedKey};
 use pullgate_core::trust::{MAX_PEM_BYTES, PublicKey};
 
-/// Tells apart what this process writes at the same time.
+/// Makes the names of temporary files unique in this process.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// A directory of public keys, `<SHA-256 in hexadecimal>.pem` each.
@@ -33,31 +33,30 @@ impl KeyCache {
     /// The directory unless pullgate.toml names another.
     pub const DEFAULT_DIRECTORY: &'static str = "/var/lib/pullgate/keys";
 
-    /// The cache in a directory, which need not be there yet.
+    /// The cache in a directory, which need not exist.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }
     }
 
-    /// Where it is.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The file of a key.
+    /// The path of a key's file.
     #[must_use]
     pub fn path(&self, key: &PinnedKey) -> PathBuf {
         self.directory.join(format!("{}.pem", key.fingerprint.hex()))
     }
 
-    /// The key, if it is here. A file that holds anything else is as if it were not there.
+    /// The cached key. A file with other content counts as absent.
     #[must_use]
     pub fn find(&self, key: &PinnedKey) -> Option<PublicKey> {
         let text = match read(&self.path(key)) {
             Ok(text) => text,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    tracing::warn!(path = %self.path(key).display(), %error, "a kept key cannot be read");
+                    tracing::warn!(path = %self.path(key).display(), %error, "cached key cannot be read");
                 }
                 return None;
             }
@@ -65,15 +64,15 @@ impl KeyCache {
         let public = PublicKey::from_pem(&text, key.algorithm, key.salt).ok();
         let found = public.and_then(|public| key.is(public, "").ok());
         if found.is_none() {
-            tracing::warn!(path = %self.path(key).display(), "a kept key is not the one that its name says: it does not count");
+            tracing::warn!(path = %self.path(key).display(), "cached key ignored: its fingerprint differs from the file name");
         }
         found
     }
 
-    /// Keeps a key: whole or not at all.
+    /// Writes a key atomically.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// When it cannot be written.
     pub(super) fn keep(&self, key: &PinnedKey, public: &PublicKey) -> Result<(), KeysError> {
         let path = self.path(key);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +81,7 @@ impl KeyCache {
         if written.is_err() {
             let _ = fs::remove_file(&unfinished);
         }
-        written.map_err(|error| KeysError::Keep { path, error })
+        written.map_err(|error| KeysError::Write { path, error })
     }
 
     fn write(&self, unfinished: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -90,7 +89,7 @@ impl KeyCache {
             Err(error) if !self.directory.is_dir() => return Err(error),
             _ => {}
         }
-        // Of a process that was killed, and had this one's number.
+        // Left by a killed process with the same process id.
         let _ = fs::remove_file(unfinished);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(unfinished)?;
         file.write_all(bytes)?;
@@ -101,13 +100,13 @@ impl KeyCache {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    // A named pipe would hold the daemon up for ever.
+    // O_NONBLOCK: opening a named pipe must not block the daemon.
     let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut text = String::new();
-    // What is cut off is no PEM block any more.
+    // A truncated file is not a valid PEM block.
     file.take(MAX_PEM_BYTES as u64).read_to_string(&mut text)?;
     Ok(text)
 }
@@ -122,7 +121,7 @@ mod tests {
     const OTHER: &str = include_str!("../../../tests/fixtures/keys/throw-away-p384.pub.pem");
 
     #[test]
-    fn what_is_kept_is_found_and_nothing_else_is() {
+    fn a_cached_key_is_found_by_its_fingerprint_only() {
         let directory = tempfile::tempdir().unwrap();
         let cache = KeyCache::new(directory.path().join("a/keys"));
         let public = PublicKey::from_pem(P256, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Public keys are fetched when they are missing, and never believed for where they came from.
+//! Fetches missing public keys, and accepts only the pinned ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{KeyCache, KeysError, Location, PinnedKey, Settings};
+use super::{KeyCache, KeySettings, KeysError, Location, PinnedKey};
 
-/// How many services are asked at the same time.
+/// Concurrent requests.
 const CONCURRENT: usize = 8;
 
-/// Asks for `keys`, each within `limit`, and keeps those that are the pinned ones. Gives what became of each, in their order.
+/// Fetches `keys`, each within `limit`, and caches those with the pinned fingerprint. Returns the results in the same
+/// order.
 ///
-/// Keys in PKCS#11 tokens are asked for only where `tokens` says so: a module is foreign code, which a daemon does not
-/// load.
+/// Keys in PKCS#11 tokens are fetched only with `tokens`: a module is foreign code, which the daemon does not load.
 pub async fn fetch(
     keys: &[PinnedKey],
     cache: &KeyCache,
-    settings: &Settings,
+    settings: &KeySettings,
     limit: Duration,
     tokens: bool,
 ) -> Vec<Result<(), KeysError>> {
-    let turns = Arc::new(Semaphore::new(CONCURRENT));
+    let permits = Arc::new(Semaphore::new(CONCURRENT));
     let mut asking = JoinSet::new();
     for (number, key) in keys.iter().cloned().enumerate() {
-        let (cache, settings, turns) = (cache.clone(), settings.clone(), Arc::clone(&turns));
+        let (cache, settings, permits) = (cache.clone(), settings.clone(), Arc::clone(&permits));
         asking.spawn(async move {
-            let _turn = turns.acquire().await;
+            let _permit = permits.acquire().await;
             (number, one(key, cache, settings, limit, tokens).await)
         });
     }
@@ -45,7 +45,7 @@ pub async fn fetch(
 async fn one(
     key: PinnedKey,
     cache: KeyCache,
-    settings: Settings,
+    settings: KeySettings,
     limit: Duration,
     tokens: bool,
 ) -> Result<(), KeysError> {
@@ -53,8 +53,8 @@ async fn one(
     if matches!(key.location, Location::Token(_)) && !tokens {
         return Err(KeysError::Module { origin });
     }
-    let asked = tokio::time::timeout(limit, key.ask(&settings)).await;
-    let public = asked.unwrap_or(Err(KeysError::Late { origin, limit }))?;
+    let fetched = tokio::time::timeout(limit, key.ask(&settings)).await;
+    let public = fetched.unwrap_or(Err(KeysError::Timeout { origin, limit }))?;
     let kept = tokio::task::spawn_blocking(move || cache.keep(&key, &public));
     kept.await.map_err(|_| KeysError::Abandoned)?
 }

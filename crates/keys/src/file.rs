@@ -26,7 +26,7 @@ pub struct FileKey {
 }
 
 impl FileKey {
-    /// A key that was read from `origin`.
+    /// The key that was read from `origin`.
     pub fn new(private: PrivateKey, origin: impl Into<String>) -> Self {
         Self { public: private.public(), private: Arc::new(private), origin: origin.into() }
     }
@@ -45,7 +45,7 @@ impl SigningKey for FileKey {
         let private = Arc::clone(&self.private);
         let message = message.to_vec();
         Box::pin(async move {
-            // RSA takes milliseconds, in which nothing else would be served.
+            // An RSA signature takes milliseconds, which would block the other tasks.
             let signed = tokio::task::spawn_blocking(move || private.sign(&message)).await;
             signed
                 .map_err(|_| KeysError::Abandoned)?
@@ -54,14 +54,14 @@ impl SigningKey for FileKey {
     }
 }
 
-/// A key that is not encrypted has to be in a file that is closed to others, as every secret; or in no file, but a pipe.
+/// An unencrypted key must be in a file that others cannot access, as every secret, or come from a pipe.
 pub(super) fn open(
     path: &Path,
     algorithm: Option<Algorithm>,
     passphrase: &Passphrase,
 ) -> Result<Opened, KeysError> {
     let unreadable = |error| KeysError::File { path: path.to_owned(), error };
-    let mut text = secret::room(MAX_PEM_BYTES as u64 + 1);
+    let mut text = secret::zeroizing_buffer(MAX_PEM_BYTES as u64 + 1);
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     file.take(MAX_PEM_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_in_clear_is_closed_to_others() {
+    fn an_unencrypted_key_must_be_private() {
         const PLAIN: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.key.pem");
         const ENCRYPTED: &str =
             include_str!("../../../tests/fixtures/keys/throw-away-p256.encrypted.key.pem");
@@ -101,7 +101,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("release.key");
         let open_to = |text: &str, mode: u32| {
-            // Without root a file that is closed to its owner cannot be written again.
+            // Without root, a read-only file cannot be overwritten.
             let _ = fs::remove_file(&path);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -112,17 +112,17 @@ mod tests {
         }
         for mode in [0o644, 0o604, 0o660, 0o620, 0o602, 0o666] {
             let error = open_to(PLAIN, mode).unwrap_err();
-            let told = error.to_string();
-            assert!(matches!(error, KeysError::Open { mode: it, .. } if it == mode), "{mode:o}: {told}");
-            assert!(told.ends_with(&format!("chmod 600 {}", path.display())), "{told}");
+            let text = error.to_string();
+            assert!(matches!(error, KeysError::Open { mode: it, .. } if it == mode), "{mode:o}: {text}");
+            assert!(text.ends_with(&format!("chmod 600 {}", path.display())), "{text}");
         }
-        // These are wrong for other reasons.
+        // These fail for other reasons.
         assert!(matches!(open_to(ENCRYPTED, 0o644), Err(KeysError::Passphrase { .. })));
         assert!(matches!(open_to(PUBLIC, 0o644), Err(KeysError::Key { .. })));
     }
 
     #[test]
-    fn a_pipe_has_no_mode_that_counts() {
+    fn the_mode_of_a_pipe_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();

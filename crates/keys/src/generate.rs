@@ -1,4 +1,4 @@
-//! New keys.
+//! Generates keys.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -8,10 +8,10 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::file::encrypted;
-use super::{KeysError, Location, Passphrase, Settings, token};
+use super::{KeySettings, KeysError, Location, Passphrase, token};
 use pullgate_core::trust::{generate as new, pem};
 
-/// A kind of key, by the names of Alibaba Cloud KMS and their pattern.
+/// A kind of key, named as in Alibaba Cloud KMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// RSA with 2048 bits.
@@ -29,11 +29,9 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// Every kind there is.
     pub const ALL: [Self; 6] =
         [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256, Self::P384, Self::Ed25519];
 
-    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -79,24 +77,24 @@ impl std::str::FromStr for KeyKind {
     }
 }
 
-/// Makes a key pair where `location` says: a file of mode 0600, encrypted with the passphrase of the settings if `encrypt`,
-/// or a token, which keeps the private half for itself. Nothing is ever written over.
+/// Generates a key pair at `location`: in a file of mode 0600, encrypted with the passphrase of the settings if `encrypt`,
+/// or in a token, which the private key never leaves. Never overwrites anything.
 ///
 /// # Errors
-/// When there is something already, or the key cannot be made there.
+/// When there is something already, or the key cannot be generated there.
 pub async fn generate(
     location: &Location,
     kind: KeyKind,
     encrypt: bool,
-    settings: &Settings,
+    settings: &KeySettings,
 ) -> Result<(), KeysError> {
     match location {
         Location::File(path) => {
             let passphrase = encrypt.then(|| settings.passphrase.clone());
             let path = path.clone();
-            // Two primes of 2048 bits take seconds.
-            let made = tokio::task::spawn_blocking(move || in_file(&path, kind, passphrase.as_ref()));
-            made.await.map_err(|_| KeysError::Abandoned)?
+            // Generating RSA with 4096 bits takes seconds.
+            let generated = tokio::task::spawn_blocking(move || in_file(&path, kind, passphrase.as_ref()));
+            generated.await.map_err(|_| KeysError::Abandoned)?
         }
         Location::Token(_) if encrypt => Err(KeysError::Unsupported {
             origin: location.to_string(),
@@ -111,18 +109,18 @@ pub async fn generate(
 }
 
 fn in_file(path: &Path, kind: KeyKind, passphrase: Option<&Passphrase>) -> Result<(), KeysError> {
-    // Before the work, and again when the file is made.
+    // Checked before the work, and again when the file is created.
     if path.symlink_metadata().is_ok() {
         return Err(KeysError::Exists { path: path.to_owned() });
     }
     let passphrase = passphrase.map(|passphrase| passphrase.read()).transpose();
     let passphrase = passphrase.map_err(|error| KeysError::NoPassphrase { path: path.to_owned(), error })?;
-    let der = kind.make().ok_or(KeysError::NotMade { kind: kind.name() })?;
+    let der = kind.make().ok_or(KeysError::Generation { kind: kind.name() })?;
     let text = match &passphrase {
         None => pem::write("PRIVATE KEY", &der),
         Some(passphrase) => {
             let sealed =
-                encrypted::encrypt(&der, passphrase).ok_or(KeysError::NotMade { kind: kind.name() })?;
+                encrypted::encrypt(&der, passphrase).ok_or(KeysError::Generation { kind: kind.name() })?;
             pem::write("ENCRYPTED PRIVATE KEY", &sealed)
         }
     };
@@ -130,13 +128,13 @@ fn in_file(path: &Path, kind: KeyKind, passphrase: Option<&Passphrase>) -> Resul
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         match error.kind() {
             std::io::ErrorKind::AlreadyExists => KeysError::Exists { path: path.to_owned() },
-            _ => KeysError::Keep { path: path.to_owned(), error },
+            _ => KeysError::Write { path: path.to_owned(), error },
         }
     })?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a key is no key.
+        // An incomplete file is not a key.
         let _ = fs::remove_file(path);
-        KeysError::Keep { path: path.to_owned(), error }
+        KeysError::Write { path: path.to_owned(), error }
     })
 }
 

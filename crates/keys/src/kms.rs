@@ -12,7 +12,7 @@ use pullgate_core::trust::{Algorithm, PublicKey};
 pub(super) use client::name;
 pub use client::{Kms, KmsError};
 
-/// A key that KMS signs with. Its public half was asked for once.
+/// A key that KMS signs with. Its public key is fetched once.
 #[derive(Debug)]
 struct RemoteKey {
     kms: Kms,
@@ -32,9 +32,10 @@ impl SigningKey for RemoteKey {
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
         Box::pin(async move {
             let digest = Sha256::digest(message);
-            let made = self.kms.sign(self.public.algorithm(), digest.as_slice()).await;
-            let made = made.map_err(|error| KeysError::Kms { origin: self.origin.clone(), error })?;
-            self_check::signature(&self.public, &self.origin, message, made).await
+            let signature = self.kms.sign(self.public.algorithm(), digest.as_slice()).await;
+            let signature =
+                signature.map_err(|error| KeysError::Kms { origin: self.origin.clone(), error })?;
+            self_check::signature(&self.public, &self.origin, message, signature).await
         })
     }
 }

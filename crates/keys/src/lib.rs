@@ -1,7 +1,7 @@
-//! Keys that sign, wherever they are kept.
+//! Private keys for signing, wherever they are stored.
 //!
-//! A key is opened once and asked to sign many times. What it can do is told by its public half, with the one algorithm
-//! that it was opened for: the place where a key is kept has no say in that.
+//! A key is opened once and signs many times. What it can do is decided by its public key, with the one algorithm that it
+//! was opened for: where a key is stored has no influence.
 
 mod algorithm;
 mod cache;
@@ -41,46 +41,45 @@ pub use passphrase::{Passphrase, PassphraseError};
 pub use pinned::PinnedKey;
 pub use remote_verifier::{Confirmation, LONGEST_MEMORY, RemoteVerifier};
 pub use service_options::VaultAuth;
-pub use settings::{Bounds, KmsSettings, Settings, TokenSettings, TransitSettings};
+pub use settings::{Bounds, KeySettings, KmsSettings, TokenSettings, TransitSettings};
 pub use token::TokenError;
 pub use transit::{Transit, TransitError};
 
 use pullgate_core::trust::{Algorithm, PublicKey};
 
-/// A key that signs: in a file, in a token, in a key management service.
+/// A private key in a file, a token or a key management service.
 pub trait SigningKey: fmt::Debug + Send + Sync {
-    /// The public half, with the algorithm that signatures are made by.
+    /// The public key, with the algorithm of its signatures.
     fn public(&self) -> &PublicKey;
 
-    /// Where the key is, for people. Never a secret.
+    /// The location of the key, for messages. Never a secret.
     fn origin(&self) -> &str;
 
-    /// Signs `message`: the message itself, whatever digest the service behind it is sent.
+    /// Signs `message`: the message itself, whatever digest is sent to a service.
     ///
-    /// A signature is in the form in which [`PublicKey::verify`] takes it (ECDSA as DER).
+    /// The signature has the format that [`PublicKey::verify`] takes (ECDSA as DER).
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a>;
 }
 
-/// A signature that is being made.
+/// The future of a signature.
 pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, KeysError>> + Send + 'a>>;
 
-/// An opened key.
 pub type Opened = Arc<dyn SigningKey>;
 
-/// Opens the key at `location`, to sign with `algorithm`. Without one, the algorithm that everybody means by this kind
-/// of key; for an RSA key there is none.
+/// Opens the key at `location`, to sign with `algorithm`. Without one, the only algorithm of this kind of key; RSA keys
+/// need one.
 ///
 /// # Errors
-/// When the key cannot be read or reached, or cannot be used with the algorithm.
+/// When the key cannot be read or reached, or does not support the algorithm.
 pub async fn open(
     location: &Location,
     algorithm: Option<Algorithm>,
-    settings: &Settings,
+    settings: &KeySettings,
 ) -> Result<Opened, KeysError> {
     match location {
         Location::File(path) => {
             let (path, passphrase) = (path.clone(), settings.passphrase.clone());
-            // To decrypt takes a tenth of a second, by intention.
+            // Key derivation takes a tenth of a second, intentionally.
             let opened = tokio::task::spawn_blocking(move || file::open(&path, algorithm, &passphrase));
             opened.await.map_err(|_| KeysError::Abandoned)?
         }

@@ -1,4 +1,4 @@
-//! Where a private key is kept, as people write it.
+//! The location of a private key, as it is written in configuration and on the command line.
 
 mod file;
 mod kms;
@@ -14,10 +14,10 @@ pub use kms::KmsKey;
 pub use pkcs11::{Module, TokenKey};
 pub use transit::TransitKey;
 
-/// How long the text of a location may be: 4 KiB, as a path.
+/// Bytes of a location: 4 KiB, as a path.
 pub const MAX_LOCATION_BYTES: usize = 4096;
 
-/// Where a private key is kept. It holds no secret, only where one may be.
+/// The location of a private key. Contains no secret, only the path of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A PEM file: a path, or `file:` with a path (RFC 8089).
@@ -33,7 +33,7 @@ pub enum Location {
 impl FromStr for Location {
     type Err = LocationError;
 
-    /// Reads what a person wrote. What begins like a URI of another scheme is not taken for a path.
+    /// Parses a location. A URI of an unknown scheme is not a path.
     fn from_str(text: &str) -> Result<Self, LocationError> {
         if text.is_empty() {
             return Err(LocationError::Empty);
@@ -58,7 +58,7 @@ impl FromStr for Location {
 }
 
 impl fmt::Display for Location {
-    /// Writes what [`Location::from_str`] reads as the same location.
+    /// Writes a text that [`Location::from_str`] reads as the same location.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => file::write(path, f),
@@ -69,74 +69,68 @@ impl fmt::Display for Location {
     }
 }
 
-/// Why a text says no place where a key may be.
+/// Why a text is not a location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
-    /// Nothing at all.
-    #[error("the place of the key is empty")]
+    /// An empty text.
+    #[error("the location of the key is empty")]
     Empty,
     /// More than [`MAX_LOCATION_BYTES`].
-    #[error("the place of the key has {found} bytes, at most {MAX_LOCATION_BYTES} are read")]
+    #[error("the location of the key has {found} bytes, more than {MAX_LOCATION_BYTES}")]
     Long {
-        /// Its length in bytes.
+        /// In bytes.
         found: usize,
     },
-    /// A line end, a tabulator or worse.
-    #[error("the place of the key has a control character in it")]
+    /// A line break, a tab or another control character.
+    #[error("the location of the key contains a control character")]
     Control,
-    /// A URI of a scheme that is not known.
+    /// A URI of an unknown scheme.
     #[error(
         "no keys are kept in `{scheme}:`; write a path, file:, pkcs11:, alikms:// or vault:// (a file of such a name is \
          written `./{scheme}:…`)"
     )]
-    Scheme {
-        /// The scheme.
-        scheme: String,
-    },
-    /// A PIN or another secret where everybody can read it.
+    Scheme { scheme: String },
+    /// A PIN or another secret in the location itself.
     #[error(
         "`{attribute}` would put a secret on a command line or into a configuration; write it into a file and name that \
          by `pin-source`"
     )]
     Secret {
-        /// What holds it.
+        /// The attribute with the secret.
         attribute: &'static str,
     },
     /// A part is missing.
     #[error("{scheme} names no {part}; write {form}")]
     Missing {
-        /// Which kind of location.
+        /// The kind of location.
         scheme: &'static str,
-        /// What is missing.
+        /// The missing part.
         part: &'static str,
-        /// What the whole looks like.
+        /// The format of the whole location.
         form: &'static str,
     },
-    /// Something with no meaning there. Ignoring it could open another key than is meant.
+    /// An unknown attribute. Ignoring it could open another key.
     #[error("{scheme} has no `{name}`; it may have {known}")]
     Unknown {
-        /// Which kind of location.
+        /// The kind of location.
         scheme: &'static str,
-        /// What was written.
+        /// The unknown attribute.
         name: String,
-        /// What is possible.
+        /// The known attributes.
         known: &'static str,
     },
-    /// The same thing twice.
+    /// A duplicate attribute.
     #[error("duplicate parameter `{name}`")]
-    Twice {
-        /// What.
-        name: String,
-    },
-    /// A value that cannot be one.
+    Twice { name: String },
+    /// An invalid value.
     #[error("`{name}` is not {wanted}")]
     Value {
-        /// Whose value.
+        /// The attribute.
         name: &'static str,
-        /// What it must be.
+        /// The expected value.
         wanted: &'static str,
     },
-    /// A percent sign without two hexadecimal digits, or bytes that are no text.
+    /// A percent sign without two hexadecimal digits, or bytes that are not UTF-8.
     #[error("a percent escape is not two hexadecimal digits, or not text")]
     Escape,
 }

@@ -1,4 +1,4 @@
-//! PKCS#11 tokens in a program that is built without them.
+//! PKCS#11 tokens in a program without the feature.
 
 use super::{KeyKind, KeysError, Opened, TokenKey, TokenSettings};
 use pullgate_core::trust::Algorithm;

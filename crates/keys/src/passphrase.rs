@@ -9,25 +9,25 @@ use zeroize::Zeroizing;
 
 use pullgate_net::secret;
 
-/// cosign's name for it.
+/// cosign's variable.
 const VARIABLE: &str = "COSIGN_PASSWORD";
-/// Bytes of a passphrase.
+/// The most bytes of a passphrase.
 const SIZE: usize = 1024;
 
-/// Where the passphrase is.
+/// The source of the passphrase.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Passphrase {
-    /// In `COSIGN_PASSWORD`, if that is set.
+    /// From `COSIGN_PASSWORD`, if set.
     #[default]
     Environment,
-    /// In the first line of a file that others cannot read.
+    /// From the first line of a file that others cannot read.
     File(PathBuf),
-    /// In the first line of what an inherited descriptor gives; 0 is standard input.
+    /// From the first line of an inherited file descriptor; 0 is standard input.
     Descriptor(u32),
 }
 
 impl Passphrase {
-    /// Reads it. An empty one in the environment is a passphrase: cosign encrypts with it.
+    /// Reads the passphrase. An empty one in the environment is valid: cosign encrypts with it.
     pub(super) fn read(&self) -> Result<Zeroizing<String>, PassphraseError> {
         match self {
             Self::Environment => match std::env::var(VARIABLE) {
@@ -40,7 +40,7 @@ impl Passphrase {
             }
             Self::Descriptor(number) => {
                 let unreadable = |error| PassphraseError::Descriptor { number: *number, error };
-                // The descriptor itself is somebody's; this is another one for the same thing.
+                // Opens a new descriptor, because others may own this one.
                 let file = File::open(format!("/proc/self/fd/{number}")).map_err(unreadable)?;
                 let mut text = Zeroizing::new(String::with_capacity(SIZE + 2));
                 let limit = u64::try_from(SIZE + 2).unwrap_or(u64::MAX);
@@ -62,34 +62,25 @@ fn bounded(text: Zeroizing<String>) -> Result<Zeroizing<String>, PassphraseError
 /// Why there is no passphrase.
 #[derive(Debug, thiserror::Error)]
 pub enum PassphraseError {
-    /// Nobody said where it is.
-    #[error("no passphrase is given; use --passphrase-file, --passphrase-fd or {VARIABLE}")]
+    /// No source was given.
+    #[error("no passphrase; use --passphrase-file, --passphrase-fd or {VARIABLE}")]
     Missing,
-    /// The environment holds bytes.
+    /// The value in the environment is not UTF-8.
     #[error("{VARIABLE} is not text")]
     NotText,
     /// The file cannot be used.
     #[error("{reason}")]
-    File {
-        /// Why.
-        reason: String,
-    },
+    File { reason: String },
     /// The descriptor cannot be read.
     #[error("descriptor {number} cannot be read")]
     Descriptor {
-        /// Which.
         number: u32,
-        /// Why.
         #[source]
         error: std::io::Error,
     },
     /// The descriptor gives an empty line.
     #[error("descriptor {number} gives no passphrase")]
-    Empty {
-        /// Which.
-        number: u32,
-    },
-    /// It is too long.
+    Empty { number: u32 },
     #[error("the passphrase is longer than {SIZE} bytes")]
     Long,
 }

@@ -1,28 +1,28 @@
-//! Public keys whose private half is kept elsewhere, each pinned by its fingerprint.
+//! Public keys of private keys elsewhere, each pinned by its fingerprint.
 
-use super::{KeysError, Location, Settings, kms, open};
+use super::{KeySettings, KeysError, Location, kms, open};
 use pullgate_core::digest::Digest;
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
 
-/// A key as a policy names it: where it is kept, and which one it must be.
+/// A key in a policy: its location, and its fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinnedKey {
-    /// Where its private half is kept.
+    /// The location of its private key.
     pub location: Location,
     /// The SHA-256 of its SubjectPublicKeyInfo in DER.
     pub fingerprint: Digest,
-    /// The one algorithm that it verifies.
+    /// The one algorithm of its signatures.
     pub algorithm: Algorithm,
-    /// The salt that it asks of RSASSA-PSS.
+    /// The salt length that it requires of RSASSA-PSS.
     pub salt: PssSalt,
 }
 
 impl PinnedKey {
-    /// Why its service cannot confirm its signatures, if it cannot.
+    /// Why its service cannot confirm signatures; `None` if it can.
     #[must_use]
     pub fn cannot_confirm(&self) -> Option<&'static str> {
         let fits = match &self.location {
-            Location::File(_) => return Some("a file confirms nothing"),
+            Location::File(_) => return Some("a key file has no service that confirms signatures"),
             Location::Token(_) => {
                 return Some("a PKCS#11 token on this node would verify no more than the public key does");
             }
@@ -34,24 +34,24 @@ impl PinnedKey {
             }
             Location::AlibabaKms(_) | Location::Transit(_) => self.salt == PssSalt::default(),
         };
-        (!fits).then_some("it is asked for salts of 32 bytes; leave `salt-length` out")
+        (!fits).then_some("its service verifies salts of 32 bytes only; leave `salt-length` out")
     }
 
-    /// Asks the place where the key is kept for its public half.
+    /// Fetches the public key from the location of the key.
     ///
     /// # Errors
-    /// When there is none, or it is not the one that is pinned.
-    pub(super) async fn ask(&self, settings: &Settings) -> Result<PublicKey, KeysError> {
+    /// When there is no key, or its fingerprint is not the pinned one.
+    pub(super) async fn ask(&self, settings: &KeySettings) -> Result<PublicKey, KeysError> {
         let opened = open(&self.location, Some(self.algorithm), settings).await?;
         self.is(opened.public().clone(), &self.location.to_string())
     }
 
-    /// `public`, if it is the one that is pinned.
+    /// Returns `public` if it has the pinned fingerprint.
     pub(super) fn is(&self, public: PublicKey, origin: &str) -> Result<PublicKey, KeysError> {
         if public.fingerprint() == self.fingerprint.as_str() {
             return Ok(public);
         }
-        Err(KeysError::Other {
+        Err(KeysError::Fingerprint {
             origin: origin.to_owned(),
             pinned: self.fingerprint.to_string(),
             found: public.fingerprint().to_owned(),

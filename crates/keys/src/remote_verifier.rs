@@ -1,8 +1,7 @@
-//! Services confirm what their public halves have verified, so that a key that they no longer let anybody use counts for
-//! nothing.
+//! Confirms verified signatures with the service of their key, so that a key that was disabled there no longer counts.
 //!
-//! A confirmation is remembered, and "no" never is: a key may be enabled again. What fails here says nothing about the
-//! signature, and whoever asks has to take it for "no".
+//! Confirmations are cached; denials never are, because a key may be enabled again. A failure says nothing about the
+//! signature, and the caller must treat it as a denial.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,119 +10,122 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{Bounds, Kms, KmsError, Location, Settings, Transit, TransitError};
+use super::{Bounds, KeySettings, Kms, KmsError, Location, Transit, TransitError};
 use pullgate_core::trust::{RemoteCheck, RemoteVerification};
 use pullgate_core::untrusted::chain;
 use pullgate_net::single_flight::{Key, SingleFlight};
 
-/// How many confirmations are remembered, at about a hundred bytes each.
+/// Cached confirmations, about a hundred bytes each.
 const CAPACITY: usize = 16_384;
 
-/// How many services are known at the same time: more than a policy that anybody would write has keys.
+/// Clients of services: more than a realistic policy has keys.
 const SERVICES: usize = 1024;
 
-/// The longest that a confirmation may be remembered.
+/// The longest that a confirmation may be cached.
 pub const LONGEST_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a service says about a signature.
+/// A service's answer about a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
-    /// It holds, as far as the service goes, until then.
+    /// Valid until then, according to the service.
     Confirmed(Instant),
-    /// The service does not take it, or not the key any more: why.
+    /// The service refuses the signature or the key; with the reason.
     Denied(String),
-    /// The service did not say: why.
+    /// The service did not answer; with the reason.
     Unanswered(String),
 }
 
-/// Asks services, each question once at a time, and remembers what they confirmed.
+/// Confirms signatures with services, once per signature at a time, and caches confirmations.
 #[derive(Debug)]
 pub struct RemoteVerifier {
-    settings: Settings,
+    settings: KeySettings,
     services: Mutex<HashMap<Arc<RemoteVerification>, Arc<Service>>>,
-    /// When each was confirmed.
-    memory: Arc<Mutex<HashMap<Key, Instant>>>,
-    flights: SingleFlight<Confirmation>,
+    /// The time of each confirmation.
+    confirmed: Arc<Mutex<HashMap<Key, Instant>>>,
+    single_flight: SingleFlight<Confirmation>,
 }
 
 impl RemoteVerifier {
-    /// One that asks with these settings; their bounds are those of each key.
+    /// Uses these settings; the limits are those of each key.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: KeySettings) -> Self {
         Self {
             settings,
             services: Mutex::default(),
-            memory: Arc::default(),
-            flights: SingleFlight::default(),
+            confirmed: Arc::default(),
+            single_flight: SingleFlight::default(),
         }
     }
 
-    /// Until when a confirmation is remembered.
-    pub fn remembered(&self, demand: &RemoteCheck) -> Option<Instant> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = *memory.get(&demand.id())? + demand.remote.memory.min(LONGEST_MEMORY);
+    /// Until when a confirmation is cached.
+    pub fn remembered(&self, check: &RemoteCheck) -> Option<Instant> {
+        let confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *confirmed.get(&check.id())? + check.remote.memory.min(LONGEST_MEMORY);
         (until > Instant::now()).then_some(until)
     }
 
-    /// Asks the service of the key, unless that is being done already, and no longer than it has time.
-    pub async fn confirm(&self, demand: &Arc<RemoteCheck>) -> Confirmation {
-        let Some(service) = self.service(&demand.remote) else {
-            return Confirmation::Unanswered(format!("nothing can be asked at {}", demand.remote.source));
+    /// Requests a confirmation, or waits for a request that is under way, until the key's timeout.
+    pub async fn confirm(&self, check: &Arc<RemoteCheck>) -> Confirmation {
+        let Some(service) = self.service(&check.remote) else {
+            return Confirmation::Unanswered(format!(
+                "no service confirms signatures at {}",
+                check.remote.source
+            ));
         };
-        let (asked, memory) = (Arc::clone(demand), Arc::clone(&self.memory));
+        let (request, confirmed) = (Arc::clone(check), Arc::clone(&self.confirmed));
         let work = async move {
-            let answer = service.ask(&asked).await;
+            let answer = service.ask(&request).await;
             if let Confirmation::Confirmed(at) = answer {
-                remember(&memory, asked.id(), at);
+                remember(&confirmed, request.id(), at);
             }
             answer
         };
-        let limit = demand.remote.timeout;
-        let answer = tokio::time::timeout(limit, self.flights.join(demand.id(), work)).await;
+        let limit = check.remote.timeout;
+        let answer = tokio::time::timeout(limit, self.single_flight.join(check.id(), work)).await;
         match answer {
             Ok(Some(Confirmation::Confirmed(at))) => {
-                Confirmation::Confirmed(at + demand.remote.memory.min(LONGEST_MEMORY))
+                Confirmation::Confirmed(at + check.remote.memory.min(LONGEST_MEMORY))
             }
             Ok(Some(answer)) => answer,
-            Ok(None) => Confirmation::Unanswered("asking failed inside pullgate".to_owned()),
+            Ok(None) => Confirmation::Unanswered("internal error during the request".to_owned()),
             Err(_) => {
-                Confirmation::Unanswered(format!("{} did not answer within {limit:?}", demand.remote.source))
+                Confirmation::Unanswered(format!("{} did not answer within {limit:?}", check.remote.source))
             }
         }
     }
 
-    /// The client for a key, which keeps its pace.
+    /// The client for a key, with its rate limit.
     fn service(&self, remote: &Arc<RemoteVerification>) -> Option<Arc<Service>> {
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = services.get(remote) {
             return Some(Arc::clone(known));
         }
-        let made = Arc::new(Service::new(remote, &self.settings)?);
+        let service = Arc::new(Service::new(remote, &self.settings)?);
         if services.len() >= SERVICES {
-            // Of policies that are in force no more.
+            // Of policies that were replaced.
             services.retain(|_, service| Arc::strong_count(service) > 1);
         }
-        services.insert(Arc::clone(remote), Arc::clone(&made));
-        Some(made)
+        services.insert(Arc::clone(remote), Arc::clone(&service));
+        Some(service)
     }
 }
 
-fn remember(memory: &Mutex<HashMap<Key, Instant>>, key: Key, at: Instant) {
-    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-    if memory.len() >= CAPACITY {
+fn remember(confirmed: &Mutex<HashMap<Key, Instant>>, key: Key, at: Instant) {
+    let mut confirmed = confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+    if confirmed.len() >= CAPACITY {
         let now = Instant::now();
-        memory.retain(|_, at| now.duration_since(*at) < LONGEST_MEMORY);
+        confirmed.retain(|_, at| now.duration_since(*at) < LONGEST_MEMORY);
     }
-    if memory.len() >= CAPACITY {
-        // Forgetting costs a question, nothing else: any one will do.
-        if let Some(any) = memory.keys().next().copied() {
-            memory.remove(&any);
+    if confirmed.len() >= CAPACITY {
+        // Removing an entry costs a request, nothing else: any entry will do.
+        if let Some(any) = confirmed.keys().next().copied() {
+            confirmed.remove(&any);
         }
     }
-    memory.insert(key, at);
+    confirmed.insert(key, at);
 }
 
-/// A key at its service.
+/// A client for a key at its service.
 #[derive(Debug)]
 enum Service {
     Kms(Kms),
@@ -131,8 +133,8 @@ enum Service {
 }
 
 impl Service {
-    /// `None` where there is none that could be asked, which a policy does not load with.
-    fn new(remote: &RemoteVerification, settings: &Settings) -> Option<Self> {
+    /// `None` for a location without a service, which policies reject.
+    fn new(remote: &RemoteVerification, settings: &KeySettings) -> Option<Self> {
         let bounds = Bounds { deadline: remote.timeout, rate: remote.rate, concurrency: 16 };
         match remote.source.parse().ok()? {
             Location::AlibabaKms(key) => {
@@ -152,35 +154,35 @@ impl Service {
         }
     }
 
-    async fn ask(&self, demand: &RemoteCheck) -> Confirmation {
-        let source = &demand.remote.source;
-        // Before the question: the key may be disabled while the answer is on its way.
-        let asked = Instant::now();
-        let (held, withdrawn, error): (bool, bool, Option<&dyn std::error::Error>);
+    async fn ask(&self, check: &RemoteCheck) -> Confirmation {
+        let source = &check.remote.source;
+        // Measured before the request: the key may be disabled while the response is on its way.
+        let sent = Instant::now();
+        let (is_valid, withdrawn, error): (bool, bool, Option<&dyn std::error::Error>);
         let (kms, transit);
         match self {
             Self::Kms(service) => {
-                let digest = Sha256::digest(&demand.message);
-                kms = service.verify(demand.algorithm, digest.as_slice(), &demand.signature).await;
-                held = kms == Ok(true);
+                let digest = Sha256::digest(&check.message);
+                kms = service.verify(check.algorithm, digest.as_slice(), &check.signature).await;
+                is_valid = kms == Ok(true);
                 withdrawn = matches!(kms, Err(KmsError::Disabled { .. } | KmsError::NotFound { .. }));
                 error = kms.as_ref().err().map(|error| error as _);
             }
             Self::Transit { transit: service, version } => {
-                let RemoteCheck { algorithm, message, signature, .. } = demand;
+                let RemoteCheck { algorithm, message, signature, .. } = check;
                 transit = service.verify(*version, *algorithm, message, signature).await;
-                held = transit == Ok(true);
+                is_valid = transit == Ok(true);
                 withdrawn = transit.as_ref().is_err_and(TransitError::is_withdrawn);
                 error = transit.as_ref().err().map(|error| error as _);
             }
         }
         match error {
-            None if held => Confirmation::Confirmed(asked),
-            None => Confirmation::Denied(format!("{source} does not take the signature")),
+            None if is_valid => Confirmation::Confirmed(sent),
+            None => Confirmation::Denied(format!("{source} does not accept the signature")),
             Some(error) if withdrawn => {
                 Confirmation::Denied(format!("{source} no longer confirms it: {}", chain(error)))
             }
-            Some(error) => Confirmation::Unanswered(format!("{source} cannot be asked: {}", chain(error))),
+            Some(error) => Confirmation::Unanswered(format!("request to {source} failed: {}", chain(error))),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What comes from a token or a service is believed as far as its public half confirms it.
+//! Keys and signatures from tokens and services are verified before they are used.
 
 use super::KeysError;
 use super::algorithm::{AlgorithmError, pick};
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey, der_of_raw};
 
-/// The public half that a token or service gave.
+/// The public key of a token or a service.
 pub(super) fn public(pem: &str, algorithm: Option<Algorithm>, origin: &str) -> Result<PublicKey, KeysError> {
     pick(algorithm, |algorithm| PublicKey::from_pem(pem, algorithm, PssSalt::default())).map_err(|error| {
         match error {
@@ -14,10 +14,10 @@ pub(super) fn public(pem: &str, algorithm: Option<Algorithm>, origin: &str) -> R
     })
 }
 
-/// A signature that `public` verifies, with ECDSA's two numbers in DER however they came.
+/// Verifies a signature with `public`, and converts ECDSA to DER.
 ///
 /// # Errors
-/// [`KeysError::Faulty`] when it does not: such a signature is not handed on.
+/// [`KeysError::Faulty`] when it is not valid.
 pub(super) async fn signature(
     public: &PublicKey,
     origin: &str,

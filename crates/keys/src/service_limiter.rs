@@ -1,4 +1,4 @@
-//! Limits how often, and how many times at once, a service is asked.
+//! Limits the rate and the concurrency of requests to a service.
 
 use pullgate_net::rate_limiter::RateLimiter;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -21,7 +21,7 @@ impl ServiceLimiter {
         }
     }
 
-    /// Waits for a permit, which ends when it is dropped. `None` where there is none before `end`.
+    /// Waits for a permit. `None` if there is none before `end`.
     pub(super) async fn acquire(&self, end: Instant) -> Option<SemaphorePermit<'_>> {
         let permit = tokio::time::timeout_at(end, self.concurrency.acquire()).await.ok()?.ok()?;
         self.rate.acquire_before(end).await.then_some(permit)
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn permits_are_apart_and_bounded() {
+    async fn permits_are_limited_in_rate_and_number() {
         let bounds = Bounds { deadline: Duration::from_secs(1), rate: 10, concurrency: 2 };
         let limiter = ServiceLimiter::new(&bounds);
         let start = Instant::now();

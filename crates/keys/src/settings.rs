@@ -20,7 +20,7 @@ const LONGEST: u64 = 100 * SECOND;
 pullgate_config::options! {
     /// How keys are opened and used, by where they are kept.
     #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Settings {
+    pub struct KeySettings {
         /// For encrypted key files.
         passphrase: Passphrase { passphrase };
         /// PKCS#11 tokens.
@@ -60,7 +60,7 @@ pullgate_config::options! {
     }
 }
 
-/// What bounds the use of one service.
+/// Limits for the use of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Time for one signature, including retries.
@@ -78,7 +78,7 @@ pullgate_config::options! {
         /// The identity.
         identity: Identity { |pass| identity(pass, SESSION) };
         /// How requests are sent.
-        service: service::Settings { service };
+        service: service::ServiceSettings { service };
         /// Bounds. KMS serves 200 requests a second for an account.
         bounds: Bounds { |pass| bounds(pass, 100) };
     }
@@ -99,7 +99,7 @@ pullgate_config::options! {
         /// The login.
         login: VaultAuth { login };
         /// How requests are sent.
-        service: service::Settings { service };
+        service: service::ServiceSettings { service };
         /// Bounds.
         bounds: Bounds { |pass| bounds(pass, 200) };
     }
@@ -112,9 +112,9 @@ fn passphrase(pass: &mut Pass<'_, '_, '_>) -> Passphrase {
     pass.option("passphrase-file", &[doc], &kind).map_or(Passphrase::Environment, Passphrase::File)
 }
 
-fn service(pass: &mut Pass<'_, '_, '_>) -> service::Settings {
+fn service(pass: &mut Pass<'_, '_, '_>) -> service::ServiceSettings {
     let [step, connect] = [service::STEP, service::CONNECT].map(|time| time.as_secs() * SECOND);
-    service::Settings {
+    service::ServiceSettings {
         authorities: pass.option(
             "authorities",
             &["Files with CA certificates that are trusted in addition to those of the system."],
@@ -130,7 +130,7 @@ fn service(pass: &mut Pass<'_, '_, '_>) -> service::Settings {
             &["How long a connection to the service may take, TLS included."],
             &time(connect, 100, MINUTE),
         ),
-        ..service::Settings::default()
+        ..service::ServiceSettings::default()
     }
 }
 

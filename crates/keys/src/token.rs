@@ -1,7 +1,7 @@
 //! A key in a PKCS#11 token.
 //!
-//! The module is foreign code in this process, loaded because the operator named it. It runs on blocking threads only, a
-//! bounded number at a time, and what it signs is handed on only if the public half verifies it.
+//! The module is foreign code in this process, which the operator configured. It runs on blocking threads only, a limited
+//! number at a time, and its signatures are verified before they are used.
 
 mod error;
 mod find;
@@ -22,7 +22,7 @@ pub use error::TokenError;
 pub(super) use generate::generate;
 use session::Token;
 
-/// A key that a token signs with.
+/// A key in a token.
 #[derive(Debug)]
 struct InToken {
     token: Arc<Token>,
@@ -46,13 +46,13 @@ impl SigningKey for InToken {
         let (how, handle, key) = (self.how, self.handle, self.key.clone());
         let input = how.input(message);
         Box::pin(async move {
-            let made = self.token.with(move |session, fresh| {
-                // A token that came back may have given its objects other handles.
+            let signature = self.token.with(move |session, fresh| {
+                // A token that was reinserted may have given its objects other handles.
                 let handle = if fresh { find::private(session, &key)? } else { handle };
                 session.sign(&how.mechanism(), handle, &input).map_err(TokenError::of)
             });
-            let made = made.await.map_err(|error| failed(&self.origin, error))?;
-            self_check::signature(&self.public, &self.origin, message, made).await
+            let signature = signature.await.map_err(|error| failed(&self.origin, error))?;
+            self_check::signature(&self.public, &self.origin, message, signature).await
         })
     }
 }
@@ -68,10 +68,10 @@ pub(super) async fn open(
 ) -> Result<Opened, KeysError> {
     let origin = key.to_string();
     let token = Token::open(key, settings).await.map_err(|error| failed(&origin, error))?;
-    let (wanted, asked) = (key.clone(), Arc::clone(&token));
+    let (wanted, same_token) = (key.clone(), Arc::clone(&token));
     let found = token.with(move |session, _| {
         let handle = find::private(session, &wanted).map_err(|error| match error {
-            TokenError::NoKey if asked.hides_keys() => TokenError::PinNeeded,
+            TokenError::NoKey if same_token.hides_keys() => TokenError::PinNeeded,
             other => other,
         })?;
         Ok((handle, public::der(session, handle)?))

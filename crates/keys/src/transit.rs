@@ -13,7 +13,7 @@ use pullgate_core::trust::{Algorithm, PublicKey};
 pub use client::Transit;
 pub use error::TransitError;
 
-/// A key that the engine signs with, always the version whose public half was asked for.
+/// A key of the engine, always the version whose public key was fetched.
 #[derive(Debug)]
 struct RemoteKey {
     transit: Transit,
@@ -33,9 +33,10 @@ impl SigningKey for RemoteKey {
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
         Box::pin(async move {
-            let made = self.transit.sign(self.version, self.public.algorithm(), message).await;
-            let made = made.map_err(|error| KeysError::Transit { origin: self.origin.clone(), error })?;
-            self_check::signature(&self.public, &self.origin, message, made).await
+            let signature = self.transit.sign(self.version, self.public.algorithm(), message).await;
+            let signature =
+                signature.map_err(|error| KeysError::Transit { origin: self.origin.clone(), error })?;
+            self_check::signature(&self.public, &self.origin, message, signature).await
         })
     }
 }
@@ -51,7 +52,7 @@ pub(super) async fn open(
     let origin = TransitKey { version: Some(version), ..key.clone() }.to_string();
     let public = self_check::public(&pem, algorithm, &origin)?;
     if public.algorithm() == Algorithm::Ed25519ph {
-        let reason = "the transit engine signs with pure Ed25519; say ED25519";
+        let reason = "the transit engine signs with pure Ed25519; specify ED25519";
         return Err(KeysError::Algorithm { origin, algorithm: Algorithm::Ed25519ph, reason });
     }
     Ok(Arc::new(RemoteKey { transit, version, public, origin }))

@@ -1,9 +1,9 @@
-//! Alibaba Cloud's OpenAPI: who asks, and how a request is signed and made.
+//! Client of Alibaba Cloud's OpenAPI: credentials, signatures and retries.
 //!
-//! Registry passwords and KMS keys are asked for through this one room.
+//! Used for registry passwords (ACR) and for keys (KMS).
 //!
-//! Sources: Alibaba Cloud SDK documentation, "V3 request structure and signature"; STS 2015-04-01; ECS instance metadata in
-//! its token mode, the only one that is used.
+//! Sources: Alibaba Cloud SDK documentation, "V3 request structure and signature"; STS 2015-04-01; ECS instance
+//! metadata, only in token mode.
 
 mod access_key;
 mod api;

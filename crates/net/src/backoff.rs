@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-/// Delays that double from the first to the longest.
+/// Delays that double, from a first to a longest delay.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -15,14 +15,14 @@ impl Backoff {
         Self { first, longest }
     }
 
-    /// The delay before a retry, by its number from 0.
+    /// The delay before retry number `retry`, from 0.
     #[must_use]
     pub fn delay(&self, retry: u32) -> Duration {
         let factor = 2_u32.checked_pow(retry).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.longest)
     }
 
-    /// The delay, between half of it and all of it, so that callers that failed together do not come back together.
+    /// A random delay between half of it and all of it, so that callers that failed together do not retry together.
     #[must_use]
     pub fn jittered(&self, retry: u32) -> Duration {
         let half = self.delay(retry) / 2;
@@ -30,7 +30,7 @@ impl Backoff {
     }
 }
 
-/// A number from 0 to 1. Hash keys are random; no secret depends on this.
+/// A number from 0 to 1 from the random keys of a hasher. Not for secrets.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish() % 1000;
     f64::from(u32::try_from(random).unwrap_or(0)) / 1000.0
@@ -46,10 +46,10 @@ mod tests {
         for (retry, milliseconds) in [(0, 200), (1, 400), (3, 1600), (4, 2000), (40, 2000), (u32::MAX, 2000)]
         {
             assert_eq!(backoff.delay(retry), Duration::from_millis(milliseconds), "{retry}");
-            let whole = backoff.delay(retry);
+            let delay = backoff.delay(retry);
             let jittered: Vec<Duration> = (0..50).map(|_| backoff.jittered(retry)).collect();
             assert!(
-                jittered.iter().all(|delay| (whole / 2..=whole).contains(delay)),
+                jittered.iter().all(|jittered| (delay / 2..=delay).contains(jittered)),
                 "{retry}: {jittered:?}"
             );
             assert!(jittered.iter().any(|delay| *delay != jittered[0]), "{retry}");

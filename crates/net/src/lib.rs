@@ -1,4 +1,4 @@
-//! HTTP clients of services that the operator names, and the small tools that all clients share.
+//! HTTP clients for services that the operator configures, and building blocks that all clients share.
 #![forbid(unsafe_code)]
 
 pub mod alibaba;

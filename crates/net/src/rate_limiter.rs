@@ -1,28 +1,28 @@
-//! Limits how often something is done.
+//! Limits the rate of an operation.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Permits at even distances. Permits that were not taken can be taken later, as far as the burst goes.
+/// Permits at regular intervals. Unused permits can be used later, up to the burst.
 #[derive(Debug)]
 pub struct RateLimiter {
     interval: Duration,
     burst: Duration,
-    /// When the next permit would be if none had been left out.
+    /// When the next permit would be due if every permit had been used.
     next: Mutex<Instant>,
 }
 
 impl RateLimiter {
-    /// So many permits a second, without a burst.
+    /// `rate` permits per second, without a burst.
     #[must_use]
     pub fn per_second(rate: u32) -> Self {
         let interval = Duration::from_secs(1) / rate.max(1);
         Self { interval, burst: Duration::ZERO, next: Mutex::new(Instant::now()) }
     }
 
-    /// The same with a burst: the permits of this time can be made up for.
+    /// Allows a burst: unused permits of this duration can be used later.
     #[must_use]
     pub fn with_burst(self, burst: Duration) -> Self {
         Self { burst, ..self }
@@ -35,8 +35,8 @@ impl RateLimiter {
         }
     }
 
-    /// Waits for a permit, and returns whether there was one before `end`. A caller that could not wait for its permit takes
-    /// none, so that callers that give up do not delay those that come later.
+    /// Waits for a permit; returns `false` at once if there will be none before `end`. Then no permit is consumed, so
+    /// that callers that give up do not delay later ones.
     pub async fn acquire_before(&self, end: Instant) -> bool {
         let Some(at) = self.reserve(Some(end)) else { return false };
         tokio::time::sleep_until(at).await;
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_made_up_for_once() {
+    async fn unused_permits_can_be_used_once() {
         let limiter = RateLimiter::per_second(10).with_burst(Duration::from_secs(1));
         let begin = Instant::now();
         for _ in 0..20 {
@@ -72,11 +72,11 @@ mod tests {
         for _ in 0..21 {
             limiter.acquire().await;
         }
-        assert_eq!(begin.elapsed().as_millis(), 1000, "a second is made up for, and no more");
+        assert_eq!(begin.elapsed().as_millis(), 1000, "the burst is one second");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_burst_permits_are_apart() {
+    async fn without_a_burst_permits_are_evenly_spaced() {
         let limiter = RateLimiter::per_second(10);
         tokio::time::sleep(Duration::from_secs(60)).await;
         let begin = Instant::now();
@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn callers_that_give_up_delay_nobody() {
+    async fn callers_that_give_up_consume_no_permit() {
         let limiter = RateLimiter::per_second(1);
         let soon = Instant::now() + Duration::from_millis(1500);
         let mut permits = 0;
         for _ in 0..100 {
             permits += usize::from(limiter.acquire_before(soon).await);
         }
-        assert_eq!(permits, 2, "those that there is time for");
+        assert_eq!(permits, 2, "only permits before the deadline");
         assert!(limiter.acquire_before(Instant::now() + Duration::from_millis(1500)).await);
     }
 }

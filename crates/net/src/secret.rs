@@ -1,4 +1,4 @@
-//! Files that hold a secret.
+//! Files that contain a secret.
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
@@ -7,36 +7,36 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// Bytes of a password file.
+/// Maximum size of a password file, in bytes.
 const SIZE: u64 = 64 << 10;
 
-/// Bits of a mode that let others write, or everybody read.
+/// Mode bits that let others write, or everybody read.
 const OPEN: u32 = 0o027;
 
-/// Whether a file may hold a secret: a regular one of root's or this user's, which nobody else can write and not everybody
-/// can read.
+/// Checks that a file may contain a secret: a regular file owned by root or this user, not writable by others and not
+/// readable by everybody.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason, with the path.
 pub fn check(path: &Path) -> Result<(), String> {
     open(path).map(drop)
 }
 
-/// The text of a file, without the end of its last line.
+/// The content of a file, without the line end.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let text = read_all(path, SIZE)?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     if secret.is_empty() || secret.contains(char::is_control) {
-        return Err(format!("{} does not hold one line of text", path.display()));
+        return Err(format!("{} does not contain exactly one line of text", path.display()));
     }
     Ok(Zeroizing::new(secret.to_owned()))
 }
 
-/// The whole text of a file of at most `limit` bytes.
+/// The whole content of a file of at most `limit` bytes.
 pub fn read_all(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
     let file = open(path)?;
-    let mut text = room(limit);
+    let mut text = zeroizing_buffer(limit);
     file.take(limit + 1)
         .read_to_string(&mut text)
         .map_err(|error| format!("{} cannot be read: {}", path.display(), error.kind()))?;
@@ -46,16 +46,16 @@ pub fn read_all(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
     Ok(text)
 }
 
-/// An empty text that holds `limit` bytes and is wiped with all of them: one that grows leaves copies behind.
-pub fn room(limit: u64) -> Zeroizing<String> {
-    // Whoever reads looks for the end behind the last byte.
+/// An empty string with capacity for `limit` bytes, wiped on drop: growing would leave copies in memory.
+pub fn zeroizing_buffer(limit: u64) -> Zeroizing<String> {
+    // A reader needs room behind the last byte to detect the end.
     let capacity = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(64);
     Zeroizing::new(String::with_capacity(capacity))
 }
 
 fn open(path: &Path) -> Result<File, String> {
     let unreadable = |error: std::io::Error| format!("{} cannot be read: {}", path.display(), error.kind());
-    // Without O_NONBLOCK a named pipe would hold the daemon up for ever.
+    // Without O_NONBLOCK, a named pipe would block the daemon indefinitely.
     let file = File::options()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
@@ -71,14 +71,14 @@ fn open(path: &Path) -> Result<File, String> {
     }
     if let Some(mode) = mode_open_to_others(&metadata) {
         return Err(format!(
-            "{path} holds a secret and is open to others (mode {mode:04o}): chmod 600 {path}",
+            "{path} contains a secret and is open to others (mode {mode:04o}): chmod 600 {path}",
             path = path.display()
         ));
     }
     Ok(file)
 }
 
-/// The mode of a file that others can write, or everybody read.
+/// The mode of a file, if others can write it or everybody can read it.
 pub fn mode_open_to_others(metadata: &Metadata) -> Option<u32> {
     let mode = metadata.mode() & 0o777;
     (mode & OPEN != 0).then_some(mode)
@@ -109,9 +109,9 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             match (read(&path), expected) {
                 (Ok(secret), Ok(expected)) => assert_eq!(secret.as_str(), expected),
-                (Err(said), Err(expected)) => {
-                    assert!(said.contains(expected), "{said}");
-                    assert!(!said.contains("s3cret"), "{said}");
+                (Err(error), Err(expected)) => {
+                    assert!(error.contains(expected), "{error}");
+                    assert!(!error.contains("s3cret"), "{error}");
                 }
                 (read, _) => panic!("{text:?} {mode:o}: {read:?}"),
             }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn no_copy_is_left_behind_by_growing() {
+    fn the_buffer_is_never_reallocated() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         for (length, is_read) in [(0, true), (31, true), (1000, true), (4096, true), (4097, false)] {
@@ -128,8 +128,11 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             let read = read_all(&path, 4096);
             assert_eq!(read.is_ok(), is_read, "{length}");
-            let room = room(4096).capacity();
-            assert!(read.is_ok_and(|text| text.capacity() == room) == is_read, "{length}: it has grown");
+            let capacity = zeroizing_buffer(4096).capacity();
+            assert!(
+                read.is_ok_and(|text| text.capacity() == capacity) == is_read,
+                "{length}: the buffer was reallocated"
+            );
         }
     }
 }

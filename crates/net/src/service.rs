@@ -1,7 +1,7 @@
-//! Services that the operator named: key management, token and metadata services.
+//! HTTP client for services that the operator configures: key management, token and metadata services.
 //!
-//! One question at a time, over TLS unless the service is on this machine, within bounds on time and bytes, and without
-//! following redirects: what is signed or shown to one address is for no other.
+//! One request at a time, over TLS unless the service is on this machine, with limits on time and size. Redirects are
+//! not followed: a signature or credential for one address must not reach another.
 
 mod cause;
 
@@ -21,31 +21,30 @@ use crate::tls::{self, TlsFiles};
 
 pub use cause::{Cause, remote};
 
-/// Bytes of an answer that are read: 64 KiB. A public key or a token is far smaller.
+/// Maximum size of an answer: 64 KiB. Public keys and tokens are far smaller.
 const ANSWER: u64 = 64 << 10;
-/// Bytes of an answer's headers.
+/// Maximum size of the headers of an answer.
 const HEADERS: u32 = 64 << 10;
 /// Time for a connection, TLS included.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// Time for one request, from the connection to the last byte of its answer.
 pub const STEP: Duration = Duration::from_secs(15);
 
-/// How services are asked.
+/// Limits and TLS settings for requests to services.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Time for a connection, TLS included.
+pub struct ServiceSettings {
+    /// Timeout for connecting, including TLS.
     pub connect: Duration,
-    /// Time for one request with all of its answer.
+    /// Timeout for one request including its answer.
     pub step: Duration,
-    /// Bytes of an answer that are read.
+    /// Maximum size of an answer, in bytes.
     pub answer: u64,
-    /// PEM files with certificates of authorities that are trusted in addition to the system's.
+    /// PEM files with additional trusted certificate authorities.
     pub authorities: Vec<PathBuf>,
-    /// What we call ourselves.
     pub user_agent: String,
 }
 
-impl Default for Settings {
+impl Default for ServiceSettings {
     fn default() -> Self {
         Self {
             connect: CONNECT,
@@ -57,11 +56,11 @@ impl Default for Settings {
     }
 }
 
-/// The address of a service as it is kept: `https://host[:port][/path]` without a slash at the end, or `http` to this
+/// Normalises the address of a service: `https://host[:port][/path]` without a slash at the end, or `http` to this
 /// machine.
 ///
 /// # Errors
-/// When `text` is no such URL, or carries credentials, a query or a fragment.
+/// When `text` is not such a URL, or has credentials, a query or a fragment.
 pub fn address(text: &str) -> Result<String, ServiceError> {
     let wrong = |reason| ServiceError::Address { reason };
     let url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;
@@ -85,7 +84,7 @@ pub fn address(text: &str) -> Result<String, ServiceError> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Host and port of an address, as the header Host has them.
+/// Host and port of an address, as in the Host header.
 #[must_use]
 pub fn authority(url: &Url) -> String {
     match (url.host_str().unwrap_or_default(), url.port()) {
@@ -101,51 +100,45 @@ fn is_this_machine(url: &Url) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// One question.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// The method.
     pub method: Method,
-    /// The whole address.
+    /// The whole URL.
     pub url: &'a str,
-    /// Headers, some of which may be secret: none is ever logged.
+    /// May contain secrets; never logged.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The body, which is JSON.
+    /// A JSON body.
     pub body: Option<Bytes>,
-    /// The address is that of the machine's own metadata, which there is in the clear only.
+    /// Whether this is the metadata service of the machine, which is available over plain HTTP only.
     pub metadata: bool,
 }
 
-/// A whole answer, whatever its status.
+/// A complete answer with any status except a redirect.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status; never that of a redirect.
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
 }
 
-/// Asks services. Opens nothing before the first question.
+/// An HTTP client that connects at the first request.
 #[derive(Debug)]
 pub struct Client {
-    settings: Settings,
+    settings: ServiceSettings,
     secure: OnceCell<reqwest::Client>,
     plain: OnceCell<reqwest::Client>,
 }
 
 impl Client {
-    /// A client with these settings.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ServiceSettings) -> Self {
         Self { settings, secure: OnceCell::new(), plain: OnceCell::new() }
     }
 
-    /// Asks once.
+    /// Sends one request.
     ///
     /// # Errors
-    /// When there is no answer within the bounds, or it leads elsewhere.
+    /// When there is no answer within the limits, or it is a redirect.
     pub async fn ask(&self, request: Request<'_>) -> Result<Answer, ServiceError> {
         let url = Url::parse(request.url).map_err(|_| ServiceError::Address { reason: "it is not a URL" })?;
         let secure = url.scheme() == "https";
@@ -154,8 +147,8 @@ impl Client {
             return Err(ServiceError::Address { reason: "it is not HTTPS" });
         }
         let limit = self.settings.step;
-        let asked = self.ask_within(&host, url, secure, request);
-        tokio::time::timeout(limit, asked)
+        let exchange = self.ask_within(&host, url, secure, request);
+        tokio::time::timeout(limit, exchange)
             .await
             .unwrap_or_else(|_| Err(ServiceError::Timeout { host: host.clone(), limit }))
     }
@@ -192,7 +185,7 @@ impl Client {
         if response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
             return Err(ServiceError::Malformed { host: host.to_owned(), reason: "it is compressed" });
         }
-        // It may be a token. A buffer that is too small is wiped, too.
+        // The answer may be a token, so a buffer that is too small is wiped as well.
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(host, &error))? {
             let length = body.len().saturating_add(chunk.len());
@@ -210,11 +203,11 @@ impl Client {
     }
 
     async fn client(&self, host: &str, secure: bool) -> Result<&reqwest::Client, ServiceError> {
-        let made = async {
+        let client = async {
             let files = TlsFiles { authorities: self.settings.authorities.clone(), ..TlsFiles::default() };
-            let made = tokio::task::spawn_blocking(move || {
+            let config = tokio::task::spawn_blocking(move || {
                 let provider = Arc::new(rustls::crypto::ring::default_provider());
-                // Plain HTTP gets settings that trust nobody.
+                // Plain HTTP gets a configuration without trusted roots.
                 let (roots, files) = if secure {
                     (tls::system_roots(), files)
                 } else {
@@ -223,7 +216,7 @@ impl Client {
                 tls::config(&provider, &Arc::new(roots), &files)
             });
             let unusable = |reason| ServiceError::Configuration { host: host.to_owned(), reason };
-            let config = made.await.map_err(|error| unusable(error.to_string()))?.map_err(unusable)?;
+            let config = config.await.map_err(|error| unusable(error.to_string()))?.map_err(unusable)?;
             let mut builder = builder(config, &self.settings.user_agent, self.settings.connect, HEADERS);
             if !secure {
                 builder = builder.no_proxy();
@@ -231,7 +224,7 @@ impl Client {
             builder.build().map_err(|error| unusable(error.without_url().to_string()))
         };
         let cell = if secure { &self.secure } else { &self.plain };
-        cell.get_or_try_init(|| made).await
+        cell.get_or_try_init(|| client).await
     }
 
     fn failed(&self, host: &str, error: &reqwest::Error) -> ServiceError {
@@ -248,7 +241,7 @@ impl Client {
     }
 }
 
-/// What every client of ours has in common: no redirects and no retries that we do not make, no referer, bounded headers.
+/// The settings that all HTTP clients share: no redirects, no retries by the library, no referer, limited headers.
 pub fn builder(
     config: ClientConfig,
     user_agent: &str,
@@ -263,89 +256,50 @@ pub fn builder(
         .user_agent(user_agent)
         .connect_timeout(connect)
         .pool_idle_timeout(Duration::from_secs(30))
-        // A signer has two requests under way for each of its workers.
+        // A signer has two requests in progress for each of its workers.
         .pool_max_idle_per_host(32)
         .http2_max_header_list_size(headers)
         .http1_max_headers(100)
 }
 
-/// Why a service gave no answer. What a service said is never in it beyond a short printable text.
+/// Why a request failed. Of what the service sent, at most a short printable text is included.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
-    /// The address may not be asked.
+    /// Requests to this address are not allowed.
     #[error("the address of the service cannot be used: {reason}")]
-    Address {
-        /// Why.
-        reason: &'static str,
-    },
+    Address { reason: &'static str },
     /// A certificate file or the system's TLS cannot be used.
     #[error("{host}: {reason}")]
-    Configuration {
-        /// The host.
-        host: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A value, perhaps a secret, cannot stand in a header.
+    Configuration { host: String, reason: String },
+    /// A value, possibly a secret, is not valid in a header.
     #[error("the value of `{name}` for {host} cannot be sent in a header")]
-    Header {
-        /// The host.
-        host: String,
-        /// The header.
-        name: String,
-    },
-    /// The answer cannot be read.
-    #[error("{host} answered what cannot be read: {reason}")]
-    Malformed {
-        /// The host.
-        host: String,
-        /// Why.
-        reason: &'static str,
-    },
-    /// The answer leads elsewhere.
-    #[error("{host} redirects, and no redirect is followed with what was signed for it")]
-    Redirect {
-        /// The host.
-        host: String,
-    },
-    /// No answer in time.
+    Header { host: String, name: String },
+    #[error("the answer of {host} cannot be read: {reason}")]
+    Malformed { host: String, reason: &'static str },
+    /// The answer is a redirect.
+    #[error("{host} redirects, and redirects are not followed")]
+    Redirect { host: String },
     #[error("{host} did not answer within {limit:?}")]
     Timeout {
-        /// The host.
         host: String,
-        /// The time it had.
+        /// The time limit.
         limit: Duration,
     },
-    /// No trust in the connection.
+    /// The TLS handshake failed.
     #[error("TLS with {host}: {reason}")]
-    Tls {
-        /// The host.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// More than the bound.
+    Tls { host: String, reason: String },
+    /// The answer is larger than the limit.
     #[error("the answer of {host} has more than {limit} bytes")]
-    TooLarge {
-        /// The host.
-        host: String,
-        /// The bound.
-        limit: u64,
-    },
-    /// No connection.
+    TooLarge { host: String, limit: u64 },
+    /// The connection failed.
     #[error("{host} cannot be reached: {reason}")]
-    Unavailable {
-        /// The host.
-        host: String,
-        /// Why.
-        reason: String,
-    },
+    Unavailable { host: String, reason: String },
 }
 
 impl ServiceError {
-    /// Whether the same question may be answered later.
+    /// Whether a retry may succeed.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Unavailable { .. })
     }
 }
@@ -355,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_https_or_of_this_machine() {
+    fn an_address_is_https_or_on_this_machine() {
         for (text, expected) in [
             ("https://kms.example", Some("https://kms.example")),
             ("https://kms.example:8200/vault/", Some("https://kms.example:8200/vault")),

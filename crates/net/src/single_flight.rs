@@ -1,7 +1,7 @@
-//! One flight for a question, however many ask it at the same time.
+//! Runs one request at a time per key: concurrent callers with the same key share its result.
 //!
-//! The work runs in a task of its own, so a caller that goes away fails nobody else; when the last one goes away the work
-//! ends with it. A panic in it is an error for all of them.
+//! The work runs in its own task, so a caller that is cancelled does not affect the others; when the last caller is
+//! cancelled, the work is cancelled too. A panic in it is an error for all of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// What tells questions apart, the credentials they are asked with included.
+/// Identifies a request, including the credentials that it is made with.
 pub type Key = [u8; 32];
 
-/// The number of flights from which on those that are over are swept out.
+/// From this number of entries on, finished ones are removed when another starts.
 const SWEEP: usize = 64;
 
-/// Questions that are being asked.
+/// The requests that are in progress, by key.
 #[derive(Debug)]
 pub struct SingleFlight<V>(Mutex<HashMap<Key, Weak<InFlight<V>>>>);
 
@@ -38,9 +38,9 @@ impl<V> Default for SingleFlight<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> SingleFlight<V> {
-    /// The result of `work`, or of the flight for the same key that is under way. `None` when the work panicked.
+    /// The result of `work`, or of the work in progress for the same key. `None` when the work panicked.
     ///
-    /// It begins at once: a caller that held the work until it waits would be as large as all that is asked on the way.
+    /// Starts at once: a future that contained the work until it was polled would be as large as the whole request.
     pub fn join<W>(&self, key: Key, work: W) -> impl Future<Output = Option<V>> + Send + use<V, W>
     where
         W: Future<Output = V> + Send + 'static,
@@ -54,11 +54,11 @@ impl<V: Clone + Send + Sync + 'static> SingleFlight<V> {
 
     fn join_or_start(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Arc<InFlight<V>> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that has landed is no answer to a question asked after it.
-        let open = |flight: &Arc<InFlight<V>>| {
+        // A finished flight must not answer a request that was made after it.
+        let in_progress = |flight: &Arc<InFlight<V>>| {
             flight.result.borrow().is_none() && flight.result.has_changed().is_ok()
         };
-        if let Some(flight) = flights.get(&key).and_then(Weak::upgrade).filter(open) {
+        if let Some(flight) = flights.get(&key).and_then(Weak::upgrade).filter(in_progress) {
             return flight;
         }
         if flights.len() >= SWEEP {
@@ -87,16 +87,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn equal_questions_share_one_flight_and_its_answer() {
+    async fn concurrent_callers_with_one_key_share_the_result() {
         for answer in [Ok(7), Err("denied".to_owned())] {
-            let (flights, asked) = (flights(), Arc::new(AtomicUsize::new(0)));
+            let (flights, started) = (flights(), Arc::new(AtomicUsize::new(0)));
             let mut waiting = tokio::task::JoinSet::new();
             for number in 0..500_usize {
-                let (flights, asked, answer) = (Arc::clone(&flights), Arc::clone(&asked), answer.clone());
+                let (flights, started, answer) = (Arc::clone(&flights), Arc::clone(&started), answer.clone());
                 waiting.spawn(async move {
                     let key = [u8::try_from(number % 2).unwrap(); 32];
                     let work = async move {
-                        asked.fetch_add(1, Ordering::Relaxed);
+                        started.fetch_add(1, Ordering::Relaxed);
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         answer
                     };
@@ -104,24 +104,24 @@ mod tests {
                 });
             }
             assert!(waiting.join_all().await.into_iter().all(|result| result == Some(answer.clone())));
-            assert_eq!(asked.load(Ordering::Relaxed), 2, "one for each key");
+            assert_eq!(started.load(Ordering::Relaxed), 2, "one for each key");
             assert_eq!(
                 flights.join([0; 32], async { Ok(9) }).await,
                 Some(Ok(9)),
-                "a later question is asked"
+                "a later caller starts new work"
             );
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_leaves_fails_nobody_and_the_last_one_ends_the_work() {
-        let (flights, ended) = (flights(), Arc::new(AtomicUsize::new(0)));
+    async fn a_cancelled_caller_affects_no_other_and_the_last_one_cancels_the_work() {
+        let (flights, finished) = (flights(), Arc::new(AtomicUsize::new(0)));
         let ask = || {
-            let (flights, ended) = (Arc::clone(&flights), Arc::clone(&ended));
+            let (flights, finished) = (Arc::clone(&flights), Arc::clone(&finished));
             tokio::spawn(async move {
                 let work = async move {
                     tokio::time::sleep(Duration::from_secs(60)).await;
-                    ended.fetch_add(1, Ordering::Relaxed);
+                    finished.fetch_add(1, Ordering::Relaxed);
                     Ok(1)
                 };
                 flights.join([1; 32], work).await
@@ -131,16 +131,16 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         leader.abort();
         assert_eq!(follower.await.unwrap(), Some(Ok(1)));
-        assert_eq!(ended.load(Ordering::Relaxed), 1);
+        assert_eq!(finished.load(Ordering::Relaxed), 1);
         let only = ask();
         tokio::time::sleep(Duration::from_secs(1)).await;
         only.abort();
         tokio::time::sleep(Duration::from_secs(120)).await;
-        assert_eq!(ended.load(Ordering::Relaxed), 1, "nobody waited for it any more");
+        assert_eq!(finished.load(Ordering::Relaxed), 1, "the work was cancelled with its last caller");
     }
 
     #[tokio::test]
-    async fn a_panic_is_no_answer_for_anybody() {
+    async fn a_panic_is_an_error_for_every_caller() {
         let flights = flights();
         let (one, two) = tokio::join!(
             flights.join([2; 32], async { panic!("in the leader") }),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn flights_that_are_over_are_forgotten() {
+    async fn finished_flights_are_removed() {
         let flights = flights();
         for number in 0..=255 {
             flights.join([number; 32], async { Ok(1) }).await;

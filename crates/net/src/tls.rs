@@ -1,4 +1,4 @@
-//! TLS settings for one way of talking to a host.
+//! TLS client configuration for a host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use shown::Shown;
+use client_certificates::ClientCertificates;
 
-mod shown;
+mod client_certificates;
 
-/// Bytes of a certificate or key file that are read.
+/// Maximum size of a certificate or key file, in bytes.
 const FILE: u64 = 4 << 20;
 
-/// Files that change how TLS is done with one host. Empty is: the system's roots and no certificate of ours.
+/// Files and options for TLS with one host. By default: the system's roots and no client certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsFiles {
-    /// Certificates of authorities that are trusted in addition.
+    /// Files with additional trusted certificate authorities.
     pub authorities: Vec<PathBuf>,
-    /// Our certificate and its key; without a second file the first holds both.
+    /// Client certificate and key; without a second file, the first contains both.
     pub pairs: Vec<(PathBuf, Option<PathBuf>)>,
-    /// The server's certificate is not looked at.
+    /// Whether the server's certificate is not verified.
     pub skip_verify: Option<bool>,
 }
 
@@ -35,20 +35,20 @@ impl TlsFiles {
     }
 }
 
-/// The system's roots.
+/// The system's trusted roots.
 ///
-/// Roots that cannot be read are left out: what is signed by them will not be trusted.
+/// Roots that cannot be read are skipped: certificates signed by them are not trusted.
 pub fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::debug!(%error, "a root certificate cannot be read");
+        tracing::debug!(%error, "cannot read a root certificate");
     }
     roots.add_parsable_certificates(found.certs);
     roots
 }
 
-/// The settings for `files`, at least TLS 1.2, HTTP/2 offered first.
+/// The configuration for `files`: at least TLS 1.2, HTTP/2 preferred.
 ///
 /// # Errors
 /// When a file cannot be read or used.
@@ -78,7 +78,7 @@ pub fn config(
     }
     let mut config = match pairs.is_empty() {
         true => builder.with_no_client_auth(),
-        false => builder.with_client_cert_resolver(Arc::new(Shown(pairs))),
+        false => builder.with_client_cert_resolver(Arc::new(ClientCertificates(pairs))),
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -86,12 +86,12 @@ pub fn config(
 
 fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let pem = read(path)?;
-    let mut any = false;
-    // As Go's AppendCertsFromPEM: what is no certificate is passed over, but one there must be.
+    let mut found = false;
+    // As Go's AppendCertsFromPEM: anything but certificates is skipped, but at least one certificate is required.
     for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
-        any |= roots.add(certificate).is_ok();
+        found |= roots.add(certificate).is_ok();
     }
-    if any { Ok(()) } else { Err(format!("{} holds no certificate", path.display())) }
+    if found { Ok(()) } else { Err(format!("{} contains no certificate", path.display())) }
 }
 
 fn pair(
@@ -101,7 +101,7 @@ fn pair(
     let pem = read(certificate)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     if chain.is_empty() {
-        return Err(format!("{} holds no certificate", certificate.display()));
+        return Err(format!("{} contains no certificate", certificate.display()));
     }
     let path = key.unwrap_or(certificate);
     let key_pem = match key {
@@ -109,7 +109,7 @@ fn pair(
         None => pem,
     };
     let key = PrivateKeyDer::from_pem_slice(&key_pem)
-        .map_err(|_| format!("{} holds no private key", path.display()))?;
+        .map_err(|_| format!("{} contains no private key", path.display()))?;
     Ok((chain, key))
 }
 
@@ -121,7 +121,7 @@ fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
     Ok(zeroize::Zeroizing::new(fs::read(path).map_err(failed)?))
 }
 
-/// `skip_verify`: any certificate will do, though its holder must have the key.
+/// For `skip_verify`: accepts any certificate, but still verifies that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! A bounded memory of what held, each thing until a moment. What did not hold is never put in.
+//! A bounded cache of verified results, each with an expiry. Negative results do not belong here.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is over is looked for at most once in this time: a memory that is full of what holds must not cost a look at all
-/// of it each time.
+/// Minimum time between two removals of expired entries: while the cache is full of entries that have not expired, not
+/// every insertion may scan all of them.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// The moment something is forgotten: on the monotonic clock, so that a jump of the wall clock makes nothing immortal, and
-/// on the wall clock where something of a validity of its own ends, a key say.
+/// The expiry of an entry: on the monotonic clock, so that a change of the wall clock cannot keep an entry, and on the
+/// wall clock if the value itself expires, for example a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Expiry {
     pub monotonic: Instant,
@@ -20,7 +20,7 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// The earlier of two, on each clock.
+    /// The earlier of the two, on each clock.
     pub fn or_sooner(self, other: Self) -> Self {
         let wall = self.wall.into_iter().chain(other.wall).min();
         Self { monotonic: self.monotonic.min(other.monotonic), wall }
@@ -31,7 +31,7 @@ impl Expiry {
     }
 }
 
-/// Values by key, bounded by their number and by the bytes that they are said to take.
+/// Values by key, limited by their number and their total size. The caller passes the size of each.
 #[derive(Debug)]
 pub struct TtlCache<K, V> {
     state: Mutex<State<K, V>>,
@@ -59,14 +59,14 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
         Self { state, max_entries, max_bytes }
     }
 
-    /// What is remembered under `key` and still holds at `now`, and until when.
+    /// The value for `key` that has not expired at `now`, with its expiry.
     pub fn get(&self, key: &K, now: jiff::Timestamp) -> Option<(V, Expiry)> {
         let state = self.state();
         let entry = state.entries.get(key).filter(|entry| entry.until.is_ahead(now))?;
         Some((entry.value.clone(), entry.until))
     }
 
-    /// Remembers `value`, which takes `bytes`. One that takes more than a sixteenth of all is not worth its room.
+    /// Inserts `value`, of `bytes` bytes. A value larger than a sixteenth of the cache is not inserted.
     pub fn put(&self, key: K, value: V, bytes: usize, until: Expiry) {
         if bytes > self.max_bytes / 16 {
             return;
@@ -79,20 +79,20 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
             state.retain(|entry| entry.until.monotonic > now);
         }
         while !self.has_room(&state, bytes) {
-            // Forgetting costs a verification, nothing else: any one will do.
-            let Some(any) = state.entries.keys().next().cloned() else { return };
-            state.remove(&any);
+            // Eviction only costs another verification, so any entry may go.
+            let Some(evicted) = state.entries.keys().next().cloned() else { return };
+            state.remove(&evicted);
         }
         state.bytes += bytes;
         state.entries.insert(key, Entry { value, until, bytes });
     }
 
-    /// Forgets one thing.
+    /// Removes one entry.
     pub fn forget(&self, key: &K) {
         self.state().remove(key);
     }
 
-    /// Forgets everything.
+    /// Removes all entries.
     pub fn clear(&self) {
         self.state().retain(|_| false);
     }
@@ -108,8 +108,8 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
 
 impl<K: Eq + Hash, V> State<K, V> {
     fn remove(&mut self, key: &K) {
-        if let Some(gone) = self.entries.remove(key) {
-            self.bytes = self.bytes.saturating_sub(gone.bytes);
+        if let Some(removed) = self.entries.remove(key) {
+            self.bytes = self.bytes.saturating_sub(removed.bytes);
         }
     }
 
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn holds_until_the_earlier_of_both_clocks() {
+    async fn expires_at_the_earlier_of_both_clocks() {
         let now = jiff::Timestamp::UNIX_EPOCH;
         let end = now + jiff::SignedDuration::from_secs(30);
-        let memory = TtlCache::new(8, 800);
-        memory.put("plain", 1, 1, in_a_minute());
-        memory.put("ends", 2, 1, in_a_minute().or_sooner(Expiry { wall: Some(end), ..in_a_minute() }));
-        let get = |key, now| memory.get(&key, now).map(|(value, _)| value);
+        let cache = TtlCache::new(8, 800);
+        cache.put("plain", 1, 1, in_a_minute());
+        cache.put("ends", 2, 1, in_a_minute().or_sooner(Expiry { wall: Some(end), ..in_a_minute() }));
+        let get = |key, now| cache.get(&key, now).map(|(value, _)| value);
         assert_eq!((get("plain", now), get("ends", now), get("other", now)), (Some(1), Some(2), None));
         assert_eq!((get("plain", end), get("ends", end)), (Some(1), None));
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -143,27 +143,31 @@ mod tests {
 
     #[tokio::test]
     async fn is_bounded_by_number_and_by_bytes() {
-        for (bytes, left) in [(1, 64), (40, 40), (100, 16), (101, 0)] {
-            let memory = TtlCache::new(64, 1600);
+        for (bytes, remaining) in [(1, 64), (40, 40), (100, 16), (101, 0)] {
+            let cache = TtlCache::new(64, 1600);
             for number in 0..100 {
-                memory.put(number, (), bytes, in_a_minute());
+                cache.put(number, (), bytes, in_a_minute());
             }
-            let state = memory.state();
-            assert_eq!((state.entries.len(), state.bytes), (left, left * bytes), "{bytes} bytes each");
+            let state = cache.state();
+            assert_eq!(
+                (state.entries.len(), state.bytes),
+                (remaining, remaining * bytes),
+                "{bytes} bytes each"
+            );
         }
     }
 
     #[tokio::test]
-    async fn what_is_forgotten_is_gone() {
-        let memory = TtlCache::new(8, 800);
-        memory.put(1, "one", 10, in_a_minute());
-        memory.put(1, "two", 20, in_a_minute());
-        memory.put(2, "other", 10, in_a_minute());
-        assert_eq!(memory.state().bytes, 30);
-        memory.forget(&1);
-        assert_eq!(memory.state().bytes, 10);
-        memory.clear();
-        let state = memory.state();
+    async fn removed_entries_free_their_bytes() {
+        let cache = TtlCache::new(8, 800);
+        cache.put(1, "one", 10, in_a_minute());
+        cache.put(1, "two", 20, in_a_minute());
+        cache.put(2, "other", 10, in_a_minute());
+        assert_eq!(cache.state().bytes, 30);
+        cache.forget(&1);
+        assert_eq!(cache.state().bytes, 10);
+        cache.clear();
+        let state = cache.state();
         assert_eq!((state.bytes, state.entries.len()), (0, 0));
     }
 }

@@ -1,8 +1,7 @@
 //! Which addresses a registry may send us to.
 //!
-//! A redirect or a token service that a registry names must not turn the node into a way to its own services: loopback,
-//! link-local (cloud metadata) and, by address, private networks are out of bounds, unless the registry itself lives
-//! there.
+//! A redirect or a token service that a registry names must not give access to the node's own services: loopback,
+//! link-local (cloud metadata) and, by address, private networks are refused, unless the registry itself is there.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,11 +18,11 @@ pub(super) enum AddressScope {
     Private,
     /// This machine.
     Loopback,
-    /// Link-local (where clouds keep their metadata), multicast, unspecified, broadcast: nothing is ever there.
+    /// Link-local (where clouds have their metadata), multicast, unspecified, broadcast: never a valid target.
     Never,
 }
 
-/// The reach of a URL's host, by what is written; a name counts as public, as it is looked at again when it is looked up.
+/// The scope of a URL's host as it is written. A name counts as public: [`Guarded`] checks it again when it is resolved.
 pub(super) fn address_scope(url: &Url) -> AddressScope {
     let Some(host) = url.host_str() else { return AddressScope::Never };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -38,7 +37,7 @@ pub(super) fn address_scope(url: &Url) -> AddressScope {
     }
 }
 
-/// Whether a registry at `from` may send us to `to`.
+/// Whether a registry at `from` may redirect to `to`.
 pub(super) fn may_redirect_to(from: &Url, to: &Url) -> bool {
     match (address_scope(from), address_scope(to)) {
         (_, AddressScope::Never) => false,
@@ -72,14 +71,14 @@ fn of_address(address: IpAddr) -> AddressScope {
     }
 }
 
-/// 100.64.0.0/10, between a provider and its customers; some clouds keep metadata there.
+/// 100.64.0.0/10 (carrier-grade NAT); some clouds have metadata there.
 fn is_shared(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     first == 100 && (64..128).contains(&second)
 }
 
-/// Looks names up, and leaves out addresses that no name may stand for. Private networks stay: in them, names are how
-/// an operator's own storage is found.
+/// A DNS resolver that drops addresses that no name may resolve to. Private networks stay: an operator's own storage is
+/// found by name there.
 #[derive(Debug)]
 pub(super) struct Guarded;
 
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_registry_may_send_us() {
+    fn redirect_targets_stay_in_scope() {
         let names = [
             ("https://registry.example", 0),
             ("https://8.8.8.8", 0),

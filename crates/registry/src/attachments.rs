@@ -1,7 +1,7 @@
 //! What is attached to an image: cosign's classic signatures and Sigstore bundles.
 //!
-//! All places are asked at the same time: the tag of the classic layout, the referrers API, and the tag that stands in for
-//! it. A registry that has the API may still have the tag from before it did, so both count.
+//! The tag of the classic layout, the referrers API and the fallback tag of that API are read at the same time. A registry
+//! with the API may still have tags from before it had it, so both count.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -31,38 +31,38 @@ pub(super) use referrers::next_page;
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
-/// What the media type of a bundle begins with, whatever its version.
+/// Prefix of a bundle's media type, whatever its version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
-/// How long to wait between two looks for a signature that is to come.
+/// Interval between two lookups while waiting for a first signature.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What was found for a digest, and what kept us from finding more.
+/// What was found for a digest, and what prevented finding more.
 ///
-/// What was found counts whatever went wrong beside it. When it does not suffice, [`Collected::unanswered`] and
-/// [`Collected::exceeded`] say why "there is no valid signature" would be more than is known.
+/// What was found counts whatever else failed. If it is not enough, [`Collected::unanswered`] and [`Collected::exceeded`]
+/// say why "there is no valid signature" would claim more than is known.
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
-    /// What may be a signature, in the order of the places: classic layers by index, then bundles by referrer.
+    /// What may be a signature: classic layers by index, then bundles by referrer.
     pub attachments: Vec<Attachment>,
-    /// What could not be read, or not be asked for.
+    /// What could not be read or requested.
     pub problems: Vec<AttachmentProblem>,
 }
 
 impl Collected {
-    /// The first place that could not be asked, or not to the end: there may be a signature that we did not see.
+    /// The first place that could not be read completely: it may have a signature that we did not see.
     #[must_use]
     pub fn unanswered(&self) -> Option<&AttachmentProblem> {
         self.first(&[Class::Unanswered, Class::Unauthorized])
     }
 
-    /// The first bound that cut the search short.
+    /// The first limit that ended the search.
     #[must_use]
     pub fn exceeded(&self) -> Option<&AttachmentProblem> {
         self.first(&[Class::Limit])
     }
 
-    /// Whether the registry has nothing attached, and said so everywhere.
+    /// Whether nothing is attached, confirmed by every place.
     fn is_nothing(&self) -> bool {
         self.attachments.is_empty() && self.problems.is_empty()
     }
@@ -76,22 +76,21 @@ impl Collected {
     }
 }
 
-/// A place, and why what may be there is not known.
+/// A place whose content is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {error}")]
 pub struct AttachmentProblem {
-    /// Where, for people: a tag, a layer of it, a referrer.
+    /// A tag, a layer of it or a referrer, for messages.
     pub place: String,
-    /// What went wrong.
     pub error: RegistryError,
 }
 
 impl Registry {
     /// Collects what is attached to `digest` in `repository`.
     ///
-    /// Equal questions at the same time, with equal credentials, are asked once; "nothing is attached" is believed for
-    /// some seconds ([`super::Limits::negative_cache`]). It never fails as a whole: see [`Collected`]. Nothing here is verified but that bytes are what their descriptors
-    /// say, that a referrer's subject is this digest, and that all is within bounds.
+    /// Equal lookups at the same time, with equal credentials, share one request; "nothing is attached" is cached for
+    /// [`super::Limits::negative_cache_ttl`]. It never fails as a whole: see [`Collected`]. Nothing is verified but that
+    /// bytes match their descriptors, that a referrer's subject is this digest, and that all is within the limits.
     pub async fn attachments(
         &self,
         repository: &Repository,
@@ -99,7 +98,7 @@ impl Registry {
         credentials: &Credentials,
     ) -> Collected {
         let key = self.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
-        if self.inner.negative_cache.holds(&key) {
+        if self.inner.negative_cache.contains(&key) {
             return Collected::default();
         }
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
@@ -107,7 +106,7 @@ impl Registry {
         let work = async move {
             let collected = registry.awaited(&repository, &digest, &context).await;
             if collected.is_nothing() {
-                registry.inner.negative_cache.remember(key);
+                registry.inner.negative_cache.insert(key);
             }
             collected
         };
@@ -118,8 +117,8 @@ impl Registry {
         })
     }
 
-    /// The Sigstore bundles attached to `digest`, as the host that is written to has them at this moment: for whoever is
-    /// about to add one.
+    /// The Sigstore bundles that are attached to `digest` now at the host that is written to, for a caller that is about to
+    /// add one.
     pub async fn bundles(
         &self,
         repository: &Repository,
@@ -130,22 +129,22 @@ impl Registry {
         Search { registry: self, repository, digest, context }.bundles().await
     }
 
-    /// As [`Registry::attachments`], asking again for a while when nothing at all is attached.
+    /// As [`Registry::attachments`], repeated for [`super::Limits::wait_for_signature`] while nothing is attached.
     async fn awaited(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
         let until = Instant::now() + self.limits().wait_for_signature;
         loop {
-            // While it waits for a signer it takes no turn of others.
-            let turn = match self.inner.questions.take(repository.domain()).await {
-                Ok(turn) => turn,
+            // No permit is held while waiting for a signer.
+            let permit = match self.inner.lookups.take(repository.domain()).await {
+                Ok(permit) => permit,
                 Err(error) => {
                     let mut none = Collected::default();
                     none.problem("signatures", error);
                     return none;
                 }
             };
-            // On the heap, so that whoever waits for a turn is small.
+            // Boxed, so that futures that wait for a permit are small.
             let collected = Box::pin(self.collect(repository, digest, context)).await;
-            drop(turn);
+            drop(permit);
             if !collected.is_nothing() || Instant::now() >= until {
                 return collected;
             }
@@ -153,7 +152,7 @@ impl Registry {
         }
     }
 
-    /// Asks all the places where signatures of this repository may be.
+    /// Reads all places where signatures of this repository may be.
     async fn collect(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
         let Some(source) = source_of(&self.inner.sources, repository) else {
             return self.search(repository, digest, context).await;
@@ -166,7 +165,7 @@ impl Registry {
         };
         let other = async {
             let Some(other) = &source.repository else { return Collected::default() };
-            // The credentials of the pull are for the image's registry.
+            // The credentials of the pull are for the image's registry only.
             let anonymous = RequestContext::new(Credentials::anonymous(), self.limits());
             let context = if other.domain() == repository.domain() { context } else { &anonymous };
             self.search(other, digest, context).await
@@ -206,16 +205,16 @@ struct Search<'a> {
     context: &'a RequestContext,
 }
 
-/// The tag that stands in for the referrers API: at most 32 characters of the algorithm and 64 of the digest
-/// (distribution specification, "Referrers tag schema").
+/// The fallback tag of the referrers API: at most 32 characters of the algorithm and 64 of the digest (distribution
+/// specification, "Referrers tag schema").
 #[must_use]
 pub fn fallback_tag(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex().get(..64).unwrap_or(digest.hex()))
 }
 
-/// Whether a tag is one of those under which something is attached to a digest, and no image: cosign's `sha256-….sig`,
-/// `.att` and `.sbom` (`specs/SIGNATURE_SPEC.md`), and the tag that stands in for the referrers API, which cuts the hash off
-/// after 64 digits (distribution specification, "Referrers tag schema").
+/// Whether a tag is for attachments of a digest rather than an image: cosign's `sha256-….sig`, `.att` and `.sbom`
+/// (`specs/SIGNATURE_SPEC.md`), and the fallback tag of the referrers API, which cuts the hash off after 64 digits
+/// (distribution specification, "Referrers tag schema").
 #[must_use]
 pub fn is_attachment_tag(tag: &str) -> bool {
     let rest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
@@ -228,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_of_attachments_are_known() {
+    fn attachment_tags_are_recognised() {
         for digest in [Digest::of(b""), Digest::parse(&format!("sha512:{}", "ab".repeat(64))).unwrap()] {
             let fallback = fallback_tag(&digest);
             assert!(is_attachment_tag(&fallback), "{fallback}");

@@ -1,28 +1,27 @@
 //! `WWW-Authenticate` challenges, read as containerd reads them.
 //!
-//! Source: `ParseAuthHeader` in `core/remotes/docker/auth/parse.go`: one challenge a header line, unknown schemes passed
-//! over, Bearer before Basic, a parameter that is not well formed ends its challenge.
+//! Source: `ParseAuthHeader` in `core/remotes/docker/auth/parse.go`: one challenge per header line, unknown schemes are
+//! skipped, Bearer before Basic, a malformed parameter ends its challenge.
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-/// How a registry wants to be convinced.
+/// The authorization that a registry requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// A token of the service at `realm`.
     Bearer {
-        /// URL of the token service, not yet looked at.
+        /// URL of the token service, not yet checked.
         realm: String,
-        /// The name the token service knows the registry by; may be empty.
+        /// The registry's name at the token service; may be empty.
         service: String,
         /// Scopes that the registry asks for, separated by spaces; may be empty.
         scope: String,
     },
-    /// User name and password.
     Basic,
 }
 
-/// The challenge to answer, or `None` when there is none that we can.
+/// The challenge to answer, or `None` if no scheme is supported.
 pub(super) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let mut basic = false;
     for line in headers.get_all(WWW_AUTHENTICATE) {
@@ -73,7 +72,7 @@ fn token(text: &str) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// A token, or a quoted string with its escapes undone; one that does not end is empty, and so is the rest.
+/// A token, or a quoted string without its escapes; an unterminated one is empty, and so is the rest.
 fn token_or_quoted(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = token(text);
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn is_read_as_containerd_reads_it() {
+    fn challenges_are_read_as_containerd_reads_them() {
         for (lines, expected) in [
             (&[][..], None),
             (&["Digest realm=\"x\""], None),

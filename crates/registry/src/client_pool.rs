@@ -1,4 +1,4 @@
-//! HTTP clients: one for each way of talking, made when it is first needed.
+//! HTTP clients: one for each combination of TLS files and audience, created when first needed.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -17,21 +17,21 @@ use super::limits::{HEADER_FIELDS, Limits};
 use pullgate_net::service;
 use pullgate_net::tls::{self, TlsFiles};
 
-/// Clients, and hosts that answered in plain HTTP, that are remembered at a time.
+/// Entries of each map: clients, and hosts that answered in plain HTTP.
 const REMEMBERED: usize = 64;
 
-/// Whom a request goes to.
+/// The kind of target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Audience {
     /// A host of the configuration.
     Configured,
-    /// This machine: never through a proxy.
+    /// This machine: no proxy.
     Local,
-    /// A host that a registry named: no certificate of ours, and no name that leads back to this node.
+    /// A host that a registry named: no client certificate, and no name that resolves to this node.
     Named,
 }
 
-/// Clients by what makes them different; each keeps its own connections, one pool a host.
+/// Clients by key; each has its own connections.
 #[derive(Debug)]
 pub(super) struct ClientPool {
     user_agent: String,
@@ -56,8 +56,8 @@ impl ClientPool {
     pub(super) fn new(user_agent: String, limits: &Limits) -> Self {
         Self {
             user_agent,
-            connect: limits.connect,
-            headers: limits.headers,
+            connect: limits.connect_timeout,
+            headers: limits.header_bytes,
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             roots: OnceCell::new(),
             cached: Mutex::default(),
@@ -108,8 +108,8 @@ impl ClientPool {
         Ok(client)
     }
 
-    /// Whether the host once answered HTTPS in plain HTTP.
-    pub(super) fn speaks_plain(&self, authority: &str) -> bool {
+    /// Whether the host answered HTTPS in plain HTTP before.
+    pub(super) fn is_plain_http(&self, authority: &str) -> bool {
         self.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(authority)
     }
 
@@ -123,7 +123,7 @@ impl ClientPool {
     }
 
     async fn build(&self, key: &Key) -> Result<reqwest::Client, String> {
-        // Plain HTTP gets settings that trust nobody, and so never waits for the roots of the system.
+        // Plain HTTP gets an empty root store, and so never waits for the roots of the system.
         let needs_roots = key.secure && key.tls.skip_verify != Some(true);
         let roots = if needs_roots {
             let load = || tokio::task::spawn_blocking(|| Arc::new(tls::system_roots()));

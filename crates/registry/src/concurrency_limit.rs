@@ -1,4 +1,4 @@
-//! Who may work at a time: so many of each name, and so many of all, so that a slow one keeps no other waiting.
+//! A limit on concurrent work, per name and in total, so that one slow host does not delay the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::RegistryError;
 
-/// Names that are remembered at a time without anybody working for them.
+/// Names in memory that have no permit in use.
 const REMEMBERED: usize = 256;
 
 #[derive(Debug)]
@@ -19,21 +19,22 @@ pub(super) struct ConcurrencyLimit {
     by_name: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// A turn, until it is dropped.
+/// Permission to work, until it is dropped.
 #[derive(Debug)]
-pub struct Permit(#[expect(dead_code, reason = "held, never looked at")] [Option<OwnedSemaphorePermit>; 2]);
+pub struct Permit(#[expect(dead_code, reason = "held until drop")] [Option<OwnedSemaphorePermit>; 2]);
 
 impl ConcurrencyLimit {
-    /// At most `all` turns at a time, and of one name at most `each`; who waits longer than `patience` gets none.
+    /// At most `all` permits at a time, and `each` of them for one name. A caller that waits longer than `patience` gets an
+    /// error.
     pub(super) fn new(each: usize, all: usize, patience: Duration) -> Self {
         let all = Arc::new(Semaphore::new(all.clamp(1, Semaphore::MAX_PERMITS)));
         Self { each: each.clamp(1, Semaphore::MAX_PERMITS), patience, all, by_name: Mutex::default() }
     }
 
-    /// Waits for a turn. The name's own turn comes first: who waits for it takes none of the others'.
+    /// Waits for a permit. The name's own limit comes first: a caller that waits for it takes nothing from other names.
     ///
     /// # Errors
-    /// When there is none in time.
+    /// When there is no permit in time.
     pub(super) async fn take(&self, name: &str) -> Result<Permit, RegistryError> {
         let own = {
             let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,13 +44,13 @@ impl ConcurrencyLimit {
             let new = || Arc::new(Semaphore::new(self.each));
             Arc::clone(by_name.entry(name.to_owned()).or_insert_with(new))
         };
-        // Neither is ever closed.
+        // Neither semaphore is ever closed.
         let both = async {
             let own = own.acquire_owned().await.ok();
             Permit([own, Arc::clone(&self.all).acquire_owned().await.ok()])
         };
-        let turn = tokio::time::timeout(self.patience, both).await;
-        turn.map_err(|_| RegistryError::NoTurn { host: name.to_owned(), limit: self.patience })
+        let permit = tokio::time::timeout(self.patience, both).await;
+        permit.map_err(|_| RegistryError::QueueTimeout { host: name.to_owned(), limit: self.patience })
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_slow_leaves_turns_to_others() {
+    async fn a_slow_host_leaves_permits_to_others() {
         let concurrency_limit = ConcurrencyLimit::new(2, 3, Duration::from_secs(60));
         let short = Duration::from_millis(1);
         let slow =
@@ -73,7 +74,7 @@ mod tests {
             "all are used up"
         );
         let begin = tokio::time::Instant::now();
-        assert!(matches!(concurrency_limit.take("slow").await, Err(RegistryError::NoTurn { .. })));
+        assert!(matches!(concurrency_limit.take("slow").await, Err(RegistryError::QueueTimeout { .. })));
         assert_eq!(begin.elapsed().as_secs(), 60);
         drop(slow);
         assert!(tokio::time::timeout(short, concurrency_limit.take("third")).await.is_ok());
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_forgotten_when_nobody_works_for_them() {
+    async fn names_without_permits_are_removed() {
         let concurrency_limit = ConcurrencyLimit::new(1, 1000, Duration::from_secs(60));
         let held = concurrency_limit.take("held").await.unwrap();
         for number in 0..10_000 {

@@ -1,4 +1,4 @@
-//! Hosts that asked to be left alone, and until when: by Retry-After with 429 or 503.
+//! Hosts that asked for a pause, by Retry-After with 429 or 503, and until when.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,10 +8,9 @@ use tokio::time::Instant;
 
 use super::error::RegistryError;
 
-/// Hosts that are remembered at a time.
+/// Hosts in memory.
 const REMEMBERED: usize = 256;
 
-/// What is remembered of one host.
 #[derive(Clone, Debug)]
 struct Cooldown {
     until: Instant,
@@ -21,7 +20,7 @@ struct Cooldown {
 
 #[derive(Debug)]
 pub(super) struct Cooldowns {
-    /// The longest that a host is left alone, whatever it asks for.
+    /// The longest cooldown, whatever a host asks for.
     longest: Duration,
     hosts: Mutex<HashMap<String, Cooldown>>,
 }
@@ -31,7 +30,7 @@ impl Cooldowns {
         Self { longest, hosts: Mutex::default() }
     }
 
-    /// Remembers that `host` answered `status`, and is not to be asked for `wait`.
+    /// Records that `host` answered `status` and asked for a pause of `wait`.
     pub(super) fn note(&self, host: &str, wait: Duration, status: u16, reason: &str) {
         let now = Instant::now();
         let until = now + wait.min(self.longest);
@@ -44,14 +43,14 @@ impl Cooldowns {
         }
         let rest = Cooldown { until, status, reason: reason.to_owned() };
         match hosts.get_mut(host) {
-            // Of answers that cross each other the one that asks for more time counts.
+            // The longest of concurrent answers counts.
             Some(known) if known.until >= until => {}
             _ => drop(hosts.insert(host.to_owned(), rest)),
         }
     }
 
-    /// Until when `host` is left alone, and the answer it gave last, put as the one to the question `what`: the same
-    /// question has the same answer whether it is asked or not.
+    /// Until when `host` cools down, and its last answer as an error about `what`: a request fails with the same text
+    /// whether it is sent or not.
     pub(super) fn active(&self, host: &str, what: &str) -> Option<(Instant, RegistryError)> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let Cooldown { until, status, reason } = hosts.get(host)?.clone();
@@ -69,21 +68,25 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_rests_as_long_as_it_asked_and_no_longer_than_the_bound() {
+    async fn a_cooldown_is_as_long_as_requested_up_to_the_limit() {
         let cooldowns = Cooldowns::new(Duration::from_secs(60));
-        for (asked, rests) in [(0, 0), (7, 7), (60, 60), (86_400, 60)] {
-            cooldowns.note("busy", Duration::from_secs(asked), 429, "TOOMANYREQUESTS");
-            let until = Instant::now() + Duration::from_secs(rests);
+        for (requested, cooldown) in [(0, 0), (7, 7), (60, 60), (86_400, 60)] {
+            cooldowns.note("busy", Duration::from_secs(requested), 429, "TOOMANYREQUESTS");
+            let until = Instant::now() + Duration::from_secs(cooldown);
             let found = cooldowns.active("busy", "manifest of a:1");
-            assert_eq!(found.as_ref().map(|(until, _)| *until), (rests > 0).then_some(until), "{asked}");
+            assert_eq!(
+                found.as_ref().map(|(until, _)| *until),
+                (cooldown > 0).then_some(until),
+                "{requested}"
+            );
             if let Some((_, error)) = found {
                 let line = "registry busy answered 429 to the manifest of a:1 (TOOMANYREQUESTS)";
                 assert_eq!(error.to_string(), line);
-                assert!(error.is_passing());
+                assert!(error.is_transient());
             }
             assert!(cooldowns.active("other", "x").is_none());
-            tokio::time::advance(Duration::from_secs(rests)).await;
-            assert!(cooldowns.active("busy", "x").is_none(), "{asked}");
+            tokio::time::advance(Duration::from_secs(cooldown)).await;
+            assert!(cooldowns.active("busy", "x").is_none(), "{requested}");
         }
         cooldowns.note("busy", Duration::from_secs(9), 503, "");
         cooldowns.note("busy", Duration::from_secs(3), 503, "");
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn hosts_are_remembered_within_a_bound() {
+    async fn the_number_of_hosts_is_limited() {
         let cooldowns = Cooldowns::new(Duration::from_secs(60));
         for number in 0..10_000 {
             cooldowns.note(&number.to_string(), Duration::from_secs(60), 429, "");

@@ -18,10 +18,10 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// What a CRI `AuthConfig` carries. An empty text is a field that is not there.
+/// The content of a CRI `AuthConfig`. An empty string is a missing field.
 ///
-/// `registry_token` is accepted and not used: no containerd uses it either (its source has a TODO there), and a pull
-/// that pullgate lets through and containerd cannot make would help nobody.
+/// `registry_token` is accepted and not used: containerd does not use it either (its source has a TODO there), so a pull
+/// that pullgate admits with it would fail at containerd.
 #[derive(Default, Clone, PartialEq, Eq)]
 pub struct Credentials {
     username: Zeroizing<String>,
@@ -31,7 +31,7 @@ pub struct Credentials {
     identity_token: Zeroizing<String>,
 }
 
-/// The fields of a CRI `AuthConfig` as they are on the wire; empty where a field is not set.
+/// The fields of a CRI `AuthConfig` as on the wire; empty where a field is not set.
 #[derive(Default)]
 pub struct AuthConfig {
     pub username: String,
@@ -42,7 +42,7 @@ pub struct AuthConfig {
     pub registry_token: String,
 }
 
-/// Shows nothing: every field but the address is a secret.
+/// Every field but the address is a secret.
 impl fmt::Debug for AuthConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthConfig").finish_non_exhaustive()
@@ -50,13 +50,12 @@ impl fmt::Debug for AuthConfig {
 }
 
 impl Credentials {
-    /// No credentials: what a public registry is asked with.
+    /// No credentials, as for a public registry.
     #[must_use]
     pub fn anonymous() -> Self {
         Self::default()
     }
 
-    /// The fields of a CRI `AuthConfig`, each empty when it is not set.
     #[must_use]
     pub fn from_auth_config(config: AuthConfig) -> Self {
         drop(Zeroizing::new(config.registry_token));
@@ -79,18 +78,18 @@ impl Credentials {
         }
     }
 
-    /// An identity token, which a token service turns into access tokens.
+    /// An identity token, which a token service exchanges for access tokens.
     #[must_use]
     pub fn identity_token(token: impl Into<String>) -> Self {
         Self { identity_token: Zeroizing::new(token.into()), ..Self::default() }
     }
 
-    /// Whether the pull carries none at all.
+    /// Whether no field is set.
     pub(super) fn is_empty(&self) -> bool {
         self.fields().iter().all(|field| field.is_empty())
     }
 
-    /// All that tells two credentials apart.
+    /// All fields that distinguish two credentials.
     pub(super) fn fields(&self) -> [&[u8]; 5] {
         let Self { username, password, auth, server_address, identity_token } = self;
         [
@@ -102,12 +101,12 @@ impl Credentials {
         ]
     }
 
-    /// What may be offered to `host` (with its port, as in a URL), by the rules of containerd's `ParseAuth`
-    /// (`internal/cri/server/images/image_pull.go`): a server address must name exactly this host; a user name comes
-    /// before an identity token, and that before `auth`.
+    /// What may be sent to `host` (with its port, as in a URL), by the rules of containerd's `ParseAuth`
+    /// (`internal/cri/server/images/image_pull.go`): a server address must name exactly this host; a user name comes before
+    /// an identity token, and that before `auth`.
     ///
     /// # Errors
-    /// When a field that counts cannot be read; containerd refuses the pull then, too.
+    /// When a field that applies cannot be read; containerd refuses the pull then, too.
     pub(super) fn offer(&self, host: &str) -> Result<Offer, RegistryError> {
         if !self.server_address.is_empty() && server_host(&self.server_address)? != host {
             return Ok(Offer::default());
@@ -121,7 +120,7 @@ impl Credentials {
         if self.auth.is_empty() {
             return Ok(Offer::default());
         }
-        // Go's decoder skips line ends wherever they are.
+        // Go's decoder skips line breaks anywhere.
         let text: Zeroizing<String> =
             self.auth.chars().filter(|c| !matches!(c, '\r' | '\n')).collect::<String>().into();
         let bytes = Zeroizing::new(
@@ -129,11 +128,11 @@ impl Credentials {
                 .decode(text.as_bytes())
                 .map_err(|_| RegistryError::Credentials("field auth is not base64"))?,
         );
-        let decoded = std::str::from_utf8(&bytes)
-            .map_err(|_| RegistryError::Credentials("field auth does not hold a text"))?;
+        let decoded =
+            std::str::from_utf8(&bytes).map_err(|_| RegistryError::Credentials("field auth is not text"))?;
         let (username, secret) = decoded
             .split_once(':')
-            .ok_or(RegistryError::Credentials("field auth holds no user name and password"))?;
+            .ok_or(RegistryError::Credentials("field auth has no user name and password"))?;
         Ok(Offer {
             username: Zeroizing::new(username.to_owned()),
             secret: Zeroizing::new(secret.trim_matches('\0').to_owned()),
@@ -147,7 +146,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What containerd calls user name and secret, for one host. Without a user name the secret is an identity token.
+/// containerd's user name and secret for one host. Without a user name the secret is an identity token.
 #[derive(Default, Clone, PartialEq, Eq)]
 pub(super) struct Offer {
     pub(super) username: Zeroizing<String>,
@@ -155,7 +154,6 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    /// Whether there is nothing to offer.
     pub(super) fn is_empty(&self) -> bool {
         self.secret.is_empty()
     }
@@ -167,11 +165,12 @@ impl fmt::Debug for Offer {
     }
 }
 
-/// `url.Parse(address).Host` of Go, for what can stand there: without `//` there is no host, and nothing matches it.
+/// `url.Parse(address).Host` of Go, for the addresses in an `AuthConfig`: without `//` the host is empty and matches
+/// nothing.
 fn server_host(address: &str) -> Result<String, RegistryError> {
     let unreadable = RegistryError::Credentials("field server_address is not a URL");
     let Some((scheme, rest)) = address.split_once("//") else {
-        // "registry.example.com:5000" has, to Go, the scheme "registry.example.com" or fails: no host either way.
+        // In Go, "registry.example.com:5000" has the scheme "registry.example.com" or fails: no host in both cases.
         return Ok(String::new());
     };
     if !scheme.is_empty() && !scheme.ends_with(':') {
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn is_read_as_containerd_reads_it() {
+    fn credentials_are_read_as_containerd_reads_them() {
         // dXNlcjpwYTpzcw== is "user:pa:ss"; dTpwAAA= is "u:p\0\0".
         let rows: [(Credentials, &str, &str); 12] = [
             (config("", "", "", "", ""), "", ""),

@@ -1,262 +1,194 @@
-//! What can go wrong between us and a registry, in words that stay the same on every attempt.
+//! Errors of registry requests, with messages that are the same on every attempt.
 //!
-//! kubelet compares the messages of several attempts (facts: an aggregate of unequal messages loses its reason), so no
-//! variant carries a time, a request id, a query string or a secret, and whatever a registry wrote is escaped and cut.
+//! kubelet compares the messages of several attempts (an aggregate of different messages loses its reason), so no variant
+//! carries a time, a request id, a query string or a secret, and text from a registry is escaped and cut.
 
 use std::time::Duration;
 
 use pullgate_core::digest::Digest;
 pub(super) use pullgate_net::service::remote;
 
-/// Why a registry's answer could not be had or is not taken.
+/// Why a request to a registry failed or its response is refused.
+///
+/// `host` is a host with its port, `what` names the requested object, `limit` is the limit that was exceeded, `reason`
+/// names the cause; text from a registry is escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// No connection, or one that broke.
     #[error("registry {host} cannot be reached: {reason}")]
     Unavailable {
-        /// Host and port that were asked.
         host: String,
-        /// The last cause, for example `connection refused`.
+        /// For example `connection refused`.
         reason: String,
     },
-    /// TLS could not be agreed on, or the certificate is not trusted.
+    /// The TLS handshake failed, or the certificate is not trusted.
     #[error("TLS with registry {host} failed: {reason}")]
-    Tls {
-        /// Host and port that were asked.
-        host: String,
-        /// What rustls said.
-        reason: String,
-    },
+    Tls { host: String, reason: String },
     /// A request did not end in time.
     #[error("registry {host} did not answer the {what} within {} s", limit.as_secs_f64())]
-    Timeout {
-        /// Host and port that were asked.
-        host: String,
-        /// What was asked for.
-        what: String,
-        /// How long it was waited.
-        limit: Duration,
-    },
-    /// A connection could not be had in time.
-    #[error("registry {host} did not take a connection within {} s", limit.as_secs_f64())]
-    ConnectTimeout {
-        /// Host and port that were asked.
-        host: String,
-        /// How long it was waited.
-        limit: Duration,
-    },
-    /// Too many others are asking at the same time.
+    Timeout { host: String, what: String, limit: Duration },
+    /// A connection was not established in time.
+    #[error("registry {host} did not accept a connection within {} s", limit.as_secs_f64())]
+    ConnectTimeout { host: String, limit: Duration },
+    /// Too many concurrent requests.
     #[error("too many concurrent requests to registry {host}: none completed within {} s", limit.as_secs_f64())]
-    NoTurn {
-        /// The registry, or the host of it.
+    QueueTimeout {
+        /// The registry, or a host of it.
         host: String,
-        /// How long it was waited.
         limit: Duration,
     },
-    /// More redirects than are followed.
+    /// More redirects than the limit.
     #[error("redirect of registry {host} refused: more than {limit} in a row")]
     TooManyRedirects {
-        /// The host that was asked first.
+        /// The first host.
         host: String,
-        /// The bound.
         limit: usize,
     },
-    /// pullgate lost the question: a bug, and never an answer.
-    #[error("asking the registry failed inside pullgate; see its log")]
+    /// The task of the request was lost: a bug in pullgate.
+    #[error("internal error during the request to the registry; see the log of pullgate")]
     Lost,
-    /// An answer that is neither what was asked for nor a "no": 5xx, 429, and unexpected others.
+    /// A status that is neither success nor a refusal: 5xx, 429 and unexpected ones.
     #[error("registry {host} answered {status} to the {what}{}", detail(reason))]
     Status {
-        /// Host and port that were asked.
         host: String,
-        /// What was asked for.
         what: String,
-        /// The HTTP status.
         status: u16,
-        /// The registry's error code, if it gave one, escaped and cut.
+        /// The registry's error code, if any.
         reason: String,
     },
-    /// 401 or 403 after what credentials there are were offered.
+    /// 401 or 403 with all available credentials.
     #[error("registry {host} does not permit the {what}{}", detail(reason))]
     Unauthorized {
-        /// Host and port that were asked.
         host: String,
-        /// What was asked for.
         what: String,
-        /// The registry's error code, if it gave one, escaped and cut.
+        /// The registry's error code, if any.
         reason: String,
     },
-    /// The registry says that it has no such thing.
+    /// The registry answers that it does not have this.
     #[error("registry {host} has no {what}")]
-    NotFound {
-        /// Host and port that were asked.
-        host: String,
-        /// What was asked for.
-        what: String,
-    },
-    /// No host may be asked, by the capabilities in hosts.toml.
+    NotFound { host: String, what: String },
+    /// `hosts.toml` gives no host the capability.
     #[error("no host of {domain} has the capability to {capability}")]
     NoHost {
-        /// The registry as the image's name has it.
+        /// The registry as in the image's name.
         domain: String,
-        /// What was to be done: resolve, pull or push.
+        /// `resolve`, `pull` or `push`.
         capability: &'static str,
     },
-    /// The host configuration cannot be used, and containerd could not use it either.
+    /// The host configuration cannot be used, by containerd neither.
     #[error("configuration of host {host} cannot be used: {reason}")]
-    Configuration {
-        /// The registry host.
-        host: String,
-        /// What is wrong with which file.
-        reason: String,
-    },
-    /// The credentials of the request cannot be read (the same ones that containerd refuses).
+    Configuration { host: String, reason: String },
+    /// The credentials of the request cannot be read (containerd refuses the same ones).
     #[error("credentials cannot be read: {0}")]
     Credentials(&'static str),
-    /// Bytes that do not hash to the digest they were asked for by.
-    #[error("{what} has digest {found} where {expected} was asked for")]
+    /// Bytes whose digest is not the requested one.
+    #[error("{what} has digest {found} instead of {expected}")]
     DigestMismatch {
-        /// What was asked for.
         what: String,
-        /// The digest that was asked for.
         expected: Digest,
-        /// The SHA-256 of what came.
+        /// The SHA-256 of the bytes.
         found: Digest,
     },
-    /// The header `Docker-Content-Digest` does not speak about the body it came with.
+    /// The header `Docker-Content-Digest` does not match the body.
     #[error("{what} came with the header Docker-Content-Digest {header}, but its digest is {found}")]
     HeaderMismatch {
-        /// What was asked for.
         what: String,
-        /// What the header says, escaped and cut.
+        /// The value of the header.
         header: String,
         /// The SHA-256 of the body.
         found: Digest,
     },
-    /// A blob that is not as long as its descriptor says.
+    /// A blob whose length differs from its descriptor.
     #[error("{what} has {found} bytes where its descriptor says {expected}")]
     SizeMismatch {
-        /// What was asked for.
         what: String,
-        /// The descriptor's size.
+        /// The descriptor's size in bytes.
         expected: u64,
-        /// The number of bytes that came.
+        /// The number of bytes received.
         found: u64,
     },
     /// A document that can be read as a manifest and as an index.
     #[error("{what} is ambiguous: it has the fields of a manifest and of an index")]
-    Ambiguous {
-        /// What was asked for.
-        what: String,
-    },
-    /// An index from which the image for this node cannot be told.
+    Ambiguous { what: String },
+    /// An index that does not say which image is for this node.
     #[error("{what} {reason}")]
-    Platform {
-        /// The index.
-        what: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Platform { what: String, reason: String },
     /// A Docker schema 1 manifest.
-    #[error("{what} is a Docker schema 1 manifest, which nothing can be verified of")]
-    SchemaOne {
-        /// What was asked for.
-        what: String,
-    },
-    /// A media type that is none of the four of images.
+    #[error("{what} is a Docker schema 1 manifest, which cannot be verified")]
+    SchemaOne { what: String },
+    /// A media type other than the four of images.
     #[error("{what} has the unsupported media type {media_type}")]
     Unsupported {
-        /// What was asked for.
         what: String,
-        /// The type, escaped and cut; `(none)` when there is none.
+        /// `(none)` when it is missing.
         media_type: String,
     },
-    /// Header and document disagree on what the document is.
+    /// Header and document have different media types.
     #[error("{what} came as {header} but calls itself {body}")]
     MediaTypeMismatch {
-        /// What was asked for.
         what: String,
-        /// The header Content-Type, escaped and cut.
+        /// The header Content-Type.
         header: String,
-        /// The field `mediaType`, escaped and cut.
+        /// The field `mediaType`.
         body: String,
     },
-    /// A document that is not what it should be.
+    /// A document of the wrong form.
     #[error("{what} is malformed: {reason}")]
-    Malformed {
-        /// What was asked for.
-        what: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// An answer in a content encoding, which was not asked for.
-    #[error("{what} came in a content encoding, which was not asked for")]
-    Encoded {
-        /// What was asked for.
-        what: String,
-    },
-    /// More bytes than are read.
+    Malformed { what: String, reason: String },
+    /// A response in a content encoding, which was not requested.
+    #[error("{what} has a content encoding that was not requested")]
+    Encoded { what: String },
+    /// More bytes than the limit.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge {
-        /// Which bound it is.
         bound: Bound,
-        /// What was asked for.
         what: String,
-        /// The bound in bytes.
+        /// In bytes.
         limit: u64,
     },
-    /// More things than are looked at.
+    /// More items than the limit.
     #[error("more than {limit} {what}")]
     TooMany {
-        /// Which bound it is.
         bound: Bound,
-        /// What there is too much of.
+        /// The items, in the plural.
         what: &'static str,
-        /// The bound.
         limit: usize,
     },
     /// A redirect that is not followed.
     #[error("redirect of registry {host} refused: {reason}")]
     RedirectRefused {
-        /// The host that sent it.
         host: String,
         /// The rule that forbids it.
         reason: String,
     },
-    /// A token service that is not asked.
+    /// A token service that must not be used.
     #[error("token service {realm} of registry {host} refused: {reason}")]
     RealmRefused {
-        /// The host that named it.
         host: String,
-        /// Scheme and host of the token service, escaped and cut.
+        /// Scheme and host of the token service.
         realm: String,
         /// The rule that forbids it.
         reason: &'static str,
     },
-    /// A token service whose answer is of no use.
+    /// A token service that gives no token.
     #[error("token service of registry {host} gave no token: {reason}")]
-    Token {
-        /// The host that named it.
-        host: String,
-        /// What it answered.
-        reason: String,
-    },
+    Token { host: String, reason: String },
 }
 
-/// A bound on what a registry sends, each with a name of its own: "too many signatures" is not "too many referrers".
+/// A limit on what a registry sends, each with its own code: "too many signatures" is not "too many referrers".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {
-    /// Bytes of a manifest or index.
+    /// Bytes of a manifest or an index.
     Manifest,
     /// Bytes of one payload or bundle.
     Signature,
     /// Bytes of all payloads and bundles together.
     Collected,
-    /// Bytes of an answer's header.
+    /// Bytes of a response header.
     Headers,
-    /// Bytes of a token service's answer.
+    /// Bytes of a token service's response.
     Token,
     /// The number of signatures.
     Signatures,
@@ -281,23 +213,22 @@ impl Bound {
     }
 }
 
-/// What an error means for the question that was asked.
+/// What an error says about the requested object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The registry could not be asked, or not to the end. It may know better later: this is never "there is none".
+    /// Not known: the registry did not answer, or not completely. A retry may succeed; this is never "not found".
     Unanswered,
-    /// The registry does not let us in with these credentials.
+    /// The registry refuses these credentials.
     Unauthorized,
-    /// The registry says there is none.
+    /// The registry answers that it does not exist.
     NotFound,
-    /// There is more of it than is read.
+    /// There is more than the limit.
     Limit,
-    /// What came is not taken: malformed, not what its digest says, or against a rule.
+    /// The content is refused: malformed, not matching its digest, or against a rule.
     Refused,
 }
 
 impl RegistryError {
-    /// What the error means for the question that was asked.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
@@ -305,7 +236,7 @@ impl RegistryError {
                 Class::Unanswered
             }
             Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
-            Self::ConnectTimeout { .. } | Self::NoTurn { .. } | Self::Lost => Class::Unanswered,
+            Self::ConnectTimeout { .. } | Self::QueueTimeout { .. } | Self::Lost => Class::Unanswered,
             Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
                 Class::Unauthorized
             }
@@ -315,9 +246,9 @@ impl RegistryError {
         }
     }
 
-    /// Whether the same request may be answered in a moment: the registry is busy, or a connection broke.
+    /// Whether a retry may succeed soon: the registry is busy, or a connection broke.
     #[must_use]
-    pub(super) fn is_passing(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
             Self::Unavailable { .. } => true,
@@ -325,7 +256,7 @@ impl RegistryError {
         }
     }
 
-    /// A name for the kind of error that never changes, for logs and metrics.
+    /// A stable code for the kind of error, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -349,7 +280,7 @@ impl RegistryError {
             Self::Malformed { .. } => "registry-malformed",
             Self::Encoded { .. } => "registry-encoded",
             Self::ConnectTimeout { .. } => "registry-connect-timeout",
-            Self::NoTurn { .. } => "registry-no-turn",
+            Self::QueueTimeout { .. } => "registry-queue-timeout",
             Self::TooManyRedirects { .. } => "registry-too-many-redirects",
             Self::Lost => "registry-internal",
             Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => bound.code(),

@@ -1,4 +1,4 @@
-//! What a failed request means to a pull.
+//! Errors of failed requests.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
     }
 }
 
-/// The code of a registry's error document (`errors[0].code`), which does not change from one attempt to the next;
-/// its message and detail may.
+/// The code of a registry's error document (`errors[0].code`), which is the same on every attempt; its message and detail
+/// may differ.
 pub(super) fn reason(body: &[u8]) -> String {
     let code = serde_json::from_slice::<Value>(body)
         .ok()
@@ -34,8 +34,8 @@ pub(super) fn reason(body: &[u8]) -> String {
     if plain { code } else { String::new() }
 }
 
-/// The code and the message of a registry's error document, for a person who reads it once.
-pub(super) fn told(body: &[u8]) -> String {
+/// The code and the message of a registry's error document, for errors that are shown once.
+pub(super) fn code_and_message(body: &[u8]) -> String {
     let message = serde_json::from_slice::<Value>(body)
         .ok()
         .and_then(|document| document.get("errors")?.get(0)?.get("message")?.as_str().map(remote))

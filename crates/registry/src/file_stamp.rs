@@ -1,9 +1,9 @@
-//! Whether a file is still the one that was read.
+//! Detects whether a file changed since it was read.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// What changes when a file is written, replaced or linked elsewhere.
+/// Metadata that changes when a file is written, replaced or linked elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FileStamp {
     inode: (u64, u64),
@@ -13,7 +13,7 @@ pub(super) struct FileStamp {
 }
 
 impl FileStamp {
-    /// The stamp of what `path` leads to, or `None` when that cannot be looked at.
+    /// The stamp of the file that `path` resolves to, or `None` when it has no readable metadata.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self {

@@ -1,4 +1,4 @@
-//! One question to one host: authorization, redirects, time and bytes.
+//! One request to one host: authorization, redirects, timeouts and size limits.
 
 mod response;
 
@@ -28,36 +28,34 @@ use pullgate_net::service::Cause;
 pub(super) use response::ApiResponse;
 use response::RawResponse;
 
-/// Everything that requests share.
+/// What all requests share.
 #[derive(Debug)]
 pub(super) struct HostClient {
     pub(super) clients: ClientPool,
     pub(super) tokens: Tokens,
     pub(super) limits: Limits,
-    /// The operator's credentials.
     pub(super) keychain: Keychain,
-    /// Requests by host.
+    /// Limits requests per host.
     pub(super) concurrency_limit: ConcurrencyLimit,
-    /// Hosts that asked to be left alone.
     pub(super) cooldowns: Cooldowns,
-    /// Hosts of token services that get credentials, wherever the registry is.
+    /// Hosts of token services that get credentials from every registry.
     pub(super) trusted: Vec<String>,
-    /// Turns for reading large answers.
+    /// Limits how many large responses are read at a time.
     pub(super) large: Semaphore,
 }
 
-/// How far a request got.
+/// The result of one attempt.
 enum Step {
     Answered(ApiResponse),
-    /// With whether it was over TLS.
+    /// The challenge, and whether it came over TLS.
     Challenged(Challenge, bool),
 }
 
 impl HostClient {
-    /// Asks one host, with what authorization it wants.
+    /// Sends a request to one host, with the authorization that it requires.
     ///
     /// # Errors
-    /// For anything but a 2xx answer that is read to its end within the bounds.
+    /// For everything but a 2xx response that is read completely within the limits.
     pub(super) async fn send(
         &self,
         host: &Host,
@@ -66,21 +64,21 @@ impl HostClient {
     ) -> Result<ApiResponse, RegistryError> {
         let push = ask.push || context.push;
         let mut offer = context.credentials.offer(&host.authority)?;
-        // The operator's own are for pulls without credentials, and never for what somebody writes.
+        // The operator's credentials are for pulls without credentials, and never for writes.
         if context.credentials.is_empty() && !push {
             offer = self.keychain.offer(host, &ask.repository).await?;
             if offer.is_empty() {
                 offer = host.credentials.offer(&host.authority)?;
             }
         }
-        let _turn = self.concurrency_limit.take(&host.authority).await?;
+        let _permit = self.concurrency_limit.take(&host.authority).await?;
         if let Some((until, error)) = self.cooldowns.active(&host.authority, &ask.what) {
             context.not_before(until);
             return Err(error);
         }
         let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push });
         let mut authorization = token::granted(&slot).await;
-        // A remembered grant may be refused once, and a fresh one is the last word.
+        // A cached grant may be refused once; a fresh one is final.
         let mut fresh = false;
         loop {
             let step = async {
@@ -118,13 +116,13 @@ impl HostClient {
         what: &str,
         work: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, RegistryError> {
-        let limit: Duration = self.limits.step;
+        let limit: Duration = self.limits.request_timeout;
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             Err(RegistryError::Timeout { host: host.authority.clone(), what: what.to_owned(), limit })
         })
     }
 
-    /// One request with its redirects, up to the answer's headers.
+    /// One request with its redirects, up to the response headers.
     async fn attempt(
         &self,
         host: &Host,
@@ -134,7 +132,7 @@ impl HostClient {
         let mut secure = match host.scheme {
             Scheme::Https => true,
             Scheme::Http => false,
-            Scheme::HttpsThenHttp => !self.clients.speaks_plain(&host.authority),
+            Scheme::HttpsThenHttp => !self.clients.is_plain_http(&host.authority),
         };
         loop {
             let scheme = if secure { "https" } else { "http" };
@@ -147,11 +145,11 @@ impl HostClient {
             let authorization = authorization.filter(|_| !downgraded(host, secure));
             match self.follow(host, ask, url, authorization).await {
                 Ok(reply) => return Ok(reply),
-                Err(Failed::SpeaksPlain) if host.scheme == Scheme::HttpsThenHttp && secure => {
+                Err(Failed::PlainHttp) if host.scheme == Scheme::HttpsThenHttp && secure => {
                     self.clients.remember_plain(&host.authority);
                     secure = false;
                 }
-                Err(Failed::SpeaksPlain) => {
+                Err(Failed::PlainHttp) => {
                     return Err(RegistryError::Tls {
                         host: host.authority.clone(),
                         reason: "it answers in plain HTTP".to_owned(),
@@ -192,10 +190,12 @@ impl HostClient {
             }
             let response = match builder.send().await {
                 Ok(response) => response,
-                Err(error) if Cause::is_plain_http(&error) => return Err(Failed::SpeaksPlain),
+                Err(error) if Cause::is_plain_http(&error) => return Err(Failed::PlainHttp),
                 Err(error) => {
-                    let asked = if own { host.authority.clone() } else { authority(&url) };
-                    return Err(failure::of(&asked, &ask.what, &error, self.limits.connect).into());
+                    let answered_by = if own { host.authority.clone() } else { authority(&url) };
+                    return Err(
+                        failure::of(&answered_by, &ask.what, &error, self.limits.connect_timeout).into()
+                    );
                 }
             };
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -240,11 +240,11 @@ impl TokenService for HostClient {
             builder = builder.header(AUTHORIZATION, value);
         }
         let what = format!("token for the {}", request.what);
-        let asked = async {
+        let exchange = async {
             let response = builder
                 .send()
                 .await
-                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect))?;
+                .map_err(|error| failure::of(&host.authority, &what, &error, self.limits.connect_timeout))?;
             let status = response.status().as_u16();
             if (300..400).contains(&status) {
                 return Err(RegistryError::RedirectRefused {
@@ -252,10 +252,10 @@ impl TokenService for HostClient {
                     reason: "its token service redirects".to_owned(),
                 });
             }
-            let body = self.read(host, response, &what, (self.limits.token, Bound::Token)).await?;
+            let body = self.read(host, response, &what, (self.limits.token_bytes, Bound::Token)).await?;
             Ok((status, body))
         };
-        self.in_time(host, &what, asked).await
+        self.in_time(host, &what, exchange).await
     }
 
     fn trusted(&self) -> &[String] {
@@ -263,10 +263,10 @@ impl TokenService for HostClient {
     }
 }
 
-/// Why a request brought no answer at all.
+/// Why a request got no response.
 enum Failed {
-    /// HTTPS was spoken to a host that speaks HTTP.
-    SpeaksPlain,
+    /// An HTTPS request to a host that answers in plain HTTP.
+    PlainHttp,
     Error(RegistryError),
 }
 
@@ -276,8 +276,8 @@ impl From<RegistryError> for Failed {
     }
 }
 
-/// Whether TLS, which the host was set up for, is missing. With `skip_verify` there was none to speak of, and to this
-/// machine there need not be any.
+/// Whether the connection lacks the TLS that the host is configured for. `skip_verify` gives no protection to lose, and
+/// this machine needs none.
 fn downgraded(host: &Host, secure: bool) -> bool {
     !secure
         && host.scheme == Scheme::HttpsThenHttp

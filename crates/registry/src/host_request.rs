@@ -3,21 +3,20 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 
-/// A question to a host.
 #[derive(Clone, Debug)]
 pub(super) struct HostRequest {
     pub(super) method: Method,
-    /// Path with query on the host, beginning with a slash.
+    /// Path and query, with the leading slash.
     pub(super) target: String,
     pub(super) accept: Option<&'static str>,
     pub(super) body: Option<(Bytes, &'static str)>,
-    /// When a write is to be done at all (RFC 9110, 13).
+    /// The condition of a write (RFC 9110, 13).
     pub(super) condition: Option<(HeaderName, HeaderValue)>,
-    /// What is asked for, for messages.
+    /// The object, for messages.
     pub(super) what: String,
-    /// Bytes of an answer that are read.
+    /// The most bytes that are read of the response.
     pub(super) limit: u64,
-    /// The repository's path, for the token.
+    /// The repository's path, for the scope of the token.
     pub(super) repository: String,
     pub(super) push: bool,
 }

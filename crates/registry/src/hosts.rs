@@ -1,8 +1,8 @@
-//! Which hosts are asked for a registry, in which order and how: containerd's `hosts.toml`, read as containerd reads it.
+//! Which hosts serve a registry, in which order and how: containerd's `hosts.toml`, read as containerd reads it.
 //!
 //! Source: `core/remotes/docker/config/hosts.go` of containerd 2.2 (`ConfigureHosts`, `loadHostDir`, `parseHostsFile`).
-//! Where containerd silently goes on with less than the file says, so do we - the two must ask the same hosts - but the
-//! answer carries a warning.
+//! Where containerd silently continues with less than the file says, so do we, with a warning: both must contact the same
+//! hosts.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,29 +23,28 @@ mod legacy;
 
 pub(super) use address::{is_local, split_host_port};
 
-/// The names of hosts that are remembered at a time.
+/// Registries whose hosts are in memory.
 const REMEMBERED: usize = 256;
 
-/// One host that may be asked on behalf of a registry.
+/// One host of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Host {
-    /// How it is talked to.
     pub(super) scheme: Scheme,
-    /// Host and port as the configuration or the image's name writes them.
+    /// Host and port as in the configuration or the image's name.
     pub(super) authority: String,
-    /// Where its API begins: `/v2`, or what `override_path` says.
+    /// Path of its API: `/v2`, or what `override_path` says.
     pub(super) path: String,
     pub(super) capabilities: Capabilities,
-    /// Sent along with each request to this host.
+    /// Sent with each request to this host.
     pub(super) header: HeaderMap,
     pub(super) tls: TlsFiles,
     pub(super) dial_timeout: Option<Duration>,
-    /// What containerd's own configuration has for this host, for pulls that carry no credentials.
+    /// Credentials in containerd's own configuration for this host, for pulls without credentials.
     pub(super) credentials: Credentials,
 }
 
 impl Host {
-    /// A host that no configuration speaks about.
+    /// A host without configuration.
     pub(super) fn plain(authority: &str) -> Self {
         Self {
             scheme: Scheme::Https,
@@ -59,30 +58,29 @@ impl Host {
         }
     }
 
-    /// Whether the host must be told which registry is meant (containerd's `isProxy`).
+    /// Whether requests must name the registry (containerd's `isProxy`).
     pub(super) fn is_proxy_for(&self, domain: &str) -> bool {
         domain != self.authority && !(domain == "docker.io" && self.authority == "registry-1.docker.io")
     }
 }
 
-/// How a host is talked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Scheme {
     Https,
     Http,
-    /// Plain HTTP was asked for and TLS set up: HTTPS first, and HTTP once the host has answered in it
+    /// Plain HTTP is configured together with TLS: HTTPS first, then HTTP once the host has answered in it
     /// (containerd's `NewHTTPFallback`).
     HttpsThenHttp,
 }
 
-/// What a host must be trusted to do.
+/// What a host is trusted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Capability {
-    /// To say what a tag stands for.
+    /// To resolve a tag to a digest.
     Resolve,
-    /// To hand out what a digest names, which is checked.
+    /// To serve content by digest, which is verified.
     Pull,
-    /// To take what we make.
+    /// To be written to.
     Push,
 }
 
@@ -95,7 +93,7 @@ impl Capability {
         }
     }
 
-    /// As containerd's `Resolve`: a tag wants both capabilities, a digest only that to pull.
+    /// As containerd's `Resolve`: a tag needs both capabilities, a digest only `pull`.
     pub(super) fn is_met_by(self, can: Capabilities) -> bool {
         match self {
             Self::Resolve => can.resolve && can.pull,
@@ -105,7 +103,6 @@ impl Capability {
     }
 }
 
-/// The operations that a host is trusted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capabilities {
     pub(super) pull: bool,
@@ -118,7 +115,7 @@ impl Capabilities {
     const NONE: Self = Self { pull: false, resolve: false, push: false };
 }
 
-/// The hosts for one registry, and what was odd about the files that say so.
+/// The hosts of one registry, and warnings about the files that configure them.
 #[derive(Debug, Default)]
 pub(super) struct HostList {
     pub(super) hosts: Vec<Host>,
@@ -129,7 +126,7 @@ pub(super) struct HostList {
 #[derive(Debug)]
 pub(super) struct Hosts {
     directories: Vec<PathBuf>,
-    /// containerd's configuration, which may name other directories.
+    /// containerd's configuration file, which may name other directories.
     containerd: Option<PathBuf>,
     found: Mutex<Option<Arc<containerd::Found>>>,
     remembered: Mutex<HashMap<String, Remembered>>,
@@ -137,7 +134,7 @@ pub(super) struct Hosts {
 
 #[derive(Debug)]
 struct Remembered {
-    /// containerd's configuration of that time.
+    /// containerd's configuration at that time.
     found: Option<Arc<containerd::Found>>,
     directory: Option<PathBuf>,
     stamps: [Option<FileStamp>; 2],
@@ -145,12 +142,12 @@ struct Remembered {
 }
 
 impl Hosts {
-    /// Hosts by the `config_path` of the configuration file `containerd`, and by `directories` when it sets none.
+    /// Uses `config_path` of the configuration file `containerd`, and `directories` when it sets none.
     pub(super) fn new(directories: Vec<PathBuf>, containerd: Option<PathBuf>) -> Self {
         Self { directories, containerd, found: Mutex::default(), remembered: Mutex::default() }
     }
 
-    /// Everything that is odd about the configuration of hosts, of whatever registry. Reads all of it.
+    /// All warnings about the host configuration of all registries. Reads all of it.
     pub(super) fn check(&self) -> Vec<String> {
         let roots = self.roots();
         let mut warnings = Vec::new();
@@ -184,7 +181,7 @@ impl Hosts {
         warnings
     }
 
-    /// The directories of the moment.
+    /// The current host directories.
     fn roots(&self) -> Vec<PathBuf> {
         let found = self.containerd.as_deref().map(|path| self.containerd(path));
         self.roots_by(found.as_deref())
@@ -204,10 +201,10 @@ impl Hosts {
             return Arc::clone(known);
         }
         let read = Arc::new(containerd::read(path));
-        // The first reading is told by whoever starts the daemon.
+        // Warnings of the first reading are logged at the start of the daemon.
         if found.is_some() {
             for warning in &read.warnings {
-                tracing::warn!(%warning, "hosts of registries");
+                tracing::warn!(%warning, "host configuration of registries");
             }
             tracing::info!(directories = ?read.directories, "containerd's configuration changed");
         }
@@ -215,7 +212,7 @@ impl Hosts {
         read
     }
 
-    /// The hosts to ask for `domain`, in their order.
+    /// The hosts of `domain`, in order.
     pub(super) fn of(&self, domain: &str) -> Result<Arc<HostList>, RegistryError> {
         let unusable = |reason: String| RegistryError::Configuration { host: domain.to_owned(), reason };
         let found = self.containerd.as_deref().map(|path| self.containerd(path));
@@ -252,9 +249,9 @@ impl Hosts {
             }
         }
         let list = Arc::new(list);
-        // Once for each registry, and again when its files change.
+        // Once per registry, and again when its files change.
         for warning in &list.warnings {
-            tracing::warn!(registry = domain, %warning, "hosts of registries");
+            tracing::warn!(registry = domain, %warning, "host configuration of a registry");
         }
         if remembered.len() >= REMEMBERED {
             remembered.clear();
@@ -264,7 +261,7 @@ impl Hosts {
         Ok(list)
     }
 
-    /// The first directory there is for `domain` (`hostPaths` in `config_unix.go`); directories are never merged.
+    /// The first existing directory for `domain` (`hostPaths` in `config_unix.go`); directories are never merged.
     fn directory(&self, domain: &str, found: Option<&containerd::Found>) -> Result<Option<PathBuf>, String> {
         for root in self.roots_by(found) {
             let underscored = match domain.rsplit_once(':') {
@@ -304,7 +301,7 @@ fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {
     Ok(HostList { hosts: finish(domain, hosts), warnings })
 }
 
-/// Fills in the host of a configuration that names none, and settles how each is talked to.
+/// Completes an entry without a host, and decides the scheme of each.
 fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
     entries
         .into_iter()
@@ -316,7 +313,7 @@ fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
                     (scheme, server.authority, server.path, capabilities)
                 }
                 None => {
-                    // Capabilities at the top of a file that names no server are not looked at, as in containerd.
+                    // Capabilities at the top of a file without a server are ignored, as in containerd.
                     let (scheme, authority) = default_server(domain, &mut tls);
                     (scheme, authority, "/v2".to_owned(), Capabilities::ALL)
                 }

@@ -1,6 +1,6 @@
 //! The operator's own credentials, for pulls without credentials.
 //!
-//! They are looked up by the host that is really talked to, so a mirror never gets what is meant for another host.
+//! They are looked up by the host of the request, so a mirror never gets the credentials of another host.
 
 use std::path::PathBuf;
 
@@ -17,30 +17,27 @@ mod docker;
 
 pub use acr::AcrSettings;
 
-/// Where the operator's credentials are. It holds names of files, no secret.
+/// Where the operator's credentials are: names of files, no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keyring {
-    /// User names and passwords by host.
     pub credentials: Vec<HostCredential>,
     /// A docker `config.json` with `auths`.
     pub docker_config: Option<PathBuf>,
-    /// Instances of Alibaba Cloud Container Registry (Enterprise Edition) that give out temporary passwords. No two of
-    /// them have a host in common.
+    /// Instances of Alibaba Cloud Container Registry (Enterprise Edition) that give temporary passwords. No host belongs to
+    /// two of them.
     pub acr: Vec<AcrSettings>,
 }
 
-/// One user of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCredential {
-    /// The host as it is asked: a name or an address, and the port if there is one; `docker.io` for Docker Hub.
+    /// A name or an address, with the port if the image's name has one; `docker.io` for Docker Hub.
     pub host: String,
-    /// The user's name.
     pub username: String,
-    /// A file that holds the password, readable by its owner (and group) only.
+    /// A file with the password, readable only by its owner (and group).
     pub password_file: PathBuf,
 }
 
-/// The operator's credentials, and those that were made of them.
+/// The operator's credentials, and temporary ones that they were exchanged for.
 #[derive(Debug)]
 pub(super) struct Keychain {
     credentials: Vec<HostCredential>,
@@ -55,11 +52,11 @@ impl Keychain {
         Self { credentials, docker: docker_config.map(docker::Config::new), acr }
     }
 
-    /// What the operator has for `host`, and nothing when that is nothing: first the host's own entry, then the docker
+    /// The operator's credentials for `host`, empty without any: first the host's own entry, then the docker
     /// configuration, then ACR.
     ///
     /// # Errors
-    /// When there is something and it cannot be had. Going on without it would ask another question.
+    /// When configured credentials cannot be read. An anonymous request instead could get another answer.
     pub(super) async fn offer(&self, host: &Host, repository: &str) -> Result<Offer, RegistryError> {
         let unusable = |reason: String| RegistryError::Configuration { host: host.authority.clone(), reason };
         if let Some(entry) = self.credentials.iter().find(|entry| canonical(&entry.host) == host.authority) {
@@ -71,14 +68,14 @@ impl Keychain {
         {
             return Ok(offer);
         }
-        match self.acr.iter().find(|acr| acr.speaks_for(&host.authority)) {
+        match self.acr.iter().find(|acr| acr.has_host(&host.authority)) {
             Some(acr) => acr.offer(host).await,
             None => Ok(Offer::default()),
         }
     }
 }
 
-/// Docker Hub has several names and one host.
+/// Docker Hub has several names for one host.
 fn canonical(host: &str) -> &str {
     match host {
         "docker.io" | "index.docker.io" => "registry-1.docker.io",

@@ -1,8 +1,8 @@
-//! A client of OCI registries that takes nothing on trust.
+//! A client of OCI registries that verifies what it reads.
 //!
-//! It asks the hosts that containerd would ask (see `hosts`), with the credentials of the very request, within bounds on
-//! time and bytes, and believes only what it has hashed itself. What it cannot read is an error of a kind that says
-//! whether the registry said "no" or could not be asked.
+//! It contacts the hosts that containerd would contact (see `hosts`), with the credentials of the pull, within limits on
+//! time and bytes, and trusts only what it has hashed itself. The class of an error says whether the registry answered "not
+//! found" or did not answer.
 //!
 //! Sources: the OCI distribution specification 1.1 and containerd's `core/remotes/docker`.
 
@@ -56,26 +56,25 @@ pub use resolve::Resolved;
 pub use sources::SignatureSource;
 pub use upload::{Condition, ManifestUpload, PutResult, Stored, Target};
 
-/// How registries are asked.
+/// Settings of a [`Registry`].
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// containerd's `config_path`, taken apart: directories that hold a directory for each registry host.
+pub struct RegistrySettings {
+    /// The directories in containerd's `config_path`; each has a directory per registry host.
     pub hosts_directories: Vec<PathBuf>,
-    /// containerd's own configuration file: when it sets `config_path`, that is used instead of `hosts_directories`.
+    /// containerd's configuration file: if it sets `config_path`, that replaces `hosts_directories`.
     pub containerd_config: Option<PathBuf>,
-    /// Hosts of token services that get credentials although they are not near the registry that names them.
+    /// Hosts of token services that get credentials although they are not related to the registry that names them.
     pub token_services: Vec<String>,
     /// The operator's credentials, for pulls without credentials.
     pub keyring: Keyring,
-    /// Where signatures are looked for; beside the image, where no scope says otherwise.
+    /// Where signatures are looked up; in the image's repository if no scope matches.
     pub sources: Vec<SignatureSource>,
-    /// The bounds.
     pub limits: Limits,
-    /// What we call ourselves.
+    /// The header User-Agent.
     pub user_agent: String,
 }
 
-impl Default for Settings {
+impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
             hosts_directories: Vec::new(),
@@ -95,8 +94,8 @@ pub fn default_hosts() -> Vec<PathBuf> {
     ["/etc/containerd/certs.d", "/etc/docker/certs.d"].map(PathBuf::from).into()
 }
 
-/// The registries of the world. Cheap to make and to clone; connections, tokens and roots are shared by the clones and
-/// come into being when they are first needed.
+/// A client for all registries. Cheap to create and to clone; the clones share connections, tokens and TLS roots, which are
+/// created when first needed.
 #[derive(Clone, Debug)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -107,22 +106,22 @@ struct Inner {
     hosts: hosts::Hosts,
     host_client: host_client::HostClient,
     sources: Vec<SignatureSource>,
-    /// Questions by registry.
-    questions: concurrency_limit::ConcurrencyLimit,
+    /// Limits lookups per registry.
+    lookups: concurrency_limit::ConcurrencyLimit,
     resolving: SingleFlight<Result<Resolved, RegistryError>>,
     collecting: SingleFlight<Collected>,
     negative_cache: negative_cache::NegativeCache,
-    /// Writes by tag.
+    /// Limits writes per tag.
     writes: concurrency_limit::ConcurrencyLimit,
 }
 
 impl Registry {
-    /// A client with these settings. Opens no file and no connection.
+    /// Opens no file and no connection.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
-    pub fn new(settings: Settings) -> Result<Self, RegistryError> {
-        let Settings {
+    /// When the system has no random bytes.
+    pub fn new(settings: RegistrySettings) -> Result<Self, RegistryError> {
+        let RegistrySettings {
             hosts_directories,
             containerd_config,
             token_services,
@@ -134,14 +133,17 @@ impl Registry {
         let clients = client_pool::ClientPool::new(user_agent, &limits);
         let tokens = token::Tokens::new(clients.provider())?;
         let keychain = keychain::Keychain::new(keyring, clients.user_agent(), &limits);
-        let questions = concurrency_limit::ConcurrencyLimit::new(
-            limits.questions.div_ceil(4),
-            limits.questions,
-            limits.turn,
+        let lookups = concurrency_limit::ConcurrencyLimit::new(
+            limits.concurrent_pulls.div_ceil(4),
+            limits.concurrent_pulls,
+            limits.queue_timeout,
         );
-        let negative_cache = negative_cache::NegativeCache::new(limits.negative_cache);
-        let concurrency_limit =
-            concurrency_limit::ConcurrencyLimit::new(limits.requests, usize::MAX, limits.turn);
+        let negative_cache = negative_cache::NegativeCache::new(limits.negative_cache_ttl);
+        let concurrency_limit = concurrency_limit::ConcurrencyLimit::new(
+            limits.max_requests_per_host,
+            usize::MAX,
+            limits.queue_timeout,
+        );
         let cooldowns = cooldowns::Cooldowns::new(limits.max_retry_after);
         let host_client = host_client::HostClient {
             clients,
@@ -157,12 +159,12 @@ impl Registry {
         let (resolving, collecting) = Default::default();
         let writes = concurrency_limit::ConcurrencyLimit::new(1, usize::MAX, limits::WRITERS);
         let inner =
-            Inner { hosts, host_client, sources, questions, resolving, collecting, negative_cache, writes };
+            Inner { hosts, host_client, sources, lookups, resolving, collecting, negative_cache, writes };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What is odd about the host configuration of a registry, for the log: files that are ignored, as containerd
-    /// ignores them, and lines that versions of containerd disagree about. `domain` is as in an image's name.
+    /// Warnings about the host configuration of a registry: files that are ignored, as containerd ignores them, and lines
+    /// that versions of containerd read differently. `domain` is as in an image's name.
     ///
     /// # Errors
     /// When the configuration cannot be used at all.
@@ -170,27 +172,25 @@ impl Registry {
         Ok(self.inner.hosts.of(domain)?.warnings.clone())
     }
 
-    /// What is odd about the configuration of hosts as a whole, for a log at start: containerd's own configuration, and
-    /// every `hosts.toml`. Reads all of them; what changes later is logged when it is read.
+    /// Warnings about containerd's own configuration and every `hosts.toml`, for the log at start. Reads all of them; later
+    /// changes are logged when they are read.
     #[must_use]
     pub fn check_hosts(&self) -> Vec<String> {
         self.inner.hosts.check()
     }
 
-    /// Forgets where there was no signature.
     pub fn clear_negative_cache(&self) {
-        self.inner.negative_cache.forget();
+        self.inner.negative_cache.clear();
     }
 
-    /// What tells a question from others: what is asked, and as whom.
-    pub fn key(&self, kind: &str, question: &[&str], credentials: &Credentials) -> single_flight::Key {
+    /// The key of a lookup: what is requested, with which credentials.
+    pub fn key(&self, kind: &str, lookup: &[&str], credentials: &Credentials) -> single_flight::Key {
         let mut fields = vec![kind.as_bytes()];
-        fields.extend(question.iter().map(|text| text.as_bytes()));
+        fields.extend(lookup.iter().map(|text| text.as_bytes()));
         fields.extend(credentials.fields());
         self.inner.host_client.tokens.keyed(&fields)
     }
 
-    /// The bounds of this client.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.inner.host_client.limits

@@ -1,4 +1,4 @@
-//! The bounds on everything a registry can send us or make us do.
+//! Limits on what a registry can send and cause.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use pullgate_config::kind::{bytes, count, time};
 
 /// Bytes of a simple-signing payload.
 pub const PAYLOAD: u64 = 64 << 10;
-/// Bytes of an error answer that are read, to name the registry's reason.
+/// Bytes of an error response that are read, for the registry's error code.
 pub const ERROR_BODY: u64 = 8 << 10;
-/// Fields in the header of an answer in HTTP/1.1.
+/// Fields in the header of an HTTP/1.1 response.
 pub const HEADER_FIELDS: usize = 100;
-/// Requests of one image's signatures that are under way at a time.
+/// Concurrent requests for one image's signatures.
 pub const CONCURRENCY: usize = 8;
-/// How long a writer waits for the others of the same tag in this process.
+/// How long a writer waits for other writers of the same tag in this process.
 pub const WRITERS: Duration = Duration::from_secs(600);
-/// Tokens that are remembered.
+/// Cached tokens.
 pub const TOKENS: usize = 1024;
-/// The longest that a token is used again, whatever the token service says.
+/// The longest that a token is cached, whatever the token service says.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
-/// Bytes of a referrer's manifest. One that holds a bundle has a single layer; cosign's is below 1 KiB.
+/// Bytes of a referrer's manifest. A bundle has a single layer; cosign's manifest is below 1 KiB.
 pub const REFERRER_MANIFEST: u64 = 128 << 10;
-/// Bytes up to which an answer is read without waiting for a turn; larger ones are read [`LARGE_ANSWERS`] at a time, so
-/// that registries that stall large answers cannot fill the memory.
+/// Bytes up to which a response is read without a permit; larger ones are read [`LARGE_ANSWERS`] at a time, so that
+/// registries that stall large responses cannot fill the memory.
 pub const LARGE_ANSWER: usize = 256 << 10;
-/// Answers above [`LARGE_ANSWER`] that are read at a time, over all pulls.
+/// Responses above [`LARGE_ANSWER`] that are read at a time, over all pulls.
 pub const LARGE_ANSWERS: usize = 8;
 
 pullgate_config::options! {
@@ -33,39 +33,39 @@ pullgate_config::options! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
         /// The largest manifest or index that is read. Registries must accept 4 MiB.
-        manifest: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
+        manifest_bytes: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
         /// The largest signature document (payload or bundle) that is read.
-        bundle: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
+        signature_max_size: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
         /// How many signatures of one image are read.
         signatures: usize = "signatures", count(64, 1, 1024);
         /// How many referrers of one image are listed, of any type.
         referrers: usize = "referrers", count(256, 1, 4096);
         /// How long one request to a registry may take.
-        step: Duration = "request-timeout", time(15 * SECOND, 100, 120 * SECOND);
+        request_timeout: Duration = "request-timeout", time(15 * SECOND, 100, 120 * SECOND);
         /// How many pulls are verified at once; more wait.
-        questions: usize = "concurrent-pulls", count(64, 1, 1024);
+        concurrent_pulls: usize = "concurrent-pulls", count(64, 1, 1024);
         /// The largest size of all signature documents of one image together.
-        collected: u64 = "signatures-total-size", bytes(8 * MIB, 64 * KIB, 64 * MIB);
+        signatures_total_size: u64 = "signatures-total-size", bytes(8 * MIB, 64 * KIB, 64 * MIB);
         /// How many pages of referrers of one image are requested.
-        pages: usize = "referrer-pages", count(8, 1, 64);
+        referrer_pages: usize = "referrer-pages", count(8, 1, 64);
         /// How many redirects one request may follow.
         redirects: usize = "redirects", count(3, 0, 10);
         /// The largest header of a response.
-        headers: u64 = "header-bytes", bytes(64 * KIB, 8 * KIB, 256 * KIB);
+        header_bytes: u64 = "header-bytes", bytes(64 * KIB, 8 * KIB, 256 * KIB);
         /// The largest response of a token service.
-        token: u64 = "token-bytes", bytes(64 * KIB, 4 * KIB, MIB);
+        token_bytes: u64 = "token-bytes", bytes(64 * KIB, 4 * KIB, MIB);
         /// How long a connection to a registry may take, TLS included.
-        connect: Duration = "connect-timeout", time(5 * SECOND, 100, 60 * SECOND);
+        connect_timeout: Duration = "connect-timeout", time(5 * SECOND, 100, 60 * SECOND);
         /// How often a request is retried when the registry is busy or a connection breaks.
         retries: usize = "retries", count(3, 0, 10);
         /// How long each lookup of a pull waits for a busy registry, over all its requests.
         retry_wait: Duration = "retry-wait", time(10 * SECOND, 0, 120 * SECOND);
         /// How long the answer that an image has no signature is cached.
-        negative_cache: Duration = "negative-cache-ttl", time(5 * SECOND, 0, 60 * SECOND);
+        negative_cache_ttl: Duration = "negative-cache-ttl", time(5 * SECOND, 0, 60 * SECOND);
         /// How many requests to one registry host are under way at once.
-        requests: usize = "max-requests-per-host", count(32, 1, 256);
+        max_requests_per_host: usize = "max-requests-per-host", count(32, 1, 256);
         /// How long a request waits when too many requests to one registry are under way.
-        turn: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
+        queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
         /// The longest cooldown that a host can request with Retry-After, for all pulls.
         max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
     }
@@ -79,6 +79,6 @@ impl Limits {
     /// Bytes of a simple-signing payload.
     #[must_use]
     pub fn payload(&self) -> u64 {
-        self.bundle.min(PAYLOAD)
+        self.signature_max_size.min(PAYLOAD)
     }
 }

@@ -1,7 +1,8 @@
-//! What a registry holds: its repositories, and their tags.
+//! Listing a registry: its repositories, and their tags.
 //!
 //! Sources: the distribution specification 1.1, "Listing Tags"; distribution's own API, "Listing Repositories"
-//! (`_catalog`), which the specification does not have and not every registry. The host that is written to is asked: who
+//! (`_catalog`), which the specification does not have and not every registry implements. It uses the host that is written
+//! to, because only the signer lists. Results come in pages, so that a large registry need not fit into memory.
 //! lists wants to write there. A page at a time, so that a large registry need not fit into memory.
 
 use std::collections::HashSet;
@@ -20,9 +21,9 @@ use super::request_context::RequestContext;
 use pullgate_core::json::{self, Bounds, Keys};
 use pullgate_core::reference::{self, Repository};
 
-/// Entries that are asked for at a time.
+/// Entries per page that are requested.
 const PAGE: usize = 500;
-/// Bytes of a page; registries may give more entries than they are asked for.
+/// Bytes of a page; registries may send more entries than requested.
 const PAGE_BYTES: u64 = 4 << 20;
 
 /// The repositories of a registry, page by page.
@@ -33,14 +34,14 @@ pub struct RepositoryPages {
 }
 
 impl RepositoryPages {
-    /// The next repositories, in the registry's order; none at the end. A page may be empty.
+    /// The next repositories, in the registry's order; `None` at the end. A page may be empty.
     ///
     /// # Errors
-    /// When the registry does not list them, or has more than the bound.
+    /// When the registry does not list them, or has more than the limit.
     pub async fn next(&mut self) -> Result<Option<Vec<Repository>>, RegistryError> {
         let Some(names) = self.pages.next().await? else { return Ok(None) };
         let named = |name: &String| Repository::parse(&format!("{}/{name}", self.domain));
-        // A name that no image can have is nothing that can be signed.
+        // A name that is not valid for an image cannot be signed.
         Ok(Some(names.iter().filter_map(|name| named(name).ok().filter(|it| it.path() == name)).collect()))
     }
 }
@@ -52,7 +53,7 @@ pub struct TagPages {
 }
 
 impl TagPages {
-    /// The next tags, in the registry's order; none at the end. A page may be empty.
+    /// The next tags, in the registry's order; `None` at the end. A page may be empty.
     ///
     /// # Errors
     /// As [`RepositoryPages::next`].
@@ -63,27 +64,27 @@ impl TagPages {
 }
 
 impl Registry {
-    /// The repositories of the registry `domain`, of which it may list `most`.
+    /// The repositories of the registry `domain`, at most `most`.
     ///
     /// # Errors
-    /// When there is no host that may be asked.
+    /// When no host may be used.
     pub fn repository_pages(
         &self,
         domain: &str,
         credentials: &Credentials,
         most: usize,
     ) -> Result<RepositoryPages, RegistryError> {
-        // Hosts are found by the name of a repository; this one is not asked for.
+        // Hosts are looked up by repository; this one is not requested.
         let any = Repository::parse(&format!("{domain}/catalog"))
             .map_err(|_| malformed(Kind::Repositories, "its host has no valid name"))?;
         let pages = self.pages(&any, Kind::Repositories, credentials, most)?;
         Ok(RepositoryPages { domain: domain.to_owned(), pages })
     }
 
-    /// The tags of a repository, of which it may have `most`.
+    /// The tags of a repository, at most `most`.
     ///
     /// # Errors
-    /// When there is no host that may be asked.
+    /// When no host may be used.
     pub fn tag_pages(
         &self,
         repository: &Repository,
@@ -137,15 +138,15 @@ impl Registry {
         most: usize,
     ) -> Result<Pages, RegistryError> {
         let (host, context) = self.writing(repository, credentials)?;
-        let question =
+        let request =
             ApiRequest::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
-        let mut ask = question.to(&host, repository);
+        let mut ask = request.to(&host, repository);
         if kind == Kind::Repositories {
             ask.target = format!("{}/_catalog?n={PAGE}", host.path);
             ask.repository = String::new();
         }
-        let (asked, registry) = (HashSet::new(), self.clone());
-        Ok(Pages { registry, host, context, kind, next: Some(ask), asked, most, left: most })
+        let (requested, registry) = (HashSet::new(), self.clone());
+        Ok(Pages { registry, host, context, kind, next: Some(ask), requested, most, left: most })
     }
 }
 
@@ -157,8 +158,8 @@ struct Pages {
     context: RequestContext,
     kind: Kind,
     next: Option<HostRequest>,
-    /// What was asked for, so that it ends.
-    asked: HashSet<String>,
+    /// Requested pages: one that repeats ends the listing.
+    requested: HashSet<String>,
     most: usize,
     left: usize,
 }
@@ -166,12 +167,12 @@ struct Pages {
 impl Pages {
     async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
         let Some(ask) = self.next.take() else { return Ok(None) };
-        if !self.asked.insert(ask.target.clone()) {
-            return Err(malformed(self.kind, "its pages go round in a circle"));
+        if !self.requested.insert(ask.target.clone()) {
+            return Err(malformed(self.kind, "its pages form a loop"));
         }
         let answer = self.registry.push(&self.host, ask.clone(), &self.context).await?;
         let entries = entries(&answer, self.kind)?;
-        // A page without entries counts too, so that there is no end of neither.
+        // An empty page counts as one entry, so that the listing ends.
         let left = self.left.checked_sub(entries.len().max(1));
         self.left = left.ok_or(RegistryError::TooMany {
             bound: Bound::Pages,
@@ -202,7 +203,7 @@ fn entries(answer: &ApiResponse, kind: Kind) -> Result<Vec<String>, RegistryErro
     let bounds = Bounds { depth: 4, values: 200_000, keys: Keys::Exact };
     let document = json::parse(&answer.body, bounds).map_err(|error| malformed(kind, &error.to_string()))?;
     match document.get(kind.what()) {
-        // Go writes an empty list so.
+        // Go's JSON of an empty list.
         Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(entries)) => {
             let entries: Option<Vec<String>> =

@@ -1,7 +1,7 @@
-//! Manifests and indexes: what kind a document is, and the parts of it that are used.
+//! Manifests and indexes: the kind of a document, and the parts of it that are used.
 //!
-//! Sources: the OCI image specification 1.1 (`manifest.md`, `image-index.md`, `descriptor.md`) and Docker's image
-//! manifest V 2, schema 2. What could be read in two ways is refused (CVE-2021-41190, GHSA-qq97-vm5h-rrhg).
+//! Sources: the OCI image specification 1.1 (`manifest.md`, `image-index.md`, `descriptor.md`) and Docker's image manifest
+//! V 2, schema 2. An ambiguous document is refused (CVE-2021-41190, GHSA-qq97-vm5h-rrhg).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::platform::Platform;
 use pullgate_core::digest::Digest;
 use pullgate_core::json::{self, Bounds, Keys};
 
-/// Image documents need six levels. Keys are compared as containerd, which reads the same bytes, compares them.
+/// Image documents need six levels. Keys are compared as in containerd, which reads the same bytes.
 const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
 
 /// The media type of an OCI image manifest.
@@ -26,41 +26,41 @@ const SCHEMA_ONE: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
-/// What a manifest or index leads to.
+/// What a manifest or an index refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageRefs {
-    /// A manifest's image: the digest of its configuration, which is the id that runtimes know the image by.
+    /// The digest of a manifest's configuration, which is the image id of runtimes.
     Image(Digest),
     /// The manifests of an index.
     Index(Vec<IndexEntry>),
 }
 
-/// A manifest as an index lists it.
+/// A manifest in an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexEntry {
-    /// The digest of its bytes.
     pub digest: Digest,
-    /// How many bytes they are.
+    /// In bytes.
     pub size: u64,
-    /// Its media type.
     pub media_type: String,
 }
 
 impl IndexEntry {
-    /// Whether it says to be an index itself.
+    /// Whether its media type is that of an index.
     #[must_use]
     pub fn is_index(&self) -> bool {
         is_index(&self.media_type)
     }
 }
 
-/// What the document `bytes` of type `media_type` leads to, read as strictly as one that a registry serves. Hash the bytes
-/// first: nothing here says whose document it is.
+/// What the document `bytes` of type `media_type` refers to, checked as strictly as a registry's response. The caller must
+/// verify the digest of the bytes first.
 ///
 /// # Errors
-/// When it is not one kind of document beyond doubt.
+/// When the kind of the document is ambiguous or not supported.
 pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryError> {
-    Ok(match ParsedManifest::parse(bytes, Some(media_type), "document")?.content {
+    let document = ParsedManifest::parse(bytes, Some(media_type), "document")?;
+    document.reject_nested("document")?;
+    Ok(match document.content {
         ManifestKind::Manifest(manifest) => ImageRefs::Image(manifest.config.digest),
         ManifestKind::Index(manifests) => {
             let listed = manifests.into_iter().map(|descriptor| IndexEntry {
@@ -73,7 +73,7 @@ pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryE
     })
 }
 
-/// Fields whose other spellings would mean something to Go and nothing here.
+/// Fields that Go would read in another case, too, and we would not.
 const TOP_FIELDS: [&str; 11] = [
     "schemaVersion",
     "mediaType",
@@ -92,21 +92,20 @@ const DESCRIPTOR_FIELDS: [&str; 8] =
 
 const PLATFORM_FIELDS: [&str; 5] = ["os", "architecture", "variant", "os.version", "os.features"];
 
-/// A document whose kind is beyond doubt.
+/// A document of one unambiguous kind.
 #[derive(Debug)]
 pub(super) struct ParsedManifest {
     pub(super) media_type: String,
     pub(super) content: ManifestKind,
 }
 
-/// The two kinds of document.
 #[derive(Debug)]
 pub(super) enum ManifestKind {
     Manifest(Box<Manifest>),
     Index(Vec<Descriptor>),
 }
 
-/// An image's, or an artifact's, manifest.
+/// The manifest of an image or an artifact.
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) config: Descriptor,
@@ -114,7 +113,7 @@ pub(super) struct Manifest {
     pub(super) subject: Option<Descriptor>,
 }
 
-/// A reference by digest. `urls` and `data` are never used: what is fetched comes from the registry that was asked.
+/// A descriptor. `urls` and `data` are never used: content is fetched from the registry of the image.
 #[derive(Debug, Clone)]
 pub(super) struct Descriptor {
     pub(super) media_type: String,
@@ -126,7 +125,7 @@ pub(super) struct Descriptor {
 }
 
 impl ParsedManifest {
-    /// Reads a document that came with the header Content-Type `header`. `what` names it in errors.
+    /// Parses a document with the header Content-Type `header`. `what` names it in errors.
     pub(super) fn parse(bytes: &[u8], header: Option<&str>, what: &str) -> Result<Self, RegistryError> {
         let malformed =
             |reason: &str| RegistryError::Malformed { what: what.to_owned(), reason: reason.to_owned() };
@@ -170,6 +169,18 @@ impl ParsedManifest {
         let media_type = media_type.to_owned();
         let content = if index { self::index(&fields) } else { manifest(&fields) };
         Ok(Self { media_type, content: content.map_err(|reason| malformed(&reason))? })
+    }
+}
+
+impl ParsedManifest {
+    /// Refuses an image index that lists an index: which image it means depends on who reads it.
+    pub(super) fn reject_nested(&self, what: &str) -> Result<(), RegistryError> {
+        let ManifestKind::Index(listed) = &self.content else { return Ok(()) };
+        if !listed.iter().any(|descriptor| is_index(&descriptor.media_type)) {
+            return Ok(());
+        }
+        let reason = "it lists another index, which is not supported".to_owned();
+        Err(RegistryError::Malformed { what: what.to_owned(), reason })
     }
 }
 
@@ -247,7 +258,7 @@ pub(super) fn is_index(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | DOCKER_LIST)
 }
 
-/// No key that only Go would take for one of `names`.
+/// Refuses keys that only Go would read as one of `names`.
 fn exact_spelling(fields: &Map<String, Value>, names: &[&str]) -> Result<(), String> {
     for key in fields.keys() {
         let folded = json::folded(key);
@@ -291,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_two_things_is_refused() {
+    fn an_ambiguous_document_is_refused() {
         let good = r#"{"schemaVersion":2,"config":%D,"layers":[]}"#;
         for (text, header, code) in [
             (

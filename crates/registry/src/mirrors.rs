@@ -1,4 +1,4 @@
-//! The hosts of a registry, asked one after the other until one has an answer.
+//! The hosts of a registry, tried in order until one answers.
 
 use http::Method;
 
@@ -16,11 +16,11 @@ pub(super) const ACCEPT_IMAGE: &str = "application/vnd.docker.distribution.manif
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, */*";
 
-/// A question about a repository, before a host is chosen.
+/// A request about a repository, before a host is chosen.
 #[derive(Clone, Debug)]
 pub(super) struct ApiRequest {
     pub(super) method: Method,
-    /// Behind the repository's path: `manifests/latest`.
+    /// The path after the repository's: `manifests/latest`.
     pub(super) object: String,
     pub(super) accept: Option<&'static str>,
     pub(super) what: String,
@@ -32,7 +32,7 @@ impl ApiRequest {
         Self { method: Method::GET, object, accept, what, limit }
     }
 
-    /// The question as it is put to one host.
+    /// The request to one host.
     pub(super) fn to(&self, host: &Host, repository: &Repository) -> HostRequest {
         let mut target = format!("{}/{}/{}", host.path, repository.path(), self.object);
         if host.is_proxy_for(repository.domain()) {
@@ -54,7 +54,7 @@ impl ApiRequest {
 }
 
 impl Registry {
-    /// The hosts of a repository that meet a need, in their order; of those that may be written to the first, as in containerd.
+    /// The hosts of a repository with a capability, in order; for writes only the first, as in containerd.
     pub(super) fn hosts(
         &self,
         repository: &Repository,
@@ -73,15 +73,15 @@ impl Registry {
         Ok(hosts)
     }
 
-    /// Asks the hosts in their order until one answers, and again if that was prevented by what may pass.
+    /// Tries the hosts in order until one answers, and retries if the failure is transient.
     ///
     /// # Errors
-    /// All of theirs.
+    /// The most specific error of all hosts.
     pub(super) async fn ask(
         &self,
         repository: &Repository,
         need: Capability,
-        question: &ApiRequest,
+        request: &ApiRequest,
         context: &RequestContext,
     ) -> Result<(ApiResponse, Host), Vec<RegistryError>> {
         let hosts = self.hosts(repository, context.need(need)).map_err(|error| vec![error])?;
@@ -89,14 +89,14 @@ impl Registry {
         loop {
             let mut errors = Vec::new();
             for host in &hosts {
-                match self.inner.host_client.send(host, &question.to(host, repository), context).await {
+                match self.inner.host_client.send(host, &request.to(host, repository), context).await {
                     Ok(answer) => return Ok((answer, host.clone())),
                     Err(error) => errors.push(error),
                 }
             }
-            // Only when all of them have been asked: another host is nearer than a later moment.
-            let passing = most_specific_error(errors.clone()).is_passing();
-            if !passing || !context.try_again(tried).await {
+            // Only when all hosts failed: trying another host is faster than waiting.
+            let transient = most_specific_error(errors.clone()).is_transient();
+            if !transient || !context.try_again(tried).await {
                 return Err(errors);
             }
             tried += 1;
@@ -104,8 +104,8 @@ impl Registry {
     }
 }
 
-/// The one of several hosts' errors that says most, as containerd ranks them: no answer, no such thing, another
-/// refusal, too large; the first of those that rank the same.
+/// The most specific of several hosts' errors, ranked as in containerd: no answer, not found, another refusal, too large;
+/// the first of equal rank.
 pub(super) fn most_specific_error(errors: Vec<RegistryError>) -> RegistryError {
     let rank = |error: &RegistryError| match error {
         RegistryError::TooLarge { .. } => 4,
@@ -119,7 +119,7 @@ pub(super) fn most_specific_error(errors: Vec<RegistryError>) -> RegistryError {
     errors.fold(first, |best, next| if rank(&next) > rank(&best) { next } else { best })
 }
 
-/// The error of several hosts' that leaves most open: "could not be asked" before "there is none".
+/// The least conclusive of several hosts' errors: "did not answer" before "not found".
 pub(super) fn inconclusive_error(errors: Vec<RegistryError>) -> RegistryError {
     let open = |error: &&RegistryError| matches!(error.class(), Class::Unanswered | Class::Unauthorized);
     match errors.iter().find(open) {

@@ -1,5 +1,5 @@
-//! Questions that were answered by "there is none", for a few seconds: an unsigned image that many pods want must not
-//! become a storm at its registry, and a signature must be seen soon after it is made.
+//! A cache of "not found" answers for a few seconds: many pods with an unsigned image must not flood its registry, and a
+//! signature must be seen soon after it is made.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use pullgate_net::single_flight::Key;
 
-/// Answers that are remembered at a time.
+/// Entries in memory.
 const REMEMBERED: usize = 4096;
 
 #[derive(Debug)]
@@ -19,22 +19,21 @@ pub(super) struct NegativeCache {
 }
 
 impl NegativeCache {
-    /// `life` of zero remembers nothing.
+    /// A `life` of zero caches nothing.
     pub(super) fn new(life: Duration) -> Self {
         Self { life, until: Mutex::default() }
     }
 
-    pub(super) fn holds(&self, key: &Key) -> bool {
+    pub(super) fn contains(&self, key: &Key) -> bool {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.get(key).is_some_and(|until| Instant::now() < *until)
     }
 
-    /// Forgets all of them.
-    pub(super) fn forget(&self) {
+    pub(super) fn clear(&self) {
         self.until.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    pub(super) fn remember(&self, key: Key) {
+    pub(super) fn insert(&self, key: Key) {
         if self.life.is_zero() {
             return;
         }
@@ -43,7 +42,7 @@ impl NegativeCache {
         if until.len() >= REMEMBERED {
             until.retain(|_, until| now < *until);
         }
-        // Forgetting costs a question, nothing else.
+        // Clearing costs a request, nothing else.
         if until.len() >= REMEMBERED {
             until.clear();
         }
@@ -56,23 +55,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn holds_for_its_key_and_time_and_is_bounded() {
+    async fn entries_expire_and_their_number_is_limited() {
         let negative_cache = NegativeCache::new(Duration::from_secs(5));
-        negative_cache.remember([1; 32]);
-        assert!(negative_cache.holds(&[1; 32]) && !negative_cache.holds(&[2; 32]));
+        negative_cache.insert([1; 32]);
+        assert!(negative_cache.contains(&[1; 32]) && !negative_cache.contains(&[2; 32]));
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(!negative_cache.holds(&[1; 32]));
-        negative_cache.remember([1; 32]);
-        negative_cache.forget();
-        assert!(!negative_cache.holds(&[1; 32]));
+        assert!(!negative_cache.contains(&[1; 32]));
+        negative_cache.insert([1; 32]);
+        negative_cache.clear();
+        assert!(!negative_cache.contains(&[1; 32]));
         for number in 0..10_000_u32 {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&number.to_be_bytes());
-            negative_cache.remember(key);
+            negative_cache.insert(key);
         }
         assert!(negative_cache.until.lock().unwrap().len() <= REMEMBERED);
         let never = NegativeCache::new(Duration::ZERO);
-        never.remember([1; 32]);
-        assert!(!never.holds(&[1; 32]));
+        never.insert([1; 32]);
+        assert!(!never.contains(&[1; 32]));
     }
 }

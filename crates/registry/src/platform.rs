@@ -1,10 +1,10 @@
 //! Which image of an index is for this node.
 //!
 //! The choice is containerd's for the node's own platform (`platforms.Only(DefaultSpec())` of containerd's `platforms`
-//! module): exact architecture first, then what it can also run, with `v8` the unwritten variant of arm64 and `v7` that
-//! of arm. Where containerd would have to guess, there is no choice: what is pulled then is pinned to nothing else.
+//! module): exact architecture first, then compatible ones; `v8` is the default variant of arm64 and `v7` that of arm.
+//! Where containerd would have to guess, nothing is chosen, because a guess could differ from what is pulled.
 
-/// The platform that a descriptor says its image is for.
+/// The platform of an image as its descriptor declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     os: String,
@@ -13,7 +13,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Of the words of a descriptor, normalised as containerd does (`platforms.Normalize`).
+    /// Normalises the fields of a descriptor as containerd does (`platforms.Normalize`).
     pub(super) fn of(os: &str, architecture: &str, variant: &str) -> Self {
         let (os, architecture) = (os.to_ascii_lowercase(), architecture.to_ascii_lowercase());
         let variant = variant.to_ascii_lowercase();
@@ -32,7 +32,6 @@ impl Platform {
         Self { os, variant: variant.to_owned(), architecture: architecture.to_owned() }
     }
 
-    /// The platform of this process.
     #[must_use]
     pub fn of_node() -> Self {
         let architecture = match std::env::consts::ARCH {
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variants_are_containerd_s() {
+    fn variants_are_normalised_as_in_containerd() {
         for (node, image, runs) in [
             (("amd64", ""), ("amd64", ""), true),
             (("amd64", ""), ("x86_64", "v1"), true),

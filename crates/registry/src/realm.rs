@@ -1,8 +1,8 @@
-//! Which token service may be asked, and which may be shown credentials.
+//! Which token services may be used, and which may receive credentials.
 //!
-//! containerd asks whatever realm the challenge names and offers it the credentials. Here a realm must be HTTPS (or the
-//! same loopback host as a plain-HTTP registry), and with credentials also near the registry: the same host, one below
-//! the domain the registry is in, or one that the operator trusts.
+//! containerd contacts any realm that the challenge names and sends it the credentials. Here a realm must be HTTPS (or the
+//! same loopback host as a plain-HTTP registry), and for credentials also related to the registry: the same host, one below
+//! the domain of the registry, or one that the operator trusts.
 
 use reqwest::Url;
 
@@ -13,15 +13,15 @@ use super::redirect::authority;
 
 /// The registry that named a realm.
 pub(super) struct Registry<'a> {
-    /// Its host, with the port.
+    /// Host and port.
     pub(super) authority: &'a str,
-    /// Whether it was asked over TLS.
+    /// Whether it was contacted over TLS.
     pub(super) secure: bool,
     /// Whether there are credentials for it.
     pub(super) credentials: bool,
 }
 
-/// The realm as a URL that may be asked. `trusted` are the token services that get credentials from every registry.
+/// The realm as a URL that may be used. `trusted` are the token services that get credentials from every registry.
 ///
 /// # Errors
 /// With the rule that forbids it.
@@ -44,7 +44,6 @@ pub(super) fn check(registry: &Registry<'_>, realm: &str, trusted: &[String]) ->
     }
 }
 
-/// The URL of a registry's host.
 pub(super) fn registry_url(authority: &str, secure: bool) -> Option<Url> {
     Url::parse(&format!("{}://{authority}/", if secure { "https" } else { "http" })).ok()
 }
@@ -79,11 +78,13 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
     if same_host || related(registry_host, realm_host) {
         return None;
     }
-    Some("it is not near the registry and not among the trusted token services, so it gets no credentials")
+    Some(
+        "it is not related to the registry and not one of the trusted token services, so it gets no credentials",
+    )
 }
 
-/// Whether the realm is below the registry's own name or below the domain that the registry is in:
-/// `auth.docker.io` is near `registry-1.docker.io`, `gitlab.com` near `registry.gitlab.com`.
+/// Whether the realm is below the registry's own name or below the domain of the registry: `auth.docker.io` is related to
+/// `registry-1.docker.io`, `gitlab.com` to `registry.gitlab.com`.
 fn related(registry: &str, realm: &str) -> bool {
     let below = |parent: &str| {
         realm == parent || realm.strip_suffix(parent).is_some_and(|prefix| prefix.ends_with('.'))
@@ -92,11 +93,11 @@ fn related(registry: &str, realm: &str) -> bool {
         return false;
     }
     below(registry)
-        || registry.split_once('.').is_some_and(|(_, parent)| is_somebodys(parent) && below(parent))
+        || registry.split_once('.').is_some_and(|(_, parent)| has_one_owner(parent) && below(parent))
 }
 
-/// Whether a domain belongs to one owner, by its looks: it has two labels and is not of the kind of `co.uk`.
-fn is_somebodys(domain: &str) -> bool {
+/// Whether a domain probably has one owner: it has two labels and is not like `co.uk`.
+fn has_one_owner(domain: &str) -> bool {
     match domain.split('.').collect::<Vec<_>>().as_slice() {
         [] | [_] => false,
         [second, top] => !(top.len() == 2 && second.len() <= 3),
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_go_near_the_registry_only() {
+    fn credentials_go_only_to_related_hosts() {
         let trusted = ["sso.corp.example".to_owned()];
         // Registry, realm, allowed without credentials, allowed with them.
         for (registry, realm, anonymous, credentials) in [

@@ -1,4 +1,4 @@
-//! Where an answer may send us, and as whom we go there.
+//! Targets of redirects, and the client that requests them.
 
 use http::Method;
 use http::header::LOCATION;
@@ -10,8 +10,8 @@ use super::error::{RegistryError, remote};
 use super::host_request::HostRequest;
 use super::hosts::{Host, is_local};
 
-/// Where a redirect leads, if it may be followed: reads only, never from HTTPS to HTTP, and not to places that the
-/// registry could reach and we should not.
+/// The target of a redirect, if it may be followed: only for reads, never from HTTPS to HTTP, and not to an address that is
+/// out of scope for the registry.
 pub(super) fn redirect(
     host: &Host,
     ask: &HostRequest,
@@ -26,7 +26,7 @@ pub(super) fn redirect(
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let next = location
         .and_then(|location| from.join(location).ok())
-        .ok_or_else(|| refused("it names no place to go to".to_owned()))?;
+        .ok_or_else(|| refused("it has no target".to_owned()))?;
     let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
     if !matches!(next.scheme(), "http" | "https") {
         return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
@@ -43,7 +43,7 @@ pub(super) fn redirect(
     Ok(next)
 }
 
-/// Whom a request to `url` goes to; `own` when it is to the host that is asked.
+/// The audience of a request to `url`; `own` when it is the host of the original request.
 pub(super) fn audience(url: &Url, own: bool) -> Audience {
     if url.host_str().is_some_and(|host| is_local(host) || host == "[::1]") {
         Audience::Local
@@ -54,7 +54,7 @@ pub(super) fn audience(url: &Url, own: bool) -> Audience {
     }
 }
 
-/// Whether two URLs are of one scheme, host and port.
+/// Whether two URLs have the same scheme, host and port.
 pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str() == other.host_str()

@@ -1,5 +1,4 @@
-//! One question of a pull, and what the requests that answer it share: as whom they are made, and how long they may wait
-//! for a registry that is busy.
+//! What the requests of one lookup share: credentials, and how long they may wait for a busy registry.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,26 +14,26 @@ use super::credentials::Credentials;
 use super::hosts::Capability;
 use super::limits::Limits;
 
-/// Retries of one request; the retry budget ends them.
+/// Delays between retries of one request; the retry budget ends them.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::MAX);
 
-/// Cheap to clone; the clones share their patience.
+/// Cheap to clone; the clones share the retry budget.
 #[derive(Clone, Debug)]
 pub(super) struct RequestContext {
     pub(super) credentials: Credentials,
-    /// Whether it is part of writing: asked of the host that is written to, by whoever may write.
+    /// Whether it is for a write, and so for the host that is written to.
     pub(super) push: bool,
     patience: Arc<RetryBudget>,
 }
 
 #[derive(Debug)]
 struct RetryBudget {
-    /// How often one request is made again.
+    /// Retries per request.
     tries: usize,
-    /// How long is waited, from the first time that there is a reason to.
+    /// Total wait, measured from the first retry.
     wait: Duration,
     until: Mutex<Option<Instant>>,
-    /// Until when a registry asked to be left alone.
+    /// Until when a registry asked for a pause.
     not_before: Mutex<Option<Instant>>,
 }
 
@@ -49,35 +48,35 @@ impl RequestContext {
         Self { credentials, push: false, patience: Arc::new(patience) }
     }
 
-    /// An errand of somebody who writes.
+    /// The context of a write.
     pub(super) fn pushing(credentials: Credentials, limits: &Limits) -> Self {
         Self { push: true, ..Self::new(credentials, limits) }
     }
 
-    /// What the host that is asked must be trusted to do, where `need` would do for a pull.
+    /// The capability that a host needs: `need` for a pull, push for a write.
     pub(super) fn need(&self, need: Capability) -> Capability {
         if self.push { Capability::Push } else { need }
     }
 
-    /// Notes what the header Retry-After of an answer asks for, seconds or a date, and says how long that is.
+    /// Records the header Retry-After of a response, seconds or a date, and returns the delay.
     pub(super) fn note(&self, headers: &HeaderMap) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let wait = text.and_then(|text| retry_after(text, Timestamp::now()))?;
-        // What cannot be waited for ends the waiting.
+        // A time that cannot be represented ends the retries.
         let moment =
             Instant::now().checked_add(wait).unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
         self.not_before(moment);
         Some(wait)
     }
 
-    /// Notes that a host is not asked before `moment`.
+    /// Records that a host must not be contacted before `moment`.
     pub(super) fn not_before(&self, moment: Instant) {
         let mut not_before = self.patience.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = (*not_before).max(Some(moment));
     }
 
-    /// Waits before a request is made again for the `tried`th time (from 0), and says whether it is to be made at all:
-    /// not when it was made often enough, or the wait would be longer than what is left of the patience.
+    /// Waits before retry number `tried` (from 0). False if it must not be sent: the retries are used up, or the wait would
+    /// exceed the rest of the budget.
     pub(super) async fn try_again(&self, tried: usize) -> bool {
         if tried >= self.patience.tries {
             return false;
@@ -103,7 +102,7 @@ pub fn retry_delay(retry: usize) -> Duration {
     BACKOFF.jittered(u32::try_from(retry).unwrap_or(u32::MAX))
 }
 
-/// RFC 9110, 10.2.3. What is neither a number of seconds nor a date says nothing; a date that is over says "now".
+/// RFC 9110, 10.2.3. `None` for what is neither a number of seconds nor a date; a date in the past is zero.
 fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -137,18 +136,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_as_told_and_no_longer_than_there_is_patience() {
+    async fn waits_for_retry_after_within_the_retry_budget() {
         let limits = Limits { retries: 3, retry_wait: Duration::from_secs(10), ..Limits::default() };
         let header = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-        for (told, expected) in [("4", true), ("11", false), ("86400000000000000", false), ("-1", true)] {
+        for (value, expected) in [("4", true), ("11", false), ("86400000000000000", false), ("-1", true)] {
             let context = RequestContext::new(Credentials::anonymous(), &limits);
-            assert_eq!(context.note(&header(told)).is_some(), told != "-1");
+            assert_eq!(context.note(&header(value)).is_some(), value != "-1");
             let begin = Instant::now();
-            assert_eq!(context.try_again(0).await, expected, "{told}");
-            if told == "4" {
+            assert_eq!(context.try_again(0).await, expected, "{value}");
+            if value == "4" {
                 assert_eq!(begin.elapsed().as_secs(), 4);
             }
-            assert!(begin.elapsed() <= Duration::from_secs(10), "{told}");
+            assert!(begin.elapsed() <= Duration::from_secs(10), "{value}");
         }
         let context = RequestContext::new(Credentials::anonymous(), &limits);
         assert!(context.try_again(2).await && !context.try_again(3).await);

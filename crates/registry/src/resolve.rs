@@ -1,4 +1,4 @@
-//! From a name to the bytes it stands for.
+//! From a reference to the bytes of its manifest.
 
 use bytes::Bytes;
 
@@ -14,8 +14,7 @@ use super::request_context::RequestContext;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Reference;
 
-/// What a reference stood for when the registry was asked. Only [`Registry::resolve`] makes one: the digest is ours,
-/// taken over the bytes.
+/// What a reference resolved to. Only [`Registry::resolve`] makes one: the digest was computed from the bytes.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     digest: Digest,
@@ -27,7 +26,7 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// The digest of the bytes; when the reference had one, that one.
+    /// The digest of the bytes, which is that of the reference if it had one.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
@@ -45,7 +44,7 @@ impl Resolved {
         &self.bytes
     }
 
-    /// Whether it is an index, of several platforms' images.
+    /// Whether it is an index of images for several platforms.
     #[must_use]
     pub fn is_index(&self) -> bool {
         self.index
@@ -57,19 +56,19 @@ impl Resolved {
         &self.host
     }
 
-    /// What is odd about the host configuration of this registry; see [`Registry::warnings`].
+    /// Warnings about the host configuration of this registry; see [`Registry::warnings`].
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The image for `platform`: of an index, the one that it names for it, and otherwise the image itself.
+    /// The image for `platform`: the one that an index lists for it, or the image itself.
     ///
-    /// The index's own bytes are read, which hash to [`Resolved::digest`]; what they name is named by digest.
+    /// The bytes of the index match [`Resolved::digest`], and it lists images by digest.
     ///
     /// # Errors
-    /// When the index has no image for the platform, or more than one, or does not say what one of its images is for,
-    /// or has another index for it.
+    /// When the index has no image for the platform, or more than one, or does not say what one of its images is for, or
+    /// has another index for it.
     pub fn image_for(&self, platform: &Platform) -> Result<Digest, RegistryError> {
         if !self.is_index() {
             return Ok(self.digest().clone());
@@ -94,7 +93,7 @@ impl Resolved {
         Err(none(format!("has no image for {platform}")))
     }
 
-    /// The digests that an index names, of whatever platform; none for an image.
+    /// The digests that an index lists, for all platforms; empty for an image.
     ///
     /// # Errors
     /// Never for a document that was resolved.
@@ -112,14 +111,14 @@ impl Resolved {
 }
 
 impl Registry {
-    /// Fetches the manifest or index that a reference stands for, and hashes it.
+    /// Fetches the manifest or index of a reference, and hashes it.
     ///
-    /// The hosts are asked as containerd asks them for the same reference: for a tag those that may resolve, for a digest
-    /// those that may be pulled from. Equal questions at the same time, with equal credentials, are asked once. There is
-    /// no HEAD, and the header `Docker-Content-Digest` can only make it fail.
+    /// The hosts are those that containerd uses for the same reference: for a tag those with the capability to resolve, for
+    /// a digest those to pull from. Equal lookups at the same time, with equal credentials, share one request. There is no
+    /// HEAD, and the header `Docker-Content-Digest` can only make it fail.
     ///
     /// # Errors
-    /// When no host has it, or what the first one has is not an image that can be trusted to be one thing only.
+    /// When no host has it, or the first answer is not unambiguously an image.
     pub async fn resolve(
         &self,
         reference: &Reference,
@@ -129,8 +128,8 @@ impl Registry {
         let (registry, reference) = (self.clone(), reference.clone());
         let context = RequestContext::new(credentials.clone(), self.limits());
         let work = async move {
-            let _turn = registry.inner.questions.take(reference.repository().domain()).await?;
-            // On the heap, so that whoever waits for a turn is small.
+            let _permit = registry.inner.lookups.take(reference.repository().domain()).await?;
+            // Boxed, so that futures that wait for a permit are small.
             Box::pin(registry.resolve_now(&reference, &context)).await
         };
         self.inner.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))
@@ -147,12 +146,13 @@ impl Registry {
             (None, tag) => (Capability::Resolve, tag.unwrap_or("latest").to_owned()),
         };
         let what = format!("manifest {name}");
-        let limit = self.limits().manifest;
-        let question = ApiRequest::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        let limit = self.limits().manifest_bytes;
+        let request = ApiRequest::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
         let (answer, host) =
-            self.ask(repository, need, &question, context).await.map_err(most_specific_error)?;
+            self.ask(repository, need, &request, context).await.map_err(most_specific_error)?;
         let digest = hashed(&answer, reference.digest(), &what)?;
         let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
+        document.reject_nested(&what)?;
         let index = matches!(document.content, ManifestKind::Index(_));
         if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
             return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
@@ -168,7 +168,7 @@ impl Registry {
     }
 }
 
-/// The digest of an answer's body, which is the one it was asked for by, and not another one than the registry claims.
+/// The digest of a response body, which must be the requested one, and match the registry's header.
 pub(super) fn hashed(
     answer: &ApiResponse,
     expected: Option<&Digest>,
@@ -185,7 +185,7 @@ pub(super) fn hashed(
         });
     }
     for header in answer.headers.get_all("docker-content-digest") {
-        // A registry may hash with an algorithm of its choice; one that we do not know says nothing.
+        // A registry may use any algorithm; an unknown one is ignored.
         let claim = header.to_str().unwrap_or_default();
         let known = claim.starts_with("sha256:") || claim.starts_with("sha512:");
         let holds = Digest::parse(claim).is_ok_and(|claimed| claimed.matches(&answer.body));

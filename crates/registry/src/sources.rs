@@ -1,22 +1,22 @@
-//! Where signatures of an image are looked for: beside it, in another repository, in a directory of this node.
+//! Where signatures of an image are looked up: in its repository, in another repository, in a directory of this node.
 //!
-//! The question stays the same wherever it is asked: what was signed must name the digest, and the repository that the
-//! policy accepts for the name that was asked for.
+//! The verification does not depend on the place: what was signed must name the digest, and the repository that the policy
+//! accepts for the requested name.
 
 use std::path::PathBuf;
 
 use pullgate_core::reference::Repository;
 
-/// Where signatures of the images of one scope are looked for; all places that are named are asked at the same time.
+/// Where signatures of the images of one scope are looked up; all places are read at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureSource {
     /// A registry or the beginning of a repository's name, in whole segments.
     pub scope: String,
-    /// The image's own repository.
+    /// Whether to read the image's own repository.
     pub image: bool,
     /// One repository for all of them, as cosign's `COSIGN_REPOSITORY`.
     pub repository: Option<Repository>,
-    /// A directory with `<registry>/<path>/sha256-<hex>/`, in which there are `<name>.payload` with `<name>.sig`
+    /// A directory with `<registry>/<path>/sha256-<hex>/`, with the files `<name>.payload` and `<name>.sig`
     /// (classic, the signature in base64) and `<name>.bundle.json`.
     pub directory: Option<PathBuf>,
 }
@@ -29,7 +29,7 @@ impl SignatureSource {
     }
 }
 
-/// The source of the most specific scope that covers a repository.
+/// The source with the most specific scope that covers a repository.
 pub(super) fn source_of<'a>(
     sources: &'a [SignatureSource],
     repository: &Repository,
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_specific_scope_in_whole_segments_counts() {
+    fn the_most_specific_scope_in_whole_segments_applies() {
         let source = |scope: &str| SignatureSource {
             scope: scope.to_owned(),
             image: true,

@@ -1,7 +1,7 @@
-//! Authorization: what was granted to which credentials, and how it is asked for.
+//! Authorization: which credentials were granted what, and how a grant is obtained.
 //!
-//! A grant belongs to one credential, host, repository and kind of access. Its key is a keyed hash of all of them, so a
-//! pod never uses what another pod's pull secret was granted, and no secret serves as a key.
+//! A grant is for one credential, host, repository and kind of access. Its key is a keyed hash of all of them, so a pod
+//! never uses a grant of another pod's pull secret, and no secret is a key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,19 +26,18 @@ use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
 use pullgate_net::single_flight::Key;
 
-/// How long a token lives when the token service does not say (the distribution specification's default).
+/// How long a token is valid when the token service does not say (the distribution specification's default).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
-/// A token is not used in the last seconds of its life.
+/// A token is not used this long before it expires.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Characters of a scope that a registry asks for.
+/// Characters of a scope that a registry requests.
 const SCOPE: usize = 512;
 
-/// What a grant is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Access<'a> {
-    /// The repository's path; empty for the list of all of them.
+    /// The repository's path; empty for the catalog.
     pub(super) repository: &'a str,
-    /// Whether it is written to.
+    /// Whether the request writes.
     pub(super) push: bool,
 }
 
@@ -57,7 +56,7 @@ pub(super) struct Tokens {
     slots: Mutex<HashMap<[u8; 32], Slot>>,
 }
 
-/// One grant, or the wait for it.
+/// A grant; locked while it is being obtained.
 pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Grant>>>;
 
 #[derive(Clone)]
@@ -87,7 +86,7 @@ impl std::fmt::Debug for Tokens {
 
 impl Tokens {
     /// # Errors
-    /// When the system gives no random bytes.
+    /// When the system has no random bytes.
     pub(super) fn new(provider: &CryptoProvider) -> Result<Self, RegistryError> {
         let mut key = [0; 32];
         provider.secure_random.fill(&mut key).map_err(|_| RegistryError::Configuration {
@@ -97,7 +96,7 @@ impl Tokens {
         Ok(Self { key, slots: Mutex::default() })
     }
 
-    /// A keyed hash of these fields, which gives none of them away.
+    /// A keyed hash of these fields, which does not reveal them.
     pub(super) fn keyed(&self, fields: &[&[u8]]) -> Key {
         let mut hash = Sha256::new_with_prefix(self.key);
         for field in fields {
@@ -107,7 +106,7 @@ impl Tokens {
         hash.finalize().into()
     }
 
-    /// The place of the grant for one question.
+    /// The slot of a grant.
     pub(super) fn slot(&self, host: &Host, offer: &Offer, access: Access<'_>) -> Slot {
         let key = self.keyed(&[
             offer.username.as_bytes(),
@@ -124,16 +123,16 @@ impl Tokens {
     }
 }
 
-/// What is granted already.
+/// The cached grant.
 pub(super) async fn granted(slot: &Slot) -> Option<HeaderValue> {
     let grant = slot.lock().await;
     grant.as_ref().filter(|grant| grant.is_usable()).and_then(Grant::header)
 }
 
-/// Answers a challenge, unless somebody did since `used` was sent and refused.
+/// Answers a challenge, unless another request did since `used` was sent and refused.
 ///
 /// # Errors
-/// When there is nothing to answer with, or the token service gives no token.
+/// When there are no credentials for it, or the token service gives no token.
 pub(super) async fn obtain(
     token_service: &impl TokenService,
     slot: &Slot,
@@ -172,7 +171,7 @@ pub(super) trait TokenService {
         authorization: Option<&str>,
     ) -> impl Future<Output = Result<(u16, Bytes), RegistryError>> + Send;
 
-    /// Hosts of token services that get credentials, wherever the registry is.
+    /// Hosts of token services that get credentials from every registry.
     fn trusted(&self) -> &[String];
 }
 
@@ -184,7 +183,7 @@ pub(super) struct Request<'a> {
     pub(super) challenge: &'a Challenge,
     pub(super) offer: &'a Offer,
     pub(super) access: Access<'a>,
-    /// What was asked for, for messages.
+    /// The object, for messages.
     pub(super) what: &'a str,
 }
 
@@ -208,13 +207,13 @@ fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
 }
 
 /// As containerd's `doBearerAuth` (`core/remotes/docker/authorizer.go`): with a secret by OAuth 2 first, then by GET for
-/// services that do not know that; without one by GET.
+/// services that do not support it; without a secret by GET.
 async fn bearer(
     token_service: &impl TokenService,
     request: &Request<'_>,
     realm: &str,
     service: &str,
-    asked: &str,
+    requested: &str,
 ) -> Result<Grant, RegistryError> {
     let registry = realm::Registry {
         authority: &request.host.authority,
@@ -222,7 +221,7 @@ async fn bearer(
         credentials: !request.offer.is_empty(),
     };
     let realm = realm::check(&registry, realm, token_service.trusted())?;
-    let scopes = scopes(request.access, asked);
+    let scopes = scopes(request.access, requested);
     let Offer { username, secret } = request.offer;
     if !secret.is_empty() {
         let mut form = vec![
@@ -296,7 +295,7 @@ fn grant(request: &Request<'_>, answer: &[u8], names: &[&str]) -> Result<Grant, 
         .ok_or_else(|| request.no_token("its answer has no token"))?;
     let life = match answer.get("expires_in") {
         None | Some(Value::Null) => DEFAULT_LIFE,
-        // What is no number of seconds ahead of us is used once and not kept.
+        // A lifetime that is not a positive number is zero: the token is used once.
         Some(seconds) => Duration::from_secs(seconds.as_u64().unwrap_or(0)).min(TOKEN_LIFE),
     };
     let until = Instant::now().checked_add(life.saturating_sub(MARGIN));
@@ -306,11 +305,11 @@ fn grant(request: &Request<'_>, answer: &[u8], names: &[&str]) -> Result<Grant, 
     })
 }
 
-/// Our scope, and of those that the registry asks for the ones that mean the same repository, which a proxy may know by
-/// a longer name, with no more access than is needed; containerd sends them all.
-fn scopes(access: Access<'_>, asked: &str) -> Vec<String> {
+/// Our scope, and those of the registry's that mean the same repository, which a proxy may know by a longer name, with no
+/// more access than needed; containerd sends all of them.
+fn scopes(access: Access<'_>, requested: &str) -> Vec<String> {
     let mut scopes = vec![access.scope()];
-    for scope in asked.split(' ').filter(|scope| !scope.is_empty() && scope.len() <= SCOPE) {
+    for scope in requested.split(' ').filter(|scope| !scope.is_empty() && scope.len() <= SCOPE) {
         let wanted = match scope.strip_prefix("repository:") {
             None => !scope.starts_with("registry:"),
             Some(rest) => rest.rsplit_once(':').is_some_and(|(name, actions)| {
@@ -335,11 +334,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asks_for_no_more_than_is_needed() {
+    fn scopes_are_limited_to_the_repository_and_access() {
         let pull = Access { repository: "team/app", push: false };
         let push = Access { repository: "team/app", push: true };
         let own = "repository:team/app:pull";
-        for (access, asked, expected) in [
+        for (access, requested, expected) in [
             (pull, "", &[own][..]),
             (pull, own, &[own]),
             (pull, "repository:proxy/team/app:pull", &["repository:proxy/team/app:pull", own]),
@@ -351,7 +350,7 @@ mod tests {
             (push, "repository:team/app:pull,push", &["repository:team/app:pull,push"]),
             (Access { repository: "", push: true }, "registry:catalog:*", &["registry:catalog:*"]),
         ] {
-            assert_eq!(scopes(access, asked), expected, "{asked}");
+            assert_eq!(scopes(access, requested), expected, "{requested}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Writing to a repository: what `pullgate-signer sign` needs.
+//! Writing to a repository, for `pullgate-signer sign`.
 //!
-//! Source: the distribution specification 1.1, "Push". The first host that may be pushed to is asked, as containerd does.
-//! A write that a busy registry did not take is made again within the bounds of a pull's questions.
+//! Source: the distribution specification 1.1, "Push". Only the first host with the capability to push is used, as in
+//! containerd. A write that a busy registry refuses is retried within the same limits as a pull.
 
 use bytes::Bytes;
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
@@ -24,12 +24,10 @@ use super::resolve::hashed;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 
-/// What a manifest is stored or found under.
+/// The tag or digest of a manifest.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// A tag, as the grammar of references allows it.
     Tag(&'a str),
-    /// A digest.
     Digest(&'a Digest),
 }
 
@@ -42,40 +40,36 @@ impl std::fmt::Display for Target<'_> {
     }
 }
 
-/// A manifest that is stored.
+/// A manifest in a registry.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The digest of the bytes.
     pub digest: Digest,
     /// One of the four media types of images.
     pub media_type: String,
-    /// The document.
     pub bytes: Bytes,
-    /// The registry's own mark of what was there (the header ETag), if it is a strong one.
+    /// The header ETag of the response, if it is a strong one.
     pub mark: Option<HeaderValue>,
 }
 
-/// What must be under a tag for a write to be done.
+/// What must be under a tag for a write to happen.
 ///
-/// Neither the distribution specification nor most registries know of conditions: one that does not takes the write in
-/// any case. One that does answers 412 when somebody else was faster (RFC 9110, 13.1).
+/// Neither the distribution specification nor most registries support conditions: a registry without them accepts every
+/// write. One with them answers 412 when another writer was faster (RFC 9110, 13.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Whatever is there.
     Any,
-    /// Nothing.
+    /// The tag does not exist.
     Absent,
-    /// What had this mark ([`Stored::mark`]).
+    /// The manifest has this ETag ([`Stored::mark`]).
     Unchanged(HeaderValue),
 }
 
-/// A manifest that was stored.
+/// The result of storing a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutResult {
-    /// The digest of the bytes.
     pub digest: Digest,
-    /// Whether the registry lists it as a referrer of its subject (the header `OCI-Subject`). One that does not leaves that
-    /// to the client ("Pushing Manifests with Subject").
+    /// Whether the registry lists it as a referrer of its subject (the header `OCI-Subject`). Otherwise that is up to the
+    /// client ("Pushing Manifests with Subject").
     pub listed: bool,
 }
 
@@ -84,7 +78,7 @@ pub struct PutResult {
 pub struct ManifestUpload<'a> {
     pub media_type: &'static str,
     pub bytes: Bytes,
-    /// What must be there before.
+    /// What must be under the tag before.
     pub condition: &'a Condition,
 }
 
@@ -92,7 +86,7 @@ impl Registry {
     /// Whether the repository has a blob.
     ///
     /// # Errors
-    /// When the registry does not say.
+    /// When the registry does not answer.
     pub async fn blob_exists(
         &self,
         repository: &Repository,
@@ -100,21 +94,21 @@ impl Registry {
         credentials: &Credentials,
     ) -> Result<bool, RegistryError> {
         let (host, context) = self.writing(repository, credentials)?;
-        let question = ApiRequest {
+        let request = ApiRequest {
             method: Method::HEAD,
             ..ApiRequest::get(format!("blobs/{digest}"), None, format!("blob {digest}"), ERROR_BODY)
         };
-        match self.push(&host, question.to(&host, repository), &context).await {
+        match self.push(&host, request.to(&host, repository), &context).await {
             Ok(_) => Ok(true),
             Err(RegistryError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Stores a blob in one piece, and gives its digest.
+    /// Stores a blob in one request, and returns its digest.
     ///
     /// # Errors
-    /// When the registry does not take it.
+    /// When the registry does not accept it.
     pub async fn upload_blob(
         &self,
         repository: &Repository,
@@ -125,9 +119,9 @@ impl Registry {
         let digest = Digest::of(&bytes);
         let mut tried = 0;
         loop {
-            // From the start each time: an upload that broke is not there any more.
+            // From the start each time: an interrupted upload no longer exists.
             match self.upload_once(&host, repository, (&bytes, &digest), &context).await {
-                Err(error) if error.is_passing() && context.try_again(tried).await => tried += 1,
+                Err(error) if error.is_transient() && context.try_again(tried).await => tried += 1,
                 other => return other.map(|()| digest),
             }
         }
@@ -165,10 +159,10 @@ impl Registry {
         self.inner.host_client.send(host, &put, context).await.map(drop)
     }
 
-    /// Stores a manifest, if what is there is as `condition` says.
+    /// Stores a manifest if `condition` is met.
     ///
     /// # Errors
-    /// When the registry does not take it; [`RegistryError::Status`] with 412 when the condition does not hold.
+    /// When the registry does not accept it; [`RegistryError::Status`] with 412 when the condition is not met.
     pub async fn put_manifest(
         &self,
         repository: &Repository,
@@ -180,11 +174,11 @@ impl Registry {
         let (host, context) = self.writing(repository, credentials)?;
         let digest = Digest::of(&bytes);
         let what = format!("upload of manifest {target}");
-        let question = ApiRequest {
+        let request = ApiRequest {
             method: Method::PUT,
             ..ApiRequest::get(format!("manifests/{target}"), None, what, ERROR_BODY)
         };
-        let mut ask = question.to(&host, repository);
+        let mut ask = request.to(&host, repository);
         ask.body = Some((bytes, media_type));
         ask.condition = match condition {
             Condition::Any => None,
@@ -201,11 +195,11 @@ impl Registry {
         Ok(PutResult { digest, listed: answer.headers.contains_key("oci-subject") })
     }
 
-    /// The manifest under a tag or digest at the host that is written to, if there is one. Its kind is checked as in
+    /// The manifest under a tag or digest at the host that is written to, if it exists. Its kind is checked as in
     /// [`Registry::resolve`].
     ///
     /// # Errors
-    /// When the registry does not say, or has something that is no manifest.
+    /// When the registry does not answer, or has something else there.
     pub async fn get_manifest_optional(
         &self,
         repository: &Repository,
@@ -215,8 +209,8 @@ impl Registry {
         let (host, context) = self.writing(repository, credentials)?;
         let what = format!("manifest {target}");
         let object = format!("manifests/{target}");
-        let question = ApiRequest::get(object, Some(ACCEPT_IMAGE), what.clone(), self.limits().manifest);
-        let answer = match self.push(&host, question.to(&host, repository), &context).await {
+        let request = ApiRequest::get(object, Some(ACCEPT_IMAGE), what.clone(), self.limits().manifest_bytes);
+        let answer = match self.push(&host, request.to(&host, repository), &context).await {
             Ok(answer) => answer,
             Err(RegistryError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -227,15 +221,15 @@ impl Registry {
         };
         let digest = hashed(&answer, expected, &what)?;
         let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
-        // A weak mark never matches (RFC 9110, 13.1.1).
+        // A weak ETag never matches (RFC 9110, 13.1.1).
         let mark = answer.headers.get(ETAG).filter(|mark| mark.as_bytes().starts_with(b"\"")).cloned();
         Ok(Some(Stored { digest, media_type: document.media_type, bytes: answer.body, mark }))
     }
 
-    /// A blob at the host that is written to, no longer than `limit`.
+    /// A blob of at most `limit` bytes at the host that is written to.
     ///
     /// # Errors
-    /// When it cannot be had, or is not what its digest says.
+    /// When it cannot be read, or does not match its digest.
     pub async fn get_blob(
         &self,
         repository: &Repository,
@@ -245,13 +239,13 @@ impl Registry {
     ) -> Result<Bytes, RegistryError> {
         let (host, context) = self.writing(repository, credentials)?;
         let what = format!("blob {digest}");
-        let question = ApiRequest::get(format!("blobs/{digest}"), None, what.clone(), limit);
-        let answer = self.push(&host, question.to(&host, repository), &context).await?;
+        let request = ApiRequest::get(format!("blobs/{digest}"), None, what.clone(), limit);
+        let answer = self.push(&host, request.to(&host, repository), &context).await?;
         hashed(&answer, Some(digest), &what)?;
         Ok(answer.body)
     }
 
-    /// Waits until nobody else in this process writes under the tag, for as long as the turn is held.
+    /// Waits until no other task of this process writes under the tag. The lock is the permit.
     ///
     /// # Errors
     /// When others write for ten minutes.
@@ -259,7 +253,7 @@ impl Registry {
         self.inner.writes.take(&format!("{repository}:{tag}")).await
     }
 
-    /// The host that is written to, and an errand there.
+    /// The host that is written to, and the context of a write.
     pub(super) fn writing(
         &self,
         repository: &Repository,
@@ -271,7 +265,7 @@ impl Registry {
         Ok((host, RequestContext::pushing(credentials.clone(), self.limits())))
     }
 
-    /// Asks the host that is written to, again if that was prevented by what may pass.
+    /// Sends a write, and retries if the failure is transient.
     pub(super) async fn push(
         &self,
         host: &Host,
@@ -282,29 +276,29 @@ impl Registry {
         let mut tried = 0;
         loop {
             match self.inner.host_client.send(host, &ask, context).await {
-                Err(error) if error.is_passing() && context.try_again(tried).await => tried += 1,
+                Err(error) if error.is_transient() && context.try_again(tried).await => tried += 1,
                 other => return other,
             }
         }
     }
 }
 
-/// Whether a manifest was refused for what it names, which is there: distribution with files for storage looks at links
-/// that another request is just writing, finds them empty, and takes that for a wrong digest.
+/// Whether a manifest was refused because of a blob that exists: distribution with a file system backend reads links that
+/// another request is writing, finds them empty, and reports a wrong digest.
 fn is_half_written(error: &RegistryError) -> bool {
     matches!(error, RegistryError::Status { status: 400 | 404, reason, .. }
         if reason.starts_with("DIGEST_INVALID") || reason.starts_with("MANIFEST_BLOB_UNKNOWN"))
 }
 
-/// Where the bytes go: the place the registry named, on itself, with the digest added.
-fn upload_target(asked: &Url, location: &str, digest: &Digest) -> Result<String, &'static str> {
+/// The URL of the upload: the location that the registry named, on the same host, with the digest added.
+fn upload_target(upload: &Url, location: &str, digest: &Digest) -> Result<String, &'static str> {
     if location.is_empty() {
-        return Err("it names no place for the upload");
+        return Err("it has no upload location");
     }
-    let mut url = asked.join(location).map_err(|_| "its place for the upload is not a URL")?;
-    // Registries behind a TLS proxy name themselves with http; the host is what counts, and TLS is kept.
-    if url.host_str() != asked.host_str() {
-        return Err("its place for the upload is on another host");
+    let mut url = upload.join(location).map_err(|_| "its upload location is not a URL")?;
+    // Registries behind a TLS proxy name themselves with http; the host must match, and TLS is kept.
+    if url.host_str() != upload.host_str() {
+        return Err("its upload location is on another host");
     }
     url.query_pairs_mut().append_pair("digest", digest.as_str());
     Ok(format!("{}?{}", url.path(), url.query().unwrap_or_default()))
@@ -316,7 +310,7 @@ mod tests {
 
     #[test]
     fn uploads_stay_on_the_host() {
-        let asked = Url::parse("https://r.example/v2/a/blobs/uploads/").unwrap();
+        let upload = Url::parse("https://r.example/v2/a/blobs/uploads/").unwrap();
         let digest = Digest::of(b"");
         for (location, prefix) in [
             ("/v2/a/blobs/uploads/1?_state=x%3D", Some("/v2/a/blobs/uploads/1?_state=x%3D&digest=sha256%3A")),
@@ -326,7 +320,7 @@ mod tests {
             ("//evil.example/up", None),
             ("", None),
         ] {
-            let target = upload_target(&asked, location, &digest);
+            let target = upload_target(&upload, location, &digest);
             match prefix {
                 Some(prefix) => assert!(target.unwrap().starts_with(prefix), "{location}"),
                 None => assert!(target.is_err(), "{location}"),

@@ -1,4 +1,4 @@
-//! What a registry's refusal means for whoever signs, and what to do about it.
+//! Advice for registry errors during signing.
 
 use super::SignError;
 use pullgate_registry::{Class, RegistryError};
@@ -10,7 +10,7 @@ const LOGIN: &str = "signatures are stored beside the image: log in (--username,
 const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: see that the name is \
                        right and that the account may pull and push there";
 const READ_ONLY: &str =
-    "the registry takes no such writes: if it is a cache or a read-only copy, sign where it copies from";
+    "the registry does not accept writes: if it is a cache or a read-only copy, sign where it copies from";
 const LARGE: &str = "the registry, or a proxy before it, refuses bodies of this size: raise its limit (nginx: \
                      client_max_body_size)";
 const IMMUTABLE: &str = "tags of this repository cannot be written again, and all signatures of a digest share one: exempt \
@@ -18,13 +18,12 @@ const IMMUTABLE: &str = "tags of this repository cannot be written again, and al
                          referrers by itself";
 const QUOTA: &str =
     "the storage of the registry, or this project's share of it, is used up: free some or raise the quota";
-const FORM: &str = "the registry does not take manifests of this kind: try the other --layout";
-const CONTENDED: &str = "others sign the same image all the time: run the same again";
-const FULL: &str =
-    "remove signatures that are not needed any more: more are not read, and ours would not be seen";
+const FORM: &str = "the registry does not accept manifests of this kind: try the other --layout";
+const CONTENDED: &str = "others sign the same image all the time: try again";
+const FULL: &str = "remove signatures that are not needed any more: verifiers do not read more";
 
 impl SignError {
-    /// What to do about it, for a person; nothing, where the error says it all.
+    /// What the user can do about it; `None` if the error says enough.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         match self {
@@ -36,9 +35,9 @@ impl SignError {
         }
     }
 
-    /// Whether the same may succeed later without anybody doing anything about it.
+    /// Whether a retry may succeed without a change.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Registry(RegistryError::Status { status: 408 | 425 | 429 | 500..=506, .. }) => true,
             Self::Registry(RegistryError::Status { .. }) => false,
@@ -49,7 +48,7 @@ impl SignError {
     }
 }
 
-/// The texts of registries are no standard: those that are looked for are of distribution, Harbor, Quay, ECR and ACR.
+/// The texts are not standardized; these are distribution's, Harbor's, Quay's, ECR's and ACR's.
 fn advice(error: &RegistryError) -> Option<&'static str> {
     let says = |reason: &str, words: &[&str]| {
         let reason = reason.to_ascii_lowercase();
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_told_apart() {
+    fn each_refusal_has_its_advice() {
         let status = |status, reason: &str| RegistryError::Status {
             host: String::new(),
             what: String::new(),
@@ -99,7 +98,7 @@ mod tests {
             what: String::new(),
             reason: reason.to_owned(),
         };
-        for (error, expected, passing) in [
+        for (error, expected, transient) in [
             (denied(""), Some(LOGIN), false),
             (denied("DENIED: adding 1 MiB would exceed the project's quota"), Some(QUOTA), false),
             (status(400, "TAG_INVALID: the tag already exists and is immutable"), Some(IMMUTABLE), false),
@@ -115,7 +114,7 @@ mod tests {
         ] {
             let error = SignError::Registry(error);
             assert_eq!(error.advice(), expected, "{error}");
-            assert_eq!(error.is_passing(), passing, "{error}");
+            assert_eq!(error.is_transient(), transient, "{error}");
         }
     }
 }

@@ -1,24 +1,24 @@
-//! What is signed with a digest: `key=value`, as `cosign sign -a` takes it.
+//! Signed annotations: `key=value`, as `cosign sign -a` takes them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// Annotations that one signature may have.
+/// The most annotations of one signature.
 pub const MAX_ANNOTATIONS: usize = 64;
-/// Bytes of all keys and values of one signature, far below what verifiers read of a payload.
+/// Bytes of all keys and values of one signature, far below the limits of verifiers for a payload.
 pub const MAX_ANNOTATION_BYTES: usize = 16 << 10;
 
-/// Texts by their names, in the order of the names.
+/// Values by key, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations(BTreeMap<String, String>);
 
 impl Annotations {
-    /// Reads annotations that are each written `key=value`; the value may be empty.
+    /// Parses annotations in the form `key=value`; the value may be empty.
     ///
     /// # Errors
-    /// When one is not, a key is there twice, or there is more than the bounds allow.
+    /// For another form, a duplicate key, or more than the limits.
     pub fn parse<T: AsRef<str>>(written: impl IntoIterator<Item = T>) -> Result<Self, AnnotationError> {
         let (mut found, mut bytes) = (BTreeMap::new(), 0_usize);
         for text in written {
@@ -38,8 +38,8 @@ impl Annotations {
         Ok(Self(found))
     }
 
-    /// As the field `optional` of a simple-signing payload: an object, or null when there are none; byte for byte as Go
-    /// writes it, so that the payload is the one that cosign would sign.
+    /// The field `optional` of a simple-signing payload: an object, or null without annotations; byte for byte as Go writes
+    /// it, so that the payload equals cosign's.
     pub(super) fn go_json(&self) -> String {
         if self.0.is_empty() {
             return "null".to_owned();
@@ -49,19 +49,19 @@ impl Annotations {
         format!("{{{}}}", fields.join(","))
     }
 
-    /// As the annotations of a statement's subject.
+    /// The annotations of a statement's subject.
     pub(super) fn object(&self) -> Map<String, Value> {
         self.0.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
     }
 }
 
-/// A JSON string as Go's `encoding/json` writes it: `<`, `>`, `&` and two line ends of Unicode are escaped as well.
+/// A JSON string as Go's `encoding/json` writes it: `<`, `>`, `&`, U+2028 and U+2029 are escaped as well.
 fn go_string(text: &str) -> String {
     let mut escaped = String::new();
     for character in Value::from(text).to_string().chars() {
         match character {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                // Writing to a string does not fail.
+                // Writing to a String does not fail.
                 let _ = write!(escaped, "\\u{:04x}", u32::from(character));
             }
             other => escaped.push(other),
@@ -70,22 +70,16 @@ fn go_string(text: &str) -> String {
     escaped
 }
 
-/// Why a text is no annotation.
+/// Why annotations cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnnotationError {
-    /// It is not `key=value`.
+    /// Not `key=value`.
     #[error("an annotation is written key=value, not {found}")]
-    Form {
-        /// What was found.
-        found: String,
-    },
-    /// A key is there twice.
-    #[error("the annotation {key} is there twice")]
-    Twice {
-        /// The key.
-        key: String,
-    },
-    /// More than the bounds allow.
+    Form { found: String },
+    /// A duplicate key.
+    #[error("duplicate annotation {key}")]
+    Twice { key: String },
+    /// More than the limits.
     #[error("a signature has at most {MAX_ANNOTATIONS} annotations with {MAX_ANNOTATION_BYTES} bytes in all")]
     TooMuch,
 }

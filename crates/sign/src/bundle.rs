@@ -1,8 +1,8 @@
 //! Sigstore bundles as OCI referrers, written so that cosign 3 verifies them.
 //!
 //! Sources: `sigstore_bundle.proto` of sigstore/protobuf-specs, `pkg/cosign/bundle` of cosign, and what cosign 3.1.1 writes
-//! (`tests/fixtures/cosign`); the distribution specification 1.1, "Pushing Manifests with Subject", for registries that do
-//! not list referrers by themselves: there the client keeps an index under a tag, where `update` keeps what others add.
+//! (`tests/fixtures/cosign`); the distribution specification 1.1, "Pushing Manifests with Subject", for registries without
+//! the referrers API: there the client maintains an index under a tag, with `update` for concurrent writers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,31 +22,32 @@ use pullgate_registry::{
     Class, Condition, ManifestUpload, OCI_INDEX, OCI_MANIFEST, Registry, Stored, Target, fallback_tag,
 };
 
-/// The media type of a configuration that says nothing, and its content.
+/// The media type of an empty configuration, and its content.
 const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
-/// What belongs under the tag.
+/// The expected document under the tag, for messages.
 const EXPECTED: &str = "index of referrers";
 
-/// Adds a bundle to those that refer to the image; `present` is what [`present`] found a moment ago.
+/// Adds a bundle to the referrers of the image; `present` is the result of [`present`].
 pub(super) async fn attach(
     registry: &Registry,
-    order: &SignRequest<'_>,
+    request: &SignRequest<'_>,
     image: &Stored,
     present: Option<Digest>,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
-    let SignRequest { repository, digest, credentials, .. } = *order;
+    let SignRequest { repository, digest, credentials, .. } = *request;
     if let Some(manifest) = present {
         return Ok(Attached { layout: Layout::Bundle, tag: None, manifest, added: false });
     }
-    let bundle = bundle(order, key).await?;
+    let bundle = bundle(request, key).await?;
     let blobs = [
         Blob { bytes: bundle.clone(), is_named: false },
         // All bundles of a repository share it.
         Blob { bytes: Bytes::from_static(EMPTY.1), is_named: true },
     ];
     let [own, shared] = &blobs;
-    let (bundle_digest, _) = tokio::try_join!(upload(registry, order, own), upload(registry, order, shared))?;
+    let (bundle_digest, _) =
+        tokio::try_join!(upload(registry, request, own), upload(registry, request, shared))?;
     let referrer = referrer(image, digest, &bundle, &bundle_digest);
     let referrer_digest = Digest::of(&referrer);
     let target = Target::Digest(&referrer_digest);
@@ -58,29 +59,29 @@ pub(super) async fn attach(
         let name = fallback_tag(digest);
         let entry = entry(&referrer, &referrer_digest);
         let limit = registry.limits().referrers;
-        update(registry, order, &name, None, |stored| list(&name, stored, &entry, limit)).await?;
+        update(registry, request, &name, None, |stored| list(&name, stored, &entry, limit)).await?;
         tag = Some(name);
     }
     Ok(Attached { layout: Layout::Bundle, tag, manifest: referrer_digest, added: true })
 }
 
-/// The manifest of a bundle by which this key signed the same already.
+/// The manifest of an existing bundle by this key with the same statement.
 pub(super) async fn present(
     registry: &Registry,
-    order: &SignRequest<'_>,
+    request: &SignRequest<'_>,
     key: &PublicKey,
 ) -> Result<Option<Digest>, SignError> {
-    let collected = registry.bundles(order.repository, order.digest, order.credentials).await;
-    let wanted = order.annotations.object();
+    let collected = registry.bundles(request.repository, request.digest, request.credentials).await;
+    let wanted = request.annotations.object();
     for attachment in &collected.attachments {
         let Attachment::Bundle { place, document } = attachment else { continue };
-        if bundle_annotations(document, key, order.digest).is_ok_and(|found| found == wanted)
+        if bundle_annotations(document, key, request.digest).is_ok_and(|found| found == wanted)
             && let Some(manifest) = place.rsplit(' ').next().and_then(|digest| Digest::parse(digest).ok())
         {
             return Ok(Some(manifest));
         }
     }
-    // What could not be read may be ours; what is malformed is not.
+    // What could not be read may be our bundle; what is malformed is not.
     let open = |class| matches!(class, Class::Unanswered | Class::Unauthorized);
     let problem = collected.problems.iter().find(|problem| open(problem.error.class()));
     if let Some(problem) = problem {
@@ -89,7 +90,7 @@ pub(super) async fn present(
     if collected.exceeded().is_some() {
         let (found, limit) = (collected.attachments.len(), registry.limits().signatures);
         return Err(SignError::Full {
-            place: format!("the list of what refers to {}", order.digest),
+            place: format!("the list of what refers to {}", request.digest),
             found,
             limit,
         });
@@ -98,8 +99,8 @@ pub(super) async fn present(
 }
 
 /// A bundle v0.3 with a statement about the digest, signed by `key`.
-async fn bundle(order: &SignRequest<'_>, key: &dyn SigningKey) -> Result<Bytes, SignError> {
-    let statement = statement(order);
+async fn bundle(request: &SignRequest<'_>, key: &dyn SigningKey) -> Result<Bytes, SignError> {
+    let statement = statement(request);
     let message = pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement.as_bytes());
     let signature = key.sign(&message).await?;
     let bundle = json!({
@@ -114,10 +115,9 @@ async fn bundle(order: &SignRequest<'_>, key: &dyn SigningKey) -> Result<Bytes, 
     Ok(bundle.to_string().into())
 }
 
-/// The statement, with its fields in cosign's order.
-fn statement(order: &SignRequest<'_>) -> String {
-    let digest = json!({ order.digest.algorithm().name(): order.digest.hex() });
-    let annotations = Value::Object(order.annotations.object());
+fn statement(request: &SignRequest<'_>) -> String {
+    let digest = json!({ request.digest.algorithm().name(): request.digest.hex() });
+    let annotations = Value::Object(request.annotations.object());
     format!(
         "{{\"_type\":{},\"subject\":[{{\"digest\":{digest},\"annotations\":{annotations}}}],\
          \"predicateType\":{},\"predicate\":{{}}}}",
@@ -126,7 +126,7 @@ fn statement(order: &SignRequest<'_>) -> String {
     )
 }
 
-/// What helps a verifier with many keys to find the right one: the SHA-256 of the key, as cosign writes it.
+/// A hint for verifiers with many keys: the SHA-256 of the key, as cosign writes it.
 fn hint(key: &PublicKey) -> String {
     let hex = key.fingerprint().rsplit(':').next().unwrap_or_default();
     let bytes = hex.as_bytes().chunks(2).map(|pair| {
@@ -136,7 +136,7 @@ fn hint(key: &PublicKey) -> String {
     STANDARD.encode(bytes.collect::<Vec<u8>>())
 }
 
-/// The manifest that holds the bundle. It says nothing of the time, unlike cosign's: so what is the same twice is one.
+/// The manifest of the bundle. Without a time, unlike cosign's, so that the same bundle has the same digest.
 fn referrer(image: &Stored, subject: &Digest, bundle: &[u8], bundle_digest: &Digest) -> Bytes {
     json!({
         "schemaVersion": 2,
@@ -169,7 +169,7 @@ fn annotations() -> Value {
     })
 }
 
-/// The index with the entry added, or nothing if it is there.
+/// The index with the entry added, or `None` if it is there already.
 fn list(
     tag: &str,
     stored: Option<&Stored>,
@@ -179,10 +179,10 @@ fn list(
     let not = |reason| SignError::NotOurs { tag: tag.to_owned(), expected: EXPECTED, reason };
     let (mut fields, mut manifests) = match stored {
         None => (Map::new(), Vec::new()),
-        // To a reader that would be "no referrers"; but it is somebody's.
+        // Readers treat it as "no referrers", but it must not be overwritten.
         Some(stored) if stored.media_type != OCI_INDEX => return Err(not("it is not an OCI index")),
         Some(stored) => {
-            // The registry client has looked at the document: no key is there twice.
+            // The registry client has checked the document: no duplicate keys.
             let Ok(Value::Object(mut fields)) = serde_json::from_slice(&stored.bytes) else {
                 return Err(not("it is not an object"));
             };
@@ -221,21 +221,21 @@ mod tests {
     const DIGEST: &str = "sha256:c1f1497a4d4964f88db08957b2973cf8bcee10146ce0947f66a8006836536cc9";
 
     #[test]
-    fn statement_and_hint_are_cosigns() {
+    fn statement_and_hint_equal_cosigns() {
         let key = PublicKey::from_pem(KEY, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
         let digest = Digest::parse(DIGEST).unwrap();
         let bundle: Value = serde_json::from_slice(BUNDLE).unwrap();
         assert_eq!(bundle["verificationMaterial"]["publicKey"]["hint"], hint(&key));
-        let order = SignRequest {
+        let request = SignRequest {
             repository: &Repository::parse("registry.example/app").unwrap(),
             digest: &digest,
             layout: Layout::Bundle,
             annotations: &Annotations::default(),
             credentials: &Credentials::anonymous(),
-            recheck_delay: super::super::SETTLE,
+            recheck_delay: super::super::RECHECK_DELAY,
         };
         let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
-        assert_eq!(statement(&order).as_bytes(), payload);
+        assert_eq!(statement(&request).as_bytes(), payload);
         assert_eq!(bundle_annotations(BUNDLE, &key, &digest).unwrap(), Map::new());
         assert!(bundle_annotations(BUNDLE, &key, &Digest::of(b"")).is_err());
     }

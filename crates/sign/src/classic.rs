@@ -1,7 +1,7 @@
 //! cosign's classic layout, written so that cosign verifies it.
 //!
 //! Sources: `specs/SIGNATURE_SPEC.md`, `pkg/oci/mutate` and `pkg/oci/empty` of cosign; `pkg/signature/payload` of sigstore.
-//! All signatures of a digest are layers of one manifest under one tag; how several signers get on there is in `update`.
+//! All signatures of a digest are layers of one manifest under one tag; `update` handles concurrent signers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,39 +19,39 @@ use pullgate_registry::{
 };
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// The time that cosign gives to everything, so that nothing depends on it.
+/// cosign's time in all documents, so that they are reproducible.
 const EPOCH: &str = "0001-01-01T00:00:00Z";
-/// What belongs under the tag.
+/// The expected document under the tag, for messages.
 const EXPECTED: &str = "manifest of signatures";
 
-/// What is under the tag of the digest's signatures.
-pub(super) async fn seen(registry: &Registry, order: &SignRequest<'_>) -> Result<Seen, SignError> {
-    Ok(look(registry, order, &tag(order)?).await?)
+/// The current manifest of the digest's signatures.
+pub(super) async fn seen(registry: &Registry, request: &SignRequest<'_>) -> Result<Seen, SignError> {
+    Ok(look(registry, request, &tag(request)?).await?)
 }
 
-fn tag(order: &SignRequest<'_>) -> Result<String, SignError> {
-    signature_tag(order.digest).ok_or_else(|| SignError::NoTag(order.digest.clone()))
+fn tag(request: &SignRequest<'_>) -> Result<String, SignError> {
+    signature_tag(request.digest).ok_or_else(|| SignError::NoTag(request.digest.clone()))
 }
 
-/// Adds a signature to those that are under the tag, where `seen` was a moment ago.
+/// Adds a signature to the manifest under the tag, starting from `seen`.
 ///
-/// The payload names the repository as it is asked for (`docker.io/library/nginx`); cosign writes `index.docker.io` for
-/// Docker Hub, looks at neither, and what it wrote there is known again.
+/// The payload names the repository as in the image reference (`docker.io/library/nginx`); cosign writes `index.docker.io`
+/// for Docker Hub and verifies neither. A payload with cosign's name counts as present.
 pub(super) async fn attach(
     registry: &Registry,
-    order: &SignRequest<'_>,
+    request: &SignRequest<'_>,
     seen: Seen,
     key: &dyn SigningKey,
 ) -> Result<Attached, SignError> {
-    let SignRequest { repository, digest, .. } = *order;
-    let tag = tag(order)?;
+    let SignRequest { repository, digest, .. } = *request;
+    let tag = tag(request)?;
     let attached =
         |manifest, added| Attached { layout: Layout::Classic, tag: Some(tag.clone()), manifest, added };
-    let known = payloads(order);
-    let own = payload(repository.as_str(), digest, order.annotations);
-    // Nothing is signed, which may cost money or a person's touch, before it is known to be needed.
+    let known = payloads(request);
+    let own = payload(repository.as_str(), digest, request.annotations);
+    // Checks first whether a signature is needed: signing may cost money or a touch of a token.
     if let Some(stored) = &seen.stored
-        && Signatures::read(&tag, Some(stored))?.hold(&known, key.public())
+        && Signatures::read(&tag, Some(stored))?.has_signature(&known, key.public())
     {
         return Ok(attached(stored.digest.clone(), false));
     }
@@ -65,7 +65,7 @@ pub(super) async fn attach(
     });
     let edit = |stored: Option<&Stored>| {
         let mut signatures = Signatures::read(&tag, stored)?;
-        if signatures.hold(&known, key.public()) {
+        if signatures.has_signature(&known, key.public()) {
             return Ok(None);
         }
         let found = signatures.layers.len();
@@ -73,31 +73,31 @@ pub(super) async fn attach(
         if found >= limit {
             return Err(SignError::Full { place: format!("tag {tag}"), found, limit });
         }
-        // Keys that sign the same share the payload; every list of layers has a configuration of its own.
-        let payload = Blob { bytes: own.clone(), is_named: signatures.name(&payload_digest) };
+        // Keys that sign the same payload share it; every list of layers has its own configuration.
+        let payload = Blob { bytes: own.clone(), is_named: signatures.has_layer(&payload_digest) };
         signatures.layers.push(layer.clone());
         let config = signatures.config();
         let document = signatures.write(&config);
         let config = Blob { bytes: config, is_named: false };
         Ok(Some(Edited { media_type: OCI_MANIFEST, document, blobs: [Some(payload), Some(config)] }))
     };
-    let updated = update(registry, order, &tag, Some(seen), edit).await?;
+    let updated = update(registry, request, &tag, Some(seen), edit).await?;
     Ok(attached(updated.manifest, updated.written))
 }
 
-/// Whether a signature of this key over the same is under the tag.
+/// Whether this key's signature over the same payload is under the tag.
 pub(super) async fn is_present(
     registry: &Registry,
-    order: &SignRequest<'_>,
+    request: &SignRequest<'_>,
     key: &PublicKey,
 ) -> Result<bool, SignError> {
-    let stored = seen(registry, order).await?.stored;
-    Ok(Signatures::read(&tag(order)?, stored.as_ref())?.hold(&payloads(order), key))
+    let stored = seen(registry, request).await?.stored;
+    Ok(Signatures::read(&tag(request)?, stored.as_ref())?.has_signature(&payloads(request), key))
 }
 
-/// The payloads that say what is ordered: ours, and the one that cosign writes where that is another.
-fn payloads(order: &SignRequest<'_>) -> Vec<(Digest, Bytes)> {
-    let SignRequest { repository, digest, annotations, .. } = *order;
+/// The payloads that count as the requested one: ours, and cosign's if it differs.
+fn payloads(request: &SignRequest<'_>) -> Vec<(Digest, Bytes)> {
+    let SignRequest { repository, digest, annotations, .. } = *request;
     let mut names = vec![repository.as_str().to_owned()];
     if repository.domain() == DEFAULT_DOMAIN {
         names.push(format!("{LEGACY_DEFAULT_DOMAIN}/{}", repository.path()));
@@ -118,7 +118,7 @@ fn payload(name: &str, digest: &Digest, annotations: &Annotations) -> Bytes {
     .into()
 }
 
-/// The manifest under the tag, with all it holds besides what is added.
+/// The manifest under the tag, with all fields that are not changed.
 struct Signatures {
     fields: Map<String, Value>,
     layers: Vec<Value>,
@@ -131,7 +131,7 @@ impl Signatures {
         if stored.media_type != OCI_MANIFEST {
             return Err(not("it is not an OCI manifest"));
         }
-        // The registry client has looked at the document: no key is there twice.
+        // The registry client has checked the document: no duplicate keys.
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(&stored.bytes) else {
             return Err(not("it is not an object"));
         };
@@ -140,13 +140,13 @@ impl Signatures {
             .iter()
             .any(|layer| layer.get("mediaType").and_then(Value::as_str) != Some(PAYLOAD_MEDIA_TYPE))
         {
-            return Err(not("it has layers that are no payloads"));
+            return Err(not("it has layers that are not payloads"));
         }
         Ok(Self { fields, layers })
     }
 
     /// Whether a layer is one of these payloads with a signature that this key verifies.
-    fn hold(&self, payloads: &[(Digest, Bytes)], key: &PublicKey) -> bool {
+    fn has_signature(&self, payloads: &[(Digest, Bytes)], key: &PublicKey) -> bool {
         self.layers.iter().any(|layer| {
             let digest = layer.get("digest").and_then(Value::as_str);
             let payload = payloads.iter().find(|(known, _)| digest == Some(known.as_str()));
@@ -161,11 +161,11 @@ impl Signatures {
     }
 
     /// Whether a layer is this blob.
-    fn name(&self, blob: &Digest) -> bool {
+    fn has_layer(&self, blob: &Digest) -> bool {
         self.layers.iter().any(|layer| layer.get("digest").and_then(Value::as_str) == Some(blob.as_str()))
     }
 
-    /// The image configuration that belongs to the layers, as cosign writes it.
+    /// The image configuration for the layers, as cosign writes it.
     fn config(&self) -> Bytes {
         let history: Vec<Value> = self.layers.iter().map(|_| json!({ "created": EPOCH })).collect();
         let digests: Vec<Value> =
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_payload_is_cosigns() {
+    fn the_payload_equals_cosigns() {
         let expected = concat!(
             r#"{"critical":{"identity":{"docker-reference":"registry.example:5000/team/app"},"#,
             r#""image":{"docker-manifest-digest":"#,
@@ -214,7 +214,7 @@ mod tests {
             let found = payload("registry.example:5000/team/app", &Digest::of(b""), &annotations);
             assert_eq!(found, format!("{expected}{optional}"));
         }
-        // The very bytes that cosign 3.1.1 signed.
+        // The bytes that cosign 3.1.1 signed.
         let fixture = include_bytes!("../../../tests/fixtures/cosign/classic-annotated-p256/blob-0");
         let digest = "sha256:c1f1497a4d4964f88db08957b2973cf8bcee10146ce0947f66a8006836536cc9";
         let annotations = Annotations::parse(["build=42", "commit=abc"]).unwrap();

@@ -1,26 +1,25 @@
-//! Where a signature goes.
+//! The layout of signatures in a registry.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a signature goes, by the names of configuration and command line.
+/// The layout of a signature, as in configuration and on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layout {
-    /// cosign's classic layout: all signatures of a digest are layers of one manifest under the tag `sha256-….sig`. Read by
-    /// every cosign, by skopeo, podman and CRI-O; it names the repository.
+    /// cosign's classic layout: all signatures of a digest are layers of one manifest under the tag `sha256-….sig`.
+    /// Supported by every cosign, by skopeo, podman and CRI-O; the payload names the repository.
     #[default]
     Classic,
     /// A Sigstore bundle that refers to the image: what cosign writes since version 3. It names no repository.
     Bundle,
-    /// One of each.
+    /// One signature in each layout.
     Both,
 }
 
 impl Layout {
-    /// All of them, as they are offered.
+    /// All values, in the order of the documentation.
     pub const ALL: [Self; 3] = [Self::Classic, Self::Bundle, Self::Both];
 
-    /// The name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,7 +44,7 @@ impl FromStr for Layout {
     }
 }
 
-/// Not the name of a layout.
+/// The text is not the name of a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a layout is classic, bundle or both")]
 pub struct UnknownLayout;

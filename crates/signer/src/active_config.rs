@@ -1,4 +1,4 @@
-//! The rules that are in force, with their keys open.
+//! The active rules, with their opened keys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,37 +8,37 @@ use jiff::Timestamp;
 
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{ActiveRule, Rule, RuleId, Trigger};
-use super::{KeySettings, Settings};
+use super::{AuthenticatorSettings, SignerSettings};
 use pullgate_keys::{KeysError, Location, Opened};
 use pullgate_net::rate_limiter::RateLimiter;
 use pullgate_net::secret;
 use pullgate_registry::{Credentials, Registry, RegistryError};
 
-/// The signatures of this time that were not made can be made up for.
+/// Signatures that were not used within this time can be made up for.
 const BURST: Duration = Duration::from_secs(1);
 
-/// All that a job is done by; swapped as a whole.
+/// The configuration for jobs; replaced as a whole.
 #[derive(Debug)]
 pub(super) struct ActiveConfig {
-    pub(super) settings: Settings,
+    pub(super) settings: SignerSettings,
     pub(super) registry: Registry,
     pub(super) credentials: Credentials,
     pub(super) rules: Vec<ActiveRule>,
     keys: BTreeMap<String, RuleKey>,
-    /// The rules of which all older images are known.
+    /// Rules whose baseline is complete.
     started: Vec<RuleId>,
 }
 
-/// A key, and how often it signs.
+/// A key, and its rate limit.
 #[derive(Clone, Debug)]
 pub(super) struct RuleKey {
     pub(super) key: Opened,
     pub(super) rate: Arc<RateLimiter>,
 }
 
-/// What is ready to be put in force.
+/// A configuration that is ready to be activated.
 pub(super) struct PendingConfig {
-    settings: Settings,
+    settings: SignerSettings,
     registry: Registry,
     credentials: Credentials,
     rules: Vec<(RuleId, Rule)>,
@@ -46,15 +46,15 @@ pub(super) struct PendingConfig {
 }
 
 impl PendingConfig {
-    /// Opens what the settings name. Changes nothing.
+    /// Opens keys and the password of the settings. Changes nothing.
     ///
     /// # Errors
     /// When a key or a password cannot be used.
-    pub(super) async fn of(settings: Settings) -> Result<Self, ActiveConfigError> {
+    pub(super) async fn of(settings: SignerSettings) -> Result<Self, ActiveConfigError> {
         let credentials = credentials(&settings).map_err(ActiveConfigError::Password)?;
-        let registry = Registry::new(pullgate_registry::Settings {
+        let registry = Registry::new(pullgate_registry::RegistrySettings {
             hosts_directories: settings.registry.hosts.clone(),
-            ..pullgate_registry::Settings::default()
+            ..pullgate_registry::RegistrySettings::default()
         })?;
         let mut keys = BTreeMap::new();
         for (name, authenticator) in &settings.authenticators {
@@ -73,10 +73,10 @@ impl PendingConfig {
         Ok(Self { settings, registry, credentials, rules, keys })
     }
 
-    /// Puts it in force: rules that were never seen begin now, and those that are not there any more end.
+    /// Activates the configuration: new rules begin now, and rules that no longer exist are removed.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// When the queue cannot be written.
     pub(super) async fn begin(self, queue: &Queue, now: Timestamp) -> Result<ActiveConfig, QueueError> {
         let Self { settings, registry, credentials, rules, keys } = self;
         let begun = rules.iter().map(|(id, rule)| (id.clone(), rule.name.clone())).collect();
@@ -95,9 +95,8 @@ impl PendingConfig {
     }
 }
 
-/// Opens what the settings name on this machine: the password and the keys in files. Tokens and services are not asked.
-/// Gives everything that cannot be used.
-pub async fn check(settings: &Settings) -> Vec<ActiveConfigError> {
+/// Checks the password and the keys in files. Tokens and services are not contacted. Returns all problems.
+pub async fn check(settings: &SignerSettings) -> Vec<ActiveConfigError> {
     let mut wrong: Vec<_> =
         credentials(settings).err().map(ActiveConfigError::Password).into_iter().collect();
     for (name, authenticator) in &settings.authenticators {
@@ -108,8 +107,8 @@ pub async fn check(settings: &Settings) -> Vec<ActiveConfigError> {
     wrong
 }
 
-/// Or why the password cannot be used.
-fn credentials(settings: &Settings) -> Result<Credentials, String> {
+/// The error says why the password cannot be used.
+fn credentials(settings: &SignerSettings) -> Result<Credentials, String> {
     let Some(login) = &settings.registry.login else { return Ok(Credentials::anonymous()) };
     let password = secret::read(&login.password_file)?;
     Ok(Credentials::password(&login.username, password.as_str()))
@@ -117,10 +116,10 @@ fn credentials(settings: &Settings) -> Result<Credentials, String> {
 
 async fn open(
     name: &str,
-    authenticator: &KeySettings,
-    settings: &Settings,
+    authenticator: &AuthenticatorSettings,
+    settings: &SignerSettings,
 ) -> Result<Opened, ActiveConfigError> {
-    let KeySettings { location, algorithm, .. } = authenticator;
+    let AuthenticatorSettings { location, algorithm, .. } = authenticator;
     let opened = pullgate_keys::open(location, Some(*algorithm), &settings.keys).await;
     opened.map_err(|error| ActiveConfigError::Key { name: name.to_owned(), error })
 }
@@ -134,12 +133,12 @@ impl ActiveConfig {
         self.keys.get(&rule.authenticator)
     }
 
-    /// Whether all that was there before the rule is known, so that it may sign.
+    /// Whether the baseline of the rule is complete, so that it may sign.
     pub(super) fn has_started(&self, id: &RuleId) -> bool {
         self.started.contains(id)
     }
 
-    /// The same, with one more rule that has started.
+    /// A copy in which one more rule has started.
     pub(super) fn with_started(&self, id: &RuleId) -> Self {
         let mut started = self.started.clone();
         started.push(id.clone());
@@ -154,29 +153,24 @@ impl ActiveConfig {
     }
 }
 
-/// Why settings cannot be put in force.
+/// Why settings cannot be activated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActiveConfigError {
     /// The key cannot be opened.
     #[error("the key of authenticator {name} cannot be used")]
     Key {
-        /// The authenticator.
         name: String,
-        /// Why.
         #[source]
         error: KeysError,
     },
-    /// A rule names an authenticator that there is not.
-    #[error("rule {rule} names an authenticator that is not there")]
-    NoKey {
-        /// The rule.
-        rule: String,
-    },
+    /// A rule with an unknown authenticator.
+    #[error("rule {rule} names an unknown authenticator")]
+    NoKey { rule: String },
     /// The password cannot be read.
     #[error("the registry's password cannot be used: {0}")]
     Password(String),
-    /// The registry client cannot be made.
-    #[error("the registry client cannot be made")]
+    /// The registry client cannot be created.
+    #[error("cannot create the registry client")]
     Registry(#[from] RegistryError),
 }

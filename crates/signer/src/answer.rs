@@ -1,4 +1,4 @@
-//! What is answered to whom: the three places that requests come in at.
+//! Responses of the three endpoints.
 
 use crate::Status;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use super::requests::{RequestError, SubmitRequest};
 use super::service::Signer;
 use pullgate_core::json::{self, Bounds, Keys};
 
-/// How long a sender is asked to wait when the queue is full, in seconds.
+/// Retry-After when the queue is full, in seconds.
 const FULL: &str = "30";
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Who may be asking.
+/// An endpoint, which decides who may send requests.
 #[derive(Clone, Debug)]
 pub(super) enum Endpoint {
-    /// Registries. Without a secret the connection itself has said who it is.
+    /// For registries. Without a secret, the connection authenticates the sender.
     Notifications { secret: Option<Arc<Secret>> },
-    /// The operator, by a socket of his own.
+    /// For the operator, on a Unix socket.
     Control,
-    /// Whoever gathers metrics.
+    /// For Prometheus.
     Metrics,
 }
 
 impl Endpoint {
-    /// Looks at a request before its body is read.
+    /// Checks a request before its body is read.
     pub(super) fn admit(&self, signer: &Signer, parts: &Parts) -> Result<(), Box<Answer>> {
         let path = parts.uri.path();
         let known = match self {
@@ -48,26 +48,26 @@ impl Endpoint {
             && !shows(&parts.headers, secret)
         {
             signer.metrics.unauthorized.add();
-            let reason = "the header Authorization does not hold the secret";
+            let reason = "the header Authorization does not contain the secret";
             let mut refused = text(StatusCode::UNAUTHORIZED, reason);
-            // Who does not belong here does not keep the place of one who does.
+            // An unauthorized client must not occupy a connection.
             refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return Err(Box::new(refused));
         }
-        if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "there is nothing here"))) }
+        if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "not found"))) }
     }
 
     pub(super) async fn answer(&self, signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
         match (self, parts.uri.path()) {
-            (Self::Notifications { .. }, _) => notified(signer, parts, body).await,
+            (Self::Notifications { .. }, _) => notification_received(signer, parts, body).await,
             (_, "/metrics") => metrics(signer),
             (_, "/status") => as_json(StatusCode::OK, &Status::of(signer)),
-            _ => requested(signer, body).await,
+            _ => submit(signer, body).await,
         }
     }
 }
 
-/// Exactly one header, whose value is the secret, or the secret behind `Bearer `.
+/// Whether there is exactly one header, with the secret, or the secret after `Bearer `.
 fn shows(headers: &HeaderMap, secret: &Secret) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
@@ -76,7 +76,7 @@ fn shows(headers: &HeaderMap, secret: &Secret) -> bool {
     }
 }
 
-async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
+async fn notification_received(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let active_config = signer.active_config();
     let attributes = header("ce-specversion").map(|version| Attributes {
@@ -90,34 +90,34 @@ async fn notified(signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
         registry: &active_config.settings.registry.host,
         events: active_config.settings.limits.events,
     };
-    let told = match notification::read(body, envelope) {
-        Ok(told) => told,
+    let notification = match notification::read(body, envelope) {
+        Ok(notification) => notification,
         Err(error) => {
             signer.metrics.malformed.add();
-            tracing::warn!(%error, "a notification was refused");
+            tracing::warn!(%error, "notification refused");
             return text(StatusCode::BAD_REQUEST, &error.to_string());
         }
     };
-    match signer.notified(told).await {
+    match signer.enqueue(notification).await {
         Ok(offered) => {
             signer.metrics.notifications.add();
-            tracing::debug!(?offered, "notified");
+            tracing::debug!(?offered, "notification accepted");
             Response::builder().status(StatusCode::ACCEPTED).body(Full::default()).unwrap_or_default()
         }
         Err(error) => {
             signer.metrics.turned_away.add();
-            tracing::warn!(%error, "a notification was turned away");
+            tracing::warn!(%error, "notification not queued");
             unavailable(&error)
         }
     }
 }
 
-async fn requested(signer: &Signer, body: &[u8]) -> Answer {
+async fn submit(signer: &Signer, body: &[u8]) -> Answer {
     let bounds = Bounds { depth: 4, values: 10_000, keys: Keys::Exact };
-    let wanted =
+    let request =
         json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<SubmitRequest>(value).ok());
-    let Some(wanted) = wanted else { return text(StatusCode::BAD_REQUEST, "this is not a request") };
-    match signer.request(&wanted).await {
+    let Some(request) = request else { return text(StatusCode::BAD_REQUEST, "this is not a valid request") };
+    match signer.submit(&request).await {
         Ok(taken) => as_json(StatusCode::ACCEPTED, &taken),
         Err(RequestError::Queue(error)) => unavailable(&error),
         Err(error) => text(StatusCode::CONFLICT, &error.to_string()),
@@ -137,7 +137,7 @@ fn metrics(signer: &Signer) -> Answer {
     answer
 }
 
-/// A line for people.
+/// One line of plain text.
 pub(super) fn text(status: StatusCode, line: &str) -> Answer {
     let mut answer = Response::new(Full::from(format!("{}\n", line.trim_end())));
     *answer.status_mut() = status;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{KeySettings, Login, RegistrySettings, Rule, Settings};
+use crate::{AuthenticatorSettings, Login, Rule, SignerSettings, TargetRegistry};
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::document::{Document, Value};
 use pullgate_config::file::Guard;
@@ -57,7 +57,7 @@ pullgate_config::options! {
         limits: limits::Limits = "limits", Section("[limits]");
         /// What opening and using keys needs besides their locations. Secrets are in files that belong to root or to this
         /// user (chmod 600).
-        keys: pullgate_keys::Settings = "keys", Section("[keys]");
+        keys: pullgate_keys::KeySettings = "keys", Section("[keys]");
     }
     check check_repositories;
 }
@@ -124,12 +124,12 @@ pullgate_config::options! {
 ///
 /// # Errors
 /// All problems of the file.
-pub fn load_signer(path: &Path) -> Result<Settings, Problems> {
+pub fn load_signer(path: &Path) -> Result<SignerSettings, Problems> {
     let (name, text) = read_file(path)?;
     read(&name, &text, root_of(path))
 }
 
-/// The name of the file for people, and its text.
+/// The name of the file for messages, and its text.
 fn read_file(path: &Path) -> Result<(String, String), Problems> {
     let name = path.display().to_string();
     match Guard::of_process().read(root_of(path), path, MAX_BYTES) {
@@ -144,7 +144,7 @@ fn root_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-fn read(name: &str, text: &str, root: &Path) -> Result<Settings, Problems> {
+fn read(name: &str, text: &str, root: &Path) -> Result<SignerSettings, Problems> {
     let mut document = Document::new(name, text);
     let settings = read_settings(&mut document, root);
     match settings {
@@ -153,7 +153,7 @@ fn read(name: &str, text: &str, root: &Path) -> Result<Settings, Problems> {
     }
 }
 
-fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
+fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSettings> {
     let keys = [SignerFile::keys(), vec!["authenticator", "rule"]].concat();
     let mut table = document.parse(&keys)?;
     let [authenticators, rules] = ["authenticator", "rule"].map(|key| table.take(key));
@@ -174,7 +174,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<Settings> {
     }
     let authenticators =
         authenticators.into_iter().filter_map(|(name, key)| Some((name, key.settings?))).collect();
-    Some(Settings {
+    Some(SignerSettings {
         registry: file.registry.settings()?,
         listen: file.listen,
         control: file.control.socket,
@@ -210,9 +210,9 @@ pub fn signer_options() -> Vec<OptionDoc> {
 }
 
 impl RegistryOptions {
-    fn settings(self) -> Option<RegistrySettings> {
+    fn settings(self) -> Option<TargetRegistry> {
         let login = self.username.zip(self.password_file);
-        Some(RegistrySettings {
+        Some(TargetRegistry {
             host: self.host?,
             login: login.map(|(username, password_file)| Login { username, password_file }),
             hosts: self.hosts.unwrap_or_else(pullgate_registry::default_hosts),
@@ -283,7 +283,7 @@ fn read_repositories(document: &mut Document<'_>, key: &str, value: Value<'_>) -
 
 /// An authenticator, or its name alone if it is not valid.
 struct Declared {
-    settings: Option<KeySettings>,
+    settings: Option<AuthenticatorSettings>,
 }
 
 #[cfg(test)]

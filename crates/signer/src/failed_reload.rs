@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A reload that changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedReload {
-    /// When it was tried.
+    /// The time of the attempt.
     pub at: String,
-    /// What is wrong: everything about the file, or what could not be opened.
+    /// All problems of the file, or what could not be opened.
     pub reasons: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Sockets: HTTP/1.1, perhaps over TLS, within bounds on connections, bytes and time.
+//! Listeners: HTTP/1.1, optionally over TLS, with limits on connections, bytes and time.
 
 mod secret;
 mod tls;
@@ -28,19 +28,19 @@ use super::answer::{Answer, Endpoint, text};
 use super::service::Signer;
 use super::{Address, Listen};
 
-/// Bytes of a request's head.
+/// Bytes of a request's headers.
 const HEAD: usize = 16 << 10;
 
-/// Headers of a request.
+/// The most headers of a request.
 const HEADERS: usize = 64;
 
-/// How long nothing may be sent over a connection before a request is there, its TLS included.
+/// How long a connection may be idle before a request, including the TLS handshake.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How long a request of the operator may take: it may list a registry.
+/// Timeout of the operator's requests: one may list a registry.
 const REQUEST: Duration = Duration::from_secs(3600);
 
-/// A socket that is listened at, and what is behind it.
+/// A listening socket, and its endpoint.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -54,7 +54,7 @@ enum Socket {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        /// Removes the file when the listener goes.
+        /// Removes the file when dropped.
         _made: UnixSocket,
     },
 }
@@ -67,10 +67,10 @@ struct Bounds {
 }
 
 impl Listener {
-    /// Where registries notify.
+    /// The listener for notifications of registries.
     ///
     /// # Errors
-    /// When it would be open to everybody, a file cannot be used, or the address cannot be listened at.
+    /// When everyone could notify, a file cannot be used, or the address cannot be bound.
     pub async fn notifications(listen: &Listen, limits: &super::Limits) -> Result<Self, ListenError> {
         let known = listen.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
         if listen.secret_file.is_none() && !known && !listen.address.is_local() {
@@ -85,7 +85,7 @@ impl Listener {
                     .await
                     .map_err(|error| ListenError::Bind { address: address.to_string(), error })?,
             ),
-            // A registry runs as another user; the mode of the directory says who may.
+            // A registry runs as another user; the mode of the directory restricts access.
             Address::Unix(path) => unix(path, 0o666)?,
         };
         let bounds =
@@ -93,19 +93,19 @@ impl Listener {
         Ok(Self { socket, tls, door: Endpoint::Notifications { secret }, bounds })
     }
 
-    /// Where the operator asks.
+    /// The listener for the operator.
     ///
     /// # Errors
-    /// When the socket cannot be made.
+    /// When the socket cannot be created.
     pub fn control(path: &std::path::Path) -> Result<Self, ListenError> {
         let bounds = Bounds { body: 1 << 20, connections: 8, time: REQUEST };
         Ok(Self { socket: unix(path, 0o600)?, tls: None, door: Endpoint::Control, bounds })
     }
 
-    /// Where metrics are gathered.
+    /// The listener for metrics.
     ///
     /// # Errors
-    /// When the address cannot be listened at.
+    /// When the address cannot be bound.
     pub async fn metrics(address: std::net::SocketAddr) -> Result<Self, ListenError> {
         let socket = TcpListener::bind(address).await;
         let socket = socket.map_err(|error| ListenError::Bind { address: address.to_string(), error })?;
@@ -113,7 +113,7 @@ impl Listener {
         Ok(Self { socket: Socket::Tcp(socket), tls: None, door: Endpoint::Metrics, bounds })
     }
 
-    /// Where it is, for people.
+    /// The address, for messages.
     #[must_use]
     pub fn address(&self) -> String {
         match &self.socket {
@@ -122,15 +122,15 @@ impl Listener {
         }
     }
 
-    /// Serves until `stop` says so; requests that are under way then are answered.
+    /// Serves until `stop` is true, and completes requests that are under way then.
     pub async fn serve(self, signer: Arc<Signer>, mut stop: watch::Receiver<bool>) {
         let free = Arc::new(Semaphore::new(self.bounds.connections));
         let mut connections = JoinSet::new();
         loop {
-            let turn = tokio::select! {
+            let permit = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                turn = Arc::clone(&free).acquire_owned() => turn,
+                permit = Arc::clone(&free).acquire_owned() => permit,
             };
             let accepted = tokio::select! {
                 biased;
@@ -140,7 +140,7 @@ impl Listener {
             let stream = match accepted {
                 Ok(stream) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -154,14 +154,14 @@ impl Listener {
             };
             let tls = self.tls.clone().map(TlsAcceptor::from);
             connections.spawn(async move {
-                let _turn = turn;
+                let _permit = permit;
                 match (stream, tls) {
                     (Stream::Unix(stream), _) => connection.serve(stream).await,
                     (Stream::Tcp(stream), None) => connection.serve(stream).await,
                     (Stream::Tcp(stream), Some(tls)) => {
                         match tokio::time::timeout(IDLE, tls.accept(stream)).await {
                             Ok(Ok(stream)) => connection.serve(stream).await,
-                            Ok(Err(error)) => tracing::warn!(%error, "no TLS with a client"),
+                            Ok(Err(error)) => tracing::warn!(%error, "TLS handshake with a client failed"),
                             Err(_) => {}
                         }
                     }
@@ -188,7 +188,7 @@ enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
-/// One connection, and what its requests are answered with.
+/// One connection, and the endpoint for its requests.
 #[derive(Clone)]
 struct Connection {
     signer: Arc<Signer>,
@@ -213,7 +213,7 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(server);
         tokio::select! {
-            // What a client breaks off is its own affair.
+            // The client closed the connection.
             _ = server.as_mut() => return,
             _ = stop.wait_for(|stop| *stop) => {}
         }
@@ -238,44 +238,36 @@ impl Connection {
     }
 }
 
-/// A Unix socket in the place of one that no process serves any more.
+/// Binds a Unix socket, replacing one that no process serves any more.
 fn unix(path: &std::path::Path, mode: u32) -> Result<Socket, ListenError> {
     let made = UnixSocket::with_mode(path, mode)?;
     let listener = made.listener().map_err(|error| UnixSocketError::listen(path, error))?;
     Ok(Socket::Unix { listener, _made: made })
 }
 
-/// Why there is nothing to listen at.
+/// Why a listener cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// Anybody could notify.
+    /// Everyone could notify.
     #[error(
         "everyone who can connect could notify: set `secret-file`, or a certificate with `clients`, \
          or listen at 127.0.0.1 or at a unix socket"
     )]
     Open,
-    /// The secret cannot be read.
     #[error("the secret cannot be used: {0}")]
     Secret(String),
-    /// A certificate or key.
+    /// The certificate or the key cannot be used.
     #[error("{path} cannot be used for TLS: {reason}")]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The address.
+    Tls { path: PathBuf, reason: String },
+    /// The address cannot be bound.
     #[error("cannot listen at {address}")]
     Bind {
-        /// The address.
         address: String,
-        /// Why.
         #[source]
         error: io::Error,
     },
-    /// The Unix socket.
+    /// The Unix socket cannot be created.
     #[error(transparent)]
     Socket(#[from] UnixSocketError),
 }
@@ -292,7 +284,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_control_socket_is_the_user_s_alone_and_goes_with_the_listener() {
+    async fn a_control_socket_is_private_and_removed_with_the_listener() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/control.sock");
         let listener = Listener::control(&path).unwrap();
@@ -307,8 +299,8 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// A process that was stopped with a full backlog accepts no connection and refuses none: to wait for it would block the
-    /// event loop for good.
+    /// A process that was stopped with a full backlog neither accepts nor refuses connections: waiting for it would block
+    /// the event loop permanently.
     #[tokio::test]
     async fn a_stopped_predecessor_does_not_block_the_start() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What the registry has: whether an image is there, under a tag, and is one.
+//! Looks up in the registry whether an image exists under a tag and may be signed.
 
 use serde_json::Value;
 
@@ -8,26 +8,25 @@ use pullgate_registry::{
     Credentials, PAYLOAD_MEDIA_TYPE, Registry, RegistryError, Stored, Target, is_attachment_tag,
 };
 
-/// What the layers of signatures and attestations are (cosign's `pkg/types`).
+/// Media types of the layers of signatures and attestations (cosign's `pkg/types`).
 const SIGNATURES: [&str; 2] = [PAYLOAD_MEDIA_TYPE, "application/vnd.dsse.envelope.v1+json"];
 
-/// What was found.
 #[derive(Clone, Debug)]
 pub(super) enum Found {
-    /// An image, or something else that somebody wants to trust.
+    /// An image or another artifact that can be signed.
     Image(Stored),
-    /// What belongs to an image: signatures, attestations, and all that refers to another manifest.
+    /// An attachment of an image: signatures, attestations, and everything with a subject.
     Attached,
-    /// No tag leads there any more.
+    /// No tag refers to it any more.
     Superseded,
     /// The repository does not have it.
     Missing,
 }
 
-/// Looks for `digest` under `tags`, the last one first; where none is needed, by itself.
+/// Looks up `digest` under `tags`, the last one first; without `tags`, by digest alone.
 ///
-/// That a tag leads there is what keeps somebody who can only notify from having an image signed that was left behind
-/// before the rule: no list shows what has no tag.
+/// A tag is required because a sender of notifications could otherwise have an untagged image signed that was left from
+/// before the rule: the baseline cannot list images without a tag.
 pub(super) async fn look(
     registry: &Registry,
     (repository, digest): (&Repository, &Digest),
@@ -54,7 +53,7 @@ fn sorted(stored: Stored) -> Found {
 }
 
 fn is_image(manifest: &[u8]) -> bool {
-    // The registry client has looked at the document: no key is there twice.
+    // The registry client has checked the document: no duplicate keys.
     let Ok(document) = serde_json::from_slice::<Value>(manifest) else { return false };
     if document.get("subject").is_some_and(|subject| !subject.is_null()) {
         return false;
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_belongs_to_an_image_is_none() {
+    fn an_attachment_is_not_an_image() {
         let simple = r#"{"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json"}]}"#;
         let mixed = r#"{"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json"},{"mediaType":"x"}]}"#;
         for (document, found) in [

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! registry ──notification──▶ http ──▶ notification ──▶ rule ──▶ queue ──▶ worker ──▶ sign ──▶ registry
-//!                            who may     what was      which    on disk    is it there,
-//!                            tell us     told          applies  first      is it an image
-//! registry ◀──────────lists────────── catch_up ─────────────────▲
+//!                            authen-  what was         which    on disk   exists?
+//!                            ticates  pushed           applies  first     an image?
+//! registry ◀──────lists────────── reconcile ───────────────────────▲
 //! ```
 //!
-//! A notification is a hint: what is signed is what the registry has when a worker looks. `docs/signer.md` says what a
-//! forged one can do at worst.
+//! A notification is a hint: what is signed is what the registry has when a worker looks it up. `docs/signer.md` describes
+//! the worst effect of a forged one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,48 +52,43 @@ pub use status::{ParkedImage, RuleStatus, Status};
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 
-/// Everything that the service goes by.
+/// The configuration of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The registry that is signed at.
-    pub registry: RegistrySettings,
-    /// Where notifications come in.
+pub struct SignerSettings {
+    /// The registry whose images are signed.
+    pub registry: TargetRegistry,
+    /// The endpoint for notifications.
     pub listen: Listen,
-    /// The unix socket on which the operator's own commands come in.
+    /// The Unix socket for the operator's commands.
     pub control: PathBuf,
-    /// Where metrics are handed out besides, without anybody having to say who he is.
+    /// An additional address for metrics, without authentication.
     pub metrics: Option<SocketAddr>,
-    /// The directory of the queue and of the audit record, which is the service's own.
+    /// The directory of the queue and the audit record, which only the service uses.
     pub directory: PathBuf,
-    /// How the registry is listed.
     pub reconcile: Reconcile,
-    /// The bounds.
     pub limits: Limits,
-    /// How keys are opened and used, by where they are kept.
-    pub keys: pullgate_keys::Settings,
-    /// The keys, by the names that rules give them.
-    pub authenticators: BTreeMap<String, KeySettings>,
-    /// The rules.
+    /// How keys are opened and used, by kind of location.
+    pub keys: pullgate_keys::KeySettings,
+    /// Keys by the name that rules use.
+    pub authenticators: BTreeMap<String, AuthenticatorSettings>,
     pub rules: Vec<Rule>,
 }
 
-/// The registry that is signed at.
+/// The registry whose images are signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistrySettings {
-    /// The host that images are named by.
+pub struct TargetRegistry {
+    /// The host in image names.
     pub host: String,
-    /// Who signs, there.
+    /// The user that signs.
     pub login: Option<Login>,
-    /// Directories of `hosts.toml` files.
+    /// Directories with `hosts.toml` files.
     pub hosts: Vec<PathBuf>,
 }
 
-/// A name and the file with its password.
+/// A user name and the file with its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// The name.
     pub username: String,
-    /// The file.
     pub password_file: PathBuf,
 }
 
@@ -102,7 +97,7 @@ pub struct Login {
 pub enum Address {
     /// An IP address with its port.
     Tcp(SocketAddr),
-    /// A unix socket.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
@@ -126,21 +121,19 @@ impl Address {
 /// The files of a TLS server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Its certificates, in PEM.
+    /// PEM file of the certificate chain.
     pub certificate: PathBuf,
-    /// Its private key, in PEM.
+    /// PEM file of the private key.
     pub key: PathBuf,
-    /// The authorities of clients; without, clients need no certificate.
+    /// The CAs of client certificates; without them, clients need no certificate.
     pub clients: Option<PathBuf>,
 }
 
-/// A key that signs.
+/// A key of an authenticator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySettings {
-    /// Where it is.
+pub struct AuthenticatorSettings {
     pub location: Location,
-    /// What it signs with.
     pub algorithm: Algorithm,
-    /// How many images are signed with it in a second, at the most.
+    /// The most signatures per second.
     pub per_second: u32,
 }

@@ -1,4 +1,4 @@
-//! What the service counts, in Prometheus' text format 0.0.4.
+//! Metrics in Prometheus' text format 0.0.4.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +12,16 @@ const BUCKETS: [u64; 12] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 
 
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
-    /// Notifications accepted, refused for what they are, and refused for who sent them.
+    /// Notifications that were accepted, malformed, and unauthorized.
     pub(super) notifications: Counter,
     pub(super) malformed: Counter,
     pub(super) unauthorized: Counter,
-    /// Notifications that were not taken because the queue was full or the disk did not take them.
+    /// Notifications that were refused because the queue was full or could not be written.
     pub(super) turned_away: Counter,
     pub(super) queued: Counter,
     pub(super) known: Counter,
     pub(super) older: Counter,
-    /// Pushes that no rule is for.
+    /// Pushes that no rule applies to.
     pub(super) unruled: Counter,
     pub(super) passed_over: Counter,
     pub(super) left: Counter,
@@ -42,7 +42,7 @@ struct Histogram {
 }
 
 impl Metrics {
-    /// A signature that is there: whether we added it, how long that took, and how long since we were told.
+    /// A signature in the registry: whether it was added, how long that took, and the time since the notification.
     pub(super) fn signed(&self, added: bool, took: Duration, latency: Duration) {
         if added {
             self.signed.add()
@@ -53,7 +53,7 @@ impl Metrics {
         self.latency.note(latency);
     }
 
-    /// Everything, as text.
+    /// All metrics.
     pub(super) fn text(&self, depth: Depth) -> String {
         let mut text = String::new();
         let mut counter = |name: &str, help: &str, rows: &[(&str, &Counter)]| {

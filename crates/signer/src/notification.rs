@@ -1,7 +1,7 @@
-//! Notifications of pushes, in each form that registries send them: bytes in, [`Push`]es out. Pure.
+//! Parses notifications of pushes in every format that registries send: bytes in, [`Push`]es out. No I/O.
 //!
-//! Each is read strictly where something is taken from it, and what it says besides is passed over. One that is not
-//! what it says it is, is refused as a whole: a registry that is told so keeps it, and somebody looks.
+//! Fields that are used are checked strictly, others are ignored. A malformed notification is refused as a whole: a
+//! registry that receives an error keeps it, and an operator can look into it.
 
 mod cloud_events;
 mod distribution;
@@ -18,11 +18,11 @@ use pullgate_registry::is_attachment_tag;
 
 pub use cloud_events::Attributes;
 
-/// Of a notification's JSON: no format comes near either.
+/// Nesting of a notification's JSON; no format comes near it.
 const DEPTH: usize = 16;
 const VALUES: usize = 200_000;
 
-/// What names a manifest or an index; other objects (layers, above all) are no images.
+/// Media types of manifests and indexes; other objects, such as layers, are not images.
 const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -30,32 +30,32 @@ const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
 ];
 
-/// How a notification reached us.
+/// The context of a notification.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
     /// The header `Content-Type`.
     pub content_type: &'a str,
-    /// The `ce-…` headers, where there are some.
+    /// The `ce-…` headers, if any.
     pub attributes: Option<Attributes<'a>>,
-    /// The registry host that images are named by, whatever the notification calls itself.
+    /// The registry host in image names, whatever the notification says.
     pub registry: &'a str,
-    /// How many events are read.
+    /// The most events.
     pub events: usize,
 }
 
-/// What a notification told.
+/// The content of a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
     /// The pushes of manifests.
     pub pushes: Vec<Push>,
-    /// Events that are no pushes of images: pulls, layers, signatures.
+    /// The number of events that are not pushes of images: pulls, layers, signatures.
     pub passed_over: usize,
 }
 
-/// Reads a notification in whichever of the formats it is.
+/// Parses a notification in any of the formats.
 ///
 /// # Errors
-/// When it is in none of them, or not well formed.
+/// When the format is unknown, or the notification is malformed.
 pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let media_type = envelope.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let document = || {
@@ -71,7 +71,7 @@ pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, Notific
             distribution::read(&document()?, envelope)
         }
         ("application/json", None) => match document()? {
-            // Azure Event Grid delivers CloudEvents in arrays of one without saying so.
+            // Azure Event Grid delivers CloudEvents in arrays of one, without the batch media type.
             document @ Value::Array(_) => cloud_events::batch(&document, envelope),
             document if document.get("specversion").is_some() => {
                 cloud_events::structured(&document, envelope)
@@ -83,20 +83,20 @@ pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, Notific
     }
 }
 
-/// Why a notification is not taken. Nothing of it is repeated.
+/// Why a notification is refused. Contains no text of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotificationError {
-    /// It is not JSON as it should be.
-    #[error("the notification is not read: {0}")]
+    /// It is not valid JSON.
+    #[error("the notification is not valid: {0}")]
     Json(JsonError),
-    /// Nothing that registries send.
-    #[error("no notification of a registry has this Content-Type")]
+    /// The media type is unknown.
+    #[error("unknown Content-Type of a notification")]
     MediaType,
-    /// More than are read.
+    /// More events than the limit.
     #[error("the notification has more than {0} events")]
     TooMany(usize),
-    /// A field is missing, or is not what it has to be.
+    /// A field is missing or not valid.
     #[error("the notification has no valid {0}")]
     Field(&'static str),
 }
@@ -110,7 +110,7 @@ impl Notification {
     }
 }
 
-/// The push of a digest, unless it is known not to be one of an image.
+/// The push of a digest, unless it is known not to be an image.
 fn pushed(
     envelope: Envelope<'_>,
     path: &str,
@@ -119,7 +119,7 @@ fn pushed(
 ) -> Result<Option<Push>, NotificationError> {
     let name = format!("{}/{path}", envelope.registry);
     let repository = Repository::parse(&name).map_err(|_| NotificationError::Field("repository"))?;
-    // A name without a host of its own would be completed as if it were one of Docker Hub.
+    // A name without its own host would be completed to one of Docker Hub.
     if repository.domain() != envelope.registry || repository.path() != path {
         return Err(NotificationError::Field("repository"));
     }
@@ -143,12 +143,12 @@ fn need<'v>(value: &'v Value, name: &'static str) -> Result<&'v str, Notificatio
     text(value, name).ok_or(NotificationError::Field(name))
 }
 
-/// A time as RFC 3339 writes it. One that is there has to be one.
+/// A time in RFC 3339; if present, it must be valid.
 fn time(text: Option<&str>) -> Result<Option<Timestamp>, NotificationError> {
     text.map(|text| text.parse().map_err(|_| NotificationError::Field("time"))).transpose()
 }
 
-/// Seconds since 1970, as Harbor counts.
+/// Seconds since 1970, as Harbor sends them.
 fn seconds(value: &Value, name: &str) -> Result<Option<Timestamp>, NotificationError> {
     match value.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -1,29 +1,26 @@
-//! What somebody says was pushed.
+//! Pushes of images.
 
 use jiff::Timestamp;
 
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 
-/// How much of what a notification calls the pusher is kept, in characters.
+/// Characters of the pusher's name.
 const ACTOR: usize = 128;
 
-/// A push, as a notification or a list tells of it. It is a hint: what is signed is what the registry itself has.
+/// A push that a notification or a listing reports. It is a hint: what is signed is what the registry has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push {
-    /// Where.
     pub repository: Repository,
-    /// Under which tag, if it was one.
     pub tag: Option<String>,
-    /// What.
     pub digest: Digest,
-    /// When, if it is told.
+    /// The time of the push, if known.
     pub at: Option<Timestamp>,
-    /// By whom, if it is told.
+    /// Who pushed, if known.
     pub actor: Option<String>,
 }
 
-/// The name of whoever pushed, for records: one line, shortened.
+/// The pusher's name for records: one line, shortened.
 pub(super) fn actor(text: &str) -> Option<String> {
     let plain: String = text.chars().filter(|character| !character.is_control()).take(ACTOR).collect();
     (!plain.is_empty()).then_some(plain)

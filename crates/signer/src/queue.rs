@@ -1,10 +1,10 @@
-//! What is to be signed, on disk before anybody is told that it was accepted.
+//! The queue of images to sign, on disk before a notification is acknowledged.
 //!
-//! One thread writes. It takes all that was asked of it since its last commit and commits it at once, so that a thousand
-//! notifications cost one fsync. What is on disk is also in memory, in the order in which it is due.
+//! One thread writes. It commits all commands since its last commit together, so that a thousand notifications cost one
+//! fsync. Everything on disk is also in memory, in the order in which it is due.
 //!
-//! Of an image under a rule one thing is known: that it waits (or is parked), that it was signed, that it was there before
-//! the rule, or that it is no image. So nothing is queued twice, and a crash at any point leaves either the job or its end.
+//! The state of an image under a rule is one of: queued (or parked), signed, older than the rule, not an image. So nothing
+//! is queued twice, and a crash at any point leaves either the job or its result.
 
 mod audit;
 mod job;
@@ -32,27 +32,27 @@ use pullgate_core::reference::Repository;
 /// Commands that wait for the writer; more wait at their senders.
 const COMMANDS: usize = 1024;
 
-/// How much the queue holds.
+/// Limits of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Jobs that wait.
+    /// Jobs.
     pub queued: usize,
-    /// Images that are remembered as signed.
+    /// Images that are recorded as signed.
     pub remembered: usize,
 }
 
-/// What became of candidates.
+/// The result of offering candidates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offered {
-    /// They wait now.
+    /// Added to the queue.
     pub(super) queued: usize,
-    /// They wait already, or were signed.
+    /// Queued already, or signed.
     pub(super) known: usize,
-    /// They were there before the rule.
+    /// Older than the rule.
     pub(super) older: usize,
 }
 
-/// The queue. Cheap to clone; the writer ends with the last clone.
+/// Cheap to clone; the writer ends with the last clone.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     commands: mpsc::Sender<Command>,
@@ -60,10 +60,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Opens the queue in `directory`, and makes what is not there. After a crash it is as it was at its last commit.
+    /// Opens the queue in `directory`, and creates it if needed. After a crash it is in the state of its last commit.
     ///
     /// # Errors
-    /// When the disk does not give it, or another process has it open.
+    /// When it cannot be read, or another process has it open.
     pub(super) fn open(directory: &Path, capacity: Capacity) -> Result<Self, QueueError> {
         let store = Store::open(directory)?;
         let audit = audit::Audit::open(directory)?;
@@ -75,11 +75,11 @@ impl Queue {
         Ok(Self { commands, schedule })
     }
 
-    /// Takes the rules that are in force, and forgets all others with what was known under them. Gives the records of
-    /// these rules, in their order; one that was never seen begins `now`.
+    /// Sets the active rules, and deletes all others with the state of their images. Returns the records of these rules, in
+    /// their order; a new rule begins `now`.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// When the queue cannot be written.
     pub(super) async fn begin(
         &self,
         rules: Vec<(RuleId, String)>,
@@ -88,10 +88,10 @@ impl Queue {
         self.ask(|reply| Command::Begin { rules, now, reply }).await
     }
 
-    /// Notes images that were there before a rule.
+    /// Records images that are older than a rule.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// When the queue cannot be written.
     pub(super) async fn older(
         &self,
         rule: RuleId,
@@ -100,18 +100,18 @@ impl Queue {
         self.ask(|reply| Command::Older { rule, images, reply }).await
     }
 
-    /// Notes that all images which were there before a rule are known.
+    /// Records that the baseline of a rule is complete.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// When the queue cannot be written.
     pub(super) async fn listed(&self, rule: RuleId, now: Timestamp) -> Result<(), QueueError> {
         self.ask(|reply| Command::IndexEntry { rule, now, reply }).await
     }
 
-    /// Queues candidates: all of them, or none where there is no room. They are on disk when this returns.
+    /// Queues candidates: all of them, or none if the limit would be exceeded. They are on disk when this returns.
     ///
     /// # Errors
-    /// When the queue is full, or the disk does not take it.
+    /// When the queue is full, or cannot be written.
     pub(super) async fn offer(
         &self,
         candidates: Vec<Candidate>,
@@ -123,42 +123,41 @@ impl Queue {
         self.ask(|reply| Command::Offer { candidates, now, reply }).await
     }
 
-    /// The next job that is due. Nobody else gets a job of the same image until this one is settled or put back.
+    /// The next due job. No other worker gets a job of the same image until this one is completed or put back.
     pub(super) async fn next(&self) -> (JobId, Job) {
         self.schedule.next().await
     }
 
-    /// Puts a job back in memory alone, to be looked at again later: what keeps it is not its fault.
+    /// Puts a job back in memory only, for a later attempt that does not count as a failure.
     pub(super) fn put_back(&self, job_id: JobId, not_before: Timestamp) {
         self.schedule.put_back(job_id, not_before);
     }
 
-    /// Notes what became of a job. It is on disk when this returns, its audit record before it.
+    /// Records the result of a job. It is on disk when this returns, after its audit record.
     ///
     /// # Errors
-    /// When the disk does not take it; the job is put back then.
-    pub(super) async fn recheck_delay(&self, job_id: JobId, settlement: JobResult) -> Result<(), QueueError> {
-        let settled = self.ask(|reply| Command::Settle { job_id, settlement, reply }).await;
-        if settled.is_err() {
+    /// When the queue cannot be written; the job is put back then.
+    pub(super) async fn complete(&self, job_id: JobId, result: JobResult) -> Result<(), QueueError> {
+        let completed = self.ask(|reply| Command::Complete { job_id, result, reply }).await;
+        if completed.is_err() {
             self.schedule.put_back(job_id, Timestamp::now() + jiff::SignedDuration::from_secs(1));
         }
-        settled
+        completed
     }
 
-    /// Goes on with the audit record in the file that has its name now: the one before was moved away.
+    /// Reopens the audit record after the file was moved away.
     ///
     /// # Errors
-    /// When there can be no such file; the record goes on where it was.
+    /// When the file cannot be created; the open one stays in use.
     pub(super) async fn reopen(&self) -> Result<(), QueueError> {
         self.ask(|reply| Command::Reopen { reply }).await
     }
 
-    /// How much waits.
     pub(super) fn depth(&self) -> Depth {
         self.schedule.depth()
     }
 
-    /// Some of the jobs that are parked, the oldest first.
+    /// Parked jobs, the oldest first, at most `most`.
     pub(super) fn parked(&self, most: usize) -> Vec<Job> {
         self.schedule.parked(most)
     }
@@ -173,26 +172,26 @@ impl Queue {
     }
 }
 
-/// Why something is not queued.
+/// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// The bound is reached.
+    /// The limit is reached.
     #[error("{0} images wait to be signed, more are not queued")]
     Full(usize),
-    /// The disk.
+    /// The database failed.
     #[error("the queue cannot be written: {0}")]
     Disk(String),
-    /// The file system.
+    /// The file system failed.
     #[error("the queue's directory cannot be used")]
     Io(#[source] std::io::Error),
     /// Another process has it open.
     #[error("another signer has the queue open")]
     Taken,
-    /// What is stored is not what was stored.
-    #[error("the queue holds something that is not a job: {0}")]
+    /// The stored data is not valid.
+    #[error("the queue has an invalid entry: {0}")]
     Malformed(String),
-    /// The writer is gone.
+    /// The writer has ended.
     #[error("the queue has ended")]
     Ended,
 }

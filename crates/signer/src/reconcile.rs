@@ -1,4 +1,4 @@
-//! Lists of the registry: what is there when a rule begins, and what nobody told of since.
+//! Lists the registry: the baseline of each rule, and images whose notification was lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 use pullgate_registry::{RegistryError, Target, is_attachment_tag};
 
-/// Tags that are asked for at the same time.
+/// Concurrent requests for tags.
 const AT_ONCE: usize = 8;
 
-/// Images that are handed on together.
+/// Images per command to the queue.
 const TOGETHER: usize = 256;
 
-/// How long after a list that failed it is tried again.
+/// Delay after a listing that failed.
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// An image under a tag.
 pub(super) type Tagged = (Repository, String, Digest);
 
-/// Looks after the rules: what was there before each, and then again and again what is new.
+/// Makes the baseline of each rule, and then lists its images periodically.
 pub(super) async fn keep(signer: Arc<Signer>) {
     let mut ran = tokio::time::Instant::now();
     loop {
@@ -60,7 +60,7 @@ pub(super) async fn keep(signer: Arc<Signer>) {
     }
 }
 
-/// Notes all that is there before a rule, so that no notification has it signed as if it were new.
+/// Records all images that are older than a rule, so that no notification has them signed as new.
 async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRule) -> bool {
     let rule = &applied.rule.name;
     let noted = async {
@@ -73,36 +73,36 @@ async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRu
     match noted.await {
         Ok(()) => {
             signer.metrics.lists.add();
-            tracing::info!(rule, since = %applied.since, "what was there before the rule is known: it signs now");
+            tracing::info!(rule, since = %applied.since, "baseline of the rule complete: the rule is active");
             signer.start_rule(&applied.id);
             true
         }
         Err(error) => {
             signer.metrics.failed_lists.add();
             signer.note_error(format!("rule {rule} has not started: {error}"));
-            tracing::error!(rule, %error, "the rule does not sign yet: what was there before is not known");
+            tracing::error!(rule, %error, "baseline of the rule failed: the rule does not sign yet");
             false
         }
     }
 }
 
-/// Queues what is there and not known.
+/// Queues images without a state.
 async fn find_new(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRule) {
     let rule = &applied.rule.name;
     match queue_all(signer, active_config, applied, false).await {
         Ok(queued) => {
             signer.metrics.lists.add();
-            tracing::info!(rule, queued, "the registry was listed");
+            tracing::info!(rule, queued, "registry listed");
         }
         Err(error) => {
             signer.metrics.failed_lists.add();
             signer.note_error(format!("rule {rule}: {error}"));
-            tracing::warn!(rule, %error, "the registry was not listed");
+            tracing::warn!(rule, %error, "cannot list the registry");
         }
     }
 }
 
-/// Queues all that is there under a rule, and gives how many were not known.
+/// Queues all images of a rule, and returns how many were new.
 pub(super) async fn queue_all(
     signer: &Signer,
     active_config: &ActiveConfig,
@@ -128,7 +128,7 @@ pub(super) async fn queue_all(
     Ok(queued)
 }
 
-/// Every image under a tag that a rule is for.
+/// Every tagged image that a rule applies to.
 pub(super) async fn list(active_config: &ActiveConfig, rule: &Rule) -> Result<Vec<Tagged>, ListError> {
     let ActiveConfig { registry, credentials, settings, .. } = active_config;
     let most = settings.limits.listed;
@@ -142,26 +142,26 @@ pub(super) async fn list(active_config: &ActiveConfig, rule: &Rule) -> Result<Ve
     for repository in repositories.iter().filter(|it| covered.contains(it.as_str())) {
         let tags = match registry.tags(repository, credentials, most).await {
             Ok(tags) => tags,
-            // Emptied, and still in the list.
+            // The repository was emptied, and is still in the catalog.
             Err(RegistryError::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
         let mut tags =
             tags.into_iter().filter(|tag| !is_attachment_tag(tag) && rule.covers_tag(repository, tag));
-        let mut asked = JoinSet::new();
+        let mut requests = JoinSet::new();
         loop {
-            while asked.len() < AT_ONCE
+            while requests.len() < AT_ONCE
                 && let Some(tag) = tags.next()
             {
                 let (registry, credentials) = (registry.clone(), credentials.clone());
                 let repository = repository.clone();
-                asked.spawn(async move {
+                requests.spawn(async move {
                     let stored =
                         registry.get_manifest_optional(&repository, Target::Tag(&tag), &credentials).await?;
                     Ok::<_, RegistryError>(stored.map(|stored| (repository, tag, stored.digest)))
                 });
             }
-            match asked.join_next().await {
+            match requests.join_next().await {
                 None => break,
                 Some(Ok(answer)) => found.extend(answer?),
                 Some(Err(_)) => return Err(ListError::Abandoned),
@@ -174,7 +174,6 @@ pub(super) async fn list(active_config: &ActiveConfig, rule: &Rule) -> Result<Ve
     Ok(found)
 }
 
-/// Why the registry was not listed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListError {
     #[error(transparent)]

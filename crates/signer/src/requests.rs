@@ -1,5 +1,4 @@
-//! What the operator asks to be signed: images that were there before a rule, rules that are triggered by hand, and what
-//! was parked.
+//! Signing on the operator's request: images older than their rule, manual rules, and parked images.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,44 +10,43 @@ use super::service::Signer;
 use pullgate_core::reference::{Reference, ReferenceError};
 use pullgate_registry::{RegistryError, Target};
 
-/// A request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitRequest {
-    /// The rule, by its name; without, every rule that is for the image.
+    /// The name of the rule; without it, every rule that applies to the image.
     pub rule: Option<String>,
     /// Images, by tag or digest.
     pub images: Vec<String>,
-    /// All that is there.
+    /// Every tagged image of the rule.
     pub existing: bool,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitResponse {
-    /// Images that wait now.
+    /// Newly queued images.
     pub queued: usize,
-    /// Images that waited already.
+    /// Images that were queued already.
     pub known: usize,
 }
 
 impl Signer {
-    pub(super) async fn request(&self, wanted: &SubmitRequest) -> Result<SubmitResponse, RequestError> {
+    pub(super) async fn submit(&self, request: &SubmitRequest) -> Result<SubmitResponse, RequestError> {
         let active_config = self.active_config();
         let named =
-            |applied: &&ActiveRule| wanted.rule.as_ref().is_none_or(|name| *name == applied.rule.name);
+            |applied: &&ActiveRule| request.rule.as_ref().is_none_or(|name| *name == applied.rule.name);
         let rules: Vec<&ActiveRule> = active_config.rules.iter().filter(named).collect();
         if rules.is_empty() {
             return Err(RequestError::NoRule);
         }
         let mut taken = SubmitResponse::default();
-        if wanted.existing {
+        if request.existing {
             for applied in &rules {
                 taken.queued += reconcile::queue_all(self, &active_config, applied, true).await?;
             }
         }
         let mut candidates = Vec::new();
-        for image in &wanted.images {
+        for image in &request.images {
             let reference = Reference::parse(image)?;
             let repository = reference.repository();
             let target = match (reference.digest(), reference.tag()) {
@@ -84,12 +82,12 @@ impl Signer {
     }
 }
 
-/// Why a request is not taken.
+/// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
     #[error("this rule does not exist")]
     NoRule,
-    #[error("no rule is for {0}")]
+    #[error("no rule applies to {0}")]
     NotCovered(String),
     #[error("the registry does not have {0}")]
     Missing(String),

@@ -1,15 +1,15 @@
-//! Settings that are read when the service starts, and not when it is told to read its file again.
+//! Settings that need a restart of the service.
 
-use super::Settings;
+use super::SignerSettings;
 
-/// Those of them that `now` has otherwise than `began`, as they are written in `signer.toml`.
-pub(super) fn needed(began: &Settings, now: &Settings) -> Vec<&'static str> {
-    let (old, new) = (&began.limits, &now.limits);
+/// The settings that differ between `initial` and `now` and need a restart, as they are named in `signer.toml`.
+pub(super) fn needed(initial: &SignerSettings, now: &SignerSettings) -> Vec<&'static str> {
+    let (old, new) = (&initial.limits, &now.limits);
     let changed = [
-        ("[listen]", began.listen != now.listen),
-        ("[control] socket", began.control != now.control),
-        ("[metrics] address", began.metrics != now.metrics),
-        ("[state] directory", began.directory != now.directory),
+        ("[listen]", initial.listen != now.listen),
+        ("[control] socket", initial.control != now.control),
+        ("[metrics] address", initial.metrics != now.metrics),
+        ("[state] directory", initial.directory != now.directory),
         ("[limits] notification-bytes", old.body_bytes != new.body_bytes),
         ("[limits] connections", old.connections != new.connections),
         ("[limits] request-timeout", old.request_timeout != new.request_timeout),

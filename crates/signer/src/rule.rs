@@ -1,4 +1,4 @@
-//! Signature rules: which pushed image is signed by which key. Pure; the time is an argument.
+//! Signing rules: which pushed image is signed with which key. No I/O; the time is an argument.
 
 use std::fmt;
 
@@ -11,36 +11,30 @@ use pullgate_core::trust::Algorithm;
 use pullgate_registry::is_attachment_tag;
 use pullgate_sign::Layout;
 
-/// A rule as it was written.
+/// A rule of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// What people call it.
     pub name: String,
-    /// Whose key signs.
+    /// The authenticator whose key signs.
     pub authenticator: String,
-    /// What the key signs with.
     pub algorithm: Algorithm,
-    /// The namespaces or repositories whose images are signed.
+    /// The namespaces or repositories of its images.
     pub scopes: Vec<Scope>,
-    /// What makes it sign.
     pub trigger: Trigger,
-    /// How signatures are stored.
     pub layout: Layout,
-    /// The tags whose images are signed.
+    /// The tags of its images.
     pub tags: Tags,
 }
 
-/// What makes a rule sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Each push, and requests.
     Automatic,
-    /// Requests alone.
+    /// Only requests.
     Manual,
 }
 
 impl Trigger {
-    /// Its name in a file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,13 +44,13 @@ impl Trigger {
     }
 }
 
-/// What tells a rule from every other, and from what it was before it was changed: who changes anything about it, its key
-/// included, has a new rule, which begins when it is first seen.
+/// Identifies a rule in one version: any change to it, its key included, makes a new rule, which begins when it is first
+/// seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(String);
 
 impl RuleId {
-    /// How many characters one has.
+    /// The length in characters.
     pub const LENGTH: usize = 32;
 
     /// 32 hexadecimal digits.
@@ -78,7 +72,7 @@ impl fmt::Display for RuleId {
 }
 
 impl Rule {
-    /// What tells this rule, with a key of this fingerprint, from others.
+    /// The id of this rule with a key of this fingerprint.
     #[must_use]
     pub fn id(&self, fingerprint: &str) -> RuleId {
         let mut scopes: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
@@ -93,39 +87,37 @@ impl Rule {
             self.layout.name(),
             &self.tags.to_string(),
         ];
-        // None of the fields can have a line end in it.
+        // No field can contain a line break.
         let hash = Digest::of(fields.join("\n").as_bytes());
         RuleId(hash.hex().chars().take(RuleId::LENGTH).collect())
     }
 
-    /// Whether images of this repository are its matter.
+    /// Whether the rule applies to images of this repository.
     #[must_use]
     pub fn covers(&self, repository: &Repository) -> bool {
         self.scopes.iter().any(|scope| scope.covers(repository))
     }
 
-    /// Whether an image under this tag of this repository is its matter. Tags under which signatures are kept never are.
+    /// Whether the rule applies to this tag of this repository. It never applies to tags of signatures.
     #[must_use]
     pub fn covers_tag(&self, repository: &Repository, tag: &str) -> bool {
         !is_attachment_tag(tag) && self.tags.cover(tag) && self.covers(repository)
     }
 }
 
-/// A rule, and from when on it signs.
+/// A rule, and since when it is active.
 #[derive(Clone, Debug)]
 pub struct ActiveRule {
-    /// The rule.
     pub rule: Rule,
-    /// What tells it from others.
     pub id: RuleId,
-    /// When it was first seen. What was pushed before is signed on request only.
+    /// When it was first seen. Images that were pushed before are signed on request only.
     pub since: Timestamp,
 }
 
-/// The rules by which an image that was pushed at a time is signed without anybody asking for it.
+/// The rules that sign an image automatically, by the time of its push.
 ///
-/// An image without a tag is signed by none: it is a part of an index, or nothing that a list of tags would show, so
-/// nobody could tell whether it had been there before the rule.
+/// No rule applies to an image without a tag: it is a part of an index, or not in any listing of tags, so that it could be
+/// older than the rule.
 pub fn applying<'r>(
     rules: &'r [ActiveRule],
     repository: &Repository,

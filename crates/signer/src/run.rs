@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::service::Signer;
 use super::{reconcile, worker};
 
-/// Works on the queue until `stop` is true, and then ends what has begun.
+/// Processes the queue until `stop` is true, and then completes the jobs in progress.
 pub async fn run(signer: Arc<Signer>, mut stop: watch::Receiver<bool>) {
     let mut workers = JoinSet::new();
     for _ in 0..signer.active_config().settings.limits.workers {

@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::{ListenError, Listener, Settings, Signer, SignerError};
+use crate::{ListenError, Listener, Signer, SignerError, SignerSettings};
 use pullgate_config::problem::Problems;
 use pullgate_core::untrusted::chain;
 use pullgate_daemon::signals::{Request, Signals};
@@ -66,7 +66,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn listen(settings: &Settings) -> Result<Vec<Listener>, ListenError> {
+async fn listen(settings: &SignerSettings) -> Result<Vec<Listener>, ListenError> {
     let mut listeners = vec![
         Listener::notifications(&settings.listen, &settings.limits).await?,
         Listener::control(&settings.control)?,

@@ -1,4 +1,4 @@
-//! The service: what its parts share, and how they begin and end.
+//! The state that the parts of the service share, its start and its reload.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use super::metrics::Metrics;
 use super::notification::Notification;
 use super::queue::{Candidate, Capacity, Offered, Queue, QueueError};
 use super::rule::{RuleId, applying};
-use super::{Settings, restart};
+use super::{SignerSettings, restart};
 
 /// Errors that are kept for `status`.
 const ERRORS: usize = 16;
@@ -23,26 +23,26 @@ const ERRORS: usize = 16;
 pub struct Signer {
     pub(super) queue: Queue,
     pub(super) metrics: Metrics,
-    /// The rules are others now, or one of them has to begin.
+    /// The rules have changed, or one of them has to begin.
     pub(super) changed: Notify,
     active_config: ArcSwap<ActiveConfig>,
-    /// What it was started with.
-    began: Settings,
-    /// Unless the last reload did what it was asked to.
+    /// The settings at the start.
+    initial: SignerSettings,
+    /// Set by a failed reload until one succeeds.
     reload_failed: Mutex<Option<FailedReload>>,
     errors: Mutex<VecDeque<(Timestamp, String)>>,
 }
 
 impl Signer {
-    /// Opens the queue and the keys, and puts the rules in force.
+    /// Opens the queue and the keys, and activates the rules.
     ///
     /// # Errors
     /// When any of them cannot be used.
-    pub async fn open(settings: Settings) -> Result<Arc<Self>, SignerError> {
+    pub async fn open(settings: SignerSettings) -> Result<Arc<Self>, SignerError> {
         let limits = &settings.limits;
         let capacity = Capacity { queued: limits.queued, remembered: limits.remembered };
         let directory = settings.directory.clone();
-        let began = settings.clone();
+        let initial = settings.clone();
         let prepared = PendingConfig::of(settings).await?;
         let opened = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&directory).map_err(QueueError::Io)?;
@@ -55,18 +55,17 @@ impl Signer {
             metrics: Metrics::default(),
             changed: Notify::new(),
             active_config: ArcSwap::from_pointee(active_config),
-            began,
+            initial,
             reload_failed: Mutex::default(),
             errors: Mutex::default(),
         }))
     }
 
-    /// Puts other settings in force, all of them or none. What [`needs_restart`](Self::needs_restart) tells of stays until it
-    /// is started anew.
+    /// Activates new settings, all or nothing. Those in [`needs_restart`](Self::needs_restart) apply after a restart.
     ///
     /// # Errors
-    /// When a key or a password cannot be used, or the disk does not take the rules; all is as before then.
-    pub async fn reload(&self, settings: Settings) -> Result<(), SignerError> {
+    /// When a key or a password cannot be used, or the queue cannot be written; nothing changes then.
+    pub async fn reload(&self, settings: SignerSettings) -> Result<(), SignerError> {
         let active_config = self.prepare(settings).await.inspect_err(|error| {
             self.note_failed_reload(vec![pullgate_core::untrusted::chain(error)]);
         })?;
@@ -76,11 +75,11 @@ impl Signer {
         Ok(())
     }
 
-    async fn prepare(&self, settings: Settings) -> Result<ActiveConfig, SignerError> {
+    async fn prepare(&self, settings: SignerSettings) -> Result<ActiveConfig, SignerError> {
         Ok(PendingConfig::of(settings).await?.begin(&self.queue, Timestamp::now()).await?)
     }
 
-    /// Keeps for `status` why the settings of before are still in force, until a reload does what it was asked to.
+    /// Keeps the reason of a failed reload for `status`, until a reload succeeds.
     pub fn note_failed_reload(&self, reasons: Vec<String>) {
         let failed = FailedReload { at: Timestamp::now().to_string(), reasons };
         *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
@@ -90,23 +89,23 @@ impl Signer {
         self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The settings, as they are written in `signer.toml`, that were changed by a reload and count only after a restart.
+    /// The changed settings, as they are named in `signer.toml`, that apply only after a restart.
     #[must_use]
     pub fn needs_restart(&self) -> Vec<&'static str> {
-        restart::needed(&self.began, &self.active_config().settings)
+        restart::needed(&self.initial, &self.active_config().settings)
     }
 
-    /// Goes on with the audit record in the file that has its name now, after the one before was moved away. Nothing is
-    /// lost and no line is in both: what was signed until then is in the old one.
+    /// Reopens the audit record after the file was moved away. No line is lost or duplicated: signatures until then are in
+    /// the old file.
     ///
     /// # Errors
-    /// When there can be no such file; the record goes on where it was.
+    /// When the file cannot be created; the open one stays in use.
     pub async fn reopen_record(&self) -> Result<(), QueueError> {
         self.queue.reopen().await
     }
 
-    /// Takes what a notification told: what is to be signed is on disk when this returns.
-    pub(super) async fn notified(&self, notification: Notification) -> Result<Offered, QueueError> {
+    /// Queues the pushes of a notification: they are on disk when this returns.
+    pub(super) async fn enqueue(&self, notification: Notification) -> Result<Offered, QueueError> {
         let active_config = self.active_config();
         let now = Timestamp::now();
         let mut candidates = Vec::new();
@@ -139,7 +138,7 @@ impl Signer {
         self.active_config.load_full()
     }
 
-    /// All that was there before a rule is known: it signs from now on.
+    /// Marks the baseline of a rule as complete: it signs from now on.
     pub(super) fn start_rule(&self, id: &RuleId) {
         self.active_config.rcu(|active_config| active_config.with_started(id));
     }
@@ -158,14 +157,12 @@ impl Signer {
     }
 }
 
-/// Why the service does not begin, or does not take other settings.
+/// Why the service does not start, or does not accept new settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerError {
-    /// The queue.
     #[error("the queue cannot be used")]
     Queue(#[from] QueueError),
-    /// The settings.
-    #[error("the settings cannot be put in force")]
+    #[error("cannot activate the settings")]
     Settings(#[from] ActiveConfigError),
 }

@@ -1,4 +1,4 @@
-//! How the service is, for people and machines.
+//! The status of the service, for users and programs.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,63 +6,57 @@ use serde::{Deserialize, Serialize};
 use super::failed_reload::FailedReload;
 use super::service::Signer;
 
-/// Parked images that are shown.
+/// Parked images in the status.
 const SHOWN: usize = 20;
 
-/// How the service is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Images that wait to be signed.
     pub waiting: usize,
     /// Images that are being signed.
     pub busy: usize,
-    /// Images that somebody has to look at.
+    /// Images that the operator must look at.
     pub parked: usize,
     /// Some of them, the oldest first.
     pub parked_images: Vec<ParkedImage>,
-    /// The rules.
     pub rules: Vec<RuleStatus>,
-    /// The last reload, if it failed: the rules are those of before.
+    /// The last reload, if it failed: the previous rules are active.
     #[serde(default)]
     pub reload_failed: Option<FailedReload>,
-    /// Settings that were changed by a reload and count only after a restart, as they are written in `signer.toml`.
+    /// Changed settings that apply only after a restart, as they are named in `signer.toml`.
     #[serde(default)]
     pub needs_restart: Vec<String>,
-    /// The last errors that are not about one image, the newest last, with their times.
+    /// The last errors that are not about one image, the newest last, each with its time.
     pub errors: Vec<String>,
 }
 
-/// An image that is not tried again.
+/// An image that is not retried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParkedImage {
     /// The image, by digest.
     pub image: String,
-    /// Its tags, as far as they were told.
+    /// The tags in its notifications.
     pub tags: Vec<String>,
-    /// The rule.
     pub rule: String,
-    /// How often it was tried.
     pub attempts: u32,
-    /// What happened the last time.
+    /// The last error.
     pub error: Option<String>,
 }
 
-/// A rule, and from when on it signs.
+/// A rule, and since when it is active.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleStatus {
-    /// Its name.
     pub name: String,
-    /// What tells it from what it was before it was changed.
+    /// Identifies the rule in this version.
     pub id: String,
     /// When it was first seen.
     pub since: String,
     /// `automatic` or `manual`.
     pub trigger: String,
-    /// Whether all that was there before is known, so that it signs.
+    /// Whether its baseline is complete, so that it signs.
     pub started: bool,
     /// The fingerprint of its key.
     pub key: Option<String>,
-    /// What the key signs with.
     pub algorithm: String,
 }
 
@@ -88,7 +82,7 @@ impl Status {
             key: active_config.key(&applied.rule).map(|key| key.key.public().fingerprint().to_owned()),
             algorithm: applied.rule.algorithm.name().to_owned(),
         });
-        let told = |(at, error): (Timestamp, String)| format!("{at} {error}");
+        let line = |(at, error): (Timestamp, String)| format!("{at} {error}");
         Self {
             waiting: depth.waiting,
             busy: depth.busy,
@@ -97,7 +91,7 @@ impl Status {
             rules: rules.collect(),
             reload_failed: signer.failed_reload(),
             needs_restart: signer.needs_restart().into_iter().map(ToOwned::to_owned).collect(),
-            errors: signer.errors().into_iter().map(told).collect(),
+            errors: signer.errors().into_iter().map(line).collect(),
         }
     }
 }

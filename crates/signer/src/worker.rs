@@ -1,4 +1,4 @@
-//! One image after the other: is it there, is it to be signed, sign it, note it.
+//! Processes jobs: looks up the image, signs it, records the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,23 +17,23 @@ use pullgate_net::backoff::Backoff;
 use pullgate_registry::{Class, RegistryError};
 use pullgate_sign::{Annotations, SignError, SignRequest, Signed};
 
-/// The pause after the first attempt; each further one is twice as long.
+/// The delay after the first attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a job of a rule that has not started waits to be looked at again.
+/// The delay of a job whose rule has not started.
 const NOT_STARTED: SignedDuration = SignedDuration::from_secs(1);
 
-/// Pauses in milliseconds between looks for a tag: distribution notifies of a manifest before it writes its tag
-/// (`registry/handlers/manifests.go`, `PutManifest`).
+/// Delays in milliseconds between lookups of a tag: distribution sends the notification of a manifest before it writes its
+/// tag (`registry/handlers/manifests.go`, `PutManifest`).
 const TAG_PAUSES: [u64; 8] = [5, 5, 10, 20, 40, 80, 160, 320];
 
 /// Attempts to find a tag.
 const TAG_ATTEMPTS: u32 = 3;
 
-/// How long one attempt may take.
+/// The timeout of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(120);
 
-/// Works until it is told to stop, and then ends with the job that it has.
+/// Runs until `stop` is true, and completes the current job.
 pub(super) async fn work(signer: Arc<Signer>, mut stop: tokio::sync::watch::Receiver<bool>) {
     loop {
         let (job_id, job) = tokio::select! {
@@ -48,7 +48,7 @@ pub(super) async fn work(signer: Arc<Signer>, mut stop: tokio::sync::watch::Rece
 async fn one(signer: &Signer, job_id: JobId, job: Job) {
     let active_config = signer.active_config();
     let Some(applied) = active_config.rule(&job.rule) else {
-        // It was withdrawn, and its jobs are on their way out.
+        // The rule was removed, and its jobs are about to be.
         signer.queue.put_back(job_id, Timestamp::now() + NOT_STARTED);
         return;
     };
@@ -58,7 +58,7 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
     }
     let begun = std::time::Instant::now();
     let done = tokio::time::timeout(ATTEMPT, attempt(&active_config, applied, &job)).await;
-    let settlement = match done.unwrap_or(Err(Failure::Slow)) {
+    let result = match done.unwrap_or(Err(Failure::Slow)) {
         Ok(Done::Signed(signed)) => {
             let (now, added) = (Timestamp::now(), signed.is_new());
             let audit = record(&active_config, applied, &job, &signed, now);
@@ -79,12 +79,12 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
         }
         Err(failure) => fail(signer, applied, &job, &failure),
     };
-    if let Err(error) = signer.queue.recheck_delay(job_id, settlement).await {
-        tracing::error!(%error, "what became of a job was not written down; it is done again");
+    if let Err(error) = signer.queue.complete(job_id, result).await {
+        tracing::error!(%error, "cannot record the result of a job; it is repeated");
     }
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 enum Done {
     Signed(Signed),
     NoImage,
@@ -111,9 +111,9 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let repository = Repository::parse(&job.repository).map_err(|_| Failure::Name("repository"))?;
     let digest = Digest::parse(&job.digest).map_err(|_| Failure::Name("digest"))?;
     let key = active_config.key(&applied.rule).ok_or(Failure::Name("key"))?;
-    // The rules were looked at before it was queued, and a changed rule is another; once more costs nothing.
+    // The rules were applied before it was queued, and a changed rule has another id; checking again is cheap.
     if !applied.rule.covers(&repository) {
-        return Ok(Done::Left("the rule is not for this repository"));
+        return Ok(Done::Left("the rule does not apply to this repository"));
     }
     let (registry, credentials) = (&active_config.registry, &active_config.credentials);
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
@@ -124,7 +124,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
         layout: applied.rule.layout,
         annotations: &Annotations::default(),
         credentials,
-        // Nobody else is expected to sign at the same moment; who does is found when the tag is read again.
+        // Other signers are not expected at the same time; a conflict is found when the tag is read again.
         recheck_delay: Duration::ZERO,
     };
     let image = async {
@@ -151,7 +151,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     }
 }
 
-/// What ends an attempt before anything is signed, or while it is.
+/// Why an attempt ends early.
 enum Stop {
     Attached,
     Failed(Failure),
@@ -169,54 +169,56 @@ fn fail(signer: &Signer, applied: &ActiveRule, job: &Job, failure: &Failure) -> 
     let attempts = job.attempts.saturating_add(1);
     let limits = &signer.active_config().settings.limits;
     let (repository, digest, rule) = (&job.repository, &job.digest, &applied.rule.name);
-    let settlement = match outlook(failure) {
-        RetryDecision::Passing => None,
-        RetryDecision::Stubborn if attempts < limits.attempts => None,
+    let result = match retry_decision(failure) {
+        RetryDecision::Retry => None,
+        RetryDecision::RetryLimited if attempts < limits.attempts => None,
         RetryDecision::Gone if attempts < limits.attempts => None,
         RetryDecision::Moved if attempts < TAG_ATTEMPTS => None,
         RetryDecision::Gone | RetryDecision::Moved => {
             signer.metrics.left.add();
             Some(JobResult::Dropped { pushes: job.pushes })
         }
-        RetryDecision::Stubborn | RetryDecision::Hopeless => Some(JobResult::Parked { error: error.clone() }),
+        RetryDecision::RetryLimited | RetryDecision::GiveUp => {
+            Some(JobResult::Parked { error: error.clone() })
+        }
     };
-    if let Some(settlement) = settlement {
-        tracing::error!(repository, digest, rule, attempts, error, "not signed, and not tried again");
-        return settlement;
+    if let Some(result) = result {
+        tracing::error!(repository, digest, rule, attempts, error, "not signed: no more attempts");
+        return result;
     }
-    tracing::warn!(repository, digest, rule, attempts, error, "not signed yet");
+    tracing::warn!(repository, digest, rule, attempts, error, "not signed yet: will be retried");
     let pause = pause(attempts, limits.longest_pause);
     let pause = SignedDuration::try_from(pause).unwrap_or(NOT_STARTED);
     JobResult::Again { not_before: (Timestamp::now() + pause).as_millisecond(), error }
 }
 
-/// What is to be expected of another attempt.
+/// Whether a retry may succeed.
 enum RetryDecision {
-    /// It may well succeed: a registry or a key that cannot be reached is there again some time.
-    Passing,
-    /// Nothing says that it will, nor that it will not.
-    Stubborn,
-    /// What was pushed is not there.
+    /// Probably: the registry or the key is unavailable for now.
+    Retry,
+    /// Unknown.
+    RetryLimited,
+    /// The image does not exist.
     Gone,
-    /// What was pushed is not under its tags: not any more, or not yet.
+    /// No tag refers to the image: not any more, or not yet.
     Moved,
-    /// None.
-    Hopeless,
+    /// Never.
+    GiveUp,
 }
 
-fn outlook(failure: &Failure) -> RetryDecision {
+fn retry_decision(failure: &Failure) -> RetryDecision {
     let of_registry = |error: &RegistryError| match error.class() {
-        Class::Unanswered => RetryDecision::Passing,
-        _ => RetryDecision::Stubborn,
+        Class::Unanswered => RetryDecision::Retry,
+        _ => RetryDecision::RetryLimited,
     };
     match failure {
         Failure::Registry(error) | Failure::Sign(SignError::Registry(error)) => of_registry(error),
         Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => {
-            RetryDecision::Passing
+            RetryDecision::Retry
         }
         Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => RetryDecision::Gone,
         Failure::Superseded => RetryDecision::Moved,
-        Failure::Sign(_) | Failure::Name(_) => RetryDecision::Hopeless,
+        Failure::Sign(_) | Failure::Name(_) => RetryDecision::GiveUp,
     }
 }
 
@@ -247,7 +249,7 @@ fn record(
     let key = active_config.key(rule).map(|key| key.key.public().fingerprint().to_owned());
     json!({
         "time": now.to_string(),
-        // "present": an equal signature was there, perhaps ours from before a crash.
+        // "present": an equal signature existed, perhaps ours from before a crash.
         "outcome": if signed.is_new() { "signed" } else { "present" },
         "repository": job.repository,
         "digest": job.digest,
@@ -260,7 +262,7 @@ fn record(
         "layout": rule.layout.name(),
         "manifests": manifests(signed),
         "trigger": if job.requested { "request" } else { "push" },
-        // What the notification said: a hint.
+        // From the notification: a hint.
         "pushed_by": job.actor,
         "pushed_at": Timestamp::from_millisecond(job.pushed).ok().map(|at| at.to_string()),
     })
@@ -272,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_the_longest_and_differ() {
+    fn delays_grow_to_the_limit_and_differ() {
         let longest = Duration::from_secs(300);
         for (attempts, most) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (100, 300)] {
             let pauses: Vec<Duration> = (0..50).map(|_| pause(attempts, longest)).collect();

@@ -1,4 +1,4 @@
-//! Services of Alibaba Cloud: each request's signature is checked as published.
+//! A fake of Alibaba Cloud's APIs, which verifies request signatures as published.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::registry::{Recorded, Scripted};
 
-/// An error as the services write it.
+/// An error in the format of the services.
 pub fn error(status: u16, code: &str) -> Scripted {
     let body = json!({ "RequestId": "0", "HostId": "test", "Code": code, "Message": "a message with pg5ECRET-told" });
     let mut answer = Scripted::ok("application/json", body.to_string());
@@ -19,7 +19,7 @@ pub fn error(status: u16, code: &str) -> Scripted {
     answer
 }
 
-/// The error code with which a service refuses a request, unless it is signed with this key (ACS3-HMAC-SHA256).
+/// The error code for a request that is not signed with this key (ACS3-HMAC-SHA256); `None` if it is.
 pub fn refusal(request: &Recorded, id: &str, secret: &str, token: Option<&str>) -> Option<&'static str> {
     let authorization = request.header("authorization").unwrap_or_default();
     let field = |name: &str| {
@@ -73,7 +73,7 @@ pub fn refusal(request: &Recorded, id: &str, secret: &str, token: Option<&str>) 
     (signature != hex(&mac.finalize().into_bytes())).then_some("SignatureDoesNotMatch")
 }
 
-/// Nonces that were seen: none counts twice.
+/// Nonces of earlier requests, which are refused.
 #[derive(Debug, Default)]
 pub struct Nonces(Mutex<HashSet<String>>);
 
@@ -84,7 +84,7 @@ impl Nonces {
     }
 }
 
-/// The value of a parameter of the query, unescaped.
+/// The decoded value of a query parameter.
 pub fn parameter(request: &Recorded, name: &str) -> Option<String> {
     let url = reqwest::Url::parse(&format!("http://host{}", request.uri)).unwrap();
     let mut values =

@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own.
+//! A certificate authority of a test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::secrets;
 
-/// An authority, whose certificates only those trust who have its own.
+/// A certificate authority that only clients with its certificate trust.
 pub struct Authority {
     pub issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -16,7 +16,7 @@ impl Authority {
     pub fn new() -> Arc<Self> {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Each has a name of its own: servers ask for certificates of authorities by their names.
+        // A unique name each: servers name the authorities that they accept.
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!("test authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
         parameters.distinguished_name.push(DnType::CommonName, name);
@@ -28,12 +28,11 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A certificate and key for a client.
     pub fn client(&self) -> (String, String) {
         self.issue("client", rcgen::ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    /// A certificate and key for a server of this name or address.
+    /// A certificate and key for a server with this name or address.
     pub fn server(&self, name: &str) -> (String, String) {
         self.issue(name, rcgen::ExtendedKeyUsagePurpose::ServerAuth)
     }

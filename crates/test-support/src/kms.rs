@@ -1,4 +1,4 @@
-//! Alibaba Cloud KMS with one key: it checks each request and makes real signatures.
+//! A fake of Alibaba Cloud KMS with one key: it verifies each request and makes real signatures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,10 +16,10 @@ use crate::signer::key_file;
 pub const KEY: &str = "key-hzz62f1cb66fa42qo5z2w";
 pub const VERSION: &str = "2ab1a983-7072-4bbc-a582-584b5bd8a2f2";
 
-/// What a server answers instead, or nothing.
+/// Scripted responses; `None` for the normal one.
 type Answers = Box<dyn Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync>;
 
-/// A server of KMS that runs until it is dropped.
+/// Runs until it is dropped.
 pub struct Kms {
     pub server: Registry,
     state: Arc<State>,
@@ -28,17 +28,17 @@ pub struct Kms {
 struct State {
     pem: String,
     public: String,
-    /// The access key it knows.
+    /// The access key that it accepts.
     access: Mutex<(String, Secret, Option<Secret>)>,
     nonces: Nonces,
     answers: Mutex<Option<Answers>>,
-    asked: AtomicUsize,
-    /// Signs another message than it was given.
+    request_count: AtomicUsize,
+    /// Signs another message than the requested one.
     faulty: std::sync::atomic::AtomicBool,
 }
 
 impl Kms {
-    /// A server with a key of `tests/fixtures/keys`.
+    /// Starts a server with a key of `tests/fixtures/keys`.
     pub async fn start(name: &str) -> Self {
         let read = |half| std::fs::read_to_string(key_file(name, half)).unwrap();
         let state = Arc::new(State {
@@ -47,7 +47,7 @@ impl Kms {
             access: Mutex::new(("LTAI".to_owned(), Secret::marked("pg5ECRET-key"), None)),
             nonces: Nonces::default(),
             answers: Mutex::default(),
-            asked: AtomicUsize::new(0),
+            request_count: AtomicUsize::new(0),
             faulty: false.into(),
         });
         let server = Registry::start().await;
@@ -61,20 +61,20 @@ impl Kms {
         format!("alikms://{KEY}/{VERSION}?region=cn-hangzhou&endpoint=http://{}", self.server.host())
     }
 
-    /// Answers with what `answers` returns, if anything; its second argument is the number of earlier requests.
+    /// Scripts responses; the second argument is the number of earlier requests.
     pub fn answers(&self, answers: impl Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync + 'static) {
-        self.state.asked.store(0, Ordering::SeqCst);
+        self.state.request_count.store(0, Ordering::SeqCst);
         *self.state.answers.lock().unwrap() = Some(Box::new(answers));
     }
 
-    /// Knows another access key.
+    /// Accepts another access key from now on.
     pub fn knows(&self, id: &str, secret: impl Into<Secret>, token: Option<&str>) {
         *self.state.access.lock().unwrap() = (id.to_owned(), secret.into(), token.map(Secret::from));
     }
 
-    /// How often it was asked since [`Kms::answers`].
+    /// The number of requests since [`Kms::answers`].
     pub fn asked(&self) -> usize {
-        self.state.asked.load(Ordering::SeqCst)
+        self.state.request_count.load(Ordering::SeqCst)
     }
 
     pub fn be_faulty(&self) {
@@ -84,7 +84,7 @@ impl Kms {
 
 impl State {
     fn answer(&self, request: &Recorded) -> Scripted {
-        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        let earlier = self.request_count.fetch_add(1, Ordering::SeqCst);
         let (id, secret, token) = self.access.lock().unwrap().clone();
         if let Some(code) = acs::refusal(request, &id, secret.as_str(), token.as_ref().map(Secret::as_str)) {
             return acs::error(403, code);
@@ -93,7 +93,7 @@ impl State {
             return acs::error(400, "SignatureNonceUsed");
         }
         if let Some(answer) =
-            self.answers.lock().unwrap().as_ref().and_then(|answers| answers(request, asked))
+            self.answers.lock().unwrap().as_ref().and_then(|answers| answers(request, earlier))
         {
             return answer;
         }
@@ -142,7 +142,7 @@ impl State {
     }
 }
 
-/// Signs a digest of a message that is not known, as a service does. pullgate has no such function.
+/// Signs the digest of an unknown message, as a service does. pullgate has no such function.
 pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
     use rsa::pkcs8::DecodePrivateKey as _;
     let rsa = || rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap();
@@ -173,7 +173,7 @@ pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Whether a service would take a signature.
+/// Whether a service would accept the signature.
 pub fn verify_digest(pem: &str, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> bool {
     use rsa::pkcs8::DecodePublicKey as _;
     let rsa = || rsa::RsaPublicKey::from_public_key_pem(pem).unwrap();

@@ -1,6 +1,7 @@
-//! Shared by the tests, the benchmarks and the demo: nodes, registries and services to test against.
+//! Support for tests, benchmarks and the demo: nodes, registries and services.
 //!
-//! Start with [`world`] for a test in one process, and with [`node`] for real programs on a node. Private keys and passwords come from [`secrets`] only.
+//! Use [`world`] for a test in one process, and [`node`] for real programs on a node. Private keys and passwords come from
+//! [`secrets`] only.
 
 use std::path::Path;
 
@@ -24,7 +25,7 @@ pub mod world;
 ///
 /// # Panics
 ///
-/// Where this crate has been moved.
+/// If this crate was moved.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is in crates/")
 }

@@ -1,7 +1,7 @@
-//! A whole node in one directory: a registry, a containerd, pullgate between them and kubelet, and kubelet's calls.
+//! A complete node in one directory: a registry, a containerd, pullgate between it and kubelet, and kubelet's calls.
 //!
-//! Every part is the real program, but kubelet, whose calls [`kubelet`] makes in kubelet's order. A node takes less
-//! than a second to start, so that each test has its own and may do with it what it likes.
+//! Every part is the real program except kubelet, whose calls [`kubelet`] makes in kubelet's order. A node starts in less
+//! than a second, so each test has its own.
 
 pub mod access;
 pub mod between;
@@ -37,26 +37,26 @@ use pullgate::Pullgate;
 use registry::Registry;
 use signing::Cosign;
 
-/// The name of the authenticator that the node's policy asks for, and of its key.
+/// The name of the authenticator in the node's policy, and of its key.
 pub const RELEASE: &str = "release";
 
-/// The parts, in the order in which they end.
+/// The fields are dropped in this order.
 pub struct Node {
     pub pullgate: Pullgate,
     pub containerd: Containerd,
     pub registry: Registry,
-    /// The key that the node's policy asks for.
+    /// The key that the node's policy requires.
     pub release: PrivateKey,
     directory: Directory,
 }
 
 impl Node {
-    /// A node that runs what [`RELEASE`] signed, whatever its name, and nothing else.
+    /// Starts a node that runs everything that [`RELEASE`] signed, and nothing else.
     pub fn start(release: Release) -> Self {
         Self::start_with(release, require_release)
     }
 
-    /// A node whose containerd keeps nothing on a disk: a thousand image records are there in seconds.
+    /// A node whose containerd has its state in memory: a thousand image records take seconds.
     pub fn start_in_memory(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
         let directory = Directory::new();
         let at = directory.path().join("containerd");
@@ -64,14 +64,14 @@ impl Node {
         Self::around(Containerd::start(release, at), directory, write)
     }
 
-    /// A node whose containerd makes sandboxes from an image that it does not have yet.
+    /// A node whose containerd must pull its sandbox image first.
     pub fn start_with_sandbox_image(release: Release, name: &str) -> Self {
         let directory = Directory::new();
         let containerd = Containerd::start_bare(release, directory.path().join("containerd"), Some(name));
         Self::around(containerd, directory, require_release)
     }
 
-    /// A node with a policy of its own: `write` gets one that denies everything, and the node's release key.
+    /// A node with another policy: `write` extends one that denies everything, with the node's release key.
     pub fn start_with(release: Release, write: impl FnOnce(Policy, &PrivateKey) -> Policy) -> Self {
         let directory = Directory::new();
         let containerd = Containerd::start(release, directory.path().join("containerd"));
@@ -90,7 +90,6 @@ impl Node {
         Self { pullgate, containerd, registry, release: key, directory }
     }
 
-    /// Where all of it lives.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -105,21 +104,21 @@ impl Node {
         Kubelet::new(self.pullgate.socket(), self.pullgate.socket(), self.directory.path().join("logs"))
     }
 
-    /// Side-loads an image that was never pulled, as `name`, and waits until the runtime knows it. Gives its id.
+    /// Imports an image that was never pulled, as `name`, and waits until the runtime knows it. Returns its id.
     pub fn import(&self, name: &str) -> String {
         let layout = images::make(self.directory.path(), &["--name", name]);
         self.containerd.import(layout.path());
         self.id_in_runtime(name)
     }
 
-    /// The id of what the runtime itself knows by `name`.
+    /// The runtime's id of the image `name`.
     pub fn id_in_runtime(&self, name: &str) -> String {
         let kubelet = self.kubelet_without_pullgate();
         let id = process::wait(process::LIMIT, || Some(kubelet.image_status(name).ok()??.id));
         id.unwrap_or_else(|| panic!("the runtime does not know {name}"))
     }
 
-    /// Has the name `to` re-pointed behind everybody's back, and waits until the runtime follows.
+    /// Moves the name `to` in containerd's store, and waits until the runtime follows.
     pub fn retag(&self, from: &str, to: &str) {
         let id = self.id_in_runtime(from);
         self.containerd.tag(from, to);
@@ -132,7 +131,7 @@ impl Node {
         Kubelet::new(self.containerd.socket(), self.containerd.socket(), self.directory.path().join("logs"))
     }
 
-    /// Makes an image that there is nowhere else, and pushes it. `name` is `repository:tag`.
+    /// Makes a unique image and pushes it. `name` is `repository:tag`.
     pub fn push(&self, name: &str) -> Image {
         images::make(self.directory.path(), &[]).push(&self.registry, name)
     }
@@ -142,7 +141,7 @@ impl Node {
         images::existing("pause").push(&self.registry, name)
     }
 
-    /// The same for an index of two platforms.
+    /// As [`Self::push`], for an index of two platforms.
     pub fn push_index(&self, name: &str) -> Image {
         images::make(self.directory.path(), &["--index"]).push(&self.registry, name)
     }
@@ -154,13 +153,13 @@ impl Node {
         image
     }
 
-    /// Signs with the release key, by `pullgate-signer sign` with the configuration of this node: a host that is mapped to the
-    /// registry is found there.
+    /// Signs with the release key, by `pullgate-signer sign` with the configuration of this node, so that mapped hosts
+    /// work.
     pub fn sign(&self, image: &Image) {
         signing::sign_by(self.pullgate.signer(), &image.by_digest(), &self.release);
     }
 
-    /// Another key pair.
+    /// Makes another key pair.
     pub fn key(&self, name: &str, kind: Kind) -> PrivateKey {
         PrivateKey::make(self.directory.path(), name, kind)
     }
@@ -170,7 +169,7 @@ impl Node {
         Cosign::new(self.directory.path().join("cosign"))
     }
 
-    /// Has `host` of image names served by this node's registry, for containerd and pullgate alike.
+    /// Maps `host` to this node's registry, for containerd and pullgate.
     pub fn map_host(&self, host: &str) {
         self.containerd.map_host(host, &self.registry);
     }

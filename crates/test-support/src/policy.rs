@@ -7,16 +7,16 @@ use pullgate::policy::Policy;
 
 use crate::signer::key_file;
 
-/// An authenticator with one of the keys in `tests/fixtures/keys`; it shows itself as its table.
+/// An authenticator with one of the keys in `tests/fixtures/keys`; its `Display` is its table.
 #[derive(Clone, Copy)]
 pub struct Authenticator<'a> {
     pub name: &'a str,
-    /// The key's name in its file's name, such as `p256`.
+    /// The name of the key file, such as `p256`.
     pub key: &'a str,
     pub algorithm: &'a str,
 }
 
-/// What most policies of the tests require.
+/// The authenticator that most policies of the tests require.
 pub const RELEASE: Authenticator<'static> =
     Authenticator { name: "release", key: "p256", algorithm: "ECDSA_SHA_256" };
 
@@ -36,7 +36,7 @@ impl fmt::Display for Authenticator<'_> {
 ///
 /// # Panics
 ///
-/// Where the policy has a problem.
+/// If the policy is not valid.
 #[track_caller]
 pub fn load(directory: &Path, text: &str) -> Policy {
     let root = directory.join("etc");

@@ -1,19 +1,17 @@
-//! The programs under test: what cargo built beside the program that asks.
+//! The programs under test, which cargo built beside the running test.
 
 use std::path::{Path, PathBuf};
 
-/// `pullgate`, the program on nodes.
 pub fn pullgate() -> PathBuf {
     program("pullgate")
 }
 
-/// `pullgate-signer`.
 pub fn signer() -> PathBuf {
     program("pullgate-signer")
 }
 
-/// Tests, benchmarks and examples are in a directory of their own beside the programs. Cargo builds the programs of other
-/// packages for none of them.
+/// Tests, benchmarks and examples are in subdirectories of the programs' directory. Cargo does not build programs of other
+/// packages for them.
 fn program(name: &str) -> PathBuf {
     let ours = std::env::current_exe().expect("a program has a path");
     let directory = ours.parent().and_then(Path::parent).expect("cargo puts it in a directory");

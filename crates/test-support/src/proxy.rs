@@ -1,4 +1,4 @@
-//! pullgate's proxy in this process, and a bare HTTP/2 client of it.
+//! pullgate's proxy in this process, and a plain HTTP/2 client of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use hyper::body::Incoming;
 use pullgate::containerd::{Body, Upstream};
 use pullgate::cri::{self, Proxy};
 use pullgate::gate::{self, Gate};
-use pullgate::registry::{Registry, Settings};
+use pullgate::registry::{Registry, RegistrySettings};
 use pullgate_daemon::unix_socket::UnixSocket;
 use tokio::task::JoinHandle;
 
 use crate::secrets;
 
-/// A registry client that does not remember that there was no signature: many tests sign what was just refused.
-pub fn forgetful() -> Settings {
-    let limits = pullgate::registry::Limits { negative_cache: Duration::ZERO, ..Default::default() };
-    Settings { limits, ..Settings::default() }
+/// Registry settings without a negative cache: many tests sign images right after they were refused.
+pub fn forgetful() -> RegistrySettings {
+    let limits = pullgate::registry::Limits { negative_cache_ttl: Duration::ZERO, ..Default::default() };
+    RegistrySettings { limits, ..RegistrySettings::default() }
 }
 
-/// A running proxy on `pullgate.sock` of its directory; ends with the value.
+/// A running proxy on `pullgate.sock` of its directory, until it is dropped.
 pub struct Daemon {
     pub proxy: Arc<Proxy>,
     pub gate: Arc<Gate>,
@@ -38,34 +38,33 @@ impl Drop for Daemon {
     }
 }
 
-/// How a [`Daemon`] differs from the default: no policy, the default registry client, and a short wait for tag records.
+/// Settings of a [`Daemon`]. Defaults: no policy, the default registry client, and a short wait for tag records.
 pub struct Builder<'a> {
     directory: &'a Path,
     runtime: &'a Path,
-    registry: Settings,
-    proxy: cri::Settings,
+    registry: RegistrySettings,
+    proxy: cri::CriSettings,
     timeout: Duration,
     gate: Option<Gate>,
 }
 
 impl Builder<'_> {
-    /// The settings of the registry client.
-    pub fn registry(self, settings: Settings) -> Self {
+    pub fn registry(self, settings: RegistrySettings) -> Self {
         Self { registry: settings, ..self }
     }
 
     /// Changes the settings of the proxy.
-    pub fn proxy(mut self, change: impl FnOnce(&mut cri::Settings)) -> Self {
+    pub fn proxy(mut self, change: impl FnOnce(&mut cri::CriSettings)) -> Self {
         change(&mut self.proxy);
         self
     }
 
-    /// How long a decision about one pull may take.
+    /// The time limit of one pull's decision.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// A gate that was made elsewhere, instead of one with these settings.
+    /// Uses this gate instead of creating one.
     pub fn gate(self, gate: Gate) -> Self {
         Self { gate: Some(gate), ..self }
     }
@@ -92,10 +91,10 @@ impl Daemon {
         Builder {
             directory,
             runtime,
-            registry: Settings::default(),
-            proxy: cri::Settings {
+            registry: RegistrySettings::default(),
+            proxy: cri::CriSettings {
                 tag_record_timeout: Duration::from_millis(500),
-                ..cri::Settings::default()
+                ..cri::CriSettings::default()
             },
             timeout: Duration::from_secs(30),
             gate: None,
@@ -107,7 +106,7 @@ impl Daemon {
     }
 }
 
-/// One call with these bytes as its body.
+/// A call with these bytes as its body.
 pub async fn call(client: &Upstream, path: &str, headers: HeaderMap, body: Bytes) -> Response<Incoming> {
     let uri = format!("http://localhost{path}");
     let mut request = Request::post(uri).body(Body::full(body)).unwrap();

@@ -1,7 +1,6 @@
-//! A small OCI registry in this process, on 127.0.0.1, that keeps the rules or breaks them as a test asks.
+//! A small OCI registry in this process, on 127.0.0.1, correct or hostile.
 //!
-//! It speaks HTTP/1.1, over TLS if wanted, keeps all in memory, writes down every request, and asks a test's hook first
-//! what to answer.
+//! It serves HTTP/1.1, optionally over TLS, from memory, records every request, and lets a test's hook answer first.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -33,7 +32,7 @@ pub use image::{INDEX, MANIFEST, SIMPLE_SIGNING, descriptor, index, manifest};
 pub use log::Log;
 pub use script::{Body, Scripted};
 
-/// A request that reached the registry.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     pub method: Method,
@@ -55,24 +54,24 @@ impl Recorded {
 
 type Hook = Box<dyn Fn(&Recorded) -> Option<Scripted> + Send + Sync>;
 
-/// How a registry is to be.
+/// Features of a registry.
 #[derive(Default)]
 pub struct Options {
-    /// It has the referrers API.
+    /// Whether it has the referrers API.
     pub referrers: bool,
-    /// It knows conditions of writes, and marks what it serves for them.
+    /// Whether it supports conditional writes, and sends ETags.
     pub conditions: bool,
-    /// What it wants to be shown.
+    /// The authentication that it requires.
     pub auth: Auth,
-    /// It speaks TLS with a certificate of this authority for this name or address.
+    /// TLS with a certificate of this authority for this name or address.
     pub tls: Option<(Arc<Authority>, String)>,
-    /// The years in which that certificate is valid; always, when not set.
+    /// The validity of that certificate in years; unlimited if not set.
     pub valid: Option<(i32, i32)>,
-    /// It wants a client certificate of the same authority.
+    /// Whether it requires a client certificate of the same authority.
     pub clients: bool,
 }
 
-/// A registry that runs until it is dropped.
+/// Runs until it is dropped.
 pub struct Registry {
     state: Arc<State>,
     address: std::net::SocketAddr,
@@ -83,7 +82,7 @@ struct State {
     options: Options,
     address: std::net::SocketAddr,
     requests: Mutex<Vec<Recorded>>,
-    /// Secrets that were shown and that the search at the end would not find.
+    /// Received secrets that the search for secrets would not find.
     unmarked: Mutex<Vec<String>>,
     hook: Mutex<Option<Hook>>,
     written: Arc<AtomicU64>,
@@ -91,7 +90,7 @@ struct State {
     tokens: Mutex<HashMap<String, String>>,
 }
 
-/// What one repository holds.
+/// The content of one repository.
 #[derive(Default)]
 struct ImageRefs {
     blobs: HashMap<String, Bytes>,
@@ -100,7 +99,7 @@ struct ImageRefs {
 }
 
 impl Registry {
-    /// A registry without the referrers API that everybody may use.
+    /// A public registry without the referrers API.
     pub async fn start() -> Self {
         Self::with(Options::default()).await
     }
@@ -129,7 +128,7 @@ impl Registry {
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(Arc::clone(&state), request));
                     let server = hyper::server::conn::http1::Builder::new();
-                    // Connections that a client breaks off are part of the tests.
+                    // Tests close connections on purpose.
                     match acceptor {
                         None => drop(server.serve_connection(TokioIo::new(stream), service).await),
                         Some(acceptor) => {
@@ -143,7 +142,7 @@ impl Registry {
         Self { state, address, task }
     }
 
-    /// What reaches it from now on and did before, to be looked at from elsewhere.
+    /// All its requests, past and future.
     pub fn log(&self) -> Log {
         Log(Arc::clone(&self.state))
     }
@@ -166,7 +165,7 @@ impl Registry {
         Reference::parse(&format!("{}/{rest}", self.host())).unwrap()
     }
 
-    /// Answers requests for which the hook has an answer with that.
+    /// Lets the hook answer requests; `None` for the normal response.
     pub fn hook(&self, hook: impl Fn(&Recorded) -> Option<Scripted> + Send + Sync + 'static) {
         *self.state.hook.lock().unwrap() = Some(Box::new(hook));
     }
@@ -190,7 +189,7 @@ impl Registry {
         self.contents(path, |contents| contents.tags.insert(tag.to_owned(), digest.to_string()));
     }
 
-    /// What a tag leads to.
+    /// The manifest under a tag.
     pub fn tagged(&self, path: &str, tag: &str) -> Option<Bytes> {
         self.contents(path, |contents| {
             let digest = contents.tags.get(tag)?;
@@ -198,12 +197,12 @@ impl Registry {
         })
     }
 
-    /// What the referrers API answers for a digest.
+    /// The response of the referrers API for a digest.
     pub fn referrers_of(&self, path: &str, digest: &Digest) -> Bytes {
         self.contents(path, |contents| serve::referring(contents, digest.as_str()))
     }
 
-    /// An image of one layer under a tag.
+    /// Stores an image of one layer under a tag.
     pub fn image(&self, path: &str, tag: &str, content: &str) -> Digest {
         let config = self.blob(path, format!("{{\"comment\":\"{content}\"}}"));
         let layer = self.blob(path, content.to_owned());
@@ -221,7 +220,7 @@ impl Registry {
         self.state.requests.lock().unwrap().clone()
     }
 
-    /// The requests as lines, sorted, because some of them run at the same time.
+    /// The requests as lines, sorted, because their order can vary.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.requests().iter().map(Recorded::line).collect();
         lines.sort();
@@ -232,7 +231,7 @@ impl Registry {
         self.state.requests.lock().unwrap().clear();
     }
 
-    /// Bytes of bodies that were handed to connections.
+    /// Bytes of response bodies that were written.
     pub fn written(&self) -> u64 {
         self.state.written.load(Ordering::Relaxed)
     }

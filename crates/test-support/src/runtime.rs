@@ -1,5 +1,5 @@
-//! A runtime that is not containerd but behaves like it where pullgate depends on it, and like anything that a test
-//! wants elsewhere. Speaks HTTP/2 on a unix socket and keeps every call as bytes.
+//! A fake runtime that behaves like containerd where pullgate depends on it, and as scripted elsewhere. HTTP/2 on a Unix
+//! socket; it records every call as bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -23,7 +23,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// A call as it arrived.
+/// A received call.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub path: String,
@@ -31,13 +31,13 @@ pub struct Call {
     pub body: Bytes,
 }
 
-/// What the runtime does with a call.
+/// The response to a call.
 pub enum Reply {
-    /// Head, data and trailers, as they are.
+    /// Head, data and trailers, verbatim.
     Answer { headers: HeaderMap, data: Vec<Bytes>, trailers: Option<HeaderMap> },
-    /// The first data at once, the rest when the test says so.
+    /// The first data at once, the rest when the test opens the gate.
     Streamed { first: Bytes, gate: Arc<Notify>, then: Bytes },
-    /// No answer at all; `dropped` is notified when the caller has gone.
+    /// No response; `dropped` is notified when the caller closes the call.
     Never { dropped: Arc<Notify> },
 }
 
@@ -47,15 +47,15 @@ type Script = Box<dyn Fn(&Call) -> Option<Reply> + Send + Sync>;
 struct State {
     calls: Mutex<Vec<Call>>,
     script: Mutex<Option<Script>>,
-    /// Image records by name: the digest each points to.
+    /// Image records: digest by name.
     records: Mutex<BTreeMap<String, String>>,
     /// Manifests by digest, as a registry served them.
     content: Mutex<BTreeMap<String, Bytes>>,
-    /// Names that ImageStatus does not know yet although they are recorded, each for so many questions.
+    /// How many more ImageStatus calls do not find a recorded name, per record.
     late: Mutex<VecDeque<u32>>,
 }
 
-/// A running fake runtime; ends with the value.
+/// Runs until it is dropped.
 pub struct Runtime {
     socket: PathBuf,
     state: Arc<State>,
@@ -82,7 +82,7 @@ impl Runtime {
         &self.socket
     }
 
-    /// Answers calls by `script` where it has an answer.
+    /// Lets `script` answer calls; `None` for the normal response.
     pub fn script(&self, script: impl Fn(&Call) -> Option<Reply> + Send + Sync + 'static) {
         *self.state.script.lock().unwrap() = Some(Box::new(script));
     }
@@ -105,38 +105,38 @@ impl Runtime {
         self.state.records.lock().unwrap().insert(name.to_owned(), digest.to_owned());
     }
 
-    /// Puts a manifest into the content store, so that the image is known by the digest of its configuration.
+    /// Adds a manifest to the content store, so that the image is known by the digest of its configuration.
     pub fn hold(&self, manifest: &Bytes) {
         let digest = pullgate::digest::Digest::of(manifest).to_string();
         self.state.content.lock().unwrap().insert(digest, manifest.clone());
     }
 
-    /// Lets ImageStatus find nothing for its next `questions`, as containerd does until it has seen the event.
+    /// Lets the next `questions` ImageStatus calls find nothing, as containerd until it has handled the event.
     pub fn be_late(&self, questions: u32) {
         self.state.late.lock().unwrap().push_back(questions);
     }
 }
 
 impl State {
-    /// The id of the image whose manifest has this digest: of its configuration where the manifest is held, else one
-    /// that is as good. Of an index it is the first image that is held.
+    /// The id of the image with this manifest digest: the digest of its configuration if the manifest is in the content
+    /// store, otherwise a derived one. For an index, that of its first stored image.
     fn id(&self, digest: &str) -> String {
         let content = self.content.lock().unwrap();
         let json = |digest: &str| serde_json::from_slice::<serde_json::Value>(content.get(digest)?).ok();
         let config = |digest: &str| Some(json(digest)?["config"]["digest"].as_str()?.to_owned());
         let listed =
             json(digest).and_then(|index| index["manifests"].as_array().cloned()).unwrap_or_default();
-        let held = listed.iter().find_map(|child| config(child["digest"].as_str()?));
-        held.or_else(|| config(digest)).unwrap_or_else(|| image_id(digest))
+        let stored = listed.iter().find_map(|child| config(child["digest"].as_str()?));
+        stored.or_else(|| config(digest)).unwrap_or_else(|| image_id(digest))
     }
 }
 
-/// The id that the runtime gives the image whose manifest has this digest and is not held.
+/// The derived id of an image whose manifest is not in the content store.
 pub fn image_id(digest: &str) -> String {
     pullgate::digest::Digest::of(digest.as_bytes()).to_string()
 }
 
-/// A unary gRPC answer.
+/// A unary gRPC response.
 pub fn message(message: &impl Message) -> Reply {
     let data = framed(&message.encode_to_vec());
     Reply::Answer { headers: HeaderMap::new(), data: vec![data], trailers: Some(status(0, "")) }
@@ -214,9 +214,9 @@ async fn respond(reply: Reply) -> Response<ReplyBody> {
             response.body(frames_body(frames.into())).unwrap()
         }
         Reply::Never { dropped } => {
-            let _told = TellOnDrop(dropped);
+            let _guard = NotifyOnDrop(dropped);
             tokio::time::sleep(Duration::from_secs(3600)).await;
-            unreachable!("nobody waits that long")
+            unreachable!("no test waits that long")
         }
     }
 }
@@ -228,7 +228,7 @@ fn frames_body(frames: VecDeque<PacedFrame>) -> ReplyBody {
     StreamBody::new(stream).boxed_unsync()
 }
 
-/// A stream of the frames, each after its gate has opened.
+/// A stream of the frames, each after its gate is open.
 fn futures_stream(
     mut frames: VecDeque<PacedFrame>,
 ) -> impl futures_core::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
@@ -246,16 +246,16 @@ fn futures_stream(
     tokio_stream::wrappers::ReceiverStream::new(receiver)
 }
 
-struct TellOnDrop(Arc<Notify>);
+struct NotifyOnDrop(Arc<Notify>);
 
-impl Drop for TellOnDrop {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
         self.0.notify_one();
     }
 }
 
-/// What containerd would say, as far as pullgate depends on it: a pull by digest records the digest and the id, not the
-/// tag; ImageStatus goes by the records.
+/// containerd's response, as far as pullgate depends on it: a pull by digest records the digest and the id, not the tag;
+/// ImageStatus uses the records.
 fn like_containerd(state: &State, call: &Call) -> Reply {
     let body = call.body.get(5..).unwrap_or_default();
     let mut records = state.records.lock().unwrap();
@@ -326,14 +326,20 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
 }
 
 fn image(state: &State, name: &str, digest: &str) -> images::Image {
-    let held = state.content.lock().unwrap().get(digest).map_or(1, Bytes::len);
+    let content = state.content.lock().unwrap().get(digest).cloned();
+    let stored = content.as_ref().map_or(1, Bytes::len);
+    let is_index = content.is_some_and(|content| {
+        serde_json::from_slice::<serde_json::Value>(&content)
+            .is_ok_and(|value| value.get("manifests").is_some())
+    });
+    let kind = if is_index { "index" } else { "manifest" };
     images::Image {
         name: name.to_owned(),
         labels: [("io.cri-containerd.image".to_owned(), "managed".to_owned())].into(),
         target: Some(Descriptor {
-            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            media_type: format!("application/vnd.oci.image.{kind}.v1+json"),
             digest: digest.to_owned(),
-            size: i64::try_from(held).unwrap(),
+            size: i64::try_from(stored).unwrap(),
             ..Default::default()
         }),
         ..Default::default()

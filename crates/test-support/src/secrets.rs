@@ -1,8 +1,8 @@
 //! The secrets of tests are recognisable, so that everything pullgate writes can be searched for them.
 //!
-//! Passwords and tokens are a [`Secret`], which carries [`MARK`] or is in [`REGISTERED`]; private keys come from
-//! [`new_key`], or a test notes them by [`register_key`]. Where `PULLGATE_TEST_RUN` names a directory, the support keeps there what the tests' daemons and
-//! commands write, and `tests/environment/secrets` searches it when all tests are over.
+//! Passwords and tokens are a [`Secret`], which contains [`MARK`] or is in [`REGISTERED`]; private keys come from
+//! [`new_key`], or are registered with [`register_key`]. If `PULLGATE_TEST_RUN` names a directory, everything that daemons
+//! and commands of the tests write is stored there, and `tests/environment/secrets` searches it after all tests.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -18,25 +18,25 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// What every secret of a test carries. Six bytes or more of it are found in any common encoding.
+/// Part of every secret of a test. Six bytes or more of it are found in any common encoding.
 pub const MARK: &str = "pg5ECRET";
 
-/// Secrets that cannot carry the mark, and are written nowhere either.
+/// Secrets that cannot contain the mark, and must not be written either.
 pub const REGISTERED: [&str; 1] = [
-    // With one letter more before it, it is the mark: a boundary that must not move.
+    // One letter short of the mark: the boundary must not move.
     "g5ECRET",
 ];
 
-/// A secret that a test uses, so that the search finds it wherever it was written.
+/// A secret of a test, so that the search finds it wherever it was written.
 ///
-/// Whatever takes a password or a token in the tests takes `impl Into<Secret>`.
+/// Everything that takes a password or a token in the tests takes `impl Into<Secret>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
     /// # Panics
     ///
-    /// Where the text does not carry [`MARK`]. An empty text is no secret.
+    /// If the text does not contain [`MARK`]. An empty text is not a secret.
     #[track_caller]
     pub fn marked(text: &str) -> Self {
         assert!(
@@ -71,7 +71,7 @@ pub fn is_found(text: &str) -> bool {
     text.contains(MARK) || REGISTERED.contains(&text)
 }
 
-/// The directory of this run, if what is written is to be searched.
+/// The directory of this run, if outputs are searched.
 pub fn run() -> Option<PathBuf> {
     static NAMED: Once = Once::new();
     let run = PathBuf::from(std::env::var_os("PULLGATE_TEST_RUN").filter(|path| !path.is_empty())?);
@@ -90,13 +90,13 @@ pub fn run() -> Option<PathBuf> {
     Some(run)
 }
 
-/// Notes a private key that a test has made: the line of its PEM that holds nothing but the secret part.
+/// Registers a private key of a test: the line of its PEM that contains only secret bytes.
 pub fn register_key(pem: &str) {
     let Some(run) = run() else { return };
     append_key(&run, pem);
 }
 
-/// A new key pair, noted as [`register_key`] does. No test makes one by itself.
+/// A new, registered key pair. Tests use no other source of new keys.
 pub fn new_key() -> KeyPair {
     let key = KeyPair::generate().expect("keys can be made");
     register_key(&key.serialize_pem());
@@ -107,15 +107,15 @@ fn append_key(run: &Path, pem: &str) {
     append(&run.join(format!("keys-{}", std::process::id())), format!("{}\n", secret_line(pem)).as_bytes());
 }
 
-/// The line of a private key's PEM that holds nothing but the secret part.
+/// The line of a private key's PEM that contains only secret bytes.
 pub fn secret_line(pem: &str) -> &str {
     let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    // Short keys begin with the secret, behind a short head; RSA keys end in it.
+    // Short keys start with the secret after a short header; RSA keys end with it.
     let line = if lines.len() < 10 { lines.first() } else { lines.get(lines.len().saturating_sub(2)) };
     line.expect("a PEM has lines")
 }
 
-/// Keeps something that was written: by whom, and what.
+/// Records output: its writer, and its content.
 pub fn wrote(who: &str, what: impl AsRef<[u8]>) {
     let Some(run) = run() else { return };
     let mut bytes = what.as_ref().to_vec();
@@ -123,20 +123,20 @@ pub fn wrote(who: &str, what: impl AsRef<[u8]>) {
     append(&run.join(format!("{who}-{}.written", std::process::id())), &bytes);
 }
 
-/// Keeps what a command wrote.
+/// Records the output of a command.
 pub fn wrote_output(output: &Output) {
     wrote("commands", [output.stdout.as_slice(), &output.stderr].concat());
 }
 
-/// Says where all see it that something could not be looked at on this machine, and why.
+/// Reports that a check could not run on this machine, and why.
 pub fn skipped(why: &str) {
-    // Not by a macro, whose output a test that passes does not show.
+    // Not with `eprintln!`, which the test harness captures for passing tests.
     let _ = writeln!(std::io::stderr(), "NOT LOOKED AT: {why}");
     let Some(run) = run() else { return };
     append(&run.join("skipped"), format!("{why}\n").as_bytes());
 }
 
-/// Keeps a copy of a file, or of all files of a directory.
+/// Records a copy of a file, or of all files of a directory.
 pub fn keep(path: &Path) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Some(run) = run() else { return };
@@ -147,19 +147,19 @@ pub fn keep(path: &Path) {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let to = run.join(format!("{name}-{}-{number}.written", std::process::id()));
-        // A file of a daemon that goes on may vanish meanwhile.
+        // A file of a running daemon may vanish meanwhile.
         let _ = fs::copy(path, to);
     }
 }
 
-/// Keeps everything that the library logs in this process, at every level, and what others log but bytes and frames. A
-/// test that listens itself hears it instead.
+/// Records everything that the library logs in this process, at every level, and the logs of others without bytes and
+/// frames. A test with its own subscriber replaces it.
 pub fn keep_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let Some(run) = run() else {
-            // What a thread without a listener logs first would otherwise be taken for something that nobody ever wants,
-            // and a test that listens later would not hear it.
+            // Without a subscriber, the first log event of a thread would be cached as disabled, also for a test that
+            // subscribes later.
             let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
             return;
         };

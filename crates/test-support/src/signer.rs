@@ -1,4 +1,4 @@
-//! Signatures made here, attached to images of the test registry in the two layouts of cosign.
+//! Makes signatures, and attaches them to images of the test registry in cosign's two layouts.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +22,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// `p256`, `rsa2048`, …, as the files are called.
+    /// `p256`, `rsa2048`, …, as in the names of the files.
     pub fn of(name: &str, algorithm: Algorithm) -> Self {
         Self::with_salt(name, algorithm, PssSalt::default())
     }
@@ -37,13 +37,13 @@ impl Signer {
     }
 }
 
-/// The file of a key's half, `key` or `pub`.
+/// The file of a private or public key: `half` is `key` or `pub`.
 pub fn key_file(name: &str, half: &str) -> PathBuf {
     let keys = crate::repository().join("tests/fixtures/keys");
     keys.join(format!("throw-away-{name}.{half}.pem"))
 }
 
-/// A copy of a private key in `directory`, closed to others as the ones that sign have to be: git keeps no such mode.
+/// A copy of a private key in `directory` with mode 0600, which git does not store.
 pub fn closed_key(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(format!("{name}.key"));
     if !path.exists() {
@@ -67,14 +67,14 @@ pub fn payload(repository: &str, digest: &Digest) -> Bytes {
     .into()
 }
 
-/// Puts a `.sig` tag with these payloads and signatures beside the image.
+/// Attaches these payloads and signatures under the `.sig` tag of the image.
 pub fn attach_classic(registry: &Registry, path: &str, digest: &Digest, signatures: &[(Bytes, Vec<u8>)]) {
     let texts: Vec<_> =
         signatures.iter().map(|(payload, signature)| (payload.clone(), STANDARD.encode(signature))).collect();
     attach_classic_text(registry, path, digest, &texts);
 }
 
-/// As [`attach_classic`], with the text of each annotation.
+/// As [`attach_classic`], with the text of each signature annotation.
 pub fn attach_classic_text(registry: &Registry, path: &str, digest: &Digest, signatures: &[(Bytes, String)]) {
     let config = registry.blob(path, "{}");
     let layers: Vec<_> = signatures
@@ -101,12 +101,12 @@ pub fn sign_classic(registry: &Registry, path: &str, digest: &Digest, signer: &S
     attach_classic(registry, path, digest, &[(payload, signature)]);
 }
 
-/// Signs the image at `path` with a Sigstore bundle behind the fallback tag.
+/// Signs the image at `path` with a Sigstore bundle under the fallback tag.
 pub fn sign_bundle(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
     attach_bundle(registry, path, digest, &bundle(digest, "https://sigstore.dev/cosign/sign/v1", signer));
 }
 
-/// A bundle with a statement of some type about a digest.
+/// A bundle with a statement of this type about a digest.
 pub fn bundle(digest: &Digest, predicate_type: &str, signer: &Signer) -> String {
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
@@ -128,14 +128,14 @@ pub fn bundle(digest: &Digest, predicate_type: &str, signer: &Signer) -> String 
     .to_string()
 }
 
-/// Puts a bundle behind the fallback tag of the image.
+/// Attaches a bundle under the fallback tag of the image.
 pub fn attach_bundle(registry: &Registry, path: &str, digest: &Digest, bundle: &str) {
     let blob = registry.blob(path, bundle.to_owned());
     let config = registry.blob(path, "{}");
     let referrer = manifest(&[(&blob, bundle.len(), BUNDLE, &[])], &config, Some(digest));
     let length = referrer.len();
     let referrer = registry.manifest(path, MANIFEST, referrer);
-    // cosign 3.1.1 leaves the real artifact type out of the index.
+    // cosign 3.1.1 does not write the real artifact type into the index.
     let index = index(&[descriptor((&referrer, length, MANIFEST, &[]))]);
     let index = registry.manifest(path, "application/vnd.oci.image.index.v1+json", index);
     registry.tag(path, &format!("sha256-{}", digest.hex()), &index);

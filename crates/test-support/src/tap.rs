@@ -1,4 +1,4 @@
-//! A wire tap between pullgate and the runtime: passes all bytes on and counts HTTP/2 frames by type.
+//! A wire tap between pullgate and the runtime: forwards all bytes and counts HTTP/2 frames by type.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 /// The connection preface of an HTTP/2 client, in bytes (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
 
-/// A running tap; ends with the value.
+/// Runs until it is dropped.
 pub struct Tap {
     pings: Arc<AtomicU64>,
     frames: Arc<AtomicU64>,
@@ -25,7 +25,7 @@ impl Drop for Tap {
 }
 
 impl Tap {
-    /// Listens at `at` and passes everything on to `to`.
+    /// Listens at `at` and forwards everything to `to`.
     pub fn start(at: &Path, to: &Path) -> Self {
         let listener = UnixListener::bind(at).unwrap();
         let (pings, frames) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -53,7 +53,7 @@ impl Tap {
         Self { pings, frames, task }
     }
 
-    /// PING frames that pullgate sent of its own accord (answers to the runtime's do not count).
+    /// PING frames that pullgate sent (without acknowledgements).
     pub fn pings(&self) -> u64 {
         self.pings.load(Ordering::SeqCst)
     }

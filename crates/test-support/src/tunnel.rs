@@ -1,4 +1,4 @@
-//! An HTTP CONNECT proxy, with a password if configured, that leads every tunnel to one address.
+//! An HTTP CONNECT proxy, optionally with a password, whose tunnels all lead to one address.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,30 +8,30 @@ use std::thread;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// One that runs as long as the process.
+/// Runs as long as the process.
 pub struct Tunnel {
     address: String,
     credentials: Option<String>,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Tunnel {
-    /// One whose tunnels end at `to`, for those who show `user:password`, if it is given.
+    /// A proxy whose tunnels lead to `to`; clients need `user:password`, if given.
     pub fn start(to: &str, credentials: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let expected = credentials
             .map(|credentials| format!("proxy-authorization: basic {}", STANDARD.encode(credentials)));
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let (kept, to) = (Arc::clone(&asked), to.to_owned());
+        let requests = Arc::<Mutex<Vec<String>>>::default();
+        let (kept, to) = (Arc::clone(&requests), to.to_owned());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (kept, to, expected) = (Arc::clone(&kept), to.clone(), expected.clone());
-                // A connection that is broken off is the client's affair.
+                // Clients may close connections.
                 thread::spawn(move || drop(serve(stream, &to, expected.as_deref(), &kept)));
             }
         });
-        Self { address, credentials: credentials.map(str::to_owned), asked }
+        Self { address, credentials: credentials.map(str::to_owned), requests }
     }
 
     /// `http://user:password@127.0.0.1:PORT`.
@@ -40,9 +40,9 @@ impl Tunnel {
         format!("http://{}{}", credentials.unwrap_or_default(), self.address)
     }
 
-    /// The first line of every request so far, which are forgotten.
+    /// The first line of every request since the last call.
     pub fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock().unwrap())
+        std::mem::take(&mut self.requests.lock().unwrap())
     }
 }
 
@@ -50,7 +50,7 @@ fn serve(
     stream: TcpStream,
     to: &str,
     expected: Option<&str>,
-    asked: &Mutex<Vec<String>>,
+    requests: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut lines = Vec::new();
@@ -61,7 +61,7 @@ fn serve(
         }
         lines.push(line.trim_end().to_owned());
     }
-    asked.lock().unwrap().push(lines.first().cloned().unwrap_or_default());
+    requests.lock().unwrap().push(lines.first().cloned().unwrap_or_default());
     let mut stream = stream;
     let shown = |expected: &str| {
         lines.iter().any(|line| {
@@ -80,7 +80,7 @@ fn serve(
         let _ = std::io::copy(&mut back, &mut client);
         client.shutdown(Shutdown::Both)
     });
-    // The reader may hold the beginning of what goes through.
+    // The reader may have buffered the first bytes of the tunnel.
     std::io::copy(&mut reader, &mut there)?;
     there.shutdown(Shutdown::Both)
 }

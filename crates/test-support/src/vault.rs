@@ -1,4 +1,4 @@
-//! A transit engine of Vault with one key of two versions: it checks each request and makes real signatures.
+//! A fake of Vault's transit engine with one key of two versions: it verifies each request and makes real signatures.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ pub const NAME: &str = "release";
 
 type Answers = Box<dyn Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync>;
 
-/// A server that runs until it is dropped.
+/// Runs until it is dropped.
 pub struct Vault {
     pub server: Registry,
     state: Arc<State>,
@@ -32,11 +32,11 @@ struct State {
     token: Mutex<Secret>,
     namespace: Option<&'static str>,
     answers: Mutex<Option<Answers>>,
-    asked: AtomicUsize,
+    request_count: AtomicUsize,
 }
 
 impl Vault {
-    /// A server with a key of `tests/fixtures/keys`, of the type `kind` by Vault's names.
+    /// Starts a server with a key of `tests/fixtures/keys`, of Vault's key type `kind`.
     pub async fn start(name: &str, kind: &'static str, namespace: Option<&'static str>) -> Self {
         let read = |half| std::fs::read_to_string(key_file(name, half)).unwrap();
         let state = Arc::new(State {
@@ -46,7 +46,7 @@ impl Vault {
             token: Mutex::new(Secret::marked("hvs.pg5ECRET-token")),
             namespace,
             answers: Mutex::default(),
-            asked: AtomicUsize::new(0),
+            request_count: AtomicUsize::new(0),
         });
         let server = Registry::start().await;
         let shared = Arc::clone(&state);
@@ -59,12 +59,12 @@ impl Vault {
     }
 
     pub fn answers(&self, answers: impl Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync + 'static) {
-        self.state.asked.store(0, Ordering::SeqCst);
+        self.state.request_count.store(0, Ordering::SeqCst);
         *self.state.answers.lock().unwrap() = Some(Box::new(answers));
     }
 
     pub fn asked(&self) -> usize {
-        self.state.asked.load(Ordering::SeqCst)
+        self.state.request_count.load(Ordering::SeqCst)
     }
 
     /// Accepts another token from now on.
@@ -81,9 +81,9 @@ fn error(status: u16, text: &str) -> Scripted {
 
 impl State {
     fn answer(&self, request: &Recorded) -> Scripted {
-        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        let earlier = self.request_count.fetch_add(1, Ordering::SeqCst);
         if let Some(answer) =
-            self.answers.lock().unwrap().as_ref().and_then(|answers| answers(request, asked))
+            self.answers.lock().unwrap().as_ref().and_then(|answers| answers(request, earlier))
         {
             return answer;
         }
@@ -172,7 +172,7 @@ impl State {
         Some(json!({ "valid": valid }))
     }
 
-    /// By the rules of the API: a digest of the right length where `prehashed`, the salt and the scheme as asked.
+    /// As the API specifies: a digest of the right length where `prehashed`, the requested salt and scheme.
     fn sign(&self, hash: &str, body: &Value) -> Option<Value> {
         let input = STANDARD.decode(body["input"].as_str()?).ok()?;
         if body["key_version"] != 2 {
@@ -193,7 +193,7 @@ impl State {
             (_, "/sha2-256") if prehashed && body["signature_algorithm"] == "pkcs1v15" => {
                 sign_digest(&self.pem, Algorithm::RsaPkcs1Sha256, &input)
             }
-            // Without a salt length it would be the longest, and no verifier of ours would take it.
+            // Without a salt length it would be the longest, which our verifiers refuse.
             (_, "/sha2-256")
                 if prehashed && body["signature_algorithm"] == "pss" && body["salt_length"] == "hash" =>
             {

@@ -1,4 +1,4 @@
-//! A node in this process: a registry, a stand-in for containerd, and pullgate between them.
+//! A node in this process: a registry, a fake runtime, and pullgate between them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use prost::Message as _;
 use pullgate::api;
 use pullgate::cri;
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::{Limits, RegistrySettings};
 use tempfile::TempDir;
 
 use crate::policy::{self, RELEASE};
@@ -18,7 +18,7 @@ use crate::runtime::{Runtime, framed};
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
-/// The parts. They end with the value.
+/// Runs until it is dropped.
 pub struct World {
     pub directory: TempDir,
     pub registry: Registry,
@@ -26,7 +26,7 @@ pub struct World {
     pub daemon: Daemon,
 }
 
-/// A gRPC answer: status code, message without its percent-encoding, and body.
+/// A gRPC response: status code, message without its percent-encoding, and body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     pub code: String,
@@ -34,41 +34,41 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Makes the registry client's settings when the directory and the registry are there.
-type MakeSettings<'a> = Box<dyn FnOnce(&TempDir, &Registry) -> Settings + 'a>;
+/// Makes the registry client's settings from the directory and the registry.
+type MakeSettings<'a> = Box<dyn FnOnce(&TempDir, &Registry) -> RegistrySettings + 'a>;
 
-/// How a [`World`] differs from the default: an empty registry on plain HTTP, no negative cache, and a policy that
-/// requires a signature of `release` (P-256) for `team` at that registry and denies everything else.
+/// Settings of a [`World`]. Defaults: an empty registry on plain HTTP, no negative cache, and a policy that requires a
+/// signature of `release` (P-256) for `team` at that registry and denies everything else.
 pub struct Builder<'a> {
     registry: Options,
     settings: MakeSettings<'a>,
-    proxy: Box<dyn FnOnce(&mut cri::Settings) + 'a>,
+    proxy: Box<dyn FnOnce(&mut cri::CriSettings) + 'a>,
     timeout: Duration,
     policy: Option<String>,
 }
 
 impl<'a> Builder<'a> {
-    /// What the registry does.
+    /// The features of the registry.
     pub fn registry(self, options: Options) -> Self {
         Self { registry: options, ..self }
     }
 
-    /// The limits of the registry client, whose other settings are their defaults.
+    /// The limits of the registry client, with defaults for other settings.
     pub fn limits(self, limits: Limits) -> Self {
-        self.settings(move |_, _| Settings { limits, ..Settings::default() })
+        self.settings(move |_, _| RegistrySettings { limits, ..RegistrySettings::default() })
     }
 
-    /// The settings of the registry client, which may name the test's directory and the registry.
-    pub fn settings(self, make: impl FnOnce(&TempDir, &Registry) -> Settings + 'a) -> Self {
+    /// The settings of the registry client, which can depend on the test's directory and the registry.
+    pub fn settings(self, make: impl FnOnce(&TempDir, &Registry) -> RegistrySettings + 'a) -> Self {
         Self { settings: Box::new(make), ..self }
     }
 
     /// Changes the settings of the proxy.
-    pub fn proxy(self, change: impl FnOnce(&mut cri::Settings) + 'a) -> Self {
+    pub fn proxy(self, change: impl FnOnce(&mut cri::CriSettings) + 'a) -> Self {
         Self { proxy: Box::new(change), ..self }
     }
 
-    /// How long a decision about one pull may take.
+    /// The time limit of one pull's decision.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -135,7 +135,7 @@ impl World {
         self.call_body(path, framed(message)).await
     }
 
-    /// A call with this body, which need not be one whole message.
+    /// A call with this body, which may be less or more than one message.
     pub async fn call_body(&self, path: &str, body: Bytes) -> Answer {
         let response = call(self.daemon.client(), path, HeaderMap::new(), body).await;
         let (head, body) = response.into_parts();
@@ -147,7 +147,7 @@ impl World {
         Answer { code: text("grpc-status"), message: text("grpc-message"), body: collected.to_bytes() }
     }
 
-    /// The names that containerd was asked to pull, in order.
+    /// The names of images that the runtime pulled, in order.
     pub fn pulled(&self) -> Vec<String> {
         let calls = self.runtime.calls_of("PullImage");
         let name = |body: &Bytes| api::PullImageRequest::decode(&body[5..]).unwrap().image.unwrap().image;
@@ -155,7 +155,7 @@ impl World {
     }
 }
 
-/// A request to pull an image, without credentials.
+/// A pull request without credentials.
 pub fn pull_request(image: &str) -> api::PullImageRequest {
     api::PullImageRequest {
         image: Some(api::ImageSpec { image: image.to_owned(), ..Default::default() }),

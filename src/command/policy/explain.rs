@@ -50,7 +50,7 @@ pub(super) struct Report {
     pod_namespace: Option<String>,
     applies: Vec<RuleReport>,
     not_applied: Vec<RuleReport>,
-    /// How many rules have a scope without this name.
+    /// Number of rules whose scope does not cover the name.
     other_scopes: usize,
     denied: Option<String>,
     break_glass: Option<String>,

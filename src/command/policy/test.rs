@@ -38,7 +38,7 @@ impl Test {
         let now = Timestamp::now();
         let results: Vec<Result> = cases.iter().map(|case| Result::of(&policy, case, now)).collect();
         if self.output.is_json() {
-            // One object on each line.
+            // One JSON object per line.
             results.iter().for_each(|result| self.output.show(result, |_| String::new()));
         } else {
             output::line(&table(&results));
@@ -69,7 +69,7 @@ impl Result {
     fn of(policy: &Policy, case: &Expectation, now: Timestamp) -> Self {
         let (found, same_rule) = match Reference::parse(&case.image) {
             Ok(reference) => found(policy, case, &reference, now),
-            // The gate refuses such a name before it evaluates rules.
+            // The gate refuses an invalid name before it evaluates rules.
             Err(error) => {
                 let action = Some("deny".to_owned());
                 (Decision { rule: Some(error.to_string()), action, mode: None }, case.rule.is_none())
@@ -220,7 +220,7 @@ deny = "elsewhere"
         ] {
             assert_eq!(results(&format!("[[case]]\n{case}\n")), Ok(vec![passed]), "{case}");
         }
-        for (cases, said) in [
+        for (cases, expected) in [
             ("", "there is no [[case]]"),
             ("[[case]]\nimage = \"a\"\n", "[[case]] expects nothing"),
             ("[[case]]\naction = \"deny\"\n", "[[case]] has no `image`"),
@@ -229,7 +229,7 @@ deny = "elsewhere"
             ("[[case]]\nimage = \"a\"\nactoin = \"deny\"\n", "unknown key `actoin`"),
         ] {
             let error = results(cases).unwrap_err();
-            assert!(error.contains(said), "{cases}\n{error}");
+            assert!(error.contains(expected), "{cases}\n{error}");
         }
     }
 

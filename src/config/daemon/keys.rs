@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::services::{identity, login, vault_address, vault_namespace};
 use crate::alibaba::Identity;
-use crate::keys::{KeyCache, KmsSettings, Settings, TokenSettings, TransitSettings, VaultAuth};
+use crate::keys::{KeyCache, KeySettings, KmsSettings, TokenSettings, TransitSettings, VaultAuth};
 use crate::service;
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::kind::{PATH, Section, time};
@@ -65,9 +65,11 @@ impl Keys {
 
     /// The settings of the key services.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        let service =
-            service::Settings { authorities: self.authorities.clone(), ..service::Settings::default() };
+    pub fn settings(&self) -> KeySettings {
+        let service = service::ServiceSettings {
+            authorities: self.authorities.clone(),
+            ..service::ServiceSettings::default()
+        };
         let mut kms = KmsSettings {
             identity: self.kms.identity.clone(),
             service: service.clone(),
@@ -83,6 +85,6 @@ impl Keys {
         kms.bounds.deadline = self.fetch_timeout;
         transit.bounds.deadline = self.fetch_timeout;
         let token = TokenSettings { deadline: self.fetch_timeout, ..TokenSettings::default() };
-        Settings { kms, transit, token, ..Settings::default() }
+        KeySettings { kms, transit, token, ..KeySettings::default() }
     }
 }

@@ -75,10 +75,13 @@ request-timeout = "500ms"
     assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
     assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
     assert_eq!(config.log, Log { format: Format::Json, level: Level::DEBUG });
-    assert_eq!((config.limits.registry.manifest, config.limits.registry.bundle), (1 << 20, 512 << 10));
+    assert_eq!(
+        (config.limits.registry.manifest_bytes, config.limits.registry.signature_max_size),
+        (1 << 20, 512 << 10)
+    );
     assert_eq!((config.limits.registry.signatures, config.limits.registry.referrers), (8, 256));
     assert_eq!(config.limits.node.pull_timeout, Duration::from_secs(60));
-    assert_eq!(config.limits.registry.step, Duration::from_millis(500));
+    assert_eq!(config.limits.registry.request_timeout, Duration::from_millis(500));
     assert_eq!(read("x", "[listen]\nmode = 0o660").unwrap().listen.mode(), 0o660);
     assert_eq!(read("x", "[listen]\ngroup = \"a\"\nmode = \"0600\"").unwrap().listen.mode(), 0o600);
 }
@@ -367,7 +370,7 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
         ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] must name one way to authenticate"),
         ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address`: the address"),
-        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` cannot be right"),
+        ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` is not valid"),
     ] {
         let said = read("x", &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

@@ -10,19 +10,21 @@ use crate::telemetry::{Reason, Step, Steps};
 /// The longest image name that is logged, in bytes; what is longer is no valid name.
 const MAX_IMAGE_BYTES: usize = 512;
 
-/// A record in the making. It is written exactly once: also when the caller cancels and the pull is dropped half-way.
+/// The record of one pull. It is written exactly once, when it is dropped: also when the caller cancels.
 #[derive(Debug)]
 pub(super) struct Record {
     image: String,
     pod: Pod,
     peer: Peer,
     explanation: Explanation,
+    /// What was admitted: its reason and its pinned name.
+    admitted: Option<(Reason, String)>,
     outcome: Outcome,
 }
 
 #[derive(Debug)]
 enum Outcome {
-    /// Nobody waits for an answer any more.
+    /// The caller no longer waits for an answer.
     Cancelled,
     Refused {
         reason: Reason,
@@ -41,13 +43,14 @@ enum Outcome {
 
 impl Record {
     pub(super) fn begin(image: &str, pod: Option<&Pod>, peer: Peer) -> Self {
-        // Names come from outside: no line break of theirs becomes a record of its own.
+        // Names are untrusted: a line break in one must not start a record of its own.
         let shown = cut(image.escape_debug().to_string());
         Self {
             image: shown,
             pod: pod.cloned().unwrap_or_default(),
             peer,
             explanation: Explanation::default(),
+            admitted: None,
             outcome: Outcome::Cancelled,
         }
     }
@@ -61,14 +64,20 @@ impl Record {
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.admitted = None;
         self.outcome = Outcome::Refused { reason: refusal.reason(), line: refusal.line().to_owned() };
     }
 
-    pub(super) fn answered(&mut self, pinned: &Pinned, answer: &Response<Body>) {
-        let (reason, name) = (pinned.reason(), pinned.name().to_owned());
+    pub(super) fn admitted(&mut self, pinned: &Pinned) {
+        self.admitted = Some((pinned.reason(), pinned.name().to_owned()));
+    }
+
+    /// The pull ended with this answer.
+    pub(super) fn answered(&mut self, answer: &Response<Body>) {
+        let Some((reason, pinned)) = self.admitted.take() else { return };
         self.outcome = match error_of(answer) {
-            None => Outcome::Pulled { reason, pinned: name },
-            Some(error) => Outcome::Failed { reason, pinned: name, error },
+            None => Outcome::Pulled { reason, pinned },
+            Some(error) => Outcome::Failed { reason, pinned, error },
         };
     }
 }

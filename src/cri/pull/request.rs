@@ -16,7 +16,7 @@ const IMAGE: u64 = 1;
 const AUTH: u64 = 2;
 const SANDBOX: u64 = 3;
 
-/// A request whose image name stands in one place only.
+/// A request with exactly one image name.
 pub(in crate::cri) struct PullRequest {
     message: Bytes,
     spec: Range<usize>,
@@ -28,10 +28,10 @@ pub(in crate::cri) struct PullRequest {
 }
 
 impl PullRequest {
-    /// Reads `message`, refusing everything that two parsers could read in two ways.
+    /// Reads `message`. Everything that two parsers could read in two ways is an error.
     ///
     /// # Errors
-    /// When it is not a well-formed request, or a field that is read here stands in it twice.
+    /// When it is not a well-formed request, or repeats a field that is read here.
     pub(in crate::cri) fn parse(message: Bytes) -> Result<Self, RequestError> {
         let [spec, auth, sandbox] = wire::singles(&message, [IMAGE, AUTH, SANDBOX])?;
         let spec = spec.ok_or(RequestError::NoImage)?;
@@ -60,7 +60,7 @@ impl PullRequest {
         &self.credentials
     }
 
-    /// For whom the image is pulled; `crictl pull` and kubeadm do not say.
+    /// The pod that the image is pulled for; absent from requests of `crictl pull` and kubeadm.
     pub(super) fn pod(&self) -> Option<&Pod> {
         self.pod.as_ref()
     }
@@ -68,7 +68,7 @@ impl PullRequest {
     /// The same request for the image `name`: every byte but those of the name and the two lengths around it is kept.
     ///
     /// # Errors
-    /// Never for a request that was parsed; the type says so for want of a better one.
+    /// Never for a request that was parsed.
     pub(super) fn with_image(&self, name: &str) -> Result<Vec<u8>, RequestError> {
         let spec = self.message.get(self.spec_content.clone()).ok_or(WireError::Truncated)?;
         let spec = wire::splice(spec, &self.name, SPEC_IMAGE, name.as_bytes())?;

@@ -16,7 +16,7 @@ fn in_hours(hours: i64) -> Timestamp {
     now() + jiff::SignedDuration::from_hours(hours)
 }
 
-/// A digest that is different for each word.
+/// A digest derived from a word.
 fn digest(word: &str) -> Digest {
     Digest::of(word.as_bytes())
 }

@@ -1,8 +1,8 @@
-//! An image on the node, as it is asked for.
+//! A present image, and the name or id in the request for it.
 
 use std::collections::BTreeSet;
 
-use super::super::Refusal;
+use super::super::{HeldContent, Refusal};
 use super::Present;
 use crate::digest::{Digest, is_id_prefix};
 use crate::reference::Reference;
@@ -10,7 +10,7 @@ use crate::reference::Reference;
 /// How much of a name a refusal quotes at most, in characters.
 const MAX_SHOWN: usize = 512;
 
-/// One image on the node, and the name by which it is asked for.
+/// A present image, and the name or id in the request for it.
 #[derive(Debug)]
 pub(super) struct Asked {
     /// The name, cut to a length that a refusal can quote.
@@ -19,11 +19,12 @@ pub(super) struct Asked {
     pub(super) id: Digest,
     /// The names that the runtime has for the image. Only hints.
     pub(super) names: BTreeSet<Reference>,
+    /// Every digest that the runtime's content has, if it was read.
+    pub(super) held: BTreeSet<Digest>,
     pub(super) namespace: Option<String>,
 }
 
-/// Which rules apply to an image on the node: those of the name by which it is asked for, or for an id those of all that is
-/// known of it.
+/// Which rules apply to a present image: those of the name in the request, or for an id those of all its known names.
 #[derive(Debug)]
 pub(super) enum LookupBy {
     Name(Reference),
@@ -31,8 +32,8 @@ pub(super) enum LookupBy {
 }
 
 impl Asked {
-    /// As containerd finds an image (`LocalResolve`): a digest is an id; else a name that is recorded; else the beginning
-    /// of an id. Everything else is judged as the name that it is.
+    /// As containerd finds an image (`LocalResolve`): a digest is an id; else a recorded name; else the prefix of an id.
+    /// Everything else is evaluated as a name.
     ///
     /// # Errors
     /// When `text` is not a name and not an id of this image.
@@ -50,12 +51,16 @@ impl Asked {
             let name = Reference::parse(text).map_err(|error| Refusal::invalid_reference(text, &error))?;
             LookupBy::Name(name)
         };
+        let held = match &present.content {
+            HeldContent::Read(digests) => digests.clone(),
+            HeldContent::NotRead | HeldContent::Unreadable(_) => BTreeSet::new(),
+        };
         let text = text.chars().take(MAX_SHOWN).collect();
-        Ok(Self { text, lookup, id, names, namespace: namespace.map(ToOwned::to_owned) })
+        Ok(Self { text, lookup, id, names, held, namespace: namespace.map(ToOwned::to_owned) })
     }
 }
 
-/// Whether `asked` is the id of the image, or the beginning of it, and not one of its names.
+/// Whether `asked` is the id of the image, or a prefix of it, and not one of its names.
 fn is_id(asked: &str, id: &Digest, names: &BTreeSet<Reference>) -> bool {
     let is_name = || Reference::parse(asked).is_ok_and(|reference| names.contains(&reference));
     is_id_prefix(asked, id) && !is_name()

@@ -1,6 +1,6 @@
-//! Evaluates an image on the node: finds the facts that [`evaluate`] needs in the ledger, and in the names that the runtime
+//! Evaluates a present image: finds the facts that [`evaluate`] needs in the ledger, and in the names that the runtime
 //! has. Reads files, so it runs on a blocking thread. Key services are not asked here: their answers are known already, or
-//! the evaluation says what to ask.
+//! the evaluation returns the checks to make.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::policy::{Action, BreakGlass, Mode, Policy, Requirement, Rule};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
 
-/// The evaluation of one image on the node, with the policy that was in force when it began.
+/// The evaluation of one present image, with the policy that was in force when it began.
 #[derive(Debug)]
 pub(super) struct PresentEvaluation {
     shared: Shared,
@@ -89,14 +89,14 @@ impl PresentEvaluation {
         }
     }
 
-    /// What key services must be asked because it may change `decided`.
+    /// The remote checks that may change `decided`.
     pub(super) fn open_checks(&mut self, decided: &Result<PresentVerdict, Refusal>) -> OpenChecks {
         let open = std::mem::take(&mut self.open);
         let settled = decided.as_ref().is_ok_and(|verdict| verdict.audited().is_empty());
         if settled { OpenChecks::new() } else { open }
     }
 
-    /// Takes over what key services answered.
+    /// Adds the answers of key services.
     pub(super) fn confirm(&mut self, answers: Vec<([u8; 32], Confirmation)>) {
         self.confirmations.add(answers);
     }
@@ -118,9 +118,9 @@ impl PresentEvaluation {
         Some(self.by_repository(reference.repository(), reference.digest(), &BTreeSet::new()))
     }
 
-    /// Decides, and returns what that rests on if it is on disk.
+    /// Decides, and returns the files that the decision rests on, if they are on disk.
     pub(super) fn decide(&mut self) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
-        // Before anything is read: what changes meanwhile has another stamp.
+        // Before anything is read: a change from now on gives another stamp.
         let stamp = self.shared.ledger.stamp(&self.asked.id, self.hinted());
         let related = self.related();
         let decided = match &self.asked.lookup {
@@ -133,14 +133,15 @@ impl PresentEvaluation {
         (decided, stamp.map(|stamp| (stamp, self.until)))
     }
 
-    /// Every digest that may be this image, for the deny list: the id, the names that the runtime has, and what evidence
-    /// lists.
+    /// Every digest that may be this image, for the deny list: the id, what the runtime has of it, its names, and what
+    /// evidence lists.
     fn related(&self) -> BTreeSet<Digest> {
         if !self.policy.deny_list().has_digests() {
             return BTreeSet::new();
         }
         let id = &self.asked.id;
         let mut related = BTreeSet::from([id.clone()]);
+        related.extend(self.asked.held.iter().cloned());
         related.extend(self.asked.names.iter().filter_map(|name| name.digest().cloned()));
         let places = self.shared.ledger.places(id).into_iter();
         let found = places.filter_map(|place| self.shared.ledger.find(&place));
@@ -149,7 +150,7 @@ impl PresentEvaluation {
         related
     }
 
-    /// Whether the rules of `repository` admit the image, as `digest` if one is asked for.
+    /// Whether the rules of `repository` admit the image; as `digest`, if the request has one.
     fn by_repository(
         &mut self,
         repository: &Repository,
@@ -202,7 +203,7 @@ impl PresentEvaluation {
             .extend(self.shared.ledger.places(&self.asked.id).into_iter().map(|place| place.repository));
         let mut refusal = None;
         for repository in repositories {
-            // A line in the ledger alone must not lend an image a name that needs no signature.
+            // An entry in the ledger alone must not give an image a name that needs no signature.
             match self.by_repository(&repository, None, related) {
                 Ok(verdict) if verdict.digest().is_none() && !named.contains(&repository) => {}
                 Ok(verdict) => return Ok(verdict),
@@ -213,7 +214,7 @@ impl PresentEvaluation {
         Err(refusal.unwrap_or_else(|| Refusal::unverified_id(text, id)))
     }
 
-    /// The evidence that the image is one of `repository`: about `digest`, if one is asked for, and leading to this image.
+    /// The evidence that the image is one of `repository`: about `digest`, if the request has one, and leading to this image.
     fn candidates(&self, repository: &Repository, digest: Option<&Digest>) -> Vec<Arc<Evidence>> {
         let mut places = self.shared.ledger.places(&self.asked.id);
         places.extend(self.hinted());
@@ -227,7 +228,7 @@ impl PresentEvaluation {
         found.filter(|evidence| provenance::leads_to(evidence, &self.asked.id)).collect()
     }
 
-    /// Where evidence may be, by the names that the runtime has.
+    /// Keys of possible evidence, by the names of the runtime.
     fn hinted(&self) -> impl Iterator<Item = Place> {
         self.asked.names.iter().filter_map(|name| {
             Some(Place { repository: name.repository().clone(), digest: name.digest()?.clone() })
@@ -244,7 +245,7 @@ impl PresentEvaluation {
         let Action::Require(requirement) = rule.action() else {
             return Err(Refusal::internal(&self.asked.text));
         };
-        // Where the image must be signed, the signature of an index that lists it does not count.
+        // If the image itself must be signed, the signature of an index that lists it does not count.
         let counts =
             |evidence: &&Arc<Evidence>| object != Object::Platform || !provenance::is_index(evidence);
         let mut refusal = None;

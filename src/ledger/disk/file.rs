@@ -1,4 +1,4 @@
-//! Files that are read only if they can be ours.
+//! Reads files of the ledger, if they can be its own.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -9,9 +9,9 @@ use nix::fcntl::OFlag;
 
 use super::Unreadable;
 
-/// The bytes of a file of ours, at most `limit`; `None` when there is no such file.
+/// The content of a file and its handle; `None` when it does not exist. An error if it is larger than `limit` bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Option<(Vec<u8>, File)>, Unreadable> {
-    // Not through a link, and not waiting for whoever writes to a pipe.
+    // Does not follow a symbolic link, and does not block on a named pipe.
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,

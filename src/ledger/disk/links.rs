@@ -1,4 +1,4 @@
-//! From an image id to the places of its evidence. Derived from the entries, so what is lost or stale here costs time only.
+//! Links from an image id to the places of its evidence. Derived from the entries: lost or stale links only cost time.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use super::file;
 use crate::digest::Digest;
 use crate::reference::Repository;
 
-/// The largest file of links, in bytes: 64 names of the longest kind.
+/// Maximum size of a file of links, in bytes: 64 of the longest names.
 const MAX_BYTES: usize = 64 << 10;
 
-/// The places in a file of links; what is no line of one is passed over.
+/// The places in a file of links; invalid lines are skipped.
 pub(super) fn read(path: &Path) -> Vec<Place> {
     let Ok(Some((bytes, _))) = file::read(path, MAX_BYTES) else { return Vec::new() };
     let lines = std::str::from_utf8(&bytes).unwrap_or_default().lines();
     lines.filter_map(parse).take(MAX_LINKS).collect()
 }
 
-/// The file of links with `place` at its end; `None` when it is in there.
+/// The file of links with `place` appended; `None` if it contains it already.
 pub(super) fn with(mut places: Vec<Place>, place: &Place) -> Option<Vec<u8>> {
     if places.contains(place) {
         return None;

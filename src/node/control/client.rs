@@ -1,4 +1,4 @@
-//! Asking the daemon.
+//! The client of the control socket.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,65 +8,54 @@ use tokio::io::BufReader;
 use tokio::net::UnixStream;
 
 use super::line::{self, LineError};
-use super::{Answer, Question};
+use super::{ControlReply, ControlRequest};
 
-/// Asks the daemon at `socket`, for at most `limit`.
+/// Sends `request` to the daemon at `socket`, with a timeout of `limit`.
 ///
 /// # Errors
-/// When nobody is there, somebody else than root or this user is, or there is no answer in time or none that makes sense.
-pub async fn ask(socket: &Path, question: &Question, limit: Duration) -> Result<Answer, AskError> {
+/// When no process serves there, its user is neither root nor this one, or there is no valid answer in time.
+pub async fn ask(socket: &Path, request: &ControlRequest, limit: Duration) -> Result<ControlReply, AskError> {
     let path = || socket.to_owned();
-    let asked = async {
+    let exchange = async {
         let mut stream = UnixStream::connect(socket)
             .await
             .map_err(|source| AskError::Connect { socket: path(), source })?;
-        // Of who called listen(2). Anyone can make a socket where there is none.
+        // The user who called listen(2). Any user can create a socket at a free path.
         let server = stream.peer_cred().map_err(|source| AskError::Connect { socket: path(), source })?;
-        if !is_believed(server.uid()) {
-            return Err(AskError::Stranger { socket: path(), uid: server.uid() });
+        if !is_trusted(server.uid()) {
+            return Err(AskError::UntrustedServer { socket: path(), uid: server.uid() });
         }
         let (input, mut output) = stream.split();
-        line::write(&mut output, question).await?;
-        Ok(line::read(&mut BufReader::new(input), question.max_answer_bytes()).await?)
+        line::write(&mut output, request).await?;
+        Ok(line::read(&mut BufReader::new(input), request.max_reply_bytes()).await?)
     };
-    let answered = tokio::time::timeout(limit, asked).await;
-    answered.unwrap_or_else(|_| Err(AskError::Late { socket: path(), limit }))
+    let result = tokio::time::timeout(limit, exchange).await;
+    result.unwrap_or_else(|_| Err(AskError::Timeout { socket: path(), limit }))
 }
 
-/// Root could change what the daemon says in any case, and this user what this program says.
-pub(super) fn is_believed(uid: u32) -> bool {
+/// Whether this user is trusted: root can change the daemon's answers anyway, and this user can change this program's
+/// output.
+pub(super) fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == nix::unistd::geteuid().as_raw()
 }
 
 /// Why the daemon did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody is there, or we may not connect.
+    /// The socket does not exist, no process serves it, or access is denied.
     #[error("cannot connect to {}", socket.display())]
     Connect {
-        /// The socket.
         socket: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// Somebody else serves there.
+    /// A process of another user serves there.
     #[error("{} is served by user {uid}, which is neither root nor this user", socket.display())]
-    Stranger {
-        /// The socket.
-        socket: PathBuf,
-        /// Who serves.
-        uid: u32,
-    },
-    /// The time is over.
+    UntrustedServer { socket: PathBuf, uid: u32 },
+    /// The timeout expired.
     #[error("no answer at {} within {limit:?}", socket.display())]
-    Late {
-        /// The socket.
-        socket: PathBuf,
-        /// The time.
-        limit: Duration,
-    },
-    /// The answer is none.
+    Timeout { socket: PathBuf, limit: Duration },
+    /// The answer cannot be read or parsed.
     #[error("the answer cannot be read")]
     Line(#[from] LineError),
 }

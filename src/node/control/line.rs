@@ -1,4 +1,4 @@
-//! Lines of JSON within bounds.
+//! JSON lines with a size limit.
 
 use std::io;
 
@@ -27,45 +27,45 @@ pub(super) async fn write(
     output: &mut (impl AsyncWrite + Unpin),
     value: &impl Serialize,
 ) -> Result<(), LineError> {
-    // JSON as serde_json writes it has no line breaks of its own.
+    // serde_json writes no line breaks.
     let mut line = serde_json::to_vec(value).map_err(LineError::Json)?;
     line.push(b'\n');
     output.write_all(&line).await.map_err(LineError::Io)
 }
 
-/// Why there is no line.
+/// Why a line cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// The connection failed.
+    /// I/O on the connection failed.
     #[error("the connection failed")]
     Io(#[source] io::Error),
-    /// The connection ended in the middle of a line, or before it.
+    /// The connection ended before a complete line.
     #[error("the connection ended before the line did")]
     Ended,
-    /// The line is too long.
+    /// The line is longer than the limit.
     #[error("the line is longer than {limit} bytes")]
     TooLong {
-        /// The most that is read.
+        /// In bytes.
         limit: u64,
     },
-    /// The line is not what is expected.
+    /// The line is not valid JSON of the expected type.
     #[error("the line is not understood")]
     Json(#[source] serde_json::Error),
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Question;
+    use super::super::ControlRequest;
     use super::*;
 
     #[tokio::test]
-    async fn a_line_is_whole_short_and_understood() {
+    async fn a_line_must_be_complete_short_and_valid() {
         for (text, expected) in [
-            ("\"status\"\n", Some(Question::Status)),
-            ("\"scan\"\nmore", Some(Question::Scan)),
+            ("\"status\"\n", Some(ControlRequest::Status)),
+            ("\"scan\"\nmore", Some(ControlRequest::Scan)),
             (
                 "{\"verdict\":{\"name\":\"a\",\"digest\":\"b\"}}\n",
-                Some(Question::Verdict { name: "a".to_owned(), digest: "b".to_owned() }),
+                Some(ControlRequest::Verdict { name: "a".to_owned(), digest: "b".to_owned() }),
             ),
             ("\"status\"", None),
             ("", None),
@@ -77,11 +77,11 @@ mod tests {
             ("{\"verdict\":{\"name\":\"a\",\"digest\":\"b\"},\"scan\":null}\n", None),
             ("                                                                     \"status\"\n", None),
         ] {
-            let read = read::<Question>(&mut text.as_bytes(), 64).await;
+            let read = read::<ControlRequest>(&mut text.as_bytes(), 64).await;
             assert_eq!(read.as_ref().ok(), expected.as_ref(), "{text:?}: {read:?}");
         }
         let long = "x".repeat(64);
-        let read = read::<Question>(&mut long.as_bytes(), 64).await;
+        let read = read::<ControlRequest>(&mut long.as_bytes(), 64).await;
         assert!(matches!(read, Err(LineError::TooLong { limit: 64 })), "{read:?}");
     }
 }

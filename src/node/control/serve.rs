@@ -1,4 +1,4 @@
-//! The daemon's end of the control socket.
+//! The server of the control socket.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,53 +8,52 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::client::is_believed;
+use super::client::is_trusted;
 use super::line::{self, LineError};
-use super::{Answer, MAX_QUESTION_BYTES, Question, Status};
+use super::{ControlReply, ControlRequest, MAX_REQUEST_BYTES, Status};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::Proxy;
 use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
 
-/// How many questions are answered at a time; more wait for their turn.
+/// Maximum number of requests at a time; further connections wait.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long a question may take to arrive, and an answer to be taken.
+/// Timeout for receiving a request and for sending an answer.
 const LINE_TIME: Duration = Duration::from_secs(5);
 
-/// How long scanning the node may take: registries that are gone cost a time-out for each image without evidence.
+/// Timeout of a scan: while a registry is down, each image without evidence takes until its timeout.
 const SCAN_TIME: Duration = Duration::from_secs(15 * 60);
 
-/// The pause after a failed accept, so that it does not spin.
+/// The pause after a failed accept, so that it does not busy-loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest name that is logged, in characters.
+/// Maximum length of a logged name, in characters.
 const MAX_SHOWN: usize = 512;
 
-/// What questions are about.
+/// Handles requests on the control socket.
 #[derive(Debug)]
 pub struct Control {
     proxy: Arc<Proxy>,
     state: Arc<State>,
     config: DaemonConfig,
     break_glass: BreakGlassFile,
-    /// One scan at a time is enough work for a node.
+    /// Limits scans to one at a time.
     scanning: Mutex<()>,
 }
 
 impl Control {
-    /// For the daemon with the configuration directory `root`.
     pub fn new(proxy: Arc<Proxy>, state: Arc<State>, config: DaemonConfig, root: &Path) -> Self {
         Self { proxy, state, config, break_glass: BreakGlassFile::of(root), scanning: Mutex::new(()) }
     }
 
-    /// Answers on `listener` for as long as it is polled.
+    /// Serves `listener` for as long as the future is polled.
     pub async fn serve(self: Arc<Self>, listener: UnixListener) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = tokio::task::JoinSet::new();
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
+            let permit = Arc::clone(&permits).acquire_owned().await;
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -66,47 +65,47 @@ impl Control {
             while connections.try_join_next().is_some() {}
             let control = Arc::clone(&self);
             connections.spawn(async move {
-                let _place = place;
-                if let Err(error) = control.converse(stream).await {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "question not answered");
+                let _permit = permit;
+                if let Err(error) = control.handle_connection(stream).await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "control request failed");
                 }
             });
         }
     }
 
-    async fn converse(&self, mut stream: UnixStream) -> Result<(), LineError> {
+    async fn handle_connection(&self, mut stream: UnixStream) -> Result<(), LineError> {
         let peer = stream.peer_cred().map_err(LineError::Io)?;
-        if !is_believed(peer.uid()) {
-            tracing::warn!(peer.uid = peer.uid(), peer.pid = peer.pid(), "question refused: not root");
+        if !is_trusted(peer.uid()) {
+            tracing::warn!(peer.uid = peer.uid(), peer.pid = peer.pid(), "control request refused: not root");
             return Ok(());
         }
         let (input, mut output) = stream.split();
         let mut input = BufReader::new(input);
-        let question = tokio::time::timeout(LINE_TIME, line::read(&mut input, MAX_QUESTION_BYTES));
-        let question: Question = question.await.map_err(|_| LineError::Ended)??;
-        // Nobody waits for an answer to who left, and one question is all that is answered.
-        let answer = tokio::select! {
-            answer = self.answer(&question, (peer.uid(), peer.pid())) => answer,
+        let request = tokio::time::timeout(LINE_TIME, line::read(&mut input, MAX_REQUEST_BYTES));
+        let request: ControlRequest = request.await.map_err(|_| LineError::Ended)??;
+        // A client that closes the connection, or sends more than one request, cancels the request.
+        let reply = tokio::select! {
+            reply = self.answer(&request, (peer.uid(), peer.pid())) => reply,
             _ = input.read_u8() => return Err(LineError::Ended),
         };
-        let written = tokio::time::timeout(LINE_TIME, line::write(&mut output, &answer));
+        let written = tokio::time::timeout(LINE_TIME, line::write(&mut output, &reply));
         written.await.map_err(|_| LineError::Ended)?
     }
 
-    async fn answer(&self, question: &Question, peer: (u32, Option<i32>)) -> Answer {
-        match question {
-            Question::Verdict { name, digest } => self.verdict(name, digest, peer).await,
-            Question::Status => Answer::Status(Box::new(self.status().await)),
-            Question::Scan => tokio::time::timeout(SCAN_TIME, self.scan()).await.unwrap_or_else(|_| {
-                Answer::Failed(format!("scanning the node takes longer than {SCAN_TIME:?}"))
+    async fn answer(&self, request: &ControlRequest, peer: (u32, Option<i32>)) -> ControlReply {
+        match request {
+            ControlRequest::Verdict { name, digest } => self.verdict(name, digest, peer).await,
+            ControlRequest::Status => ControlReply::Status(Box::new(self.status().await)),
+            ControlRequest::Scan => tokio::time::timeout(SCAN_TIME, self.scan()).await.unwrap_or_else(|_| {
+                ControlReply::Failed(format!("scanning the node takes longer than {SCAN_TIME:?}"))
             }),
         }
     }
 
-    async fn verdict(&self, name: &str, digest: &str, (uid, pid): (u32, Option<i32>)) -> Answer {
+    async fn verdict(&self, name: &str, digest: &str, (uid, pid): (u32, Option<i32>)) -> ControlReply {
         let image = match super::pinned(name, digest) {
             Ok(image) => image,
-            Err(why) => return Answer::Failed(why),
+            Err(why) => return ControlReply::Failed(why),
         };
         let (verdict, explanation) = super::verdict(self.proxy.gate(), &image).await;
         let shown: String = image.chars().flat_map(char::escape_debug).take(MAX_SHOWN).collect();
@@ -120,7 +119,7 @@ impl Control {
             known = explanation.known,
             reason = verdict.reason,
             line = verdict.line,
-            "asked through the control socket"
+            "control request for a verdict"
         );
         for refusal in &explanation.audited {
             let (reason, line) = (refusal.reason().code(), refusal.line());
@@ -130,18 +129,18 @@ impl Control {
             let rule = &explanation.rule;
             tracing::warn!(image = shown, rule, "let through by the break-glass file, not by the policy");
         }
-        Answer::Verdict(verdict)
+        ControlReply::Verdict(verdict)
     }
 
-    async fn scan(&self) -> Answer {
-        let _alone = self.scanning.lock().await;
+    async fn scan(&self) -> ControlReply {
+        let _guard = self.scanning.lock().await;
         let scanned = scan::scan(self.proxy.upstream(), self.proxy.gate(), &Credentials::anonymous()).await;
         match scanned {
             Ok(report) => {
                 self.state.node_scanned(&report);
-                Answer::Scan(report)
+                ControlReply::Scan(report)
             }
-            Err(error) => Answer::Failed(crate::telemetry::chain(&error)),
+            Err(error) => ControlReply::Failed(crate::telemetry::chain(&error)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! How the daemon is: what an operator asks first.
+//! The status of the daemon.
 
 use std::time::Duration;
 
@@ -12,118 +12,108 @@ use crate::cri::{self, Proxy};
 use crate::node::state::State;
 use crate::policy::ExceptionTarget;
 
-/// How long the runtime may take to say its version, and the disk how much of the ledger there is.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout for the runtime's version, and for counting the ledger on disk.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Everything that `pullgate status` tells. Times are RFC 3339.
+/// The content of `pullgate status`. Times are in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The daemon's version.
     pub version: String,
-    /// Its process id.
     pub pid: u32,
-    /// When it started.
     pub started: String,
-    /// The policy.
     pub policy: Policy,
-    /// The runtime behind it.
+    /// The runtime that calls are forwarded to.
     pub runtime: Runtime,
-    /// What is held, and what is not.
+    /// Which checks are enabled.
     pub gates: Gates,
-    /// The evidence.
+    /// The ledger.
     pub ledger: Ledger,
-    /// What crossed and what did not.
+    /// Calls, pulls and refusals since the start.
     pub counters: Counts,
-    /// The image of pod sandboxes; nothing until the runtime was asked.
+    /// The image of pod sandboxes; `None` until it was checked.
     pub sandbox_image: Option<SandboxImage>,
-    /// The last scan, by the daemon or through it.
+    /// The last scan, by the daemon or requested through it.
     pub last_scan: Option<Admitted>,
-    /// What the break-glass file opens at this moment.
+    /// The exceptions that are in effect now.
     pub break_glass: BreakGlass,
-    /// What `pullgate.toml` says that does nothing, or not what it seems to.
+    /// Settings in `pullgate.toml` that have no effect, or another than it seems.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
-/// The policy in force.
+/// The policy in effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// How often one was put in force since the start; 0: there is none.
+    /// Number of policies loaded since the start; 0 if none was.
     pub generation: u64,
-    /// Its hash.
     pub hash: Option<String>,
-    /// When it was put in force.
+    /// When it was loaded.
     pub loaded: Option<String>,
-    /// The last attempt to load one, if that failed.
+    /// The last attempt to load a policy, if it failed.
     pub failure: Option<PolicyFailure>,
 }
 
 /// A policy that could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyFailure {
-    /// When it was tried.
+    /// When the attempt was made.
     pub at: String,
-    /// What is wrong with it.
     pub problems: Vec<String>,
 }
 
-/// The runtime.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runtime {
-    /// Its socket.
     pub socket: String,
-    /// Its name and version; nothing when it does not answer.
+    /// Name and version; `None` when it does not answer.
     pub version: Option<String>,
     /// Why it does not answer.
     pub problem: Option<String>,
 }
 
-/// Which gates are on, beyond those of pulls and containers that always are.
+/// Which checks are enabled besides those of pulls and containers, which always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gates {
-    /// Images that are on the node, by ImageStatus.
+    /// Images on the node are checked by ImageStatus.
     pub image_status: bool,
-    /// Containers and pods restored from checkpoints are refused.
+    /// Restoring containers and pods from checkpoints is refused.
     pub checkpoints: bool,
-    /// The name that a guest pulls by is pinned.
+    /// The image name that a guest pulls is pinned to a digest.
     pub pin_user_specified_image: bool,
 }
 
-/// The evidence.
+/// The ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Where it should be.
+    /// The configured directory.
     pub directory: String,
-    /// Whether it is on disk. In memory it does not outlive the daemon.
+    /// Whether evidence is on disk; evidence in memory is lost when the daemon stops.
     pub on_disk: bool,
-    /// How many entries there are on disk, if that could be counted in time.
+    /// Number of entries on disk, if they were counted in time.
     pub entries: Option<u64>,
-    /// How many bytes they have.
+    /// Their total size, if they were counted in time.
     pub bytes: Option<u64>,
-    /// How many entries there may be.
+    /// Maximum number of entries.
     pub max_entries: u64,
-    /// How many bytes they may have.
+    /// Maximum total size in bytes.
     pub max_bytes: u64,
-    /// How many entries are in memory, because the disk did not take them.
+    /// Number of entries in memory that the disk did not accept.
     pub in_memory: u64,
-    /// Why the disk did not take the last one, or is not used at all.
+    /// The last error of the disk, or why it is not used.
     pub problem: Option<String>,
 }
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Calls handed on untouched.
+    /// Calls that were forwarded unchanged.
     pub passed: u64,
-    /// Calls that do not cross.
+    /// Calls that were refused as unimplemented.
     pub unimplemented: u64,
-    /// Pulls admitted.
     pub admitted: u64,
-    /// Pulls refused.
     pub refused: u64,
-    /// Images that are present and were withheld.
+    /// Images on the node that were answered as absent, or refused.
     pub withheld: u64,
-    /// Containers refused, and checkpoints.
+    /// Containers that were refused, including checkpoints.
     pub containers_refused: u64,
 }
 
@@ -132,53 +122,49 @@ pub struct Counts {
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum SandboxImage {
     /// It is on the node and admitted.
-    Admitted {
-        /// Its name.
-        name: String,
-    },
+    Admitted { name: String },
     /// It is not admitted.
     Refused {
-        /// Its name.
         name: String,
-        /// Why.
+        /// The refusal.
         line: String,
-        /// Whether the runtime has it, and may use it all the same.
+        /// Whether it is on the node, so that the runtime can use it without a pull.
         present: bool,
     },
-    /// The runtime does not tell it, and it is not configured.
-    NotTold,
+    /// It is not configured, and the runtime does not report it.
+    Unknown,
 }
 
-/// What a scan came to.
+/// The result of a scan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admitted {
     /// When it ended.
     pub at: String,
-    /// How many images and containers are admitted.
+    /// Number of images and containers that are admitted.
     pub admitted: usize,
-    /// How many are refused.
+    /// Number of those that are refused.
     pub refused: usize,
-    /// Of how many it could not be told.
+    /// Number of those without a decision.
     pub unknown: usize,
 }
 
 /// The break-glass file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakGlass {
-    /// What it opens now.
+    /// The exceptions in effect.
     pub exceptions: Vec<Exception>,
-    /// What is wrong with it; then it opens nothing.
+    /// Problems in the file; if there are any, no exception is in effect.
     pub problems: Vec<String>,
 }
 
-/// One opening.
+/// An exception.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {
     /// A digest, or a scope.
     pub what: String,
-    /// Why it was made.
+    /// The operator's reason.
     pub reason: String,
-    /// When it ends.
+    /// When it expires.
     pub until: String,
 }
 
@@ -190,7 +176,7 @@ impl Status {
         break_glass: &BreakGlassFile,
     ) -> Self {
         let counters = proxy.counters();
-        let (runtime, ledger) = tokio::join!(Runtime::ask(proxy), Ledger::look(proxy, config));
+        let (runtime, ledger) = tokio::join!(Runtime::ask(proxy), Ledger::measure(proxy, config));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -223,7 +209,7 @@ impl Status {
         }
     }
 
-    /// What somebody should look at; nothing when all is well.
+    /// Conditions that need attention; empty if there are none.
     #[must_use]
     pub fn attention(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -244,8 +230,8 @@ impl Status {
             Some(SandboxImage::Refused { name, .. }) => {
                 found.push(format!("the sandbox image {name} is not admitted"));
             }
-            Some(SandboxImage::NotTold) => {
-                found.push("the sandbox image is not known; name it by `sandbox-image` in [gate]".to_owned());
+            Some(SandboxImage::Unknown) => {
+                found.push("the sandbox image is not known; set `sandbox-image` in [gate]".to_owned());
             }
             Some(SandboxImage::Admitted { .. }) | None => {}
         }
@@ -256,7 +242,7 @@ impl Status {
             found.push(format!("break-glass lets {} through until {}", exception.what, exception.until));
         }
         if !self.break_glass.problems.is_empty() {
-            found.push("the break-glass file is not usable and opens nothing".to_owned());
+            found.push("the break-glass file is not usable: no exception is in effect".to_owned());
         }
         found.extend(self.warnings.iter().cloned());
         found
@@ -282,28 +268,28 @@ impl Runtime {
         let upstream = proxy.upstream();
         let socket = upstream.socket().display().to_string();
         let mut client = RuntimeServiceClient::new(upstream.clone());
-        let asked = tokio::time::timeout(PATIENCE, client.version(VersionRequest::default())).await;
-        match asked {
+        let reply = tokio::time::timeout(TIMEOUT, client.version(VersionRequest::default())).await;
+        match reply {
             Ok(Ok(answer)) => {
                 let answer = answer.into_inner();
-                let shown: String = format!("{} {}", answer.runtime_name, answer.runtime_version);
+                let text: String = format!("{} {}", answer.runtime_name, answer.runtime_version);
                 let version =
-                    Some(shown.chars().filter(|character| !character.is_control()).take(128).collect());
+                    Some(text.chars().filter(|character| !character.is_control()).take(128).collect());
                 Self { socket, version, problem: None }
             }
             Ok(Err(status)) => Self { socket, version: None, problem: Some(status.message().to_owned()) },
-            Err(_) => Self { socket, version: None, problem: Some(format!("no answer within {PATIENCE:?}")) },
+            Err(_) => Self { socket, version: None, problem: Some(format!("no answer within {TIMEOUT:?}")) },
         }
     }
 }
 
 impl Ledger {
-    async fn look(proxy: &Proxy, config: &DaemonConfig) -> Self {
+    async fn measure(proxy: &Proxy, config: &DaemonConfig) -> Self {
         let ledger = proxy.gate().ledger();
         let counting = std::sync::Arc::clone(&ledger);
-        // Counting a million entries, or waiting for a disk, must not hold the answer up.
+        // Counting a million entries, or waiting for a disk, must not delay the answer.
         let counted = tokio::task::spawn_blocking(move || counting.usage());
-        let usage = tokio::time::timeout(PATIENCE, counted).await.ok().and_then(Result::ok).flatten();
+        let usage = tokio::time::timeout(TIMEOUT, counted).await.ok().and_then(Result::ok).flatten();
         let health = ledger.health();
         Self {
             directory: config.ledger.directory.display().to_string(),
@@ -323,7 +309,7 @@ impl From<cri::SandboxImage> for SandboxImage {
         match image {
             cri::SandboxImage::Admitted(name) => Self::Admitted { name },
             cri::SandboxImage::Refused { name, line, present } => Self::Refused { name, line, present },
-            cri::SandboxImage::NotTold => Self::NotTold,
+            cri::SandboxImage::NotReported => Self::Unknown,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! May this digest be pulled under this name? The gate's own answer, for who has no pod and no credentials to tell.
+//! The gate's decision on a pull of one digest, without a pod and without credentials of the caller.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::gate::{self, Explanation, Gate, Pinned, Refusal};
 use crate::reference::Reference;
 use crate::registry::Credentials;
 
-/// What the gate said.
+/// A decision of the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
@@ -15,28 +15,28 @@ pub struct Verdict {
     pub admitted: bool,
     /// The reason code.
     pub reason: String,
-    /// The rule that spoke, where one did.
+    /// The rule that applied, if one did.
     pub rule: Option<String>,
-    /// The reason in words, in one line.
+    /// The reason as one line of text.
     pub line: String,
 }
 
-/// Asks the gate as for a pull without a pod: the strictest rule counts. Registries are asked with the operator's own
-/// credentials, where there are any.
+/// Evaluates an image as in a pull without a pod: every rule that could apply must admit it. Registries are queried
+/// with the operator's credentials, if any.
 pub async fn verdict(gate: &Gate, image: &str) -> (Verdict, Explanation) {
-    let question = gate::AdmissionRequest {
+    let request = gate::AdmissionRequest {
         image: image.to_owned(),
         credentials: Credentials::anonymous(),
         namespace: None,
     };
     let mut explanation = Explanation::default();
-    let decided = gate.admit(&question, &mut explanation).await;
-    (Verdict::of(&decided, &explanation), explanation)
+    let decision = gate.admit(&request, &mut explanation).await;
+    (Verdict::of(&decision, &explanation), explanation)
 }
 
 impl Verdict {
-    fn of(decided: &Result<Pinned, Refusal>, explanation: &Explanation) -> Self {
-        match decided {
+    fn of(decision: &Result<Pinned, Refusal>, explanation: &Explanation) -> Self {
+        match decision {
             Ok(pinned) => Self {
                 admitted: true,
                 reason: pinned.reason().code().to_owned(),
@@ -53,15 +53,15 @@ impl Verdict {
     }
 }
 
-/// The name with the digest that is to be judged, whatever its tag leads to by now.
+/// The reference for `name` with `digest`, whatever its tag resolves to now.
 ///
 /// # Errors
-/// When the name is none, the digest is none, or the name has another digest.
+/// When the name or the digest is not valid, or the name has another digest.
 pub fn pinned(name: &str, digest: &str) -> Result<String, String> {
     let digest = Digest::parse(digest).map_err(|error| format!("digest: {error}"))?;
     let reference = Reference::parse(name).map_err(|error| format!("name: {error}"))?;
     match reference.digest() {
-        Some(other) if *other != digest => Err(format!("{name:?} is another digest than {digest}")),
+        Some(other) if *other != digest => Err(format!("{name:?} has another digest than {digest}")),
         _ => Ok(reference.with_digest(&digest).to_string()),
     }
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_judged_is_the_digest() {
+    fn the_digest_is_evaluated_and_not_the_tag() {
         let [digest, other] = [b"image".as_slice(), b"other"].map(|bytes| Digest::of(bytes).to_string());
         let named = format!("reg.example/a@{digest}");
         for (name, digest, expected) in [

@@ -1,9 +1,9 @@
-//! Every bound on what comes from outside has a reason of its own, and is what makes the difference.
+//! Every limit on outside input has its own reason code, and changes the outcome.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pullgate::registry::{Limits, Settings};
+use pullgate::registry::{Limits, RegistrySettings};
 use pullgate_config::options::Options as _;
 
 use super::outcome::{Expect, Verdict};
@@ -11,23 +11,23 @@ use super::world::{PULLED, World, manifest_of, node, p256};
 use pullgate_test::registry::{Auth, Body, INDEX, MANIFEST, Options, Recorded, Scripted, descriptor, index};
 use pullgate_test::signer::{attach_classic, payload};
 
-/// What is done against a bound.
+/// An attack that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attack {
-    /// Nothing: the good image is large enough.
+    /// Nothing: the good image is already over the limit.
     None,
-    /// A signature of nobody before the good one.
+    /// An invalid signature before the valid one.
     Signatures,
-    /// Referrers on so many pages, one on each.
+    /// Referrers on this many pages, one on each.
     Referrers(usize),
     Redirect,
-    /// A large field in each header.
+    /// A large field in the header of each answer.
     Header,
-    /// So many fields in each header.
+    /// This many fields in the header of each answer.
     Fields,
     /// A token service with large answers.
     Token,
-    /// The tag's bytes come late.
+    /// The tag's manifest arrives late.
     Late,
     /// 503 once.
     Busy,
@@ -86,13 +86,13 @@ async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
         attach_classic(&world.registry, "team/app", &digest, &both);
     }
     if let Attack::Referrers(_) = attack {
-        // Only what is listed could suffice.
+        // Without the classic signature only a listed referrer could suffice.
         attach_classic(&world.registry, "team/app", &digest, &[]);
     }
     let good = world.registry.tagged("team/app", "1").unwrap();
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let counter = std::sync::atomic::AtomicUsize::new(0);
     world.registry.hook(move |request| {
-        let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         attack.answer(request, number, &good)
     });
     let image = world.image("team/hangs:1");
@@ -115,24 +115,25 @@ async fn reason(attack: Attack, limits: Limits, timeout: Duration) -> String {
             assert_eq!(pulled, outcome.reason == "verified", "{outcome:#?}");
             outcome.reason
         }
-        () = beside => panic!("what hangs has ended first"),
+        () = beside => panic!("a hanging pull ended first"),
     }
 }
 
 #[tokio::test]
-async fn every_bound_has_a_reason_of_its_own() {
+async fn each_limit_has_its_own_reason_code() {
     let all = Limits::default;
     let long = Duration::from_secs(30);
     let short = Duration::from_millis(200);
-    let of_one = |turn| Limits { turn, requests: 1, questions: 64, ..all() };
+    let of_one =
+        |queue_timeout| Limits { queue_timeout, max_requests_per_host: 1, concurrent_pulls: 64, ..all() };
     let none = "no-valid-signature";
-    // Key, what is done, the bound, the reason; and the reason where the bound is its default.
+    // Option, attack, limits, reason; and the reason with the default limits.
     let rows = [
-        ("manifest-bytes", Attack::None, Limits { manifest: 100, ..all() }, "too-large", "verified"),
+        ("manifest-bytes", Attack::None, Limits { manifest_bytes: 100, ..all() }, "too-large", "verified"),
         (
             "signature-max-size",
             Attack::None,
-            Limits { bundle: 100, ..all() },
+            Limits { signature_max_size: 100, ..all() },
             "signature-too-large",
             "verified",
         ),
@@ -147,14 +148,14 @@ async fn every_bound_has_a_reason_of_its_own() {
         (
             "referrer-pages",
             Attack::Referrers(3),
-            Limits { pages: 2, ..all() },
+            Limits { referrer_pages: 2, ..all() },
             "too-many-referrer-pages",
             none,
         ),
         (
             "signatures-total-size",
             Attack::None,
-            Limits { collected: 100, ..all() },
+            Limits { signatures_total_size: 100, ..all() },
             "signatures-too-large",
             "verified",
         ),
@@ -162,12 +163,18 @@ async fn every_bound_has_a_reason_of_its_own() {
         (
             "header-bytes",
             Attack::Header,
-            Limits { headers: 8 << 10, ..all() },
+            Limits { header_bytes: 8 << 10, ..all() },
             "headers-too-large",
             "verified",
         ),
-        ("token-bytes", Attack::Token, Limits { token: 10, ..all() }, "token-too-large", "verified"),
-        ("request-timeout", Attack::Late, Limits { step: short, ..all() }, "registry-timeout", "verified"),
+        ("token-bytes", Attack::Token, Limits { token_bytes: 10, ..all() }, "token-too-large", "verified"),
+        (
+            "request-timeout",
+            Attack::Late,
+            Limits { request_timeout: short, ..all() },
+            "registry-timeout",
+            "verified",
+        ),
         ("retries", Attack::Busy, Limits { retries: 0, ..all() }, "registry-busy", "verified"),
         (
             "retry-wait",
@@ -180,7 +187,7 @@ async fn every_bound_has_a_reason_of_its_own() {
         (
             "concurrent-pulls",
             Attack::Beside,
-            Limits { turn: short, questions: 1, ..all() },
+            Limits { queue_timeout: short, concurrent_pulls: 1, ..all() },
             "too-many-requests",
             "verified",
         ),
@@ -197,8 +204,8 @@ async fn every_bound_has_a_reason_of_its_own() {
         "headers-too-large",
         "100 fields, which no key changes"
     );
-    // What refuses nothing by itself, and what other tests reach: a connection that is not made (below), a tag that the
-    // runtime does not learn (`pull`), how long a host is left alone (`options`).
+    // Limits that refuse nothing, and those that other tests reach: a connection that is not made (below), a tag that the
+    // runtime does not record (`pull`), the cooldown of a host (`options`).
     keys.extend([
         "pull-timeout",
         "connect-timeout",
@@ -206,15 +213,15 @@ async fn every_bound_has_a_reason_of_its_own() {
         "tag-record-timeout",
         "max-retry-after",
     ]);
-    assert_eq!(keys, pullgate::config::Limits::keys().into_iter().collect(), "a bound without a row");
+    assert_eq!(keys, pullgate::config::Limits::keys().into_iter().collect(), "a limit without a row");
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
-    // It takes connections, and never speaks TLS.
+async fn a_connect_timeout_differs_from_a_request_timeout() {
+    // It accepts connections, and never answers the TLS handshake.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    for (connect, step, reason) in [
+    for (connect_timeout, request_timeout, reason) in [
         (Duration::from_millis(200), Duration::from_secs(15), "connect-timeout"),
         (Duration::from_secs(15), Duration::from_millis(200), "registry-timeout"),
     ] {
@@ -222,11 +229,11 @@ async fn a_connection_that_is_not_made_is_told_from_an_answer_that_is_late() {
             let host = directory.path().join("certs.d/r.example");
             std::fs::create_dir_all(&host).unwrap();
             std::fs::write(host.join("hosts.toml"), format!("server = \"https://{address}\"\n")).unwrap();
-            let limits = Limits { connect, step, retries: 0, ..Limits::default() };
-            Settings {
+            let limits = Limits { connect_timeout, request_timeout, retries: 0, ..Limits::default() };
+            RegistrySettings {
                 limits,
                 hosts_directories: vec![directory.path().join("certs.d")],
-                ..Settings::default()
+                ..RegistrySettings::default()
             }
         }))
         .await;

@@ -1,4 +1,4 @@
-//! Registries that are busy or late, and what is remembered of them: T111, T124.
+//! Registries that are busy or late, and the negative cache: T111, T124.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn options() -> Options {
 }
 
 #[tokio::test]
-async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
+async fn t111_a_busy_registry_is_retried_within_the_budget() {
     let busy = |after: &str| Scripted::status(429).header("retry-after", after);
     let gone = || (Verdict::Unavailable, "registry-busy");
     let down = || (Verdict::Unavailable, "registry-unavailable");
@@ -24,7 +24,7 @@ async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
     for (row, answer, times, (verdict, reason), requests) in [
         ("now", busy("0"), 2, good(), "tag*3 sig fallback referrers blob"),
         ("in a day", busy("86400"), usize::MAX, gone(), "tag"),
-        ("in more than there is", busy("99999999999999999999999999"), usize::MAX, gone(), "tag"),
+        ("longer than the budget", busy("99999999999999999999999999"), usize::MAX, gone(), "tag"),
         ("before now", busy("-1"), 1, good(), again),
         ("in 1970", busy("Thu, 01 Jan 1970 00:00:00 GMT"), 1, good(), again),
         ("in 3000", busy("Wed, 01 Jan 3000 00:00:00 GMT"), 1, gone(), "tag"),
@@ -39,9 +39,9 @@ async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
         let world = World::start(node().registry(options()).limits(limits)).await;
         let digest = world.signed();
         let verdict = if reason == "verified" { world.pinned("team/app", &digest) } else { verdict };
-        let asked = AtomicUsize::new(0);
+        let counter = AtomicUsize::new(0);
         world.registry.hook(move |request| {
-            let busy = manifest_of(request, "1") && asked.fetch_add(1, Ordering::Relaxed) < times;
+            let busy = manifest_of(request, "1") && counter.fetch_add(1, Ordering::Relaxed) < times;
             busy.then(|| answer.clone())
         });
         let bytes = if reason == "verified" { LITTLE } else { 0..=0 };
@@ -53,7 +53,7 @@ async fn t111_a_busy_registry_is_asked_again_within_a_budget() {
 }
 
 #[tokio::test]
-async fn t111_a_crowd_makes_no_storm_of_an_outage() {
+async fn t111_many_pulls_do_not_multiply_retries_in_an_outage() {
     let limits = Limits { retry_wait: Duration::from_secs(4), ..Limits::default() };
     let world = World::start(node().registry(options()).limits(limits)).await;
     world.signed();
@@ -66,15 +66,15 @@ async fn t111_a_crowd_makes_no_storm_of_an_outage() {
 }
 
 #[tokio::test]
-async fn t111_a_registry_that_changes_its_mind_changes_no_verdict() {
-    // As one whose name leads to another machine, or to one of IPv6 and one of IPv4, at every second question.
+async fn t111_inconsistent_answers_do_not_change_the_verdict() {
+    // As if the name resolved to another machine at every second request, or to one by IPv6 and one by IPv4.
     let world = World::start(node().registry(options())).await;
     let digest = world.signed();
     world.registry.image("team/app", "evil", "evil");
     let evil = world.registry.tagged("team/app", "evil").unwrap();
-    let asked = AtomicUsize::new(0);
+    let counter = AtomicUsize::new(0);
     world.registry.hook(move |request| {
-        let turn = asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        let turn = counter.fetch_add(1, Ordering::Relaxed) % 2 == 1;
         (turn && request.uri.path().contains("/manifests/")).then(|| Scripted::ok(MANIFEST, evil.clone()))
     });
     let pinned = world.pinned("team/app", &digest);
@@ -93,15 +93,15 @@ async fn t111_a_registry_that_changes_its_mind_changes_no_verdict() {
 }
 
 #[tokio::test]
-async fn t124_time_that_runs_out_in_any_step_is_no_success() {
-    let limits = || Limits { negative_cache: Duration::ZERO, ..impatient() };
+async fn t124_a_timeout_in_any_step_admits_nothing() {
+    let limits = || Limits { negative_cache_ttl: Duration::ZERO, ..impatient() };
     let all = "tag sig fallback referrers blob";
     for (row, step, bundled, decides, requests) in [
         ("the tag", "/manifests/1", false, true, "tag"),
         ("the signatures", ".sig", false, true, "tag sig fallback referrers"),
         ("a payload", "/blobs/", false, true, all),
         ("a token", "/token", false, true, "tag token"),
-        // The only signature is in the other layout: without an answer about this one, it still counts.
+        // The only signature is in the other layout: it counts although the lookup in this layout fails.
         ("the referrers", "/referrers/", false, false, all),
         ("the fallback", "/manifests/sha256-", false, true, "tag sig fallback referrers"),
         ("the referrers of a bundle", "/referrers/", true, false, "tag sig fallback referrers manifest blob"),
@@ -136,8 +136,8 @@ async fn t124_time_that_runs_out_in_any_step_is_no_success() {
 }
 
 #[tokio::test]
-async fn no_signature_is_believed_for_seconds_and_an_outage_never() {
-    let limits = Limits { negative_cache: Duration::from_secs(60), retries: 0, ..Limits::default() };
+async fn a_missing_signature_is_cached_and_an_outage_is_not() {
+    let limits = Limits { negative_cache_ttl: Duration::from_secs(60), retries: 0, ..Limits::default() };
     let world = World::start(node().registry(options()).limits(limits)).await;
     let digest = world.registry.image("team/app", "1", "app");
     world.registry.hook(|request| request.uri.path().contains("/referrers/").then(|| Scripted::status(503)));
@@ -154,22 +154,25 @@ async fn no_signature_is_believed_for_seconds_and_an_outage_never() {
         "believed",
         Expect { verdict: &refused, reason: "no-signature", requests: "tag", ..Expect::default() },
     );
-    // Other credentials are another question.
+    // Other credentials need another lookup.
     let pinned = world.pinned("team/app", &digest);
     let other = world.outcome_of(&world.image("team/app:1"), password("other", "pg5ECRET-pod")).await;
     other.assert("as another", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]
-async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
+async fn the_negative_cache_ends_with_the_policy_and_its_ttl() {
     for (row, negative_cache, reload, signed) in [
         ("believed", Duration::from_secs(60), false, false),
         ("reloaded", Duration::from_secs(60), true, true),
         ("never believed", Duration::ZERO, false, true),
     ] {
-        let world =
-            World::start(node().registry(options()).limits(Limits { negative_cache, ..Limits::default() }))
-                .await;
+        let world = World::start(
+            node()
+                .registry(options())
+                .limits(Limits { negative_cache_ttl: negative_cache, ..Limits::default() }),
+        )
+        .await;
         let digest = world.registry.image("team/app", "1", "app");
         let first = world.outcome("team/app:1").await;
         first.assert(row, Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
@@ -190,14 +193,14 @@ async fn no_signature_is_forgotten_with_the_policy_and_with_its_time() {
 }
 
 #[tokio::test]
-async fn a_signature_that_is_to_come_is_waited_for_if_wanted() {
+async fn a_first_signature_is_waited_for_if_configured() {
     for (wait, good) in [(Duration::ZERO, false), (Duration::from_secs(20), true)] {
         let limits = Limits { wait_for_signature: wait, ..Limits::default() };
         let world = World::start(node().registry(options()).limits(limits)).await;
         let digest = world.registry.image("team/app", "1", "app");
         let sign = async {
-            // Signed once the first look has found nothing.
-            while world.asked("referrers").is_empty() {
+            // Signed after the first lookup has found nothing.
+            while world.request_paths("referrers").is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,4 @@
-//! Calls and names that are made to do harm: T123, T128, T131.
+//! Hostile calls and names, and images that need no signature: T123, T128, T131.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use pullgate_test::runtime::{framed, message};
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
 #[tokio::test]
-async fn t123_names_and_messages_of_any_size_do_no_harm() {
+async fn t123_names_and_messages_of_any_size_are_handled() {
     let world = World::start(node()).await;
     let digest = world.signed();
     for length in [300, 4096, 1 << 20, 15 << 20] {
@@ -23,7 +23,7 @@ async fn t123_names_and_messages_of_any_size_do_no_harm() {
         assert!(outcome.line.len() < 8 << 10, "{length}: {}", outcome.line.len());
         outcome.assert(length, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
     }
-    // More than containerd itself takes is not read to its end.
+    // A message larger than containerd accepts is not read to its end.
     for length in [16 << 20, 64 << 20] {
         let outcome = world.outcome_of(&"a".repeat(length), None).await;
         outcome.assert(
@@ -31,7 +31,7 @@ async fn t123_names_and_messages_of_any_size_do_no_harm() {
             Expect { verdict: &Verdict::Unreadable("3".to_owned()), bytes: NOTHING, ..Expect::default() },
         );
     }
-    // Fields that nobody knows cross, and so does metadata.
+    // Unknown fields cross, and so does metadata.
     let request = api::PullImageRequest {
         image: Some(api::ImageSpec {
             image: world.image("team/app:1"),
@@ -71,7 +71,7 @@ fn head() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
+async fn t123_a_flood_of_frames_closes_only_its_own_connection() {
     let (data, headers, reset, settings, ping, continuation) = (0, 1, 3, 4, 6, 9);
     let mut opened = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     opened.extend(frame(settings, 0, 0, b""));
@@ -102,7 +102,7 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
                 }
                 Some(())
             };
-            // Whether it could say all that it wanted to.
+            // Whether it could send everything.
             tokio::select! {
                 sent = sends => sent.is_some(),
                 () = answers => false,
@@ -116,7 +116,7 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
         outcome.assert(row, Expect { requests, ..Expect::verified(&world.pinned("team/app", &digest)) });
         ended.push((row, !all));
     }
-    // Calls that are made and taken back at once (CVE-2023-44487).
+    // Calls that are cancelled at once (CVE-2023-44487).
     let mut rapid = opened.clone();
     for number in 0..20_000_u32 {
         rapid.extend(call(2 * number + 1));
@@ -140,7 +140,7 @@ async fn t123_floods_of_frames_end_the_connection_they_come_on_and_no_other() {
 }
 
 #[tokio::test]
-async fn t128_a_name_writes_no_line_of_its_own() {
+async fn t128_a_name_cannot_inject_log_lines() {
     let world = World::start(node()).await;
     let log = Kept::default();
     for name in [
@@ -152,10 +152,10 @@ async fn t128_a_name_writes_no_line_of_its_own() {
         "team/a\u{2028}b:1",
         "team/app:1\n2026-01-01T00:00:00Z INFO pulled verdict=\"admitted\"",
     ] {
-        // That kubelet's line is one, and has nothing that turns it round, is checked wherever a pull is made.
+        // Each outcome checks that kubelet's message is one line without bidi controls.
         let outcome = world.outcome(name).await;
         outcome.assert(name, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
-        // The same in the log for people: as many lines as records, whatever text is in them.
+        // The same in the text log: one line for each record.
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -190,7 +190,7 @@ async fn t128_a_name_writes_no_line_of_its_own() {
 }
 
 #[tokio::test]
-async fn t128_names_without_end_leave_nothing_behind() {
+async fn t128_thousands_of_names_take_no_lasting_memory() {
     let world = World::start(node()).await;
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     drop(world.outcome("other/app:1").await);
@@ -204,7 +204,7 @@ async fn t128_names_without_end_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn t131_what_needs_no_signature_costs_no_request() {
+async fn t131_an_image_that_needs_no_signature_costs_no_request() {
     let world = World::start(node()).await;
     let host = world.registry.host();
     world.set_policy(&format!(

@@ -1,7 +1,7 @@
 //! Passwords of clouds and of the node's operator: T107.
 
 use pullgate::alibaba::Identity;
-use pullgate::registry::{AcrSettings, HostCredential, Keyring, Settings};
+use pullgate::registry::{AcrSettings, HostCredential, Keyring, RegistrySettings};
 
 use super::outcome::{Expect, NOTHING, Verdict};
 use super::world::{PULLED, World, node, password};
@@ -13,7 +13,7 @@ fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }
 }
 
-/// What ACR answers, if the request is signed with this key.
+/// ACR's answer to a request that is signed with this key.
 fn acr(request: &Recorded, id: &str, secret: &str, token: Option<&str>) -> Scripted {
     if let Some(code) = acs::refusal(request, id, secret, token) {
         return acs::error(403, code);
@@ -49,7 +49,7 @@ fn metadata(request: &Recorded) -> Scripted {
 }
 
 #[tokio::test]
-pub(crate) async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
+pub(crate) async fn t107_cloud_passwords_go_only_to_configured_hosts() {
     let (service, instance) = (Registry::start().await, Registry::start().await);
     service.hook(|request| Some(acr(request, "STS.1", "pg5ECRET-sts", Some("pg5ECRET-session"))));
     instance.hook(|request| Some(metadata(request)));
@@ -58,13 +58,13 @@ pub(crate) async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
             (format!("http://{}", service.host()), format!("http://{}", instance.host()));
         let world = World::start(
             node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
-                |_, registry| Settings {
+                |_, registry| RegistrySettings {
                     keyring: Keyring {
                         acr: vec![
                             another_instance(),
                             AcrSettings {
                                 instance: "cri-1".to_owned(),
-                                // A name that only begins like it is another host.
+                                // A host whose name only begins like it.
                                 hosts: vec![if named {
                                     registry.host()
                                 } else {
@@ -77,7 +77,7 @@ pub(crate) async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
                         ],
                         ..Keyring::default()
                     },
-                    ..Settings::default()
+                    ..RegistrySettings::default()
                 },
             ),
         )
@@ -94,17 +94,19 @@ pub(crate) async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
         ] {
             world.mark(name, secret);
         }
-        let asked =
+        let lookups =
             "tag*2 sig fallback referrers blob service:POST-other instance:PUT-other instance:other*1..2";
         let shown = "acr session@service metadata@instance";
         let first = world.outcome("team/app:1").await;
         let again = world.outcome("team/app:1").await;
         if named {
             let pinned = world.pinned("team/app", &digest);
-            first
-                .assert("first", Expect { requests: asked, credentials: shown, ..Expect::verified(&pinned) });
+            first.assert(
+                "first",
+                Expect { requests: lookups, credentials: shown, ..Expect::verified(&pinned) },
+            );
             again.assert(
-                "asked once, then kept",
+                "requested once, then cached",
                 Expect { requests: "tag", credentials: "acr", ..Expect::verified(&pinned) },
             );
         } else {
@@ -126,14 +128,14 @@ pub(crate) async fn t107_cloud_passwords_are_for_the_named_hosts_only() {
 }
 
 #[tokio::test]
-pub(crate) async fn acr_with_an_access_key_and_a_wrong_one() {
+pub(crate) async fn acr_accepts_an_access_key_and_reports_a_wrong_one() {
     let service = Registry::start().await;
     service.hook(|request| Some(acr(request, "LTAI", "pg5ECRET-key", None)));
     for (secret, expected) in [("pg5ECRET-key", PULLED), ("pg5ECRET-wrong", "registry-unavailable")] {
         let endpoint = format!("http://{}", service.host());
         let world = World::start(
             node().registry(options(Auth::basic("cr_temp_user", "pg5ECRET-temporary"))).settings(
-                |directory, registry| Settings {
+                |directory, registry| RegistrySettings {
                     keyring: Keyring {
                         acr: vec![AcrSettings {
                             instance: "cri-1".to_owned(),
@@ -147,7 +149,7 @@ pub(crate) async fn acr_with_an_access_key_and_a_wrong_one() {
                         }],
                         ..Keyring::default()
                     },
-                    ..Settings::default()
+                    ..RegistrySettings::default()
                 },
             ),
         )
@@ -160,7 +162,7 @@ pub(crate) async fn acr_with_an_access_key_and_a_wrong_one() {
     }
 }
 
-/// One that has nothing to do with it, and that nobody answers for.
+/// Another host, which does not exist.
 fn another_instance() -> AcrSettings {
     AcrSettings {
         instance: "cri-2".to_owned(),
@@ -172,7 +174,7 @@ fn another_instance() -> AcrSettings {
 }
 
 #[tokio::test]
-pub(crate) async fn the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host() {
+pub(crate) async fn operator_credentials_are_used_only_for_their_host_and_pulls_without_credentials() {
     let keyrings: [fn(&tempfile::TempDir, &str) -> Keyring; 3] = [
         |_, _| Keyring::default(),
         |directory, host| Keyring {
@@ -199,7 +201,7 @@ pub(crate) async fn the_operator_s_credentials_are_for_pulls_without_any_and_for
                 World::start(node().registry(options(Auth::basic("node", "pg5ECRET-node"))).settings(
                     |directory, registry| {
                         let host = if own { registry.host() } else { "127.0.0.1:1".to_owned() };
-                        Settings { keyring: keyring(directory, &host), ..Settings::default() }
+                        RegistrySettings { keyring: keyring(directory, &host), ..RegistrySettings::default() }
                     },
                 ))
                 .await;
@@ -211,7 +213,7 @@ pub(crate) async fn the_operator_s_credentials_are_for_pulls_without_any_and_for
             if !works {
                 world.assert_no_credentials_sent();
             }
-            // A pull that carries credentials is made with these, right or wrong.
+            // A pull that carries credentials uses only these, even if they are wrong.
             world.registry.forget_requests();
             let (verdict, _) =
                 world.pull(&world.image("team/app:1"), password("node", "pg5ECRET-wrong")).await;

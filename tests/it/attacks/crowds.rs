@@ -1,4 +1,4 @@
-//! Many pulls at once, and people who leave: T121, T122.
+//! Many concurrent pulls, and callers that cancel: T121, T122.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ fn options() -> Options {
     Options { referrers: true, ..Options::default() }
 }
 
-/// The bytes of the good image, one at a time.
+/// The manifest of the good image, byte by byte.
 fn slowly(world: &World, every: Duration) -> Scripted {
     let bytes = world.registry.tagged("team/app", "1").unwrap();
     Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every })
 }
 
 #[tokio::test]
-async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
-    // The registry hangs when it is asked for the tag, in the middle of what is attached, or at its end.
+async fn t121_a_cancelled_pull_stops_its_work_and_fails_no_other() {
+    // The registry hangs at the tag, while signatures are listed, or while they are fetched.
     for (row, step, reached) in [
         ("resolving", "/manifests/1", "tag*1..400"),
         ("collecting", "/referrers/", "tag*1..400 sig*1..400 fallback*1..400 referrers*1..400 blob*0..400"),
@@ -32,7 +32,7 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
         let digest = world.signed();
         let image = world.image("team/app:1");
         let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        // The connections between all of them are there before the tasks are counted.
+        // Open all connections before the tasks are counted.
         drop(world.outcome("team/none:1").await);
         let before = alive();
         world.registry.hook(move |request| {
@@ -56,18 +56,18 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
                 () = leave => {}
             }
         }
-        // All have gone: nobody asks for them any more, and nothing is left of them.
-        let asked = world.registry.requests().len();
+        // All callers have cancelled: no request follows, and no task is left.
+        let sent = world.registry.requests().len();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(world.registry.requests().len(), asked, "{row}");
+        assert_eq!(world.registry.requests().len(), sent, "{row}");
         assert!(alive() <= before + 40, "{row}: {before} tasks before, {} after", alive());
         let left = world.outcome_since(&since, Verdict::Refused);
         left.assert(
             row,
             Expect { verdict: &Verdict::Refused, requests: reached, bytes: 0..=1 << 20, ..Expect::default() },
         );
-        assert_eq!(world.daemon.gate.checks(), 0, "no verdict came of it");
-        // None is in the way of the next.
+        assert_eq!(world.daemon.gate.checks(), 0, "no verdict was recorded");
+        // None of them blocks the next pull.
         world.registry.hook(|_| None);
         let next = world.outcome("team/app:1").await;
         next.assert(row, Expect { requests: SIGNED, ..Expect::verified(&world.pinned("team/app", &digest)) });
@@ -75,9 +75,9 @@ async fn t121_who_leaves_stops_the_work_and_fails_nobody() {
 }
 
 #[tokio::test]
-async fn t122_many_pulls_of_one_image_are_one_question() {
-    // The tag's bytes come so slowly that all of them wait for the same answer; or as fast as they can, and who comes
-    // after it was given resolves the tag again. The signatures are collected and verified once either way.
+async fn t122_many_pulls_of_one_image_share_one_lookup() {
+    // The tag's manifest comes so slowly that all pulls wait for the same answer; or at once, and a pull that arrives
+    // after the answer resolves the tag again. Either way the signatures are collected and verified once.
     for (row, every, tags) in [("slow", Some(Duration::from_millis(10)), "tag"), ("fast", None, "tag*1..500")]
     {
         let world = World::start(node().registry(options())).await;
@@ -102,14 +102,14 @@ async fn t122_many_pulls_of_one_image_are_one_question() {
 }
 
 #[tokio::test]
-async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
+async fn t122_many_pulls_with_an_invalid_signature_are_refused_at_once() {
     let world = World::start(node().registry(options())).await;
     let digest = world.registry.image("team/app", "1", "app");
     let text = pullgate_test::signer::payload(&world.image("team/app"), &digest);
     let attach = pullgate_test::signer::attach_classic;
     attach(&world.registry, "team/app", &digest, &[(text, b"none".to_vec())]);
     let answer = slowly(&world, Duration::from_millis(10));
-    // Slow, too: a refusal is not cached, and the next pull asks again.
+    // This is slow too: a refusal is not cached, so a later pull would look the signatures up again.
     let tag = format!("sha256-{}.sig", digest.hex());
     let bytes = world.registry.tagged("team/app", &tag).unwrap();
     let signature = Scripted::ok(MANIFEST, "").body(Body::Slow { bytes, every: Duration::from_millis(10) });
@@ -123,10 +123,10 @@ async fn t122_a_crowd_whose_signature_does_not_hold_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
+async fn t122_lookups_are_not_shared_between_credentials() {
     let world = World::start(node().registry(options())).await;
     let digest = world.signed();
-    // One of them may not see the signature; the other one sees it slowly, so that they wait side by side.
+    // One caller may not read the signature; the other reads it slowly, so that both lookups run concurrently.
     let bytes = {
         let tag = format!("sha256-{}.sig", digest.hex());
         world.registry.tagged("team/app", &tag).unwrap()
@@ -163,8 +163,8 @@ async fn t122_what_one_s_credentials_show_is_no_answer_for_another() {
 }
 
 #[tokio::test]
-async fn t122_a_slow_registry_keeps_no_other_waiting() {
-    let limits = Limits { questions: 8, ..Limits::default() };
+async fn t122_a_slow_registry_does_not_delay_others() {
+    let limits = Limits { concurrent_pulls: 8, ..Limits::default() };
     let world = World::start(node().registry(options()).limits(limits)).await;
     let slow = Registry::start().await;
     world.watch("slow", &slow);
@@ -178,7 +178,7 @@ async fn t122_a_slow_registry_keeps_no_other_waiting() {
     let stuck = (0..100).map(|number| format!("{}/app:{number}", slow.host())).collect::<Vec<_>>();
     let hanging = together(stuck.iter().map(|image| world.pull(image, None)).collect::<Vec<_>>());
     let moving = async {
-        // 500 different images of a registry that answers, while all turns of the other one are taken.
+        // 500 different images of a registry that answers, while all permits for the other one are taken.
         while slow.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -186,9 +186,9 @@ async fn t122_a_slow_registry_keeps_no_other_waiting() {
         world.crowd(images.collect()).await
     };
     tokio::select! {
-        _ = hanging => panic!("what hangs has ended first"),
+        _ = hanging => panic!("a hanging pull ended first"),
         outcome = moving => {
-            // Of the slow one a quarter of the turns were taken, before and ever since.
+            // Requests to the slow registry hold a quarter of the permits the whole time.
             let requests = "tag*500 sig*500 fallback*500 referrers*500 slow:tag?";
             outcome.assert("moving", Expect { requests, bytes: 1..=4 << 20, ..Expect::refused("no-signature") });
         }

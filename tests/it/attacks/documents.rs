@@ -1,4 +1,4 @@
-//! Documents with two meanings, and what is written in descriptors: T43 to T47.
+//! Ambiguous documents, and hostile descriptors: T43 to T47.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ fn good(world: &World) -> String {
     String::from_utf8(world.registry.tagged("team/app", "1").unwrap().to_vec()).unwrap()
 }
 
-/// Serves these bytes under the tag, signed as they are; each must be refused before a signature is looked for.
+/// Serves these bytes under the tag, with a signature; each must be refused before a signature is looked up.
 async fn refused(world: &World, rows: Vec<(&str, Option<&str>, Vec<u8>)>) {
     for (row, media_type, bytes) in rows {
         sign_classic(&world.registry, "team/app", &Digest::of(&bytes), &p256());
@@ -36,7 +36,7 @@ async fn refused(world: &World, rows: Vec<(&str, Option<&str>, Vec<u8>)>) {
         let outcome = world.outcome("team/app:1").await;
         outcome.assert(row, Expect { requests: "tag", bytes: 1..=most, ..Expect::refused("bad-manifest") });
     }
-    // The same question with the good document is answered.
+    // The same pull with the good document succeeds.
     world.registry.hook(|_| None);
     let digest = Digest::of(&world.registry.tagged("team/app", "1").unwrap());
     let pinned = world.pinned("team/app", &digest);
@@ -64,7 +64,7 @@ async fn t43_a_document_that_is_manifest_and_index_is_neither() {
 }
 
 #[tokio::test]
-async fn t44_types_that_disagree_are_no_type() {
+async fn t44_conflicting_media_types_are_rejected() {
     let world = World::start(node()).await;
     let good = good(&world);
     let untyped = good.replacen(&format!("\"mediaType\":\"{MANIFEST}\","), "", 1);
@@ -72,22 +72,26 @@ async fn t44_types_that_disagree_are_no_type() {
     let rows = vec![
         ("a manifest as an index", Some(INDEX), good.clone().into()),
         ("unknown", Some("application/octet-stream"), good.clone().into()),
-        ("a page for people", Some("text/html"), good.clone().into()),
+        ("an HTML page", Some("text/html"), good.clone().into()),
         ("schema 1 by its header", Some(SCHEMA_ONE), good.clone().into()),
         (
             "schema 1",
             Some(SCHEMA_ONE),
             b"{\"schemaVersion\":1,\"name\":\"team/app\",\"fsLayers\":[]}".to_vec(),
         ),
-        ("calls itself an index", Some(MANIFEST), good.replacen(MANIFEST, INDEX, 1).into()),
-        ("its type is no text", Some(MANIFEST), good.replacen(&format!("\"{MANIFEST}\""), "1", 1).into()),
+        ("declares to be an index", Some(MANIFEST), good.replacen(MANIFEST, INDEX, 1).into()),
+        (
+            "the type is not a string",
+            Some(MANIFEST),
+            good.replacen(&format!("\"{MANIFEST}\""), "1", 1).into(),
+        ),
         ("no type anywhere", None, untyped.into()),
     ];
     refused(&world, rows).await;
 }
 
 #[tokio::test]
-async fn t45_json_is_read_in_one_way_or_not_at_all() {
+async fn t45_ambiguous_json_is_rejected() {
     let world = World::start(node()).await;
     let good = good(&world);
     let replaced = |from: &str, to: &str| {
@@ -105,10 +109,10 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
     };
     let rows: Vec<_> = [
         ("a key twice", replaced("\"layers\"", "\"layers\":[],\"layers\"")),
-        ("a key twice, escaped", replaced("\"layers\"", "\"l\\u0061yers\":[],\"layers\"")),
+        ("a duplicate key, escaped", replaced("\"layers\"", "\"l\\u0061yers\":[],\"layers\"")),
         ("a key in another case", replaced("\"layers\"", "\"Layers\":[],\"layers\"")),
         ("a digest in another case", replaced("\"digest\"", "\"Digest\":\"sha256:00\",\"digest\"")),
-        ("data behind it", format!("{good}{{}}").into()),
+        ("trailing data", format!("{good}{{}}").into()),
         ("a byte order mark", format!("\u{feff}{good}").into()),
         ("UTF-16", utf16),
         ("no UTF-8", invalid),
@@ -118,14 +122,14 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
         ("a size over 63 bits", replaced("\"size\":2", "\"size\":9223372036854775808")),
         ("a size over 64 bits", replaced("\"size\":2", "\"size\":18446744073709551616")),
         ("a size with a fraction", replaced("\"size\":2", "\"size\":2.0")),
-        ("a size beyond numbers", replaced("\"size\":2", "\"size\":1e999")),
+        ("a size beyond the range of integers", replaced("\"size\":2", "\"size\":1e999")),
         ("nothing", b" ".to_vec()),
     ]
     .into_iter()
     .map(|(row, bytes)| (row, Some(MANIFEST), bytes))
     .collect();
     refused(&world, rows).await;
-    // What is written oddly but says one thing is hashed as it is, and never rewritten.
+    // Unusual but unambiguous JSON is hashed as it is, and never rewritten.
     let odd = good.replacen('{', "{\n\t\"annotations\" : { \"\\u0061\" : \"\\/\" } ,", 1);
     let digest = world.registry.manifest("team/app", MANIFEST, odd);
     world.registry.tag("team/app", "odd", &digest);
@@ -138,7 +142,7 @@ async fn t45_json_is_read_in_one_way_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn t46_digests_are_of_one_grammar() {
+async fn t46_malformed_digests_are_rejected() {
     let world = World::start(node()).await;
     let digest = world.signed();
     let hex = digest.hex();
@@ -160,7 +164,7 @@ async fn t46_digests_are_of_one_grammar() {
         let outcome = world.outcome(&format!("team/app@{name}")).await;
         outcome.assert(name, Expect { bytes: NOTHING, ..Expect::refused("invalid-reference") });
     }
-    // The same bytes by their SHA-512: what was signed is their SHA-256, and that is another name.
+    // The same bytes by their SHA-512: the signature is over their SHA-256, which is another name.
     let bytes = world.registry.tagged("team/app", "1").unwrap();
     let long = pullgate::digest::hex(&sha2::Sha512::digest(&bytes));
     let long = Digest::parse(&format!("sha512:{long}")).unwrap();
@@ -173,7 +177,7 @@ async fn t46_digests_are_of_one_grammar() {
         "sha512",
         Expect { requests: "manifest fallback referrers", ..Expect::refused("no-signature") },
     );
-    // That there was none is forgotten with the policy.
+    // A new policy clears the negative cache.
     world.accept("index");
     let sign = "https://sigstore.dev/cosign/sign/v1";
     attach_bundle(&world.registry, "team/app", &long, &bundle(&digest, sign, &p256()));
@@ -183,7 +187,7 @@ async fn t46_digests_are_of_one_grammar() {
 }
 
 #[tokio::test]
-async fn t47_addresses_in_descriptors_are_not_followed() {
+async fn t47_urls_in_descriptors_are_not_followed() {
     let world = World::start(node()).await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
@@ -203,14 +207,14 @@ async fn t47_addresses_in_descriptors_are_not_followed() {
     elsewhere.blob("a", text.clone());
     let outcome = world.outcome("team/app:1").await;
     outcome.assert("elsewhere", Expect { requests: SIGNED, ..Expect::refused("no-valid-signature") });
-    // Where it belongs, it counts.
+    // In the right place it counts.
     world.registry.blob("team/app", text);
     let pinned = world.pinned("team/app", &digest);
     world
         .outcome("team/app:1")
         .await
         .assert("beside it", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
-    // An image whose layers are elsewhere: what is signed is its manifest, and pullgate fetches no layer.
+    // An image with layers on other hosts: the signature is over the manifest, and pullgate fetches no layer.
     let mut foreign: Value =
         serde_json::from_slice(&world.registry.tagged("team/app", "1").unwrap()).unwrap();
     foreign["layers"][0]["urls"] = json!([format!("http://{}/layer", elsewhere.host())]);

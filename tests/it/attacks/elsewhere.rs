@@ -1,6 +1,6 @@
-//! Answers that lead elsewhere, and TLS that is to be given up: T105, T112.
+//! Redirects, and failing TLS: T105, T112.
 
-use pullgate::registry::Settings;
+use pullgate::registry::RegistrySettings;
 
 use super::outcome::{Expect, LITTLE, NOTHING, SIGNED, Verdict};
 use super::world::{World, manifest_of, node, p256, password};
@@ -8,7 +8,7 @@ use pullgate_test::registry::{Auth, Authority, MANIFEST, Options, Registry, Scri
 use pullgate_test::signer::{attach_classic, payload};
 
 #[tokio::test]
-async fn t105_redirects_lead_nowhere_that_matters() {
+async fn t105_dangerous_redirects_are_refused() {
     let options =
         || Options { referrers: true, auth: Auth::basic("pod", "pg5ECRET-pod"), ..Options::default() };
     let world = World::start(node().registry(options())).await;
@@ -56,7 +56,7 @@ async fn t105_redirects_lead_nowhere_that_matters() {
             },
         );
     }
-    // Round and round: three in a row are followed, of however many.
+    // A redirect loop: three redirects are followed.
     world
         .registry
         .hook(|request| request.header("authorization").map(|_| Scripted::redirect(request.uri.path())));
@@ -70,7 +70,7 @@ async fn t105_redirects_lead_nowhere_that_matters() {
             ..Expect::unavailable("too-many-redirects")
         },
     );
-    // To another host the credentials do not go along; nor back again.
+    // Credentials are not forwarded to another host, nor back to the first one.
     let good = world.registry.tagged("team/app", "1").unwrap();
     let (there, back) =
         (format!("http://{}/x", elsewhere.host()), format!("http://{}/back", world.registry.host()));
@@ -96,7 +96,7 @@ async fn t105_redirects_lead_nowhere_that_matters() {
 }
 
 #[tokio::test]
-async fn t105_from_tls_there_is_no_way_back() {
+async fn t105_a_redirect_from_tls_to_plain_http_is_refused() {
     let authority = Authority::new();
     let ca = authority.pem();
     let tls = Some((authority, "127.0.0.1".to_owned()));
@@ -107,7 +107,10 @@ async fn t105_from_tls_there_is_no_way_back() {
             std::fs::write(host.join("ca.pem"), ca).unwrap();
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         },
     ))
     .await;
@@ -123,12 +126,12 @@ async fn t105_from_tls_there_is_no_way_back() {
 }
 
 #[tokio::test]
-async fn t112_tls_is_never_given_up() {
+async fn t112_a_tls_failure_is_never_ignored() {
     let authority = Authority::new();
     let ca = authority.pem();
     let clock = "is this node's clock right?";
     let bad = (Verdict::Unavailable, "registry-tls", "", NOTHING);
-    for (row, ours, name, valid, (verdict, reason, requests, bytes), told) in [
+    for (row, ours, name, valid, (verdict, reason, requests, bytes), message) in [
         ("good", true, "127.0.0.1", None, (Verdict::Refused, "verified", SIGNED, LITTLE), ""),
         ("of an unknown authority", false, "127.0.0.1", None, bad.clone(), ""),
         ("for another name", true, "other.example", None, bad.clone(), ""),
@@ -146,15 +149,18 @@ async fn t112_tls_is_never_given_up() {
             std::fs::write(host.join("ca.pem"), trusted).unwrap();
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         }))
         .await;
         let digest = world.registry.image("team/app", "1", "app");
         let text = payload("r.example/team/app", &digest);
         attach_classic(&world.registry, "team/app", &digest, &[(text.clone(), p256().sign(&text))]);
-        // Nothing is said before TLS is agreed on.
+        // Nothing is sent before the TLS handshake has succeeded.
         let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
-        assert!(outcome.line.contains(told), "{row}: {}", outcome.line);
+        assert!(outcome.line.contains(message), "{row}: {}", outcome.line);
         let good = reason == "verified";
         let verdict = if good { Verdict::Pulled(format!("r.example/team/app@{digest}")) } else { verdict };
         let requests = if good { "tag?ns*2 sig?ns fallback?ns referrers?ns blob?ns" } else { requests };

@@ -1,4 +1,4 @@
-//! Registries that send too much, too slowly, or other bytes than they said: T100, T113.
+//! Registries that send too much, too slowly, or other bytes than announced: T100, T113.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
         ("nothing ever", large().body(Body::Hang), &late, "registry-timeout", 0..=0),
         ("slow", large().body(slow), &late, "registry-timeout", 1..=1000),
         (
-            "a bomb of gzip",
+            "a gzip bomb",
             large().header("content-encoding", "gzip").body(Body::Endless),
             &refused,
             "bad-manifest",
@@ -52,7 +52,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
         ),
         ("a header", large().header("x-large", &"x".repeat(70_000)), &late, "headers-too-large", 0..=0),
     ] {
-        // Reading up to the bound takes a busy machine its time.
+        // Reading up to the limit takes a while on a busy machine.
         let limits = if reason == "registry-timeout" { impatient() } else { Limits::default() };
         let world = World::start(node().registry(options()).limits(limits)).await;
         world.signed();
@@ -62,7 +62,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
             .await
             .assert(row, Expect { verdict, reason, requests: "tag", bytes, ..Expect::default() });
     }
-    // A length that is shorter than the body: what comes after it is no part of the answer.
+    // A Content-Length shorter than the body: the rest is not part of the answer.
     let world = World::start(node()).await;
     let digest = world.signed();
     let good = world.registry.tagged("team/app", "1").unwrap();
@@ -86,7 +86,7 @@ async fn t100_bytes_and_time_of_every_answer_are_bounded() {
 }
 
 #[tokio::test]
-async fn t113_a_blob_is_as_long_as_it_is_said_to_be() {
+async fn t113_a_blob_must_have_the_size_in_its_descriptor() {
     let world = World::start(node()).await;
     let elsewhere = Registry::start().await;
     world.watch("elsewhere", &elsewhere);
@@ -111,7 +111,7 @@ async fn t113_a_blob_is_as_long_as_it_is_said_to_be() {
         (text.len() - 1, false, &refused, "no-valid-signature", SIGNED),
         (text.len() + 1, false, &refused, "no-valid-signature", SIGNED),
         (0, true, &refused, "no-valid-signature", SIGNED),
-        // What is too long by its own word is not even asked for.
+        // A blob whose descriptor states a size over the limit is not requested.
         (1 << 40, true, &refused, "signature-too-large", "tag sig fallback referrers"),
         (text.len(), false, &pinned, "verified", SIGNED),
     ] {

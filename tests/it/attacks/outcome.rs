@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use pullgate_test::registry::{Log, Recorded};
 
-/// kubelet's answer, and what containerd was asked.
+/// The answer to kubelet, and the request to containerd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// containerd was asked for this name, once.
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
     Refused,
     /// kubelet's `RegistryUnavailable`.
     Unavailable,
-    /// There is no such image.
+    /// The image does not exist.
     Absent,
     /// The request itself was refused, with this gRPC status.
     Unreadable(String),
@@ -34,7 +34,7 @@ pub(super) const SIGNED: &str = "tag sig fallback referrers blob";
 pub(super) const UNSIGNED: &str = "tag sig fallback referrers";
 
 impl Verdict {
-    /// What an answer means; `names` are those that containerd was asked for.
+    /// The verdict of an answer; `names` are the images that containerd pulled.
     pub(super) fn of(status: &str, line: &str, names: &str) -> Self {
         match status {
             "0" => Self::Pulled(names.to_owned()),
@@ -46,38 +46,38 @@ impl Verdict {
     }
 }
 
-/// No byte of a body.
+/// No body was read.
 pub(super) const NOTHING: RangeInclusive<u64> = 0..=0;
 
-/// What small documents take: manifests, payloads, lists, errors.
+/// The size of small documents: manifests, payloads, lists, errors.
 pub(super) const LITTLE: RangeInclusive<u64> = 1..=8 << 10;
 
-/// Up to a bound, which is reached, and what fits in the buffers between a registry that goes on and who has left.
+/// Up to a limit, which is reached, and the content of the socket buffers when the reader closes the connection.
 pub(super) const fn bounded(limit: u64) -> RangeInclusive<u64> {
     limit / 2..=limit + (16 << 20)
 }
 
-/// One pull, in everything that an attack could change.
+/// Everything about a pull that an attack could change.
 pub(super) struct Outcome {
     pub(super) verdict: Verdict,
     /// The reason code of the daemon's record, which is also the one in kubelet's line.
     pub(super) reason: String,
     /// The line that kubelet sees.
     pub(super) line: String,
-    /// How often each kind of request was made, those to other hosts than the test registry with the host's name before.
+    /// How often each kind of request was made; with the host's name before those to other hosts than the test registry.
     requests: BTreeMap<String, usize>,
-    /// Which of the marked credentials were shown, and where if not to the test registry.
+    /// Which of the marked credentials were sent, and the host if it is not the test registry.
     credentials: BTreeSet<String>,
-    /// Bytes of bodies that all of them were read of.
+    /// Bytes of all bodies that were read.
     bytes: u64,
-    /// The requests as they were.
+    /// The recorded requests.
     lines: Vec<String>,
-    /// The daemon's log meanwhile.
+    /// The daemon's log during the pull.
     pub(super) log: String,
     asserted: Arc<AtomicBool>,
 }
 
-/// All but the log.
+/// Everything but the log.
 impl Debug for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut all = f.debug_struct("Outcome");
@@ -87,17 +87,17 @@ impl Debug for Outcome {
     }
 }
 
-/// What a pull must come to. A field that is left out is asserted as well: nothing was asked, no credentials were sent,
-/// little was read.
+/// The expected outcome of a pull. An omitted field is asserted too: no request was sent, no credentials were sent,
+/// few bytes were read.
 pub(super) struct Expect<'a> {
     pub(super) verdict: &'a Verdict,
-    /// The reason code of the daemon's record; empty where the daemon writes none.
+    /// The reason code of the daemon's record; empty if it writes no record.
     pub(super) reason: &'a str,
-    /// Kinds of requests (see [`kind`]), each once, or as often as `*3` or `*1..4` (inclusive) says; `?` is `*0..1`. The
+    /// Kinds of requests (see [`kind`]), each once, or with a count `*3` or `*1..4` (inclusive); `?` is `*0..1`. The
     /// test fails on a request of any other kind.
     pub(super) requests: &'a str,
     /// The names of the secrets that were sent (see [`Watch::mark`]), with `@host` if not to the test registry. The test
-    /// fails on any other that was sent anywhere.
+    /// fails on any other secret that was sent.
     pub(super) credentials: &'a str,
     /// How many bytes of bodies were read from the registries.
     pub(super) bytes: RangeInclusive<u64>,
@@ -158,33 +158,33 @@ fn times(wanted: &str) -> (&str, RangeInclusive<usize>) {
     }
 }
 
-/// Secrets by the names that tests know them by, and the registries that might be shown them.
+/// Secrets with their names in the tests, and the registries that may receive them.
 #[derive(Default)]
 pub(super) struct Watch {
     marks: Vec<(String, String)>,
     logs: Vec<(String, Log)>,
-    /// Whether the test has asserted an outcome, or has said that it need not.
+    /// Whether the test has asserted an outcome, or has declared that it need not.
     asserted: Arc<AtomicBool>,
 }
 
-/// An attack is tested when everything about it is asserted. A verdict alone is not enough.
+/// A test of an attack must assert everything about the outcome: the verdict alone is not enough.
 impl Drop for Watch {
     fn drop(&mut self) {
         let asserted = self.asserted.load(Ordering::Relaxed) || std::thread::panicking();
-        assert!(asserted, "assert an outcome, or say `only_verdicts` where the test is not of an attack");
+        assert!(asserted, "assert an outcome, or call `only_verdicts` if the test is not about an attack");
     }
 }
 
-/// How far each of the logs has come.
+/// The current position in each log.
 pub(super) struct Since(Vec<(usize, u64)>);
 
 impl Watch {
-    /// Another registry that is looked at; the first one is the test registry.
+    /// Another registry to record; the first one is the test registry.
     pub(super) fn log(&mut self, name: &str, log: Log) {
         self.logs.push((name.to_owned(), log));
     }
 
-    /// Names a secret, which must be none that occurs by chance.
+    /// Names a secret, which must not occur by chance.
     pub(super) fn mark(&mut self, name: &str, secret: &str) {
         assert!(secret.len() >= 6, "{name} is too short to be recognised");
         let mark = (name.to_owned(), secret.to_owned());
@@ -193,7 +193,7 @@ impl Watch {
         }
     }
 
-    /// The test looks at verdicts only.
+    /// The test only checks verdicts.
     pub(super) fn only_verdicts(&self) {
         self.asserted.store(true, Ordering::Relaxed);
     }
@@ -215,15 +215,15 @@ impl Watch {
                 *requests.entry(kind).or_insert(0) += 1;
                 lines.push(format!("{name}: {}", request.line()));
                 let shown = self.shown(request, &tokens);
-                let told = |mark| if number == 0 { mark } else { format!("{mark}@{name}") };
-                credentials.extend(shown.into_iter().map(told));
+                let named = |mark| if number == 0 { mark } else { format!("{mark}@{name}") };
+                credentials.extend(shown.into_iter().map(named));
             }
         }
         let (log, asserted) = (String::new(), Arc::clone(&self.asserted));
         Outcome { verdict, reason, line, requests, credentials, bytes, lines, log, asserted }
     }
 
-    /// The marks that a request shows, wherever in it they are.
+    /// The marks of the secrets that a request contains.
     fn shown(&self, request: &Recorded, tokens: &[String]) -> BTreeSet<String> {
         let mut texts = vec![request.uri.to_string(), unescaped(request.uri.query().unwrap_or_default())];
         let body = String::from_utf8_lossy(&request.body).into_owned();
@@ -251,9 +251,9 @@ fn unescaped(form: &str) -> String {
     url.query_pairs().map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
-/// What a request is for: `tag`, `manifest` (by digest), `sig` and `fallback` (the tags of signatures), `referrers`,
-/// `blob`, `token`, `other`; with the method before it unless that is GET, and `?ns` behind it when it says for whom a
-/// mirror is asked.
+/// The kind of a request: `tag`, `manifest` (by digest), `sig` and `fallback` (the tags of signatures), `referrers`,
+/// `blob`, `token`, `other`; preceded by the method unless it is GET, and followed by `?ns` if it names the registry
+/// that the mirror is used for.
 fn kind(request: &Recorded) -> String {
     let path = request.uri.path();
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -288,7 +288,7 @@ pub(super) fn recorded(log: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn times_are_read() {
+fn request_counts_are_parsed() {
     for (wanted, expected) in [
         ("tag", ("tag", 1..=1)),
         ("tag?", ("tag", 0..=1)),

@@ -1,11 +1,11 @@
-//! The network between: proxies of the environment, old TLS, client certificates (T112).
+//! Proxies of the environment, old TLS versions, client certificates (T112).
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use pullgate::reference::Reference;
-use pullgate::registry::{Credentials, Registry as Client, Settings};
+use pullgate::registry::{Credentials, Registry as Client, RegistrySettings};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -21,12 +21,14 @@ fn hosts(directory: &Path, host: &str, text: &str) {
     std::fs::write(place.join("hosts.toml"), text).unwrap();
 }
 
-/// What `the_proxy_of_the_environment_is_used` runs in a process of its own; run by itself, it has nothing to ask.
+/// `the_proxy_of_the_environment_is_used` runs this in a child process; otherwise it does nothing.
 #[tokio::test]
 async fn child() {
     let Ok(directory) = std::env::var("PULLGATE_TEST_DIRECTORY") else { return };
     let directories = vec![Path::new(&directory).join("certs.d")];
-    let client = Client::new(Settings { hosts_directories: directories, ..Settings::default() }).unwrap();
+    let client =
+        Client::new(RegistrySettings { hosts_directories: directories, ..RegistrySettings::default() })
+            .unwrap();
     let reference = Reference::parse("r.invalid/team/app:1").unwrap();
     client.resolve(&reference, &Credentials::anonymous()).await.unwrap();
 }
@@ -67,7 +69,7 @@ async fn the_proxy_of_the_environment_is_used() {
 }
 
 #[tokio::test]
-async fn t112_tls_before_1_2_is_not_spoken() {
+async fn t112_tls_before_1_2_is_rejected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -86,7 +88,10 @@ async fn t112_tls_before_1_2_is_not_spoken() {
             "r.example",
             &format!("server = \"https://{address}\"\nskip_verify = true\n"),
         );
-        Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+        RegistrySettings {
+            hosts_directories: vec![directory.path().join("certs.d")],
+            ..RegistrySettings::default()
+        }
     }))
     .await;
     let outcome = world.outcome_of("r.example/team/app:1", password("pod", "pg5ECRET-pod")).await;
@@ -94,7 +99,7 @@ async fn t112_tls_before_1_2_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn t112_a_client_certificate_is_shown_where_the_file_says() {
+async fn t112_a_client_certificate_is_sent_as_configured() {
     let authority = Authority::new();
     for shown in [true, false] {
         let tls = Some((Arc::clone(&authority), "127.0.0.1".to_owned()));
@@ -108,7 +113,10 @@ async fn t112_a_client_certificate_is_shown_where_the_file_says() {
             for (name, text) in [("ca.pem", ca), ("client.pem", certificate), ("client.key", key)] {
                 std::fs::write(place.join(name), text).unwrap();
             }
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         }))
         .await;
         let digest = world.registry.image("team/app", "1", "app");

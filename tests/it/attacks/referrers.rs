@@ -1,4 +1,4 @@
-//! Lists of signatures that are long, false, missing, or something else: T101 to T104.
+//! Lists of signatures that are long, false, missing, or of another kind: T101 to T104.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,17 +18,17 @@ fn options() -> Options {
     Options { referrers: true, ..Options::default() }
 }
 
-/// So many referrers that are nowhere.
+/// Descriptors of this many referrers that do not exist.
 fn entries(from: usize, count: usize) -> Vec<Value> {
     let digest = |number: usize| Digest::of(number.to_string().as_bytes());
     (from..from + count).map(|number| descriptor((&digest(number), 10, MANIFEST, &[]))).collect()
 }
 
 #[tokio::test]
-async fn t101_referrers_are_bounded_each_bound_by_its_name() {
+async fn t101_each_limit_on_referrers_has_its_reason_code() {
     let elsewhere = Registry::start().await;
     let other = format!("<http://{}/v2/x>; rel=\"next\"", elsewhere.host());
-    let limits = || Limits { referrers: 4, pages: 3, signatures: 2, ..Limits::default() };
+    let limits = || Limits { referrers: 4, referrer_pages: 3, signatures: 2, ..Limits::default() };
     type Answer = Box<dyn Fn(&str, usize) -> Scripted + Send + Sync>;
     let next = |path: &str, number: usize| format!("<{path}?n={number}>; rel=\"next\"");
     let same = move || vec![entries(7, 1)[0].clone(); 4];
@@ -55,13 +55,13 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
             "tag sig fallback referrers*3 manifest*4",
         ),
         (
-            "empty pages without end",
+            "endless empty pages",
             Box::new(move |path, number| Scripted::ok(INDEX, index(&[])).header("link", &next(path, number))),
             "too-many-referrer-pages",
             "tag sig fallback referrers*3",
         ),
         (
-            "in a circle",
+            "form a loop",
             Box::new(move |path, _| Scripted::ok(INDEX, index(&[])).header("link", &next(path, 0))),
             "no-valid-signature",
             "tag sig fallback referrers*2",
@@ -73,7 +73,7 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
             UNSIGNED,
         ),
         (
-            "one of them again and again",
+            "one of them repeatedly",
             Box::new(move |_, _| Scripted::ok(INDEX, index(&same()))),
             "no-valid-signature",
             "tag sig fallback referrers manifest",
@@ -83,10 +83,10 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
         let world = World::start(node().registry(options()).limits(limits())).await;
         world.watch("elsewhere", &elsewhere);
         world.registry.image("team/app", "1", "app");
-        let asked = AtomicUsize::new(0);
+        let counter = AtomicUsize::new(0);
         world.registry.hook(move |request| {
             let path = request.uri.path().to_owned();
-            let number = || asked.fetch_add(1, Ordering::Relaxed);
+            let number = || counter.fetch_add(1, Ordering::Relaxed);
             path.contains("/referrers/").then(|| answer(&path, number()))
         });
         let outcome = world.outcome("team/app:1").await;
@@ -95,8 +95,8 @@ async fn t101_referrers_are_bounded_each_bound_by_its_name() {
 }
 
 #[tokio::test]
-async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
-    // By the referrers API and with the limits that are the default: at position 10 001 of 10 001.
+async fn t101_a_valid_signature_beyond_the_limit_is_reported_as_not_read() {
+    // With the referrers API and the default limits: the valid signature is the last of 10,001.
     let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     sign_bundle(&world.registry, "team/app", &digest, &p256());
@@ -118,7 +118,7 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
         "by the API",
         Expect { requests, bytes: 1..=4 << 20, ..Expect::refused("too-many-referrers") },
     );
-    // In the classic layout, where order is the layers'.
+    // In the classic layout, in the order of the layers.
     let world =
         World::start(node().registry(options()).limits(Limits { signatures: 2, ..Limits::default() })).await;
     let digest = world.registry.image("team/app", "1", "app");
@@ -138,11 +138,11 @@ async fn t101_a_good_one_behind_the_bound_is_not_read_and_that_is_said() {
 }
 
 #[tokio::test]
-async fn t102_a_referrer_is_what_its_own_manifest_says() {
+async fn t102_the_manifest_of_a_referrer_decides_its_type() {
     let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let other = world.registry.image("team/app", "2", "other");
-    // A good bundle for this image in a manifest that is about another one, and listed for this one.
+    // A valid bundle for this image, in a manifest with another subject, listed for this one.
     let good = bundle(&digest, SIGN, &p256());
     let blob = world.registry.blob("team/app", good.clone());
     let config = world.registry.blob("team/app", "{}");
@@ -154,7 +154,7 @@ async fn t102_a_referrer_is_what_its_own_manifest_says() {
     for (row, subject, artifact_type, media_type, verdict, reason, requests) in [
         ("of another", Some(&other), BUNDLE, BUNDLE, &refused, "no-valid-signature", read),
         ("of none", None, BUNDLE, BUNDLE, &refused, "no-valid-signature", read),
-        ("called a bundle", Some(&digest), BUNDLE, "text/plain", &refused, "no-signature", read),
+        ("declared as a bundle", Some(&digest), BUNDLE, "text/plain", &refused, "no-signature", read),
         ("called empty", Some(&digest), empty, BUNDLE, &pinned, "verified", whole),
         ("called evil", Some(&digest), "application/vnd.evil", BUNDLE, &pinned, "verified", whole),
     ] {
@@ -178,7 +178,7 @@ async fn t102_a_referrer_is_what_its_own_manifest_says() {
 }
 
 #[tokio::test]
-async fn t103_no_api_is_not_no_answer() {
+async fn t103_a_missing_api_differs_from_a_failure() {
     let page = || Scripted::ok("text/html", "<html>");
     let (refused, gone) = (Verdict::Refused, Verdict::Unavailable);
     for (row, answer, classic, verdict, reason, requests) in [
@@ -223,8 +223,8 @@ async fn t103_no_api_is_not_no_answer() {
             .outcome("team/app:1")
             .await
             .assert(row, Expect { verdict: expected, reason, requests, ..Expect::default() });
-        // Behind the fallback tag there may be one, whatever the API says; that there was none is forgotten with the
-        // policy.
+        // The fallback tag may have a signature even if the API lists none; a new policy clears the negative
+        // cache.
         if !classic {
             sign_bundle(&world.registry, "team/app", &digest, &p256());
             world.accept("index");
@@ -233,7 +233,7 @@ async fn t103_no_api_is_not_no_answer() {
             outcome.assert(row, Expect { requests, ..Expect::verified(&pinned) });
         }
     }
-    // The tag may be of another kind, or not be answered: the other places count all the same.
+    // If the tag is of another kind, or the lookup fails, the other places still count.
     for (row, answer, verdict, reason) in [
         ("a page", page(), &refused, "no-valid-signature"),
         ("500", Scripted::status(500), &gone, "registry-unavailable"),
@@ -261,10 +261,10 @@ async fn t103_no_api_is_not_no_answer() {
 }
 
 #[tokio::test]
-async fn t104_a_tag_that_leads_to_an_image_is_no_signature() {
+async fn t104_a_signature_tag_that_resolves_to_an_image_is_not_a_signature() {
     let world = World::start(node()).await;
     let tags = |digest: &Digest| [format!("sha256-{}", digest.hex()), format!("sha256-{}.sig", digest.hex())];
-    // Runnable images, themselves signed, where signatures belong.
+    // Signed images in place of signatures.
     let digest = world.registry.image("team/app", "1", "app");
     let runnable = world.registry.image("team/app", "runnable", "runnable");
     sign_classic(&world.registry, "team/app", &runnable, &p256());
@@ -273,7 +273,7 @@ async fn t104_a_tag_that_leads_to_an_image_is_no_signature() {
     }
     let outcome = world.outcome("team/app:1").await;
     outcome.assert("an image", Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
-    // An index of it: what it names is fetched where referrers are listed, and no further.
+    // An index of them: its entries are fetched as referrers, and nothing below them.
     let digest = world.registry.image("team/index", "1", "app");
     let runnable = world.registry.image("team/index", "runnable", "runnable");
     let length = world.registry.tagged("team/index", "runnable").unwrap().len();

@@ -8,17 +8,17 @@ use pullgate_test::registry::{Body, MANIFEST, Options, Scripted};
 use pullgate_test::signer::sign_classic;
 
 #[tokio::test]
-async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
+async fn t20_a_tag_that_moves_after_verification_has_no_effect() {
     let world = World::start(node()).await;
     let digest = world.signed();
     let evil = world.registry.image("team/app", "evil", "evil");
     let bytes = world.registry.tagged("team/app", "evil").unwrap();
-    // The tag leads to the good image once, and to another one ever after.
+    // The tag resolves to the good image once, and to another one from then on.
     let good = world.registry.tagged("team/app", "1").unwrap();
-    let asked = AtomicUsize::new(0);
+    let counter = AtomicUsize::new(0);
     world.registry.hook(move |request| {
         manifest_of(request, "1").then(|| {
-            let bytes = if asked.fetch_add(1, Ordering::Relaxed) == 0 { &good } else { &bytes };
+            let bytes = if counter.fetch_add(1, Ordering::Relaxed) == 0 { &good } else { &bytes };
             Scripted::ok(MANIFEST, bytes.clone())
         })
     });
@@ -27,30 +27,30 @@ async fn t20_a_tag_that_moves_after_the_verdict_moves_nothing() {
         .outcome("team/app:1")
         .await
         .assert("before", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
-    // Where it leads now is not signed.
+    // The image that it resolves to now is not signed.
     let after = world.outcome("team/app:1").await;
     after.assert("after", Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
     assert!(world.pulled().iter().all(|name| !name.contains(evil.hex())));
 }
 
 #[tokio::test]
-async fn t21_an_answer_for_pullgate_only_helps_nobody() {
+async fn t21_a_special_answer_for_pullgate_has_no_effect() {
     let world = World::start(node()).await;
     let digest = world.signed();
     world.registry.image("team/app", "evil", "evil");
     let [good, evil] = ["1", "evil"].map(|tag| world.registry.tagged("team/app", tag).unwrap());
-    // Others get other bytes; and so do we, every second time.
+    // Other clients get other bytes, and so does pullgate at every second request.
     for (row, unsteady) in [("by user agent", false), ("by the number of the request", true)] {
-        let (good, evil, asked) = (good.clone(), evil.clone(), AtomicUsize::new(0));
+        let (good, evil, counter) = (good.clone(), evil.clone(), AtomicUsize::new(0));
         world.registry.hook(move |request| {
             let ours = request.header("user-agent").is_some_and(|agent| agent.starts_with("pullgate/"));
             manifest_of(request, "1").then(|| {
-                let turn = asked.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+                let turn = counter.fetch_add(1, Ordering::Relaxed) % 2 == 1;
                 let bytes = if ours && !(unsteady && turn) { &good } else { &evil };
                 Scripted::ok(MANIFEST, bytes.clone())
             })
         });
-        // Every request gets the bytes that were hashed, or none.
+        // Each pull forwards the digest of the bytes that it hashed, or nothing.
         let pinned = world.pinned("team/app", &digest);
         let requests = if unsteady { "tag" } else { SIGNED };
         world.outcome("team/app:1").await.assert(row, Expect { requests, ..Expect::verified(&pinned) });
@@ -61,7 +61,7 @@ async fn t21_an_answer_for_pullgate_only_helps_nobody() {
 }
 
 #[tokio::test]
-async fn t22_a_header_about_other_bytes_is_a_lie() {
+async fn t22_a_header_with_another_digest_is_rejected() {
     let world = World::start(node()).await;
     let digest = world.signed();
     let evil = world.registry.image("team/app", "evil", "evil");
@@ -72,14 +72,14 @@ async fn t22_a_header_about_other_bytes_is_a_lie() {
             manifest_of(request, "1")
                 .then(|| Scripted::ok(MANIFEST, bytes.clone()).header("docker-content-digest", &header))
         });
-        // No HEAD whose answer could be believed, and no signature is looked for.
+        // No HEAD request is sent, and no signature is looked up.
         let outcome = world.outcome("team/app:1").await;
         outcome.assert(bytes_of, Expect { requests: "tag", ..Expect::refused("digest-mismatch") });
     }
 }
 
 #[tokio::test]
-async fn t23_bytes_that_are_not_the_digest_are_refused() {
+async fn t23_bytes_that_do_not_match_the_digest_are_rejected() {
     let options = Options { referrers: true, ..Options::default() };
     let world = World::start(node().registry(options).limits(impatient())).await;
     let digest = world.signed();

@@ -1,4 +1,4 @@
-//! Signatures that say something else: T60 to T65, T69, T130.
+//! Signatures of something else: T60 to T65, T69, T130.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,14 +15,14 @@ use pullgate_test::signer::{
 
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
-/// The requests of a pull by tag whose image has a bundle: the fallback tag or the referrers API leads to it.
+/// The requests of a pull by tag of an image with a bundle, found by the fallback tag or the referrers API.
 const BUNDLED: &str = "tag sig fallback referrers manifest blob";
 
-/// The requests of a pull by tag whose image has a signature in each layout.
+/// The requests of a pull by tag of an image with a signature in each layout.
 const BOTH: &str = "tag sig fallback referrers manifest blob*2";
 
 #[tokio::test]
-async fn t60_a_signature_of_another_digest_says_nothing_about_this_one() {
+async fn t60_a_signature_of_another_digest_is_not_valid() {
     let world = World::start(node()).await;
     let other = Digest::of(b"another image");
     for (path, classic, bundled, requests) in [
@@ -44,7 +44,7 @@ async fn t60_a_signature_of_another_digest_says_nothing_about_this_one() {
 }
 
 #[tokio::test]
-async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
+async fn t61_a_signature_for_another_repository_is_not_valid() {
     let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let pinned = world.pinned("team/app", &digest);
@@ -63,7 +63,7 @@ async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
             .await
             .assert(name, Expect { verdict, reason, requests: SIGNED, ..Expect::default() });
     }
-    // Unless the rule says that the name is another one for the same.
+    // Unless the rule has the other name as an alias.
     let promoted = world.registry.image("team/promoted", "1", "promoted");
     let text = payload("build.example/team/app", &promoted);
     attach_classic(&world.registry, "team/promoted", &promoted, &[(text.clone(), p256().sign(&text))]);
@@ -85,7 +85,7 @@ async fn t61_a_signature_for_another_repository_is_not_for_this_one() {
 }
 
 #[tokio::test]
-async fn t62_a_payload_means_one_thing_or_nothing() {
+async fn t62_an_ambiguous_payload_is_not_valid() {
     let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let good = String::from_utf8(payload(&world.image("team/app"), &digest).to_vec()).unwrap();
@@ -121,7 +121,7 @@ async fn t62_a_payload_means_one_thing_or_nothing() {
 }
 
 #[tokio::test]
-async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
+async fn t63_an_invalid_signature_neither_hides_a_valid_one_nor_counts() {
     let world = World::start(node()).await;
     let wrong = Signer::of("p384", Algorithm::EcdsaSha384);
     for (row, order, good) in [
@@ -162,7 +162,7 @@ async fn t63_a_bad_one_hides_no_good_one_and_is_none() {
 #[tokio::test]
 async fn t64_one_key_counts_once() {
     let world = World::start(node()).await;
-    // The same key once more, written otherwise, is the same key.
+    // The same key in another encoding is the same key.
     let pem = std::fs::read_to_string(pullgate_test::signer::key_file("p256", "pub")).unwrap();
     let again = world.directory.path().join("again.pem");
     std::fs::write(&again, pem.replace('\n', "\r\n")).unwrap();
@@ -200,7 +200,7 @@ async fn t64_one_key_counts_once() {
 }
 
 #[tokio::test]
-async fn t65_a_statement_of_another_kind_is_no_signature() {
+async fn t65_an_attestation_is_not_a_signature() {
     let world = World::start(node()).await;
     for (number, kind) in
         ["https://slsa.dev/provenance/v1", "https://spdx.dev/Document", "", SIGN].iter().enumerate()
@@ -217,7 +217,7 @@ async fn t65_a_statement_of_another_kind_is_no_signature() {
             .await
             .assert(kind, Expect { verdict: &verdict, reason, requests: BUNDLED, ..Expect::default() });
     }
-    // An attestation in the old layout, an SBOM beside the image, and a set of signatures without any: none is one.
+    // An attestation in the old layout, an SBOM beside the image, and a signature manifest without layers.
     let digest = world.registry.image("team/empty", "1", "empty");
     let hex = digest.hex();
     let config = world.registry.blob("team/empty", "{}");
@@ -235,7 +235,7 @@ async fn t65_a_statement_of_another_kind_is_no_signature() {
 }
 
 #[tokio::test]
-async fn t69_a_signature_has_one_spelling() {
+async fn t69_only_canonical_base64_is_accepted() {
     let world = World::start(node()).await;
     let digest = world.registry.image("team/app", "1", "app");
     let text = payload(&world.image("team/app"), &digest);
@@ -269,7 +269,7 @@ async fn t69_a_signature_has_one_spelling() {
 }
 
 #[tokio::test]
-async fn t130_any_valid_one_of_either_layout_will_do() {
+async fn t130_a_valid_signature_in_either_layout_suffices() {
     let world = World::start(node()).await;
     let wrong = Signer::of("p384", Algorithm::EcdsaSha384);
     for (path, classic, bundled, good) in [
@@ -289,7 +289,7 @@ async fn t130_any_valid_one_of_either_layout_will_do() {
             .await
             .assert(path, Expect { verdict: &verdict, reason, requests: BOTH, ..Expect::default() });
     }
-    // What cannot even be read as a bundle decides no more.
+    // An unreadable bundle changes nothing either.
     let digest = world.registry.image("team/d", "1", "d");
     sign_classic(&world.registry, "team/d", &digest, &p256());
     attach_bundle(&world.registry, "team/d", &digest, "{\"mediaType\":");

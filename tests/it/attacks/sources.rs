@@ -1,8 +1,8 @@
-//! Where signatures are looked for, and that the policy speaks about the name that was asked for.
+//! Where signatures are looked up, and that the policy applies to the requested name.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pullgate::registry::{Limits, Settings, SignatureSource};
+use pullgate::registry::{Limits, RegistrySettings, SignatureSource};
 
 use super::world::{PULLED, World, node, p256, password};
 use pullgate_test::policy::{Authenticator, RELEASE};
@@ -14,7 +14,7 @@ fn source(scope: String) -> SignatureSource {
 }
 
 #[tokio::test]
-pub(crate) async fn in_another_repository_as_cosign_repository_does() {
+pub(crate) async fn signatures_in_another_repository_are_found() {
     let signatures = Registry::with(Options { auth: Auth::Nothing, ..Options::default() }).await;
     let elsewhere = signatures.repository("signatures");
     for (configured, image, expected) in
@@ -25,7 +25,7 @@ pub(crate) async fn in_another_repository_as_cosign_repository_does() {
         let world = World::start(node().registry(options).settings(|_, registry| {
             let scope = if configured { registry.host() } else { "r.example".to_owned() };
             let source = SignatureSource { repository: Some(elsewhere), image, ..source(scope) };
-            Settings { sources: vec![source], ..Settings::default() }
+            RegistrySettings { sources: vec![source], ..RegistrySettings::default() }
         }))
         .await;
         world.only_verdicts();
@@ -35,10 +35,10 @@ pub(crate) async fn in_another_repository_as_cosign_repository_does() {
         signatures.forget_requests();
         let auth = password("u", "pg5ECRET");
         assert_eq!(world.pull(&world.image("team/app:1"), auth).await.0, expected, "{configured} {image}");
-        let asked_beside = world.asked("manifests").iter().any(|path| path.ends_with(".sig"));
-        assert_eq!(asked_beside, image, "the image's own repository is asked if that is said");
+        let asked_beside = world.request_paths("manifests").iter().any(|path| path.ends_with(".sig"));
+        assert_eq!(asked_beside, image, "the image's own repository is searched if configured");
         assert!(signatures.requests().iter().all(|request| request.header("authorization").is_none()));
-        // What was signed for another name does not become this one's by lying in the same place.
+        // A signature for another name does not become valid in the place for this one.
         let other = world.registry.image("team/other", "1", "other");
         attach_classic(&signatures, "signatures", &other, &[(text.clone(), p256().sign(&text))]);
         let verdict = world.pull(&world.image("team/other:1"), password("u", "pg5ECRET")).await.0;
@@ -47,17 +47,18 @@ pub(crate) async fn in_another_repository_as_cosign_repository_does() {
 }
 
 #[tokio::test]
-pub(crate) async fn in_a_directory_of_the_node() {
+pub(crate) async fn signatures_in_a_directory_are_found() {
     let limits = Limits { signatures: 4, ..Limits::default() };
-    let world = World::start(node().registry(Options::default()).settings(|directory, registry| Settings {
-        limits,
-        sources: vec![SignatureSource {
-            directory: Some(directory.path().join("signatures")),
-            ..source(format!("{}/team", registry.host()))
-        }],
-        ..Settings::default()
-    }))
-    .await;
+    let world =
+        World::start(node().registry(Options::default()).settings(|directory, registry| RegistrySettings {
+            limits,
+            sources: vec![SignatureSource {
+                directory: Some(directory.path().join("signatures")),
+                ..source(format!("{}/team", registry.host()))
+            }],
+            ..RegistrySettings::default()
+        }))
+        .await;
     world.only_verdicts();
     let place = |path: &str, digest: &pullgate::digest::Digest| {
         let place = world.directory.path().join("signatures").join(world.registry.host()).join(path);
@@ -98,15 +99,15 @@ pub(crate) async fn in_a_directory_of_the_node() {
         assert_eq!(world.verdict(rest).await, expected, "{rest}");
     }
     assert!(
-        world.asked("manifests").iter().all(|path| path.ends_with("/1")),
+        world.request_paths("manifests").iter().all(|path| path.ends_with("/1")),
         "{:?}",
-        world.asked("manifests")
+        world.request_paths("manifests")
     );
-    assert!(world.asked("referrers").is_empty());
+    assert!(world.request_paths("referrers").is_empty());
 }
 
 #[tokio::test]
-pub(crate) async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked_for() {
+pub(crate) async fn a_mirror_is_tried_before_the_origin() {
     let mirror = Registry::start().await;
     let host = mirror.host();
     let world = World::start(node().registry(Options::default()).settings(|directory, registry| {
@@ -117,16 +118,16 @@ pub(crate) async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked
             registry.host()
         );
         std::fs::write(place.join("hosts.toml"), text).unwrap();
-        // Found by containerd's own configuration.
+        // The hosts come from containerd's own configuration.
         let config = directory.path().join("config.toml");
         let section = "[plugins.\"io.containerd.cri.v1.images\".registry]\nconfig_path";
         let path = directory.path().join("certs.d");
         std::fs::write(&config, format!("version = 3\n{section} = \"{}\"\n", path.display())).unwrap();
-        Settings { containerd_config: Some(config), ..Settings::default() }
+        RegistrySettings { containerd_config: Some(config), ..RegistrySettings::default() }
     }))
     .await;
     world.only_verdicts();
-    // The image is at the mirror, its signature at the origin only.
+    // The image is at the mirror, its signature only at the origin.
     let digest = mirror.image("team/app", "1", "app");
     for (name, expected) in [("127.0.0.1/team/app", "no-valid-signature"), ("r.example/team/app", PULLED)] {
         let text = payload(name, &digest);
@@ -147,7 +148,7 @@ pub(crate) async fn a_mirror_first_then_the_origin_under_the_name_that_was_asked
     }
     assert_eq!(world.pulled(), [format!("r.example/team/app@{digest}")]);
     assert!(mirror.lines().iter().all(|line| line.contains("?ns=r.example")), "{:?}", mirror.lines());
-    let origin = world.asked("manifests");
+    let origin = world.request_paths("manifests");
     assert!(
         origin.iter().all(|path| path.contains("sha256-")),
         "the tag was had from the mirror: {origin:?}"

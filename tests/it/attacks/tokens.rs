@@ -1,14 +1,14 @@
-//! Secrets and who sees them: T106, T108 to T110.
+//! Credentials, tokens and their receivers: T106, T108 to T110.
 
 use pullgate::api;
-use pullgate::registry::Settings;
+use pullgate::registry::RegistrySettings;
 
 use super::outcome::{Expect, LITTLE, NOTHING, Verdict};
 use super::world::{World, node, password};
 use pullgate_test::registry::{Auth, Authority, Options, Registry, Scripted};
 use pullgate_test::secrets::Secret;
 
-/// The requests of a pull whose registry wants a token, by OAuth 2.
+/// The requests of a pull from a registry that requires a token, by OAuth 2.
 const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
 
 fn options(auth: Auth) -> Options {
@@ -20,7 +20,7 @@ fn bearer(realm: Option<String>, secret: Option<&str>, expires_in: Option<i64>) 
 }
 
 #[tokio::test]
-async fn t106_a_realm_elsewhere_gets_nothing() {
+async fn t106_a_realm_on_another_host_gets_no_credentials() {
     let elsewhere = Registry::start().await;
     for realm in [
         "https://attacker.example/token".to_owned(),
@@ -45,15 +45,15 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
             Expect { requests: "tag", bytes: NOTHING, ..Expect::unavailable("registry-unauthorized") },
         );
     }
-    // Where the registry is, they are shown, and what they were exchanged for; and where the operator says so.
+    // They are sent to the registry's own host, as is the token for them, and to hosts that the operator lists.
     for trusted in [false, true] {
         let token = Registry::with(options(bearer(None, Some("pod:pg5ECRET-pod"), Some(300)))).await;
         let realm = trusted.then(|| format!("http://{}/token", token.host()));
         let auth = bearer(realm, Some("pod:pg5ECRET-pod"), Some(300));
         let services = vec![token.host(), "127.0.0.1".to_owned()];
-        let world = World::start(node().registry(options(auth)).settings(|_, _| Settings {
+        let world = World::start(node().registry(options(auth)).settings(|_, _| RegistrySettings {
             token_services: if trusted { services } else { Vec::new() },
-            ..Settings::default()
+            ..RegistrySettings::default()
         }))
         .await;
         world.watch("service", &token);
@@ -67,7 +67,7 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
                     Expect { requests: WITH_TOKEN, credentials: "pod token", ..Expect::verified(&pinned) },
                 );
             }
-            // That its token is none of this registry's is another matter.
+            // The registry does not accept the token of that service.
             true => {
                 let verdict = Verdict::Unavailable;
                 let shown = "pod@service unknown";
@@ -88,7 +88,7 @@ async fn t106_a_realm_elsewhere_gets_nothing() {
 }
 
 #[tokio::test]
-async fn t108_a_token_service_cannot_keep_us_busy() {
+async fn t108_answers_of_a_token_service_are_bounded() {
     let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(70_000));
     let json = |text: &str| Scripted::ok("application/json", text.to_owned());
     for (row, answer, reason, requests, bytes) in [
@@ -115,7 +115,7 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
         let outcome = world.outcome("team/app:1").await;
         outcome.assert(row, Expect { requests, credentials: shown, bytes, ..Expect::unavailable(reason) });
     }
-    // Whatever it says about a token's life, the pull ends: one that is over at once is used once.
+    // The pull ends with any stated lifetime: a token that expires at once is used once.
     for (expires_in, requests) in [
         (Some(0), "tag*2 sig*1..2 fallback*1..2 referrers*1..2 blob*1..2 token*1..8"),
         (Some(-5), "tag*2 sig*1..2 fallback*1..2 referrers*1..2 blob*1..2 token*1..8"),
@@ -131,7 +131,7 @@ async fn t108_a_token_service_cannot_keep_us_busy() {
 }
 
 #[tokio::test]
-async fn t108_a_token_service_is_held_to_its_certificate() {
+async fn t108_the_certificate_of_a_token_service_is_verified() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let ca = ours.pem();
     for good in [true, false] {
@@ -152,7 +152,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
             let text = format!("server = \"https://{}\"\nca = \"ca.pem\"\n", registry.host());
             std::fs::write(host.join("hosts.toml"), text).unwrap();
             let hosts_directories = vec![directory.path().join("certs.d")];
-            Settings { hosts_directories, token_services: trusted, ..Settings::default() }
+            RegistrySettings { hosts_directories, token_services: trusted, ..RegistrySettings::default() }
         }))
         .await;
         world.watch("service", &service);
@@ -166,7 +166,7 @@ async fn t108_a_token_service_is_held_to_its_certificate() {
 }
 
 #[tokio::test]
-async fn t109_credentials_for_another_server_are_sent_to_none() {
+async fn t109_credentials_for_another_server_are_never_sent() {
     let world = World::start(node().registry(options(Auth::basic("pod", "pg5ECRET-pod")))).await;
     let digest = world.signed();
     let host = world.registry.host();
@@ -184,10 +184,10 @@ async fn t109_credentials_for_another_server_are_sent_to_none() {
     let refused = "registry-unauthorized";
     for (row, auth, requests) in [
         ("another", for_server("https://other.example"), "tag"),
-        ("one that begins so", for_server("https://127.0.0.1.evil.example"), "tag"),
-        ("one whose port goes on", for_server(&format!("https://{host}0.evil.example")), "tag?"),
-        ("one that ends so", for_server(&format!("https://evil.{host}")), "tag?"),
-        ("one with a user", for_server(&format!("https://{host}@evil.example")), "tag?"),
+        ("a name with this prefix", for_server("https://127.0.0.1.evil.example"), "tag"),
+        ("a port with this prefix", for_server(&format!("https://{host}0.evil.example")), "tag?"),
+        ("a name with this suffix", for_server(&format!("https://evil.{host}")), "tag?"),
+        ("with a user", for_server(&format!("https://{host}@evil.example")), "tag?"),
         ("without a scheme", for_server(&host), "tag?"),
         ("a token of a registry", token("", "pg5ECRET-registry"), "tag"),
         ("a token for Basic", token("pg5ECRET-identity", ""), "tag"),
@@ -206,7 +206,7 @@ async fn t109_credentials_for_another_server_are_sent_to_none() {
 }
 
 #[tokio::test]
-async fn t110_marked_secrets_are_in_no_log_and_no_message() {
+async fn t110_logs_and_messages_contain_no_secrets() {
     const MARKS: [(&str, &str); 5] = [
         ("pod", "pg5ECRET-PASSWORD"),
         ("grant", "pg5ECRET-TOKEN"),
@@ -224,7 +224,10 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
                 registry.host()
             );
             std::fs::write(host.join("hosts.toml"), text).unwrap();
-            Settings { hosts_directories: vec![directory.path().join("certs.d")], ..Settings::default() }
+            RegistrySettings {
+                hosts_directories: vec![directory.path().join("certs.d")],
+                ..RegistrySettings::default()
+            }
         }))
         .await;
         world.trace();
@@ -240,7 +243,7 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
             path if broken => {
                 Some(Scripted::redirect(&format!("http://169.254.169.254{path}?sig=pg5ECRET-QUERY")))
             }
-            // The token is let through to an answer that names it, in its header and in its body.
+            // The token reaches an answer that echoes it in its header and body.
             _ => {
                 let body = "{\"errors\":[{\"code\":\"pg5ECRET-TOKEN\",\"message\":\"pg5ECRET-PASSWORD\"}]}";
                 let mut answer = Scripted::ok("application/json", body).header("x-echo", "pg5ECRET-TOKEN");
@@ -251,13 +254,13 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
         let image = world.image("team/app:1");
         let (reason, bytes) =
             if broken { ("redirect-refused", LITTLE) } else { ("registry-unauthorized", LITTLE) };
-        let mut said = String::new();
+        let mut reported = String::new();
         for (row, secret, shown) in [
             ("right", "pg5ECRET-PASSWORD", "pod grant header"),
             ("wrong", "pg5ECRET-WRONG", "pod wrong grant header"),
         ] {
             let outcome = world.outcome_of(&image, password("user", secret)).await;
-            said += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
+            reported += &format!("{}{}{outcome:?}", outcome.line, outcome.log);
             assert!(outcome.log.contains("\"TRACE\"") || outcome.log.contains("\"DEBUG\""), "a full log");
             outcome.assert(
                 row,
@@ -271,11 +274,11 @@ async fn t110_marked_secrets_are_in_no_log_and_no_message() {
         }
         let auth = password("user", "pg5ECRET-PASSWORD").unwrap();
         let credentials = pullgate::registry::Credentials::password(auth.username, auth.password);
-        said += &format!("{:?}{credentials:?}", world.daemon.gate);
+        reported += &format!("{:?}{credentials:?}", world.daemon.gate);
         for (_, mark) in MARKS {
-            let at = said.find(mark);
+            let at = reported.find(mark);
             let near = at.unwrap_or(0);
-            assert!(at.is_none(), "{mark}: {}", &said[near.saturating_sub(200)..near + mark.len()]);
+            assert!(at.is_none(), "{mark}: {}", &reported[near.saturating_sub(200)..near + mark.len()]);
         }
     }
 }

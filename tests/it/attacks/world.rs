@@ -1,4 +1,4 @@
-//! A node with a policy, a registry that lies on demand, and the verdict of a pull in one word.
+//! A node with a policy, a registry that misbehaves on demand, and the verdict of a pull in one word.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -23,14 +23,14 @@ use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, sign_classic};
 use pullgate_test::world::{Builder, World as Node};
 
-/// What a pull that goes through is called.
+/// The verdict on a successful pull.
 pub(super) const PULLED: &str = "pulled";
 
-/// A node that writes down what the registries were asked.
+/// A node that records the requests to its registries.
 pub(super) struct World {
     node: Node,
     watch: Mutex<Watch>,
-    /// How much of the daemon's log is kept with an outcome.
+    /// How much of the daemon's log an outcome includes.
     level: Mutex<tracing::Level>,
 }
 
@@ -47,12 +47,12 @@ pub(super) fn node<'a>() -> Builder<'a> {
     Node::builder()
         .registry(Options { referrers: true, ..Options::default() })
         .limits(Limits::default())
-        // 500 pulls at once take the stand-in for containerd a while on a busy machine.
+        // The fake containerd takes a while for 500 concurrent pulls on a busy machine.
         .proxy(|proxy| proxy.tag_record_timeout = Duration::from_secs(30))
         .without_policy()
 }
 
-/// A log that is kept.
+/// A log in memory.
 #[derive(Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -73,9 +73,13 @@ impl Write for Kept {
     }
 }
 
-/// Limits that are reached in a test's time.
+/// Limits that a test reaches quickly.
 pub(super) fn impatient() -> Limits {
-    Limits { step: Duration::from_secs(1), retry_wait: Duration::from_millis(400), ..Limits::default() }
+    Limits {
+        request_timeout: Duration::from_secs(1),
+        retry_wait: Duration::from_millis(400),
+        ..Limits::default()
+    }
 }
 
 pub(super) fn p256() -> Signer {
@@ -94,12 +98,12 @@ impl World {
         world
     }
 
-    /// Requires `release` for `team`, of the index, of the image for this platform, or of either.
+    /// Requires `release` for `team`, with this value of `accept`.
     pub(super) fn accept(&self, accept: &str) {
         self.rules("all = [\"release\"]", &format!("accept = \"{accept}\"\n"), &[RELEASE]);
     }
 
-    /// Requires this for `team` at the test registry and at `r.example`.
+    /// Sets this requirement for `team` at the test registry and at `r.example`.
     pub(super) fn require(&self, requirement: &str, authenticators: &[Authenticator<'_>]) {
         self.rules(requirement, "", authenticators);
     }
@@ -120,22 +124,22 @@ impl World {
         digest
     }
 
-    /// Looks at another registry as well, which no request and no secret may reach unless a test says so.
+    /// Records another registry too, which no request and no secret may reach unless a test expects it.
     pub(super) fn watch(&self, name: &str, registry: &Registry) {
         self.watch.lock().unwrap().log(name, registry.log());
     }
 
-    /// For tests that are not of an attack: it is enough that they look at verdicts.
+    /// For tests that are not about an attack and only check verdicts.
     pub(super) fn only_verdicts(&self) {
         self.watch.lock().unwrap().only_verdicts();
     }
 
-    /// Keeps all of the daemon's log with each outcome.
+    /// Includes the whole log of the daemon in each outcome.
     pub(super) fn trace(&self) {
         *self.level.lock().unwrap() = tracing::Level::TRACE;
     }
 
-    /// Gives a secret a name, by which an outcome lists it.
+    /// Names a secret, as an outcome lists it.
     pub(super) fn mark(&self, name: &str, secret: &str) {
         self.watch.lock().unwrap().mark(name, secret);
     }
@@ -145,27 +149,27 @@ impl World {
         Verdict::Pulled(self.image(&format!("{path}@{digest}")))
     }
 
-    /// Where the registries' logs are now, for [`World::outcome_since`].
+    /// The current positions in the registries' logs, for [`World::outcome_since`].
     pub(super) fn since(&self) -> Since {
         self.watch.lock().unwrap().now()
     }
 
-    /// What was asked and shown since then, where no answer was waited for or there was more than one.
+    /// The requests and secrets since then, if no answer was awaited or there were several.
     pub(super) fn outcome_since(&self, since: &Since, verdict: Verdict) -> Outcome {
         self.watch.lock().unwrap().outcome(since, verdict, String::new(), String::new())
     }
 
-    /// What a pull of an image at the test registry comes to.
+    /// The outcome of a pull of an image at the test registry.
     pub(super) async fn outcome(&self, rest: &str) -> Outcome {
         self.outcome_of(&self.image(rest), None).await
     }
 
-    /// What a pull comes to. The secrets of `auth` are marked as `pod`.
+    /// The outcome of a pull. The secrets of `auth` are marked as `pod`.
     pub(super) async fn outcome_of(&self, image: &str, auth: Option<api::AuthConfig>) -> Outcome {
         self.crowd(vec![(image.to_owned(), auth)]).await
     }
 
-    /// What many pulls at the same time come to, each the same as the others. One crowd at a time.
+    /// The outcome of many concurrent pulls, which must be the same for all of them. One call at a time.
     pub(super) async fn crowd(&self, pulls: Vec<(String, Option<api::AuthConfig>)>) -> Outcome {
         for auth in pulls.iter().filter_map(|(_, auth)| auth.as_ref()) {
             for secret in secrets(auth).into_iter().filter(|secret| secret.len() >= 6) {
@@ -195,12 +199,14 @@ impl World {
         let pulled = matches!(verdict, Verdict::Pulled(_));
         assert_eq!(names.len(), if pulled { count } else { 0 }, "{names:?} {line}");
         let records = recorded(&log.text());
-        let (said, reason) = records.first().cloned().unwrap_or_default();
-        assert!(records.iter().all(|record| *record == (said.clone(), reason.clone())), "{records:?}");
+        let (reported, reason) = records.first().cloned().unwrap_or_default();
+        assert!(records.iter().all(|record| *record == (reported.clone(), reason.clone())), "{records:?}");
         match verdict {
-            Verdict::Pulled(_) => assert_eq!(said, "admitted", "{line}"),
+            Verdict::Pulled(_) => assert_eq!(reported, "admitted", "{line}"),
             Verdict::Unreadable(_) => {}
-            _ => assert!(said == "refused" && line.ends_with(&format!("[{reason}]")), "{said}: {line}"),
+            _ => {
+                assert!(reported == "refused" && line.ends_with(&format!("[{reason}]")), "{reported}: {line}")
+            }
         }
         let mut outcome = self.watch.lock().unwrap().outcome(&since, verdict, reason, line);
         outcome.log = log.text();
@@ -212,19 +218,19 @@ impl World {
         self.pull(&self.image(rest), None).await.0
     }
 
-    /// The reason code, and the line that kubelet sees.
+    /// The reason code, and the line that kubelet shows.
     pub(super) async fn pull(&self, image: &str, auth: Option<api::AuthConfig>) -> (String, String) {
         pull(&self.daemon, image, auth).await
     }
 
-    /// The path of each request of a kind (`manifests`, `blobs`, `referrers`, `token`) in the order they came.
-    pub(super) fn asked(&self, kind: &str) -> Vec<String> {
+    /// The paths of the requests of a kind (`manifests`, `blobs`, `referrers`, `token`), in order.
+    pub(super) fn request_paths(&self, kind: &str) -> Vec<String> {
         let requests = self.registry.requests();
         let paths = requests.iter().map(|request| request.uri.path().to_owned());
         paths.filter(|path| path.split('/').any(|part| part == kind)).collect()
     }
 
-    /// Nothing was shown to the test registry that is a credential.
+    /// Asserts that no credential was sent to the test registry.
     pub(super) fn assert_no_credentials_sent(&self) {
         assert!(self.registry.requests().iter().all(|request| request.header("authorization").is_none()));
     }
@@ -267,7 +273,7 @@ pub(super) async fn answer_to(daemon: &Daemon, request: &api::PullImageRequest) 
     (text("grpc-status"), line)
 }
 
-/// All of these at the same time.
+/// Awaits all of these concurrently.
 pub(super) async fn together<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut waiting: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
@@ -286,7 +292,7 @@ pub(super) async fn together<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T>
     waiting.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-/// Everything secret in the credentials of a pull.
+/// The secrets in the credentials of a pull.
 fn secrets(auth: &api::AuthConfig) -> [&str; 4] {
     [&auth.password, &auth.auth, &auth.identity_token, &auth.registry_token]
 }

@@ -1,8 +1,8 @@
-//! Command lines that are wrong, and commands that cannot do their work.
+//! Invalid command lines, and commands that fail.
 
 use super::transcript::Transcript;
 
-/// A closed port: nothing answers, at once.
+/// A closed port: connections are refused at once.
 const REGISTRY: &str = "127.0.0.1:1";
 
 const DAEMON: &str = r#"
@@ -33,7 +33,7 @@ scope = "127.0.0.1:1/denied"
 deny = "use the images of registry.example.com/base instead"
 "#;
 
-/// A configuration in which nothing that a command might ask is there.
+/// A configuration whose services do not exist.
 fn alone() -> Transcript {
     let transcript = Transcript::new();
     transcript.file("pullgate.toml", DAEMON, 0o600);
@@ -91,7 +91,7 @@ fn usage() {
     insta::assert_snapshot!(transcript.end());
 }
 
-/// Each is an error that names what to write instead.
+/// Each is an error that names the new option.
 #[test]
 fn retired_names() {
     let mut transcript = Transcript::new();

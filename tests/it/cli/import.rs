@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::transcript::{Transcript, fixtures};
 
-/// The documents of the fixtures with the keys put in, and the keys.
+/// The documents of the fixtures with their keys inserted, and the keys.
 fn documents() -> Transcript {
     let transcript = Transcript::new();
     let key = |name: &str| {

@@ -1,4 +1,4 @@
-//! `keys`: the good and the bad.
+//! `keys`: valid and invalid ones.
 
 use super::transcript::Transcript;
 
@@ -63,7 +63,7 @@ fn public_halves() {
     insta::assert_snapshot!(transcript.end());
 }
 
-/// Nothing of a key that was made is in the transcript, but that it was made.
+/// The transcript shows that a key was generated, and no part of it.
 #[test]
 fn generated() {
     let mut transcript = Transcript::new();

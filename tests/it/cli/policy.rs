@@ -1,4 +1,4 @@
-//! `policy`: good ones, and what is said of broken files.
+//! `policy`: valid policies, and the messages about broken files.
 
 use super::transcript::Transcript;
 
@@ -60,7 +60,7 @@ image = "ghcr.io/any"
 rule = "default"
 "#;
 
-/// Rules and authenticators; each has something wrong with it.
+/// Rules and authenticators, each with an error.
 const BROKEN: &str = r#"
 defualt = "deny"
 [authenticator.release]

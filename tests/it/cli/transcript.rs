@@ -1,4 +1,4 @@
-//! Runs commands in a directory of their own, and writes down what they wrote.
+//! Runs commands in a separate directory, and records their output.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,7 +29,7 @@ impl Transcript {
         self.directory.path()
     }
 
-    /// Writes a file with this mode. `@` in the text stands for the directory.
+    /// Writes a file with this mode. `@` in the text is replaced by the directory.
     pub(super) fn file(&self, name: &str, text: &str, mode: u32) {
         let path = self.path().join(name);
         let parent = path.parent().unwrap();
@@ -50,7 +50,7 @@ impl Transcript {
         self.text.push_str(&format!("# {text}\n"));
     }
 
-    /// Runs a command in the directory, where a configuration is as well; words are separated by blanks.
+    /// Runs a command in the directory, which has a configuration; arguments are separated by spaces.
     pub(super) fn run(&mut self, line: &str) {
         self.run_with(line, &[]);
     }
@@ -71,7 +71,7 @@ impl Transcript {
         self.text.push_str(&format!("[exit code {}]\n\n", output.status.code().unwrap()));
     }
 
-    /// What was written, without what differs from run to run.
+    /// The output, without the parts that differ from run to run.
     fn shown(&self, bytes: &[u8]) -> String {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let text = text.replace(&self.path().display().to_string(), "[directory]");

@@ -1,4 +1,4 @@
-//! Keys whose service has a say: what it says is what counts, and its silence never is "yes".
+//! Keys with remote confirmation: the service decides, and a missing answer is never a confirmation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,13 +30,13 @@ fn disabled() -> Scripted {
 }
 
 #[tokio::test]
-pub(crate) async fn what_the_service_says_decides_where_it_is_asked() {
+pub(crate) async fn the_key_service_decides_if_confirmation_is_required() {
     let world = World::new().await;
     world.signed("app");
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "Value": true }).to_string();
-    for (said, reason, answer) in [
+    for (problem, reason, answer) in [
         ("", "admitted", None),
-        ("does not take the signature", "no-valid-signature", Some(answer(json!(false)))),
+        ("does not accept the signature", "no-valid-signature", Some(answer(json!(false)))),
         ("no longer confirms it: the key is disabled", "no-valid-signature", Some(disabled())),
         (
             "no longer confirms it: KMS has no such key",
@@ -48,7 +48,7 @@ pub(crate) async fn what_the_service_says_decides_where_it_is_asked() {
             "key-service-unavailable",
             Some(acs::error(403, "Forbidden.NoPermission")),
         ),
-        ("cannot be asked: KMS answered 400 (Odd)", "key-service-unavailable", Some(acs::error(400, "Odd"))),
+        ("failed: KMS answered 400 (Odd)", "key-service-unavailable", Some(acs::error(400, "Odd"))),
         ("busy", "key-service-unavailable", Some(acs::error(400, "Throttling.User"))),
         ("is not JSON", "key-service-unavailable", Some(Scripted::ok("application/json", "{"))),
         ("does not say whether", "key-service-unavailable", Some(Scripted::ok("application/json", "{}"))),
@@ -68,20 +68,20 @@ pub(crate) async fn what_the_service_says_decides_where_it_is_asked() {
     ] {
         let shown = format!("{answer:?}");
         let patience = if reason == "key-service-unavailable" { IMPATIENT } else { REMOTE };
-        world.says(move || answer.clone());
+        world.answers(move || answer.clone());
         let gate = world.gate(patience).await;
         let decided = world.admit(&gate, "app").await;
         let line = decided.as_ref().err().map(|refusal| refusal.line().to_owned()).unwrap_or_default();
         assert_eq!(code(&decided), reason, "{shown}: {line}");
-        assert!(line.contains(said), "{said}: {line}");
+        assert!(line.contains(problem), "{problem}: {line}");
         if let Err(refusal) = &decided {
             let expected =
-                if reason == "key-service-unavailable" { Kind::Unavailable } else { Kind::Signature };
+                if reason == "key-service-unavailable" { Kind::Unavailable } else { Kind::Refused };
             assert_eq!(refusal.kind(), expected);
             let again = world.admit(&gate, "app").await.unwrap_err();
             assert_eq!(again.line(), line, "a refusal is the same at every attempt");
         }
-        // Without it the same image is admitted by the pinned key alone.
+        // Without confirmation the pinned key alone admits the same image.
         let local = world.gate("verify = \"local\"").await;
         world.kms.server.forget_requests();
         assert_eq!(code(&world.admit(&local, "app").await), "admitted", "{shown}");
@@ -90,7 +90,7 @@ pub(crate) async fn what_the_service_says_decides_where_it_is_asked() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_about_what_does_not_hold_here_or_changes_nothing() {
+async fn invalid_or_irrelevant_signatures_are_not_sent_to_the_service() {
     let world = World::new().await;
     let digest = world.registry.image("team/foreign", "1", "foreign");
     let repository = format!("{}/team/foreign", world.registry.host());
@@ -100,7 +100,7 @@ async fn nobody_is_asked_about_what_does_not_hold_here_or_changes_nothing() {
     pullgate_test::signer::attach_classic(&world.registry, "team/foreign", &digest, &[(payload, forged)]);
     let gate = world.gate(REMOTE).await;
     assert_eq!(code(&world.admit(&gate, "foreign").await), "no-valid-signature");
-    assert_eq!(world.confirmations(), 0, "what fails here is not sent");
+    assert_eq!(world.confirmations(), 0, "an invalid signature is not sent");
 
     let second = |required: &str| {
         world.policy(REMOTE).replace("all = [\"release\"]", required)
@@ -117,24 +117,24 @@ async fn nobody_is_asked_about_what_does_not_hold_here_or_changes_nothing() {
     sign_bundle(&world.registry, "team/app", &digest, &Signer::of("rsa-2048", Algorithm::RsaPssSha256));
     let any = second("any = [\"release\", \"other\"]");
     let gate = world.gate_with(&any).await;
-    world.says(|| Some(disabled()));
+    world.answers(|| Some(disabled()));
     assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
     assert_eq!(world.confirmations(), 0, "the other one suffices");
     let gate = world.gate_with(&both).await;
     assert_eq!(code(&world.admit(&gate, "app").await), "not-enough-signatures");
     assert_eq!(world.confirmations(), 1);
-    world.says(|| None);
+    world.answers(|| None);
     assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
 }
 
 #[tokio::test]
-async fn fifty_pulls_ask_once() {
+async fn fifty_pulls_send_one_request() {
     let world = Arc::new(World::new().await);
     world.signed("app");
     let gate = Arc::new(world.gate(REMOTE).await);
     let slow = Bytes::from(json!({ "KeyId": KEY, "KeyVersionId": VERSION, "Value": true }).to_string());
     let slow = Scripted::status(200).body(Body::Slow { bytes: slow, every: Duration::from_millis(5) });
-    world.says(move || Some(slow.clone()));
+    world.answers(move || Some(slow.clone()));
     let mut pulls = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let (world, gate) = (Arc::clone(&world), Arc::clone(&gate));
@@ -142,18 +142,18 @@ async fn fifty_pulls_ask_once() {
     }
     assert_eq!(pulls.join_all().await, ["admitted"; 50]);
     assert_eq!(world.confirmations(), 1);
-    // The same as a whole: one answer is cached for the others.
+    // The same for whole pulls: one answer is cached for the others.
     assert_eq!(code(&world.admit(&gate, "app").await), "admitted");
     assert_eq!(world.confirmations(), 1);
 }
 
 #[tokio::test]
-pub(crate) async fn the_time_for_an_answer_is_the_one_that_is_set() {
+pub(crate) async fn remote_timeout_limits_the_wait_for_an_answer() {
     let world = World::new().await;
     world.signed("app");
     let slow = Bytes::from(json!({ "KeyId": KEY, "KeyVersionId": VERSION, "Value": true }).to_string());
     let slow = Scripted::status(200).body(Body::Slow { bytes: slow, every: Duration::from_millis(10) });
-    world.says(move || Some(slow.clone()));
+    world.answers(move || Some(slow.clone()));
     let gate = world.gate("verify = \"remote\"\nremote-timeout = \"300ms\"").await;
     assert_eq!(code(&world.admit(&gate, "app").await), "key-service-unavailable");
     let gate = world.gate("verify = \"remote\"\nremote-timeout = \"30s\"").await;
@@ -161,7 +161,7 @@ pub(crate) async fn the_time_for_an_answer_is_the_one_that_is_set() {
 }
 
 #[tokio::test]
-pub(crate) async fn no_more_is_asked_than_the_rate_allows() {
+pub(crate) async fn remote_rate_limits_the_requests() {
     let world = Arc::new(World::new().await);
     let names: Vec<String> = (0..6).map(|number| format!("app{number}")).collect();
     for name in &names {
@@ -182,18 +182,18 @@ pub(crate) async fn no_more_is_asked_than_the_rate_allows() {
         let refused = decided.iter().filter(|code| **code == "key-service-unavailable").count();
         assert_eq!(admitted + refused, names.len());
         assert_eq!(admitted == names.len(), all, "{decided:?}");
-        assert!(all || world.confirmations() < names.len(), "those that are too many are not asked about");
+        assert!(all || world.confirmations() < names.len(), "requests over the rate are not sent");
     }
 }
 
 #[tokio::test]
-pub(crate) async fn a_confirmation_is_remembered_for_its_time_and_then_a_disabled_key_counts_no_more() {
+pub(crate) async fn a_confirmation_is_cached_for_its_ttl() {
     for (memory, soon) in [("0s", "no-valid-signature"), ("60m", "admitted"), ("1s", "")] {
         let world = World::new().await;
         let (_, id) = world.signed("app");
         let gate = world.gate(&format!("{REMOTE}remote-cache-ttl = \"{memory}\"")).await;
         world.pull(&gate, "app", &id).await.unwrap();
-        world.says(|| Some(disabled()));
+        world.answers(|| Some(disabled()));
         if soon.is_empty() {
             tokio::time::sleep(Duration::from_millis(1100)).await;
             assert_eq!(code(&world.check_present(&gate, "app", &id).await), "no-valid-signature", "{memory}");
@@ -206,41 +206,41 @@ pub(crate) async fn a_confirmation_is_remembered_for_its_time_and_then_a_disable
 }
 
 #[tokio::test]
-async fn evidence_stands_when_the_service_confirms_it_and_needs_no_registry() {
+async fn confirmed_evidence_needs_no_registry() {
     let world = World::new().await;
     let (_, id) = world.signed("app");
     world.pull(&world.gate(REMOTE).await, "app", &id).await.unwrap();
     world.registry.hook(|_| Some(Scripted::status(503)));
     let again = async |more: &str| world.gate(more).await;
     assert_eq!(code(&world.check_present(&again(REMOTE).await, "app", &id).await), "admitted");
-    assert_eq!(world.confirmations(), 2, "a start forgets what was confirmed");
-    world.says(|| Some(Scripted::status(503)));
+    assert_eq!(world.confirmations(), 2, "a restart clears the confirmations");
+    world.answers(|| Some(Scripted::status(503)));
     let gate = again(IMPATIENT).await;
     let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "key-service-unavailable", "{}", refusal.line());
-    world.says(|| Some(disabled()));
+    world.answers(|| Some(disabled()));
     let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "no-valid-signature");
     assert!(refusal.line().contains("no longer confirms it: the key is disabled"), "{}", refusal.line());
-    // Enabled again: "no" is not remembered.
-    world.says(|| None);
+    // Enabled again: a denial is not cached.
+    world.answers(|| None);
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");
-    world.says(|| Some(Scripted::status(503)));
-    assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted", "that is remembered");
+    world.answers(|| Some(Scripted::status(503)));
+    assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted", "the confirmation is cached");
     assert_eq!(
         code(&world.check_present(&again("").await, "app", &id).await),
         "admitted",
-        "and not asked for"
+        "and not requested"
     );
 }
 
 #[tokio::test]
-async fn a_policy_that_begins_to_ask_does_not_go_by_what_was_admitted_before() {
+async fn requiring_confirmation_invalidates_earlier_admissions() {
     let world = World::new().await;
     let (_, id) = world.signed("app");
     let gate = world.gate("").await;
     world.pull(&gate, "app", &id).await.unwrap();
-    world.says(|| Some(disabled()));
+    world.answers(|| Some(disabled()));
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");
     world.set_policy(&gate, &world.policy(REMOTE));
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "no-valid-signature");
@@ -248,7 +248,7 @@ async fn a_policy_that_begins_to_ask_does_not_go_by_what_was_admitted_before() {
 }
 
 #[tokio::test]
-async fn one_signature_of_a_key_is_enough_and_not_all_are_asked_about() {
+async fn one_confirmed_signature_per_key_suffices() {
     let world = World::new().await;
     let digest: Digest = world.registry.image("team/many", "1", "many");
     let repository = format!("{}/team/many", world.registry.host());
@@ -266,27 +266,27 @@ async fn one_signature_of_a_key_is_enough_and_not_all_are_asked_about() {
         .collect();
     pullgate_test::signer::attach_classic(&world.registry, "team/many", &digest, &signatures);
     let gate = world.gate(REMOTE).await;
-    world.says(|| Some(answer(json!(false))));
+    world.answers(|| Some(answer(json!(false))));
     assert_eq!(code(&world.admit(&gate, "many").await), "no-valid-signature");
     assert!((1..=4).contains(&world.confirmations()), "{}", world.confirmations());
-    // The first is not taken, a later one is.
+    // The first signature is denied, a later one is confirmed.
     let first = Arc::new(AtomicBool::new(true));
-    world.says(move || first.swap(false, Ordering::SeqCst).then(|| answer(json!(false))));
+    world.answers(move || first.swap(false, Ordering::SeqCst).then(|| answer(json!(false))));
     assert_eq!(code(&world.admit(&gate, "many").await), "admitted");
 }
 
 #[tokio::test]
-async fn an_audited_rule_tells_what_the_service_would_have_made_of_it() {
+async fn audit_mode_reports_what_the_key_service_rejects() {
     let world = World::new().await;
     let (_, id) = world.signed("app");
     let text = world.policy(REMOTE) + "mode = \"audit\"\n";
     let gate = world.gate_with(&text).await;
     world.pull(&gate, "app", &id).await.unwrap();
-    let standing = world.check_present(&gate, "app", &id).await.unwrap();
-    assert_eq!(standing.audited(), [], "remembered");
+    let decision = world.check_present(&gate, "app", &id).await.unwrap();
+    assert_eq!(decision.audited(), [], "cached");
     let gate = world.gate_with(&text).await;
-    assert_eq!(world.check_present(&gate, "app", &id).await.unwrap().audited(), [], "asked");
-    world.says(|| Some(disabled()));
+    assert_eq!(world.check_present(&gate, "app", &id).await.unwrap().audited(), [], "requested");
+    world.answers(|| Some(disabled()));
     let gate = world.gate_with(&text).await;
     let audited = world.check_present(&gate, "app", &id).await.unwrap().audited().to_vec();
     assert_eq!(audited.len(), 1);

@@ -70,7 +70,7 @@ fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap()))
 }
 
-/// A configuration whose daemon asks KMS again every second.
+/// A configuration whose daemon retries KMS every second.
 fn configure(world: &World, policy: &str) -> PathBuf {
     let root = world.write_policy(policy);
     let text = format!(
@@ -89,7 +89,7 @@ fn configure(world: &World, policy: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_then() {
+pub(crate) async fn serves_without_a_policy_until_its_keys_are_fetched_then_starts_offline() {
     let world = World::new().await;
     world.kms.answers(|_, _| Some(Scripted::status(503)));
     let root = configure(&world, &world.policy(""));
@@ -101,7 +101,7 @@ pub(crate) async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts
     world.kms.answers(|_, _| None);
     serving.wait_for("policy in force").await;
     drop(serving);
-    // Nobody is there any more.
+    // KMS is gone.
     world.kms.answers(|_, _| Some(Scripted::status(503)));
     world.kms.server.forget_requests();
     let serving = Serving::start(&root);
@@ -111,7 +111,7 @@ pub(crate) async fn serves_without_a_policy_until_its_keys_can_be_had_and_starts
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_fetches_first_and_keeps_the_policy_while_a_key_is_missing() {
+async fn a_reload_keeps_the_policy_while_a_key_is_missing() {
     let world = World::new().await;
     let root = configure(&world, &world.policy(""));
     let serving = Serving::start(&root);
@@ -129,35 +129,35 @@ async fn a_reload_fetches_first_and_keeps_the_policy_while_a_key_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn commands_say_what_is_missing_and_fetch_it() {
+pub(crate) async fn commands_report_missing_keys_and_fetch_them() {
     let world = World::new().await;
     let root = configure(&world, &world.policy("verify = \"remote\""));
     let place = world.kms.location();
     for arguments in [&["policy", "check"][..], &["keys", "list"], &["verify", "nginx"]] {
-        let (code, said) = run(&root, arguments);
-        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        let (code, output) = run(&root, arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {output}");
         assert!(
-            said.contains("is not in ") && said.contains("pullgate-signer keys fetch"),
-            "{arguments:?}: {said}"
+            output.contains("is not in ") && output.contains("pullgate-signer keys fetch"),
+            "{arguments:?}: {output}"
         );
     }
     assert!(run(&root, &["keys", "list"]).1.contains(&format!("ECDSA_SHA_256 missing, {place}")));
-    assert!(world.kms.server.requests().is_empty(), "none of them asks anybody");
+    assert!(world.kms.server.requests().is_empty(), "no request is sent");
     world.kms.answers(|_, _| Some(pullgate_test::acs::error(403, "Forbidden.NoPermission")));
-    let (code, said) = run(&root, &["keys", "fetch"]);
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("RAM policy"), "{said}");
+    let (code, output) = run(&root, &["keys", "fetch"]);
+    assert_eq!(code, Some(3), "{output}");
+    assert!(output.contains("RAM policy"), "{output}");
     world.kms.answers(|_, _| None);
-    let (code, said) = run(&root, &["keys", "fetch"]);
+    let (code, output) = run(&root, &["keys", "fetch"]);
     assert_eq!(
-        (code, said.trim_end()),
+        (code, output.trim_end()),
         (Some(0), format!("fetched: {place} {}", fingerprint("p256", Algorithm::EcdsaSha256)).as_str())
     );
-    let (code, said) = run(&root, &["keys", "list"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = run(&root, &["keys", "list"]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
-        said.contains(&format!("valid, {place}, confirmed by its service, cached for 3600 s, stored")),
-        "{said}"
+        output.contains(&format!("valid, {place}, confirmed by its service, cached for 3600 s, stored")),
+        "{output}"
     );
     assert_eq!(run(&root, &["policy", "check"]).0, Some(0));
     assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are stored"));
@@ -166,16 +166,16 @@ pub(crate) async fn commands_say_what_is_missing_and_fetch_it() {
     let zeros = format!("sha256:{}", "0".repeat(64));
     let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
     world.write_policy(&world.policy("").replace(&pinned, &zeros));
-    let (code, said) = run(&root, &["keys", "fetch"]);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = run(&root, &["keys", "fetch"]);
+    assert_eq!(code, Some(1), "{output}");
     assert!(
-        said.contains(&format!("has another key than the one that is pinned: {pinned}, not {zeros}")),
-        "{said}"
+        output.contains(&format!("has another key than the one that is pinned: {pinned}, not {zeros}")),
+        "{output}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn a_fetch_that_has_no_time_has_no_key() {
+pub(crate) async fn a_fetch_fails_after_its_timeout() {
     let world = World::new().await;
     let root = configure(&world, &world.policy(""));
     let key = serde_json::json!({ "PublicKey": super::public("p256") }).to_string();
@@ -185,7 +185,7 @@ pub(crate) async fn a_fetch_that_has_no_time_has_no_key() {
     for (time, code) in [("300ms", 3), ("60s", 0)] {
         let text = text.replace("\"2s\"", &format!("\"{time}\""));
         std::fs::write(root.join("pullgate.toml"), text).unwrap();
-        let (found, said) = run(&root, &["keys", "fetch"]);
-        assert_eq!(found, Some(code), "{time}: {said}");
+        let (found, output) = run(&root, &["keys", "fetch"]);
+        assert_eq!(found, Some(code), "{time}: {output}");
     }
 }

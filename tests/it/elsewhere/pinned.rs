@@ -11,11 +11,11 @@ use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Scripted};
 
 #[tokio::test]
-pub(crate) async fn a_key_is_fetched_once_and_then_needs_nobody() {
+pub(crate) async fn a_key_is_fetched_once_and_then_used_offline() {
     let world = World::new().await;
     let text = world.policy("");
     assert_eq!(world.survey(&text).missing().len(), 1);
-    assert!(world.kms.server.requests().is_empty(), "loading a policy asks nobody");
+    assert!(world.kms.server.requests().is_empty(), "loading a policy sends no request");
     assert_eq!(world.fetch(&text).await, [Ok(())]);
     world.signed("app");
     world.kms.answers(|_, _| Some(Scripted::status(503)));
@@ -27,7 +27,7 @@ pub(crate) async fn a_key_is_fetched_once_and_then_needs_nobody() {
 }
 
 #[tokio::test]
-async fn what_is_kept_counts_by_its_fingerprint_and_is_fetched_anew_when_it_does_not() {
+async fn a_stored_key_with_a_wrong_fingerprint_is_fetched_again() {
     let world = World::new().await;
     let text = world.policy("");
     world.fetch(&text).await;
@@ -48,7 +48,7 @@ async fn what_is_kept_counts_by_its_fingerprint_and_is_fetched_anew_when_it_does
 }
 
 #[tokio::test]
-pub(crate) async fn another_key_under_the_same_version_is_refused_and_named() {
+pub(crate) async fn a_replaced_key_with_the_same_version_is_refused_and_reported() {
     let mut world = World::new().await;
     world.kms = Kms::start("rsa-2048").await;
     let [pinned, other] = ["rsa-2048", "rsa-3072"].map(|name| fingerprint(name, Algorithm::RsaPssSha256));
@@ -59,19 +59,19 @@ pub(crate) async fn another_key_under_the_same_version_is_refused_and_named() {
     std::fs::remove_file(&kept).unwrap();
     let body = json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": public("rsa-3072") });
     world.kms.answers(move |_, _| Some(Scripted::ok("application/json", body.to_string())));
-    let said = world.fetch(&text).await.remove(0).unwrap_err();
+    let problem = world.fetch(&text).await.remove(0).unwrap_err();
     let expected = format!("has another key than the one that is pinned: {other}, not {pinned}");
-    assert!(said.contains(&expected), "{said}");
-    assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it does not get into the cache");
+    assert!(problem.contains(&expected), "{problem}");
+    assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it is not stored");
 }
 
 #[tokio::test]
-async fn says_why_a_key_cannot_be_had_in_time_and_within_bounds() {
+async fn reports_why_a_fetch_failed_within_time_and_size_limits() {
     let world = World::new().await;
     let text = world.policy("");
     let key = |pem: &str| json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": pem }).to_string();
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "PublicKey": public("p256") }).to_string();
-    for (said, answer) in [
+    for (problem, answer) in [
         ("gave no public key within 700ms", Scripted::status(200).body(Body::Hang)),
         ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
         ("gave no public key within 700ms", acs::error(400, "Throttling")),
@@ -86,9 +86,9 @@ async fn says_why_a_key_cannot_be_had_in_time_and_within_bounds() {
         ("not one PEM block", Scripted::ok("application/json", key("-----BEGIN"))),
     ] {
         world.kms.answers(move |_, _| Some(answer.clone()));
-        let told = world.fetch_within(&text, Duration::from_millis(700)).await.remove(0).unwrap_err();
-        assert!(told.contains(said), "{said}: {told}");
-        assert!(!told.contains("pg5ECRET-key"), "{told}");
+        let error = world.fetch_within(&text, Duration::from_millis(700)).await.remove(0).unwrap_err();
+        assert!(error.contains(problem), "{problem}: {error}");
+        assert!(!error.contains("pg5ECRET-key"), "{error}");
     }
     assert!(!world.cache().directory().exists());
     world.kms.answers(|_, _| None);
@@ -96,10 +96,13 @@ async fn says_why_a_key_cannot_be_had_in_time_and_within_bounds() {
 }
 
 #[tokio::test]
-async fn keys_of_tokens_are_not_asked_for_by_the_daemon() {
+async fn the_daemon_does_not_fetch_keys_from_tokens() {
     let world = World::new().await;
     let pinned = fingerprint("p256", Algorithm::EcdsaSha256);
     let text = policy_of(&world.registry, "pkcs11:token=a;object=b?module-path=/lib/none.so", &pinned, "");
-    let said = world.fetch(&text).await.remove(0).unwrap_err();
-    assert!(said.ends_with("which the daemon does not ask: run `pullgate-signer keys fetch`"), "{said}");
+    let problem = world.fetch(&text).await.remove(0).unwrap_err();
+    assert!(
+        problem.ends_with("which the daemon does not load: run `pullgate-signer keys fetch`"),
+        "{problem}"
+    );
 }

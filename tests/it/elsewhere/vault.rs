@@ -1,4 +1,4 @@
-//! The same with keys of Vault's and OpenBao's transit engine.
+//! Remote confirmation by the transit engine of Vault and OpenBao.
 
 use pullgate::trust::Algorithm;
 use serde_json::json;
@@ -15,7 +15,7 @@ fn error(status: u16, text: &str) -> Scripted {
 }
 
 #[tokio::test]
-async fn each_algorithm_is_confirmed_as_it_was_verified() {
+async fn each_algorithm_is_confirmed() {
     for (name, kind, algorithm) in [
         ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha256),
         ("rsa-2048", "rsa-2048", Algorithm::RsaPkcs1Sha256),
@@ -32,13 +32,13 @@ async fn each_algorithm_is_confirmed_as_it_was_verified() {
         sign_classic(&world.registry, "team/app", &digest, &Signer::of(name, algorithm));
         let decided = world.admit(&gate, "app").await;
         assert_eq!(code(&decided), "admitted", "{algorithm}: {decided:?}");
-        let asked = vault.server.lines().iter().filter(|line| line.starts_with("POST")).count();
-        assert_eq!(asked, 1, "{:?}", vault.server.lines());
+        let confirmations = vault.server.lines().iter().filter(|line| line.starts_with("POST")).count();
+        assert_eq!(confirmations, 1, "{:?}", vault.server.lines());
     }
 }
 
 #[tokio::test]
-async fn a_key_that_was_withdrawn_counts_no_more_and_silence_is_not_yes() {
+async fn a_withdrawn_key_or_a_missing_answer_confirms_nothing() {
     let world = World::new().await;
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
     let place = format!("{}&version=2", vault.location());

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use pullgate::alibaba::{Assume, Identity};
-use pullgate::keys::{Kms as Client, KmsSettings, Location, Settings};
+use pullgate::keys::{KeySettings, Kms as Client, KmsSettings, Location};
 use pullgate::trust::Algorithm;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{bounds, impatient, open, secret_file, service, told};
+use super::{bounds, error_chain, impatient, open, secret_file, service};
 use pullgate_test::acs;
 use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Recorded, Registry, Scripted};
 
-fn with_key(directory: &tempfile::TempDir, secret: &str) -> Settings {
+fn with_key(directory: &tempfile::TempDir, secret: &str) -> KeySettings {
     let identity =
         Identity::Key { id: "LTAI".to_owned(), secret_file: secret_file(directory, "secret", secret) };
     let kms = KmsSettings { identity, service: service(), bounds: bounds(), ..KmsSettings::default() };
-    Settings { kms, ..Settings::default() }
+    KeySettings { kms, ..KeySettings::default() }
 }
 
 #[tokio::test]
@@ -49,26 +49,26 @@ async fn signs_with_each_algorithm_and_verifies() {
             .map(|request| request.header("x-acs-action").unwrap().to_owned())
             .collect();
         assert_eq!(actions, ["GetPublicKey", "AsymmetricSign", "AsymmetricVerify", "AsymmetricVerify"]);
-        // What is signed is never sent, only its digest.
+        // Only the digest of the message is sent.
         assert!(kms.server.requests().iter().all(|request| !request.uri.to_string().contains("message")));
     }
 }
 
 #[tokio::test]
-async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
+async fn reports_problems_with_the_key_or_its_permissions() {
     let directory = tempfile::tempdir().unwrap();
     let settings = with_key(&directory, "pg5ECRET-key");
     let kms = Kms::start("rsa-2048").await;
     let place = kms.location();
-    for (place, said) in [
+    for (place, problem) in [
         (place.replace(KEY, "key-other"), "has no such key"),
         (place.replace(VERSION, "other"), "refuses the algorithm or the version"),
-        (place.clone(), "say RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (place.clone(), "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
     ] {
         let error = open(&place, None, &settings).await.unwrap_err();
-        assert!(told(&error).contains(said), "{place}: {}", told(&error));
+        assert!(error_chain(&error).contains(problem), "{place}: {}", error_chain(&error));
     }
-    for (status, code, said) in [
+    for (status, code, problem) in [
         (409, "Rejected.Disabled", "disabled"),
         (409, "Rejected.PendingDeletion", "about to be deleted"),
         (403, "Forbidden.NoPermission", "RAM policy"),
@@ -79,33 +79,33 @@ async fn says_what_is_wrong_with_the_key_or_the_right_to_use_it() {
         let kms = Kms::start("rsa-2048").await;
         kms.answers(move |_, _| Some(acs::error(status, code)));
         let error = open(&kms.location(), Some(Algorithm::RsaPssSha256), &settings).await.unwrap_err();
-        let error = told(&error);
-        assert!(error.contains(said) && error.contains(code), "{error}");
+        let error = error_chain(&error);
+        assert!(error.contains(problem) && error.contains(code), "{error}");
         assert!(!error.contains("a message with pg5ECRET-told"), "{error}");
         assert_eq!(kms.asked(), 1, "{code}: asking again helps nobody");
     }
-    for (name, algorithm, said) in [
+    for (name, algorithm, problem) in [
         ("rsa-2048", Algorithm::EcdsaSha256, "needs a key of kind P-256"),
         ("p384", Algorithm::EcdsaSha384, "KMS signs with"),
     ] {
         let kms = Kms::start(name).await;
         let error = open(&kms.location(), Some(algorithm), &settings).await.unwrap_err();
-        assert!(told(&error).contains(said), "{}", told(&error));
+        assert!(error_chain(&error).contains(problem), "{}", error_chain(&error));
     }
     let wrong = with_key(&directory, "pg5ECRET-wrong");
     let error = open(&place, Some(Algorithm::RsaPssSha256), &wrong).await.unwrap_err();
-    assert!(told(&error).contains("SignatureDoesNotMatch"), "{}", told(&error));
+    assert!(error_chain(&error).contains("SignatureDoesNotMatch"), "{}", error_chain(&error));
 }
 
 #[tokio::test]
-pub(crate) async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
+pub(crate) async fn retries_when_throttled_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_key(&directory, "pg5ECRET-key");
     for (status, code) in
         [(400, "Throttling.User"), (503, "ServiceUnavailableTemporary"), (429, "Rejected.Throttling")]
     {
         let kms = Kms::start("p256").await;
-        kms.answers(move |_, asked| (asked < 2).then(|| acs::error(status, code)));
+        kms.answers(move |_, count| (count < 2).then(|| acs::error(status, code)));
         let key = open(&kms.location(), None, &settings).await;
         assert!(key.is_ok(), "{code}: {key:?}");
         assert_eq!(kms.asked(), 3, "{code}");
@@ -114,8 +114,8 @@ pub(crate) async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
     let kms = Kms::start("p256").await;
     kms.answers(|_, _| Some(acs::error(400, "Throttling")));
     let error = open(&kms.location(), None, &settings).await.unwrap_err();
-    let error = told(&error);
-    // On a busy machine the time may be over in the middle of a question.
+    let error = error_chain(&error);
+    // On a busy machine the time may run out during a request.
     assert!(
         error.contains("busy until the time was over (Throttling)") || error.contains("in time"),
         "{error}"
@@ -124,7 +124,7 @@ pub(crate) async fn comes_again_when_it_is_throttled_and_gives_up_in_time() {
 }
 
 #[tokio::test]
-async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
+async fn rejects_oversized_answers_and_faulty_signatures() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_key(&directory, "pg5ECRET-key");
     let json = |text: String| Scripted::ok("application/json", text);
@@ -143,17 +143,17 @@ async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
         ("holds no PublicKey", json("{}".to_owned())),
         ("another version", json(json!({ "PublicKey": "x", "KeyVersionId": "other" }).to_string())),
     ];
-    for (said, answer) in answers {
-        settings.kms.bounds = if said == "in time" { impatient() } else { bounds() };
+    for (problem, answer) in answers {
+        settings.kms.bounds = if problem == "in time" { impatient() } else { bounds() };
         let kms = Kms::start("p256").await;
         kms.answers(move |_, _| Some(answer.clone()));
-        let error = told(&open(&kms.location(), None, &settings).await.unwrap_err());
-        assert!(error.contains(said), "{said}: {error}");
+        let error = error_chain(&open(&kms.location(), None, &settings).await.unwrap_err());
+        assert!(error.contains(problem), "{problem}: {error}");
     }
     settings.kms.bounds = bounds();
     let kms = Kms::start("p256").await;
     let key = open(&kms.location(), None, &settings).await.unwrap();
-    for (said, value) in [
+    for (problem, value) in [
         ("holds no Value", json!("not base64!")),
         ("holds no Value", json!(true)),
         ("does not verify", json!("AAAA")),
@@ -161,32 +161,32 @@ async fn believes_no_answer_beyond_its_bounds_and_no_faulty_signature() {
         kms.answers(move |_, _| {
             Some(Scripted::ok("application/json", json!({ "Value": value.clone() }).to_string()))
         });
-        let error = told(&key.sign(b"message").await.unwrap_err());
-        assert!(error.contains(said), "{error}");
+        let error = error_chain(&key.sign(b"message").await.unwrap_err());
+        assert!(error.contains(problem), "{error}");
     }
     let kms = Kms::start("p256").await;
     let key = open(&kms.location(), None, &settings).await.unwrap();
     assert!(key.sign(b"message").await.is_ok());
     kms.be_faulty();
-    let error = told(&key.sign(b"message").await.unwrap_err());
-    assert!(error.contains("its own public half does not verify"), "{error}");
+    let error = error_chain(&key.sign(b"message").await.unwrap_err());
+    assert!(error.contains("its own public key does not verify"), "{error}");
 }
 
-/// What STS answers, if it is asked with the long-lived key.
+/// STS's answer to a request with the long-lived key.
 fn sts(request: &Recorded, number: usize) -> Scripted {
     if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
         return acs::error(403, code);
     }
-    let asked = |name| acs::parameter(request, name);
+    let parameter = |name| acs::parameter(request, name);
     if request.header("x-acs-action") != Some("AssumeRole")
-        || asked("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
-        || asked("RoleSessionName").as_deref() != Some("pullgate")
-        || asked("ExternalId").as_deref() != Some("ext")
-        || asked("DurationSeconds").as_deref() != Some("900")
+        || parameter("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
+        || parameter("RoleSessionName").as_deref() != Some("pullgate")
+        || parameter("ExternalId").as_deref() != Some("ext")
+        || parameter("DurationSeconds").as_deref() != Some("900")
     {
         return acs::error(400, "InvalidParameter");
     }
-    // The first ends soon, and is not used again.
+    // The first credentials expire soon, and are not used again.
     let life = if number == 0 { 60 } else { 900 };
     let expiration = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(life);
     let credentials = json!({
@@ -197,7 +197,7 @@ fn sts(request: &Recorded, number: usize) -> Scripted {
 }
 
 #[tokio::test]
-async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() {
+async fn renews_an_assumed_role_before_it_expires_and_once_when_refused() {
     let directory = tempfile::tempdir().unwrap();
     let service = Registry::start().await;
     let number = std::sync::atomic::AtomicUsize::new(0);
@@ -217,19 +217,19 @@ async fn assumes_a_role_again_before_its_key_ends_and_once_when_it_is_refused() 
     kms.knows("STS.1", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     key.sign(b"one").await.unwrap();
     key.sign(b"two").await.unwrap();
-    assert_eq!(service.requests().len(), 2, "the second key lives on");
-    // Another key is known from now on: the old one is refused, and a fresh one asked for once.
+    assert_eq!(service.requests().len(), 2, "the second key stays valid");
+    // From now on the old access key is refused, and a new one is requested once.
     kms.knows("STS.2", "pg5ECRET-temporary", Some("pg5ECRET-session"));
     key.sign(b"three").await.unwrap();
     assert_eq!(service.requests().len(), 3);
     kms.knows("STS.9", "pg5ECRET-temporary", Some("pg5ECRET-session"));
-    let error = told(&key.sign(b"four").await.unwrap_err());
+    let error = error_chain(&key.sign(b"four").await.unwrap_err());
     assert!(error.contains("InvalidAccessKeyId.NotFound"), "{error}");
     assert_eq!(service.requests().len(), 4);
 }
 
 #[tokio::test]
-pub(crate) async fn takes_its_key_from_a_profile_or_the_instance() {
+pub(crate) async fn takes_credentials_from_a_profile_or_the_instance() {
     let directory = tempfile::tempdir().unwrap();
     let kms = Kms::start("p256").await;
     let mut settings = with_key(&directory, "pg5ECRET-key");

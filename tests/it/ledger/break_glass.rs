@@ -1,17 +1,17 @@
-//! Break-glass for what is on the node already.
+//! Break-glass for present images.
 
 use super::*;
 use pullgate::config::BreakGlassFile;
 use pullgate_test::policy::SECURITY;
 
-/// An image that break-glass opens is usable by each of its names, and only while the file is there.
+/// An image with an exception is usable by each of its names, and only while the file exists.
 #[tokio::test]
-async fn break_glass_lets_what_is_on_the_node_be_used() {
+async fn break_glass_admits_present_images() {
     let world = World::new().await;
     let (digest, id) = world.signed("team/app", "app");
     let pulled = world.gate();
     world.pull(&pulled, "team/app:1", &id).await.unwrap();
-    // The key is gone, so that nothing is admitted otherwise.
+    // Without the key, only break-glass can admit the image.
     let gate = world.gate();
     world.set_policy(&gate, &[Authenticator { name: "release", ..SECURITY }], r#"all = ["release"]"#, "");
     let root = world.directory.path().join("etc");
@@ -25,14 +25,14 @@ async fn break_glass_lets_what_is_on_the_node_be_used() {
     let [by_digest, by_id, by_other] =
         [&digest, &id, &unknown].map(|digest| format!("digest = \"{digest}\""));
     let refused = "no-valid-signature";
-    for (what, hours, asked, present_id, expected) in [
+    for (what, hours, requested, present_id, expected) in [
         (&scope, 1, &name, &id, "break-glass"),
         (&scope, 1, &name, &unknown, "break-glass"),
         (&scope, -1, &name, &id, refused),
         (&scope, 8 * 24, &name, &id, refused),
         (&scope, 1, &other, &id, "not-verified"),
         (&elsewhere, 1, &name, &id, refused),
-        // A digest is the image's own id, or leads to it by the evidence of its pull.
+        // The digest is the image's id, or the evidence of the pull leads from it to the id.
         (&by_digest, 1, &name, &id, "break-glass"),
         (&by_digest, 1, &other, &id, "break-glass"),
         (&by_digest, 1, &name, &unknown, "not-verified"),
@@ -43,10 +43,10 @@ async fn break_glass_lets_what_is_on_the_node_be_used() {
     ] {
         let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
         std::fs::write(&file, format!("[[open]]\n{what}\nreason = \"outage\"\nuntil = {until}\n")).unwrap();
-        let decided = gate.check_present(asked, &present(present_id, &[]), None).await;
-        assert_eq!(reason(&decided), expected, "{what} for {hours} h, {asked} {present_id}: {decided:?}");
+        let decided = gate.check_present(requested, &present(present_id, &[]), None).await;
+        assert_eq!(reason(&decided), expected, "{what} for {hours} h, {requested} {present_id}: {decided:?}");
     }
-    // Asked by the id, a scope opens nothing that does not have a name of it.
+    // Requested by id, a scope admits only an image that has a name in it.
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
     let open = |what: &str| {
         std::fs::write(&file, format!("[[open]]\n{what}\nreason = \"outage\"\nuntil = {until}\n")).unwrap();
@@ -57,11 +57,11 @@ async fn break_glass_lets_what_is_on_the_node_be_used() {
     open("scope = \"registry.example.com\"");
     let decided = gate.check_present(id.as_str(), &present(&id, &[&name]), None).await;
     assert_eq!(reason(&decided), refused);
-    // An id can be read as a name, `docker.io/library/sha256:…`, and is none.
+    // An id could be parsed as a name, `docker.io/library/sha256:…`, but is not one.
     open("scope = \"docker.io/library\"");
-    for asked in [id.as_str(), id.hex(), &id.hex()[..12]] {
-        let decided = gate.check_present(asked, &present(&id, &[&name]), None).await;
-        assert_eq!(reason(&decided), refused, "{asked}: {decided:?}");
+    for requested in [id.as_str(), id.hex(), &id.hex()[..12]] {
+        let decided = gate.check_present(requested, &present(&id, &[&name]), None).await;
+        assert_eq!(reason(&decided), refused, "{requested}: {decided:?}");
     }
     open(&scope);
     for (names, expected) in
@@ -70,7 +70,7 @@ async fn break_glass_lets_what_is_on_the_node_be_used() {
         let decided = gate.check_present(id.as_str(), &present(&id, &names), None).await;
         assert_eq!(reason(&decided), expected, "{names:?}: {decided:?}");
     }
-    // A file with anything wrong opens nothing.
+    // A file with an error admits nothing.
     std::fs::write(&file, format!("[[open]]\n{by_id}\nreason = \"outage\"\nuntil = {until}\n[[open]]\n"))
         .unwrap();
     assert_eq!(reason(&gate.check_present(&name, &present(&id, &[]), None).await), refused);

@@ -1,8 +1,8 @@
-//! An entry that is not what was written: as if it were not there, and never more than that.
+//! A changed entry is treated as missing.
 
 use super::*;
 
-/// Each damage at each place of the one entry; with `repair` it is a forgery, whose checksum is right.
+/// Each kind of damage at each byte of an entry; with `repair` it is a forgery with a correct checksum.
 async fn at_each_byte(repair: bool) {
     let world = World::new().await;
     let (digest, id) = world.signed("team/app", "app");
@@ -15,7 +15,7 @@ async fn at_each_byte(repair: bool) {
     let mut gate = world.gate();
     for at in 0..good.len() {
         if repair {
-            // One that remembers nothing, so that each signature is verified.
+            // Without caches, so that each signature is verified.
             gate = world.gate();
         }
         let mut flipped = good.clone();
@@ -37,9 +37,9 @@ async fn at_each_byte(repair: bool) {
             }
             std::fs::write(&entry, &bytes).unwrap();
             let decided = gate.check_present(&name, &present(&id, &[&hint]), None).await;
-            if let Ok(standing) = &decided {
+            if let Ok(decision) = &decided {
                 assert!(repair, "byte {at}: damage is noticed");
-                assert_eq!(standing.digest(), Some(&digest), "byte {at}");
+                assert_eq!(decision.digest(), Some(&digest), "byte {at}");
                 admitted += 1;
             } else if !repair {
                 assert!(!entry.exists(), "byte {at}: what is damaged is removed");
@@ -48,24 +48,24 @@ async fn at_each_byte(repair: bool) {
             assert_eq!(reason(&wrong), "not-verified", "byte {at}");
         }
     }
-    // Fields that only people read may say anything; the others may not.
+    // Only fields that are not evaluated may change.
     assert!(admitted < good.len() / 2, "{admitted} of {}", good.len());
     std::fs::write(&entry, &good).unwrap();
     assert_eq!(reason(&world.check_present(&world.gate(), &name, &id).await), "verified");
 }
 
 #[tokio::test]
-async fn damage_at_any_byte_is_noticed() {
+async fn damage_to_any_byte_is_detected() {
     at_each_byte(false).await;
 }
 
 #[tokio::test]
-async fn forgery_at_any_byte_admits_nothing_else() {
+async fn forging_any_byte_admits_nothing_else() {
     at_each_byte(true).await;
 }
 
 #[tokio::test]
-async fn what_is_no_file_of_ours_is_not_read() {
+async fn foreign_files_are_not_read() {
     let world = World::new().await;
     let (_, id) = world.signed("team/app", "app");
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
@@ -113,16 +113,16 @@ async fn what_is_no_file_of_ours_is_not_read() {
         put();
         let decided = world.check_present(&world.gate(), &name, &id).await;
         assert_eq!(reason(&decided), "not-verified", "{what}: {decided:?}");
-        // A pull mends it, wherever that is possible.
+        // A pull repairs the entry if possible.
         world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
         let mended = reason(&world.check_present(&world.gate(), &name, &id).await);
         assert_eq!(mended, if what == "a directory" { "not-verified" } else { "verified" }, "{what}");
     }
 }
 
-/// Forged in what the signatures do not speak of, it could keep a good image from running indefinitely.
+/// A forgery of unsigned parts could otherwise keep a good image from running indefinitely.
 #[tokio::test]
-async fn a_pull_mends_evidence_that_is_not_about_its_digest() {
+async fn a_pull_replaces_evidence_about_another_digest() {
     let world = World::new().await;
     let (_, id) = world.signed("team/app", "app");
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();

@@ -1,4 +1,4 @@
-//! What evidence decides, and for what it does not suffice.
+//! What evidence decides, and where it does not suffice.
 
 use super::*;
 use pullgate::ledger::{Evidence, Image, Place};
@@ -13,16 +13,16 @@ async fn after_a_restart_no_network_is_needed() {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     let gate = world.gate();
     world.registry.forget_requests();
-    let standing = world.check_present(&gate, &world.name("team/app:1"), &id).await.unwrap();
-    assert_eq!(standing.digest(), Some(&digest));
-    assert_eq!(standing.pinned(), Some(world.name(&format!("team/app@{digest}"))));
+    let decision = world.check_present(&gate, &world.name("team/app:1"), &id).await.unwrap();
+    assert_eq!(decision.digest(), Some(&digest));
+    assert_eq!(decision.pinned(), Some(world.name(&format!("team/app@{digest}"))));
     let pinned = world.admit(&gate, &format!("team/app@{digest}")).await.unwrap();
     assert_eq!(pinned.digest(), Some(&digest));
-    assert_eq!(world.registry.lines(), [""; 0], "nothing was asked");
-    // A tag is asked for, but the signatures are not.
+    assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
+    // The tag is looked up, but the signatures are not.
     world.admit(&world.gate(), "team/app:1").await.unwrap();
     assert_eq!(world.registry.lines(), ["GET /v2/team/app/manifests/1"]);
-    // The registry is gone. A stale tag is not taken for the tag of today; what is on the node goes on.
+    // The registry is gone. A tag is not resolved from evidence; present images still start.
     let (tagged, pinned) = (world.name("team/app:1"), world.name(&format!("team/app@{digest}")));
     let unknown = world.name("team/unknown:1");
     let gate = world.gate();
@@ -41,7 +41,7 @@ async fn after_a_restart_no_network_is_needed() {
 }
 
 #[tokio::test]
-async fn an_image_on_the_node_stands_by_its_id_under_its_own_name() {
+async fn a_present_image_is_admitted_by_id_under_its_own_name() {
     let world = World::new().await;
     let (digest, id) = world.signed("team/app", "app");
     let other = config_of("another image");
@@ -49,16 +49,16 @@ async fn an_image_on_the_node_stands_by_its_id_under_its_own_name() {
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let known_as = |rest: &str| world.name(rest);
     let hexadecimal = id.hex();
-    for (asked, id, names, expected) in [
+    for (requested, id, names, expected) in [
         (known_as("team/app:1"), &id, vec![], "verified"),
         (known_as("team/app:any"), &id, vec![], "verified"),
         (known_as(&format!("team/app@{digest}")), &id, vec![], "verified"),
         (known_as(&format!("team/app@{}", Digest::of(b"x"))), &id, vec![], "not-verified"),
-        // The same image under a name for which nothing was signed.
+        // The same image under a name without a signature.
         (known_as("other/app:1"), &id, vec![known_as("other/app:1"), known_as("team/app:1")], "not-verified"),
         (known_as("elsewhere/app:1"), &id, vec![], "denied-by-rule"),
         (known_as("free/tool:1"), &id, vec![], "unsigned-allowed"),
-        // `ctr` made the tag, or even the digest, lead to another image.
+        // `ctr` pointed the tag, or even the digest, to another image.
         (known_as("team/app:1"), &other, vec![known_as("team/app:1")], "not-verified"),
         (known_as("team/app:1"), &other, vec![known_as(&format!("team/app@{digest}"))], "not-verified"),
         (
@@ -67,7 +67,7 @@ async fn an_image_on_the_node_stands_by_its_id_under_its_own_name() {
             vec![known_as(&format!("team/app@{digest}"))],
             "not-verified",
         ),
-        // By id: any repository of the image may speak for it.
+        // By id: evidence for any repository of the image counts.
         (id.to_string(), &id, vec![], "verified"),
         (hexadecimal.to_owned(), &id, vec![], "verified"),
         (hexadecimal[..8].to_owned(), &id, vec![], "verified"),
@@ -80,15 +80,15 @@ async fn an_image_on_the_node_stands_by_its_id_under_its_own_name() {
         ("Not A Name".to_owned(), &id, vec![], "invalid-reference"),
     ] {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let decided = gate.check_present(&asked, &present(id, &names), None).await;
-        assert_eq!(reason(&decided), expected, "{asked} {names:?}: {decided:?}");
+        let decided = gate.check_present(&requested, &present(id, &names), None).await;
+        assert_eq!(reason(&decided), expected, "{requested} {names:?}: {decided:?}");
     }
     let nameless = Present { id: "sha256:short".to_owned(), ..Present::default() };
     assert_eq!(reason(&gate.check_present(&known_as("team/app:1"), &nameless, None).await), "not-verified");
 }
 
 #[tokio::test]
-async fn a_name_that_is_recorded_is_a_name_though_it_looks_like_an_id() {
+async fn a_recorded_name_that_looks_like_an_id_is_a_name() {
     let world = World::new().await;
     let (_, id) = world.signed("team/app", "app");
     let gate = world.gate();
@@ -100,7 +100,7 @@ async fn a_name_that_is_recorded_is_a_name_though_it_looks_like_an_id() {
 }
 
 #[tokio::test]
-async fn evidence_is_judged_by_the_policy_of_today() {
+async fn evidence_is_evaluated_under_the_current_policy() {
     let world = World::new().await;
     let (digest, id) = world.signed("team/app", "app");
     let gate = world.gate();
@@ -115,7 +115,7 @@ async fn evidence_is_judged_by_the_policy_of_today() {
         world.set_policy(gate, &[release], r#"all = ["release"]"#, "");
         assert_eq!(reason(&world.check_present(gate, &name, &id).await), "verified");
     }
-    // Tightened: one more must have signed. What is there is kept, only what is missing is fetched.
+    // Stricter: one more signature is required. The evidence is kept, and only the missing part is fetched.
     let tight =
         |gate: &Gate| world.set_policy(gate, &[release, security], r#"all = ["release", "security"]"#, "");
     tight(&gate);
@@ -131,7 +131,7 @@ async fn evidence_is_judged_by_the_policy_of_today() {
     world.registry.forget_requests();
     assert_eq!(reason(&world.check_present(&again, &name, &id).await), "verified");
     assert_eq!(world.registry.lines(), [""; 0]);
-    // The name is denied: nothing that was found good helps.
+    // The name is denied: earlier evidence does not help.
     world.set_policy(
         &gate,
         &[release],
@@ -143,7 +143,7 @@ async fn evidence_is_judged_by_the_policy_of_today() {
 }
 
 #[tokio::test]
-async fn a_key_that_has_ended_ends_what_rests_on_it() {
+async fn an_expired_key_ends_the_admissions_that_depend_on_it() {
     let world = World::new().await;
     let (_, id) = world.signed("team/app", "app");
     let gate = world.gate();
@@ -170,7 +170,7 @@ async fn a_key_that_has_ended_ends_what_rests_on_it() {
 }
 
 #[tokio::test]
-async fn an_image_of_an_index_is_bound_through_it() {
+async fn an_image_from_an_index_is_admitted_through_the_index() {
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let gate = world.gate();
@@ -180,19 +180,15 @@ async fn an_image_of_an_index_is_bound_through_it() {
     assert_eq!(world.check_present(&gate, &name, &id).await.unwrap().digest(), Some(&digest));
     let elsewhere = config_of("app for another platform");
     assert_eq!(reason(&world.check_present(&gate, &name, &elsewhere).await), "not-verified");
-    // The runtime does not show a manifest that leads to what it says it pulled: nothing is linked.
+    // The runtime has no manifest that leads to the image that it reports: nothing is linked.
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &config_of("what is this")).await.unwrap();
     assert_eq!(reason(&world.check_present(&gate, &name, &config_of("what is this")).await), "not-verified");
-    assert_eq!(
-        reason(&world.check_present(&gate, &name, &id).await),
-        "verified",
-        "what was linked stays linked"
-    );
+    assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "verified", "existing links stay");
 }
 
 #[tokio::test]
-async fn a_lost_link_is_found_by_the_digest_that_the_runtime_knows() {
+async fn a_lost_link_is_found_by_the_runtime_s_digest() {
     let world = World::new().await;
     let (digest, id) = world.signed("team/app", "app");
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
@@ -202,12 +198,12 @@ async fn a_lost_link_is_found_by_the_digest_that_the_runtime_knows() {
     let known = [world.name(&format!("team/app@{digest}"))];
     assert_eq!(reason(&gate.check_present(&name, &present(&id, &[]), None).await), "not-verified");
     assert_eq!(reason(&gate.check_present(&name, &present(&id, &[&known[0]]), None).await), "verified");
-    // Evidence of one repository is none for another.
+    // Evidence for one repository does not count for another.
     let other = world.name("other/app:1");
     assert_eq!(reason(&gate.check_present(&other, &present(&id, &[&known[0]]), None).await), "not-verified");
 }
 
-/// Who can write the ledger can write anything into it, with the right checksum.
+/// An attacker who can write the ledger can write anything, with a correct checksum.
 #[tokio::test]
 async fn t31_forged_evidence_admits_nothing() {
     let mut world = World::new().await;
@@ -238,12 +234,12 @@ async fn t31_forged_evidence_admits_nothing() {
     };
     let forged = [
         (
-            "an image that the document does not lead to",
+            "an image that the document does not contain",
             Evidence { images: vec![evil_image.clone()], ..good.clone() },
             &evil_config,
         ),
         (
-            "a document that is not the digest",
+            "a document that does not match the digest",
             Evidence { images: vec![evil_image.clone()], document: evil.clone(), ..good.clone() },
             &evil_config,
         ),
@@ -293,7 +289,7 @@ async fn t31_forged_evidence_admits_nothing() {
             &evil_config,
         ),
         (
-            "an index that is said to be a manifest",
+            "an index declared as a manifest",
             Evidence {
                 media_type: MANIFEST.to_owned(),
                 images: vec![Image { id: index.clone(), manifest: None }],
@@ -304,7 +300,7 @@ async fn t31_forged_evidence_admits_nothing() {
     ];
     for (what, evidence, id) in forged {
         let directory = tempfile::tempdir().unwrap();
-        let settings = ledger::Settings::of(&directory.path().join("forged"));
+        let settings = ledger::LedgerSettings::of(&directory.path().join("forged"));
         let name = format!("{}:1", evidence.repository);
         let place = evidence.place();
         Ledger::open(&settings).unwrap().keep(evidence);
@@ -312,9 +308,9 @@ async fn t31_forged_evidence_admits_nothing() {
         assert!(ledger.find(&place).is_some() && ledger.places(id) == [place.clone()], "{what}: it is there");
         let gate = world.gate_with(ledger);
         let hint = format!("{}@{}", place.repository, place.digest);
-        for asked in [name, id.to_string()] {
-            let decided = gate.check_present(&asked, &present(id, &[&hint]), None).await;
-            assert!(decided.is_err(), "{what}, {asked}: {decided:?}");
+        for requested in [name, id.to_string()] {
+            let decided = gate.check_present(&requested, &present(id, &[&hint]), None).await;
+            assert!(decided.is_err(), "{what}, {requested}: {decided:?}");
         }
     }
     // The forged entry delays a good pull only until the registry has answered.
@@ -324,21 +320,21 @@ async fn t31_forged_evidence_admits_nothing() {
 }
 
 #[tokio::test]
-async fn a_pull_that_evidence_does_not_cover_asks_the_registry() {
+async fn a_pull_not_covered_by_evidence_asks_the_registry() {
     let world = World::new().await;
     let digest = world.registry.image("team/app", "1", "app");
     let gate = world.gate();
     assert!(world.admit(&gate, "team/app:1").await.is_err());
-    assert!(entries(&world).is_empty(), "a refusal leaves nothing");
+    assert!(entries(&world).is_empty(), "a refusal leaves no evidence");
     sign_classic(&world.registry, "team/app", &digest, &p256());
-    // "No signature" is believed for some seconds, by one that has asked.
+    // The gate that looked it up caches "no signature" for some seconds.
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &config_of("app")).await.unwrap();
     assert_eq!(entries(&world).len(), 1);
 }
 
 #[tokio::test]
-async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
+async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
     use prost::Message;
     use pullgate_test::proxy::{Daemon, call};
     use pullgate_test::runtime::{Runtime, framed};
@@ -349,9 +345,9 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
         .registry(pullgate_test::proxy::forgetful())
         .start();
     world.set_policy(&daemon.gate, &[RELEASE], r#"all = ["release"]"#, "");
-    // The runtime holds the index and, of the two images in it, that for its platform.
+    // The runtime has the index and, of its two images, the one for the node's platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
-    runtime.hold(world.held.0.values().next().unwrap());
+    runtime.hold(world.held.manifests.values().next().unwrap());
     let name = world.name("team/app:1");
     let request = pullgate::api::PullImageRequest {
         image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),
@@ -362,6 +358,6 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtimes_own_content() {
     let response =
         call(daemon.client(), path, http::HeaderMap::new(), framed(&request.encode_to_vec())).await;
     drop(http_body_util::BodyExt::collect(response.into_body()).await.unwrap());
-    let standing = world.check_present(&daemon.gate, &name, &id).await.unwrap();
-    assert_eq!(standing.digest(), Some(&digest));
+    let decision = world.check_present(&daemon.gate, &name, &id).await.unwrap();
+    assert_eq!(decision.digest(), Some(&digest));
 }

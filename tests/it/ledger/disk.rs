@@ -1,4 +1,4 @@
-//! Bounds, writers at the same time, and disks that do not take what is given to them.
+//! Limits, concurrent writers, and disks that cannot be written.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use super::*;
 use pullgate::ledger::{Evidence, Image, Place};
 use pullgate::reference::Repository;
 
-/// Evidence that is identified by `number`, of about `size` bytes.
+/// Evidence identified by `number`, of about `size` bytes.
 pub(super) fn numbered(number: usize, size: usize) -> Evidence {
     let config = Digest::of(format!("config {number}").as_bytes());
     let document = manifest(&[], &config, None);
@@ -31,7 +31,7 @@ pub(super) fn place(number: usize) -> Place {
     numbered(number, 0).place()
 }
 
-/// Whether the evidence is there, whole, and found by its image.
+/// Whether the evidence is complete and found by its image.
 pub(super) fn is_kept(ledger: &Ledger, number: usize, size: usize) -> bool {
     let Some(found) = ledger.find(&place(number)) else { return false };
     let expected = numbered(number, size);
@@ -39,12 +39,12 @@ pub(super) fn is_kept(ledger: &Ledger, number: usize, size: usize) -> bool {
     ledger.places(&expected.images[0].id).contains(&place(number))
 }
 
-fn settings(directory: &Path, max_entries: u64, max_bytes: u64) -> ledger::Settings {
-    ledger::Settings { directory: directory.to_owned(), max_entries, max_bytes }
+fn settings(directory: &Path, max_entries: u64, max_bytes: u64) -> ledger::LedgerSettings {
+    ledger::LedgerSettings { directory: directory.to_owned(), max_entries, max_bytes }
 }
 
 #[test]
-pub(crate) fn the_oldest_evidence_goes_when_there_is_too_much() {
+pub(crate) fn the_oldest_evidence_is_removed_above_the_limit() {
     for (max_entries, max_bytes, size) in [(20, 1 << 30, 10), (1_000_000, 60_000, 2000)] {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("ledger");
@@ -52,12 +52,12 @@ pub(crate) fn the_oldest_evidence_goes_when_there_is_too_much() {
         let mut ledger = Ledger::open(&settings).unwrap();
         for number in 0..60 {
             if number == 30 {
-                // What is there is counted again after a restart.
+                // Existing entries are counted again after a restart.
                 ledger = Ledger::open(&settings).unwrap();
             }
             ledger.keep(numbered(number, size));
             assert!(is_kept(&ledger, number, size), "the newest is there");
-            // The times of files tick a few hundred times a second; what is of the same tick may go in any order.
+            // File times have a resolution of some milliseconds; files of the same time may be removed in any order.
             std::thread::sleep(Duration::from_millis(11));
         }
         let there = files(&root.join("entries"));
@@ -67,7 +67,7 @@ pub(crate) fn the_oldest_evidence_goes_when_there_is_too_much() {
             "{} files, {bytes} bytes",
             there.len()
         );
-        assert!(there.len() >= 18, "no more went than had to: {}", there.len());
+        assert!(there.len() >= 18, "not more removed than necessary: {}", there.len());
         for number in 0..60 {
             assert_eq!(
                 is_kept(&ledger, number, size),
@@ -75,12 +75,12 @@ pub(crate) fn the_oldest_evidence_goes_when_there_is_too_much() {
                 "{number}: the oldest went"
             );
         }
-        assert_eq!(files(&root.join("images")).len(), there.len(), "links went with their evidence");
+        assert_eq!(files(&root.join("images")).len(), there.len(), "links were removed with their evidence");
     }
 }
 
 #[tokio::test]
-pub(crate) async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
+pub(crate) async fn the_limits_of_the_ledger_decide_what_is_admitted_offline() {
     let world = World::new().await;
     let images: Vec<_> =
         (0..17).map(|number| world.signed(&format!("team/app-{number}"), &format!("app {number}"))).collect();
@@ -102,17 +102,17 @@ pub(crate) async fn the_bounds_of_the_ledger_decide_what_is_known_offline() {
 }
 
 #[test]
-fn writers_at_the_same_time_lose_nothing() {
+fn concurrent_writers_lose_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("ledger");
-    // Two ledgers, as two processes have while an upgrade goes on, and two threads in each.
-    let ledgers = [(); 2].map(|()| Ledger::open(&ledger::Settings::of(&root)).unwrap());
+    // Two ledgers, as in two processes during an upgrade, with two threads each.
+    let ledgers = [(); 2].map(|()| Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap());
     std::thread::scope(|scope| {
         for (at, ledger) in ledgers.iter().chain(&ledgers).enumerate() {
             scope.spawn(move || {
                 for number in 0..40 {
                     ledger.keep(numbered(at * 1000 + number, 100));
-                    // All of them write this one, each with another image.
+                    // All of them write this entry, each with another image.
                     let mut shared = numbered(7777, 100);
                     shared.images =
                         vec![Image { id: Digest::of(&[u8::try_from(at).unwrap()]), manifest: None }];
@@ -121,7 +121,7 @@ fn writers_at_the_same_time_lose_nothing() {
             });
         }
     });
-    let ledger = Ledger::open(&ledger::Settings::of(&root)).unwrap();
+    let ledger = Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap();
     for number in (0..4).flat_map(|at| (0..40).map(move |number| at * 1000 + number)) {
         assert!(is_kept(&ledger, number, 100), "{number}");
     }
@@ -131,17 +131,17 @@ fn writers_at_the_same_time_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_costs_memory_only() {
+async fn an_unwritable_disk_costs_only_memory() {
     let world = World::new().await;
     let (_, id) = world.signed("team/app", "app");
     let (_, later) = world.signed("team/later", "later");
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     let (app, name) = (world.name("team/app:1"), world.name("team/later:1"));
     let root = world.ledger_directory();
-    // Nothing can be written any more, but what is there can be read.
+    // Writing fails from now on, but reading works.
     std::fs::remove_dir(root.join("tmp")).unwrap();
     std::fs::write(root.join("tmp"), "in the way").unwrap();
-    let Err(error) = Ledger::open(&world.settings()) else { panic!("a file is taken for a directory") };
+    let Err(error) = Ledger::open(&world.settings()) else { panic!("a file in place of a directory") };
     assert!(error.to_string().contains("tmp"), "{error}");
     std::fs::remove_file(root.join("tmp")).unwrap();
     let gate = world.gate();
@@ -153,26 +153,26 @@ async fn a_disk_that_takes_nothing_costs_memory_only() {
     assert_eq!(
         reason(&world.check_present(&gate, &name, &later).await),
         "not-verified",
-        "forgotten with the process"
+        "lost with the process"
     );
     assert_eq!(reason(&world.check_present(&gate, &app, &id).await), "verified");
     world.pull(&gate, "team/later:1", &later).await.unwrap();
     assert_eq!(
         reason(&world.check_present(&world.gate(), &name, &later).await),
         "verified",
-        "the disk is well again"
+        "the disk works again"
     );
 }
 
 #[tokio::test]
-async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
+async fn a_hanging_disk_delays_no_verdict() {
     let world = World::new().await;
     let (_, id) = world.signed("team/app", "app");
     let (_, later) = world.signed("team/later", "later");
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let pinned = world.admit(&gate, "team/later:1").await.unwrap();
-    // Somebody holds the lock that each writer waits seconds for; there are more writers than tokio has threads.
+    // The lock is held, each writer waits seconds for it, and there are more writers than tokio has threads.
     let lock = std::fs::File::create(world.ledger_directory().join("lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     for _ in 0..600 {
@@ -182,7 +182,7 @@ async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
     world.pull(&gate, "team/later:1", &later).await.unwrap();
     assert_eq!(reason(&world.check_present(&gate, &world.name("team/later:1"), &later).await), "verified");
     drop(lock);
-    // What had to wait is written then.
+    // The delayed evidence is written afterwards.
     let again = Ledger::open(&world.settings()).unwrap();
     let written = async {
         while again.places(&later).is_empty() {
@@ -192,20 +192,20 @@ async fn a_disk_that_hangs_keeps_no_verdict_waiting() {
     tokio::time::timeout(Duration::from_secs(60), written).await.expect("evidence on the disk");
 }
 
-/// Run by [`a_full_disk_leaves_what_is_there`] in a process that can write no file larger than a few KiB.
+/// Run by [`a_full_disk_keeps_existing_evidence`] in a process that cannot write files larger than a few KiB.
 #[test]
 fn writer_without_room() {
     let Some(root) = std::env::var_os("PULLGATE_TEST_LEDGER") else { return };
-    let ledger = Ledger::open(&ledger::Settings::of(Path::new(&root))).unwrap();
+    let ledger = Ledger::open(&ledger::LedgerSettings::of(Path::new(&root))).unwrap();
     ledger.keep(numbered(1, 100));
-    // A file of this size is begun, but cannot be written to its end.
+    // A file of this size is begun, but the write fails.
     ledger.keep(numbered(2, 100_000));
     assert!(is_kept(&ledger, 2, 100_000), "it is in memory");
     ledger.keep(numbered(3, 100));
 }
 
 #[test]
-fn a_full_disk_leaves_what_is_there() {
+fn a_full_disk_keeps_existing_evidence() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("ledger");
     let script = r#"trap "" XFSZ; ulimit -f 16; exec "$0" --exact ledger::disk::writer_without_room"#;
@@ -216,9 +216,9 @@ fn a_full_disk_leaves_what_is_there() {
         .stdout(std::process::Stdio::null())
         .status();
     assert!(status.unwrap().success());
-    let ledger = Ledger::open(&ledger::Settings::of(&root)).unwrap();
+    let ledger = Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap();
     assert!(is_kept(&ledger, 1, 100) && is_kept(&ledger, 3, 100));
-    assert!(ledger.find(&place(2)).is_none(), "no half of it is there");
+    assert!(ledger.find(&place(2)).is_none(), "no part of it is there");
     assert!(files(&root.join("tmp")).is_empty());
 }
 
@@ -228,7 +228,7 @@ fn a_directory_that_others_can_write_to_is_not_used() {
     let directory = tempfile::tempdir().unwrap();
     for (mode, usable) in [(0o777, false), (0o1777, false), (0o770, false), (0o755, true), (0o700, true)] {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let opened = Ledger::open(&ledger::Settings::of(directory.path()));
+        let opened = Ledger::open(&ledger::LedgerSettings::of(directory.path()));
         let shown = directory.path().display();
         let expected = format!("others can write to {shown} (mode {mode:04o}); chmod go-w {shown}");
         assert_eq!(opened.err().map(|error| error.to_string()), (!usable).then_some(expected), "{mode:o}");

@@ -1,4 +1,4 @@
-//! Writers that are killed: what was said to be kept is kept, and nothing else is ever there in part.
+//! Killed writers: everything reported as kept is there, and no entry is incomplete.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use super::*;
 /// How many writers are killed.
 const KILLS: usize = 1000;
 
-/// How many of them work at the same time, each in a directory of its own.
+/// How many of them run concurrently, each in a separate directory.
 const LANES: usize = 4;
 
-/// Small ones, and some that take more than one write.
+/// Small entries, and some that take more than one write.
 fn size_of(number: usize) -> usize {
     if number.is_multiple_of(3) { 300_000 } else { 50 }
 }
@@ -24,7 +24,7 @@ fn writer() {
     let Some(root) = std::env::var_os("PULLGATE_TEST_LEDGER") else { return };
     let first: usize = std::env::var("PULLGATE_TEST_FIRST").unwrap().parse().unwrap();
     // Few enough entries that old ones are evicted all the time.
-    let settings = ledger::Settings { max_entries: 40, ..ledger::Settings::of(Path::new(&root)) };
+    let settings = ledger::LedgerSettings { max_entries: 40, ..ledger::LedgerSettings::of(Path::new(&root)) };
     let ledger = Ledger::open(&settings).unwrap();
     for number in first.. {
         eprintln!("begin {number}");
@@ -33,8 +33,8 @@ fn writer() {
     }
 }
 
-/// Starts a writer at `first`, kills it `after` it began to write, and gives the last number that it said was kept, and
-/// the first that it cannot have begun.
+/// Starts a writer at `first`, kills it `after` it began to write, and returns the last number that it reported as kept
+/// and the first that it cannot have begun.
 fn killed_writer(root: &Path, first: usize, after: Duration) -> (Option<usize>, usize) {
     let mut writer = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "ledger::kills::writer", "--nocapture"])
@@ -71,27 +71,27 @@ fn a_thousand_killed_writers_lose_nothing() {
                 let mut first = 0;
                 let mut part_way = 0;
                 for kill in 0..KILLS / LANES {
-                    // Spread over the length of some writes, in an order that looks like none.
+                    // Spread over the duration of some writes, in a pseudo-random order.
                     let after = Duration::from_micros((kill as u64 * 7919 + lane as u64 * 101) % 6000);
                     let (kept, next) = killed_writer(&root, first, after);
-                    let ledger = Ledger::open(&ledger::Settings::of(&root)).unwrap();
+                    let ledger = Ledger::open(&ledger::LedgerSettings::of(&root)).unwrap();
                     let newest = kept.map_or(0, |kept| kept + 1).max(first);
                     for number in newest.saturating_sub(10).max(first)..newest {
                         assert!(is_kept(&ledger, number, size_of(number)), "kill {kill}: {number} is lost");
                     }
-                    // What was begun is there whole, which `find` has compared, or it is not there.
+                    // A begun entry is complete, which `find` has checked, or missing.
                     for number in newest..next {
                         part_way += usize::from(ledger.find(&numbered(number, 0).place()).is_none());
                     }
                     assert!(
                         ledger.find(&numbered(next, 0).place()).is_none(),
-                        "what was not begun is not there"
+                        "an entry that was not begun is not there"
                     );
                     let there = files(&root.join("entries"));
                     assert!(there.len() <= 40, "{} entries", there.len());
                     first = next;
                 }
-                assert!(part_way > KILLS / LANES / 20, "the kills came in the middle of writes: {part_way}");
+                assert!(part_way > KILLS / LANES / 20, "some kills came during writes: {part_way}");
             });
         }
     });

@@ -4,10 +4,10 @@ use super::disk::{is_kept, numbered, place};
 use super::*;
 
 #[test]
-fn who_only_looks_changes_nothing() {
+fn read_only_access_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = ledger::Settings::of(&directory.path().join("ledger"));
-    assert!(Ledger::open_read_only(&settings).is_err(), "there is none, and none is made");
+    let settings = ledger::LedgerSettings::of(&directory.path().join("ledger"));
+    assert!(Ledger::open_read_only(&settings).is_err(), "the ledger does not exist, and is not created");
     assert!(!settings.directory.exists());
     let writer = Ledger::open(&settings).unwrap();
     writer.keep(numbered(1, 100));
@@ -17,44 +17,44 @@ fn who_only_looks_changes_nothing() {
     let before = files(&settings.directory);
     let reader = Ledger::open_read_only(&settings).unwrap();
     let found = [1, 2].map(|number| reader.find(&place(number)).is_some());
-    assert_eq!(found.iter().filter(|found| **found).count(), 1, "what is damaged is not there");
+    assert_eq!(found.iter().filter(|found| **found).count(), 1, "a damaged entry is not found");
     reader.keep(numbered(3, 100));
-    assert!(is_kept(&reader, 3, 100), "for as long as the process");
-    assert_eq!(files(&settings.directory), before, "not even what is damaged is removed");
+    assert!(is_kept(&reader, 3, 100), "until the process ends");
+    assert_eq!(files(&settings.directory), before, "damaged entries are not removed");
     assert!(writer.find(&place(3)).is_none());
 }
 
 #[test]
-fn what_is_told_is_what_is_there() {
+fn the_report_matches_the_ledger() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("ledger");
-    let settings = ledger::Settings::of(&root);
+    let settings = ledger::LedgerSettings::of(&root);
     let ledger = Ledger::open(&settings).unwrap();
-    let told = |ledger: &Ledger| {
+    let report = |ledger: &Ledger| {
         let (usage, health) = (ledger.usage(), ledger.health());
         (usage.map(|usage| usage.entries), health.on_disk, health.in_memory, health.problem.is_some())
     };
-    assert_eq!(told(&ledger), (Some(0), true, 0, false));
+    assert_eq!(report(&ledger), (Some(0), true, 0, false));
     ledger.keep(numbered(1, 100));
     ledger.keep(numbered(2, 100));
-    assert_eq!(told(&ledger), (Some(2), true, 0, false));
-    // Counted by who has written nothing, too.
+    assert_eq!(report(&ledger), (Some(2), true, 0, false));
+    // A reader that has written nothing counts them too.
     let other = Ledger::open_read_only(&settings).unwrap();
     assert_eq!(other.usage(), ledger.usage());
     let bytes: u64 = files(&root.join("entries")).iter().map(|path| path.metadata().unwrap().len()).sum();
     assert_eq!(ledger.usage().unwrap().bytes, bytes);
-    // A disk that takes nothing, and takes it again.
+    // The disk cannot be written, then it can again.
     std::fs::rename(root.join("tmp"), root.join("away")).unwrap();
     ledger.keep(numbered(3, 100));
-    assert_eq!(told(&ledger), (Some(2), true, 1, true));
+    assert_eq!(report(&ledger), (Some(2), true, 1, true));
     std::fs::rename(root.join("away"), root.join("tmp")).unwrap();
     ledger.keep(numbered(3, 100));
-    assert_eq!(told(&ledger), (Some(3), true, 0, false));
-    // None at all.
+    assert_eq!(report(&ledger), (Some(3), true, 0, false));
+    // No ledger at all.
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Ledger::open(&ledger::Settings::of(&file)).unwrap_err();
+    let error = Ledger::open(&ledger::LedgerSettings::of(&file)).unwrap_err();
     let ledger = Ledger::in_memory_because(&error);
     ledger.keep(numbered(1, 100));
-    assert_eq!(told(&ledger), (None, false, 1, true));
+    assert_eq!(report(&ledger), (None, false, 1, true));
 }

@@ -4,12 +4,12 @@ use super::*;
 use pullgate_test::registry::Scripted;
 
 #[tokio::test]
-async fn the_deny_list_takes_back_what_was_admitted() {
+async fn the_deny_list_revokes_earlier_admissions() {
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
-    let child = world.held.0.keys().next().unwrap().clone();
+    let child = world.held.manifests.keys().find(|key| **key != digest.as_str()).unwrap().clone();
     let key = [RELEASE];
     let other = Digest::of(b"another").to_string();
     for (denied, expected) in [
@@ -20,9 +20,9 @@ async fn the_deny_list_takes_back_what_was_admitted() {
     ] {
         let more = format!("[deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]");
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
-        for asked in [world.name("team/app:1"), id.to_string()] {
-            let decided = world.check_present(&gate, &asked, &id).await;
-            assert_eq!(reason(&decided), expected, "{denied}, {asked}: {decided:?}");
+        for requested in [world.name("team/app:1"), id.to_string()] {
+            let decided = world.check_present(&gate, &requested, &id).await;
+            assert_eq!(reason(&decided), expected, "{denied}, {requested}: {decided:?}");
         }
         let pinned = world.admit(&gate, &format!("team/app@{digest}")).await;
         let refused = pinned.err().map(|refusal| refusal.reason().code());
@@ -35,7 +35,7 @@ async fn the_deny_list_takes_back_what_was_admitted() {
 }
 
 #[tokio::test]
-async fn an_allowance_for_some_digests_is_for_these_images() {
+async fn an_allowance_for_digests_covers_only_their_images() {
     let world = World::new().await;
     let digest = world.registry.image("tools/shell", "1", "shell");
     let (id, other) = (config_of("shell"), config_of("another"));
@@ -48,11 +48,7 @@ async fn an_allowance_for_some_digests_is_for_these_images() {
     };
     allow(&digest);
     let name = world.name("tools/shell:1");
-    assert_eq!(
-        reason(&world.check_present(&gate, &name, &id).await),
-        "digest-not-allowed",
-        "nothing shows what it is"
-    );
+    assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "digest-not-allowed", "no evidence");
     world.pull(&gate, "tools/shell:1", &id).await.unwrap();
     assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "unsigned-allowed");
     assert_eq!(reason(&world.check_present(&gate, &name, &other).await), "digest-not-allowed");
@@ -60,14 +56,14 @@ async fn an_allowance_for_some_digests_is_for_these_images() {
     assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "digest-not-allowed");
 }
 
-/// Where the image itself must be signed, that of an index which lists it does not count, whenever it was recorded.
+/// If the image itself must be signed, the signature of an index that lists it does not count, whenever it was recorded.
 #[tokio::test]
-async fn the_signature_of_an_index_is_none_of_the_image_where_that_must_be_signed() {
+async fn a_signature_of_the_index_does_not_count_if_the_image_must_be_signed() {
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
-    // An index that nobody signed, and which says that the signed one is the image for this node.
+    // An unsigned index that lists the signed image for this platform.
     let size = world.registry.tagged("team/app", "1").unwrap().len();
     let mut entry = descriptor((&digest, size, MANIFEST, &[]));
     let platform = pullgate::registry::Platform::of_node().to_string();
@@ -77,7 +73,7 @@ async fn the_signature_of_an_index_is_none_of_the_image_where_that_must_be_signe
     let outer = world.registry.manifest("team/app", INDEX, index(&[entry]));
     world.registry.tag("team/app", "outer", &outer);
     let key = [RELEASE];
-    for (accept, standing, pull) in [
+    for (accept, present, pull) in [
         ("index", "verified", "no-signature"),
         ("either", "verified", "no-signature"),
         ("platform", "not-verified", "bad-manifest"),
@@ -87,16 +83,16 @@ async fn the_signature_of_an_index_is_none_of_the_image_where_that_must_be_signe
         );
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
         let decided = world.check_present(&gate, &world.name("team/app:1"), &id).await;
-        assert_eq!(reason(&decided), standing, "{accept}: {decided:?}");
+        assert_eq!(reason(&decided), present, "{accept}: {decided:?}");
         let pulled = world.admit(&gate, "team/app:outer").await;
         let refused = pulled.as_ref().err().map(|refusal| refusal.reason().code());
         assert_eq!(refused, Some(pull), "{accept}: {pulled:?}");
     }
 }
 
-/// A rule in audit mode softens its own refusals, not the deny list: what cannot be looked at may be what is denied.
+/// Audit mode admits what its own rule refuses, but not what the deny list may refuse: an unresolved image may be denied.
 #[tokio::test]
-async fn an_audited_rule_admits_nothing_that_may_be_denied() {
+async fn audit_mode_admits_nothing_that_may_be_denied() {
     let world = World::new().await;
     let digest = world.registry.image("watched/app", "1", "app");
     let gate = world.gate();

@@ -17,48 +17,48 @@ type Effects = &'static [(&'static str, fn(), &'static [&'static str])];
 
 #[rustfmt::skip]
 const EFFECTS: Effects = &[
-    ("pullgate.toml", options::the_time_for_a_connection, &[
+    ("pullgate.toml", options::connection_time_is_limited, &[
         "[registry] hosts",
         "[limits] connect-timeout",
     ]),
-    ("pullgate.toml", attacks::sources::a_mirror_first_then_the_origin_under_the_name_that_was_asked_for, &["[registry] containerd-config"]),
-    ("pullgate.toml", options::which_token_services_are_trusted, &["[registry] token-services"]),
-    ("pullgate.toml", options::whether_a_signature_is_waited_for, &["[registry] wait-for-signature"]),
-    ("pullgate.toml", attacks::credentials::the_operator_s_credentials_are_for_pulls_without_any_and_for_their_host, &[
+    ("pullgate.toml", attacks::sources::a_mirror_is_tried_before_the_origin, &["[registry] containerd-config"]),
+    ("pullgate.toml", options::only_listed_token_services_are_contacted, &["[registry] token-services"]),
+    ("pullgate.toml", options::a_signature_is_waited_for_if_configured, &["[registry] wait-for-signature"]),
+    ("pullgate.toml", attacks::credentials::operator_credentials_are_used_only_for_their_host_and_pulls_without_credentials, &[
         "[registry] docker-config",
         "[registry] credential.host",
         "[registry] credential.username",
         "[registry] credential.password-file",
     ]),
-    ("pullgate.toml", attacks::credentials::t107_cloud_passwords_are_for_the_named_hosts_only, &[
+    ("pullgate.toml", attacks::credentials::t107_cloud_passwords_go_only_to_configured_hosts, &[
         "[registry] acr.instance",
         "[registry] acr.region",
         "[registry] acr.hosts",
         "[registry] acr.ram-role",
         "[registry] acr.endpoint",
     ]),
-    ("pullgate.toml", attacks::credentials::acr_with_an_access_key_and_a_wrong_one, &[
+    ("pullgate.toml", attacks::credentials::acr_accepts_an_access_key_and_reports_a_wrong_one, &[
         "[registry] acr.access-key-id",
         "[registry] acr.access-key-secret-file",
     ]),
-    ("pullgate.toml", attacks::sources::in_another_repository_as_cosign_repository_does, &[
+    ("pullgate.toml", attacks::sources::signatures_in_another_repository_are_found, &[
         "[registry] signatures.scope",
         "[registry] signatures.image",
         "[registry] signatures.repository",
     ]),
-    ("pullgate.toml", attacks::sources::in_a_directory_of_the_node, &["[registry] signatures.directory"]),
-    ("pullgate.toml", gates::checkpoints_are_restored_only_where_that_is_allowed, &["[gate] checkpoint-restore"]),
-    ("pullgate.toml", pull::what_was_pulled_is_told_and_created, &["[gate] pin-user-specified-image"]),
-    ("pullgate.toml", ledger::disk::the_bounds_of_the_ledger_decide_what_is_known_offline, &["[ledger] max-entries"]),
-    ("pullgate.toml", ledger::disk::the_oldest_evidence_goes_when_there_is_too_much, &["[ledger] max-bytes"]),
-    ("pullgate.toml", elsewhere::daemon::commands_say_what_is_missing_and_fetch_it, &["[keys] directory"]),
-    ("pullgate.toml", elsewhere::daemon::a_fetch_that_has_no_time_has_no_key, &["[keys] fetch-timeout"]),
-    ("pullgate.toml", elsewhere::daemon::serves_without_a_policy_until_its_keys_can_be_had_and_starts_offline_then, &[
+    ("pullgate.toml", attacks::sources::signatures_in_a_directory_are_found, &["[registry] signatures.directory"]),
+    ("pullgate.toml", gates::checkpoints_are_restored_only_if_allowed, &["[gate] checkpoint-restore"]),
+    ("pullgate.toml", pull::a_pulled_image_is_reported_and_created, &["[gate] pin-user-specified-image"]),
+    ("pullgate.toml", ledger::disk::the_limits_of_the_ledger_decide_what_is_admitted_offline, &["[ledger] max-entries"]),
+    ("pullgate.toml", ledger::disk::the_oldest_evidence_is_removed_above_the_limit, &["[ledger] max-bytes"]),
+    ("pullgate.toml", elsewhere::daemon::commands_report_missing_keys_and_fetch_them, &["[keys] directory"]),
+    ("pullgate.toml", elsewhere::daemon::a_fetch_fails_after_its_timeout, &["[keys] fetch-timeout"]),
+    ("pullgate.toml", elsewhere::daemon::serves_without_a_policy_until_its_keys_are_fetched_then_starts_offline, &[
         "[keys] fetch-retry-interval",
         "[keys] kms.access-key-id",
         "[keys] kms.access-key-secret-file",
     ]),
-    ("pullgate.toml", options::bounds_on_what_is_sent, &[
+    ("pullgate.toml", options::sizes_and_counts_are_limited, &[
         "[limits] manifest-bytes",
         "[limits] signature-max-size",
         "[limits] signatures",
@@ -69,22 +69,22 @@ const EFFECTS: Effects = &[
         "[limits] header-bytes",
         "[limits] token-bytes",
     ]),
-    ("pullgate.toml", options::bounds_on_time, &[
+    ("pullgate.toml", options::pull_and_request_times_are_limited, &[
         "[limits] pull-timeout",
         "[limits] request-timeout",
     ]),
-    ("pullgate.toml", options::how_long_a_tag_record_is_waited_for, &["[limits] tag-record-timeout"]),
-    ("pullgate.toml", options::how_many_are_asked_at_a_time, &[
+    ("pullgate.toml", options::the_wait_for_a_tag_record_is_limited, &["[limits] tag-record-timeout"]),
+    ("pullgate.toml", options::concurrency_is_limited, &[
         "[limits] concurrent-pulls",
         "[limits] max-requests-per-host",
     ]),
-    ("pullgate.toml", options::how_often_and_how_long_a_busy_registry_is_asked_again, &[
+    ("pullgate.toml", options::retries_of_a_busy_registry_are_limited, &[
         "[limits] retries",
         "[limits] retry-wait",
     ]),
-    ("pullgate.toml", options::how_long_it_is_believed_that_there_is_no_signature, &["[limits] negative-cache-ttl"]),
-    ("pullgate.toml", options::how_long_a_turn_is_waited_for, &["[limits] queue-timeout"]),
-    ("pullgate.toml", options::how_long_a_host_that_asks_for_it_is_left_alone, &["[limits] max-retry-after"]),
+    ("pullgate.toml", options::a_missing_signature_is_cached_for_the_ttl, &["[limits] negative-cache-ttl"]),
+    ("pullgate.toml", options::the_wait_for_a_permit_is_limited, &["[limits] queue-timeout"]),
+    ("pullgate.toml", options::the_cooldown_of_a_host_is_limited, &["[limits] max-retry-after"]),
     ("pullgate.toml", settings::what_is_set_for_key_services_of_the_node_is_used, &[
         "[keys] authorities",
         "[keys] kms.ram-role",
@@ -128,70 +128,70 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] keys.not-before",
         "[authenticator.NAME] keys.not-after",
     ]),
-    ("policy.toml", elsewhere::confirmed::what_the_service_says_decides_where_it_is_asked, &[
+    ("policy.toml", elsewhere::confirmed::the_key_service_decides_if_confirmation_is_required, &[
         "[authenticator.NAME] verify",
         "[authenticator.NAME] keys.verify",
     ]),
-    ("policy.toml", elsewhere::confirmed::the_time_for_an_answer_is_the_one_that_is_set, &[
+    ("policy.toml", elsewhere::confirmed::remote_timeout_limits_the_wait_for_an_answer, &[
         "[authenticator.NAME] remote-timeout",
         "[authenticator.NAME] keys.remote-timeout",
     ]),
-    ("policy.toml", elsewhere::confirmed::no_more_is_asked_than_the_rate_allows, &[
+    ("policy.toml", elsewhere::confirmed::remote_rate_limits_the_requests, &[
         "[authenticator.NAME] remote-rate",
         "[authenticator.NAME] keys.remote-rate",
     ]),
-    ("policy.toml", elsewhere::confirmed::a_confirmation_is_remembered_for_its_time_and_then_a_disabled_key_counts_no_more, &[
+    ("policy.toml", elsewhere::confirmed::a_confirmation_is_cached_for_its_ttl, &[
         "[authenticator.NAME] remote-cache-ttl",
         "[authenticator.NAME] keys.remote-cache-ttl",
     ]),
-    ("policy.toml", elsewhere::pinned::a_key_is_fetched_once_and_then_needs_nobody, &["[authenticator.NAME] keys.source"]),
-    ("policy.toml", elsewhere::pinned::another_key_under_the_same_version_is_refused_and_named, &["[authenticator.NAME] keys.fingerprint"]),
-    ("policy.toml", pull::rules::index_platform_and_either_ask_for_what_they_say_and_pull_what_was_signed, &["[[namespace]] accept"]),
+    ("policy.toml", elsewhere::pinned::a_key_is_fetched_once_and_then_used_offline, &["[authenticator.NAME] keys.source"]),
+    ("policy.toml", elsewhere::pinned::a_replaced_key_with_the_same_version_is_refused_and_reported, &["[authenticator.NAME] keys.fingerprint"]),
+    ("policy.toml", pull::rules::accept_decides_what_must_be_signed_and_is_pulled, &["[[namespace]] accept"]),
     ("policy.toml", settings::a_reason_is_needed, &[
         "[[namespace]] reason",
         "[deny] digests.reason",
         "[deny] keys.reason",
     ]),
-    ("break-glass.toml", pull::rules::break_glass_opens_what_it_says_while_the_file_says_so, &[
+    ("break-glass.toml", pull::rules::break_glass_admits_its_exceptions_while_the_file_has_them, &[
         "[[open]] digest",
         "[[open]] scope",
         "[[open]] until",
     ]),
     ("break-glass.toml", settings::an_exception_needs_a_reason, &["[[open]] reason"]),
-    ("signer.toml", signer::options::at_which_address_the_registry_is, &[
+    ("signer.toml", signer::options::hosts_toml_sets_the_address_of_the_registry, &[
         "[registry] host",
         "[registry] hosts",
     ]),
-    ("signer.toml", signer::options::as_whom_the_registry_is_asked, &[
+    ("signer.toml", signer::options::registry_credentials_are_used, &[
         "[registry] username",
         "[registry] password-file",
     ]),
-    ("signer.toml", signer::access::without_a_secret_it_listens_at_this_machine_only, &["[listen] address"]),
-    ("signer.toml", signer::access::a_client_certificate_of_the_right_authority_will_do, &[
+    ("signer.toml", signer::access::without_a_secret_it_listens_only_on_this_machine, &["[listen] address"]),
+    ("signer.toml", signer::access::a_client_certificate_of_the_right_authority_suffices, &[
         "[listen] certificate",
         "[listen] key",
         "[listen] clients",
     ]),
-    ("signer.toml", signer::access::only_who_shows_the_secret_is_heard, &["[listen] secret-file"]),
-    ("signer.toml", signer::reload::that_fails_is_told_with_its_reason_until_one_does_not, &["[control] socket"]),
-    ("signer.toml", signer::options::where_metrics_are_for_everybody, &["[metrics] address"]),
-    ("signer.toml", signer::record::goes_on_in_a_new_file_after_sighup, &["[state] directory"]),
+    ("signer.toml", signer::access::only_requests_with_the_secret_are_accepted, &["[listen] secret-file"]),
+    ("signer.toml", signer::reload::a_failed_reload_is_reported_until_one_succeeds, &["[control] socket"]),
+    ("signer.toml", signer::options::metrics_need_no_authentication, &["[metrics] address"]),
+    ("signer.toml", signer::record::the_audit_log_continues_in_a_new_file_after_sighup, &["[state] directory"]),
     ("signer.toml", signer::listing::without_a_baseline_the_stated_time_counts, &["[reconcile] baseline"]),
-    ("signer.toml", signer::listing::what_nobody_told_of_is_found, &["[reconcile] interval"]),
-    ("signer.toml", signer::listing::a_rule_starts_when_what_was_there_is_known, &["[reconcile] repositories"]),
-    ("signer.toml", signer::options::what_a_notification_may_be, &[
+    ("signer.toml", signer::listing::an_image_without_a_notification_is_found, &["[reconcile] interval"]),
+    ("signer.toml", signer::listing::a_rule_starts_after_its_initial_listing, &["[reconcile] repositories"]),
+    ("signer.toml", signer::options::notifications_are_limited, &[
         "[limits] notification-bytes",
         "[limits] notification-events",
     ]),
-    ("signer.toml", signer::options::how_many_connections_there_are, &["[limits] connections"]),
-    ("signer.toml", signer::access::what_is_too_much_is_not_taken, &["[limits] request-timeout"]),
-    ("signer.toml", signer::options::how_many_images_wait, &["[limits] queued"]),
-    ("signer.toml", signer::options::how_many_images_are_signed_at_the_same_time, &["[limits] workers"]),
-    ("signer.toml", signer::options::how_often_what_is_refused_is_tried, &["[limits] attempts"]),
-    ("signer.toml", signer::options::how_long_a_list_may_be, &["[limits] listed"]),
-    ("signer.toml", signer::options::where_the_passphrase_is, &["[keys] passphrase-file"]),
-    ("signer.toml", keys::kms::takes_its_key_from_a_profile_or_the_instance, &["[keys] kms.ram-role"]),
-    ("signer.toml", signer::keys::are_asked_for_as_the_file_says, &[
+    ("signer.toml", signer::options::connections_are_limited, &["[limits] connections"]),
+    ("signer.toml", signer::access::requests_over_a_limit_are_rejected, &["[limits] request-timeout"]),
+    ("signer.toml", signer::options::the_queue_is_limited, &["[limits] queued"]),
+    ("signer.toml", signer::options::concurrent_signing_is_limited, &["[limits] workers"]),
+    ("signer.toml", signer::options::attempts_for_a_refused_image_are_limited, &["[limits] attempts"]),
+    ("signer.toml", signer::options::listings_are_limited, &["[limits] listed"]),
+    ("signer.toml", signer::options::the_passphrase_is_read_from_its_file, &["[keys] passphrase-file"]),
+    ("signer.toml", keys::kms::takes_credentials_from_a_profile_or_the_instance, &["[keys] kms.ram-role"]),
+    ("signer.toml", signer::keys::key_services_are_contacted_as_configured, &[
         "[keys] kms.credentials-file",
         "[keys] kms.profile",
         "[keys] kms.assume-role",
@@ -203,16 +203,16 @@ const EFFECTS: Effects = &[
         "[keys] vault.secret-id-file",
         "[keys] vault.mount",
     ]),
-    ("signer.toml", signer::keys::of_kms_and_of_vault_sign_what_is_pushed, &[
+    ("signer.toml", signer::keys::keys_in_kms_and_vault_sign_pushed_images, &[
         "[keys] kms.access-key-id",
         "[keys] kms.access-key-secret-file",
         "[keys] vault.namespace",
         "[keys] vault.token-file",
         "[authenticator.NAME] key",
     ]),
-    ("signer.toml", keys::kms::comes_again_when_it_is_throttled_and_gives_up_in_time, &["[keys] kms.timeout"]),
-    ("signer.toml", keys::transit::comes_again_when_it_is_busy_and_gives_up_in_time, &["[keys] vault.timeout"]),
-    ("signer.toml", signer::options::what_a_rule_says, &[
+    ("signer.toml", keys::kms::retries_when_throttled_and_gives_up_in_time, &["[keys] kms.timeout"]),
+    ("signer.toml", keys::transit::retries_when_busy_and_gives_up_in_time, &["[keys] vault.timeout"]),
+    ("signer.toml", signer::options::a_rule_decides_what_is_signed_and_how, &[
         "[authenticator.NAME] algorithm",
         "[[rule]] name",
         "[[rule]] authenticator",

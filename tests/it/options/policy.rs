@@ -4,12 +4,12 @@ use pullgate::trust::PssSalt;
 
 use super::*;
 
-/// Everything after this is the row's own.
+/// Each row adds to this.
 fn authenticators() -> String {
     format!("{RELEASE}{}", pullgate_test::policy::SECURITY)
 }
 
-/// What a rule says, and what it leaves out.
+/// The keys of a rule, and their defaults.
 #[tokio::test]
 pub(crate) async fn rules_and_defaults() {
     let world = World::start().await;
@@ -132,7 +132,7 @@ fn algorithm_of(key: &str) -> Algorithm {
     if key == "p256" { Algorithm::EcdsaSha256 } else { Algorithm::EcdsaSha384 }
 }
 
-/// By which key, which algorithm, which salt and when a signature holds.
+/// The key, algorithm, salt and time with which a signature is valid.
 #[tokio::test]
 pub(crate) async fn authenticators_and_their_keys() {
     let world = World::start().await;
@@ -150,7 +150,7 @@ pub(crate) async fn authenticators_and_their_keys() {
         (both.clone(), pem(&right), "verified"),
         (both.clone(), pem(&wrong), "no-valid-signature"),
         ("algorithm = \"RSA_PKCS1_SHA_256\"".to_owned(), file(&right), "no-valid-signature"),
-        // Of the authenticator or of the key itself, which counts first.
+        // From the authenticator, or from the key, which takes precedence.
         (pss.to_owned(), file(&right), "no-valid-signature"),
         (pss.to_owned(), format!("{}, {salted}", file(&right)), "verified"),
         (both.clone(), format!("{}, salt-length = 32", file(&right)), "no-valid-signature"),

@@ -44,7 +44,7 @@ fn sign(registry: &Registry, digest: &Digest, signatures: &[(&str, &str)]) {
     registry.tag("a", &sig_tag(digest), &stored);
 }
 
-/// A bundle as a referrer of `subject`; the descriptor that an index would hold.
+/// A bundle as a referrer of `subject`: its descriptor in an index.
 fn attach(registry: &Registry, subject: &Digest, document: &str) -> Value {
     attach_as(registry, subject, document, BUNDLE)
 }
@@ -70,7 +70,7 @@ async fn collect(registry: &Registry, digest: &Digest, limits: Limits) -> Collec
     client_with(limits).attachments(&registry.repository("a"), digest, &anonymous()).await
 }
 
-/// What was found, shortly.
+/// A summary of the attachments.
 fn found(collected: &Collected) -> Vec<String> {
     let one = |attachment: &Attachment| match attachment {
         Attachment::SimpleSigning { payload, signature, .. } => {
@@ -86,7 +86,7 @@ fn codes(collected: &Collected) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn nothing_attached_is_no_problem() {
+async fn an_image_without_attachments_is_not_an_error() {
     for referrers in [false, true] {
         let registry = Registry::with(Options { referrers, ..Options::default() }).await;
         let digest = registry.image("a", "1", "one");
@@ -104,7 +104,7 @@ async fn nothing_attached_is_no_problem() {
 }
 
 #[tokio::test]
-async fn classic_layers_come_by_index_and_are_not_merged() {
+async fn classic_layers_are_identified_by_index_and_not_merged() {
     let registry = Registry::start().await;
     let digest = registry.image("a", "1", "one");
     sign(&registry, &digest, &[("same", "first"), ("same", "second"), ("other", "third")]);
@@ -114,11 +114,11 @@ async fn classic_layers_come_by_index_and_are_not_merged() {
     let places: Vec<_> = collected.attachments.iter().map(Attachment::place).collect();
     assert_eq!(places[2], format!("{} layer 2", sig_tag(&digest)));
     let blobs = registry.lines().iter().filter(|line| line.contains("/blobs/")).count();
-    assert_eq!(blobs, 2, "a payload that two signatures are over is fetched once");
+    assert_eq!(blobs, 2, "the payload of two signatures is fetched once");
 }
 
 #[tokio::test]
-async fn one_bad_signature_never_hides_a_good_one() {
+async fn an_invalid_signature_never_hides_a_valid_one() {
     let registry = Registry::start().await;
     let digest = registry.image("a", "1", "one");
     let config = registry.blob("a", "{}");
@@ -157,7 +157,7 @@ async fn one_bad_signature_never_hides_a_good_one() {
 }
 
 #[tokio::test]
-async fn t102_bundles_are_known_by_their_own_manifest() {
+async fn t102_bundles_are_identified_by_their_manifest() {
     for api in [true, false] {
         let registry = Registry::with(Options { referrers: api, ..Options::default() }).await;
         let digest = registry.image("a", "1", "one");
@@ -165,7 +165,7 @@ async fn t102_bundles_are_known_by_their_own_manifest() {
         let good = attach(&registry, &digest, "good");
         let stranger = attach(&registry, &other, "stranger");
         let sbom = attach_as(&registry, &digest, "sbom", "application/spdx+json");
-        let mut lying = attach(&registry, &digest, "lied about");
+        let mut lying = attach(&registry, &digest, "with a false type");
         lying["artifactType"] = json!("application/spdx+json");
         let entries = [sbom, stranger, good, lying];
         if api {
@@ -177,14 +177,14 @@ async fn t102_bundles_are_known_by_their_own_manifest() {
             fall_back(&registry, &digest, &entries);
         }
         let collected = collect(&registry, &digest, Limits::default()).await;
-        assert_eq!(found(&collected), ["bundle good", "bundle lied about"]);
+        assert_eq!(found(&collected), ["bundle good", "bundle with a false type"]);
         assert_eq!(codes(&collected), ["registry-malformed"], "{:?}", collected.problems);
         assert!(collected.unanswered().is_none() && collected.exceeded().is_none());
     }
 }
 
 #[tokio::test]
-async fn t103_every_source_counts() {
+async fn t103_every_source_is_searched() {
     let registry = with_referrers().await;
     let digest = registry.image("a", "1", "one");
     attach(&registry, &digest, "by the api");
@@ -209,7 +209,7 @@ async fn t103_every_source_counts() {
 }
 
 #[tokio::test]
-async fn t103_no_api_is_told_from_no_answer() {
+async fn t103_a_missing_api_differs_from_a_failure() {
     let html = || Scripted::ok("text/html", "<html>");
     for (answer, unanswered) in [
         (Scripted::status(404), false),
@@ -237,7 +237,7 @@ async fn t103_no_api_is_told_from_no_answer() {
 }
 
 #[tokio::test]
-async fn an_outage_is_never_no_signature() {
+async fn an_outage_is_never_a_missing_signature() {
     let registry = Registry::start().await;
     let digest = registry.image("a", "1", "one");
     type Matcher = fn(&Recorded) -> bool;
@@ -263,7 +263,7 @@ async fn an_outage_is_never_no_signature() {
 }
 
 #[tokio::test]
-async fn t104_tags_that_lead_elsewhere() {
+async fn t104_signature_tags_that_resolve_to_images_are_not_signatures() {
     let registry = Registry::start().await;
     let digest = registry.image("a", "1", "one");
     let image = registry.image("a", "runnable", "two");
@@ -280,8 +280,8 @@ async fn t104_tags_that_lead_elsewhere() {
 
 #[tokio::test]
 async fn t101_referrers_are_bounded() {
-    // Too many in one answer, too many over pages, a circle, another host, too many pages.
-    let limits = || Limits { referrers: 4, pages: 3, ..Limits::default() };
+    // Too many in one answer, too many over pages, a loop, another host, too many pages.
+    let limits = || Limits { referrers: 4, referrer_pages: 3, ..Limits::default() };
     let registry = with_referrers().await;
     let digest = registry.image("a", "1", "one");
     let entry = |number: usize| {
@@ -318,7 +318,7 @@ async fn t101_referrers_are_bounded() {
             3,
         ),
         (
-            "circle",
+            "loop",
             Box::new({
                 let path = path.clone();
                 move |_| page(0, 1).header("link", &link(path.clone()))
@@ -344,7 +344,7 @@ async fn t101_referrers_are_bounded() {
             1,
         ),
     ];
-    for (name, answer, code, asked) in cases {
+    for (name, answer, code, page_count) in cases {
         registry.forget_requests();
         let own = own.clone();
         let number = std::sync::atomic::AtomicUsize::new(0);
@@ -359,7 +359,7 @@ async fn t101_referrers_are_bounded() {
         assert_eq!(codes, expected, "{name} {:?}", collected.problems);
         assert_eq!(collected.exceeded().is_some(), code.starts_with("registry-too-many"), "{name}");
         let pages = registry.lines().iter().filter(|line| line.contains("/referrers/")).count();
-        assert_eq!(pages, asked, "{name}");
+        assert_eq!(pages, page_count, "{name}");
     }
 }
 
@@ -384,7 +384,7 @@ async fn pages_on_the_same_host_are_followed() {
 }
 
 #[tokio::test]
-async fn too_many_signatures_is_not_no_signature() {
+async fn too_many_signatures_is_not_a_missing_signature() {
     let registry = with_referrers().await;
     let digest = registry.image("a", "1", "one");
     sign(&registry, &digest, &[("p", "1"), ("p", "2"), ("p", "3")]);
@@ -400,12 +400,12 @@ async fn too_many_signatures_is_not_no_signature() {
         assert_eq!(collected.exceeded().is_some(), exceeded);
         assert!(collected.unanswered().is_none());
     }
-    let limits = Limits { collected: 1, ..Limits::default() };
+    let limits = Limits { signatures_total_size: 1, ..Limits::default() };
     assert!(collect(&registry, &digest, limits).await.exceeded().is_some());
 }
 
 #[tokio::test]
-async fn t113_a_blob_is_as_long_as_its_descriptor_says() {
+async fn t113_a_blob_must_have_the_size_in_its_descriptor() {
     let registry = Registry::start().await;
     let digest = registry.image("a", "1", "one");
     sign(&registry, &digest, &[("payload", "s")]);

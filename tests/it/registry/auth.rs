@@ -1,6 +1,6 @@
 //! Credentials and tokens, T106, T108, T109.
 
-use pullgate::registry::{AuthConfig, Class, Credentials, Registry as Client, Settings};
+use pullgate::registry::{AuthConfig, Class, Credentials, Registry as Client, RegistrySettings};
 
 use super::{anonymous, client};
 use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
@@ -22,12 +22,12 @@ fn tokens(registry: &Registry) -> Vec<Recorded> {
 }
 
 #[tokio::test]
-async fn basic() {
+async fn basic_credentials_are_sent_as_containerd_does() {
     let registry = with(Auth::basic("user", "pg5ECRET")).await;
     let client = client();
     for (credentials, class, requests) in [
         (Credentials::password("user", "pg5ECRET"), None, 2),
-        // What is known to be wanted is shown at once.
+        // The credentials are sent at once if the host is known to require them.
         (Credentials::password("user", "pg5ECRET"), None, 1),
         (Credentials::password("user", "pg5ECRET-wrong"), Some(Class::Unauthorized), 2),
         (Credentials::password("user", ""), Some(Class::Unauthorized), 1),
@@ -57,10 +57,10 @@ async fn bearer_in_all_its_forms() {
     ] {
         let registry = with(auth).await;
         client().resolve(&registry.reference("team/app:1"), &credentials).await.unwrap();
-        let asked = tokens(&registry);
-        let found: Vec<_> = asked.iter().map(|request| request.method.as_str()).collect();
+        let sent = tokens(&registry);
+        let found: Vec<_> = sent.iter().map(|request| request.method.as_str()).collect();
         assert_eq!(found, methods);
-        let form = String::from_utf8_lossy(&asked[0].body).into_owned();
+        let form = String::from_utf8_lossy(&sent[0].body).into_owned();
         assert!(form.contains(body), "{form}");
         if methods == ["POST"] {
             assert!(form.contains("client_id=containerd-client") && form.contains("service=test"), "{form}");
@@ -75,7 +75,7 @@ async fn bearer_in_all_its_forms() {
 }
 
 #[tokio::test]
-async fn tokens_are_used_again_by_the_same_credentials_for_the_same_repository_only() {
+async fn tokens_are_reused_only_for_the_same_credentials_and_repository() {
     let registry = with(bearer(None, true, Some(300))).await;
     let client = client();
     let user = || Credentials::password("user", "pg5ECRET");
@@ -96,7 +96,7 @@ async fn tokens_are_used_again_by_the_same_credentials_for_the_same_repository_o
 }
 
 #[tokio::test]
-async fn one_token_for_many_questions_at_a_time() {
+async fn concurrent_requests_share_one_token() {
     let registry = with(bearer(None, true, Some(300))).await;
     let client = client();
     let digest = registry.image("team/app", "1", "one");
@@ -106,7 +106,7 @@ async fn one_token_for_many_questions_at_a_time() {
 }
 
 #[tokio::test]
-async fn t108_tokens_do_not_outlive_what_is_said() {
+async fn t108_tokens_expire_as_stated() {
     for (expires_in, fetched) in [(Some(300), 0), (None, 0), (Some(0), 1), (Some(-5), 1), (Some(i64::MAX), 0)]
     {
         let registry = with(bearer(None, true, expires_in)).await;
@@ -134,7 +134,7 @@ async fn a_token_that_is_refused_is_replaced_once() {
     registry.forget_requests();
     client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
     assert_eq!(registry.requests().len(), 3);
-    // And one that refuses every token is asked twice, no more.
+    // A registry that refuses every token gets only two requests.
     registry.hook(|request| {
         (request.uri.path() != "/token")
             .then(|| Scripted::status(401).header("www-authenticate", &challenge(request)))
@@ -180,7 +180,7 @@ async fn t106_credentials_go_to_no_other_realm() {
 }
 
 #[tokio::test]
-async fn t108_a_token_service_is_bounded_too() {
+async fn t108_answers_of_a_token_service_are_bounded() {
     let registry = with(bearer(None, true, None)).await;
     let token = |text: &str| Scripted::ok("application/json", text.to_owned());
     let huge = format!("{{\"token\":\"{}\"}}", "x".repeat(70 << 10));
@@ -202,7 +202,7 @@ async fn t108_a_token_service_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn t109_credentials_for_another_server_stay_here() {
+async fn t109_credentials_for_another_server_are_not_sent() {
     let registry = with(Auth::basic("user", "pg5ECRET")).await;
     for (server, admitted) in [
         (String::new(), true),
@@ -227,7 +227,7 @@ async fn t109_credentials_for_another_server_stay_here() {
 #[tokio::test]
 async fn t110_no_error_or_debug_text_shows_a_secret() {
     let registry = with(bearer(Some("user:pg5ECRET-nobody"), true, None)).await;
-    let client = Client::new(Settings::default()).unwrap();
+    let client = Client::new(RegistrySettings::default()).unwrap();
     let credentials = Credentials::password("marked-user", "pg5ECRET-listed");
     let error = client.resolve(&registry.reference("team/app:1"), &credentials).await.unwrap_err();
     let text = format!("{error} {error:?} {credentials:?} {client:?}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pullgate::reference::Reference;
-use pullgate::registry::{Class, Registry as Client, Settings};
+use pullgate::registry::{Class, Registry as Client, RegistrySettings};
 use tempfile::TempDir;
 
 use super::anonymous;
@@ -12,7 +12,7 @@ use pullgate_test::registry::{Authority, Options, Registry, Scripted};
 
 const DOMAIN: &str = "registry.example";
 
-/// A client whose `registry.example` is configured by this file, `%1` and `%2` being the addresses of the registries.
+/// A client with this file for `registry.example`; `%1` and `%2` are the addresses of the registries.
 fn configured(directory: &TempDir, text: &str, registries: &[&Registry]) -> Client {
     let mut text = text.to_owned();
     for (number, registry) in registries.iter().enumerate() {
@@ -29,7 +29,7 @@ fn write(root: &Path, text: &str) {
 
 fn client(directory: &TempDir) -> Client {
     let hosts_directories = vec![directory.path().to_owned()];
-    Client::new(Settings { hosts_directories, ..Settings::default() }).unwrap()
+    Client::new(RegistrySettings { hosts_directories, ..RegistrySettings::default() }).unwrap()
 }
 
 fn by_tag() -> Reference {
@@ -37,21 +37,21 @@ fn by_tag() -> Reference {
 }
 
 #[tokio::test]
-async fn hosts_are_asked_in_the_order_of_the_file() {
+async fn hosts_are_tried_in_the_order_of_the_file() {
     let (first, second) = (Registry::start().await, Registry::start().await);
     let digest = second.image("a", "1", "one");
     let by_digest = by_tag().with_digest(&digest);
     let pull_only = "server = \"http://%2\"\n[host.\"http://%1\"]\ncapabilities = [\"pull\"]\n";
     let both = "server = \"http://%2\"\n[host.\"http://%1\"]\n";
     let only = "[host.\"http://%2\"]\n[host.\"http://%1\"]\n";
-    for (text, reference, asked) in [
-        // A mirror without the image is asked and passed over.
+    for (text, reference, counts) in [
+        // A mirror without the image is tried and skipped.
         (both, &by_tag(), (1, 1)),
         (both, &by_digest, (1, 1)),
-        // What may only be pulled from is not asked for a tag, and is asked for a digest.
+        // A host without the capability `resolve` is used for digests and not for tags.
         (pull_only, &by_tag(), (0, 1)),
         (pull_only, &by_digest, (1, 1)),
-        // The file's order, not the alphabet's nor the ports'.
+        // In the order of the file, not sorted by name or port.
         (only, &by_tag(), (0, 1)),
     ] {
         let directory = TempDir::new().unwrap();
@@ -60,7 +60,7 @@ async fn hosts_are_asked_in_the_order_of_the_file() {
         let resolved =
             configured(&directory, text, &[&first, &second]).resolve(reference, &anonymous()).await.unwrap();
         assert_eq!(resolved.host(), second.host());
-        assert_eq!((first.requests().len(), second.requests().len()), asked, "{text} {reference}");
+        assert_eq!((first.requests().len(), second.requests().len()), counts, "{text} {reference}");
         for request in first.requests().iter().chain(&second.requests()) {
             assert_eq!(request.uri.query(), Some("ns=registry.example"));
         }
@@ -68,7 +68,7 @@ async fn hosts_are_asked_in_the_order_of_the_file() {
 }
 
 #[tokio::test]
-async fn the_next_host_is_asked_whatever_is_wrong_with_the_first() {
+async fn the_next_host_is_tried_after_any_failure() {
     let (first, second) = (Registry::start().await, Registry::start().await);
     second.image("a", "1", "one");
     let text = "server = \"http://%2\"\n[host.\"http://127.0.0.1:1\"]\n[host.\"http://%1\"]\n";
@@ -77,7 +77,7 @@ async fn the_next_host_is_asked_whatever_is_wrong_with_the_first() {
         let directory = TempDir::new().unwrap();
         configured(&directory, text, &[&first, &second]).resolve(&by_tag(), &anonymous()).await.unwrap();
     }
-    // When none has it, what is said most clearly counts: a refusal before "there is none" before silence.
+    // If no host has the image, the most specific answer counts: a refusal, then "not found", then no answer.
     second.hook(|_| Some(Scripted::status(404)));
     for (status, class) in [(404, Class::NotFound), (503, Class::Unanswered), (401, Class::Unauthorized)] {
         first.hook(move |_| Some(Scripted::status(status)));
@@ -85,7 +85,7 @@ async fn the_next_host_is_asked_whatever_is_wrong_with_the_first() {
         let client = configured(&directory, text, &[&first, &second]);
         let error = client.resolve(&by_tag(), &anonymous()).await.unwrap_err();
         assert_eq!(error.class(), class, "{error}");
-        // For signatures, silence counts most: the first host, which nobody answers at, may have one.
+        // For signatures, no answer counts most: the first host, which does not answer, may have one.
         let digest = pullgate::digest::Digest::of(b"");
         let collected = client.attachments(by_tag().repository(), &digest, &anonymous()).await;
         assert!(collected.unanswered().is_some(), "{:?}", collected.problems);
@@ -93,7 +93,7 @@ async fn the_next_host_is_asked_whatever_is_wrong_with_the_first() {
 }
 
 #[tokio::test]
-async fn a_path_of_its_own() {
+async fn a_host_may_have_a_path() {
     let registry = Registry::start().await;
     let directory = TempDir::new().unwrap();
     let text = "[host.\"http://%1/v2/proxy\"]\noverride_path = true\n[host.\"http://%1/v2/proxy\".header]\nx-key = \"value\"\n";
@@ -117,7 +117,7 @@ async fn files_are_read_again_when_they_change() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_told() {
+async fn a_broken_file_is_reported() {
     let registry = Registry::start().await;
     let directory = TempDir::new().unwrap();
     let domain = registry.host();
@@ -135,7 +135,7 @@ async fn a_broken_file_is_told() {
 }
 
 #[tokio::test]
-async fn t112_tls_is_what_the_file_says() {
+async fn t112_tls_follows_the_file() {
     let authority = Authority::new();
     let other = Authority::new();
     let tls = |name: &str| Options { tls: Some((authority.clone(), name.to_owned())), ..Options::default() };
@@ -155,7 +155,7 @@ async fn t112_tls_is_what_the_file_says() {
         (&misnamed, "server = \"https://%1\"\nca = \"own.pem\"", Some("registry-tls")),
         (&registry, "server = \"https://%1\"\nca = \"missing.pem\"", Some("registry-configuration")),
         (&registry, "server = \"https://%1\"\nca = \"hosts.toml\"", Some("registry-configuration")),
-        // HTTPS is never given up, unless plain HTTP was asked for in the first place.
+        // HTTPS never falls back to plain HTTP, unless plain HTTP is configured.
         (&plain, "server = \"https://%1\"\nskip_verify = true", Some("registry-tls")),
         (&plain, "server = \"http://%1\"\nskip_verify = true", None),
         (&registry, "server = \"http://%1\"\nskip_verify = true", None),
@@ -171,7 +171,7 @@ async fn t112_tls_is_what_the_file_says() {
 }
 
 #[tokio::test]
-async fn t105_https_is_never_left_by_a_redirect() {
+async fn t105_no_redirect_leads_from_https_to_http() {
     let authority = Authority::new();
     let tls = Some((authority, "127.0.0.1".to_owned()));
     let (registry, plain) =
@@ -186,7 +186,7 @@ async fn t105_https_is_never_left_by_a_redirect() {
 }
 
 #[tokio::test]
-async fn t112_of_several_client_certificates_the_one_that_fits_is_shown() {
+async fn t112_the_matching_client_certificate_is_sent() {
     let (authority, other) = (Authority::new(), Authority::new());
     let tls = Some((authority.clone(), "127.0.0.1".to_owned()));
     let registry = Registry::with(Options { tls, clients: true, ..Options::default() }).await;
@@ -222,7 +222,7 @@ async fn t112_of_several_client_certificates_the_one_that_fits_is_shown() {
 }
 
 #[tokio::test]
-async fn t111_a_host_that_asks_to_be_left_alone_is_and_others_go_on() {
+async fn t111_a_cooldown_affects_only_its_host() {
     let (first, second) = (Registry::start().await, Registry::start().await);
     for registry in [&first, &second] {
         registry.image("a", "1", "one");
@@ -245,24 +245,24 @@ async fn t111_a_host_that_asks_to_be_left_alone_is_and_others_go_on() {
         let alone = TempDir::new().unwrap();
         let one = configured(&alone, "server = \"http://%1\"\n", &[&first]);
         first.forget_requests();
-        let told = one.resolve(&tag("1"), &anonymous()).await.unwrap_err().to_string();
+        let error = one.resolve(&tag("1"), &anonymous()).await.unwrap_err().to_string();
         // The answer is the same for all credentials.
         for credentials in [anonymous(), pullgate::registry::Credentials::password("u", "pg5ECRET")] {
-            assert_eq!(one.resolve(&tag("1"), &credentials).await.unwrap_err().to_string(), told);
+            assert_eq!(one.resolve(&tag("1"), &credentials).await.unwrap_err().to_string(), error);
         }
-        assert_eq!(first.requests().len(), 1, "{told}");
+        assert_eq!(first.requests().len(), 1, "{error}");
 
         let soon = TempDir::new().unwrap();
         let one = configured(&soon, "server = \"http://%1\"\n", &[&first]);
-        let asked = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::sync::atomic::AtomicBool::new(false);
         first.hook(move |_| {
-            let before = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+            let before = seen.swap(true, std::sync::atomic::Ordering::Relaxed);
             (!before).then(|| busy("1"))
         });
         first.forget_requests();
         let (a, b) = (tag("1"), tag("2"));
         one.resolve(&a, &anonymous()).await.unwrap();
         one.resolve(&b, &anonymous()).await.unwrap();
-        assert_eq!(first.requests().len(), 3, "once in vain, then for each");
+        assert_eq!(first.requests().len(), 3, "once without success, then for each");
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::reference::Reference;
-use pullgate::registry::{Credentials, Registry as Client, Settings};
+use pullgate::registry::{Credentials, Registry as Client, RegistrySettings};
 use tempfile::TempDir;
 
 use super::anonymous;
@@ -14,16 +14,19 @@ use pullgate_test::registry::{Auth, Authority, Options, Registry};
 
 const PLUGIN: &str = "plugins.\"io.containerd.grpc.v1.cri\".registry";
 
-/// A client on a node with this containerd configuration; `@` is replaced by the plugin's section. Its hosts.toml files, if
-/// they are read, lead nowhere.
+/// A client on a node with this containerd configuration; `@` is replaced by the plugin's section. Its hosts.toml files
+/// name a host that does not exist.
 fn client(directory: &TempDir, text: &str) -> Client {
     let config = directory.path().join("config.toml");
     fs::write(&config, format!("version = 2\n{}", text.replace('@', PLUGIN))).unwrap();
     let hosts = directory.path().join("certs.d");
     fs::create_dir_all(hosts.join("_default")).unwrap();
     fs::write(hosts.join("_default/hosts.toml"), "server = \"http://127.0.0.1:1\"\n").unwrap();
-    let settings =
-        Settings { hosts_directories: vec![hosts], containerd_config: Some(config), ..Settings::default() };
+    let settings = RegistrySettings {
+        hosts_directories: vec![hosts],
+        containerd_config: Some(config),
+        ..RegistrySettings::default()
+    };
     Client::new(settings).unwrap()
 }
 
@@ -32,23 +35,23 @@ fn reference() -> Reference {
 }
 
 #[tokio::test]
-async fn mirrors_are_asked_in_their_order_and_hosts_toml_is_not_read() {
+async fn mirrors_are_tried_in_order_and_hosts_toml_is_ignored() {
     let (first, second) = (Registry::start().await, Registry::start().await);
     second.image("a", "1", "one");
     let directory = TempDir::new().unwrap();
     let (one, two) = (first.host(), second.host());
-    for (mirrors, asked) in [
+    for (mirrors, counts) in [
         (format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{one}\", \"{two}\"]"), Some((1, 1))),
         (format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{two}\", \"{one}\"]"), Some((0, 1))),
         (format!("[@.mirrors.\"*\"]\nendpoint = [\"http://127.0.0.1:1\", \"{two}\"]"), Some((0, 1))),
-        // Its own comes before that of all others.
+        // The host's own section precedes that of all hosts.
         (
             format!(
                 "[@.mirrors.\"*\"]\nendpoint = [\"{two}\"]\n[@.mirrors.\"r.invalid\"]\nendpoint = [\"{one}\"]"
             ),
             None,
         ),
-        // config_path puts all of it out of force.
+        // With config_path all of it is ignored.
         (
             format!(
                 "[@]\nconfig_path = \"{}\"\n[@.mirrors.\"*\"]\nendpoint = [\"{two}\"]",
@@ -61,11 +64,11 @@ async fn mirrors_are_asked_in_their_order_and_hosts_toml_is_not_read() {
         second.forget_requests();
         let resolved = client(&directory, &mirrors).resolve(&reference(), &anonymous()).await;
         let counted = (first.requests().len(), second.requests().len());
-        match asked {
+        match counts {
             None => assert!(resolved.is_err() && counted.1 == 0, "{mirrors}"),
-            Some(asked) => {
+            Some(counts) => {
                 assert_eq!(resolved.unwrap().host(), two, "{mirrors}");
-                assert_eq!(counted, asked, "{mirrors}");
+                assert_eq!(counted, counts, "{mirrors}");
             }
         }
         for request in first.requests().iter().chain(&second.requests()) {
@@ -75,7 +78,7 @@ async fn mirrors_are_asked_in_their_order_and_hosts_toml_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_path_is_taken_as_it_is() {
+async fn a_path_is_used_unchanged() {
     let registry = Registry::start().await;
     registry.image("proxy/a", "1", "one");
     let directory = TempDir::new().unwrap();
@@ -85,7 +88,7 @@ async fn a_path_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn tls_is_what_the_configuration_says() {
+async fn tls_follows_the_configuration() {
     let (authority, other) = (Authority::new(), Authority::new());
     let options = Options {
         tls: Some((authority.clone(), "127.0.0.1".to_owned())),
@@ -122,7 +125,7 @@ async fn tls_is_what_the_configuration_says() {
 }
 
 #[tokio::test]
-async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
+async fn its_credentials_are_used_only_for_their_host_and_pulls_without_credentials() {
     let registry =
         Registry::with(Options { auth: Auth::basic("node", "pg5ECRET"), ..Options::default() }).await;
     registry.image("a", "1", "one");
@@ -132,7 +135,7 @@ async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
     fs::create_dir_all(hosts.join("r.invalid")).unwrap();
     fs::write(hosts.join("r.invalid/hosts.toml"), format!("server = \"http://{host}\"\n")).unwrap();
     let by_mirrors = format!("[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{host}\"]\n");
-    // containerd reads these credentials wherever the hosts are configured.
+    // containerd reads these credentials even if other files configure the hosts.
     let by_files = format!("[@]\nconfig_path = {:?}\n", hosts.display().to_string());
     let auth = STANDARD.encode("node:pg5ECRET");
     for beginning in [by_mirrors, by_files] {
@@ -166,7 +169,7 @@ async fn its_credentials_are_for_pulls_that_carry_none_and_for_the_very_host() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_containerd_does_not_start_with_asks_nobody() {
+async fn a_configuration_that_containerd_rejects_contacts_no_host() {
     let registry = Registry::start().await;
     registry.image("a", "1", "one");
     let directory = TempDir::new().unwrap();
@@ -175,7 +178,7 @@ async fn a_configuration_that_containerd_does_not_start_with_asks_nobody() {
     assert_eq!(error.code(), "registry-configuration");
     assert!(error.to_string().contains("mirrors in its registry section is not a table"), "{error}");
     assert!(registry.requests().is_empty());
-    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull that asks a registry")));
+    assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull from a registry")));
     // As soon as it is repaired.
     fs::write(
         directory.path().join("config.toml"),
@@ -186,7 +189,7 @@ async fn a_configuration_that_containerd_does_not_start_with_asks_nobody() {
 }
 
 #[tokio::test]
-async fn its_headers_go_to_every_host_before_those_of_the_host() {
+async fn its_headers_are_sent_to_every_host_before_the_host_s_own() {
     let registry = Registry::start().await;
     registry.image("a", "1", "one");
     let directory = TempDir::new().unwrap();

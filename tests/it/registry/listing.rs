@@ -1,11 +1,11 @@
-//! What a registry lists, page by page, and what it may not make us do.
+//! Listings of a registry, page by page, and hostile ones.
 
-use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, Settings};
+use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, RegistrySettings};
 
 use pullgate_test::registry::{Auth, Options, Registry, Scripted};
 
 fn client() -> Client {
-    Client::new(Settings::default()).unwrap()
+    Client::new(RegistrySettings::default()).unwrap()
 }
 
 #[tokio::test]
@@ -34,11 +34,11 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
-async fn links_that_lie_end_the_list() {
+async fn invalid_pages_are_an_error() {
     let list = r#"{"tags":["a","b"]}"#;
     let link = |target: &str| format!("<{target}>; rel=\"next\"");
     let cases: [(&str, Scripted, &str); 7] = [
-        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "circle"),
+        ("round", Scripted::ok("application/json", list).header("link", &link("list?n=500")), "loop"),
         ("away", Scripted::ok("application/json", list).header("link", &link("//evil.example/v2/x")), "host"),
         ("page", Scripted::ok("text/html", "<html>"), "not JSON"),
         ("other", Scripted::ok("application/json", r#"{"names":[]}"#), "no list"),
@@ -46,18 +46,18 @@ async fn links_that_lie_end_the_list() {
         ("twice", Scripted::ok("application/json", r#"{"tags":[],"tags":[]}"#), "twice"),
         ("large", Scripted::status(200).body(pullgate_test::registry::Body::Endless), "larger"),
     ];
-    for (name, answer, told) in cases {
+    for (name, answer, message) in cases {
         let registry = Registry::start().await;
         registry.hook(move |_| Some(answer.clone()));
         let repository = registry.repository("team/app");
         let error = client().tags(&repository, &Credentials::anonymous(), 1000).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{name}: {error}");
+        assert!(error.to_string().contains(message), "{name}: {error}");
         assert!(registry.requests().len() <= 2, "{name}: {:?}", registry.lines());
     }
 }
 
 #[tokio::test]
-async fn pages_without_end_are_bounded() {
+async fn endless_pages_are_bounded() {
     for list in [r#"{"tags":["a"]}"#, r#"{"tags":[]}"#, r#"{"tags":null}"#] {
         let registry = Registry::start().await;
         let count = std::sync::atomic::AtomicUsize::new(0);
@@ -73,9 +73,9 @@ async fn pages_without_end_are_bounded() {
     }
 }
 
-/// Names that no image can have are left out, whatever they would do to an address.
+/// Names that are not valid are skipped, even if they would change the URL.
 #[tokio::test]
-async fn names_that_are_none_are_left_out() {
+async fn invalid_names_are_skipped() {
     let registry = Registry::start().await;
     registry.hook(|request| {
         let list = match request.uri.path() {
@@ -93,20 +93,20 @@ async fn names_that_are_none_are_left_out() {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_asked_for_with_its_own_scope() {
+async fn the_catalog_is_requested_with_its_own_scope() {
     let auth = Auth::bearer(Some("user:pg5ECRET"));
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     let credentials = Credentials::password("user", "pg5ECRET");
-    // The registry of the tests grants nothing but access to repositories; what counts is what was asked for.
+    // The fake registry grants access to repositories only; the requested scope is what counts.
     let _ = client().repositories(&registry.host(), &credentials, 10).await;
-    let asked: Vec<String> = registry
+    let bodies: Vec<String> = registry
         .requests()
         .iter()
         .filter(|request| request.uri.path() == "/token")
         .map(|request| String::from_utf8_lossy(&request.body).into_owned())
         .collect();
     assert!(
-        !asked.is_empty() && asked.iter().all(|body| body.contains("registry%3Acatalog%3A")),
-        "{asked:?}"
+        !bodies.is_empty() && bodies.iter().all(|body| body.contains("registry%3Acatalog%3A")),
+        "{bodies:?}"
     );
 }

@@ -6,7 +6,7 @@ use super::{anonymous, client, client_with};
 use pullgate_test::registry::{Auth, MANIFEST, Options, Registry, Scripted};
 
 #[tokio::test]
-async fn to_another_host_without_credentials() {
+async fn a_redirect_to_another_host_carries_no_credentials() {
     let storage = Registry::start().await;
     let registry =
         Registry::with(Options { auth: Auth::basic("user", "pg5ECRET"), ..Options::default() }).await;
@@ -24,7 +24,7 @@ async fn to_another_host_without_credentials() {
 }
 
 #[tokio::test]
-async fn on_the_same_host_with_credentials() {
+async fn a_redirect_on_the_same_host_carries_credentials() {
     let registry =
         Registry::with(Options { auth: Auth::basic("user", "pg5ECRET"), ..Options::default() }).await;
     registry.image("a", "1", "one");
@@ -40,7 +40,7 @@ async fn on_the_same_host_with_credentials() {
 }
 
 #[tokio::test]
-async fn refused_ones() {
+async fn dangerous_redirects_are_refused() {
     let registry = Registry::start().await;
     for (location, reason) in [
         ("http://169.254.169.254/latest/meta-data?token=x", "address of this node or its network"),
@@ -50,7 +50,7 @@ async fn refused_ones() {
         ("gopher://x/", "neither HTTP nor HTTPS"),
         ("http://user:pg5ECRET@127.0.0.1/", "comes with credentials"),
         ("", "in a row"),
-        ("http://exa mple/", "names no place"),
+        ("http://exa mple/", "has no target"),
     ] {
         let answer = Scripted::redirect(location);
         registry.hook(move |_| Some(answer.clone()));
@@ -63,7 +63,7 @@ async fn refused_ones() {
 }
 
 #[tokio::test]
-async fn at_most_three_in_a_row() {
+async fn at_most_three_redirects_are_followed() {
     let registry = Registry::start().await;
     registry.image("a", "1", "one");
     for (hops, limit, fits) in [(3, 3, true), (4, 3, false), (1, 0, false)] {

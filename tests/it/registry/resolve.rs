@@ -12,7 +12,7 @@ use pullgate_test::registry::{Body, INDEX, MANIFEST, Registry, Scripted, index};
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 #[tokio::test]
-async fn a_tag_is_one_get_and_our_own_hash() {
+async fn a_tag_takes_one_get_and_is_hashed_locally() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1.0", "one");
     let resolved = client().resolve(&registry.reference("team/app:1.0"), &anonymous()).await.unwrap();
@@ -32,7 +32,7 @@ async fn a_tag_is_one_get_and_our_own_hash() {
 }
 
 #[tokio::test]
-async fn t20_each_answer_is_judged_by_its_own_bytes() {
+async fn t20_each_answer_is_identified_by_its_own_bytes() {
     let registry = Registry::start().await;
     let (client, reference) = (client(), registry.reference("a:latest"));
     let first = registry.image("a", "latest", "one");
@@ -42,7 +42,7 @@ async fn t20_each_answer_is_judged_by_its_own_bytes() {
 }
 
 #[tokio::test]
-async fn t22_t23_lies_about_digests() {
+async fn t22_t23_wrong_digests_are_rejected() {
     let registry = Registry::start().await;
     let digest = registry.image("a", "latest", "one");
     let bytes = registry.tagged("a", "latest").unwrap();
@@ -94,7 +94,7 @@ async fn t22_t23_lies_about_digests() {
 }
 
 #[tokio::test]
-async fn a_sha512_reference_is_checked_by_sha512() {
+async fn a_sha512_reference_is_checked_with_sha512() {
     let registry = Registry::start().await;
     registry.image("a", "latest", "one");
     let bytes = registry.tagged("a", "latest").unwrap();
@@ -105,7 +105,7 @@ async fn a_sha512_reference_is_checked_by_sha512() {
 }
 
 #[tokio::test]
-async fn t43_t44_t45_documents_with_two_meanings() {
+async fn t43_t44_t45_ambiguous_documents_are_rejected() {
     let registry = Registry::start().await;
     let good = registry.image("a", "latest", "one");
     let image = registry.tagged("a", "latest").unwrap();
@@ -150,12 +150,12 @@ async fn t100_bytes_are_bounded() {
     registry.image("a", "latest", "one");
     let size = registry.tagged("a", "latest").unwrap().len() as u64;
     for (limit, fits) in [(size, true), (size - 1, false)] {
-        let limits = Limits { manifest: limit, ..Limits::default() };
+        let limits = Limits { manifest_bytes: limit, ..Limits::default() };
         let resolved = client_with(limits).resolve(&registry.reference("a:latest"), &anonymous()).await;
         assert_eq!(resolved.err().map(|error| error.class()), (!fits).then_some(Class::Limit), "{limit}");
     }
-    // An index has a bound of its own, a manifest is held to its.
-    let limits = Limits { manifest: size - 1, ..Limits::default() };
+    // An index and a manifest have separate limits.
+    let limits = Limits { manifest_bytes: size - 1, ..Limits::default() };
     let resolved = client_with(limits).resolve(&registry.reference("a:latest"), &anonymous()).await;
     assert_eq!(resolved.unwrap_err().code(), "registry-manifest-too-large");
     let announced = Scripted::ok(MANIFEST, "").header("content-length", "1099511627776").body(Body::Hang);
@@ -164,7 +164,7 @@ async fn t100_bytes_are_bounded() {
         registry.hook(move |_| Some(answer.clone()));
         let error = client().resolve(&registry.reference("a:latest"), &anonymous()).await.unwrap_err();
         assert_eq!(error.code(), "registry-manifest-too-large");
-        // What is on its way in sockets and buffers when the client hangs up comes on top of the bound.
+        // In addition to the limit, bytes are in sockets and buffers when the client closes the connection.
         assert!(registry.written() - before < (4 << 20) + (24 << 20), "{}", registry.written() - before);
     }
 }
@@ -182,7 +182,7 @@ async fn t100_time_is_bounded() {
 }
 
 #[tokio::test]
-async fn no_such_image_is_told_from_no_answer() {
+async fn a_missing_image_differs_from_a_failure() {
     let registry = Registry::start().await;
     let reference = registry.reference("a:latest");
     for (status, class) in [
@@ -204,7 +204,7 @@ async fn no_such_image_is_told_from_no_answer() {
 }
 
 #[tokio::test]
-async fn messages_carry_no_more_than_a_code() {
+async fn messages_contain_only_the_code_of_an_error() {
     let registry = Registry::start().await;
     let body = r#"{"errors":[{"code":"DENIED","message":"at 12:00\n\u001b[31m","detail":"request-1"}]}"#;
     for (body, shown) in

@@ -49,7 +49,7 @@ async fn each_kind_of_key_signs_once_with_and_without_the_api() {
 }
 
 #[tokio::test]
-async fn is_laid_out_as_cosign_does() {
+async fn the_layout_is_the_one_of_cosign() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
@@ -89,7 +89,7 @@ async fn is_laid_out_as_cosign_does() {
 }
 
 #[tokio::test]
-async fn other_annotations_are_another_signature() {
+async fn other_annotations_make_another_signature() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
@@ -116,7 +116,7 @@ async fn other_annotations_are_another_signature() {
 }
 
 #[tokio::test]
-async fn both_layouts_are_added_each_once() {
+async fn each_layout_is_added_once() {
     let registry = Registry::with(Options { referrers: true, ..Options::default() }).await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
@@ -131,9 +131,9 @@ async fn both_layouts_are_added_each_once() {
     assert_eq!(collect(&registry, &digest).await.attachments.len(), 2);
 }
 
-/// What another tool or another signer put there stays, and what only looks like our signature does not count.
+/// Attachments of other tools and signers stay, and a look-alike of our signature does not count.
 #[tokio::test]
-async fn what_was_there_stays_and_is_not_believed() {
+async fn existing_bundles_are_kept_and_not_trusted() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
@@ -165,12 +165,12 @@ async fn what_was_there_stays_and_is_not_believed() {
     assert_eq!(after["manifests"][1], foreign);
     assert_eq!(after["manifests"].as_array().unwrap().len(), 3);
     assert_eq!(after["annotations"]["kept"], "yes");
-    // What is signed already by the very key, as another program writes it, is known again.
+    // A signature by the same key is recognised in the form of another program.
     assert!(!sign_in(Layout::Bundle, &client(), (&repository, &other), &own, &[]).await.unwrap().is_new());
 }
 
 #[tokio::test]
-async fn a_tag_that_is_somebodys_image_is_left_alone() {
+async fn a_tag_of_an_image_is_not_overwritten() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let image = registry.image("team/app", "2", "two");
@@ -185,7 +185,7 @@ async fn a_tag_that_is_somebodys_image_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_the_registry_does_not_have_is_not_signed() {
+async fn a_missing_image_is_not_signed() {
     let registry = Registry::start().await;
     let repository = registry.repository("team/app");
     let digest = pullgate::digest::Digest::of(b"nothing");

@@ -10,7 +10,7 @@ use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, inde
 use pullgate_test::secrets;
 use pullgate_test::signer::closed_key;
 
-/// What a run came to.
+/// The result of a run.
 struct Run {
     code: Option<i32>,
     reports: Vec<Value>,
@@ -48,7 +48,7 @@ fn is_signed(registry: &Registry, path: &str, digest: &Digest) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tags_and_digests_several_at_once() {
+async fn several_tags_and_digests_are_signed() {
     let registry = Registry::start().await;
     let (one, two) = (registry.image("team/app", "1", "one"), registry.image("team/app", "2", "two"));
     let names = [format!("{}/team/app:1", registry.host()), format!("{}/team/app@{two}", registry.host())];
@@ -68,17 +68,17 @@ async fn tags_and_digests_several_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_fails_does_not_stop_the_others() {
+async fn a_failure_does_not_stop_the_others() {
     let registry = Registry::start().await;
     registry.image("team/app", "1", "one");
     let name = |rest: &str| format!("{}/{rest}", registry.host());
     let list = format!("# images\n\n{}\nUPPER CASE\n{}\n", name("team/app:none"), name("team/app:1"));
     let run = sign(&["--from-file", "-", &name("team/none:1")], &list).await;
     assert_eq!(run.results(), ["failed", "failed", "failed", "signed"], "{}", run.errors);
-    assert_eq!(run.code, Some(2), "one line is no image at all");
+    assert_eq!(run.code, Some(2), "one line is not an image name");
     assert!(run.reports[0]["advice"].as_str().unwrap().contains("name is right"), "{:?}", run.reports);
     assert!(run.errors.contains("1 signed, 0 already signed, 3 failed"), "{}", run.errors);
-    // Nobody listens there.
+    // A closed port.
     let run = sign(&["127.0.0.1:1/team/app:1"], "").await;
     assert_eq!((run.code, run.results()), (Some(3), vec!["failed"]), "{}", run.errors);
     let run = sign(&["--from-file", "/nonexistent/list"], "").await;
@@ -90,7 +90,7 @@ async fn one_that_fails_does_not_stop_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_index_and_what_it_lists() {
+async fn recursive_signs_an_index_and_its_manifests() {
     let registry = Registry::start().await;
     let (one, two) = (registry.image("team/app", "1", "one"), registry.image("team/app", "2", "two"));
     let size = |tag: &str| registry.tagged("team/app", tag).unwrap().len();
@@ -101,7 +101,6 @@ async fn an_index_and_what_it_lists() {
         entry(&one, size("1"), MANIFEST),
         entry(&two, size("2"), MANIFEST),
         entry(&two, size("2"), MANIFEST),
-        entry(&inner, 1, INDEX),
         entry(&absent, 1, MANIFEST),
     ];
     let whole = registry.manifest("team/app", INDEX, index(&entries[..3]));
@@ -118,9 +117,15 @@ async fn an_index_and_what_it_lists() {
     let run = sign(&[&name("odd"), "--recursive"], "").await;
     let mut results = run.results();
     results.sort_unstable();
-    assert_eq!(results, ["already-signed", "already-signed", "failed", "failed", "signed"]);
+    assert_eq!(results, ["already-signed", "already-signed", "failed", "signed"]);
     assert_eq!(run.code, Some(1), "{}", run.errors);
-    assert!(!is_signed(&registry, "team/app", &inner));
+    // No node admits an index in an index.
+    let nested = registry.manifest("team/app", INDEX, index(&[entry(&inner, 1, INDEX)]));
+    registry.tag("team/app", "nested", &nested);
+    let run = sign(&[&name("nested"), "--recursive"], "").await;
+    assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{}", run.errors);
+    assert!(run.errors.contains("lists another index"), "{}", run.errors);
+    assert!(!is_signed(&registry, "team/app", &nested) && !is_signed(&registry, "team/app", &inner));
     let many: Vec<Value> =
         (0..257).map(|number: u32| entry(&Digest::of(&number.to_be_bytes()), 1, MANIFEST)).collect();
     let many = registry.manifest("team/app", INDEX, index(&many));
@@ -130,7 +135,7 @@ async fn an_index_and_what_it_lists() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_that_is_there_already() {
+async fn all_tags_signs_a_repository_and_those_below_it() {
     let registry = Registry::start().await;
     let mut inside = Vec::new();
     for (path, tag) in [
@@ -156,14 +161,14 @@ async fn all_that_is_there_already() {
     for (path, digest) in &outside {
         assert!(!is_signed(&registry, path, digest), "{path}");
     }
-    // The tags of signatures, which are there now, are no images.
+    // The signature tags, which exist now, are not images.
     let run = sign(&arguments, "").await;
     assert_eq!((run.code, run.results()), (Some(0), vec!["already-signed"; 5]), "{}", run.errors);
     let run = sign(&["--all-tags", &scope, "--tag", "2*"], "").await;
     let mut results = run.results();
     results.sort_unstable();
     assert_eq!((run.code, results), (Some(0), vec!["already-signed", "signed"]), "{}", run.errors);
-    // What leads to nothing is not as good as signed.
+    // A tag that does not resolve does not count as signed.
     for (scope, options, expected) in [
         (scope.clone(), &["--tag", "z*"][..], "no tag matches"),
         (scope.clone(), &["--tag", "z*", "--dry-run"], "no tag matches"),
@@ -175,7 +180,7 @@ async fn all_that_is_there_already() {
         assert!(run.reports[0]["error"].as_str().unwrap().contains(expected), "{:?}", run.reports);
         assert_eq!(run.reports[0]["image"], scope.as_str());
     }
-    // A registry without a catalogue: a repository can be signed, a namespace cannot.
+    // A registry without a catalog: a repository can be signed, a namespace cannot.
     registry.hook(|request| (request.uri.path() == "/v2/_catalog").then(|| Scripted::status(404)));
     let run = sign(&["--all-tags", &scope], "").await;
     assert_eq!((run.code, run.results()), (Some(0), vec!["already-signed"]), "{}", run.errors);
@@ -186,21 +191,21 @@ async fn all_that_is_there_already() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_of_the_registry_are_explained() {
-    let told = |status: u16, code: &str, message: &str| {
+    let registry_error = |status: u16, code: &str, message: &str| {
         let body = json!({ "errors": [{ "code": code, "message": message }] }).to_string();
         let mut answer = Scripted::ok("application/json", body);
         answer.status = status;
         answer
     };
     for (answer, advice, code) in [
-        (told(403, "DENIED", "requested access to the resource is denied"), "log in", 1),
-        (told(403, "DENIED", "adding 5 MiB would exceed the project quota"), "quota", 1),
-        (told(405, "UNSUPPORTED", "read only"), "cache", 1),
-        (told(413, "", ""), "client_max_body_size", 1),
-        (told(400, "TAG_INVALID", "the tag is immutable"), "immutability", 1),
-        (told(412, "PRECONDITION", "configured as immutable"), "immutability", 1),
-        (told(400, "MANIFEST_INVALID", "no"), "--layout", 1),
-        (told(507, "", ""), "quota", 1),
+        (registry_error(403, "DENIED", "requested access to the resource is denied"), "log in", 1),
+        (registry_error(403, "DENIED", "adding 5 MiB would exceed the project quota"), "quota", 1),
+        (registry_error(405, "UNSUPPORTED", "read only"), "cache", 1),
+        (registry_error(413, "", ""), "client_max_body_size", 1),
+        (registry_error(400, "TAG_INVALID", "the tag is immutable"), "immutability", 1),
+        (registry_error(412, "PRECONDITION", "configured as immutable"), "immutability", 1),
+        (registry_error(400, "MANIFEST_INVALID", "no"), "--layout", 1),
+        (registry_error(507, "", ""), "quota", 1),
     ] {
         let registry = Registry::with(Options::default()).await;
         registry.image("team/app", "1", "one");
@@ -216,7 +221,7 @@ async fn refusals_of_the_registry_are_explained() {
     }
 }
 
-/// The exit code of one run with a key elsewhere.
+/// The exit code of a run with a key in a service or token.
 async fn code_with(key: &str, image: &str) -> Option<i32> {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(pullgate_test::programs::signer());
@@ -234,16 +239,16 @@ async fn code_with(key: &str, image: &str) -> Option<i32> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(feature = "all-tests"), ignore = "takes long: `make test` runs it")]
-async fn a_key_that_cannot_be_reached_is_no_mistake_of_the_command_line() {
+async fn an_unreachable_key_is_not_a_usage_error() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let image = format!("{}/team/app:1", registry.host());
     let kms = pullgate_test::kms::Kms::start("p256").await;
     let location = kms.location();
-    // A server that is gone: nobody listens there.
+    // A closed port.
     let gone = |text: &str, host: &str| text.replace(host, "127.0.0.1:1");
     let host = kms.server.host();
-    // KMS and Vault are asked again until their time is over.
+    // KMS and Vault are retried until their timeout.
     let (kms_gone, vault_gone) =
         (gone(&location, &host), "vault://release?address=http://127.0.0.1:1".to_owned());
     let codes = tokio::join!(

@@ -1,4 +1,4 @@
-//! Many signers of one digest at the same time, each a client of its own: none of them loses anything.
+//! Many concurrent signers of one digest, each with its own client: no signature is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use pullgate_test::registry::{Options, Registry, Scripted};
 
 const SIGNERS: usize = 12;
 
-/// Signs one image with as many keys as there are signers, and looks for all of the signatures.
+/// Signs one image with a key for each signer, and looks up all signatures.
 async fn all_at_once(registry: &Registry, layout: Layout) {
     let digest = registry.image("team/app", "1", layout.name());
     let barrier = Arc::new(Barrier::new(SIGNERS));
@@ -42,28 +42,28 @@ async fn all_at_once(registry: &Registry, layout: Layout) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_a_registry_that_knows_conditions() {
+async fn with_conditional_writes_no_signature_is_lost() {
     let registry = Registry::with(Options { conditions: true, ..Options::default() }).await;
     all_at_once(&registry, Layout::Classic).await;
     all_at_once(&registry, Layout::Bundle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_a_registry_that_does_not() {
+async fn without_conditional_writes_no_signature_is_lost() {
     let registry = Registry::start().await;
     all_at_once(&registry, Layout::Classic).await;
     all_at_once(&registry, Layout::Bundle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn with_the_referrers_api() {
+async fn with_the_referrers_api_no_signature_is_lost() {
     let registry = Registry::with(Options { referrers: true, ..Options::default() }).await;
     all_at_once(&registry, Layout::Bundle).await;
 }
 
-/// A registry that has its own idea of conditions, and refuses those that hold.
+/// A registry that refuses conditions that are met.
 #[tokio::test]
-async fn on_a_registry_that_refuses_every_condition() {
+async fn with_every_condition_refused_no_signature_is_lost() {
     let registry = Registry::start().await;
     registry.hook(|request| {
         let conditional = request.header("if-match").is_some() || request.header("if-none-match").is_some();
@@ -78,15 +78,15 @@ async fn on_a_registry_that_refuses_every_condition() {
     assert_eq!(collect(&registry, &digest).await.attachments.len(), 2);
 }
 
-/// Another signer, such as cosign, who read before us and writes after us.
+/// Another signer, such as cosign, that read before us and writes after us.
 #[tokio::test]
-async fn what_a_slow_signer_takes_away_is_added_again() {
+async fn a_signature_that_a_slow_signer_overwrites_is_added_again() {
     for layout in [Layout::Classic, Layout::Bundle] {
         let registry = Arc::new(Registry::start().await);
         let digest = registry.image("team/app", "1", "one");
         let repository = registry.repository("team/app");
         let (key, slow) = (new_key(), new_key());
-        // The slow one signs while nothing is there; what it wrote is put in place again after our write.
+        // The slow one signs first; its manifest is put in place again after our write.
         sign_in(layout, &client(), (&repository, &digest), &slow, &[]).await.unwrap();
         let suffix = if layout == Layout::Classic { ".sig" } else { "" };
         let tag = format!("sha256-{}{suffix}", digest.hex());
@@ -117,9 +117,9 @@ async fn what_a_slow_signer_takes_away_is_added_again() {
     }
 }
 
-/// As distribution with files for storage, while another request writes the link of a blob.
+/// distribution with file storage answers like this while another request writes the link of a blob.
 #[tokio::test]
-async fn a_refusal_of_what_is_half_written_passes() {
+async fn a_refusal_of_a_half_written_blob_is_retried() {
     for layout in [Layout::Classic, Layout::Bundle] {
         let registry = Registry::start().await;
         let refused = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! Who may notify, and how much.
+//! Access control and limits of notifications.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -15,7 +15,7 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 #[tokio::test]
-pub(crate) async fn only_who_shows_the_secret_is_heard() {
+pub(crate) async fn only_requests_with_the_secret_are_accepted() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.listen.secret_file = Some(write(directory.path(), "secret", "pg5ECRET-hook\n"));
@@ -38,7 +38,7 @@ pub(crate) async fn only_who_shows_the_secret_is_heard() {
             assert_eq!(signatures(&registry, "team/app", &digest), 0, "{authorization:?}");
         }
     }
-    // Who is turned away does not keep a connection that others wait for.
+    // A rejected sender does not keep a connection that others wait for.
     {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut stream = TcpStream::connect(&service.address).await.unwrap();
@@ -49,7 +49,7 @@ pub(crate) async fn only_who_shows_the_secret_is_heard() {
         assert!(ended.is_ok(), "it is kept open");
         assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
     }
-    // Twice is one too many, whichever is right.
+    // Two headers are refused, whichever is right.
     let twice = [
         ("content-type", DISTRIBUTION),
         ("authorization", "pg5ECRET-hook"),
@@ -63,7 +63,7 @@ pub(crate) async fn only_who_shows_the_secret_is_heard() {
 }
 
 #[tokio::test]
-pub(crate) async fn without_a_secret_it_listens_at_this_machine_only() {
+pub(crate) async fn without_a_secret_it_listens_only_on_this_machine() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let settings = settings(&registry, directory.path(), Vec::new());
     let secret = write(directory.path(), "secret", "pg5ECRET-hook");
@@ -84,7 +84,7 @@ pub(crate) async fn without_a_secret_it_listens_at_this_machine_only() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_client_certificate_of_the_right_authority_will_do() {
+pub(crate) async fn a_client_certificate_of_the_right_authority_suffices() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let issuer = || {
@@ -129,7 +129,7 @@ pub(crate) async fn a_client_certificate_of_the_right_authority_will_do() {
         let stream = TcpStream::connect(&service.address).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from("signer.example").unwrap();
-        // With TLS 1.3 a client learns with its first answer that its certificate is not taken.
+        // With TLS 1.3 a client learns only with the first answer that its certificate is rejected.
         let answered = match connector.connect(name, stream).await {
             Err(_) => None,
             Ok(stream) => {
@@ -145,12 +145,12 @@ pub(crate) async fn a_client_certificate_of_the_right_authority_will_do() {
 }
 
 #[tokio::test]
-pub(crate) async fn what_is_too_much_is_not_taken() {
+pub(crate) async fn requests_over_a_limit_are_rejected() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.limits.queued = 16;
     settings.limits.request_timeout = Duration::from_secs(1);
-    // Nothing is finished meanwhile.
+    // No job ends meanwhile.
     let service = Service::started(settings).await;
     registry.hook(|request| {
         request.uri.path().contains("/manifests/").then(|| pullgate_test::registry::Scripted::status(503))
@@ -168,7 +168,7 @@ pub(crate) async fn what_is_too_much_is_not_taken() {
         (many(17), 503),
         (many(16), 202),
         (pushes(&[("team/app", "1", &digest)]).to_string(), 503),
-        // What is known takes no room… and yet all that might is counted.
+        // An empty notification takes no space.
         (json!({ "events": [] }).to_string(), 202),
     ] {
         let (found, text) = service.post(&headers, body).await;
@@ -180,7 +180,7 @@ pub(crate) async fn what_is_too_much_is_not_taken() {
         let stream = TcpStream::connect(&service.address).await.unwrap();
         assert_eq!(send(stream, method, path, &headers, Bytes::new()).await.unwrap().0, 404, "{path}");
     }
-    // A body that never ends is refused with a reason.
+    // An endless body is refused with a reason.
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = TcpStream::connect(&service.address).await.unwrap();
     let head = format!(

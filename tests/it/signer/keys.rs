@@ -1,4 +1,4 @@
-//! Keys that are in services, as `signer.toml` has them.
+//! Keys in services, as configured in `signer.toml`.
 
 use super::*;
 use pullgate_signer::Status;
@@ -8,7 +8,7 @@ use pullgate_test::registry::{Body, Recorded, Scripted};
 use pullgate_test::vault::{NAME, Vault};
 
 /// The settings of a file with these lines about keys, for the key at `location`.
-fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> Settings {
+fn load(registry: &Registry, directory: &Path, location: &str, keys: &str) -> SignerSettings {
     use std::os::unix::fs::PermissionsExt as _;
     let profiles = "[default]\ntype = access_key\naccess_key_id = LTAI\naccess_key_secret = pg5ECRET-key\n";
     for (name, text) in [
@@ -38,7 +38,7 @@ const KMS: &str =
 const VAULT: &str = "[keys.vault]\ntoken-file = \"AT/token\"\nnamespace = \"team\"\n";
 
 #[tokio::test]
-pub(crate) async fn of_kms_and_of_vault_sign_what_is_pushed() {
+pub(crate) async fn keys_in_kms_and_vault_sign_pushed_images() {
     let (kms, vault) =
         (Kms::start("rsa-2048").await, Vault::start("rsa-2048", "rsa-2048", Some("team")).await);
     for (location, keys, without) in [(kms.location(), KMS, ""), (vault.location(), VAULT, "[keys.vault]\n")]
@@ -52,7 +52,7 @@ pub(crate) async fn of_kms_and_of_vault_sign_what_is_pushed() {
         let [line] = audit(directory.path()).try_into().unwrap();
         assert_eq!((&line["outcome"], &line["algorithm"]), (&json!("signed"), &json!("RSA_PSS_SHA_256")));
         service.stop().await;
-        // Without what the file says the key is not to be had.
+        // Without these settings the key is not available.
         let directory = tempfile::tempdir().unwrap();
         let unknown = Signer::open(load(&registry, directory.path(), &location, without)).await;
         assert!(matches!(unknown, Err(SignerError::Settings(_))), "{location}: {unknown:?}");
@@ -60,7 +60,7 @@ pub(crate) async fn of_kms_and_of_vault_sign_what_is_pushed() {
 }
 
 #[tokio::test]
-async fn that_are_throttled_or_whose_credentials_have_expired_are_tried_again() {
+async fn throttled_keys_and_expired_credentials_are_retried() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let kms = Kms::start("rsa-2048").await;
     let service = Service::started(load(&registry, directory.path(), &kms.location(), KMS)).await;
@@ -89,14 +89,14 @@ async fn that_are_throttled_or_whose_credentials_have_expired_are_tried_again() 
     service.stop().await;
 }
 
-/// What STS answers to who assumes the role of these tests.
+/// STS's answer to AssumeRole for the role of these tests.
 fn sts(request: &Recorded) -> Scripted {
     if let Some(code) = acs::refusal(request, "LTAI", "pg5ECRET-key", None) {
         return acs::error(403, code);
     }
-    let asked = |name| acs::parameter(request, name);
-    if asked("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
-        || asked("ExternalId").as_deref() != Some("ext")
+    let parameter = |name| acs::parameter(request, name);
+    if parameter("RoleArn").as_deref() != Some("acs:ram::1:role/signer")
+        || parameter("ExternalId").as_deref() != Some("ext")
     {
         return acs::error(400, "InvalidParameter");
     }
@@ -109,7 +109,7 @@ fn sts(request: &Recorded) -> Scripted {
 }
 
 #[tokio::test]
-pub(crate) async fn are_asked_for_as_the_file_says() {
+pub(crate) async fn key_services_are_contacted_as_configured() {
     let registry = Registry::start().await;
     let (kms, of_role, slow) =
         (Kms::start("rsa-2048").await, Kms::start("rsa-2048").await, Kms::start("rsa-2048").await);
@@ -149,8 +149,8 @@ pub(crate) async fn are_asked_for_as_the_file_says() {
         ("vault", at_vault.clone(), login("signer", "mount = \"ci\""), false),
         ("vault", at_vault.clone(), login("other", ""), false),
     ] {
-        // The first question is never answered: who gives up in time asks again.
-        slow.answers(|_, asked| (asked == 0).then(|| Scripted::status(200).body(Body::Hang)));
+        // The first request gets no answer: with a short timeout it is retried.
+        slow.answers(|_, count| (count == 0).then(|| Scripted::status(200).body(Body::Hang)));
         let directory = tempfile::tempdir().unwrap();
         let keys = format!("[keys.{table}]\ntimeout = \"5s\"\n{lines}\n");
         let opened = Signer::open(load(&registry, directory.path(), &location, &keys)).await;

@@ -1,4 +1,4 @@
-//! Pushes are notified while the service is killed, again and again.
+//! Notifications of pushes while the service is killed again and again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -18,10 +18,10 @@ const TOGETHER: usize = 20;
 
 const REPOSITORIES: usize = 40;
 
-/// On a machine that does nothing else it takes a minute.
+/// On an idle machine it takes a minute.
 const LIMIT: Duration = Duration::from_secs(1200);
 
-/// A service in a process of its own.
+/// A service in a separate process.
 pub(super) struct Process(pub(super) Child);
 
 impl Process {
@@ -65,12 +65,12 @@ pub(super) async fn until(directory: &Path, what: &str, is_so: impl Fn(&Status) 
             return;
         }
         let log = || std::fs::read_to_string(directory.join("log")).unwrap_or_default();
-        assert!(tokio::time::Instant::now() < end, "not so: {what}: {status:?}\n{}", log());
+        assert!(tokio::time::Instant::now() < end, "did not happen: {what}: {status:?}\n{}", log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Notifies as a registry does: again, until it is accepted.
+/// Notifies as a registry does: until it is accepted.
 pub(super) async fn notify(directory: PathBuf, body: String) {
     let headers = [("content-type", DISTRIBUTION)];
     loop {
@@ -84,7 +84,7 @@ pub(super) async fn notify(directory: PathBuf, body: String) {
     }
 }
 
-/// Writes the files of a service that signs what is pushed to `team`.
+/// Writes the files of a service that signs images pushed to `team`.
 pub(super) fn configure(directory: &Path, registry: &Registry) {
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).unwrap();
     let config = format!(
@@ -158,7 +158,7 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
     let mut signed: HashMap<String, usize> = HashMap::new();
     let mut noted: HashMap<String, usize> = HashMap::new();
     let text = std::fs::read_to_string(path.join("state/audit.jsonl")).unwrap();
-    // A kill may leave a line that is not whole.
+    // A kill may leave an incomplete line.
     for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let image = format!("{}@{}", line["repository"].as_str().unwrap(), line["digest"].as_str().unwrap());
         *noted.entry(image.clone()).or_default() += 1;
@@ -166,8 +166,8 @@ async fn every_push_is_signed_exactly_once_though_the_signer_is_killed_fifty_tim
             *signed.entry(image).or_default() += 1;
         }
     }
-    assert_eq!(noted.len(), PUSHES, "each is in the record");
-    assert!(signed.values().all(|times| *times == 1), "and none as signed twice");
+    assert_eq!(noted.len(), PUSHES, "each is in the audit log");
+    assert!(signed.values().all(|times| *times == 1), "and not twice as signed");
     drop(process);
     secrets::keep(&path.join("log"));
     secrets::keep(&path.join("state"));

@@ -1,11 +1,11 @@
-//! Registries that do not notify, or do not list.
+//! Registries without notifications, or without listings.
 
 use super::*;
 use pullgate_signer::Status;
 use pullgate_test::registry::Scripted;
 
 #[tokio::test]
-pub(crate) async fn what_nobody_told_of_is_found() {
+pub(crate) async fn an_image_without_a_notification_is_found() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old: Vec<Digest> =
         (0..5).map(|n| registry.image("team/app", &format!("old{n}"), &format!("old {n}"))).collect();
@@ -29,12 +29,12 @@ pub(crate) async fn what_nobody_told_of_is_found() {
     assert!(new.iter().all(|digest| signatures(&registry, "team/new", digest) == 1));
     assert!(old.iter().all(|digest| signatures(&registry, "team/app", digest) == 0));
     assert_eq!(signatures(&registry, "other/app", &outside), 0);
-    assert_eq!(audit(directory.path()).len(), new.len(), "nothing is looked at twice");
+    assert_eq!(audit(directory.path()).len(), new.len(), "no image is checked twice");
     service.stop().await;
 }
 
 #[tokio::test]
-pub(crate) async fn a_rule_starts_when_what_was_there_is_known() {
+pub(crate) async fn a_rule_starts_after_its_initial_listing() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     registry.hook(|request| (request.uri.path() == "/v2/_catalog").then(|| Scripted::status(404)));
     let listless = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
@@ -45,11 +45,11 @@ pub(crate) async fn a_rule_starts_when_what_was_there_is_known() {
     assert_eq!(service.notify(&pushes(&[("team/app", "1", &new)])).await, 202);
     let status = service.until("it waits", |status| status.waiting + status.busy == 1).await;
     assert_eq!(status.parked, 0);
-    assert_eq!(signatures(&registry, "team/app", &new), 0, "nothing is signed before");
-    // The notified repositories are enough, and a notification during the listing is not older.
-    let mut told = listless;
-    told.reconcile.repositories = Some(vec![registry.repository("team/app")]);
-    service.signer.reload(told).await.unwrap();
+    assert_eq!(signatures(&registry, "team/app", &new), 0, "no image is signed before");
+    // The notified repositories suffice, and a push during the listing counts as new.
+    let mut configured = listless;
+    configured.reconcile.repositories = Some(vec![registry.repository("team/app")]);
+    service.signer.reload(configured).await.unwrap();
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &new), 1);
     service.stop().await;

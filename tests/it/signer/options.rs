@@ -1,4 +1,4 @@
-//! What the settings of `signer.toml` change about what is signed, when, and how: each is read from a file.
+//! The settings of `signer.toml`, read from a file: each changes what is signed, when, or how.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -20,8 +20,8 @@ fn text(host: &str, directory: &Path) -> String {
     )
 }
 
-/// The settings of the file with these lines more, each behind the header of its section.
-fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> Settings {
+/// The settings of the file with these additional lines, each after the header of its section.
+fn with(host: &str, directory: &Path, lines: &[(&str, &str)]) -> SignerSettings {
     let mut file = text(host, directory);
     for (section, line) in lines {
         let (found, header) = (file.clone(), format!("{section}\n"));
@@ -45,7 +45,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-pub(crate) async fn as_whom_the_registry_is_asked() {
+pub(crate) async fn registry_credentials_are_used() {
     let auth = Auth::basic("user", "pg5ECRET");
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     for (name, password, fine) in
@@ -57,7 +57,7 @@ pub(crate) async fn as_whom_the_registry_is_asked() {
         let service =
             Service::start(with(&registry.host(), directory.path(), &[("[registry]", &login)])).await;
         let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
-        let status = service.until("it was asked", answered).await;
+        let status = service.until("the registry was contacted", answered).await;
         assert_eq!(status.rules[0].started, fine, "{name}: {status:?}");
         if fine {
             let image = registry.image("team/app", "1", "one");
@@ -70,9 +70,9 @@ pub(crate) async fn as_whom_the_registry_is_asked() {
 }
 
 #[tokio::test]
-pub(crate) async fn at_which_address_the_registry_is() {
+pub(crate) async fn hosts_toml_sets_the_address_of_the_registry() {
     let registry = Registry::start().await;
-    // Nobody listens there.
+    // A closed port.
     let host = "127.0.0.1:1";
     for (server, fine) in [(format!("http://{}", registry.host()), true), (format!("http://{host}"), false)] {
         let directory = directory();
@@ -82,14 +82,14 @@ pub(crate) async fn at_which_address_the_registry_is() {
         let hosts = format!("hosts = {:?}", directory.path().join("certs.d").display().to_string());
         let service = Service::start(with(host, directory.path(), &[("[registry]", &hosts)])).await;
         let answered = |status: &Status| status.rules[0].started || !status.errors.is_empty();
-        let status = service.until("it was asked", answered).await;
+        let status = service.until("the registry was contacted", answered).await;
         assert_eq!(status.rules[0].started, fine, "{server}: {status:?}");
         service.stop().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn where_metrics_are_for_everybody() {
+pub(crate) async fn metrics_need_no_authentication() {
     let (registry, directory) = (Registry::start().await, directory());
     configure(directory.path(), &registry);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -103,8 +103,8 @@ pub(crate) async fn where_metrics_are_for_everybody() {
         let connected = TcpStream::connect(free).await;
         assert_eq!(connected.is_ok(), fine);
         if let Ok(stream) = connected {
-            let (status, told) = send(stream, "GET", "/metrics", &[], Bytes::new()).await.unwrap();
-            assert!(status == 200 && told.contains("pullgate_signer_queue"), "{status} {told}");
+            let (status, answer) = send(stream, "GET", "/metrics", &[], Bytes::new()).await.unwrap();
+            assert!(status == 200 && answer.contains("pullgate_signer_queue"), "{status} {answer}");
         }
         drop(process);
         std::fs::remove_file(directory.path().join("control.sock")).unwrap();
@@ -112,7 +112,7 @@ pub(crate) async fn where_metrics_are_for_everybody() {
 }
 
 #[tokio::test]
-pub(crate) async fn how_many_connections_there_are() {
+pub(crate) async fn connections_are_limited() {
     let registry = Registry::start().await;
     for (connections, served) in [(1, false), (2, true)] {
         let directory = directory();
@@ -134,7 +134,7 @@ pub(crate) async fn how_many_connections_there_are() {
 }
 
 #[tokio::test]
-pub(crate) async fn how_many_images_are_signed_at_the_same_time() {
+pub(crate) async fn concurrent_signing_is_limited() {
     let registry = Registry::start().await;
     for (number, workers) in [1, 2].into_iter().enumerate() {
         let directory = directory();
@@ -147,18 +147,18 @@ pub(crate) async fn how_many_images_are_signed_at_the_same_time() {
             let image = request.uri.path().contains("/manifests/");
             image.then(|| Scripted::ok(MANIFEST, "").body(Body::Hang))
         });
-        let told: Vec<_> = images.iter().map(|(digest, tag)| ("team/app", tag.as_str(), digest)).collect();
-        service.notify(&pushes(&told)).await;
+        let pushed: Vec<_> = images.iter().map(|(digest, tag)| ("team/app", tag.as_str(), digest)).collect();
+        service.notify(&pushes(&pushed)).await;
         let all = |status: &Status| status.busy == workers && status.waiting == 3 - workers;
-        service.until("so many are looked at", all).await;
+        service.until("this many are checked", all).await;
         registry.hook(|_| None);
-        // What hangs is not waited for.
+        // A hanging job does not delay the others.
         drop(service);
     }
 }
 
 #[tokio::test]
-pub(crate) async fn how_often_what_is_refused_is_tried() {
+pub(crate) async fn attempts_for_a_refused_image_are_limited() {
     let registry = Registry::start().await;
     registry.hook(|request| (request.method != "GET").then(|| Scripted::status(403)));
     for attempts in [1, 2] {
@@ -176,7 +176,7 @@ pub(crate) async fn how_often_what_is_refused_is_tried() {
 }
 
 #[tokio::test]
-pub(crate) async fn how_long_a_list_may_be() {
+pub(crate) async fn listings_are_limited() {
     let registry = Registry::start().await;
     for number in 0..17 {
         registry.image("team/app", &format!("v{number}"), &number.to_string());
@@ -193,7 +193,7 @@ pub(crate) async fn how_long_a_list_may_be() {
 }
 
 #[tokio::test]
-pub(crate) async fn what_a_notification_may_be() {
+pub(crate) async fn notifications_are_limited() {
     let registry = Registry::start().await;
     let digest = Digest::of(b"x");
     let many = |count| pushes(&vec![("other/app", "1", &digest); count]).to_string();
@@ -207,21 +207,21 @@ pub(crate) async fn what_a_notification_may_be() {
         let directory = directory();
         let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", limit)])).await;
         let headers = [("content-type", DISTRIBUTION)];
-        let (found, told) = service.post(&headers, body).await;
-        assert_eq!(found, status, "{limit}: {told}");
+        let (found, answer) = service.post(&headers, body).await;
+        assert_eq!(found, status, "{limit}: {answer}");
         service.stop().await;
     }
 }
 
 #[tokio::test]
-pub(crate) async fn how_many_images_wait() {
+pub(crate) async fn the_queue_is_limited() {
     let registry = Registry::start().await;
     let names: Vec<Digest> = (0..17).map(|n: u8| Digest::of(&[n])).collect();
     for (queued, status) in [(16, 503), (17, 202)] {
         let directory = directory();
         let limit = format!("queued = {queued}");
         let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", &limit)])).await;
-        // What was pushed before the rule began takes no room.
+        // Images from before the rule take no space.
         let body = pushes(&names.iter().map(|digest| ("team/app", "1", digest)).collect::<Vec<_>>());
         assert_eq!(service.notify(&body).await, status, "{queued}");
         service.stop().await;
@@ -229,7 +229,7 @@ pub(crate) async fn how_many_images_wait() {
 }
 
 #[tokio::test]
-pub(crate) async fn where_the_passphrase_is() {
+pub(crate) async fn the_passphrase_is_read_from_its_file() {
     let registry = Registry::start().await;
     let directory = directory();
     let passphrase = write(directory.path(), "passphrase", "pg5ECRET-phrase").display().to_string();
@@ -250,7 +250,7 @@ pub(crate) async fn where_the_passphrase_is() {
 }
 
 #[tokio::test]
-pub(crate) async fn what_a_rule_says() {
+pub(crate) async fn a_rule_decides_what_is_signed_and_how() {
     let second = "[authenticator.second]\nkey = \"second.key\"\nalgorithm = \"RSA_PKCS1_SHA_256\"";
     for (line, one, development, classic, algorithm) in [
         ("", true, true, true, "ECDSA_SHA_256"),
@@ -269,7 +269,7 @@ pub(crate) async fn what_a_rule_says() {
         let line = line.replace("HOST", &registry.host());
         let settings = with(&registry.host(), path, &[]);
         assert_eq!(settings.rules.len(), 1);
-        // What is said takes the place of what the file says of it.
+        // This replaces the line of the file.
         let named = line.split(' ').next().unwrap_or_default();
         let file = text(&registry.host(), path);
         let (head, rule) = file.split_once("[[rule]]\n").unwrap();
@@ -285,11 +285,11 @@ pub(crate) async fn what_a_rule_says() {
         let signed = |digest: &Digest| lines.iter().any(|line| line["digest"] == digest.as_str());
         assert_eq!((signed(&image), signed(&other)), (one, development), "{line}: {lines:?}");
         assert_eq!(signatures(&registry, "team/app", &image), usize::from(one && classic), "{line}");
-        assert!(lines.iter().all(|told| told["algorithm"] == algorithm), "{line}: {lines:?}");
+        assert!(lines.iter().all(|entry| entry["algorithm"] == algorithm), "{line}: {lines:?}");
         let name = if named == "name" { "other" } else { "team" };
-        for (asked, status) in [(name, 202), ("nobody", 409)] {
-            let wanted = json!({ "rule": asked, "images": [], "existing": true });
-            assert_eq!(service.ask("POST", "/requests", wanted).await.0, status, "{line}: {asked}");
+        for (requested, status) in [(name, 202), ("nobody", 409)] {
+            let wanted = json!({ "rule": requested, "images": [], "existing": true });
+            assert_eq!(service.ask("POST", "/requests", wanted).await.0, status, "{line}: {requested}");
         }
         service.stop().await;
     }

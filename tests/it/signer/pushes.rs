@@ -7,7 +7,7 @@ use super::*;
 use pullgate_test::registry::{INDEX, Scripted, index, manifest};
 
 #[tokio::test]
-async fn what_is_pushed_within_a_rule_is_signed_once() {
+async fn an_image_pushed_within_a_rule_is_signed_once() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let service =
         Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
@@ -40,7 +40,7 @@ async fn what_is_pushed_within_a_rule_is_signed_once() {
     assert_eq!(line["manifests"], json!([Digest::of(&tag).as_str()]));
     assert_eq!(service.metric("images_total{outcome=\"signed\"}").await, 1);
     assert_eq!(service.metric("pushes_total{outcome=\"no_rule\"}").await, 6);
-    // Our own push of the signature is notified too, and leads to nothing.
+    // The push of the signature itself is notified too, and has no effect.
     let signature = Digest::of(&tag);
     let own = format!("sha256-{}.sig", inside.hex());
     service.notify(&pushes(&[("team/app", &own, &signature)])).await;
@@ -54,7 +54,7 @@ async fn a_notification_is_a_hint() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old = registry.image("team/app", "old", "old");
     let left_behind = registry.image("team/app", "moved", "left behind");
-    registry.image("team/app", "moved", "what the tag leads to now");
+    registry.image("team/app", "moved", "the image that the tag resolves to now");
     let service =
         Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
     let elsewhere = registry.image("other/app", "1", "elsewhere");
@@ -75,14 +75,14 @@ async fn a_notification_is_a_hint() {
     registry.tag("team/app", "list", &list);
     let none = Digest::of(b"never pushed");
     for (what, tag, digest, signed) in [
-        ("it was there before the rule", "old", &old, false),
+        ("it is older than the rule", "old", &old, false),
         ("it was left behind before the rule", "moved", &left_behind, false),
         ("it is in another repository", "1", &elsewhere, false),
-        ("it is nowhere", "1", &none, false),
+        ("it does not exist", "1", &none, false),
         ("it refers to another image", "referrer", &referrer, false),
         ("it is a signature under another name", "copied", &signature_like, false),
         ("it has no tag", "", &new, false),
-        ("the tag leads elsewhere", "old", &new, false),
+        ("the tag resolves to another image", "old", &new, false),
         ("it is new", "new", &new, true),
         ("it is an index", "list", &list, true),
     ] {
@@ -91,14 +91,14 @@ async fn a_notification_is_a_hint() {
         assert_eq!(signatures(&registry, "team/app", digest), usize::from(signed), "{what}");
     }
     assert_eq!(service.metric("pushes_total{outcome=\"older\"}").await, 1);
-    // An event from before the rule, whatever it is about.
+    // An event from before the rule, for any image.
     let image = registry.image("team/app", "fresh", "fresh");
     let mut early = pushes(&[("team/app", "fresh", &image)]);
     early["events"][0]["timestamp"] = "2020-01-01T00:00:00Z".into();
     service.notify(&early).await;
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &image), 0);
-    // The operator may ask for what was there.
+    // The operator may request older images.
     let wanted =
         json!({ "rule": "team", "images": [format!("{}/team/app:old", registry.host())], "existing": false });
     let (status, text) = service.ask("POST", "/requests", wanted).await;
@@ -109,7 +109,7 @@ async fn a_notification_is_a_hint() {
         (json!({ "rule": "none", "images": [], "existing": true }), "this rule does not exist"),
         (
             json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }),
-            "no rule is for",
+            "no rule applies to",
         ),
         (
             json!({ "rule": null, "images": [format!("{}/team/app:none", registry.host())], "existing": false }),
@@ -123,7 +123,7 @@ async fn a_notification_is_a_hint() {
 }
 
 #[tokio::test]
-async fn a_rule_by_hand_waits_to_be_asked() {
+async fn a_manual_rule_signs_only_on_request() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let by_hand = Rule { trigger: Trigger::Manual, ..rule(&registry, "team") };
     let service = Service::start(settings(&registry, directory.path(), vec![by_hand])).await;
@@ -144,7 +144,7 @@ async fn a_rule_by_hand_waits_to_be_asked() {
 }
 
 #[tokio::test]
-async fn a_registry_that_fails_is_asked_again_and_what_it_refuses_is_parked() {
+async fn a_failing_registry_is_retried_and_a_refused_image_is_parked() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let service =
         Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
@@ -167,7 +167,7 @@ async fn a_registry_that_fails_is_asked_again_and_what_it_refuses_is_parked() {
     let parked = &status.parked_images[0];
     assert!(parked.image.contains("team/refused@") && parked.attempts == 3, "{parked:?}");
     assert!(parked.error.as_deref().unwrap_or_default().contains("does not permit"), "{parked:?}");
-    // It is mended, and pushed again.
+    // It is repaired, and pushed again.
     registry.hook(|_| None);
     service.notify(&pushes(&[("team/refused", "1", &refused)])).await;
     service.until("nothing is parked", |status| status.parked + status.waiting + status.busy == 0).await;
@@ -196,12 +196,12 @@ async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
     assert_ne!(status.rules[0].id, before[0].id);
     service.notify(&pushes(&[("other/app", "1", &image)])).await;
     service.idle().await;
-    assert_eq!(signatures(&registry, "other/app", &image), 0, "it was there before the new rule");
+    assert_eq!(signatures(&registry, "other/app", &image), 0, "it is older than the new rule");
     let image = registry.image("other/app", "2", "two");
     service.notify(&pushes(&[("other/app", "2", &image)])).await;
     service.idle().await;
     assert_eq!(signatures(&registry, "other/app", &image), 1);
-    // The same rule after a stop is the same rule.
+    // After a restart the rule is the same.
     let ids = Status::of(&service.signer).rules;
     service.stop().await;
     let service = Service::start(settings(&registry, directory.path(), vec![rule(&registry, "other")])).await;

@@ -1,4 +1,4 @@
-//! The audit record is moved away while the service runs, as logrotate does.
+//! The audit log is moved away while the service runs, as by logrotate.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ fn lines(file: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn goes_on_in_a_new_file_after_sighup() {
+pub(crate) async fn the_audit_log_continues_in_a_new_file_after_sighup() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     configure(&path, &registry);
@@ -29,7 +29,7 @@ pub(crate) async fn goes_on_in_a_new_file_after_sighup() {
     let first = push("1").await;
     assert_eq!(lines(&now), [first.as_str()]);
     std::fs::rename(&now, &old).unwrap();
-    // Until it is notified, it continues with the old file.
+    // Until SIGHUP it continues with the old file.
     let second = push("2").await;
     assert_eq!((lines(&old), now.exists()), (vec![first.clone(), second.clone()], false));
     kill(Pid::from_raw(process.0.id().try_into().unwrap()), Signal::SIGHUP).unwrap();

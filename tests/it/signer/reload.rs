@@ -27,7 +27,7 @@ fn write(file: &Path, text: impl AsRef<[u8]>) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// As `configure` does it, with a key that can be taken away. Gives the text of `signer.toml` and the key's file.
+/// Like `configure`, with a key that can be removed. Returns the text of `signer.toml` and the key's file.
 fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, PathBuf) {
     configure(directory, registry);
     write(&directory.join("pullgate.toml"), "[log]\nlevel = \"warn\"\n");
@@ -41,7 +41,7 @@ fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, Pat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn that_fails_is_told_with_its_reason_until_one_does_not() {
+pub(crate) async fn a_failed_reload_is_reported_until_one_succeeds() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     let (text, own) = configure_with_own_key(&path, &registry);
@@ -55,70 +55,73 @@ pub(crate) async fn that_fails_is_told_with_its_reason_until_one_does_not() {
         }
     };
     until(&path, "the rule has started", |status| status.rules.iter().all(|rule| rule.started)).await;
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(0) && !told.contains("RELOAD"), "{code:?} {told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(code == Some(0) && !output.contains("RELOAD"), "{code:?} {output}");
 
     // The key is gone.
     let kept = std::fs::read(&own).unwrap();
     std::fs::remove_file(&own).unwrap();
     reload();
-    until(&path, "the key is missed", failed("own.key")).await;
+    until(&path, "the missing key is reported", failed("own.key")).await;
     let reason = format!(
-        "the settings cannot be put in force: the key of authenticator release cannot be used: {} cannot be read: \
+        "cannot activate the settings: the key of authenticator release cannot be used: {} cannot be read: \
          No such file or directory",
         own.display()
     );
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(1) && told.starts_with("RELOAD FAILED at 2") && told.contains(&reason), "{told}");
-    assert!(told.contains("rule team: automatic"), "the rules are reported all the same: {told}");
-    let (code, told, _) = run(&path, &["status", "--output", "json"]);
-    let told: Value = serde_json::from_str(&told).unwrap();
-    let first = told["reload_failed"]["reasons"][0].as_str().unwrap();
-    assert!(code == Some(1) && first.starts_with(&reason), "{told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(
+        code == Some(1) && output.starts_with("RELOAD FAILED at 2") && output.contains(&reason),
+        "{output}"
+    );
+    assert!(output.contains("rule team: automatic"), "the rules are reported all the same: {output}");
+    let (code, output, _) = run(&path, &["status", "--output", "json"]);
+    let output: Value = serde_json::from_str(&output).unwrap();
+    let first = output["reload_failed"]["reasons"][0].as_str().unwrap();
+    assert!(code == Some(1) && first.starts_with(&reason), "{output}");
     let log = std::fs::read_to_string(path.join("log")).unwrap();
     assert!(log.contains(&reason), "{log}");
-    let (code, _, told) = run(&path, &["check"]);
-    assert!(code == Some(2) && told.contains("own.key cannot be read"), "{told}");
+    let (code, _, output) = run(&path, &["check"]);
+    assert!(code == Some(2) && output.contains("own.key cannot be read"), "{output}");
 
-    // The file is broken: the service can be asked all the same.
+    // The file is invalid: `status` still works.
     write(&own, kept);
     write(&file, format!("{text}[[rule]\n"));
     reload();
     until(&path, "the file is refused", failed("signer.toml:")).await;
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(1) && told.contains("signer.toml:") && told.contains("rule team:"), "{told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(code == Some(1) && output.contains("signer.toml:") && output.contains("rule team:"), "{output}");
     assert_eq!(run(&path, &["check"]).0, Some(2));
-    let (code, _, told) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
+    let (code, _, output) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
     assert_eq!(
-        (code, told.as_str()),
+        (code, output.as_str()),
         (Some(1), "error: the signer refused the request: this rule does not exist\n")
     );
 
-    // It is mended.
+    // It is repaired.
     write(&file, text.replace("workers = 16", "workers = 3"));
     reload();
     until(&path, "it is in force", |status| status.reload_failed.is_none()).await;
-    let (code, told, _) = run(&path, &["status"]);
-    assert!(code == Some(0) && !told.contains("RELOAD FAILED"), "{code:?} {told}");
-    assert!(told.contains("RESTART NEEDED to apply: [limits] workers\n"), "{told}");
+    let (code, output, _) = run(&path, &["status"]);
+    assert!(code == Some(0) && !output.contains("RELOAD FAILED"), "{code:?} {output}");
+    assert!(output.contains("RESTART NEEDED to apply: [limits] workers\n"), "{output}");
     let end = tokio::time::Instant::now() + PATIENCE;
     while !std::fs::read_to_string(path.join("log")).unwrap().contains("[limits] workers") {
         assert!(tokio::time::Instant::now() < end, "the log does not warn");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(process);
-    let (code, _, told) = run(&path, &["status"]);
-    assert!(code == Some(3) && told.contains("cannot connect to its control socket"), "{code:?} {told}");
+    let (code, _, output) = run(&path, &["status"]);
+    assert!(code == Some(3) && output.contains("cannot connect to its control socket"), "{code:?} {output}");
     secrets::keep(&path.join("log"));
 }
 
 #[tokio::test]
-async fn leaves_what_is_read_at_start_and_tells_so() {
+async fn a_reload_reports_changes_that_need_a_restart() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let service = Service::started(old.clone()).await;
     let tls = || Tls { certificate: "/c".into(), key: "/k".into(), clients: None };
-    type Change<'a> = &'a dyn Fn(&mut Settings);
+    type Change<'a> = &'a dyn Fn(&mut SignerSettings);
     let rows: [(Change<'_>, &[&str]); 16] = [
         (&|_| {}, &[]),
         (&|it| it.listen.address = Address::Unix("/x".into()), &["[listen]"]),
@@ -148,7 +151,7 @@ async fn leaves_what_is_read_at_start_and_tells_so() {
 }
 
 #[tokio::test]
-async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
+async fn check_opens_key_and_password_files_and_contacts_no_service() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path();
     let (text, own) = configure_with_own_key(path, &registry);
@@ -164,7 +167,7 @@ async fn check_opens_the_files_with_keys_and_passwords_and_asks_no_service() {
         ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
         (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),
         (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not checked: alikms://"),
-        ("hosts = \"/nonexistent\"", &login, 2, "two does not hold one line"),
+        ("hosts = \"/nonexistent\"", &login, 2, "two does not contain exactly one line"),
     ] {
         let changed = text.replacen(from, to, 1);
         assert!(from == to || changed != text, "{from}");

@@ -1,9 +1,9 @@
-//! What a signature costs at the registry: each request is counted.
+//! The requests to the registry for a signature.
 
 use super::*;
 
-/// What reached the registry, with digests and uploads by one name each.
-fn asked(registry: &Registry, image: &Digest) -> Vec<String> {
+/// The requests to the registry, with one name for each digest and upload.
+fn requests(registry: &Registry, image: &Digest) -> Vec<String> {
     let plain = |line: String| {
         let line = line.split('?').next().unwrap_or_default().replace("/v2/team/app/", "");
         match line.find("blobs/uploads/") {
@@ -15,7 +15,7 @@ fn asked(registry: &Registry, image: &Digest) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn of_a_signature_are_nine_and_of_one_that_is_there_two() {
+async fn a_signature_takes_nine_requests_and_an_existing_one_two() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let service =
         Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
@@ -24,10 +24,10 @@ async fn of_a_signature_are_nine_and_of_one_that_is_there_two() {
     assert_eq!(service.notify(&pushes(&[("team/app", "v1", &digest)])).await, 202);
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &digest), 1);
-    let mut asked_first = asked(&registry, &digest);
-    // The image and what is signed are looked at together; then payload and configuration are stored together.
-    asked_first[..2].sort();
-    asked_first[2..6].sort();
+    let mut first = requests(&registry, &digest);
+    // The image and its signatures are looked up concurrently; then payload and configuration are stored concurrently.
+    first[..2].sort();
+    first[2..6].sort();
     let expected = [
         "GET manifests/sha256-HEX.sig",
         "GET manifests/v1",
@@ -39,24 +39,24 @@ async fn of_a_signature_are_nine_and_of_one_that_is_there_two() {
         "PUT manifests/sha256-HEX.sig",
         "GET manifests/sha256-HEX.sig",
     ];
-    assert_eq!(asked_first, expected);
-    // Asked for again, it is only looked for.
+    assert_eq!(first, expected);
+    // A second request only looks it up.
     registry.forget_requests();
     let image = format!("{}/team/app@{digest}", registry.host());
-    let (status, told) =
+    let (status, answer) =
         service.ask("POST", "/requests", json!({ "rule": null, "images": [image], "existing": false })).await;
-    assert_eq!(status, 202, "{told}");
+    assert_eq!(status, 202, "{answer}");
     service.idle().await;
-    let mut again = asked(&registry, &digest);
+    let mut again = requests(&registry, &digest);
     again.sort();
-    // The first look is that of the request.
+    // The first lookup belongs to the request.
     assert_eq!(again, ["GET manifests/IMAGE", "GET manifests/IMAGE", "GET manifests/sha256-HEX.sig"]);
     assert_eq!(signatures(&registry, "team/app", &digest), 1);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn nothing_is_stored_for_what_is_no_image() {
+async fn nothing_is_stored_for_a_referrer() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let service =
         Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;

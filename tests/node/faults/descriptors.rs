@@ -10,14 +10,14 @@ use pullgate_test::node::{Node, Release};
 /// How many file descriptors it may have.
 const MAX: usize = 40;
 
-/// It refuses what it cannot find out, answers in time, and goes on when there are some again.
+/// It refuses what it cannot verify, answers in time, and recovers when descriptors are free again.
 #[test]
-fn that_are_all_taken_refuse_pulls_and_come_back() {
+fn exhausted_descriptors_refuse_pulls_until_some_are_free() {
     let mut node = Node::start(Release::V2_1);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     node.pullgate.stop();
     node.pullgate.start_in(&["prlimit", &format!("--nofile={MAX}:{MAX}"), "--"]);
-    // kubelet's connection was there before.
+    // kubelet's connection was opened before.
     let kubelet = node.kubelet();
     assert!(kubelet.image_fs_info().is_ok());
     let taken: Vec<_> = (0..2 * MAX).map(|_| UnixStream::connect(node.pullgate.socket()).unwrap()).collect();
@@ -26,7 +26,7 @@ fn that_are_all_taken_refuse_pulls_and_come_back() {
         assert_ne!(status.code(), Code::DeadlineExceeded, "nobody answers");
         assert!(status.message().starts_with("RegistryUnavailable: "), "{status}");
     }
-    assert!(kubelet.image_fs_info().is_ok(), "what needs no more of them goes on");
+    assert!(kubelet.image_fs_info().is_ok(), "calls that need no descriptor still work");
     drop(taken);
     // A new connection is served too.
     let kubelet = node.kubelet();

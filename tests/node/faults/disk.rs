@@ -1,4 +1,4 @@
-//! The directory of evidence is full, read-only, or not what was written there.
+//! The directory of evidence is full, read-only, or damaged.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use pullgate_test::node::images::Image;
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::{Node, Release};
 
-/// A node that has pulled `known` when all was well, and that has an unsigned image in the runtime.
+/// A node that has pulled `known` before the fault, and that has an unsigned image in the runtime.
 struct World {
     node: Node,
     known: Image,
@@ -28,8 +28,8 @@ fn start() -> World {
 }
 
 impl World {
-    /// Starts pullgate in a mount namespace of its own, after `script` has changed what lies at `$E` there. What is
-    /// mounted goes away with the process.
+    /// Starts pullgate in a separate mount namespace, after `script` has changed the directory `$E` there. Its mounts
+    /// end with the process.
     fn start_where(&mut self, script: &str) {
         self.node.pullgate.stop();
         let evidence = self.node.pullgate.evidence();
@@ -62,11 +62,11 @@ impl World {
     }
 }
 
-/// What is known stays known, and what cannot be written down is known until the daemon ends.
+/// Existing evidence stays, and evidence that cannot be written is kept until the daemon ends.
 #[test]
-fn that_takes_nothing_costs_memory_only() {
+fn an_unwritable_disk_costs_only_memory() {
     let mut world = start();
-    // What was there is copied over, and then not one byte more has room.
+    // The existing evidence is copied, then the disk is full.
     let full = "cp -a \"$E\" \"$E.before\"; mount -t tmpfs -o size=1m,mode=0700 none \"$E\"; \
                 cp -a \"$E.before/.\" \"$E/\"; rm -rf \"$E.before\"; \
                 dd if=/dev/zero of=\"$E/filler\" bs=4k 2>/dev/null || true";
@@ -83,12 +83,12 @@ fn that_takes_nothing_costs_memory_only() {
         world.assert_runs(case, &Pod::of(later.by_tag()));
         world.assert_runs(case, &Pod::of(later.by_tag()).never());
         world.assert_runs(case, &Pod::of(world.known.by_tag()).if_not_present());
-        let told = world.node.pullgate.records().into_iter().any(|record| {
+        let reported = world.node.pullgate.records().into_iter().any(|record| {
             record["level"] != "INFO"
                 && record["message"].as_str().is_some_and(|message| message.contains("in memory only"))
         });
-        assert!(told, "{case}: it is logged");
-        // The disk is well again: nothing that was there is lost, and what is missing is fetched.
+        assert!(reported, "{case}: it is logged");
+        // The disk works again: the old evidence is there, and the missing evidence is fetched.
         world.node.pullgate.stop();
         world.node.pullgate.start_again();
         world.assert_runs(case, &Pod::of(world.known.by_tag()).never());
@@ -99,15 +99,15 @@ fn that_takes_nothing_costs_memory_only() {
     }
 }
 
-/// Changes what is there; `id` is that of an image that nobody signed.
+/// Changes the files; `id` is that of an unsigned image.
 type Damage = fn(root: &Path, id: &str);
 
 const DAMAGES: [(&str, Damage); 14] = [
-    ("entries are cut short", |root, _| each(root, "entries", |path| cut(path, 2))),
+    ("entries are truncated", |root, _| each(root, "entries", |path| cut(path, 2))),
     ("entries are empty", |root, _| each(root, "entries", |path| fs::write(path, b"").unwrap())),
     ("a bit of each entry is flipped", |root, _| each(root, "entries", flip)),
     ("a bit of each link is flipped", |root, _| each(root, "images", flip)),
-    ("links are cut short", |root, _| each(root, "images", |path| cut(path, 2))),
+    ("links are truncated", |root, _| each(root, "images", |path| cut(path, 2))),
     ("entries are directories", |root, _| {
         each(root, "entries", |path| {
             fs::remove_file(path).unwrap();
@@ -120,14 +120,14 @@ const DAMAGES: [(&str, Damage); 14] = [
             nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
         });
     }),
-    ("entries are links to files elsewhere", |root, _| {
+    ("entries are links to other files", |root, _| {
         each(root, "entries", |path| {
             let moved = path.with_extension("moved");
             fs::rename(path, &moved).unwrap();
             symlink(&moved, path).unwrap();
         });
     }),
-    ("there are files of others everywhere", |root, _| {
+    ("foreign files are everywhere", |root, _| {
         for part in ["", "entries", "entries/00", "images", "images/ff", "tmp"] {
             fs::create_dir_all(root.join(part)).unwrap();
             fs::write(root.join(part).join("foreign"), b"pullgate evidence 1 \xff\n{}").unwrap();
@@ -139,7 +139,7 @@ const DAMAGES: [(&str, Damage); 14] = [
             fs::write(root.join(part), b"in the way").unwrap();
         }
     }),
-    ("all of it is a file", |root, _| {
+    ("the ledger is a file", |root, _| {
         fs::remove_dir_all(root).unwrap();
         fs::write(root, b"in the way").unwrap();
     }),
@@ -147,15 +147,15 @@ const DAMAGES: [(&str, Damage); 14] = [
         let _ = fs::remove_file(root.join("lock"));
         fs::create_dir(root.join("lock")).unwrap();
     }),
-    ("evidence of the one image is linked to another", |root, id| {
+    ("evidence of one image is linked to another", |root, id| {
         let line = files(&root.join("images")).first().map(|path| fs::read(path).unwrap()).unwrap();
         let hex = id.strip_prefix("sha256:").unwrap();
         fs::create_dir_all(root.join("images").join(&hex[..2])).unwrap();
         fs::write(root.join("images").join(&hex[..2]).join(&hex[2..]), line).unwrap();
     }),
-    ("evidence is said to be of another image", |root, id| {
+    ("evidence is declared to be of another image", |root, id| {
         each(root, "entries", |path| {
-            // The checksum is made right: it is against damage only, and a forger can make one too.
+            // With a correct checksum: it only detects damage, and a forger can compute it.
             let entry = fs::read(path).unwrap();
             let line = entry.iter().position(|byte| *byte == b'\n').unwrap() + 1;
             let hex = id.strip_prefix("sha256:").unwrap();
@@ -172,7 +172,7 @@ const DAMAGES: [(&str, Damage); 14] = [
 
 /// Damage costs one pull at most. It admits nothing and delays nothing.
 #[test]
-fn that_is_damaged_costs_a_pull_at_the_most() {
+fn a_damaged_ledger_costs_at_most_a_pull() {
     let mut world = start();
     let root = world.node.pullgate.evidence();
     for (case, damage) in DAMAGES {

@@ -1,10 +1,10 @@
-//! Those on whom pullgate depends go away in the middle of a pull, and come back.
+//! The registry or containerd fails during a pull, and comes back.
 
 use crate::held::{At, Held, STEPS};
 use pullgate_test::node::Release;
 use pullgate_test::node::kubelet::Pod;
 
-on_every_release!(containerd_is_killed_at_each_step, the_registry_ends_at_each_step);
+on_every_release!(containerd_is_killed_at_each_step, the_registry_stops_at_each_step);
 
 fn containerd_is_killed_at_each_step(release: Release) {
     let mut held = Held::start(release);
@@ -21,7 +21,7 @@ fn containerd_is_killed_at_each_step(release: Release) {
     held.assert_evidence_is_whole();
 }
 
-fn the_registry_ends_at_each_step(release: Release) {
+fn the_registry_stops_at_each_step(release: Release) {
     let mut held = Held::start(release);
     for (step, at) in STEPS {
         let (At::Ours(_) | At::Containerd(_)) = at else { continue };
@@ -29,7 +29,7 @@ fn the_registry_ends_at_each_step(release: Release) {
         held.forget(true);
         held.hold(at);
         held.pull_with(&case, |held| held.held(&case, at), |node| node.registry.stop());
-        // Nothing was found out, so nothing is known.
+        // Nothing was verified, so nothing is recorded.
         let waiting = held.kubelet.ensure_image(&Pod::of(held.signed.by_tag())).unwrap_err();
         assert_eq!(waiting.reason, "RegistryUnavailable", "{case}: {}", waiting.message);
         held.node.registry.start_again();

@@ -34,7 +34,7 @@ fn at_each_step_of_a_pull(release: Release) {
     held.assert_evidence_is_whole();
 }
 
-/// Somebody else holds the ledger's lock, so that a pull comes to its end and its evidence is not written.
+/// The ledger's lock is held by another process, so that a pull ends before its evidence is written.
 fn while_evidence_waits_to_be_written(release: Release) {
     let mut held = Held::start(release);
     for round in 0..ROUNDS {
@@ -51,7 +51,7 @@ fn while_evidence_waits_to_be_written(release: Release) {
         };
         held.pull_with(&case, moment, |node| node.pullgate.kill());
         held.node.pullgate.start_again();
-        // The lock costs time, and no more than that: the evidence is in memory.
+        // The lock only delays: the evidence is in memory.
         held.assert_in_order(&case);
         drop(lock);
         held.assert_in_order(&case);
@@ -59,7 +59,7 @@ fn while_evidence_waits_to_be_written(release: Release) {
     held.assert_evidence_is_whole();
 }
 
-/// Also in the middle of arithmetic and of a write to the ledger. Every other time the ledger knows the image already.
+/// Also during a verification and during a write to the ledger. Every other time the ledger has the image already.
 fn at_any_moment(release: Release) {
     let mut held = Held::start(release);
     held.forget(true);
@@ -67,7 +67,7 @@ fn at_any_moment(release: Release) {
     held.kubelet.pull(&Pod::of(held.signed.by_tag())).unwrap();
     let whole = begin.elapsed();
     for kill in 0..KILLS {
-        // The golden ratio spreads any number of moments evenly over the time of a pull, and a little beyond.
+        // The golden ratio spreads the moments evenly over the duration of a pull, and a little beyond.
         let moment = whole.mul_f64(1.2 * (f64::from(kill) * 0.618_034).fract());
         let case = format!("kill {kill}, after {moment:?}");
         held.forget(kill % 2 == 0);

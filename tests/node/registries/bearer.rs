@@ -1,4 +1,4 @@
-//! A registry that wants tokens, and a token service that signs them.
+//! A registry that requires tokens, and a token service that signs them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use pullgate_test::node::registry::{PASSWORD, USER};
 use pullgate_test::registry::{Options, Recorded, Registry, Scripted};
 use pullgate_test::secrets::{self, MARK};
 
-on_every_release!(tokens_are_asked_for_as_containerd_does);
+on_every_release!(tokens_are_requested_as_containerd_does);
 
 /// Signs tokens for [`USER`] with [`PASSWORD`], over TLS.
 struct TokenService {
     registry: Registry,
     /// The certificate that the registry trusts.
     certificate: String,
-    // Last, because the registry's task lives in it.
+    // Last, because the registry's task runs in it.
     runtime: tokio::runtime::Runtime,
 }
 
@@ -45,11 +45,11 @@ impl TokenService {
         Self { registry, certificate: certificate.pem(), runtime }
     }
 
-    /// What it was asked: the method, then the fields in their order, without credentials.
-    fn take_asked(&self) -> Vec<String> {
-        let asked = self.registry.requests().iter().map(shown).collect();
+    /// The requests: the method, then the fields in order, without credentials.
+    fn take_requests(&self) -> Vec<String> {
+        let requests = self.registry.requests().iter().map(shown).collect();
         self.registry.forget_requests();
-        asked
+        requests
     }
 }
 
@@ -100,7 +100,7 @@ fn answer(request: &Recorded, key: &SigningKey, chain: &str) -> Scripted {
     Scripted::ok("application/json", answer.to_string())
 }
 
-fn tokens_are_asked_for_as_containerd_does(release: Release) {
+fn tokens_are_requested_as_containerd_does(release: Release) {
     let mut site = Site::start(release);
     let service = TokenService::start(&site);
     let (tls, bundle) = (site.tls("127.0.0.1", false), site.file("token.pem", &service.certificate));
@@ -119,13 +119,13 @@ fn tokens_are_asked_for_as_containerd_does(release: Release) {
         ("no credentials", None, "registry-unauthorized"),
     ] {
         site.assert_both(name, secret, (&["origin"], &["origin"]), code);
-        let asked = service.take_asked();
+        let requests = service.take_requests();
         // containerd by tag and by digest, each before pullgate, and what pullgate forwards.
-        let first = asked.first().unwrap_or_else(|| panic!("{name}: nobody asked for a token"));
+        let first = requests.first().unwrap_or_else(|| panic!("{name}: no token was requested"));
         assert!(first.contains("scope=repository:team/app:pull service=test-registry"), "{name}: {first}");
         let expected = if secret.is_some() { "POST /token" } else { "GET /token" };
         assert!(first.starts_with(expected), "{name}: {first}");
-        let kinds: BTreeSet<_> = asked.iter().collect();
+        let kinds: BTreeSet<_> = requests.iter().collect();
         let most = if code.is_empty() || secret.is_none() { 1 } else { 2 };
         assert_eq!(kinds.len(), most, "{name}: pullgate asks as containerd does: {kinds:?}");
     }

@@ -1,4 +1,4 @@
-//! A node with two registries, and what is asked of them.
+//! A node with two registries, and the requests to them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::registry::Registry;
 use pullgate_test::node::{Node, Release, directory};
 
-/// Registries, in the order in which they were asked.
-type Asked = Vec<&'static str>;
+/// Registries, in the order of the requests.
+type Contacted = Vec<&'static str>;
 
-/// Whose requests, by what they call themselves.
+/// The client of a request, by its user agent.
 #[derive(Clone, Copy)]
 enum Who {
     Pullgate,
     Containerd,
-    /// Where it looks for what is to be pulled. Manifests it then fetches from any host, whatever its capabilities.
+    /// The host where it resolves the image. It then fetches manifests from any host, regardless of capabilities.
     ContainerdResolving,
 }
 
@@ -54,7 +54,7 @@ impl Site {
         site
     }
 
-    /// Lines of configuration for a registry with a certificate for `name`, that may want one of its clients.
+    /// Configuration for a registry with a certificate for `name`, which may require client certificates.
     pub(super) fn tls(&self, name: &str, clients: bool) -> String {
         let (certificate, key) = self.authority.server(name);
         let mut lines = format!(
@@ -68,7 +68,7 @@ impl Site {
         lines
     }
 
-    /// The certificate of the authority that the registries' are from.
+    /// The certificate of the authority for the registries.
     pub(super) fn ca(&self) -> PathBuf {
         self.file("ca.pem", &self.authority.pem())
     }
@@ -93,31 +93,31 @@ impl Site {
             .replace("@CA", &format!("{:?}", self.ca().display().to_string()))
     }
 
-    /// The registries that were asked for a manifest since then, in their order, each once in a row.
-    fn asked(&self, since: Timestamp, who: Who, manifest: &str) -> Asked {
+    /// The registries that got requests for a manifest since then, in order, without repetitions.
+    fn contacted(&self, since: Timestamp, who: Who, manifest: &str) -> Contacted {
         let named = [("mirror", &self.mirror), ("origin", &self.node.registry)];
         let end = format!("/manifests/{manifest}");
-        let mut asked: Vec<_> = named
+        let mut contacted: Vec<_> = named
             .into_iter()
-            .flat_map(|(name, registry)| registry.asked().into_iter().map(move |asked| (asked, name)))
-            .filter(|(asked, _)| {
-                asked.time >= since && asked.uri.split('?').next().is_some_and(|uri| uri.ends_with(&end))
+            .flat_map(|(name, registry)| registry.asked().into_iter().map(move |request| (request, name)))
+            .filter(|(request, _)| {
+                request.time >= since && request.uri.split('?').next().is_some_and(|uri| uri.ends_with(&end))
             })
-            .filter(|(asked, _)| match who {
-                Who::Pullgate => !asked.is_by_containerd(),
-                Who::Containerd => asked.is_by_containerd(),
-                Who::ContainerdResolving => asked.is_by_containerd() && asked.method == "HEAD",
+            .filter(|(request, _)| match who {
+                Who::Pullgate => !request.is_by_containerd(),
+                Who::Containerd => request.is_by_containerd(),
+                Who::ContainerdResolving => request.is_by_containerd() && request.method == "HEAD",
             })
             .collect();
-        asked.sort_by_key(|(asked, _)| asked.time);
-        let mut names: Vec<&'static str> = asked.into_iter().map(|(_, name)| name).collect();
+        contacted.sort_by_key(|(request, _)| request.time);
+        let mut names: Vec<&'static str> = contacted.into_iter().map(|(_, name)| name).collect();
         names.dedup();
         names
     }
 
-    /// Pulls by tag and by digest, through containerd alone and through pullgate; sees to it that both ask the same hosts
-    /// in the same order, and gives the hosts, by tag and by digest, and pullgate's reasons if nothing came of it.
-    fn compare(&mut self, name: &str, secret: Option<(&str, &str)>) -> (Asked, Asked, Vec<String>) {
+    /// Pulls by tag and by digest, through containerd alone and through pullgate; asserts that both contact the same hosts
+    /// in the same order, and returns the hosts, by tag and by digest, and pullgate's reasons if it refused.
+    fn compare(&mut self, name: &str, secret: Option<(&str, &str)>) -> (Contacted, Contacted, Vec<String>) {
         let image = self.image.clone();
         let pod = |reference: &str| match secret {
             Some((user, password)) => Pod::of(reference).with_pull_secret(user, password),
@@ -129,10 +129,10 @@ impl Site {
             (site.node.kubelet_without_pullgate().pull(&pod(reference)), since)
         };
         let (_, since) = alone(self, &image.by_digest());
-        let by_digest = self.asked(since, Who::ContainerdResolving, &image.digest);
-        let pulled = self.asked(since, Who::Containerd, &image.digest);
+        let by_digest = self.contacted(since, Who::ContainerdResolving, &image.digest);
+        let pulled = self.contacted(since, Who::Containerd, &image.digest);
         let (direct, since) = alone(self, &image.by_tag());
-        let by_tag = self.asked(since, Who::ContainerdResolving, &image.tag);
+        let by_tag = self.contacted(since, Who::ContainerdResolving, &image.tag);
         let mut codes = Vec::new();
         for (reference, manifest, expected) in
             [(image.by_tag(), &image.tag, &by_tag), (image.by_digest(), &image.digest, &by_digest)]
@@ -143,12 +143,12 @@ impl Site {
             let through = self.node.kubelet().ensure_image(&pod(&reference));
             let what = format!("{name}, {reference}: {direct:?} and {through:?}");
             assert_eq!(through.is_ok(), direct.is_ok(), "{what}");
-            assert_eq!(&self.asked(since, Who::Pullgate, manifest), expected, "{what}");
-            // What it forwards, it forwards by digest.
+            assert_eq!(&self.contacted(since, Who::Pullgate, manifest), expected, "{what}");
+            // pullgate forwards the pull by digest.
             let forwarded = if through.is_ok() { pulled.clone() } else { Vec::new() };
-            assert_eq!(self.asked(since, Who::Containerd, &image.digest), forwarded, "{what}");
-            let again = self.asked(since, Who::Containerd, &image.tag);
-            assert!(again.is_empty(), "the tag is asked for once: {what}");
+            assert_eq!(self.contacted(since, Who::Containerd, &image.digest), forwarded, "{what}");
+            let again = self.contacted(since, Who::Containerd, &image.tag);
+            assert!(again.is_empty(), "the tag is requested once: {what}");
             codes.push(through.as_ref().err().map(|waiting| waiting.code().to_owned()).unwrap_or_default());
         }
         (by_tag, by_digest, codes)

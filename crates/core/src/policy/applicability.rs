@@ -7,42 +7,43 @@ use crate::reference::Repository;
 /// Whether a rule applies to a request, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applicability {
-    /// It applies.
+    /// The rule applies.
     Applies,
-    /// It covers the name, but is for pods of other namespaces.
+    /// The rule covers the name, but is for pods of other namespaces.
     OtherPods,
-    /// It covers the name and the pod, but a more specific rule applies.
+    /// The rule covers the name and the pod, but a more specific rule applies.
     LessSpecific,
-    /// It does not cover the name.
+    /// The rule does not cover the name.
     OtherNames,
 }
 
 impl Policy {
-    /// The applicability of every rule, in the order of the files, the default last. Takes time in proportion to the number
-    /// of rules: for explanations, not for pulls.
+    /// The applicability of every rule, in the order of the files, the default last. Takes time proportional to the
+    /// number of rules: for explanations, not for pulls.
     pub fn applicability<'a>(
         &'a self,
         repository: &Repository,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = (&'a Rule, Applicability)> {
         let namespace = namespace.filter(|name| pods::is_namespace(name)).map(str::to_owned);
-        let speaking: Vec<&Rule> = self.applicable_rules(repository, namespace.as_deref()).rules().collect();
+        let applicable: Vec<&Rule> =
+            self.applicable_rules(repository, namespace.as_deref()).rules().collect();
         let repository = repository.clone();
         self.rules.iter().chain(std::iter::once(&self.default)).map(move |rule| {
-            let for_others = || {
+            let for_other_pods = || {
                 let (Some(pods), Some(namespace)) = (rule.pods(), &namespace) else { return false };
                 !pods.cover(namespace)
             };
-            let role = if speaking.iter().any(|speaks| std::ptr::eq(*speaks, rule)) {
+            let applicability = if applicable.iter().any(|applies| std::ptr::eq(*applies, rule)) {
                 Applicability::Applies
             } else if !rule.scope().covers(&repository) {
                 Applicability::OtherNames
-            } else if for_others() {
+            } else if for_other_pods() {
                 Applicability::OtherPods
             } else {
                 Applicability::LessSpecific
             };
-            (rule, role)
+            (rule, applicability)
         })
     }
 }

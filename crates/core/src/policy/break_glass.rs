@@ -1,4 +1,4 @@
-//! Break-glass: what may run for a short time whatever the policy says.
+//! Break-glass: exceptions that admit images for a short time, whatever the policy says.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,53 +6,53 @@ use super::scope::Scope;
 use crate::digest::Digest;
 use crate::reference::Repository;
 
-/// How far ahead an opening may end.
+/// Maximum time from now to the end of an exception.
 pub const LONGEST_EXCEPTION: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How many openings there may be at once.
+/// Maximum number of exceptions at the same time.
 pub const MAX_EXCEPTIONS: usize = 256;
 
-/// The openings that somebody who owns the node has made.
+/// The exceptions that an owner of the node configured.
 #[derive(Clone, Debug, Default)]
 pub struct BreakGlass {
     exceptions: Vec<Exception>,
 }
 
-/// Where openings come from. Asked at each question, so that what is closed is closed at once.
+/// Where exceptions come from. Read for every decision, so that a removed exception has no effect at once.
 pub trait BreakGlassSource: std::fmt::Debug + Send + Sync {
-    /// The openings at `now`.
+    /// The exceptions at `now`.
     fn exceptions(&self, now: Timestamp) -> BreakGlass;
 }
 
-/// One opening.
+/// One exception.
 #[derive(Clone, Debug)]
 pub struct Exception {
-    /// What is let through.
+    /// What it admits.
     pub what: ExceptionTarget,
-    /// Why, for the record.
+    /// The operator's reason, for the log.
     pub reason: String,
-    /// The first moment at which it is closed again.
+    /// The first instant at which it has no effect any more.
     pub until: Timestamp,
 }
 
-/// What an opening lets through.
+/// What an exception admits.
 #[derive(Clone, Debug)]
 pub enum ExceptionTarget {
-    /// One image or index, by whatever name.
+    /// One image or index, under any name.
     Digest(Digest),
-    /// Every image of these names.
+    /// Every image with these names.
     Scope(Scope),
 }
 
 impl BreakGlass {
-    /// These openings.
+    /// A set of exceptions.
     #[must_use]
     pub fn new(exceptions: Vec<Exception>) -> Self {
         Self { exceptions }
     }
 
-    /// The opening for an image, if there is one at `now`. `digest` is what its name says or stands for, as far as that is
-    /// known.
+    /// The exception in effect at `now` for an image, if any. `digest` is that in its name, or what its tag resolves
+    /// to, if known.
     #[must_use]
     pub fn exception_for(
         &self,
@@ -66,33 +66,34 @@ impl BreakGlass {
         })
     }
 
-    /// The opening for just this image, by whatever name, if there is one at `now`.
+    /// The exception in effect at `now` for the digest of this image, if any.
     #[must_use]
     pub fn exception_of(&self, digest: &Digest, now: Timestamp) -> Option<&Exception> {
         self.open(now)
             .find(|exception| matches!(&exception.what, ExceptionTarget::Digest(opened) if opened == digest))
     }
 
-    /// Whether anything is open at `now`.
+    /// Whether any exception is in effect at `now`.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.open(now).next().is_some()
     }
 
-    /// Whether an opening for a digest is open at `now`, so that it is worth asking what a tag stands for.
+    /// Whether an exception for a digest is in effect at `now`: only then a tag must be resolved.
     #[must_use]
     pub fn has_digests(&self, now: Timestamp) -> bool {
         self.open(now).any(|exception| matches!(exception.what, ExceptionTarget::Digest(_)))
     }
 
-    /// The openings that are open at `now`.
+    /// The exceptions in effect at `now`.
     pub fn open(&self, now: Timestamp) -> impl Iterator<Item = &Exception> {
         self.exceptions.iter().filter(move |exception| exception.is_open(now))
     }
 }
 
 impl Exception {
-    /// Whether it is open at `now`. One that ends too far ahead is not, also when the clock was set back.
+    /// Whether it is in effect at `now`. An exception that ends too far in the future is not, also when the clock was
+    /// set back.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
         now < self.until && self.until.duration_since(now) <= LONGEST_EXCEPTION
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opening_is_for_its_image_and_its_time() {
+    fn an_exception_is_limited_to_its_image_and_its_time() {
         let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
         let hours = SignedDuration::from_hours;
         let (image, other) = (Digest::of(b"image"), Digest::of(b"other"));

@@ -1,4 +1,4 @@
-//! The hash of a policy, by which verdicts are kept and nodes are compared.
+//! The hash of a policy: cached verdicts are bound to it, and operators compare nodes by it.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use super::rule::{CanonicalText as Text, Rule};
 use crate::digest::Digest;
 use crate::trust::{Authenticator, RemoteVerification};
 
-/// Changes whenever the same policy would have another hash by this code.
+/// Changes whenever this code would compute another hash for the same policy.
 const VERSION: &str = "pullgate policy 3";
 
-/// Over every part that can change a verdict or its reason, each with its length in front, in an order that does not
+/// Hashes every part that can change a verdict or its reason, each prefixed with its length, in an order that does not
 /// depend on the order of the files.
 pub(super) fn hash(
     default: &Rule,
@@ -42,7 +42,7 @@ pub(super) fn hash(
     Digest::of(text.into_string().as_bytes()).as_str().to_owned()
 }
 
-/// A verdict without a confirmation does not count where the rule demands one.
+/// Part of the hash, because a verdict that was not confirmed does not count where the rule requires a confirmation.
 fn remote(remote: &RemoteVerification) -> String {
     let RemoteVerification { source, timeout, rate, memory } = remote;
     let mut text = Text::default();

@@ -1,10 +1,10 @@
-//! The deny list: images that are refused under every rule, and keys that no longer count.
+//! The deny list: images that every rule refuses, and keys that are revoked.
 
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 
-/// How many digests, and how many keys, may be denied.
+/// Maximum number of denied digests, and of denied keys.
 pub const MAX_DENIED: usize = 10_000;
 
 /// Digests and keys, each with the reason.
@@ -15,29 +15,29 @@ pub struct DenyList {
 }
 
 impl DenyList {
-    /// Denies an image or index. Of two reasons the first is kept.
+    /// Denies an image or index. If it is denied already, the first reason is kept.
     pub fn deny_digest(&mut self, digest: Digest, reason: String) {
         self.digests.entry(digest).or_insert(reason);
     }
 
-    /// Denies a key by its fingerprint, `sha256:` over its DER SPKI. Of two reasons the first is kept.
+    /// Denies a key by its fingerprint, `sha256:` over its DER SPKI. If it is denied already, the first reason is kept.
     pub fn deny_key(&mut self, fingerprint: String, reason: String) {
         self.keys.entry(fingerprint).or_insert(reason);
     }
 
-    /// Why an image is denied, if it is.
+    /// The reason for which an image is denied, if it is.
     #[must_use]
     pub fn of_digest(&self, digest: &Digest) -> Option<&str> {
         self.digests.get(digest).map(String::as_str)
     }
 
-    /// Why a key is denied, if it is.
+    /// The reason for which a key is denied, if it is.
     #[must_use]
     pub fn of_key(&self, fingerprint: &str) -> Option<&str> {
         self.keys.get(fingerprint).map(String::as_str)
     }
 
-    /// Whether some image is denied, so that what is behind a tag must be known even where nothing is required of it.
+    /// Whether any image is denied: then a tag must be resolved also where no signature is required.
     #[must_use]
     pub fn has_digests(&self) -> bool {
         !self.digests.is_empty()

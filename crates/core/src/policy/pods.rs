@@ -1,21 +1,21 @@
-//! The pods that a rule is for, by their Kubernetes namespace.
+//! The pods that a rule applies to, by Kubernetes namespace.
 
 use std::fmt;
 
 use super::segment::{Pattern, Segment};
 
-/// How many patterns a rule may have.
+/// Maximum number of patterns in a rule.
 pub const MAX_POD_PATTERNS: usize = 64;
 
-/// How long the name of a namespace may be (RFC 1123 label, as Kubernetes limits it).
+/// Maximum length of a namespace's name: that of an RFC 1123 label.
 const MAX_NAMESPACE: usize = 63;
 
-/// Kubernetes namespaces, by name or by patterns in which `*` matches any characters, or nothing.
+/// Kubernetes namespaces, by name or by patterns in which `*` matches any number of characters, including zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pods(Vec<Segment>);
 
 impl Pods {
-    /// Namespaces that one of the patterns accepts.
+    /// Namespaces that match one of the patterns.
     ///
     /// # Errors
     /// When the list is empty or too long, or an entry is not a pattern for namespaces.
@@ -29,7 +29,7 @@ impl Pods {
         let mut segments = Vec::new();
         for text in patterns {
             let text = text.as_ref();
-            // A letter is valid wherever a `*` is.
+            // Wherever a `*` is allowed, a letter is.
             if text.contains("**") || !is_namespace(&text.replace('*', "a")) {
                 return Err(PodsError::NotANamespace(text.chars().take(MAX_NAMESPACE).collect()));
             }
@@ -50,7 +50,7 @@ impl Pods {
         self.0.iter().any(|segment| segment.accepts(namespace))
     }
 
-    /// Whether both cover some namespace.
+    /// Whether some namespace matches both.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> bool {
         self.0.iter().any(|one| other.0.iter().any(|two| one.overlaps(two)))
@@ -75,19 +75,17 @@ impl fmt::Display for Pods {
 
 /// Why patterns cannot match namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum PodsError {
-    /// The list is empty, so the rule would never apply.
     #[error("`pods` is empty, so the rule would never apply")]
     Empty,
-    /// More than [`MAX_POD_PATTERNS`].
     #[error("`pods` has more than {MAX_POD_PATTERNS} patterns")]
     TooMany,
-    /// Kubernetes does not allow this name.
     #[error("no Kubernetes namespace can be called `{0}`")]
     NotANamespace(String),
 }
 
-/// Whether Kubernetes allows a namespace of this name: an RFC 1123 label.
+/// Whether Kubernetes allows this name for a namespace: an RFC 1123 label.
 pub(super) fn is_namespace(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !name.is_empty()

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// How many authenticators one requirement may name.
+/// Maximum number of authenticators in one requirement.
 pub const MAX_AUTHENTICATORS: usize = 64;
 
-/// The authenticators that must have signed.
+/// The authenticators that must have signed, and how many of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     quorum: Quorum,
@@ -21,7 +21,7 @@ enum Quorum {
 }
 
 impl Requirement {
-    /// Each of the authenticators must have signed.
+    /// All of the authenticators must have signed.
     ///
     /// # Errors
     /// When the list is empty, too long or has duplicates.
@@ -29,7 +29,7 @@ impl Requirement {
         Self::new(Quorum::All, authenticators)
     }
 
-    /// One of the authenticators must have signed.
+    /// At least one of the authenticators must have signed.
     ///
     /// # Errors
     /// When the list is empty, too long or has duplicates.
@@ -37,7 +37,7 @@ impl Requirement {
         Self::new(Quorum::Any, authenticators)
     }
 
-    /// So many of the authenticators must have signed.
+    /// At least `count` of the authenticators must have signed.
     ///
     /// # Errors
     /// When the list is empty, too long or has duplicates, or `count` is zero or larger than the list.
@@ -45,13 +45,13 @@ impl Requirement {
         Self::new(Quorum::AtLeast(count), authenticators)
     }
 
-    /// The authenticators that count, in the order of the policy.
+    /// The authenticators, in the order of the policy.
     #[must_use]
     pub fn authenticators(&self) -> &[String] {
         &self.authenticators
     }
 
-    /// How many distinct keys of distinct authenticators are needed.
+    /// The number of distinct keys of distinct authenticators that is required.
     #[must_use]
     pub fn needed(&self) -> usize {
         match self.quorum {
@@ -61,15 +61,14 @@ impl Requirement {
         }
     }
 
-    /// Judges verified signatures, each given as the authenticator that accepted it and the fingerprint of the key
-    /// that made it.
+    /// Checks valid signatures, each given as the name of its authenticator and the fingerprint of its key.
     ///
     /// A key counts once, however often it signed and however many authenticators have it; an authenticator counts
-    /// once, however many of its keys signed. So what counts is the greatest number of pairs of an authenticator and a
-    /// key that share neither.
+    /// once, however many of its keys signed. So the count is the size of a maximum matching of authenticators and
+    /// keys.
     ///
     /// # Errors
-    /// [`Missing`] when fewer count than are needed.
+    /// [`Missing`] when the count is too small.
     pub fn judge<'a>(
         &self,
         proofs: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -110,7 +109,7 @@ impl Requirement {
     }
 }
 
-/// For people, in a message that ends a pull: `all of release, security`.
+/// For messages: `all of release, security`.
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.quorum {
@@ -152,70 +151,62 @@ impl Missing {
     }
 }
 
-/// The same for the same signatures, in whatever order they came.
+/// Independent of the order of the signatures.
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.verified.as_slice() {
             [] => f.write_str("no valid signature"),
             names => write!(f, "{} of {} needed, from {}", self.counted, self.needed, names.join(", ")),
         }?;
-        // Says why a name that is there was not counted.
+        // Explains why fewer authenticators count than have a valid signature.
         if self.verified.len() > self.counted { f.write_str(", which share a key") } else { Ok(()) }
     }
 }
 
 /// Why authenticators are not a requirement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RequirementError {
-    /// The list is empty.
     #[error("requirement names no authenticator, so nothing would be required")]
     Empty,
-    /// More than [`MAX_AUTHENTICATORS`].
     #[error("requirement names more than {MAX_AUTHENTICATORS} authenticators")]
     TooMany,
-    /// A name is duplicated.
     #[error("requirement names authenticator `{0}` twice")]
     Twice(String),
-    /// `at-least` is zero.
     #[error("requirement of at least 0 requires nothing")]
     Nothing,
-    /// `at-least` is more than there are.
+    /// `at-least` is greater than the number of authenticators.
     #[error("requirement of at least {count} cannot be met by {of}")]
-    Unreachable {
-        /// What is asked for.
-        count: usize,
-        /// How many authenticators are named.
-        of: usize,
-    },
+    Unreachable { count: usize, of: usize },
 }
 
-/// A maximum matching of authenticators and keys (augmenting paths), the same for the same input.
+/// A maximum matching of authenticators and keys (augmenting paths), deterministic.
 pub(super) fn match_distinct<'a>(keys: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<(&'a str, &'a str)> {
-    let mut held: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut matched: BTreeMap<&str, &str> = BTreeMap::new();
     for &name in keys.keys() {
-        claim(name, keys, &mut held, &mut BTreeSet::new());
+        augment(name, keys, &mut matched, &mut BTreeSet::new());
     }
-    let mut pairs: Vec<_> = held.into_iter().map(|(key, name)| (name, key)).collect();
+    let mut pairs: Vec<_> = matched.into_iter().map(|(key, name)| (name, key)).collect();
     pairs.sort_unstable();
     pairs
 }
 
-fn claim<'a>(
+fn augment<'a>(
     name: &'a str,
     keys: &BTreeMap<&'a str, BTreeSet<&'a str>>,
-    held: &mut BTreeMap<&'a str, &'a str>,
-    asked: &mut BTreeSet<&'a str>,
+    matched: &mut BTreeMap<&'a str, &'a str>,
+    visited: &mut BTreeSet<&'a str>,
 ) -> bool {
     for &key in keys.get(name).into_iter().flatten() {
-        if !asked.insert(key) {
+        if !visited.insert(key) {
             continue;
         }
-        let free = match held.get(key).copied() {
+        let free = match matched.get(key).copied() {
             None => true,
-            Some(holder) => claim(holder, keys, held, asked),
+            Some(holder) => augment(holder, keys, matched, visited),
         };
         if free {
-            held.insert(key, name);
+            matched.insert(key, name);
             return true;
         }
     }

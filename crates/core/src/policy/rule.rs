@@ -1,4 +1,4 @@
-//! One rule: the images it applies to, and what it does with them.
+//! One rule: the images that it applies to, and what it does with them.
 
 mod canonical;
 
@@ -16,7 +16,7 @@ use super::scope::Scope;
 use crate::digest::Digest;
 use crate::reference::{LEGACY_DEFAULT_DOMAIN, Repository};
 
-/// One rule: the names it applies to and what happens to them.
+/// One rule: the image names that it applies to, and what it does with the images.
 #[derive(Clone, Debug)]
 pub struct Rule {
     label: String,
@@ -43,12 +43,12 @@ impl Rule {
         }
     }
 
-    /// The same rule with other names for its scope that the payload of a signature may carry: an image that was signed
-    /// as `registry-vpc.example.com/team/app` and is pulled as `registry.example.com/team/app`.
+    /// Sets aliases of the scope, which the payload of a signature may contain instead: an image that was signed as
+    /// `registry-vpc.example.com/team/app` and is pulled as `registry.example.com/team/app`.
     ///
     /// # Errors
-    /// When the rule requires no signatures, when its scope or an alias has a `*` in it, or an alias repeats the scope
-    /// or another alias.
+    /// When the rule requires no signatures, when its scope or an alias contains a `*`, or when an alias repeats the
+    /// scope or another alias.
     pub fn with_aliases(self, aliases: Vec<Scope>) -> Result<Self, AliasError> {
         if self.requirement().is_none() {
             return Err(AliasError::NothingRequired);
@@ -68,61 +68,61 @@ impl Rule {
         Ok(Self { aliases, ..self })
     }
 
-    /// The same rule for pods of these Kubernetes namespaces only.
+    /// Limits the rule to pods in these Kubernetes namespaces.
     #[must_use]
     pub fn with_pods(self, pods: Pods) -> Self {
         Self { pods: Some(pods), ..self }
     }
 
-    /// The same rule in this mode.
+    /// Sets the mode.
     #[must_use]
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
 
-    /// The same rule for what must be signed, of an image for several platforms.
+    /// Sets what must be signed of a multi-platform image.
     #[must_use]
     pub fn with_signed_object(self, accept: SignedObject) -> Self {
         Self { accept, ..self }
     }
 
-    /// Identifies the rule in messages.
+    /// The text that identifies the rule in messages.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The names it applies to; for the default rule, all.
+    /// The image names that it applies to; for the default rule, all.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// What happens.
+    /// What the rule does with an image that it applies to.
     #[must_use]
     pub fn action(&self) -> &Action {
         &self.action
     }
 
-    /// The Kubernetes namespaces it applies to; all, when absent.
+    /// The Kubernetes namespaces of the pods that it applies to; `None` for all.
     #[must_use]
     pub fn pods(&self) -> Option<&Pods> {
         self.pods.as_ref()
     }
 
-    /// Whether it is enforced, audited or off.
+    /// How strictly the rule is enforced.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// What must be signed, of an image for several platforms.
+    /// What must be signed of a multi-platform image.
     #[must_use]
     pub fn signed_object(&self) -> SignedObject {
         self.accept
     }
 
-    /// What it comes to at `now`: `require`, `allow` or `deny`. An allowance whose time is over denies.
+    /// The verdict at `now`: `require`, `allow` or `deny`. An expired allowance denies.
     #[must_use]
     pub fn verdict(&self, now: Timestamp) -> &'static str {
         match &self.action {
@@ -132,16 +132,16 @@ impl Rule {
         }
     }
 
-    /// A digest over everything in which this rule can differ from another: the same for the same rule in whatever file
-    /// and line. A verdict by one rule is not a verdict by another.
+    /// A digest over everything in which rules can differ; file and line do not matter. A verdict is valid only for the
+    /// rule that it was made with.
     #[must_use]
     pub fn identity(&self) -> Digest {
         Digest::of(CanonicalText::of(self).into_string().as_bytes())
     }
 
-    /// Which of two rules is stricter, so that it is the one that is named where both must admit. Being enforced beats
-    /// audit, which beats being off; to deny beats to require, which beats to allow; to need more keys beats to need
-    /// fewer. What is left is decided by the text of the scope, so that the order is total.
+    /// Compares strictness; where two rules must both admit, messages name the stricter one. `enforce` is stricter than
+    /// `audit`, that than `off`; `deny` is stricter than `require`, that than `allow`; more required keys are stricter
+    /// than fewer. The text of the scope makes the order total.
     #[must_use]
     pub fn compare_strictness(&self, other: &Self) -> Ordering {
         let rank = |rule: &Self| {
@@ -158,21 +158,21 @@ impl Rule {
             .then_with(|| self.label.cmp(&other.label))
     }
 
-    /// The other names of its scope.
+    /// The aliases of its scope.
     #[must_use]
     pub fn aliases(&self) -> &[Scope] {
         &self.aliases
     }
 
-    /// The names that a signature may give to an image of `repository`, which this rule applies to: its own, with the
-    /// host in lower case, then those by the rule's aliases. Names in `docker.io` are there a second time as cosign
-    /// writes them, in `index.docker.io`.
+    /// The names that a signature may contain for an image of `repository`, which this rule must apply to: its own,
+    /// with the host in lower case, then those with the aliases. Each name in `docker.io` is followed by the same name
+    /// in `index.docker.io`, as cosign writes it.
     #[must_use]
     pub fn accepted_repositories(&self, repository: &Repository) -> Vec<String> {
         let own = repository.comparable();
         let rest = self.scope.remainder(&own);
         let others = self.aliases.iter().filter_map(|alias| match (rest?, alias.as_str()) {
-            // An alias that is a host, or a user of docker.io, is not the name of a repository by itself.
+            // An alias that is a host, or a user of docker.io, is not itself the name of a repository.
             ("", alias) => Repository::parse(alias).ok().filter(|other| other.as_str() == alias),
             (rest, alias) => Repository::parse(&format!("{alias}/{rest}")).ok(),
         });
@@ -199,63 +199,63 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What a rule does with the images it applies to.
+/// What a rule does with images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Admits them if signatures meet the requirement.
+    /// Admit them if signatures meet the requirement.
     Require(Requirement),
-    /// Admits them as they are, within bounds.
+    /// Admit them unsigned, within limits.
     AllowUnsigned(Allowance),
-    /// Refuses them.
+    /// Refuse them.
     Deny {
-        /// Why, for the person whose pull is refused.
+        /// Shown in the refusal.
         reason: Option<String>,
     },
 }
 
-/// Images that need no signature.
+/// Limits of an allowance for unsigned images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Why, for the record.
+    /// The operator's reason, for the log.
     pub reason: String,
-    /// If not empty, only these; a tag must resolve to one of them.
+    /// If not empty, only these digests; a tag must resolve to one of them.
     pub digests: Vec<Digest>,
-    /// The first moment at which nothing is allowed any more; never, when absent.
+    /// The first instant at which the allowance has expired; `None` if it never does.
     pub until: Option<Timestamp>,
 }
 
 impl Allowance {
-    /// Every image of the scope, without end.
+    /// An allowance for all images of the scope that does not expire.
     #[must_use]
     pub fn of_all(reason: String) -> Self {
         Self { reason, digests: Vec::new(), until: None }
     }
 
-    /// Whether its time is over at `now`.
+    /// Whether it has expired at `now`.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
 }
 
-/// What must be signed where a name resolves to an index of images for several platforms. What was signed is what is pulled.
-/// An image for one platform is both.
+/// What must be signed where a name resolves to a multi-platform index. What was signed is what is pulled. For a
+/// single-platform image, there is no difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignedObject {
-    /// The index, or whatever else the name resolves to.
+    /// The index, or whatever the name resolves to.
     #[default]
     Index,
     /// The image for the platform of the node.
     Platform,
-    /// One of the two; the index is looked at first.
+    /// Either of them; the index is checked first.
     Either,
 }
 
 impl SignedObject {
-    /// Every choice.
+    /// All values.
     pub const ALL: [Self; 3] = [Self::Index, Self::Platform, Self::Either];
 
-    /// The word for it in the policy.
+    /// The word in the policy.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -266,23 +266,23 @@ impl SignedObject {
     }
 }
 
-/// How a rule is enforced. Ordered from the laxest to the strictest.
+/// How a rule is enforced, from the least to the most strict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// Off: what it applies to is admitted without a check.
+    /// Images are admitted without a check.
     Off,
-    /// Evaluated as usual, but what it refuses is admitted and reported.
+    /// Images are checked; what would be refused is admitted and logged.
     Audit,
-    /// What it refuses does not run.
+    /// Images are checked; what is refused does not run.
     #[default]
     Enforce,
 }
 
 impl Mode {
-    /// Every mode.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::Enforce, Self::Audit, Self::Off];
 
-    /// The word for it in the policy.
+    /// The word in the policy.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -295,17 +295,16 @@ impl Mode {
 
 /// Why a rule cannot have these aliases.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum AliasError {
-    /// The rule requires no signatures whose payload could carry a name.
+    /// The rule requires no signatures, whose payload could contain a name.
     #[error("aliases have no effect in a rule that requires no signature")]
     NothingRequired,
-    /// The scope has a `*`, so the text to replace is not unique.
+    /// The scope contains a `*`, so there is no unique text to replace.
     #[error("aliases need a scope without `*`")]
     ScopeNotLiteral,
-    /// An alias has a `*`.
     #[error("alias `{0}` has a `*`")]
     NotLiteral(String),
-    /// An alias repeats the scope or another alias.
     #[error("alias `{0}` repeats the scope or another alias")]
     Twice(String),
 }

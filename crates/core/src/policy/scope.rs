@@ -1,16 +1,16 @@
-//! The names that a rule applies to.
+//! The image names that a rule applies to.
 //!
-//! A scope names a repository and everything below it, on whole segments: `registry.example.com/team` covers
-//! `registry.example.com/team` and `registry.example.com/team/app`, never `registry.example.com/team-evil`. `*` matches
-//! characters within one segment, `**` for whole segments of the path, as many as there are.
+//! A scope covers a repository and everything below it, by whole segments: `registry.example.com/team` covers
+//! `registry.example.com/team` and `registry.example.com/team/app`, but not `registry.example.com/team-evil`. `*`
+//! matches characters within one segment, `**` any number of whole path segments.
 //!
-//! It is normalised as names of images are, so that a scope and the names it is meant for look the same:
-//! `nginx` is `docker.io/library/nginx`, `bitnami/redis` is `docker.io/bitnami/redis`. A first segment with a period or
-//! a colon, `localhost`, `*` and `**` are hosts, and alone they are the whole registry. Hosts are compared without
-//! case, with their port: `reg.example.com` and `reg.example.com:443` are two.
+//! Scopes are normalised like image names: `nginx` is `docker.io/library/nginx`, `bitnami/redis` is
+//! `docker.io/bitnami/redis`. A first segment with a period or a colon, `localhost`, `*` and `**` are hosts; a host
+//! alone is the whole registry. Hosts are compared case-insensitively and with their port: `reg.example.com` and
+//! `reg.example.com:443` differ.
 //!
-//! In a host `*` stays within one label (`*.example.com` is `a.example.com`, not `a.b.example.com` nor
-//! `a.example.com:5000`), except alone, where it is every host: a catch-all covers all registries.
+//! In a host, `*` stays within one label (`*.example.com` matches `a.example.com`, but neither `a.b.example.com` nor
+//! `a.example.com:5000`), except when it is the whole host: then it matches every host.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -18,14 +18,14 @@ use std::fmt;
 use super::segment::{Pattern, Segment, compare};
 use crate::reference::{self, DEFAULT_DOMAIN, Repository};
 
-/// The longest scope that is looked at, in bytes; the longest repository with a host of the length DNS has is shorter.
+/// The longest scope that is parsed, in bytes; a repository at the longest possible DNS name is shorter.
 pub const MAX_SCOPE: usize = 512;
 
-/// How many `**` a scope may have, not counting one at its end, which has no effect: each multiplies the places at
+/// Maximum number of `**` in a scope, without one at its end, which has no effect: each multiplies the positions at
 /// which a name can match.
 pub const MAX_RUNS: usize = 2;
 
-/// A set of repositories, in canonical form: two scopes that are equal cover the same names.
+/// A set of repositories, in canonical form: equal scopes cover the same names.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     segments: Vec<Segment>,
@@ -39,10 +39,10 @@ impl Scope {
         Self::of(Vec::new())
     }
 
-    /// Reads a scope.
+    /// Parses a scope.
     ///
     /// # Errors
-    /// When the text is not one, or could be read in two ways.
+    /// When the text is not valid, or ambiguous.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         check_whole(text)?;
         let mut written = text.split('/').peekable();
@@ -80,34 +80,34 @@ impl Scope {
         covers(&self.segments, &segments)
     }
 
-    /// Whether no `*` is in it, so that it is one name and what is below.
+    /// Whether it contains no `*`: then it is one name and everything below it.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         !self.segments.is_empty()
             && self.segments.iter().all(|segment| matches!(segment, Segment::Literal(_)))
     }
 
-    /// The canonical form, with host and all.
+    /// The canonical form, including the host.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Which of two scopes is more specific, compared segment by segment from the host on: literal text beats text with
-    /// `*` in it (among those, more literal characters beat fewer), that beats `*` alone, that beats `**`, and
-    /// whatever is there beats the end of the scope.
+    /// Compares the specificity of two scopes, segment by segment from the host on: a literal is more specific than a
+    /// pattern with `*` (of two patterns, the one with more literal characters), that than `*`, that than `**`, and any
+    /// segment than the end of the scope.
     #[must_use]
     pub fn compare_specificity(&self, other: &Self) -> Ordering {
         compare(&self.segments, &other.segments)
     }
 
-    /// Whether a name can be covered by both.
+    /// Whether both can cover the same name.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         overlaps(&self.segments, &other.segments)
     }
 
-    /// What remains of a repository's path below this literal scope: empty for the repository that it names.
+    /// The rest of a repository's path below this literal scope: empty for the repository of the scope itself.
     pub(super) fn remainder<'a>(&self, comparable: &'a str) -> Option<&'a str> {
         let rest = comparable.strip_prefix(&self.text)?;
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
@@ -141,38 +141,34 @@ impl fmt::Debug for Scope {
 
 /// Why a text is not a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum ScopeError {
-    /// The text is empty.
     #[error("scope is empty")]
     Empty,
-    /// Longer than [`MAX_SCOPE`].
     #[error("scope is longer than {MAX_SCOPE} bytes")]
     TooLong,
-    /// `https://` or the like.
+    /// `https://` and similar.
     #[error("scope has a scheme")]
     Scheme,
-    /// A tag or a digest follows the repository.
     #[error("scope has a tag or a digest")]
     Version,
-    /// Two slashes in a row, or one at the beginning or the end.
+    /// Consecutive slashes, or one at the beginning or the end.
     #[error("scope has an empty segment")]
     EmptySegment,
-    /// The host is not valid.
     #[error("`{0}` is not a registry host")]
     Host(String),
-    /// A segment of the path is not valid.
     #[error("`{0}` cannot be part of a repository's name")]
     Path(String),
-    /// The path has upper-case letters, which no repository has.
+    /// A path with upper-case letters, which no repository has.
     #[error("`{0}` has upper-case letters, which no repository has")]
     UpperCase(String),
-    /// `**` beside other characters.
+    /// `**` together with other characters in a segment.
     #[error("`**` matches whole segments and cannot be part of one")]
     PartialRun,
     /// `**/**`, or more than [`MAX_RUNS`].
     #[error("scope has `**` more than {MAX_RUNS} times, or twice in a row")]
     TooManyRuns,
-    /// `docker.io/name`, which as an image is `docker.io/library/name` and as a prefix is the user `name`.
+    /// `docker.io/name`: as an image `docker.io/library/name`, as a prefix the user `name`.
     #[error("`{0}` could mean the official image docker.io/library/{name} or everything of the user {name}", name = .0.trim_start_matches("docker.io/"))]
     Ambiguous(String),
 }
@@ -204,7 +200,7 @@ fn host_segment(text: &str) -> Result<Segment, ScopeError> {
     if lower.contains("**") {
         return Err(ScopeError::PartialRun);
     }
-    // A digit is valid in a label and in a port.
+    // Wherever a `*` is allowed in a label or a port, a digit is.
     let valid = reference::is_domain(&lower.replace('*', "1"));
     if !valid || (lower.contains('*') && lower.contains('[')) {
         return Err(ScopeError::Host(text.to_owned()));
@@ -236,8 +232,8 @@ fn path_segment(text: &str) -> Result<Segment, ScopeError> {
     }
 }
 
-/// `docker.io/evil` as an image is `docker.io/library/evil`; in a policy it may be meant as the user `evil`.
-/// Either reading would leave the other without a rule, so the scope is refused.
+/// `docker.io/evil` is `docker.io/library/evil` as an image, but a policy may mean the user `evil`. Either
+/// interpretation would leave the other without a rule, so the scope is refused.
 fn check_default_domain(segments: &[Segment]) -> Result<(), ScopeError> {
     match segments {
         [Segment::Literal(host), only @ (Segment::Literal(_) | Segment::Pattern(_))]
@@ -252,12 +248,12 @@ fn check_default_domain(segments: &[Segment]) -> Result<(), ScopeError> {
 fn check_runs(segments: &[Segment]) -> Result<(), ScopeError> {
     let inner = segments.split_last().map_or(segments, |(_, inner)| inner);
     let runs = inner.iter().filter(|segment| **segment == Segment::Run).count();
-    let in_a_row = segments.windows(2).any(|pair| matches!(pair, [Segment::Run, Segment::Run]));
-    if runs > MAX_RUNS || in_a_row { Err(ScopeError::TooManyRuns) } else { Ok(()) }
+    let consecutive = segments.windows(2).any(|pair| matches!(pair, [Segment::Run, Segment::Run]));
+    if runs > MAX_RUNS || consecutive { Err(ScopeError::TooManyRuns) } else { Ok(()) }
 }
 
-/// A scope covers what is below it, and every name has a host and a path: `a/**` is `a`, `host/*` is `host`, and `*`,
-/// `*/*` and `**` are everything. In one form, two that mean the same are found to be a tie.
+/// A scope covers everything below it, and every name has a host and a path: `a/**` equals `a`, `host/*` equals `host`,
+/// and `*` and `*/*` equal `**`. In one canonical form, equal scopes are detected as a tie.
 fn strip_redundant(segments: &mut Vec<Segment>) {
     while match segments.last() {
         Some(Segment::Run) => true,

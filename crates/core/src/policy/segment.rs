@@ -2,15 +2,15 @@
 
 use std::cmp::Ordering;
 
-/// What one segment of a scope asks of a name.
+/// A segment, as what it matches.
 ///
-/// Ordered by how specific it is: [`Run`](Self::Run), [`Any`](Self::Any), then patterns by the number of their literal
+/// Ordered by specificity: [`Run`](Self::Run), [`Any`](Self::Any), then patterns by the number of their literal
 /// characters, then literals.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
     /// `**`: any number of path segments, including zero.
     Run,
-    /// `*`: one whole segment, whatever it is; as the host, any host with any port.
+    /// `*`: any one segment; as the host, any host with any port.
     Any,
     /// Text with `*` in it.
     Pattern(Pattern),
@@ -28,7 +28,7 @@ impl Segment {
         }
     }
 
-    /// Whether this one segment accepts `text`. A run accepts every segment.
+    /// Whether `text` matches this segment. Every segment matches a run.
     pub(super) fn accepts(&self, text: &str) -> bool {
         match self {
             Self::Run | Self::Any => true,
@@ -37,7 +37,7 @@ impl Segment {
         }
     }
 
-    /// Whether some text is accepted by both.
+    /// Whether some text matches both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Run | Self::Any, _) | (_, Self::Run | Self::Any) => true,
@@ -46,7 +46,7 @@ impl Segment {
         }
     }
 
-    /// The segment as it is written.
+    /// The segment as in the policy.
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Run => "**",
@@ -57,7 +57,7 @@ impl Segment {
     }
 }
 
-/// How specific a segment is; greater is more specific.
+/// The specificity of a segment; greater is more specific.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Rank {
     Run,
@@ -87,13 +87,13 @@ impl Pattern {
         self.text.bytes().filter(|&byte| byte != b'*').count()
     }
 
-    /// The text before the first `*`: every accepted text begins with it.
+    /// The text before the first `*`: a prefix of every matching text.
     pub(super) fn literal_prefix(&self) -> &str {
         self.text.split('*').next().unwrap_or_default()
     }
 
-    /// Matches greedily and falls back to the last `*` only. That is enough within a label, and labels are separated
-    /// by characters that `*` in a host does not match.
+    /// Matches greedily and backtracks to the last `*` only. That is enough within a label, and a `*` in a host does
+    /// not match the characters that separate labels.
     pub(super) fn accepts(&self, text: &str) -> bool {
         let (pattern, text) = (self.text.as_bytes(), text.as_bytes());
         let (mut p, mut t) = (0, 0);
@@ -130,7 +130,7 @@ impl Pattern {
             return false;
         }
         let (one, two) = (self.text.as_bytes(), other.text.as_bytes());
-        // `row[j]`: whether one[i..] and two[j..] share a text, filled from the end of both.
+        // `row[j]`: whether one[i..] and two[j..] have a common text, filled from the end of both.
         let mut below: Vec<bool> = Vec::new();
         for i in (0..=one.len()).rev() {
             let mut row = vec![false; two.len() + 1];
@@ -164,8 +164,8 @@ impl Pattern {
     }
 }
 
-/// The more specific of two sequences of segments, compared segment by segment from the host on. Where one ends, the
-/// longer is more specific.
+/// The more specific of two sequences of segments, compared segment by segment from the host on. If one is a prefix of
+/// the other, the longer one is more specific.
 pub(super) fn compare(one: &[Segment], other: &[Segment]) -> Ordering {
     one.iter().map(Segment::rank).cmp(other.iter().map(Segment::rank))
 }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_in_a_path_stands_for_any_characters() {
+    fn a_star_in_a_path_matches_any_characters() {
         for (pattern, text, accepted) in [
             ("team-*", "team-a", true),
             ("team-*", "team", false),
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// The reference implementation: slow and obviously right.
+    /// Reference implementation: slow, but simple.
     fn naive(pattern: &[u8], text: &[u8], host: bool) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),
@@ -236,7 +236,7 @@ mod tests {
         }
 
         #[test]
-        fn patterns_that_accept_one_text_overlap(one in "[ab.*]{0,6}", two in "[ab.*]{0,6}", text in "[ab.]{0,6}", host: bool) {
+        fn patterns_that_match_the_same_text_overlap(one in "[ab.*]{0,6}", two in "[ab.*]{0,6}", text in "[ab.]{0,6}", host: bool) {
             let one = Pattern { text: one.into(), host };
             let two = Pattern { text: two.into(), host };
             if one.accepts(&text) && two.accepts(&text) {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_overlap_only_if_some_text_is_accepted_by_both() {
+    fn patterns_overlap_only_if_some_text_matches_both() {
         for (one, two, overlap) in [
             ("a*", "*b", true),
             ("a*", "b*", false),

@@ -1,15 +1,15 @@
-//! The tags that a rule is for.
+//! The tags that a signing rule applies to.
 
 use std::fmt;
 
 use super::segment::{Pattern, Segment};
 use crate::reference;
 
-/// How many patterns a filter may have, of either kind.
+/// Maximum number of patterns to include, and of patterns to exclude.
 pub const MAX_TAG_PATTERNS: usize = 64;
 
-/// Tags, by name or by patterns in which `*` matches any characters, or nothing: those that are included and not
-/// excluded. Where nothing is included by name, every tag is.
+/// Tags, by name or by patterns in which `*` matches any number of characters, including zero: those that are included
+/// and not excluded. Without patterns to include, every tag is included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags {
     include: Vec<Segment>,
@@ -17,10 +17,10 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// Tags that one of `include` accepts, or all where `include` is empty, without those that one of `exclude` accepts.
+    /// Tags that match one of `include`, or all if `include` is empty, except those that match one of `exclude`.
     ///
     /// # Errors
-    /// When there are too many patterns, or one is not a pattern of tags.
+    /// When there are too many patterns, or a pattern matches no valid tag.
     pub fn new<T: AsRef<str>>(include: &[T], exclude: &[T]) -> Result<Self, TagsError> {
         Ok(Self { include: read(include)?, exclude: read(exclude)? })
     }
@@ -33,7 +33,7 @@ impl Tags {
     }
 }
 
-/// The same filter has the same text: `v*, !*-dev`, or `*`.
+/// A canonical text: `v*, !*-dev`, or `*`.
 impl fmt::Display for Tags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut written: Vec<String> = self.include.iter().map(|it| it.as_str().to_owned()).collect();
@@ -52,7 +52,7 @@ fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
     let mut segments = Vec::new();
     for text in patterns {
         let text = text.as_ref();
-        // A letter is valid wherever a `*` is.
+        // Wherever a `*` is allowed, a letter is.
         if text.contains("**") || !reference::is_tag(&text.replace('*', "a")) {
             return Err(TagsError::NotATag(text.chars().take(128).collect()));
         }
@@ -69,11 +69,10 @@ fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
 
 /// Why patterns cannot match tags.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TagsError {
-    /// More than [`MAX_TAG_PATTERNS`].
     #[error("more than {MAX_TAG_PATTERNS} patterns of tags")]
     TooMany,
-    /// No tag can be like this.
     #[error("no tag can be `{0}`")]
     NotATag(String),
 }
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_included_and_not_excluded_is_covered() {
+    fn covers_tags_that_are_included_and_not_excluded() {
         for (include, exclude, tag, covered) in [
             (&[][..], &[][..], "latest", true),
             (&["v*"], &[], "v1.2", true),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::trust::{Algorithm, Key, PssSalt, PublicKey};
 
-/// A key that is different for each number.
+/// A distinct key for each number.
 fn key(number: u8) -> Key {
     let secret = p256::SecretKey::from_slice(&[number; 32]).unwrap();
     let pem = secret.public_key().to_public_key_pem(pkcs8::LineEnding::LF).unwrap();
@@ -37,7 +37,7 @@ fn policy(scopes: &[&str]) -> Result<Policy, Vec<PolicyError>> {
 }
 
 #[test]
-fn the_most_specific_rule_speaks() {
+fn the_most_specific_rule_applies() {
     let policy = policy(&[
         "**/evil",
         "docker.io",
@@ -64,7 +64,7 @@ fn the_most_specific_rule_speaks() {
         ("docker.io/nginx", "nginx"),
         ("docker.io/library/nginx", "nginx"),
         ("index.docker.io/library/nginx", "nginx"),
-        // T01: containerd knows it as another repository, and so do the rules.
+        // T01: another repository to containerd, and so to the rules.
         ("registry-1.docker.io/library/nginx", "default"),
         ("redis", "docker.io/library"),
         ("bitnami/redis", "docker.io"),
@@ -102,7 +102,7 @@ fn the_most_specific_rule_speaks() {
 }
 
 #[test]
-fn without_rules_the_default_speaks() {
+fn without_rules_the_default_applies() {
     let policy = policy(&[]).unwrap();
     assert_eq!(
         policy.applicable_rules(&Repository::parse("nginx").unwrap(), None).strictest().label(),
@@ -115,7 +115,7 @@ fn without_rules_the_default_speaks() {
 }
 
 #[test]
-fn a_catch_all_is_for_every_registry() {
+fn a_catch_all_applies_to_every_registry() {
     for all in ["*", "**", "*/*"] {
         let policy = policy(&[all, "nginx"]).unwrap();
         for (name, label) in [("nginx", "nginx"), ("redis", all), ("ghcr.io/a/b", all), ("[::1]:5000/a", all)]
@@ -130,7 +130,7 @@ fn a_catch_all_is_for_every_registry() {
 }
 
 #[test]
-fn a_tie_does_not_load_whatever_the_order() {
+fn a_tie_does_not_load_in_any_order() {
     for (scopes, tie) in [
         (&["nginx", "ghcr.io", "docker.io/library/nginx"][..], Some((0, 2))),
         (&["reg.example.com", "REG.example.com/**"], Some((0, 1))),
@@ -234,7 +234,7 @@ fn aliases_replace_the_scope_and_keep_the_rest() {
 }
 
 #[test]
-fn the_hash_follows_what_can_change_a_verdict() {
+fn the_hash_depends_on_what_can_change_a_verdict() {
     let build = |scopes: [&str; 2], action: Action, keys: &[u8], label: &str| {
         let rules = scopes.map(|s| Rule::new(label.to_owned(), Scope::parse(s).unwrap(), action.clone()));
         Policy::new(default(), rules.to_vec(), vec![authenticator("a", keys)]).unwrap().hash().to_owned()
@@ -249,7 +249,7 @@ fn the_hash_follows_what_can_change_a_verdict() {
 }
 
 #[test]
-fn ten_thousand_rules_are_no_trouble() {
+fn ten_thousand_rules_are_supported() {
     let scopes: Vec<String> = (0..10_000)
         .map(|n| match n % 4 {
             0 => format!("reg.example.com/team-{n}"),
@@ -291,7 +291,7 @@ fn some_name() -> impl Strategy<Value = String> {
         .prop_map(|(host, parts)| std::iter::once(host).chain(parts).collect::<Vec<_>>().join("/"))
 }
 
-/// The definition of the most specific rule, by trying all.
+/// The definition of the most specific rule, by trying all rules.
 fn naive<'a>(rules: &'a [Rule], repository: &Repository) -> Option<&'a Rule> {
     rules
         .iter()
@@ -301,12 +301,12 @@ fn naive<'a>(rules: &'a [Rule], repository: &Repository) -> Option<&'a Rule> {
 
 proptest! {
     #[test]
-    fn the_rule_is_the_one_that_trying_all_finds_in_any_order(
+    fn the_rule_equals_that_of_the_definition_in_any_order(
         scopes in proptest::collection::vec(some_scope(), 0..12),
         names in proptest::collection::vec(some_name(), 1..20),
-        turn in 0usize..12,
+        rotation in 0usize..12,
     ) {
-        // Without those that tie with an earlier one, so that most cases load.
+        // Without rules that tie with an earlier one, so that most cases load.
         let mut kept: Vec<Rule> = Vec::new();
         for text in &scopes {
             let Ok(scope) = Scope::parse(text) else { continue };
@@ -317,11 +317,11 @@ proptest! {
                 kept.push(Rule::new(scope.to_string(), scope, deny()));
             }
         }
-        let mut turned = kept.clone();
-        turned.rotate_left(turn.min(kept.len()));
-        turned.reverse();
+        let mut rotated = kept.clone();
+        rotated.rotate_left(rotation.min(kept.len()));
+        rotated.reverse();
         let policy = Policy::new(default(), kept.clone(), Vec::new()).unwrap();
-        let other = Policy::new(default(), turned, Vec::new()).unwrap();
+        let other = Policy::new(default(), rotated, Vec::new()).unwrap();
         prop_assert_eq!(policy.hash(), other.hash());
         for name in names {
             let repository = Repository::parse(&name).unwrap();
@@ -341,7 +341,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_scope_or_refused(text in ".*") {
+    fn any_text_is_parsed_or_refused(text in ".*") {
         let _ = Scope::parse(&text);
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the rule that applies to a name in time that depends on the name, not on the number of rules.
+//! Finds the rule for a name in time that depends on the length of the name, not on the number of rules.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,24 +6,24 @@ use super::rule::Rule;
 use super::scope::Scope;
 use super::segment::{Pattern, Rank, Segment};
 
-/// Rules by the segments of their scopes. Values are positions in the list that it was built from.
+/// Rules by the segments of their scopes. Values are indexes into the list that it was built from.
 #[derive(Debug, Default)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
-    /// For each rule its place when all are sorted by specificity, those for some pods after those for all.
+    /// For each rule its position in the order of specificity; rules for some pods come after those for all.
     ranks: Vec<usize>,
-    /// The rules that are for some pods only.
+    /// The rules that apply to some pods only.
     particular: HashSet<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
     literals: HashMap<Box<str>, usize>,
-    /// Sorted, those with more literal characters first.
+    /// Sorted by the number of literal characters, descending.
     patterns: Vec<(Pattern, usize)>,
     any: Option<usize>,
     run: Option<usize>,
-    /// The most specific first.
+    /// Most specific first.
     rules: Vec<usize>,
 }
 
@@ -55,12 +55,12 @@ impl Trie {
         trie
     }
 
-    /// The most specific rule that covers the name, of those that are `wanted`.
+    /// The most specific rule that covers the name and satisfies `wanted`.
     pub(super) fn find(&self, domain: &str, path: &str, wanted: &dyn Fn(usize) -> bool) -> Option<usize> {
         self.best(0, &segments(domain, path), wanted)
     }
 
-    /// The most specific rule for all pods that covers the name, and every rule for some pods that is more specific.
+    /// The most specific rule for all pods that covers the name, and every more specific rule for some pods.
     pub(super) fn find_all(&self, domain: &str, path: &str) -> (Vec<usize>, Option<usize>) {
         let name = segments(domain, path);
         let general = self.best(0, &name, &|rule| !self.particular.contains(&rule));
@@ -79,8 +79,8 @@ impl Trie {
         (found, general)
     }
 
-    /// Looks below `node` from the most specific kind of segment to the least; what is found first is the answer,
-    /// except among equals, where what follows decides.
+    /// Searches below `node` from the most specific kind of segment to the least. The first match is the result, except
+    /// among equally specific patterns, where the following segments decide.
     fn best(&self, node: usize, name: &[&str], wanted: &dyn Fn(usize) -> bool) -> Option<usize> {
         let node = self.nodes.get(node)?;
         if let Some((first, rest)) = name.split_first() {
@@ -115,7 +115,7 @@ impl Trie {
         found.max_by_key(|&found| self.ranks.get(found))
     }
 
-    /// Visits every rule below `node` that covers the name; one with `**` perhaps more than once.
+    /// Visits every rule below `node` that covers the name; one with `**` possibly more than once.
     fn all(&self, node: usize, name: &[&str], visit: &mut dyn FnMut(usize)) {
         let Some(node) = self.nodes.get(node) else { return };
         node.rules.iter().for_each(|&rule| visit(rule));
@@ -171,9 +171,9 @@ fn segments<'a>(domain: &'a str, path: &'a str) -> Vec<&'a str> {
     segments
 }
 
-/// Pairs of rules of which neither is more specific although a name can be covered by both for the same pod.
+/// Pairs of rules that are equally specific and can cover the same name for the same pod.
 ///
-/// Reports at most one pair for each rule, with the earlier one of the list first.
+/// At most one pair for each rule, with the rule that is earlier in the list first.
 pub(super) fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     let mut groups: HashMap<_, Vec<(&str, usize)>> = HashMap::new();
     for (position, rule) in rules.iter().enumerate() {
@@ -185,10 +185,10 @@ pub(super) fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
         equals.sort_unstable();
         for (at, &(prefix, one)) in equals.iter().enumerate() {
             let candidates = equals.iter().skip(at + 1).take_while(|(other, _)| other.starts_with(prefix));
-            let rival = candidates
+            let tying = candidates
                 .map(|&(_, other)| other)
                 .find(|&other| matches!((rules.get(one), rules.get(other)), (Some(a), Some(b)) if tie(a, b)));
-            found.extend(rival.map(|other| (one.min(other), one.max(other))));
+            found.extend(tying.map(|other| (one.min(other), one.max(other))));
         }
     }
     found.sort_unstable();
@@ -205,8 +205,8 @@ fn tie(one: &Rule, other: &Rule) -> bool {
     pods && one.scope().overlaps(other.scope())
 }
 
-/// What two scopes must have in common to tie: the rank of each segment and, as far as no `**` shifts them, the
-/// literals. With it what the last pattern begins with: of two that overlap, one begins with the other.
+/// What two scopes must have in common to tie: the rank of each segment and, up to the first `**`, the literals. The
+/// second value is the literal prefix of the last pattern: of two that overlap, one is a prefix of the other.
 fn group(scope: &Scope) -> ((Vec<Rank>, Vec<&str>), &str) {
     let ranks = scope.segments().iter().map(Segment::rank).collect();
     let mut literals = Vec::new();

@@ -1,6 +1,6 @@
-//! The regular expressions of `regexp.go`, each as a scanner that looks at every byte once.
+//! The regular expressions of `regexp.go`, as scanners that visit each byte once.
 
-/// `identifier`: what an image id looks like without its algorithm.
+/// `identifier`: an image id without its algorithm.
 pub(super) fn is_identifier(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -13,7 +13,7 @@ pub(super) fn is_tag(text: &str) -> bool {
         && bytes.all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
-/// `domainAndPort`: a host name, an IPv4 address or a bracketed IPv6 address, then perhaps a port of any length.
+/// `domainAndPort`: a host name, an IPv4 address or a bracketed IPv6 address, with an optional port of any length.
 pub(super) fn is_domain(text: &str) -> bool {
     if let Some(rest) = text.strip_prefix('[') {
         return rest.split_once(']').is_some_and(|(address, port)| {

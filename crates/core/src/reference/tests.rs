@@ -1,4 +1,4 @@
-//! The behaviour of distribution/reference as tables: what its own tests state (`reference_test.go`,
+//! The behaviour of distribution/reference as tables: the cases of its own tests (`reference_test.go`,
 //! `normalize_test.go`), and hostile names.
 
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn reads_names_as_containerd_does() {
         ("index.docker.io/nginx", "docker.io", "library/nginx", ":latest"),
         ("index.docker.io/library/nginx", "docker.io", "library/nginx", ":latest"),
         ("index.docker.io/docker/docker", "docker.io", "docker/docker", ":latest"),
-        // The machine behind docker.io is another registry to containerd, and so to us.
+        // The machine behind docker.io is another registry to containerd, and so here.
         ("registry-1.docker.io/library/nginx", "registry-1.docker.io", "library/nginx", ":latest"),
         ("fooo/bar", "docker.io", "fooo/bar", ":latest"),
         ("other/library", "docker.io", "other/library", ":latest"),
@@ -78,7 +78,7 @@ fn reads_names_as_containerd_does() {
             "library/dbcc1c35ac38df41fd2f5e4130b32ffdb93ebae8b3dbe638c23575912276fc9",
             ":latest",
         ),
-        // Look-alikes of well-known hosts are hosts of their own.
+        // Look-alikes of well-known hosts are other hosts.
         ("docker.io.evil.com/x", "docker.io.evil.com", "x", ":latest"),
         ("gcr.io.evil.com/x", "gcr.io.evil.com", "x", ":latest"),
         ("ghcr.io-evil/x", "ghcr.io-evil", "x", ":latest"),
@@ -87,7 +87,7 @@ fn reads_names_as_containerd_does() {
         (&format!("sha256/{DBCC}"), "docker.io", &format!("sha256/{DBCC}"), ":latest"),
         (&format!("redis@{digest}"), "docker.io", "library/redis", &format!("@{digest}")),
         (&format!("test:5000/repo@{digest}"), "test:5000", "repo", &format!("@{digest}")),
-        // A digest displaces the tag.
+        // A digest replaces the tag.
         (&format!("busybox:latest@{digest}"), "docker.io", "library/busybox", &format!("@{digest}")),
         (&format!("[::1]:5000/repo:tag@{digest}"), "[::1]:5000", "repo", &format!("@{digest}")),
         (&format!("xn--7o8h.com/i:x@sha512:{HEX}{HEX}"), "xn--7o8h.com", "i", &format!("@sha512:{HEX}{HEX}")),
@@ -171,7 +171,7 @@ fn refuses_what_containerd_refuses() {
         ("a:b/c", E::Domain),
         ("host:/x", E::Domain),
         ("host:80:80/x", E::Domain),
-        // Hosts that other parsers let through: a trailing dot, an internationalised name, a percent, a NUL.
+        // Hosts that other parsers accept: a trailing dot, an internationalised name, a percent sign, a NUL.
         ("ghcr.io./x", E::Domain),
         (".ghcr.io/x", E::Domain),
         ("gh\u{441}r.io/x", E::Domain),
@@ -203,7 +203,7 @@ fn refuses_what_containerd_refuses() {
 }
 
 #[test]
-fn refuses_more_than_upstream_only_where_it_says_so() {
+fn refuses_more_than_upstream_only_where_documented() {
     use ReferenceError as E;
     let sha384 = format!("name@sha384:{HEX}{}", &HEX[..32]);
     assert_eq!(Reference::parse(&sha384), Err(E::Digest(DigestError::UnknownAlgorithm)));
@@ -211,7 +211,7 @@ fn refuses_more_than_upstream_only_where_it_says_so() {
     assert_eq!(Reference::parse(&format!("sha512:{HEX}{HEX}")), Err(E::Identifier));
     let host = format!("{}.example/x", "a".repeat(4096));
     assert_eq!(Reference::parse(&host), Err(E::TooLong));
-    // Beside them, what upstream reads as a name and a tag stays one.
+    // Similar text that upstream parses as a name and a tag stays valid.
     assert_eq!(Reference::parse("sha256:abc").unwrap().to_string(), "docker.io/library/sha256:abc");
 }
 
@@ -220,7 +220,7 @@ fn lengths_are_measured_as_upstream_does() {
     for (text, valid) in [
         (format!("ghcr.io/{}", "a".repeat(255)), true),
         (format!("ghcr.io/{}", "a".repeat(256)), false),
-        // The host does not count, `library/` does.
+        // The limit counts `library/`, but not the host.
         (format!("{}.io/{}", "h".repeat(200), "a".repeat(255)), true),
         ("a".repeat(247), true),
         ("a".repeat(248), false),
@@ -241,7 +241,7 @@ fn a_repository_has_no_tag_and_no_digest() {
 }
 
 #[test]
-fn hosts_compare_without_case_and_stay_as_written() {
+fn hosts_compare_case_insensitively_and_keep_their_case() {
     let written = Repository::parse("GHCR.io:5000/team/app").unwrap();
     assert_eq!(written.to_string(), "GHCR.io:5000/team/app");
     assert_eq!(written.comparable(), "ghcr.io:5000/team/app");
@@ -285,13 +285,13 @@ fn near_names() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in ".*") {
+    fn any_text_is_parsed_or_refused(text in ".*") {
         let _ = Reference::parse(&text);
         let _ = Repository::parse(&text);
     }
 
     #[test]
-    fn a_canonical_name_reads_as_itself(text in near_names()) {
+    fn a_canonical_name_is_unchanged(text in near_names()) {
         if let Ok(reference) = Reference::parse(&text) {
             prop_assert_eq!(Reference::parse(&reference.to_string()), Ok(reference.clone()));
             let repository = reference.repository();

@@ -1,9 +1,9 @@
 //! Sigstore bundles (v0.3) whose verification material is a public key: what `cosign sign --key` writes since v3.
 //!
-//! Source: sigstore/protobuf-specs `protos/sigstore_bundle.proto`, in the JSON form of protocol buffers. The hint only
-//! helps a client that has many keys, and is unsigned: it is ignored. Entries of a transparency log and timestamps are
-//! allowed and ignored as well: they prove when a short-lived certificate signed, and a key needs no such proof. A
-//! bundle names a digest and no repository.
+//! Source: sigstore/protobuf-specs `protos/sigstore_bundle.proto`, in the JSON form of protocol buffers. The key hint
+//! is unsigned and only helps a client with many keys: it is ignored. Transparency log entries and timestamps are
+//! allowed and ignored: they prove when a short-lived certificate signed, which a key does not need. A bundle contains
+//! a digest and no repository.
 
 use serde_json::{Map, Value};
 
@@ -12,13 +12,13 @@ use super::{By, Excerpt, SignatureError, dsse, statement};
 use crate::digest::Digest;
 use crate::trust::Valid;
 
-/// How many bytes a bundle may have: 1 MiB, where cosign writes about 700 for a key.
+/// Maximum size of a bundle: 1 MiB; cosign writes about 700 bytes for a key.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
 const MAX_DEPTH: usize = 32;
 
 /// The media type of a bundle v0.3.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// Its two spellings.
+/// The accepted spellings of it.
 const MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3"];
 
 const BUNDLE: &str = "bundle";
@@ -40,7 +40,7 @@ pub(super) fn annotations(
     statement::annotations(&payload, digest)
 }
 
-/// The statement of a bundle, once its signature is verified.
+/// The statement of a bundle, after its signature was verified.
 fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
     if document.len() > MAX_BUNDLE_BYTES {
         let (found, limit) = (document.len(), MAX_BUNDLE_BYTES);
@@ -60,7 +60,7 @@ fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError>
     dsse::open(envelope, by)
 }
 
-/// The material must name a key as the kind of verifier; which key is up to the policy.
+/// The verification material must be a key; the policy decides which key verifies.
 fn check_material(mut material: Fields) -> Result<(), SignatureError> {
     if material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle carries a certificate (keyless signing)" });

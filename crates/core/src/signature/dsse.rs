@@ -6,12 +6,12 @@ use super::fields::{FieldError, Fields, object};
 use super::{By, Excerpt, SignatureError, decode_base64, decode_signature};
 use crate::trust::Valid;
 
-/// The one payload type that is read: an in-toto statement.
+/// The only accepted payload type: an in-toto statement.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 const ENVELOPE: &str = "DSSE envelope";
 
-/// Verifies the envelope and only then hands out its payload.
+/// Verifies the envelope, then returns its payload.
 pub(super) fn open(mut envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: ENVELOPE, cause };
     let kind = envelope.string("payloadType").map_err(malformed)?;
@@ -24,7 +24,7 @@ pub(super) fn open(mut envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid),
     Ok((payload, valid))
 }
 
-/// The text of the one signature; its `keyid` is unsigned and ignored.
+/// The one signature; its `keyid` is unsigned and ignored.
 fn only_signature(envelope: &mut Fields) -> Result<String, SignatureError> {
     let malformed = |cause: FieldError| SignatureError::Malformed { what: ENVELOPE, cause };
     let signatures = envelope.array("signatures").map_err(malformed)?;
@@ -38,7 +38,7 @@ fn only_signature(envelope: &mut Fields) -> Result<String, SignatureError> {
     }
 }
 
-/// What is signed: `DSSEv1 SP LEN(type) SP type SP LEN(payload) SP payload`.
+/// The signed bytes: `DSSEv1 SP LEN(type) SP type SP LEN(payload) SP payload`.
 pub fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
     let mut encoding = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
     encoding.extend_from_slice(payload);

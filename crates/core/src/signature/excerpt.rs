@@ -1,11 +1,11 @@
-//! Text of strangers, made fit for a message.
+//! Untrusted text, shortened and escaped for messages.
 
 use std::fmt;
 
-/// The most characters of it that are shown.
+/// Maximum length of the shown text, in characters.
 const MAX_CHARACTERS: usize = 128;
 
-/// A quoted piece of foreign text: printable ASCII, escaped, and at most 128 characters of it.
+/// A quoted piece of untrusted text: printable ASCII, escaped, at most 128 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt(String);
 

@@ -1,14 +1,14 @@
-//! The fields of a JSON document, taken out one by one with what each must be.
+//! Typed access to the fields of a JSON document.
 
 use serde_json::{Map, Value};
 
 use super::Excerpt;
 use crate::json::{self, Bounds, JsonError, Keys};
 
-/// How many values a document may have.
+/// Maximum number of values in a document.
 const MAX_VALUES: usize = 1 << 16;
 
-/// Reads one document whose arrays and objects lie at most `depth` deep. The caller bounds its length.
+/// Parses one document with arrays and objects at most `depth` deep. The caller limits its length.
 pub(super) fn parse(document: &[u8], depth: usize) -> Result<Value, FieldError> {
     Ok(json::parse(document, Bounds { depth, values: MAX_VALUES, keys: Keys::Exact })?)
 }
@@ -37,7 +37,7 @@ pub(super) fn string(value: Value, field: &'static str) -> Result<String, FieldE
     }
 }
 
-/// The fields of an object, taken out one by one. Their names are case-sensitive.
+/// The remaining fields of an object. Names are case-sensitive.
 #[derive(Debug)]
 pub(super) struct Fields {
     within: &'static str,
@@ -45,32 +45,32 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Takes a field that must be there.
+    /// Takes a field that is required.
     pub(super) fn required(&mut self, field: &'static str) -> Result<Value, FieldError> {
         self.map.remove(field).ok_or(FieldError::Missing { field, within: self.within })
     }
 
-    /// Takes a field that may be absent, or null.
+    /// Takes a field that may be missing or null.
     pub(super) fn optional(&mut self, field: &str) -> Option<Value> {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
-    /// Takes a string that must be there.
+    /// Takes a string that is required.
     pub(super) fn string(&mut self, field: &'static str) -> Result<String, FieldError> {
         string(self.required(field)?, field)
     }
 
-    /// Takes an object that must be there.
+    /// Takes an object that is required.
     pub(super) fn object(&mut self, field: &'static str) -> Result<Self, FieldError> {
         object(self.required(field)?, field)
     }
 
-    /// Takes an array that must be there.
+    /// Takes an array that is required.
     pub(super) fn array(&mut self, field: &'static str) -> Result<Vec<Value>, FieldError> {
         array(self.required(field)?, field)
     }
 
-    /// Refuses whatever was not taken.
+    /// Fails if fields remain.
     pub(super) fn end(self) -> Result<(), FieldError> {
         match self.map.keys().next() {
             Some(name) => Err(FieldError::Unknown { within: self.within, found: Excerpt::of(name) }),
@@ -78,40 +78,36 @@ impl Fields {
         }
     }
 
-    /// What was not taken.
+    /// The fields that were not taken.
     pub(super) fn rest(self) -> Map<String, Value> {
         self.map
     }
 }
 
-/// Why a document is not what it must be.
+/// Why a document does not have the required shape.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum FieldError {
-    /// It is not strict JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// A field is not there.
     #[error("{within} has no field {field}")]
     Missing {
-        /// The field.
         field: &'static str,
-        /// The object it belongs to.
+        /// The object that misses it.
         within: &'static str,
     },
-    /// A field is of the wrong kind.
     #[error("{field} is not {wanted}")]
     Kind {
-        /// The field.
         field: &'static str,
-        /// What it must be.
+        /// The required type.
         wanted: &'static str,
     },
-    /// A field is there that must not be.
+    /// A field that is not allowed.
     #[error("{within} has an unknown field {found}")]
     Unknown {
-        /// The object it is in.
+        /// The object that has it.
         within: &'static str,
-        /// Its name.
+        /// The name of the field.
         found: Excerpt,
     },
 }

@@ -1,18 +1,18 @@
-//! Simple signing: the payload of cosign's classic layout, of skopeo and of atomic.
+//! Simple signing: the payload of cosign's legacy layout, of skopeo and of atomic.
 //!
-//! Sources: sigstore/cosign `specs/SIGNATURE_SPEC.md`, containers/image `docs/containers-signature.5.md`. As strict on
-//! `critical` as containers/image, and unlike cosign, which looks at neither the type nor the repository.
+//! Sources: sigstore/cosign `specs/SIGNATURE_SPEC.md`, containers/image `docs/containers-signature.5.md`. `critical` is
+//! checked as strictly as in containers/image; cosign checks neither the type nor the repository.
 
 use super::fields::{FieldError, Fields, object, parse};
 use super::{By, Excerpt, SignatureError, Subject, decode_signature};
 use crate::trust::Valid;
 
-/// How many bytes a payload may have: 64 KiB, where cosign writes about 250.
+/// Maximum size of a payload: 64 KiB; cosign writes about 250 bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 16;
 const MAX_TAG_CHARACTERS: usize = 128;
 
-/// What `critical.type` may be: the spellings of cosign and skopeo, and of atomic and podman.
+/// Accepted values of `critical.type`: those of cosign and skopeo, and of atomic and podman.
 const TYPES: [&str; 2] = ["cosign container image signature", "atomic container signature"];
 
 const PAYLOAD: &str = "payload";
@@ -34,7 +34,7 @@ pub(super) fn verify(
     Ok(valid)
 }
 
-/// The content of a payload.
+/// The parsed content of a payload.
 struct Claim {
     reference: String,
     digest: String,
@@ -52,7 +52,7 @@ impl Claim {
             digest: image.string("docker-manifest-digest")?,
             kind: critical.string("type")?,
         };
-        // Signers may put anything here; nothing in it decides.
+        // Signers may put anything into `optional`; it does not affect the decision.
         document.optional("optional").map(|value| object(value, "optional")).transpose()?;
         [identity, image, critical, document].into_iter().try_for_each(Fields::end)?;
         Ok(claim)
@@ -73,11 +73,11 @@ impl Claim {
     }
 }
 
-/// The repository of a reference with or without a tag: cosign writes no tag, skopeo writes the one it pushed.
+/// The repository of a reference with or without a tag: cosign writes no tag, skopeo writes the tag that it pushed.
 ///
-/// This is all that is rewritten. The rest must be the canonical name, `domain/path`, as [`Subject`] has it: a colon
-/// before the last slash is a port, and a digest behind the name makes it another name. Docker Hub, which cosign calls
-/// `index.docker.io`, is in the subject under both names (`Rule::accepted_repositories`).
+/// Nothing else is normalised. The rest must be the canonical name, `domain/path`, as in [`Subject`]: a colon before
+/// the last slash is a port, and a name with a digest does not match. Docker Hub, `index.docker.io` in cosign, is in
+/// the subject under both names (`Rule::accepted_repositories`).
 fn without_tag(reference: &str) -> &str {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,
@@ -98,7 +98,7 @@ mod tests {
     use super::without_tag;
 
     #[test]
-    fn takes_off_a_tag_and_nothing_else() {
+    fn removes_only_the_tag() {
         for (reference, repository) in [
             ("registry.example/a", "registry.example/a"),
             ("registry.example/a:1.0", "registry.example/a"),

@@ -1,7 +1,8 @@
-//! The in-toto statement (v1) that serves as a signature.
+//! In-toto statements (v1) that are image signatures.
 //!
-//! Source: in-toto/attestation `spec/v1/statement.md`; the predicate type is that of sigstore/cosign
-//! `pkg/types/predicate.go`. Only that type: a key that attests what an image contains has not signed the image.
+//! Source: in-toto/attestation `spec/v1/statement.md`; the predicate type is from sigstore/cosign
+//! `pkg/types/predicate.go`. Only that type is accepted: a key that attests the content of an image has not signed the
+//! image.
 
 use serde_json::{Map, Value};
 
@@ -9,18 +10,18 @@ use super::fields::{FieldError, Fields, object, parse, string};
 use super::{Excerpt, SignatureError};
 use crate::digest::Digest;
 
-/// How many subjects a statement may have: cosign writes one.
+/// Maximum number of subjects in a statement; cosign writes one.
 pub const MAX_SUBJECTS: usize = 16;
 const MAX_DEPTH: usize = 32;
 
-/// What a statement calls itself.
+/// The `_type` of a statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-/// The type of a statement that serves as a signature.
+/// The predicate type of a signature.
 pub const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 const STATEMENT: &str = "statement";
 
-/// Checks that the statement `payload`, which a trusted key signed, signs `digest`.
+/// Checks that the statement `payload`, which a trusted key signed, has `digest` as a subject.
 pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
     let mut statement =
@@ -47,7 +48,7 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
     Err(SignatureError::OtherDigest { found: named.first().map_or(Excerpt::of(""), Digests::excerpt) })
 }
 
-/// What a verified statement adds about `digest`: the annotations of the first subject that names it.
+/// The annotations of the first subject of a verified statement that has `digest`.
 pub(super) fn annotations(payload: &[u8], digest: &Digest) -> Result<Map<String, Value>, SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
     let mut statement =
@@ -64,7 +65,7 @@ pub(super) fn annotations(payload: &[u8], digest: &Digest) -> Result<Map<String,
     Ok(Map::new())
 }
 
-/// The digests of one subject, each by its algorithm.
+/// The digests of one subject, each with its algorithm.
 struct Digests(Vec<(String, String)>);
 
 impl Digests {
@@ -74,7 +75,7 @@ impl Digests {
         digests.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether `digest` is among them, under its own algorithm and in its canonical form.
+    /// Whether `digest` is one of them, with its algorithm and in its canonical form.
     fn contain(&self, digest: &Digest) -> bool {
         self.0.iter().any(|(name, hex)| name == digest.algorithm().name() && hex == digest.hex())
     }

@@ -9,7 +9,7 @@ mod bundles;
 mod cosign;
 mod payloads;
 
-/// The throw-away keys beside the integration tests.
+/// The test keys of the integration tests.
 macro_rules! fixture {
     ($name:literal) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/keys/", $name))
@@ -20,7 +20,7 @@ const DIGEST: &str = "sha256:8f43f8b9d4e5a1c5ff0f1b7b8a1b1d4a4b7a4b0c3e5d6f70819
 const OTHER: &str = "sha256:0f43f8b9d4e5a1c5ff0f1b7b8a1b1d4a4b7a4b0c3e5d6f708192a3b4c5d6e7f8";
 const REPOSITORY: &str = "registry.example:5000/payments/app";
 
-/// A signer, and the authenticator that trusts it.
+/// A signing key, and the authenticator that trusts it.
 struct Party {
     key: PrivateKey,
     authenticator: Authenticator,
@@ -44,22 +44,22 @@ impl Party {
         Self { key, authenticator }
     }
 
-    /// The party most tests trust.
+    /// The party that most tests trust.
     fn release() -> Self {
         Self::new(fixture!("throw-away-p256.key.pem"), Algorithm::EcdsaSha256)
     }
 
-    fn stranger() -> Self {
+    fn untrusted() -> Self {
         Self::new(fixture!("throw-away-ed25519.key.pem"), Algorithm::Ed25519)
     }
 
-    /// A payload with a good signature, whatever it says.
+    /// An attachment with a valid signature over `payload`.
     fn simple(&self, payload: &str) -> Attachment {
         let signature = STANDARD.encode(self.key.sign(payload.as_bytes()).unwrap());
         Attachment::SimpleSigning { place: "layer 0".into(), payload: payload.to_owned().into(), signature }
     }
 
-    /// A bundle with a good signature, whatever its statement says.
+    /// A bundle with a valid signature over `statement`.
     fn bundle(&self, statement: &str) -> Value {
         let signature = self.key.sign(&dsse::tests::encoding(statement.as_bytes())).unwrap();
         json!({
@@ -89,7 +89,7 @@ fn document(text: impl Into<String>) -> Attachment {
     Attachment::Bundle { place: "referrer".into(), document: text.into().into() }
 }
 
-/// What cosign writes.
+/// A payload as cosign writes it.
 fn payload() -> String {
     claim(REPOSITORY, DIGEST, "cosign container image signature")
 }
@@ -103,7 +103,7 @@ fn claim(reference: &str, digest: &str, kind: &str) -> String {
     json!({ "critical": critical, "optional": null }).to_string()
 }
 
-/// What cosign writes.
+/// A statement as cosign writes it.
 fn statement() -> Value {
     let digest = Digest::parse(DIGEST).unwrap();
     json!({
@@ -114,8 +114,8 @@ fn statement() -> Value {
     })
 }
 
-/// The name of an error's variant: its stable meaning.
-fn meaning(answer: &Result<Proof, SignatureError>) -> String {
+/// The name of the error's variant, or "ok".
+fn outcome(answer: &Result<Proof, SignatureError>) -> String {
     match answer {
         Ok(_) => "ok".to_owned(),
         Err(error) => {
@@ -149,7 +149,7 @@ fn every_algorithm_signs_every_format() {
             for verifier in &parties {
                 let answer = verifier.verify(&attachment);
                 let same = std::ptr::eq(signer, verifier);
-                assert_eq!(meaning(&answer), if same { "ok" } else { "Untrusted" });
+                assert_eq!(outcome(&answer), if same { "ok" } else { "Untrusted" });
                 if let Ok(proof) = answer {
                     assert_eq!(proof.authenticator(), "release");
                     assert_eq!(proof.fingerprint(), signer.key.public().fingerprint());
@@ -161,7 +161,7 @@ fn every_algorithm_signs_every_format() {
 }
 
 #[test]
-fn a_key_outside_its_window_is_told_from_a_stranger() {
+fn a_key_outside_its_validity_period_is_distinct_from_an_unknown_key() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let p256 = fixture!("throw-away-p256.key.pem");
     let party = Party::within(p256, Algorithm::EcdsaSha256, Some(at(100)), Some(at(200)));
@@ -170,12 +170,12 @@ fn a_key_outside_its_window_is_told_from_a_stranger() {
         (&party, 100, "ok"),
         (&party, 199, "ok"),
         (&party, 200, "OutsideWindow"),
-        (&Party::stranger(), 150, "Untrusted"),
-        (&Party::stranger(), 200, "NoKeyNow"),
+        (&Party::untrusted(), 150, "Untrusted"),
+        (&Party::untrusted(), 200, "NoKeyNow"),
     ] {
         let bundle = document(signer.bundle(&statement().to_string()).to_string());
         for attachment in [signer.simple(&payload()), bundle] {
-            assert_eq!(meaning(&party.verify_at(&attachment, at(second))), expected, "{second}");
+            assert_eq!(outcome(&party.verify_at(&attachment, at(second))), expected, "{second}");
         }
     }
 }

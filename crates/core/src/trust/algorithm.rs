@@ -1,11 +1,11 @@
-//! KeyIds of signature algorithms.
+//! Signature algorithms.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A signature algorithm: scheme, padding and hash together, so that nothing is left to choose.
+/// A signature algorithm: scheme, padding and hash, so that a signature leaves no parameter open.
 ///
-/// The first three names are those of Alibaba Cloud KMS; the others follow their pattern.
+/// The first three names are from Alibaba Cloud KMS; the others follow their pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 (RFC 8017 section 8.1).
@@ -18,12 +18,12 @@ pub enum Algorithm {
     EcdsaSha384,
     /// Ed25519 over the message itself (RFC 8032 section 5.1).
     Ed25519,
-    /// Ed25519ph, over the SHA-512 of the message, with an empty context: what `cosign sign` makes of an Ed25519 key.
+    /// Ed25519ph, over the SHA-512 of the message, with an empty context: what `cosign sign` makes with an Ed25519 key.
     Ed25519ph,
 }
 
 impl Algorithm {
-    /// Every algorithm there is.
+    /// All algorithms.
     pub const ALL: [Self; 6] = [
         Self::RsaPssSha256,
         Self::RsaPkcs1Sha256,
@@ -33,7 +33,7 @@ impl Algorithm {
         Self::Ed25519ph,
     ];
 
-    /// Its name in a policy.
+    /// The name in a policy.
     pub fn name(self) -> &'static str {
         match self {
             Self::RsaPssSha256 => "RSA_PSS_SHA_256",
@@ -45,7 +45,7 @@ impl Algorithm {
         }
     }
 
-    /// The kind of key it needs, for people.
+    /// The required kind of key, for messages.
     pub fn key_kind(self) -> &'static str {
         match self {
             Self::RsaPssSha256 | Self::RsaPkcs1Sha256 => "RSA",
@@ -65,28 +65,28 @@ impl fmt::Display for Algorithm {
 impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
-    /// Reads a name exactly as [`Algorithm::name`] writes it.
+    /// Parses a name exactly as [`Algorithm::name`] writes it.
     fn from_str(text: &str) -> Result<Self, UnknownAlgorithm> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == text).ok_or(UnknownAlgorithm)
     }
 }
 
-/// The text names no algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown algorithm; write one of RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519, ED25519PH"
 )]
+/// The error for a text that no [`Algorithm::name`] is equal to.
 pub struct UnknownAlgorithm;
 
-/// The salt of RSASSA-PSS, which a signature does not state: the policy must.
+/// The length of the RSASSA-PSS salt, which a signature does not contain: the policy must set it.
 ///
-/// AWS, Google, Azure and Alibaba Cloud KMS make a salt as long as the hash; Vault and OpenBao transit by default, and
-/// Go's `rsa.SignPSS` by default, make the longest that fits.
+/// AWS, Google, Azure and Alibaba Cloud KMS use the length of the hash; Vault and OpenBao transit and Go's
+/// `rsa.SignPSS` use the maximum by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PssSalt {
-    /// Exactly this many bytes.
+    /// This many bytes.
     Length(u16),
-    /// As many bytes as fit the modulus.
+    /// The maximum for the modulus.
     Maximum,
 }
 

@@ -1,9 +1,9 @@
-//! ECDSA on P-256 and P-384, each with the hash of its own size.
+//! ECDSA on P-256 with SHA-256 and on P-384 with SHA-384.
 //!
-//! Signatures are ASN.1 DER (RFC 3279 section 2.2.3) with nothing behind them. A high s is accepted: cosign, Go and key
-//! services make both forms, and nothing here takes a signature's bytes for an identity.
+//! Signatures are ASN.1 DER (RFC 3279 section 2.2.3) without trailing bytes. A high s is accepted: cosign, Go and key
+//! services make both forms, and the bytes of a signature are never used as an identity.
 //!
-//! Keys are read, and signatures made, by the RustCrypto crates; what verifies is `ring`, several times faster.
+//! The RustCrypto crates parse keys and sign; `ring` verifies, several times faster.
 
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
 
@@ -26,7 +26,7 @@ impl Public {
         p384::ecdsa::VerifyingKey::from_public_key_der(der).map(Self::P384).map_err(|_| KeyError::Malformed)
     }
 
-    /// The SubjectPublicKeyInfo with the point uncompressed, however it was read.
+    /// The SubjectPublicKeyInfo with the point uncompressed.
     pub(super) fn der(&self) -> Option<Vec<u8>> {
         let der = match self {
             Self::P256(key) => key.to_public_key_der(),
@@ -35,7 +35,7 @@ impl Public {
         Some(der.ok()?.into_vec())
     }
 
-    /// Whether it verifies, or `None` when `signature` is not DER of two numbers in range.
+    /// Whether the signature is valid; `None` when it is not DER of two numbers in range.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
         match self {
             Self::P256(key) => {
@@ -56,7 +56,7 @@ impl Public {
     }
 }
 
-/// A signature in DER, of one that has its two numbers side by side (IEEE P1363), as tokens and some services give it.
+/// The DER form of a signature of two concatenated numbers (IEEE P1363), which tokens and some services return.
 pub fn der_of_raw(algorithm: Algorithm, raw: &[u8]) -> Option<Vec<u8>> {
     match algorithm {
         Algorithm::EcdsaSha256 => {
@@ -76,7 +76,7 @@ pub(super) enum Private {
 }
 
 impl Private {
-    /// Reads PKCS#8, or SEC1 when `sec1` is set.
+    /// Parses PKCS#8, or SEC1 when `sec1` is set.
     pub(super) fn p256(der: &[u8], sec1: bool) -> Option<Self> {
         let key = if sec1 {
             p256::SecretKey::from_sec1_der(der).ok()?
@@ -86,7 +86,7 @@ impl Private {
         Some(Self::P256(key.into()))
     }
 
-    /// Reads PKCS#8, or SEC1 when `sec1` is set.
+    /// Parses PKCS#8, or SEC1 when `sec1` is set.
     pub(super) fn p384(der: &[u8], sec1: bool) -> Option<Self> {
         let key = if sec1 {
             p384::SecretKey::from_sec1_der(der).ok()?
@@ -104,17 +104,17 @@ impl Private {
         public.der()
     }
 
-    /// A signature in DER, with the nonce of RFC 6979: no random numbers are needed.
+    /// A signature in DER with the deterministic nonce of RFC 6979, which needs no random numbers.
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         use p256::ecdsa::signature::Signer as _;
         match self {
             Self::P256(key) => {
-                let made: p256::ecdsa::Signature = key.try_sign(message).ok()?;
-                Some(made.to_der().as_bytes().to_vec())
+                let signature: p256::ecdsa::Signature = key.try_sign(message).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
             }
             Self::P384(key) => {
-                let made: p384::ecdsa::Signature = key.try_sign(message).ok()?;
-                Some(made.to_der().as_bytes().to_vec())
+                let signature: p384::ecdsa::Signature = key.try_sign(message).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
             }
         }
     }

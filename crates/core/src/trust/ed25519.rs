@@ -1,4 +1,4 @@
-//! Ed25519 and Ed25519ph (RFC 8032), verified strictly: no points of small order, no second encodings.
+//! Ed25519 and Ed25519ph (RFC 8032), verified strictly: no points of small order, no non-canonical encodings.
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -26,7 +26,7 @@ impl Public {
         Some(self.key.to_public_key_der().ok()?.into_vec())
     }
 
-    /// Whether it verifies, or `None` when `signature` has not 64 bytes.
+    /// Whether the signature is valid; `None` when it does not have 64 bytes.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
         let signature = Signature::from_slice(signature).ok()?;
         let verified = if self.prehashed {
@@ -55,11 +55,11 @@ impl Private {
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let made = if self.prehashed {
+        let signature = if self.prehashed {
             self.key.sign_prehashed(Sha512::new_with_prefix(message), None)
         } else {
             self.key.try_sign(message)
         };
-        Some(made.ok()?.to_bytes().to_vec())
+        Some(signature.ok()?.to_bytes().to_vec())
     }
 }

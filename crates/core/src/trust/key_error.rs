@@ -2,7 +2,7 @@
 
 use super::{Algorithm, PemError};
 
-/// How many bytes of a PEM file are read: 64 KiB.
+/// Maximum size of a PEM file: 64 KiB.
 pub const MAX_PEM_BYTES: usize = 64 * 1024;
 
 /// Smallest modulus, in bits (NIST SP 800-131A).
@@ -10,83 +10,64 @@ pub(super) const MIN_BITS: usize = 2048;
 /// Largest modulus, in bits: the limit of the `rsa` crate.
 pub(super) const MAX_BITS: usize = 4096;
 
-/// Why a text is not a usable key. Errors never contain any of the text.
+/// Why a text is not a usable key. Errors contain nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum KeyError {
-    /// More than [`MAX_PEM_BYTES`].
     #[error("key file has {found} bytes, at most {MAX_PEM_BYTES} are read")]
-    TooLarge {
-        /// Its length in bytes.
-        found: usize,
-    },
-    /// Not one PEM block.
+    TooLarge { found: usize },
     #[error("key file is not one PEM block")]
     Pem(#[source] PemError),
-    /// A private key where a public one belongs.
+    /// A private key where a public key is required.
     #[error(
         "found a private key where a public key belongs; put its public half here (`openssl pkey -pubout`), remove this \
          file and take the key for disclosed"
     )]
     Private,
-    /// A public key where a private one belongs.
+    /// A public key where a private key is required.
     #[error("found a public key where a private key belongs")]
     Public,
-    /// An encrypted private key, which only its own tool reads.
+    /// An encrypted private key.
     #[error(
         "the private key is encrypted; write it as unencrypted PKCS#8 where only this program can read it"
     )]
     Encrypted,
-    /// A certificate.
     #[error(
         "found a certificate where a public key belongs; take the key out of it with `openssl x509 -pubkey -noout`"
     )]
     Certificate,
-    /// An RSA key outside a SubjectPublicKeyInfo.
+    /// An RSA key that is not in a SubjectPublicKeyInfo.
     #[error(
         "found a PKCS#1 key (RSA PUBLIC KEY); write it as PUBLIC KEY with `openssl rsa -RSAPublicKey_in -pubout`"
     )]
     Pkcs1,
-    /// Some other block.
+    /// Another PEM block.
     #[error("found {found} where a key belongs in a PEM block of type PUBLIC KEY (PRIVATE KEY to sign)")]
-    Other {
-        /// What it seems to be.
-        found: &'static str,
-    },
+    Other { found: &'static str },
     /// The content of the block is not a key.
     #[error("the PEM block is not a well-formed key")]
     Malformed,
-    /// The key and the algorithm do not go together.
+    /// The key does not fit the algorithm.
     #[error("algorithm {algorithm} needs a key of kind {}, this one is {found}", algorithm.key_kind())]
-    Kind {
-        /// What the key is.
-        found: &'static str,
-        /// What was asked for.
-        algorithm: Algorithm,
-    },
-    /// The modulus is too small, too large or no whole number of bytes.
+    Kind { found: &'static str, algorithm: Algorithm },
+    /// The modulus is too small, too large or not a whole number of bytes.
     #[error("RSA key has {bits} bits; {} to {} are accepted, in whole bytes", MIN_BITS, MAX_BITS)]
-    Modulus {
-        /// Its bits.
-        bits: usize,
-    },
+    Modulus { bits: usize },
     /// The exponent is even, one, or more than 33 bits.
     #[error("RSA key has an exponent that is not an odd number from 3 to 2^33 - 1; 65537 is the usual one")]
     Exponent,
     /// The salt does not fit the modulus.
     #[error("a PSS salt of {length} bytes does not fit the RSA key, which leaves {longest}")]
     Salt {
-        /// What was asked for, in bytes.
+        /// Required length, in bytes.
         length: u16,
-        /// What fits, in bytes.
+        /// Maximum length for this key, in bytes.
         longest: usize,
     },
-    /// A salt length for an algorithm without a salt.
+    /// A salt length for an algorithm that has no salt.
     #[error("algorithm {algorithm} has no PSS salt; leave it out")]
-    SaltUnused {
-        /// What was asked for.
-        algorithm: Algorithm,
-    },
-    /// A point of small order, or one written in a second way.
+    SaltUnused { algorithm: Algorithm },
+    /// A point of small order, or a non-canonical encoding.
     #[error("Ed25519 key is a weak or non-canonical point")]
     WeakPoint,
 }

@@ -1,4 +1,4 @@
-//! What others call a public key.
+//! Identifiers of public keys in other systems.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
 
-/// KeyIds of a key, all of them made of the SHA-256 of its SubjectPublicKeyInfo in DER.
+/// Identifiers of a key, all made from the SHA-256 of its SubjectPublicKeyInfo in DER.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyIds {
     /// Hexadecimal: what `openssl pkey -pubin -outform DER | sha256sum` prints.
@@ -15,7 +15,7 @@ pub struct KeyIds {
     pub ni: String,
     /// `nih:///sha-256;…` (RFC 6920 section 7) in hexadecimal: Grafeas.
     pub nih: String,
-    /// Base64: the hint of a Sigstore bundle that cosign writes.
+    /// Base64: the key hint in a Sigstore bundle by cosign.
     pub hint: String,
 }
 
@@ -36,7 +36,7 @@ impl KeyIds {
 mod tests {
     use super::*;
 
-    /// The digest of nothing is well known in each spelling.
+    /// Known values of the SHA-256 of the empty string.
     #[test]
     fn names_are_spellings_of_one_digest() {
         let names = KeyIds::of(b"");

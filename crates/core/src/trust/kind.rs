@@ -1,28 +1,28 @@
-//! Which kind of key a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208) is.
+//! The kind of the key in a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208).
 
 use p256::pkcs8::PrivateKeyInfoRef;
 use p256::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::Algorithm;
 
-/// The kind of key that its own identifiers name.
+/// The kind of a key, from its algorithm identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rsa,
     P256,
     P384,
     Ed25519,
-    /// A kind no algorithm here uses, in words.
+    /// A kind that no algorithm uses, for messages.
     Other(&'static str),
 }
 
 impl Kind {
-    /// Reads the identifiers, or `None` when `der` is not a SubjectPublicKeyInfo.
+    /// The kind, or `None` when `der` is not a SubjectPublicKeyInfo.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         Some(Self::identify(&SubjectPublicKeyInfoRef::try_from(der).ok()?.algorithm))
     }
 
-    /// Reads the identifiers, or `None` when `der` is not a PrivateKeyInfo.
+    /// The kind, or `None` when `der` is not a PrivateKeyInfo.
     pub(super) fn of_private(der: &[u8]) -> Option<Self> {
         Some(Self::identify(&PrivateKeyInfoRef::try_from(der).ok()?.algorithm))
     }
@@ -31,7 +31,7 @@ impl Kind {
         let curve = || identifier.parameters_oid().ok().map(|oid| oid.to_string());
         match identifier.oid.to_string().as_str() {
             "1.2.840.113549.1.1.1" => Self::Rsa,
-            // RFC 4055: a key that carries its own parameters. Its algorithm is pinned here, so it adds nothing.
+            // RFC 4055: a key with its own parameters. The algorithm is pinned here, so they are not needed.
             "1.2.840.113549.1.1.10" => Self::Other("RSASSA-PSS only (id-RSASSA-PSS)"),
             "1.2.840.10045.2.1" => match curve().as_deref() {
                 Some("1.2.840.10045.3.1.7") => Self::P256,

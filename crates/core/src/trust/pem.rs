@@ -1,6 +1,6 @@
 //! PEM files with exactly one block (RFC 7468), and error messages for everything else.
 //!
-//! Errors never carry text of the file: it may be a private key in the wrong place.
+//! Errors contain nothing of the file: it may be a private key in the wrong place.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,18 +10,18 @@ use zeroize::Zeroizing;
 pub struct Block<'a> {
     /// The label, such as `PUBLIC KEY`.
     pub label: &'a str,
-    /// The decoded bytes; they may be a private key.
+    /// The decoded bytes, which may be a private key.
     pub der: Zeroizing<Vec<u8>>,
 }
 
-/// Shows the label only.
+/// Shows only the label.
 impl std::fmt::Debug for Block<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Block").field("label", &self.label).finish_non_exhaustive()
     }
 }
 
-/// Reads the one block of `text`. Around it only blank lines and lines that begin with `#` are allowed.
+/// Parses the one block of `text`. Around it only blank lines and lines that begin with `#` are allowed.
 pub fn read_one(text: &str) -> Result<Block<'_>, PemError> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end()));
     let mut found: Option<Block<'_>> = None;
@@ -46,7 +46,7 @@ pub fn read_one(text: &str) -> Result<Block<'_>, PemError> {
         if !ended {
             return Err(PemError::Unterminated { line: number });
         }
-        // Encrypted PKCS#1 and SEC1 files have headers here, and base64 has no colon.
+        // Encrypted PKCS#1 and SEC1 files have headers here. base64 has no colon.
         if body.contains("Proc-Type:") {
             return Err(PemError::Encrypted);
         }
@@ -59,7 +59,7 @@ pub fn read_one(text: &str) -> Result<Block<'_>, PemError> {
 /// Writes one block.
 pub fn write(label: &str, der: &[u8]) -> String {
     let body = Zeroizing::new(STANDARD.encode(der));
-    // Its whole length at once, so that no part of a private key stays behind in memory that was grown out of.
+    // Allocated once, so that no part of a private key remains in a buffer that was grown.
     let mut text = String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 48);
     text.push_str(&format!("-----BEGIN {label}-----\n"));
     let mut rest = body.as_str();
@@ -79,32 +79,30 @@ fn boundary<'a>(line: &'a str, start: &str) -> Option<&'a str> {
 
 /// Why a text is not one PEM block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum PemError {
-    /// Nothing but blanks and comments.
+    /// Only blank lines and comments.
     #[error("the file has no PEM block")]
     NoBlock,
-    /// A second block.
     #[error("a second PEM block begins in line {line}; keep one key in a file")]
     SeveralBlocks {
-        /// Where it begins, from 1.
+        /// Line of its BEGIN, from 1.
         line: usize,
     },
-    /// Text outside the block.
     #[error("line {line} is neither PEM nor a comment (#)")]
     Stray {
-        /// Where it is, from 1.
+        /// From 1.
         line: usize,
     },
     /// No END line, or one with another label.
     #[error("the PEM block that begins in line {line} has no matching END line")]
     Unterminated {
-        /// Where the block begins, from 1.
+        /// Line of its BEGIN, from 1.
         line: usize,
     },
-    /// The block is not base64.
     #[error("the PEM block is not base64")]
     Base64,
-    /// The block is encrypted in the way of old OpenSSL.
+    /// The block is encrypted in OpenSSL's traditional format.
     #[error("the key is encrypted; decrypt it first, for example with `openssl pkey`")]
     Encrypted,
 }

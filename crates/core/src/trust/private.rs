@@ -5,8 +5,8 @@ use std::fmt;
 use super::kind::Kind;
 use super::{Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, TrustError, ecdsa, ed25519, pem, rsa};
 
-/// A private key in memory, printed by its public half alone. It is wiped when dropped, but for the numbers of an RSA key,
-/// which `ring` keeps and does not wipe.
+/// A private key in memory; `Debug` shows its public key only. It is wiped when dropped, except for the numbers of an
+/// RSA key in `ring`, which does not wipe them.
 pub struct PrivateKey {
     public: PublicKey,
     scheme: Scheme,
@@ -18,7 +18,7 @@ enum Scheme {
     Ed25519(ed25519::Private),
 }
 
-/// How a private key is wrapped.
+/// The encoding of a private key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wrapping {
     Pkcs8,
@@ -27,10 +27,10 @@ enum Wrapping {
 }
 
 impl PrivateKey {
-    /// Reads the one private key of a PEM text of at most [`MAX_PEM_BYTES`]: PKCS#8 (`PRIVATE KEY`), or what older tools
-    /// write, `RSA PRIVATE KEY` and `EC PRIVATE KEY`, all unencrypted.
+    /// Parses the one private key of a PEM text of at most [`MAX_PEM_BYTES`]: PKCS#8 (`PRIVATE KEY`), or the formats of
+    /// older tools, `RSA PRIVATE KEY` and `EC PRIVATE KEY`, all unencrypted.
     ///
-    /// The caller wipes `text`. The key is subject to the same rules as a public one, and signs with `salt` as given.
+    /// The caller wipes `text`. The rules for public keys apply, and the key signs with `salt`.
     ///
     /// # Errors
     /// As [`PublicKey::from_pem`], and when the key is encrypted or public.
@@ -51,25 +51,24 @@ impl PrivateKey {
         Ok(Self { public: PublicKey::from_der(&public, algorithm, salt)?, scheme })
     }
 
-    /// Signs `message`.
     ///
     /// # Errors
     /// [`TrustError::Signing`] when the operation fails, for example because a fault made the result wrong.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TrustError> {
-        let made = match &self.scheme {
+        let signature = match &self.scheme {
             Scheme::Rsa(key) => key.sign(message),
             Scheme::Ecdsa(key) => key.sign(message),
             Scheme::Ed25519(key) => key.sign(message),
         };
-        made.ok_or(TrustError::Signing { algorithm: self.public.algorithm() })
+        signature.ok_or(TrustError::Signing { algorithm: self.public.algorithm() })
     }
 
-    /// The public half, with the same algorithm and salt.
+    /// The public key, with the same algorithm and salt.
     pub fn public(&self) -> PublicKey {
         self.public.clone()
     }
 
-    /// The public half as one PEM block, to be put where it is trusted.
+    /// The public key as one PEM block.
     pub fn public_pem(&self) -> String {
         self.public.pem()
     }
@@ -86,7 +85,7 @@ impl Scheme {
         let kind = match wrapping {
             Wrapping::Pkcs8 => Kind::of_private(der).ok_or(KeyError::Malformed)?,
             Wrapping::Pkcs1 => Kind::Rsa,
-            // The curve is checked when the key is read.
+            // The curve is checked when the key is parsed.
             Wrapping::Sec1 if Kind::P256.fits(algorithm) => Kind::P256,
             Wrapping::Sec1 if Kind::P384.fits(algorithm) => Kind::P384,
             Wrapping::Sec1 => Kind::Other("elliptic-curve"),

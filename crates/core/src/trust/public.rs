@@ -9,7 +9,7 @@ use super::pem;
 use super::{Algorithm, Key, KeyIds, PssSalt, RemoteCheck, TrustError, ecdsa, ed25519, rsa};
 use crate::digest::Digest;
 
-/// How many bytes a signature may have: 1 KiB, twice that of RSA with 4096 bits.
+/// Maximum size of a signature: 1 KiB, twice that of RSA with 4096 bits.
 pub const MAX_SIGNATURE_BYTES: usize = 1024;
 
 /// A public key that verifies signatures of exactly one algorithm.
@@ -29,19 +29,19 @@ enum Scheme {
 }
 
 impl PublicKey {
-    /// Reads the one `PUBLIC KEY` block (SubjectPublicKeyInfo) of a PEM text of at most [`MAX_PEM_BYTES`].
+    /// Parses the one `PUBLIC KEY` block (SubjectPublicKeyInfo) of a PEM text of at most [`MAX_PEM_BYTES`].
     ///
-    /// `salt` counts for [`Algorithm::RsaPssSha256`] alone; elsewhere it must be the default.
+    /// `salt` is used by [`Algorithm::RsaPssSha256`]; for other algorithms it must be the default.
     ///
     /// # Errors
-    /// When there is anything but that one block, the key is not of the kind `algorithm` needs, or is too weak.
-    /// Errors never contain text of the file.
+    /// When the text has anything but that one block, or the key does not fit `algorithm` or is too weak. Errors
+    /// contain nothing of the text.
     pub fn from_pem(text: &str, algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(KeyError::TooLarge { found: text.len() });
         }
         let block = pem::read_one(text).map_err(|error| {
-            // The first thing to know of a private key in a public place is that it is one, broken or not.
+            // A private key in a public place must be reported as such, also when it is malformed.
             if text.contains("PRIVATE KEY-----") { KeyError::Private } else { KeyError::Pem(error) }
         })?;
         match block.label {
@@ -55,7 +55,7 @@ impl PublicKey {
         }
     }
 
-    /// Reads a SubjectPublicKeyInfo in DER.
+    /// Parses a SubjectPublicKeyInfo in DER.
     pub(super) fn from_der(der: &[u8], algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
         let kind = Kind::of(der).ok_or(KeyError::Malformed)?;
         if !kind.fits(algorithm) {
@@ -72,28 +72,28 @@ impl PublicKey {
             Algorithm::Ed25519 => Scheme::Ed25519(ed25519::Public::read(der, false)?),
             Algorithm::Ed25519ph => Scheme::Ed25519(ed25519::Public::read(der, true)?),
         };
-        // Over the re-encoded key, so that two encodings of a key are one key.
+        // The re-encoded key, so that all encodings of a key have one fingerprint.
         let canonical = scheme.der().ok_or(KeyError::Malformed)?;
         Ok(Self { algorithm, salt, fingerprint: Digest::of(&canonical).as_str().to_owned(), scheme })
     }
 
-    /// The one algorithm it verifies.
+    /// The pinned algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The salt it asks of RSASSA-PSS; of no meaning for other algorithms.
+    /// The salt for RSASSA-PSS; without effect for other algorithms.
     pub fn salt(&self) -> PssSalt {
         self.salt
     }
 
-    /// `sha256:` and the hexadecimal SHA-256 of the key's SubjectPublicKeyInfo in canonical DER: what
-    /// `openssl pkey -pubin -in key.pem -outform DER | sha256sum` prints.
+    /// `sha256:` and the hexadecimal SHA-256 of the key's SubjectPublicKeyInfo in canonical DER, as printed by `openssl
+    /// pkey -pubin -in key.pem -outform DER | sha256sum`.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// What others call it.
+    /// Its identifiers in other systems.
     pub fn key_ids(&self) -> KeyIds {
         KeyIds::of(&self.scheme.der().unwrap_or_default())
     }
@@ -157,18 +157,18 @@ pub struct Valid {
 }
 
 impl Valid {
-    /// The fingerprint of the key that verified it.
+    /// The fingerprint of the key that verified the signature.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// What a service has to confirm before it counts.
+    /// The remote check that is still required.
     pub fn demand(&self) -> Option<&Arc<RemoteCheck>> {
         self.demand.as_ref()
     }
 
-    /// The same for a key of an authenticator, which may demand that its service confirms it.
-    pub(super) fn demanded_by(self, key: &Key, message: &[u8], signature: &[u8]) -> Self {
+    /// Adds the remote check that `key` requires, if any.
+    pub(super) fn with_remote_check_of(self, key: &Key, message: &[u8], signature: &[u8]) -> Self {
         let demand = key.remote.as_ref().map(|remote| RemoteCheck::new(key, remote, message, signature));
         Self { demand: demand.map(Arc::new), ..self }
     }

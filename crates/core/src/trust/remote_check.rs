@@ -1,4 +1,4 @@
-//! Keys with a remote check: what the pinned public half verified counts once the key's service confirms it.
+//! Remote checks: a signature by such a key counts only after the service of the key has confirmed it too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, Key};
 
-/// Which service confirms the signatures of a key, and within which bounds.
+/// Which service confirms the signatures of a key, and the limits of such a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RemoteVerification {
-    /// Where the key is kept, as the policy writes it.
+    /// The location of the key, as in the policy.
     pub source: String,
-    /// Time for one confirmation.
+    /// Timeout of one confirmation.
     pub timeout: Duration,
-    /// The maximum of confirmations a second.
+    /// Maximum number of confirmations per second.
     pub rate: u32,
     /// How long a confirmation is cached.
     pub memory: Duration,
 }
 
-/// A signature that a key verified, and that counts only once the service of the key has confirmed it.
+/// A signature that verifies locally and counts only after the service of the key has confirmed it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteCheck {
-    /// The service that confirms it.
+    /// The service that must confirm it.
     pub remote: Arc<RemoteVerification>,
-    /// The fingerprint of the key that verified it.
+    /// The fingerprint of the key.
     pub fingerprint: String,
-    /// The algorithm by which it did.
+    /// The algorithm of the key.
     pub algorithm: Algorithm,
-    /// What was signed.
+    /// The signed bytes.
     pub message: Vec<u8>,
-    /// The signature in the form in which it was verified (ECDSA as DER).
+    /// The signature in the form that was verified (ECDSA as DER).
     pub signature: Vec<u8>,
 }
 
@@ -47,8 +47,8 @@ impl RemoteCheck {
         }
     }
 
-    /// Identifies the check: a hash over the place and the fingerprint of the key, the algorithm, the digest of the
-    /// message, and the signature. The bounds of the check are not part of it.
+    /// The cache key of the check: a hash over location and fingerprint of the key, the algorithm, the digest of the
+    /// message, and the signature. The limits of the check are not part of it.
     #[must_use]
     pub fn id(&self) -> [u8; 32] {
         let digest = Sha256::digest(&self.message);
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differs_in_each_of_its_parts_and_not_in_its_bounds() {
+    fn the_id_depends_on_each_part_but_not_on_the_limits() {
         let remote = RemoteVerification {
             source: "vault://release?version=1".to_owned(),
             timeout: Duration::from_secs(1),

@@ -1,8 +1,9 @@
-//! RSA behind bytes: the `rsa` crate brings its own generation of hash and encoding crates, which end here.
+//! RSA behind a byte interface: the `rsa` crate has its own versions of hash and encoding crates, which do not leave
+//! this module.
 //!
-//! RUSTSEC-2023-0071 (timing of private-key operations) does not touch verification, which has no secret. What signs and
-//! verifies is `ring`, in constant time and several times faster; the few keys and salts that it does not take are left
-//! to the `rsa` crate, blinded.
+//! RUSTSEC-2023-0071 (timing of private-key operations) does not affect verification, which has no secret. `ring` signs
+//! and verifies, in constant time and several times faster; the `rsa` crate, blinded, is for the few keys and salts
+//! that `ring` does not support.
 
 use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
@@ -25,7 +26,7 @@ const HASH_BYTES: usize = 32;
 
 #[derive(Clone)]
 pub(super) enum Public {
-    /// PKCS #1 v1.5, or PSS with a salt as long as the hash.
+    /// PKCS #1 v1.5, or PSS with a salt of the length of the hash.
     Usual(RsaPublicKey, &'static RsaParameters),
     /// PSS with any other salt.
     Pss(pss::VerifyingKey<Sha256>),
@@ -50,7 +51,7 @@ impl Public {
         Some(self.key().to_public_key_der().ok()?.into_vec())
     }
 
-    /// Bytes of every signature: those of the modulus.
+    /// Length of a signature, in bytes: that of the modulus.
     pub(super) fn signature_bytes(&self) -> usize {
         self.key().size()
     }
@@ -74,12 +75,11 @@ impl Public {
     }
 }
 
-/// A private key.
 pub(super) enum Private {
-    /// In constant time, and compared with the public half before it is handed on. `ring` does not wipe its numbers.
+    /// Checked against the public key before use. `ring` does not wipe its numbers.
     ConstantTime(ring::rsa::KeyPair, &'static dyn RsaEncoding),
-    /// Keys that `ring` does not take (an exponent below 65537, halves of other lengths than a multiple of 512 bits), and
-    /// other salts than of 32 bytes. The crate wipes its numbers.
+    /// Keys that `ring` does not support (an exponent below 65537, primes whose length is not a multiple of 512 bits),
+    /// and salts of another length than 32 bytes. The crate wipes its numbers.
     Pss(pss::BlindedSigningKey<Sha256>),
     /// As `Pss`.
     Pkcs1(pkcs1v15::SigningKey<Sha256>),
@@ -88,7 +88,7 @@ pub(super) enum Private {
 impl Private {
     pub(super) fn pss(key: RsaPrivateKey, salt: PssSalt) -> Result<Self, KeyError> {
         let salt = salt_bytes(&key.to_public_key(), salt)?;
-        // The one length that `ring` makes: that of the hash.
+        // `ring` supports only salts of the length of the hash.
         let pair = if salt == HASH_BYTES { constant_time(&key) } else { None };
         Ok(match pair {
             Some(pair) => Self::ConstantTime(pair, &RSA_PSS_SHA256),
@@ -111,19 +111,23 @@ impl Private {
                 pair.sign(*encoding, &random, message, &mut signature).ok()?;
                 Some(signature)
             }
-            Self::Pss(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
-            // With random numbers this key blinds as well.
-            Self::Pkcs1(key) => key.try_sign_with_rng(&mut OsRng, message).ok().map(|made| made.to_vec()),
+            Self::Pss(key) => {
+                key.try_sign_with_rng(&mut OsRng, message).ok().map(|signature| signature.to_vec())
+            }
+            // With a random number generator, this key blinds as well.
+            Self::Pkcs1(key) => {
+                key.try_sign_with_rng(&mut OsRng, message).ok().map(|signature| signature.to_vec())
+            }
         }
     }
 }
 
-/// The same key for `ring`, from what the one reader has read: two readers of one file might find two keys.
+/// The same key for `ring`, made from the parsed key: two parsers of one file could find two keys.
 fn constant_time(key: &RsaPrivateKey) -> Option<ring::rsa::KeyPair> {
     ring::rsa::KeyPair::from_der(key.to_pkcs1_der().ok()?.as_bytes()).ok()
 }
 
-/// Reads a private key of PKCS#8, or of PKCS#1 when `pkcs1` is set.
+/// Parses a private key in PKCS#8, or in PKCS#1 when `pkcs1` is set.
 pub(super) fn read_private(der: &[u8], pkcs1: bool) -> Option<RsaPrivateKey> {
     if pkcs1 { RsaPrivateKey::from_pkcs1_der(der).ok() } else { RsaPrivateKey::from_pkcs8_der(der).ok() }
 }
@@ -134,7 +138,7 @@ pub(super) fn generate(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(key.to_pkcs8_der().ok()?.as_bytes().to_vec()))
 }
 
-/// Random bytes of the operating system.
+/// Random bytes from the operating system.
 pub fn random<const N: usize>() -> Option<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
     OsRng.try_fill_bytes(bytes.as_mut_slice()).ok()?;
@@ -146,7 +150,7 @@ pub(super) fn public_der(key: &RsaPrivateKey) -> Option<Vec<u8>> {
     Some(key.to_public_key().to_public_key_der().ok()?.into_vec())
 }
 
-/// The SubjectPublicKeyInfo of a modulus and an exponent. Errors in them are reported when it is read.
+/// The SubjectPublicKeyInfo of a modulus and an exponent, not validated.
 pub(super) fn public_der_of(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
     let number = rsa::BigUint::from_bytes_be;
     let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
@@ -161,20 +165,20 @@ fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
         .and_then(|bytes| pkcs1::RsaPublicKey::try_from(bytes).ok())
         .ok_or(KeyError::Malformed)?;
     let bits = bit_length(numbers.modulus.as_bytes());
-    // Whole bytes only: RFC 8017 treats other moduli differently in PSS, and no key service makes them.
+    // Whole bytes only: PSS treats other moduli differently (RFC 8017), and no key service makes them.
     if !(MIN_BITS..=MAX_BITS).contains(&bits) || !bits.is_multiple_of(8) {
         return Err(KeyError::Modulus { bits });
     }
     let exponent = numbers.public_exponent.as_bytes();
     let odd = exponent.last().is_some_and(|byte| byte & 1 == 1);
-    // The crate takes two to 33 bits; an exponent of one would not encrypt.
+    // The crate accepts 2 to 33 bits; with an exponent of 1, RSA is the identity.
     if !odd || !(2..=33).contains(&bit_length(exponent)) {
         return Err(KeyError::Exponent);
     }
     RsaPublicKey::try_from(spki).map_err(|_| KeyError::Malformed)
 }
 
-/// The bits of a big-endian number.
+/// Length of a big-endian number, in bits.
 fn bit_length(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros).map_or(0, |first| {
@@ -183,7 +187,7 @@ fn bit_length(number: &[u8]) -> usize {
     })
 }
 
-/// The bytes of `salt` under `key`: at most emLen - hLen - 2 (RFC 8017 section 9.1.1).
+/// Length of `salt` for `key`: at most emLen - hLen - 2 (RFC 8017 section 9.1.1).
 fn salt_bytes(key: &RsaPublicKey, salt: PssSalt) -> Result<usize, KeyError> {
     let longest = key.size().saturating_sub(HASH_BYTES + 2);
     match salt {

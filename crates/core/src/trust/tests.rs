@@ -8,7 +8,7 @@ use super::*;
 mod keys;
 mod malleable;
 
-/// The throw-away keys beside the integration tests.
+/// The test keys of the integration tests.
 macro_rules! fixture {
     ($name:literal) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/keys/", $name))
@@ -18,7 +18,7 @@ use fixture;
 
 const MESSAGE: &[u8] = fixture!("message").as_bytes();
 
-/// What OpenSSL signed [`MESSAGE`] with.
+/// A signature over [`MESSAGE`] by OpenSSL.
 fn by_openssl(name: &str) -> Vec<u8> {
     let line = fixture!("signatures").lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     STANDARD.decode(line.unwrap()).unwrap()
@@ -59,7 +59,7 @@ fn verifies_openssl_by_the_pinned_algorithm_alone() {
         (p256, Algorithm::EcdsaSha256, "p256"),
         (p384, Algorithm::EcdsaSha384, "p384"),
         (ed25519, Algorithm::Ed25519, "ed25519"),
-        // OpenSSL 3.0 makes none of these; see the vector of RFC 8032 below.
+        // OpenSSL 3.0 does not make these; see the vector of RFC 8032 below.
         (ed25519, Algorithm::Ed25519ph, ""),
     ] {
         let key = public(pem, algorithm);
@@ -92,7 +92,7 @@ fn pss_salt_is_exactly_what_was_declared() {
 
 #[test]
 fn ed25519ph_is_that_of_rfc_8032() {
-    // Section 7.3, with the key wrapped as RFC 8410 has it.
+    // Section 7.3; the key has the encoding of RFC 8410.
     let key = "MCowBQYDK2VwAyEA7Bcrk61eVjv0kyxw4SRQNMNUZ+8u/U1k6/gZaDRn4r8=";
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n");
     let vector = concat!(
@@ -137,7 +137,7 @@ fn key(public: PublicKey, not_before: Option<i64>, not_after: Option<i64>, origi
 }
 
 #[test]
-fn a_key_counts_from_not_before_until_just_before_not_after() {
+fn a_key_is_valid_from_not_before_until_just_before_not_after() {
     let p256 = || public(fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256);
     let window =
         Authenticator::new("release".into(), vec![key(p256(), Some(100), Some(200), "p256.pem")]).unwrap();
@@ -157,10 +157,10 @@ fn a_key_counts_from_not_before_until_just_before_not_after() {
             (answer, _) => panic!("{now}: {answer:?}"),
         }
     }
-    let nobody = window.verify(MESSAGE, &by_openssl("ed25519"), at(99));
-    assert_eq!(nobody, Err(TrustError::NoKeyNow { authenticator: "release".into(), now: at(99) }));
-    let nobody = window.verify(MESSAGE, &by_openssl("ed25519"), at(150));
-    assert_eq!(nobody, Err(TrustError::Untrusted { authenticator: "release".into() }));
+    let result = window.verify(MESSAGE, &by_openssl("ed25519"), at(99));
+    assert_eq!(result, Err(TrustError::NoKeyNow { authenticator: "release".into(), now: at(99) }));
+    let result = window.verify(MESSAGE, &by_openssl("ed25519"), at(150));
+    assert_eq!(result, Err(TrustError::Untrusted { authenticator: "release".into() }));
     for (from, until) in [(5, 5), (6, 5)] {
         let empty =
             Authenticator::new("release".into(), vec![key(p256(), Some(from), Some(until), "p256.pem")]);
@@ -169,7 +169,7 @@ fn a_key_counts_from_not_before_until_just_before_not_after() {
 }
 
 #[test]
-fn any_key_that_counts_now_speaks_for_its_authenticator() {
+fn any_key_that_is_valid_now_satisfies_its_authenticator() {
     let old =
         key(public(fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256), None, Some(200), "old.pem");
     let new =
@@ -207,7 +207,7 @@ fn an_authenticator_has_one_to_sixteen_different_keys() {
 
 proptest! {
     #[test]
-    fn no_bytes_are_a_signature(signature in proptest::collection::vec(any::<u8>(), 0..1100)) {
+    fn arbitrary_bytes_are_not_a_signature(signature in proptest::collection::vec(any::<u8>(), 0..1100)) {
         for (pem, algorithm) in [
             (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256),
             (fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256),
@@ -218,7 +218,7 @@ proptest! {
     }
 
     #[test]
-    fn no_flipped_bit_stays_a_signature(name in "pss-32|pkcs1|p256|p384|ed25519", position in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn a_signature_with_a_flipped_bit_is_not_valid(name in "pss-32|pkcs1|p256|p384|ed25519", position in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let (pem, algorithm) = match name.as_str() {
             "pss-32" => (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256),
             "pkcs1" => (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPkcs1Sha256),
@@ -233,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_a_key_reader_panic(text in "(-----BEGIN (PUBLIC|PRIVATE) KEY-----\n)?[ -~\n]{0,200}(-----END PUBLIC KEY-----)?") {
+    fn arbitrary_text_does_not_panic_a_key_parser(text in "(-----BEGIN (PUBLIC|PRIVATE) KEY-----\n)?[ -~\n]{0,200}(-----END PUBLIC KEY-----)?") {
         for algorithm in Algorithm::ALL {
             prop_assert!(PublicKey::from_pem(&text, algorithm, PssSalt::default()).is_err());
             prop_assert!(PrivateKey::from_pem(&text, algorithm, PssSalt::default()).is_err());
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn no_mutated_key_makes_a_reader_panic(position in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_mutated_key_does_not_panic_a_key_parser(position in any::<prop::sample::Index>(), byte in any::<u8>()) {
         for (pem, algorithm) in [
             (fixture!("throw-away-rsa-2048.pub.pem"), Algorithm::RsaPssSha256),
             (fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256),

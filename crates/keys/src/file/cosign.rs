@@ -1,6 +1,6 @@
-//! cosign's encrypted private keys: JSON with a NaCl secret box (XSalsa20-Poly1305) under a key made by scrypt.
+//! cosign's encrypted private keys: JSON with a NaCl secret box (XSalsa20-Poly1305) under a scrypt key.
 //!
-//! Source: `encrypted/encrypted.go` of secure-systems-lab/go-securesystemslib, which cosign uses. Inside is PKCS#8.
+//! Source: `encrypted/encrypted.go` of secure-systems-lab/go-securesystemslib, which cosign uses. The content is PKCS#8.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +12,10 @@ use super::secretbox;
 use crate::PassphraseError;
 use pullgate_core::json::{self, Bounds, Keys};
 
-/// Bytes of a salt; go-securesystemslib makes 32.
+/// Bytes of a salt; go-securesystemslib uses 32.
 const MAX_SALT: usize = 128;
 
-/// Opens the JSON document in a block.
+/// Decrypts the JSON document of a PEM block.
 pub(super) fn decrypt(
     document: &[u8],
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, PassphraseError>,

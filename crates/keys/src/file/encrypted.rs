@@ -1,6 +1,6 @@
-//! Encrypted private keys: PKCS#8 with PBES2 (RFC 8018), and cosign's own form.
+//! Encrypted private keys: PKCS#8 with PBES2 (RFC 8018), and cosign's format.
 //!
-//! The file says how dear its passphrase is to guess. What it may say is bounded, before anything is computed.
+//! The file sets the cost of its key derivation, which is checked before anything is computed.
 
 use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
@@ -12,18 +12,18 @@ use super::encrypted_error::{EncryptedError, check_scrypt};
 use crate::PassphraseError;
 use pullgate_core::trust::{pem, random};
 
-/// Rounds of PBKDF2; OpenSSL makes 2048, and OWASP asks for 600,000.
+/// Iterations of PBKDF2; OpenSSL uses 2048, and OWASP recommends 600,000.
 const MAX_ROUNDS: u32 = 10_000_000;
 
-/// The key in `text` as an unencrypted PEM block, or `None` when it is not encrypted. Asks for a passphrase only if it is.
+/// The key in `text` as an unencrypted PEM block, or `None` when it is not encrypted. Reads the passphrase only if it is.
 ///
 /// # Errors
-/// When it cannot be decrypted, or only at a higher price than is paid.
+/// When it cannot be decrypted, or the key derivation would cost too much.
 pub(super) fn decrypt(
     text: &str,
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, PassphraseError>,
 ) -> Result<Option<Zeroizing<String>>, EncryptedError> {
-    // What is no PEM block at all is told when it is read as a key.
+    // Text that is not PEM is reported when it is read as a key.
     let Ok(block) = pem::read_one(text) else { return Ok(None) };
     let der = match block.label {
         "ENCRYPTED PRIVATE KEY" => pkcs8(&block.der, passphrase)?,
@@ -48,7 +48,7 @@ fn pkcs8(
         Kdf::Scrypt(kdf) => {
             check_scrypt(kdf.cost_parameter, kdf.block_size.into(), kdf.parallelization.into())?;
         }
-        Kdf::Pbkdf2(_) => return Err(EncryptedError::Dear),
+        Kdf::Pbkdf2(_) => return Err(EncryptedError::TooExpensive),
         _ => return Err(EncryptedError::Scheme),
     }
     let plain = key.encryption_algorithm.decrypt(passphrase()?.as_bytes(), key.encrypted_data.as_bytes());
@@ -61,8 +61,8 @@ fn pkcs8(
     }
 }
 
-/// Encrypts PKCS#8 as OpenSSL and everybody else reads it: scrypt with 16 MiB and five rounds (OWASP's figures for as much
-/// as OpenSSL allows itself), AES-256-CBC.
+/// Encrypts PKCS#8 in the format of OpenSSL: scrypt with 16 MiB and p = 5 (OWASP's parameters for the memory that OpenSSL
+/// allows by default), AES-256-CBC.
 pub(crate) fn encrypt(der: &[u8], passphrase: &str) -> Option<Vec<u8>> {
     let (salt, vector) = (random::<16>()?, random::<16>()?);
     let cost = scrypt::Params::new(14, 8, 5).ok()?;

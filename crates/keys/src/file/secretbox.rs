@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 pub(super) const NONCE: usize = 24;
 const TAG: usize = 16;
 
-/// What is in a box, or `None` when it was sealed with another key, or changed.
+/// The content of a box, or `None` when the key is wrong or the box was changed.
 pub(super) fn open(key: &[u8; 32], nonce: &[u8; NONCE], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (tag, ciphertext) = sealed.split_at_checked(TAG)?;
     let mut cipher = XSalsa20::new(key.into(), nonce.into());
     let mut authenticator = Zeroizing::new([0; 32]);
     cipher.apply_keystream(authenticator.as_mut_slice());
     let expected = Poly1305::new((&*authenticator).into()).compute_unpadded(ciphertext);
-    // Every byte is compared, whichever differs first.
+    // In constant time.
     let differences = expected.iter().zip(tag).fold(0, |all, (expected, found)| all | (expected ^ found));
     if differences != 0 {
         return None;
@@ -34,9 +34,9 @@ pub(super) fn open(key: &[u8; 32], nonce: &[u8; NONCE], sealed: &[u8]) -> Option
 mod tests {
     use super::*;
 
-    /// That the box is NaCl's own is shown by keys that the real cosign wrote.
+    /// Keys that cosign wrote show that the format is NaCl's.
     #[test]
-    fn opens_what_was_sealed_and_nothing_that_was_changed() {
+    fn opens_a_box_unless_it_was_changed() {
         let (key, nonce) = ([7; 32], [9; NONCE]);
         let mut cipher = XSalsa20::new(&key.into(), &nonce.into());
         let mut authenticator = [0; 32];

@@ -1,4 +1,4 @@
-//! What KMS is asked: GetPublicKey, AsymmetricSign, AsymmetricVerify.
+//! Requests to KMS: GetPublicKey, AsymmetricSign, AsymmetricVerify.
 //!
 //! Source: KMS API 2016-01-20. The digest is SHA-256 of the message in base64, RSASSA-PSS has a salt of 32 bytes.
 
@@ -13,7 +13,7 @@ use pullgate_core::trust::{Algorithm, MAX_SIGNATURE_BYTES};
 use pullgate_net::alibaba::{AlibabaError, Api, Credentials};
 use pullgate_net::service::Client;
 
-/// One version of a key, asked for at one endpoint.
+/// One version of a key at one endpoint.
 #[derive(Debug)]
 pub struct Kms {
     key: KmsKey,
@@ -27,7 +27,7 @@ impl Kms {
     pub fn new(key: KmsKey, settings: &KmsSettings) -> Self {
         let sts = format!("https://sts.{}.aliyuncs.com", key.region);
         let api = Api {
-            who: "KMS",
+            service: "KMS",
             base: key.address(),
             version: "2016-01-20",
             credentials: Credentials::new(settings.identity.clone(), settings.metadata.clone(), sts),
@@ -37,19 +37,19 @@ impl Kms {
         Self { key, api, limiter: ServiceLimiter::new(&settings.bounds) }
     }
 
-    /// The public half in PEM.
+    /// The public key in PEM.
     ///
     /// # Errors
-    /// When KMS does not give it.
+    /// When KMS does not return it.
     pub async fn public_key(&self) -> Result<String, KmsError> {
         let answer = self.ask("GetPublicKey", &[]).await?;
         let pem = answer.get("PublicKey").and_then(Value::as_str);
         let pem = pem.ok_or(KmsError::Malformed { reason: "holds no PublicKey" })?;
-        // Samples of the documentation have the line ends escaped once more.
+        // Samples in the documentation have escaped line breaks.
         Ok(pem.replace("\\n", "\n"))
     }
 
-    /// Signs the SHA-256 of a message. The signature is as KMS gives it, and not verified.
+    /// Signs the SHA-256 of a message. The signature is returned unverified.
     ///
     /// # Errors
     /// When KMS does not sign.
@@ -64,10 +64,10 @@ impl Kms {
             .ok_or(KmsError::Malformed { reason: "holds no Value in base64" })
     }
 
-    /// Whether KMS takes `signature` for one of the SHA-256 of a message.
+    /// Whether KMS verifies `signature` over the SHA-256 of a message.
     ///
     /// # Errors
-    /// When KMS does not say.
+    /// When KMS does not answer.
     pub async fn verify(
         &self,
         algorithm: Algorithm,
@@ -86,11 +86,11 @@ impl Kms {
         let mut query = vec![("KeyId", self.key.key.as_str()), ("KeyVersionId", self.key.version.as_str())];
         query.extend_from_slice(more);
         let end = Instant::now() + self.api.deadline;
-        let asked = async {
+        let response = async {
             let _permit = self.limiter.acquire(end).await.ok_or(KmsError::Deadline)?;
             self.api.ask(action, &query).await.map_err(KmsError::of)
         };
-        let answer = tokio::time::timeout_at(end, asked).await.unwrap_or(Err(KmsError::Deadline))?;
+        let answer = tokio::time::timeout_at(end, response).await.unwrap_or(Err(KmsError::Deadline))?;
         // Another version would be another key.
         let version = answer.get("KeyVersionId").and_then(Value::as_str);
         if version.is_some_and(|version| version != self.key.version) {
@@ -100,7 +100,7 @@ impl Kms {
     }
 }
 
-/// What KMS calls an algorithm, if it has it.
+/// KMS's name of an algorithm, if it has it.
 pub(crate) fn name(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
@@ -110,52 +110,37 @@ pub(crate) fn name(algorithm: Algorithm) -> Option<&'static str> {
     }
 }
 
-/// Why KMS did not do what it was asked.
+/// Why a request to KMS failed. `code` is its error code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KmsError {
-    /// The service, or the way there.
+    /// The service or the connection.
     #[error(transparent)]
     Api(#[from] AlibabaError),
-    /// There is no such key.
+    /// The key does not exist.
     #[error("KMS has no such key, version or alias in this region ({code})")]
-    NotFound {
-        /// Its error code.
-        code: String,
-    },
-    /// The key must not be used now.
+    NotFound { code: String },
+    /// The key is disabled or about to be deleted.
     #[error("the key is disabled, or about to be deleted ({code})")]
-    Disabled {
-        /// Its error code.
-        code: String,
-    },
-    /// The key is there, and not for us.
+    Disabled { code: String },
+    /// The caller may not use the key.
     #[error(
         "the RAM policy does not allow it ({code}); signing needs kms:AsymmetricSign and kms:GetPublicKey, verifying \
          kms:GetPublicKey and remotely kms:AsymmetricVerify"
     )]
-    Forbidden {
-        /// Its error code.
-        code: String,
-    },
-    /// The key and the algorithm do not go together.
+    Forbidden { code: String },
+    /// The key does not support the algorithm.
     #[error(
         "KMS refuses the algorithm or the version for this key ({code}); its purpose must be SIGN/VERIFY"
     )]
-    Parameter {
-        /// Its error code.
-        code: String,
-    },
-    /// KMS does not have the algorithm.
+    Parameter { code: String },
+    /// KMS does not support the algorithm.
     #[error("KMS signs with RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256 only")]
     Algorithm,
-    /// The answer is not what was asked for.
+    /// An unexpected response.
     #[error("the answer of KMS {reason}")]
-    Malformed {
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// The time was over.
+    Malformed { reason: &'static str },
+    /// The deadline has passed.
     #[error("KMS did not answer in time")]
     Deadline,
 }

@@ -8,7 +8,7 @@ use std::str::FromStr as _;
 
 use super::{Location, LocationError, uri};
 
-/// What is behind `file:`: a path, or an empty authority and an absolute path (RFC 8089 section 2).
+/// The path after `file:`: a path, or an empty authority and an absolute path (RFC 8089 section 2).
 pub(super) fn parse(rest: &str) -> Result<PathBuf, LocationError> {
     let path = match rest.strip_prefix("//") {
         None => rest,
@@ -24,7 +24,7 @@ pub(super) fn parse(rest: &str) -> Result<PathBuf, LocationError> {
     Ok(PathBuf::from(OsString::from_vec(bytes)))
 }
 
-/// A path as it is, where that is read back as the same path.
+/// Writes a path without `file:` if it is read back as the same path.
 pub(super) fn write(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(text) = path.to_str()
         && Location::from_str(text).is_ok_and(|read| read == Location::File(path.to_owned()))

@@ -11,13 +11,12 @@ const FORM: &str = "alikms://<key id>/<key version id>?region=<region>[&endpoint
 /// One version of a key of Alibaba Cloud KMS. An asymmetric key has no primary version, so the version is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsKey {
-    /// The id of the key, an alias (`alias/…`), or an ARN.
+    /// The key id, an alias (`alias/…`), or an ARN.
     pub key: String,
-    /// The id of the version.
     pub version: String,
     /// The region, such as `cn-hangzhou`.
     pub region: String,
-    /// Where KMS is asked, if not at the public endpoint of the region: `https://…`, without a path.
+    /// The endpoint of KMS, if it is not the public one of the region: `https://…`, without a path.
     pub endpoint: Option<String>,
 }
 
@@ -25,7 +24,7 @@ impl KmsKey {
     pub(super) fn parse(rest: &str) -> Result<Self, LocationError> {
         let missing = |part| LocationError::Missing { scheme: SCHEME, part, form: FORM };
         let (path, query) = uri::path_and_query(rest).ok_or_else(|| missing("key"))?;
-        // An alias and an ARN have a slash of their own.
+        // An alias and an ARN contain a slash.
         let (key, version) = path.rsplit_once('/').ok_or_else(|| missing("key version"))?;
         let (key, version) = (uri::unescape_text(key)?, uri::unescape_text(version)?);
         if key.is_empty() {
@@ -53,7 +52,7 @@ impl KmsKey {
         Ok(Self { key, version, region, endpoint })
     }
 
-    /// Where KMS is asked.
+    /// The URL of KMS.
     #[must_use]
     pub fn address(&self) -> String {
         match &self.endpoint {
@@ -67,11 +66,11 @@ fn endpoint(text: &str) -> Result<String, LocationError> {
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let address = service::address(&full)
         .map_err(|_| LocationError::Value { name: "endpoint", wanted: "an https URL without a path" })?;
-    // The endpoint of a dedicated instance authenticates clients by certificates of its own.
+    // The endpoint of a dedicated instance requires client certificates of its own.
     if address.trim_end_matches("/").ends_with(".cryptoservice.kms.aliyuncs.com") {
         return Err(LocationError::Value {
             name: "endpoint",
-            wanted: "an endpoint of the KMS OpenAPI (that of a dedicated instance speaks another protocol; name the \
+            wanted: "an endpoint of the KMS OpenAPI (a dedicated instance has another protocol; name the \
                      shared endpoint, which serves the keys of instances, too)",
         });
     }

@@ -10,7 +10,7 @@ const FORM: &str = "pkcs11:token=<label>;object=<label>?module-path=<path>&pin-s
 const PATH: &str = "token, serial, manufacturer, model, slot-id, object, id and type=private";
 const QUERY: &str = "module-path, module-name and pin-source";
 
-/// How long an id of an object may be, in bytes.
+/// Bytes of an object's id.
 const MAX_ID: usize = 256;
 
 /// A key in a PKCS#11 token.
@@ -24,27 +24,26 @@ pub struct TokenKey {
     pub manufacturer: Option<String>,
     /// The model of the token.
     pub model: Option<String>,
-    /// The slot that the token is in.
+    /// The slot of the token.
     pub slot: Option<u64>,
     /// The label of the key (`CKA_LABEL`).
     pub object: Option<String>,
     /// The id of the key (`CKA_ID`).
     pub id: Option<Vec<u8>>,
-    /// The library that speaks to the token.
+    /// The PKCS#11 library.
     pub module: Module,
-    /// A file that holds the PIN.
+    /// A file with the PIN.
     pub pin: Option<PathBuf>,
 }
 
-/// The library that speaks to a token.
+/// The PKCS#11 library of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Module {
-    /// The one that the settings name.
+    /// The module in the settings.
     #[default]
     Configured,
-    /// A file.
     Path(PathBuf),
-    /// A name without directory and suffix, looked for where modules are installed.
+    /// A name without directory and suffix, looked up where modules are installed.
     Name(String),
 }
 
@@ -57,7 +56,7 @@ impl TokenKey {
         };
         let mut path = uri::Attributes::parse(SCHEME, Some(path), ';')?;
         let mut query = uri::Attributes::parse(SCHEME, query, '&')?;
-        // First, so that a URI with a PIN in it is refused as that whatever else is wrong.
+        // First, so that a PIN in the URI is refused whatever else is wrong.
         if query.take("pin-value").is_some() || path.take("pin-value").is_some() {
             return Err(LocationError::Secret { attribute: "pin-value" });
         }
@@ -125,7 +124,7 @@ fn module(query: &mut uri::Attributes<'_>) -> Result<Module, LocationError> {
     }
 }
 
-/// RFC 7512 section 2.4 lets this be a program, too: that is not run.
+/// RFC 7512 section 2.4 also allows a program here, which is not supported.
 fn pin(text: &str) -> Result<PathBuf, LocationError> {
     let wanted = "an absolute path of a file with the PIN, or file: with one";
     let path = text.strip_prefix("file:").unwrap_or(text);

@@ -48,7 +48,7 @@ fn reads_each_kind_and_writes_it_again() {
 
 #[test]
 fn refuses_what_could_mean_something_else() {
-    for (text, said) in [
+    for (text, expected) in [
         ("", "empty"),
         ("a\nb", "control"),
         ("awskms:///alias/x", "no keys are kept in `awskms:`"),
@@ -94,7 +94,7 @@ fn refuses_what_could_mean_something_else() {
         ("vault://key?token=s.x", "has no `token`"),
     ] {
         let error = text.parse::<Location>().expect_err(text).to_string();
-        assert!(error.contains(said), "{text:?}: {error}");
+        assert!(error.contains(expected), "{text:?}: {error}");
         assert!(!error.contains("1234"), "{error}");
     }
     let long = "a".repeat(MAX_LOCATION_BYTES + 1);

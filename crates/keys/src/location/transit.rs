@@ -12,13 +12,12 @@ const MOUNT: &str = "transit";
 /// A key of a transit engine of HashiCorp Vault or OpenBao.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransitKey {
-    /// The name of the key.
     pub name: String,
-    /// Where the engine is mounted; `transit` unless said otherwise.
+    /// Where the engine is mounted; `transit` by default.
     pub mount: String,
-    /// The version of the key; the latest at the time when the key is opened, when absent.
+    /// The version of the key; by default the latest when the key is opened.
     pub version: Option<u32>,
-    /// Where the service is, if not where the settings say: `https://…`.
+    /// The URL of the service, if it is not the one in the settings: `https://…`.
     pub address: Option<String>,
 }
 
@@ -59,7 +58,7 @@ impl TransitKey {
     }
 }
 
-/// Part of a path that is itself and nothing else: never `.` or `..`.
+/// Whether a text is one segment of a path: never `.` or `..`.
 fn is_segment(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=128).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('.')

@@ -1,16 +1,16 @@
-//! The parts of a URI (RFC 3986) that locations are made of.
+//! The parts of a URI (RFC 3986) in locations.
 
 use std::fmt::Write as _;
 
 use super::LocationError;
 
-/// Whether a text can be the scheme of a URI.
+/// Whether a text is a valid scheme of a URI.
 pub(super) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
-/// The bytes behind percent escapes.
+/// Decodes percent escapes.
 pub(super) fn unescape(text: &str) -> Result<Vec<u8>, LocationError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -31,7 +31,7 @@ pub(super) fn unescape(text: &str) -> Result<Vec<u8>, LocationError> {
     Ok(bytes)
 }
 
-/// The text behind percent escapes, without control characters.
+/// Decodes percent escapes to text without control characters.
 pub(super) fn unescape_text(text: &str) -> Result<String, LocationError> {
     let text = String::from_utf8(unescape(text)?).map_err(|_| LocationError::Escape)?;
     if text.contains(char::is_control) {
@@ -40,7 +40,7 @@ pub(super) fn unescape_text(text: &str) -> Result<String, LocationError> {
     Ok(text)
 }
 
-/// Escapes all but what is unreserved (RFC 3986 section 2.3) and the bytes in `plain`.
+/// Escapes everything but unreserved characters (RFC 3986 section 2.3) and the bytes in `plain`.
 pub(super) fn escape(bytes: &[u8], plain: &str) -> String {
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {
@@ -54,7 +54,7 @@ pub(super) fn escape(bytes: &[u8], plain: &str) -> String {
     text
 }
 
-/// The attributes of a path or a query, each at most once, their values still escaped.
+/// The attributes of a path or a query, without duplicates, their values still escaped.
 #[derive(Debug)]
 pub(super) struct Attributes<'a> {
     scheme: &'static str,
@@ -83,7 +83,7 @@ impl<'a> Attributes<'a> {
         Some(self.pairs.swap_remove(at).1)
     }
 
-    /// A value that is text and not empty.
+    /// A value that must be text and not empty.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, LocationError> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let text = unescape_text(value)?;
@@ -93,7 +93,7 @@ impl<'a> Attributes<'a> {
         Ok(Some(text))
     }
 
-    /// Refuses what is left.
+    /// Fails if attributes are left.
     pub(super) fn end(self, known: &'static str) -> Result<(), LocationError> {
         match self.pairs.first() {
             None => Ok(()),
@@ -104,7 +104,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The parts of what is behind `scheme:`, which has the form `//PATH?QUERY`.
+/// Splits what follows `scheme:`, in the form `//PATH?QUERY`.
 pub(super) fn path_and_query(rest: &str) -> Option<(&str, Option<&str>)> {
     let rest = rest.strip_prefix("//")?;
     Some(match rest.split_once('?') {

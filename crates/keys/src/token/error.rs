@@ -1,80 +1,63 @@
-//! What can go wrong with a token.
+//! Errors of PKCS#11 tokens.
 
 use std::path::PathBuf;
 
 use cryptoki::error::{Error, RvError};
 
-/// Why a token did not do what it was asked. A PIN is never in it.
+/// Why a token failed. Never contains a PIN.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// Nothing says which library speaks to the token.
+    /// No library is configured for the token.
     #[error("no PKCS#11 module is given; add `?module-path=/…/module.so` or `?module-name=…` to the key")]
     NoModule,
-    /// There is no library of this name.
+    /// No library has this name.
     #[error("no PKCS#11 module {name} is installed; name its file by `module-path`")]
-    ModuleNotFound {
-        /// The name.
-        name: String,
-    },
+    ModuleNotFound { name: String },
     /// The library cannot be used.
     #[error("PKCS#11 module {path} cannot be used: {reason}")]
-    Module {
-        /// The library.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// No token fits.
+    Module { path: PathBuf, reason: String },
+    /// No token matches.
     #[error("there is no such token; its label, serial number and slot must be those of the key's URI")]
     NoToken,
-    /// Several tokens fit.
+    /// Several tokens match.
     #[error("{found} tokens fit; add the serial number or the slot-id")]
-    SeveralTokens {
-        /// How many.
-        found: usize,
-    },
+    SeveralTokens { found: usize },
     /// The file with the PIN cannot be used.
     #[error("there is no PIN: {reason}")]
-    Pin {
-        /// Why.
-        reason: String,
-    },
-    /// The token wants a PIN.
+    Pin { reason: String },
+    /// The token requires a PIN.
     #[error("the token wants a PIN; name a file with it by `pin-source`")]
     PinNeeded,
     /// The PIN is wrong.
     #[error("the token refuses the PIN; after some wrong ones it locks itself")]
     PinIncorrect,
-    /// The PIN was wrong too often.
+    /// The PIN is locked after too many attempts.
     #[error("the PIN of the token is locked; its security officer can set a new one")]
     PinLocked,
-    /// No private key fits.
+    /// No private key matches.
     #[error("the token holds no private key of this label and id")]
     NoKey,
-    /// Several private keys fit.
+    /// Several private keys match.
     #[error("several private keys of the token fit; add the id or the label")]
     SeveralKeys,
-    /// The public half is not there.
-    #[error("the token holds no public half for the key, under the same id")]
+    /// The public key is missing.
+    #[error("the token has no public key with the id of the private key")]
     NoPublic,
-    /// There is a key already.
+    /// The key exists already.
     #[error("the token holds a key of this label or id already; nothing is written over")]
     Exists,
-    /// The token cannot make keys of this kind.
+    /// The token does not support keys of this kind.
     #[error("the token cannot make a key of this kind")]
     CannotGenerate,
-    /// Anything else, by the standard's name for it.
+    /// Any other error, with its name in the standard.
     #[error("the token answered {code}")]
-    Refused {
-        /// The name of the error.
-        code: String,
-    },
-    /// The time was over.
+    Refused { code: String },
+    /// The deadline has passed.
     #[error("the token did not answer in time")]
     Deadline,
-    /// The thread that asked the token ended early.
-    #[error("the token was not asked to the end")]
+    /// The thread of the request ended early.
+    #[error("the request to the token was abandoned")]
     Abandoned,
 }
 
@@ -92,7 +75,7 @@ impl TokenError {
         }
     }
 
-    /// Whether the session is of no use any more, and a new one may be.
+    /// Whether the session was lost, so that a new one may succeed.
     pub(super) fn is_lost_session(error: &Error) -> bool {
         matches!(
             error,

@@ -1,4 +1,4 @@
-//! The one token and the one key that a URI means.
+//! Finds the token and the key of a URI.
 
 use cryptoki::context::Pkcs11;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
@@ -8,11 +8,11 @@ use cryptoki::slot::Slot;
 use super::TokenError;
 use crate::TokenKey;
 
-/// The slot of the one token that fits.
+/// The slot of the only token that matches.
 pub(super) fn slot(context: &Pkcs11, key: &TokenKey) -> Result<Slot, TokenError> {
     let mut fitting = Vec::new();
     for slot in context.get_slots_with_token().map_err(TokenError::of)? {
-        // A slot that cannot be asked holds no token of ours.
+        // A slot without readable token information does not have the key.
         let Ok(token) = context.get_token_info(slot) else { continue };
         let is = |wanted: &Option<String>, found: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == found.trim_end_matches([' ', '\0']))
@@ -34,7 +34,7 @@ pub(super) fn slot(context: &Pkcs11, key: &TokenKey) -> Result<Slot, TokenError>
     }
 }
 
-/// The one private key that fits.
+/// The only private key that matches.
 pub(super) fn private(session: &Session, key: &TokenKey) -> Result<ObjectHandle, TokenError> {
     let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
     template.extend(name(key));
@@ -46,7 +46,7 @@ pub(super) fn private(session: &Session, key: &TokenKey) -> Result<ObjectHandle,
     }
 }
 
-/// What an object is called.
+/// The attributes that name an object.
 pub(super) fn name(key: &TokenKey) -> impl Iterator<Item = Attribute> + '_ {
     let label = key.object.as_ref().map(|label| Attribute::Label(label.as_bytes().to_vec()));
     label.into_iter().chain(key.id.as_ref().map(|id| Attribute::Id(id.clone())))

@@ -1,4 +1,4 @@
-//! A new key pair in a token.
+//! Generates key pairs in tokens.
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
@@ -10,7 +10,7 @@ use crate::generate::KeyKind;
 use crate::{TokenKey, TokenSettings};
 use pullgate_core::trust::spki;
 
-/// Makes a key pair that never leaves the token and signs only.
+/// Generates a key pair that never leaves the token and only signs.
 pub(crate) async fn generate(
     key: &TokenKey,
     kind: KeyKind,
@@ -20,15 +20,15 @@ pub(crate) async fn generate(
     let wrapped = |error| failed(&origin, error);
     let token = Token::open(key, settings).await.map_err(wrapped)?;
     let (wanted, writer) = (key.clone(), std::sync::Arc::clone(&token));
-    let made = token.with(move |_, _| {
+    let generated = token.with(move |_, _| {
         let session = writer.session(true)?;
         refuse_taken(&session, &wanted)?;
         make(&session, &wanted, kind)
     });
-    made.await.map_err(wrapped)
+    generated.await.map_err(wrapped)
 }
 
-/// Neither the label nor the id may be taken: a URI that names one of them would mean two keys.
+/// Neither the label nor the id may be in use: a URI with one of them would match two keys.
 fn refuse_taken(session: &Session, key: &TokenKey) -> Result<(), TokenError> {
     for name in find::name(key) {
         if !session.find_objects(&[name]).map_err(TokenError::of)?.is_empty() {
@@ -39,7 +39,7 @@ fn refuse_taken(session: &Session, key: &TokenKey) -> Result<(), TokenError> {
 }
 
 fn make(session: &Session, key: &TokenKey, kind: KeyKind) -> Result<(), TokenError> {
-    // Both halves are found by one id, so there is one.
+    // Both halves are found by one id, so there must be one.
     let label = key.object.clone().unwrap_or_default();
     let id = key.id.clone().unwrap_or_else(|| label.clone().into_bytes());
     let named = |class: &mut Vec<Attribute>| {
@@ -79,8 +79,8 @@ fn make(session: &Session, key: &TokenKey, kind: KeyKind) -> Result<(), TokenErr
             Mechanism::EccEdwardsKeyPairGen
         }
     };
-    let made = session.generate_key_pair(&mechanism, &public, &private);
-    made.map(drop).map_err(|error| match TokenError::of(error) {
+    let generated = session.generate_key_pair(&mechanism, &public, &private);
+    generated.map(drop).map_err(|error| match TokenError::of(error) {
         TokenError::Refused { code } if code.starts_with("MechanismInvalid") => TokenError::CannotGenerate,
         other => other,
     })

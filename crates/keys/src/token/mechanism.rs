@@ -1,7 +1,6 @@
-//! Which mechanism of a token makes signatures of an algorithm, and what it is given to sign.
+//! The mechanism of a token for an algorithm, and its input.
 //!
-//! Source: PKCS #11 v2.40 and v3.0, "Current Mechanisms". Not every token hashes by itself, and SoftHSM has ECDSA of a digest
-//! only.
+//! Source: PKCS #11 v2.40 and v3.0, "Current Mechanisms". Not every token can hash, and SoftHSM has ECDSA of a digest only.
 
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
@@ -10,13 +9,13 @@ use sha2::{Digest as _, Sha256, Sha384};
 
 use pullgate_core::trust::Algorithm;
 
-/// DigestInfo of a SHA-256 without the digest (RFC 8017 section 9.2, note 1).
+/// The DigestInfo of a SHA-256 without the digest (RFC 8017 section 9.2, note 1).
 const DIGEST_INFO: [u8; 19] = [
     0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
     0x04, 0x20,
 ];
 
-/// A way to a signature.
+/// A mechanism with its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
     /// RSASSA-PSS; the token hashes.
@@ -49,7 +48,7 @@ impl How {
             Algorithm::EcdsaSha256 => &[(MechanismType::ECDSA, Self::Ecdsa256)],
             Algorithm::EcdsaSha384 => &[(MechanismType::ECDSA, Self::Ecdsa384)],
             Algorithm::Ed25519 => &[(MechanismType::EDDSA, Self::Edwards)],
-            Algorithm::Ed25519ph => return Err("tokens are asked for pure Ed25519 only; say ED25519"),
+            Algorithm::Ed25519ph => return Err("tokens sign with pure Ed25519 only; specify ED25519"),
         };
         let way = ways.iter().find(|(mechanism, _)| known.contains(mechanism));
         way.map(|(_, way)| *way).ok_or("the token has no mechanism for it")
@@ -71,7 +70,7 @@ impl How {
         }
     }
 
-    /// What the mechanism is given for a message.
+    /// The mechanism's input for a message.
     pub(super) fn input(self, message: &[u8]) -> Vec<u8> {
         match self {
             Self::PssOfMessage | Self::Pkcs1OfMessage | Self::Edwards => message.to_vec(),

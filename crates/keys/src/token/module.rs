@@ -1,4 +1,4 @@
-//! Modules: shared libraries, each loaded and initialised once in the life of the process.
+//! PKCS#11 modules: shared libraries, each loaded and initialised once per process.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,10 +11,10 @@ use cryptoki::error::{Error, RvError};
 use super::TokenError;
 use crate::{Module, TokenSettings};
 
-/// C_Initialize is for the process, not for a key.
+/// C_Initialize applies to the process, not to a key.
 static LOADED: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
 
-/// The module of a key. Runs foreign code: for blocking threads only.
+/// Loads the module of a key. Runs foreign code: call it on a blocking thread.
 pub(super) fn load(module: &Module, settings: &TokenSettings) -> Result<Pkcs11, TokenError> {
     let path = find(module, settings)?;
     let unusable = |reason: String| TokenError::Module { path: path.clone(), reason };
@@ -51,7 +51,7 @@ fn find(module: &Module, settings: &TokenSettings) -> Result<PathBuf, TokenError
     paths.find(|path| path.is_file()).ok_or_else(|| TokenError::ModuleNotFound { name: name.clone() })
 }
 
-/// A library that somebody else can write is somebody else's program.
+/// A library that others can write could run their code.
 fn check(path: &Path) -> Result<(), String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.kind().to_string())?;
     if !metadata.is_file() {

@@ -1,4 +1,4 @@
-//! The public half of a key in a token, as a SubjectPublicKeyInfo.
+//! The public key of a key in a token, as a SubjectPublicKeyInfo.
 
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
@@ -6,7 +6,7 @@ use cryptoki::session::Session;
 use super::TokenError;
 use pullgate_core::trust::spki;
 
-/// Reads the public half of a private key: by its own `CKA_PUBLIC_KEY_INFO`, or from the public key with the same id.
+/// Reads the public key of a private key: from its `CKA_PUBLIC_KEY_INFO`, or from the public key with the same id.
 pub(super) fn der(session: &Session, private: ObjectHandle) -> Result<Vec<u8>, TokenError> {
     let own = attributes(session, private, &[AttributeType::PublicKeyInfo, AttributeType::Id])?;
     if let Some(der) = own.iter().find_map(|attribute| match attribute {
@@ -26,7 +26,7 @@ pub(super) fn der(session: &Session, private: ObjectHandle) -> Result<Vec<u8>, T
             session.find_objects(&template).map_err(TokenError::of)?.first().copied()
         }
     };
-    // An RSA private key mostly knows its modulus and exponent itself.
+    // An RSA private key usually has its modulus and exponent.
     let half = public.unwrap_or(private);
     let kinds = [
         AttributeType::KeyType,
@@ -46,18 +46,18 @@ pub(super) fn der(session: &Session, private: ObjectHandle) -> Result<Vec<u8>, T
             _ => {}
         }
     }
-    let made = match kind {
+    let key = match kind {
         Some(KeyType::RSA) => modulus.zip(exponent).and_then(|(n, e)| spki::rsa(&n, &e)),
         Some(KeyType::EC | KeyType::EC_EDWARDS) => curve.zip(point).and_then(|(curve, point)| {
-            // An octet string in DER by the standard; some tokens leave that out.
+            // By the standard an octet string in DER; some tokens return the point alone.
             spki::ecdsa(&curve, unwrapped(&point)).or_else(|| spki::ecdsa(&curve, &point))
         }),
         _ => None,
     };
-    made.ok_or(TokenError::NoPublic)
+    key.ok_or(TokenError::NoPublic)
 }
 
-/// Those attributes that the token knows of.
+/// The attributes that the token has.
 fn attributes(
     session: &Session,
     object: ObjectHandle,
@@ -66,7 +66,7 @@ fn attributes(
     session.get_attributes(object, types).map_err(TokenError::of)
 }
 
-/// What is in an octet string in DER of at most 255 bytes.
+/// The content of a DER octet string of at most 255 bytes.
 fn unwrapped(bytes: &[u8]) -> &[u8] {
     match bytes {
         [0x04, length, inner @ ..] if *length < 0x80 && usize::from(*length) == inner.len() => inner,

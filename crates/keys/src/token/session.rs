@@ -1,4 +1,4 @@
-//! Sessions with one token: opened when they are needed, used again, a bounded number at a time.
+//! Sessions with one token: opened when needed, reused, a limited number at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,15 +15,15 @@ use super::{TokenError, find, module};
 use crate::{TokenKey, TokenSettings};
 use pullgate_net::secret;
 
-/// A token that is logged in to.
+/// A token after login.
 pub(super) struct Token {
     context: Pkcs11,
     slot: Slot,
     mechanisms: Vec<MechanismType>,
-    /// Kept for sessions after a token was away; the crate wipes it.
+    /// For new sessions after the token was removed; the crate wipes it.
     pin: Option<AuthPin>,
     idle: Mutex<Vec<Session>>,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     deadline: Duration,
 }
 
@@ -55,10 +55,10 @@ impl Token {
                 mechanisms,
                 pin,
                 idle: Mutex::default(),
-                turns: Arc::new(Semaphore::new(settings.sessions.clamp(1, 64))),
+                permits: Arc::new(Semaphore::new(settings.sessions.clamp(1, 64))),
                 deadline,
             };
-            // A wrong PIN is known now, and tried once.
+            // Logs in now, so that a wrong PIN is found at once and tried only once.
             let session = token.session(false)?;
             token.give_back(session);
             Ok(Arc::new(token))
@@ -67,7 +67,7 @@ impl Token {
         opened.map_err(|_| TokenError::Abandoned)?
     }
 
-    /// Whether its private keys may be hidden, because nobody is logged in.
+    /// Whether private keys may be invisible, because there was no login.
     pub(super) fn hides_keys(&self) -> bool {
         let wanted = self.context.get_token_info(self.slot).is_ok_and(|token| token.login_required());
         wanted && self.pin.is_none()
@@ -77,18 +77,19 @@ impl Token {
         &self.mechanisms
     }
 
-    /// Does `work` with a session, on a blocking thread. It is told whether objects have to be looked up again. What fails
-    /// because the session was lost is done once more in a new one.
+    /// Runs `work` with a session on a blocking thread; its second argument is whether objects must be looked up again. A
+    /// failure because the session was lost is retried once with a new one.
     pub(super) async fn with<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl Fn(&Session, bool) -> Result<T, TokenError> + Send + 'static,
     ) -> Result<T, TokenError> {
         let token = Arc::clone(self);
         let working = async {
-            let turn = Arc::clone(&token.turns).acquire_owned().await.map_err(|_| TokenError::Abandoned)?;
+            let permit =
+                Arc::clone(&token.permits).acquire_owned().await.map_err(|_| TokenError::Abandoned)?;
             let done = tokio::task::spawn_blocking(move || {
-                // Held until the module comes back, however long it takes: a module that hangs must not pile up threads.
-                let _turn = turn;
+                // Held until the module returns, however long it takes: a module that hangs must not accumulate threads.
+                let _permit = permit;
                 let session = token.idle().pop();
                 if let Some(session) = session {
                     match work(&session, false) {
@@ -116,7 +117,7 @@ impl Token {
         tokio::time::timeout(self.deadline, working).await.unwrap_or(Err(TokenError::Deadline))
     }
 
-    /// A new session, logged in. Login counts for all sessions of the process with the token.
+    /// A new session after login. A login applies to all sessions of the process with the token.
     pub(super) fn session(&self, write: bool) -> Result<Session, TokenError> {
         let opened = if write {
             self.context.open_rw_session(self.slot)
@@ -142,7 +143,7 @@ impl Token {
     }
 }
 
-/// Whether the token still knows the session.
+/// Whether the session is still valid.
 fn is_alive(session: &Session) -> bool {
     match session.get_session_info() {
         Ok(_) => true,

@@ -1,7 +1,7 @@
-//! What the transit engine is asked: the public half of a key, and signatures.
+//! Requests to the transit engine: public keys and signatures.
 //!
-//! Source: "Transit secrets engine (API)" of HashiCorp Vault 1.13 to 1.20 and of OpenBao, which are the same here. RSASSA-PSS
-//! would have the longest salt by default, so its length is said.
+//! Source: "Transit secrets engine (API)" of HashiCorp Vault 1.13 to 1.20 and of OpenBao, which do not differ here.
+//! RSASSA-PSS has the longest salt by default, so the length is always set.
 
 use std::time::Duration;
 
@@ -37,10 +37,10 @@ pub struct Transit {
 }
 
 impl Transit {
-    /// A client for one key. Opens no connection.
+    /// Opens no connection.
     ///
     /// # Errors
-    /// When nothing says where the service is.
+    /// When no address is configured.
     pub fn new(key: &TransitKey, settings: &TransitSettings) -> Result<Self, TransitError> {
         let known = key.address.clone().or_else(|| settings.address.clone());
         let address = known.or_else(|| variable("ADDR")).ok_or(TransitError::NoAddress)?;
@@ -58,10 +58,10 @@ impl Transit {
         })
     }
 
-    /// The public half in PEM with its version: that one, or the latest.
+    /// The public key in PEM with its version: `version`, or the latest.
     ///
     /// # Errors
-    /// When the engine does not give it.
+    /// When the engine does not return it.
     pub async fn public_key(&self, version: Option<u32>) -> Result<(u32, String), TransitError> {
         let path = format!("{}/keys/{}", self.mount, self.name);
         let data = self.ask(Method::GET, &path, None).await?;
@@ -83,7 +83,7 @@ impl Transit {
         Ok((version, pem::write("PUBLIC KEY", &der)))
     }
 
-    /// Signs a message: by its digest, or itself with Ed25519. The signature is not verified.
+    /// Signs a message: its digest, or the message itself with Ed25519. The signature is returned unverified.
     ///
     /// # Errors
     /// When the engine does not sign.
@@ -106,10 +106,10 @@ impl Transit {
         STANDARD.decode(value).map_err(|_| malformed("holds a signature that is not base64"))
     }
 
-    /// Whether the engine takes `signature` for one of that version over the message.
+    /// Whether the engine verifies `signature` of that version over the message.
     ///
     /// # Errors
-    /// When the engine does not say.
+    /// When the engine does not answer.
     pub async fn verify(
         &self,
         version: u32,
@@ -125,7 +125,7 @@ impl Transit {
         valid.ok_or(TransitError::Malformed { reason: "does not say whether the signature is valid" })
     }
 
-    /// Asks until there is an answer or no more time: again when it is busy, and with a fresh token when that is refused.
+    /// Sends a request until the deadline: again when the service is busy, and with a new token when it is refused.
     async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Value, TransitError> {
         let end = Instant::now() + self.deadline;
         let asking = async {
@@ -143,7 +143,7 @@ impl Transit {
                     continue;
                 }
                 let delay = BACKOFF.delay(retries);
-                if !error.may_pass() || Instant::now() + delay >= end {
+                if !error.is_transient() || Instant::now() + delay >= end {
                     return Err(error);
                 }
                 tokio::time::sleep(delay).await;
@@ -154,7 +154,7 @@ impl Transit {
     }
 }
 
-/// What signing and verifying say alike, with one thing more: the hash at the end of the path, and the body.
+/// The path and body that signing and verifying share; the hash is the end of the path.
 fn question(
     algorithm: Algorithm,
     message: &[u8],

@@ -1,5 +1,3 @@
-//! One request to Vault or OpenBao.
-
 use bytes::Bytes;
 use http::Method;
 use pullgate_core::json::{self, Bounds, Keys};
@@ -8,7 +6,7 @@ use serde_json::Value;
 
 use super::error::TransitError;
 
-/// Where the service is, and how it is reached.
+/// Address and client of the service.
 #[derive(Debug)]
 pub(super) struct TransitHttp {
     pub(super) address: String,
@@ -17,7 +15,7 @@ pub(super) struct TransitHttp {
 }
 
 impl TransitHttp {
-    /// Makes one request.
+    /// Sends one request.
     pub(super) async fn once(
         &self,
         method: Method,
@@ -37,18 +35,18 @@ impl TransitHttp {
         headers.extend(self.namespace.as_deref().map(|namespace| ("x-vault-namespace", namespace)));
         let request = Request { method, url: &url, headers: &headers, body, metadata: false };
         let Answer { status, body, .. } = self.client.ask(request).await?;
-        let said = json::parse(&body, Bounds { depth: 16, values: 4096, keys: Keys::Exact });
+        let body = json::parse(&body, Bounds { depth: 16, values: 4096, keys: Keys::Exact });
         if status == 200 {
-            return said.map_err(|_| TransitError::Malformed { reason: "is not JSON" });
+            return body.map_err(|_| TransitError::Malformed { reason: "is not JSON" });
         }
-        let reason = said.as_ref().ok().and_then(|said| said.get("errors")?.get(0)?.as_str());
-        // What stands between may repeat what it was sent.
+        let reason = body.as_ref().ok().and_then(|body| body.get("errors")?.get(0)?.as_str());
+        // A proxy may repeat the secret in its error.
         let reason = reason.filter(|reason| !reason.contains(secret)).map(remote);
         Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
     }
 }
 
-/// The secret in a question.
+/// The secret of a request.
 #[derive(Clone, Copy)]
 pub(super) enum Shown<'a> {
     /// In a header.

@@ -1,4 +1,4 @@
-//! Tokens of Vault and OpenBao: given, or got by AppRole.
+//! Tokens of Vault and OpenBao: configured, or from AppRole.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use super::http::{Shown, TransitHttp};
 use crate::VaultAuth;
 use pullgate_net::secret;
 
-/// A token is not used in the last part of its life.
+/// A token is not used this long before it expires.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// Who asks, with the token that a login gave.
+/// The identity at the service, with the token of a login.
 pub(super) struct Session {
     login: VaultAuth,
-    /// One logs in, the others wait for it.
-    held: Mutex<Option<(Zeroizing<String>, Instant)>>,
+    /// Locked during a login, so that concurrent callers share it.
+    cached: Mutex<Option<(Zeroizing<String>, Instant)>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -33,10 +33,10 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(super) fn new(login: VaultAuth) -> Self {
-        Self { login, held: Mutex::default() }
+        Self { login, cached: Mutex::default() }
     }
 
-    /// The token to ask with now.
+    /// The current token.
     pub(super) async fn token(&self, http: &TransitHttp) -> Result<Zeroizing<String>, TransitError> {
         let no_token = |reason| TransitError::NoToken { reason };
         match &self.login {
@@ -45,11 +45,11 @@ impl Session {
                 .ok_or_else(|| no_token("neither VAULT_TOKEN nor BAO_TOKEN is set".to_owned())),
             VaultAuth::TokenFile(path) => secret::read(path).map_err(no_token),
             VaultAuth::AppRole { mount, role_id, secret_id_file } => {
-                let mut held = self.held.lock().await;
-                if let Some((token, _)) = held.as_ref().filter(|(_, until)| Instant::now() < *until) {
+                let mut cached = self.cached.lock().await;
+                if let Some((token, _)) = cached.as_ref().filter(|(_, until)| Instant::now() < *until) {
                     return Ok(token.clone());
                 }
-                *held = None;
+                *cached = None;
                 let secret_id = secret::read(secret_id_file).map_err(no_token)?;
                 let body = Bytes::from_owner(body(role_id, &secret_id));
                 let path = format!("auth/{mount}/login");
@@ -62,31 +62,31 @@ impl Session {
                     _ => return Err(no_token("the login returned no token".to_owned())),
                 };
                 let life = answer.get("auth").and_then(|auth| auth.get("lease_duration")?.as_u64());
-                // Zero is "does not end"; it is asked for anew now and then all the same.
+                // Zero means that it does not expire; it is renewed sometimes all the same.
                 let life = Duration::from_secs(life.filter(|life| *life > 0).unwrap_or(3600).min(86_400));
-                *held = Some((token.clone(), Instant::now() + life.saturating_sub(MARGIN)));
+                *cached = Some((token.clone(), Instant::now() + life.saturating_sub(MARGIN)));
                 Ok(token)
             }
         }
     }
 
-    /// Forgets a token that was refused. Whether another may be had.
+    /// Removes a token that was refused. Returns whether a new one can be obtained.
     pub(super) async fn forget(&self) -> bool {
-        self.held.lock().await.take().is_some() || matches!(self.login, VaultAuth::TokenFile(_))
+        self.cached.lock().await.take().is_some() || matches!(self.login, VaultAuth::TokenFile(_))
     }
 }
 
-/// What a login shows, as JSON that is wiped.
+/// The body of a login, as JSON that is wiped.
 fn body(role_id: &str, secret_id: &str) -> Zeroizing<Vec<u8>> {
     #[derive(Serialize)]
     struct Body<'a> {
         role_id: &'a str,
         secret_id: &'a str,
     }
-    // An escape is at most six bytes long: it never grows, which would leave a copy behind.
+    // An escape is at most six bytes long: the buffer never grows, which would leave a copy behind.
     let most = (role_id.len() + secret_id.len()).saturating_mul(6).saturating_add(64);
     let mut body = Zeroizing::new(Vec::with_capacity(most));
-    // A Vec takes all that is written to it.
+    // Writing to a Vec does not fail.
     let _ = serde_json::to_writer(&mut *body, &Body { role_id, secret_id });
     body
 }

@@ -1,4 +1,4 @@
-//! An access key.
+//! Access keys of Alibaba Cloud.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// An access key that signs requests. Its secret is wiped when it is dropped, and never printed.
+/// An access key that signs requests. The secret is wiped on drop and never printed.
 pub(super) struct AccessKey {
     pub(super) id: String,
     pub(super) secret: Zeroizing<String>,
-    /// Of temporary keys.
+    /// The STS security token, for temporary keys.
     pub(super) token: Option<Zeroizing<String>>,
-    /// When a temporary key ends, if that was said.
+    /// The expiry of a temporary key, if the service sent it.
     pub(super) until: Option<Timestamp>,
 }
 
 impl AccessKey {
-    /// A temporary key as STS and the instance metadata write it.
+    /// Parses a temporary key from an answer of STS or of the instance metadata.
     pub(super) fn temporary(answer: &mut Value) -> Option<Self> {
         Some(Self {
-            secret: Zeroizing::new(taken(answer, "AccessKeySecret")?),
-            token: Some(Zeroizing::new(taken(answer, "SecurityToken")?)),
-            id: taken(answer, "AccessKeyId")?,
+            secret: Zeroizing::new(take_string(answer, "AccessKeySecret")?),
+            token: Some(Zeroizing::new(take_string(answer, "SecurityToken")?)),
+            id: take_string(answer, "AccessKeyId")?,
             until: answer.get("Expiration").and_then(Value::as_str).and_then(|text| text.parse().ok()),
         })
     }
@@ -34,8 +34,8 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// A text that is not empty, moved out: no copy of it stays.
-fn taken(answer: &mut Value, name: &str) -> Option<String> {
+/// Moves a non-empty string out of `answer`, so that no copy of it remains.
+fn take_string(answer: &mut Value, name: &str) -> Option<String> {
     match answer.get_mut(name)?.take() {
         Value::String(text) if !text.is_empty() => Some(text),
         _ => None,

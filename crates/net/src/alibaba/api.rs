@@ -1,4 +1,4 @@
-//! One action of one service, signed, asked, and asked again where that helps.
+//! An action of a service, signed and retried.
 
 use std::time::Duration;
 
@@ -11,44 +11,42 @@ use super::identity::Credentials;
 use crate::backoff::Backoff;
 use crate::service::Client;
 
-/// Retries while the service is busy.
+/// For retries while the service is throttling.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
-/// A service of Alibaba Cloud with the credentials it is asked with.
+/// A service of Alibaba Cloud, and the credentials for it.
 #[derive(Debug)]
 pub struct Api {
-    /// What it is called in messages.
-    pub who: &'static str,
+    /// The name in messages.
+    pub service: &'static str,
     /// Its address: `https://kms.<region>.aliyuncs.com`.
     pub base: String,
-    /// The version of its interface.
+    /// The version of the API.
     pub version: &'static str,
-    /// Who asks.
     pub credentials: Credentials,
-    /// How it is asked.
     pub client: Client,
-    /// Time for an action with all that is asked again.
+    /// Time limit of an action including all retries.
     pub deadline: Duration,
 }
 
 impl Api {
-    /// Asks for an action. "Too much to do" is asked again with growing pauses until the deadline, and a key that is
+    /// Requests an action. While the service is throttling, retries with backoff until the deadline; a key that is
     /// refused as expired is replaced once.
     ///
     /// # Errors
-    /// When the service does not do it.
+    /// When the service refuses, or does not answer before the deadline.
     pub async fn ask(&self, action: &str, query: &[(&str, &str)]) -> Result<Value, AlibabaError> {
         let end = Instant::now() + self.deadline;
-        let call = Call { who: self.who, base: &self.base, action, version: self.version, query };
+        let call = Call { service: self.service, base: &self.base, action, version: self.version, query };
         let (mut retries, mut renewed) = (0, false);
         loop {
-            let asked = async {
+            let attempt = async {
                 let key = self.credentials.key(&self.client).await?;
                 let answer = call.ask(&self.client, &key).await;
                 Ok::<_, AlibabaError>((key, answer))
             };
-            let late = || AlibabaError::Late { who: self.who, limit: self.deadline };
-            let (key, answer) = tokio::time::timeout_at(end, asked).await.map_err(|_| late())??;
+            let late = || AlibabaError::Late { service: self.service, limit: self.deadline };
+            let (key, answer) = tokio::time::timeout_at(end, attempt).await.map_err(|_| late())??;
             let error = match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
@@ -64,7 +62,7 @@ impl Api {
             let next = Instant::now() + BACKOFF.jittered(retries);
             if next >= end {
                 return Err(match error {
-                    AlibabaError::Refused { who, code, .. } => AlibabaError::Busy { who, code },
+                    AlibabaError::Refused { service, code, .. } => AlibabaError::Busy { service, code },
                     other => other,
                 });
             }

@@ -1,4 +1,4 @@
-//! One call in the RPC style of Alibaba Cloud's OpenAPI, signed and made once.
+//! A single signed call in the RPC style of Alibaba Cloud's OpenAPI, without retries.
 
 use http::Method;
 use jiff::Timestamp;
@@ -12,10 +12,9 @@ use super::error::AlibabaError;
 use super::request;
 use crate::service::{self, Client, Request};
 
-/// One call.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    pub(super) who: &'static str,
+    pub(super) service: &'static str,
     pub(super) base: &'a str,
     pub(super) action: &'a str,
     pub(super) version: &'a str,
@@ -23,10 +22,11 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Makes the call once.
+    /// Makes the call.
     pub(super) async fn ask(&self, client: &Client, key: &AccessKey) -> Result<Value, AlibabaError> {
-        let malformed = |reason| AlibabaError::Malformed { who: self.who, reason };
-        let host = Url::parse(self.base).map_err(|_| malformed("cannot be had: its address is not a URL"))?;
+        let malformed = |reason| AlibabaError::Malformed { service: self.service, reason };
+        let host = Url::parse(self.base)
+            .map_err(|_| malformed("cannot be read: the address of the service is not a URL"))?;
         let nonce = hex(&random::<16>()?);
         let date = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let request = request::Request {
@@ -43,23 +43,23 @@ impl Call<'_> {
         let mut headers: Vec<(&str, &str)> =
             signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
         headers.push(("authorization", &authorization));
-        // Some services answer in XML by default. Not one of the headers that are signed.
+        // Some services answer in XML by default. This header is not signed.
         headers.push(("accept", "application/json"));
         let url = format!("{}/?{}", self.base.trim_end_matches('/'), request.query());
-        let question =
+        let request_to_send =
             Request { method: Method::POST, url: &url, headers: &headers, body: None, metadata: false };
-        let answer = client.ask(question).await?;
-        let said = json(&answer.body);
+        let answer = client.ask(request_to_send).await?;
+        let json = json(&answer.body);
         if answer.status == 200 {
-            return said.filter(Value::is_object).ok_or_else(|| malformed("is not JSON"));
+            return json.filter(Value::is_object).ok_or_else(|| malformed("is not JSON"));
         }
-        let code = said.as_ref().and_then(|said| said.get("Code")?.as_str()).filter(|code| is_code(code));
+        let code = json.as_ref().and_then(|json| json.get("Code")?.as_str()).filter(|code| is_code(code));
         let code = code.unwrap_or_default().to_owned();
-        Err(AlibabaError::Refused { who: self.who, status: answer.status, code })
+        Err(AlibabaError::Refused { service: self.service, status: answer.status, code })
     }
 }
 
-/// The answer of a service.
+/// Parses the answer of a service.
 pub(super) fn json(body: &[u8]) -> Option<Value> {
     json::parse(body, Bounds { depth: 16, values: 1024, keys: Keys::Exact }).ok()
 }
@@ -68,7 +68,7 @@ fn is_code(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
 }
 
-/// Random bytes of the system.
+/// Random bytes from the operating system.
 fn random<const N: usize>() -> Result<[u8; N], AlibabaError> {
     let mut bytes = [0; N];
     let provider = rustls::crypto::ring::default_provider();

@@ -1,63 +1,47 @@
-//! What can go wrong between us and a service of Alibaba Cloud.
+//! Errors of requests to Alibaba Cloud.
 
 use std::time::Duration;
 
 use crate::service::ServiceError;
 
-/// Why a service of Alibaba Cloud did not do what it was asked. No text of the service but its error code is in it.
+/// Why a request to Alibaba Cloud failed. Of the service's texts, only the error code is included.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AlibabaError {
-    /// There was no answer.
+    /// The service sent no answer.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// There is no access key, or it cannot be read.
-    #[error("there is no access key of Alibaba Cloud: {reason}")]
-    NoKey {
-        /// Why.
-        reason: String,
-    },
-    /// The answer is not what was asked for.
-    #[error("the answer of {who} {reason}")]
-    Malformed {
-        /// Which service.
-        who: &'static str,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// It said no.
-    #[error("{who} answered {status}{}", detail(code))]
+    /// The access key is missing or cannot be read.
+    #[error("missing access key for Alibaba Cloud: {reason}")]
+    NoKey { reason: String },
+    /// The answer does not have the expected content.
+    #[error("the answer of {service} {reason}")]
+    Malformed { service: &'static str, reason: &'static str },
+    /// The service refused the request.
+    #[error("{service} answered {status}{}", detail(code))]
     Refused {
-        /// Which service.
-        who: &'static str,
-        /// The status.
+        service: &'static str,
         status: u16,
-        /// Its error code; empty when there is none that can be shown.
+        /// Its error code; empty if it sent none that can be shown.
         code: String,
     },
-    /// It was busy for as long as there was time.
-    #[error("{who} was busy until the time was over{}", detail(code))]
-    Busy {
-        /// Which service.
-        who: &'static str,
-        /// Its last error code.
-        code: String,
-    },
-    /// There was no answer until the time was over.
-    #[error("{who} did not answer in time ({limit:?})")]
+    /// The service was throttling until the deadline.
+    #[error("{service} was busy until the deadline{}", detail(code))]
+    Busy { service: &'static str, code: String },
+    /// The service sent no answer before the deadline.
+    #[error("{service} did not answer in time ({limit:?})")]
     Late {
-        /// Which service.
-        who: &'static str,
-        /// The time it had.
+        service: &'static str,
+        /// The time limit.
         limit: Duration,
     },
-    /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes")]
     Random,
 }
 
 impl AlibabaError {
-    /// Whether the service said that it has too much to do.
+    /// Whether the service is throttling requests.
     #[must_use]
     pub fn is_throttling(&self) -> bool {
         match self {
@@ -68,15 +52,16 @@ impl AlibabaError {
                         code.as_str(),
                         "Rejected.Throttling" | "ServiceUnavailable" | "ServiceUnavailableTemporary"
                     )
-                    // Two requests with one nonce: ours are random, so the first was lost on its way back.
+                    // Reused nonce: ours are random, so the service has answered this request already and the answer
+                    // was lost.
                     || code == "SignatureNonceUsed"
             }
-            Self::Service(error) => error.may_pass(),
+            Self::Service(error) => error.is_transient(),
             _ => false,
         }
     }
 
-    /// Whether the service no longer takes the access key, which a fresh one may change.
+    /// Whether the service refused the access key as expired, so that a new key may help.
     #[must_use]
     pub fn is_expired_key(&self) -> bool {
         let Self::Refused { code, .. } = self else { return false };
@@ -85,7 +70,7 @@ impl AlibabaError {
             || matches!(code.as_str(), "InvalidAccessKeyId.NotFound" | "InvalidAccessKeyId.Inactive")
     }
 
-    /// The service's error code, if it said no.
+    /// The error code of the service, if it sent one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {

@@ -1,4 +1,4 @@
-//! As whom Alibaba Cloud is asked, and the temporary keys that come of it.
+//! Identities for requests to Alibaba Cloud, and the temporary keys made from them.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -19,15 +19,15 @@ use super::profile::{self, Profile};
 use crate::secret;
 use crate::service::{Client, Request};
 
-/// Where an ECS instance finds its metadata.
+/// The metadata service of an ECS instance.
 pub const METADATA: &str = "http://100.100.100.200";
 
-/// A temporary key is not used in the last minutes of its life.
+/// A temporary key is not used any more when it expires within this time.
 const MARGIN: Duration = Duration::from_secs(300);
-/// How many roles may be assumed one by another.
+/// Maximum number of chained roles.
 const CHAIN: usize = 3;
 
-/// As whom a service is asked. It names secrets and holds none.
+/// The identity for requests to a service. It refers to secrets but contains none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, with a temporary key,
@@ -35,79 +35,79 @@ pub enum Identity {
     Environment,
     /// A profile of a credentials file of the SDKs.
     File {
-        /// The file, readable by its owner (and group) only.
+        /// The file, readable by its owner and group only.
         path: PathBuf,
-        /// The profile; `default` mostly.
+        /// The name of the profile, usually `default`.
         profile: String,
     },
     /// The RAM role of the ECS instance.
     Role(String),
-    /// An access key.
     Key {
-        /// Its id, which is no secret.
+        /// The id, which is not secret.
         id: String,
-        /// A file that holds its secret.
+        /// The file that contains the secret.
         secret_file: PathBuf,
     },
-    /// A role that another identity may assume.
     Assumed(Box<Assume>),
 }
 
 /// `AssumeRole` of STS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assume {
-    /// Who assumes it.
+    /// The identity that assumes the role.
     pub by: Identity,
     /// The role: `acs:ram::<account>:role/<name>`.
     pub role: String,
-    /// What the session is called in ActionTrail: 2 to 64 letters, digits, `.`, `@`, `-` and `_`.
+    /// Session name in ActionTrail: 2 to 64 letters, digits, `.`, `@`, `-` and `_`.
     pub session: String,
-    /// What the role's owner asks for, if anything.
+    /// The external id, if the role requires one.
     pub external_id: Option<String>,
-    /// How long a key lives, at least 900 s.
+    /// Lifetime of the temporary key, at least 900 s.
     pub duration: Duration,
-    /// Where STS is asked: `https://sts.<region>.aliyuncs.com`.
+    /// The address of STS: `https://sts.<region>.aliyuncs.com`.
     pub endpoint: String,
 }
 
-/// An identity with the temporary key that was made of it.
+/// An identity with its cached temporary key.
 #[derive(Debug)]
 pub struct Credentials {
     identity: Identity,
     metadata: String,
     sts: String,
-    /// One asks, the others wait for it.
-    held: Mutex<Option<Arc<AccessKey>>>,
+    /// Locked during a request, so that concurrent callers share it.
+    cached: Mutex<Option<Arc<AccessKey>>>,
 }
 
 impl Credentials {
-    /// Credentials of `identity`, on a machine whose metadata is at `metadata` ([`METADATA`]). `sts` is asked where a
-    /// credentials file names a role to assume.
+    /// Credentials of `identity`. `metadata` is the address of the metadata service ([`METADATA`]), `sts` that of STS
+    /// for a credentials file with a role to assume.
     #[must_use]
     pub fn new(identity: Identity, metadata: String, sts: String) -> Self {
-        Self { identity, metadata, sts, held: Mutex::default() }
+        Self { identity, metadata, sts, cached: Mutex::default() }
     }
 
-    /// The key to sign with now. Keys that do not end are read anew each time, so that they can be replaced.
+    /// The key to sign with now. Keys without expiry are read again each time, so that they can be replaced.
     pub(super) async fn key(&self, client: &Client) -> Result<Arc<AccessKey>, AlibabaError> {
-        let mut held = self.held.lock().await;
-        let soon = Timestamp::now().checked_add(MARGIN).unwrap_or(Timestamp::MAX);
-        if let Some(key) = held.as_ref().filter(|key| key.until.is_some_and(|until| soon < until)) {
+        let mut cached = self.cached.lock().await;
+        let earliest_expiry = Timestamp::now().checked_add(MARGIN).unwrap_or(Timestamp::MAX);
+        if let Some(key) =
+            cached.as_ref().filter(|key| key.until.is_some_and(|until| earliest_expiry < until))
+        {
             return Ok(Arc::clone(key));
         }
-        *held = None;
+        *cached = None;
         let key = Arc::new(self.make(client, &self.identity, CHAIN).await?);
         if key.until.is_some() {
-            *held = Some(Arc::clone(&key));
+            *cached = Some(Arc::clone(&key));
         }
         Ok(key)
     }
 
-    /// Forgets a key that was refused as expired.
+    /// Drops the cached key if it is `refused`, a key that the service refused as expired.
     pub(super) async fn forget(&self, refused: &AccessKey) {
-        let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(|key| key.id == refused.id) {
-            *held = None;
+        let mut cached = self.cached.lock().await;
+        if cached.as_ref().is_some_and(|key| key.id == refused.id) {
+            *cached = None;
         }
     }
 
@@ -134,47 +134,51 @@ impl Credentials {
                         let (by, endpoint) = (Identity::Environment, self.sts.clone());
                         let external_id = None;
                         let assume = Assume { by, role, session, external_id, duration, endpoint };
-                        assumed(client, &key, &assume).await
+                        assume_role(client, &key, &assume).await
                     }
                 },
                 Identity::Assumed(assume) => {
                     let depth = depth.checked_sub(1).ok_or_else(|| AlibabaError::NoKey {
-                        reason: format!("more than {CHAIN} roles are assumed one by another"),
+                        reason: format!("more than {CHAIN} chained roles"),
                     })?;
                     let key = self.make(client, &assume.by, depth).await?;
-                    assumed(client, &key, assume).await
+                    assume_role(client, &key, assume).await
                 }
             }
         })
     }
 
     async fn of_instance(&self, client: &Client, role: &str) -> Result<AccessKey, AlibabaError> {
-        const WHO: &str = "instance metadata";
+        const SERVICE: &str = "instance metadata";
         let ask = async |method, url: &str, header: (&str, &str)| {
             let headers = &[header];
             let request = Request { method, url, headers, body: None, metadata: true };
             let answer = client.ask(request).await?;
             if answer.status != 200 {
-                return Err(AlibabaError::Refused { who: WHO, status: answer.status, code: String::new() });
+                return Err(AlibabaError::Refused {
+                    service: SERVICE,
+                    status: answer.status,
+                    code: String::new(),
+                });
             }
             Ok(answer.body)
         };
         let base = self.metadata.trim_end_matches('/');
-        let life = ("x-aliyun-ecs-metadata-token-ttl-seconds", "60");
-        let token = ask(Method::PUT, &format!("{base}/latest/api/token"), life).await?;
+        let ttl = ("x-aliyun-ecs-metadata-token-ttl-seconds", "60");
+        let token = ask(Method::PUT, &format!("{base}/latest/api/token"), ttl).await?;
         let token = Zeroizing::new(String::from_utf8_lossy(&token).trim().to_owned());
         let url = format!("{base}/latest/meta-data/ram/security-credentials/{role}");
         let answer = ask(Method::GET, &url, ("x-aliyun-ecs-metadata-token", &token)).await?;
-        let malformed = |reason| AlibabaError::Malformed { who: WHO, reason };
+        let malformed = |reason| AlibabaError::Malformed { service: SERVICE, reason };
         let mut answer = call::json(&answer).ok_or_else(|| malformed("is not JSON"))?;
         let success = answer.get("Code").and_then(Value::as_str).is_none_or(|code| code == "Success");
         let key = AccessKey::temporary(&mut answer).filter(|_| success);
-        key.ok_or_else(|| malformed("holds no access key for the role"))
+        key.ok_or_else(|| malformed("contains no access key for the role"))
     }
 }
 
-/// Asks STS for the keys of a role.
-async fn assumed(client: &Client, key: &AccessKey, assume: &Assume) -> Result<AccessKey, AlibabaError> {
+/// Requests a temporary key for a role from STS.
+async fn assume_role(client: &Client, key: &AccessKey, assume: &Assume) -> Result<AccessKey, AlibabaError> {
     let seconds = assume.duration.as_secs().to_string();
     let mut query = vec![
         ("RoleArn", assume.role.as_str()),
@@ -183,7 +187,7 @@ async fn assumed(client: &Client, key: &AccessKey, assume: &Assume) -> Result<Ac
     ];
     query.extend(assume.external_id.as_deref().map(|id| ("ExternalId", id)));
     let call = Call {
-        who: "STS",
+        service: "STS",
         base: &assume.endpoint,
         action: "AssumeRole",
         version: "2015-04-01",
@@ -191,5 +195,5 @@ async fn assumed(client: &Client, key: &AccessKey, assume: &Assume) -> Result<Ac
     };
     let mut answer = call.ask(client, key).await?;
     let key = answer.get_mut("Credentials").and_then(AccessKey::temporary).filter(|key| key.until.is_some());
-    key.ok_or(AlibabaError::Malformed { who: "STS", reason: "holds no temporary access key" })
+    key.ok_or(AlibabaError::Malformed { service: "STS", reason: "contains no temporary access key" })
 }

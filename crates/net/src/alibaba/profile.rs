@@ -1,4 +1,5 @@
-//! The credentials file of Alibaba Cloud's SDKs (`~/.alibabacloud/credentials`): an INI file with a section for each profile.
+//! Profiles in the credentials file of Alibaba Cloud's SDKs (`~/.alibabacloud/credentials`), an INI file with one
+//! section per profile.
 //!
 //! Source: Alibaba Cloud SDK documentation, "Manage access credentials"; types `access_key`, `sts`, `ecs_ram_role` and
 //! `ram_role_arn`.
@@ -11,16 +12,16 @@ use super::access_key::AccessKey;
 use super::error::AlibabaError;
 use crate::secret;
 
-/// Bytes of the file.
+/// Maximum size of the file, in bytes.
 const SIZE: u64 = 64 << 10;
 
-/// What a profile says.
+/// The credentials of a profile.
 #[derive(Debug)]
 pub(super) enum Profile {
     Key(AccessKey),
-    /// The RAM role of this ECS instance.
+    /// The name of the RAM role of this ECS instance.
     Role(String),
-    /// A role that the key may assume, and the name of the session.
+    /// A role to assume with the key, and the name of the session.
     Assume {
         key: AccessKey,
         role: String,
@@ -28,7 +29,7 @@ pub(super) enum Profile {
     },
 }
 
-/// Reads one profile of a file that others cannot read.
+/// Reads one profile. The file must not be readable by others.
 pub(super) fn read(path: &Path, profile: &str) -> Result<Profile, AlibabaError> {
     let text = secret::read_all(path, SIZE).map_err(|reason| AlibabaError::NoKey { reason })?;
     parse(&text, profile).map_err(|what| AlibabaError::NoKey {
@@ -46,7 +47,7 @@ fn parse(text: &str, profile: &str) -> Result<Profile, &'static str> {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             inside = name.trim() == profile;
             if inside && found {
-                return Err("there are two sections");
+                return Err("duplicate section");
             }
             found |= inside;
             continue;
@@ -54,36 +55,36 @@ fn parse(text: &str, profile: &str) -> Result<Profile, &'static str> {
         if !inside {
             continue;
         }
-        let (name, value) = line.split_once('=').ok_or("a line is no `name = value`")?;
+        let (name, value) = line.split_once('=').ok_or("line is not `name = value`")?;
         let (name, value) = (name.trim(), value.trim());
         if pairs.iter().any(|(known, _)| *known == name) {
-            return Err("a name is there twice");
+            return Err("duplicate name");
         }
         pairs.push((name, value));
     }
     if !found {
-        return Err("there is no section");
+        return Err("missing section");
     }
     let field = |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     let needed = |name, missing| field(name).filter(|value| !value.is_empty()).ok_or(missing);
     let key = |token: Option<&str>| {
         Ok(AccessKey {
-            id: needed("access_key_id", "there is no access_key_id")?.to_owned(),
-            secret: Zeroizing::new(needed("access_key_secret", "there is no access_key_secret")?.to_owned()),
+            id: needed("access_key_id", "missing access_key_id")?.to_owned(),
+            secret: Zeroizing::new(needed("access_key_secret", "missing access_key_secret")?.to_owned()),
             token: token.map(|token| Zeroizing::new(token.to_owned())),
             until: None,
         })
     };
-    match needed("type", "there is no type")? {
+    match needed("type", "missing type")? {
         "access_key" => key(None).map(Profile::Key),
-        "sts" => key(Some(needed("security_token", "there is no security_token")?)).map(Profile::Key),
-        "ecs_ram_role" => Ok(Profile::Role(needed("role_name", "there is no role_name")?.to_owned())),
+        "sts" => key(Some(needed("security_token", "missing security_token")?)).map(Profile::Key),
+        "ecs_ram_role" => Ok(Profile::Role(needed("role_name", "missing role_name")?.to_owned())),
         "ram_role_arn" => Ok(Profile::Assume {
             key: key(None)?,
-            role: needed("role_arn", "there is no role_arn")?.to_owned(),
+            role: needed("role_arn", "missing role_arn")?.to_owned(),
             session: field("role_session_name").unwrap_or("pullgate").to_owned(),
         }),
-        _ => Err("the type is not access_key, sts, ecs_ram_role or ram_role_arn"),
+        _ => Err("type is not access_key, sts, ecs_ram_role or ram_role_arn"),
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_profiles_of_the_sdks_and_no_half_ones() {
+    fn reads_complete_profiles_of_the_sdks_only() {
         let text = "# comment\n[default]\ntype = access_key\naccess_key_id = a\naccess_key_secret = s=1\n\n\
                     [temporary]\ntype=sts\naccess_key_id=b\naccess_key_secret=s2\nsecurity_token=t\n\
                     [node]\ntype = ecs_ram_role\nrole_name = Node\n\
@@ -106,14 +107,14 @@ mod tests {
         assert!(
             matches!(parse(text, "signer"), Ok(Profile::Assume { session, .. }) if session == "pullgate")
         );
-        for (profile, said) in [
+        for (profile, expected) in [
             ("half", "access_key_secret"),
             ("odd", "type is not"),
-            ("twice", "twice"),
-            ("missing", "no section"),
+            ("twice", "duplicate name"),
+            ("missing", "missing section"),
         ] {
-            assert!(parse(text, profile).unwrap_err().contains(said), "{profile}");
+            assert!(parse(text, profile).unwrap_err().contains(expected), "{profile}");
         }
-        assert!(parse("[a]\n[a]\ntype=sts", "a").unwrap_err().contains("two sections"));
+        assert!(parse("[a]\n[a]\ntype=sts", "a").unwrap_err().contains("duplicate section"));
     }
 }

@@ -13,17 +13,17 @@ pub(super) struct Request<'a> {
     pub(super) host: &'a str,
     pub(super) action: &'a str,
     pub(super) version: &'a str,
-    /// `2026-01-01T00:00:00Z`, within 15 minutes of the service's clock.
+    /// For example `2026-01-01T00:00:00Z`; must be within 15 minutes of the service's clock.
     pub(super) date: &'a str,
-    /// Never the same twice.
+    /// Unique for each request.
     pub(super) nonce: &'a str,
-    /// Of temporary keys.
+    /// The STS security token, for temporary keys.
     pub(super) security_token: Option<&'a str>,
     pub(super) query: &'a [(&'a str, &'a str)],
 }
 
 impl Request<'_> {
-    /// The query as it is sent and signed: sorted, and escaped by RFC 3986.
+    /// The query as sent and signed: sorted, escaped as in RFC 3986.
     pub(super) fn query(&self) -> String {
         let mut pairs: Vec<String> =
             self.query.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
@@ -31,7 +31,7 @@ impl Request<'_> {
         pairs.join("&")
     }
 
-    /// The headers to send beside Authorization and Host, by their names in lower case.
+    /// The headers to send besides Authorization and Host, names in lower case.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("x-acs-action", self.action.to_owned()),
@@ -46,7 +46,7 @@ impl Request<'_> {
         headers
     }
 
-    /// The header Authorization of a POST.
+    /// The Authorization header of a POST.
     pub(super) fn authorization(&self, key: &str, secret: &str) -> String {
         let mut headers = self.headers();
         headers.push(("host", self.host.to_owned()));
@@ -58,7 +58,7 @@ impl Request<'_> {
         let body = hex(&Sha256::digest(b""));
         let canonical = format!("POST\n/\n{}\n{lines}\n{names}\n{body}", self.query());
         let to_sign = format!("ACS3-HMAC-SHA256\n{}", hex(&Sha256::digest(canonical.as_bytes())));
-        // HMAC takes keys of any length.
+        // HMAC accepts keys of any length.
         let signature = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
             .map(|mac| hex(&mac.chain_update(to_sign.as_bytes()).finalize().into_bytes()))
             .unwrap_or_default();
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signs_as_the_published_example() {
+    fn signs_like_the_published_example() {
         let request = Request {
             host: "ecs.cn-shanghai.aliyuncs.com",
             action: "RunInstances",
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_by_rfc_3986() {
+    fn escapes_as_in_rfc_3986() {
         assert_eq!(escaped("a b+c/d~e*ü"), "a%20b%2Bc%2Fd~e%2A%C3%BC");
     }
 }

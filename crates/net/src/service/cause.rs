@@ -1,4 +1,4 @@
-//! What a failed request means, found out from reqwest's chain of causes.
+//! The cause of a failed request, from reqwest's chain of errors.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -6,19 +6,19 @@ use std::io;
 
 use rustls::{CertificateError, InvalidMessage};
 
-/// How much of a text of somebody else's is repeated.
+/// Maximum length of remote text in a message, in characters.
 const REMOTE_TEXT: usize = 160;
 
-/// How rustls begins what the other side says against a handshake.
+/// How rustls begins the message for a TLS alert from the peer.
 const ALERT: &str = "received fatal alert: ";
 
-/// Why a request brought no answer.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     Tls(String),
     ConnectTimeout,
     Timeout,
-    /// More fields or bytes than are read.
+    /// The response head has more fields or bytes than the limit.
     HeadTooLarge,
     Other(String),
 }
@@ -32,7 +32,7 @@ impl Cause {
             None if causes(error).any(too_large) => Self::HeadTooLarge,
             None => {
                 let reason = last_cause(error);
-                // Over HTTP/2 of an objection to our certificate nothing but its words is left.
+                // Over HTTP/2, only the text remains of an alert about our certificate.
                 match reason.split_once(ALERT) {
                     Some((_, alert)) => Self::Tls(format!("{ALERT}{alert}")),
                     None => Self::Other(reason),
@@ -41,28 +41,28 @@ impl Cause {
         }
     }
 
-    /// Whether the other side answered our TLS in plain HTTP.
+    /// Whether the peer answered our TLS handshake in plain HTTP.
     pub fn is_plain_http(error: &reqwest::Error) -> bool {
         matches!(tls(error), Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
     }
 }
 
-/// A remote text made fit for a log line: printable ASCII without quotes and backslashes, at most 160 characters.
+/// Escapes remote text for a log line: printable ASCII without backslashes, at most 160 characters.
 pub fn remote(text: &str) -> String {
-    let mut clean = String::new();
+    let mut escaped = String::new();
     for character in text.chars() {
-        if clean.len() >= REMOTE_TEXT {
-            clean.push('…');
+        if escaped.len() >= REMOTE_TEXT {
+            escaped.push('…');
             break;
         }
         match character {
-            ' '..='~' if character != '\\' => clean.push(character),
+            ' '..='~' if character != '\\' => escaped.push(character),
             _ => {
-                let _ = write!(clean, "\\u{{{:x}}}", u32::from(character));
+                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(character));
             }
         }
     }
-    clean
+    escaped
 }
 
 fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
@@ -71,7 +71,7 @@ fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {
             return Some(found);
         }
-        // An io::Error's source is the source of what it wraps, so what it wraps is asked for.
+        // `io::Error::source` skips the error that it wraps, so `get_ref` is used.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -88,7 +88,7 @@ fn too_large(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref().is_some_and(hyper::Error::is_parse_too_large)
 }
 
-/// rustls shows the time in some of its messages, which would make each one different.
+/// Some messages of rustls contain the time, which would make each refusal different.
 fn tls_reason(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(
@@ -107,7 +107,7 @@ fn last_cause(error: &reqwest::Error) -> String {
         last = next;
     }
     if last.downcast_ref::<reqwest::Error>().is_some() {
-        // reqwest's own words end in the URL.
+        // The text of this error ends in the URL.
         return "the request failed".to_owned();
     }
     remote(&last.to_string())

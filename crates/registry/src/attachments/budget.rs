@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::super::error::{Bound, RegistryError};
 use super::super::limits::Limits;
 
-/// Bytes that are still free, taken before they are fetched.
+/// Bytes left; they are reserved before the fetch.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: u64,
@@ -14,13 +14,13 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limit: limits.collected, taken: AtomicU64::new(0) }
+        Self { limit: limits.signatures_total_size, taken: AtomicU64::new(0) }
     }
 
-    /// Takes room for `size` bytes.
+    /// Reserves `size` bytes.
     ///
     /// # Errors
-    /// When there is not enough left.
+    /// When fewer are left.
     pub(super) fn take(&self, size: u64) -> Result<(), RegistryError> {
         let take = |taken: u64| taken.checked_add(size).filter(|sum| *sum <= self.limit);
         match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {

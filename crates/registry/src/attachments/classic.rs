@@ -1,6 +1,6 @@
-//! cosign's classic layout: a manifest under the tag `sha256-<hex>.sig`, a layer for each signature.
+//! cosign's classic layout: a manifest under the tag `sha256-<hex>.sig` with a layer for each signature.
 //!
-//! Source: `specs/SIGNATURE_SPEC.md` of cosign. Layers are taken by their index: two signatures over one payload are two
+//! Source: `specs/SIGNATURE_SPEC.md` of cosign. Layers are identified by index: two signatures over one payload are two
 //! layers with one digest.
 
 use std::collections::HashMap;
@@ -17,10 +17,10 @@ use super::{
 
 /// The media type of a layer that is a simple-signing payload.
 pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-/// The annotation of a layer that holds the signature over its bytes.
+/// The annotation of a layer with the signature over its bytes.
 pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
-/// The tag under which signatures of `digest` are; there is none for SHA-512, whose digest does not fit in a tag.
+/// The tag for signatures of `digest`; `None` for SHA-512, which does not fit in a tag.
 #[must_use]
 pub fn tag(digest: &Digest) -> Option<String> {
     match digest.algorithm() {
@@ -42,7 +42,7 @@ impl Search<'_> {
                 continue;
             }
             let place = format!("{tag} layer {index}");
-            // Counted whether they hold a signature or not: each leaves a line about it at least.
+            // Counted with or without a signature: each adds at least one problem to report.
             considered += 1;
             if considered > limits.signatures {
                 let error = RegistryError::TooMany {
@@ -78,13 +78,13 @@ impl Search<'_> {
         collected
     }
 
-    /// The layers of the signatures' manifest, or nothing, with the reason noted unless it is that there is none.
+    /// The layers of the signature manifest. A failure is added to the problems, unless it is "not found".
     async fn layers(&self, tag: &str, collected: &mut Collected) -> Option<Vec<Descriptor>> {
         let what = format!("manifest {tag}");
-        let limit = self.registry.limits().manifest;
-        let question = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let asked = self.registry.ask(self.repository, Capability::Resolve, &question, self.context).await;
-        let read = match asked {
+        let limit = self.registry.limits().manifest_bytes;
+        let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        let answer = self.registry.ask(self.repository, Capability::Resolve, &request, self.context).await;
+        let read = match answer {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
                     collected.problem(tag, error);
@@ -97,7 +97,7 @@ impl Search<'_> {
         match read {
             Ok(ParsedManifest { content: ManifestKind::Manifest(manifest), .. }) => Some(manifest.layers),
             Ok(ParsedManifest { content: ManifestKind::Index(_), .. }) => {
-                let reason = "it is an index where a manifest of signatures belongs".to_owned();
+                let reason = "it is an index instead of a manifest of signatures".to_owned();
                 collected.problem(tag, RegistryError::Malformed { what, reason });
                 None
             }
@@ -108,7 +108,7 @@ impl Search<'_> {
         }
     }
 
-    /// The payloads, each fetched once however many signatures are over it.
+    /// The payloads; each is fetched once, however many signatures it has.
     async fn payloads(
         &self,
         wanted: &[(String, Descriptor, String)],
@@ -124,9 +124,9 @@ impl Search<'_> {
             {
                 continue;
             }
-            // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-            let room = if layer.size <= limits.payload() { budget.take(layer.size) } else { Ok(()) };
-            match room {
+            // The budget is for what is fetched; a layer above the limit of one payload fails without it.
+            let reserved = if layer.size <= limits.payload() { budget.take(layer.size) } else { Ok(()) };
+            match reserved {
                 Ok(()) => distinct.push(layer.clone()),
                 Err(error) => {
                     results.insert(key, Err(error));

@@ -1,4 +1,4 @@
-//! Signatures in a directory of this node, for nodes that cannot ask where they are made.
+//! Signatures in a directory of this node, for nodes that cannot reach the signatures' registry.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -12,10 +12,10 @@ use super::budget::Budget;
 use super::{Attachment, Bound, Collected, Digest, RegistryError};
 use pullgate_core::reference::Repository;
 
-/// Characters of a signature in base64; the longest that is used is that of RSA with 4096 bits.
+/// Bytes of a signature in base64; the longest that is supported is RSA with 4096 bits.
 const SIGNATURE: u64 = 4 << 10;
 
-/// All signatures of `digest` below `root`, by the names of their files. Reads, so it belongs on a blocking thread.
+/// All signatures of `digest` below `root`, sorted by file name. Blocks: call it on a blocking thread.
 pub(super) fn collect(root: &Path, repository: &Repository, digest: &Digest, limits: &Limits) -> Collected {
     let mut collected = Collected::default();
     let name = format!("{}-{}", digest.algorithm().name(), digest.hex());
@@ -62,7 +62,7 @@ fn read_one(
 ) -> Result<Attachment, RegistryError> {
     let place = place.to_owned();
     let Some(stem) = name.strip_suffix(".payload") else {
-        let document = read(path, limits.bundle, Bound::Signature)?;
+        let document = read(path, limits.signature_max_size, Bound::Signature)?;
         budget.take(u64::try_from(document.len()).unwrap_or(u64::MAX))?;
         return Ok(Attachment::Bundle { place, document });
     };
@@ -75,7 +75,7 @@ fn read_one(
 
 fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
     let what = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // Without O_NONBLOCK a named pipe would hold up the pull.
+    // Without O_NONBLOCK, opening a named pipe would block the pull.
     let file = File::options()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
@@ -92,7 +92,7 @@ fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
     Ok(bytes.into())
 }
 
-/// What cannot be read may be a signature: this is never "there is none".
+/// What cannot be read may be a signature: this is never "not found".
 fn unreadable(error: &std::io::Error) -> RegistryError {
     RegistryError::Configuration {
         host: "(this node)".to_owned(),

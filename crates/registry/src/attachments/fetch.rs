@@ -1,4 +1,4 @@
-//! Things by digest: fetched within their declared size, and hashed.
+//! Fetches content by digest, within its declared size, and hashes it.
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
@@ -13,7 +13,7 @@ use super::super::request_context::RequestContext;
 use super::super::resolve::hashed;
 use pullgate_core::reference::Repository;
 
-/// Fetches by digest in one repository; cheap to clone, so that several fetches can run at a time.
+/// Fetches by digest in one repository; cheap to clone, for concurrent fetches.
 #[derive(Clone)]
 pub(super) struct Fetch {
     pub(super) registry: Registry,
@@ -21,7 +21,6 @@ pub(super) struct Fetch {
     pub(super) context: RequestContext,
 }
 
-/// What is fetched.
 #[derive(PartialEq, Eq)]
 enum Kind {
     Blob,
@@ -29,12 +28,12 @@ enum Kind {
 }
 
 impl Fetch {
-    /// A blob, no longer than `limit`.
+    /// A blob of at most `limit` bytes.
     pub(super) async fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Bytes, RegistryError> {
         self.get(&Kind::Blob, descriptor, limit).await.map(|(bytes, _)| bytes)
     }
 
-    /// A manifest, no longer than `limit`.
+    /// A manifest of at most `limit` bytes.
     pub(super) async fn manifest(
         &self,
         descriptor: &Descriptor,
@@ -61,10 +60,10 @@ impl Fetch {
             let bound = if *kind == Kind::Blob { Bound::Signature } else { Bound::Manifest };
             return Err(RegistryError::TooLarge { bound, what, limit });
         }
-        let question = ApiRequest::get(format!("{path}/{digest}"), accept, what.clone(), *size);
-        let asked = self.registry.ask(&self.repository, Capability::Pull, &question, &self.context).await;
-        let (answer, _) = match asked.map_err(inconclusive_error) {
-            // The bound was what the descriptor said.
+        let request = ApiRequest::get(format!("{path}/{digest}"), accept, what.clone(), *size);
+        let fetched = self.registry.ask(&self.repository, Capability::Pull, &request, &self.context).await;
+        let (answer, _) = match fetched.map_err(inconclusive_error) {
+            // The limit was the size in the descriptor.
             Err(RegistryError::TooLarge { .. }) => {
                 return Err(RegistryError::SizeMismatch {
                     what,
@@ -72,7 +71,7 @@ impl Fetch {
                     found: size.saturating_add(1),
                 });
             }
-            // Whoever attached it chose its digest, so that a registry that does not like it says nothing about others.
+            // An attacker can attach any digest, so a registry that rejects one says nothing about others.
             Err(RegistryError::Status { status: 400 | 405..=407 | 410..=428, reason, .. }) => {
                 return Err(RegistryError::Malformed {
                     what,
@@ -91,8 +90,8 @@ impl Fetch {
     }
 }
 
-/// Runs `work` on each item, a few at a time, and gives the results in the order of the items. Dropping the future
-/// stops all of it.
+/// Runs `work` on each item, [`CONCURRENCY`] at a time, and returns the results in the order of the items. Dropping the
+/// future cancels them.
 pub(super) async fn each<I, T, F, W>(items: Vec<I>, work: W) -> Vec<(usize, T)>
 where
     T: Send + 'static,
@@ -112,7 +111,7 @@ where
         match running.join_next().await {
             None => break,
             Some(Ok(result)) => results.push(result),
-            // A panic is a lost answer; the caller sees that one is missing.
+            // The task panicked; the caller sees that an item is missing.
             Some(Err(_)) => {}
         }
     }

@@ -1,8 +1,8 @@
 //! Sigstore bundles as OCI referrers.
 //!
 //! Sources: the distribution specification 1.1, "Listing Referrers"; `GetBundles` in `pkg/cosign/verify.go` of cosign. What
-//! an index says about a referrer is a hint at best: cosign 3.1.1 and GHCR write
-//! `application/vnd.oci.empty.v1+json` as its artifact type. So each one is fetched and speaks for itself.
+//! an index says about a referrer is a hint: cosign 3.1.1 and GHCR write `application/vnd.oci.empty.v1+json` as its
+//! artifact type. So each referrer's own manifest is read.
 
 use reqwest::Url;
 
@@ -19,9 +19,8 @@ use super::{
     fallback_tag,
 };
 
-/// What one page answered.
 enum Page {
-    /// The registry has no such API.
+    /// The registry has no referrers API.
     Unsupported,
     IndexEntry {
         referrers: Vec<Descriptor>,
@@ -39,8 +38,8 @@ impl Search<'_> {
         let limits = self.registry.limits();
         let mut seen = HashSet::new();
         found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
-        // The hint decides only whose turn comes before the bound.
-        // cosign 3.1.1 says that its bundles are "empty", so who says "bundle" does not come before who says that.
+        // The hint only decides the order, for the limit below. cosign 3.1.1 declares its bundles as "empty", so a declared
+        // bundle does not come before those.
         found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
             None | Some("application/vnd.oci.empty.v1+json") => 0,
             Some(hint) if hint.starts_with(BUNDLE) => 0,
@@ -58,7 +57,7 @@ impl Search<'_> {
 
     async fn fetch_bundles(&self, found: Vec<Descriptor>, collected: &mut Collected) {
         let limits = self.registry.limits();
-        let bound = limits.manifest.min(REFERRER_MANIFEST);
+        let bound = limits.manifest_bytes.min(REFERRER_MANIFEST);
         let (fetch, subject) = (self.fetch(), self.digest.clone());
         let layers = each(found.clone(), |referrer| {
             let (fetch, subject) = (fetch.clone(), subject.clone());
@@ -68,7 +67,7 @@ impl Search<'_> {
         let budget = Budget::new(limits);
         let mut wanted: Vec<(String, Descriptor)> = Vec::new();
         let mut layers = layers;
-        // Real bundles are small: large ones do not take their room.
+        // Bundles are small: sorted by size, so that large layers cannot use up the budget.
         layers.sort_by_key(|(index, result)| match result {
             Ok(Some(layer)) => (layer.size, *index),
             _ => (0, *index),
@@ -88,9 +87,13 @@ impl Search<'_> {
                     break;
                 }
                 Ok(Some(layer)) => {
-                    // Room is taken for what will be fetched only; what is too long by itself fails by itself.
-                    let room = if layer.size <= limits.bundle { budget.take(layer.size) } else { Ok(()) };
-                    match room {
+                    // The budget is for what is fetched; a layer above the limit of one bundle fails without it.
+                    let reserved = if layer.size <= limits.signature_max_size {
+                        budget.take(layer.size)
+                    } else {
+                        Ok(())
+                    };
+                    match reserved {
                         Ok(()) => wanted.push((place, layer)),
                         Err(error) => collected.problem(place, error),
                     }
@@ -98,7 +101,7 @@ impl Search<'_> {
                 Err(error) => collected.problem(place, error),
             }
         }
-        let limit = limits.bundle;
+        let limit = limits.signature_max_size;
         let blobs = each(wanted.clone(), |(_, layer)| {
             let fetch = fetch.clone();
             async move { fetch.blob(&layer, limit).await }
@@ -115,14 +118,14 @@ impl Search<'_> {
         }
     }
 
-    /// The referrers API of the first host that lists any.
+    /// The referrers API of the first host that has it.
     async fn listed(&self) -> Listing {
         let mut tried = 0;
         loop {
             let listing = self.listed_once().await;
-            let passing = listing.referrers.is_empty()
-                && listing.problems.iter().any(|problem| problem.error.is_passing());
-            if !passing || !self.context.try_again(tried).await {
+            let transient = listing.referrers.is_empty()
+                && listing.problems.iter().any(|problem| problem.error.is_transient());
+            if !transient || !self.context.try_again(tried).await {
                 return listing;
             }
             tried += 1;
@@ -152,12 +155,16 @@ impl Search<'_> {
     async fn listed_by(&self, host: &Host, listing: &mut Listing) -> Result<(), RegistryError> {
         let limits = self.registry.limits();
         let what = "referrers".to_owned();
-        let question =
-            ApiRequest::get(format!("referrers/{}", self.digest), Some(OCI_INDEX), what, limits.manifest);
-        let mut ask = question.to(host, self.repository);
-        let mut asked = HashSet::new();
-        for _ in 0..limits.pages {
-            asked.insert(ask.target.clone());
+        let request = ApiRequest::get(
+            format!("referrers/{}", self.digest),
+            Some(OCI_INDEX),
+            what,
+            limits.manifest_bytes,
+        );
+        let mut ask = request.to(host, self.repository);
+        let mut requested = HashSet::new();
+        for _ in 0..limits.referrer_pages {
+            requested.insert(ask.target.clone());
             let Page::IndexEntry { referrers, next } = self.page(host, &ask, limits).await? else {
                 return Ok(());
             };
@@ -166,12 +173,16 @@ impl Search<'_> {
                 return Err(too_many(limits));
             }
             let Some(next) = next else { return Ok(()) };
-            if asked.contains(&next) {
-                return Err(malformed("its pages go round in a circle"));
+            if requested.contains(&next) {
+                return Err(malformed("its pages form a loop"));
             }
             ask.target = next;
         }
-        Err(RegistryError::TooMany { bound: Bound::Pages, what: "pages of referrers", limit: limits.pages })
+        Err(RegistryError::TooMany {
+            bound: Bound::Pages,
+            what: "pages of referrers",
+            limit: limits.referrer_pages,
+        })
     }
 
     async fn page(&self, host: &Host, ask: &HostRequest, limits: &Limits) -> Result<Page, RegistryError> {
@@ -185,7 +196,7 @@ impl Search<'_> {
             }
             Err(error) => return Err(error),
         };
-        // A registry without the API may answer it with a page for people.
+        // A registry without the API may answer with an HTML page.
         if answer.content_type() != Some(OCI_INDEX) {
             return Ok(Page::Unsupported);
         }
@@ -195,14 +206,14 @@ impl Search<'_> {
         Ok(Page::IndexEntry { referrers, next: next_page(&answer)? })
     }
 
-    /// The tag that stands in for the API.
+    /// The fallback tag of the referrers API.
     async fn tagged(&self) -> Listing {
         let mut listing = Listing::default();
         let tag = fallback_tag(self.digest);
         let what = format!("index {tag}");
-        let limit = self.registry.limits().manifest;
-        let question = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        match self.registry.ask(self.repository, Capability::Resolve, &question, self.context).await {
+        let limit = self.registry.limits().manifest_bytes;
+        let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+        match self.registry.ask(self.repository, Capability::Resolve, &request, self.context).await {
             Err(errors) => {
                 for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
                     listing.problem(&tag, error);
@@ -217,7 +228,7 @@ impl Search<'_> {
                     }
                     listing.referrers = referrers;
                 }
-                // "If the response is not an index, there are no referrers": somebody's tag that looks like ours.
+                // "If the response is not an index, there are no referrers": an unrelated tag of the same name.
                 Ok(_) => {}
                 Err(error) => listing.problem(&tag, error),
             },
@@ -226,7 +237,7 @@ impl Search<'_> {
     }
 }
 
-/// Referrers by what an index says, and what kept us from knowing them all.
+/// Referrers as an index lists them, and the problems that make the list incomplete.
 #[derive(Default)]
 struct Listing {
     referrers: Vec<Descriptor>,
@@ -239,7 +250,7 @@ impl Listing {
     }
 }
 
-/// The layer of a referrer that holds a bundle, or `None` when the referrer is something else.
+/// The layer of a referrer with a bundle, or `None` when the referrer is something else.
 async fn bundle_layer(
     fetch: &Fetch,
     referrer: &Descriptor,
@@ -262,7 +273,7 @@ async fn bundle_layer(
     }
 }
 
-/// The target of the header Link with `rel="next"`, which must be on the host that sent it (RFC 8288).
+/// The target of the header Link with `rel="next"` (RFC 8288), which must be on the host that sent it.
 pub(crate) fn next_page(answer: &ApiResponse) -> Result<Option<String>, RegistryError> {
     for header in answer.headers.get_all(http::header::LINK) {
         for link in header.to_str().unwrap_or_default().split(',') {

@@ -1,4 +1,4 @@
-//! An answer, read to its end within the bounds.
+//! A response, read completely within the limits.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -14,12 +14,12 @@ use super::super::redirect::authority;
 use super::super::request_context::RequestContext;
 use super::HostClient;
 
-/// A 2xx answer, whole.
+/// A complete 2xx response.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiResponse {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Where it was asked, before any redirect: relative addresses in it that are asked for again go there.
+    /// The URL of the request before redirects: relative URLs in the response that are requested later refer to it.
     pub(crate) url: Url,
 }
 
@@ -32,18 +32,18 @@ impl ApiResponse {
     }
 }
 
-/// What one attempt brought, up to the headers.
+/// A response up to its headers.
 pub(super) struct RawResponse {
     pub(super) response: Response,
-    /// The address that was asked first, and the one that answered.
+    /// The requested URL, and the one that answered.
     pub(super) first: Url,
     pub(super) url: Url,
-    /// Whether the host that was asked gave it, rather than one it redirected to.
+    /// Whether the requested host answered, rather than the target of a redirect.
     pub(super) own: bool,
 }
 
 impl HostClient {
-    /// Reads an answer to its end and sorts it.
+    /// Reads a response completely and maps its status to a result.
     pub(super) async fn finish(
         &self,
         host: &Host,
@@ -55,11 +55,11 @@ impl HostClient {
         let status = response.status();
         let headers = response.headers().clone();
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if u64::try_from(size).unwrap_or(u64::MAX) > self.limits.headers {
+        if u64::try_from(size).unwrap_or(u64::MAX) > self.limits.header_bytes {
             return Err(RegistryError::TooLarge {
                 bound: Bound::Headers,
                 what: format!("header of the {}", ask.what),
-                limit: self.limits.headers,
+                limit: self.limits.header_bytes,
             });
         }
         if status.is_success() {
@@ -74,19 +74,19 @@ impl HostClient {
             _ => None,
         };
         let body = self.read_some(response).await;
-        // What is written is no part of a pull, whose messages must be the same each time.
-        let reason = if ask.push { failure::told(&body) } else { failure::reason(&body) };
-        let asked = if own { host.authority.clone() } else { authority(&url) };
+        // A write is not part of a pull, whose messages must be the same on every attempt.
+        let reason = if ask.push { failure::code_and_message(&body) } else { failure::reason(&body) };
+        let answered_by = if own { host.authority.clone() } else { authority(&url) };
         if let Some(wait) = wait
             && own
         {
-            self.cooldowns.note(&asked, wait, status.as_u16(), &reason);
+            self.cooldowns.note(&answered_by, wait, status.as_u16(), &reason);
         }
         let what = ask.what.clone();
         Err(match status.as_u16() {
-            404 => RegistryError::NotFound { host: asked, what },
-            401 | 403 => RegistryError::Unauthorized { host: asked, what, reason },
-            status => RegistryError::Status { host: asked, what, status, reason },
+            404 => RegistryError::NotFound { host: answered_by, what },
+            401 | 403 => RegistryError::Unauthorized { host: answered_by, what, reason },
+            status => RegistryError::Status { host: answered_by, what, status, reason },
         })
     }
 
@@ -106,22 +106,22 @@ impl HostClient {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
-        let mut turn = None;
-        let failed = |error| failure::of(&host.authority, what, &error, self.limits.connect);
+        let mut permit = None;
+        let failed = |error| failure::of(&host.authority, what, &error, self.limits.connect_timeout);
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             let length = body.len().saturating_add(chunk.len());
             if u64::try_from(length).unwrap_or(u64::MAX) > limit {
                 return Err(too_large());
             }
-            if length > LARGE_ANSWER && turn.is_none() {
-                turn = self.large.acquire().await.ok();
+            if length > LARGE_ANSWER && permit.is_none() {
+                permit = self.large.acquire().await.ok();
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
     }
 
-    /// The beginning of an error's body; what cannot be read is left out.
+    /// The beginning of an error's body; empty if it cannot be read.
     async fn read_some(&self, mut response: Response) -> Vec<u8> {
         let mut body = Vec::new();
         let limit = usize::try_from(ERROR_BODY).unwrap_or(usize::MAX);

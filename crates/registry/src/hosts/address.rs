@@ -1,4 +1,4 @@
-//! Host names and ports as Go's `net` package takes them apart.
+//! Host names and ports, split as Go's `net` package splits them.
 
 use std::net::IpAddr;
 
@@ -18,21 +18,21 @@ pub(in super::super) fn split_host_port(authority: &str) -> (&str, &str) {
     }
 }
 
-/// Whether the host is this machine by its name alone (`docker.IsLocalhost`): `localhost` or a loopback address.
+/// Whether the host is this machine by its name (`docker.IsLocalhost`): `localhost` or a loopback address.
 pub(in super::super) fn is_local(authority: &str) -> bool {
     let (host, _) = split_host_port(authority);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// The authority of a URL without the user in it, as Go's `url.Parse` takes it apart (`parseAuthority`,
-/// `validUserinfo`); `None` where Go takes it for no URL. containerd sends such a user to nobody.
+/// The authority of a URL without its user, as Go's `url.Parse` splits it (`parseAuthority`, `validUserinfo`); `None` where
+/// Go rejects the URL. containerd sends such a user to no host.
 pub(super) fn without_user(authority: &str) -> Option<&str> {
     let Some((user, host)) = authority.rsplit_once('@') else { return Some(authority) };
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
     user.bytes().all(is_valid).then_some(host)
 }
 
-/// A URL for a message: without what stands before its last `@`, or in its query, which may be a password.
+/// A URL for a message: without the query and everything before the last `@`, which may contain a password.
 pub(super) fn shown(url: &str) -> String {
     let rest = url.rsplit('@').next().unwrap_or_default();
     remote(rest.split(['?', '#']).next().unwrap_or_default())

@@ -1,8 +1,8 @@
-//! Where containerd looks for `hosts.toml` files, as its own configuration says, or which hosts it asks without any.
+//! Where containerd looks for `hosts.toml` files according to its own configuration, or which hosts it uses without any.
 //!
-//! The file is read, never written, and as far as it can be understood: what containerd would do is told as well as it can
-//! be told from outside, and where versions of it differ there is a warning. Sources: `internal/cri/config` and
-//! `plugins/cri/images/plugin.go` of containerd 2.x, `pkg/cri/config` of 1.x, `cmd/containerd/server/config` (imports).
+//! The file is never written. Where versions of containerd read it differently there is a warning. Sources:
+//! `internal/cri/config` and `plugins/cri/images/plugin.go` of containerd 2.x, `pkg/cri/config` of 1.x,
+//! `cmd/containerd/server/config` (imports).
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,47 +16,45 @@ use super::super::file_stamp::FileStamp;
 use super::file::header;
 use super::legacy::Legacy;
 
-/// Bytes of a configuration file that are read.
+/// The most bytes of a configuration file that are read.
 const SIZE: u64 = 1 << 20;
-/// Files that are read, imports included.
+/// The most files that are read, imports included.
 const FILES: usize = 64;
 
 /// The CRI plugin's section by the version of the file: 1, 2, and from 3 on (containerd 2.x).
 const SECTIONS: [(u64, &str); 3] =
     [(1, "cri"), (2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.images")];
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// `config_path`, taken apart; `None` when nothing sets it.
+    /// The directories in `config_path`; `None` when nothing sets it.
     pub(super) directories: Option<Vec<PathBuf>>,
     /// Hosts and credentials in the configuration itself.
     pub(super) legacy: Legacy,
-    /// `registry.headers`: sent along with each request to whatever host, before those of the host's own
+    /// `registry.headers`: sent with each request to any host, before the host's own
     /// (`ResolverOptions.Headers`, and `request` in `core/remotes/docker/resolver.go`).
     pub(super) headers: HeaderMap,
-    /// Why nothing can be pulled with this configuration.
+    /// Why containerd cannot pull with this configuration.
     pub(super) unusable: Option<String>,
-    /// What is odd about it.
     pub(super) warnings: Vec<String>,
-    /// Whether images may be pulled by the transfer service, which takes `/a:/b` as the name of one directory.
+    /// Whether images may be pulled by the transfer service, which reads `/a:/b` as the name of one directory.
     pub(super) transfers: bool,
     stamps: Vec<(PathBuf, Option<FileStamp>)>,
 }
 
 impl Found {
-    /// Whether the hosts to ask are those of the configuration itself, and not those of `hosts.toml` files.
+    /// Whether the hosts come from the configuration itself, and not from `hosts.toml` files.
     pub(super) fn names_hosts(&self) -> bool {
         self.directories.is_none() && self.legacy.names_hosts()
     }
 
-    /// Whether all files are still those that were read.
+    /// Whether no file changed since it was read.
     pub(super) fn is_current(&self) -> bool {
         self.stamps.iter().all(|(path, stamp)| FileStamp::of(path) == *stamp)
     }
 }
 
-/// Reads containerd's configuration at `path`; a file that is not there sets nothing.
+/// Reads containerd's configuration at `path`; a missing file sets nothing.
 pub(super) fn read(path: &Path) -> Found {
     let mut reader = Reader { version: 1, ..Reader::default() };
     reader.file(path, true);
@@ -89,9 +87,7 @@ pub(super) fn read(path: &Path) -> Found {
         found.directories = None;
     }
     if let Some(reason) = &found.unusable {
-        found
-            .warnings
-            .push(format!("{reason}: every pull that asks a registry is refused until it is repaired"));
+        found.warnings.push(format!("{reason}: every pull from a registry is refused until it is fixed"));
     }
     if found.legacy.names_hosts() {
         let path = path.display();
@@ -117,7 +113,7 @@ pub(super) fn read(path: &Path) -> Found {
     found
 }
 
-/// containerd 2.1 to 2.3, issues 12415, 12636 and 12808.
+/// A bug of containerd 2.1 to 2.3 (issues 12415, 12636 and 12808).
 pub(super) fn two_directories(path: &Path) -> String {
     format!(
         "{}: config_path names several directories: containerd 2.1 to 2.3 take that for the name of one, and ignore all \
@@ -130,15 +126,14 @@ pub(super) fn two_directories(path: &Path) -> String {
 struct Reader {
     found: Found,
     version: u64,
-    /// The sections `registry` by the name of their plugin, the last one read last.
+    /// The sections `registry` by plugin name; the one that was read last is last.
     registries: Vec<(String, Section)>,
-    /// Whether any of them has what is deprecated.
+    /// Whether any of them has deprecated fields.
     deprecated: bool,
-    /// A setting for which containerd 2.x pulls without the transfer service (`CheckLocalImagePullConfigs`).
+    /// A setting that makes containerd 2.x pull without the transfer service (`CheckLocalImagePullConfigs`).
     local: bool,
 }
 
-/// A section `registry`.
 struct Section {
     config_path: Option<String>,
     headers: HeaderMap,
@@ -179,7 +174,7 @@ impl Reader {
         }
     }
 
-    /// Files by a name whose last part may hold stars.
+    /// Files by a glob whose last segment may contain `*`.
     fn import(&mut self, pattern: &Path) {
         let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some((before, after)) = name.split_once('*') else { return self.file(pattern, false) };
@@ -306,7 +301,7 @@ mod tests {
             (
                 format!("version = 2\n[plugins.\"{v2}\".registry]\nmirrors = 1"),
                 &None,
-                "every pull that asks a registry is refused",
+                "every pull from a registry is refused",
             ),
             (
                 format!("version = 3\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"m\"]"),
@@ -316,9 +311,9 @@ mod tests {
         ] {
             let (directories, warnings) = read_text(&text);
             assert_eq!(directories, *expected, "{text}");
-            let said = warnings.join("\n");
-            assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{text}: {said}");
-            assert!(said.contains(warning), "{text}: {said}");
+            let text_of_warnings = warnings.join("\n");
+            assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{text}: {text_of_warnings}");
+            assert!(text_of_warnings.contains(warning), "{text}: {text_of_warnings}");
         }
     }
 

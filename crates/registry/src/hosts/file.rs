@@ -14,13 +14,12 @@ use super::Capabilities;
 use super::address::{shown, without_user};
 use pullgate_net::tls::TlsFiles;
 
-/// The name of the file in a host directory.
 pub(super) const NAME: &str = "hosts.toml";
 
-/// Bytes of a `hosts.toml` that are read; containerd has no bound.
+/// The most bytes of a `hosts.toml` that are read; containerd has no limit.
 const SIZE: u64 = 1 << 20;
 
-/// One host of a configuration, before its blanks are filled in.
+/// One host of a configuration, without its defaults.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// `None`: the registry itself.
@@ -43,7 +42,6 @@ impl Default for Entry {
     }
 }
 
-/// Where a host is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) https: bool,
@@ -51,12 +49,12 @@ pub(super) struct Server {
     pub(super) path: String,
 }
 
-/// The hosts of a directory, the registry's own last, and what is odd about its files.
+/// The hosts of a directory, the registry's own last, and warnings about its files.
 ///
-/// A file that does not parse counts as absent, with a warning: so does containerd, which only logs it.
+/// A file that does not parse counts as absent, with a warning: containerd only logs it, too.
 ///
 /// # Errors
-/// When the directory or its file cannot be read, where containerd gives up, too.
+/// When the directory or its file cannot be read; containerd fails then, too.
 pub(super) fn read(directory: &Path) -> Result<(Vec<Entry>, Vec<String>), String> {
     let path = directory.join(NAME);
     let text = match fs::metadata(&path) {
@@ -85,7 +83,7 @@ pub(super) fn read(directory: &Path) -> Result<(Vec<Entry>, Vec<String>), String
     }
 }
 
-/// `loadCertFiles`: `*.crt` are authorities, `*.cert` with `*.key` are ours.
+/// `loadCertFiles`: `*.crt` are certificate authorities, `*.cert` with `*.key` are client certificates.
 fn certificates(directory: &Path) -> Result<Entry, String> {
     let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", directory.display());
     let mut names = Vec::new();
@@ -132,7 +130,7 @@ fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec
         Some(value) => Some(value.get_ref().as_table().ok_or("host is not a table")?),
     };
     for (_, value) in configured.into_iter().flatten() {
-        // Every one is parsed by containerd, also those whose place in the order is not seen.
+        // containerd parses every host, also those that have no place in the order.
         value.get_ref().as_table().ok_or("a host is not a table")?;
     }
     for name in in_file_order(text, configured) {
@@ -149,8 +147,8 @@ fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec
     Ok(entries)
 }
 
-/// The hosts in the order of their table headers. A host that is written otherwise (inline, or by dotted keys) has no
-/// place in containerd's order and is not asked; one whose sub-table comes after another host is asked twice.
+/// The hosts in the order of their table headers. A host in another notation (inline, or with dotted keys) has no place in
+/// containerd's order and is not used; one whose sub-table comes after another host is used twice.
 fn in_file_order(text: &str, hosts: Option<&DeTable<'_>>) -> Vec<String> {
     let mut headers = Vec::new();
     for (name, value) in hosts.into_iter().flatten() {
@@ -187,7 +185,7 @@ fn host(
         entry.server = Some(parse_server(server, override_path)?);
         if server.contains('@') {
             warnings.push(format!(
-                "the URL of {} holds a user, whom containerd tells nobody; give credentials in imagePullSecrets or in \
+                "the URL of {} contains a user name, which containerd does not send; give credentials in imagePullSecrets or in \
                  [registry] of pullgate.toml",
                 shown(server)
             ));
@@ -258,7 +256,7 @@ fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
     Ok(Server { https, authority: authority.to_owned(), path: path.replacen("//", "/", 1) })
 }
 
-/// Go's `path.Clean` of an absolute path, with the root as an empty text.
+/// Go's `path.Clean` of an absolute path; the root is an empty string.
 pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -289,7 +287,7 @@ fn client(
         }
         match texts(item).as_deref() {
             Some([certificate, key]) => {
-                // An empty key means that the certificate's file holds it, but Go has joined it to the directory.
+                // An empty key means that the certificate's file contains it, but Go has joined it to the directory.
                 pairs.push((directory.join(certificate), Some(directory.join(key))));
             }
             _ => return Err("client has something besides a text and a pair of texts".to_owned()),
@@ -298,7 +296,7 @@ fn client(
     Ok(pairs)
 }
 
-/// The fields of a table of headers, each a text or a list of texts.
+/// The fields of a table of headers; each value is a string or a list of strings.
 pub(super) fn header(table: &DeTable<'_>, warnings: &mut Vec<String>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in table {
@@ -319,7 +317,7 @@ pub(super) fn header(table: &DeTable<'_>, warnings: &mut Vec<String>) -> Result<
     Ok(headers)
 }
 
-/// A field by its name, in any case when there is none in the exact one, as go-toml finds it.
+/// A field by its exact name or, without one, by its name in any case, as go-toml finds it.
 fn field<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<&'a DeValue<'i>> {
     let exact = table.get(name);
     let value: Option<&Spanned<DeValue<'i>>> = exact.or_else(|| {
@@ -332,7 +330,7 @@ fn texts<'a>(value: &'a DeValue<'_>) -> Option<Vec<&'a str>> {
     value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
 }
 
-/// Go's `time.ParseDuration`; what is negative is at once over.
+/// Go's `time.ParseDuration`; a negative duration is zero.
 fn duration(text: &str) -> Option<Duration> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

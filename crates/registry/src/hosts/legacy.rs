@@ -1,6 +1,6 @@
-//! Hosts as containerd's own configuration names them, without any `hosts.toml`: `registry.mirrors`, `registry.configs`
-//! and `registry.auths` of the CRI plugin. Deprecated since containerd 1.5, read until 2.3, and never together with
-//! `config_path` - but for the credentials in them.
+//! Hosts in containerd's own configuration, without any `hosts.toml`: `registry.mirrors`, `registry.configs` and
+//! `registry.auths` of the CRI plugin. Deprecated since containerd 1.5, read until 2.3, and never together with
+//! `config_path`, except for the credentials.
 //!
 //! Source: `registryHosts` and `registryEndpoints` in `pkg/cri/server/image_pull.go` of containerd 1.6 and 1.7
 //! (`internal/cri/server/images` in 2.x), `ValidatePluginConfig` in `pkg/cri/config`.
@@ -17,7 +17,7 @@ use super::address::{shown, without_user};
 use super::file::clean;
 use super::{Capabilities, Host, Scheme, TlsFiles, is_local};
 
-/// What stands in for every registry that has no mirrors of its own.
+/// Mirrors of every registry that has none of its own.
 const ANY: &str = "*";
 
 /// The section `registry` of the CRI plugin, without `config_path`.
@@ -25,15 +25,15 @@ const ANY: &str = "*";
 pub(super) struct Legacy {
     /// Endpoints by registry.
     mirrors: BTreeMap<String, Vec<String>>,
-    /// How hosts are talked to, by host.
+    /// TLS files by host.
     tls: BTreeMap<String, TlsFiles>,
-    /// For pulls that carry no credentials, by host.
+    /// By host, for pulls without credentials.
     credentials: BTreeMap<String, Credentials>,
 }
 
 impl Legacy {
     /// # Errors
-    /// What containerd does not start with.
+    /// When containerd would not start with it.
     pub(super) fn read(registry: &DeTable<'_>) -> Result<Self, String> {
         let mut legacy = Self::default();
         for (name, mirror) in table(registry, "mirrors")?.into_iter().flatten() {
@@ -58,7 +58,7 @@ impl Legacy {
         }
         for (url, auth) in table(registry, "auths")?.into_iter().flatten() {
             let auth = auth.get_ref().as_table().ok_or("a host in registry.auths is not a table")?;
-            // Without a scheme Go finds no host in it, and nothing ever matches that.
+            // Without a scheme Go finds no host in it, and it never matches.
             if let Some((_, rest)) = url.get_ref().split_once("://") {
                 let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
                 legacy.credentials.insert(host.to_owned(), read_auth(auth)?);
@@ -67,33 +67,31 @@ impl Legacy {
         Ok(legacy)
     }
 
-    /// Takes over what a file that is read later says.
+    /// Merges the section of a file that is read later, which wins.
     pub(super) fn merge(&mut self, later: Self) {
         self.mirrors.extend(later.mirrors);
         self.tls.extend(later.tls);
         self.credentials.extend(later.credentials);
     }
 
-    /// Whether it says which hosts are asked, and how, so that no `hosts.toml` does.
+    /// Whether it says which hosts are used, and how, so that `hosts.toml` does not apply.
     pub(super) fn names_hosts(&self) -> bool {
         !self.mirrors.is_empty() || !self.tls.is_empty()
     }
 
-    /// Whether there are credentials in it.
     pub(super) fn has_credentials(&self) -> bool {
         !self.credentials.is_empty()
     }
 
-    /// What `host` gets with pulls that carry no credentials.
+    /// Credentials for `host` with pulls that have none.
     pub(super) fn credentials(&self, host: &str) -> Credentials {
         self.credentials.get(host).cloned().unwrap_or_default()
     }
 
-    /// The hosts to ask for `domain`: the endpoints of its mirrors in their order, then its own host, unless that is one
-    /// of them.
+    /// The hosts of `domain`: the endpoints of its mirrors in order, then its own host, unless it is one of them.
     ///
     /// # Errors
-    /// When an endpoint cannot be used, whichever it is: containerd then pulls nothing for this registry, either.
+    /// When any endpoint cannot be used: containerd then pulls nothing for this registry, either.
     pub(super) fn hosts(&self, domain: &str) -> Result<Vec<Host>, String> {
         let mirrors = self.mirrors.get(domain).or_else(|| self.mirrors.get(ANY));
         let mut hosts = Vec::new();
@@ -131,7 +129,7 @@ impl Legacy {
         };
         Ok(Host {
             scheme,
-            // A path is taken as it is; `/v2` is only put where there is none.
+            // A path is used as it is; `/v2` is only the default.
             path: if path.is_empty() { "/v2".to_owned() } else { clean(path) },
             capabilities: Capabilities { pull: true, resolve: true, push: false },
             tls: self.tls.get(authority).cloned().unwrap_or_default(),
@@ -141,7 +139,7 @@ impl Legacy {
     }
 }
 
-/// `getTLSConfig`. containerd runs in the root directory, where relative names begin.
+/// `getTLSConfig`. containerd runs in the root directory, so relative paths start there.
 fn read_tls(host: &str, tls: &DeTable<'_>) -> Result<TlsFiles, String> {
     let path = |key: &str| -> Result<Option<PathBuf>, String> {
         let name = text(tls, key)?;
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_and_credentials_are_those_of_the_very_host() {
+    fn tls_and_credentials_are_those_of_the_exact_host() {
         let legacy = read(
             r#"
             [mirrors."r.example"]
@@ -298,16 +296,16 @@ mod tests {
             ("[configs.a.auth]\npassword = 5", "password in its registry section is not a text"),
             ("[auths]\n\"https://a\" = 1", "a host in registry.auths is not a table"),
         ] {
-            let said = read(text).unwrap_err();
-            assert!(said.contains(expected), "{text}: {said}");
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
         for endpoint in
             ["ftp://m.example", "https://pg5ECRET@", "https://", "https://exa mple", "https://a:pg5ECRET@b:c"]
         {
             let legacy = read(&format!("[mirrors.r]\nendpoint = [\"{endpoint}\"]")).unwrap();
-            let said = legacy.hosts("r").unwrap_err();
-            assert!(said.contains("in registry.mirrors is not a URL"), "{endpoint}: {said}");
-            assert!(!said.contains("pg5ECRET"), "{said}");
+            let error = legacy.hosts("r").unwrap_err();
+            assert!(error.contains("in registry.mirrors is not a URL"), "{endpoint}: {error}");
+            assert!(!error.contains("pg5ECRET"), "{error}");
             assert!(legacy.hosts("other.example").is_ok(), "{endpoint}");
         }
     }

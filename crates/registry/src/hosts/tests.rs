@@ -68,12 +68,12 @@ fn a_file_is_read_as_containerd_reads_it() {
         ("", &["Https r.example/v2 pru"][..]),
         ("server = \"https://other.example\"", &["Https other.example/v2 pru"]),
         ("server = \"other.example:8443/x/../y/\"", &["Https other.example:8443/y/v2 pru"]),
-        // The order of the file, which is not that of the alphabet.
+        // The order of the file, not of the alphabet.
         (
             "[host.\"https://z.example\"]\n[host.\"https://a.example\"]\ncapabilities = [\"pull\"]\n",
             &["Https z.example/v2 pru", "Https a.example/v2 p", "Https r.example/v2 pru"],
         ),
-        // Sub-tables are no hosts, but one that stands apart repeats its host.
+        // Sub-tables are not hosts, but a separate one repeats its host.
         (
             "[host.z]\n[host.z.header]\nx = \"1\"\n[host.a]\n[host.a.header]\ny = \"2\"\n",
             &["Https z/v2 pru", "Https a/v2 pru", "Https r.example/v2 pru"],
@@ -85,7 +85,7 @@ fn a_file_is_read_as_containerd_reads_it() {
         // Hosts that are not written as tables have no place in the order.
         ("host.\"https://a.example\".skip_verify = false", &["Https r.example/v2 pru"]),
         ("host = { a = { skip_verify = false } }", &["Https r.example/v2 pru"]),
-        // Capabilities at the top count only with a server.
+        // Capabilities at the top apply only with a server.
         ("capabilities = [\"pull\"]", &["Https r.example/v2 pru"]),
         (
             "server = \"https://s.example\"\ncapabilities = [\"Pull\", \"RESOLVE\"]",
@@ -97,7 +97,7 @@ fn a_file_is_read_as_containerd_reads_it() {
         ("server = \"https://s.example/proxy/v2/\"", &["Https s.example/proxy/v2 pru"]),
         ("server = \"https://s.example/proxy\"\noverride_path = true", &["Https s.example/proxy pru"]),
         ("server = \"https://s.example\"\noverride_path = true", &["Https s.example pru"]),
-        // Plain HTTP, and HTTPS first once there is anything about TLS.
+        // Plain HTTP, and HTTPS first if any TLS option is set.
         ("server = \"http://s.example:5000\"", &["Http s.example:5000/v2 pru"]),
         ("server = \"http://s.example:5000\"\nskip_verify = true", &["HttpsThenHttp s.example:5000/v2 pru"]),
         ("server = \"http://s.example:80\"\nskip_verify = true", &["Http s.example:80/v2 pru"]),
@@ -187,7 +187,7 @@ fn certificates_without_a_file() {
 }
 
 #[test]
-fn a_user_in_a_url_is_told_to_nobody() {
+fn a_user_in_a_url_is_not_sent_or_shown() {
     for (server, expected) in [
         ("https://user:pg5ECRET@mirror.example:5000", Some("mirror.example:5000")),
         ("user:pg5ECRET@mirror.example", Some("mirror.example")),
@@ -201,10 +201,10 @@ fn a_user_in_a_url_is_told_to_nobody() {
             write(root.path(), "r.example", NAME_OF_FILE, &text);
             let hosts = Hosts::new(vec![root.path().to_owned()], None);
             let list = hosts.of("r.example").unwrap();
-            let said = list.warnings.join("\n");
+            let warnings = list.warnings.join("\n");
             assert_eq!(list.hosts[0].authority, expected.unwrap_or("r.example"), "{text}");
-            assert!(!said.is_empty() && !said.contains("ECRET"), "{text}: {said}");
-            assert_eq!(said.contains("holds a user"), expected.is_some(), "{text}: {said}");
+            assert!(!warnings.is_empty() && !warnings.contains("ECRET"), "{text}: {warnings}");
+            assert_eq!(warnings.contains("contains a user"), expected.is_some(), "{text}: {warnings}");
         }
     }
 }

@@ -16,9 +16,9 @@ use super::super::limits::Limits;
 use pullgate_net::alibaba::{AlibabaError, Api, Credentials, Identity, METADATA};
 use pullgate_net::service::{self, Client, ServiceError};
 
-/// A password is not used in the last minutes of its life.
+/// A password is not used this long before it expires.
 const MARGIN: Duration = Duration::from_secs(300);
-/// The longest that a password is used again, whatever the service says.
+/// The longest that a password is cached, whatever the service says.
 const LIFE: Duration = Duration::from_secs(3600);
 
 /// One instance.
@@ -26,9 +26,9 @@ const LIFE: Duration = Duration::from_secs(3600);
 pub struct AcrSettings {
     /// `cri-…`
     pub instance: String,
-    /// The names of its registry, exactly as images are named by them. Nobody else gets its passwords.
+    /// The names of its registry, exactly as in image names. No other host gets its passwords.
     pub hosts: Vec<String>,
-    /// As whom passwords are asked for.
+    /// The cloud identity that requests passwords.
     pub identity: Identity,
     /// The URL of the API: `https://cr.<region>.aliyuncs.com`.
     pub endpoint: String,
@@ -37,7 +37,7 @@ pub struct AcrSettings {
 }
 
 impl AcrSettings {
-    /// Where an ECS instance finds its metadata.
+    /// The URL of the instance metadata of ECS.
     pub const METADATA: &'static str = METADATA;
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Acr {
     instance: String,
     hosts: Vec<String>,
     api: Api,
-    /// One asks, the others wait for it.
+    /// Locked during a request, so that concurrent callers share it.
     held: Mutex<Option<Held>>,
 }
 
@@ -64,26 +64,26 @@ impl std::fmt::Debug for Held {
 impl Acr {
     pub(super) fn new(settings: AcrSettings, user_agent: &str, limits: &Limits) -> Self {
         let AcrSettings { instance, hosts, identity, endpoint, metadata } = settings;
-        let client = Client::new(service::Settings {
-            connect: limits.connect,
-            step: limits.step,
-            answer: limits.token,
+        let client = Client::new(service::ServiceSettings {
+            connect: limits.connect_timeout,
+            step: limits.request_timeout,
+            answer: limits.token_bytes,
             user_agent: user_agent.to_owned(),
-            ..service::Settings::default()
+            ..service::ServiceSettings::default()
         });
-        // A credentials file may name a role to assume, which any region's STS gives.
+        // A credentials file may name a role to assume, for which the STS of any region works.
         let credentials = Credentials::new(identity, metadata, "https://sts.aliyuncs.com".to_owned());
-        let (base, deadline) = (endpoint, limits.step);
-        let api = Api { who: "ACR", base, version: "2018-12-01", credentials, client, deadline };
+        let (base, deadline) = (endpoint, limits.request_timeout);
+        let api = Api { service: "ACR", base, version: "2018-12-01", credentials, client, deadline };
         Self { instance, hosts, api, held: Mutex::default() }
     }
 
-    /// Whether a host is one of this instance's own.
-    pub(super) fn speaks_for(&self, host: &str) -> bool {
+    /// Whether a host belongs to this instance.
+    pub(super) fn has_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|own| own == host)
     }
 
-    /// A temporary user and password for `host`, which is one of its own.
+    /// A temporary user name and password for `host`, which belongs to this instance.
     pub(super) async fn offer(&self, host: &Host) -> Result<Offer, RegistryError> {
         let mut held = self.held.lock().await;
         let now = Timestamp::now();

@@ -1,5 +1,5 @@
-//! A docker `config.json`: its `auths`, by host or by host and path, the longest first. Credential helpers are programs,
-//! and pullgate runs none.
+//! A docker `config.json`: its `auths`, by host or by host and path, the longest match first. Credential helpers are not
+//! supported: pullgate runs no programs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::super::file_stamp::FileStamp;
 use super::canonical;
 use pullgate_net::secret;
 
-/// Bytes of the file.
+/// The most bytes of the file.
 const SIZE: u64 = 1 << 20;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Config {
     read: Mutex<Option<(FileStamp, Arc<Vec<Entry>>)>>,
 }
 
-/// What is said about a place: a host, with the beginning of a repository's path if it says so.
+/// Credentials of a host, optionally for the beginning of a repository's path.
 #[derive(Debug)]
 struct Entry {
     host: String,
@@ -79,7 +79,7 @@ fn parse(text: &str) -> Option<Vec<Entry>> {
         let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let place = place.strip_prefix("https://").or_else(|| place.strip_prefix("http://")).unwrap_or(place);
         let (host, path) = place.split_once('/').unwrap_or((place, ""));
-        // `https://index.docker.io/v1/` and `…/v2/` are how docker writes a whole host.
+        // `https://index.docker.io/v1/` and `…/v2/` are docker's notation for a whole host.
         let path = match path.trim_end_matches('/') {
             "v1" | "v2" => "",
             path => path,
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_place_of_the_very_host_counts() {
+    fn the_longest_match_of_the_exact_host_applies() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.json");
         let write = |text: &str| {

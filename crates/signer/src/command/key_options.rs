@@ -10,7 +10,7 @@ use pullgate_cli::Outcome;
 
 use pullgate_keys::service_options::{ASSUMED, IdentityOptions, LoginOptions};
 use pullgate_keys::{
-    KeysError, KmsSettings, Location, LocationError, Passphrase, Settings, TokenSettings, TransitSettings,
+    KeySettings, KeysError, KmsSettings, Location, LocationError, Passphrase, TokenSettings, TransitSettings,
     VaultAuth,
 };
 use pullgate_net::alibaba::{Assume, Identity};
@@ -82,7 +82,7 @@ impl KeyOptions {
     }
 
     /// The settings for opening keys.
-    pub(super) fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> KeySettings {
         let passphrase = match (&self.passphrase_file, self.passphrase_fd) {
             (Some(path), _) => Passphrase::File(path.clone()),
             (None, Some(number)) => Passphrase::Descriptor(number),
@@ -93,7 +93,10 @@ impl KeyOptions {
             pin_file: self.pin_file.clone(),
             ..TokenSettings::default()
         };
-        let service = service::Settings { authorities: self.key_ca.clone(), ..service::Settings::default() };
+        let service = service::ServiceSettings {
+            authorities: self.key_ca.clone(),
+            ..service::ServiceSettings::default()
+        };
         let kms =
             KmsSettings { identity: self.identity(), service: service.clone(), ..KmsSettings::default() };
         let login = match (&self.vault_token_file, &self.vault_role_id, &self.vault_secret_id_file) {
@@ -106,7 +109,7 @@ impl KeyOptions {
             _ => VaultAuth::Environment,
         };
         let transit = TransitSettings { login, service, ..TransitSettings::default() };
-        Settings { passphrase, token, kms, transit }
+        KeySettings { passphrase, token, kms, transit }
     }
 
     fn identity(&self) -> Identity {
@@ -133,8 +136,8 @@ impl KeyOptions {
 pub(super) fn outcome(error: &KeysError) -> Outcome {
     match error {
         KeysError::Kms { .. } | KeysError::Transit { .. } | KeysError::Token { .. } => Outcome::Undetermined,
-        KeysError::Late { .. } => Outcome::Undetermined,
-        KeysError::Exists { .. } | KeysError::Other { .. } => Outcome::Refused,
+        KeysError::Timeout { .. } => Outcome::Undetermined,
+        KeysError::Exists { .. } | KeysError::Fingerprint { .. } => Outcome::Refused,
         _ => Outcome::Usage,
     }
 }

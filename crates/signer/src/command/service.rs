@@ -12,8 +12,8 @@ use pullgate_daemon::log;
 use pullgate_keys::{KeysError, Location, PassphraseError};
 use pullgate_signer::serve::{self, ServeError};
 use pullgate_signer::{
-    ActiveConfigError, FailedReload, KeySettings, SignerError, Status, SubmitRequest, SubmitResponse,
-    check as check_files,
+    ActiveConfigError, AuthenticatorSettings, FailedReload, SignerError, Status, SubmitRequest,
+    SubmitResponse, check as check_files,
 };
 
 use super::key_options;
@@ -94,7 +94,7 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
         let why = "it is encrypted, and neither `[keys] passphrase-file` nor COSIGN_PASSWORD is set here";
         output::line(&format!("not checked: {}: {why}", path.display()));
     }
-    let is_remote = |key: &&KeySettings| !matches!(key.location, Location::File(_));
+    let is_remote = |key: &&AuthenticatorSettings| !matches!(key.location, Location::File(_));
     for key in settings.authenticators.values().filter(is_remote) {
         output::line(&format!("not checked: {}", key.location));
     }

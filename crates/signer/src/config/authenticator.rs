@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Declared;
-use crate::KeySettings;
+use crate::AuthenticatorSettings;
 use pullgate_config::document::{Document, Value};
 use pullgate_config::kind::count;
 use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
@@ -52,7 +52,12 @@ pub(super) fn read_all(
     declared
 }
 
-fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) -> Option<KeySettings> {
+fn read(
+    document: &mut Document<'_>,
+    name: &str,
+    value: Value<'_>,
+    root: &Path,
+) -> Option<AuthenticatorSettings> {
     let what = format!("[authenticator.{name}]");
     let keys = [ReadByHand::keys(KEY), Rate::keys()].concat();
     let mut table = document.table(value, &what, &keys)?;
@@ -67,7 +72,7 @@ fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) 
         }
     };
     let Some(value) = table.take("key") else {
-        let hint = "add `key`, the place of the private key";
+        let hint = "add `key`, the location of the private key";
         document.problem(span, format!("{what} has no `key`"), hint);
         return None;
     };
@@ -84,7 +89,7 @@ fn read(document: &mut Document<'_>, name: &str, value: Value<'_>, root: &Path) 
             return None;
         }
     };
-    Some(KeySettings { location, algorithm: algorithm?, per_second })
+    Some(AuthenticatorSettings { location, algorithm: algorithm?, per_second })
 }
 
 fn location(text: &str, root: &Path) -> Result<Location, LocationError> {

@@ -148,7 +148,7 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
         _ => document.array(value, "`scope`", "a scope, or a list of scopes")?,
     };
     if values.is_empty() || values.len() > MAX_SCOPES {
-        let message = format!("`scope` has to have from one to {MAX_SCOPES} scopes");
+        let message = format!("`scope` must have one to {MAX_SCOPES} scopes");
         document.problem(span, message, "a rule without any would sign nothing");
         return None;
     }
@@ -164,7 +164,7 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
                 if host
                     .is_some_and(|host| scope.as_str().split('/').next() != Some(&host.to_lowercase())) =>
             {
-                let message = format!("{} is not at the registry that is signed at", suggest::quoted(&text));
+                let message = format!("{} is not at the registry of `[registry]`", suggest::quoted(&text));
                 let hint = format!("a scope here begins with `{}`", host.unwrap_or_default());
                 document.problem(at, message, hint);
             }

@@ -6,7 +6,7 @@ use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 use pullgate_sign::Layout;
 
-fn load(text: &str) -> Result<Settings, String> {
+fn load(text: &str) -> Result<SignerSettings, String> {
     read("signer.toml", text, Path::new("/etc/pullgate")).map_err(|problems| problems.to_string())
 }
 
@@ -30,7 +30,7 @@ tags = { include = ["v*"], exclude = ["*-dev"] }
 "#;
 
 #[test]
-fn a_whole_file_is_read() {
+fn a_complete_file_is_read() {
     let settings = load(WHOLE).unwrap();
     assert_eq!(settings.registry.host, "r.example:5000");
     assert_eq!(settings.listen.address, Address::Tcp("127.0.0.1:8790".parse().unwrap()));
@@ -45,7 +45,7 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
-fn what_is_not_said_has_its_default() {
+fn missing_options_have_their_defaults() {
     let text = WHOLE.replace("trigger = \"manual\"\nlayout = \"both\"\n", "");
     let rule = &load(&text).unwrap().rules[0];
     assert_eq!((rule.trigger, rule.layout), (Trigger::Automatic, Layout::Classic));
@@ -54,14 +54,14 @@ fn what_is_not_said_has_its_default() {
 }
 
 #[test]
-fn the_file_that_is_installed_is_read() {
+fn the_installed_file_is_valid() {
     let text = include_str!("../../../../config/signer.toml");
     let defaults = load("[registry]\nhost = \"registry.example.com\"").unwrap();
     assert_eq!(load(text).unwrap(), defaults, "what is set there is the default");
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place() {
+fn problems_are_reported_with_their_position() {
     for (from, to, expected) in [
         ("host = \"r.example:5000\"", "host = \"https://r.example\"", ":3:8: `host` is not the host"),
         ("host = \"r.example:5000\"", "", "[registry] has no `host`"),
@@ -76,8 +76,8 @@ fn what_is_wrong_is_told_with_its_place() {
         ("authenticator = \"release\"", "authenticator = \"relase\"", "did you mean `release`"),
         ("key = \"keys/release.key\"\n", "", "has no `key`"),
         ("keys/release.key", "ftp://x", "is not the location of a key"),
-        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry that is signed at"),
-        ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry that is signed at"),
+        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry of `[registry]`"),
+        ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry of `[registry]`"),
         ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
         ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "from one to"),
         ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
@@ -108,7 +108,7 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
-fn a_secret_opens_the_network_and_has_to_be_one() {
+fn a_network_address_needs_a_valid_secret() {
     let directory = tempfile::tempdir().unwrap();
     let secret = directory.path().join("secret");
     std::fs::write(&secret, "s3cret\n").unwrap();
@@ -122,7 +122,7 @@ fn a_secret_opens_the_network_and_has_to_be_one() {
     }
 }
 
-/// Every setting of keys, with secrets in `directory`.
+/// Every option of `[keys]`, with secrets in `directory`.
 const KEYS: &str = r#"
 [keys]
 passphrase-file = "AT/secret"
@@ -159,7 +159,7 @@ concurrency = 2
 "#;
 
 #[test]
-fn what_keys_need_is_read() {
+fn key_options_are_read() {
     use pullgate_keys::{Passphrase, VaultAuth};
     use pullgate_net::alibaba::Identity;
     let directory = tempfile::tempdir().unwrap();
@@ -207,11 +207,11 @@ fn what_keys_need_is_read() {
         let keys = load(&format!("[keys.kms]\n{lines}\n{WHOLE}")).unwrap().keys;
         assert_eq!(keys.kms.identity, identity, "{kms}");
     }
-    // What is not said is as it is without a file.
+    // Missing options have the defaults of the library.
     for empty in ["", "[keys]\n", "[keys.pkcs11]\n[keys.kms]\n[keys.vault]\n"] {
         assert_eq!(
             load(&format!("{empty}{WHOLE}")).unwrap().keys,
-            pullgate_keys::Settings::default(),
+            pullgate_keys::KeySettings::default(),
             "{empty}"
         );
     }
@@ -222,7 +222,7 @@ fn what_keys_need_is_read() {
         ("https://sts", "http://sts", "`sts`: the address"),
         ("https://vault", "http://vault", "`address`: the address"),
         ("role-id = \"signer\"\n", "", "[keys.vault] must name one way to authenticate"),
-        ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` cannot be right"),
+        ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` is not valid"),
         ("sessions = 2", "sessions = 65", "`sessions` is out of range"),
         ("timeout = \"7s\"", "timeout = 7", "`timeout` is not"),
         ("[\"/ca.pem\"]", "[\"ca.pem\"]", "is not an absolute path"),
@@ -239,7 +239,7 @@ fn what_keys_need_is_read() {
 }
 
 #[test]
-fn what_is_written_and_cannot_be_used_is_not_told_to_be_missing_too() {
+fn an_invalid_option_is_not_also_reported_as_missing() {
     let registry = "[registry]\nhost = \"r.example\"\n";
     for (wrong, halves) in [
         ("username = \"u\"\npassword-file = \"/none\"", "belong together"),
@@ -271,11 +271,11 @@ fn what_is_written_and_cannot_be_used_is_not_told_to_be_missing_too() {
 }
 
 #[test]
-fn where_the_service_is_asked_is_read_whatever_else_is_wrong() {
+fn the_control_socket_is_read_despite_other_problems() {
     let directory =
         tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
     let file = directory.path().join(SIGNER_FILE);
-    assert!(load_signer_control(&file).unwrap_err().to_string().contains(SIGNER_FILE), "there is none");
+    assert!(load_signer_control(&file).unwrap_err().to_string().contains(SIGNER_FILE), "the file is missing");
     for (text, expected) in [
         ("", Ok("/run/pullgate-signer/control.sock")),
         ("[control]\nsocket = \"/x/c.sock\"\n[[rule]\n", Ok("/x/c.sock")),

@@ -1,13 +1,13 @@
-//! The secret that senders show.
+//! The secret of notifications.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// What a shown value is compared with. The secret itself is not kept.
+/// Hashes of the accepted values. The secret itself is not stored.
 pub(crate) struct Secret {
-    /// Of the secret, and of the secret behind `Bearer `.
+    /// Of the secret, and of `Bearer ` with the secret.
     hashes: [Vec<u8>; 2],
 }
 
@@ -17,7 +17,7 @@ impl Secret {
         Self { hashes: [secret, &bearer].map(|text| hash(text.as_bytes()).finalize().into_bytes().to_vec()) }
     }
 
-    /// Whether a header has this value. How long that takes says nothing about how much of it is right.
+    /// Whether a header has this value. The time that it takes does not depend on the value.
     pub(crate) fn is(&self, shown: &[u8]) -> bool {
         let [plain, bearer] = self.hashes.each_ref().map(|known| hash(shown).verify_slice(known).is_ok());
         plain | bearer
@@ -25,7 +25,7 @@ impl Secret {
 }
 
 fn hash(value: &[u8]) -> Hmac<Sha256> {
-    // Hashing hides what is compared; the key needs to be no secret for that.
+    // Hashing makes the comparison constant-time; the key need not be secret for that.
     let mut mac = Hmac::<Sha256>::new(&[0; 64].into());
     mac.update(value);
     mac
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_secret_is_shown_alone_or_as_a_bearer_token() {
+    fn the_secret_is_sent_alone_or_as_a_bearer_token() {
         let secret = Secret::new("s3cret");
         for (shown, is) in [
             ("s3cret", true),

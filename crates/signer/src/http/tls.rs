@@ -1,4 +1,4 @@
-//! TLS of the server: its own certificate, and the authorities of those who may notify.
+//! TLS of the server: its certificate, and the CAs of client certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustls::{RootCertStore, ServerConfig};
 use super::ListenError;
 use crate::Tls;
 
-/// Bytes of a certificate or key file that are read.
+/// The most bytes of a certificate or key file.
 const FILE: u64 = 1 << 20;
 
 pub(super) fn config(tls: &Tls) -> Result<Arc<ServerConfig>, ListenError> {
@@ -22,7 +22,7 @@ pub(super) fn config(tls: &Tls) -> Result<Arc<ServerConfig>, ListenError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(&tls.certificate)?).collect();
     let chain = chain.map_err(|error| unusable(&tls.certificate, &error))?;
-    // Looked at and read as one file, whatever is put in its place meanwhile.
+    // Checks and reads the same open file, even if it is replaced meanwhile.
     let key = pullgate_net::secret::read_all(&tls.key, FILE).map_err(|reason| unusable(&tls.key, &reason))?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| unusable(&tls.key, &error))?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

@@ -1,14 +1,14 @@
-//! CloudEvents 1.0 over HTTP, in structured, batched and binary mode, of the registries that document what is in them.
+//! CloudEvents 1.0 over HTTP, in structured, batched and binary mode, from the registries that document their content.
 //!
 //! - Harbor 2.8 and newer, `harbor.artifact.pushed`: "Configure Webhook Notifications", payload format CloudEvents, and
 //!   `src/pkg/notifier/formats/cloudevents.go`;
 //! - zot with its events extension, `zotregistry.image.updated` (the prefix can be changed): "Event Support for zot", and
 //!   `pkg/extensions/events` of zot;
 //! - Azure Container Registry by Event Grid, `Microsoft.ContainerRegistry.ImagePushed`: "Azure Container Registry as an
-//!   Event Grid source"; what it holds is an event of distribution.
+//!   Event Grid source"; its data is an event of distribution.
 //!
-//! Source of the modes: the CloudEvents specification 1.0.2, "HTTP Protocol Binding". An event of another type is passed
-//! over, because a registry sends all that it is set up to send.
+//! Source of the modes: the CloudEvents specification 1.0.2, "HTTP Protocol Binding". Events of other types are ignored,
+//! because a registry sends everything that it is configured to send.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::push::actor;
 
-/// What an event in binary mode says in its headers.
+/// The headers of an event in binary mode.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes<'a> {
     /// `ce-specversion`.
@@ -36,13 +36,13 @@ pub(super) fn structured(event: &Value, envelope: Envelope<'_>) -> Result<Notifi
         time: text(event, "time"),
     };
     let data = event.get("data").unwrap_or(&Value::Null);
-    // An extension of Harbor's.
+    // An extension of Harbor.
     let operator = text(event, "operator").and_then(actor);
-    let mut told = read(data, attributes, envelope)?;
-    for push in &mut told.pushes {
+    let mut notification = read(data, attributes, envelope)?;
+    for push in &mut notification.pushes {
         push.actor = push.actor.take().or_else(|| operator.clone());
     }
-    Ok(told)
+    Ok(notification)
 }
 
 pub(super) fn batch(events: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
@@ -50,9 +50,9 @@ pub(super) fn batch(events: &Value, envelope: Envelope<'_>) -> Result<Notificati
     check_count(events.len(), envelope)?;
     let mut all = Notification::default();
     for event in events {
-        let told = structured(event, envelope)?;
-        all.pushes.extend(told.pushes);
-        all.passed_over += told.passed_over;
+        let notification = structured(event, envelope)?;
+        all.pushes.extend(notification.pushes);
+        all.passed_over += notification.passed_over;
         check_count(all.pushes.len(), envelope)?;
     }
     Ok(all)
@@ -71,34 +71,34 @@ fn read(
     attributes: Attributes<'_>,
     envelope: Envelope<'_>,
 ) -> Result<Notification, NotificationError> {
-    // "1.0" is what all of 1.0.x write.
+    // "1.0" is the value for all of 1.0.x.
     if attributes.version != "1.0" {
         return Err(NotificationError::Field("specversion"));
     }
     let at = time(attributes.time)?;
-    let mut told = match attributes.kind {
+    let mut notification = match attributes.kind {
         "harbor.artifact.pushed" => harbor::read_data(data, envelope)?,
         "Microsoft.ContainerRegistry.ImagePushed" => {
-            let mut told = Notification::default();
-            told.add(distribution::read_event(data, envelope)?);
-            told
+            let mut notification = Notification::default();
+            notification.add(distribution::read_event(data, envelope)?);
+            notification
         }
         kind if kind.ends_with(".image.updated") => read_zot(data, envelope)?,
         _ => return Ok(Notification { pushes: Vec::new(), passed_over: 1 }),
     };
-    for push in &mut told.pushes {
-        // What the registry says of the push itself comes before the time of the event.
+    for push in &mut notification.pushes {
+        // The time of the push takes precedence over the time of the event.
         push.at = push.at.or(at);
     }
-    Ok(told)
+    Ok(notification)
 }
 
 fn read_zot(data: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
-    let mut told = Notification::default();
+    let mut notification = Notification::default();
     let is_manifest = text(data, "mediaType").is_some_and(|media_type| MANIFESTS.contains(&media_type));
-    told.add(match is_manifest {
+    notification.add(match is_manifest {
         true => pushed(envelope, need(data, "name")?, text(data, "reference"), need(data, "digest")?)?,
         false => None,
     });
-    Ok(told)
+    Ok(notification)
 }

@@ -1,4 +1,4 @@
-//! The distribution project's own format: an envelope of events, several of which may be about one push.
+//! The format of the distribution project: an envelope of events, several of which may be about one push.
 //!
 //! Source: `notifications/event.go` of distribution, and its documentation, "Work with notifications".
 
@@ -11,11 +11,11 @@ pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Notificat
     let events =
         document.get("events").and_then(Value::as_array).ok_or(NotificationError::Field("events"))?;
     check_count(events.len(), envelope)?;
-    let mut told = Notification::default();
+    let mut notification = Notification::default();
     for event in events {
-        told.add(read_event(event, envelope)?);
+        notification.add(read_event(event, envelope)?);
     }
-    Ok(told)
+    Ok(notification)
 }
 
 /// One event, which Azure also puts into its CloudEvents.

@@ -1,7 +1,7 @@
 //! Harbor's own format, `PUSH_ARTIFACT`.
 //!
-//! Sources: Harbor's documentation, "Configure Webhook Notifications"; `src/pkg/notifier/model/event.go` of Harbor. An
-//! artifact without a tag has its digest there.
+//! Sources: Harbor's documentation, "Configure Webhook Notifications"; `src/pkg/notifier/model/event.go` of Harbor. The tag
+//! of an untagged artifact is its digest.
 
 use serde_json::Value;
 
@@ -13,27 +13,27 @@ pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Notificat
         return Ok(Notification { pushes: Vec::new(), passed_over: 1 });
     }
     let data = document.get("event_data").ok_or(NotificationError::Field("event_data"))?;
-    let mut told = read_data(data, envelope)?;
+    let mut notification = read_data(data, envelope)?;
     let at = seconds(document, "occur_at")?;
     let by = text(document, "operator").and_then(actor);
-    for push in &mut told.pushes {
+    for push in &mut notification.pushes {
         push.at = at;
         push.actor.clone_from(&by);
     }
-    Ok(told)
+    Ok(notification)
 }
 
-/// What Harbor tells of an event, which it also puts into its CloudEvents.
+/// The data of an event, which Harbor also puts into its CloudEvents.
 pub(super) fn read_data(data: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let repository = data.get("repository").ok_or(NotificationError::Field("repository"))?;
     let name = need(repository, "repo_full_name")?;
     let resources =
         data.get("resources").and_then(Value::as_array).ok_or(NotificationError::Field("resources"))?;
     check_count(resources.len(), envelope)?;
-    let mut told = Notification::default();
+    let mut notification = Notification::default();
     for resource in resources {
         let push: Option<Push> = pushed(envelope, name, text(resource, "tag"), need(resource, "digest")?)?;
-        told.add(push);
+        notification.add(push);
     }
-    Ok(told)
+    Ok(notification)
 }

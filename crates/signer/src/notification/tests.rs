@@ -16,7 +16,7 @@ fn push(path: &str, tag: Option<&str>, at: Option<&str>, actor: Option<&str>) ->
     }
 }
 
-/// The documented sample of distribution: the push of a manifest, with a layer and a pull beside it.
+/// The documented sample of distribution: the push of a manifest, a layer and a pull.
 fn distribution() -> String {
     format!(
         r#"{{"events":[
@@ -66,7 +66,7 @@ fn azure() -> String {
 }
 
 #[test]
-fn each_format_tells_of_its_push() {
+fn a_push_is_read_in_each_format() {
     let at = "2006-01-02T15:04:05Z";
     let rows = [
         (
@@ -119,8 +119,8 @@ fn each_format_tells_of_its_push() {
         ),
     ];
     for (content_type, body, expected, passed_over) in rows {
-        let told = read(body.as_bytes(), envelope(content_type)).unwrap();
-        assert_eq!(told, Notification { pushes: vec![expected], passed_over }, "{content_type}");
+        let found = read(body.as_bytes(), envelope(content_type)).unwrap();
+        assert_eq!(found, Notification { pushes: vec![expected], passed_over }, "{content_type}");
     }
 }
 
@@ -148,20 +148,20 @@ fn binary_mode_has_its_attributes_in_headers() {
     ] {
         let envelope =
             Envelope { attributes: Some(attributes(version, kind)), ..envelope("application/json") };
-        let told = read(body(media_type, reference).as_bytes(), envelope);
+        let found = read(body(media_type, reference).as_bytes(), envelope);
         match expected {
-            Err(error) => assert_eq!(told.unwrap_err(), error),
-            Ok(None) => assert_eq!(told.unwrap(), Notification { pushes: Vec::new(), passed_over: 1 }),
+            Err(error) => assert_eq!(found.unwrap_err(), error),
+            Ok(None) => assert_eq!(found.unwrap(), Notification { pushes: Vec::new(), passed_over: 1 }),
             Ok(Some(tag)) => {
                 let expected = push("golang", tag, Some("2025-05-01T10:00:00Z"), None);
-                assert_eq!(told.unwrap().pushes, [expected]);
+                assert_eq!(found.unwrap().pushes, [expected]);
             }
         }
     }
 }
 
 #[test]
-fn our_own_signatures_and_other_events_are_passed_over() {
+fn our_own_signatures_and_other_events_are_ignored() {
     let signatures = format!("sha256-{}.sig", "a".repeat(64));
     for body in [
         harbor("PUSH_ARTIFACT", &signatures),
@@ -170,13 +170,13 @@ fn our_own_signatures_and_other_events_are_passed_over() {
         distribution().replace("\"tag\":\"latest\"", &format!("\"tag\":\"{signatures}\"")),
         harbor_cloud_event().replace("artifact.pushed", "artifact.pulled"),
     ] {
-        let told = read(body.as_bytes(), envelope("application/json")).unwrap();
-        assert!(told.pushes.is_empty() && told.passed_over > 0, "{body}");
+        let found = read(body.as_bytes(), envelope("application/json")).unwrap();
+        assert!(found.pushes.is_empty() && found.passed_over > 0, "{body}");
     }
 }
 
 #[test]
-fn what_is_not_well_formed_is_refused_whole() {
+fn a_malformed_notification_is_refused_as_a_whole() {
     let many = format!(r#"{{"events":[{}]}}"#, [r#"{"action":"pull"}"#; 11].join(","));
     for (body, error) in [
         (distribution().replace("library/test", "Library/../test"), NotificationError::Field("repository")),

@@ -1,4 +1,4 @@
-//! The record of signatures: JSON, one line each, appended and on disk before the job's end is.
+//! The audit record of signatures: one JSON object per line, on disk before the job's result.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::QueueError;
 
-/// The record's name in the directory of the queue.
 const NAME: &str = "audit.jsonl";
 
 #[derive(Debug)]
@@ -26,12 +25,12 @@ impl Audit {
             .open(directory.join(NAME))
             .map_err(QueueError::Io)?;
         end_last_line(&mut file).map_err(QueueError::Io)?;
-        // A new file is there after a crash as well.
+        // Makes the new file durable.
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(QueueError::Io)?;
         Ok(Self { directory: directory.to_owned(), file })
     }
 
-    /// Goes on in the file that has the name now. Where that is not possible it goes on in the one that it has.
+    /// Reopens the file by its name. On an error the open file stays in use.
     pub(super) fn reopen(&mut self) -> Result<(), QueueError> {
         *self = Self::open(&self.directory)?;
         Ok(())
@@ -49,7 +48,7 @@ impl Audit {
     }
 }
 
-/// A crash can leave the beginning of a line; the next one does not continue it.
+/// A crash can leave an incomplete line, which the next one must not continue.
 fn end_last_line(file: &mut File) -> io::Result<()> {
     use std::io::{Read as _, Seek as _, SeekFrom};
     if file.seek(SeekFrom::End(0))? == 0 {

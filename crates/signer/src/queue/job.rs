@@ -1,4 +1,4 @@
-//! One image that is to be signed under one rule.
+//! An image that is to be signed under one rule.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use super::super::rule::RuleId;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 
-/// Tags of one job that are kept: any that leads to the image will do.
+/// Tags of one job: one that refers to the image is enough.
 const TAGS: usize = 16;
 
-/// The number of a job, in the order in which they were queued.
+/// Jobs are numbered in the order in which they are queued.
 pub(crate) type JobId = u64;
 
-/// What is to be queued.
+/// An image that may be queued.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) rule: RuleId,
     pub(crate) repository: Repository,
     pub(crate) digest: Digest,
     pub(crate) tag: Option<String>,
-    /// When it was pushed, as it was told or else when we heard of it, in milliseconds.
+    /// When it was pushed, by the notification or else when it was received, in milliseconds.
     pub(crate) pushed: i64,
-    /// Whether somebody asked for it, and not only pushed.
+    /// Whether the operator requested it.
     pub(crate) requested: bool,
     pub(crate) actor: Option<String>,
 }
@@ -38,31 +38,30 @@ pub(crate) struct Job {
     pub(crate) actor: Option<String>,
     /// Milliseconds since 1970, as all times here.
     pub(crate) pushed: i64,
-    /// When we were told.
+    /// When the notification was received.
     pub(crate) received: i64,
-    /// How often it was pushed or asked for since it was queued.
+    /// Pushes and requests since it was queued.
     pub(crate) pushes: u64,
     pub(crate) attempts: u32,
     pub(crate) not_before: i64,
     pub(crate) parked: bool,
-    /// Whether it was there before its rule, and waits because it was asked for.
+    /// Whether it is older than its rule, and queued by request.
     pub(crate) older: bool,
     pub(crate) error: Option<String>,
 }
 
-/// What became of a job.
+/// The result of a job.
 #[derive(Clone, Debug)]
 pub(crate) enum JobResult {
-    /// The signature is there. `audit` is the line of the record.
+    /// The signature is in the registry. `audit` is the line of the audit record.
     Signed { manifests: Vec<String>, at: i64, audit: String },
-    /// It is no image, and never will be.
+    /// It is not an image, permanently.
     NoImage,
-    /// There is nothing to sign now; should it be pushed again, or have been since it was looked at after so many pushes,
-    /// it is looked at again.
+    /// Nothing to sign now. A push after the first `pushes` ones queues it again.
     Dropped { pushes: u64 },
-    /// It is tried again.
+    /// It is retried.
     Again { not_before: i64, error: String },
-    /// Somebody has to look.
+    /// The operator must look at it.
     Parked { error: String },
 }
 
@@ -86,7 +85,7 @@ impl Job {
         }
     }
 
-    /// Takes in another push of the same image.
+    /// Merges another push of the same image.
     pub(super) fn join(&mut self, candidate: &Candidate, now: i64) {
         self.pushes = self.pushes.saturating_add(1);
         if let Some(tag) = &candidate.tag
@@ -103,7 +102,7 @@ impl Job {
         }
     }
 
-    /// What there is one manifest of signatures for.
+    /// The image, which has one manifest of signatures.
     pub(super) fn image(&self) -> String {
         format!("{}@{}", self.repository, self.digest)
     }

@@ -1,4 +1,4 @@
-//! The jobs in memory, in the order in which they are due, one at a time for each image.
+//! The jobs in memory, in the order in which they are due, at most one per image at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::job::{Job, JobId};
 
-/// How long nobody looks when nothing is due: clocks can be set.
+/// The longest sleep when nothing is due, because the clock can be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -18,24 +18,24 @@ pub(super) struct Schedule {
     changed: Notify,
 }
 
-/// How many jobs there are.
+/// The number of jobs by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Depth {
-    /// Those that wait, also for their next attempt.
+    /// Waiting, also for a retry.
     pub(crate) waiting: usize,
-    /// Those that are worked on.
+    /// In progress.
     pub(crate) busy: usize,
-    /// Those that somebody has to look at.
+    /// Parked.
     pub(crate) parked: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     jobs: HashMap<JobId, Job>,
-    /// By the time in milliseconds from which on they are due.
+    /// By the time in milliseconds when they are due.
     due: BTreeSet<(i64, JobId)>,
     parked: BTreeSet<JobId>,
-    /// The images that somebody works on, and the jobs that wait for that to end.
+    /// Images with a job in progress, and the jobs that wait for its end.
     images: HashMap<String, Vec<JobId>>,
     busy: HashSet<JobId>,
 }
@@ -86,12 +86,12 @@ impl Schedule {
         self.changed.notify_waiters();
     }
 
-    /// Takes a job in as it is stored now, or out.
+    /// Adds, updates or removes jobs as they are stored now.
     pub(super) fn apply(&self, changes: Vec<(JobId, Option<Job>)>) {
         let mut state = self.lock();
         for (job_id, job) in changes {
             match job {
-                // One that is worked on keeps its image until it is settled.
+                // A job in progress keeps its image until it is released.
                 Some(job) if state.busy.contains(&job_id) => {
                     state.jobs.insert(job_id, job);
                 }
@@ -109,7 +109,7 @@ impl Schedule {
         self.changed.notify_waiters();
     }
 
-    /// Ends the work on a job, which is as given now.
+    /// Ends the work on a job.
     pub(super) fn release(&self, job_id: JobId) {
         self.lock().release(job_id);
     }
@@ -150,7 +150,7 @@ impl State {
         }
     }
 
-    /// The first job that is due and whose image nobody works on, or when the next one is due.
+    /// The first due job whose image has no job in progress, or when the next one is due.
     fn take(&mut self, now: i64) -> Result<(JobId, Job), Option<i64>> {
         while let Some(&(due, job_id)) = self.due.first() {
             if due > now {
@@ -170,7 +170,7 @@ impl State {
         Err(None)
     }
 
-    /// The image is free again, and those that waited for it are due.
+    /// Frees the image; the jobs that waited for it become due.
     fn release(&mut self, job_id: JobId) {
         if !self.busy.remove(&job_id) {
             return;

@@ -1,6 +1,6 @@
 //! The tables on disk.
 //!
-//! redb keeps them: a commit is on disk with all it changed, or not at all, whenever the process or the machine ends.
+//! redb commits atomically and durably, whenever the process or the machine ends.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,54 +14,54 @@ use super::job::{Job, JobId};
 use crate::rule::RuleId;
 use pullgate_core::digest::Digest;
 
-/// The file's name in the directory.
+/// The name of the file.
 const NAME: &str = "queue.redb";
 
-/// What redb may keep in memory.
+/// The cache of redb, in bytes.
 const CACHE: usize = 16 << 20;
 
 /// Jobs by number.
 const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs");
-/// What is known of an image under a rule, by both.
+/// The state of an image under a rule.
 const KNOWN: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("known");
-/// The keys of what is known and may be forgotten, in the order in which it came to be.
+/// The keys of states that may be deleted, in the order in which they were added.
 const ORDER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("order");
-/// The rules that are in force.
+/// The active rules.
 const RULES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rules");
 /// The next number.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
 const NEXT: &str = "next";
 
-/// What is known of an image under a rule.
+/// The state of an image under a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Known {
-    /// It waits, as this job.
+    /// Queued, as this job.
     Queued(JobId),
-    /// It was signed: the manifests of its signatures, and when.
+    /// Signed: the manifests of its signatures, and the time.
     Signed(Vec<String>, i64),
-    /// It was there before the rule.
+    /// Older than the rule.
     Older,
-    /// It is no image.
+    /// Not an image.
     NoImage,
 }
 
-/// A rule that is in force.
+/// An active rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RuleRecord {
     pub(crate) name: String,
     /// When it was first seen, in milliseconds.
     pub(crate) since: i64,
-    /// When all that was there before it was known; not yet, if it is not there.
+    /// When its baseline was complete; missing until then.
     pub(crate) listed: Option<i64>,
 }
 
-/// What an image under a rule is known by.
+/// The key of a state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct KnownKey(Vec<u8>);
 
 impl KnownKey {
-    /// The rule comes first, so that all that is known under it lies together.
+    /// The rule comes first, so that its entries are adjacent.
     pub(super) fn new(rule: &str, repository: &str, digest: &str) -> Self {
         let image = Digest::of(format!("{repository}@{digest}").as_bytes());
         Self([rule.as_bytes(), image.hex().as_bytes()].concat())
@@ -81,12 +81,11 @@ impl Store {
             other => disk(other),
         })?;
         let store = Self { database };
-        // So that whoever reads finds every table.
+        // Creates the tables, for readers.
         store.write(|_| Ok(()))?;
         Ok(store)
     }
 
-    /// All jobs.
     pub(super) fn jobs(&self) -> Result<BTreeMap<JobId, Job>, QueueError> {
         let transaction = self.database.begin_read().map_err(disk)?;
         let table = transaction.open_table(JOBS).map_err(disk)?;
@@ -98,7 +97,7 @@ impl Store {
         Ok(jobs)
     }
 
-    /// Makes changes, all of them or none; they are on disk when this returns.
+    /// Commits changes atomically; they are on disk when this returns.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, QueueError>,
@@ -120,7 +119,7 @@ impl Store {
     }
 }
 
-/// The tables while they are changed.
+/// The tables of a write transaction.
 pub(super) struct Tables<'t> {
     jobs: redb::Table<'t, u64, &'static [u8]>,
     known: redb::Table<'t, &'static [u8], &'static [u8]>,
@@ -158,7 +157,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Notes that what is known by this key may be forgotten when `most` came after it.
+    /// Lets the entry of this key be deleted after `most` newer ones.
     pub(super) fn may_forget(&mut self, key: &KnownKey, most: usize) -> Result<(), QueueError> {
         let number = self.next_number()?;
         self.order.insert(number, key.0.as_slice()).map_err(disk)?;
@@ -192,7 +191,7 @@ impl Tables<'_> {
         Ok(ids)
     }
 
-    /// Forgets a rule and all that is known under it. Gives the jobs that end with it.
+    /// Deletes a rule and the state of its images. Returns its jobs.
     pub(super) fn end_rule(&mut self, id: &str) -> Result<Vec<JobId>, QueueError> {
         self.rules.remove(id).map_err(disk)?;
         let end = [id.as_bytes(), &[u8::MAX]].concat();

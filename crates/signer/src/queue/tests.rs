@@ -52,7 +52,7 @@ async fn offer(queue: &Queue, candidates: Vec<Candidate>, second: i64) -> [usize
     [queued, known, older]
 }
 
-async fn none_is_due(queue: &Queue) -> bool {
+async fn nothing_is_due(queue: &Queue) -> bool {
     tokio::time::timeout(Duration::from_millis(100), queue.next()).await.is_err()
 }
 
@@ -60,7 +60,7 @@ fn signed() -> JobResult {
     JobResult::Signed { manifests: vec![digest("manifest").to_string()], at: 0, audit: "{}".to_owned() }
 }
 
-/// Opens it again, once the writer of the last one has let go of it.
+/// Opens it again after the writer of the last one has closed it.
 async fn reopened(queue: Queue, directory: &Path) -> Queue {
     drop(queue);
     loop {
@@ -72,7 +72,7 @@ async fn reopened(queue: Queue, directory: &Path) -> Queue {
 }
 
 #[tokio::test]
-async fn an_image_waits_once_and_is_signed_once() {
+async fn an_image_is_queued_once_and_signed_once() {
     let directory = tempfile::tempdir().unwrap();
     let (one, two) = (rule(1), rule(2));
     let queue = begun(directory.path(), &[&one, &two]).await;
@@ -80,24 +80,27 @@ async fn an_image_waits_once_and_is_signed_once() {
     assert_eq!(offer(&queue, vec![candidate(&two, "a")], 1000).await, [1, 0, 0]);
     let (job_id, job) = queue.next().await;
     assert_eq!((job.digest.as_str(), job.tags.as_slice()), (digest("a").as_str(), &["a".to_owned()][..]));
-    assert!(none_is_due(&queue).await, "two rules write to one manifest of signatures, one after the other");
-    queue.recheck_delay(job_id, signed()).await.unwrap();
+    assert!(
+        nothing_is_due(&queue).await,
+        "two rules write to one manifest of signatures, one after the other"
+    );
+    queue.complete(job_id, signed()).await.unwrap();
     let (job_id, other) = queue.next().await;
     assert_ne!(job.rule, other.rule);
-    queue.recheck_delay(job_id, signed()).await.unwrap();
+    queue.complete(job_id, signed()).await.unwrap();
     assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [0, 1, 0]);
     let queue = reopened(queue, directory.path()).await;
     assert_eq!(offer(&queue, vec![candidate(&one, "a"), candidate(&two, "a")], 1000).await, [0, 2, 0]);
     assert_eq!(
         offer(&queue, vec![requested(&one, "a")], 1000).await,
         [1, 0, 0],
-        "asked for, it is looked at"
+        "requested, it is looked up"
     );
     assert_eq!(std::fs::read_to_string(directory.path().join("audit.jsonl")).unwrap(), "{}\n{}\n");
 }
 
 #[tokio::test]
-async fn what_was_accepted_survives() {
+async fn accepted_jobs_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let one = rule(1);
     let queue = begun(directory.path(), &[&one]).await;
@@ -105,52 +108,52 @@ async fn what_was_accepted_survives() {
     let (again, _) = queue.next().await;
     let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
     let error = "the registry is busy".to_owned();
-    queue.recheck_delay(again, JobResult::Again { not_before: later.as_millisecond(), error }).await.unwrap();
+    queue.complete(again, JobResult::Again { not_before: later.as_millisecond(), error }).await.unwrap();
     let (parked, _) = queue.next().await;
-    queue.recheck_delay(parked, JobResult::Parked { error: "poison".to_owned() }).await.unwrap();
-    // The third is being worked on when the process ends.
+    queue.complete(parked, JobResult::Parked { error: "poison".to_owned() }).await.unwrap();
+    // The third is in progress when the process ends.
     let (_, lost) = queue.next().await;
     let queue = reopened(queue, directory.path()).await;
     assert_eq!(queue.depth(), Depth { waiting: 2, busy: 0, parked: 1 });
     assert_eq!(queue.parked(10)[0].error.as_deref(), Some("poison"));
     let (_, job) = queue.next().await;
     assert_eq!(job, lost);
-    assert!(none_is_due(&queue).await, "one waits for an hour, one is parked");
-    // Another push wakes the parked one up.
+    assert!(nothing_is_due(&queue).await, "one waits for an hour, one is parked");
+    // Another push restarts the parked one.
     assert_eq!(offer(&queue, vec![candidate(&one, "b")], 1000).await, [0, 1, 0]);
     let (_, job) = queue.next().await;
     assert_eq!((job.digest.as_str(), job.attempts), (digest("b").as_str(), 0));
 }
 
 #[tokio::test]
-async fn what_was_there_before_a_rule_waits_only_when_it_is_asked_for() {
+async fn an_image_older_than_its_rule_is_queued_only_on_request() {
     let directory = tempfile::tempdir().unwrap();
     let one = rule(1);
     let queue = begun(directory.path(), &[&one]).await;
-    // Told while the registry was listed: not older, whichever came first.
-    offer(&queue, vec![candidate(&one, "told")], 1001).await;
-    let images = ["old", "told", "late"].map(|name| (repository(), digest(name)));
+    // Pushed during the baseline: not older, whichever came first.
+    offer(&queue, vec![candidate(&one, "pushed")], 1001).await;
+    let images = ["old", "pushed", "late"].map(|name| (repository(), digest(name)));
     queue.older(one.clone(), images.into()).await.unwrap();
     queue.listed(one.clone(), at(1010)).await.unwrap();
-    assert_eq!(offer(&queue, vec![candidate(&one, "told")], 1020).await, [0, 1, 0]);
+    assert_eq!(offer(&queue, vec![candidate(&one, "pushed")], 1020).await, [0, 1, 0]);
     assert_eq!(offer(&queue, vec![candidate(&one, "late")], 1020).await, [1, 0, 0]);
-    // What says that it was pushed before the rule is older in any case; and later on nothing is believed.
+    // A push with a time before the rule is older in any case; later on, the time is ignored.
     let early = Candidate { pushed: at(999).as_millisecond(), ..candidate(&one, "old") };
     assert_eq!(offer(&queue, vec![early], 1020).await, [0, 0, 1]);
     assert_eq!(offer(&queue, vec![candidate(&one, "old")], 1071).await, [0, 0, 1]);
     let queue = reopened(queue, directory.path()).await;
     assert_eq!(offer(&queue, vec![candidate(&one, "old")], 2000).await, [0, 0, 1]);
     assert_eq!(offer(&queue, vec![requested(&one, "old")], 2000).await, [1, 0, 0]);
-    // Asked for and not there any more, it is older as before.
+    // Requested and missing in the registry, it is older as before.
     for _ in 0..3 {
         let (job_id, job) = queue.next().await;
-        queue.recheck_delay(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
+        queue.complete(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
     }
-    assert_eq!(offer(&queue, vec![candidate(&one, "old"), candidate(&one, "told")], 2000).await, [1, 0, 1]);
+    assert_eq!(offer(&queue, vec![candidate(&one, "old"), candidate(&one, "pushed")], 2000).await, [1, 0, 1]);
 }
 
 #[tokio::test]
-async fn a_push_while_an_image_is_left_is_not_lost() {
+async fn a_push_while_an_image_is_dropped_is_not_lost() {
     let directory = tempfile::tempdir().unwrap();
     let one = rule(1);
     let queue = begun(directory.path(), &[&one]).await;
@@ -158,16 +161,16 @@ async fn a_push_while_an_image_is_left_is_not_lost() {
     let (job_id, job) = queue.next().await;
     let again = Candidate { tag: Some("other".to_owned()), ..candidate(&one, "a") };
     assert_eq!(offer(&queue, vec![again], 1000).await, [0, 1, 0]);
-    queue.recheck_delay(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
+    queue.complete(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
     let (job_id, job) = queue.next().await;
     assert_eq!(job.tags, ["a", "other"]);
-    queue.recheck_delay(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
+    queue.complete(job_id, JobResult::Dropped { pushes: job.pushes }).await.unwrap();
     assert_eq!(queue.depth(), Depth::default());
     assert_eq!(offer(&queue, vec![candidate(&one, "a")], 1000).await, [1, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_withdrawn_rule_takes_all_with_it_and_begins_anew() {
+async fn a_removed_rule_loses_its_state() {
     let directory = tempfile::tempdir().unwrap();
     let (one, two) = (rule(1), rule(2));
     let queue = begun(directory.path(), &[&one, &two]).await;
@@ -184,7 +187,7 @@ async fn a_withdrawn_rule_takes_all_with_it_and_begins_anew() {
 }
 
 #[tokio::test]
-async fn there_is_room_for_all_of_a_notification_or_for_none() {
+async fn a_notification_is_queued_as_a_whole_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let one = rule(1);
     let queue = begun(directory.path(), &[&one]).await;
@@ -198,7 +201,7 @@ async fn there_is_room_for_all_of_a_notification_or_for_none() {
 }
 
 #[tokio::test]
-async fn what_was_signed_is_forgotten_in_order_and_what_is_older_never() {
+async fn signed_images_are_deleted_in_order_and_older_ones_never() {
     let directory = tempfile::tempdir().unwrap();
     let one = rule(1);
     let queue = Queue::open(directory.path(), Capacity { queued: 100, remembered: 2 }).unwrap();
@@ -208,7 +211,7 @@ async fn what_was_signed_is_forgotten_in_order_and_what_is_older_never() {
     for name in ["a", "b", "c"] {
         offer(&queue, vec![candidate(&one, name)], 2000).await;
         let (job_id, _) = queue.next().await;
-        queue.recheck_delay(job_id, signed()).await.unwrap();
+        queue.complete(job_id, signed()).await.unwrap();
     }
     let all = ["a", "b", "c", "old"].map(|name| candidate(&one, name));
     assert_eq!(offer(&queue, all.into(), 2000).await, [1, 2, 1]);

@@ -1,4 +1,4 @@
-//! The one thread that writes: what was asked since the last commit is committed together.
+//! The writer thread: it commits all commands since the last commit together.
 
 use std::sync::Arc;
 
@@ -14,22 +14,21 @@ use crate::rule::RuleId;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 
-/// Commands in one commit.
+/// The most commands in one commit.
 const BATCH: usize = 512;
 
-/// How long after all older images of a rule are known a push may still be told that was made while they were listed.
+/// How long after the baseline a notification may arrive for a push that was made during the baseline.
 const LATE: i64 = 60_000;
 
 type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
 
-/// What the writer is asked.
 #[derive(Debug)]
 pub(super) enum Command {
     Begin { rules: Vec<(RuleId, String)>, now: Timestamp, reply: Reply<Vec<RuleRecord>> },
     Older { rule: RuleId, images: Vec<(Repository, Digest)>, reply: Reply<()> },
     IndexEntry { rule: RuleId, now: Timestamp, reply: Reply<()> },
     Offer { candidates: Vec<Candidate>, now: Timestamp, reply: Reply<Offered> },
-    Settle { job_id: JobId, settlement: JobResult, reply: Reply<()> },
+    Complete { job_id: JobId, result: JobResult, reply: Reply<()> },
     Reopen { reply: Reply<()> },
 }
 
@@ -40,14 +39,14 @@ pub(super) struct Writer {
     pub(super) capacity: Capacity,
 }
 
-/// Tells whoever asked whether it is on disk.
+/// Reports to the caller whether the change is on disk.
 type Completion = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
 
-/// What a batch leads to once it is on disk.
+/// The effects of a batch, applied once it is on disk.
 #[derive(Default)]
 struct Effects {
     jobs: Vec<(JobId, Option<Job>)>,
-    settled: Vec<JobId>,
+    completed: Vec<JobId>,
     audit: Vec<String>,
     /// Jobs that the batch adds.
     added: usize,
@@ -55,7 +54,7 @@ struct Effects {
 }
 
 impl Writer {
-    /// Works until nobody can ask any more.
+    /// Runs until the last sender is dropped.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(first) = commands.blocking_recv() {
             let mut batch = vec![first];
@@ -76,18 +75,18 @@ impl Writer {
             for command in batch {
                 work.apply(tables, audit, command)?;
             }
-            // Before the end of the jobs is on disk: a crash between the two signs nothing again, because the signature
-            // is found, and leaves a second line that says so.
+            // Before the results of the jobs are on disk: after a crash between the two, the signature is found, nothing is
+            // signed twice, and the record has a second line that says so.
             audit.append(&work.effects.audit).map_err(QueueError::Io)
         });
-        let Effects { jobs, settled, replies, .. } = effects;
+        let Effects { jobs, completed, replies, .. } = effects;
         if written.is_ok() {
-            for job_id in settled {
+            for job_id in completed {
                 self.schedule.release(job_id);
             }
             self.schedule.apply(jobs);
         } else if let Err(error) = &written {
-            tracing::error!(%error, "the queue was not written");
+            tracing::error!(%error, "cannot write the queue");
         }
         for reply in replies {
             reply(match &written {
@@ -98,7 +97,7 @@ impl Writer {
     }
 }
 
-/// A batch on its way to disk.
+/// The state of a batch in its transaction.
 pub(super) struct Work<'w> {
     schedule: &'w Schedule,
     capacity: Capacity,
@@ -120,7 +119,7 @@ impl Work<'_> {
             Command::Older { rule, images, reply } => {
                 for (repository, digest) in images {
                     let key = KnownKey::new(rule.as_str(), repository.as_str(), digest.as_str());
-                    // What was told before it was listed is not older: it waits.
+                    // A push that was received before the baseline listed it is not older: it stays queued.
                     if tables.known(&key)?.is_none() {
                         tables.put_known(&key, &Known::Older)?;
                     }
@@ -138,8 +137,8 @@ impl Work<'_> {
                 let offered = self.offer(tables, candidates, now.as_millisecond())?;
                 self.answer(reply, offered);
             }
-            Command::Settle { job_id, settlement, reply } => {
-                self.recheck_delay(tables, job_id, settlement)?;
+            Command::Complete { job_id, result, reply } => {
+                self.complete(tables, job_id, result)?;
                 self.answer(reply, Ok(()));
             }
             Command::Reopen { reply } => {
@@ -177,7 +176,7 @@ impl Work<'_> {
         Ok(records)
     }
 
-    /// The outer error is the disk's, the inner one that there is no room.
+    /// The outer error is the database's, the inner one that the queue is full.
     fn offer(
         &mut self,
         tables: &mut Tables<'_>,
@@ -192,7 +191,7 @@ impl Work<'_> {
         let mut offered = Offered::default();
         for candidate in candidates {
             let rule = candidate.rule.as_str();
-            // The rule was withdrawn while the notification was read.
+            // The rule was removed while the notification was read.
             let Some(record) = tables.rule(rule)? else { continue };
             let key = KnownKey::new(rule, candidate.repository.as_str(), candidate.digest.as_str());
             let known = tables.known(&key)?;
@@ -206,7 +205,7 @@ impl Work<'_> {
                 continue;
             }
             let older = matches!(known, Some(Known::Older));
-            // Pushed while it was listed, as far as is told: the list has it, and yet it is not older.
+            // Pushed during the baseline, according to the notification: it was listed, and is not older.
             let late = record
                 .listed
                 .is_none_or(|listed| candidate.pushed <= listed && now <= listed.saturating_add(LATE));
@@ -232,22 +231,22 @@ impl Work<'_> {
         Ok(Ok(offered))
     }
 
-    fn recheck_delay(
+    fn complete(
         &mut self,
         tables: &mut Tables<'_>,
         job_id: JobId,
-        settlement: JobResult,
+        result: JobResult,
     ) -> Result<(), QueueError> {
-        self.effects.settled.push(job_id);
-        // Its rule was withdrawn meanwhile. What was signed was, and is in the record.
+        self.effects.completed.push(job_id);
+        // Its rule was removed meanwhile. A signature is in the audit record all the same.
         let Some(mut job) = tables.job(job_id)? else {
-            if let JobResult::Signed { audit, .. } = settlement {
+            if let JobResult::Signed { audit, .. } = result {
                 self.effects.audit.push(audit);
             }
             return Ok(());
         };
         let key = KnownKey::new(&job.rule, &job.repository, &job.digest);
-        let ended = match settlement {
+        let ended = match result {
             JobResult::Signed { manifests, at, audit } => {
                 self.effects.audit.push(audit);
                 Some(Known::Signed(manifests, at))
@@ -289,7 +288,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Answers once it is on disk.
+    /// Replies once the change is on disk.
     fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, QueueError>) {
         self.effects.replies.push(Box::new(move |written: Result<(), QueueError>| {
             let _ = reply.send(written.and(answer));

@@ -17,7 +17,7 @@ fn applied(rule: Rule) -> ActiveRule {
 }
 
 #[test]
-fn a_push_is_signed_by_the_rules_that_apply_to_it_then() {
+fn a_push_is_signed_by_the_rules_that_apply_at_its_time() {
     let tagged =
         |include: &[&str], exclude: &[&str]| Rule { tags: Tags::new(include, exclude).unwrap(), ..rule() };
     let scoped = |scopes: &[&str]| {
@@ -65,7 +65,11 @@ fn a_changed_rule_is_a_new_one() {
     assert_eq!(id.as_str().len(), RuleId::LENGTH);
     let both = vec![Scope::parse("r.example/a").unwrap(), Scope::parse("r.example/b").unwrap()];
     let turned = Rule { scopes: both.iter().rev().cloned().collect(), ..rule() };
-    assert_eq!(Rule { scopes: both.clone(), ..rule() }.id("key"), turned.id("key"), "the order says nothing");
+    assert_eq!(
+        Rule { scopes: both.clone(), ..rule() }.id("key"),
+        turned.id("key"),
+        "the order does not matter"
+    );
     for (what, changed) in [
         ("name", Rule { name: "other".to_owned(), ..rule() }),
         ("authenticator", Rule { authenticator: "other".to_owned(), ..rule() }),

@@ -1,4 +1,4 @@
-//! Lines of the registry's logs.
+//! Parses the registry's logs.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -35,12 +35,12 @@ impl Access {
     }
 }
 
-/// One request, from the registry's own log, where times are exact enough to order the requests to several registries.
+/// One request in the registry's application log, whose times order requests across several registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub time: Timestamp,
     pub method: String,
-    /// With the query.
+    /// Path with query.
     pub uri: String,
     pub user_agent: String,
 }
@@ -50,7 +50,7 @@ impl Asked {
         let record: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| record[name].as_str().map(str::to_owned);
         let message = text("msg")?;
-        // Only with passwords is there a record before the answer.
+        // There is a record before the response only with authentication.
         let of_request = ["authorized request", "error authorizing", "response completed"];
         let begins = of_request.iter().any(|beginning| message.starts_with(beginning));
         Some(Self {

@@ -1,4 +1,4 @@
-//! A proxy between pullgate and containerd, which passes calls on, notes what is pulled, and can hold calls.
+//! A proxy between pullgate and containerd, which records pulled images and can hold calls.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tonic::Status;
 
 use super::hold::Hold;
 
-/// Listens on a socket of its own; ends with the value.
+/// Listens on its own socket until it is dropped.
 pub struct Between {
     socket: PathBuf,
     hold: Hold,
@@ -28,7 +28,7 @@ pub struct Between {
 }
 
 impl Between {
-    /// Starts one at `socket`, in front of `containerd`'s.
+    /// Starts a proxy at `socket` in front of `containerd`'s.
     pub fn start(socket: PathBuf, containerd: &Path) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("cannot start an event loop");
@@ -53,12 +53,12 @@ impl Between {
         &self.socket
     }
 
-    /// Holds calls: `before /path`, when containerd knows nothing of it yet, and `after /path`, when it has answered.
+    /// Holds calls: `before /path`, before containerd receives it, and `after /path`, after it has answered.
     pub fn hold(&self) -> &Hold {
         &self.hold
     }
 
-    /// The names of all images that pullgate has asked containerd to pull.
+    /// The names of all images that pullgate pulled.
     pub fn pulled(&self) -> Vec<String> {
         self.pulled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -95,14 +95,14 @@ impl Way {
     }
 
     async fn note(&self, body: Incoming) -> Body {
-        let Ok(held) = body.collect().await else { return Body::empty() };
-        let held = held.to_bytes();
-        // The message follows a prefix of five bytes.
-        let asked = held.get(5..).and_then(|message| PullImageRequest::decode(message).ok());
+        let Ok(message) = body.collect().await else { return Body::empty() };
+        let message = message.to_bytes();
+        // The message follows the gRPC prefix of five bytes.
+        let request = message.get(5..).and_then(|message| PullImageRequest::decode(message).ok());
         let name =
-            asked.and_then(|asked| asked.image).map_or_else(|| "nothing".to_owned(), |spec| spec.image);
+            request.and_then(|request| request.image).map_or_else(|| "nothing".to_owned(), |spec| spec.image);
         self.pulled.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-        Body::full(held)
+        Body::full(message)
     }
 
     async fn wait(&self, what: String) {

@@ -1,5 +1,5 @@
-//! From push to pod, and with another key once more: what is pushed into a namespace is signed by rule, pulled through
-//! the gate, and runs. `make demo` shows it, and the node tests assert it.
+//! From push to pod, and through a key rotation: images that are pushed into a namespace are signed by rule, pulled through
+//! the gate, and run. `make demo` shows it, and the node tests assert it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use super::seen::{RUNS, Seen};
 use super::signer::{self, Signer};
 use super::{Node, RELEASE, signing};
 
-/// How long after the beginning of its push an image should have its signature.
+/// The longest time from the start of a push to the signature.
 pub const SOON: Duration = Duration::from_secs(2);
 
-/// What is done, and what is expected of it.
+/// An action, and the expected result.
 pub struct Step {
     pub what: &'static str,
     pub expected: &'static str,
     pub take: fn(&mut Circle<'_>) -> Seen,
 }
 
-/// In this order, each after those before it.
+/// Each step depends on those before it.
 pub const STEPS: &[Step] = &[
     Step {
         what: "pushed into the namespace",
@@ -96,14 +96,14 @@ pub struct Circle<'a> {
 }
 
 impl<'a> Circle<'a> {
-    /// The node's release key is the old one. No signature is waited for longer than `patience`.
+    /// The node's release key is the old one. Waits at most `patience` for a signature.
     pub fn start(node: &'a mut Node, patience: Duration) -> Self {
         let signer = Signer::start(node, "team");
         let new = node.key("new", Kind::P256);
         Self { node, signer, new, images: BTreeMap::new(), patience }
     }
 
-    /// Pushes an image into the namespace. The time is that from the beginning of the push to the signature.
+    /// Pushes an image into the namespace. The time is from the start of the push to the signature.
     fn push(&mut self, name: &'static str) -> Seen {
         let layout = images::make(self.node.directory(), &[]);
         let begin = Instant::now();
@@ -114,24 +114,24 @@ impl<'a> Circle<'a> {
         seen
     }
 
-    /// Pushes an image that no rule is for. The registry notifies in order, so that the signer has heard of it when what
-    /// was pushed into the namespace later is signed.
+    /// Pushes an image that no rule applies to. The registry notifies in order, so the signer has received it when a later
+    /// push into the namespace is signed.
     fn push_outside(&mut self, name: &'static str) -> Seen {
         let begin = Instant::now();
         let image = self.node.push(name);
         let after = self.node.push("team/after:1");
         let after_is_signed = self.wait_for_signatures(&after, 1);
         self.signer.until_idle();
-        let got = match signing::count(&self.node.registry, &image) {
+        let result = match signing::count(&self.node.registry, &image) {
             0 if after_is_signed => "unsigned".to_owned(),
             0 => "nothing is signed".to_owned(),
             count => format!("{count} signatures"),
         };
         self.images.insert(name, image);
-        Seen { got, told: self.signer.log(), time: begin.elapsed(), late: false }
+        Seen { result, message: self.signer.log(), time: begin.elapsed(), late: false }
     }
 
-    /// Has an image that was there before the rule signed under it.
+    /// Requests a signature for an image that is older than the rule.
     fn request(&mut self, name: &'static str) -> Seen {
         let image = self.image(name);
         let begin = Instant::now();
@@ -150,15 +150,15 @@ impl<'a> Circle<'a> {
     }
 
     fn seen(&self, image: &Image, signed: bool, time: Duration) -> Seen {
-        let got = if signed {
+        let result = if signed {
             format!("signed by the {} key", self.signed_by(image).join(" and "))
         } else {
             "not signed".to_owned()
         };
-        Seen { got, told: self.signer.log(), time, late: signed && time > SOON }
+        Seen { result, message: self.signer.log(), time, late: signed && time > SOON }
     }
 
-    /// Whose signatures cosign accepts.
+    /// The keys whose signatures cosign accepts.
     fn signed_by(&self, image: &Image) -> Vec<&'static str> {
         let cosign = self.node.cosign();
         let keys = [("old", &self.node.release), ("new", &self.new)];
@@ -170,29 +170,29 @@ impl<'a> Circle<'a> {
         Seen::of_pod(self.node, &Pod::of(self.image(name).by_tag()))
     }
 
-    /// Runs an image that the node has, without asking for a pull.
+    /// Runs an image that is present on the node, without a pull.
     fn run_what_is_present(&self, name: &str) -> Seen {
         let name = self.image(name).by_tag();
         self.node.id_in_runtime(&name);
         Seen::of_pod(self.node, &Pod::of(name).if_not_present())
     }
 
-    /// Puts a policy in force that takes signatures of both keys, as far as `write` lets it.
+    /// Activates a policy that accepts both keys, as extended by `write`.
     fn put_in_force(&self, write: fn(Policy, &PrivateKey) -> Policy) -> Seen {
         let (old, new) = (&self.node.release, &self.new);
         let both = Policy::deny().authenticator(RELEASE, &[old, new]).require("**", &[RELEASE]);
         let begin = Instant::now();
         let record = self.node.pullgate.reload(&write(both, old));
         let is_in_force = record["message"].as_str().is_some_and(|it| it.starts_with("policy in force"));
-        let got = if is_in_force { "in force" } else { "refused" }.to_owned();
-        Seen { got, told: record.to_string(), time: begin.elapsed(), late: false }
+        let result = if is_in_force { "in force" } else { "refused" }.to_owned();
+        Seen { result, message: record.to_string(), time: begin.elapsed(), late: false }
     }
 
-    /// Has the signer's rule sign with the new key, which makes it a new rule.
+    /// Changes the rule to the new key, which makes it a new rule.
     fn change_rule(&self) -> Seen {
         let begin = Instant::now();
         self.signer.change_key(&self.new);
-        Seen { got: "in force".to_owned(), told: self.signer.log(), time: begin.elapsed(), late: false }
+        Seen { result: "in force".to_owned(), message: self.signer.log(), time: begin.elapsed(), late: false }
     }
 
     fn image(&self, name: &str) -> &Image {

@@ -1,4 +1,4 @@
-//! A containerd of one release, with all that it keeps below one directory.
+//! A containerd of one release, with all of its state below one directory.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Starts one that has the pause image, and no other.
+    /// Starts one that has only the pause image.
     pub fn start(release: Release, directory: PathBuf) -> Self {
         let containerd = Self::start_bare(release, directory, None);
         containerd.import(&environment::image("pause"));
         containerd
     }
 
-    /// Starts one without any image, which makes its sandboxes from the image `pause`.
+    /// Starts one without any image, whose sandboxes use the image `pause`.
     pub fn start_bare(release: Release, directory: PathBuf, pause: Option<&str>) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "containerd needs root, to mount and to run containers");
         directory::make(&directory.join("certs.d"));
@@ -43,7 +43,7 @@ impl Containerd {
         let mut daemon = Daemon::start(
             &self.release.programs().join("containerd"),
             |command| {
-                // It takes the first shim and runc that it finds there.
+                // It uses the first shim and runc in the PATH.
                 let path = std::env::var("PATH").unwrap_or_default();
                 command.env("PATH", format!("{}:{path}", self.release.programs().display()));
                 command.arg("--config").arg(self.config());
@@ -55,26 +55,24 @@ impl Containerd {
         self.daemon = Some(daemon);
     }
 
-    /// Ends containerd without notice. Containers live on, as they do on a node.
+    /// Kills containerd. Containers keep running, as on a node.
     pub fn kill(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill();
         }
     }
 
-    /// Restarts it with these variables in its environment.
+    /// Restarts it with these environment variables.
     pub fn restart_in(&mut self, environment: Vec<(String, String)>) {
         self.kill();
         self.environment = environment;
         self.start_again();
     }
 
-    /// Its configuration file.
     pub fn config(&self) -> PathBuf {
         self.directory.join("config.toml")
     }
 
-    /// The process id of the running daemon.
     pub fn id(&self) -> u32 {
         self.daemon.as_ref().map_or(0, Daemon::id)
     }
@@ -95,22 +93,22 @@ impl Containerd {
         self.directory.join("containerd.sock")
     }
 
-    /// Where it and pullgate look for `hosts.toml` files.
+    /// The directory of `hosts.toml` files, for it and pullgate.
     pub fn hosts(&self) -> PathBuf {
         self.directory.join("certs.d")
     }
 
-    /// Where it looks for image verifiers, if it is new enough.
+    /// The directory of image verifiers, for releases that support them.
     pub fn verifiers(&self) -> PathBuf {
         self.directory.join("verifiers")
     }
 
-    /// Has `host` of image names served by `registry`.
+    /// Maps `host` to `registry`.
     pub fn map_host(&self, host: &str, registry: &Registry) {
         self.map_host_to(host, registry.host());
     }
 
-    /// Has `host` of image names served at `address`, a `127.0.0.1:PORT`.
+    /// Maps `host` to `address`, a `127.0.0.1:PORT`.
     pub fn map_host_to(&self, host: &str, address: &str) {
         let server = format!("http://{address}");
         let directory = self.hosts().join(host);
@@ -127,7 +125,7 @@ impl Containerd {
         images.lines().chain(blobs.lines()).map(ToOwned::to_owned).collect()
     }
 
-    /// What there is now and was not `before`. What is gone is containerd's to collect.
+    /// What was added since `before`. Removals are containerd's garbage collection.
     pub fn content_since(&self, before: &BTreeSet<String>) -> Vec<String> {
         self.content().difference(before).cloned().collect()
     }
@@ -136,19 +134,19 @@ impl Containerd {
         std::fs::read_to_string(self.directory.join("containerd.log")).unwrap_or_default()
     }
 
-    /// `ctr` on this containerd, in the namespace that the CRI plugin uses.
+    /// `ctr` for this containerd, in the namespace of the CRI plugin.
     pub fn ctr(&self) -> Command {
         let mut command = Command::new(self.release.programs().join("ctr"));
         command.arg("--address").arg(self.socket()).args(["--namespace", "k8s.io"]);
         command
     }
 
-    /// Loads an OCI layout, as `ctr` and many installers do, under the name that the layout gives itself.
+    /// Imports an OCI layout under its own name, as `ctr` and many installers do.
     pub fn import(&self, layout: &Path) {
         self.import_with(layout, &[]);
     }
 
-    /// The same with further options of `ctr images import`.
+    /// As [`Self::import`], with further options of `ctr images import`.
     pub fn import_with(&self, layout: &Path, options: &[&str]) {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +155,7 @@ impl Containerd {
         process::must_run(self.ctr().args(["images", "import"]).args(options).arg(&archive));
     }
 
-    /// Lets the name `to` mean what `from` means.
+    /// Points the name `to` to the image `from`.
     pub fn tag(&self, from: &str, to: &str) {
         process::must_run(self.ctr().args(["images", "tag", "--force", from, to]));
     }
@@ -169,7 +167,7 @@ impl Drop for Containerd {
     }
 }
 
-/// Gives the containerd that will live in this directory memory in place of a disk. `containerd_stop` removes it.
+/// Mounts a tmpfs for the containerd of this directory. `containerd_stop` removes it.
 pub fn keep_in_memory(directory: &Path) {
     let root = directory.join("root");
     directory::make(&root);

@@ -11,8 +11,8 @@ use super::containerd_stop;
 
 const PREFIX: &str = "pullgate-test-";
 
-/// A directory that goes away with its owner. Its name contains the process that made it, so that a later run can clear
-/// up after one that was killed.
+/// A directory that is removed on drop. Its name contains the process id, so that a later run can remove what a killed one
+/// left.
 pub struct Directory(TempDir);
 
 impl Directory {
@@ -28,12 +28,12 @@ impl Directory {
     }
 }
 
-/// Ends everything that runs in the directories of this process, and removes them.
+/// Ends all processes in the directories of this process, and removes them.
 pub fn clear_away_ours() {
     left_over().filter(|(_, process)| *process == std::process::id()).for_each(|(path, _)| clear_away(&path));
 }
 
-/// Clears up after processes that are no more.
+/// Removes directories of processes that no longer run.
 fn sweep() {
     left_over()
         .filter(|(_, process)| !Path::new(&format!("/proc/{process}")).exists())
@@ -68,7 +68,7 @@ pub fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Makes a directory that only its owner may write to, whatever the umask.
+/// Creates a directory that only its owner may write to, whatever the umask.
 pub fn make(path: &Path) {
     fs::create_dir_all(path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
     set_mode(path, 0o755);

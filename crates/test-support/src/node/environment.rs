@@ -1,9 +1,9 @@
-//! The files that `tests/environment/install` makes.
+//! The files that `tests/environment/install` installs.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// The releases of containerd that pullgate is tested on.
+/// Tested releases of containerd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
     V1_6,
@@ -37,7 +37,7 @@ pub fn tool(name: &str) -> PathBuf {
     installed(&format!("tools/bin/{name}"))
 }
 
-/// An image that is there already, as an OCI layout.
+/// An installed image, as an OCI layout.
 pub fn image(name: &str) -> PathBuf {
     installed(&format!("images/{name}"))
 }
@@ -54,7 +54,7 @@ pub fn version_of(package: &str, versions: &str) -> String {
     line.unwrap_or("of unknown version").to_owned()
 }
 
-/// A test that cannot run fails: an environment that is not there is never a reason to skip it.
+/// A test without its environment fails: it is never skipped.
 fn installed(name: &str) -> PathBuf {
     let root = root();
     let path = root.join(name);

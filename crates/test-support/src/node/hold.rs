@@ -1,4 +1,4 @@
-//! A point between two parts of a node at which a test can hold traffic.
+//! Holds traffic between two parts of a node.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +6,7 @@ use super::process::LIMIT;
 
 type Wanted = Box<dyn Fn(&str) -> bool + Send>;
 
-/// What passes and what waits. All clones are one.
+/// Clones share their state.
 #[derive(Clone, Default)]
 pub struct Hold(Arc<Inner>);
 
@@ -23,7 +23,7 @@ struct State {
 }
 
 impl Hold {
-    /// From now on whatever is `wanted` waits, until [`Self::release`].
+    /// Holds everything that `wanted` matches, until [`Self::release`].
     pub fn arm(&self, wanted: impl Fn(&str) -> bool + Send + 'static) {
         *self.state() = State { wanted: Some(Box::new(wanted)), reached: false };
     }
@@ -31,20 +31,20 @@ impl Hold {
     /// Waits until something is held.
     ///
     /// # Panics
-    /// When nothing comes.
+    /// On a timeout.
     pub fn reached(&self, what: &str) {
         let waited = self.0.changed.wait_timeout_while(self.state(), LIMIT, |state| !state.reached);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(state.reached, "{what}: nothing came this way");
     }
 
-    /// Lets everything go on, and all that comes later pass.
+    /// Releases what is held, and lets everything pass from now on.
     pub fn release(&self) {
         *self.state() = State::default();
         self.0.changed.notify_all();
     }
 
-    /// Waits, if this is what is held. Not without a limit: a failed test does not release it.
+    /// Waits if `what` is to be held. With a limit: a failed test does not release it.
     pub(super) fn pass(&self, what: &str) {
         let mut state = self.state();
         if !state.wanted.as_ref().is_some_and(|wanted| wanted(what)) {

@@ -1,4 +1,4 @@
-//! A minimal HTTP/1.1 client that changes the contents of a local registry.
+//! A minimal HTTP/1.1 client for changing the contents of a local registry.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ pub fn get(host: &str, path: &str, accept: &str) -> Answer {
     send("GET", host, path, &[("accept", accept)], &[])
 }
 
-/// Sends one request on a connection of its own. HTTP/1.0 keeps the answer free of chunks.
+/// Sends one request on its own connection. HTTP/1.0 avoids chunked responses.
 pub fn send(method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut head = format!("{method} {path} HTTP/1.0\r\nhost: {host}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {

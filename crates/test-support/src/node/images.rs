@@ -1,4 +1,4 @@
-//! Small images, each one different from every other, and what a registry holds of them.
+//! Small, unique images, and their content in a registry.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::registry::Registry;
 use super::{environment, process};
 
-/// An image as an OCI layout, not yet anywhere else.
+/// An image as an OCI layout.
 #[derive(Clone, Debug)]
 pub struct Layout {
     path: PathBuf,
@@ -28,7 +28,7 @@ pub struct Image {
     layout: Layout,
 }
 
-/// Makes an image. Its program says who it is and then waits; its user is 1000:1000.
+/// Makes an image. Its program prints its user and then waits; the user is 1000:1000.
 pub fn make(directory: &Path, options: &[&str]) -> Layout {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let label = format!("image-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -53,7 +53,6 @@ pub fn existing(name: &str) -> Layout {
 }
 
 impl Layout {
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -89,17 +88,17 @@ impl Image {
         format!("{}@{}", self.by_tag(), self.digest)
     }
 
-    /// The same image under another host, which the node maps to the registry.
+    /// The same image by another host, which the node maps to the registry.
     pub fn at(&self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self.clone() }
     }
 
-    /// Pushes the same image once more, as another `repository:tag`.
+    /// Pushes the image again, as another `repository:tag`.
     pub fn push_as(&self, registry: &Registry, name: &str) -> Self {
         self.layout.push(registry, name)
     }
 
-    /// The same image with another manifest or index, as `tag` of the same repository.
+    /// The image with a changed manifest or index, as `tag` of the same repository.
     pub fn edited(&self, registry: &Registry, tag: &str, change: impl FnOnce(&mut Value)) -> Self {
         let before = registry.manifest(&self.repository, &self.digest);
         let mut manifest = serde_json::from_slice(&before).expect("a manifest is JSON");
@@ -110,7 +109,7 @@ impl Image {
         Self { digest, tag: tag.to_owned(), ..self.clone() }
     }
 
-    /// The digests that this index lists.
+    /// The digests in this index.
     pub fn children(&self, registry: &Registry) -> Vec<String> {
         let index = registry.manifest(&self.repository, &self.digest);
         let index: Value = serde_json::from_slice(&index).expect("an index is JSON");
@@ -118,12 +117,12 @@ impl Image {
         children.filter_map(|child| child["digest"].as_str()).map(ToOwned::to_owned).collect()
     }
 
-    /// The tag under which cosign's classic layout keeps the signatures of this image.
+    /// The tag of this image's signatures in cosign's classic layout.
     pub fn signature_tag(&self) -> String {
         format!("{}.sig", self.referrers_tag())
     }
 
-    /// The tag under which a registry without the referrers API lists what refers to this image.
+    /// The fallback tag of this image's referrers.
     pub fn referrers_tag(&self) -> String {
         self.digest.replace(':', "-")
     }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{directory, process};
 use crate::secrets;
 
-/// A kind of key, and the algorithm that is used with it.
+/// A kind of key with its algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     P256,
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// pullgate's word for the algorithm.
+    /// pullgate's name of the algorithm.
     pub fn algorithm(self) -> &'static str {
         match self {
             Self::P256 => "ECDSA_SHA_256",
@@ -43,7 +43,6 @@ impl Kind {
     }
 }
 
-/// A private key in a file of its own.
 pub struct PrivateKey {
     pub name: String,
     pub kind: Kind,
@@ -70,7 +69,7 @@ impl PrivateKey {
         Self { name: name.to_owned(), kind, file, public_file }
     }
 
-    /// What names it in a policy: the SHA-256 of its public half in DER.
+    /// The fingerprint in a policy: the SHA-256 of its SubjectPublicKeyInfo in DER.
     pub fn fingerprint(&self) -> String {
         let text = std::fs::read_to_string(&self.public_file).expect("a key pair has a public half");
         let base64: String = text.lines().filter(|line| !line.starts_with("-----")).collect();

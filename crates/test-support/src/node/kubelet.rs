@@ -1,7 +1,7 @@
 //! kubelet's calls, in kubelet's order.
 //!
-//! Written after Kubernetes 1.36: `kuberuntime_manager.go` (SyncPod), `images/image_manager.go` (EnsureImageExists),
-//! `kuberuntime_container.go` and `security_context.go`. Only what an image endpoint can make a difference to.
+//! Follows Kubernetes 1.36: `kuberuntime_manager.go` (SyncPod), `images/image_manager.go` (EnsureImageExists),
+//! `kuberuntime_container.go` and `security_context.go`, as far as an image endpoint can affect it.
 
 mod client;
 mod pod;
@@ -17,20 +17,20 @@ use super::directory;
 use client::Client;
 pub use pod::Pod;
 
-/// A kubelet. Its methods wait for what they ask for, with a limit.
+/// A kubelet. Its methods block, with a limit.
 pub struct Kubelet {
     client: Client,
     logs: PathBuf,
-    // Threads of its own: a cancelled call reaches the other side also while nobody waits for anything.
+    // With its own threads: a cancelled call must reach the server even while no method runs.
     runtime: Runtime,
 }
 
 /// A container that ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// The id of its image, as CRI knows it.
+    /// The id of its image in CRI.
     pub image_id: String,
-    /// The user that its process said it is.
+    /// The user that its process printed.
     pub user: u32,
 }
 
@@ -52,14 +52,14 @@ impl Waiting {
 }
 
 impl Kubelet {
-    /// A kubelet with separate endpoints for images and for all else.
+    /// A kubelet with separate endpoints for images and for the runtime.
     pub fn new(image_endpoint: PathBuf, runtime_endpoint: PathBuf, logs: PathBuf) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("cannot start an event loop");
         Self { client: Client::new(image_endpoint, runtime_endpoint), logs, runtime }
     }
 
-    /// Runs a pod until its container has said who it is, and takes it away again.
+    /// Runs a pod until its container has printed its user, and removes it.
     ///
     /// # Errors
     /// Why the container waits for its image.
@@ -75,10 +75,10 @@ impl Kubelet {
         })
     }
 
-    /// Runs a pod until its container has said who it is, does something meanwhile, and takes the pod away again.
+    /// Runs `work` while a pod is running, and removes the pod.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If the pod does not run.
     pub fn run_while<T>(&self, pod: &Pod, work: impl FnOnce() -> T) -> T {
         let logs = self.logs.join(pod.uid());
         directory::make(&logs);
@@ -100,8 +100,8 @@ impl Kubelet {
         result
     }
 
-    /// Creates the pod's container from the image `id`, whatever is known of it, and takes it away again. kubelet gets
-    /// there with an id from another source, or an old one.
+    /// Creates the pod's container from the image `id`, and removes it. kubelet can have an id from another source, or an
+    /// old one.
     ///
     /// # Errors
     /// Why the container waits.
@@ -109,7 +109,7 @@ impl Kubelet {
         self.create_while(pod, id, |_| ())
     }
 
-    /// The same with an image volume: its name in the pod and the id that kubelet has for it.
+    /// As [`Self::create`], with an image volume: its name in the pod and its image id in kubelet.
     ///
     /// # Errors
     /// Why the container waits.
@@ -117,7 +117,7 @@ impl Kubelet {
         self.create_from(pod, id, &[volume], |_| ())
     }
 
-    /// The same, and does something with the container's id while the container is there.
+    /// As [`Self::create`], and runs `work` with the container's id while the container exists.
     ///
     /// # Errors
     /// Why the container waits.
@@ -152,7 +152,7 @@ impl Kubelet {
         })
     }
 
-    /// Makes sure of the pod's image, and gives its id.
+    /// Ensures that the pod's image is present, and returns its id.
     ///
     /// # Errors
     /// Why the container waits for its image.
@@ -168,10 +168,10 @@ impl Kubelet {
         self.runtime.block_on(self.client.pull_image(pod.pull_request(&self.logs)))
     }
 
-    /// A PullImage that the caller gives up after some time.
+    /// A PullImage that the caller cancels after some time.
     ///
     /// # Panics
-    /// When there is an answer before.
+    /// If there is an answer before.
     pub fn pull_and_give_up(&self, pod: &Pod, after: Duration) {
         let pull = self.client.pull_image(pod.pull_request(&self.logs));
         let answer = self.runtime.block_on(async { tokio::time::timeout(after, pull).await });
@@ -210,7 +210,7 @@ impl Kubelet {
         self.runtime.block_on(self.client.call(path, message))
     }
 
-    /// Calls a method at the image endpoint with this very body, and gives the status of the answer.
+    /// Calls a method at the image endpoint with this exact body, and returns the status.
     pub fn call_raw(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Status {
         self.runtime.block_on(self.client.call_raw(path, headers, body))
     }
@@ -234,7 +234,7 @@ impl Kubelet {
         let pulled = self.client.pull_image(pod.pull_request_in(name, sandbox)).await;
         let id = pulled.map_err(|status| pull_failed(name, &status))?;
         assert!(!id.is_empty(), "kubelet: the pull of {name} succeeded without an image reference");
-        // GetImageSize. kubelet does not fail without it.
+        // GetImageSize; kubelet ignores its failure.
         let _ = self.client.image_status_of(pod::annotated(name)).await;
         Ok(id)
     }
@@ -261,7 +261,7 @@ impl Kubelet {
         Ok(Ran { image_id, user })
     }
 
-    /// getImageUser: an image that is not there by the name in the pod counts as root's, silently.
+    /// getImageUser: an image that is not found by the name in the pod silently counts as root's.
     async fn image_user(&self, name: &str) -> Result<User, Waiting> {
         let Some(image) = self.client.image_status(name).await.map_err(inspect_failed)? else {
             return Ok(User::Number(0));
@@ -274,7 +274,7 @@ impl Kubelet {
     }
 }
 
-/// Whom the container runs as.
+/// The user of the container.
 enum User {
     Number(i64),
     Name(String),
@@ -284,14 +284,14 @@ fn inspect_failed(status: Status) -> Waiting {
     Waiting { reason: "ImageInspectError", message: status.message().to_owned() }
 }
 
-/// startContainer: of the status the message alone is shown.
+/// startContainer: only the message of the status is shown.
 fn create_failed(status: Status) -> Waiting {
     Waiting { reason: "CreateContainerError", message: status.message().to_owned() }
 }
 
-/// pullImageV1 and evalCRIPullErr: only code Unknown loses its gRPC prefix, and only a prefix is a reason.
+/// pullImageV1 and evalCRIPullErr: only the code Unknown loses its gRPC prefix, and only a prefix is a reason.
 fn pull_failed(image: &str, status: &Status) -> Waiting {
-    let told = match status.code() {
+    let message = match status.code() {
         Code::Unknown => status.message().to_owned(),
         code => format!("rpc error: code = {code:?} desc = {}", status.message()),
     };
@@ -299,10 +299,10 @@ fn pull_failed(image: &str, status: &Status) -> Waiting {
         ("RegistryUnavailable", "the registry is unavailable"),
         ("SignatureValidationFailed", "the signature validation failed"),
     ] {
-        if let Some(rest) = told.strip_prefix(reason) {
+        if let Some(rest) = message.strip_prefix(reason) {
             let message = format!("image pull failed for {image} because {why}{rest}");
             return Waiting { reason, message };
         }
     }
-    Waiting { reason: "ErrImagePull", message: told }
+    Waiting { reason: "ErrImagePull", message }
 }

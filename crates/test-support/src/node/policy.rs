@@ -6,7 +6,7 @@ use std::path::Path;
 use super::directory;
 use super::keys::PrivateKey;
 
-/// A policy, and the public keys that it names.
+/// A policy with its public key files.
 #[derive(Clone, Debug)]
 pub struct Policy {
     text: String,
@@ -14,12 +14,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// One that refuses everything.
+    /// Denies everything.
     pub fn deny() -> Self {
         Self::text("default = \"deny\"\n")
     }
 
-    /// Whatever the text says, even if it is no policy.
+    /// Any text, even an invalid policy.
     pub fn text(text: &str) -> Self {
         Self { text: text.to_owned(), keys: Vec::new() }
     }
@@ -47,37 +47,37 @@ impl Policy {
         ))
     }
 
-    /// Lets the rule before speak for pods of these Kubernetes namespaces only.
+    /// Restricts the previous rule to pods of these Kubernetes namespaces.
     pub fn pods(self, namespaces: &[&str]) -> Self {
         self.line(format_args!("pods = {namespaces:?}"))
     }
 
-    /// Images below `scope` need a signature of all of these.
+    /// Requires signatures of all of these for images below `scope`.
     pub fn require(self, scope: &str, authenticators: &[&str]) -> Self {
         self.add(format_args!("[[namespace]]\nscope = {scope:?}\nrequire = {{ all = {authenticators:?} }}"))
     }
 
-    /// The same, where signatures may carry `aliases` for the scope.
+    /// As [`Self::require`], where signatures may name `aliases` of the scope.
     pub fn require_with_aliases(self, scope: &str, authenticators: &[&str], aliases: &[&str]) -> Self {
         self.require(scope, authenticators).line(format_args!("aliases = {aliases:?}"))
     }
 
-    /// Images below `scope` need no signature.
+    /// Allows images below `scope` without a signature.
     pub fn allow_unsigned(self, scope: &str) -> Self {
         self.add(format_args!("[[namespace]]\nscope = {scope:?}\nallow = \"unsigned\"\nreason = \"a test\""))
     }
 
-    /// Refuses the image with this digest, whatever a rule says.
+    /// Denies the image with this digest, whatever a rule says.
     pub fn deny_digest(self, digest: &str) -> Self {
         self.add(format_args!("[deny]\ndigests = [{{ digest = {digest:?}, reason = \"a test\" }}]"))
     }
 
-    /// Lets nothing count that this key has signed.
+    /// Denies all signatures of this key.
     pub fn deny_key(self, key: &PrivateKey) -> Self {
         self.add(format_args!("[deny]\nkeys = [{{ key = {:?}, reason = \"a test\" }}]", key.fingerprint()))
     }
 
-    /// Adds lines as they are.
+    /// Adds lines verbatim.
     pub fn add_lines(self, lines: &str) -> Self {
         self.add(format_args!("{lines}"))
     }

@@ -1,4 +1,4 @@
-//! Programs that run in the background, programs that run to their end, and waiting with a limit.
+//! Background programs, programs that run to completion, and waiting with a limit.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use crate::secrets;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Nothing that a test starts or waits for takes longer, unless something is wrong.
+/// The limit of everything that a test starts or waits for.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a program may take to end after SIGTERM.
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A program in the background. It ends with its owner, and with the thread that started it.
+/// A background program. It ends with its owner, and with the thread that started it.
 pub struct Daemon {
     name: String,
     child: Child,
@@ -30,7 +30,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a program whose standard error goes to the end of the file `log`.
     pub fn start(program: &Path, configure: impl FnOnce(&mut Command), log: &Path) -> Self {
-        // Ctrl-C is for us to handle, hence a process group of its own; and should we be killed, it is too.
+        // In its own process group, because Ctrl-C must only reach us; `setpriv` ends it when we are killed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(append(log));
@@ -41,7 +41,7 @@ impl Daemon {
         Self { name, child, log: log.to_owned() }
     }
 
-    /// Waits until `ready` gives something.
+    /// Polls `ready` until it returns a value.
     pub fn wait_until<T>(&mut self, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
         let found = wait(LIMIT, || {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -53,7 +53,7 @@ impl Daemon {
         found.unwrap_or_else(|| panic!("{} was not {what} in {LIMIT:?}; its log:\n{}", self.name, self.log()))
     }
 
-    /// What it has written to standard error.
+    /// Its standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -62,7 +62,6 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         let ended = wait(LIMIT, || self.child.try_wait().ok().flatten());
         ended.unwrap_or_else(|| panic!("{} does not end; its log:\n{}", self.name, self.log()))
@@ -74,12 +73,12 @@ impl Daemon {
             .unwrap_or_else(|error| panic!("cannot send {signal} to {}: {error}", self.name));
     }
 
-    /// Ends it as an operator would, and gives its exit code. `None`: it did not end by itself.
+    /// Ends it with SIGTERM, and returns its exit code. `None`: it had to be killed.
     pub fn stop(&mut self) -> Option<i32> {
         if let Ok(Some(status)) = self.child.try_wait() {
             return status.code();
         }
-        // One that a test has frozen would not hear the request to end.
+        // A frozen program would not receive SIGTERM.
         self.signal(Signal::SIGCONT);
         self.signal(Signal::SIGTERM);
         let ended = wait(GRACE, || self.child.try_wait().ok().flatten());
@@ -89,7 +88,6 @@ impl Daemon {
         ended.and_then(|status| status.code())
     }
 
-    /// Ends it without notice.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -102,10 +100,10 @@ impl Drop for Daemon {
     }
 }
 
-/// Runs a program to its end and gives its standard output.
+/// Runs a program to completion and returns its standard output.
 ///
 /// # Errors
-/// What it wrote, when it did not succeed.
+/// Its output, when it fails.
 pub fn run(command: &mut Command) -> Result<String, String> {
     let (mut output, mut errors) = (scratch(), scratch());
     command.stdin(Stdio::null()).process_group(0);
@@ -129,7 +127,7 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Runs a program to its end, however it ends, and keeps what it wrote.
+/// Runs a program to completion and returns its output, whatever its exit code.
 pub fn output(command: &mut Command) -> Output {
     let name = Path::new(command.get_program()).display().to_string();
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
@@ -137,12 +135,12 @@ pub fn output(command: &mut Command) -> Output {
     output
 }
 
-/// The same for one that has to succeed.
+/// As [`run`], for a program that must succeed.
 pub fn must_run(command: &mut Command) -> String {
-    run(command).unwrap_or_else(|told| panic!("{told}"))
+    run(command).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Asks again and again until there is an answer, or the time is up.
+/// Polls `ask` until it returns a value, or the limit is over.
 pub fn wait<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
@@ -162,7 +160,7 @@ pub fn append(path: &Path) -> File {
     opened.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()))
 }
 
-// A file takes any amount of output without somebody who reads at the same time.
+// A file never blocks the program, unlike a pipe without a reader.
 fn scratch() -> (File, Option<File>) {
     let file = tempfile::tempfile().expect("cannot make a temporary file");
     let other = file.try_clone().expect("cannot duplicate a file descriptor");

@@ -36,11 +36,11 @@ impl Pullgate {
         Self { directory, config, environment: Vec::new(), daemon }
     }
 
-    /// Writes all that a daemon in front of `containerd` reads, and gives its pullgate.toml.
+    /// Writes the configuration of a daemon in front of `containerd`, and returns the path of its pullgate.toml.
     pub fn configure(directory: &Path, containerd: &Containerd, policy: &Policy) -> String {
         directory::make(directory);
         policy.write(directory);
-        // Tests sign what was refused a moment ago.
+        // Tests sign images right after they were refused.
         let config = format!(
             "[limits]\nnegative-cache-ttl = \"0s\"\n\n[listen]\nsocket = {:?}\n\n[control]\nsocket = {:?}\n\n[runtime]\nsocket = {:?}\n\n[registry]\nhosts = {:?}\n\n\
              [ledger]\ndirectory = {:?}\n\n[log]\nformat = \"json\"\nlevel = {:?}\n",
@@ -49,7 +49,7 @@ impl Pullgate {
             containerd.socket(),
             containerd.hosts().display().to_string(),
             directory.join("evidence"),
-            // All that it could ever write, when it is to be searched.
+            // The most verbose level, if the log is searched for secrets.
             if secrets::run().is_some() { "trace" } else { "info" },
         );
         directory::write(&directory.join("pullgate.toml"), &config);
@@ -60,12 +60,11 @@ impl Pullgate {
         socket_in(&self.directory)
     }
 
-    /// Where the other commands ask it.
+    /// The control socket.
     pub fn control(&self) -> PathBuf {
         self.directory.join("run/control.sock")
     }
 
-    /// The process id.
     pub fn id(&self) -> u32 {
         self.daemon.id()
     }
@@ -77,14 +76,14 @@ impl Pullgate {
         self.start_again();
     }
 
-    /// Restarts it with more lines in its pullgate.toml.
+    /// Restarts it with additional lines in its pullgate.toml.
     pub fn restart_configured(&mut self, lines: &str) {
         self.stop();
         directory::write(&self.directory.join("pullgate.toml"), format!("{}\n{lines}\n", self.config));
         self.start_again();
     }
 
-    /// Restarts it with `runtime` in place of containerd's socket, for good.
+    /// Restarts it with `runtime` in place of containerd's socket, permanently.
     pub fn restart_before(&mut self, runtime: &Path) {
         self.stop();
         let mut lines: Vec<_> = self.config.lines().map(ToOwned::to_owned).collect();
@@ -100,51 +99,50 @@ impl Pullgate {
         self.start_in(&[]);
     }
 
-    /// The same in a world of its own: `command` gets the program and its arguments, and has to become it.
+    /// As [`Self::start_again`], in another environment: `command` gets the program and its arguments, and must exec it.
     pub fn start_in(&mut self, command: &[&str]) {
         self.daemon = serve(&self.directory, command, &self.environment);
     }
 
-    /// Ends it without notice.
     pub fn kill(&mut self) {
         self.daemon.kill();
     }
 
-    /// Where it keeps its evidence.
+    /// The directory of the ledger.
     pub fn evidence(&self) -> PathBuf {
         self.directory.join("evidence")
     }
 
-    /// Where its configuration is.
+    /// The configuration directory.
     pub fn configuration(&self) -> &Path {
         &self.directory
     }
 
-    /// Restarts it without anything that it remembers.
+    /// Restarts it without any cache.
     pub fn restart_forgetful(&mut self) {
         self.stop();
         let _ = fs::remove_dir_all(self.directory.join("evidence"));
         self.start_again();
     }
 
-    /// Restarts it with these variables in its environment.
+    /// Restarts it with these environment variables.
     pub fn restart_in(&mut self, environment: Vec<(String, String)>) {
         self.stop();
         self.environment = environment;
         self.start_again();
     }
 
-    /// Restarts it with `from` in its pullgate.toml replaced by `to`, for good.
+    /// Restarts it with `from` in its pullgate.toml replaced by `to`, permanently.
     pub fn restart_edited(&mut self, from: &str, to: &str) {
         assert!(self.config.contains(from), "{from} is not in {}", self.config);
         self.config = self.config.replace(from, to);
         self.restart_configured("");
     }
 
-    /// Ends it as systemd does, and gives its exit code.
+    /// Ends it as systemd does, and returns its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         if secrets::run().is_some() && self.control().exists() {
-            // Kept by the caller.
+            // The output is recorded for the search for secrets.
             let _ = process::run(self.command().args(["status", "--output", "json"]));
         }
         let code = self.daemon.stop();
@@ -159,13 +157,13 @@ impl Pullgate {
         self.daemon.wait()
     }
 
-    /// Writes a policy, sends SIGHUP, and gives the record that says what became of it.
+    /// Writes a policy, sends SIGHUP, and returns the log record of the result.
     pub fn reload(&self, policy: &Policy) -> Value {
         policy.write(&self.directory);
         self.reload_as_it_is()
     }
 
-    /// Sends SIGHUP, and gives the record that says what became of it.
+    /// Sends SIGHUP, and returns the log record of the result.
     pub fn reload_as_it_is(&self) -> Value {
         let before = self.records().len();
         self.daemon.signal(Signal::SIGHUP);
@@ -187,17 +185,15 @@ impl Pullgate {
         command
     }
 
-    /// Its whole log.
     pub fn log(&self) -> String {
         self.daemon.log()
     }
 
-    /// All records of its log.
     pub fn records(&self) -> Vec<Value> {
         records(&self.directory.join("pullgate.log")).collect()
     }
 
-    /// All decisions about what others asked for; the sandbox image is its own affair.
+    /// All decisions about requested images, without the sandbox image.
     pub fn decisions(&self) -> Vec<Value> {
         let others = |record: &Value| record["verdict"].is_string() && record["peer.pid"] != self.id();
         self.records().into_iter().filter(others).collect()
@@ -209,19 +205,19 @@ impl Pullgate {
         decision.unwrap_or_else(|| panic!("there is no decision in the log:\n{}", self.daemon.log()))
     }
 
-    /// The first record after `before` others that is as wanted.
+    /// The first record after `before` others that matches.
     pub fn wait_for_record(&self, before: usize, is_wanted: impl Fn(&Value) -> bool) -> Value {
         let found =
             process::wait(LIMIT, || self.records().into_iter().skip(before).find(|record| is_wanted(record)));
         found.unwrap_or_else(|| panic!("the record does not come; the log:\n{}", self.daemon.log()))
     }
 
-    /// How much memory it holds, in bytes.
+    /// Its resident memory in bytes.
     pub fn resident_memory(&self) -> u64 {
         self.memory("VmRSS:")
     }
 
-    /// Its peak.
+    /// Its peak memory in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.memory("VmHWM:")
     }
@@ -242,7 +238,7 @@ pub fn command(directory: &Path) -> Command {
 }
 
 fn serve(directory: &Path, around: &[&str], environment: &[(String, String)]) -> Daemon {
-    // Of an earlier run, which has said that it serves.
+    // Remove the log of an earlier run, which says that it serves.
     let log = directory.join("pullgate.log");
     let _ = fs::remove_file(&log);
     let program = program();
@@ -263,7 +259,7 @@ fn serve(directory: &Path, around: &[&str], environment: &[(String, String)]) ->
 
 fn records(log: &Path) -> impl Iterator<Item = Value> {
     let text = fs::read_to_string(log).unwrap_or_default();
-    // The last line may be half written.
+    // The last line may be incomplete.
     let records: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     records.into_iter()
 }

@@ -13,11 +13,11 @@ use super::{directory, environment, http};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Who may use a registry with a password.
+/// The user of a registry with a password.
 pub const USER: &str = "puller";
 /// That user's password.
 pub const PASSWORD: &str = "pg5ECRET-password";
-/// The same, for the registry: it reads bcrypt only.
+/// The same in bcrypt, for the registry's configuration.
 const PASSWORD_BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuxwHs7aticRWRFEjpzCYDntxLA6sYF7y";
 
 pub struct Registry {
@@ -34,44 +34,44 @@ impl Registry {
         Self { directory, host, daemon }
     }
 
-    /// Restarts it, with what it holds and at the same address, for [`USER`] with [`PASSWORD`] only.
+    /// Restarts it with the same content and address, for [`USER`] with [`PASSWORD`] only.
     pub fn restart_with_password(&mut self) {
         let passwords = self.passwords();
         self.restart_with(&passwords);
     }
 
-    /// Lines of configuration that let in [`USER`] with [`PASSWORD`] only.
+    /// Lines of configuration that require [`USER`] with [`PASSWORD`].
     pub fn passwords(&self) -> String {
         let file = self.directory.join("htpasswd");
         directory::write(&file, format!("{USER}:{PASSWORD_BCRYPT}\n"));
         format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display())
     }
 
-    /// Restarts it, with what it holds and at the same address, and with these lines after its section `http`.
+    /// Restarts it with the same content and address, and with these lines after its section `http`.
     pub fn restart_with(&mut self, lines: &str) {
         self.daemon.stop();
         let port = self.host.rsplit(':').next().unwrap_or_default();
         self.daemon = serve(&self.directory, port, lines).0;
     }
 
-    /// Every request that was let in or turned away since it was started, with the time.
+    /// Every request since it was started, with the time, authorized or not.
     pub fn asked(&self) -> Vec<Asked> {
         self.daemon.log().lines().filter_map(Asked::parse).collect()
     }
 
-    /// Starts it after [`Self::stop`], with what it holds and at the same address.
+    /// Starts it after [`Self::stop`], with the same content and address.
     pub fn start_again(&mut self) {
         let port = self.host.rsplit(':').next().unwrap_or_default();
         self.daemon = serve(&self.directory, port, "").0;
     }
 
-    /// Restarts it at the same address, speaking TLS with the certificate and the key in these files.
+    /// Restarts it at the same address, with TLS with these certificate and key files.
     pub fn restart_with_tls(&mut self, certificate: &Path, key: &Path) {
         let (certificate, key) = (certificate.display(), key.display());
         self.restart_with(&format!("  tls:\n    certificate: {certificate}\n    key: {key}\n"));
     }
 
-    /// Restarts it, with what it holds and at the same address, so that it notifies `url` of pushes.
+    /// Restarts it with the same content and address, and with notifications of pushes to `url`.
     pub fn restart_with_notifications(&mut self, url: &str, secret: &str) {
         self.daemon.stop();
         let lines = format!(
@@ -93,29 +93,29 @@ impl Registry {
         log.lines().filter_map(Access::parse).collect()
     }
 
-    /// Lets it accept connections, but answer nothing.
+    /// Stops it with SIGSTOP: it accepts connections, and does not answer.
     pub fn freeze(&self) {
         self.daemon.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it answer again.
+    /// Continues it.
     pub fn thaw(&self) {
         self.daemon.signal(Signal::SIGCONT);
     }
 
-    /// Ends it: from now on, connections are refused.
+    /// Ends it: connections are refused from now on.
     pub fn stop(&mut self) {
         self.daemon.stop();
     }
 
-    /// The manifest that a tag or digest names, byte for byte.
+    /// The manifest of a tag or digest, byte for byte.
     pub fn manifest(&self, repository: &str, reference: &str) -> Vec<u8> {
         let answer = self.ask_for_manifest(repository, reference);
         assert_eq!(answer.status, 200, "{repository}:{reference}: {}", answer.text());
         answer.body
     }
 
-    /// The same where it may be absent. The registry answers 500 while it overwrites a tag.
+    /// As [`Self::manifest`], where it may be absent. The registry answers 500 while it overwrites a tag.
     pub fn find_manifest(&self, repository: &str, reference: &str) -> Option<Vec<u8>> {
         let answer = self.ask_for_manifest(repository, reference);
         (answer.status == 200).then_some(answer.body)
@@ -126,7 +126,7 @@ impl Registry {
         http::get(&self.host, &format!("/v2/{repository}/manifests/{reference}"), &accept)
     }
 
-    /// Puts a manifest, or an index, in place.
+    /// Puts a manifest or an index.
     pub fn put_manifest(&self, repository: &str, reference: &str, manifest: &[u8]) {
         let path = format!("/v2/{repository}/manifests/{reference}");
         let is_index = String::from_utf8_lossy(manifest).contains("\"manifests\"");
@@ -141,7 +141,7 @@ impl Registry {
         answer.body
     }
 
-    /// Uploads a blob and gives its digest.
+    /// Uploads a blob and returns its digest.
     pub fn put_blob(&self, repository: &str, blob: &[u8]) -> String {
         let digest = pullgate::digest::Digest::of(blob).to_string();
         let begun = http::send("POST", &self.host, &format!("/v2/{repository}/blobs/uploads/"), &[], &[]);
@@ -163,7 +163,7 @@ fn serve(directory: &Path, port: &str, lines: &str) -> (Daemon, String) {
     let notifications = fs::read_to_string(directory.join("notifications.yml")).unwrap_or_default();
     directory::write(&directory.join("config.yml"), config + lines + &notifications);
     let log = directory.join("registry.log");
-    // Of an earlier run, which has said where it listens.
+    // Remove the log of an earlier run, which has its address.
     let _ = fs::remove_file(&log);
     let serve = |command: &mut Command| {
         command.arg("serve").arg(directory.join("config.yml"));
@@ -176,7 +176,7 @@ fn serve(directory: &Path, port: &str, lines: &str) -> (Daemon, String) {
 
 fn listening_on(log: &str) -> Option<String> {
     let (_, after) = log.split_once("listening on ")?;
-    // Not the beginning of a port while the line is being written.
+    // The line may be incomplete, and so the port.
     let (host, _) = after.split_once(['"', ' ', ','])?;
     Some(host.to_owned())
 }

@@ -1,4 +1,4 @@
-//! A relay in front of a registry, which passes bytes on and can hold requests.
+//! A TCP relay in front of a registry, which can hold requests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 
 use super::hold::Hold;
 
-/// Listens on a port of its own; ends with the value.
+/// Listens on its own port until it is dropped.
 pub struct Relay {
     host: String,
     hold: Hold,
@@ -16,7 +16,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts one in front of `registry`, a `127.0.0.1:PORT`.
+    /// Starts a relay in front of `registry`, a `127.0.0.1:PORT`.
     pub fn start(registry: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let host = listener.local_addr().expect("it listens").to_string();
@@ -27,7 +27,7 @@ impl Relay {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                // A registry that is gone: the client sees its connection end.
+                // If the registry is down, the client's connection is closed.
                 if let Ok(server) = TcpStream::connect(&registry) {
                     serve(client, server, &hold);
                 }
@@ -41,7 +41,7 @@ impl Relay {
         &self.host
     }
 
-    /// Holds requests by their head: the request line and all headers, as they are on the wire.
+    /// Holds requests by their head: the request line and all headers, as on the wire.
     pub fn hold(&self) -> &Hold {
         &self.hold
     }
@@ -58,7 +58,7 @@ impl Drop for Relay {
 fn serve(client: TcpStream, server: TcpStream, hold: &Hold) {
     let (Ok(from_client), Ok(to_server)) = (client.try_clone(), server.try_clone()) else { return };
     let hold = hold.clone();
-    // A request without a body is written in one piece, and so it comes.
+    // A request without a body arrives in one piece.
     thread::spawn(move || pump(from_client, to_server, |bytes| hold.pass(&String::from_utf8_lossy(bytes))));
     thread::spawn(move || pump(server, client, |_| ()));
 }

@@ -13,22 +13,22 @@ use super::process::{self, Daemon, LIMIT};
 use super::{Node, directory};
 use crate::{programs, secrets};
 
-/// What the registry shows.
+/// The registry's secret for notifications.
 const SECRET: &str = "pg5ECRET-signer";
 
-/// The name of its rule, and of the authenticator that the rule signs with.
+/// The name of its rule, and of the rule's authenticator.
 pub const RULE: &str = "release";
 
 pub struct Signer {
     directory: PathBuf,
-    /// What its rule is for, with the host.
+    /// The scope of its rule, with the host.
     scope: String,
     daemon: Daemon,
 }
 
 impl Signer {
-    /// A signer with one rule, [`RULE`], that signs what is pushed to `namespace` with the node's release key; and the
-    /// node's registry, restarted, that notifies it.
+    /// A signer with one rule, [`RULE`], that signs pushes to `namespace` with the node's release key. Restarts the node's
+    /// registry with notifications.
     pub fn start(node: &mut Node, namespace: &str) -> Self {
         let directory = node.directory().join("signer");
         let signer = Self::start_with(directory, node.registry.host(), namespace, &node.release);
@@ -37,7 +37,7 @@ impl Signer {
         signer
     }
 
-    /// The same without a registry that notifies it.
+    /// As [`Self::start`], without a registry that sends notifications.
     pub fn start_with(directory: PathBuf, host: &str, namespace: &str, key: &PrivateKey) -> Self {
         directory::make(&directory);
         let secret = directory.join("secret");
@@ -48,7 +48,7 @@ impl Signer {
         let scope = format!("{host}/{namespace}");
         configure(&directory, &scope, key);
         if secrets::run().is_some() {
-            // All that it could ever write, when it is to be searched.
+            // The most verbose level, if the log is searched for secrets.
             directory::write(&directory.join("pullgate.toml"), "[log]\nlevel = \"trace\"\n");
         }
         let daemon = serve(&directory);
@@ -57,7 +57,7 @@ impl Signer {
         signer
     }
 
-    /// Has the rule sign with another key, and waits until it does.
+    /// Changes the rule to another key, and waits until it is active.
     pub fn change_key(&self, key: &PrivateKey) {
         configure(&self.directory, &self.scope, key);
         self.daemon.signal(Signal::SIGHUP);
@@ -72,7 +72,7 @@ impl Signer {
         port_in(&self.directory)
     }
 
-    /// Where it is notified, as host with port.
+    /// The address of the notification endpoint, as host with port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port())
     }
@@ -82,7 +82,6 @@ impl Signer {
         format!("Bearer {SECRET}")
     }
 
-    /// Ends it as systemd does.
     pub fn stop(&mut self) {
         assert_eq!(self.daemon.stop(), Some(0), "{}", self.daemon.log());
     }
@@ -102,7 +101,7 @@ impl Signer {
         self.daemon.log()
     }
 
-    /// Waits until nothing waits.
+    /// Waits until the queue is empty.
     pub fn until_idle(&self) {
         self.until(|status| status["waiting"] == 0 && status["busy"] == 0);
     }
@@ -158,7 +157,7 @@ impl Drop for Signer {
     }
 }
 
-/// What is answered at the control socket.
+/// A response of the control socket.
 fn ask(socket: &Path, path: &str) -> Option<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: signer\r\nconnection: close\r\n\r\n");
@@ -179,7 +178,7 @@ fn serve(directory: &Path) -> Daemon {
     daemon
 }
 
-/// A port that nobody listens at now.
+/// A port that is free now.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
     listener.local_addr().expect("a listener has an address").port()

@@ -1,4 +1,4 @@
-//! Signing, and spoiling signatures.
+//! Signing, and tampering with signatures.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use super::registry::Registry;
 use super::{directory, environment, process};
 use crate::programs;
 
-/// The annotation that carries the signature of a layer's blob.
+/// The annotation with the signature of a layer's blob.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// Signs with `pullgate-signer sign`. `reference` is `repository@digest`.
@@ -22,20 +22,20 @@ pub fn sign(reference: &str, key: &PrivateKey) {
     sign_by(Command::new(programs::signer()), reference, key);
 }
 
-/// The same with a `pullgate-signer` that has options already.
+/// As [`sign`], with a `pullgate-signer` that has options already.
 pub fn sign_by(mut signer: Command, reference: &str, key: &PrivateKey) {
     let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file));
 }
 
-/// Signs with `pullgate-signer sign` and more options, and gives what it says.
+/// Signs with `pullgate-signer sign` and more options, and returns its output.
 pub fn sign_with(reference: &str, key: &PrivateKey, options: &[&str]) -> String {
     let mut signer = Command::new(programs::signer());
     let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file).args(options))
 }
 
-/// A layout that cosign writes signatures in.
+/// A layout of cosign's signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// The tag `sha256-….sig` with simple-signing payloads.
@@ -44,7 +44,7 @@ pub enum Layout {
     Bundle,
 }
 
-/// The real cosign, without transparency log or timestamp authority.
+/// cosign, without transparency log or timestamp authority.
 pub struct Cosign {
     home: PathBuf,
 }
@@ -55,7 +55,7 @@ impl Cosign {
         Self { home }
     }
 
-    /// Signs `reference`, as `identity` if that is another name.
+    /// Signs `reference`, under the name `identity` if given.
     pub fn sign(&self, reference: &str, key: &PrivateKey, layout: Layout, identity: Option<&str>) {
         let prefix = self.home.join(&key.name);
         let imported = self.home.join(format!("{}.key", key.name));
@@ -85,10 +85,10 @@ impl Cosign {
         process::must_run(sign.arg("--key").arg(imported).arg(reference));
     }
 
-    /// Whether cosign accepts the signatures of `reference`.
+    /// Verifies the signatures of `reference` with cosign.
     ///
     /// # Errors
-    /// What cosign says when it does not.
+    /// cosign's output.
     pub fn verify(&self, reference: &str, key: &PrivateKey, options: &[&str]) -> Result<String, String> {
         let mut verify = verify_command(&self.home, &key.public_file);
         process::run(verify.args(options).arg(reference))
@@ -99,7 +99,7 @@ impl Cosign {
     }
 }
 
-/// `cosign verify` with the public key in `key`, for further options and a reference.
+/// `cosign verify` with the public key file `key`; the caller adds options and a reference.
 pub fn verify_command(home: &Path, key: &Path) -> Command {
     let mut verify = command(home);
     verify.args(["verify", "--insecure-ignore-tlog", "--private-infrastructure", "--allow-http-registry"]);
@@ -109,19 +109,19 @@ pub fn verify_command(home: &Path, key: &Path) -> Command {
 
 fn command(home: &Path) -> Command {
     let mut command = Command::new(environment::tool("cosign"));
-    // It keeps files in the home directory; those of a person stay alone.
+    // cosign writes to the home directory, which must not be the user's.
     command.env("HOME", home).env("COSIGN_PASSWORD", "pg5ECRET-cosign");
     command
 }
 
-/// How many signatures `image` has in cosign's classic layout.
+/// The number of signatures of `image` in cosign's classic layout.
 pub fn count(registry: &Registry, image: &Image) -> usize {
     let found = registry.find_manifest(&image.repository, &image.signature_tag());
     let manifest: Option<Value> = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     manifest.and_then(|manifest| Some(manifest["layers"].as_array()?.len())).unwrap_or_default()
 }
 
-/// Changes one bit in each signature of `image`. The payload stays.
+/// Changes one bit in each signature of `image`, and no payload.
 pub fn tamper_with_signature(registry: &Registry, image: &Image) {
     edit(registry, image, |_, layer| {
         let signature = layer["annotations"][SIGNATURE].as_str().expect("a signature is an annotation");
@@ -131,7 +131,7 @@ pub fn tamper_with_signature(registry: &Registry, image: &Image) {
     });
 }
 
-/// Lets each signature of `image` speak for `name`. The signatures stay.
+/// Changes the name in each payload of `image`, and no signature.
 pub fn tamper_with_payload(registry: &Registry, image: &Image, name: &str) {
     edit(registry, image, |registry, layer| {
         let digest = layer["digest"].as_str().expect("a layer has a digest");
@@ -144,14 +144,14 @@ pub fn tamper_with_payload(registry: &Registry, image: &Image, name: &str) {
     });
 }
 
-/// Attaches the signatures of `signed` to `other`, which is the same image in another repository.
+/// Attaches the signatures of `signed` to `other`, the same image in another repository.
 pub fn copy_signatures(signed: &Image, other: &Image) {
     let at =
         |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
     images::copy(&at(signed), &at(other));
 }
 
-/// Attaches the bundle of `signed` to `other`, another image in the same repository, as if it spoke for it.
+/// Attaches the bundle of `signed` to `other`, another image in the same repository.
 pub fn graft_bundle(registry: &Registry, signed: &Image, other: &Image) {
     let index = registry.manifest(&signed.repository, &signed.referrers_tag());
     let mut index: Value = serde_json::from_slice(&index).expect("an index is JSON");

@@ -40,7 +40,7 @@ impl Auth {
 }
 
 impl State {
-    /// An answer of the token service, or a refusal; `None` lets the request through.
+    /// A response of the token service, or a refusal; `None` lets the request through.
     pub(super) fn auth(&self, request: &Recorded) -> Option<Scripted> {
         let shown = request.header("authorization").unwrap_or_default();
         match &self.options.auth {

@@ -1,4 +1,4 @@
-//! Scripted answers, correct or hostile.
+//! Scripted responses, correct or hostile.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// An answer.
 #[derive(Clone, Debug)]
 pub struct Scripted {
     pub status: u16,
@@ -19,25 +18,25 @@ pub struct Scripted {
     pub body: Body,
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Clone, Debug)]
 pub enum Body {
     Bytes(Bytes),
-    /// Without end, as fast as it is taken.
+    /// Without end, as fast as it is read.
     Endless,
     /// One byte at a time.
     Slow {
         bytes: Bytes,
         every: Duration,
     },
-    /// Fewer bytes than announced.
+    /// Fewer bytes than the header says.
     Truncated {
         announced: u64,
         bytes: Bytes,
     },
     /// In chunks, without a length.
     Chunked(Bytes),
-    /// Nothing ever.
+    /// Never sends anything.
     Hang,
 }
 
@@ -85,7 +84,7 @@ impl Scripted {
     }
 }
 
-/// A body that counts what is taken from it.
+/// A body that counts the bytes that are read from it.
 pub struct Counted {
     body: Body,
     left: Bytes,

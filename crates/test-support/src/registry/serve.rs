@@ -1,4 +1,4 @@
-//! The distribution protocol, as far as pulling and pushing need it.
+//! The distribution protocol, as far as pulling and pushing needs it.
 
 use bytes::Bytes;
 use http::Method;
@@ -27,7 +27,7 @@ impl State {
                     get_manifest(contents, object, self.options.conditions)
                 }
                 ("/manifests/", &Method::PUT) => {
-                    if self.options.conditions && !holds(contents, object, request) {
+                    if self.options.conditions && !condition_met(contents, object, request) {
                         return Scripted::status(412);
                     }
                     put_manifest(contents, object, request, self.options.referrers)
@@ -63,8 +63,8 @@ fn get_manifest(contents: &ImageRefs, name: &str, marks: bool) -> Scripted {
     }
 }
 
-/// Whether what is under a name is as the request wants it (RFC 9110, 13.1).
-fn holds(contents: &ImageRefs, name: &str, request: &Recorded) -> bool {
+/// Whether the request's condition is met (RFC 9110, 13.1).
+fn condition_met(contents: &ImageRefs, name: &str, request: &Recorded) -> bool {
     let found = contents.tags.get(name).map(|digest| format!("\"{digest}\""));
     match (request.header("if-match"), request.header("if-none-match")) {
         (Some(wanted), _) => found.as_deref() == Some(wanted),
@@ -87,12 +87,12 @@ fn put_manifest(contents: &mut ImageRefs, name: &str, request: &Recorded, referr
     }
 }
 
-/// Descriptors of the manifests whose subject is `digest`, with the artifact type that GHCR and old tools give them.
+/// Descriptors of the manifests with the subject `digest`, with the artifact type that GHCR and old tools write.
 fn referrers(contents: &ImageRefs, digest: &str) -> Scripted {
     Scripted::ok(INDEX, referring(contents, digest))
 }
 
-/// The index that lists them.
+/// The index of the referrers.
 pub(super) fn referring(contents: &ImageRefs, digest: &str) -> Bytes {
     let found: Vec<Value> = contents
         .manifests
@@ -113,7 +113,7 @@ pub(super) fn referring(contents: &ImageRefs, digest: &str) -> Bytes {
     super::index(&found)
 }
 
-/// Part of a list, with the address of the next part: at most three entries, so that there are pages to turn.
+/// One page of a list, with the address of the next one: at most three entries, so that tests have several pages.
 fn page(request: &Recorded, field: &str, mut names: Vec<String>) -> Scripted {
     names.sort();
     let last = request.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("last="));

@@ -1,4 +1,4 @@
-//! Credentials in a request must be secrets that the search at the end finds.
+//! Checks that all credentials in requests are secrets that the search for secrets finds.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -15,7 +15,7 @@ impl Authority {
         self.acceptor_in(name, (1975, 4096), false)
     }
 
-    /// A server whose certificate is valid between the first days of these years, and that may want one of its clients.
+    /// A server whose certificate is valid between the first days of these years, and that can require client certificates.
     pub fn acceptor_in(&self, name: &str, (from, to): (i32, i32), clients: bool) -> TlsAcceptor {
         let key = secrets::new_key();
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();

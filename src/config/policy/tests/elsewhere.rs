@@ -188,7 +188,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
                 ),
                 "",
             ),
-            "cannot be asked: it is asked for salts of 32 bytes\n  hint: leave `salt-length` out",
+            "cannot be asked: its service verifies salts of 32 bytes only\n  hint: leave `salt-length` out",
         ),
     ] {
         let said = survey(&text, &[(&p256(), P256)]).loaded.map(drop).expect_err(&text).to_string();

@@ -33,7 +33,7 @@ fn distinct_keys_of_distinct_authenticators_count() {
 }
 
 #[test]
-fn says_who_counted_and_what_is_missing() {
+fn reports_what_counted_and_what_is_missing() {
     let all = Requirement::all(names(&["release", "security"])).unwrap();
     let proofs = [("release", "k1"), ("security", "k1"), ("release", "k2")];
     let satisfied = all.judge(proofs).unwrap();
@@ -50,7 +50,7 @@ fn says_who_counted_and_what_is_missing() {
 }
 
 #[test]
-fn what_cannot_require_anything_is_refused() {
+fn a_requirement_that_requires_nothing_is_refused() {
     use RequirementError as E;
     for (requirement, error) in [
         (Requirement::all(vec![]), E::Empty),
@@ -65,7 +65,7 @@ fn what_cannot_require_anything_is_refused() {
     }
 }
 
-/// Tries every assignment of authenticators to keys.
+/// The maximum over all assignments of authenticators to keys.
 fn most(authenticators: &[u8], proofs: &[(u8, u8)], used: &mut Vec<u8>) -> usize {
     let Some((first, rest)) = authenticators.split_first() else { return 0 };
     let mut best = most(rest, proofs, used);
@@ -81,7 +81,7 @@ fn most(authenticators: &[u8], proofs: &[(u8, u8)], used: &mut Vec<u8>) -> usize
 
 proptest! {
     #[test]
-    fn judging_agrees_with_trying_everything(
+    fn the_count_equals_that_of_the_definition(
         proofs in proptest::collection::vec((0u8..5, 0u8..5), 0..10), needed in 1usize..5,
     ) {
         let requirement = Requirement::at_least(needed, (0..5).map(|n| n.to_string()).collect()).unwrap();

@@ -1,4 +1,4 @@
-//! The text over which rules and policies are hashed.
+//! The canonical text of rules and policies, which is hashed.
 
 use super::{Action, Rule};
 use crate::digest::Digest;

@@ -47,7 +47,7 @@ fn normalises_as_names_are_normalised() {
 }
 
 #[test]
-fn refuses_what_is_no_scope_or_two() {
+fn refuses_invalid_and_ambiguous_scopes() {
     use ScopeError as E;
     for (text, error) in [
         ("", E::Empty),
@@ -84,7 +84,7 @@ fn refuses_what_is_no_scope_or_two() {
 }
 
 #[test]
-fn covers_whole_segments_and_nothing_else() {
+fn covers_whole_segments_only() {
     for (text, name, covered) in [
         ("reg.example.com/team", "reg.example.com/team", true),
         ("reg.example.com/team", "reg.example.com/team/app", true),
@@ -140,7 +140,7 @@ fn covers_whole_segments_and_nothing_else() {
 
 #[test]
 fn specificity_goes_by_segments_from_the_host_on() {
-    // From the least to the most specific.
+    // From least to most specific.
     let sorted = [
         "**",
         "**/nginx",
@@ -164,7 +164,7 @@ fn specificity_goes_by_segments_from_the_host_on() {
 }
 
 #[test]
-fn knows_what_is_below_a_literal_scope() {
+fn returns_the_remainder_below_a_literal_scope() {
     let team = scope("reg.example.com/team");
     assert!(
         team.is_literal() && !scope("reg.example.com/t*").is_literal() && !Scope::everything().is_literal()

@@ -17,12 +17,12 @@ fn load(rules: Vec<Rule>) -> Result<Policy, Vec<PolicyError>> {
 }
 
 fn labels(policy: &Policy, name: &str, namespace: Option<&str>) -> Vec<String> {
-    let ruling = policy.applicable_rules(&Repository::parse(name).unwrap(), namespace);
-    ruling.rules().map(|rule| rule.label().to_owned()).collect()
+    let applicable = policy.applicable_rules(&Repository::parse(name).unwrap(), namespace);
+    applicable.rules().map(|rule| rule.label().to_owned()).collect()
 }
 
 #[test]
-fn the_namespace_chooses_among_equal_scopes_and_its_absence_takes_them_all() {
+fn a_known_namespace_selects_one_rule_and_an_unknown_one_all() {
     let policy = load(vec![
         rule_for_pods("r.io/team", &[], require(&["a"])),
         rule_for_pods("r.io/team", &["dev", "dev-*"], allow()),
@@ -38,15 +38,16 @@ fn the_namespace_chooses_among_equal_scopes_and_its_absence_takes_them_all() {
         ("r.io/team/app", Some("dev-1"), &["r.io/team dev,dev-*"]),
         ("r.io/team/app", Some("prod"), &["r.io/team prod"]),
         ("r.io/team/app", Some("other"), &["r.io/team "]),
-        // The most specific rule for these pods, or else the next scope.
+        // The most specific rule for these pods, otherwise the next scope.
         ("r.io/team/secret", Some("prod"), &["r.io/team/secret prod"]),
         ("r.io/team/secret", Some("dev"), &["r.io/team dev,dev-*"]),
         ("r.io/x", Some("dev"), &["default"]),
         ("r.io/x", Some("prod"), &["r.io prod"]),
-        // Patterns that are equally specific: the one for these pods wins, although both cover the name.
+        // Equally specific patterns: the rule for these pods applies, although both cover the name.
         ("h.io/aba", Some("x"), &["h.io/a* x"]),
         ("h.io/aba", Some("y"), &["h.io/*a "]),
-        // Unknown: all that could speak, the strictest first; never what a more specific rule for all pods hides.
+        // Unknown namespace: all rules that could apply, strictest first, except those behind a more specific rule for
+        // all pods.
         ("r.io/team/app", None, &["r.io/team prod", "r.io/team ", "r.io/team dev,dev-*"]),
         (
             "r.io/team/secret",
@@ -54,7 +55,7 @@ fn the_namespace_chooses_among_equal_scopes_and_its_absence_takes_them_all() {
             &["r.io/team prod", "r.io/team/secret prod", "r.io/team ", "r.io/team dev,dev-*"],
         ),
         ("r.io/x", None, &["r.io prod", "default"]),
-        // What is no name of a namespace is none.
+        // An invalid name of a namespace is treated as an unknown namespace.
         ("r.io/x", Some(""), &["r.io prod", "default"]),
         ("r.io/x", Some("../../etc/x"), &["r.io prod", "default"]),
         ("r.io/x", Some("Prod"), &["r.io prod", "default"]),
@@ -83,7 +84,7 @@ fn rules_for_overlapping_pods_tie_and_others_do_not() {
 }
 
 #[test]
-fn the_hash_follows_pods_and_mode() {
+fn the_hash_depends_on_pods_and_mode() {
     let hash = |rule: Rule| load(vec![rule]).unwrap().hash().to_owned();
     let base = || rule_for_pods("r.io", &["a", "b"], deny());
     assert_eq!(hash(base()), hash(rule_for_pods("r.io", &["b", "a"], deny())));
@@ -93,7 +94,7 @@ fn the_hash_follows_pods_and_mode() {
     assert_ne!(base().identity(), base().with_mode(Mode::Off).identity());
 }
 
-/// Whether a rule admits an image that these authenticators have signed.
+/// Whether a rule admits an image that these authenticators signed.
 fn admits(rule: &Rule, signed: &[&str]) -> bool {
     rule.mode() != Mode::Enforce
         || match rule.action() {
@@ -117,7 +118,7 @@ fn some_action() -> impl Strategy<Value = Action> {
 
 proptest! {
     #[test]
-    fn knowing_the_namespace_never_makes_the_other_verdict_laxer(
+    fn an_unknown_namespace_is_never_less_strict_than_a_known_one(
         written in proptest::collection::vec(
             (
                 some_scope(),
@@ -146,7 +147,7 @@ proptest! {
             |namespace| policy.applicable_rules(&repository, namespace).rules().all(|rule| admits(rule, signed));
         for namespace in ["x", "y", "xx", "z"] {
             prop_assert!(!admitted(None) || admitted(Some(namespace)), "{namespace}");
-            // And the rule for a known namespace is the one that trying all finds.
+            // The rule for a known namespace equals that of the definition.
             let matching = rules.iter().filter(|rule| {
                 rule.scope().covers(&repository) && rule.pods().is_none_or(|pods| pods.cover(namespace))
             });
@@ -154,12 +155,12 @@ proptest! {
                 let specific = one.scope().compare_specificity(other.scope());
                 specific.then(one.pods().is_some().cmp(&other.pods().is_some()))
             });
-            let ruling = policy.applicable_rules(&repository, Some(namespace));
-            prop_assert_eq!(ruling.rules().count(), 1);
-            prop_assert_eq!(ruling.strictest().identity(), best.unwrap_or(&default()).identity());
+            let applicable = policy.applicable_rules(&repository, Some(namespace));
+            prop_assert_eq!(applicable.rules().count(), 1);
+            prop_assert_eq!(applicable.strictest().identity(), best.unwrap_or(&default()).identity());
         }
-        // The strictest is named first.
-        let ruling = policy.applicable_rules(&repository, None);
-        prop_assert!(ruling.rules().is_sorted_by(|one, other| one.compare_strictness(other).is_ge()));
+        // The strictest is first.
+        let applicable = policy.applicable_rules(&repository, None);
+        prop_assert!(applicable.rules().is_sorted_by(|one, other| one.compare_strictness(other).is_ge()));
     }
 }

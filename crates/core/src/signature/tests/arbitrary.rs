@@ -1,10 +1,10 @@
-//! Nothing that a stranger writes makes a panic or a proof.
+//! Untrusted input causes neither a panic nor a proof.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// `good` with some of its bytes replaced, removed or doubled.
+/// `good` with some of its bytes replaced, removed or duplicated.
 fn mutate(good: &str, edits: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
     let mut bytes = good.as_bytes().to_vec();
     for (index, kind, byte) in edits {
@@ -22,7 +22,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn no_bytes_are_a_proof(bytes in proptest::collection::vec(any::<u8>(), 0..400), signature in ".{0,120}") {
+    fn arbitrary_bytes_are_not_a_proof(bytes in proptest::collection::vec(any::<u8>(), 0..400), signature in ".{0,120}") {
         let party = Party::release();
         let bundle = Attachment::Bundle { place: String::new(), document: bytes.clone().into() };
         prop_assert!(party.verify(&bundle).is_err());
@@ -30,13 +30,13 @@ proptest! {
         prop_assert!(party.verify(&simple).is_err());
     }
 
-    /// The signer itself is made to sign garbage, so that the readers behind the signature see it.
+    /// The trusted key signs invalid content, so that the parsers behind the signature check are reached.
     #[test]
-    fn signed_garbage_makes_no_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), b' '..=b'~'), 1..6)) {
+    fn signed_invalid_content_does_not_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), b' '..=b'~'), 1..6)) {
         let party = Party::release();
         if let Ok(payload) = String::from_utf8(mutate(&payload(), &edits)) {
             let answer = party.verify(&party.simple(&payload));
-            meaning(&answer);
+            outcome(&answer);
             if answer.is_ok() {
                 let read: Value = serde_json::from_str(&payload).unwrap();
                 prop_assert_eq!(&read["critical"]["image"]["docker-manifest-digest"], DIGEST);
@@ -44,7 +44,7 @@ proptest! {
         }
         if let Ok(statement) = String::from_utf8(mutate(&statement().to_string(), &edits)) {
             let answer = party.verify(&document(party.bundle(&statement).to_string()));
-            meaning(&answer);
+            outcome(&answer);
             if answer.is_ok() {
                 let read: Value = serde_json::from_str(&statement).unwrap();
                 prop_assert_eq!(&read["predicateType"], "https://sigstore.dev/cosign/sign/v1");
@@ -53,9 +53,9 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_bundle_makes_no_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 1..4)) {
+    fn a_mutated_bundle_does_not_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 1..4)) {
         let party = Party::release();
         let bundle = mutate(&party.bundle(&statement().to_string()).to_string(), &edits);
-        meaning(&party.verify(&Attachment::Bundle { place: String::new(), document: bundle.into() }));
+        outcome(&party.verify(&Attachment::Bundle { place: String::new(), document: bundle.into() }));
     }
 }

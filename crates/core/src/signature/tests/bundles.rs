@@ -1,15 +1,15 @@
-//! Sigstore bundles: unless a row says so, the signature in it is good.
+//! Sigstore bundles. Unless a row says otherwise, the signature in the bundle is valid.
 
 use super::*;
 
-/// The good bundle after `change`.
+/// The valid bundle after `change`.
 fn bundle_with(change: impl FnOnce(&mut Value)) -> Attachment {
     let mut bundle = Party::release().bundle(&statement().to_string());
     change(&mut bundle);
     document(bundle.to_string())
 }
 
-/// A bundle of the good statement after `change`.
+/// A bundle of the valid statement after `change`.
 fn statement_with(change: impl FnOnce(&mut Value)) -> Attachment {
     let mut statement = statement();
     change(&mut statement);
@@ -17,24 +17,24 @@ fn statement_with(change: impl FnOnce(&mut Value)) -> Attachment {
 }
 
 fn check(attachment: &Attachment, expected: &str, what: &str) {
-    assert_eq!(meaning(&Party::release().verify(attachment)), expected, "{what}");
+    assert_eq!(outcome(&Party::release().verify(attachment)), expected, "{what}");
 }
 
 #[test]
-fn a_bundle_needs_a_key_and_nothing_else() {
+fn a_bundle_needs_only_a_key() {
     check(&bundle_with(|_| {}), "ok", "as it is");
     for (pointer, value, expected) in [
         ("/mediaType", json!("application/vnd.dev.sigstore.bundle+json;version=0.3"), "ok"),
         ("/mediaType", json!("application/vnd.dev.sigstore.bundle+json;version=0.2"), "WrongType"),
         ("/mediaType", json!("application/vnd.dev.sigstore.bundle.v0.3+json; charset=utf-8"), "WrongType"),
         ("/mediaType", json!(3), "Malformed"),
-        // Nothing unsigned chooses a key or an algorithm.
+        // Unsigned fields do not choose a key or an algorithm.
         ("/verificationMaterial/publicKey/hint", json!("another"), "ok"),
         ("/verificationMaterial/publicKey/algorithm", json!("none"), "ok"),
         ("/verificationMaterial/publicKey", json!({}), "ok"),
         ("/dsseEnvelope/signatures/0/keyid", json!("another"), "ok"),
         ("/dsseEnvelope/signatures/0/alg", json!("none"), "ok"),
-        // No proof of time is needed for a key, and none is believed.
+        // A key needs no proof of time, and such a proof is ignored.
         ("/verificationMaterial/tlogEntries", json!([{ "logIndex": "1" }]), "ok"),
         ("/verificationMaterial/timestampVerificationData", json!({ "rfc3161Timestamps": [] }), "ok"),
         ("/verificationMaterial/certificate", json!({ "rawBytes": "AAAA" }), "Unsupported"),
@@ -68,8 +68,8 @@ fn a_bundle_needs_a_key_and_nothing_else() {
 
 #[test]
 fn an_envelope_has_one_signature() {
-    let stranger = Party::stranger().bundle(&statement().to_string());
-    let foreign = stranger.pointer("/dsseEnvelope/signatures/0").unwrap();
+    let untrusted = Party::untrusted().bundle(&statement().to_string());
+    let foreign = untrusted.pointer("/dsseEnvelope/signatures/0").unwrap();
     let signatures = |bundle: &mut Value| bundle.pointer_mut("/dsseEnvelope/signatures").unwrap().take();
     for foreign_first in [true, false] {
         let attachment = bundle_with(|bundle| {
@@ -79,7 +79,7 @@ fn an_envelope_has_one_signature() {
         });
         check(&attachment, "Count", "two signatures");
     }
-    check(&document(stranger.to_string()), "Untrusted", "the stranger alone");
+    check(&document(untrusted.to_string()), "Untrusted", "an untrusted signature only");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_statement_signs_this_digest_and_attests_nothing() {
 }
 
 #[test]
-fn no_key_is_there_twice() {
+fn duplicate_keys_are_refused() {
     let good = statement().to_string();
     let digest = Digest::parse(DIGEST).unwrap().hex().to_owned();
     let twice = [
@@ -167,7 +167,7 @@ fn a_bundle_is_bounded() {
     let good = Party::release().bundle(&statement().to_string()).to_string();
     let padded = |length: usize| document(format!("{good}{}", " ".repeat(length - good.len())));
     check(&padded(MAX_BUNDLE_BYTES), "ok", "at the bound");
-    check(&padded(MAX_BUNDLE_BYTES + 1), "TooLarge", "beyond the bound");
+    check(&padded(MAX_BUNDLE_BYTES + 1), "TooLarge", "over the limit");
     let deep = |levels: usize| format!("{{\"x\":{}{},{}", "[".repeat(levels), "]".repeat(levels), &good[1..]);
     check(&document(deep(31)), "ok", "32 levels");
     check(&document(deep(32)), "Malformed", "33 levels");
@@ -180,6 +180,6 @@ fn the_payload_type_is_signed_too() {
     let unframed = STANDARD.encode(party.key.sign(statement.as_bytes()).unwrap());
     let attachment = bundle_with(|bundle| bundle["dsseEnvelope"]["signatures"][0]["sig"] = json!(unframed));
     check(&attachment, "Untrusted", "signed without its encoding");
-    // A signature over a payload is not one over an envelope, nor the other way round.
+    // A signature over a payload is not one over an envelope, and vice versa.
     check(&party.simple(&statement), "Malformed", "a statement as a payload");
 }

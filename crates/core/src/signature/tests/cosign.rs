@@ -1,4 +1,5 @@
-//! Signatures by the real cosign, as a registry held them; `tests/fixtures/cosign/README.md` says how they were made.
+//! Signatures by the real cosign, as stored in a registry; `tests/fixtures/cosign/README.md` describes how they were
+//! made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,7 @@ fn attachments(case: &Path) -> Vec<Attachment> {
 fn check(attachment: &Attachment, by: &Authenticator, digest: &Digest, name: &str) -> String {
     let repositories = [name.to_owned()];
     let subject = Subject { digest, repositories: &repositories };
-    meaning(&verify(attachment, by, &subject, Timestamp::UNIX_EPOCH))
+    outcome(&verify(attachment, by, &subject, Timestamp::UNIX_EPOCH))
 }
 
 fn image(case: &Path) -> Digest {
@@ -81,7 +82,7 @@ fn cosign_signs_what_is_verified_here() {
         let other = Digest::of(b"another image");
         let elsewhere = match format {
             Format::SimpleSigning => "OtherRepository",
-            // A bundle names no repository.
+            // A bundle has no repository.
             Format::Bundle => "ok",
         };
         let by = authenticator(&pem, algorithm);
@@ -93,7 +94,7 @@ fn cosign_signs_what_is_verified_here() {
             "{case}"
         );
 
-        // The same key under every other algorithm it fits: only the pinned one verifies.
+        // The same key with every other algorithm that fits it: only the pinned one verifies.
         for wrong in Algorithm::ALL.into_iter().filter(|wrong| *wrong != algorithm) {
             if key(&pem, wrong).is_ok() {
                 let answer = check(attachment, &authenticator(&pem, wrong), &image(&directory), NAME);
@@ -136,10 +137,10 @@ fn an_index_and_its_manifests_are_signed_one_by_one() {
         let by = authenticator(&case.join("public-key.pem"), Algorithm::EcdsaSha256);
         for signed in ["index", "amd64", "arm64"] {
             let [signature] = &attachments(&case.join(signed))[..] else { panic!("not one") };
-            for asked in ["index", "amd64", "arm64"] {
-                let expected = if signed == asked { "ok" } else { "OtherDigest" };
-                let answer = check(signature, &by, &image(&case.join(asked)), NAME);
-                assert_eq!(answer, expected, "{}: {signed} for {asked}", case.display());
+            for digest_of in ["index", "amd64", "arm64"] {
+                let expected = if signed == digest_of { "ok" } else { "OtherDigest" };
+                let answer = check(signature, &by, &image(&case.join(digest_of)), NAME);
+                assert_eq!(answer, expected, "{}: {signed} for {digest_of}", case.display());
             }
         }
     }

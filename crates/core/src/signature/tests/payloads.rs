@@ -1,9 +1,9 @@
-//! Simple signing: every payload here carries a good signature, so only its content can refuse it.
+//! Simple signing: every payload here has a valid signature, so only its content can be refused.
 
 use super::*;
 
 #[test]
-fn a_payload_speaks_of_this_digest_in_this_repository() {
+fn a_payload_must_name_this_digest_and_repository() {
     let cosign = "cosign container image signature";
     let upper = DIGEST.to_uppercase().replace("SHA256", "sha256");
     for (reference, digest, kind, expected) in [
@@ -11,7 +11,7 @@ fn a_payload_speaks_of_this_digest_in_this_repository() {
         (REPOSITORY, DIGEST, "atomic container signature", "ok"),
         // skopeo writes the tag.
         ("registry.example:5000/payments/app:1.0", DIGEST, cosign, "ok"),
-        // The policy accepts this name in its stead.
+        // The policy accepts this name as an alias.
         ("docker.io/library/other", DIGEST, cosign, "ok"),
         (REPOSITORY, OTHER, cosign, "OtherDigest"),
         (REPOSITORY, upper.as_str(), cosign, "OtherDigest"),
@@ -24,7 +24,7 @@ fn a_payload_speaks_of_this_digest_in_this_repository() {
         ("Registry.example:5000/payments/app", DIGEST, cosign, "OtherRepository"),
         ("registry.example:5000/payments/app@sha256:00", DIGEST, cosign, "OtherRepository"),
         ("registry.example:5000/payments/app/", DIGEST, cosign, "OtherRepository"),
-        // What cosign calls docker.io: another name, as long as names are compared as they are.
+        // cosign's name for docker.io is another name until `accepted_repositories` adds it.
         ("index.docker.io/library/other", DIGEST, cosign, "OtherRepository"),
         ("library/other", DIGEST, cosign, "OtherRepository"),
         ("registry.example:5000", DIGEST, cosign, "OtherRepository"),
@@ -34,12 +34,12 @@ fn a_payload_speaks_of_this_digest_in_this_repository() {
         (REPOSITORY, DIGEST, "", "WrongType"),
     ] {
         let attachment = Party::release().simple(&claim(reference, digest, kind));
-        assert_eq!(meaning(&Party::release().verify(&attachment)), expected, "{reference} {digest} {kind}");
+        assert_eq!(outcome(&Party::release().verify(&attachment)), expected, "{reference} {digest} {kind}");
     }
 }
 
 #[test]
-fn critical_is_exact_and_optional_is_free() {
+fn critical_is_exact_and_optional_is_arbitrary() {
     let good = payload();
     let optional = |value: &str| good.replace("\"optional\":null", &format!("\"optional\":{value}"));
     let rename = |from: &str, to: &str| good.replace(&format!("\"{from}\""), &format!("\"{to}\""));
@@ -69,7 +69,7 @@ fn critical_is_exact_and_optional_is_free() {
             "Malformed",
         ),
         (good.replace("\"optional\"", "\"more\":1,\"optional\""), "Malformed"),
-        // Two of a kind, in both orders and spelled differently.
+        // Duplicate keys, in both orders and spelled differently.
         (good.replace("\"optional\":null", &format!("\"critical\":{critical}")), "Malformed"),
         (good.replace("\"optional\":null", &format!("\"\\u0063ritical\":{critical}")), "Malformed"),
         (
@@ -92,7 +92,7 @@ fn critical_is_exact_and_optional_is_free() {
         (String::new(), "Malformed"),
     ] {
         let attachment = Party::release().simple(&payload);
-        assert_eq!(meaning(&Party::release().verify(&attachment)), expected, "{payload}");
+        assert_eq!(outcome(&Party::release().verify(&attachment)), expected, "{payload}");
     }
 }
 
@@ -100,19 +100,19 @@ fn critical_is_exact_and_optional_is_free() {
 fn a_payload_is_bounded_and_utf8() {
     let party = Party::release();
     let padded = |length: usize| format!("{}{}", payload(), " ".repeat(length - payload().len()));
-    assert_eq!(meaning(&party.verify(&party.simple(&padded(MAX_PAYLOAD_BYTES)))), "ok");
-    assert_eq!(meaning(&party.verify(&party.simple(&padded(MAX_PAYLOAD_BYTES + 1)))), "TooLarge");
+    assert_eq!(outcome(&party.verify(&party.simple(&padded(MAX_PAYLOAD_BYTES)))), "ok");
+    assert_eq!(outcome(&party.verify(&party.simple(&padded(MAX_PAYLOAD_BYTES + 1)))), "TooLarge");
 
     let mut bytes = payload().replace("null", "{\"a\":\"_\"}").into_bytes();
     let place = bytes.iter().rposition(|byte| *byte == b'_').unwrap();
     bytes[place] = 0xff;
     let signature = STANDARD.encode(party.key.sign(&bytes).unwrap());
     let attachment = Attachment::SimpleSigning { place: String::new(), payload: bytes.into(), signature };
-    assert_eq!(meaning(&party.verify(&attachment)), "Malformed");
+    assert_eq!(outcome(&party.verify(&attachment)), "Malformed");
 }
 
 #[test]
-fn the_annotation_has_one_spelling() {
+fn the_annotation_has_one_encoding() {
     let party = Party::release();
     let Attachment::SimpleSigning { signature: good, .. } = party.simple(&payload()) else {
         panic!("not simple")
@@ -122,8 +122,8 @@ fn the_annotation_has_one_spelling() {
         payload: payload().into(),
         signature,
     };
-    // A P-256 signature may end in padding or not; this makes one that does.
-    let ed25519 = Party::stranger();
+    // The last group of a P-256 signature may have padding or not; this makes a signature that has it.
+    let ed25519 = Party::untrusted();
     let Attachment::SimpleSigning { signature: padded, .. } = ed25519.simple(&payload()) else {
         panic!("not simple")
     };
@@ -151,17 +151,17 @@ fn the_annotation_has_one_spelling() {
         (&party, "A".repeat(1368), "Untrusted"),
         (&party, "A".repeat(1372), "TooLarge"),
     ] {
-        assert_eq!(meaning(&party.verify(&with(signature.clone()))), expected, "{signature}");
+        assert_eq!(outcome(&party.verify(&with(signature.clone()))), expected, "{signature}");
     }
 }
 
 #[test]
-fn the_signature_is_over_the_very_bytes() {
+fn the_signature_covers_the_exact_bytes() {
     let party = Party::release();
     let Attachment::SimpleSigning { place, signature, .. } = party.simple(&payload()) else {
         panic!("not simple")
     };
     let same_meaning = payload().replace("\"optional\":null", "\"optional\": null");
     let attachment = Attachment::SimpleSigning { place, payload: same_meaning.into(), signature };
-    assert_eq!(meaning(&party.verify(&attachment)), "Untrusted");
+    assert_eq!(outcome(&party.verify(&attachment)), "Untrusted");
 }

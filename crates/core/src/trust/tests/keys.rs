@@ -1,4 +1,4 @@
-//! Which files are keys, and what is said of those that are not.
+//! Which files are keys, and the errors for those that are not.
 
 use super::*;
 
@@ -6,8 +6,8 @@ const P256: &str = fixture!("throw-away-p256.pub.pem");
 const RSA: &str = fixture!("throw-away-rsa-2048.pub.pem");
 
 #[test]
-fn reads_one_public_key_and_says_what_else_was_found() {
-    let junk = "-----BEGIN PUBLIC KEY-----\nMFkw*\n-----END PUBLIC KEY-----\n";
+fn reads_one_public_key_and_names_what_was_found_instead() {
+    let invalid = "-----BEGIN PUBLIC KEY-----\nMFkw*\n-----END PUBLIC KEY-----\n";
     let other_end = P256.replace("END PUBLIC", "END PRIVATE");
     let behind = |text: &str| format!("{P256}{text}");
     for (text, error) in [
@@ -26,9 +26,9 @@ fn reads_one_public_key_and_says_what_else_was_found() {
             Some(KeyError::Pem(PemError::Unterminated { line: 1 })),
         ),
         (other_end, Some(KeyError::Private)),
-        (junk.to_owned(), Some(KeyError::Pem(PemError::Base64))),
-        (junk.replace("MFkw*", "MFkw"), Some(KeyError::Malformed)),
-        (junk.replace("MFkw*", ""), Some(KeyError::Malformed)),
+        (invalid.to_owned(), Some(KeyError::Pem(PemError::Base64))),
+        (invalid.replace("MFkw*", "MFkw"), Some(KeyError::Malformed)),
+        (invalid.replace("MFkw*", ""), Some(KeyError::Malformed)),
         (fixture!("throw-away-p256.certificate.pem").to_owned(), Some(KeyError::Certificate)),
         (fixture!("throw-away-rsa-2048.pkcs1.pub.pem").to_owned(), Some(KeyError::Pkcs1)),
         (fixture!("throw-away-p256.key.pem").to_owned(), Some(KeyError::Private)),
@@ -142,7 +142,7 @@ fn a_salt_fits_the_modulus_and_belongs_to_pss() {
 }
 
 #[test]
-fn fingerprints_are_those_of_sha256sum_however_the_key_is_written() {
+fn fingerprints_match_sha256sum_in_every_encoding() {
     let compressed = fixture!("throw-away-p256-compressed.pub.pem");
     let one_line = {
         let body: String = P256.lines().filter(|line| !line.starts_with('-')).collect();
@@ -153,9 +153,9 @@ fn fingerprints_are_those_of_sha256sum_however_the_key_is_written() {
         Algorithm::EcdsaSha256,
         PssSalt::default(),
     );
-    let shown = private.unwrap().public_pem();
-    assert_eq!(shown, P256);
-    for text in [P256, compressed, &one_line, &shown] {
+    let pem = private.unwrap().public_pem();
+    assert_eq!(pem, P256);
+    for text in [P256, compressed, &one_line, &pem] {
         assert_eq!(
             public(text, Algorithm::EcdsaSha256).fingerprint(),
             "sha256:32101e6b9499ba045234aca7583ccaaed71bab305063939bdc185224c0679d0b"

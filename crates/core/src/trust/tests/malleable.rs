@@ -1,4 +1,4 @@
-//! Other spellings of a good signature.
+//! Malleable signatures: other encodings of a valid signature.
 
 use super::*;
 
@@ -8,7 +8,7 @@ const ORDER: [u8; 32] = [
     0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// DER of two numbers, each as long as it must be.
+/// DER of two numbers in their shortest form.
 fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     for number in [r, s] {
@@ -63,7 +63,7 @@ fn ecdsa_is_der_of_two_numbers_in_range() {
     for (signature, verified, what) in [
         (good.clone(), true, "as OpenSSL made it"),
         (der(&r, &s), true, "as this test encodes it"),
-        // Both forms of s are in the wild.
+        // Both forms of s are in use.
         (der(&r, &negated(s)), true, "with the other s"),
         ([r, s].concat(), false, "raw r and s"),
         (trailing, false, "with a byte behind"),
@@ -109,10 +109,10 @@ fn rsa_is_as_long_as_the_modulus() {
 }
 
 #[test]
-fn ed25519_takes_no_second_form() {
+fn ed25519_refuses_other_encodings() {
     let key = public(fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519);
     let good = by_openssl("ed25519");
-    // s + the order of the group: the same number to a verifier that reduces it.
+    // s plus the order of the group: the same number to a verifier that reduces it.
     let order: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,

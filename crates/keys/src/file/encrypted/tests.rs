@@ -9,7 +9,7 @@ fn given(text: &str) -> impl FnOnce() -> Result<Zeroizing<String>, PassphraseErr
     move || Ok(Zeroizing::new(text))
 }
 
-/// An encrypted P-256 key by the real openssl.
+/// An encrypted P-256 key, made by openssl.
 fn by_openssl(directory: &Path, options: &[&str]) -> String {
     let (plain, file) = (directory.join("plain.pem"), directory.join("encrypted.pem"));
     let run = |command: &mut Command| assert!(command.output().unwrap().status.success(), "{command:?}");
@@ -40,7 +40,7 @@ fn decrypts_what_openssl_encrypts() {
         let key = PrivateKey::from_pem(&plain, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
         assert!(key.public().verify(b"m", &key.sign(b"m").unwrap()).is_ok());
         let wrong = decrypt(&text, given("hunter3"));
-        // A wrong passphrase mostly shows in the padding; else the key is none.
+        // A wrong passphrase mostly shows in the padding; otherwise the key does not parse.
         let read =
             |text: &str| PrivateKey::from_pem(text, Algorithm::EcdsaSha256, PssSalt::default()).is_ok();
         assert!(!wrong.is_ok_and(|plain| plain.is_some_and(|text| read(&text))), "{options:?}");
@@ -48,7 +48,7 @@ fn decrypts_what_openssl_encrypts() {
 }
 
 #[test]
-fn pays_no_price_that_a_file_asks_for() {
+fn the_cost_of_key_derivation_is_limited() {
     let directory = tempfile::tempdir().unwrap();
     let none = || -> Result<Zeroizing<String>, PassphraseError> { panic!("the price comes first") };
     for (options, dear) in [
@@ -58,7 +58,7 @@ fn pays_no_price_that_a_file_asks_for() {
     ] {
         let text = by_openssl(directory.path(), options);
         if dear {
-            assert!(matches!(decrypt(&text, none), Err(EncryptedError::Dear)), "{options:?}");
+            assert!(matches!(decrypt(&text, none), Err(EncryptedError::TooExpensive)), "{options:?}");
         } else {
             assert!(matches!(decrypt(&text, given("hunter2")), Err(EncryptedError::Scheme)), "{options:?}");
         }
@@ -81,7 +81,7 @@ fn pays_no_price_that_a_file_asks_for() {
 }
 
 #[test]
-fn refuses_documents_that_are_no_box_of_cosign() {
+fn refuses_documents_that_cosign_does_not_write() {
     let pem = |text: &str| pem::write("ENCRYPTED SIGSTORE PRIVATE KEY", text.as_bytes());
     let box_of = |kdf: &str, n: u64, cipher: &str, nonce: &str| {
         format!(
@@ -89,7 +89,7 @@ fn refuses_documents_that_are_no_box_of_cosign() {
         )
     };
     let nonce = "A".repeat(32);
-    for (text, said) in [
+    for (text, expected) in [
         (box_of("scrypt", 2, "nacl/secretbox", &nonce), "the passphrase is wrong"),
         (box_of("scrypt", 1 << 30, "nacl/secretbox", &nonce), "more work"),
         (box_of("scrypt", 12345, "nacl/secretbox", &nonce), "not supported"),
@@ -100,7 +100,7 @@ fn refuses_documents_that_are_no_box_of_cosign() {
         ("[".repeat(1000), "not supported"),
     ] {
         let error = decrypt(&pem(&text), given("p")).unwrap_err().to_string();
-        assert!(error.contains(said), "{text}: {error}");
+        assert!(error.contains(expected), "{text}: {error}");
     }
     assert!(decrypt("no PEM", given("p")).unwrap().is_none());
     assert!(decrypt(&pem::write("PRIVATE KEY", b"x"), given("p")).unwrap().is_none());

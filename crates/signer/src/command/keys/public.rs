@@ -6,7 +6,7 @@ use crate::command::key_options::{self, KeyOptions, LocationParser};
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::{Algorithm, PublicKey};
-use pullgate_keys::{self as keys, KeysError, Location, Settings};
+use pullgate_keys::{self as keys, KeySettings, KeysError, Location};
 
 /// Arguments of `pullgate-signer keys public`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ impl Public {
 pub(super) async fn public_key(
     location: &Location,
     algorithm: Option<Algorithm>,
-    settings: &Settings,
+    settings: &KeySettings,
 ) -> Result<PublicKey, KeysError> {
     match keys::open(location, algorithm, settings).await {
         Err(KeysError::Choose) => {

@@ -91,7 +91,7 @@ impl Report {
             text = format!("{text}: {current}");
             cause = current.source();
         }
-        let outcome = if error.is_passing() { Outcome::Undetermined } else { Outcome::Refused };
+        let outcome = if error.is_transient() { Outcome::Undetermined } else { Outcome::Refused };
         let advice = error.advice();
         Self { error: Some(text), advice, outcome, ..Self::of(image, digest, SignResult::Failed) }
     }

@@ -80,7 +80,7 @@ impl Work {
             layout: self.layout,
             annotations: &self.annotations,
             credentials: &self.credentials,
-            recheck_delay: sign::SETTLE,
+            recheck_delay: sign::RECHECK_DELAY,
         };
         let result = if self.dry_run {
             let missing = sign::missing(&self.registry, &order, self.key.public()).await;

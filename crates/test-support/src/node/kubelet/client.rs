@@ -82,8 +82,8 @@ impl Client {
             let body = body.collect().await.map_err(|error| Status::unavailable(error.to_string()))?;
             Ok(body.trailers().cloned().unwrap_or(head.headers))
         });
-        let told = |trailers| Status::from_header_map(&trailers).expect("an answer has a status");
-        answer.await.map_or_else(|status| status, told)
+        let from_trailers = |trailers| Status::from_header_map(&trailers).expect("an answer has a status");
+        answer.await.map_or_else(|status| status, from_trailers)
     }
 
     pub(super) async fn run_pod_sandbox(&self, config: &PodSandboxConfig) -> String {
@@ -133,7 +133,7 @@ impl Client {
     }
 }
 
-/// Waits until the program in the container has said who it is: `TIME stdout F uid=1000 gid=1000 argv=/app`.
+/// Waits until the program in the container has printed its user: `TIME stdout F uid=1000 gid=1000 argv=/app`.
 pub(super) async fn user_in_log(path: &Path) -> u32 {
     let end = tokio::time::Instant::now() + LIMIT;
     loop {
@@ -142,12 +142,12 @@ pub(super) async fn user_in_log(path: &Path) -> u32 {
         if let Some(user) = user.and_then(|user| user.parse().ok()) {
             return user;
         }
-        assert!(tokio::time::Instant::now() < end, "the container does not say who it is: {log:?}");
+        assert!(tokio::time::Instant::now() < end, "the container did not print its user: {log:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// The runtime endpoint is not under test: a call that it refuses ends the test.
+/// The runtime endpoint is not under test: an error there ends the test.
 async fn must<T>(what: &str, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> T {
     in_time(call).await.unwrap_or_else(|status| panic!("{what}: {status}")).into_inner()
 }

@@ -1,4 +1,4 @@
-//! A pod with one container, and the messages that kubelet makes of it.
+//! A pod with one container, and kubelet's messages for it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use pullgate::api::{
 use super::User;
 use crate::secrets::Secret;
 
-/// Where the container's output goes, below the pod's log directory.
+/// The container's log, below the pod's log directory.
 pub(super) const CONTAINER_LOG: &str = "app.log";
 
 /// A pod on the host's network.
@@ -101,7 +101,7 @@ impl Pod {
     }
 
     pub(super) fn pull_request_in(&self, name: &str, sandbox: &PodSandboxConfig) -> PullImageRequest {
-        // As kubelet's keyring fills it in: the server's address stays empty.
+        // As kubelet's keyring does: the server's address stays empty.
         let auth = self.secret.as_ref().map(|(user, password)| AuthConfig {
             username: user.clone(),
             password: password.clone(),
@@ -175,7 +175,7 @@ impl Pod {
     }
 }
 
-/// As kubelet asks for the image of a pod (`ToRuntimeAPIImageSpec`).
+/// kubelet's ImageSpec for a pod (`ToRuntimeAPIImageSpec`).
 pub(super) fn annotated(name: &str) -> ImageSpec {
     ImageSpec { image: name.to_owned(), annotations: annotations(), ..Default::default() }
 }

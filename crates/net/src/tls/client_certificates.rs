@@ -1,4 +1,4 @@
-//! Which of our certificates a server is shown.
+//! Client certificates, and which of them a server receives.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
-/// Our certificates for one host, in the order of its configuration.
+/// The client certificates for one host, in the order of its configuration.
 ///
-/// Shown is the first that the server could take: its key signs in a way that the server knows, and it, or one in its
-/// chain, was issued by an authority that the server names (if it names any). If none is, none is shown. So does Go's
-/// `getClientCertificate`, and with it containerd.
+/// Selects the first that the server could accept: its key supports a signature scheme of the server, and the
+/// certificate or one in its chain was issued by an authority that the server names (if it names any). Otherwise no
+/// certificate is sent. This is what Go's `getClientCertificate` does, and so containerd.
 #[derive(Debug)]
-pub(super) struct Shown(pub(super) Vec<Arc<CertifiedKey>>);
+pub(super) struct ClientCertificates(pub(super) Vec<Arc<CertifiedKey>>);
 
-impl ResolvesClientCert for Shown {
+impl ResolvesClientCert for ClientCertificates {
     fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let fits = |pair: &&Arc<CertifiedKey>| {
             let issued =
@@ -29,18 +29,18 @@ impl ResolvesClientCert for Shown {
     }
 }
 
-/// The issuer's name in a certificate, as it is encoded (RFC 5280, 4.1): behind version, serial number and algorithm.
+/// The encoded issuer of a certificate (RFC 5280, 4.1), after version, serial number and algorithm.
 fn issuer(certificate: &[u8]) -> Option<&[u8]> {
     let (_, certificate, _) = element(certificate)?;
     let (_, to_be_signed, _) = element(certificate)?;
     let (first, _, rest) = element(to_be_signed)?;
-    // The version is left out of certificates of the first one.
+    // Certificates of version 1 omit the version.
     let rest = if first.first() == Some(&0xa0) { element(rest)?.2 } else { rest };
     let (_, _, rest) = element(rest)?;
     Some(element(rest)?.0)
 }
 
-/// The first DER element of `bytes`: all of it, its content, and what comes after.
+/// The first DER element of `bytes`: the whole element, its content, and the bytes after it.
 fn element(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (head, length) = match *bytes.get(1)? {
         short @ ..=0x7f => (2, usize::from(short)),
@@ -51,8 +51,8 @@ fn element(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         }
         _ => return None,
     };
-    let (whole, rest) = bytes.split_at_checked(head.checked_add(length)?)?;
-    Some((whole, whole.get(head..)?, rest))
+    let (encoded, rest) = bytes.split_at_checked(head.checked_add(length)?)?;
+    Some((encoded, encoded.get(head..)?, rest))
 }
 
 #[cfg(test)]
@@ -85,9 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_the_server_could_take() {
+    fn selects_the_first_that_the_server_could_accept() {
         let (one, two, three) = (authority("one"), authority("two"), authority(&"three".repeat(60)));
-        let shown = Shown(vec![
+        let certificates = ClientCertificates(vec![
             pair(&one, &rcgen::PKCS_ECDSA_P256_SHA256),
             pair(&one, &rcgen::PKCS_ED25519),
             pair(&two, &rcgen::PKCS_ECDSA_P256_SHA256),
@@ -104,20 +104,21 @@ mod tests {
             (vec![&two[..]], &ed25519, None),
             (vec![&three[..], &two], &ed25519, Some(3)),
             (vec![&two[..], &one], &p256, Some(0)),
-            (vec![&b"nobody"[..]], &p256, None),
+            (vec![&b"another"[..]], &p256, None),
         ] {
-            let found = shown.resolve(&authorities, schemes);
-            let index = found.and_then(|found| shown.0.iter().position(|pair| Arc::ptr_eq(pair, &found)));
+            let found = certificates.resolve(&authorities, schemes);
+            let index =
+                found.and_then(|found| certificates.0.iter().position(|pair| Arc::ptr_eq(pair, &found)));
             assert_eq!(index, expected, "{authorities:?} {schemes:?}");
         }
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_issuer() {
-        let whole = authority("one").der().to_vec();
-        assert!(issuer(&whole).is_some());
-        for length in 0..whole.len().min(120) {
-            assert_eq!(issuer(&whole[..length]), None, "{length}");
+    fn malformed_certificates_have_no_issuer() {
+        let encoded = authority("one").der().to_vec();
+        assert!(issuer(&encoded).is_some());
+        for length in 0..encoded.len().min(120) {
+            assert_eq!(issuer(&encoded[..length]), None, "{length}");
         }
         for bytes in [&[0x30, 0x80, 0, 0][..], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x83, 0xff]] {
             assert_eq!(issuer(bytes), None, "{bytes:?}");

@@ -1,4 +1,4 @@
-//! One image under one name: what evidence says, then what the registry says, and whether that is the last word.
+//! Evaluates one image under one name: with evidence, then with the registry; and decides whether a refusal is final.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::reference::Reference;
 use crate::registry::Credentials;
 use crate::telemetry::Reason;
 
-pub(super) struct Judge<'a> {
+pub(super) struct Evaluator<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) gate: &'a Gate,
     pub(super) credentials: &'a Credentials,
@@ -21,36 +21,33 @@ pub(super) struct Judge<'a> {
 /// One image under one name.
 struct Case<'a> {
     name: &'a str,
-    /// The name, where it is no id.
+    /// The parsed name; `None` if it is an image id.
     reference: Option<Reference>,
     image: &'a Image,
     present: Present,
     pod: Option<&'a Pod>,
 }
 
-/// A refusal, and whether nothing that could still be found out would change it.
+/// A refusal, and whether no further information could change it.
 struct Refused {
     refusal: Refusal,
-    settled: bool,
+    is_final: bool,
 }
 
-impl Judge<'_> {
-    pub(super) async fn judge(&self, name: &str, image: &Image, pod: Option<Pod>) -> Finding {
+impl Evaluator<'_> {
+    pub(super) async fn evaluate(&self, name: &str, image: &Image, pod: Option<Pod>) -> Finding {
+        let content = RuntimeContent::of(self.upstream);
         let case = Case {
             name,
             reference: Reference::parse(name).ok().filter(|_| !is_id(name, &image.id)),
             image,
-            present: Present {
-                id: image.id.clone(),
-                repo_tags: image.repo_tags.clone(),
-                repo_digests: image.repo_digests.clone(),
-            },
+            present: self.gate.read_content(Present::from(image), &content).await,
             pod: pod.as_ref(),
         };
-        let decided = self.decide(&case).await;
-        let (verdict, reason, refused) = match decided {
+        let decision = self.decide(&case).await;
+        let (verdict, reason, refused) = match decision {
             Ok(reason) => (Verdict::Admitted, reason, None),
-            Err(refused) if refused.refusal.kind() == Kind::Signature => {
+            Err(refused) if refused.refusal.kind() == Kind::Refused => {
                 (Verdict::Refused, refused.refusal.reason(), Some(refused))
             }
             Err(refused) => (Verdict::Unknown, refused.refusal.reason(), Some(refused)),
@@ -61,7 +58,7 @@ impl Judge<'_> {
             pod: pod.map(|pod| format!("{}/{}", pod.namespace, pod.name)),
             verdict,
             reason: Cow::Borrowed(reason.code()),
-            settled: verdict == Verdict::Refused && refused.as_ref().is_some_and(|refused| refused.settled),
+            is_final: verdict == Verdict::Refused && refused.as_ref().is_some_and(|refused| refused.is_final),
             message: refused.map(|refused| refused.refusal.line().to_owned()),
         }
     }
@@ -71,40 +68,41 @@ impl Judge<'_> {
             Ok(reason) => return Ok(reason),
             Err(refusal) => refusal,
         };
-        let alone = case.reference.as_ref().is_some_and(|asked| self.has_one_rule(asked));
-        let settled = match refusal.reason() {
+        let has_one_rule = case.reference.as_ref().is_some_and(|name| self.has_one_rule(name));
+        let is_final = match refusal.reason() {
             Reason::DigestDenied => true,
-            // Another rule may admit it for other pods.
-            Reason::DeniedByRule | Reason::AllowanceOver => alone,
-            // Only evidence was missing, or is older than what the registry has.
+            // For other pods, another rule may admit it.
+            Reason::DeniedByRule | Reason::AllowanceOver => has_one_rule,
+            // Evidence is missing, or older than what the registry has.
             reason if of_signatures(reason) => {
-                let asked = self.ask_registry(case, refusal).await;
-                return asked.map_err(|told| Refused { settled: told.settled && alone, ..told });
+                let result = self.ask_registry(case, refusal).await;
+                return result
+                    .map_err(|refused| Refused { is_final: refused.is_final && has_one_rule, ..refused });
             }
             _ => false,
         };
-        Err(Refused { refusal, settled })
+        Err(Refused { refusal, is_final })
     }
 
-    /// What does the registry have for the digests that the image is recorded under, and for its tag?
+    /// Fetches evidence from the registry for the digests in the image's record, and for its tag, and evaluates again.
     async fn ask_registry(&self, case: &Case<'_>, refusal: Refusal) -> Result<Reason, Refused> {
         let recorded = recorded_as(case);
-        let mut settled = !recorded.is_empty();
-        let mut told: Option<Refusal> = None;
+        let mut is_final = !recorded.is_empty();
+        let mut registry_refusal: Option<Refusal> = None;
         for digest in recorded {
             match self.fetch_evidence(&digest, case).await {
                 Ok(()) => match self.check_present(case).await {
                     Ok(reason) => return Ok(reason),
-                    // The image is not what its record says: nobody knows what it is.
-                    Err(refusal) => (told, settled) = (Some(refusal), false),
+                    // The image does not match its record, so its content is unknown.
+                    Err(refusal) => (registry_refusal, is_final) = (Some(refusal), false),
                 },
                 Err(refusal) => {
-                    settled &= of_signatures(refusal.reason());
-                    told = told.or(Some(refusal));
+                    is_final &= of_signatures(refusal.reason());
+                    registry_refusal = registry_refusal.or(Some(refusal));
                 }
             }
         }
-        if case.reference.as_ref().is_some_and(|asked| asked.digest().is_none()) {
+        if case.reference.as_ref().is_some_and(|name| name.digest().is_none()) {
             match self.fetch_evidence(case.name, case).await {
                 Ok(()) => {
                     if let Ok(reason) = self.check_present(case).await {
@@ -112,16 +110,17 @@ impl Judge<'_> {
                     }
                 }
                 Err(refusal) if refusal.kind() == Kind::Unavailable => {
-                    (told, settled) = (told.or(Some(refusal)), false);
+                    (registry_refusal, is_final) = (registry_refusal.or(Some(refusal)), false);
                 }
-                // It is about what the tag means now, which this image need not be.
+                // About what the tag resolves to now, which may be another image.
                 Err(_) => {}
             }
         }
-        // A registry that says nothing takes back nothing that evidence says.
-        let open = matches!(refusal.reason(), Reason::NotVerified | Reason::DigestNotAllowed);
-        let told = told.filter(|told| open || told.kind() == Kind::Signature);
-        Err(Refused { refusal: told.unwrap_or(refusal), settled })
+        // A registry that does not answer does not override a refusal based on evidence.
+        let may_be_replaced = matches!(refusal.reason(), Reason::NotVerified | Reason::DigestNotAllowed);
+        let registry_refusal =
+            registry_refusal.filter(|refusal| may_be_replaced || refusal.kind() == Kind::Refused);
+        Err(Refused { refusal: registry_refusal.unwrap_or(refusal), is_final })
     }
 
     async fn check_present(&self, case: &Case<'_>) -> Result<Reason, Refusal> {
@@ -129,24 +128,24 @@ impl Judge<'_> {
     }
 
     async fn fetch_evidence(&self, name: &str, case: &Case<'_>) -> Result<(), Refusal> {
-        let question = AdmissionRequest {
+        let request = AdmissionRequest {
             image: name.to_owned(),
             credentials: self.credentials.clone(),
             namespace: case.pod.map(|pod| pod.namespace.clone()),
         };
-        let pinned = self.gate.admit(&question, &mut Explanation::default()).await?;
+        let pinned = self.gate.admit(&request, &mut Explanation::default()).await?;
         self.gate.link_present_image(&pinned, &case.present.id, &RuntimeContent::of(self.upstream)).await;
         Ok(())
     }
 
-    /// Whether one rule speaks for the name, whatever pod asks.
+    /// Whether the same rule applies to the name for every pod.
     fn has_one_rule(&self, name: &Reference) -> bool {
         let policy = self.gate.policy();
         policy.is_some_and(|policy| policy.applicable_rules(name.repository(), None).rules().count() == 1)
     }
 }
 
-/// Whether a refusal tells of signatures that are missing: where the registry has said so, it is about the image itself.
+/// Whether a refusal is about missing signatures: if the registry confirmed it, it is about the image itself.
 fn of_signatures(reason: Reason) -> bool {
     matches!(
         reason,
@@ -158,17 +157,17 @@ fn of_signatures(reason: Reason) -> bool {
     )
 }
 
-/// Whether `name` may be the id of the image, or the beginning of it.
+/// Whether `name` may be the id of the image, or a prefix of it.
 fn is_id(name: &str, id: &str) -> bool {
     Digest::parse(id).is_ok_and(|id| is_id_prefix(name, &id))
 }
 
-/// The names with a digest of the repository that is asked for.
+/// The repo digests of the image in the repository of the name.
 fn recorded_as(case: &Case<'_>) -> Vec<String> {
     let same = |recorded: &&String| {
         let recorded = Reference::parse(recorded).ok();
-        let (Some(recorded), Some(asked)) = (&recorded, &case.reference) else { return true };
-        recorded.repository() == asked.repository() || case.image.repo_tags.is_empty()
+        let (Some(recorded), Some(name)) = (&recorded, &case.reference) else { return true };
+        recorded.repository() == name.repository() || case.image.repo_tags.is_empty()
     };
     case.image.repo_digests.iter().take(MAX_NAMES).filter(same).cloned().collect()
 }

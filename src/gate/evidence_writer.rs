@@ -1,0 +1,167 @@
+//! After a pull: the evidence of its admission is kept, linked to the image that the runtime made of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::{Content, Pinned, provenance};
+use crate::digest::Digest;
+use crate::ledger::{Evidence, Image, Ledger};
+use crate::registry::{ImageRefs, parse_refs};
+
+/// How long an answer to a pull waits for the runtime's content, and for the disk. After that the evidence is in memory,
+/// and the write continues.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The largest manifest that is read from the runtime, in bytes.
+const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
+/// How many manifests of one index are read from the runtime.
+const MAX_LISTED: usize = 256;
+
+/// How many threads write evidence to the disk at the same time.
+const THREADS: usize = 4;
+
+/// Evidence that is being written while the runtime pulls the image.
+#[derive(Debug)]
+#[must_use = "the answer to the pull waits for it"]
+pub struct PendingEvidence {
+    image: Digest,
+    written: JoinHandle<()>,
+}
+
+/// Writes evidence to the ledger.
+#[derive(Debug)]
+pub(super) struct EvidenceWriter {
+    ledger: Arc<Ledger>,
+    /// Only so many threads ever wait for the disk: where it hangs, the others are needed to decide.
+    threads: Arc<Semaphore>,
+}
+
+impl EvidenceWriter {
+    pub(super) fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, threads: Arc::new(Semaphore::new(THREADS)) }
+    }
+
+    /// See [`super::Gate::begin_evidence`].
+    pub(super) fn begin(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+        let evidence = pinned.evidence()?;
+        // Evidence that is noted was found just now; other evidence is on the disk already.
+        self.ledger.noted(&evidence.place())?;
+        let Ok(ImageRefs::Image(image)) = parse_refs(&evidence.document, &evidence.media_type) else {
+            return None;
+        };
+        let mut evidence = named(evidence, pinned);
+        if !evidence.images.iter().any(|other| other.id == image) {
+            evidence.images.insert(0, Image { id: image.clone(), manifest: None });
+        }
+        Some(PendingEvidence { image, written: self.write(evidence) })
+    }
+
+    /// See [`super::Gate::finish_evidence`].
+    pub(super) async fn finish(
+        &self,
+        pinned: &Pinned,
+        begun: Option<PendingEvidence>,
+        id: &str,
+        content: &impl Content,
+    ) {
+        let Some(evidence) = pinned.evidence() else { return };
+        let image = pinned.name();
+        let Ok(id) = Digest::parse(id) else {
+            tracing::warn!(image, id, "the runtime's image id is not a digest: no evidence is recorded");
+            return;
+        };
+        let written = match begun.filter(|begun| begun.image == id) {
+            // It is complete already.
+            Some(begun) => begun.written,
+            None => self.write(linked(evidence, pinned, &id, content).await),
+        };
+        if tokio::time::timeout(TIMEOUT, written).await.is_err() {
+            tracing::warn!(image, "the ledger's disk is slow: the answer does not wait for it");
+        }
+    }
+
+    /// See [`super::Gate::link_present_image`].
+    pub(super) async fn link(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+        let (Some(evidence), Ok(id)) = (pinned.evidence(), Digest::parse(id)) else { return };
+        if let Ok(Some(image)) = tokio::time::timeout(TIMEOUT, image_of(evidence, &id, content)).await {
+            let written = self.write(with_image(evidence, pinned, image));
+            // In memory it counts at once; a slow disk is reported where pulls wait for it.
+            let _ = tokio::time::timeout(TIMEOUT, written).await;
+        }
+    }
+
+    fn write(&self, evidence: Evidence) -> JoinHandle<()> {
+        let (ledger, place) = (Arc::clone(&self.ledger), evidence.place());
+        if let Ok(permit) = Arc::clone(&self.threads).try_acquire_owned() {
+            return tokio::task::spawn_blocking(move || {
+                ledger.keep(evidence);
+                drop(permit);
+            });
+        }
+        // In memory at once, within bounds; what waits for a thread holds only the place.
+        ledger.note(evidence);
+        let threads = Arc::clone(&self.threads);
+        tokio::spawn(async move {
+            let permit = threads.acquire_owned().await;
+            let written = tokio::task::spawn_blocking(move || {
+                // Written meanwhile with another pull's evidence, or evicted from the memory.
+                if let Some(noted) = ledger.noted(&place) {
+                    ledger.keep(Evidence::clone(&noted));
+                }
+            });
+            drop((written.await, permit));
+        })
+    }
+}
+
+/// Evidence as it is kept for this pull, which gave the image `id`.
+async fn linked(evidence: &Evidence, pinned: &Pinned, id: &Digest, content: &impl Content) -> Evidence {
+    let image = tokio::time::timeout(TIMEOUT, image_of(evidence, id, content)).await.ok().flatten();
+    let Some(image) = image else {
+        tracing::warn!(
+            image = pinned.name(),
+            %id,
+            "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
+        );
+        return named(evidence, pinned);
+    };
+    with_image(evidence, pinned, image)
+}
+
+fn with_image(evidence: &Evidence, pinned: &Pinned, image: Image) -> Evidence {
+    let mut evidence = named(evidence, pinned);
+    evidence.images.retain(|other| other.id != image.id);
+    evidence.images.insert(0, image);
+    evidence
+}
+
+/// Evidence with the name of this pull.
+fn named(evidence: &Evidence, pinned: &Pinned) -> Evidence {
+    let names = vec![pinned.tag_record().unwrap_or(pinned.name()).to_owned()];
+    Evidence { names, recorded: jiff::Timestamp::now(), ..evidence.clone() }
+}
+
+/// The image and the manifest that connects it to the evidence; `None` when it does not follow from it.
+async fn image_of(evidence: &Evidence, id: &Digest, content: &impl Content) -> Option<Image> {
+    if provenance::leads_to(evidence, id) {
+        let known = evidence.images.iter().find(|image| image.id == *id).cloned();
+        return Some(known.unwrap_or(Image { id: id.clone(), manifest: None }));
+    }
+    let Ok(ImageRefs::Index(listed)) = parse_refs(&evidence.document, &evidence.media_type) else {
+        return None;
+    };
+    let small = listed.iter().filter(|listed| listed.size <= MAX_MANIFEST_BYTES);
+    for candidate in small.take(MAX_LISTED) {
+        let Some(bytes) = content.read(&candidate.digest, candidate.size).await.ok().flatten() else {
+            continue;
+        };
+        if provenance::lists(&listed, &bytes, id) {
+            return Some(Image { id: id.clone(), manifest: Some(bytes) });
+        }
+    }
+    None
+}

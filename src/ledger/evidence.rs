@@ -1,0 +1,165 @@
+//! Evidence: what an admission rested on.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::digest::Digest;
+use crate::reference::Repository;
+use crate::signature::Attachment;
+
+/// The most bytes of attachments in one entry. Valid ones come first.
+const MAX_ATTACHMENT_BYTES: usize = 8 << 20;
+
+/// The most bytes of attachments that were not valid: another policy may need them.
+const MAX_OTHER_BYTES: usize = 64 << 10;
+
+/// The most images that are linked to one document: the platforms of an index that one node pulls.
+pub const MAX_IMAGES: usize = 8;
+
+/// The most names that are recorded for one document.
+pub const MAX_NAMES: usize = 16;
+
+/// What an admission rested on: enough to decide again without the registry.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// The repository it was pulled from.
+    pub repository: Repository,
+    /// The digest of `document`.
+    pub digest: Digest,
+    /// The media type of `document`, as the registry reported it.
+    pub media_type: String,
+    /// The manifest or index.
+    pub document: Bytes,
+    /// The images that the runtime made of it.
+    pub images: Vec<Image>,
+    /// What was attached to it.
+    pub attachments: Vec<Attachment>,
+    /// The names by which it was pulled, for display.
+    pub names: Vec<String>,
+    /// The rule that admitted it then, for display.
+    pub rule: String,
+    /// The fingerprints of the keys whose signatures were valid then, for display.
+    pub keys: Vec<String>,
+    /// When it was recorded.
+    pub recorded: Timestamp,
+}
+
+/// An image of the runtime, and the manifest that connects it to the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The runtime's id: the digest of the image's configuration.
+    pub id: Digest,
+    /// The manifest with that configuration, where the document is an index that lists it; `None` where the document
+    /// itself is the manifest.
+    pub manifest: Option<Bytes>,
+}
+
+/// The key of evidence: repository and digest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub repository: Repository,
+    /// The digest of the manifest or index.
+    pub digest: Digest,
+}
+
+impl Evidence {
+    /// Its key.
+    pub fn place(&self) -> Place {
+        Place { repository: self.repository.clone(), digest: self.digest.clone() }
+    }
+
+    /// Adds the attachments of `others` that are new, as long as there is room.
+    pub fn add_attachments(&mut self, others: &[Attachment]) {
+        let mut bytes: usize = self.attachments.iter().map(attachment_bytes).sum();
+        for other in others {
+            bytes = bytes.saturating_add(attachment_bytes(other));
+            if bytes > MAX_ATTACHMENT_BYTES {
+                return;
+            }
+            if !self.attachments.iter().any(|own| same_attachment(own, other)) {
+                self.attachments.push(other.clone());
+            }
+        }
+    }
+
+    /// Puts the attachments at `places` first, and bounds the others: anyone who can push to a repository can attach
+    /// anything to its images, and must not evict other evidence from the ledger with it.
+    pub fn prefer(&mut self, places: &BTreeSet<&str>) {
+        let all = std::mem::take(&mut self.attachments);
+        let (held, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|attachment| places.contains(attachment.place()));
+        self.attachments = held;
+        let mut bytes = 0_usize;
+        for other in others {
+            bytes = bytes.saturating_add(attachment_bytes(&other));
+            if bytes <= MAX_OTHER_BYTES {
+                self.attachments.push(other);
+            }
+        }
+    }
+
+    /// Adds what only `old` has; the rule, the keys and the time stay.
+    pub(super) fn add(&mut self, old: &Self) {
+        self.add_attachments(&old.attachments);
+        for image in &old.images {
+            if !self.lists(&image.id) {
+                self.images.push(image.clone());
+            }
+        }
+        self.images.truncate(MAX_IMAGES);
+        for name in &old.names {
+            if !self.names.contains(name) {
+                self.names.push(name.clone());
+            }
+        }
+        self.names.truncate(MAX_NAMES);
+    }
+
+    /// Whether `new`, to which this was added, has nothing beyond this.
+    pub(super) fn includes(&self, new: &Self) -> bool {
+        self.attachments.len() == new.attachments.len()
+            && self.images.len() == new.images.len()
+            && new.images.iter().all(|image| self.images.contains(image))
+            && new.names.iter().all(|name| self.names.contains(name))
+            && (&self.media_type, &self.document) == (&new.media_type, &new.document)
+            && (&self.rule, &self.keys) == (&new.rule, &new.keys)
+    }
+
+    /// Whether it lists the image `id`.
+    pub(super) fn lists(&self, id: &Digest) -> bool {
+        self.images.iter().any(|image| image.id == *id)
+    }
+
+    /// Its approximate size in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let manifests = self.images.iter().filter_map(|image| image.manifest.as_ref()).map(Bytes::len);
+        let attachments = self.attachments.iter().map(attachment_bytes);
+        self.document.len() + manifests.chain(attachments).sum::<usize>()
+    }
+}
+
+/// The approximate size of an attachment in bytes.
+fn attachment_bytes(attachment: &Attachment) -> usize {
+    match attachment {
+        Attachment::SimpleSigning { place, payload, signature } => {
+            place.len() + payload.len() + signature.len()
+        }
+        Attachment::Bundle { place, document } => place.len() + document.len(),
+    }
+}
+
+/// Whether two attachments have the same content, wherever they were found.
+fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
+    match (one, other) {
+        (
+            Attachment::SimpleSigning { payload, signature, .. },
+            Attachment::SimpleSigning { payload: others, signature: theirs, .. },
+        ) => payload == others && signature == theirs,
+        (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. }) => {
+            document == others
+        }
+        _ => false,
+    }
+}
