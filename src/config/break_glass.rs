@@ -21,14 +21,14 @@ pub const BREAK_GLASS_FILE: &str = "break-glass.toml";
 const MAX_BYTES: u64 = 256 * 1024;
 
 const OPEN: &[ReadByHand] = read_by_hand! {
-    /// The digest of the image or index that may run; this or `scope`.
-    "digest": Text, "", "a digest";
-    /// The scope of the images that may run; this or `digest`.
-    "scope": Text, "", "a scope";
+    /// The digest of the image or index that may run, under any name.
+    "digest": Text, "", "a digest; this or `scope`";
+    /// The scope of the images that may run.
+    "scope": Text, "", "a scope; this or `digest`";
     /// Why they may run. It is logged at each use.
     "reason": Text, "", "one line";
     /// When the exception ends.
-    "until": Time, "", "a moment, at most 7 days ahead";
+    "until": Time, "", "a date and time, at most 7 days ahead";
 };
 
 /// The options of break-glass.toml.

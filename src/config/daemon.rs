@@ -33,7 +33,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 const MAX_SOCKET_PATH: usize = 85;
 
 const SOCKET: Form<PathBuf> =
-    Form { kind: OptionKind::Path, bounds: "an absolute path, at most 85 bytes", read: read_socket };
+    Form { kind: OptionKind::Path, bounds: "absolute path, at most 85 bytes", read: read_socket };
 const GROUP: Form<String> = Form { kind: OptionKind::Text, bounds: "a group of this node", read: read_group };
 const MODE: Form<u32> = Form { kind: OptionKind::Text, bounds: "0600, 0620, 0660", read: read_mode };
 const IMAGE: Form<String> = Form { kind: OptionKind::Text, bounds: "an image", read: read_image };
@@ -44,8 +44,8 @@ pullgate_config::options! {
     pub struct DaemonConfig {
         /// The socket for kubelet.
         listen: Listen = "listen", Section("[listen]");
-        /// The socket by which `pullgate status`, `pullgate scan` and `pullgate image-verifier` reach this daemon. Only root
-        /// and the user of the daemon are answered.
+        /// The socket that `pullgate status`, `pullgate scan` and `pullgate image-verifier` use. Only root and the user of
+        /// the daemon get answers.
         control: Control = "control", Section("[control]");
         /// The container runtime behind the daemon.
         runtime: Runtime = "runtime", Section("[runtime]");
@@ -53,16 +53,16 @@ pullgate_config::options! {
         registry: Registry = "registry", Section("[registry]");
         /// What is checked besides pulls.
         gate: Gate = "gate", Section("[gate]");
-        /// Scans of the images and containers that are on the node already. `pullgate scan` shows the same at once.
+        /// Scans of the images and containers on the node.
         scan: Scan = "scan", Section("[scan]");
-        /// The evidence of admissions. With it, an image that was admitted once needs no registry the next time.
+        /// The evidence of admitted images, so that their next start needs no registry.
         ledger: Ledger = "ledger", Section("[ledger]");
-        /// Public keys that the policy names by `source`. Each is fetched once and kept; it counts only if it has the
-        /// fingerprint that the policy pins.
+        /// The public keys that the policy names by `source`. Each is fetched once, and accepted only if its fingerprint is
+        /// the pinned one.
         keys: Keys = "keys", Section("[keys]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
-        /// Bounds on requests to registries and on what they answer.
+        /// Limits on requests to registries, and on their responses.
         limits: Limits = "limits", Section("[limits]");
     }
     check check_sockets;
@@ -72,11 +72,11 @@ pullgate_config::options! {
     /// `[listen]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Listen {
-        /// The socket that kubelet has as `imageServiceEndpoint`. A socket from systemd is used instead.
+        /// The socket that kubelet has as `imageServiceEndpoint`. A socket passed by systemd replaces it.
         socket: PathBuf = "socket", SOCKET.or("/run/pullgate/pullgate.sock");
-        /// The group whose members may connect. Who can connect can pull with the rights of this daemon.
+        /// A group whose members may connect. Every caller that can connect can pull with the rights of this daemon.
         group: Option<String> = "group", GROUP.optional("none", "\"pullgate\"");
-        /// The mode of the socket, in octal. With 0600 no member of the group can connect.
+        /// The mode of the socket, in octal. 0600 excludes the group; with a group 0660 (its default) or 0620.
         configured_mode: Option<u32> = "mode", MODE.optional("0600; 0660 with a group", "\"0660\"");
     }
 }
@@ -93,7 +93,7 @@ pullgate_config::options! {
     /// `[control]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Control {
-        /// The control socket. It must be another one than that in `[listen]`.
+        /// The control socket. It must not be the socket of `[listen]`.
         socket: PathBuf = "socket", SOCKET.or("/run/pullgate/control.sock");
     }
 }
@@ -111,19 +111,19 @@ pullgate_config::options! {
     /// `[gate]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Gate {
-        /// With "enforce", an image that is on the node but not admitted is reported as absent, so that it is pulled and
-        /// verified. With "off", only pulls are verified, and what is on the node already runs.
+        /// "enforce": an image that is present but not admitted is reported to kubelet as absent, so that kubelet pulls it
+        /// and the pull is decided. "off": only pulls are decided; every present image runs.
         image_status: bool = "image-status", Choice(&[("enforce", true), ("off", false)], true);
-        /// Whether containers and pods may be restored from checkpoints, whose content cannot be verified: from a file, or from
-        /// an image that declares itself a checkpoint, also if that image is admitted. It applies only if the runtime
-        /// endpoint of kubelet is this daemon too.
+        /// Whether to allow containers and pods that are restored from a checkpoint, whose content cannot be verified: a
+        /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
+        /// runtime endpoint is pullgate too.
         checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
-        /// Whether the image name for runtimes that pull inside a virtual machine (Kata, confidential containers) is pinned to
-        /// the verified digest. It applies only if the runtime endpoint of kubelet is this daemon too.
+        /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
+        /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
         pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
-        /// The image of pod sandboxes, which the runtime pulls by itself; it is verified and pulled before. containerd 1.6 and
-        /// 1.7 report it; for 2.x set it to the value in containerd's `pinned_images`.
-        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("as the runtime reports", "\"registry.k8s.io/pause:3.10\"");
+        /// The image of pod sandboxes, which the runtime pulls without kubelet; pullgate verifies and pulls it first.
+        /// containerd 1.6 and 1.7 report it. For 2.x write the sandbox of its `pinned_images` here.
+        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
     }
 }
 
@@ -131,11 +131,12 @@ pullgate_config::options! {
     /// `[scan]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Scan {
-        /// How often all images and running containers of the node are evaluated. What is not admitted is logged.
+        /// How often to check every image and running container on the node. The log lists what is not admitted; `pullgate
+        /// scan` does the same at once.
         interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
-        /// Whether a scan removes images that no container uses and that are refused for good under each of their names: by the
-        /// policy for all pods, or because the registry has no valid signature for their digest. Images that cannot be
-        /// verified for other reasons stay, such as an imported image or one whose tag has moved.
+        /// Whether a scan removes unused images that are finally refused under every name: by the policy for all pods, or
+        /// because the registry has no valid signature for their digest. An image that merely lacks evidence stays, such as
+        /// an imported one or one whose tag has moved.
         remove_unused: bool = "remove-unused", Flag(false);
     }
 }

@@ -17,7 +17,7 @@ const CASE: &[ReadByHand] = read_by_hand! {
     /// The image as a pod names it.
     "image": Text, "", "an image";
     /// The Kubernetes namespace of the pod.
-    "pod-namespace": Text, "not known", "a name";
+    "pod-namespace": Text, "unknown", "a name";
     /// The scope of the rule that is expected to apply.
     "rule": Text, "any", "a scope, default";
     /// The action that the rule is expected to have.

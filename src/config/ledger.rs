@@ -9,11 +9,11 @@ pullgate_config::options! {
     /// `[ledger]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Ledger {
-        /// The directory of the evidence. It belongs to pullgate alone.
+        /// Where to keep the evidence of admitted images. Only for pullgate.
         directory: PathBuf = "directory", PATH.or("/var/lib/pullgate");
-        /// For how many digests evidence is kept. The oldest is removed first.
+        /// Maximum number of digests with evidence; the oldest are removed first.
         max_entries: u64 = "max-entries", count(DEFAULT_ENTRIES, 16, 4_000_000);
-        /// How many bytes the evidence may have. The oldest is removed first.
+        /// Maximum size on disk; the oldest entries are removed first.
         max_bytes: u64 = "max-bytes", bytes(DEFAULT_BYTES, MAX_ENTRY_BYTES as u64, 64 << 30);
     }
 }

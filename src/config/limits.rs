@@ -12,9 +12,9 @@ pullgate_config::options! {
     /// The bounds of the node itself.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct NodeLimits {
-        /// How long verifying one image may take, before it is handed to containerd.
+        /// Maximum time to verify one image, before the pull is forwarded to containerd.
         pull_timeout: Duration = "pull-timeout", time(2 * MINUTE, SECOND, 10 * MINUTE);
-        /// How long to wait until the runtime knows the image by its tag.
+        /// Maximum wait until the runtime knows a pulled image by its tag.
         tag_record_timeout: Duration = "tag-record-timeout", time(5 * SECOND, 100, MINUTE);
     }
 }

@@ -263,7 +263,7 @@ impl<T> Kind<Vec<T>> for Tables<T> {
 
 /// Absolute paths as in the `PATH` of a shell.
 pub const PATHS: Form<Vec<PathBuf>> =
-    Form { kind: OptionKind::Path, bounds: "absolute paths, `:` between two", read: read_paths };
+    Form { kind: OptionKind::Path, bounds: "absolute paths, separated by `:`", read: read_paths };
 
 fn read_paths(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Vec<PathBuf>> {
     let hint = "write each directory from `/` on, with `:` between two, as in containerd's config_path";
@@ -276,7 +276,7 @@ fn read_paths(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Optio
 }
 
 /// An absolute path.
-pub const PATH: Form<PathBuf> = Form { kind: OptionKind::Path, bounds: "an absolute path", read: read_path };
+pub const PATH: Form<PathBuf> = Form { kind: OptionKind::Path, bounds: "absolute path", read: read_path };
 
 fn read_path(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<PathBuf> {
     let (text, span) = document.string(value, &format!("`{key}`"))?;

@@ -1,4 +1,4 @@
-//! Options of key services that `pullgate.toml` and `signer.toml` share: the identity, and the login.
+//! Options of key services that `pullgate.toml` and `signer.toml` have in common: identities and addresses.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use pullgate_config::options::{Options as _, Pass};
 use pullgate_net::alibaba::{Assume, Identity};
 use pullgate_net::{secret, service};
 
-/// How long a name or an id may be, in bytes.
+/// Bytes of a name or an id.
 const MAX_TEXT: usize = 512;
-/// How long the key of an assumed role lives.
+/// Lifetime of the session of an assumed role.
 pub const ASSUMED: Duration = Duration::from_secs(3600);
 
-/// A file that holds a secret, closed to others.
+/// The file of a secret, readable only by its owner.
 pub const SECRET_FILE: Form<PathBuf> =
-    Form { kind: OptionKind::Path, bounds: "a file that is closed to others", read: read_secret_file };
-/// A name or an id: what can stand in a header.
+    Form { kind: OptionKind::Path, bounds: "file that others cannot read", read: read_secret_file };
+/// A name or an id: text that is valid in a header.
 const TEXT: Form<String> = Form { kind: OptionKind::Text, bounds: "a name", read: read_text };
-/// The address of a service.
+/// The URL of a service.
 const ADDRESS: Form<String> = Form { kind: OptionKind::Text, bounds: "an https URL", read: read_address };
 const ROLE: Form<String> =
     Form { kind: OptionKind::Text, bounds: "acs:ram::ACCOUNT:role/NAME", read: read_role };
@@ -35,14 +35,14 @@ pullgate_config::options! {
         /// The profile in `credentials-file`.
         profile: String = "profile", TEXT.or("default");
         /// The ID of an access key; needs `access-key-secret-file`.
-        access_key_id: Option<String> = "access-key-id", TEXT.optional("as the environment says", "\"LTAI5tExample\"");
+        access_key_id: Option<String> = "access-key-id", TEXT.optional("from the environment", "\"LTAI5tExample\"");
         /// The file with the secret of the access key; needs `access-key-id`.
-        access_key_secret_file: Option<PathBuf> = "access-key-secret-file", SECRET_FILE.optional("as the environment says", "\"/etc/pullgate/kms.secret\"");
+        access_key_secret_file: Option<PathBuf> = "access-key-secret-file", SECRET_FILE.optional("from the environment", "\"/etc/pullgate/kms.secret\"");
         /// The RAM role that is assumed with the identity above.
         assume_role: Option<String> = "assume-role", ROLE.optional("none", "\"acs:ram::123456789012:role/pullgate\"");
-        /// The external ID that the owner of `assume-role` demands.
+        /// The external ID that the owner of `assume-role` requires.
         external_id: Option<String> = "external-id", TEXT.optional("none", "\"pullgate\"");
-        /// The address of STS, for `assume-role`.
+        /// The endpoint of STS, for `assume-role`.
         sts: String = "sts", ADDRESS.or("https://sts.aliyuncs.com");
     }
 }
@@ -52,7 +52,7 @@ pullgate_config::options! {
     #[derive(Debug)]
     pub struct LoginOptions {
         /// The file with the token.
-        token_file: Option<PathBuf> = "token-file", SECRET_FILE.optional("as the environment says", "\"/etc/pullgate/vault.token\"");
+        token_file: Option<PathBuf> = "token-file", SECRET_FILE.optional("from the environment", "\"/etc/pullgate/vault.token\"");
         /// The role ID of an AppRole; needs `secret-id-file`.
         role_id: Option<String> = "role-id", TEXT.optional("none", "\"pullgate\"");
         /// The file with the secret ID of the AppRole; needs `role-id`.
@@ -62,31 +62,30 @@ pullgate_config::options! {
     }
 }
 
-/// The login at Vault.
+/// How to authenticate with Vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultAuth {
     /// A token in `VAULT_TOKEN` or `BAO_TOKEN`.
     Environment,
-    /// A token in a file, which is read at each use, so that an agent can replace it.
+    /// A token in a file, which is read again for each request, so that an agent can replace it.
     TokenFile(PathBuf),
-    /// AppRole.
     AppRole {
-        /// Where the method is mounted.
+        /// Where the method is mounted; usually `approle`.
         mount: String,
-        /// The role ID, which is no secret by itself.
+        /// The role ID, which is not a secret.
         role_id: String,
         /// The file with the secret ID.
         secret_id_file: PathBuf,
     },
 }
 
-/// The identity for Alibaba Cloud. `session` is the name of an assumed role's sessions in ActionTrail.
+/// The identity at Alibaba Cloud. `session` is the name of an assumed role's sessions in ActionTrail.
 pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
     let written = ["ram-role", "credentials-file", "profile", "access-key-id", "access-key-secret-file"]
         .map(|key| pass.has(key));
     let [assumes, external_id, sts] = ["assume-role", "external-id", "sts"].map(|key| pass.has(key));
     let given = IdentityOptions::pass(pass);
-    // An option that is written and not valid has a problem of its own already.
+    // An invalid value has been reported already.
     let by = match written {
         [false, false, false, false, false] => None,
         [true, false, false, false, false] => given.ram_role.map(Identity::Role),
@@ -124,17 +123,17 @@ pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
 /// The address of Vault or OpenBao.
 pub fn vault_address(pass: &mut Pass<'_, '_, '_>) -> Option<String> {
     let doc = "The address of the service for keys whose location names none.";
-    let kind = ADDRESS.optional("as the key or the environment says", "\"https://vault.example.com:8200\"");
+    let kind = ADDRESS.optional("from the key or the environment", "\"https://vault.example.com:8200\"");
     pass.option("address", &[doc], &kind)
 }
 
 /// The namespace of Vault or OpenBao.
 pub fn vault_namespace(pass: &mut Pass<'_, '_, '_>) -> Option<String> {
-    let kind = TEXT.optional("as the environment says", "\"team\"");
+    let kind = TEXT.optional("from the environment", "\"team\"");
     pass.option("namespace", &["The Vault namespace."], &kind)
 }
 
-/// The login at Vault or OpenBao.
+/// The login to Vault or OpenBao.
 pub fn login(pass: &mut Pass<'_, '_, '_>) -> VaultAuth {
     let written = ["token-file", "role-id", "secret-id-file", "mount"].map(|key| pass.has(key));
     let LoginOptions { token_file, role_id, secret_id_file, mount } = LoginOptions::pass(pass);
@@ -177,7 +176,7 @@ fn read_secret_file(document: &mut Document<'_>, key: &str, value: Value<'_>) ->
 
 fn read_text(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
     let hint = "write it without blanks and control characters, and leave it out instead of empty";
-    document.parsed(key, value, ["cannot be right", hint], |text| {
+    document.parsed(key, value, ["is not valid", hint], |text| {
         let text = Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_TEXT);
         text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())).map(str::to_owned)
     })

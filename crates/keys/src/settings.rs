@@ -1,4 +1,4 @@
-//! Settings for opening keys, besides their locations. They name the files of secrets and hold none.
+//! Settings for opening keys. They contain paths of secrets, never secrets.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,25 +11,26 @@ use pullgate_config::options::Pass;
 use pullgate_net::alibaba::{Identity, METADATA};
 use pullgate_net::service;
 
-/// What a session of an assumed role is called in ActionTrail.
+/// The name of an assumed role's sessions in ActionTrail.
 const SESSION: &str = "pullgate-signer";
 
 /// The longest that a key service may take.
 const LONGEST: u64 = 100 * SECOND;
 
 pullgate_config::options! {
-    /// How keys are opened and used, by where they are kept.
+    /// Settings for opening and using keys, by kind of location.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct KeySettings {
         /// For encrypted key files.
         passphrase: Passphrase { passphrase };
         /// PKCS#11 tokens.
         token: TokenSettings = "pkcs11", Section("[keys.pkcs11]");
-        /// Alibaba Cloud KMS. It is used as a RAM role of this ECS instance, with a credentials file of the SDKs, or with an
-        /// access key; without any of them, ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET of the environment apply.
+        /// Alibaba Cloud KMS. Credentials: a RAM role of this ECS instance, or a credentials file of the SDKs, or an access
+        /// key; by default ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET of the environment. They are used to assume
+        /// `assume-role`, if set.
         kms: KmsSettings = "kms", Section("[keys.kms]");
-        /// The transit engine of Vault or OpenBao. It is used with a token, which an agent may replace in its file, or with an
-        /// AppRole; without any of them, VAULT_TOKEN (BAO_TOKEN) of the environment applies.
+        /// Vault or OpenBao. Credentials: a token, which an agent may replace in its file, or an AppRole; by default
+        /// VAULT_TOKEN (BAO_TOKEN) of the environment.
         transit: TransitSettings = "vault", Section("[keys.vault]");
     }
 }
@@ -39,8 +40,8 @@ pullgate_config::options! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct TokenSettings {
         /// The PKCS#11 module for keys whose URI names none.
-        module: Option<PathBuf> = "module", PATH.optional("as the key says", "\"/usr/lib/softhsm/libsofthsm2.so\"");
-        /// The directories in which a module that is named without its directory is looked for, in this order.
+        module: Option<PathBuf> = "module", PATH.optional("from the key", "\"/usr/lib/softhsm/libsofthsm2.so\"");
+        /// The directories to search for a module that is named without its directory, in order.
         module_directories: Vec<PathBuf> = "module-directories", PATH.list(64, &[
             "/usr/lib/x86_64-linux-gnu/pkcs11",
             "/usr/lib/x86_64-linux-gnu/softhsm",
@@ -52,7 +53,7 @@ pullgate_config::options! {
             "/usr/local/lib/pkcs11",
         ]);
         /// The file with the PIN for keys whose URI names none.
-        pin_file: Option<PathBuf> = "pin-file", SECRET_FILE.optional("as the key says", "\"/etc/pullgate/token.pin\"");
+        pin_file: Option<PathBuf> = "pin-file", SECRET_FILE.optional("from the key", "\"/etc/pullgate/token.pin\"");
         /// How many signatures a token makes at the same time.
         sessions: usize = "sessions", count(4, 1, 64);
         /// How long one signature may take, including the wait for a session.
@@ -65,7 +66,7 @@ pullgate_config::options! {
 pub struct Bounds {
     /// Time for one signature, including retries.
     pub deadline: Duration,
-    /// Requests a second: a service that throttles one client throttles its whole account.
+    /// Requests per second: a service that throttles one client throttles its whole account.
     pub rate: u32,
     /// Concurrent requests.
     pub concurrency: usize,
@@ -79,11 +80,11 @@ pullgate_config::options! {
         identity: Identity { |pass| identity(pass, SESSION) };
         /// How requests are sent.
         service: service::ServiceSettings { service };
-        /// Bounds. KMS serves 200 requests a second for an account.
+        /// KMS allows 200 requests a second for an account.
         bounds: Bounds { |pass| bounds(pass, 100) };
     }
     also {
-        /// The instance metadata: [`METADATA`].
+        /// The URL of the instance metadata: [`METADATA`].
         metadata: String = METADATA.to_owned();
     }
 }
@@ -143,12 +144,12 @@ fn bounds(pass: &mut Pass<'_, '_, '_>, rate: u64) -> Bounds {
         ),
         rate: pass.option(
             "requests-per-second",
-            &["How many requests a second are sent to the service. KMS serves 200 for one account."],
+            &["How many requests a second the service gets. KMS allows 200 per account."],
             &count(rate, 1, 10_000),
         ),
         concurrency: pass.option(
             "concurrency",
-            &["How many requests to the service are under way at once."],
+            &["How many requests the service gets at the same time."],
             &count(16, 1, 1024),
         ),
     }

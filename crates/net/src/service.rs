@@ -25,9 +25,9 @@ pub use cause::{Cause, remote};
 const ANSWER: u64 = 64 << 10;
 /// Maximum size of the headers of an answer.
 const HEADERS: u32 = 64 << 10;
-/// Time for a connection, TLS included.
+/// Timeout for connecting, including TLS.
 pub const CONNECT: Duration = Duration::from_secs(5);
-/// Time for one request, from the connection to the last byte of its answer.
+/// Timeout for one request, from connecting to the last byte of the answer.
 pub const STEP: Duration = Duration::from_secs(15);
 
 /// Limits and TLS settings for requests to services.

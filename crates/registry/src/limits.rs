@@ -29,48 +29,48 @@ pub const LARGE_ANSWER: usize = 256 << 10;
 pub const LARGE_ANSWERS: usize = 8;
 
 pullgate_config::options! {
-    /// The bounds that a configuration may set, for every client of a registry.
+    /// The configurable limits of a registry client.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
-        /// The largest manifest or index that is read. Registries must accept 4 MiB.
+        /// Maximum size of a manifest or index. Registries must accept 4 MiB.
         manifest_bytes: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
-        /// The largest signature document (payload or bundle) that is read.
+        /// Maximum size of one signature document (payload or bundle).
         signature_max_size: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
-        /// How many signatures of one image are read.
+        /// Maximum number of signatures to read for one image.
         signatures: usize = "signatures", count(64, 1, 1024);
-        /// How many referrers of one image are listed, of any type.
+        /// Maximum number of referrers to list for one image, of any type.
         referrers: usize = "referrers", count(256, 1, 4096);
-        /// How long one request to a registry may take.
+        /// Maximum time for one request to a registry.
         request_timeout: Duration = "request-timeout", time(15 * SECOND, 100, 120 * SECOND);
-        /// How many pulls are verified at once; more wait.
+        /// Maximum number of pulls that are verified concurrently; others wait.
         concurrent_pulls: usize = "concurrent-pulls", count(64, 1, 1024);
-        /// The largest size of all signature documents of one image together.
+        /// Maximum size of all signature documents of one image together.
         signatures_total_size: u64 = "signatures-total-size", bytes(8 * MIB, 64 * KIB, 64 * MIB);
-        /// How many pages of referrers of one image are requested.
+        /// Maximum number of referrer pages to read for one image.
         referrer_pages: usize = "referrer-pages", count(8, 1, 64);
-        /// How many redirects one request may follow.
+        /// Maximum number of redirects to follow for one request.
         redirects: usize = "redirects", count(3, 0, 10);
-        /// The largest header of a response.
+        /// Maximum size of the header of a response.
         header_bytes: u64 = "header-bytes", bytes(64 * KIB, 8 * KIB, 256 * KIB);
-        /// The largest response of a token service.
+        /// Maximum size of the response of a token service.
         token_bytes: u64 = "token-bytes", bytes(64 * KIB, 4 * KIB, MIB);
-        /// How long a connection to a registry may take, TLS included.
+        /// Maximum time to connect to a registry, including TLS.
         connect_timeout: Duration = "connect-timeout", time(5 * SECOND, 100, 60 * SECOND);
-        /// How often a request is retried when the registry is busy or a connection breaks.
+        /// Maximum number of retries of a request when the registry is busy or a connection breaks.
         retries: usize = "retries", count(3, 0, 10);
-        /// How long each lookup of a pull waits for a busy registry, over all its requests.
+        /// Maximum time for all retries of one lookup (the tag, or the signatures), from its first failed request.
         retry_wait: Duration = "retry-wait", time(10 * SECOND, 0, 120 * SECOND);
-        /// How long the answer that an image has no signature is cached.
+        /// How long to cache that an image has no signature.
         negative_cache_ttl: Duration = "negative-cache-ttl", time(5 * SECOND, 0, 60 * SECOND);
-        /// How many requests to one registry host are under way at once.
+        /// Maximum number of concurrent requests to one registry host.
         max_requests_per_host: usize = "max-requests-per-host", count(32, 1, 256);
-        /// How long a request waits when too many requests to one registry are under way.
+        /// Maximum wait for a permit when a concurrency limit is reached.
         queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
-        /// The longest cooldown that a host can request with Retry-After, for all pulls.
+        /// Maximum cooldown of a host that answers with Retry-After, for all pulls.
         max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
     }
     also {
-        /// How long to wait for the first signature of an image without one.
+        /// How long to wait for the first signature of an image that has none.
         wait_for_signature: Duration = Duration::ZERO;
     }
 }

@@ -27,7 +27,7 @@ pub const SIGNER_FILE: &str = "signer.toml";
 /// The most bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The most repositories that are named for a registry that does not list them.
+/// Repositories in the configuration, for a registry without a catalog.
 const MAX_REPOSITORIES: usize = 10_000;
 
 const HOST: Form<String> = Form { kind: OptionKind::Text, bounds: "a host", read: read_host };
@@ -40,23 +40,22 @@ pullgate_config::options! {
     /// `signer.toml` without keys and rules.
     #[derive(Debug)]
     struct SignerFile {
-        /// The registry to which signatures are written.
+        /// The registry whose images are signed.
         registry: RegistryOptions = "registry", Section("[registry]");
-        /// Where registries send notifications, to the path /notify.
+        /// Where to receive notifications (POST /notify).
         listen: listen::Listen = "listen", Section("[listen]");
         /// The socket that `pullgate-signer status` and `pullgate-signer request` use.
         control: Control = "control", Section("[control]");
-        /// Metrics in the text format of Prometheus at /metrics, for everybody who can connect. The control socket has them too.
+        /// Metrics in Prometheus' text format at /metrics, without authentication; also on the control socket.
         metrics: Metrics = "metrics", Section("[metrics]");
         /// The state of the service.
         state: State = "state", Section("[state]");
-        /// Comparisons of the rules with what the registry lists, for notifications that were lost.
+        /// Listings of the registry, for notifications that were lost.
         reconcile: Reconcile = "reconcile", Section("[reconcile]");
-        /// Bounds. `notification-bytes`, `connections`, `request-timeout`, `queued`, `remembered` and `workers` change with a
-        /// restart only.
+        /// Limits. `notification-bytes`, `connections`, `request-timeout`, `queued`, `remembered` and `workers` need a
+        /// restart.
         limits: limits::Limits = "limits", Section("[limits]");
-        /// What opening and using keys needs besides their locations. Secrets are in files that belong to root or to this
-        /// user (chmod 600).
+        /// How to open and use the keys. Files with secrets must belong to root or to this user (chmod 600).
         keys: pullgate_keys::KeySettings = "keys", Section("[keys]");
     }
     check check_repositories;
@@ -66,14 +65,15 @@ pullgate_config::options! {
     /// `[registry]`
     #[derive(Debug)]
     struct RegistryOptions {
-        /// The host in the names of images, with its port. Every scope below begins with it, and signatures name it.
+        /// The registry's host, with its port, as in image names. Every scope below begins with it, and signatures contain
+        /// it.
         host: Option<String> = "host", HOST.required("\"registry.example.com\"");
-        /// The user name for the registry. Without one, requests are anonymous.
+        /// The user name for the registry. Without credentials the signer sends none.
         username: Option<String> = "username", USER.optional("none", "\"signer\"");
-        /// The file with the password, in one line.
-        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("a file that is closed to others; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
-        /// The directories of hosts.toml files, as containerd has them: other addresses, CA certificates, plain HTTP.
-        hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("as containerd 2.2 has them", "\"/etc/containerd/certs.d:/etc/docker/certs.d\"");
+        /// The file with the password, which has one line.
+        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("file that others cannot read; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
+        /// Directories of containerd's hosts.toml files: other addresses, authorities, plain HTTP; several as in "/a:/b".
+        hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("/etc/containerd/certs.d:/etc/docker/certs.d", "\"/etc/containerd/certs.d:/etc/docker/certs.d\"");
     }
     check check_registry;
 }
@@ -100,7 +100,7 @@ pullgate_config::options! {
     /// `[state]`
     #[derive(Debug)]
     struct State {
-        /// The directory of the queue and of the audit record (audit.jsonl).
+        /// The queue and the audit log (audit.jsonl).
         directory: PathBuf = "directory", PATH.or("/var/lib/pullgate/signer");
     }
 }
@@ -109,13 +109,13 @@ pullgate_config::options! {
     /// How the registry is listed.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Reconcile {
-        /// Whether a new rule begins with a list of the images that are there, so that no notification can declare one of them
-        /// new. Without, the time that a notification states is believed.
+        /// Whether a new rule first lists the existing images, so that no notification can pass them off as new. If false,
+        /// only the time in a notification tells old images from new ones.
         baseline: bool = "baseline", Flag(true);
-        /// How often the registry is listed in search of images that no notification reported; needs `baseline`.
+        /// How often to list the registry for images whose notification was lost; needs `baseline`.
         interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
-        /// All repositories, for a registry that does not list them (_catalog).
-        repositories: Option<Vec<Repository>> = "repositories", REPOSITORIES.optional("as the registry lists them", "[\"registry.example.com/payments/app\"]");
+        /// All repositories, for a registry that cannot list them (_catalog).
+        repositories: Option<Vec<Repository>> = "repositories", REPOSITORIES.optional("those that the registry lists", "[\"registry.example.com/payments/app\"]");
     }
     check check_interval;
 }
@@ -188,8 +188,8 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSetti
     })
 }
 
-/// The control socket that `signer.toml` at `path` names, whatever else is wrong with the file: commands to the running
-/// service need no more of it, and are used because of what is wrong.
+/// The control socket in `signer.toml` at `path`. Other problems of the file are ignored: they may be the reason for the
+/// request.
 ///
 /// # Errors
 /// When the file cannot be read, or `[control]` is not valid.
@@ -225,14 +225,14 @@ fn check_registry(_: &RegistryOptions, pass: &mut Pass<'_, '_, '_>) {
         pass.problem("", "[registry] has no `host`", "write the host that images are named by");
     }
     if pass.has("username") != pass.has("password-file") {
-        let hint = "write both, or neither for a registry that everybody may write to";
+        let hint = "write both, or neither for a registry that everyone may write to";
         pass.problem("", "`username` and `password-file` belong together", hint);
     }
 }
 
 fn check_interval(reconcile: &Reconcile, pass: &mut Pass<'_, '_, '_>) {
     if reconcile.interval.is_some() && !reconcile.baseline {
-        let hint = "without a baseline a list cannot tell what is new; set `baseline = true`";
+        let hint = "without a baseline a listing cannot detect new images; set `baseline = true`";
         pass.problem("interval", "`interval` needs `baseline`", hint);
     }
 }

@@ -92,7 +92,7 @@ pub struct Login {
     pub password_file: PathBuf,
 }
 
-/// An address to listen at.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// An IP address with its port.

@@ -38,7 +38,7 @@ pullgate_config::options! {
         region: Option<String> = "region", NAME.required("\"cn-hangzhou\"");
         /// The hosts of the instance, as image names have them. No other host receives the passwords.
         hosts: Vec<String> = "hosts", HOST.list(16, &[]).required("[\"example-registry.cn-hangzhou.cr.aliyuncs.com\"]");
-        /// The RAM role of this ECS instance; this or an access key.
+        /// The role of this ECS instance; this or an access key.
         ram_role: Option<String> = "ram-role", NAME.optional("none", "\"PullgateNode\"");
         /// The ID of an access key; needs `access-key-secret-file`.
         access_key_id: Option<String> = "access-key-id", NAME.optional("none", "\"LTAI5tExample\"");
@@ -54,22 +54,26 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
     let docker_config = pass.option(
         "docker-config",
         &[
-            "A docker config.json, whose `auths` are used; credential helpers are not run.",
-            "The credential of a host has precedence over this file, and this file over ACR.",
+            "A docker config.json (its `auths`; credential helpers are not run).",
+            "The order is: `[[registry.credential]]` of the host, this file, ACR.",
         ],
         &SECRET_FILE.optional("none", "\"/etc/pullgate/docker.json\""),
     );
     let credentials: Vec<HostCredential> = pass.option(
         "credential",
         &[
-            "Credentials for pulls without credentials, by host; they are used to look for signatures.",
-            "containerd has its own. Files that hold a secret must belong to root and be closed to others.",
+            "Credentials for looking up signatures when a pull carries none, by host; containerd has its own.",
+            "Files with secrets must belong to root and must not be readable by others.",
         ],
         &Tables("[[registry.credential]]", 256, credential),
     );
     let acr: Vec<AcrSettings> = pass.option(
         "acr",
-        &["Temporary passwords of Alibaba Cloud Container Registry (Enterprise), one table for each instance."],
+        &[
+            "Temporary passwords of Alibaba Cloud Container Registry, Enterprise Edition.",
+            "Either `ram-role` (the role of this ECS instance) or `access-key-id` with `access-key-secret-file`.",
+            "For several instances repeat the table.",
+        ],
         &Tables("[[registry.acr]]", 64, instance),
     );
     if let Some(host) = repeated(credentials.iter().map(|credential| &credential.host)) {

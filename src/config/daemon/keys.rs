@@ -10,26 +10,28 @@ use crate::service;
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::kind::{PATH, Section, time};
 
-/// What a session of an assumed role is called in ActionTrail.
+/// The name of an assumed role's sessions in ActionTrail.
 const SESSION: &str = "pullgate";
 
 pullgate_config::options! {
     /// `[keys]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Keys {
-        /// The directory of the public keys that were fetched.
+        /// Where to keep the fetched public keys.
         directory: PathBuf = "directory", PATH.or(KeyCache::DEFAULT_DIRECTORY);
-        /// How long fetching one public key may take.
+        /// Maximum time to fetch a key.
         fetch_timeout: Duration = "fetch-timeout", time(15 * SECOND, 100, 2 * MINUTE);
-        /// How long the daemon waits before it tries again to fetch missing keys.
+        /// Delay before the daemon fetches missing keys again.
         fetch_retry_interval: Duration = "fetch-retry-interval", time(30 * SECOND, SECOND, 10 * MINUTE);
-        /// Files with CA certificates that are trusted for these services in addition to those of the system.
+        /// Files with CA certificates for the key services, trusted in addition to those of the system.
         authorities: Vec<PathBuf> = "authorities", PATH.list(64, &[]);
-        /// The identity for Alibaba Cloud KMS: a RAM role of this ECS instance, a credentials file, or an access key; without
-        /// any of them, ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET of the environment apply. It needs the right to
-        /// kms:GetPublicKey on these keys, and to kms:AsymmetricVerify for `verify = "remote"`.
+        /// Credentials for Alibaba Cloud KMS: `ram-role` (the role of this ECS instance), or `access-key-id` with
+        /// `access-key-secret-file`, or `credentials-file` with an optional `profile`; and optionally a role to assume. By
+        /// default ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET of the environment. They need
+        /// kms:GetPublicKey on these keys, and kms:AsymmetricVerify with `verify = "remote"`.
         kms: Kms = "kms", Section("[keys.kms]");
-        /// Vault or OpenBao: a token, or an AppRole; without either, VAULT_TOKEN (BAO_TOKEN) of the environment applies.
+        /// Vault or OpenBao: `token-file`, or `role-id` with `secret-id-file` (AppRole). By default VAULT_TOKEN (BAO_TOKEN)
+        /// of the environment.
         vault: Vault = "vault", Section("[keys.vault]");
     }
 }

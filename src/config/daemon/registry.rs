@@ -13,21 +13,22 @@ pullgate_config::options! {
     /// `[registry]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Registry {
-        /// containerd's own configuration. It is read for its `config_path`, so that both use the same hosts; if it sets none,
+        /// containerd's configuration. The daemon reads its `config_path`, so that both use the same hosts. Without one,
         /// containerd's default applies: /etc/containerd/certs.d and /etc/docker/certs.d.
         containerd_config: PathBuf = "containerd-config", PATH.or("/etc/containerd/config.toml");
-        /// The directories of hosts.toml files, instead of those in `containerd-config`.
-        hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("as containerd's configuration says", "\"/etc/containerd/certs.d\"");
-        /// Token services that receive the credentials of a pull although they are neither the registry itself nor in its
-        /// domain.
+        /// The directories of the hosts.toml files, if containerd's configuration does not name them; several as in
+        /// "/a:/b".
+        hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("containerd's", "\"/etc/containerd/certs.d\"");
+        /// Token services outside the registry's own host and domain that may receive the credentials of a pull.
         token_services: Vec<String> = "token-services", HOST.list(64, &[]);
-        /// How long to wait for the first signature of an image that has none, for registries that sign just after the push.
-        /// A kubelet gives up on a pull that makes no progress after a minute.
+        /// How long to wait for the first signature of an unsigned image, for registries that sign just after the push. The
+        /// default is no wait, because every pull of an unsigned image would be refused that much later. A kubelet gives up
+        /// on a pull that makes no progress after a minute.
         wait_for_signature: Duration = "wait-for-signature", time(0, 0, MINUTE);
         /// The operator's credentials, for pulls without credentials.
         keyring: Keyring { keyring };
-        /// Where signatures are looked for: beside the image, unless the most specific scope here names other places. All
-        /// places that it names are used.
+        /// Where to look for signatures. The default is the image's own repository; the longest matching scope applies, and
+        /// all places that it names are searched.
         sources: Vec<SignatureSource> = "signatures", Tables("[[registry.signatures]]", 256, source);
     }
 }

@@ -8,8 +8,11 @@ use crate::registry::SignatureSource;
 use pullgate_config::kind::{Flag, Form, OptionKind, PATH};
 use pullgate_config::options::{Options as _, Pass};
 
-const SCOPE: Form<String> =
-    Form { kind: OptionKind::Text, bounds: "beginning of a repository's name", read: read_scope };
+const SCOPE: Form<String> = Form {
+    kind: OptionKind::Text,
+    bounds: "a registry or repository, with everything below it",
+    read: read_scope,
+};
 const REPOSITORY: Form<Repository> =
     Form { kind: OptionKind::Text, bounds: "a repository", read: read_repository };
 
@@ -17,13 +20,13 @@ pullgate_config::options! {
     /// `[[registry.signatures]]`
     #[derive(Debug)]
     struct SourceOptions {
-        /// The images that the places are for: a registry, or the beginning of a repository's name.
+        /// The images that the places are for: a registry or repository, with everything below it.
         scope: Option<String> = "scope", SCOPE.required("\"registry.example.com/team\"");
-        /// Whether signatures are looked for beside the image.
+        /// Whether to look for signatures in the image's own repository.
         image: bool = "image", Flag(false);
         /// One repository with the signatures of all these images, as with COSIGN_REPOSITORY.
         repository: Option<Repository> = "repository", REPOSITORY.optional("none", "\"registry.example.com/signatures\"");
-        /// A directory that holds REGISTRY/PATH/sha256-HEX/ with NAME.payload and NAME.sig (base64), or NAME.bundle.json.
+        /// A directory that has REGISTRY/PATH/sha256-HEX/ with NAME.payload and NAME.sig (base64), or NAME.bundle.json.
         directory: Option<PathBuf> = "directory", PATH.optional("none", "\"/var/lib/pullgate/signatures\"");
     }
 }

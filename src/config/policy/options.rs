@@ -19,7 +19,7 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
-    /// The algorithm that signatures are verified with, whatever they name themselves.
+    /// The algorithm that signatures are verified with, whatever they claim.
     "algorithm": Choice, "", ALGORITHMS;
     /// The length of the salt of RSA_PSS_SHA_256, in bytes.
     "salt-length": Count, "32", "a number, maximum";
@@ -39,28 +39,29 @@ pub(super) const KEY: &[ReadByHand] = read_by_hand! {
     /// The length of the salt for this key.
     "salt-length": Count, OF_AUTHENTICATOR, "a number, maximum";
     /// The first moment at which the key counts.
-    "not-before": Time, "none", "a moment";
+    "not-before": Time, "none", "a date and time";
     /// The first moment at which the key no longer counts.
-    "not-after": Time, "none", "a moment";
+    "not-after": Time, "none", "a date and time";
 };
 
 pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     /// The images that the rule applies to.
     "scope": Text, "", "a scope";
-    /// The Kubernetes namespaces of the pods that the rule applies to.
+    /// The Kubernetes namespaces of the pods that the rule applies to. The rule is then more specific than one with the
+    /// same scope and without `pods`.
     "pods": List, "all", "names of Kubernetes namespaces, with `*`";
     /// Allows images without a signature; needs `reason`.
     "allow": Choice, "", "unsigned";
-    /// Refuses all images. The text is shown to the person whose pull is refused.
+    /// Refuses all images. The reason, which the refusal shows.
     "deny": Text, "", "one line";
     /// Why unsigned images are allowed.
     "reason": Text, "", "one line; needed with `allow`";
     /// The digests that `allow` is limited to.
     "digests": List, "all", "at most 10000 digests";
     /// When `allow` ends; then the rule refuses.
-    "until": Time, "none", "a moment";
-    /// Other names of the same images, under which they may have been signed.
-    "aliases": List, "none", "scopes of the same shape";
+    "until": Time, "none", "a date and time";
+    /// Other names of the same images, under which they may be signed.
+    "aliases": List, "none", "scopes of the same form";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
@@ -82,7 +83,7 @@ pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
-    /// A key that counts nowhere, as `pullgate verify` shows it.
+    /// A key that counts in no authenticator, as `pullgate verify` shows it.
     "key": Text, "", "SHA-256 of the DER public key";
     /// Why it is refused.
     "reason": Text, "", "one line";
@@ -92,10 +93,10 @@ pullgate_config::options! {
     /// The choices of `[[namespace]]`.
     #[derive(Debug)]
     pub(super) struct Choices {
-        /// What must be signed of an image for several platforms: the index, the image for this node, or either. What was signed
-        /// is what is pulled.
+        /// What must be signed of a multi-platform image: the index, the image for this node (platform), or either. What
+        /// was signed is what is pulled.
         accept: SignedObject = "accept", Choice(&SignedObject::ALL.map(|it| (it.name(), it)), SignedObject::default());
-        /// Whether images are refused (enforce), pulled and logged (audit), or not evaluated at all (off).
+        /// Whether images are refused (enforce), pulled and logged (audit), or not checked at all (off).
         mode: Mode = "mode", Choice(&Mode::ALL.map(|it| (it.name(), it)), Mode::default());
     }
 }

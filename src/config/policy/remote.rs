@@ -21,14 +21,14 @@ pullgate_config::options! {
     /// What an authenticator or a key sets; what it leaves out is left to the authenticator, or has the default.
     #[derive(Clone, Debug)]
     pub(super) struct RemoteOptions {
-        /// Whether signatures that were verified here are also verified by KMS or Vault, where the private key is, so that
-        /// a key that is disabled there counts no more. Without an answer of the service nothing is admitted.
+        /// Whether KMS or Vault must also confirm each signature that was verified on the node, so that a key that is
+        /// disabled there stops counting. Without its answer the signature does not count.
         verify: Option<bool> = "verify", Inherited(VERIFY);
-        /// How long the service may take for one answer.
+        /// Maximum time for one confirmation.
         timeout: Option<Duration> = "remote-timeout", Inherited(TIMEOUT);
-        /// How many requests a second are sent for one key.
+        /// Maximum number of requests per second for one key.
         rate: Option<u32> = "remote-rate", Inherited(RATE);
-        /// How long a positive answer is cached.
+        /// How long to cache a confirmation.
         cache_ttl: Option<Duration> = "remote-cache-ttl", Inherited(CACHE_TTL);
     }
 }

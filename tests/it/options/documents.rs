@@ -18,9 +18,8 @@ const WIDTH: usize = 120;
 const INTRODUCTION: &str = "\
 # Options
 
-Every option of the files that an operator writes: its value unless it is set (– where it has to be set, or one of several
-has to be), the values that it may have, and what it means. This page and the sample files in [config](../config) are
-generated from the program.
+Every option of the configuration files: its default (– if it is required, or one of several is), its values, and its
+meaning. This page and the sample files in [config](../config) are generated from the program.
 ";
 
 /// Each file: its name in the declarations, its heading, and what is said about it.
@@ -29,35 +28,38 @@ const FILES: [(&str, &str, &str); 5] = [
     ("policy.toml", "policy.toml and policy.d/*.toml", ""),
     ("break-glass.toml", "break-glass.toml", ""),
     ("expectations", "Expectations, for `pullgate policy test`", ""),
-    ("signer.toml", "signer.toml", "For the service beside a registry ([signer.md](signer.md)).\n\n"),
+    ("signer.toml", "signer.toml", "For the signing service beside a registry ([signer.md](signer.md)).\n\n"),
 ];
 
 const PULLGATE: &str = "\
-# /etc/pullgate/pullgate.toml: the sockets and the bounds of the daemon. What is set here is the default; the file may be left
-# out. Which images may run is configured in policy.toml. The file is read at the start only, and the daemon does not start
-# if it is invalid: run `pullgate policy check` before a restart.
+# /etc/pullgate/pullgate.toml: sockets, registries and limits of the daemon. Every value here is the default, and the file
+# is optional. policy.toml decides which images may run.
+# The daemon reads this file only at startup, and an invalid file prevents startup: run `pullgate policy check` before a
+# restart.
 #
 # Lines that begin with `#!` are examples: remove `#! ` to use them.
 ";
 
 const SIGNER: &str = "\
-# /etc/pullgate/signer.toml: what is signed by which key, for `pullgate-signer`, the service beside a registry. What is set
-# here is the default, but for the host. `pullgate-signer check` checks the file and opens the keys in files; SIGHUP loads it,
-# except [listen], [control], [metrics], [state] and some of [limits], which change with a restart. [log] in pullgate.toml
-# configures the log.
+# /etc/pullgate/signer.toml: which key `pullgate-signer`, the service beside a registry, signs which images with. Every value
+# here is the default, except the host. `pullgate-signer check` checks the file and opens the keys that are in files. SIGHUP
+# reloads it, except for [listen], [control], [metrics], [state] and a part of [limits], which need a restart. Logging is
+# configured in [log] of pullgate.toml.
 #
 # Lines that begin with `#!` are examples: remove `#! ` to use them.
 ";
 
 const SIGNING: &str = r#"
-# A key (a PEM file, pkcs11:, alikms:// or vault://), and the one algorithm that it signs with.
+# A key (a PEM file, pkcs11:, alikms:// or vault://) and its algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256,
+# ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH.
 #! [authenticator.release]
 #! key = "keys/release.key"
 #! algorithm = "RSA_PSS_SHA_256"
 #! signatures-per-second = 200
 
-# A rule signs what is pushed after it was first loaded; older images on request (`pullgate-signer request`). A changed rule is
-# a new rule. `scope` is one namespace or repository, or several; `tags` are all that are included and not excluded.
+# A rule signs what is pushed after the service first loaded it; older images need `pullgate-signer request`. Any change
+# makes it a new rule. scope is one or several namespaces or repositories. tags selects what is included and not excluded.
+# trigger: automatic or manual. layout: classic (cosign's .sig tags), bundle (Sigstore bundles as referrers), or both.
 #! [[rule]]
 #! name = "payments"
 #! authenticator = "release"
@@ -83,7 +85,7 @@ fn is_table(option: &OptionDoc) -> bool {
 fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     for (file, heading, note) in FILES {
-        let head = "| option | unless set | may be | meaning |\n|---|---|---|---|\n";
+        let head = "| option | default | values | meaning |\n|---|---|---|---|\n";
         write!(page, "\n## {heading}\n\n{note}{head}").unwrap();
         let options = all_options().into_iter().filter(|option| option.file == file && !is_table(option));
         for option in options {
@@ -129,10 +131,10 @@ fn sample(file: &str, introduction: &str) -> String {
         }
         if !nested {
             let unset = match option.default {
-                Unset::Means(words) if words != "none" => format!(" Unless set: {words}."),
+                Unset::Means(words) if words != "none" => format!(" Default: {words}."),
                 _ => String::new(),
             };
-            comment(&mut sample, &format!("{} May be: {}.{unset}", option.doc, option.bounds));
+            comment(&mut sample, &format!("{} Values: {}.{unset}", option.doc, option.bounds));
         }
         match &option.default {
             Unset::Default(value) if nested => writeln!(sample, "#! {name} = {value}"),

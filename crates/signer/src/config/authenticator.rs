@@ -25,7 +25,8 @@ pullgate_config::options! {
     /// How fast a key signs.
     #[derive(Debug)]
     struct Rate {
-        /// How many images are signed with the key in a second. KMS of Alibaba Cloud serves 200 requests a second for one account.
+        /// How many images are signed with the key in a second. Alibaba Cloud KMS allows 200 requests per second and
+        /// account; a file is limited by the processor.
         per_second: u32 = "signatures-per-second", count(1000, 1, 100_000);
     }
 }

@@ -6,7 +6,7 @@ use pullgate_config::bound::{KIB, MIB, MINUTE, SECOND};
 use pullgate_config::kind::{bytes, count, time};
 
 pullgate_config::options! {
-    /// Bounds on what comes from outside, and on what is done about it.
+    /// Limits on input, and on the work that it causes.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
         /// The largest notification that is read.
@@ -15,15 +15,15 @@ pullgate_config::options! {
         events: usize = "notification-events", count(1000, 1, 20_000);
         /// How many connections for notifications are open at once; more wait.
         connections: usize = "connections", count(128, 1, 4096);
-        /// How long receiving and answering a notification may take.
+        /// How long a notification may take, from its head to the answer.
         request_timeout: Duration = "request-timeout", time(30 * SECOND, SECOND, 5 * MINUTE);
-        /// How many images wait to be signed. Further notifications are answered with 503.
+        /// How many images wait to be signed; more are refused with 503.
         queued: usize = "queued", count(100_000, 16, 1_000_000);
         /// How many images are remembered as signed. A forgotten image is checked again at the next notification.
         remembered: usize = "remembered", count(1_000_000, 1000, 10_000_000);
         /// How many images are signed at the same time.
         workers: usize = "workers", count(8, 1, 64);
-        /// How often signing an image is tried before the image is parked.
+        /// How often an image that the registry has refused is tried before it is parked.
         attempts: u32 = "attempts", count(10, 1, 1000);
         /// The longest pause between two attempts.
         longest_pause: Duration = "longest-pause", time(5 * MINUTE, SECOND, 60 * MINUTE);

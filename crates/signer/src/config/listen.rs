@@ -17,15 +17,15 @@ pub(super) const TCP: Form<SocketAddr> =
 const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8790);
 
 pullgate_config::options! {
-    /// Where notifications come in, and who may send them.
+    /// The endpoint for notifications, and who may send them.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Listen {
-        /// The address: an IP address with its port, or a unix socket.
+        /// The address to listen at: an IP address with its port, or "unix:/run/pullgate-signer/notify.sock".
         address: Address = "address", ADDRESS.or(LOCAL);
-        /// With what certificate it serves TLS.
+        /// The certificate, if it serves TLS.
         tls: Option<Tls> { tls };
-        /// The file with the secret that senders put into the header Authorization, alone or after "Bearer ". Without it and
-        /// without `clients` the address must be one of this machine.
+        /// The file with the secret that senders put into the header Authorization, alone or after "Bearer ". Without it
+        /// and without `clients`, `address` must be on this machine.
         secret_file: Option<PathBuf> = "secret-file", SECRET_FILE.optional("none", "\"/etc/pullgate/signer.secret\"");
     }
     check check_access;
@@ -39,18 +39,18 @@ pullgate_config::options! {
         certificate: Option<PathBuf> = "certificate", PATH.optional("none", "\"/etc/pullgate/tls/signer.pem\"");
         /// The file with the private key of the certificate, in PEM.
         key: Option<PathBuf> = "key", SECRET_FILE.optional("none", "\"/etc/pullgate/tls/signer.key\"");
-        /// The file with the CA certificates of senders. With it, a sender needs a certificate; needs `certificate`.
+        /// The file with the CA certificates of senders. With it, senders need a certificate from one of these authorities;
+        /// needs `certificate`.
         clients: Option<PathBuf> = "clients", PATH.optional("none", "\"/etc/pullgate/tls/registries.pem\"");
     }
 }
 
 fn tls(pass: &mut Pass<'_, '_, '_>) -> Option<Tls> {
     let TlsOptions { certificate, key, clients } = TlsOptions::pass(pass);
-    // An option that is written and not valid has a problem of its own already.
+    // An invalid value has been reported already.
     let written = ["certificate", "key", "clients"].map(|key| pass.has(key));
     if !matches!(written, [true, true, _] | [false, false, false]) {
-        let hint =
-            "`clients` says which certificates of senders are accepted, and needs both of the server's own";
+        let hint = "`clients` names the CAs of client certificates, and needs `certificate` and `key`";
         pass.problem("", "`certificate` and `key` belong together", hint);
     }
     certificate.zip(key).map(|(certificate, key)| Tls { certificate, key, clients })

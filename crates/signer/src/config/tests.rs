@@ -79,7 +79,7 @@ fn problems_are_reported_with_their_position() {
         ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry of `[registry]`"),
         ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry of `[registry]`"),
         ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
-        ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "from one to"),
+        ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "must have one to"),
         ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
         ("\"both\"", "\"cosign\"", "`layout` is `cosign`"),
         ("\"v*\"", "\"v/*\"", "no tag can be `v/*`"),
