@@ -28,7 +28,8 @@ pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use ledger::Ledger;
 pub use limits::{Limits, NodeLimits};
 pub use policy::{
-    DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, Survey, load_policy, survey_policy,
+    DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, Survey, load_policy, load_policy_text,
+    survey_policy,
 };
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 

@@ -46,6 +46,7 @@ mod secrets;
 mod sign;
 mod signed;
 mod signer;
+mod skopeo;
 mod status;
 mod together;
 mod verifier;

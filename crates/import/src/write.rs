@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::draft::{Action, Draft, Rule, Signer};
+use super::draft::{Action, Draft, DraftAuthenticator, Rule};
 use super::{Effect, Note};
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
 
@@ -13,12 +13,13 @@ pub(super) fn policy(draft: &Draft) -> String {
     }
     match &draft.allowed_by_default {
         Some(reason) => {
-            let _ = writeln!(text, "\ndefault = \"allow-unsigned\"\ndefault-reason = {}", quoted(reason));
+            let _ =
+                writeln!(text, "\ndefault = \"allow-unsigned\"\ndefault-reason = {}", toml_string(reason));
         }
         None => text.push_str("\ndefault = \"deny\"\n"),
     }
-    for signer in &draft.authenticators {
-        authenticator(&mut text, signer);
+    for declared in &draft.authenticators {
+        authenticator(&mut text, declared);
     }
     for rule in &draft.rules {
         namespace(&mut text, rule);
@@ -26,7 +27,12 @@ pub(super) fn policy(draft: &Draft) -> String {
     if !draft.denied.is_empty() {
         text.push_str("\n[deny]\ndigests = [\n");
         for (digest, reason) in &draft.denied {
-            let _ = writeln!(text, "    {{ digest = {}, reason = {} }},", quoted(digest), quoted(reason));
+            let _ = writeln!(
+                text,
+                "    {{ digest = {}, reason = {} }},",
+                toml_string(digest),
+                toml_string(reason)
+            );
         }
         text.push_str("]\n");
     }
@@ -34,23 +40,22 @@ pub(super) fn policy(draft: &Draft) -> String {
 }
 
 fn comment(text: &mut String, note: &Note) {
-    let mark = if note.effect == Effect::Wider { "WIDER" } else { "" };
-    let line = match mark {
-        "" => note.to_string(),
-        mark => format!("{mark}: {}: {}", note.subject, note.text),
+    let line = match note.effect {
+        Effect::Wider => format!("WIDER: {}: {}", note.subject, note.text),
+        Effect::Stricter | Effect::None => note.to_string(),
     };
-    let _ = writeln!(text, "#\n# {}", plain(&line));
+    let _ = writeln!(text, "#\n# {}", one_line(&line));
 }
 
-fn authenticator(text: &mut String, signer: &Signer) {
+fn authenticator(text: &mut String, declared: &DraftAuthenticator) {
     text.push('\n');
-    if signer.origin != signer.name {
-        let _ = writeln!(text, "# {}", plain(&signer.origin));
+    if declared.origin != declared.name {
+        let _ = writeln!(text, "# {}", one_line(&declared.origin));
     }
-    let _ = writeln!(text, "[authenticator.{}]", quoted(&signer.name));
-    for key in &signer.keys {
-        let _ = writeln!(text, "[[authenticator.{}.keys]]", quoted(&signer.name));
-        let _ = writeln!(text, "algorithm = {}", quoted(key.algorithm().name()));
+    let _ = writeln!(text, "[authenticator.{}]", toml_string(&declared.name));
+    for key in &declared.keys {
+        let _ = writeln!(text, "[[authenticator.{}.keys]]", toml_string(&declared.name));
+        let _ = writeln!(text, "algorithm = {}", toml_string(key.algorithm().name()));
         if let (Algorithm::RsaPssSha256, Some(salt)) = (key.algorithm(), salt(key)) {
             let _ = writeln!(text, "salt-length = {salt}");
         }
@@ -67,41 +72,42 @@ fn salt(key: &PublicKey) -> Option<String> {
 }
 
 fn namespace(text: &mut String, rule: &Rule) {
-    let _ = writeln!(text, "\n# {}\n[[namespace]]\nscope = {}", plain(&rule.origin), quoted(&rule.scope));
+    let _ =
+        writeln!(text, "\n# {}\n[[namespace]]\nscope = {}", one_line(&rule.origin), toml_string(&rule.scope));
     if !rule.pods.is_empty() {
         let _ = writeln!(text, "pods = {}", names(&rule.pods));
     }
     let _ = match &rule.action {
         Action::All(all) => writeln!(text, "require = {{ all = {} }}", names(all)),
         Action::Any(any) => writeln!(text, "require = {{ any = {} }}", names(any)),
-        Action::Allow(reason) => writeln!(text, "allow = \"unsigned\"\nreason = {}", quoted(reason)),
-        Action::Deny(reason) => writeln!(text, "deny = {}", quoted(reason)),
+        Action::Allow(reason) => writeln!(text, "allow = \"unsigned\"\nreason = {}", toml_string(reason)),
+        Action::Deny(reason) => writeln!(text, "deny = {}", toml_string(reason)),
     };
 }
 
 fn names(names: &[String]) -> String {
-    let each: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    let each: Vec<String> = names.iter().map(|name| toml_string(name)).collect();
     format!("[{}]", each.join(", "))
 }
 
 /// A basic string of TOML 1.0.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
+fn toml_string(text: &str) -> String {
+    let mut string = String::with_capacity(text.len() + 2);
+    string.push('"');
     for character in text.chars() {
         match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
+            '"' | '\\' => string.extend(['\\', character]),
             character if character.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(character));
+                let _ = write!(string, "\\u{:04X}", u32::from(character));
             }
-            character => quoted.push(character),
+            character => string.push(character),
         }
     }
-    quoted.push('"');
-    quoted
+    string.push('"');
+    string
 }
 
 /// The text on one line.
-fn plain(text: &str) -> String {
+fn one_line(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
