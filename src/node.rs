@@ -8,7 +8,7 @@ pub mod state;
 
 use std::sync::Arc;
 
-use crate::config::{self, DaemonConfig};
+use crate::config::DaemonConfig;
 use crate::cri;
 use crate::gate::{self, Gate};
 use crate::keys::RemoteVerifier;
@@ -22,7 +22,7 @@ use crate::registry::{self, Registry, RegistryError, RegistrySettings};
 pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
     let (limits, given) = (&config.limits, &config.registry);
     Registry::new(RegistrySettings {
-        hosts_directories: given.hosts.clone().unwrap_or_else(config::Registry::default_hosts),
+        hosts_directories: given.hosts.clone().unwrap_or_else(registry::default_hosts),
         containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
         token_services: given.token_services.clone(),
         keyring: given.keyring.clone(),

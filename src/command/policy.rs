@@ -64,7 +64,7 @@ fn check(root: &Path) -> Outcome {
         valid = false;
         output::note(&format!("{problems}\nbreak-glass.toml is invalid: no exception is in effect"));
     }
-    let cache = daemon.as_ref().map(|daemon| daemon.keys.cache.clone()).unwrap_or_default();
+    let cache = daemon.as_ref().map(|daemon| daemon.keys.cache()).unwrap_or_default();
     let known = KnownKeys { cache, ..KnownKeys::default() };
     match config::survey_policy(root, &known, now).loaded {
         Ok(loaded) => {

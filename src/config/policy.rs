@@ -1,4 +1,4 @@
-//! Loads the policy: reads its files, collects what they declare, and puts it together.
+//! Loads the policy: reads its files, collects their declarations, and checks them together.
 
 use std::path::{Path, PathBuf};
 
@@ -13,46 +13,52 @@ use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
 use crate::keys::PinnedKey;
 use crate::policy::{Policy, PolicyError, Rule, ties};
+use pullgate_config::options::OptionDoc;
 
 mod advice;
 mod authenticator;
 mod collect;
 mod denials;
 mod namespace;
+mod options;
 mod remote;
 mod source;
 mod warnings;
 
-pub use remote::REMOTE_BOUNDS;
 pub use source::{DeclaredKey, KnownKeys};
+
+/// The options of policy.toml and policy.d/*.toml.
+pub(super) fn policy_options() -> Vec<OptionDoc> {
+    options::all()
+}
 
 /// The most bytes of one policy file: 4 MiB, several times what the most rules need.
 pub const MAX_POLICY_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How often loading begins anew because a mounted ConfigMap was swapped meanwhile.
+/// How often loading is repeated because a mounted ConfigMap was replaced meanwhile.
 const MAX_SWAPS: usize = 5;
 
 /// How many files `policy.d` may have.
 pub const MAX_FILES: usize = 1000;
 
-/// A policy as it was loaded.
+/// A loaded policy.
 #[derive(Debug)]
 pub struct Loaded {
     /// The policy.
     pub policy: Policy,
-    /// What is allowed and yet hardly meant.
+    /// What is valid but probably a mistake.
     pub warnings: Vec<Problem>,
-    /// Every file that was read, key files too: what a reload has to watch.
+    /// Every file that was read, including key files: a reload watches them.
     pub files: Vec<PathBuf>,
 }
 
-/// Loads `policy.toml` and `policy.d/*.toml` of the directory `root`, the latter in the order of their names. The order
-/// changes nothing but the order of messages: what is declared twice is an error, whichever file it is in.
+/// Loads `policy.toml` and `policy.d/*.toml` of the directory `root`, the latter sorted by name. The order affects only the
+/// order of messages: a duplicate declaration is an error in whichever file it is.
 ///
 /// # Errors
-/// All problems of all files. There is no policy then, and nothing may be pulled that an earlier one does not admit.
+/// All problems of all files.
 ///
-/// Public keys that are fetched are looked for where they are unless pullgate.toml says otherwise; see [`survey_policy`].
+/// Fetched public keys are read from the default directory; see [`survey_policy`] for another one.
 pub fn load_policy(root: &Path, now: Timestamp) -> Result<Loaded, Problems> {
     survey_policy(root, &KnownKeys::default(), now).loaded
 }
@@ -79,17 +85,17 @@ pub fn load_policy_text(text: &str, now: Timestamp) -> Result<Loaded, Problems> 
     collected.finish(now)
 }
 
-/// A policy, or what is wrong with it, and the keys that it would have fetched.
+/// A policy or its problems, and the keys that it fetches.
 #[derive(Debug)]
 pub struct Survey {
     /// The policy, or all problems of all files.
     pub loaded: Result<Loaded, Problems>,
-    /// Every key with a `source`, as far as it could be read.
+    /// Every valid key with a `source`.
     pub declared: Vec<DeclaredKey>,
 }
 
 impl Survey {
-    /// The keys that are missing, each once.
+    /// The missing keys, without duplicates.
     #[must_use]
     pub fn missing(&self) -> Vec<PinnedKey> {
         let mut missing: Vec<PinnedKey> = Vec::new();
@@ -102,9 +108,9 @@ impl Survey {
     }
 }
 
-/// The same with `known` keys. Asks nobody: a key that is not there is a problem, and is among those that are missing.
+/// Loads a policy with `known` keys, without network. A key that is not known is a problem, and [`Survey::missing`] has it.
 pub fn survey_policy(root: &Path, known: &KnownKeys, now: Timestamp) -> Survey {
-    // A mounted ConfigMap changes as a whole, by the link `..data`; files of before and after make no policy together.
+    // A mounted ConfigMap is replaced as a whole, by the link `..data`; old and new files together are no policy.
     let version = || root.join("..data").read_link().ok();
     let mut before = version();
     for _ in 0..MAX_SWAPS {
@@ -160,7 +166,7 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
 }
 
 impl Collected {
-    /// Looks at everything together, and makes the policy if nothing was wrong.
+    /// Checks all declarations together, and makes the policy if there is no problem.
     fn finish(mut self, now: Timestamp) -> Result<Loaded, Problems> {
         self.check_names();
         self.check_ties();
@@ -189,7 +195,7 @@ impl Collected {
         }
     }
 
-    /// Requirements may only name authenticators that there are, also those that have problems of their own.
+    /// Checks that requirements name declared authenticators, which may have problems of their own.
     fn check_names(&mut self) {
         if self.incomplete {
             return;
@@ -234,13 +240,13 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
     let mut files = Vec::new();
     match root.join("policy.toml").symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        // Whatever else it is, reading it says what is wrong.
+        // If it is something else, reading it reports that.
         _ => files.push("policy.toml".to_owned()),
     }
     let directory = root.join("policy.d");
     let listed = match guard.check_directory(&directory) {
         Ok(()) => std::fs::read_dir(&directory).map_err(FileError::Io),
-        // A link to nowhere is there, and its rules are missed.
+        // A dangling link is an error: its rules are missing.
         Err(FileError::Missing) if directory.symlink_metadata().is_err() => return files,
         Err(error) => Err(error),
     };
@@ -281,7 +287,7 @@ fn unreadable(name: &str, path: &Path, error: &FileError) -> Problem {
     Problem::new(name, None, error.to_string(), error.hint(path))
 }
 
-/// What [`Policy::new`] found and nothing before it.
+/// The problem for an error that only [`Policy::new`] finds.
 fn explain(error: &PolicyError, places: &[(String, super::Place)]) -> Problem {
     let (rule, hint) = match error {
         PolicyError::TooFewKeys { rule, .. } => {

@@ -35,7 +35,8 @@ const GRACE: Duration = Duration::from_secs(20);
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
     // Installed before anything that needs cleanup: without handlers, a signal ends the process at once.
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
-    let socket = UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
+    let socket =
+        UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode())?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_break_glass(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));

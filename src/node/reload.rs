@@ -88,14 +88,13 @@ impl PolicyFile {
     }
 
     fn survey(&self, failures: Failures) -> Survey {
-        let known = KnownKeys { cache: self.keys.cache.clone(), failures };
+        let known = KnownKeys { cache: self.keys.cache(), failures };
         config::survey_policy(&self.root, &known, jiff::Timestamp::now())
     }
 
     fn fetch(&mut self, missing: Vec<PinnedKey>) {
         tracing::info!(keys = missing.len(), "fetching keys that the policy names");
-        let (cache, settings, limit) =
-            (self.keys.cache.clone(), self.keys.settings(), self.keys.fetch_timeout);
+        let (cache, settings, limit) = (self.keys.cache(), self.keys.settings(), self.keys.fetch_timeout);
         self.fetching.spawn(async move {
             let results = keys::fetch(&missing, &cache, &settings, limit, false).await;
             let failed = missing

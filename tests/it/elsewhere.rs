@@ -24,9 +24,9 @@ use pullgate_test::registry::{Recorded, Registry, Scripted};
 use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, key_file, sign_classic};
 
-mod confirmed;
-mod daemon;
-mod pinned;
+pub(crate) mod confirmed;
+pub(crate) mod daemon;
+pub(crate) mod pinned;
 mod vault;
 
 /// A registry, KMS with the key `p256`, and a directory for the files of a node.

@@ -274,7 +274,7 @@ async fn a_container_is_created_only_if_all_its_images_are_admitted() {
 }
 
 #[tokio::test]
-async fn checkpoints_are_restored_only_if_allowed() {
+pub(crate) async fn checkpoints_are_restored_only_if_allowed() {
     for (allowed, expected) in [(false, "2"), (true, "0")] {
         let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         let answer = world.create("/var/lib/checkpoint.tar", "", &[]).await;

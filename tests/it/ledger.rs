@@ -22,7 +22,7 @@ use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 mod break_glass;
 mod damage;
 mod decided;
-mod disk;
+pub(crate) mod disk;
 mod kills;
 mod looking;
 mod rules;

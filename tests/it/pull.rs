@@ -19,7 +19,7 @@ use pullgate_test::runtime::{Reply, error, framed, image_id};
 use pullgate_test::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
 use pullgate_test::world::{Answer, World, pull_request};
 
-mod rules;
+pub(crate) mod rules;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
@@ -434,7 +434,7 @@ async fn distinct_keys_count_not_signatures() {
 /// After the pull kubelet sees the image under the requested name, and may create a container from it, pinned
 /// if configured.
 #[tokio::test]
-async fn a_pulled_image_is_reported_and_created() {
+pub(crate) async fn a_pulled_image_is_reported_and_created() {
     for pin in [false, true] {
         let world = World::builder().proxy(|proxy| proxy.pin_user_specified_image = pin).start().await;
         let digest = world.registry.image("team/app", "1", "app");

@@ -33,6 +33,7 @@ mod configmap;
 mod cosign;
 mod crossing;
 mod denied;
+mod effects;
 mod faults;
 mod held;
 mod keys;

@@ -40,7 +40,8 @@ pub use location::{KmsKey, Location, LocationError, MAX_LOCATION_BYTES, Module, 
 pub use passphrase::{Passphrase, PassphraseError};
 pub use pinned::PinnedKey;
 pub use remote_verifier::{Confirmation, LONGEST_MEMORY, RemoteVerifier};
-pub use settings::{Bounds, KeySettings, KmsSettings, TokenSettings, TransitSettings, VaultAuth};
+pub use service_options::VaultAuth;
+pub use settings::{Bounds, KeySettings, KmsSettings, TokenSettings, TransitSettings};
 pub use token::TokenError;
 pub use transit::{Transit, TransitError};
 

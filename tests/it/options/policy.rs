@@ -11,7 +11,7 @@ fn authenticators() -> String {
 
 /// The keys of a rule, and their defaults.
 #[tokio::test]
-async fn rules_and_defaults() {
+pub(crate) async fn rules_and_defaults() {
     let world = World::start().await;
     let app = world.signed();
     let both = world.registry.image("team/both", "1", "both");
@@ -141,7 +141,7 @@ fn algorithm_of(key: &str) -> Algorithm {
 
 /// The key, algorithm, salt and time with which a signature is valid.
 #[tokio::test]
-async fn authenticators_and_their_keys() {
+pub(crate) async fn authenticators_and_their_keys() {
     let world = World::start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let signer = Signer::with_salt("rsa-2048", Algorithm::RsaPssSha256, PssSalt::Length(20));

@@ -45,7 +45,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn registry_credentials_are_used() {
+pub(crate) async fn registry_credentials_are_used() {
     let auth = Auth::basic("user", "pg5ECRET");
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     for (name, password, fine) in
@@ -70,7 +70,7 @@ async fn registry_credentials_are_used() {
 }
 
 #[tokio::test]
-async fn hosts_toml_sets_the_address_of_the_registry() {
+pub(crate) async fn hosts_toml_sets_the_address_of_the_registry() {
     let registry = Registry::start().await;
     // A closed port.
     let host = "127.0.0.1:1";
@@ -89,7 +89,7 @@ async fn hosts_toml_sets_the_address_of_the_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_need_no_authentication() {
+pub(crate) async fn metrics_need_no_authentication() {
     let (registry, directory) = (Registry::start().await, directory());
     configure(directory.path(), &registry);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -112,7 +112,7 @@ async fn metrics_need_no_authentication() {
 }
 
 #[tokio::test]
-async fn connections_are_limited() {
+pub(crate) async fn connections_are_limited() {
     let registry = Registry::start().await;
     for (connections, served) in [(1, false), (2, true)] {
         let directory = directory();
@@ -134,7 +134,7 @@ async fn connections_are_limited() {
 }
 
 #[tokio::test]
-async fn concurrent_signing_is_limited() {
+pub(crate) async fn concurrent_signing_is_limited() {
     let registry = Registry::start().await;
     for (number, workers) in [1, 2].into_iter().enumerate() {
         let directory = directory();
@@ -158,7 +158,7 @@ async fn concurrent_signing_is_limited() {
 }
 
 #[tokio::test]
-async fn attempts_for_a_refused_image_are_limited() {
+pub(crate) async fn attempts_for_a_refused_image_are_limited() {
     let registry = Registry::start().await;
     registry.hook(|request| (request.method != "GET").then(|| Scripted::status(403)));
     for attempts in [1, 2] {
@@ -176,7 +176,7 @@ async fn attempts_for_a_refused_image_are_limited() {
 }
 
 #[tokio::test]
-async fn listings_are_limited() {
+pub(crate) async fn listings_are_limited() {
     let registry = Registry::start().await;
     for number in 0..17 {
         registry.image("team/app", &format!("v{number}"), &number.to_string());
@@ -193,7 +193,7 @@ async fn listings_are_limited() {
 }
 
 #[tokio::test]
-async fn notifications_are_limited() {
+pub(crate) async fn notifications_are_limited() {
     let registry = Registry::start().await;
     let digest = Digest::of(b"x");
     let many = |count| pushes(&vec![("other/app", "1", &digest); count]).to_string();
@@ -214,7 +214,7 @@ async fn notifications_are_limited() {
 }
 
 #[tokio::test]
-async fn the_queue_is_limited() {
+pub(crate) async fn the_queue_is_limited() {
     let registry = Registry::start().await;
     let names: Vec<Digest> = (0..17).map(|n: u8| Digest::of(&[n])).collect();
     for (queued, status) in [(16, 503), (17, 202)] {
@@ -229,7 +229,7 @@ async fn the_queue_is_limited() {
 }
 
 #[tokio::test]
-async fn the_passphrase_is_read_from_its_file() {
+pub(crate) async fn the_passphrase_is_read_from_its_file() {
     let registry = Registry::start().await;
     let directory = directory();
     let passphrase = write(directory.path(), "passphrase", "pg5ECRET-phrase").display().to_string();
@@ -250,7 +250,7 @@ async fn the_passphrase_is_read_from_its_file() {
 }
 
 #[tokio::test]
-async fn a_rule_decides_what_is_signed_and_how() {
+pub(crate) async fn a_rule_decides_what_is_signed_and_how() {
     let second = "[authenticator.second]\nkey = \"second.key\"\nalgorithm = \"RSA_PKCS1_SHA_256\"";
     for (line, one, development, classic, algorithm) in [
         ("", true, true, true, "ECDSA_SHA_256"),

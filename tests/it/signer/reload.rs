@@ -41,7 +41,7 @@ fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, Pat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_reload_is_reported_until_one_succeeds() {
+pub(crate) async fn a_failed_reload_is_reported_until_one_succeeds() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     let (text, own) = configure_with_own_key(&path, &registry);

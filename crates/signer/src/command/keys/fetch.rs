@@ -28,7 +28,7 @@ impl Fetch {
                 wanted.push(key.clone());
             }
         }
-        let (cache, limit) = (&daemon.keys.cache, daemon.keys.fetch_timeout);
+        let (cache, limit) = (&daemon.keys.cache(), daemon.keys.fetch_timeout);
         let settings = daemon.keys.settings();
         let results =
             super::public::blocking(async { Ok(keys::fetch(&wanted, cache, &settings, limit, true).await) });
