@@ -17,6 +17,7 @@ use crate::policy::{Policy, PolicyError, Rule, ties};
 mod advice;
 mod authenticator;
 mod collect;
+mod declared;
 mod denials;
 mod namespace;
 mod remote;

@@ -2,22 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::declared::Declared;
 use super::denials::{self, Denied};
 use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, namespace};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
-use crate::config::problem::{Place, Problem};
+use crate::config::problem::Problem;
 use crate::config::suggest;
 use crate::policy::{Action, Allowance, Rule, Scope};
 
 const ROOT_KEYS: [&str; 5] = ["default", "default-reason", "authenticator", "namespace", "deny"];
-
-/// Something, with the file and the place that declare it.
-pub(super) struct Declared<T> {
-    pub(super) value: T,
-    pub(super) file: String,
-    pub(super) place: Place,
-}
 
 /// Everything that was declared so far.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use http::Response;
 use crate::containerd::Body;
 use crate::cri::Peer;
 use crate::gate::{Explanation, Pinned, Pod, Refusal};
-use crate::telemetry::{Reason, Step, Steps};
+use crate::telemetry::{Reason, Step, Steps, plain};
 
 /// The longest image name that is logged, in bytes; what is longer is no valid name.
 const MAX_IMAGE_BYTES: usize = 512;
@@ -99,8 +99,9 @@ pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     if status == "0" {
         return None;
     }
-    let message = trailers.get("grpc-message").and_then(|message| message.to_str().ok()).unwrap_or_default();
-    Some(format!("{status}: {}", cut(message.to_owned())))
+    // Percent-encoded on the wire; decoded, it may have line breaks.
+    let message = tonic::Status::from_header_map(trailers).map(|status| plain(status.message()));
+    Some(format!("{status}: {}", cut(message.unwrap_or_default())))
 }
 
 impl Drop for Record {
@@ -172,6 +173,27 @@ impl Drop for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c_the_message_of_an_error_is_shown_decoded_on_one_line() {
+        for (status, message, shown) in [
+            ("0", "", None),
+            (
+                "7",
+                "image%20%22r.io%2Fa%22 is refused: caf%C3%A9",
+                Some("7: image \"r.io/a\" is refused: café"),
+            ),
+            ("2", "one%0Atwo%1b[2J", Some("2: one\u{fffd}two\u{fffd}[2J")),
+            ("5", "plain", Some("5: plain")),
+        ] {
+            let answer = Response::builder()
+                .header("grpc-status", status)
+                .header("grpc-message", message)
+                .body(Body::default())
+                .unwrap();
+            assert_eq!(error_of(&answer).as_deref(), shown, "{message}");
+        }
+    }
 
     #[test]
     fn a_name_is_cut_to_bytes_and_not_to_characters() {
