@@ -233,7 +233,7 @@ mod tests {
             }
             done.store(true, Ordering::Relaxed);
             let modes = watcher.join().unwrap();
-            assert!(modes.iter().all(|mode| *mode == 0o620), "{modes:o?}");
+            assert!(modes.iter().all(|mode| *mode == 0o620), "{modes:?}");
         });
     }
 
