@@ -71,11 +71,11 @@ fn check(root: &Path) -> Outcome {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));
             }
-            let files = loaded.files.len();
-            let (rules, authenticators) =
-                (loaded.policy.rules().len(), loaded.policy.authenticators().count());
             output::line(&format!(
-                "policy is valid: {files} files, {authenticators} authenticators, {rules} rules, hash {}",
+                "policy is valid: {}, {}, {}, hash {}",
+                output::counted(loaded.files.len(), "file"),
+                output::counted(loaded.policy.authenticators().count(), "authenticator"),
+                output::counted(loaded.policy.rules().len(), "rule"),
                 loaded.policy.hash()
             ));
             if valid { Outcome::Success } else { Outcome::Usage }

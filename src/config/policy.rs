@@ -18,6 +18,7 @@ use pullgate_config::options::OptionDoc;
 mod advice;
 mod authenticator;
 mod collect;
+mod declared;
 mod denials;
 mod namespace;
 mod options;

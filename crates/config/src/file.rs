@@ -110,7 +110,8 @@ fn read_text(file: File, metadata: &Metadata, limit: u64) -> Result<String, File
     if u64::try_from(bytes.len()).is_ok_and(|read| read > limit) {
         return Err(FileError::TooLarge { limit });
     }
-    String::from_utf8(bytes).map_err(|_| FileError::NotText)
+    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText)?;
+    if text.starts_with('\u{feff}') { Err(FileError::ByteOrderMark) } else { Ok(text) }
 }
 
 /// Which other user could change a file.
@@ -149,6 +150,8 @@ pub enum FileError {
     TooLarge { limit: u64 },
     #[error("file is not UTF-8 text")]
     NotText,
+    #[error("file begins with a byte order mark")]
+    ByteOrderMark,
     #[error("{}{wrong}", path.as_ref().map(|path| format!("directory {} ", path.display())).unwrap_or_default())]
     Exposed { path: Option<PathBuf>, wrong: Exposure },
 }
@@ -170,6 +173,7 @@ impl FileError {
             Self::NotADirectory => "remove it, or make it a directory".to_owned(),
             Self::TooLarge { .. } => "split it".to_owned(),
             Self::NotText => "save it as UTF-8".to_owned(),
+            Self::ByteOrderMark => "save it as UTF-8 without a byte order mark (BOM)".to_owned(),
             Self::Exposed { path: None, wrong } => wrong.hint(path),
             Self::Exposed { path: Some(directory), wrong } => wrong.hint(directory),
         }

@@ -202,6 +202,8 @@ fn manifest(fields: &Map<String, Value>) -> Result<ManifestKind, String> {
 fn descriptors(fields: &Map<String, Value>, name: &str) -> Result<Vec<Descriptor>, String> {
     match fields.get(name) {
         Some(Value::Array(values)) => values.iter().map(descriptor).collect(),
+        // What Go writes for a list that was never filled.
+        Some(Value::Null) => Ok(Vec::new()),
         _ => Err(format!("its {name} are not a list")),
     }
 }
@@ -297,6 +299,8 @@ mod tests {
             ),
             (r#"{"schemaVersion":2,"manifests":[%D,%D],"unknown":{"deep":[1]}}"#, Some(OCI_INDEX), OCI_INDEX),
             (r#"{"schemaVersion":2,"manifests":[]}"#, Some(DOCKER_LIST), DOCKER_LIST),
+            (r#"{"schemaVersion":2,"manifests":null}"#, Some(OCI_INDEX), OCI_INDEX),
+            (r#"{"schemaVersion":2,"config":%D,"layers":null}"#, Some(OCI_MANIFEST), OCI_MANIFEST),
         ] {
             assert_eq!(parse(text, header).unwrap().media_type, media_type, "{text}");
         }
@@ -313,6 +317,11 @@ mod tests {
             ),
             (r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, Some(OCI_INDEX), "ambiguous"),
             (r#"{"schemaVersion":2,"config":null,"manifests":[]}"#, Some(OCI_INDEX), "ambiguous"),
+            (
+                r#"{"schemaVersion":2,"config":%D,"layers":[],"manifests":null}"#,
+                Some(OCI_MANIFEST),
+                "ambiguous",
+            ),
             (r#"{"schemaVersion":2,"config":%D,"layers":[],"fsLayers":[]}"#, Some(OCI_MANIFEST), "ambiguous"),
             (r#"{"schemaVersion":1,"fsLayers":[]}"#, Some(OCI_MANIFEST), "schema-1"),
             (good, Some(SCHEMA_ONE[1]), "schema-1"),

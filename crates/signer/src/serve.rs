@@ -115,11 +115,11 @@ struct StatusLine {
 
 impl StatusLine {
     fn text(&self, signer: &Signer) -> String {
-        let rules = Status::of(signer).rules.len();
+        let rules = pullgate_cli::output::counted(Status::of(signer).rules.len(), "rule");
         let generation = self.generation;
         match self.broken {
-            false => format!("{rules} rules in force, generation {generation}"),
-            true => format!("RELOAD FAILED; still {rules} rules of generation {generation}"),
+            false => format!("{rules} in force, generation {generation}"),
+            true => format!("RELOAD FAILED; still {rules} of generation {generation}"),
         }
     }
 }

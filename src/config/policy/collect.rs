@@ -2,23 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::declared::Declared;
 use super::denials::{self, Denied};
 use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, namespace, options};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
-use crate::config::problem::{Place, Problem};
+use crate::config::problem::Problem;
 use crate::config::suggest;
 use crate::policy::{Action, Allowance, Rule, Scope};
 use pullgate_config::options::ReadByHand;
 
-/// A declaration with its file and place.
-pub(super) struct Declared<T> {
-    pub(super) value: T,
-    pub(super) file: String,
-    pub(super) place: Place,
-}
-
-/// All declarations so far.
+/// Everything that was declared so far.
 #[derive(Default)]
 pub(super) struct Collected {
     pub(super) default: Option<Declared<Rule>>,

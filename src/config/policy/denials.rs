@@ -1,6 +1,6 @@
 //! `[deny]`: images and keys that are refused whatever a rule says.
 
-use super::collect::Declared;
+use super::declared::Declared;
 use super::options;
 use crate::config::document::{Document, Value};
 use crate::config::suggest;

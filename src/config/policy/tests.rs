@@ -776,6 +776,14 @@ fn b18_a_key_is_denied_in_every_encoding_and_a_mistake_is_reported() {
 }
 
 #[test]
+fn c_a_byte_order_mark_is_reported() {
+    assert_eq!(
+        said(&[("policy.toml", "\u{feff}default = \"deny\"\n")]),
+        "policy.toml: file begins with a byte order mark\n  hint: save it as UTF-8 without a byte order mark (BOM)"
+    );
+}
+
+#[test]
 fn warns_of_an_authenticator_whose_keys_are_all_denied() {
     let rule = "[[namespace]]\nscope = \"r.io\"\nrequire = { all = [\"release\"] }\n";
     let loaded = load(&directory(&[("policy.toml", &with(rule))])).unwrap();

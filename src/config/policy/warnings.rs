@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::collect::{Collected, Declared};
+use super::collect::Collected;
+use super::declared::Declared;
 use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
@@ -26,9 +27,11 @@ impl Collected {
                 let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
                 warn(message, "remove the rule, or set another time");
             }
-            if let Some(missed) = declared.value.rule.scope().never_matched() {
+            if let Some((missed, instead)) = declared.value.rule.scope().never_matched()
+                && !self.rules.iter().any(|other| other.value.rule.scope().as_str() == instead)
+            {
                 let message = format!("scope `{}` does not match {missed}", declared.value.rule.scope());
-                warn(message, "add a rule for the name without port, or for `docker.io`");
+                warn(message, &format!("add a rule for `{instead}`"));
             }
         }
         self.warn_of_shared_authenticators(&mut warnings);

@@ -90,8 +90,9 @@ pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     if status == "0" {
         return None;
     }
-    let message = trailers.get("grpc-message").and_then(|message| message.to_str().ok()).unwrap_or_default();
-    Some(format!("{status}: {}", sanitize_to(message, MAX_NAME_BYTES)))
+    // Percent-encoded on the wire; decoded, it may have line breaks.
+    let message = tonic::Status::from_header_map(trailers).map(|status| status.message().to_owned());
+    Some(format!("{status}: {}", sanitize_to(&message.unwrap_or_default(), MAX_NAME_BYTES)))
 }
 
 impl Drop for Record {
@@ -156,6 +157,32 @@ impl Drop for Record {
         }
         for problem in &explanation.problems {
             tracing::warn!(image = self.image, problem, "non-fatal problem while collecting signatures");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c_the_message_of_an_error_is_shown_decoded_on_one_line() {
+        for (status, message, shown) in [
+            ("0", "", None),
+            (
+                "7",
+                "image%20%22r.io%2Fa%22 is refused: caf%C3%A9",
+                Some("7: image \"r.io/a\" is refused: café"),
+            ),
+            ("2", "one%0Atwo%1b[2J", Some("2: one\\ntwo\\u{1b}[2J")),
+            ("5", "plain", Some("5: plain")),
+        ] {
+            let answer = Response::builder()
+                .header("grpc-status", status)
+                .header("grpc-message", message)
+                .body(Body::default())
+                .unwrap();
+            assert_eq!(error_of(&answer).as_deref(), shown, "{message}");
         }
     }
 }

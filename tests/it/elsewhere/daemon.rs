@@ -160,7 +160,7 @@ pub(crate) async fn commands_report_missing_keys_and_fetch_them() {
         "{output}"
     );
     assert_eq!(run(&root, &["policy", "check"]).0, Some(0));
-    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are stored"));
+    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 key stored"));
     assert!(run(&root, &["keys", "fetch", "--all"]).1.contains("fetched: "));
     // Another key at the same version: the stored key stays, and the difference is reported.
     let zeros = format!("sha256:{}", "0".repeat(64));

@@ -108,17 +108,21 @@ impl Scope {
     }
 
     /// Names that its host, a pattern, matches as they are written but not in the canonical form in which they are
-    /// compared.
+    /// compared, and the scope that covers them.
     #[must_use]
-    pub fn never_matched(&self) -> Option<&'static str> {
-        let Some(Segment::Pattern(host)) = self.segments.first() else { return None };
-        let (_, port) = reference::split_port(host.as_str());
+    pub fn never_matched(&self) -> Option<(&'static str, String)> {
+        let (Segment::Pattern(host), path) = self.segments.split_first()? else { return None };
+        let instead = |host: &str| {
+            let path = path.iter().map(Segment::as_str);
+            std::iter::once(host).chain(path).collect::<Vec<_>>().join("/")
+        };
+        let (name, port) = reference::split_port(host.as_str());
         if port.is_some_and(|port| Pattern::of_host(port).accepts(reference::DEFAULT_PORT)) {
-            return Some("names with port 443, which are compared without it");
+            return Some(("names with port 443, which are compared without it", instead(name)));
         }
         let hub = reference::DOCKER_HUB_ALIASES.iter().any(|alias| host.accepts(alias));
         (hub && !host.accepts(DEFAULT_DOMAIN))
-            .then_some("Docker Hub, whose names are all compared as `docker.io`")
+            .then(|| ("Docker Hub, whose names are all compared as `docker.io`", instead(DEFAULT_DOMAIN)))
     }
 
     /// Whether both can cover the same name.

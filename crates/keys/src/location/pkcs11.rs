@@ -7,7 +7,8 @@ use super::{LocationError, uri};
 
 const SCHEME: &str = "pkcs11:";
 const FORM: &str = "pkcs11:token=<label>;object=<label>?module-path=<path>&pin-source=<path>";
-const PATH: &str = "token, serial, manufacturer, model, slot-id, object, id and type=private";
+const PATH: &str = "token, serial, manufacturer, model, library-manufacturer, library-description, slot-description, \
+                    slot-manufacturer, slot-id, object, id and type=private";
 const QUERY: &str = "module-path, module-name and pin-source";
 
 /// Bytes of an object's id.
@@ -24,6 +25,14 @@ pub struct TokenKey {
     pub manufacturer: Option<String>,
     /// The model of the token.
     pub model: Option<String>,
+    /// The manufacturer of the library.
+    pub library_manufacturer: Option<String>,
+    /// The description of the library.
+    pub library_description: Option<String>,
+    /// The description of the slot.
+    pub slot_description: Option<String>,
+    /// The manufacturer of the slot.
+    pub slot_manufacturer: Option<String>,
     /// The slot of the token.
     pub slot: Option<u64>,
     /// The label of the key (`CKA_LABEL`).
@@ -61,12 +70,16 @@ impl TokenKey {
             return Err(LocationError::Secret { attribute: "pin-value" });
         }
         let key = Self {
-            token: path.text("token")?,
-            serial: path.text("serial")?,
-            manufacturer: path.text("manufacturer")?,
-            model: path.text("model")?,
+            token: path.padded_text("token")?,
+            serial: path.padded_text("serial")?,
+            manufacturer: path.padded_text("manufacturer")?,
+            model: path.padded_text("model")?,
+            library_manufacturer: path.padded_text("library-manufacturer")?,
+            library_description: path.padded_text("library-description")?,
+            slot_description: path.padded_text("slot-description")?,
+            slot_manufacturer: path.padded_text("slot-manufacturer")?,
             slot: path.text("slot-id")?.map(|text| slot(&text)).transpose()?,
-            object: path.text("object")?,
+            object: path.label("object")?,
             id: path.take("id").map(id).transpose()?,
             module: module(&mut query)?,
             pin: query.text("pin-source")?.map(|text| pin(&text)).transpose()?,
@@ -142,6 +155,10 @@ impl fmt::Display for TokenKey {
             ("serial", &self.serial),
             ("manufacturer", &self.manufacturer),
             ("model", &self.model),
+            ("library-manufacturer", &self.library_manufacturer),
+            ("library-description", &self.library_description),
+            ("slot-description", &self.slot_description),
+            ("slot-manufacturer", &self.slot_manufacturer),
             ("object", &self.object),
         ];
         let mut path: Vec<String> = texts

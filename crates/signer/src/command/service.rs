@@ -88,8 +88,11 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
     if locked.len() < errors.len() {
         return Ok(Outcome::Usage);
     }
-    let (rules, keys) = (settings.rules.len(), settings.authenticators.len());
-    output::line(&format!("signer.toml is valid: {rules} rules, {keys} authenticators"));
+    output::line(&format!(
+        "signer.toml is valid: {}, {}",
+        output::counted(settings.rules.len(), "rule"),
+        output::counted(settings.authenticators.len(), "authenticator")
+    ));
     for path in locked {
         let why = "it is encrypted, and neither `[keys] passphrase-file` nor COSIGN_PASSWORD is set here";
         output::line(&format!("not checked: {}: {why}", path.display()));

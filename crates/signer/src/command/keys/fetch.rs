@@ -51,7 +51,10 @@ impl Fetch {
             }
         }
         if wanted.is_empty() {
-            output::line(&format!("nothing to fetch: {} keys are stored", survey.declared.len()));
+            output::line(&format!(
+                "nothing to fetch: {} stored",
+                output::counted(survey.declared.len(), "key")
+            ));
         }
         outcome
     }
