@@ -26,7 +26,7 @@ use super::request_context::RequestContext;
 use super::token::{self, Access, TokenService, Tokens};
 use pullgate_net::service::Cause;
 pub(super) use response::ApiResponse;
-use response::RawResponse;
+use response::{RawResponse, finish, read};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl HostClient {
                 {
                     return Ok(Step::Challenged(challenge, reply.url.scheme() == "https"));
                 }
-                self.finish(host, ask, reply, context).await.map(Step::Answered)
+                finish(self, host, ask, reply, context).await.map(Step::Answered)
             };
             let (challenge, secure) = match self.in_time(host, &ask.what, step).await? {
                 Step::Answered(answer) => return Ok(answer),
@@ -252,7 +252,7 @@ impl TokenService for HostClient {
                     reason: "its token service redirects".to_owned(),
                 });
             }
-            let body = self.read(host, response, &what, (self.limits.token_bytes, Bound::Token)).await?;
+            let body = read(self, host, response, &what, (self.limits.token_bytes, Bound::Token)).await?;
             Ok((status, body))
         };
         self.in_time(host, &what, exchange).await
