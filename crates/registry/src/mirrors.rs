@@ -34,7 +34,8 @@ impl ApiRequest {
 
     /// The request to one host.
     pub(super) fn to(&self, host: &Host, repository: &Repository) -> HostRequest {
-        let mut target = format!("{}/{}/{}", host.path, repository.path(), self.object);
+        let path = host.rewrites.apply(repository.path());
+        let mut target = format!("{}/{path}/{}", host.path, self.object);
         if host.is_proxy_for(repository.domain()) {
             target.push_str("?ns=");
             target.push_str(&repository.domain().replace(':', "%3A").replace('[', "%5B").replace(']', "%5D"));
@@ -47,7 +48,7 @@ impl ApiRequest {
             condition: None,
             what: self.what.clone(),
             limit: self.limit,
-            repository: repository.path().to_owned(),
+            repository: path.into_owned(),
             push: false,
         }
     }

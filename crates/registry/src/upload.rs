@@ -146,7 +146,7 @@ async fn upload_once(
         condition: None,
         what,
         limit: ERROR_BODY,
-        repository: repository.path().to_owned(),
+        repository: start.repository,
         push: true,
     };
     state.host_client.send(host, &put, context).await.map(drop)
