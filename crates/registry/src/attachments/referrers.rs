@@ -218,6 +218,8 @@ async fn tagged(search: &Search<'_>) -> Listing {
             }
         }
         Ok((answer, _)) => match ParsedManifest::parse(&answer.body, answer.content_type(), &what) {
+            // A registry may show the image itself under this tag, as GitLab.
+            Ok(_) if search.digest.matches(&answer.body) => {}
             Ok(ParsedManifest { content: ManifestKind::Index(mut referrers), .. }) => {
                 let limits = search.state.limits();
                 if referrers.len() > limits.referrers {
