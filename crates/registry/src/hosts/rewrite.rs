@@ -202,7 +202,8 @@ mod tests {
             // The longest name counts: `$1x` is the group `1x`, which does not exist.
             (r#""^(a)/" = "$1x/""#, "a/b", "b"),
             (r#""^(a)/" = "${1}x/""#, "a/b", "ax/b"),
-            (r#""^(?P<team>[^/]+)/" = "$team-mirror/""#, "a/b", "b"),
+            (r#""^(?P<team>[^/]+)/" = "$team_mirror/""#, "a/b", "b"),
+            (r#""^(?P<team>[^/]+)/" = "$team-mirror/""#, "a/b", "a-mirror/b"),
             (r#""^(?P<team>[^/]+)/" = "${team}-mirror/""#, "a/b", "a-mirror/b"),
             // All matches are replaced.
             (r#""a" = "b""#, "a/aa", "b/bb"),
