@@ -49,6 +49,17 @@ fn check(root: &Path) -> Outcome {
             for warning in config.warnings() {
                 output::note(&format!("warning: {}: {warning}", config::DAEMON_FILE));
             }
+            match crate::node::registry(config) {
+                Ok(registry) => {
+                    for warning in registry.check_hosts() {
+                        output::note(&format!("warning: {}", sanitize(&warning)));
+                    }
+                }
+                Err(error) => {
+                    valid = false;
+                    output::note(&format!("error: {}", sanitize(&error.to_string())));
+                }
+            }
             if let Some(Err(error)) = config.listen.group.as_deref().map(UnixSocket::check_group) {
                 valid = false;
                 output::note(&format!("error: {}", sanitize(&error.to_string())));

@@ -165,3 +165,18 @@ fn link_targets_of_documents_are_installed() {
         }
     }
 }
+
+#[test]
+fn b14_policy_check_shows_the_warnings_about_hosts() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
+    let host = root.path().join("certs.d/r.example");
+    std::fs::create_dir_all(&host).unwrap();
+    std::fs::write(host.join("hosts.toml"), "[host.\"https://m.example\"]\nrewrites = {}\n").unwrap();
+    let hosts = root.path().join("certs.d");
+    std::fs::write(root.path().join("pullgate.toml"), format!("[registry]\nhosts = {hosts:?}\n")).unwrap();
+    let (code, shown) = check(root.path());
+    assert_eq!(code, Some(0), "{shown}");
+    let warning = "certs.d/r.example/hosts.toml: host https://m.example: unknown key `rewrites` is ignored";
+    assert!(shown.lines().any(|line| line.starts_with("warning: ") && line.ends_with(warning)), "{shown}");
+}

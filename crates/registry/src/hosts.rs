@@ -21,6 +21,7 @@ mod address;
 mod containerd;
 mod file;
 mod legacy;
+mod rewrite;
 
 pub(super) use address::{is_local, split_host_port};
 
@@ -40,6 +41,8 @@ pub(super) struct Host {
     pub(super) header: HeaderMap,
     pub(super) tls: TlsFiles,
     pub(super) dial_timeout: Option<Duration>,
+    /// Other repository paths at this host.
+    pub(super) rewrites: rewrite::Rewrites,
     /// Credentials in containerd's own configuration for this host, for pulls without credentials.
     pub(super) credentials: Credentials,
 }
@@ -55,6 +58,7 @@ impl Host {
             header: HeaderMap::new(),
             tls: TlsFiles::default(),
             dial_timeout: None,
+            rewrites: rewrite::Rewrites::default(),
             credentials: Credentials::anonymous(),
         }
     }
@@ -305,7 +309,7 @@ fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
     entries
         .into_iter()
         .map(|entry| {
-            let file::Entry { server, capabilities, mut tls, header, dial_timeout } = entry;
+            let file::Entry { server, capabilities, mut tls, header, dial_timeout, rewrites } = entry;
             let (mut scheme, authority, path, capabilities) = match server {
                 Some(server) => {
                     let scheme = if server.https { Scheme::Https } else { Scheme::Http };
@@ -321,7 +325,7 @@ fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
                 scheme = Scheme::HttpsThenHttp;
             }
             let credentials = Credentials::anonymous();
-            Host { scheme, authority, path, capabilities, header, tls, dial_timeout, credentials }
+            Host { scheme, authority, path, capabilities, header, tls, dial_timeout, rewrites, credentials }
         })
         .collect()
 }

@@ -216,6 +216,7 @@ fn retry_decision(failure: &Failure) -> RetryDecision {
         Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => {
             RetryDecision::Retry
         }
+        Failure::Sign(SignError::NotKept { .. }) => RetryDecision::RetryLimited,
         Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => RetryDecision::Gone,
         Failure::Superseded => RetryDecision::Moved,
         Failure::Sign(_) | Failure::Name(_) => RetryDecision::GiveUp,

@@ -1,4 +1,4 @@
-//! Host names and ports, split as Go's `net` package splits them.
+//! Host names, ports and paths, as Go's `net` and `path` packages read them.
 
 use std::net::IpAddr;
 
@@ -30,6 +30,21 @@ pub(super) fn without_user(authority: &str) -> Option<&str> {
     let Some((user, host)) = authority.rsplit_once('@') else { return Some(authority) };
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
     user.bytes().all(is_valid).then_some(host)
+}
+
+/// Go's `path.Clean` of an absolute path; the root is an empty string.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.iter().flat_map(|part| ["/", part]).collect()
 }
 
 /// A URL for a message: without the query and everything before the last `@`, which may contain a password.

@@ -80,7 +80,11 @@ pub(super) fn read(path: &Path) -> Found {
         }
         found.headers.extend(registry.headers);
         match registry.legacy {
-            Ok(legacy) => found.legacy.merge(legacy),
+            Ok(mut legacy) => {
+                let odd = std::mem::take(&mut legacy.warnings);
+                found.warnings.extend(odd.into_iter().map(|what| format!("{}: {what}", path.display())));
+                found.legacy.merge(legacy);
+            }
             Err(reason) => found.unusable = Some(format!("{}: {reason}", path.display())),
         }
     }
