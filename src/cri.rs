@@ -35,6 +35,7 @@ pub use settings::CriSettings;
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
+use deadline::Deadline;
 use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use recent_answers::RecentAnswers;
 use route::Route;
@@ -108,15 +109,25 @@ impl Proxy {
     /// Only with a stream reset of the runtime, so that the caller's stream is reset in the same way.
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, hyper::Error> {
         match route::of(&request) {
-            Route::PullImage => Ok(pull::handle(self, request, peer).await),
-            Route::ImageStatus if self.settings.image_status => {
-                Ok(image_status::handle(self, request, peer).await)
+            Route::PullImage => {
+                let answer = deadline::bounded(request, |request| pull::handle(self, request, peer));
+                Ok(answer.await.unwrap_or_else(|answer| answer))
             }
-            Route::CreateContainer => create::handle(self, request, peer).await,
+            Route::ImageStatus if self.settings.image_status => {
+                let answer = deadline::bounded(request, |request| image_status::handle(self, request, peer));
+                Ok(answer.await.unwrap_or_else(|answer| answer))
+            }
+            Route::CreateContainer => {
+                let answer = deadline::bounded(request, |request| create::handle(self, request, peer));
+                answer.await.unwrap_or_else(Ok)
+            }
             Route::Checkpoint if !self.settings.checkpoint_restore => {
                 Ok(self.refuse_checkpoint(request.uri().path(), peer))
             }
-            Route::Forward | Route::ImageStatus | Route::Checkpoint => {
+            Route::UnknownMethod if !self.settings.unknown_methods => {
+                Ok(self.refuse_unknown_method(request.uri().path(), peer))
+            }
+            Route::Forward | Route::ImageStatus | Route::Checkpoint | Route::UnknownMethod => {
                 self.counters.passed.add();
                 self.forward(request.map(Body::Through)).await
             }
@@ -129,8 +140,10 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::handle`].
     async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, hyper::Error> {
+        let deadline = Deadline::within(&request);
         match self.upstream.send(request).await {
             Ok(response) => Ok(response.map(Body::Through)),
+            Err(_) if deadline.is_some_and(Deadline::has_passed) => Ok(deadline::exceeded()),
             Err(error) => error.into_reset().map_or_else(|error| Ok(self.unavailable(&error)), Err),
         }
     }
@@ -140,10 +153,16 @@ impl Proxy {
     /// # Errors
     /// The answer for the caller, when there is no response or it ends early.
     async fn exchange(&self, request: Request<Body>, limit: usize) -> Result<RuntimeAnswer, Response<Body>> {
-        let response = self.upstream.send(request).await.map_err(|error| self.unavailable(&error))?;
+        let deadline = Deadline::within(&request);
+        // grpc-go's server resets the stream (CANCEL) when the deadline passes, and sends no status
+        // (`internal/transport/http2_server.go`, `operateHeaders`).
+        let failed =
+            |answer| if deadline.is_some_and(Deadline::has_passed) { deadline::exceeded() } else { answer };
+        let response = self.upstream.send(request).await.map_err(|error| failed(self.unavailable(&error)))?;
         let (head, body) = response.into_parts();
         let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-            status::answer(Code::Unavailable, format!("pullgate: the runtime's answer ended early: {error}"))
+            let text = format!("pullgate: the runtime's answer ended early: {error}");
+            failed(status::answer(Code::Unavailable, text))
         })?;
         let trailers = collected.trailers().cloned();
         Ok(RuntimeAnswer::new(head, collected.to_bytes(), trailers))
@@ -156,9 +175,19 @@ impl Proxy {
         status::refused(&Refusal::checkpoint(path))
     }
 
+    /// Answers a call of a method that our definitions lack: it may do what PullImage or CreateContainer do. A caller
+    /// takes the answer for that of a runtime that does not have the method.
+    fn refuse_unknown_method(&self, path: &str, peer: Peer) -> Response<Body> {
+        let count = self.counters.unknown_methods.add();
+        let path = shown(path);
+        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: unknown method");
+        let hint = "if it cannot bring images that are not verified, set `unknown-methods` in [gate]";
+        status::answer(Code::Unimplemented, format!("pullgate: unknown method {path}: {hint}"))
+    }
+
     fn refuse_unknown(&self, path: &str, peer: Peer) -> Response<Body> {
         let count = self.counters.unimplemented.add();
-        let path = path.chars().take(200).collect::<String>().escape_debug().to_string();
+        let path = shown(path);
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: not runtime.v1");
         status::answer(Code::Unimplemented, format!("unknown service or method {path}"))
     }
@@ -174,6 +203,11 @@ impl Proxy {
         tracing::debug!(%error, cause, %socket, "runtime unavailable");
         status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
     }
+}
+
+/// A path for the log and for answers.
+fn shown(path: &str) -> String {
+    path.chars().take(200).collect::<String>().escape_debug().to_string()
 }
 
 /// Reads a unary request: its only message, and the whole body that carries it.

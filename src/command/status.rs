@@ -94,6 +94,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let switch = |on: bool| if on { "on" } else { "OFF" };
     row("image status", switch(gates.image_status).to_owned());
     row("checkpoints", if gates.checkpoints { "refused" } else { "ALLOWED" }.to_owned());
+    row("unknown methods", if gates.unknown_methods { "refused" } else { "FORWARDED" }.to_owned());
     row("guest pulls", if gates.pin_user_specified_image { "pinned" } else { "not pinned" }.to_owned());
     let count = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
     row(
@@ -113,13 +114,14 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     row(
         "calls",
         format!(
-            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} unknown",
+            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} outside the CRI, {} unknown methods refused",
             counters.passed,
             counters.admitted,
             counters.refused,
             counters.withheld,
             counters.containers_refused,
-            counters.unimplemented
+            counters.unimplemented,
+            counters.unknown_methods
         ),
     );
     match &status.sandbox_image {

@@ -38,8 +38,8 @@ const SCAN_INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Durati
 const SECTIONS: [&str; 10] =
     ["listen", "control", "runtime", "registry", "gate", "scan", "ledger", "keys", "log", "limits"];
 
-const GATE_KEYS: [&str; 4] =
-    ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
+const GATE_KEYS: [&str; 5] =
+    ["image-status", "checkpoint-restore", "unknown-methods", "pin-user-specified-image", "sandbox-image"];
 
 /// Everything in `pullgate.toml`. What is not there has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -116,6 +116,8 @@ pub struct Gate {
     pub image_status: bool,
     /// Whether containers and pods may be restored from checkpoints.
     pub checkpoint_restore: bool,
+    /// Whether methods of the CRI that this version does not know are forwarded where they may bring or run an image.
+    pub unknown_methods: bool,
     /// Whether the name that a guest-pull runtime pulls by is pinned to the digest.
     pub pin_user_specified_image: bool,
     /// The image of pod sandboxes, where the runtime does not tell it.
@@ -127,6 +129,7 @@ impl Default for Gate {
         Self {
             image_status: true,
             checkpoint_restore: false,
+            unknown_methods: false,
             pin_user_specified_image: false,
             sandbox_image: None,
         }
@@ -256,13 +259,16 @@ fn read_socket(document: &mut Document<'_>, table: &mut Table<'_>, socket: &mut 
 }
 
 fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate) {
-    let [image_status, checkpoint_restore, pin, sandbox] = GATE_KEYS;
+    let [image_status, checkpoint_restore, unknown_methods, pin, sandbox] = GATE_KEYS;
     if let Some(enforce) = read_choice(document, table, image_status, &[("enforce", true), ("off", false)]) {
         gate.image_status = enforce;
     }
     if let Some(allow) = read_choice(document, table, checkpoint_restore, &[("allow", true), ("deny", false)])
     {
         gate.checkpoint_restore = allow;
+    }
+    if let Some(allow) = read_choice(document, table, unknown_methods, &[("allow", true), ("deny", false)]) {
+        gate.unknown_methods = allow;
     }
     if let Some(pinned) = read_boolean(document, table, pin) {
         gate.pin_user_specified_image = pinned;

@@ -11,6 +11,8 @@ pub struct CriSettings {
     pub image_status: bool,
     /// Whether containers and pods may be restored from checkpoints, whose content is not verified.
     pub checkpoint_restore: bool,
+    /// Whether methods that our definitions of the CRI lack are forwarded where they may bring or run an image.
+    pub unknown_methods: bool,
     /// Whether the name that a runtime may pull itself (inside a virtual machine) is pinned to the digest.
     pub pin_user_specified_image: bool,
     /// The image of pod sandboxes, for a runtime that does not report it.
@@ -23,6 +25,7 @@ impl Default for CriSettings {
             tag_record_timeout: Duration::from_secs(5),
             image_status: true,
             checkpoint_restore: false,
+            unknown_methods: false,
             pin_user_specified_image: false,
             sandbox_image: None,
         }

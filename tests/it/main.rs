@@ -10,6 +10,7 @@
 mod attacks;
 mod check;
 mod cli;
+mod deadlines;
 mod elsewhere;
 mod forward;
 mod gates;

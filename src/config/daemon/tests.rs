@@ -39,6 +39,7 @@ wait-for-signature = "20s"
 [gate]
 image-status = "off"
 checkpoint-restore = "allow"
+unknown-methods = "allow"
 pin-user-specified-image = true
 sandbox-image = "registry.k8s.io/pause:3.10"
 [scan]
@@ -73,6 +74,7 @@ request-timeout = "500ms"
     let gate = Gate {
         image_status: false,
         checkpoint_restore: true,
+        unknown_methods: true,
         pin_user_specified_image: true,
         sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
     };

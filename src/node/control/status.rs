@@ -77,6 +77,8 @@ pub struct Gates {
     pub image_status: bool,
     /// Restoring containers and pods from checkpoints is refused.
     pub checkpoints: bool,
+    /// Methods that are not known are refused where they may bring or run an image.
+    pub unknown_methods: bool,
     /// The image name that a guest pulls is pinned to a digest.
     pub pin_user_specified_image: bool,
 }
@@ -107,8 +109,10 @@ pub struct Ledger {
 pub struct Counts {
     /// Calls that were forwarded unchanged.
     pub passed: u64,
-    /// Calls that were refused as unimplemented.
+    /// Calls outside `runtime.v1`, answered with UNIMPLEMENTED.
     pub unimplemented: u64,
+    /// Calls of `runtime.v1` methods that are not known, answered with UNIMPLEMENTED.
+    pub unknown_methods: u64,
     pub admitted: u64,
     pub refused: u64,
     /// Images on the node that were answered as absent, or refused.
@@ -186,12 +190,14 @@ impl Status {
             gates: Gates {
                 image_status: config.gate.image_status,
                 checkpoints: !config.gate.checkpoint_restore,
+                unknown_methods: !config.gate.unknown_methods,
                 pin_user_specified_image: config.gate.pin_user_specified_image,
             },
             ledger,
             counters: Counts {
                 passed: counters.passed.get(),
                 unimplemented: counters.unimplemented.get(),
+                unknown_methods: counters.unknown_methods.get(),
                 admitted: counters.admitted.get(),
                 refused: counters.refused.get(),
                 withheld: counters.withheld.get(),
