@@ -19,6 +19,7 @@ mod tag_locks;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -37,10 +38,17 @@ use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
 use deadline::Deadline;
 use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
+use pullgate_daemon::connections::{ConnectionCounts, ConnectionLimits, Connections};
 use recent_answers::RecentAnswers;
 use route::Route;
 use runtime_answer::RuntimeAnswer;
 use tag_locks::TagLocks;
+
+/// How long a connection may be open before its first call. A gRPC client connects when it has a call.
+const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the message of an intercepted call may take to arrive.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The proxy. One instance serves all connections.
 #[derive(Debug)]
@@ -53,15 +61,23 @@ pub struct Proxy {
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
+    connections: Connections<Peer>,
 }
 
 /// The process at the other end of a connection, as the kernel reports it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Process id, if the kernel reports one.
     pub pid: Option<i32>,
     /// User id.
     pub uid: u32,
+}
+
+impl Peer {
+    /// Whether kubelet may be this peer: it runs as root, or, in tests, as the daemon's own user.
+    fn is_trusted(self) -> bool {
+        self.uid == 0 || self.uid == nix::unistd::geteuid().as_raw()
+    }
 }
 
 impl Proxy {
@@ -74,6 +90,10 @@ impl Proxy {
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
             sandbox: ArcSwapOption::empty(),
+            connections: Connections::new(ConnectionLimits {
+                connections: settings.connections,
+                first_call: FIRST_CALL_TIMEOUT,
+            }),
             settings,
         }
     }
@@ -91,6 +111,11 @@ impl Proxy {
     /// Calls since the start, by outcome.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The connections of callers.
+    pub fn connections(&self) -> ConnectionCounts {
+        self.connections.counts()
     }
 
     /// The name of the sandbox image as containerd records it; `None` until the runtime has reported it.
@@ -216,7 +241,10 @@ fn shown(path: &str) -> String {
 /// The answer for the caller, when the body is not exactly one plain message of bounded size.
 async fn read_message(body: Incoming) -> Result<(Bytes, Bytes), Response<Body>> {
     let refuse = |code, text: String| status::answer(code, format!("pullgate: {text}"));
-    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect().await;
+    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect();
+    let limited = tokio::time::timeout(MESSAGE_TIMEOUT, limited).await.map_err(|_| {
+        refuse(Code::DeadlineExceeded, format!("the request did not arrive within {MESSAGE_TIMEOUT:?}"))
+    })?;
     let body = limited.map_err(|error| refuse(Code::InvalidArgument, error.to_string()))?.to_bytes();
     let message = frame::only_message(&body).map_err(|error| refuse(error.code(), error.to_string()))?;
     Ok((message, body))

@@ -69,7 +69,8 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
             text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
         lines.push(format!("{label:<14} {text}"));
     };
-    let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, .. } = status;
+    let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, connections, .. } =
+        status;
     row("pullgate", format!("{version}, process {pid}, since {started}"));
     match &policy.hash {
         Some(hash) => {
@@ -122,6 +123,13 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
             counters.containers_refused,
             counters.unimplemented,
             counters.unknown_methods
+        ),
+    );
+    row(
+        "connections",
+        format!(
+            "{} of {} open, {} closed while idle, {} refused",
+            connections.open, connections.limit, connections.closed_idle, connections.refused
         ),
     );
     match &status.sandbox_image {

@@ -13,6 +13,8 @@ bounded_options! {
             "how long verifying one image may take, before it is handed to containerd";
         tag_record_timeout: time = "tag-record-timeout", default 5 * SECOND, from 100, to 60 * SECOND,
             "how long to wait until the runtime knows the image by its tag";
+        connections: count = "connections", default 256, from 16, to 4096,
+            "how many connections of callers are open; unused ones make room for others";
     }
 }
 
@@ -62,6 +64,7 @@ mod tests {
         assert_eq!(limits.node.pull_timeout, Duration::from_secs(120));
         assert_eq!(limits.registry.request_timeout, Duration::from_secs(15));
         assert_eq!(limits.node.tag_record_timeout, Duration::from_secs(5));
+        assert_eq!(limits.node.connections, crate::cri::CriSettings::default().connections);
     }
 
     /// The node, the signing service and `pullgate-signer sign` read the same number of referrers.

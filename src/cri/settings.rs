@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-/// Options of the intercepted calls.
+/// Options of connections and of the intercepted calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CriSettings {
+    /// How many connections of callers are open.
+    pub connections: usize,
     /// How long to wait after a pull until the runtime finds the image by its name.
     pub tag_record_timeout: Duration,
     /// Whether images that are present but not admitted are withheld from ImageStatus.
@@ -22,6 +24,7 @@ pub struct CriSettings {
 impl Default for CriSettings {
     fn default() -> Self {
         Self {
+            connections: 256,
             tag_record_timeout: Duration::from_secs(5),
             image_status: true,
             checkpoint_restore: false,

@@ -10,6 +10,7 @@
 mod attacks;
 mod check;
 mod cli;
+mod connections;
 mod deadlines;
 mod elsewhere;
 mod forward;

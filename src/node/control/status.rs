@@ -11,6 +11,7 @@ use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{self, Proxy};
 use crate::node::state::State;
 use crate::policy::ExceptionTarget;
+use pullgate_daemon::connections::ConnectionCounts;
 
 /// Timeout for the runtime's version, and for counting the ledger on disk.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,6 +31,8 @@ pub struct Status {
     pub ledger: Ledger,
     /// Calls, pulls and refusals since the start.
     pub counters: Counts,
+    /// The connections of callers.
+    pub connections: Connections,
     /// The image of pod sandboxes; `None` until it was checked.
     pub sandbox_image: Option<SandboxImage>,
     /// The last scan, by the daemon or requested through it.
@@ -121,6 +124,24 @@ pub struct Counts {
     pub containers_refused: u64,
 }
 
+/// The connections of callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    pub open: usize,
+    pub limit: usize,
+    /// Those without calls that were closed to make room, since the start.
+    pub closed_idle: u64,
+    /// Those that found no room, since the start.
+    pub refused: u64,
+}
+
+impl From<ConnectionCounts> for Connections {
+    fn from(counts: ConnectionCounts) -> Self {
+        let ConnectionCounts { open, limit, closed_idle, refused } = counts;
+        Self { open, limit, closed_idle, refused }
+    }
+}
+
 /// The image of pod sandboxes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
@@ -203,6 +224,7 @@ impl Status {
                 withheld: counters.withheld.get(),
                 containers_refused: counters.containers_refused.get(),
             },
+            connections: proxy.connections().into(),
             sandbox_image: state.sandbox().map(SandboxImage::from),
             last_scan: state.scanned().map(|scanned| Admitted {
                 at: scanned.at.to_string(),

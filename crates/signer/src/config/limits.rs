@@ -31,7 +31,7 @@ const CONNECTIONS: Bound = Bound {
     default: 128,
     minimum: 1,
     maximum: 4096,
-    about: "how many connections for notifications are open at once; more wait",
+    about: "how many connections for notifications are open at once; one without an authenticated request makes room, or more wait",
 };
 const REQUEST_TIMEOUT: Bound = Bound {
     key: "request-timeout",
