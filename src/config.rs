@@ -31,7 +31,7 @@ pub use ledger::{LEDGER_BOUNDS, Ledger};
 pub use limits::{Limits, NodeLimits};
 pub use policy::{
     DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, REMOTE_BOUNDS, Survey, load_policy,
-    survey_policy,
+    load_policy_text, survey_policy,
 };
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 pub use pullgate_config::bound::{Bound, Unit};

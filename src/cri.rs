@@ -38,6 +38,7 @@ use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
 use deadline::Deadline;
 use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
+use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::{ConnectionCounts, ConnectionLimits, Connections};
 use recent_answers::RecentAnswers;
 use route::Route;
@@ -49,6 +50,9 @@ const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the message of an intercepted call may take to arrive.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Maximum length of a logged name, in bytes; a longer name is not valid.
+const MAX_NAME_BYTES: usize = 512;
 
 /// The proxy. One instance serves all connections.
 #[derive(Debug)]
@@ -204,7 +208,7 @@ impl Proxy {
     /// takes the answer for that of a runtime that does not have the method.
     fn refuse_unknown_method(&self, path: &str, peer: Peer) -> Response<Body> {
         let count = self.counters.unknown_methods.add();
-        let path = shown(path);
+        let path = sanitize_to(path, MAX_NAME_BYTES);
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: unknown method");
         let hint = "if it cannot bring images that are not verified, set `unknown-methods` in [gate]";
         status::answer(Code::Unimplemented, format!("pullgate: unknown method {path}: {hint}"))
@@ -212,7 +216,7 @@ impl Proxy {
 
     fn refuse_unknown(&self, path: &str, peer: Peer) -> Response<Body> {
         let count = self.counters.unimplemented.add();
-        let path = shown(path);
+        let path = sanitize_to(path, MAX_NAME_BYTES);
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: not runtime.v1");
         status::answer(Code::Unimplemented, format!("unknown service or method {path}"))
     }
@@ -228,11 +232,6 @@ impl Proxy {
         tracing::debug!(%error, cause, %socket, "runtime unavailable");
         status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
     }
-}
-
-/// A path for the log and for answers.
-fn shown(path: &str) -> String {
-    path.chars().take(200).collect::<String>().escape_debug().to_string()
 }
 
 /// Reads a unary request: its only message, and the whole body that carries it.

@@ -14,7 +14,6 @@ use crate::gate::{self, Gate};
 use crate::keys::RemoteVerifier;
 use crate::ledger::Ledger;
 use crate::registry::{self, Registry, RegistryError, RegistrySettings};
-use crate::telemetry::plain;
 
 /// The registry client for `config`.
 ///
@@ -48,7 +47,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
         tracing::warn!(%warning, "configuration");
     }
     for warning in registry.check_hosts() {
-        tracing::warn!(warning = %plain(&warning), "hosts of registries");
+        tracing::warn!(%warning, "hosts of registries");
     }
     Ok(Gate::new(Arc::new(registry), settings)
         .with_remote_verifier(RemoteVerifier::new(config.keys.settings())))

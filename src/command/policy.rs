@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::config::{self, BreakGlassFile, KnownKeys};
 use crate::policy::Policy;
-use crate::telemetry::plain;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 use pullgate_daemon::unix_socket::UnixSocket;
 
 mod explain;
@@ -51,7 +51,7 @@ fn check(root: &Path) -> Outcome {
             }
             if let Some(Err(error)) = config.listen.group.as_deref().map(UnixSocket::check_group) {
                 valid = false;
-                output::note(&format!("error: {}", plain(&error.to_string())));
+                output::note(&format!("error: {}", sanitize(&error.to_string())));
             }
         }
         Err(problems) => {

@@ -11,6 +11,7 @@ use crate::node::control::{ControlReply, ControlRequest, SandboxImage, Status as
 use crate::telemetry::log;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 
 /// Timeout of the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,11 +65,7 @@ struct Report<'a> {
 fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let mut lines = Vec::new();
     // Much of this comes from files and other programs and must not reach the terminal as control sequences.
-    let mut row = |label: &str, text: String| {
-        let text: String =
-            text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-        lines.push(format!("{label:<14} {text}"));
-    };
+    let mut row = |label: &str, text: String| lines.push(format!("{label:<14} {}", sanitize(&text)));
     let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, connections, .. } =
         status;
     row("pullgate", format!("{version}, process {pid}, since {started}"));

@@ -57,6 +57,28 @@ pub fn load_policy(root: &Path, now: Timestamp) -> Result<Loaded, Problems> {
     survey_policy(root, &KnownKeys::default(), now).loaded
 }
 
+/// Loads a policy that is one text and names no other files, as if it were `policy.toml`.
+///
+/// # Errors
+/// All problems.
+pub fn load_policy_text(text: &str, now: Timestamp) -> Result<Loaded, Problems> {
+    const NAME: &str = "policy.toml";
+    let mut collected = Collected::default();
+    if text.len() as u64 > MAX_POLICY_BYTES {
+        let message = format!("the policy is longer than {MAX_POLICY_BYTES} bytes");
+        return Err(Problems::from(vec![Problem::new(
+            NAME,
+            None,
+            message,
+            "split it into files of policy.d",
+        )]));
+    }
+    let mut document = Document::new(NAME, text);
+    collected.read(&mut document, Path::new("/"), Guard::of_process(), &KnownKeys::default());
+    collected.problems.append(&mut document.problems);
+    collected.finish(now)
+}
+
 /// A policy, or what is wrong with it, and the keys that it would have fetched.
 #[derive(Debug)]
 pub struct Survey {

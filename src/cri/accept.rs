@@ -38,14 +38,14 @@ pub async fn serve(
         let peer = peer_of(&stream);
         Ok((LazyWritableStream::new(stream)?, peer))
     };
-    let converse = |(stream, peer)| {
+    let serve = |(stream, peer)| {
         let (proxy, http, mut stopping) = (Arc::clone(&proxy), http.clone(), stopping.subscribe());
         async move {
             let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
-            converse(proxy, http, (stream, peer), stop).await;
+            serve_connection(proxy, http, (stream, peer), stop).await;
         }
     };
-    let mut connections = accept_bounded(accept, proxy.connections.max_sockets(), converse, stop).await;
+    let mut connections = accept_bounded(accept, proxy.connections.max_sockets(), serve, stop).await;
     drop(listener);
     stopping.send_replace(true);
     let finished = async { while connections.join_next().await.is_some() {} };
@@ -55,7 +55,7 @@ pub async fn serve(
 }
 
 /// Serves one connection, if there is room for it.
-async fn converse(
+async fn serve_connection(
     proxy: Arc<Proxy>,
     http: Builder<TokioExecutor>,
     (stream, peer): (LazyWritableStream, Peer),

@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule};
 use crate::signature::{self, Attachment, Proof, Subject};
-use crate::telemetry::chain;
+use pullgate_core::untrusted::error_chain;
 
 /// The signatures to check; the check runs on a thread of its own.
 pub(super) struct Check {
@@ -59,7 +59,7 @@ impl Check {
                     outcome: verified
                         .as_ref()
                         .map(|proof| proof.fingerprint().to_owned())
-                        .map_err(|error| chain(error)),
+                        .map_err(|error| error_chain(error)),
                 });
                 // An invalid signature does not affect the others.
                 proofs.extend(verified);

@@ -156,7 +156,9 @@ async fn image_of(evidence: &Evidence, id: &Digest, content: &impl Content) -> O
     };
     let small = listed.iter().filter(|listed| listed.size <= MAX_MANIFEST_BYTES);
     for candidate in small.take(MAX_LISTED) {
-        let Some(bytes) = content.read(&candidate.digest, candidate.size).await else { continue };
+        let Some(bytes) = content.read(&candidate.digest, candidate.size).await.ok().flatten() else {
+            continue;
+        };
         if provenance::lists(&listed, &bytes, id) {
             return Some(Image { id: id.clone(), manifest: Some(bytes) });
         }

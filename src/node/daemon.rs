@@ -17,6 +17,7 @@ use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
+use pullgate_core::untrusted::sanitize;
 use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
@@ -146,7 +147,7 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
         state.node_scanned(&report);
         for finding in report.images.iter().chain(&report.containers) {
             if finding.verdict == Verdict::Refused {
-                let name = finding.name.escape_debug().to_string();
+                let name = sanitize(&finding.name);
                 let (id, reason, pod) = (&finding.id, &*finding.reason, &finding.pod);
                 tracing::warn!(name, id, pod, reason, "present on this node, but not admitted");
             }

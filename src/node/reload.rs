@@ -11,7 +11,7 @@ use super::state::State;
 use crate::config::{self, DaemonConfig, KnownKeys, Survey};
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
-use crate::telemetry::chain;
+use pullgate_core::untrusted::error_chain;
 
 /// Why keys could not be fetched, by their location.
 type Failures = BTreeMap<String, String>;
@@ -101,7 +101,7 @@ impl PolicyFile {
             let failed = missing
                 .iter()
                 .zip(results)
-                .filter_map(|(key, result)| Some((key.location.to_string(), chain(&result.err()?))));
+                .filter_map(|(key, result)| Some((key.location.to_string(), error_chain(&result.err()?))));
             failed.collect()
         });
     }

@@ -35,7 +35,7 @@ fn policy_check_covers_everything_that_startup_reads() {
             "pullgate.toml",
             "[registry]\ncontainerd-config = \"/none\\u001b[2J\"".to_owned(),
             0,
-            "[registry] `containerd-config` /none\u{fffd}[2J does not exist",
+            "[registry] `containerd-config` /none\\u{1b}[2J does not exist",
         ),
         ("pullgate.toml", "[listen]\ngruop = \"root\"".to_owned(), 2, "unknown key `gruop`"),
         ("pullgate.toml", "[scan]\nremove-unused = true".to_owned(), 0, "`remove-unused` does nothing"),

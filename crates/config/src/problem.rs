@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pullgate_core::untrusted::plain;
+use pullgate_core::untrusted::sanitize;
 
 /// How many problems are collected; a file that is no configuration at all could have millions.
 pub const MAX_PROBLEMS: usize = 200;
@@ -72,12 +72,12 @@ impl Problem {
 /// come from outside: neither moves the cursor of a terminal, nor makes a line.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&plain(&self.file))?;
+        f.write_str(&sanitize(&self.file))?;
         if let Some(Place { line, column }) = self.place {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", plain(&self.message))?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  hint: {}", plain(&self.hint)) }
+        write!(f, ": {}", sanitize(&self.message))?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  hint: {}", sanitize(&self.hint)) }
     }
 }
 
@@ -128,9 +128,9 @@ mod tests {
     fn nothing_of_a_file_reaches_a_terminal_as_it_is() {
         let place = Some(Place { line: 1, column: 2 });
         let problem = Problem::new("policy.d/\u{1b}[2J.toml", place, "bad\nfaked: line", "rename \u{202e}it");
-        let shown = "policy.d/\u{fffd}[2J.toml:1:2: bad\u{fffd}faked: line";
-        assert_eq!(problem.to_string(), format!("{shown}\n  hint: rename \u{fffd}it"));
-        assert_eq!(problem.line(), format!("{shown}; hint: rename \u{fffd}it"));
+        let shown = "policy.d/\\u{1b}[2J.toml:1:2: bad\\nfaked: line";
+        assert_eq!(problem.to_string(), format!("{shown}\n  hint: rename \\u{{202e}}it"));
+        assert_eq!(problem.line(), format!("{shown}; hint: rename \\u{{202e}}it"));
         assert_eq!(Problem::new("policy.toml", None, "bad", "").line(), "policy.toml: bad");
     }
 }

@@ -1,16 +1,16 @@
 //! What somebody may have meant.
 
-/// How much of a foreign text is repeated in a message.
+use pullgate_core::untrusted::sanitize_to;
+
+/// How much of a text is repeated in a message, in bytes.
 const SHOWN: usize = 64;
 
-/// The text in backquotes, shortened and without control characters; never a key, not even in the wrong place.
+/// The text in backquotes, sanitized and shortened; never a key, not even in the wrong place.
 pub fn quoted(text: &str) -> String {
     if text.contains("-----BEGIN") {
         return "(a PEM text)".to_owned();
     }
-    let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    let rest = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    format!("`{shown}{rest}`")
+    format!("`{}`", sanitize_to(text, SHOWN))
 }
 
 /// A hint that names the closest of `known`, if one is close, and all of them.
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn repeats_little_and_never_a_key() {
         assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
-        assert_eq!(quoted(&"x".repeat(65)), format!("`{}…`", "x".repeat(64)));
+        assert_eq!(quoted(&"x".repeat(65)), format!("`{}…`", "x".repeat(61)));
         assert_eq!(quoted("-----BEGIN PRIVATE KEY-----\nMC4"), "(a PEM text)");
     }
 }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::tls::{self, TlsFiles};
 
-pub use cause::{Cause, remote};
+pub use cause::Cause;
 
 /// Maximum size of an answer: 64 KiB. Public keys and tokens are far smaller.
 const ANSWER: u64 = 64 << 10;

@@ -4,7 +4,6 @@
 //! Where containerd silently continues with less than the file says, so do we, with a warning: both must contact the same
 //! hosts.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +13,9 @@ use http::HeaderMap;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::file_stamp::FileStamp;
+use pullgate_core::untrusted::sanitize;
 use pullgate_net::tls::TlsFiles;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 mod address;
 mod containerd;
@@ -129,7 +130,7 @@ pub(super) struct Hosts {
     /// containerd's configuration file, which may name other directories.
     containerd: Option<PathBuf>,
     found: Mutex<Option<Arc<containerd::Found>>>,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    remembered: TtlCache<String, Arc<Remembered>>,
 }
 
 #[derive(Debug)]
@@ -144,7 +145,8 @@ struct Remembered {
 impl Hosts {
     /// Uses `config_path` of the configuration file `containerd`, and `directories` when it sets none.
     pub(super) fn new(directories: Vec<PathBuf>, containerd: Option<PathBuf>) -> Self {
-        Self { directories, containerd, found: Mutex::default(), remembered: Mutex::default() }
+        let remembered = TtlCache::of_entries(REMEMBERED);
+        Self { directories, containerd, found: Mutex::default(), remembered }
     }
 
     /// All warnings about the host configuration of all registries. Reads all of it.
@@ -178,7 +180,7 @@ impl Hosts {
                 }
             }
         }
-        warnings
+        warnings.iter().map(|warning| sanitize(warning)).collect()
     }
 
     /// The current host directories.
@@ -224,8 +226,7 @@ impl Hosts {
             Some(directory) => [FileStamp::of(directory), FileStamp::of(&directory.join(file::NAME))],
             None => [None, None],
         };
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = remembered.get(domain)
+        if let Some(known) = self.remembered.live(domain)
             && known.directory == directory
             && known.stamps == stamps
             && same(known.found.as_ref(), found.as_ref())
@@ -253,11 +254,8 @@ impl Hosts {
         for warning in &list.warnings {
             tracing::warn!(registry = domain, %warning, "host configuration of a registry");
         }
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
-        }
-        let entry = Remembered { found, directory, stamps, list: Arc::clone(&list) };
-        remembered.insert(domain.to_owned(), entry);
+        let entry = Arc::new(Remembered { found, directory, stamps, list: Arc::clone(&list) });
+        self.remembered.put(domain.to_owned(), entry, 0, Expiry::never());
         Ok(list)
     }
 
@@ -298,6 +296,7 @@ fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {
         Some(directory) => file::read(directory)?,
         None => (vec![file::Entry::default()], Vec::new()),
     };
+    let warnings = warnings.iter().map(|warning| sanitize(warning)).collect();
     Ok(HostList { hosts: finish(domain, hosts), warnings })
 }
 

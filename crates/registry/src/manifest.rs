@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::platform::Platform;
 use pullgate_core::digest::Digest;
 use pullgate_core::json::{self, Bounds, Keys};
+use pullgate_core::untrusted::excerpt;
 
 /// Image documents need six levels. Keys are compared as in containerd, which reads the same bytes.
 const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
@@ -58,7 +59,9 @@ impl IndexEntry {
 /// # Errors
 /// When the kind of the document is ambiguous or not supported.
 pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryError> {
-    Ok(match ParsedManifest::parse(bytes, Some(media_type), "document")?.content {
+    let document = ParsedManifest::parse(bytes, Some(media_type), "document")?;
+    document.reject_nested("document")?;
+    Ok(match document.content {
         ManifestKind::Manifest(manifest) => ImageRefs::Image(manifest.config.digest),
         ManifestKind::Index(manifests) => {
             let listed = manifests.into_iter().map(|descriptor| IndexEntry {
@@ -144,8 +147,8 @@ impl ParsedManifest {
             (Some(header), Some(body)) if header != body => {
                 return Err(RegistryError::MediaTypeMismatch {
                     what: what.to_owned(),
-                    header: remote(header),
-                    body: remote(body),
+                    header: excerpt(header),
+                    body: excerpt(body),
                 });
             }
             (found @ Some(_), _) | (None, found) => found.unwrap_or("(none)"),
@@ -154,7 +157,7 @@ impl ParsedManifest {
             OCI_MANIFEST | DOCKER_MANIFEST => false,
             other if is_index(other) => true,
             other => {
-                return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: remote(other) });
+                return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: excerpt(other) });
             }
         };
         if version != Some(2) {
@@ -167,6 +170,18 @@ impl ParsedManifest {
         let media_type = media_type.to_owned();
         let content = if index { self::index(&fields) } else { manifest(&fields) };
         Ok(Self { media_type, content: content.map_err(|reason| malformed(&reason))? })
+    }
+}
+
+impl ParsedManifest {
+    /// Refuses an image index that lists an index: which image it means depends on who reads it.
+    pub(super) fn reject_nested(&self, what: &str) -> Result<(), RegistryError> {
+        let ManifestKind::Index(listed) = &self.content else { return Ok(()) };
+        if !listed.iter().any(|descriptor| is_index(&descriptor.media_type)) {
+            return Ok(());
+        }
+        let reason = "it lists another index, which is not supported".to_owned();
+        Err(RegistryError::Malformed { what: what.to_owned(), reason })
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Registry;
 use super::credentials::Credentials;
-use super::error::{Bound, RegistryError, remote};
+use super::error::{Bound, RegistryError};
 use super::host_client::ApiResponse;
 use super::hosts::Capability;
 use super::manifest::{Descriptor, ManifestKind, ParsedManifest, is_index};
@@ -13,6 +13,7 @@ use super::platform::Platform;
 use super::request_context::RequestContext;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Reference;
+use pullgate_core::untrusted::excerpt;
 
 /// What a reference resolved to. Only [`Registry::resolve`] makes one: the digest was computed from the bytes.
 #[derive(Clone, Debug)]
@@ -152,6 +153,7 @@ impl Registry {
             self.ask(repository, need, &request, context).await.map_err(most_specific_error)?;
         let digest = hashed(&answer, reference.digest(), &what)?;
         let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
+        document.reject_nested(&what)?;
         let index = matches!(document.content, ManifestKind::Index(_));
         if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
             return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
@@ -191,7 +193,7 @@ pub(super) fn hashed(
         if known && !holds {
             return Err(RegistryError::HeaderMismatch {
                 what: what.to_owned(),
-                header: remote(claim),
+                header: excerpt(claim),
                 found,
             });
         }

@@ -3,8 +3,7 @@
 //! A grant is for one credential, host, repository and kind of access. Its key is a keyed hash of all of them, so a pod
 //! never uses a grant of another pod's pull secret, and no secret is a key.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -25,6 +24,7 @@ use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
 use pullgate_net::single_flight::Key;
+use pullgate_net::ttl_cache::TtlCache;
 
 /// How long a token is valid when the token service does not say (the distribution specification's default).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ impl Access<'_> {
 /// All grants of this process.
 pub(super) struct Tokens {
     key: [u8; 32],
-    slots: Mutex<HashMap<[u8; 32], Slot>>,
+    slots: TtlCache<Key, Slot>,
 }
 
 /// A grant; locked while it is being obtained.
@@ -93,7 +93,7 @@ impl Tokens {
             host: "(all)".to_owned(),
             reason: "the system gives no random bytes".to_owned(),
         })?;
-        Ok(Self { key, slots: Mutex::default() })
+        Ok(Self { key, slots: TtlCache::of_entries(TOKENS) })
     }
 
     /// A keyed hash of these fields, which does not reveal them.
@@ -115,11 +115,7 @@ impl Tokens {
             access.repository.as_bytes(),
             if access.push { b"push" } else { b"pull" },
         ]);
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= TOKENS && !slots.contains_key(&key) {
-            slots.clear();
-        }
-        Arc::clone(slots.entry(key).or_default())
+        self.slots.live_or_new(key, Slot::default)
     }
 }
 

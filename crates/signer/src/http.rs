@@ -134,7 +134,7 @@ impl Listener {
             first_call: FIRST_REQUEST,
         }));
         let stopped = stop.clone();
-        let converse = |(stream, peer)| {
+        let serve = |(stream, peer)| {
             let (places, signer, mut stop) = (Arc::clone(&places), Arc::clone(&signer), stopped.clone());
             let (door, bounds) = (self.door.clone(), self.bounds);
             let tls = self.tls.clone().map(TlsAcceptor::from);
@@ -160,7 +160,7 @@ impl Listener {
             }
         };
         let stop = async { drop(stop.wait_for(|stop| *stop).await) };
-        let mut connections = accept_bounded(|| self.accept(), places.max_sockets(), converse, stop).await;
+        let mut connections = accept_bounded(|| self.accept(), places.max_sockets(), serve, stop).await;
         while connections.join_next().await.is_some() {}
     }
 

@@ -334,12 +334,18 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
 }
 
 fn image(state: &State, name: &str, digest: &str) -> images::Image {
-    let stored = state.content.lock().unwrap().get(digest).map_or(1, Bytes::len);
+    let content = state.content.lock().unwrap().get(digest).cloned();
+    let stored = content.as_ref().map_or(1, Bytes::len);
+    let is_index = content.is_some_and(|content| {
+        serde_json::from_slice::<serde_json::Value>(&content)
+            .is_ok_and(|value| value.get("manifests").is_some())
+    });
+    let kind = if is_index { "index" } else { "manifest" };
     images::Image {
         name: name.to_owned(),
         labels: [("io.cri-containerd.image".to_owned(), "managed".to_owned())].into(),
         target: Some(Descriptor {
-            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            media_type: format!("application/vnd.oci.image.{kind}.v1+json"),
             digest: digest.to_owned(),
             size: i64::try_from(stored).unwrap(),
             ..Default::default()

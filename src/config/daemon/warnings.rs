@@ -1,7 +1,7 @@
 //! What a valid `pullgate.toml` says that does nothing, or not what it seems to.
 
 use super::{DaemonConfig, Registry};
-use crate::telemetry::plain;
+use pullgate_core::untrusted::sanitize;
 
 /// Bits of a socket's mode by which its group may connect.
 const GROUP: u32 = 0o070;
@@ -30,7 +30,7 @@ impl DaemonConfig {
                 "[scan] `remove-unused` does nothing while `interval` is \"off\"; set an interval".to_owned(),
             );
         }
-        warnings.iter().map(|warning| plain(warning)).collect()
+        warnings.iter().map(|warning| sanitize(warning)).collect()
     }
 }
 

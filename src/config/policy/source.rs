@@ -54,7 +54,7 @@ pub(super) fn read(
         let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
         let hint = format!(
             "`pullgate-signer keys public '{}'` shows it; compare it with the fingerprint that the owner of the key publishes",
-            place.escape_debug()
+            place
         );
         document.problem(span, "the key has a `source` and no `fingerprint`", hint);
         return None;

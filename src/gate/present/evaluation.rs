@@ -133,13 +133,15 @@ impl PresentEvaluation {
         (decided, stamp.map(|stamp| (stamp, self.until)))
     }
 
-    /// Every digest that may be this image, for the deny list: the id, the names of the runtime, and what evidence lists.
+    /// Every digest that may be this image, for the deny list: the id, what the runtime has of it, its names, and what
+    /// evidence lists.
     fn related(&self) -> BTreeSet<Digest> {
         if !self.policy.deny_list().has_digests() {
             return BTreeSet::new();
         }
         let id = &self.asked.id;
         let mut related = BTreeSet::from([id.clone()]);
+        related.extend(self.asked.held.iter().cloned());
         related.extend(self.asked.names.iter().filter_map(|name| name.digest().cloned()));
         let places = self.shared.ledger.places(id).into_iter();
         let found = places.filter_map(|place| self.shared.ledger.find(&place));

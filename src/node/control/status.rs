@@ -11,6 +11,7 @@ use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{self, Proxy};
 use crate::node::state::State;
 use crate::policy::ExceptionTarget;
+use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::ConnectionCounts;
 
 /// Timeout for the runtime's version, and for counting the ledger on disk.
@@ -301,9 +302,7 @@ impl Runtime {
             Ok(Ok(answer)) => {
                 let answer = answer.into_inner();
                 let text: String = format!("{} {}", answer.runtime_name, answer.runtime_version);
-                let version =
-                    Some(text.chars().filter(|character| !character.is_control()).take(128).collect());
-                Self { socket, version, problem: None }
+                Self { socket, version: Some(sanitize_to(&text, 128)), problem: None }
             }
             Ok(Err(status)) => Self { socket, version: None, problem: Some(status.message().to_owned()) },
             Err(_) => Self { socket, version: None, problem: Some(format!("no answer within {TIMEOUT:?}")) },

@@ -4,8 +4,9 @@
 //! checked as strictly as in containers/image; cosign checks neither the type nor the repository.
 
 use super::fields::{FieldError, Fields, object, parse};
-use super::{By, Excerpt, SignatureError, Subject, decode_signature};
+use super::{By, SignatureError, Subject, decode_signature};
 use crate::trust::Valid;
+use crate::untrusted::quoted;
 
 /// Maximum size of a payload: 64 KiB; cosign writes about 250 bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
@@ -60,14 +61,14 @@ impl Claim {
 
     fn speaks_of(&self, subject: &Subject<'_>) -> Result<(), SignatureError> {
         if !TYPES.contains(&self.kind.as_str()) {
-            return Err(SignatureError::WrongType { what: PAYLOAD, found: Excerpt::of(&self.kind) });
+            return Err(SignatureError::WrongType { what: PAYLOAD, found: quoted(&self.kind) });
         }
         if self.digest != subject.digest.as_str() {
-            return Err(SignatureError::OtherDigest { found: Excerpt::of(&self.digest) });
+            return Err(SignatureError::OtherDigest { found: quoted(&self.digest) });
         }
         let named = without_tag(&self.reference);
         if !subject.repositories.iter().any(|repository| repository == named) {
-            return Err(SignatureError::OtherRepository { found: Excerpt::of(&self.reference) });
+            return Err(SignatureError::OtherRepository { found: quoted(&self.reference) });
         }
         Ok(())
     }

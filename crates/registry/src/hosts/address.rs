@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::error::remote;
+use pullgate_core::untrusted::excerpt;
 
 /// Host and port; an empty port where Go's `net.SplitHostPort` fails (and then the whole text is the host).
 pub(in super::super) fn split_host_port(authority: &str) -> (&str, &str) {
@@ -35,7 +35,7 @@ pub(super) fn without_user(authority: &str) -> Option<&str> {
 /// A URL for a message: without the query and everything before the last `@`, which may contain a password.
 pub(super) fn shown(url: &str) -> String {
     let rest = url.rsplit('@').next().unwrap_or_default();
-    remote(rest.split(['?', '#']).next().unwrap_or_default())
+    excerpt(rest.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]

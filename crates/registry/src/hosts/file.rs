@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Capabilities;
 use super::address::{shown, without_user};
+use pullgate_core::untrusted::excerpt;
 use pullgate_net::tls::TlsFiles;
 
 pub(super) const NAME: &str = "hosts.toml";
@@ -116,7 +117,7 @@ fn certificates(directory: &Path) -> Result<Entry, String> {
 }
 
 fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec<Entry>, String> {
-    let document = DeTable::parse(text).map_err(|error| one_line(error.message()))?;
+    let document = DeTable::parse(text).map_err(|error| excerpt(error.message()))?;
     let root = document.get_ref();
     let mut entries = Vec::new();
     let configured = match root.get("host") {
@@ -205,7 +206,7 @@ fn host(
                     "capability referrers makes containerd before 2.2 ignore the whole file and ask another host"
                         .to_owned(),
                 ),
-                _ => return Err(format!("unknown capability {}", one_line(name))),
+                _ => return Err(format!("unknown capability {}", excerpt(name))),
             }
         }
     }
@@ -365,8 +366,4 @@ fn duration(text: &str) -> Option<Duration> {
         rest = next;
     }
     Some(if negative { Duration::ZERO } else { total })
-}
-
-fn one_line(text: &str) -> String {
-    super::super::error::remote(text)
 }

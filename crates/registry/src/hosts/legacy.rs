@@ -12,10 +12,10 @@ use reqwest::Url;
 use toml::de::{DeTable, DeValue};
 
 use super::super::credentials::{AuthConfig, Credentials};
-use super::super::error::remote;
 use super::address::{shown, without_user};
 use super::file::clean;
 use super::{Capabilities, Host, Scheme, TlsFiles, is_local};
+use pullgate_core::untrusted::excerpt;
 
 /// Mirrors of every registry that has none of its own.
 const ANY: &str = "*";
@@ -153,7 +153,7 @@ fn read_tls(host: &str, tls: &DeTable<'_>) -> Result<TlsFiles, String> {
     let pairs = match (path("cert_file")?, path("key_file")?) {
         (Some(certificate), Some(key)) => vec![(certificate, Some(key))],
         (None, None) => Vec::new(),
-        _ => return Err(format!("registry.configs has one of cert_file and key_file for {}", remote(host))),
+        _ => return Err(format!("registry.configs has one of cert_file and key_file for {}", excerpt(host))),
     };
     Ok(TlsFiles { authorities: path("ca_file")?.into_iter().collect(), pairs, skip_verify })
 }
