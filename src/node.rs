@@ -72,9 +72,11 @@ pub fn read_only_ledger(config: &DaemonConfig) -> Ledger {
 /// The settings in `config` for the calls that the proxy checks.
 pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
     cri::CriSettings {
+        connections: config.limits.node.connections,
         tag_record_timeout: config.limits.node.tag_record_timeout,
         image_status: config.gate.image_status,
         checkpoint_restore: config.gate.checkpoint_restore,
+        unknown_methods: config.gate.unknown_methods,
         pin_user_specified_image: config.gate.pin_user_specified_image,
         sandbox_image: config.gate.sandbox_image.clone(),
     }

@@ -118,6 +118,10 @@ pullgate_config::options! {
         /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
         /// runtime endpoint is pullgate too.
         checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
+        /// Calls of methods that this version of pullgate does not know: those of the image service, and those of the
+        /// runtime service with Pull, Load, Import, Create, Restore or Checkpoint in their names. A denied call is answered
+        /// as by a runtime without the method; other unknown methods are always forwarded.
+        unknown_methods: bool = "unknown-methods", Choice(&[("deny", false), ("allow", true)], false);
         /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
         /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
         pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pullgate_config::bound::{MINUTE, SECOND};
-use pullgate_config::kind::time;
+use pullgate_config::kind::{count, time};
 use pullgate_config::options::{Options, Pass};
 
 use crate::registry;
@@ -16,6 +16,9 @@ pullgate_config::options! {
         pull_timeout: Duration = "pull-timeout", time(2 * MINUTE, SECOND, 10 * MINUTE);
         /// Maximum wait until the runtime knows a pulled image by its tag.
         tag_record_timeout: Duration = "tag-record-timeout", time(5 * SECOND, 100, MINUTE);
+        /// Maximum number of open connections to the CRI socket. At seven eighths of it, a new connection closes an idle one,
+        /// the oldest first; the rest is for the first connection of a process of root, such as kubelet.
+        connections: usize = "connections", count(256, 16, 4096);
     }
 }
 
@@ -53,6 +56,7 @@ mod tests {
         assert_eq!(limits.node.pull_timeout, Duration::from_secs(120));
         assert_eq!(limits.registry.request_timeout, Duration::from_secs(15));
         assert_eq!(limits.node.tag_record_timeout, Duration::from_secs(5));
+        assert_eq!(limits.node.connections, crate::cri::CriSettings::default().connections);
     }
 
     /// The node, the signing service and `pullgate-signer sign` read the same number of referrers.

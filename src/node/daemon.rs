@@ -97,11 +97,12 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         None => drop(server.await),
         Some(_) => return Err(DaemonError::Ended),
     }
-    let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
+    let Counters { passed, unimplemented, unknown_methods, admitted, refused, withheld, containers_refused } =
         proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
+        unknown_methods = unknown_methods.get(),
         admitted = admitted.get(),
         refused = refused.get(),
         withheld = withheld.get(),

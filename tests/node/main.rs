@@ -30,6 +30,7 @@ mod circle;
 mod clock;
 mod command;
 mod configmap;
+mod connections;
 mod cosign;
 mod crossing;
 mod denied;

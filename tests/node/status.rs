@@ -51,6 +51,10 @@ pub(crate) fn shows_the_state_of_the_daemon(release: Release) {
     assert_eq!(report["policy"]["failure"], Value::Null);
     assert!(report["runtime"]["version"].as_str().unwrap().starts_with("containerd "), "{report}");
     assert_eq!(report["gates"]["image_status"], true);
+    assert_eq!(
+        (&report["connections"]["limit"], &report["connections"]["refused"]),
+        (&256.into(), &0.into())
+    );
     assert_eq!(report["sandbox_image"]["state"], "admitted");
     assert_eq!((&report["last_scan"], &report["ledger"]["entries"]), (&Value::Null, &0.into()));
     let hash = report["policy"]["hash"].as_str().unwrap();

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept;
+pub mod connections;
 pub mod counter;
 pub mod log;
 pub mod signals;

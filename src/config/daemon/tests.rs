@@ -32,6 +32,7 @@ wait-for-signature = "20s"
 [gate]
 image-status = "off"
 checkpoint-restore = "allow"
+unknown-methods = "allow"
 pin-user-specified-image = true
 sandbox-image = "registry.k8s.io/pause:3.10"
 [scan]
@@ -66,6 +67,7 @@ request-timeout = "500ms"
     let gate = Gate {
         image_status: false,
         checkpoint_restore: true,
+        unknown_methods: true,
         pin_user_specified_image: true,
         sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
     };
@@ -252,7 +254,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `pull-timeout`, `tag-record-timeout`, `manifest-bytes`, `signature-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `pull-timeout`, `tag-record-timeout`, `connections`, `manifest-bytes`, `signature-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`",
         ),
         (
             "[limits]\npull-timeout = 60",

@@ -22,7 +22,7 @@ pub(super) struct Record {
 
 #[derive(Debug)]
 enum Outcome {
-    /// The caller no longer waits for an answer.
+    /// The caller no longer waits for an answer: it cancelled the call, or its deadline passed.
     Cancelled,
     Refused {
         reason: Reason,
@@ -133,7 +133,9 @@ impl Drop for Record {
             Outcome::Refused { reason, line } => {
                 record!(warn, "refused", "pull refused", reason = reason.code(), line,);
             }
-            Outcome::Cancelled => record!(info, "cancelled", "the caller cancelled the pull",),
+            Outcome::Cancelled => {
+                record!(info, "cancelled", "the caller cancelled the pull, or its deadline passed",)
+            }
         }
         if explanation.break_glass {
             tracing::warn!(

@@ -205,9 +205,10 @@ async fn each_limit_has_its_own_reason_code() {
         "100 fields, which no key changes"
     );
     // Limits that refuse nothing, and those that other tests reach: a connection that is not made (below), a tag that the
-    // runtime does not record (`pull`), the cooldown of a host (`options`).
+    // runtime does not record (`pull`), the cooldown of a host (`options`), connections of callers (`connections`).
     keys.extend([
         "pull-timeout",
+        "connections",
         "connect-timeout",
         "negative-cache-ttl",
         "tag-record-timeout",

@@ -7,7 +7,7 @@ use pullgate_config::options::OptionDoc;
 
 use super::policy as of_policy;
 use super::settings;
-use crate::{attacks, elsewhere, gates, keys, ledger, options, pull, signer};
+use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer};
 
 #[path = "../../node/effects.rs"]
 mod node;
@@ -47,6 +47,10 @@ const EFFECTS: Effects = &[
         "[registry] signatures.repository",
     ]),
     ("pullgate.toml", attacks::sources::signatures_in_a_directory_are_found, &["[registry] signatures.directory"]),
+    ("pullgate.toml", connections::a6_the_number_of_connections_is_an_option, &["[limits] connections"]),
+    ("pullgate.toml", forward::b17_unknown_methods_that_may_bring_an_image_cross_only_if_allowed, &[
+        "[gate] unknown-methods",
+    ]),
     ("pullgate.toml", gates::checkpoints_are_restored_only_if_allowed, &["[gate] checkpoint-restore"]),
     ("pullgate.toml", pull::a_pulled_image_is_reported_and_created, &["[gate] pin-user-specified-image"]),
     ("pullgate.toml", ledger::disk::the_limits_of_the_ledger_decide_what_is_admitted_offline, &["[ledger] max-entries"]),
@@ -101,6 +105,7 @@ const EFFECTS: Effects = &[
         "[keys] vault.mount",
     ]),
     ("policy.toml", of_policy::rules_and_defaults, &[
+        "[[namespace]] layouts",
         "default",
         "default-reason",
         "[[namespace]] scope",

@@ -7,6 +7,7 @@ use super::killed::{Process, configure, until};
 use super::*;
 use pullgate_test::registry::{Auth, Body, Options, Scripted};
 use pullgate_test::signer::key_file;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A file for `host` with every section; lines are added to them.
 fn text(host: &str, directory: &Path) -> String {
@@ -118,19 +119,47 @@ pub(crate) async fn connections_are_limited() {
         let directory = directory();
         let limit = format!("connections = {connections}");
         let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", &limit)])).await;
-        let idle = TcpStream::connect(&service.address).await.unwrap();
+        // Authenticated by its address, and without its body.
+        let mut busy = TcpStream::connect(&service.address).await.unwrap();
+        busy.write_all(
+            b"POST /notify HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        let mut continued = [0; 12];
+        busy.read_exact(&mut continued).await.unwrap();
+        assert_eq!(&continued, b"HTTP/1.1 100", "the request is under way");
         let body = json!({ "events": [] });
         let mut answer = Box::pin(service.notify(&body));
         let patience = if served { PATIENCE } else { Duration::from_millis(300) };
         let answered = tokio::time::timeout(patience, &mut answer).await;
         assert_eq!(answered.ok(), served.then_some(202), "{connections}");
-        drop(idle);
+        drop(busy);
         if !served {
             assert_eq!(tokio::time::timeout(PATIENCE, &mut answer).await.unwrap(), 202, "it waited");
         }
         drop(answer);
         service.stop().await;
     }
+}
+
+/// A connection without a request that was authenticated makes room.
+#[tokio::test]
+async fn a6_silent_connections_delay_no_notification() {
+    let (registry, directory) = (Registry::start().await, directory());
+    let service = Service::start(with(&registry.host(), directory.path(), &[])).await;
+    let mut silent = Vec::new();
+    for number in 0..384 {
+        let mut stream = TcpStream::connect(&service.address).await.unwrap();
+        // Nothing, half a head, or half a TLS handshake.
+        let sent = [&b""[..], b"POST /notify HTTP/1.1\r\nhost", b"\x16\x03\x01\x02"][number % 3];
+        stream.write_all(sent).await.unwrap();
+        silent.push(stream);
+    }
+    let body = json!({ "events": [] });
+    let answered = tokio::time::timeout(PATIENCE, service.notify(&body)).await;
+    assert_eq!(answered.ok(), Some(202));
+    service.stop().await;
 }
 
 #[tokio::test]

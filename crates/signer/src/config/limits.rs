@@ -13,7 +13,8 @@ pullgate_config::options! {
         body_bytes: usize = "notification-bytes", bytes(MIB, 16 * KIB, 16 * MIB);
         /// How many events one notification may have.
         events: usize = "notification-events", count(1000, 1, 20_000);
-        /// How many connections for notifications are open at once; more wait.
+        /// How many connections for notifications are open at once. One without an authenticated request makes room for
+        /// another; otherwise more wait.
         connections: usize = "connections", count(128, 1, 4096);
         /// How long a notification may take, from its head to the answer.
         request_timeout: Duration = "request-timeout", time(30 * SECOND, SECOND, 5 * MINUTE);
