@@ -7,7 +7,7 @@
 //!
 //! - names longer than [`MAX_INPUT`] bytes;
 //! - `sha256:` or `sha512:` with as many hexadecimal digits as a digest has, which is an image id and which upstream
-//! reads as a tag of `docker.io/library/sha256`;
+//!   reads as a tag of `docker.io/library/sha256`;
 //! - digests of other algorithms than sha256 and sha512 (upstream knows sha384 too; no registry serves it).
 //!
 //! One result has another form: for a first element that is a host but not valid in upstream's grammar

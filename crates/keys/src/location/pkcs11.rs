@@ -21,6 +21,23 @@ pub struct TokenKey {
     pub token: Option<String>,
     /// The serial number of the token.
     pub serial: Option<String>,
+    /// Of what make the token, its library and its slot are.
+    pub make: Box<TokenMake>,
+    /// The slot of the token.
+    pub slot: Option<u64>,
+    /// The label of the key (`CKA_LABEL`).
+    pub object: Option<String>,
+    /// The id of the key (`CKA_ID`).
+    pub id: Option<Vec<u8>>,
+    /// The PKCS#11 library.
+    pub module: Module,
+    /// A file with the PIN.
+    pub pin: Option<PathBuf>,
+}
+
+/// What a PKCS#11 library reports about a token, its slot and itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenMake {
     /// The manufacturer of the token.
     pub manufacturer: Option<String>,
     /// The model of the token.
@@ -33,16 +50,6 @@ pub struct TokenKey {
     pub slot_description: Option<String>,
     /// The manufacturer of the slot.
     pub slot_manufacturer: Option<String>,
-    /// The slot of the token.
-    pub slot: Option<u64>,
-    /// The label of the key (`CKA_LABEL`).
-    pub object: Option<String>,
-    /// The id of the key (`CKA_ID`).
-    pub id: Option<Vec<u8>>,
-    /// The PKCS#11 library.
-    pub module: Module,
-    /// A file with the PIN.
-    pub pin: Option<PathBuf>,
 }
 
 /// The PKCS#11 library of a token.
@@ -72,12 +79,14 @@ impl TokenKey {
         let key = Self {
             token: path.padded_text("token")?,
             serial: path.padded_text("serial")?,
-            manufacturer: path.padded_text("manufacturer")?,
-            model: path.padded_text("model")?,
-            library_manufacturer: path.padded_text("library-manufacturer")?,
-            library_description: path.padded_text("library-description")?,
-            slot_description: path.padded_text("slot-description")?,
-            slot_manufacturer: path.padded_text("slot-manufacturer")?,
+            make: Box::new(TokenMake {
+                manufacturer: path.padded_text("manufacturer")?,
+                model: path.padded_text("model")?,
+                library_manufacturer: path.padded_text("library-manufacturer")?,
+                library_description: path.padded_text("library-description")?,
+                slot_description: path.padded_text("slot-description")?,
+                slot_manufacturer: path.padded_text("slot-manufacturer")?,
+            }),
             slot: path.text("slot-id")?.map(|text| slot(&text)).transpose()?,
             object: path.label("object")?,
             id: path.take("id").map(id).transpose()?,
@@ -153,12 +162,12 @@ impl fmt::Display for TokenKey {
         let texts = [
             ("token", &self.token),
             ("serial", &self.serial),
-            ("manufacturer", &self.manufacturer),
-            ("model", &self.model),
-            ("library-manufacturer", &self.library_manufacturer),
-            ("library-description", &self.library_description),
-            ("slot-description", &self.slot_description),
-            ("slot-manufacturer", &self.slot_manufacturer),
+            ("manufacturer", &self.make.manufacturer),
+            ("model", &self.make.model),
+            ("library-manufacturer", &self.make.library_manufacturer),
+            ("library-description", &self.make.library_description),
+            ("slot-description", &self.make.slot_description),
+            ("slot-manufacturer", &self.make.slot_manufacturer),
             ("object", &self.object),
         ];
         let mut path: Vec<String> = texts

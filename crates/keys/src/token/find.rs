@@ -13,10 +13,10 @@ pub(super) fn slot(context: &Pkcs11, key: &TokenKey) -> Result<Slot, TokenError>
     let is = |wanted: &Option<String>, found: &str| {
         wanted.as_ref().is_none_or(|wanted| wanted == found.trim_end_matches([' ', '\0']))
     };
-    if key.library_manufacturer.is_some() || key.library_description.is_some() {
+    if key.make.library_manufacturer.is_some() || key.make.library_description.is_some() {
         let library = context.get_library_info().map_err(TokenError::of)?;
-        if !is(&key.library_manufacturer, library.manufacturer_id())
-            || !is(&key.library_description, library.library_description())
+        if !is(&key.make.library_manufacturer, library.manufacturer_id())
+            || !is(&key.make.library_description, library.library_description())
         {
             return Err(TokenError::NoToken);
         }
@@ -25,14 +25,14 @@ pub(super) fn slot(context: &Pkcs11, key: &TokenKey) -> Result<Slot, TokenError>
     for slot in context.get_slots_with_token().map_err(TokenError::of)? {
         // A slot without readable token information does not have the key.
         let Ok(token) = context.get_token_info(slot) else { continue };
-        let Ok(place) = context.get_slot_info(slot) else { continue };
+        let Ok(slot_info) = context.get_slot_info(slot) else { continue };
         if token.token_initialized()
             && is(&key.token, token.label())
             && is(&key.serial, token.serial_number())
-            && is(&key.manufacturer, token.manufacturer_id())
-            && is(&key.model, token.model())
-            && is(&key.slot_description, place.slot_description())
-            && is(&key.slot_manufacturer, place.manufacturer_id())
+            && is(&key.make.manufacturer, token.manufacturer_id())
+            && is(&key.make.model, token.model())
+            && is(&key.make.slot_description, slot_info.slot_description())
+            && is(&key.make.slot_manufacturer, slot_info.manufacturer_id())
             && key.slot.is_none_or(|wanted| wanted == slot.id())
         {
             fitting.push(slot);
