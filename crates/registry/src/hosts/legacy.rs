@@ -127,7 +127,9 @@ impl Legacy {
             hosts.push(host);
         }
         if let Some(mirror) = mirror {
-            hosts.iter_mut().for_each(|host| host.rewrites = mirror.rewrites.clone());
+            for host in &mut hosts {
+                host.rewrites = mirror.rewrites.clone();
+            }
         }
         Ok(hosts)
     }

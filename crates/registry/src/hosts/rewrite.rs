@@ -5,7 +5,6 @@
 //! The first rewrite that changes the path applies. containerd takes them in random order, we in the order of the file.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use regex::bytes::{Regex, RegexBuilder};
 use toml::de::{DeTable, DeValue};
@@ -155,8 +154,7 @@ fn from_go(pattern: &str) -> String {
             }
             (Some(length), '[') if rest.starts_with(':') && rest.contains(":]") => {
                 let (name, after) = rest.split_once(":]").unwrap_or((rest, ""));
-                // Writing to a text cannot fail.
-                let _ = write!(result, "[{name}:]");
+                result.extend(["[", name, ":]"]);
                 rest = after;
                 Some(length + 1)
             }
