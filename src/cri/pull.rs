@@ -89,7 +89,7 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     proxy.counters.admitted.add();
     let evidence = proxy.gate.begin_evidence(&pinned);
     let answer = forward(proxy, &call, &pinned, record).await?;
-    let Some(id) = image_id(&answer)? else { return Ok(answer) };
+    let Some(id) = image_id(&answer).map_err(pulled_but)? else { return Ok(answer) };
 
     let content = RuntimeContent::of(&proxy.upstream);
     if let Err(refusal) = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await {
@@ -190,14 +190,14 @@ fn pinned_request(call: &PullCall, pinned: &Pinned) -> Option<Request<Body>> {
 /// The id of the image that was pulled; `None` for an error of the runtime, which is passed on unchanged.
 ///
 /// # Errors
-/// The answer for a success that names no image: it could not be recorded under its name.
-fn image_id(answer: &RuntimeAnswer) -> Result<Option<String>, Response<Body>> {
+/// Why the image of a success could not be recorded under its name.
+fn image_id(answer: &RuntimeAnswer) -> Result<Option<String>, &'static str> {
     let Some(message) = answer.message() else { return Ok(None) };
     let id = message.ok().and_then(|message| {
         let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
         first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
     });
-    id.map(Some).ok_or_else(|| pulled_but("the runtime's answer names no image"))
+    id.map(Some).ok_or("the runtime's answer names no image")
 }
 
 /// Makes `ImageStatus` of the name in the pod lead to the image that was pulled.

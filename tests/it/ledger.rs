@@ -126,7 +126,7 @@ impl World {
         });
         let listed: Vec<_> =
             children.iter().map(|(digest, bytes)| descriptor((digest, bytes.len(), MANIFEST, &[]))).collect();
-        let whole = Bytes::from(index(&listed));
+        let whole = index(&listed);
         let digest = self.registry.manifest(path, INDEX, whole.clone());
         let size = u64::try_from(whole.len()).unwrap();
         self.held.records.push(Target { digest: digest.clone(), size, media_type: INDEX.to_owned() });

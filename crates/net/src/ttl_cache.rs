@@ -107,31 +107,31 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
             return entry.value.clone();
         }
         let value = new();
-        self.insert(&mut state, key, value.clone(), 0, Expiry::never());
+        self.insert(&mut state, key, Entry { value: value.clone(), until: Expiry::never(), bytes: 0 });
         value
     }
 
     /// Inserts `value`, of `bytes` bytes. A value larger than a sixteenth of the cache is not inserted.
     pub fn put(&self, key: K, value: V, bytes: usize, until: Expiry) {
         if bytes <= self.max_bytes / 16 {
-            self.insert(&mut self.state(), key, value, bytes, until);
+            self.insert(&mut self.state(), key, Entry { value, until, bytes });
         }
     }
 
-    fn insert(&self, state: &mut State<K, V>, key: K, value: V, bytes: usize, until: Expiry) {
+    fn insert(&self, state: &mut State<K, V>, key: K, entry: Entry<V>) {
         state.remove(&key);
         let now = Instant::now();
-        if !self.has_room(state, bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
+        if !self.has_room(state, entry.bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
             state.swept = Some(now);
-            state.retain(|entry| entry.until.monotonic > now);
+            state.retain(|other| other.until.monotonic > now);
         }
-        while !self.has_room(state, bytes) {
+        while !self.has_room(state, entry.bytes) {
             // Eviction only costs another request or verification, so any entry may go.
             let Some(evicted) = state.entries.keys().next().cloned() else { return };
             state.remove(&evicted);
         }
-        state.bytes += bytes;
-        state.entries.insert(key, Entry { value, until, bytes });
+        state.bytes += entry.bytes;
+        state.entries.insert(key, entry);
     }
 
     /// Removes one entry.

@@ -843,7 +843,7 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
             "`layouts` is set in a rule that requires no signature",
         ),
         (rule(&format!("{require}\nlayouts = []")), "`layouts` is empty, so no signature would count"),
-        (rule(&format!("{require}\nlayouts = [\"both\"]")), "a layout is `both`"),
+        (rule(&format!("{require}\nlayouts = [\"both\"]")), "`layouts` is `both`"),
         (rule(&format!("{require}\nlayouts = \"classic\"")), "`layouts` is a string"),
         (rule(&format!("{require}\ndigests = []")), "`digests` cannot be combined with `require`"),
         (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` cannot be combined with `deny`"),

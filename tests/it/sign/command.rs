@@ -124,7 +124,8 @@ async fn recursive_signs_an_index_and_its_manifests() {
     registry.tag("team/app", "nested", &nested);
     let run = sign(&[&name("nested"), "--recursive"], "").await;
     assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{}", run.errors);
-    assert!(run.errors.contains("lists another index"), "{}", run.errors);
+    let error = run.reports[0]["error"].as_str().unwrap();
+    assert!(error.contains("lists another index"), "{error}");
     assert!(!is_signed(&registry, "team/app", &nested) && !is_signed(&registry, "team/app", &inner));
     let many: Vec<Value> =
         (0..257).map(|number: u32| entry(&Digest::of(&number.to_be_bytes()), 1, MANIFEST)).collect();
