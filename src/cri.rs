@@ -10,6 +10,7 @@ mod image_status;
 mod message;
 mod pull;
 mod recent_answers;
+mod request_message;
 mod route;
 mod runtime_answer;
 mod sandbox;
@@ -21,7 +22,6 @@ pub mod wire;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -35,8 +35,8 @@ pub use settings::CriSettings;
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
-use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use recent_answers::RecentAnswers;
+use request_message::read_message;
 use route::Route;
 use runtime_answer::RuntimeAnswer;
 use tag_locks::TagLocks;
@@ -174,16 +174,4 @@ impl Proxy {
         tracing::debug!(%error, cause, %socket, "runtime unavailable");
         status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
     }
-}
-
-/// Reads a unary request: its only message, and the whole body that carries it.
-///
-/// # Errors
-/// The answer for the caller, when the body is not exactly one plain message of bounded size.
-async fn read_message(body: Incoming) -> Result<(Bytes, Bytes), Response<Body>> {
-    let refuse = |code, text: String| status::answer(code, format!("pullgate: {text}"));
-    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect().await;
-    let body = limited.map_err(|error| refuse(Code::InvalidArgument, error.to_string()))?.to_bytes();
-    let message = frame::only_message(&body).map_err(|error| refuse(error.code(), error.to_string()))?;
-    Ok((message, body))
 }

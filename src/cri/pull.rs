@@ -45,7 +45,7 @@ impl PullCall {
 pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer) -> Response<Body> {
     let begun = Instant::now();
     let (head, body) = request.into_parts();
-    match read(body).await {
+    match read(proxy, body).await {
         Ok(request) => pull(proxy, PullCall::new(request, head, begun), peer).await,
         Err(answer) => {
             proxy.counters.refused.add();
@@ -83,7 +83,7 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     let policy = proxy.policy_hash();
 
     let pinned = decide(proxy, &call.request, record).await?;
-    let evidence = proxy.gate.begin_evidence(&pinned);
+    let evidence = proxy.gate.begin_evidence(&pinned).await;
     let answer = forward(proxy, &call, &pinned, record).await?;
     let Some(id) = image_id(&answer)? else { return Ok(answer) };
 
@@ -98,8 +98,9 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     Ok(answer)
 }
 
-async fn read(body: Incoming) -> Result<PullRequest, Response<Body>> {
-    let (message, _) = read_message(body).await?;
+async fn read(proxy: &Proxy, body: Incoming) -> Result<PullRequest, Response<Body>> {
+    // As it came, with another name, in its frame, and the parts that are read of it.
+    let (message, _) = read_message(proxy.gate.memory(), 4, body).await?;
     PullRequest::parse(message).map_err(|error| {
         status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
     })

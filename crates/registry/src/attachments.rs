@@ -15,11 +15,12 @@ use super::hosts::Capability;
 use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest};
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest};
 use super::request_context::RequestContext;
-use super::resolve::hashed;
+use super::resolve::{hashed, parsed};
 use super::sources::source_of;
 use pullgate_core::digest::{Algorithm, Digest};
 use pullgate_core::reference::Repository;
 use pullgate_core::signature::Attachment;
+use pullgate_net::memory::Share;
 
 mod budget;
 mod classic;
@@ -97,12 +98,23 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
+        self.attachments_for(&self.memory().share(), repository, digest, credentials).await
+    }
+
+    /// As [`Registry::attachments`], with the memory of one lookup.
+    pub async fn attachments_for(
+        &self,
+        share: &Share,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
         let key = self.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
         if self.inner.negative_cache.contains(&key) {
             return Collected::default();
         }
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
-        let context = RequestContext::new(credentials.clone(), self.limits());
+        let context = RequestContext::new(credentials.clone(), self.limits(), share.clone());
         let work = async move {
             let collected = registry.awaited(&repository, &digest, &context).await;
             if collected.is_nothing() {
@@ -125,7 +137,7 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        let context = &RequestContext::pushing(credentials.clone(), self.limits());
+        let context = &RequestContext::pushing(credentials.clone(), self.limits(), self.memory().share());
         Search { registry: self, repository, digest, context }.bundles().await
     }
 
@@ -134,17 +146,17 @@ impl Registry {
         let until = Instant::now() + self.limits().wait_for_signature;
         loop {
             // No permit is held while waiting for a signer.
-            let permit = match self.inner.lookups.take(repository.domain()).await {
-                Ok(permit) => permit,
+            match self.inner.lookups.take(repository.domain()).await {
+                Ok(permit) => context.begin_turn(permit),
                 Err(error) => {
                     let mut none = Collected::default();
                     none.problem("signatures", error);
                     return none;
                 }
-            };
+            }
             // Boxed, so that futures that wait for a permit are small.
             let collected = Box::pin(self.collect(repository, digest, context)).await;
-            drop(permit);
+            context.end_turn();
             if !collected.is_nothing() || Instant::now() >= until {
                 return collected;
             }
@@ -166,7 +178,7 @@ impl Registry {
         let other = async {
             let Some(other) = &source.repository else { return Collected::default() };
             // The credentials of the pull are for the image's registry only.
-            let anonymous = RequestContext::new(Credentials::anonymous(), self.limits());
+            let anonymous = context.without_credentials(self.limits());
             let context = if other.domain() == repository.domain() { context } else { &anonymous };
             self.search(other, digest, context).await
         };

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use pullgate_core::digest::Digest;
+use pullgate_net::memory::MemoryError;
 pub(super) use pullgate_net::service::remote;
 
 /// Why a request to a registry failed or its response is refused.
@@ -45,6 +46,9 @@ pub enum RegistryError {
         host: String,
         limit: usize,
     },
+    /// The memory for documents is in use.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The task of the request was lost: a bug in pullgate.
     #[error("internal error during the request to the registry; see the log of pullgate")]
     Lost,
@@ -237,6 +241,7 @@ impl RegistryError {
             }
             Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
             Self::ConnectTimeout { .. } | Self::QueueTimeout { .. } | Self::Lost => Class::Unanswered,
+            Self::Memory(_) => Class::Unanswered,
             Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
                 Class::Unauthorized
             }
@@ -283,6 +288,7 @@ impl RegistryError {
             Self::QueueTimeout { .. } => "registry-queue-timeout",
             Self::TooManyRedirects { .. } => "registry-too-many-redirects",
             Self::Lost => "registry-internal",
+            Self::Memory(_) => "registry-memory",
             Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => bound.code(),
             Self::RedirectRefused { .. } => "registry-redirect",
             Self::RealmRefused { .. } => "registry-realm",

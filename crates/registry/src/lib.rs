@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pullgate_net::memory::MemoryBudget;
 use pullgate_net::single_flight::{self, SingleFlight};
 
 mod address_scope;
@@ -49,7 +50,7 @@ pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
 pub use listing::{RepositoryPages, TagPages};
-pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs};
+pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs, read_refs};
 pub use platform::Platform;
 pub use request_context::retry_delay;
 pub use resolve::Resolved;
@@ -153,7 +154,7 @@ impl Registry {
             concurrency_limit,
             cooldowns,
             trusted: token_services,
-            large: tokio::sync::Semaphore::new(limits::LARGE_ANSWERS),
+            memory: MemoryBudget::new(limits.memory),
         };
         let hosts = hosts::Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
@@ -189,6 +190,12 @@ impl Registry {
         fields.extend(lookup.iter().map(|text| text.as_bytes()));
         fields.extend(credentials.fields());
         self.inner.host_client.tokens.keyed(&fields)
+    }
+
+    /// The memory for documents and requests.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.inner.host_client.memory
     }
 
     #[must_use]

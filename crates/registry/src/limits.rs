@@ -22,11 +22,8 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// Bytes of a referrer's manifest. A bundle has a single layer; cosign's manifest is below 1 KiB.
 pub const REFERRER_MANIFEST: u64 = 128 << 10;
-/// Bytes up to which a response is read without a permit; larger ones are read [`LARGE_ANSWERS`] at a time, so that
-/// registries that stall large responses cannot fill the memory.
-pub const LARGE_ANSWER: usize = 256 << 10;
-/// Responses above [`LARGE_ANSWER`] that are read at a time, over all pulls.
-pub const LARGE_ANSWERS: usize = 8;
+/// Bytes of memory that are reserved first for a response of unknown length; then as many again each time.
+pub const FIRST_BYTES: usize = 16 << 10;
 
 bounded_options! {
     /// The configurable limits of a registry client.
@@ -67,6 +64,8 @@ bounded_options! {
             "how long a request waits when too many requests to one registry are under way";
         max_retry_after: time = "max-retry-after", default 60 * SECOND, from 0, to 600 * SECOND,
             "the longest cooldown that a host can request with Retry-After, for all pulls";
+        memory: size = "memory", default 64 * MIB, from 32 * MIB, to 4096 * MIB,
+            "how much documents and requests may take in memory at once; more wait";
     }
     without key {
         /// How long to wait for the first signature of an image that has none.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use pullgate_net::offload;
 use serde_json::{Map, Value};
 
 use super::error::{RegistryError, remote};
@@ -69,6 +71,16 @@ pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryE
             ImageRefs::Index(listed.collect())
         }
     })
+}
+
+/// As [`parse_refs`], with a large document on a thread of its own.
+///
+/// # Errors
+/// As [`parse_refs`].
+pub async fn read_refs(bytes: &Bytes, media_type: &str) -> Result<ImageRefs, RegistryError> {
+    let (document, media_type) = (bytes.clone(), media_type.to_owned());
+    let parse = move || parse_refs(&document, &media_type);
+    offload::document(bytes.len(), parse).await.unwrap_or(Err(RegistryError::Lost))
 }
 
 /// Fields that Go would read in another case, too, and we would not.

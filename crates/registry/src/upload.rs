@@ -20,7 +20,7 @@ use super::limits::ERROR_BODY;
 use super::manifest::ParsedManifest;
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest};
 use super::request_context::RequestContext;
-use super::resolve::hashed;
+use super::resolve::{hashed, parsed};
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 
@@ -219,11 +219,12 @@ impl Registry {
             Target::Digest(digest) => Some(digest),
             Target::Tag(_) => None,
         };
-        let digest = hashed(&answer, expected, &what)?;
-        let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
+        let digest = hashed(&answer, expected, &what).await?;
+        let kind = |document: ParsedManifest| document.media_type;
+        let media_type = parsed(&answer.body, answer.content_type(), &what, kind).await?;
         // A weak ETag never matches (RFC 9110, 13.1.1).
         let mark = answer.headers.get(ETAG).filter(|mark| mark.as_bytes().starts_with(b"\"")).cloned();
-        Ok(Some(Stored { digest, media_type: document.media_type, bytes: answer.body, mark }))
+        Ok(Some(Stored { digest, media_type, bytes: answer.body, mark }))
     }
 
     /// A blob of at most `limit` bytes at the host that is written to.
@@ -241,7 +242,7 @@ impl Registry {
         let what = format!("blob {digest}");
         let request = ApiRequest::get(format!("blobs/{digest}"), None, what.clone(), limit);
         let answer = self.push(&host, request.to(&host, repository), &context).await?;
-        hashed(&answer, Some(digest), &what)?;
+        hashed(&answer, Some(digest), &what).await?;
         Ok(answer.body)
     }
 
@@ -262,7 +263,7 @@ impl Registry {
         let hosts = self.hosts(repository, Capability::Push)?;
         let none = || RegistryError::NoHost { domain: repository.domain().to_owned(), capability: "push" };
         let host = hosts.into_iter().next().ok_or_else(none)?;
-        Ok((host, RequestContext::pushing(credentials.clone(), self.limits())))
+        Ok((host, RequestContext::pushing(credentials.clone(), self.limits(), self.memory().share())))
     }
 
     /// Sends a write, and retries if the failure is transient.

@@ -8,6 +8,8 @@ use crate::api::Image;
 use crate::containerd::content::{self, ContentError};
 use crate::containerd::{Upstream, images};
 use crate::digest::Digest;
+use pullgate_net::offload;
+
 use crate::json::{self, Bounds, JsonError, Keys, folded};
 
 /// The name of the container that was checkpointed: checkpointctl's `CheckpointAnnotationName`, and CRI-O's own before.
@@ -36,10 +38,9 @@ pub(super) async fn is_in(upstream: &Upstream, image: &Image) -> Result<bool, Ch
         let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
             continue;
         };
-        if !digest.matches(&document) {
-            return Err(unreadable());
-        }
-        if carries(&document)? {
+        let size = document.len();
+        let check = move || digest.matches(&document).then(|| carries(&document));
+        if offload::document(size, check).await.flatten().ok_or_else(unreadable)?? {
             return Ok(true);
         }
     }

@@ -211,6 +211,7 @@ async fn each_limit_has_its_own_reason_code() {
         "negative-cache-ttl",
         "tag-record-timeout",
         "max-retry-after",
+        "memory",
     ]);
     assert_eq!(
         keys,

@@ -10,7 +10,7 @@ use super::super::limits::CONCURRENCY;
 use super::super::manifest::{Descriptor, ParsedManifest};
 use super::super::mirrors::{ApiRequest, inconclusive_error};
 use super::super::request_context::RequestContext;
-use super::super::resolve::hashed;
+use super::super::resolve::{hashed, parsed};
 use pullgate_core::reference::Repository;
 
 /// Fetches by digest in one repository; cheap to clone, for concurrent fetches.
@@ -41,7 +41,7 @@ impl Fetch {
     ) -> Result<ParsedManifest, RegistryError> {
         let what = format!("manifest {}", descriptor.digest);
         let (bytes, content_type) = self.get(&Kind::Manifest, descriptor, limit).await?;
-        ParsedManifest::parse(&bytes, content_type.as_deref(), &what)
+        parsed(&bytes, content_type.as_deref(), &what, std::convert::identity).await
     }
 
     async fn get(
@@ -80,7 +80,7 @@ impl Fetch {
             }
             other => other?,
         };
-        hashed(&answer, Some(digest), &what)?;
+        hashed(&answer, Some(digest), &what).await?;
         let found = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
         if found != *size {
             return Err(RegistryError::SizeMismatch { what, expected: *size, found });
