@@ -190,7 +190,7 @@ fn config(number: usize) -> Digest {
 }
 
 fn image(number: usize) -> Present {
-    Present { id: config(number).to_string(), repo_tags: vec![requested(number)], repo_digests: Vec::new() }
+    Present { id: config(number).to_string(), repo_tags: vec![requested(number)], ..Present::default() }
 }
 
 fn manifest(number: usize) -> String {

@@ -20,6 +20,7 @@ mod tag_locks;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::{Request, Response};
@@ -35,11 +36,23 @@ pub use settings::CriSettings;
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
+use deadline::Deadline;
+use pullgate_core::untrusted::sanitize_to;
+use pullgate_daemon::connections::{ConnectionCounts, ConnectionLimits, Connections};
 use recent_answers::RecentAnswers;
 use request_message::read_message;
 use route::Route;
 use runtime_answer::RuntimeAnswer;
 use tag_locks::TagLocks;
+
+/// How long a connection may be open before its first call. A gRPC client connects when it has a call.
+const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the message of an intercepted call may take to arrive.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Maximum length of a logged name, in bytes; a longer name is not valid.
+const MAX_NAME_BYTES: usize = 512;
 
 /// The proxy. One instance serves all connections.
 #[derive(Debug)]
@@ -52,15 +65,23 @@ pub struct Proxy {
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
+    connections: Connections<Peer>,
 }
 
 /// The process at the other end of a connection, as the kernel reports it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Process id, if the kernel reports one.
     pub pid: Option<i32>,
     /// User id.
     pub uid: u32,
+}
+
+impl Peer {
+    /// Whether kubelet may be this peer: it runs as root, or, in tests, as the daemon's own user.
+    fn is_trusted(self) -> bool {
+        self.uid == 0 || self.uid == nix::unistd::geteuid().as_raw()
+    }
 }
 
 impl Proxy {
@@ -73,6 +94,10 @@ impl Proxy {
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
             sandbox: ArcSwapOption::empty(),
+            connections: Connections::new(ConnectionLimits {
+                connections: settings.connections,
+                first_call: FIRST_CALL_TIMEOUT,
+            }),
             settings,
         }
     }
@@ -92,6 +117,11 @@ impl Proxy {
         &self.counters
     }
 
+    /// The connections of callers.
+    pub fn connections(&self) -> ConnectionCounts {
+        self.connections.counts()
+    }
+
     /// The name of the sandbox image as containerd records it; `None` until the runtime has reported it.
     pub fn sandbox_image_name(&self) -> Option<String> {
         self.sandbox.load().as_ref().map(|name| recent_answers::canonical(name))
@@ -108,15 +138,25 @@ impl Proxy {
     /// Only with a stream reset of the runtime, so that the caller's stream is reset in the same way.
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, hyper::Error> {
         match route::of(&request) {
-            Route::PullImage => Ok(pull::handle(self, request, peer).await),
-            Route::ImageStatus if self.settings.image_status => {
-                Ok(image_status::handle(self, request, peer).await)
+            Route::PullImage => {
+                let answer = deadline::bounded(request, |request| pull::handle(self, request, peer));
+                Ok(answer.await.unwrap_or_else(|answer| answer))
             }
-            Route::CreateContainer => create::handle(self, request, peer).await,
+            Route::ImageStatus if self.settings.image_status => {
+                let answer = deadline::bounded(request, |request| image_status::handle(self, request, peer));
+                Ok(answer.await.unwrap_or_else(|answer| answer))
+            }
+            Route::CreateContainer => {
+                let answer = deadline::bounded(request, |request| create::handle(self, request, peer));
+                answer.await.unwrap_or_else(Ok)
+            }
             Route::Checkpoint if !self.settings.checkpoint_restore => {
                 Ok(self.refuse_checkpoint(request.uri().path(), peer))
             }
-            Route::Forward | Route::ImageStatus | Route::Checkpoint => {
+            Route::UnknownMethod if !self.settings.unknown_methods => {
+                Ok(self.refuse_unknown_method(request.uri().path(), peer))
+            }
+            Route::Forward | Route::ImageStatus | Route::Checkpoint | Route::UnknownMethod => {
                 self.counters.passed.add();
                 self.forward(request.map(Body::Through)).await
             }
@@ -129,8 +169,10 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::handle`].
     async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, hyper::Error> {
+        let deadline = Deadline::within(&request);
         match self.upstream.send(request).await {
             Ok(response) => Ok(response.map(Body::Through)),
+            Err(_) if deadline.is_some_and(Deadline::has_passed) => Ok(deadline::exceeded()),
             Err(error) => error.into_reset().map_or_else(|error| Ok(self.unavailable(&error)), Err),
         }
     }
@@ -140,10 +182,16 @@ impl Proxy {
     /// # Errors
     /// The answer for the caller, when there is no response or it ends early.
     async fn exchange(&self, request: Request<Body>, limit: usize) -> Result<RuntimeAnswer, Response<Body>> {
-        let response = self.upstream.send(request).await.map_err(|error| self.unavailable(&error))?;
+        let deadline = Deadline::within(&request);
+        // grpc-go's server resets the stream (CANCEL) when the deadline passes, and sends no status
+        // (`internal/transport/http2_server.go`, `operateHeaders`).
+        let failed =
+            |answer| if deadline.is_some_and(Deadline::has_passed) { deadline::exceeded() } else { answer };
+        let response = self.upstream.send(request).await.map_err(|error| failed(self.unavailable(&error)))?;
         let (head, body) = response.into_parts();
         let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-            status::answer(Code::Unavailable, format!("pullgate: the runtime's answer ended early: {error}"))
+            let text = format!("pullgate: the runtime's answer ended early: {error}");
+            failed(status::answer(Code::Unavailable, text))
         })?;
         let trailers = collected.trailers().cloned();
         Ok(RuntimeAnswer::new(head, collected.to_bytes(), trailers))
@@ -156,9 +204,19 @@ impl Proxy {
         status::refused(&Refusal::checkpoint(path))
     }
 
+    /// Answers a call of a method that our definitions lack: it may do what PullImage or CreateContainer do. A caller
+    /// takes the answer for that of a runtime that does not have the method.
+    fn refuse_unknown_method(&self, path: &str, peer: Peer) -> Response<Body> {
+        let count = self.counters.unknown_methods.add();
+        let path = sanitize_to(path, MAX_NAME_BYTES);
+        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: unknown method");
+        let hint = "if it cannot bring images that are not verified, set `unknown-methods` in [gate]";
+        status::answer(Code::Unimplemented, format!("pullgate: unknown method {path}: {hint}"))
+    }
+
     fn refuse_unknown(&self, path: &str, peer: Peer) -> Response<Body> {
         let count = self.counters.unimplemented.add();
-        let path = path.chars().take(200).collect::<String>().escape_debug().to_string();
+        let path = sanitize_to(path, MAX_NAME_BYTES);
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: not runtime.v1");
         status::answer(Code::Unimplemented, format!("unknown service or method {path}"))
     }

@@ -5,11 +5,13 @@
 
 mod admission;
 mod check;
+mod checkpoint;
 mod content;
 mod evaluate;
 mod evidence_writer;
 mod explanation;
 mod finding;
+mod held_content;
 mod lookup;
 mod pinned;
 mod present;
@@ -30,22 +32,27 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use crate::telemetry::Kind;
-pub use content::{Content, NoContent};
+pub use checkpoint::is_checkpoint;
+pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
 pub use finding::Finding;
+pub use held_content::HeldContent;
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
 pub use refusal::Refusal;
 
+use crate::digest::Digest;
 use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
+use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
 use evidence_writer::EvidenceWriter;
+use held_content::ContentWalker;
 use lookup::Lookup;
 use present_cache::PresentImageCache;
 use pull::PullEvaluation;
@@ -94,6 +101,7 @@ pub struct Gate {
     policy: ArcSwapOption<Policy>,
     break_glass: OnceLock<Box<dyn BreakGlassSource>>,
     present_cache: PresentImageCache,
+    walker: ContentWalker,
     readers: Semaphore,
     evidence: EvidenceWriter,
     settings: GateSettings,
@@ -132,6 +140,7 @@ impl Gate {
             policy: ArcSwapOption::empty(),
             break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
+            walker: ContentWalker::default(),
             readers: Semaphore::new(READERS),
             settings,
         }
@@ -200,6 +209,72 @@ impl Gate {
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;
         *explanation = explained;
         decided
+    }
+
+    /// Adds to `present` what the runtime has of it, if the policy in force denies digests; [`Gate::check_present`] refuses
+    /// every image without it then.
+    pub async fn read_content(&self, mut present: Present, content: &impl Content) -> Present {
+        if self.policy().is_some_and(|policy| policy.deny_list().has_digests())
+            && let Ok(id) = Digest::parse(&present.id)
+        {
+            let names =
+                present.repo_tags.iter().chain(&present.repo_digests).chain(std::iter::once(&present.id));
+            let names: Vec<&str> = names.map(String::as_str).collect();
+            let read = tokio::time::timeout(self.settings.timeout, self.walker.read(&names, &id, content));
+            let late = || HeldContent::Unreadable("it does not answer in time".to_owned());
+            present.content = read.await.unwrap_or_else(|_| late());
+        }
+        present
+    }
+
+    /// Whether what is pulled may be used at all, whatever its rule says: neither a checkpoint, unless `restore` allows
+    /// that, nor on the deny list. Called before a pull of `pinned` is forwarded.
+    ///
+    /// # Errors
+    /// When the image is a checkpoint.
+    pub fn check_pinned(&self, pinned: &Pinned, restore: bool) -> Result<(), Refusal> {
+        let is_checkpoint = !restore && pinned.is_checkpoint() == Some(true);
+        if is_checkpoint { Err(Refusal::checkpoint_image(pinned.name(), pinned.name())) } else { Ok(()) }
+    }
+
+    /// The same after the pull, which gave the image `id`: by what the runtime has now. An image whose document was not
+    /// looked up before may be a checkpoint or an index in an index; a denied configuration is known only now.
+    ///
+    /// # Errors
+    /// When the image is a checkpoint, is denied, or cannot be compared with the deny list.
+    pub async fn check_pulled(
+        &self,
+        pinned: &Pinned,
+        id: &str,
+        content: &impl Content,
+        restore: bool,
+    ) -> Result<(), Refusal> {
+        let name = pinned.name();
+        let late = |_| Refusal::runtime(name, "it does not answer in time");
+        let unread = |why: String| Refusal::runtime(name, &why);
+        if !restore && pinned.evidence().is_none() {
+            let read = held_content::has_checkpoint(name, content);
+            let is_checkpoint = tokio::time::timeout(self.settings.timeout, read).await.map_err(late)?;
+            if is_checkpoint.map_err(unread)? {
+                return Err(Refusal::checkpoint_image(name, name));
+            }
+        }
+        let denies = |policy: &Arc<Policy>| policy.deny_list().has_digests();
+        // An exception admits denied images too.
+        let policy = self.policy().filter(denies).filter(|_| pinned.reason() != Reason::BreakGlass);
+        let Some(policy) = policy else { return Ok(()) };
+        let present =
+            Present { id: id.to_owned(), repo_digests: vec![name.to_owned()], ..Present::default() };
+        let digests = match self.read_content(present, content).await.content {
+            HeldContent::Read(digests) => digests,
+            HeldContent::Unreadable(why) => return Err(Refusal::content(name, &why)),
+            HeldContent::NotRead => return Err(Refusal::content(name, "its image id is not a digest")),
+        };
+        let denied = |digest: &Digest| {
+            let why = policy.deny_list().of_digest(digest)?;
+            Some(Refusal::digest_denied(name, digest.as_str(), why))
+        };
+        digests.iter().find_map(denied).map_or(Ok(()), Err)
     }
 
     /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a

@@ -8,13 +8,12 @@ pub mod state;
 
 use std::sync::Arc;
 
-use crate::config::{self, DaemonConfig};
+use crate::config::DaemonConfig;
 use crate::cri;
 use crate::gate::{self, Gate};
 use crate::keys::RemoteVerifier;
 use crate::ledger::Ledger;
 use crate::registry::{self, Registry, RegistryError, RegistrySettings};
-use crate::telemetry::plain;
 
 /// The registry client for `config`.
 ///
@@ -23,7 +22,7 @@ use crate::telemetry::plain;
 pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
     let (limits, given) = (&config.limits, &config.registry);
     Registry::new(RegistrySettings {
-        hosts_directories: given.hosts.clone().unwrap_or_else(config::Registry::default_hosts),
+        hosts_directories: given.hosts.clone().unwrap_or_else(registry::default_hosts),
         containerd_config: given.hosts.is_none().then(|| given.containerd_config.clone()),
         token_services: given.token_services.clone(),
         keyring: given.keyring.clone(),
@@ -48,7 +47,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
         tracing::warn!(%warning, "configuration");
     }
     for warning in registry.check_hosts() {
-        tracing::warn!(warning = %plain(&warning), "hosts of registries");
+        tracing::warn!(%warning, "hosts of registries");
     }
     Ok(Gate::new(Arc::new(registry), settings)
         .with_remote_verifier(RemoteVerifier::new(config.keys.settings())))
@@ -73,9 +72,11 @@ pub fn read_only_ledger(config: &DaemonConfig) -> Ledger {
 /// The settings in `config` for the calls that the proxy checks.
 pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
     cri::CriSettings {
+        connections: config.limits.node.connections,
         tag_record_timeout: config.limits.node.tag_record_timeout,
         image_status: config.gate.image_status,
         checkpoint_restore: config.gate.checkpoint_restore,
+        unknown_methods: config.gate.unknown_methods,
         pin_user_specified_image: config.gate.pin_user_specified_image,
         sandbox_image: config.gate.sandbox_image.clone(),
     }

@@ -5,7 +5,6 @@ pub mod reason;
 pub mod steps;
 
 pub use counters::Counters;
-pub use pullgate_core::untrusted::{chain, plain};
 pub use pullgate_daemon::log;
 pub use reason::{Kind, Reason};
 pub use steps::{Step, Steps};

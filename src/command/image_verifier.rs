@@ -22,6 +22,7 @@ use crate::config;
 use crate::node::control::{self, ControlReply, ControlRequest, Verdict};
 use crate::telemetry::log;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::error_chain;
 
 /// Maximum size of the descriptor, in bytes.
 const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
@@ -69,12 +70,9 @@ impl ImageVerifier {
         let request = ControlRequest::Verdict { name: call.name, digest: call.digest };
         let required = self.daemon.mode == DaemonMode::Require;
         let timeout = if required { TIMEOUT_IF_REQUIRED } else { TIMEOUT };
-        let note =
-            |error: &control::AskError| output::note(&format!("daemon: {}", crate::telemetry::chain(error)));
+        let note = |error: &control::AskError| output::note(&format!("daemon: {}", error_chain(error)));
         let reply = self.daemon.ask(&config.control.socket, &request, timeout, note);
-        match reply
-            .map_err(|error| format!("cannot query the daemon: {}", crate::telemetry::chain(&error)))?
-        {
+        match reply.map_err(|error| format!("cannot query the daemon: {}", error_chain(&error)))? {
             Some(ControlReply::Verdict(verdict)) => Ok(verdict),
             Some(ControlReply::Failed(why)) => Err(why),
             Some(_) => Err("unexpected reply type from the daemon".to_owned()),

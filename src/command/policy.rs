@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::config::{self, BreakGlassFile, KnownKeys};
 use crate::policy::Policy;
-use crate::telemetry::plain;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 use pullgate_daemon::unix_socket::UnixSocket;
 
 mod explain;
@@ -49,9 +49,20 @@ fn check(root: &Path) -> Outcome {
             for warning in config.warnings() {
                 output::note(&format!("warning: {}: {warning}", config::DAEMON_FILE));
             }
+            match crate::node::registry(config) {
+                Ok(registry) => {
+                    for warning in registry.check_hosts() {
+                        output::note(&format!("warning: {}", sanitize(&warning)));
+                    }
+                }
+                Err(error) => {
+                    valid = false;
+                    output::note(&format!("error: {}", sanitize(&error.to_string())));
+                }
+            }
             if let Some(Err(error)) = config.listen.group.as_deref().map(UnixSocket::check_group) {
                 valid = false;
-                output::note(&format!("error: {}", plain(&error.to_string())));
+                output::note(&format!("error: {}", sanitize(&error.to_string())));
             }
         }
         Err(problems) => {
@@ -64,18 +75,18 @@ fn check(root: &Path) -> Outcome {
         valid = false;
         output::note(&format!("{problems}\nbreak-glass.toml is invalid: no exception is in effect"));
     }
-    let cache = daemon.as_ref().map(|daemon| daemon.keys.cache.clone()).unwrap_or_default();
+    let cache = daemon.as_ref().map(|daemon| daemon.keys.cache()).unwrap_or_default();
     let known = KnownKeys { cache, ..KnownKeys::default() };
     match config::survey_policy(root, &known, now).loaded {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));
             }
-            let files = loaded.files.len();
-            let (rules, authenticators) =
-                (loaded.policy.rules().len(), loaded.policy.authenticators().count());
             output::line(&format!(
-                "policy is valid: {files} files, {authenticators} authenticators, {rules} rules, hash {}",
+                "policy is valid: {}, {}, {}, hash {}",
+                output::counted(loaded.files.len(), "file"),
+                output::counted(loaded.policy.authenticators().count(), "authenticator"),
+                output::counted(loaded.policy.rules().len(), "rule"),
                 loaded.policy.hash()
             ));
             if valid { Outcome::Success } else { Outcome::Usage }

@@ -12,11 +12,11 @@ use crate::config;
 use crate::containerd::Upstream;
 use crate::node::control::{AskError, ControlReply, ControlRequest};
 use crate::node::scan::{self, Finding, Report, Verdict};
-use crate::telemetry::chain;
 use crate::telemetry::log;
 use pullgate_cli::LoginArgs;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::{error_chain, sanitize};
 
 /// Timeout of the daemon. While a registry is down, each image without evidence takes until its timeout.
 const TIMEOUT: Duration = Duration::from_secs(16 * 60);
@@ -55,7 +55,7 @@ impl Scan {
         })?;
         // Credentials are not sent to the daemon: a scan with credentials runs in this process.
         if !self.login.is_given() {
-            let note = |error: &AskError| output::note(&format!("daemon: {}", chain(error)));
+            let note = |error: &AskError| output::note(&format!("daemon: {}", error_chain(error)));
             match self.daemon.ask(&config.control.socket, &ControlRequest::Scan, TIMEOUT, note) {
                 Ok(Some(ControlReply::Scan(report))) => return Ok(report),
                 Ok(Some(ControlReply::Failed(why))) => {
@@ -105,9 +105,7 @@ fn table(report: &Report) -> String {
         let id = finding.id.strip_prefix("sha256:").unwrap_or(&finding.id);
         let id: String = id.chars().take(12).collect();
         // Names are untrusted and must not reach the terminal as control sequences.
-        let name: String = finding.name.chars().flat_map(char::escape_debug).collect();
-        let pod: String =
-            finding.pod.as_deref().unwrap_or("-").chars().flat_map(char::escape_debug).collect();
+        let (name, pod) = (sanitize(&finding.name), sanitize(finding.pod.as_deref().unwrap_or("-")));
         format!("{verdict:<9} {:<22} {kind:<9} {id:<12} {pod:<24} {name}", finding.reason)
     };
     let mut lines =

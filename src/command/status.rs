@@ -11,6 +11,7 @@ use crate::node::control::{ControlReply, ControlRequest, SandboxImage, Status as
 use crate::telemetry::log;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 
 /// Timeout of the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,12 +65,9 @@ struct Report<'a> {
 fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let mut lines = Vec::new();
     // Much of this comes from files and other programs and must not reach the terminal as control sequences.
-    let mut row = |label: &str, text: String| {
-        let text: String =
-            text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-        lines.push(format!("{label:<14} {text}"));
-    };
-    let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, .. } = status;
+    let mut row = |label: &str, text: String| lines.push(format!("{label:<14} {}", sanitize(&text)));
+    let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, connections, .. } =
+        status;
     row("pullgate", format!("{version}, process {pid}, since {started}"));
     match &policy.hash {
         Some(hash) => {
@@ -94,6 +92,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let switch = |on: bool| if on { "on" } else { "OFF" };
     row("image status", switch(gates.image_status).to_owned());
     row("checkpoints", if gates.checkpoints { "refused" } else { "ALLOWED" }.to_owned());
+    row("unknown methods", if gates.unknown_methods { "refused" } else { "FORWARDED" }.to_owned());
     row("guest pulls", if gates.pin_user_specified_image { "pinned" } else { "not pinned" }.to_owned());
     let count = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
     row(
@@ -113,13 +112,21 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     row(
         "calls",
         format!(
-            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} unknown",
+            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} outside the CRI, {} unknown methods refused",
             counters.passed,
             counters.admitted,
             counters.refused,
             counters.withheld,
             counters.containers_refused,
-            counters.unimplemented
+            counters.unimplemented,
+            counters.unknown_methods
+        ),
+    );
+    row(
+        "connections",
+        format!(
+            "{} of {} open, {} closed while idle, {} refused",
+            connections.open, connections.limit, connections.closed_idle, connections.refused
         ),
     );
     match &status.sandbox_image {

@@ -11,6 +11,7 @@ use crate::telemetry::{Step, log};
 use pullgate_cli::LoginArgs;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 
 /// Arguments of `pullgate verify`.
 #[derive(Debug, clap::Args)]
@@ -133,7 +134,7 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let mut lines = vec![self.image.escape_debug().to_string()];
+        let mut lines = vec![sanitize(&self.image)];
         let mut row = |label: &str, text: &str| lines.push(format!("  {label:<10} {text}"));
         let mut optional = |label: &str, text: &Option<String>| {
             if let Some(text) = text {

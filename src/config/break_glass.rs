@@ -1,4 +1,4 @@
-//! `break-glass.toml`: openings for an emergency, in a file of their own that is read anew at each use.
+//! `break-glass.toml`: exceptions for an emergency, in a file that is read at each decision.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,8 @@ use super::suggest;
 use crate::policy::{
     BreakGlass, BreakGlassSource, Exception, ExceptionTarget, LONGEST_EXCEPTION, MAX_EXCEPTIONS, Scope,
 };
+use pullgate_config::options::{OptionDoc, ReadByHand};
+use pullgate_config::read_by_hand;
 
 /// The file in the configuration directory.
 pub const BREAK_GLASS_FILE: &str = "break-glass.toml";
@@ -18,7 +20,22 @@ pub const BREAK_GLASS_FILE: &str = "break-glass.toml";
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
 
-const KEYS: [&str; 4] = ["digest", "scope", "reason", "until"];
+const OPEN: &[ReadByHand] = read_by_hand! {
+    /// The digest of the image or index that may run, under any name.
+    "digest": Text, "", "a digest; this or `scope`";
+    /// The scope of the images that may run.
+    "scope": Text, "", "a scope; this or `digest`";
+    /// Why they may run. It is logged at each use.
+    "reason": Text, "", "one line";
+    /// When the exception ends.
+    "until": Time, "", "a date and time, at most 7 days ahead";
+};
+
+/// The options of break-glass.toml.
+pub(super) fn break_glass_options() -> Vec<OptionDoc> {
+    let all = ReadByHand::describe("[[open]]", "", OPEN);
+    all.map(|option| OptionDoc { file: BREAK_GLASS_FILE, ..option }).collect()
+}
 
 /// The file of one configuration directory.
 #[derive(Clone, Debug)]
@@ -27,16 +44,16 @@ pub struct BreakGlassFile {
 }
 
 impl BreakGlassFile {
-    /// The file of the configuration directory `root`. It need not be there, and mostly is not.
+    /// The file of the configuration directory `root`. It usually does not exist.
     #[must_use]
     pub fn of(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
-    /// Reads the openings of this moment; without the file there are none.
+    /// Reads the current exceptions; without the file there are none.
     ///
     /// # Errors
-    /// Everything that is wrong with the file. Then nothing is open, whatever else is in it.
+    /// All problems of the file. Then there is no exception, whatever else is in it.
     pub fn read(&self, now: Timestamp) -> Result<BreakGlass, Problems> {
         self.read_guarded(now, Guard::of_process())
     }
@@ -66,7 +83,7 @@ impl BreakGlassFile {
     }
 }
 
-/// Reads the file at each question: a `stat` as long as it is not there.
+/// Reads the file at each decision, which is one `stat` as long as it does not exist.
 impl BreakGlassSource for BreakGlassFile {
     fn exceptions(&self, now: Timestamp) -> BreakGlass {
         self.read(now).unwrap_or_else(|problems| {
@@ -96,7 +113,7 @@ fn read(document: &mut Document<'_>, now: Timestamp) -> Vec<Exception> {
 }
 
 fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -> Option<Exception> {
-    let mut table = document.table(value, "[[open]]", &KEYS)?;
+    let mut table = document.table(value, "[[open]]", &ReadByHand::keys(OPEN))?;
     let (digest, scope) = (table.take("digest"), table.take("scope"));
     let (reason, until) = (table.take("reason"), table.take("until"));
     let what = match (digest, scope) {
@@ -185,7 +202,7 @@ mod tests {
             (open("until = 2026-06-02T00:00:00Z"), 0o600, "no `reason` or no `until`"),
             (open("reason = \" \"\nuntil = 2026-06-02T00:00:00Z"), 0o600, "`reason` is empty"),
             (open("reason = \"x\"\nuntil = 2026-06-02"), 0o600, "is a local date"),
-            // One broken opening closes the others too.
+            // One invalid exception disables the others too.
             (format!("{good}[[open]]\n"), 0o600, "not just one of `digest` and `scope`"),
             (format!("{good}digest = \"sha256:00\"\n"), 0o600, "not just one of"),
             (format!("{good}bogus = 1\n"), 0o600, "unknown key `bogus`"),
@@ -195,7 +212,7 @@ mod tests {
             assert!(error.contains(said), "{text}\n{error}");
         }
         let error = read_text(&good, 0o600, Guard::of_user(4_000_000)).err();
-        // The file is root's, or else it belongs to the wrong user.
+        // The file belongs to root, or to the wrong user.
         let root = nix::unistd::geteuid().is_root();
         assert_eq!(error.is_none(), root);
     }

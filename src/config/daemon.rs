@@ -1,20 +1,20 @@
-//! `pullgate.toml`: where the daemon listens, what it stands in front of, and its bounds.
+//! `pullgate.toml`: the sockets of the daemon, and what it does besides the policy.
 
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use toml::de::DeValue;
-
-use super::document::{Document, Table, Value};
-use super::duration::parse_duration;
+use super::document::{Document, Value};
 use super::file::{FileError, Guard};
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::problem::{Problem, Problems};
 use crate::reference::Reference;
 use crate::telemetry::log::Format;
-use pullgate_config::values::{read_boolean, read_choice, read_path, section};
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::kind::{Choice, Flag, Form, OptionKind, PATH, Section, off_or};
+use pullgate_config::options::{Options as _, Pass};
+use toml::de::DeValue;
+use tracing::Level;
 
 mod credentials;
 mod keys;
@@ -22,7 +22,7 @@ mod registry;
 mod sources;
 mod warnings;
 
-pub use keys::{KEYS_BOUNDS, Keys};
+pub use keys::Keys;
 pub use registry::Registry;
 
 /// The most bytes of the file: 256 KiB.
@@ -32,128 +32,136 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// which the socket is made.
 const MAX_SOCKET_PATH: usize = 85;
 
-/// How often a node may be scanned.
-const SCAN_INTERVALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+const SOCKET: Form<PathBuf> =
+    Form { kind: OptionKind::Path, bounds: "absolute path, at most 85 bytes", read: read_socket };
+const GROUP: Form<String> = Form { kind: OptionKind::Text, bounds: "a group of this node", read: read_group };
+const MODE: Form<u32> = Form { kind: OptionKind::Text, bounds: "0600, 0620, 0660", read: read_mode };
+const IMAGE: Form<String> = Form { kind: OptionKind::Text, bounds: "an image", read: read_image };
 
-const SECTIONS: [&str; 10] =
-    ["listen", "control", "runtime", "registry", "gate", "scan", "ledger", "keys", "log", "limits"];
-
-const GATE_KEYS: [&str; 4] =
-    ["image-status", "checkpoint-restore", "pin-user-specified-image", "sandbox-image"];
-
-/// Everything in `pullgate.toml`. What is not there has its default.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct DaemonConfig {
-    /// Where the kubelet comes.
-    pub listen: Listen,
-    /// Where the other commands of this program come.
-    pub control: Control,
-    /// What stands behind.
-    pub runtime: Runtime,
-    /// How registries are found.
-    pub registry: Registry,
-    /// What the gate holds besides pulls.
-    pub gate: Gate,
-    /// Whether the node is looked at again and again.
-    pub scan: Scan,
-    /// Where evidence is kept.
-    pub ledger: Ledger,
-    /// Where fetched public keys are kept, and how services of keys are asked.
-    pub keys: Keys,
-    /// What is logged, and how.
-    pub log: Log,
-    /// Bounds.
-    pub limits: Limits,
+pullgate_config::options! {
+    /// Everything in `pullgate.toml`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct DaemonConfig {
+        /// The socket for kubelet.
+        listen: Listen = "listen", Section("[listen]");
+        /// The socket that `pullgate status`, `pullgate scan` and `pullgate image-verifier` use. Only root and the user of
+        /// the daemon get answers.
+        control: Control = "control", Section("[control]");
+        /// The container runtime behind the daemon.
+        runtime: Runtime = "runtime", Section("[runtime]");
+        /// How registries and signatures are found, and with which credentials.
+        registry: Registry = "registry", Section("[registry]");
+        /// What is checked besides pulls.
+        gate: Gate = "gate", Section("[gate]");
+        /// Scans of the images and containers on the node.
+        scan: Scan = "scan", Section("[scan]");
+        /// The evidence of admitted images, so that their next start needs no registry.
+        ledger: Ledger = "ledger", Section("[ledger]");
+        /// The public keys that the policy names by `source`. Each is fetched once, and accepted only if its fingerprint is
+        /// the pinned one.
+        keys: Keys = "keys", Section("[keys]");
+        /// Log messages, on standard error.
+        log: Log = "log", Section("[log]");
+        /// Limits on requests to registries, and on their responses.
+        limits: Limits = "limits", Section("[limits]");
+    }
+    check check_sockets;
 }
 
-/// `[listen]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The socket that is made, unless systemd hands one over.
-    pub socket: PathBuf,
-    /// The group it belongs to, by name; the process's own, when absent.
-    pub group: Option<String>,
-    /// Its mode; 0600, or 0660 when there is a group.
-    pub mode: u32,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self { socket: PathBuf::from("/run/pullgate/pullgate.sock"), group: None, mode: 0o600 }
+pullgate_config::options! {
+    /// `[listen]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Listen {
+        /// The socket that kubelet has as `imageServiceEndpoint`. A socket passed by systemd replaces it.
+        socket: PathBuf = "socket", SOCKET.or("/run/pullgate/pullgate.sock");
+        /// A group whose members may connect. Every caller that can connect can pull with the rights of this daemon.
+        group: Option<String> = "group", GROUP.optional("none", "\"pullgate\"");
+        /// The mode of the socket, in octal. 0600 excludes the group; with a group 0660 (its default) or 0620.
+        configured_mode: Option<u32> = "mode", MODE.optional("0600; 0660 with a group", "\"0660\"");
     }
 }
 
-/// `[control]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Control {
-    /// The socket that is made for it; only root and the daemon's own user are answered.
-    pub socket: PathBuf,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self { socket: PathBuf::from("/run/pullgate/control.sock") }
+impl Listen {
+    /// The mode of the socket.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        self.configured_mode.unwrap_or(if self.group.is_some() { 0o660 } else { 0o600 })
     }
 }
 
-/// `[runtime]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Runtime {
-    /// containerd's own socket.
-    pub socket: PathBuf,
-}
-
-impl Default for Runtime {
-    fn default() -> Self {
-        Self { socket: PathBuf::from("/run/containerd/containerd.sock") }
+pullgate_config::options! {
+    /// `[control]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Control {
+        /// The control socket. It must not be the socket of `[listen]`.
+        socket: PathBuf = "socket", SOCKET.or("/run/pullgate/control.sock");
     }
 }
 
-/// `[gate]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gate {
-    /// Whether images that are present but not admitted are withheld from ImageStatus.
-    pub image_status: bool,
-    /// Whether containers and pods may be restored from checkpoints.
-    pub checkpoint_restore: bool,
-    /// Whether the name that a guest-pull runtime pulls by is pinned to the digest.
-    pub pin_user_specified_image: bool,
-    /// The image of pod sandboxes, where the runtime does not tell it.
-    pub sandbox_image: Option<String>,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self {
-            image_status: true,
-            checkpoint_restore: false,
-            pin_user_specified_image: false,
-            sandbox_image: None,
-        }
+pullgate_config::options! {
+    /// `[runtime]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Runtime {
+        /// The socket of containerd.
+        socket: PathBuf = "socket", SOCKET.or("/run/containerd/containerd.sock");
     }
 }
 
-/// `[scan]`
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Scan {
-    /// The pause between two scans; none without.
-    pub interval: Option<Duration>,
-    /// Whether images that are refused and that no container uses are removed.
-    pub remove_unused: bool,
+pullgate_config::options! {
+    /// `[gate]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Gate {
+        /// "enforce": an image that is present but not admitted is reported to kubelet as absent, so that kubelet pulls it
+        /// and the pull is decided. "off": only pulls are decided; every present image runs.
+        image_status: bool = "image-status", Choice(&[("enforce", true), ("off", false)], true);
+        /// Whether to allow containers and pods that are restored from a checkpoint, whose content cannot be verified: a
+        /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
+        /// runtime endpoint is pullgate too.
+        checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
+        /// Calls of methods that this version of pullgate does not know: those of the image service, and those of the
+        /// runtime service with Pull, Load, Import, Create, Restore or Checkpoint in their names. A denied call is answered
+        /// as by a runtime without the method; other unknown methods are always forwarded.
+        unknown_methods: bool = "unknown-methods", Choice(&[("deny", false), ("allow", true)], false);
+        /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
+        /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
+        pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
+        /// The image of pod sandboxes, which the runtime pulls without kubelet; pullgate verifies and pulls it first.
+        /// containerd 1.6 and 1.7 report it. For 2.x write the sandbox of its `pinned_images` here.
+        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
+    }
 }
 
-/// `[log]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// How records are written.
-    pub format: Format,
-    /// The least severe that are written.
-    pub level: tracing::Level,
+pullgate_config::options! {
+    /// `[scan]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Scan {
+        /// How often to check every image and running container on the node. The log lists what is not admitted; `pullgate
+        /// scan` does the same at once.
+        interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
+        /// Whether a scan removes unused images that are finally refused under every name: by the policy for all pods, or
+        /// because the registry has no valid signature for their digest. An image that merely lacks evidence stays, such as
+        /// an imported one or one whose tag has moved.
+        remove_unused: bool = "remove-unused", Flag(false);
+    }
 }
 
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: Format::default(), level: tracing::Level::INFO }
+pullgate_config::options! {
+    /// `[log]`
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Log {
+        /// How messages are written.
+        format: Format = "format", Choice(&[("text", Format::Text), ("json", Format::Json)], Format::Text);
+        /// The least severe level that is written.
+        level: Level = "level", Choice(
+            &[
+                ("error", Level::ERROR),
+                ("warn", Level::WARN),
+                ("info", Level::INFO),
+                ("debug", Level::DEBUG),
+                ("trace", Level::TRACE),
+            ],
+            Level::INFO
+        );
     }
 }
 
@@ -166,7 +174,7 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
     let root = path.parent().unwrap_or(Path::new("/"));
     let text = match Guard::of_process().read(root, path, MAX_BYTES) {
         Ok(text) => text,
-        // A link to nowhere is there, and somebody meant something by it.
+        // A link to nowhere is an error: somebody meant something by it.
         Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
         Err(error) => {
             return Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))]));
@@ -177,136 +185,62 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
 
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     let mut document = Document::new(name, text);
-    let mut config = DaemonConfig::default();
-    if let Some(mut root) = document.parse(&SECTIONS) {
-        if let Some(mut table) = section(&mut document, &mut root, "listen", &["socket", "group", "mode"]) {
-            read_listen(&mut document, &mut table, &mut config.listen);
-        }
-        if let Some(mut table) = section(&mut document, &mut root, "control", &["socket"]) {
-            read_socket(&mut document, &mut table, &mut config.control.socket);
-        }
-        if config.control.socket == config.listen.socket {
-            let hint = "give each a path of its own; kubelet's is the one in [listen]";
-            document.problem(root.span.clone(), "[control] and [listen] have the same `socket`", hint);
-        }
-        if let Some(mut table) = section(&mut document, &mut root, "runtime", &["socket"]) {
-            read_socket(&mut document, &mut table, &mut config.runtime.socket);
-        }
-        config.registry = Registry::read(&mut document, &mut root);
-        if let Some(mut table) = section(&mut document, &mut root, "gate", &GATE_KEYS) {
-            read_gate(&mut document, &mut table, &mut config.gate);
-        }
-        if let Some(mut table) = section(&mut document, &mut root, "scan", &["interval", "remove-unused"]) {
-            read_scan(&mut document, &mut table, &mut config.scan);
-        }
-        if let Some(value) = root.take("ledger") {
-            config.ledger = Ledger::read(&mut document, value);
-        }
-        config.keys = Keys::read(&mut document, &mut root);
-        if let Some(mut table) = section(&mut document, &mut root, "log", &["format", "level"]) {
-            read_log(&mut document, &mut table, &mut config.log);
-        }
-        if let Some(value) = root.take("limits") {
-            config.limits = Limits::read(&mut document, value);
-        }
+    let root = document.parse(&DaemonConfig::keys());
+    let config = root.map(|mut root| DaemonConfig::read(&mut document, &mut root));
+    match config {
+        Some(config) if document.problems.is_empty() => Ok(config),
+        _ => Err(Problems::from(document.problems)),
     }
-    if document.problems.is_empty() { Ok(config) } else { Err(Problems::from(document.problems)) }
 }
 
-fn read_listen(document: &mut Document<'_>, table: &mut Table<'_>, listen: &mut Listen) {
-    read_socket(document, table, &mut listen.socket);
-    if let Some((group, span)) = table.take("group").and_then(|value| document.string(value, "`group`")) {
-        if group.is_empty() || group.len() > 32 || group.contains([':', '\n', '\0']) {
-            document.problem(span, "`group` is not the name of a group", "write a name of /etc/group");
-        } else {
-            listen.group = Some(group);
-            listen.mode = 0o660;
-        }
+fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
+    if config.control.socket == config.listen.socket {
+        let hint = "give each a path of its own; kubelet's is the one in [listen]";
+        pass.problem("", "[control] and [listen] have the same `socket`", hint);
     }
-    if let Some(mode) = table.take("mode").and_then(|value| read_mode(document, &value)) {
-        listen.mode = mode;
+}
+
+fn read_socket(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<PathBuf> {
+    let span = value.span.clone();
+    let path = (PATH.read)(document, key, value)?;
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Some(path);
     }
+    let message = format!("`{key}` is longer than {MAX_SOCKET_PATH} bytes");
+    document.problem(span, message, "Unix socket paths are limited by the operating system");
+    None
+}
+
+fn read_group(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let problem = ["is not the name of a group", "write a name of /etc/group"];
+    document.parsed(key, value, problem, |text| {
+        let plain = !text.is_empty() && text.len() <= 32 && !text.contains([':', '\n', '\0']);
+        plain.then(|| text.to_owned())
+    })
 }
 
 /// The mode of a socket that its owner can use, and perhaps its group, but nobody else: whoever can connect can pull
 /// with the credentials of the node.
-fn read_mode(document: &mut Document<'_>, value: &Value<'_>) -> Option<u32> {
+fn read_mode(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<u32> {
     let mode = match &value.value {
         DeValue::String(text) => u32::from_str_radix(text, 8).ok(),
-        DeValue::Integer(_) => u32::try_from(document.integer(value, "`mode`")?).ok(),
+        DeValue::Integer(_) => u32::try_from(document.integer(&value, &format!("`{key}`"))?).ok(),
         _ => None,
     };
     let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
     if mode.is_none() {
         let hint =
             "write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write";
-        document.problem(value.span.clone(), "`mode` is not one that a socket here may have", hint);
+        document.problem(value.span, format!("`{key}` is not one that a socket here may have"), hint);
     }
     mode
 }
 
-fn read_socket(document: &mut Document<'_>, table: &mut Table<'_>, socket: &mut PathBuf) {
-    let Some((path, span)) = read_path(document, table, "socket") else { return };
-    if path.as_os_str().len() > MAX_SOCKET_PATH {
-        let message = format!("`socket` is longer than {MAX_SOCKET_PATH} bytes");
-        document.problem(span, message, "the system allows no more");
-    } else {
-        *socket = path;
-    }
-}
-
-fn read_gate(document: &mut Document<'_>, table: &mut Table<'_>, gate: &mut Gate) {
-    let [image_status, checkpoint_restore, pin, sandbox] = GATE_KEYS;
-    if let Some(enforce) = read_choice(document, table, image_status, &[("enforce", true), ("off", false)]) {
-        gate.image_status = enforce;
-    }
-    if let Some(allow) = read_choice(document, table, checkpoint_restore, &[("allow", true), ("deny", false)])
-    {
-        gate.checkpoint_restore = allow;
-    }
-    if let Some(pinned) = read_boolean(document, table, pin) {
-        gate.pin_user_specified_image = pinned;
-    }
-    let named = table.take(sandbox).and_then(|value| document.string(value, &format!("`{sandbox}`")));
-    if let Some((name, span)) = named {
-        if Reference::parse(&name).is_ok() {
-            gate.sandbox_image = Some(name);
-        } else {
-            let hint = "write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"";
-            document.problem(span, format!("`{sandbox}` is not the name of an image"), hint);
-        }
-    }
-}
-
-fn read_scan(document: &mut Document<'_>, table: &mut Table<'_>, scan: &mut Scan) {
-    let interval = table.take("interval").and_then(|value| document.string(value, "`interval`"));
-    if let Some((text, span)) = interval {
-        scan.interval = parse_duration(&text).filter(|interval| SCAN_INTERVALS.contains(interval));
-        if scan.interval.is_none() && text != "off" {
-            let hint = "write \"off\", or a text such as \"60m\", from 1s to 1440m";
-            document.problem(span, "`interval` is not valid", hint);
-        }
-    }
-    if let Some(remove) = read_boolean(document, table, "remove-unused") {
-        scan.remove_unused = remove;
-    }
-}
-
-fn read_log(document: &mut Document<'_>, table: &mut Table<'_>, log: &mut Log) {
-    let formats = [("text", Format::Text), ("json", Format::Json)];
-    let levels = [
-        ("error", tracing::Level::ERROR),
-        ("warn", tracing::Level::WARN),
-        ("info", tracing::Level::INFO),
-        ("debug", tracing::Level::DEBUG),
-        ("trace", tracing::Level::TRACE),
-    ];
-    if let Some(format) = read_choice(document, table, "format", &formats) {
-        log.format = format;
-    }
-    if let Some(level) = read_choice(document, table, "level", &levels) {
-        log.level = level;
-    }
+fn read_image(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let hint = "write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"";
+    document.parsed(key, value, ["is not the name of an image", hint], |text| {
+        Reference::parse(text).is_ok().then(|| text.to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What an operator expects of the policy: a file of cases for `pullgate policy test`.
+//! Expectations of the policy: a file of cases for `pullgate policy test`.
 
 use std::path::Path;
 
@@ -7,23 +7,43 @@ use super::file::Guard;
 use super::problem::{Problem, Problems};
 use super::suggest;
 use crate::policy::{Mode, Scope, ScopeError};
+use pullgate_config::options::{OptionDoc, ReadByHand};
+use pullgate_config::read_by_hand;
 
 /// The most bytes of the file: 4 MiB.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-const KEYS: [&str; 5] = ["image", "pod-namespace", "rule", "action", "mode"];
+const CASE: &[ReadByHand] = read_by_hand! {
+    /// The image as a pod names it.
+    "image": Text, "", "an image";
+    /// The Kubernetes namespace of the pod.
+    "pod-namespace": Text, "unknown", "a name";
+    /// The scope of the rule that is expected to apply.
+    "rule": Text, "any", "a scope, default";
+    /// The action that the rule is expected to have.
+    "action": Choice, "any", "require, allow, deny";
+    /// The mode that the rule is expected to have.
+    "mode": Choice, "any", "enforce, audit, off";
+};
+
+/// The options of a file of expectations.
+pub(super) fn expectation_options() -> Vec<OptionDoc> {
+    let all = ReadByHand::describe("[[case]]", "", CASE);
+    all.map(|option| OptionDoc { file: "expectations", ..option }).collect()
+}
+
 const ACTIONS: [&str; 3] = ["require", "allow", "deny"];
 
-/// One case: a question, and what is expected. What is not given may be anything.
+/// One case: an image, and the expected result. A field that is absent matches anything.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     /// The line in the file.
     pub line: usize,
-    /// The image as a pod would name it.
+    /// The image as a pod names it.
     pub image: String,
     /// The Kubernetes namespace of the pod.
     pub pod_namespace: Option<String>,
-    /// Which rule shall speak.
+    /// The rule that is expected to apply.
     pub rule: Option<ExpectedRule>,
     /// `require`, `allow` or `deny`.
     pub action: Option<String>,
@@ -31,7 +51,7 @@ pub struct Expectation {
     pub mode: Option<Mode>,
 }
 
-/// The rule that is expected to speak.
+/// The rule that is expected to apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExpectedRule {
     /// The default.
@@ -40,10 +60,10 @@ pub enum ExpectedRule {
     Scope(Scope),
 }
 
-/// Reads a file of `[[case]]`. Anybody may own it: it decides nothing.
+/// Reads a file of `[[case]]`. Any user may own it: it decides nothing.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All problems of the file.
 pub fn load_expectations(path: &Path) -> Result<Vec<Expectation>, Problems> {
     let name = path.display().to_string();
     let text = match Guard::read_any(path, MAX_BYTES) {
@@ -70,7 +90,7 @@ fn read(document: &mut Document<'_>) -> Vec<Expectation> {
 }
 
 fn read_case(document: &mut Document<'_>, value: Value<'_>) -> Option<Expectation> {
-    let mut table = document.table(value, "[[case]]", &KEYS)?;
+    let mut table = document.table(value, "[[case]]", &ReadByHand::keys(CASE))?;
     let line = document.place(table.span.start).line;
     let mut text = |document: &mut Document<'_>, key: &str| {
         let value = table.take(key)?;

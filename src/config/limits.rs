@@ -1,46 +1,43 @@
 //! `[limits]` of pullgate.toml: the bounds of the registry client, and those of the node.
 
-use pullgate_config::bound::{Bound, SECOND};
-use pullgate_config::bounded_options;
-use pullgate_config::document::{Document, Value};
+use std::time::Duration;
+
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::kind::{count, time};
+use pullgate_config::options::{Options, Pass};
 
 use crate::registry;
 
-bounded_options! {
+pullgate_config::options! {
     /// The bounds of the node itself.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct NodeLimits {
-        pull_timeout: time = "pull-timeout", default 120 * SECOND, from SECOND, to 600 * SECOND,
-            "how long verifying one image may take, before it is handed to containerd";
-        tag_record_timeout: time = "tag-record-timeout", default 5 * SECOND, from 100, to 60 * SECOND,
-            "how long to wait until the runtime knows the image by its tag";
+        /// Maximum time to verify one image, before the pull is forwarded to containerd.
+        pull_timeout: Duration = "pull-timeout", time(2 * MINUTE, SECOND, 10 * MINUTE);
+        /// Maximum wait until the runtime knows a pulled image by its tag.
+        tag_record_timeout: Duration = "tag-record-timeout", time(5 * SECOND, 100, MINUTE);
+        /// Maximum number of open connections to the CRI socket. At seven eighths of it, a new connection closes an idle one,
+        /// the oldest first; the rest is for the first connection of a process of root, such as kubelet.
+        connections: usize = "connections", count(256, 16, 4096);
     }
 }
 
-/// `[limits]`: each within its bounds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    pub node: NodeLimits,
-    pub registry: registry::Limits,
+pullgate_config::options! {
+    /// `[limits]`
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Limits {
+        /// Those of the node.
+        node: NodeLimits { Options::pass };
+        /// Those of the registry client.
+        registry: registry::Limits { Options::pass };
+    }
+    check check_timeouts;
 }
 
-impl Limits {
-    /// Every bound of the section.
-    pub fn bounds() -> impl Iterator<Item = &'static Bound> {
-        registry::Limits::BOUNDS.iter().chain(NodeLimits::BOUNDS)
-    }
-
-    /// Reads `[limits]`; what is missing has its default.
-    pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Self {
-        let keys: Vec<&str> = Self::bounds().map(|bound| bound.key).collect();
-        let Some(mut table) = document.table(value, "[limits]", &keys) else { return Self::default() };
-        let span = table.span.clone();
-        let node = NodeLimits::read(document, &mut table);
-        let registry = registry::Limits::read(document, &mut table);
-        if registry.request_timeout > node.pull_timeout {
-            let hint = "a pull is several requests; raise `pull-timeout` or lower `request-timeout`";
-            document.problem(span, "`request-timeout` is longer than `pull-timeout`", hint);
-        }
-        Self { node, registry }
+fn check_timeouts(limits: &Limits, pass: &mut Pass<'_, '_, '_>) {
+    if limits.registry.request_timeout > limits.node.pull_timeout {
+        let hint = "a pull is several requests; raise `pull-timeout` or lower `request-timeout`";
+        pass.problem("", "`request-timeout` is longer than `pull-timeout`", hint);
     }
 }
 
@@ -51,10 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_within_its_bounds_and_is_in_the_limits() {
-        for bound in Limits::bounds() {
-            assert!(bound.minimum <= bound.default && bound.default <= bound.maximum, "{}", bound.key);
-        }
+    fn every_default_is_in_the_limits() {
         let limits = Limits::default();
         assert_eq!(limits.registry.manifest_bytes, 4 * 1024 * 1024);
         assert_eq!(limits.registry.signature_max_size, 1024 * 1024);
@@ -62,6 +56,7 @@ mod tests {
         assert_eq!(limits.node.pull_timeout, Duration::from_secs(120));
         assert_eq!(limits.registry.request_timeout, Duration::from_secs(15));
         assert_eq!(limits.node.tag_record_timeout, Duration::from_secs(5));
+        assert_eq!(limits.node.connections, crate::cri::CriSettings::default().connections);
     }
 
     /// The node, the signing service and `pullgate-signer sign` read the same number of referrers.

@@ -1,4 +1,4 @@
-//! Loads the policy: reads its files, collects what they declare, and puts it together.
+//! Loads the policy: reads its files, collects their declarations, and checks them together.
 
 use std::path::{Path, PathBuf};
 
@@ -12,62 +12,91 @@ use super::file::{FileError, Guard};
 use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
 use crate::keys::PinnedKey;
-use crate::policy::{Action, Policy, PolicyError, Rule, ties};
-use crate::trust::Authenticator;
+use crate::policy::{Policy, PolicyError, Rule, ties};
+use pullgate_config::options::OptionDoc;
 
 mod advice;
 mod authenticator;
 mod collect;
+mod declared;
 mod denials;
 mod namespace;
+mod options;
 mod remote;
 mod source;
+mod warnings;
 
-pub use remote::REMOTE_BOUNDS;
 pub use source::{DeclaredKey, KnownKeys};
+
+/// The options of policy.toml and policy.d/*.toml.
+pub(super) fn policy_options() -> Vec<OptionDoc> {
+    options::all()
+}
 
 /// The most bytes of one policy file: 4 MiB, several times what the most rules need.
 pub const MAX_POLICY_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How often loading begins anew because a mounted ConfigMap was swapped meanwhile.
+/// How often loading is repeated because a mounted ConfigMap was replaced meanwhile.
 const MAX_SWAPS: usize = 5;
 
 /// How many files `policy.d` may have.
 pub const MAX_FILES: usize = 1000;
 
-/// A policy as it was loaded.
+/// A loaded policy.
 #[derive(Debug)]
 pub struct Loaded {
     /// The policy.
     pub policy: Policy,
-    /// What is allowed and yet hardly meant.
+    /// What is valid but probably a mistake.
     pub warnings: Vec<Problem>,
-    /// Every file that was read, key files too: what a reload has to watch.
+    /// Every file that was read, including key files: a reload watches them.
     pub files: Vec<PathBuf>,
 }
 
-/// Loads `policy.toml` and `policy.d/*.toml` of the directory `root`, the latter in the order of their names. The order
-/// changes nothing but the order of messages: what is declared twice is an error, whichever file it is in.
+/// Loads `policy.toml` and `policy.d/*.toml` of the directory `root`, the latter sorted by name. The order affects only the
+/// order of messages: a duplicate declaration is an error in whichever file it is.
 ///
 /// # Errors
-/// All problems of all files. There is no policy then, and nothing may be pulled that an earlier one does not admit.
+/// All problems of all files.
 ///
-/// Public keys that are fetched are looked for where they are unless pullgate.toml says otherwise; see [`survey_policy`].
+/// Fetched public keys are read from the default directory; see [`survey_policy`] for another one.
 pub fn load_policy(root: &Path, now: Timestamp) -> Result<Loaded, Problems> {
     survey_policy(root, &KnownKeys::default(), now).loaded
 }
 
-/// A policy, or what is wrong with it, and the keys that it would have fetched.
+/// Loads a policy that is one text and names no other files, as if it were `policy.toml`.
+///
+/// # Errors
+/// All problems.
+pub fn load_policy_text(text: &str, now: Timestamp) -> Result<Loaded, Problems> {
+    const NAME: &str = "policy.toml";
+    let mut collected = Collected::default();
+    if text.len() as u64 > MAX_POLICY_BYTES {
+        let message = format!("the policy is longer than {MAX_POLICY_BYTES} bytes");
+        return Err(Problems::from(vec![Problem::new(
+            NAME,
+            None,
+            message,
+            "split it into files of policy.d",
+        )]));
+    }
+    let mut document = Document::new(NAME, text);
+    collected.read(&mut document, Path::new("/"), Guard::of_process(), &KnownKeys::default());
+    collected.problems.append(&mut document.problems);
+    collected.finish(now)
+}
+
+/// A policy or its problems, and the keys that it fetches.
 #[derive(Debug)]
 pub struct Survey {
     /// The policy, or all problems of all files.
     pub loaded: Result<Loaded, Problems>,
-    /// Every key with a `source`, as far as it could be read.
+    /// Every valid key with a `source`.
     pub declared: Vec<DeclaredKey>,
 }
 
 impl Survey {
-    /// The keys that are missing, each once.
+    /// The missing keys, without duplicates.
     #[must_use]
     pub fn missing(&self) -> Vec<PinnedKey> {
         let mut missing: Vec<PinnedKey> = Vec::new();
@@ -80,9 +109,9 @@ impl Survey {
     }
 }
 
-/// The same with `known` keys. Asks nobody: a key that is not there is a problem, and is among those that are missing.
+/// Loads a policy with `known` keys, without network. A key that is not known is a problem, and [`Survey::missing`] has it.
 pub fn survey_policy(root: &Path, known: &KnownKeys, now: Timestamp) -> Survey {
-    // A mounted ConfigMap changes as a whole, by the link `..data`; files of before and after make no policy together.
+    // A mounted ConfigMap is replaced as a whole, by the link `..data`; old and new files together are no policy.
     let version = || root.join("..data").read_link().ok();
     let mut before = version();
     for _ in 0..MAX_SWAPS {
@@ -138,7 +167,7 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
 }
 
 impl Collected {
-    /// Looks at everything together, and makes the policy if nothing was wrong.
+    /// Checks all declarations together, and makes the policy if there is no problem.
     fn finish(mut self, now: Timestamp) -> Result<Loaded, Problems> {
         self.check_names();
         self.check_ties();
@@ -161,13 +190,13 @@ impl Collected {
             self.authenticators.into_iter().filter_map(|it| it.value.authenticator).collect();
         match Policy::new(default.value, rules, authenticators) {
             Ok(policy) => {
-                Ok(Loaded { policy: policy.with_deny_list(self.denials), warnings, files: self.files })
+                Ok(Loaded { policy: policy.with_deny_list(self.denied.list), warnings, files: self.files })
             }
             Err(errors) => Err(Problems::from(errors.iter().map(|error| explain(error, &places)).collect())),
         }
     }
 
-    /// Requirements may only name authenticators that there are, also those that have problems of their own.
+    /// Checks that requirements name declared authenticators, which may have problems of their own.
     fn check_names(&mut self) {
         if self.incomplete {
             return;
@@ -205,50 +234,6 @@ impl Collected {
             ));
         }
     }
-
-    fn warnings(&self, now: Timestamp) -> Vec<Problem> {
-        let used =
-            |name: &str| self.rules.iter().any(|rule| rule.value.names.iter().any(|it| it.value == name));
-        let mut warnings = Vec::new();
-        for declared in &self.authenticators {
-            let name = &declared.value.name;
-            let mut warn = |message: String, hint: &str| {
-                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
-            };
-            if !used(name) {
-                warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
-            }
-            let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
-            let mut denied = keys.clone().map(|key| self.denials.of_key(key.public.fingerprint()).is_some());
-            if keys.clone().next().is_some() && denied.all(|denied| denied) {
-                warn(
-                    format!(
-                        "authenticator `{name}` has no key that is not denied, so it accepts no signature"
-                    ),
-                    "add a new key, and remove the denied ones",
-                );
-            }
-            if keys.clone().next().is_some() && keys.clone().all(|key| key.outside_window(now).is_some()) {
-                warn(
-                    format!(
-                        "authenticator `{name}` has no key that is valid now, so it accepts no signature"
-                    ),
-                    "add a key whose time has come and is not over",
-                );
-            }
-        }
-        for declared in &self.rules {
-            if let Action::AllowUnsigned(allowance) = declared.value.rule.action()
-                && let Some(until) = allowance.until.filter(|_| allowance.is_over(now))
-            {
-                let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
-                let hint = "remove the rule, or set another time";
-                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
-            }
-        }
-        warnings.sort();
-        warnings
-    }
 }
 
 /// The names of the files, from `root`.
@@ -256,13 +241,13 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
     let mut files = Vec::new();
     match root.join("policy.toml").symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        // Whatever else it is, reading it says what is wrong.
+        // If it is something else, reading it reports that.
         _ => files.push("policy.toml".to_owned()),
     }
     let directory = root.join("policy.d");
     let listed = match guard.check_directory(&directory) {
         Ok(()) => std::fs::read_dir(&directory).map_err(FileError::Io),
-        // A link to nowhere is there, and its rules are missed.
+        // A dangling link is an error: its rules are missing.
         Err(FileError::Missing) if directory.symlink_metadata().is_err() => return files,
         Err(error) => Err(error),
     };
@@ -303,7 +288,7 @@ fn unreadable(name: &str, path: &Path, error: &FileError) -> Problem {
     Problem::new(name, None, error.to_string(), error.hint(path))
 }
 
-/// What [`Policy::new`] found and nothing before it.
+/// The problem for an error that only [`Policy::new`] finds.
 fn explain(error: &PolicyError, places: &[(String, super::Place)]) -> Problem {
     let (rule, hint) = match error {
         PolicyError::TooFewKeys { rule, .. } => {

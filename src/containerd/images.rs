@@ -7,7 +7,7 @@
 
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::{
-    CreateImageRequest, GetImageRequest, Image, ListImagesRequest, UpdateImageRequest,
+    CreateImageRequest, DeleteImageRequest, GetImageRequest, Image, ListImagesRequest, UpdateImageRequest,
 };
 use containerd_client::types::Descriptor;
 use tonic::metadata::MetadataValue;
@@ -15,6 +15,7 @@ use tonic::{Code, Request, Status};
 
 use crate::containerd::Upstream;
 use crate::digest::Digest;
+use crate::reference::Reference;
 
 /// The containerd namespace of the CRI plugin.
 const NAMESPACE: &str = "k8s.io";
@@ -72,6 +73,28 @@ pub async fn targets(
     targets.sort_unstable_by(|one, other| one.digest.cmp(&other.digest));
     targets.dedup_by(|one, other| one.digest == other.digest);
     Ok(targets)
+}
+
+/// Removes the records that a pull of `reference` makes: its own name, and that with the digest. Other names of the image,
+/// and its id, stay.
+///
+/// # Errors
+/// When containerd cannot be asked, or does not remove one of them.
+pub async fn remove(upstream: &Upstream, reference: &Reference) -> Result<(), Box<Status>> {
+    let name = reference.to_string();
+    let mut names = vec![name.clone()];
+    for target in targets(upstream, std::iter::once(name.as_str())).await? {
+        names.extend(Digest::parse(&target.digest).map(|digest| reference.with_digest(&digest).to_string()));
+    }
+    names.dedup();
+    let mut client = ImagesClient::new(upstream.clone());
+    for name in names {
+        match client.delete(namespaced(DeleteImageRequest { name, sync: false, target: None })).await {
+            Err(status) if status.code() != Code::NotFound => return Err(Box::new(status)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a tag record had to be written.

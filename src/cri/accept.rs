@@ -3,25 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pullgate_daemon::accept::accept_bounded;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use super::{Peer, Proxy};
-use crate::containerd::LazyWritableStream;
 use crate::containerd::upstream::MAX_HEADER_BYTES;
-
-/// How many connections are served at a time. kubelet has one or two; the rest is for crictl and probes.
-const MAX_CONNECTIONS: usize = 256;
+use crate::containerd::{Body, LazyWritableStream};
 
 /// How many calls one connection may have under way. hyper's default is 200, and a pull holds its stream for minutes.
 const MAX_STREAMS: u32 = 4096;
 
-/// The pause after a failed accept (the process is out of file descriptors, say), so that it does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a peer may send nothing, after its first bytes, before it gets a PING, and how long it may take to answer that.
+/// Only a peer that has stopped, or that stopped within a frame, does not answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Serves connections of `listener` until `stop` resolves, then lets calls under way finish within `grace`.
 pub async fn serve(
@@ -30,53 +29,65 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) {
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = Builder::new(TokioExecutor::new());
     http.auto_date_header(false).max_header_list_size(MAX_HEADER_BYTES).max_concurrent_streams(MAX_STREAMS);
-    tokio::pin!(stop);
-    loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream) = tokio::select! {
-            biased;
-            () = &mut stop => break,
-            (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (place, stream),
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let (proxy, peer) = (Arc::clone(&proxy), peer_of(&stream));
-        let stream = match LazyWritableStream::new(stream) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::error!(%error, "cannot serve a connection");
-                continue;
-            }
-        };
-        let answer = service_fn(move |request| {
-            let proxy = Arc::clone(&proxy);
-            async move { proxy.handle(request, peer).await }
-        });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), answer));
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                // A caller that exits without a goodbye is the ordinary end of crictl. An old kubelet (before 1.31)
-                // shows up here too: its `:authority` is a socket path, which ends the stream below us.
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-    }
+    http.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
+    let stopping = watch::Sender::new(false);
+    let accept = || async {
+        let (stream, _) = listener.accept().await?;
+        let peer = peer_of(&stream);
+        Ok((LazyWritableStream::new(stream)?, peer))
+    };
+    let serve = |(stream, peer)| {
+        let (proxy, http, mut stopping) = (Arc::clone(&proxy), http.clone(), stopping.subscribe());
+        async move {
+            let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+            serve_connection(proxy, http, (stream, peer), stop).await;
+        }
+    };
+    let mut connections = accept_bounded(accept, proxy.connections.max_sockets(), serve, stop).await;
     drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    stopping.send_replace(true);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, finished).await.is_err() {
         tracing::warn!(?grace, "calls still under way were cut off");
+    }
+}
+
+/// Serves one connection, if there is room for it.
+async fn serve_connection(
+    proxy: Arc<Proxy>,
+    http: Builder<TokioExecutor>,
+    (stream, peer): (LazyWritableStream, Peer),
+    stop: impl Future<Output = ()>,
+) {
+    let Some(place) = proxy.connections.admit(peer, peer.is_trusted()) else {
+        let limit = proxy.connections.counts().limit;
+        tracing::warn!(peer.uid, peer.pid, limit, "connection refused: all have calls under way");
+        return;
+    };
+    let calls = place.clone();
+    let answer = service_fn(move |request| {
+        let (proxy, call) = (Arc::clone(&proxy), calls.call());
+        async move {
+            let answer = proxy.handle(request, peer).await?;
+            // The call is under way until the body is sent, and dropped.
+            let until_sent = move |body: Body| {
+                body.map_frame(move |frame| {
+                    let _ = &call;
+                    frame
+                })
+            };
+            Ok::<_, hyper::Error>(answer.map(until_sent))
+        }
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), answer);
+    match place.serve(connection, |connection| connection.graceful_shutdown(), stop).await {
+        Some(Ok(())) => {}
+        // A caller that exits without a goodbye is the ordinary end of crictl. An old kubelet (before 1.31)
+        // shows up here too: its `:authority` is a socket path, which ends the stream below us.
+        Some(Err(error)) => tracing::debug!(%error, "connection ended"),
+        None => tracing::debug!(peer.uid, peer.pid, "connection dropped: the caller did not close it"),
     }
 }
 

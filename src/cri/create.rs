@@ -10,13 +10,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
-use super::{Peer, Proxy, frame, read_message, status};
+use super::{MAX_NAME_BYTES, Peer, Proxy, RuntimeContent, frame, read_message, status};
 use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
-use pullgate_core::untrusted;
-use request::{CreateRequest, UsedImage};
+use pullgate_core::untrusted::{error_chain, sanitize_to};
+use request::{Changes, CreateRequest, UsedImage};
 
 /// Answers a CreateContainer call: forwards it when its pod may use every image in it.
 ///
@@ -49,19 +49,17 @@ async fn checked(
 ) -> Result<Request<Body>, Response<Body>> {
     let (message, mut body) = read_message(proxy.gate.memory(), 3, body).await?;
     let create = CreateRequest::parse(&message).map_err(|error| {
-        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
+        status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error)))
     })?;
-    let verdict = check_images(proxy, &create).await.map_err(|refusal| {
+    let changes = check_images(proxy, &create).await.map_err(|refusal| {
         proxy.counters.containers_refused.add();
         record(&create, peer, &refusal);
         status::refused(&refusal)
     })?;
-    if proxy.settings.pin_user_specified_image
-        && let Some(pinned) = verdict.and_then(|verdict| verdict.pinned())
-    {
-        let framed = create.with_user_specified(&pinned).map(|message| frame::framed(&message));
+    if !changes.is_empty() {
+        let framed = create.with(&changes).map(|message| frame::framed(&message));
         let Ok(Ok(framed)) = framed else {
-            return Err(status::answer(Code::Internal, "pullgate: the pinned request cannot be written"));
+            return Err(status::answer(Code::Internal, "pullgate: the checked request cannot be written"));
         };
         head.headers.remove(CONTENT_LENGTH);
         body = framed;
@@ -69,18 +67,27 @@ async fn checked(
     Ok(Request::from_parts(head, Body::full(body)))
 }
 
-/// Checks every image of the container. Returns the verdict on its own image, not on those that it mounts.
-async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Option<PresentVerdict>, Refusal> {
+/// Checks every image of the container. Returns what to change in the request: an image that is named otherwise than by
+/// its id (crictl and critest do that) is handed on by the id that was checked, so that the name cannot move meanwhile.
+async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Changes, Refusal> {
+    let mut changes = Changes::default();
     for volume in create.volumes() {
-        check_image(proxy, volume, create.pod()).await?;
+        let found = check_image(proxy, volume, create.pod()).await?;
+        changes.volumes.push(found.and_then(|(_, image)| volume.changed_id(&image)));
     }
     let Some((verdict, image)) = check_image(proxy, create.image(), create.pod()).await? else {
-        return Ok(None);
+        return Ok(changes);
     };
     if !proxy.settings.checkpoint_restore {
-        check_not_checkpoint(proxy, create.image(), &image).await?;
+        let found =
+            query_runtime(proxy, create.image(), checkpoint::found_in(&proxy.upstream, &image)).await?;
+        if let Some(record) = found {
+            return Err(Refusal::checkpoint_image(create.image().name(), &record));
+        }
     }
-    Ok(Some(verdict))
+    changes.image = create.image().changed_id(&image);
+    changes.user_specified = proxy.settings.pin_user_specified_image.then(|| verdict.pinned()).flatten();
+    Ok(changes)
 }
 
 /// The verdict on an image; `None` for a checkpoint, where that is allowed.
@@ -89,19 +96,18 @@ async fn check_image(
     used: &UsedImage<'_>,
     pod: Option<&Pod>,
 ) -> Result<Option<(PresentVerdict, Image)>, Refusal> {
-    let restore = proxy.settings.checkpoint_restore;
-    // containerd 2.1 to 2.3 restores a container when the image is the path of a file.
     let is_id = Digest::parse(used.image).is_ok();
-    if !is_id && !restore {
-        return Err(Refusal::not_by_id(used.image));
-    }
     let found = query_runtime(proxy, used, presence::image(&proxy.upstream, used.image)).await?;
     let Some(image) = found else {
         if is_id {
             return Err(Refusal::absent(used.image));
         }
+        // containerd 2.1 to 2.3 restores a container when the image is the path of a file.
+        if !proxy.settings.checkpoint_restore {
+            return Err(Refusal::not_an_image(used.image));
+        }
         tracing::warn!(
-            path = used.image.escape_debug().to_string(),
+            path = sanitize_to(used.image, MAX_NAME_BYTES),
             "restored from a checkpoint, unverified"
         );
         return Ok(None);
@@ -109,17 +115,10 @@ async fn check_image(
     if is_id && image.id != used.image {
         return Err(Refusal::runtime(used.image, "it finds another image by this id"));
     }
-    let verdict = proxy.gate.check_present(used.name(), &Present::from(&image), pod).await?;
+    let content = RuntimeContent::of(&proxy.upstream);
+    let present = proxy.gate.read_content(Present::from(&image), &content).await;
+    let verdict = proxy.gate.check_present(used.name(), &present, pod).await?;
     Ok(Some((verdict, image)))
-}
-
-/// An image that is admitted may still be one from which the runtime restores a container, on top of another image that
-/// it pulls itself.
-async fn check_not_checkpoint(proxy: &Proxy, used: &UsedImage<'_>, image: &Image) -> Result<(), Refusal> {
-    match query_runtime(proxy, used, checkpoint::is_in(&proxy.upstream, image)).await? {
-        false => Ok(()),
-        true => Err(Refusal::checkpoint_image(used.name())),
-    }
 }
 
 /// The runtime's answer about an image, if it comes within `tag-record-timeout`.
@@ -131,7 +130,7 @@ async fn query_runtime<T, E: std::error::Error + 'static>(
     let answer = tokio::time::timeout(proxy.settings.tag_record_timeout, answer).await;
     let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
     answer.map_err(|error| {
-        tracing::warn!(error = untrusted::chain(&error), "cannot look up an image in the runtime");
+        tracing::warn!(error = error_chain(&error), "cannot look up an image in the runtime");
         Refusal::runtime(used.image, &error.to_string())
     })
 }
@@ -140,9 +139,9 @@ fn record(create: &CreateRequest<'_>, peer: Peer, refusal: &Refusal) {
     let pod = create.pod().cloned().unwrap_or_default();
     tracing::warn!(
         verdict = "refused",
-        image = create.image().name().chars().flat_map(char::escape_debug).take(512).collect::<String>(),
-        pod.namespace = pod.namespace.escape_debug().to_string(),
-        pod.name = pod.name.escape_debug().to_string(),
+        image = sanitize_to(create.image().name(), MAX_NAME_BYTES),
+        pod.namespace = sanitize_to(&pod.namespace, MAX_NAME_BYTES),
+        pod.name = sanitize_to(&pod.name, MAX_NAME_BYTES),
         peer.uid = peer.uid,
         peer.pid = peer.pid,
         reason = refusal.reason().code(),

@@ -19,10 +19,10 @@ use super::frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use super::message::{SPEC_ANNOTATIONS, SPEC_IMAGE, text};
 use super::runtime_answer::RuntimeAnswer;
 use super::wire::{self, WireError};
-use super::{Peer, Proxy, read_message, status};
+use super::{MAX_NAME_BYTES, Peer, Proxy, RuntimeContent, read_message, status};
 use crate::containerd::Body;
 use crate::gate::{Present, Refusal};
-use pullgate_core::untrusted;
+use pullgate_core::untrusted::{error_chain, sanitize_to};
 
 /// How many names of one image are read at most. The runtime's answer is bounded in bytes as well.
 const MAX_NAMES: usize = 10_000;
@@ -40,7 +40,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     let (message, body) = read_message(proxy.gate.memory(), 2, body).await?;
     let query = Query::parse(&message).map_err(|error| {
-        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
+        status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error)))
     })?;
     let request = Request::from_parts(head, Body::full(body));
     let answer = proxy.exchange(request, MAX_MESSAGE_BYTES + PREFIX_BYTES).await?;
@@ -49,6 +49,7 @@ async fn answer(
     })?;
     // Absent, or the runtime reports an error of its own.
     let Some(present) = present else { return Ok(answer.into_response()) };
+    let present = proxy.gate.read_content(present, &RuntimeContent::of(&proxy.upstream)).await;
     match proxy.gate.check_present(query.image, &present, None).await {
         Ok(_) => {
             proxy.recent_answers.present(query.image);
@@ -73,8 +74,8 @@ fn withhold(
     let safe = query.has_annotations && !recent.is_present(query.image);
     proxy.counters.withheld.add();
     tracing::info!(
-        image = query.image.escape_debug().to_string(),
-        id = present.id.escape_debug().to_string(),
+        image = sanitize_to(query.image, MAX_NAME_BYTES),
+        id = sanitize_to(&present.id, MAX_NAME_BYTES),
         peer.uid = peer.uid,
         peer.pid = peer.pid,
         reason = refusal.reason().code(),
@@ -179,6 +180,7 @@ mod tests {
             id: image.id.clone(),
             repo_tags: image.repo_tags.clone(),
             repo_digests: image.repo_digests.clone(),
+            ..Present::default()
         };
         let response = api::ImageStatusResponse { image: Some(image), ..Default::default() };
         assert_eq!(read_present(&response.encode_to_vec()), Ok(Some(present)));

@@ -18,9 +18,10 @@ use super::{Peer, Proxy, deadline, frame, read_message, status, wire};
 use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
 use crate::gate::{AdmissionRequest, Explanation, Pinned, Refusal};
+use crate::reference::Reference;
 use crate::telemetry::Step;
 pub use content::RuntimeContent;
-use pullgate_core::untrusted;
+use pullgate_core::untrusted::error_chain;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;
@@ -83,12 +84,20 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     let policy = proxy.policy_hash();
 
     let pinned = decide(proxy, &call.request, record).await?;
+    let restore = proxy.settings.checkpoint_restore;
+    proxy.gate.check_pinned(&pinned, restore).map_err(|refusal| refuse(proxy, &refusal, record))?;
+    proxy.counters.admitted.add();
     let evidence = proxy.gate.begin_evidence(&pinned).await;
     let answer = forward(proxy, &call, &pinned, record).await?;
     let Some(id) = image_id(&answer)? else { return Ok(answer) };
 
-    // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
     let content = RuntimeContent::of(&proxy.upstream);
+    if let Err(refusal) = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await {
+        forget(proxy, &pinned).await;
+        return Err(refuse(proxy, &refusal, record));
+    }
+
+    // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
     let record_tag = record_tag(proxy, (call.request.image(), &id), &pinned, &order, record);
     let keep_evidence = proxy.gate.finish_evidence(&pinned, evidence, &id, &content);
     let (recorded, ()) = Box::pin(async { tokio::join!(record_tag, keep_evidence) }).await;
@@ -101,9 +110,8 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
 async fn read(proxy: &Proxy, body: Incoming) -> Result<PullRequest, Response<Body>> {
     // As it came, with another name, in its frame, and the parts that are read of it.
     let (message, _) = read_message(proxy.gate.memory(), 4, body).await?;
-    PullRequest::parse(message).map_err(|error| {
-        status::answer(Code::InvalidArgument, format!("pullgate: {}", untrusted::chain(&error)))
-    })
+    PullRequest::parse(message)
+        .map_err(|error| status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error))))
 }
 
 /// Asks the gate, in a task of its own: a panic there refuses this pull only, and dropping this future, as hyper does
@@ -130,16 +138,31 @@ async fn decide(proxy: &Proxy, pull: &PullRequest, record: &mut Record) -> Resul
     };
     match decided {
         Ok(pinned) => {
-            proxy.counters.admitted.add();
             record.admitted(&pinned);
             Ok(pinned)
         }
-        Err(refusal) => {
-            proxy.counters.refused.add();
-            record.refused(&refusal);
-            Err(status::refused(&refusal))
-        }
+        Err(refusal) => Err(refuse(proxy, &refusal, record)),
     }
+}
+
+/// Removes the names that the runtime has just recorded, so that no container is created by them, and no other image with
+/// the same configuration is used under them.
+async fn forget(proxy: &Proxy, pinned: &Pinned) {
+    let Ok(reference) = Reference::parse(pinned.name()) else { return };
+    let removed =
+        tokio::time::timeout(proxy.settings.tag_record_timeout, images::remove(&proxy.upstream, &reference));
+    let problem = match removed.await {
+        Ok(Ok(())) => return,
+        Ok(Err(status)) => error_chain(&*status),
+        Err(_) => "it does not answer".to_owned(),
+    };
+    tracing::warn!(image = pinned.name(), problem, "a refused image keeps its name in the runtime");
+}
+
+fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Body> {
+    proxy.counters.refused.add();
+    record.refused(refusal);
+    status::refused(refusal)
 }
 
 /// Forwards the pull of an admitted image. This is the only function that sends a pull to the runtime.
@@ -204,13 +227,13 @@ async fn record_tag(
             .time(Step::TagRecord, both)
             .await
             .map_err(|_| "the tag could not be recorded in time".to_owned())?;
-        if added.map_err(|error| untrusted::chain(&error))? == Recorded::Before && known {
+        if added.map_err(|error| error_chain(&error))? == Recorded::Before && known {
             lock.recorded(id);
             return Ok(());
         }
     }
     let known = presence::wait_for(&proxy.upstream, written, id, timeout);
-    record.steps().time(Step::Confirm, known).await.map_err(|error| untrusted::chain(&error))?;
+    record.steps().time(Step::Confirm, known).await.map_err(|error| error_chain(&error))?;
     lock.recorded(id);
     Ok(())
 }

@@ -3,86 +3,51 @@
 //! After kubelet has found or pulled an image, it queries the image's user, and takes an absent image for "runs as root"
 //! (`getImageUser`). So an image that was reported a moment ago must not become absent.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::reference::Reference;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// How long an answer is remembered. kubelet queries the user within the same attempt to start a container; a busy node
 /// may take minutes for one.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// How many names are kept, at about 300 bytes each.
+/// How many names of each kind are kept, at about 300 bytes each.
 const CAPACITY: usize = 8192;
 
 /// A bounded map of recent answers, by canonical image name.
-#[derive(Debug, Default)]
-pub(super) struct RecentAnswers(Mutex<HashMap<String, Entry>>);
-
-#[derive(Debug, Default)]
-struct Entry {
-    present: Option<Instant>,
-    pulled: Option<Pulled>,
+#[derive(Debug)]
+pub(super) struct RecentAnswers {
+    present: TtlCache<String, ()>,
+    /// The image, and the policy that admitted it.
+    pulled: TtlCache<String, (String, String)>,
 }
 
-#[derive(Debug)]
-struct Pulled {
-    id: String,
-    policy: String,
-    until: Instant,
+impl Default for RecentAnswers {
+    fn default() -> Self {
+        Self { present: TtlCache::of_entries(CAPACITY), pulled: TtlCache::of_entries(CAPACITY) }
+    }
 }
 
 impl RecentAnswers {
     /// Records that image `name` was reported as present.
     pub(super) fn present(&self, name: &str) {
-        self.entry(name, |entry, until| entry.present = Some(until));
+        self.present.put(canonical(name), (), 0, Expiry::after(WINDOW));
     }
 
     /// Records that `name` was pulled as image `id`, admitted by `policy`.
     pub(super) fn pulled(&self, name: &str, id: &str, policy: String) {
-        self.entry(name, |entry, until| entry.pulled = Some(Pulled { id: id.to_owned(), policy, until }));
+        self.pulled.put(canonical(name), (id.to_owned(), policy), 0, Expiry::after(WINDOW));
     }
 
     /// Whether image `name` was reported as present recently.
     pub(super) fn is_present(&self, name: &str) -> bool {
-        self.ask(name, |entry, now| entry.present.is_some_and(|until| until > now))
+        self.present.live(&canonical(name)).is_some()
     }
 
     /// Whether `name` was pulled as `id` recently, under the same policy.
     pub(super) fn is_pulled(&self, name: &str, id: &str, policy: &str) -> bool {
-        self.ask(name, |entry, now| {
-            entry
-                .pulled
-                .as_ref()
-                .is_some_and(|pulled| pulled.until > now && pulled.id == id && pulled.policy == policy)
-        })
-    }
-
-    fn entry(&self, name: &str, change: impl FnOnce(&mut Entry, Instant)) {
-        let now = Instant::now();
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = canonical(name);
-        if answers.len() >= CAPACITY && !answers.contains_key(&name) {
-            answers.retain(|_, entry| {
-                let pulled = entry.pulled.as_ref().map(|pulled| pulled.until);
-                entry.present.max(pulled).is_some_and(|until| until > now)
-            });
-        }
-        if answers.len() >= CAPACITY
-            && !answers.contains_key(&name)
-            && let Some(any) = answers.keys().next().cloned()
-        {
-            answers.remove(&any);
-        }
-        change(answers.entry(name).or_default(), now + WINDOW);
-    }
-
-    fn ask(&self, name: &str, answer: impl FnOnce(&Entry, Instant) -> bool) -> bool {
-        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(&canonical(name)).is_some_and(|entry| answer(entry, Instant::now()))
+        self.pulled.live(&canonical(name)).is_some_and(|pulled| pulled.0 == id && pulled.1 == policy)
     }
 }
 
@@ -111,12 +76,11 @@ mod tests {
         assert!(!answers.is_present("nginx") && !answers.is_pulled("nginx:1", "sha256:a", "policy"));
     }
 
-    #[test]
-    fn the_memory_is_bounded() {
+    #[tokio::test]
+    async fn the_memory_is_bounded() {
         let answers = RecentAnswers::default();
-        for number in 0..CAPACITY + 10 {
-            answers.present(&format!("app:{number}"));
-        }
-        assert_eq!(answers.0.lock().unwrap().len(), CAPACITY);
+        let names = || (0..CAPACITY + 10).map(|number| format!("app:{number}"));
+        names().for_each(|name| answers.present(&name));
+        assert_eq!(names().filter(|name| answers.is_present(name)).count(), CAPACITY);
     }
 }

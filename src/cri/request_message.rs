@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use tonic::Code;
 
 use super::frame::{self, FrameError, MAX_MESSAGE_BYTES, PREFIX_BYTES};
-use super::status;
+use super::{MESSAGE_TIMEOUT, status};
 use crate::containerd::Body;
 use pullgate_net::memory::{self, MemoryBudget, Reserved};
 
@@ -34,7 +34,12 @@ pub(super) async fn read_message(
     let mut reserved: Option<Reserved> = None;
     let mut read = Vec::new();
     let mut expected = None;
-    while let Some(part) = body.frame().await {
+    let until = tokio::time::Instant::now() + MESSAGE_TIMEOUT;
+    let late = |_| {
+        let text = format!("the request did not arrive within {MESSAGE_TIMEOUT:?}");
+        refuse(Code::DeadlineExceeded, &text)
+    };
+    while let Some(part) = tokio::time::timeout_at(until, body.frame()).await.map_err(late)? {
         let part = part.map_err(|error| refuse(Code::InvalidArgument, &error.to_string()))?;
         let Ok(data) = part.into_data() else { continue };
         let length = read.len().saturating_add(data.len());

@@ -18,6 +18,9 @@ pub(super) enum Route {
     CreateContainer,
     /// To the runtime, if the operator wants checkpoints of pods.
     Checkpoint,
+    /// To the runtime, if the operator wants methods that our definitions lack: this one may bring an image to the node,
+    /// or run one.
+    UnknownMethod,
     /// Nowhere.
     Unknown,
 }
@@ -30,7 +33,14 @@ const CALLS: [(&str, Route); 5] = [
     ("/runtime.v1.RuntimeService/CheckpointPod", Route::Checkpoint),
     ("/runtime.v1.RuntimeService/RestorePod", Route::Checkpoint),
 ];
-const SERVICES: [&str; 2] = ["/runtime.v1.ImageService/", "/runtime.v1.RuntimeService/"];
+const IMAGE_SERVICE: &str = "/runtime.v1.ImageService/";
+const RUNTIME_SERVICE: &str = "/runtime.v1.RuntimeService/";
+
+/// The paths of all methods in `proto`; made by `build.rs`.
+const KNOWN_METHODS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
+/// Words in the names of runtime methods that bring images to the node, or run them: RestorePod came with Kubernetes 1.37.
+const IMAGE_VERBS: [&str; 6] = ["pull", "load", "import", "create", "restore", "checkpoint"];
 
 /// Routes a call by its method and path.
 pub(super) fn of<B>(request: &Request<B>) -> Route {
@@ -41,10 +51,16 @@ pub(super) fn of<B>(request: &Request<B>) -> Route {
     if let Some((_, route)) = CALLS.iter().find(|(call, _)| *call == path) {
         return *route;
     }
-    let method = SERVICES.iter().find_map(|service| path.strip_prefix(service));
-    match method {
-        // Methods newer than our definitions cross too; anything that is no method name does not.
-        Some(method) if is_identifier(method) => Route::Forward,
+    if KNOWN_METHODS.contains(&path) {
+        return Route::Forward;
+    }
+    match (path.strip_prefix(IMAGE_SERVICE), path.strip_prefix(RUNTIME_SERVICE)) {
+        (Some(method), _) if is_identifier(method) => Route::UnknownMethod,
+        (_, Some(method)) if is_identifier(method) => {
+            let name = method.to_ascii_lowercase();
+            let uses_images = IMAGE_VERBS.iter().any(|verb| name.contains(verb));
+            if uses_images { Route::UnknownMethod } else { Route::Forward }
+        }
         _ => Route::Unknown,
     }
 }
@@ -64,7 +80,17 @@ mod tests {
             ("/runtime.v1.ImageService/PullImage", Route::PullImage),
             ("/runtime.v1.ImageService/ImageStatus", Route::ImageStatus),
             ("/runtime.v1.ImageService/ListImages", Route::Forward),
-            ("/runtime.v1.ImageService/NewerThanUs", Route::Forward),
+            ("/runtime.v1.ImageService/StreamImages", Route::Forward),
+            ("/runtime.v1.ImageService/NewerThanUs", Route::UnknownMethod),
+            ("/runtime.v1.ImageService/pullImage", Route::UnknownMethod),
+            ("/runtime.v1.RuntimeService/NewerThanUs", Route::Forward),
+            ("/runtime.v1.RuntimeService/CheckpointContainer", Route::Forward),
+            ("/runtime.v1.RuntimeService/PullAndRun", Route::UnknownMethod),
+            ("/runtime.v1.RuntimeService/StartPreloaded", Route::UnknownMethod),
+            ("/runtime.v1.RuntimeService/ImportImage", Route::UnknownMethod),
+            ("/runtime.v1.RuntimeService/createContainer", Route::UnknownMethod),
+            ("/runtime.v1.RuntimeService/RestoreContainer", Route::UnknownMethod),
+            ("/runtime.v1.RuntimeService/RunCheckpoint", Route::UnknownMethod),
             ("/runtime.v1.RuntimeService/CreateContainer", Route::CreateContainer),
             ("/runtime.v1.RuntimeService/RestorePod", Route::Checkpoint),
             ("/runtime.v1.RuntimeService/CheckpointPod", Route::Checkpoint),
@@ -86,6 +112,21 @@ mod tests {
             let request = Request::post(format!("http://localhost{path}")).body(()).unwrap();
             assert_eq!(of(&request), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn the_table_has_only_methods_that_are_known_or_newer() {
+        assert!(KNOWN_METHODS.len() > 30, "{KNOWN_METHODS:?}");
+        for path in KNOWN_METHODS {
+            let request = Request::post(format!("http://localhost{path}")).body(()).unwrap();
+            let expected =
+                CALLS.iter().find(|(call, _)| call == path).map_or(Route::Forward, |(_, route)| *route);
+            assert_eq!(of(&request), expected, "{path}");
+        }
+        let newer: Vec<_> =
+            CALLS.iter().map(|(call, _)| *call).filter(|call| !KNOWN_METHODS.contains(call)).collect();
+        let of_1_37 = ["/runtime.v1.RuntimeService/CheckpointPod", "/runtime.v1.RuntimeService/RestorePod"];
+        assert_eq!(newer, of_1_37);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use prost::Message;
 use tokio::time::Instant;
 
 use super::pull::{self, PullCall, PullRequest};
-use super::{Peer, Proxy};
-use crate::api::{ImageSpec, PullImageRequest};
+use super::{Peer, Proxy, RuntimeContent};
+use crate::api::{Image, ImageSpec, PullImageRequest};
 use crate::containerd::{presence, sandbox};
 use crate::gate::Present;
 
@@ -88,7 +88,7 @@ async fn check(proxy: &Proxy) -> Result<SandboxImage, String> {
     let found = in_time(presence::image(&proxy.upstream, &name)).await?;
     let present = found.is_some();
     if let Some(image) = found
-        && proxy.gate.check_present(&name, &Present::from(&image), None).await.is_ok()
+        && is_admitted(proxy, &name, &image).await
     {
         return Ok(SandboxImage::Admitted(name));
     }
@@ -96,6 +96,12 @@ async fn check(proxy: &Proxy) -> Result<SandboxImage, String> {
         Ok(()) => SandboxImage::Admitted(name),
         Err(line) => SandboxImage::Refused { name, line, present },
     })
+}
+
+async fn is_admitted(proxy: &Proxy, name: &str, image: &Image) -> bool {
+    let content = RuntimeContent::of(&proxy.upstream);
+    let present = proxy.gate.read_content(Present::from(image), &content).await;
+    proxy.gate.check_present(name, &present, None).await.is_ok()
 }
 
 async fn in_time<T, E: fmt::Display>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {

@@ -1,5 +1,6 @@
 //! The pure part of a decision: every signature against every authenticator that the rule names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +8,9 @@ use super::Finding;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule};
-use crate::signature::{self, Attachment, Proof, Subject};
-use crate::telemetry::chain;
+use crate::signature::{self, Attachment, Format, Proof, Subject};
+use crate::trust::Authenticator;
+use pullgate_core::untrusted::error_chain;
 
 /// The signatures to check; the check runs on a thread of its own.
 pub(super) struct Check {
@@ -18,6 +20,17 @@ pub(super) struct Check {
     attachments: Vec<Attachment>,
     digest: Digest,
     repositories: Vec<String>,
+    layouts: BTreeSet<Format>,
+}
+
+/// The outcome of a check.
+pub(super) struct Checked {
+    /// What was found about each signature and authenticator.
+    pub(super) findings: Vec<Finding>,
+    /// The signatures that are valid.
+    pub(super) proofs: Vec<Proof>,
+    /// The time at which keys were valid: what rests on the proofs ends with the first key that ends after it.
+    pub(super) at: jiff::Timestamp,
 }
 
 impl Check {
@@ -34,6 +47,7 @@ impl Check {
             attachments: evidence.attachments.clone(),
             digest: evidence.digest.clone(),
             repositories: rule.accepted_repositories(&evidence.repository),
+            layouts: rule.layouts().clone(),
         }
     }
 
@@ -42,30 +56,43 @@ impl Check {
         SetOnDrop(Arc::clone(&self.stop))
     }
 
-    pub(super) fn run(self) -> (Vec<Finding>, Vec<Proof>) {
-        let now = jiff::Timestamp::now();
-        let subject = Subject { digest: &self.digest, repositories: &self.repositories };
-        let (mut findings, mut proofs) = (Vec::new(), Vec::new());
+    pub(super) fn run(self) -> Checked {
+        let at = jiff::Timestamp::now();
+        let mut checked = Checked { findings: Vec::new(), proofs: Vec::new(), at };
         for attachment in &self.attachments {
             for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
             {
                 if self.stop.load(Ordering::Relaxed) {
-                    return (findings, proofs);
+                    return checked;
                 }
-                let verified = signature::verify(attachment, authenticator, &subject, now);
-                findings.push(Finding {
+                let verified = self.verify(attachment, authenticator, at);
+                checked.findings.push(Finding {
                     place: attachment.place().to_owned(),
                     authenticator: authenticator.name().to_owned(),
                     outcome: verified
                         .as_ref()
                         .map(|proof| proof.fingerprint().to_owned())
-                        .map_err(|error| chain(error)),
+                        .map_err(Clone::clone),
                 });
                 // An invalid signature does not affect the others.
-                proofs.extend(verified);
+                checked.proofs.extend(verified);
             }
         }
-        (findings, proofs)
+        checked
+    }
+
+    fn verify(
+        &self,
+        attachment: &Attachment,
+        authenticator: &Authenticator,
+        at: jiff::Timestamp,
+    ) -> Result<Proof, String> {
+        let format = attachment.format();
+        if !self.layouts.contains(&format) {
+            return Err(format!("{format} does not count: `layouts` of the rule does not have it"));
+        }
+        let subject = Subject { digest: &self.digest, repositories: &self.repositories };
+        signature::verify(attachment, authenticator, &subject, at).map_err(|error| error_chain(&error))
     }
 }
 

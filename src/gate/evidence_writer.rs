@@ -162,7 +162,9 @@ async fn image_of(evidence: &Arc<Evidence>, id: &Digest, content: &impl Content)
         Link::Listed(listed) => listed,
     };
     for candidate in listed {
-        let Some(bytes) = content.read(&candidate.digest, candidate.size).await else { continue };
+        let Some(bytes) = content.read(&candidate.digest, candidate.size).await.ok().flatten() else {
+            continue;
+        };
         if provenance::is_manifest_of(&candidate, &bytes, id).await {
             return Some(Image { id: id.clone(), manifest: Some(bytes) });
         }
@@ -175,14 +177,19 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::gate::Target;
     use crate::reference::Repository;
 
     /// Answers every digest with the same bytes.
     struct Same(Bytes);
 
     impl Content for Same {
-        async fn read(&self, _digest: &Digest, _size: u64) -> Option<Bytes> {
-            Some(self.0.clone())
+        async fn targets(&self, _names: &[&str]) -> Result<Vec<Target>, String> {
+            Ok(Vec::new())
+        }
+
+        async fn read(&self, _digest: &Digest, _size: u64) -> Result<Option<Bytes>, String> {
+            Ok(Some(self.0.clone()))
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::admission::Admission;
+use super::checkpoint::is_checkpoint;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::reference::Reference;
@@ -61,6 +62,13 @@ impl Pinned {
     /// kubelet, finding no image by that name, would run the container as root.
     pub fn tag_record(&self) -> Option<&str> {
         self.tag_record.as_deref()
+    }
+
+    /// Whether its document has the annotation of a checkpoint, or cannot be read in one way; `None` when no document was
+    /// looked up.
+    pub(super) fn is_checkpoint(&self) -> Option<bool> {
+        let evidence = self.evidence.as_ref()?;
+        Some(is_checkpoint(&evidence.document).unwrap_or(true))
     }
 
     /// The rule that admitted it.

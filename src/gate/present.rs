@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use self::asked::Asked;
 use self::evaluation::{PresentEvaluation, RestsOn, exception};
-use super::{Gate, Pod, PresentVerdict, Refusal, present_cache, quorum};
+use super::{Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
 use crate::api::Image;
 use crate::digest::Digest;
 use crate::policy::{BreakGlass, Policy};
@@ -31,6 +31,8 @@ pub struct Present {
     pub repo_tags: Vec<String>,
     /// The names with a digest that lead to it. Hints only: whoever can record an image can record any name for it.
     pub repo_digests: Vec<String>,
+    /// What the runtime has of it; needed where digests are denied. See [`Gate::read_content`].
+    pub content: HeldContent,
 }
 
 impl Present {
@@ -46,6 +48,7 @@ impl From<&Image> for Present {
             id: image.id.clone(),
             repo_tags: image.repo_tags.clone(),
             repo_digests: image.repo_digests.clone(),
+            content: HeldContent::NotRead,
         }
     }
 }
@@ -70,11 +73,19 @@ pub(super) async fn check(
     let (Ok(id), Some(described)) = (id, described) else {
         return Err(Refusal::unverified_id(asked, &present.id));
     };
-    let key = present_cache::key(&policy, asked, namespace, &id, present.names());
+    let described = described?;
+    let held = match &present.content {
+        _ if !policy.deny_list().has_digests() => None,
+        HeldContent::Read(digests) => Some(digests),
+        HeldContent::Unreadable(why) => return Err(Refusal::content(asked, why)),
+        HeldContent::NotRead => return Err(Refusal::content(asked, "it was not read")),
+    };
+    let names = present.names().chain(held.into_iter().flatten().map(Digest::as_str));
+    let key = present_cache::key(&policy, asked, namespace, &id, names);
     if let Some(verdict) = gate.present_cache.find(&key, &gate.shared.ledger, jiff::Timestamp::now()) {
         return Ok(verdict);
     }
-    let (decided, rests_on) = evaluate(gate, policy, asked, described?).await;
+    let (decided, rests_on) = evaluate(gate, policy, asked, described).await;
     if let (Ok(verdict), Some((stamp, until))) = (&decided, rests_on)
         && verdict.audited().is_empty()
     {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
-use crate::telemetry::{Kind, Reason, chain, plain};
+use crate::telemetry::{Kind, Reason};
+use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
@@ -45,7 +46,11 @@ impl Refusal {
     }
 
     pub(super) fn invalid_reference(image: &str, error: &dyn std::error::Error) -> Self {
-        Self::new(Reason::InvalidReference, image, &format!("is not a valid name: {}", quote(&chain(error))))
+        Self::new(
+            Reason::InvalidReference,
+            image,
+            &format!("is not a valid name: {}", quote(&error_chain(error))),
+        )
     }
 
     pub(super) fn no_policy(image: &str) -> Self {
@@ -98,12 +103,12 @@ impl Refusal {
         )
     }
 
-    /// A container's image is named otherwise than kubelet names it.
-    pub fn not_by_id(image: &str) -> Self {
+    /// A container's image is not an image on the node: containerd takes such a text for the path of a checkpoint.
+    pub fn not_an_image(image: &str) -> Self {
         Self::new(
             Reason::Checkpoint,
             image,
-            "is not named by its id, so it may be restored from a checkpoint; see `checkpoint-restore` in [gate]",
+            "is not an image on the node, so it may be the path of a checkpoint; see `checkpoint-restore` in [gate]",
         )
     }
 
@@ -113,11 +118,14 @@ impl Refusal {
         Self::new(Reason::Checkpoint, path, text)
     }
 
-    /// An image that the runtime would restore a container from.
-    pub fn checkpoint_image(image: &str) -> Self {
-        let text = "carries a checkpoint, and would be restored on top of an image that was not verified; see \
-                    `checkpoint-restore` in [gate]";
-        Self::new(Reason::Checkpoint, image, text)
+    /// An image that the runtime would restore a container from, by the annotation of its record `record`.
+    pub fn checkpoint_image(image: &str, record: &str) -> Self {
+        let text = format!(
+            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+             `checkpoint-restore` in [gate]",
+            quote(record)
+        );
+        Self::new(Reason::Checkpoint, image, &text)
     }
 
     /// The runtime does not have the image.
@@ -131,10 +139,19 @@ impl Refusal {
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
+    /// Digests are denied, and the runtime's content of the image cannot be compared with them.
+    pub(super) fn content(image: &str, why: &str) -> Self {
+        let text = format!(
+            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            quote(why)
+        );
+        Self::new(Reason::RuntimeUnavailable, image, &text)
+    }
+
     /// The registry's answer, or the lack of one, decides.
     pub(super) fn registry(image: &str, error: &RegistryError) -> Self {
         let reason = reason_of(error);
-        let text = quote(&chain(error));
+        let text = quote(&error_chain(error));
         let text = match reason {
             Reason::NotFound => format!("was not found: {text}"),
             Reason::RegistryUnauthorized => {
@@ -194,10 +211,9 @@ impl Refusal {
     }
 
     fn new(reason: Reason, image: &str, text: &str) -> Self {
-        let mut line = format!("image {} {text}", quote(image));
         let suffix = format!(" [{reason}]");
-        truncate(&mut line, MAX_LINE_BYTES.saturating_sub(suffix.len()));
-        line.push_str(&suffix);
+        let line = format!("image {} {text}", quote(image));
+        let line = sanitize_to(&line, MAX_LINE_BYTES.saturating_sub(suffix.len())) + &suffix;
         Self { reason, line }
     }
 }
@@ -295,15 +311,5 @@ fn reason_of(error: &RegistryError) -> Reason {
 
 /// `text` as it can stand in a line, cut where it would flood it.
 fn quote(text: &str) -> String {
-    let mut quoted = plain(text);
-    truncate(&mut quoted, MAX_QUOTE_BYTES);
-    quoted
-}
-
-fn truncate(text: &mut String, limit: usize) {
-    if text.len() > limit {
-        let end = (0..=limit.saturating_sub(3)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
+    sanitize_to(text, MAX_QUOTE_BYTES)
 }

@@ -78,12 +78,16 @@ impl VerdictCache {
     }
 }
 
-/// When the first key expires that a verdict may rest on: the verdict must not outlive it.
-pub(super) fn earliest_key_end(policy: &Policy, requirement: &Requirement) -> Option<jiff::Timestamp> {
-    let now = jiff::Timestamp::now();
+/// When the first key expires that a verdict of a check at `checked` may rest on: the verdict must not outlive it. The
+/// end may have passed meanwhile, while a key service was asked.
+pub(super) fn earliest_key_end(
+    policy: &Policy,
+    requirement: &Requirement,
+    checked: jiff::Timestamp,
+) -> Option<jiff::Timestamp> {
     let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
     let ends = authenticators.flat_map(|authenticator| authenticator.keys()).filter_map(|key| key.not_after);
-    ends.filter(|end| *end > now).min()
+    ends.filter(|end| *end > checked).min()
 }
 
 /// The expiry of an entry that is made now: `wall` at the latest.
@@ -146,29 +150,31 @@ mod tests {
         assert_eq!(subjects.iter().filter(|known| verdicts.get(known, now).is_some()).count(), CAPACITY);
     }
 
-    /// A key that is different for each number, and ends in so many seconds.
-    fn key(number: u8, ends: Option<i64>) -> Key {
+    /// A key that is different for each number, and ends so many seconds after `now`.
+    fn key(number: u8, now: jiff::Timestamp, ends: Option<i64>) -> Key {
         let secret = p256::SecretKey::from_slice(&[number; 32]).unwrap();
         let pem = secret.public_key().to_public_key_pem(pkcs8::LineEnding::LF).unwrap();
         let public = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
-        let now = jiff::Timestamp::now();
         let not_after = ends.map(|seconds| now + jiff::SignedDuration::from_secs(seconds));
         Key { public, not_before: None, not_after, origin: format!("{number}.pem"), remote: None }
     }
 
     #[test]
-    fn what_rests_on_keys_ends_with_the_first_of_them_that_is_to_end() {
-        for (ends, expected) in [
-            (vec![None], None),
-            (vec![None, Some(500)], Some(500)),
-            (vec![Some(900), Some(500)], Some(500)),
-            // An expired key no longer counts, and does not shorten the entry.
-            (vec![Some(-5), Some(900)], Some(900)),
-            (vec![Some(-5)], None),
+    fn b12_what_rests_on_keys_ends_with_the_first_key_that_ends_after_the_check() {
+        let now = jiff::Timestamp::now();
+        for (ends, checked, expected) in [
+            (vec![None], 0, None),
+            (vec![None, Some(500)], 0, Some(500)),
+            (vec![Some(900), Some(500)], 0, Some(500)),
+            // A key that had expired at the check does not count, and does not shorten the entry.
+            (vec![Some(-5), Some(900)], 0, Some(900)),
+            (vec![Some(-5)], 0, None),
+            // One that expired since then counted.
+            (vec![Some(-5), Some(900)], -10, Some(-5)),
+            (vec![Some(-5), Some(-20)], -10, Some(-5)),
         ] {
-            let keys: Vec<_> = (1..).zip(&ends).map(|(number, ends)| key(number, *ends)).collect();
-            let wanted = keys.iter().zip(&ends).find(|(_, ends)| **ends == expected && expected.is_some());
-            let wanted = wanted.and_then(|(key, _)| key.not_after);
+            let keys: Vec<_> = (1..).zip(&ends).map(|(number, ends)| key(number, now, *ends)).collect();
+            let after = |seconds: i64| now + jiff::SignedDuration::from_secs(seconds);
             let requirement = Requirement::all(vec!["release".to_owned()]).unwrap();
             let action = Action::Require(requirement.clone());
             let policy = Policy::new(
@@ -177,10 +183,21 @@ mod tests {
                 vec![
                     Authenticator::new("release".to_owned(), keys).unwrap(),
                     // No lookup for this one.
-                    Authenticator::new("other".to_owned(), vec![key(99, Some(60))]).unwrap(),
+                    Authenticator::new("other".to_owned(), vec![key(99, now, Some(60))]).unwrap(),
                 ],
             );
-            assert_eq!(earliest_key_end(&policy.unwrap(), &requirement), wanted, "{ends:?}");
+            let policy = policy.unwrap();
+            let end = earliest_key_end(&policy, &requirement, after(checked));
+            assert_eq!(end, expected.map(after), "{ends:?} {checked}");
+            // A verdict whose key has ended is not cached.
+            let verdicts = VerdictCache::default();
+            verdicts.remember(subject("reg.example/a", "p"), satisfied(), end, None);
+            let ended = expected.is_some_and(|expected| expected <= 0);
+            assert_eq!(
+                verdicts.get(&subject("reg.example/a", "p"), now).is_none(),
+                ended,
+                "{ends:?} {checked}"
+            );
         }
     }
 }

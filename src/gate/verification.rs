@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Refusal;
 use super::admission::Verified;
-use super::check::Check;
+use super::check::{Check, Checked};
 use super::lookup::{Fetched, Lookup};
 use super::quorum::{self, QuorumResult};
 use super::refusal::Found;
@@ -52,6 +52,8 @@ struct Satisfaction {
     keys: Vec<String>,
     /// When the first confirmation that this rests on expires.
     until: Option<Instant>,
+    /// The time of the check.
+    at: jiff::Timestamp,
 }
 
 impl Verification {
@@ -145,7 +147,8 @@ impl Verification {
         let checked = self.lookup.explanation.steps.time(Step::Judge, checking).await;
         // A slow key service delays no other verification.
         drop(permit);
-        let (mut findings, proofs) = checked.map_err(|_| Refusal::internal(self.lookup.image()))?;
+        let checked = checked.map_err(|_| Refusal::internal(self.lookup.image()))?;
+        let Checked { mut findings, proofs, at } = checked;
         shared.checks.add_all(findings.len());
         let begin = Instant::now();
         let confirmations = &mut self.lookup.confirmations;
@@ -156,7 +159,7 @@ impl Verification {
         }
         let judged = match result {
             QuorumResult::Met { satisfied, keys, until } => {
-                Ok(Satisfaction { satisfied: Arc::new(satisfied), keys, until })
+                Ok(Satisfaction { satisfied: Arc::new(satisfied), keys, until, at })
             }
             QuorumResult::Unanswered(why) => {
                 let (image, rule) = (self.lookup.image(), self.rule.label());
@@ -186,7 +189,7 @@ impl Verification {
     }
 
     fn remember(&self, satisfaction: &Satisfaction) {
-        let end = earliest_key_end(&self.policy, &self.requirement);
+        let end = earliest_key_end(&self.policy, &self.requirement, satisfaction.at);
         let satisfied = Arc::clone(&satisfaction.satisfied);
         self.lookup.shared.verdicts.remember(self.verdict_key(), satisfied, end, satisfaction.until);
     }

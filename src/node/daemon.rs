@@ -17,6 +17,7 @@ use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
+use pullgate_core::untrusted::sanitize;
 use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
@@ -34,7 +35,8 @@ const GRACE: Duration = Duration::from_secs(20);
 pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> {
     // Installed before anything that needs cleanup: without handlers, a signal ends the process at once.
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
-    let socket = UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode)?;
+    let socket =
+        UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode())?;
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_break_glass(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));
@@ -95,11 +97,12 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         None => drop(server.await),
         Some(_) => return Err(DaemonError::Ended),
     }
-    let Counters { passed, unimplemented, admitted, refused, withheld, containers_refused } =
+    let Counters { passed, unimplemented, unknown_methods, admitted, refused, withheld, containers_refused } =
         proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
+        unknown_methods = unknown_methods.get(),
         admitted = admitted.get(),
         refused = refused.get(),
         withheld = withheld.get(),
@@ -145,7 +148,7 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
         state.node_scanned(&report);
         for finding in report.images.iter().chain(&report.containers) {
             if finding.verdict == Verdict::Refused {
-                let name = finding.name.escape_debug().to_string();
+                let name = sanitize(&finding.name);
                 let (id, reason, pod) = (&finding.id, &*finding.reason, &finding.pod);
                 tracing::warn!(name, id, pod, reason, "present on this node, but not admitted");
             }

@@ -11,7 +11,7 @@ use super::state::State;
 use crate::config::{self, DaemonConfig, KnownKeys, Survey};
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
-use crate::telemetry::chain;
+use pullgate_core::untrusted::error_chain;
 
 /// Why keys could not be fetched, by their location.
 type Failures = BTreeMap<String, String>;
@@ -88,20 +88,19 @@ impl PolicyFile {
     }
 
     fn survey(&self, failures: Failures) -> Survey {
-        let known = KnownKeys { cache: self.keys.cache.clone(), failures };
+        let known = KnownKeys { cache: self.keys.cache(), failures };
         config::survey_policy(&self.root, &known, jiff::Timestamp::now())
     }
 
     fn fetch(&mut self, missing: Vec<PinnedKey>) {
         tracing::info!(keys = missing.len(), "fetching keys that the policy names");
-        let (cache, settings, limit) =
-            (self.keys.cache.clone(), self.keys.settings(), self.keys.fetch_timeout);
+        let (cache, settings, limit) = (self.keys.cache(), self.keys.settings(), self.keys.fetch_timeout);
         self.fetching.spawn(async move {
             let results = keys::fetch(&missing, &cache, &settings, limit, false).await;
             let failed = missing
                 .iter()
                 .zip(results)
-                .filter_map(|(key, result)| Some((key.location.to_string(), chain(&result.err()?))));
+                .filter_map(|(key, result)| Some((key.location.to_string(), error_chain(&result.err()?))));
             failed.collect()
         });
     }

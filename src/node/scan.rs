@@ -24,8 +24,8 @@ use crate::api::{
 use crate::containerd::Upstream;
 use crate::gate::{Gate, Pod};
 use crate::registry::Credentials;
-use crate::telemetry::chain;
 use evaluator::Evaluator;
+use pullgate_core::untrusted::{error_chain, sanitize};
 
 /// Maximum size of an answer of the runtime, in bytes; kubelet has the same limit.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -205,8 +205,8 @@ fn runtime_error(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
     move |status| {
         // An error of our connection is the source of the status; an error of the runtime is its text.
         let why = match std::error::Error::source(&status) {
-            Some(cause) => chain(cause),
-            None => format!("{}: {}", status.code(), status.message().escape_debug()),
+            Some(cause) => error_chain(cause),
+            None => format!("{}: {}", status.code(), sanitize(status.message())),
         };
         ScanError::Runtime { socket: socket.clone(), why }
     }

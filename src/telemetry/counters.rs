@@ -9,6 +9,8 @@ pub struct Counters {
     pub passed: Counter,
     /// Calls outside `runtime.v1`, answered with UNIMPLEMENTED.
     pub unimplemented: Counter,
+    /// Calls of `runtime.v1` methods that are not known, answered with UNIMPLEMENTED.
+    pub unknown_methods: Counter,
     pub admitted: Counter,
     pub refused: Counter,
     /// Images on the node that were answered as absent, or refused.

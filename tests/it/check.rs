@@ -35,7 +35,7 @@ fn policy_check_covers_everything_that_startup_reads() {
             "pullgate.toml",
             "[registry]\ncontainerd-config = \"/none\\u001b[2J\"".to_owned(),
             0,
-            "[registry] `containerd-config` /none\u{fffd}[2J does not exist",
+            "[registry] `containerd-config` /none\\u{1b}[2J does not exist",
         ),
         ("pullgate.toml", "[listen]\ngruop = \"root\"".to_owned(), 2, "unknown key `gruop`"),
         ("pullgate.toml", "[scan]\nremove-unused = true".to_owned(), 0, "`remove-unused` does nothing"),
@@ -164,4 +164,19 @@ fn link_targets_of_documents_are_installed() {
             assert!(destination.path().join(named).is_file(), "{named}");
         }
     }
+}
+
+#[test]
+fn b14_policy_check_shows_the_warnings_about_hosts() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("policy.toml"), POLICY).unwrap();
+    let host = root.path().join("certs.d/r.example");
+    std::fs::create_dir_all(&host).unwrap();
+    std::fs::write(host.join("hosts.toml"), "[host.\"https://m.example\"]\nrewrites = {}\n").unwrap();
+    let hosts = root.path().join("certs.d");
+    std::fs::write(root.path().join("pullgate.toml"), format!("[registry]\nhosts = {hosts:?}\n")).unwrap();
+    let (code, shown) = check(root.path());
+    assert_eq!(code, Some(0), "{shown}");
+    let warning = "certs.d/r.example/hosts.toml: host https://m.example: unknown key `rewrites` is ignored";
+    assert!(shown.lines().any(|line| line.starts_with("warning: ") && line.ends_with(warning)), "{shown}");
 }

@@ -24,9 +24,9 @@ use pullgate_test::registry::{Recorded, Registry, Scripted};
 use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, key_file, sign_classic};
 
-mod confirmed;
-mod daemon;
-mod pinned;
+pub(crate) mod confirmed;
+pub(crate) mod daemon;
+pub(crate) mod pinned;
 mod vault;
 
 /// A registry, KMS with the key `p256`, and a directory for the files of a node.
@@ -96,7 +96,10 @@ impl World {
     async fn fetch_within(&self, text: &str, limit: Duration) -> Vec<Result<(), String>> {
         let missing = self.survey(text).missing();
         let results = keys::fetch(&missing, &self.cache(), &self.settings(), limit, false).await;
-        results.into_iter().map(|result| result.map_err(|error| pullgate::telemetry::chain(&error))).collect()
+        results
+            .into_iter()
+            .map(|result| result.map_err(|error| pullgate_core::untrusted::error_chain(&error)))
+            .collect()
     }
 
     /// A gate as after a start, with a policy whose keys are stored.
@@ -155,8 +158,7 @@ impl World {
     }
 
     async fn check_present(&self, gate: &Gate, name: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {
-        let present =
-            Present { id: id.to_string(), repo_tags: vec![self.name(name)], repo_digests: Vec::new() };
+        let present = Present { id: id.to_string(), repo_tags: vec![self.name(name)], ..Present::default() };
         gate.check_present(&self.name(name), &present, None).await
     }
 

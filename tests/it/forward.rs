@@ -152,6 +152,33 @@ async fn unknown_methods_cross_with_their_status() {
 }
 
 #[tokio::test]
+pub(crate) async fn b17_unknown_methods_that_may_bring_an_image_cross_only_if_allowed() {
+    let unknown = [
+        "/runtime.v1.ImageService/LoadImage",
+        "/runtime.v1.ImageService/Prefetch",
+        "/runtime.v1.RuntimeService/PullAndRun",
+        "/runtime.v1.RuntimeService/ImportContainer",
+        "/runtime.v1.RuntimeService/CreatePod",
+        "/runtime.v1.RuntimeService/RestoreContainer",
+        "/runtime.v1.RuntimeService/RunFromCheckpoint",
+    ];
+    for allowed in [false, true] {
+        let world = World::builder().proxy(|proxy| proxy.unknown_methods = allowed).start().await;
+        world.runtime.script(|_| Some(answer(vec![framed(b"done")], status(0, ""))));
+        let (expected, reached) = if allowed { ("0", unknown.len()) } else { ("12", 0) };
+        for path in unknown {
+            assert_eq!(world.call(path, b"x").await.code, expected, "{path}, allowed: {allowed}");
+        }
+        assert_eq!(world.runtime.calls().len(), reached, "allowed: {allowed}");
+        let counted = world.daemon.proxy.counters().unknown_methods.get();
+        assert_eq!(counted, (unknown.len() - reached) as u64);
+        for path in ["/runtime.v1.RuntimeService/Reconfigure", "/runtime.v1.ImageService/ListImages"] {
+            assert_eq!(world.call(path, b"x").await.code, "0", "{path}, allowed: {allowed}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn calls_outside_the_cri_do_not_reach_the_runtime() {
     let world = World::builder().start().await;
     let paths = [

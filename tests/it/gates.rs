@@ -202,11 +202,12 @@ async fn a_pull_under_an_earlier_policy_does_not_count() {
                 }
                 Some(runtime::message(&api::PullImageResponse { image_ref: id(OPEN) }))
             }
-            _ => Some(Reply::Answer {
+            STATUS => Some(Reply::Answer {
                 headers: HeaderMap::new(),
                 data: vec![status_of(OPEN)],
                 trailers: Some(runtime::status(0, "")),
             }),
+            _ => None,
         });
         let image = api::ImageSpec { image: OPEN.to_owned(), ..Default::default() };
         let request = api::PullImageRequest { image: Some(image), ..Default::default() };
@@ -258,8 +259,8 @@ async fn a_container_is_created_only_if_all_its_images_are_admitted() {
         ("the second image volume", &open, OPEN, vec![(open.as_str(), OPEN), (&closed, CLOSED)]),
         ("an admitted image under a name that needs a signature", &open, CLOSED, vec![]),
         ("a path", "/var/lib/checkpoint.tar", OPEN, vec![]),
-        ("a name", OPEN, OPEN, vec![]),
-        ("a short id", &open[..20], OPEN, vec![]),
+        ("a name that needs a signature", CLOSED, CLOSED, vec![]),
+        ("such a name as image volume", &open, OPEN, vec![(CLOSED, CLOSED)]),
         ("a path as image volume", &open, OPEN, vec![("/var/lib/x.tar", OPEN)]),
     ] {
         assert_error(&world.create(image, name, &volumes).await, case);
@@ -273,7 +274,7 @@ async fn a_container_is_created_only_if_all_its_images_are_admitted() {
 }
 
 #[tokio::test]
-async fn checkpoints_are_restored_only_if_allowed() {
+pub(crate) async fn checkpoints_are_restored_only_if_allowed() {
     for (allowed, expected) in [(false, "2"), (true, "0")] {
         let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         let answer = world.create("/var/lib/checkpoint.tar", "", &[]).await;
@@ -288,6 +289,20 @@ async fn checkpoints_are_restored_only_if_allowed() {
     }
 }
 
+/// crictl and critest name images by their names: the runtime gets the id that was checked.
+#[tokio::test]
+async fn a8_a_container_of_an_image_by_name_is_created_from_the_checked_id() {
+    let world = start(|_| {}).await;
+    let open = id(OPEN);
+    for (image, volume) in [(OPEN, OPEN), (&open[..20], OPEN), (open.as_str(), OPEN)] {
+        let answer = world.create(image, "", &[(volume, "")]).await;
+        assert_eq!(answer.code, "0", "{image}: {answer:?}");
+        let created = world.created().pop().unwrap();
+        let expected = create_request(&open, "", &[(&open, "")]).encode_to_vec();
+        assert_eq!(created, framed(&expected), "{image}");
+    }
+}
+
 /// containerd 2.1 to 2.3 restores a container from an image whose document declares a checkpoint, and pulls the base
 /// image without pullgate.
 #[tokio::test]
@@ -299,13 +314,15 @@ async fn a_checkpoint_in_an_admitted_image_is_restored_only_if_allowed() {
     };
     let name = "org.criu.checkpoint.container.name";
     for (document, by, allowed, expected) in [
-        (annotated(name), id(OPEN), false, "2"),
         (annotated(name), OPEN.to_owned(), false, "2"),
-        (annotated(name), id(OPEN), true, "0"),
+        (annotated(name), OPEN.to_owned(), true, "0"),
+        // Records that containerd does not use for this image.
+        (annotated(name), id(OPEN), false, "0"),
+        (annotated(name), "registry.example.com/zzz:1".to_owned(), false, "0"),
         (annotated("org.example.name"), id(OPEN), false, "0"),
         // The document of another image.
         (annotated(name), id(CLOSED), false, "0"),
-        (Bytes::from_static(b"{"), id(OPEN), false, "2"),
+        (Bytes::from_static(b"{\"a\":\"\\u0041\""), OPEN.to_owned(), false, "2"),
     ] {
         let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
         world.runtime.hold(&document);

@@ -1,5 +1,11 @@
 //! Policies of other systems: the imported policy, and that it decides as they do.
 
+mod b13;
+mod containers;
+mod kritis;
+mod policy_json;
+mod security_center;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -238,7 +244,9 @@ fn one_of_several_policies_suffices() {
         (vec!["[a, b]"], "all of a, b", false),
         (vec!["[a, b]", "[c]"], "all of a, b, c", true),
         (vec!["[a]", "[]"], "deny", false),
-        (vec!["[unknown]", "[a]"], "a", true),
+        (vec!["[a]", "[unknown]"], "a", true),
+        // An authority that does not exist is an error in kritis, and policies are evaluated by name.
+        (vec!["[unknown]", "[a]"], "deny", true),
     ] {
         let policies: String =
             policies.iter().enumerate().map(|(at, it)| policy(&format!("policy-{at}"), it)).collect();

@@ -6,8 +6,8 @@ use pullgate::keys::{self, Bounds, KeySettings, KeysError, Opened};
 use pullgate::service;
 use pullgate::trust::Algorithm;
 
-mod kms;
-mod transit;
+pub(crate) mod kms;
+pub(crate) mod transit;
 
 use pullgate_test::secrets;
 use pullgate_test::secrets::file as secret_file;

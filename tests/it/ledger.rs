@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::gate::{
-    self, AdmissionRequest, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Refusal,
+    self, AdmissionRequest, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Refusal, Target,
 };
 use pullgate::ledger::{self, Ledger};
 use pullgate::registry::Credentials;
@@ -22,7 +22,7 @@ use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 mod break_glass;
 mod damage;
 mod decided;
-mod disk;
+pub(crate) mod disk;
 mod kills;
 mod looking;
 mod rules;
@@ -34,13 +34,20 @@ struct World {
     held: Held,
 }
 
-/// Manifests by digest.
+/// The records and manifests of a runtime.
 #[derive(Default)]
-struct Held(BTreeMap<String, Bytes>);
+struct Held {
+    records: Vec<Target>,
+    manifests: BTreeMap<String, Bytes>,
+}
 
 impl Content for Held {
-    async fn read(&self, digest: &Digest, _size: u64) -> Option<Bytes> {
-        self.0.get(digest.as_str()).cloned()
+    async fn targets(&self, _names: &[&str]) -> Result<Vec<Target>, String> {
+        Ok(self.records.clone())
+    }
+
+    async fn read(&self, digest: &Digest, _size: u64) -> Result<Option<Bytes>, String> {
+        Ok(self.manifests.get(digest.as_str()).cloned())
     }
 }
 
@@ -119,11 +126,15 @@ impl World {
         });
         let listed: Vec<_> =
             children.iter().map(|(digest, bytes)| descriptor((digest, bytes.len(), MANIFEST, &[]))).collect();
-        let digest = self.registry.manifest(path, INDEX, index(&listed));
+        let whole = Bytes::from(index(&listed));
+        let digest = self.registry.manifest(path, INDEX, whole.clone());
+        let size = u64::try_from(whole.len()).unwrap();
+        self.held.records.push(Target { digest: digest.clone(), size, media_type: INDEX.to_owned() });
+        self.held.manifests.insert(digest.to_string(), whole);
         self.registry.tag(path, "1", &digest);
         sign_bundle(&self.registry, path, &digest, &p256());
         let (child, bytes) = &children[0];
-        self.held.0.insert(child.to_string(), bytes.clone());
+        self.held.manifests.insert(child.to_string(), bytes.clone());
         (digest, config_of(content))
     }
 
@@ -133,7 +144,8 @@ impl World {
         requested: &str,
         id: &Digest,
     ) -> Result<PresentVerdict, Refusal> {
-        gate.check_present(requested, &present(id, &[]), None).await
+        let present = gate.read_content(present(id, &[]), &self.held).await;
+        gate.check_present(requested, &present, None).await
     }
 }
 
@@ -150,7 +162,7 @@ fn config_of(content: &str) -> Digest {
 fn present(id: &Digest, names: &[&str]) -> Present {
     let (repo_digests, repo_tags) =
         names.iter().map(|name| (*name).to_owned()).partition(|name: &String| name.contains('@'));
-    Present { id: id.to_string(), repo_tags, repo_digests }
+    Present { id: id.to_string(), repo_tags, repo_digests, ..Present::default() }
 }
 
 fn reason(decided: &Result<PresentVerdict, Refusal>) -> &'static str {

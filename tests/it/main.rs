@@ -10,6 +10,8 @@
 mod attacks;
 mod check;
 mod cli;
+mod connections;
+mod deadlines;
 mod elsewhere;
 mod forward;
 mod gates;

@@ -1,4 +1,4 @@
-//! Each option of `pullgate.toml` changes an outcome: `docs/options.md` names the test of each.
+//! Each option of `pullgate.toml` changes an outcome: `effects` names the test of each.
 //!
 //! The configuration is read from a file, and the gate is built from it as in the daemon.
 
@@ -26,9 +26,12 @@ use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, Scripted, descriptor, index, manifest,
 };
 use pullgate_test::runtime::{Runtime, framed};
-use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_classic};
+use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_bundle, sign_classic};
 
+pub(crate) mod documents;
+mod effects;
 mod policy;
+mod settings;
 
 struct World {
     directory: TempDir,
@@ -104,7 +107,7 @@ type Prepare = fn(&World);
 
 /// For each limit on a registry's answers: one value refuses the image, another admits it.
 #[tokio::test]
-async fn sizes_and_counts_are_limited() {
+pub(crate) async fn sizes_and_counts_are_limited() {
     let rows: Vec<(&str, &str, &str, &str, Prepare)> = vec![
         ("manifest-bytes", "\"64KiB\"", "\"4MiB\"", "too-large", large_manifest),
         ("signature-max-size", "\"16KiB\"", "\"64KiB\"", "signature-too-large", |world| {
@@ -216,7 +219,7 @@ fn two_pages(world: &World) {
 
 /// A pull that takes longer than one value, and not as long as the other.
 #[tokio::test]
-async fn pull_and_request_times_are_limited() {
+pub(crate) async fn pull_and_request_times_are_limited() {
     // Only the tag is slow, then each step is.
     let slow = |every: fn(&Recorded) -> bool| {
         move |world: &World| {
@@ -251,7 +254,7 @@ async fn pull_and_request_times_are_limited() {
 
 /// A listener that accepts connections and never answers the TLS handshake.
 #[tokio::test]
-async fn connection_time_is_limited() {
+pub(crate) async fn connection_time_is_limited() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let world = World::start().await;
     let place = world.etc().join("certs.d/r.example");
@@ -267,7 +270,7 @@ async fn connection_time_is_limited() {
 
 /// A registry that is busy once: the number of retries and the time for them.
 #[tokio::test]
-async fn retries_of_a_busy_registry_are_limited() {
+pub(crate) async fn retries_of_a_busy_registry_are_limited() {
     for (answer, lines, expected) in [
         (Scripted::status(503), "retries = 0", "registry-busy"),
         (Scripted::status(503), "retries = 1", "verified"),
@@ -288,7 +291,7 @@ async fn retries_of_a_busy_registry_are_limited() {
 
 /// A registry that asks once for a pause of ten minutes: the length of the cooldown.
 #[tokio::test]
-async fn the_cooldown_of_a_host_is_limited() {
+pub(crate) async fn the_cooldown_of_a_host_is_limited() {
     for (value, expected) in [("0s", "verified"), ("200ms", "verified"), ("10m", "registry-busy")] {
         let world = World::start().await;
         world.signed();
@@ -311,7 +314,7 @@ async fn the_cooldown_of_a_host_is_limited() {
 
 /// A manifest that takes more than the share of one lookup, or does not.
 #[tokio::test]
-async fn the_memory_for_documents_is_limited() {
+pub(crate) async fn the_memory_for_documents_is_limited() {
     for (value, expected) in [("32MiB", "memory-in-use"), ("64MiB", "verified")] {
         let world = World::start().await;
         let padding = "x".repeat(13 << 20);
@@ -327,7 +330,7 @@ async fn the_memory_for_documents_is_limited() {
 }
 
 #[tokio::test]
-async fn a_missing_signature_is_cached_for_the_ttl() {
+pub(crate) async fn a_missing_signature_is_cached_for_the_ttl() {
     for (value, expected) in [("1m", "no-signature"), ("0s", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -340,7 +343,7 @@ async fn a_missing_signature_is_cached_for_the_ttl() {
 
 /// While one lookup hangs, the next one waits for a permit, or does not.
 #[tokio::test]
-async fn concurrency_is_limited() {
+pub(crate) async fn concurrency_is_limited() {
     for (key, same_registry) in [("concurrent-pulls", false), ("max-requests-per-host", true)] {
         for (value, waits) in [(1, true), (64, false)] {
             let (world, other) = (World::start().await, World::start().await);
@@ -373,7 +376,7 @@ async fn concurrency_is_limited() {
 
 /// A registry with a limit of one concurrent request, and that hangs.
 #[tokio::test]
-async fn the_wait_for_a_permit_is_limited() {
+pub(crate) async fn the_wait_for_a_permit_is_limited() {
     for (value, expected) in [("100ms", Some("too-many-requests")), ("10m", None)] {
         let world = World::start().await;
         world.signed();
@@ -402,7 +405,7 @@ async fn the_wait_for_a_permit_is_limited() {
 
 /// Without an entry, the daemon does not even connect to the token service.
 #[tokio::test]
-async fn only_listed_token_services_are_contacted() {
+pub(crate) async fn only_listed_token_services_are_contacted() {
     let world = World::start().await;
     world.signed();
     // It never answers the TLS handshake.
@@ -427,7 +430,7 @@ async fn only_listed_token_services_are_contacted() {
 
 /// An image whose first signature arrives after the pull began.
 #[tokio::test]
-async fn a_signature_is_waited_for_if_configured() {
+pub(crate) async fn a_signature_is_waited_for_if_configured() {
     for (value, expected) in [("0s", "no-signature"), ("1m", "verified")] {
         let world = World::start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -446,7 +449,7 @@ async fn a_signature_is_waited_for_if_configured() {
 
 /// The time that containerd has to record the name of a pulled image.
 #[tokio::test]
-async fn the_wait_for_a_tag_record_is_limited() {
+pub(crate) async fn the_wait_for_a_tag_record_is_limited() {
     let world = World::start().await;
     world.signed();
     for (value, expected) in [("100ms", "2"), ("1m", "0")] {

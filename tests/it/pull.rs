@@ -9,7 +9,7 @@ use prost::Message;
 use pullgate::api;
 use pullgate::digest::Digest;
 use pullgate::gate;
-use pullgate::registry::Credentials;
+use pullgate::registry::{Credentials, RegistrySettings};
 use pullgate::trust::Algorithm;
 
 use pullgate_test::policy::{self, Authenticator};
@@ -19,7 +19,7 @@ use pullgate_test::runtime::{Reply, error, framed, image_id};
 use pullgate_test::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
 use pullgate_test::world::{Answer, World, pull_request};
 
-mod rules;
+pub(crate) mod rules;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
@@ -434,7 +434,7 @@ async fn distinct_keys_count_not_signatures() {
 /// After the pull kubelet sees the image under the requested name, and may create a container from it, pinned
 /// if configured.
 #[tokio::test]
-async fn a_pulled_image_is_reported_and_created() {
+pub(crate) async fn a_pulled_image_is_reported_and_created() {
     for pin in [false, true] {
         let world = World::builder().proxy(|proxy| proxy.pin_user_specified_image = pin).start().await;
         let digest = world.registry.image("team/app", "1", "app");
@@ -470,5 +470,33 @@ async fn a_pulled_image_is_reported_and_created() {
         assert_eq!(api::CreateContainerRequest::decode(&sent[5..]).unwrap(), expected);
         let refused = world.call(path, &create(&world.image("team/other:1")).encode_to_vec()).await;
         assert_refused(&refused, "not-verified");
+    }
+}
+
+#[tokio::test]
+async fn b14_a_rewritten_image_keeps_its_name_in_policy_and_signature() {
+    for (claimed, code) in [("r.example/team/app", "0"), ("r.example/mirrors/hub/app", "2")] {
+        let policy = "default = \"deny\"\n[[namespace]]\nscope = \"r.example/team\"\nrequire = { all = [\"release\"] }\n";
+        let world = World::builder()
+            .policy(&format!("{policy}{}", policy::RELEASE))
+            .settings(|directory, registry| {
+                let host = directory.path().join("certs.d/r.example");
+                std::fs::create_dir_all(&host).unwrap();
+                let mirror = format!("host.\"http://{}\"", registry.host());
+                let text = format!("[{mirror}]\n[{mirror}.rewrite]\n\"^team/\" = \"mirrors/hub/\"\n");
+                std::fs::write(host.join("hosts.toml"), text).unwrap();
+                let hosts_directories = vec![directory.path().join("certs.d")];
+                RegistrySettings { hosts_directories, ..RegistrySettings::default() }
+            })
+            .start()
+            .await;
+        let digest = world.registry.image("mirrors/hub/app", "1", "app");
+        let payload = payload(claimed, &digest);
+        let signature = p256().sign(&payload);
+        attach_classic(&world.registry, "mirrors/hub/app", &digest, &[(payload, signature)]);
+        let answer = world.pull("r.example/team/app:1").await;
+        assert_eq!(answer.code, code, "{claimed}: {answer:?}");
+        let pulled = if code == "0" { vec![format!("r.example/team/app@{digest}")] } else { Vec::new() };
+        assert_eq!(world.pulled(), pulled, "{claimed}");
     }
 }

@@ -15,6 +15,7 @@ use pullgate_test::registry::{Auth, INDEX, MANIFEST, Options, Registry, index};
 mod bundle;
 mod command;
 mod contended;
+mod hidden;
 
 fn key(name: &str, algorithm: Algorithm) -> FileKey {
     let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -211,7 +212,7 @@ async fn a_signer_that_lost_the_race_writes_again() {
     assert!(attached.added);
     let collected = collect(&registry, &digest).await;
     assert_eq!(verified(&registry, &collected, &digest, &key), 1);
-    // If the registry never keeps a write, signing fails.
+    // If the registry never keeps a write, signing fails, and says what it shows.
     let other = registry.image("team/app", "2", "two");
     let prefix = "/v2/team/app/manifests/sha256-";
     registry.hook(move |request| {
@@ -219,7 +220,9 @@ async fn a_signer_that_lost_the_race_writes_again() {
             .then(|| pullgate_test::registry::Scripted::status(201))
     });
     let error = sign(&client(), &repository, &other, &key).await.unwrap_err();
-    assert!(matches!(error, SignError::Contended { .. }), "{error}");
+    let expected =
+        format!("registry accepted 4 writes of tag sha256-{}.sig, but shows nothing there", other.hex());
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! The service beside a registry: access, what it signs, and recovery from a crash.
 
-mod access;
-mod keys;
+pub(crate) mod access;
+pub(crate) mod keys;
 mod killed;
-mod listing;
-mod options;
+pub(crate) mod listing;
+pub(crate) mod options;
 mod pushes;
-mod record;
-mod reload;
+pub(crate) mod record;
+pub(crate) mod reload;
 mod round_trips;
 
 use std::collections::BTreeMap;

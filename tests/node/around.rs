@@ -24,6 +24,7 @@ on_every_release!(
     a_forged_digest_record_admits_nothing,
     a_tag_that_moves_before_the_pull_has_no_effect,
     a_checkpoint_in_a_file_is_refused,
+    a8_a_container_is_created_by_the_name_of_its_image,
     a_checkpoint_in_an_admitted_image_is_refused,
     checkpoints_of_pods_are_refused,
 );
@@ -231,12 +232,11 @@ fn a_tag_that_moves_before_the_pull_has_no_effect(release: Release) {
 fn a_checkpoint_in_a_file_is_refused(release: Release) {
     let mut node = Node::start(release);
     let signed = node.push_signed("team/app:1");
-    let id = node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
+    node.kubelet_through_pullgate().pull(&Pod::of(signed.by_tag())).unwrap();
     let archive = node.directory().join("checkpoint.tar");
     process::must_run(Command::new("tar").arg("-cf").arg(&archive).args(["-T", "/dev/null"]));
     let path = archive.display().to_string();
-    let short = id[..20].to_owned();
-    for image in [path.as_str(), "/no/such/checkpoint.tar", &signed.by_tag(), &signed.by_digest(), &short] {
+    for image in [path.as_str(), "/no/such/checkpoint.tar", "no-such-image", "etc/hosts"] {
         for name in [signed.by_tag(), image.to_owned()] {
             assert_is_checkpoint(node.kubelet_through_pullgate().create(&Pod::of(name), image), image);
         }
@@ -246,6 +246,26 @@ fn a_checkpoint_in_a_file_is_refused(release: Release) {
     let waiting = kubelet.create(&Pod::of(signed.by_tag()), &path).unwrap_err();
     assert_ne!(waiting.code(), "checkpoint", "now containerd answers: {}", waiting.message);
     assert!(kubelet.create(&Pod::of(signed.by_tag()), &signed.by_tag()).is_ok(), "a name, if it is admitted");
+}
+
+/// crictl and critest name images by their names, also the empty `user_specified_image` of crictl. containerd gets the id.
+fn a8_a_container_is_created_by_the_name_of_its_image(release: Release) {
+    let node = Node::start(release);
+    let signed = node.push_signed("team/app:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = kubelet.pull(&Pod::of(signed.by_tag())).unwrap();
+    node.import(EVIL);
+    for image in [signed.by_tag(), signed.by_digest(), signed.by_both(), id[..20].to_owned(), id.clone()] {
+        for name in [signed.by_tag(), String::new()] {
+            kubelet
+                .create(&Pod::of(&name), &image)
+                .unwrap_or_else(|error| panic!("{image} {name}: {error:?}"));
+        }
+    }
+    for name in [EVIL.to_owned(), String::new()] {
+        let waiting = kubelet.create(&Pod::of(&name), EVIL).unwrap_err();
+        assert_eq!(waiting.reason, "CreateContainerError", "{}", waiting.message);
+    }
 }
 
 /// A signed image that declares that it is a checkpoint: containerd 2.1 would restore it, and pull the base image
@@ -269,7 +289,16 @@ fn a_checkpoint_in_an_admitted_image_is_refused(release: Release) {
     assert_eq!(kubelet.run(&Pod::of(harmless.by_tag())).unwrap().user, 1000);
     let mut pulled = Vec::new();
     for image in &checkpoints {
+        let before = node.containerd.content();
+        let refused = kubelet.pull(&Pod::of(image.by_tag())).unwrap_err();
+        assert!(refused.message().ends_with("[checkpoint]"), "{refused:?}");
+        assert_eq!(node.containerd.content(), before, "refused before the runtime saw it");
+        // Pulled without pullgate, with the evidence of a digest that pullgate knows: containers are refused.
+        node.pullgate.restart_configured("[gate]\ncheckpoint-restore = \"allow\"");
+        let kubelet = node.kubelet_through_pullgate();
         let id = kubelet.pull(&Pod::of(image.by_tag())).unwrap();
+        node.pullgate.restart_configured("");
+        let kubelet = node.kubelet_through_pullgate();
         assert_eq!(kubelet.image_status(&image.by_tag()).unwrap().map(|image| image.id).as_ref(), Some(&id));
         for requested in [image.by_tag(), image.by_digest(), String::new()] {
             assert_is_checkpoint(kubelet.create(&Pod::of(&requested), &id), &requested);

@@ -114,7 +114,7 @@ fn policy_explain_shows_the_rule_that_applies() {
 }
 
 #[test]
-fn policy_test_compares_the_policy_with_expectations() {
+pub(crate) fn policy_test_compares_the_policy_with_expectations() {
     let node = Node::start_with(Release::V2_1, |_, _| Policy::text(EXPLAINED));
     let file = node.directory().join("expectations.toml");
     let test = |text: &str, arguments: &[&str]| {

@@ -146,7 +146,7 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
 }
 
 #[test]
-fn the_signer_uses_keys_in_softhsm() {
+pub(crate) fn the_signer_uses_keys_in_softhsm() {
     let node = Node::start(Release::V2_1);
     let token = Token::new(node.directory());
     let key = token.generate("signer", "RSA_2048", Kind::RsaPkcs1);

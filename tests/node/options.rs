@@ -6,6 +6,8 @@ use std::process::Command;
 
 use nix::unistd::Group;
 
+use crate::effects;
+
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::Daemon;
 use pullgate_test::node::pullgate::{Pullgate, program};
@@ -32,7 +34,7 @@ fn serve(node: &Node, from: &str, to: &str) -> (u32, u32, String) {
 }
 
 #[test]
-fn group_and_mode_decide_who_may_connect() {
+pub(crate) fn group_and_mode_decide_who_may_connect() {
     let node = Node::start(Release::V2_1);
     let group = Group::from_gid(1.into()).unwrap().expect("there is a group 1");
     let listen = "[listen]\n";
@@ -48,7 +50,7 @@ fn group_and_mode_decide_who_may_connect() {
 }
 
 #[test]
-fn log_level_and_format_are_applied() {
+pub(crate) fn log_level_and_format_are_applied() {
     let node = Node::start(Release::V2_1);
     // The output goes where it is searched for secrets afterwards.
     let level = if secrets::run().is_some() { "level = \"trace\"" } else { "level = \"info\"" };
@@ -62,4 +64,46 @@ fn log_level_and_format_are_applied() {
         let lines = || log.lines().map(serde_json::from_str::<serde_json::Value>);
         assert_eq!(lines().all(|line| line.is_ok()), json, "{to}: {log}");
     }
+}
+
+/// A test, and the options that change its outcome.
+type Effects = (fn(), &'static [&'static str]);
+
+/// The tests that are named by [`effects::TESTED`] for the test program without containerd.
+#[test]
+fn every_listed_option_has_its_test() {
+    let tests: &[Effects] = &[
+        (crate::status::the_two_sockets_are_separate, &["[listen] socket"]),
+        (group_and_mode_decide_who_may_connect, &["[listen] group", "[listen] mode"]),
+        (crate::verifier::only_a_daemon_of_root_is_trusted, &["[control] socket"]),
+        (|| crate::status::shows_the_state_of_the_daemon(Release::V2_1), &["[runtime] socket"]),
+        (
+            || crate::ways::a_side_loaded_image_never_runs_under_a_protected_name(Release::V2_1),
+            &["[gate] image-status"],
+        ),
+        (crate::sandbox::a_runtime_that_does_not_report_it_needs_the_option, &["[gate] sandbox-image"]),
+        (
+            || crate::scan::removes_only_finally_refused_images(Release::V2_1),
+            &["[scan] interval", "[scan] remove-unused"],
+        ),
+        (
+            || crate::scan::uses_evidence_while_the_registry_is_unreachable(Release::V2_1),
+            &["[ledger] directory"],
+        ),
+        (log_level_and_format_are_applied, &["[log] format", "[log] level"]),
+        (
+            crate::command::policy_test_compares_the_policy_with_expectations,
+            &[
+                "[[case]] image",
+                "[[case]] pod-namespace",
+                "[[case]] rule",
+                "[[case]] action",
+                "[[case]] mode",
+            ],
+        ),
+        (crate::keys::the_signer_uses_keys_in_softhsm, &["[keys] pkcs11.module", "[keys] pkcs11.pin-file"]),
+    ];
+    let tested: Vec<&str> = tests.iter().flat_map(|(_, options)| options.iter().copied()).collect();
+    let listed: Vec<&str> = effects::TESTED.iter().map(|(_, option)| *option).collect();
+    assert_eq!(tested, listed);
 }

@@ -69,7 +69,7 @@ fn a_side_loaded_one_is_reported(release: Release) {
 }
 
 #[test]
-fn a_runtime_that_does_not_report_it_needs_the_option() {
+pub(crate) fn a_runtime_that_does_not_report_it_needs_the_option() {
     let node = Node::start(Release::V2_1);
     let report = node.pullgate.wait_for_record(0, |record| {
         record["message"].as_str().is_some_and(|message| message.contains("`sandbox-image` in [gate]"))

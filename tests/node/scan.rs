@@ -69,7 +69,7 @@ fn reports_images_that_are_not_admitted(release: Release) {
 
 /// Images that the policy refuses, or that have no signature in the registry, are removed. Others stay, even
 /// without evidence.
-fn removes_only_finally_refused_images(release: Release) {
+pub(crate) fn removes_only_finally_refused_images(release: Release) {
     let mut node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         let policy = policy.add_lines("[[namespace]]\nscope = \"denied.example.com\"\ndeny = \"not here\"");
@@ -180,7 +180,7 @@ fn reports_running_containers() {
 }
 
 /// With the daemon's evidence: through the daemon, and from the disk if it does not run.
-fn uses_evidence_while_the_registry_is_unreachable(release: Release) {
+pub(crate) fn uses_evidence_while_the_registry_is_unreachable(release: Release) {
     let mut node = Node::start_with(release, |policy, key| {
         let policy = policy.authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
         policy.allow_unsigned("registry.k8s.io")

@@ -42,7 +42,7 @@ fn node(release: Release) -> Node {
     node
 }
 
-fn shows_the_state_of_the_daemon(release: Release) {
+pub(crate) fn shows_the_state_of_the_daemon(release: Release) {
     let mut node = node(release);
     let (code, report, text) = status(&node);
     assert_eq!((code, &report["attention"]), (Some(0), &Value::Array(Vec::new())), "{report}");
@@ -51,6 +51,10 @@ fn shows_the_state_of_the_daemon(release: Release) {
     assert_eq!(report["policy"]["failure"], Value::Null);
     assert!(report["runtime"]["version"].as_str().unwrap().starts_with("containerd "), "{report}");
     assert_eq!(report["gates"]["image_status"], true);
+    assert_eq!(
+        (&report["connections"]["limit"], &report["connections"]["refused"]),
+        (&256.into(), &0.into())
+    );
     assert_eq!(report["sandbox_image"]["state"], "admitted");
     assert_eq!((&report["last_scan"], &report["ledger"]["entries"]), (&Value::Null, &0.into()));
     let hash = report["policy"]["hash"].as_str().unwrap();
@@ -141,7 +145,7 @@ fn shows_the_break_glass_exceptions() {
 
 /// Only CRI crosses kubelet's socket, and only root gets answers at the other.
 #[test]
-fn the_two_sockets_are_separate() {
+pub(crate) fn the_two_sockets_are_separate() {
     let node = node(Release::V2_1);
     let control = node.pullgate.control();
     assert_eq!(fs::metadata(&control).unwrap().permissions().mode() & 0o777, 0o600);

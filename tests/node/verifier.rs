@@ -140,7 +140,7 @@ while True:
 const ADMITTED: &str = r#"{"verdict":{"admitted":true,"reason":"verified","rule":null,"line":"trust me"}}"#;
 
 #[test]
-fn only_a_daemon_of_root_is_trusted() {
+pub(crate) fn only_a_daemon_of_root_is_trusted() {
     let mut node = Node::start(Release::V2_1);
     let unsigned = node.push("team/unsigned:1");
     node.pullgate.stop();

@@ -44,7 +44,7 @@ fn assert_runs(kubelet: &Kubelet, name: &str) -> String {
 }
 
 /// `ctr images import`, a node image built with archives, k3s's preloads.
-fn a_side_loaded_image_never_runs_under_a_protected_name(release: Release) {
+pub(crate) fn a_side_loaded_image_never_runs_under_a_protected_name(release: Release) {
     let mut node = Node::start(release);
     node.map_host("registry.example.com");
     let name = "registry.example.com/team/app:1";

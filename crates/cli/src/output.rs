@@ -11,6 +11,13 @@ use crate::Outcome;
 /// The first failed write to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
+/// `count` of something, as in `1 rule` and `2 rules`.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// The format of a result. A comment on a variant would become part of the help text of each command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {

@@ -1,7 +1,7 @@
-//! Reads a TOML file value by value, so that everything wrong with it is found at once.
+//! Reads a TOML file value by value, so that all errors are reported at once.
 //!
-//! Deserialising would stop at the first thing; here each value is taken out of its table by name, what is left over is
-//! unknown, and whatever is not as it should be becomes a [`Problem`] with its place.
+//! Deserialising would stop at the first error. Here each value is taken out of its table by name, and each error becomes a
+//! [`Problem`] with its place.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::renamed::renamed;
 use crate::suggest;
 use pullgate_core::digest::Digest;
 
-/// One file, and what was found wrong with it so far.
+/// One file, and its problems so far.
 #[derive(Debug)]
 pub struct Document<'a> {
     file: &'a str,
@@ -25,14 +25,14 @@ pub struct Document<'a> {
     pub problems: Vec<Problem>,
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug)]
 pub struct Value<'a> {
     pub value: DeValue<'a>,
     pub span: Range<usize>,
 }
 
-/// A table whose keys are known to be allowed.
+/// A table whose keys are all known.
 #[derive(Debug)]
 pub struct Table<'a> {
     values: BTreeMap<String, Value<'a>>,
@@ -51,8 +51,7 @@ impl<'a> Document<'a> {
         self.file
     }
 
-    /// Reads the whole file. `None` when it is so broken that what it says cannot be told; a key that is there twice is
-    /// not such a case.
+    /// Parses the whole file. `None` if it is not valid TOML, apart from duplicate keys.
     pub fn parse(&mut self, known: &[&str]) -> Option<Table<'a>> {
         let (root, errors) = DeTable::parse_recoverable(self.text);
         let mut broken = false;
@@ -64,7 +63,7 @@ impl<'a> Document<'a> {
                 let key = self.text.get(span.clone()).unwrap_or_default();
                 (format!("duplicate key {}", suggest::quoted(key)), "keep one of them")
             } else {
-                // What the parser says consists of its own words, not of the file's.
+                // The parser's message contains no text of the file.
                 (error.message().to_owned(), "the file is not valid TOML, see https://toml.io")
             };
             self.problem(span, message, hint);
@@ -82,7 +81,7 @@ impl<'a> Document<'a> {
         Value { value: DeValue::Table(root.into_inner()), span }
     }
 
-    /// What can be read of a file that may be broken, with any keys. What is wrong with it is not told.
+    /// What can be read of a file that may not be valid, with any keys. Notes no problems.
     pub fn recover(&self) -> Table<'a> {
         let (root, _) = DeTable::parse_recoverable(self.text);
         let span = root.span();
@@ -108,10 +107,8 @@ impl<'a> Document<'a> {
         Place { line, column }
     }
 
-    /// A table with no other keys than those `known`.
+    /// A table whose keys must be among `known`.
     pub fn table<'v>(&mut self, value: Value<'v>, what: &str, known: &[&str]) -> Option<Table<'v>> {
-        #[cfg(feature = "seen")]
-        seen::note(what, known);
         let table = self.open_table(value, what)?;
         let mut values = BTreeMap::new();
         for (name, key, value) in table.entries {
@@ -127,7 +124,7 @@ impl<'a> Document<'a> {
         Some(Table { values, span: table.span })
     }
 
-    /// A table whose keys are names that the operator chose.
+    /// A table whose keys are names chosen by the operator.
     pub fn open_table<'v>(&mut self, value: Value<'v>, what: &str) -> Option<OpenTable<'v>> {
         let span = value.span;
         let DeValue::Table(table) = value.value else {
@@ -154,7 +151,7 @@ impl<'a> Document<'a> {
         Some(values.collect())
     }
 
-    /// A text and where it stands.
+    /// A text and its place.
     pub fn string(&mut self, value: Value<'_>, what: &str) -> Option<(String, Range<usize>)> {
         match value.value {
             DeValue::String(text) => Some((text.into_owned(), value.span)),
@@ -163,6 +160,22 @@ impl<'a> Document<'a> {
                 None
             }
         }
+    }
+
+    /// The text of `key` as `parse` reads it. If it cannot, the key and `wrong` are the message of the problem.
+    pub fn parsed<T>(
+        &mut self,
+        key: &str,
+        value: Value<'_>,
+        [wrong, hint]: [&str; 2],
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let (text, span) = self.string(value, &format!("`{key}`"))?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.problem(span, format!("`{key}` {wrong}"), hint);
+        }
+        parsed
     }
 
     /// A whole number that is not negative.
@@ -182,7 +195,7 @@ impl<'a> Document<'a> {
         number
     }
 
-    /// A text for people: one line, not empty, of at most 512 bytes. It ends up in logs and in events of pods.
+    /// A text for people: one line, not empty, at most 512 bytes. It is shown in logs and in events of pods.
     pub fn sentence(&mut self, value: Value<'_>, what: &str) -> Option<String> {
         let (text, span) = self.string(value, what)?;
         let text = text.trim();
@@ -240,7 +253,7 @@ impl<'a> Document<'a> {
             .ok()
     }
 
-    /// Notes that a value is of another type than it should be.
+    /// Notes that a value has the wrong type.
     pub fn wrong_type(&mut self, span: Range<usize>, what: &str, wanted: &str, found: &DeValue<'_>) {
         let found = match found {
             DeValue::String(_) => "a string",
@@ -263,41 +276,18 @@ pub struct OpenTable<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Takes the value of a key out.
+    /// Takes a value out.
     pub fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.values.remove(key)
     }
 
-    /// Whether a key is written, and its value not taken yet.
+    /// Whether a key is present and its value not taken yet.
     pub fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
-    /// Where the value of a key stands, if it was not taken.
+    /// The place of a value that was not taken yet.
     pub fn span_of(&self, key: &str) -> Option<Range<usize>> {
         self.values.get(key).map(|value| value.span.clone())
-    }
-}
-
-/// Which tables were read, and what may stand in them: `docs/options.md` is compared with it.
-#[cfg(feature = "seen")]
-pub mod seen {
-    use std::cell::RefCell;
-
-    thread_local! {
-        static TABLES: RefCell<Vec<(String, Vec<String>)>> = const { RefCell::new(Vec::new()) };
-    }
-
-    pub fn note(table: &str, keys: &[&str]) {
-        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        TABLES.with_borrow_mut(|tables| tables.push((table.to_owned(), keys)));
-    }
-
-    pub fn forget() {
-        TABLES.with_borrow_mut(Vec::clear);
-    }
-
-    pub fn tables() -> Vec<(String, Vec<String>)> {
-        TABLES.with_borrow(Clone::clone)
     }
 }

@@ -1,4 +1,4 @@
-//! Reads files that decide what may run, if nobody else can write them.
+//! Reads files that decide what may run, unless other users can write them.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Who may own and write the files of a configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard {
-    /// The user that runs this process; root is always right too.
+    /// The user of this process. Root is always accepted too.
     user: u32,
 }
 
@@ -29,9 +29,9 @@ impl Guard {
 
     /// Reads a text file of at most `limit` bytes below the configuration directory `root`, or outside of it.
     ///
-    /// Symbolic links are followed: mounted ConfigMaps consist of them. What counts is that nobody else can change the
-    /// file that is read, nor any directory on the way to it: as it is named, and as it is in the end, up to `root` or,
-    /// where a link or an absolute name leads out of it, up to `/`.
+    /// Symbolic links are followed: mounted ConfigMaps consist of them. No other user may be able to change the file, or a
+    /// directory on the path to it, both as named and as resolved: up to `root`, or up to `/` if a link or an absolute path
+    /// leads out of `root`.
     pub fn read(self, root: &Path, path: &Path, limit: u64) -> Result<String, FileError> {
         let (file, metadata) = open(path)?;
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
@@ -65,7 +65,7 @@ impl Guard {
             real.parent().into_iter().flat_map(Path::ancestors).take_while(|path| path.starts_with(stop));
         for directory in named.chain(end) {
             let metadata = directory.metadata().map_err(FileError::of)?;
-            // In a sticky directory nobody can replace what others put there.
+            // In a sticky directory users cannot replace files of others.
             let shared = !within && metadata.mode() & STICKY != 0 && metadata.uid() == 0;
             if !shared {
                 self.check(&metadata)
@@ -91,7 +91,7 @@ impl Guard {
 }
 
 fn open(path: &Path) -> Result<(File, Metadata), FileError> {
-    // Without O_NONBLOCK a named pipe would hold the daemon up for ever.
+    // Without O_NONBLOCK, opening a named pipe could block forever.
     let file = File::options()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
@@ -110,16 +110,17 @@ fn read_text(file: File, metadata: &Metadata, limit: u64) -> Result<String, File
     if u64::try_from(bytes.len()).is_ok_and(|read| read > limit) {
         return Err(FileError::TooLarge { limit });
     }
-    String::from_utf8(bytes).map_err(|_| FileError::NotText)
+    let text = String::from_utf8(bytes).map_err(|_| FileError::NotText)?;
+    if text.starts_with('\u{feff}') { Err(FileError::ByteOrderMark) } else { Ok(text) }
 }
 
-/// Who else could change a file.
+/// Which other user could change a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exposure {
-    /// Somebody who is neither root nor this user.
+    /// An owner that is neither root nor this user.
     #[error("belongs to user {0}")]
     Owner(u32),
-    /// Its group or everybody.
+    /// Its group, or every user.
     #[error("is writable by its group or by everybody (mode {0:04o})")]
     Mode(u32),
 }
@@ -149,6 +150,8 @@ pub enum FileError {
     TooLarge { limit: u64 },
     #[error("file is not UTF-8 text")]
     NotText,
+    #[error("file begins with a byte order mark")]
+    ByteOrderMark,
     #[error("{}{wrong}", path.as_ref().map(|path| format!("directory {} ", path.display())).unwrap_or_default())]
     Exposed { path: Option<PathBuf>, wrong: Exposure },
 }
@@ -170,6 +173,7 @@ impl FileError {
             Self::NotADirectory => "remove it, or make it a directory".to_owned(),
             Self::TooLarge { .. } => "split it".to_owned(),
             Self::NotText => "save it as UTF-8".to_owned(),
+            Self::ByteOrderMark => "save it as UTF-8 without a byte order mark (BOM)".to_owned(),
             Self::Exposed { path: None, wrong } => wrong.hint(path),
             Self::Exposed { path: Some(directory), wrong } => wrong.hint(directory),
         }

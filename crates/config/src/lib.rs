@@ -1,24 +1,25 @@
-//! Reads the TOML files an operator writes, whole: everything wrong is reported at once, with file, line and hint.
+//! Reads the TOML files of the operator: all errors are reported at once, with file, line and hint.
 //!
-//! Nothing unknown is overlooked and nothing is corrected in silence. Files that a user other than root and the running
-//! user could change are refused.
+//! Unknown keys are errors, and no value is corrected. Files that another user than root and that of the process could
+//! change are refused.
 //!
 //! # How to add an option
 //!
-//! An option with bounds is one line in the [`bounded_options!`] of what it sets: for a registry client that is `Limits` of
-//! `pullgate-registry`, for the node `NodeLimits` in `src/config/limits.rs`. The line gives the field, the key, the default,
-//! the bounds, the parser and what it is for. Every other option is read in the file of its section (`src/config/daemon/`,
-//! `src/config/policy/`, `crates/signer/src/config/`) with the readers of [`values`] and [`document`].
-//!
-//! Then add a row to `docs/options.md` with its default, its values and a test that sets it to something else, and a
-//! commented line to the sample file in `config/`. A test compares the document with what is read. A new name for an option
-//! gets a line in [`mod@renamed`].
+//! Add a field with its doc comment to the [`options!`] of its section: for pullgate.toml in `src/config/daemon*`, its
+//! `[limits]` in `src/config/limits.rs` or `crates/registry/src/limits.rs`, for signer.toml in `crates/signer/src/config*`,
+//! for key services in `crates/keys/src/settings.rs`. The declaration gives the parser, the default, the bounds, the hint, and
+//! the [`options::OptionDoc`] from which `docs/options.md` and the sample files in `config/` are generated. Tables with
+//! rules of their own (`[[namespace]]`, `[[rule]]`) are read by hand; their keys are lists of [`options::ReadByHand`]. A new
+//! name for an option gets a line in [`mod@renamed`].
 #![forbid(unsafe_code)]
 
 pub mod bound;
+pub mod description;
 pub mod document;
 pub mod duration;
 pub mod file;
+pub mod kind;
+pub mod options;
 pub mod problem;
 pub mod renamed;
 pub mod suggest;

@@ -1,15 +1,15 @@
-//! What is wrong with a configuration, said so that it can be put right.
+//! Errors in configuration files, each with its place and a hint.
 
 use std::fmt;
 
-use pullgate_core::untrusted::plain;
+use pullgate_core::untrusted::sanitize;
 
-/// How many problems are collected; a file that is no configuration at all could have millions.
+/// How many problems are collected; a file of another kind could have millions.
 pub const MAX_PROBLEMS: usize = 200;
 
-/// One thing that is wrong at one place, and what to do about it.
+/// One error at one place, and what to do about it.
 ///
-/// Never holds content of a key file, and of the configuration only names and short values.
+/// It holds no content of key files, and of the configuration only names and short values.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     file: String,
@@ -43,7 +43,7 @@ impl Problem {
         &self.file
     }
 
-    /// Where in it, unless it is the file itself.
+    /// The place in the file, unless the problem is the file itself.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         self.place
@@ -55,33 +55,33 @@ impl Problem {
         &self.message
     }
 
-    /// All of it on one line, for the log.
+    /// Everything on one line, for the log.
     #[must_use]
     pub fn line(&self) -> String {
         self.to_string().replace("\n  hint: ", "; hint: ")
     }
 
-    /// What to do; may be empty.
+    /// What to do about it; may be empty.
     #[must_use]
     pub fn hint(&self) -> &str {
         &self.hint
     }
 }
 
-/// `policy.d/10-x.toml:12:5: message`, and the hint on a line of its own. Names of files and what a parser quotes of them
-/// come from outside: neither moves the cursor of a terminal, nor makes a line.
+/// `policy.d/10-x.toml:12:5: message`, and the hint on a line of its own. File names and quoted text are untrusted: control
+/// characters are replaced.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&plain(&self.file))?;
+        f.write_str(&sanitize(&self.file))?;
         if let Some(Place { line, column }) = self.place {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", plain(&self.message))?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  hint: {}", plain(&self.hint)) }
+        write!(f, ": {}", sanitize(&self.message))?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n  hint: {}", sanitize(&self.hint)) }
     }
 }
 
-/// Everything that keeps a configuration from loading; never empty.
+/// All problems of a configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -128,9 +128,9 @@ mod tests {
     fn nothing_of_a_file_reaches_a_terminal_as_it_is() {
         let place = Some(Place { line: 1, column: 2 });
         let problem = Problem::new("policy.d/\u{1b}[2J.toml", place, "bad\nfaked: line", "rename \u{202e}it");
-        let shown = "policy.d/\u{fffd}[2J.toml:1:2: bad\u{fffd}faked: line";
-        assert_eq!(problem.to_string(), format!("{shown}\n  hint: rename \u{fffd}it"));
-        assert_eq!(problem.line(), format!("{shown}; hint: rename \u{fffd}it"));
+        let shown = "policy.d/\\u{1b}[2J.toml:1:2: bad\\nfaked: line";
+        assert_eq!(problem.to_string(), format!("{shown}\n  hint: rename \\u{{202e}}it"));
+        assert_eq!(problem.line(), format!("{shown}; hint: rename \\u{{202e}}it"));
         assert_eq!(Problem::new("policy.toml", None, "bad", "").line(), "policy.toml: bad");
     }
 }

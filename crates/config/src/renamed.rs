@@ -1,6 +1,6 @@
 //! Options that had another name before the first release.
 
-/// The old name of each option and its name today, by the table in which it is.
+/// Table, old name and new name of each option.
 const RENAMED: [(&str, &str, &str); 10] = [
     ("[limits]", "signature-bytes", "signature-max-size"),
     ("[limits]", "signatures-bytes", "signatures-total-size"),
@@ -14,7 +14,7 @@ const RENAMED: [(&str, &str, &str); 10] = [
     ("the file", "catch-up", "reconcile"),
 ];
 
-/// The name today of an option in `table` that is written as `key`.
+/// The new name of an option in `table` whose old name is `key`.
 #[must_use]
 pub fn renamed(table: &str, key: &str) -> Option<&'static str> {
     let found = RENAMED.iter().find(|(place, old, _)| table.starts_with(place) && *old == key);

@@ -1,19 +1,19 @@
-//! What somebody may have meant.
+//! Suggestions for mistyped names.
 
-/// How much of a foreign text is repeated in a message.
+use pullgate_core::untrusted::sanitize_to;
+
+/// How much of a text is repeated in a message, in bytes.
 const SHOWN: usize = 64;
 
-/// The text in backquotes, shortened and without control characters; never a key, not even in the wrong place.
+/// The text in backquotes, sanitized and shortened. A PEM text is never quoted: it may be a private key in the wrong place.
 pub fn quoted(text: &str) -> String {
     if text.contains("-----BEGIN") {
         return "(a PEM text)".to_owned();
     }
-    let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    let rest = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    format!("`{shown}{rest}`")
+    format!("`{}`", sanitize_to(text, SHOWN))
 }
 
-/// A hint that names the closest of `known`, if one is close, and all of them.
+/// A hint with the closest of `known`, if one is close, and all of them.
 pub fn one_of<T: AsRef<str>>(text: &str, known: &[T]) -> String {
     let all: Vec<String> = known.iter().map(|name| format!("`{}`", name.as_ref())).collect();
     let all = all.join(", ");
@@ -24,7 +24,7 @@ pub fn one_of<T: AsRef<str>>(text: &str, known: &[T]) -> String {
     }
 }
 
-/// The one of `known` that is at most a third of its letters away.
+/// The closest of `known`, at a distance of at most a third of its letters.
 fn closest<'a, T: AsRef<str>>(text: &str, known: &'a [T]) -> Option<&'a str> {
     let (distance, name) = known
         .iter()
@@ -35,31 +35,10 @@ fn closest<'a, T: AsRef<str>>(text: &str, known: &'a [T]) -> Option<&'a str> {
     (distance <= (name.len() / 3).max(1)).then_some(name)
 }
 
-/// The Levenshtein distance, without regard to case and to `_` for `-`; the same letters in another order are one step.
+/// The edit distance, without regard to case and to `_` for `-`; two letters that are swapped are one edit.
 fn distance(one: &str, other: &str) -> usize {
-    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
-    let letters = |text: &str| {
-        let mut letters: Vec<char> = text.chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    let (one, other) = (plain(one), plain(other));
-    if one != other && letters(&one) == letters(&other) {
-        return 1;
-    }
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (b, &above) in other.chars().zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
-            diagonal = above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    let [one, other] = [one, other].map(|text| text.to_ascii_lowercase().replace('_', "-"));
+    strsim::osa_distance(&one, &other)
 }
 
 #[cfg(test)]
@@ -96,7 +75,7 @@ mod tests {
     #[test]
     fn repeats_little_and_never_a_key() {
         assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
-        assert_eq!(quoted(&"x".repeat(65)), format!("`{}…`", "x".repeat(64)));
+        assert_eq!(quoted(&"x".repeat(65)), format!("`{}…`", "x".repeat(61)));
         assert_eq!(quoted("-----BEGIN PRIVATE KEY-----\nMC4"), "(a PEM text)");
     }
 }

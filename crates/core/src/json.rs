@@ -35,6 +35,9 @@ pub struct Bounds {
 /// When it is not strict JSON within `bounds`, or anything follows it.
 pub fn parse(document: &[u8], bounds: Bounds) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(document).map_err(|_| JsonError::NotUtf8)?;
+    if text.starts_with('\u{feff}') {
+        return Err(JsonError::ByteOrderMark);
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let remaining = Cell::new(bounds.values);
     let strict = Strict { depth: bounds.depth, keys: bounds.keys, remaining: &remaining };
@@ -92,6 +95,9 @@ pub enum JsonError {
     /// The document is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
+    /// The document begins with U+FEFF, which JSON does not allow (RFC 8259 section 8.1).
+    #[error("it begins with a byte order mark")]
+    ByteOrderMark,
 }
 
 const DEEP: &str = "nested too deeply";
@@ -211,6 +217,7 @@ mod tests {
             Err(JsonError::Many { .. }) => "many",
             Err(JsonError::NotJson { .. }) => "not JSON",
             Err(JsonError::NotUtf8) => "not UTF-8",
+            Err(JsonError::ByteOrderMark) => "byte order mark",
         }
     }
 
@@ -228,7 +235,7 @@ mod tests {
             ("{} x".to_owned(), "not JSON"),
             ("{}\0".to_owned(), "not JSON"),
             ("".to_owned(), "not JSON"),
-            ("\u{feff}{}".to_owned(), "not JSON"),
+            ("\u{feff}{}".to_owned(), "byte order mark"),
             (r#"{"a":1,}"#.to_owned(), "not JSON"),
             ("{'a':1}".to_owned(), "not JSON"),
             ("// x\n{}".to_owned(), "not JSON"),

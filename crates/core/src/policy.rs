@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reference::Repository;
-use crate::trust::Authenticator;
+use crate::trust::{Authenticator, PublicKey};
 
 mod applicability;
 mod applicable_rules;
@@ -94,7 +94,7 @@ impl Policy {
     /// revocable at once, whatever depends on it.
     #[must_use]
     pub fn with_deny_list(mut self, denials: DenyList) -> Self {
-        let revoked = |fingerprint: &str| denials.of_key(fingerprint).map(str::to_owned);
+        let revoked = |key: &PublicKey| denials.of_key(key).map(str::to_owned);
         let authenticators = self.authenticators.into_iter();
         self.authenticators = authenticators.map(|(name, it)| (name, it.without(&revoked))).collect();
         self.hash = canonical::hash(&self.default, &self.rules, &self.authenticators, &denials);
@@ -114,7 +114,7 @@ impl Policy {
     /// namespace.
     #[must_use]
     pub fn applicable_rules(&self, repository: &Repository, namespace: Option<&str>) -> ApplicableRules<'_> {
-        let (domain, path) = (repository.comparable_domain(), repository.path());
+        let (domain, path) = (repository.canonical_domain(), repository.path());
         let covers = |rule: usize, namespace: &str| {
             let pods = self.rules.get(rule).and_then(Rule::pods);
             pods.is_none_or(|pods| pods.cover(namespace))

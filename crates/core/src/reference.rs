@@ -7,16 +7,17 @@
 //!
 //! - names longer than [`MAX_INPUT`] bytes;
 //! - `sha256:` or `sha512:` with as many hexadecimal digits as a digest has, which is an image id and which upstream
-//! reads as a tag of `docker.io/library/sha256`;
+//!   reads as a tag of `docker.io/library/sha256`;
 //! - digests of other algorithms than sha256 and sha512 (upstream knows sha384 too; no registry serves it).
 //!
 //! One result has another form: for a first element that is a host but not valid in upstream's grammar
 //! (`my_host.example/app`), upstream returns an empty domain and the path `my_host.example/app`. containerd then splits
 //! the same text again and asks the host `my_host.example` for `app`. This port returns that host and path.
 //!
-//! `docker.io`, `index.docker.io` and a missing host are the same registry. `registry-1.docker.io`, the machine that
-//! serves it, is another one: containerd records such an image under another name. Hosts keep their case, as upstream;
-//! see [`Repository::comparable`].
+//! A name keeps the host that it was written with, as upstream: only `index.docker.io` and a missing host become
+//! `docker.io`. `registry.example.com:443`, `Registry.example.com` and `registry-1.docker.io` are other names to
+//! containerd, which records an image under each, but not other registries: rules and signatures are compared by
+//! [`Repository::canonical`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,6 +25,9 @@ use std::fmt;
 use crate::digest::{Digest, DigestError};
 
 mod grammar;
+mod host;
+
+pub use host::{DEFAULT_PORT, DOCKER_HUB_ALIASES, canonical_host, split_port};
 
 /// The longest text that is parsed, in bytes. The longest valid name is shorter, but upstream does not limit the host.
 pub const MAX_INPUT: usize = 4096;
@@ -79,23 +83,30 @@ impl Repository {
         &self.name
     }
 
-    /// The host in the form in which policies and signatures are compared: lower case, because host names are
-    /// case-insensitive.
-    ///
-    /// Nothing else is normalised. In particular `DOCKER.IO/nginx` is not `docker.io/library/nginx`: containerd asks
-    /// the host as written, for `nginx`.
+    /// The host in the form in which rules and signatures are compared, see [`canonical_host`].
     #[must_use]
-    pub fn comparable_domain(&self) -> Cow<'_, str> {
-        lower_case(self.domain())
+    pub fn canonical_domain(&self) -> Cow<'_, str> {
+        canonical_host(self.domain())
     }
 
-    /// The whole name with its host as in [`Self::comparable_domain`].
+    /// The whole name with its host as in [`Self::canonical_domain`]: equal names are the same repository.
+    ///
+    /// The path is what containerd asks the host for, so that of `registry-1.docker.io/nginx` and `DOCKER.IO/nginx` is
+    /// `nginx`, which is not `docker.io/library/nginx`.
     #[must_use]
-    pub fn comparable(&self) -> Cow<'_, str> {
-        match self.comparable_domain() {
+    pub fn canonical(&self) -> Cow<'_, str> {
+        match self.canonical_domain() {
             Cow::Borrowed(_) => Cow::Borrowed(&self.name),
             Cow::Owned(domain) => Cow::Owned(format!("{domain}/{}", self.path())),
         }
+    }
+
+    /// Parses a name that has a host and neither tag nor digest, as a signature contains it. Docker Hub's repositories
+    /// may be written with or without `library/`, and with cosign's `index.docker.io`.
+    #[must_use]
+    pub fn with_host(text: &str) -> Option<Self> {
+        let (host, _) = text.split_once('/')?;
+        names_domain(host).then(|| Self::parse(text).ok()).flatten()
     }
 
     fn new(domain: &str, path: &str) -> Self {
@@ -316,14 +327,6 @@ fn check_name(domain: &str, path: &str) -> Result<(), ReferenceError> {
 
 fn split(text: &str, separator: char) -> (&str, Option<&str>) {
     text.split_once(separator).map_or((text, None), |(before, after)| (before, Some(after)))
-}
-
-fn lower_case(text: &str) -> Cow<'_, str> {
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(text.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 #[cfg(test)]

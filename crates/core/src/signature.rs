@@ -6,7 +6,6 @@
 
 mod bundle;
 mod dsse;
-mod excerpt;
 mod fields;
 mod simple;
 mod statement;
@@ -22,12 +21,12 @@ use serde_json::{Map, Value};
 
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
-pub use self::excerpt::Excerpt;
 pub use self::fields::FieldError;
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
 use crate::trust::{Authenticator, Key, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, TrustError, Valid};
+use crate::untrusted::Quoted;
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -74,6 +73,20 @@ pub enum Format {
     SimpleSigning,
     /// A Sigstore bundle with a DSSE envelope: signs a digest only, as cosign writes it.
     Bundle,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 2] = [Self::SimpleSigning, Self::Bundle];
+
+    /// The layout in which a registry keeps it: the word in the policy.
+    #[must_use]
+    pub fn layout(self) -> &'static str {
+        match self {
+            Self::SimpleSigning => "classic",
+            Self::Bundle => "bundle",
+        }
+    }
 }
 
 impl fmt::Display for Format {
@@ -204,7 +217,7 @@ fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureErr
 
 /// Why an attachment is not a valid signature of the subject.
 ///
-/// Text of the attachment appears only as an [`Excerpt`], so that every message is one short line.
+/// Text of the attachment appears only as [`Quoted`], so that every message is one short line.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignatureError {
@@ -231,15 +244,15 @@ pub enum SignatureError {
     NoKeyNow(TrustError),
     /// A trusted key signed another digest.
     #[error("signature is for another digest, {found}")]
-    OtherDigest { found: Excerpt },
+    OtherDigest { found: Quoted },
     #[error("signature is for another repository, {found}")]
-    OtherRepository { found: Excerpt },
+    OtherRepository { found: Quoted },
     /// A part has another type.
     #[error("{what} has type {found}, which is not a signature of an image")]
-    WrongType { what: &'static str, found: Excerpt },
+    WrongType { what: &'static str, found: Quoted },
     /// A trusted key attested something else about the digest.
     #[error("statement has predicate type {found}: an attestation is not a signature")]
-    WrongPredicate { found: Excerpt },
+    WrongPredicate { found: Quoted },
     /// The number of elements is not that of a signature.
     #[error("{what}: {found} found")]
     Count {

@@ -115,14 +115,14 @@ impl Authenticator {
         &self.name
     }
 
-    /// Moves the keys for whose fingerprint `revoked` returns a reason to [`Self::revoked`]; they are kept only to report
+    /// Moves the keys for which `revoked` returns a reason to [`Self::revoked`]; they are kept only to report
     /// that their signatures do not count. An authenticator can lose all its keys; then it accepts
     /// nothing.
     #[must_use]
-    pub fn without(mut self, revoked: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn without(mut self, revoked: &dyn Fn(&PublicKey) -> Option<String>) -> Self {
         let (mut keys, mut revoked_keys) = (Vec::new(), self.revoked);
         for key in self.keys {
-            match revoked(key.public.fingerprint()) {
+            match revoked(&key.public) {
                 Some(why) => revoked_keys.push((key, why)),
                 None => keys.push(key),
             }

@@ -1,17 +1,134 @@
-//! Text from outside, made safe to display.
+//! Text from outside, made safe to display: in messages, logs, terminals and files.
+//!
+//! There is one convention. What is not printable is escaped as Rust escapes it (`\n`, `\u{202e}`), so that nothing ends a
+//! line, starts a terminal sequence or reverses the direction of writing. Everything else stays as it is, also backslashes:
+//! text that was made safe already does not change.
 
-/// `text` with control characters and bidirectional controls replaced, so that it cannot end a line, start a terminal
-/// sequence, or display in another order than it is written.
-pub fn plain(text: &str) -> String {
-    let is_bidi_control = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let printable = |character: char| {
-        if character.is_control() || is_bidi_control(character) { '\u{fffd}' } else { character }
-    };
-    text.chars().map(printable).collect()
+use std::fmt;
+
+/// Bytes of foreign text that an error repeats: room for the longest digest.
+const EXCERPT_BYTES: usize = 160;
+
+/// `text` on one line.
+pub fn sanitize(text: &str) -> String {
+    sanitize_to(text, usize::MAX)
+}
+
+/// `text` on one line of at most `limit` bytes, which ends in `…` when it is cut.
+pub fn sanitize_to(text: &str, limit: usize) -> String {
+    fit(text, limit, |character| matches!(character, '"' | '\'' | '\\'))
+}
+
+/// `text` on one line, as much of it as an error repeats: at most 160 bytes.
+pub fn excerpt(text: &str) -> String {
+    sanitize_to(text, EXCERPT_BYTES)
+}
+
+/// A piece of foreign text in double quotes, which it cannot close: one line, at most 160 bytes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted(String);
+
+/// Quotes `text`.
+pub fn quoted(text: &str) -> Quoted {
+    Quoted(fit(text, EXCERPT_BYTES, |character| character == '\''))
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
 }
 
 /// An error and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    sanitize(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+/// Escapes all of `text` but what is printable, and those of Rust's escapes that `is_kept`. No escape is cut in the middle.
+fn fit(text: &str, limit: usize, is_kept: impl Fn(char) -> bool) -> String {
+    let (mut shown, mut end) = (String::new(), 0);
+    for character in text.chars() {
+        if is_kept(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_debug());
+        }
+        if shown.len() > limit {
+            shown.truncate(end);
+            shown.push('…');
+            break;
+        }
+        if shown.len().saturating_add('…'.len_utf8()) <= limit {
+            end = shown.len();
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_one_line_of_printable_characters() {
+        for (name, text, shown) in [
+            ("nothing", "", ""),
+            ("a name", "reg.example/app:1", "reg.example/app:1"),
+            (
+                "line breaks",
+                "a\r\nfaked: line\u{2028}\u{2029}\u{85}",
+                "a\\r\\nfaked: line\\u{2028}\\u{2029}\\u{85}",
+            ),
+            ("a terminal sequence", "\u{1b}[2J\u{9b}31m\u{7f}\0\t", "\\u{1b}[2J\\u{9b}31m\\u{7f}\\0\\t"),
+            ("an override", "a\u{202e}b", "a\\u{202e}b"),
+            ("an isolate", "\u{2066}a\u{2069}", "\\u{2066}a\\u{2069}"),
+            ("direction marks", "\u{200e}\u{200f}\u{61c}", "\\u{200e}\\u{200f}\\u{61c}"),
+            ("no width", "a\u{200b}\u{feff}", "a\\u{200b}\\u{feff}"),
+            ("combining marks", "a\u{301}", "a\\u{301}"),
+            ("letters", "Grüße 世界 😀", "Grüße 世界 😀"),
+            ("percent", "100%0a%s", "100%0a%s"),
+            ("quotes and backslashes", r#"'a' "b" \c"#, r#"'a' "b" \c"#),
+        ] {
+            assert_eq!(sanitize(text), shown, "{name}");
+            assert_eq!(sanitize(shown), shown, "{name}, twice");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_to_bytes_between_characters_and_escapes() {
+        for (name, text, limit, shown) in [
+            ("it fits", "abcdef", 6, "abcdef"),
+            ("ASCII", "abcdefg", 6, "abc…"),
+            ("two bytes each", "éééé", 6, "é…"),
+            ("four bytes each", "😀😀😀", 9, "😀…"),
+            ("an escape", "ab\n\n", 6, "ab\\n\\n"),
+            ("an escape that does not fit", "ab\u{202e}cd", 8, "ab…"),
+            ("no room for anything", "abcd", 3, "…"),
+        ] {
+            assert_eq!(sanitize_to(text, limit), shown, "{name}");
+        }
+        assert_eq!(excerpt(&"x".repeat(10_000)), format!("{}…", "x".repeat(157)));
+    }
+
+    #[test]
+    fn quotes_stay_closed() {
+        for (text, shown) in [
+            ("", r#""""#.to_owned()),
+            ("two\nlines", r#""two\nlines""#.to_owned()),
+            ("it's \"q\" \\", r#""it's \"q\" \\""#.to_owned()),
+            (&"a".repeat(160), format!("\"{}\"", "a".repeat(160))),
+            (&"a".repeat(161), format!("\"{}…\"", "a".repeat(157))),
+        ] {
+            assert_eq!(quoted(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read\nit")]
+        struct Outer(#[source] std::io::Error);
+        assert_eq!(error_chain(&Outer(std::io::Error::other("gone\u{1b}"))), "cannot read\\nit: gone\\u{1b}");
+    }
 }

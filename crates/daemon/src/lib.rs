@@ -1,6 +1,8 @@
 //! System interfaces that both daemons use: signals, systemd, sockets and logging.
 #![forbid(unsafe_code)]
 
+pub mod accept;
+pub mod connections;
 pub mod counter;
 pub mod log;
 pub mod signals;

@@ -212,6 +212,31 @@ mod tests {
         drop(socket);
     }
 
+    /// The signer's control and notify sockets, and the daemon's, are made here.
+    #[test]
+    fn c_no_one_sees_a_socket_without_its_mode() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pullgate.sock");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut modes = std::collections::BTreeSet::new();
+                while !done.load(Ordering::Relaxed) {
+                    modes.extend(fs::symlink_metadata(&path).map(|metadata| metadata.mode() & 0o777).ok());
+                }
+                modes
+            });
+            for _ in 0..500 {
+                drop(UnixSocket::with_mode(&path, 0o620).unwrap());
+            }
+            done.store(true, Ordering::Relaxed);
+            let modes = watcher.join().unwrap();
+            assert!(modes.iter().all(|mode| *mode == 0o620), "{modes:?}");
+        });
+    }
+
     #[test]
     fn replaces_a_left_over_socket_but_nothing_else() {
         let directory = tempfile::tempdir().unwrap();

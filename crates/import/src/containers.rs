@@ -4,20 +4,26 @@
 //! image decides alone, as in pullgate; all requirements of a scope must be met.
 
 mod documents;
+mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use documents::{Document, Identity, Requirement, Signed};
+use scope::Covered;
 
 use super::draft::{Action, Draft, Rule, key};
 use super::{Effect, ImportError, Imported, Options, read, shape};
 use pullgate_core::digest::Digest;
 use pullgate_core::trust::{Algorithm, PublicKey};
 
-/// The number of labels that `*.example.com` covers. In the original it is unlimited; in pullgate `*` is one label.
+/// The number of labels that `*.example.com` covers if deeper hosts are refused anyway. In the original it is unlimited; in
+/// pullgate `*` is one label.
 const LABELS: usize = 4;
+
+/// The longest host of DNS, in bytes (RFC 1035 section 2.3.4), as text.
+const MAX_HOST: usize = 253;
 
 /// Reads a file that the policy names, by its path.
 pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, std::io::Error>;
@@ -27,17 +33,27 @@ pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, std::io::Error>;
 /// # Errors
 /// When the document does not have the published shape, or a key cannot be read.
 pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result<Imported, ImportError> {
-    let Document { default, transports } = read(document, "policy.json")?;
+    let document: Document = read(document, "policy.json")?;
+    if let Some((place, problem)) = document.problem() {
+        return Err(shape(place, problem));
+    }
+    let Document { default, transports } = document;
     // sigstore/pkg/signature, as containers/image calls it: RSA is PKCS #1 v1.5.
     let options = Options { algorithm: options.algorithm.or(Some(Algorithm::RsaPkcs1Sha256)), ..options };
-    let mut world =
-        World { draft: Draft::new("containers/image's policy.json"), files, options, known: BTreeMap::new() };
+    let mut converter = Converter {
+        draft: Draft::new("containers/image's policy.json"),
+        files,
+        options,
+        by_keys: BTreeMap::new(),
+        by_scope: BTreeMap::new(),
+        refuses_by_default: false,
+    };
     let mut scopes = BTreeMap::new();
-    for (transport, own) in transports {
+    for (transport, of_transport) in transports {
         if transport == "docker" {
-            scopes = own;
+            scopes = of_transport;
         } else {
-            world.draft.note(
+            converter.draft.note(
                 Effect::None,
                 format!("transport {transport}"),
                 "a node pulls only by the docker transport",
@@ -45,66 +61,114 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
         }
     }
     let fallback = scopes.remove("").unwrap_or(default);
-    let action = world.action("default", &fallback)?;
+    let action = converter.action("default", &fallback)?;
     match action {
-        Action::Allow(reason) => world.draft.allowed_by_default = Some(reason),
-        Action::Deny(_) => {}
-        required => world.rule("default", "**", required),
+        Action::Allow(reason) => converter.draft.allowed_by_default = Some(reason),
+        Action::Deny(_) => converter.refuses_by_default = true,
+        required => converter.rule("default", "**", required),
     }
     for (scope, requirements) in &scopes {
-        world.scope(scope, requirements)?;
+        converter.scope(scope, requirements)?;
     }
-    world.draft.note_shared_keys();
-    Ok(Imported { draft: world.draft })
+    converter.draft.note_shared_keys();
+    Ok(Imported { draft: converter.draft })
 }
 
-struct World<'a> {
+struct Converter<'a> {
     draft: Draft,
     files: Files<'a>,
     options: Options,
-    /// Authenticators by the fingerprints of their keys.
-    known: BTreeMap<Vec<String>, String>,
+    /// The names of authenticators by the fingerprints of their keys.
+    by_keys: BTreeMap<Vec<String>, String>,
+    /// The places of rules by their scopes.
+    by_scope: BTreeMap<String, usize>,
+    /// Whether images that no rule covers are refused.
+    refuses_by_default: bool,
 }
 
-impl World<'_> {
+impl Converter<'_> {
+    /// Adds a rule. Of two for one scope, a refusal stays.
     fn rule(&mut self, origin: &str, scope: &str, action: Action) {
-        let origin = format!("scope {origin:?}");
-        self.draft.rules.push(Rule { origin, scope: scope.to_owned(), pods: Vec::new(), action });
+        let written = self.by_scope.get(scope).and_then(|&at| self.draft.rules.get_mut(at));
+        match (written, &action) {
+            (Some(rule), Action::Deny(_)) => rule.action = action,
+            (Some(_), _) => {}
+            (None, _) => {
+                self.by_scope.insert(scope.to_owned(), self.draft.rules.len());
+                let origin = format!("scope {origin:?}");
+                self.draft.rules.push(Rule { origin, scope: scope.to_owned(), pods: Vec::new(), action });
+            }
+        }
     }
 
     fn scope(&mut self, scope: &str, requirements: &[Requirement]) -> Result<(), ImportError> {
-        let last = scope.rfind('/').map_or(0, |slash| slash + 1);
-        let name = scope.get(last..).unwrap_or_default();
-        if last > 0 && name.contains([':', '@']) {
-            return self.single(scope, requirements);
+        let invalid = |error| ImportError::Scope { scope: scope.to_owned(), error };
+        let covered = scope::read(scope).map_err(invalid)?;
+        if covered == Covered::Nothing {
+            let text = "no image name matches it: containers/image compares scopes as text, and only `*.` before a domain is a wildcard";
+            self.draft.note(Effect::None, format!("scope {scope:?}"), text);
+            return Ok(());
         }
         let action = self.action(scope, requirements)?;
-        match scope.strip_prefix("*.") {
-            Some(domain) => {
-                for labels in 1..=LABELS {
-                    let host = format!("{}{domain}", "*.".repeat(labels));
-                    self.rule(scope, &host, action.clone());
+        match covered {
+            Covered::Nothing => {}
+            Covered::Below { scope: written, folded } => {
+                if let Some(action) = self.folded(scope, folded, action) {
+                    self.rule(scope, &written, action);
                 }
-                let text = format!(
-                    "only hosts with up to {LABELS} more labels are covered; the default applies to deeper ones"
-                );
-                let effect = match (&action, &self.draft.allowed_by_default) {
-                    (Action::Allow(_), _) => Effect::Stricter,
-                    (_, Some(_)) => Effect::Wider,
-                    _ => Effect::Stricter,
-                };
-                self.draft.note(effect, format!("scope {scope:?}"), text);
             }
-            None => self.rule(scope, scope, action),
+            Covered::Hosts { domain, folded } => {
+                if let Some(action) = self.folded(scope, folded, action) {
+                    self.hosts(scope, &domain, &action);
+                }
+            }
+            Covered::Image { scope: repository, digest, .. } => {
+                self.image(scope, &repository, digest, action);
+            }
         }
         Ok(())
     }
 
-    /// Converts a scope that is one image, by tag or digest.
-    fn single(&mut self, scope: &str, requirements: &[Requirement]) -> Result<(), ImportError> {
+    /// The action of a scope whose host may have upper-case letters; `None` if the scope is left out.
+    fn folded(&mut self, scope: &str, folded: bool, action: Action) -> Option<Action> {
+        const CASE: &str =
+            "its host has upper-case letters: there this is another host than in lower case, here the same";
         let subject = format!("scope {scope:?}");
-        let action = self.action(scope, requirements)?;
-        let digest = scope.split_once('@').and_then(|(_, digest)| Digest::parse(digest).ok());
+        match action {
+            action if !folded => Some(action),
+            Action::Allow(_) => {
+                self.draft.note(Effect::Stricter, subject, format!("{CASE}; the scope is left out"));
+                None
+            }
+            _ => {
+                self.draft.note(Effect::Stricter, subject, format!("{CASE}; images are refused"));
+                Some(Action::Deny(format!("policy.json has a scope that differs only by case: {scope}")))
+            }
+        }
+    }
+
+    /// Converts a scope that is the hosts below a domain. Where deeper hosts than are written would be admitted by default, all
+    /// that a host can have are written.
+    fn hosts(&mut self, scope: &str, domain: &str, action: &Action) {
+        let all = MAX_HOST.saturating_sub(domain.len()) / 2;
+        let labels = if self.refuses_by_default { LABELS.min(all) } else { all };
+        for labels in 1..=labels {
+            for port in ["", ":*"] {
+                let host = format!("{}{domain}{port}", "*.".repeat(labels));
+                self.rule(scope, &host, action.clone());
+            }
+        }
+        if labels < all && !matches!(action, Action::Deny(_)) {
+            let text = format!(
+                "only hosts with up to {labels} more labels are covered; images of deeper ones are refused"
+            );
+            self.draft.note(Effect::Stricter, format!("scope {scope:?}"), text);
+        }
+    }
+
+    /// Converts a scope that is one image, by tag or digest.
+    fn image(&mut self, scope: &str, repository: &str, digest: Option<Digest>, action: Action) {
+        let subject = format!("scope {scope:?}");
         match (digest, action) {
             (Some(digest), Action::Deny(reason)) => {
                 self.draft.note(Effect::Stricter, subject, "the digest is refused in every repository, not only this one");
@@ -116,26 +180,17 @@ impl World<'_> {
                 "scopes are repositories here, so the rule of the repository applies to this image; to allow it alone, write `allow` with `digests`",
             ),
             (_, _) => {
-                let (repository, _) = scope.rsplit_once(['@', ':']).unwrap_or((scope, ""));
-                let repository = repository.trim_end_matches("@sha256").to_owned();
-                let text = "scopes are repositories here, so the whole repository is refused; write a rule for it by hand";
+                let text =
+                    "scopes are repositories here, so the whole repository is refused; write a rule for it by hand";
                 self.draft.note(Effect::Stricter, subject, text);
                 let reason = format!("policy.json has a requirement for {scope} alone, which has no equivalent here");
-                let written = self.draft.rules.iter_mut().find(|rule| rule.scope == repository);
-                match written {
-                    Some(rule) => rule.action = Action::Deny(reason),
-                    None => self.rule(scope, &repository, Action::Deny(reason)),
-                }
+                self.rule(scope, repository, Action::Deny(reason));
             }
         }
-        Ok(())
     }
 
     fn action(&mut self, scope: &str, requirements: &[Requirement]) -> Result<Action, ImportError> {
         let subject = format!("scope {scope:?}");
-        if requirements.is_empty() {
-            return Err(shape(subject, "it has no requirements, which containers/image also refuses"));
-        }
         let mut names = BTreeSet::new();
         let mut anything = false;
         for requirement in requirements {
@@ -207,21 +262,27 @@ impl World<'_> {
         let mut keys: Vec<PublicKey> = Vec::new();
         for pem in self.pems(subject, signed)? {
             let key = key(&pem, subject, self.options)?;
-            if !keys.iter().any(|known| known.fingerprint() == key.fingerprint()) {
+            if key.algorithm() == Algorithm::EcdsaSha384 {
+                // containers/image signature/internal/sigstore_payload.go: always SHA-256.
+                let text = "a P-384 key is left out: containers/image verifies it with SHA-256, pullgate with SHA-384";
+                self.draft.note(Effect::Stricter, subject, text);
+                continue;
+            }
+            if !keys.iter().any(|other| other.fingerprint() == key.fingerprint()) {
                 keys.push(key);
             }
         }
         if keys.is_empty() {
-            return Err(shape(subject, "sigstoreSigned has no key"));
+            return Ok(None);
         }
         let mut fingerprints: Vec<String> = keys.iter().map(|key| key.fingerprint().to_owned()).collect();
         fingerprints.sort();
-        if let Some(name) = self.known.get(&fingerprints) {
+        if let Some(name) = self.by_keys.get(&fingerprints) {
             return Ok(Some(name.clone()));
         }
-        let original = signed.name().unwrap_or_else(|| format!("key-{}", self.known.len() + 1));
+        let original = signed.name().unwrap_or_else(|| format!("key-{}", self.by_keys.len() + 1));
         let name = self.draft.authenticator(&original, keys);
-        self.known.insert(fingerprints, name.clone());
+        self.by_keys.insert(fingerprints, name.clone());
         Ok(Some(name))
     }
 
@@ -240,13 +301,16 @@ impl World<'_> {
 
     fn pems(&self, subject: &str, signed: &Signed) -> Result<Vec<String>, ImportError> {
         let mut pems = Vec::new();
-        for path in signed.key_path.iter().chain(&signed.key_paths) {
+        for path in signed.key_path.iter().chain(signed.key_paths.iter().flatten()) {
             let text = (self.files)(path).map_err(|error| ImportError::File { path: path.clone(), error })?;
             pems.push(text);
         }
-        for data in signed.key_data.iter().chain(&signed.key_datas) {
+        for data in signed.key_data.iter().chain(signed.key_datas.iter().flatten()) {
             let text = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             pems.push(text.ok_or_else(|| shape(subject, "keyData is not base64 of a PEM text"))?);
+        }
+        if pems.is_empty() {
+            return Err(shape(subject, "sigstoreSigned has no key"));
         }
         Ok(pems)
     }

@@ -13,7 +13,7 @@ pub(super) struct Draft {
     pub(super) source: &'static str,
     /// The reason why images that no rule covers are allowed; if there is none, they are refused.
     pub(super) allowed_by_default: Option<String>,
-    pub(super) authenticators: Vec<Signer>,
+    pub(super) authenticators: Vec<DraftAuthenticator>,
     pub(super) rules: Vec<Rule>,
     /// Denied digests, each with the reason.
     pub(super) denied: Vec<(String, String)>,
@@ -21,7 +21,7 @@ pub(super) struct Draft {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Signer {
+pub(super) struct DraftAuthenticator {
     pub(super) name: String,
     pub(super) origin: String,
     pub(super) keys: Vec<PublicKey>,
@@ -57,17 +57,21 @@ impl Draft {
 
     /// Adds an authenticator and returns its name: the original name, if it is valid here and not taken.
     pub(super) fn authenticator(&mut self, original: &str, keys: Vec<PublicKey>) -> String {
-        let plain: String = original
+        let valid: String = original
             .chars()
             .map(|it| if it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.') { it } else { '-' })
             .take(MAX_NAME - 4)
             .collect();
-        let plain = if plain.trim_matches('-').is_empty() { "authenticator".to_owned() } else { plain };
+        let base = if valid.trim_matches('-').is_empty() { "authenticator".to_owned() } else { valid };
         let taken: BTreeSet<&str> = self.authenticators.iter().map(|it| it.name.as_str()).collect();
-        let numbered = (2..).map(|number| format!("{plain}-{number}"));
-        let name = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name.as_str()));
-        let name = name.unwrap_or(plain);
-        self.authenticators.push(Signer { name: name.clone(), origin: original.to_owned(), keys });
+        let numbered = (2..).map(|number| format!("{base}-{number}"));
+        let name = std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name.as_str()));
+        let name = name.unwrap_or(base);
+        self.authenticators.push(DraftAuthenticator {
+            name: name.clone(),
+            origin: original.to_owned(),
+            keys,
+        });
         name
     }
 
@@ -77,8 +81,9 @@ impl Draft {
         for rule in &self.rules {
             let Action::All(names) = &rule.action else { continue };
             let mut seen = BTreeSet::new();
-            let of = |name: &String| self.authenticators.iter().find(|signer| signer.name == *name);
-            let keys = names.iter().filter_map(of).flat_map(|signer| &signer.keys);
+            let of =
+                |name: &String| self.authenticators.iter().find(|authenticator| authenticator.name == *name);
+            let keys = names.iter().filter_map(of).flat_map(|authenticator| &authenticator.keys);
             if keys.filter(|key| !seen.insert(key.fingerprint())).count() > 0 {
                 shared.push(rule.origin.clone());
             }

@@ -15,7 +15,9 @@ use patterns::{Covered, Pattern};
 
 use super::alternatives::{Alternative, combine};
 use super::draft::{Action, Draft, Rule};
-use super::{Effect, ImportError, Imported, Options};
+use super::{Effect, ImportError, Imported, Options, check_namespace};
+
+const ALLOWLIST: &str = "AdmissionAllowlist";
 
 /// Converts the documents of a cluster: the output of `kubectl get … -o yaml`, or files for `kubectl apply`.
 ///
@@ -27,7 +29,7 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
     let mut draft = Draft::new("resources of kritis");
     draft.allowed_by_default = Some("kritis has no requirements for namespaces without a policy".to_owned());
     let documents = documents::read(texts, &mut draft)?;
-    let mut world = World {
+    let mut converter = Converter {
         draft,
         options,
         authorities: BTreeMap::new(),
@@ -36,27 +38,27 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
     };
     for document in &documents {
         if let Document::Authority(authority) = document {
-            world.authority(authority)?;
+            converter.authority(authority)?;
         }
     }
     for document in documents {
         match document {
             Document::Authority(_) => {}
-            Document::Generic(generic) => world.generic(generic),
+            Document::Generic(generic) => converter.generic(generic),
             Document::Allowlist(list) => {
                 for entry in list.patterns {
-                    world.lists.push((entry.name_pattern, entry.namespace, "AdmissionAllowlist".to_owned()));
+                    converter.lists.push((entry.name_pattern, entry.namespace, ALLOWLIST.to_owned()));
                 }
             }
         }
     }
-    if world.namespaces.is_empty() {
+    if converter.namespaces.is_empty() {
         return Err(ImportError::NothingRequired("GenericAttestationPolicy".to_owned()));
     }
-    world.finish()
+    converter.finish()
 }
 
-struct World {
+struct Converter {
     draft: Draft,
     options: Options,
     /// The authenticator for each authority, by namespace (empty if it has none) and name; `None` if no key can be used.
@@ -66,7 +68,7 @@ struct World {
     lists: Vec<(String, Option<String>, String)>,
 }
 
-impl World {
+impl Converter {
     fn authority(&mut self, authority: &Authority) -> Result<(), ImportError> {
         let keys = documents::keys(authority, &mut self.draft, self.options)?;
         let name = if keys.is_empty() {
@@ -88,32 +90,38 @@ impl World {
         self.namespaces.entry(generic.namespace.clone()).or_default().push(generic);
     }
 
-    fn alternative(&mut self, generic: &Generic) -> Alternative {
-        let mut all = BTreeSet::new();
+    /// The authorities of a policy; `None` if one of them does not exist.
+    fn alternative(&mut self, generic: &Generic) -> Option<Alternative> {
+        let mut all = Some(BTreeSet::new());
         for name in &generic.authorities {
-            let own = (generic.namespace.clone(), name.clone());
-            let anywhere = (String::new(), name.clone());
-            match self.authorities.get(&own).or_else(|| self.authorities.get(&anywhere)) {
+            let same_namespace = (generic.namespace.clone(), name.clone());
+            let cluster_scoped = (String::new(), name.clone());
+            match self.authorities.get(&same_namespace).or_else(|| self.authorities.get(&cluster_scoped)) {
                 Some(Some(authenticator)) => {
-                    all.insert(authenticator.clone());
+                    if let Some(all) = &mut all {
+                        all.insert(authenticator.clone());
+                    }
                 }
-                Some(None) => return Alternative { all: None },
+                Some(None) => all = None,
                 None => {
                     let subject = format!("GenericAttestationPolicy {}/{}", generic.namespace, generic.name);
                     let text = format!(
-                        "AttestationAuthority {name} is not among the documents; the policy admits nothing"
+                        "AttestationAuthority {name} is not among the documents, which is an error in kritis: this policy and those after it by name admit nothing"
                     );
                     self.draft.note(Effect::Stricter, subject, text);
-                    return Alternative { all: None };
+                    return None;
                 }
             }
         }
-        Alternative { all: Some(all) }
+        Some(Alternative { all })
     }
 
     fn finish(mut self) -> Result<Imported, ImportError> {
         let mut requirements: BTreeMap<String, NamespaceRequirement> = BTreeMap::new();
-        for (namespace, policies) in std::mem::take(&mut self.namespaces) {
+        for (namespace, mut policies) in std::mem::take(&mut self.namespaces) {
+            check_namespace("GenericAttestationPolicy", &namespace)?;
+            // As the API server lists them, and so kritis evaluates them.
+            policies.sort_by(|one, other| one.name.cmp(&other.name));
             let names: Vec<&str> = policies.iter().map(|it| it.name.as_str()).collect();
             let origin = format!("GenericAttestationPolicy {} of namespace {namespace}", names.join(", "));
             let closed = policies.iter().any(|policy| policy.authorities.is_empty());
@@ -122,7 +130,8 @@ impl World {
                     "a policy of namespace {namespace} has no authorities and admits nothing"
                 ))
             } else {
-                let alternatives: Vec<Alternative> = policies.iter().map(|it| self.alternative(it)).collect();
+                let alternatives: Vec<Alternative> =
+                    policies.iter().map_while(|it| self.alternative(it)).collect();
                 combine(&mut self.draft, &format!("namespace {namespace}"), &alternatives)
             };
             requirements.insert(namespace, NamespaceRequirement { origin, action, closed });
@@ -141,6 +150,20 @@ impl World {
         let mut allowed: BTreeMap<(String, Option<String>), (Covered, String)> = BTreeMap::new();
         for (text, namespace, origin) in std::mem::take(&mut self.lists) {
             let subject = format!("{origin}, pattern {text:?}");
+            if let Some(name) = namespace.as_ref().filter(|name| check_namespace("", name).is_err()) {
+                let problem = format!(
+                    "it is for the namespace {name:?}, which Kubernetes does not allow; it is left out"
+                );
+                self.draft.note(Effect::Stricter, subject, problem);
+                continue;
+            }
+            if origin != ALLOWLIST && text.strip_suffix('*').unwrap_or(&text).contains('*') {
+                // kritis util/allowlist.go: only a `*` at the end is special, and no name has another one.
+                let problem =
+                    "a `*` before the end is a wildcard only in AdmissionAllowlist; the entry is left out";
+                self.draft.note(Effect::Stricter, subject, problem);
+                continue;
+            }
             match patterns::read(&text) {
                 Ok(Pattern { covered, wider }) => {
                     match wider {
@@ -197,6 +220,20 @@ impl World {
                 let action = Action::Allow(format!("on the list of {origin}"));
                 let rule = Rule { origin: origin.clone(), scope: scope.clone(), pods: Vec::new(), action };
                 self.draft.rules.push(rule);
+            }
+        }
+        for ((scope, pods), (covered, origin)) in &allowed {
+            let hides = |(guard, namespace): &&(String, String)| {
+                *guard != covered.below
+                    && *guard != *scope
+                    && pods.as_ref().is_none_or(|pods| pods == namespace)
+                    && covered.is_hidden_by(guard)
+            };
+            if let Some((guard, _)) = guards.keys().find(hides) {
+                let text = format!(
+                    "of the names that it admits, those of scope {guard:?} are refused without a signature: what is below another pattern has precedence"
+                );
+                self.draft.note(Effect::Stricter, format!("{origin}, pattern {:?}", covered.pattern), text);
             }
         }
         for ((scope, namespace), requirement) in guards {

@@ -21,7 +21,7 @@ pub use security_center::{SecurityCenter, security_center};
 
 use draft::Draft;
 use pullgate_core::json::{self, Bounds, Keys};
-use pullgate_core::policy::ScopeError;
+use pullgate_core::policy::{Pods, ScopeError};
 use pullgate_core::trust::{Algorithm, KeyError};
 
 /// The longest document that is read, in bytes.
@@ -129,7 +129,7 @@ pub enum ImportError {
         problem: String,
     },
     /// Nothing in the documents requires signatures.
-    #[error("no {0} found, so everything would be admitted; are the documents complete?")]
+    #[error("no {0} found, so everything would be admitted; check that the documents are complete")]
     NothingRequired(String),
     /// The scope is invalid.
     #[error("invalid scope {scope:?}")]
@@ -177,6 +177,15 @@ fn list(commands: &[String]) -> String {
 
 fn shape(place: impl Into<String>, problem: impl Into<String>) -> ImportError {
     ImportError::Shape { place: place.into(), problem: problem.into() }
+}
+
+/// Checks the name of a Kubernetes namespace. `pods` of a rule has patterns, so a `*` in a name would reach further than in the
+/// original.
+fn check_namespace(place: &str, name: &str) -> Result<(), ImportError> {
+    if name.contains('*') || Pods::new(&[name]).is_err() {
+        return Err(shape(place, format!("no Kubernetes namespace can be called {name:?}")));
+    }
+    Ok(())
 }
 
 /// Parses JSON of the shape `T`.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::alternatives::{Alternative, combine};
 use super::draft::{Draft, Rule, key};
-use super::{Effect, ImportError, Imported, Options, read};
+use super::{Effect, ImportError, Imported, Options, check_namespace, read, shape};
 
 const EVERYTHING: &str = "**";
 
@@ -78,6 +78,23 @@ struct Cluster {
     namespaces: Vec<String>,
 }
 
+enum Status {
+    Enabled,
+    Disabled,
+    Unknown,
+}
+
+impl Policy {
+    /// The documentation of `CreateBinarySecurityPolicy` has `enable` and `disable`, that of `Modify…` `enabled` and `disabled`.
+    fn status(&self) -> Status {
+        match self.status.to_ascii_lowercase().as_str() {
+            "enable" | "enabled" => Status::Enabled,
+            "disable" | "disabled" => Status::Disabled,
+            _ => Status::Unknown,
+        }
+    }
+}
+
 /// Converts the policies of one cluster.
 ///
 /// # Errors
@@ -91,17 +108,23 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
     let mut by_namespace: BTreeMap<&str, Vec<&Policy>> = BTreeMap::new();
     for policy in &policies {
         let subject = format!("policy {:?}", policy.name);
-        if !matches!(policy.status.as_str(), "enable" | "enabled") {
+        if matches!(policy.status(), Status::Disabled) {
             draft.note(Effect::None, subject, format!("its status is {:?}", policy.status));
             continue;
         }
-        let ours = policy.clusters.iter().filter(|cluster| cluster.cluster_id == source.cluster);
+        let mut ours =
+            policy.clusters.iter().filter(|cluster| cluster.cluster_id == source.cluster).peekable();
+        if ours.peek().is_none() {
+            draft.note(Effect::None, subject, format!("it does not apply to cluster {}", source.cluster));
+            continue;
+        }
         let namespaces: BTreeSet<&str> =
             ours.flat_map(|it| it.namespaces.iter().map(String::as_str)).collect();
         if namespaces.is_empty() {
-            draft.note(Effect::None, subject, format!("it does not apply to cluster {}", source.cluster));
+            return Err(shape(subject, "it names the cluster without namespaces; name them, or disable it"));
         }
         for namespace in namespaces {
+            check_namespace(&subject, namespace)?;
             by_namespace.entry(namespace).or_default().push(policy);
         }
     }
@@ -111,6 +134,7 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
     let used: BTreeSet<&str> = by_namespace
         .values()
         .flatten()
+        .filter(|policy| matches!(policy.status(), Status::Enabled))
         .flat_map(|it| &it.policy.required_attestors)
         .map(String::as_str)
         .collect();
@@ -140,36 +164,43 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
 }
 
 fn attestors(source: &SecurityCenter<'_>) -> Result<Vec<Attestor>, ImportError> {
-    let mut all = Vec::new();
+    let (mut all, mut total) = (Vec::new(), None);
     for page in source.attestors {
         let page: Attestors = read(page, "DescribeAttestors")?;
         all.extend(page.attestors);
-        complete("DescribeAttestors", page.page_info.as_ref(), source.attestors.len(), all.len())?;
+        total = total.max(page.page_info.and_then(|info| info.total_count));
     }
+    complete("DescribeAttestors", total, all.iter().map(|attestor| attestor.name.as_str()))?;
     Ok(all)
 }
 
 fn policies(source: &SecurityCenter<'_>) -> Result<Vec<Policy>, ImportError> {
-    let mut all = Vec::new();
+    let (mut all, mut total) = (Vec::new(), None);
     for page in source.policies {
         let page: Policies = read(page, "DescribeBinarySecurityPolicies")?;
         all.extend(page.binary_security_policies);
-        let pages = source.policies.len();
-        complete("DescribeBinarySecurityPolicies", page.page_info.as_ref(), pages, all.len())?;
+        total = total.max(page.page_info.and_then(|info| info.total_count));
     }
+    complete("DescribeBinarySecurityPolicies", total, all.iter().map(|policy| policy.name.as_str()))?;
     Ok(all)
 }
 
-/// Checks that no page is missing: each page has the total number of entries.
-fn complete(what: &str, info: Option<&PageInfo>, pages: usize, found: usize) -> Result<(), ImportError> {
-    match info.and_then(|info| info.total_count) {
-        Some(total) if pages == 1 && total > found => Err(super::shape(
+/// Checks that no page is missing: each page has the total number of entries. An entry of two pages counts once, so that a page
+/// that is given twice does not count for another one.
+fn complete<'a>(
+    what: &str,
+    total: Option<usize>,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), ImportError> {
+    let found = names.collect::<BTreeSet<_>>().len();
+    match total.filter(|total| *total > found) {
+        Some(total) => Err(shape(
             what,
             format!(
-                "there are {total} entries, but this page has {found}; give all pages, or request a larger PageSize"
+                "there are {total} entries, but the pages have {found}; give all pages, or request a larger PageSize"
             ),
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -194,6 +225,11 @@ fn missing_keys(
 
 fn alternative(draft: &mut Draft, policy: &Policy, names: &BTreeMap<&str, String>) -> Alternative {
     let subject = format!("policy {:?}", policy.name);
+    if !matches!(policy.status(), Status::Enabled) {
+        let text = format!("its status {:?} is unknown, so it admits nothing", policy.status);
+        draft.note(Effect::Stricter, subject, text);
+        return Alternative { all: None };
+    }
     let mode = policy.policy.policy_mode.as_deref().unwrap_or("requireAttestor");
     if mode != "requireAttestor" {
         draft.note(Effect::Stricter, subject, format!("its mode {mode:?} is unknown, so it admits nothing"));

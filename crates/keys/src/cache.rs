@@ -25,11 +25,14 @@ pub struct KeyCache {
 
 impl Default for KeyCache {
     fn default() -> Self {
-        Self::new("/var/lib/pullgate/keys")
+        Self::new(Self::DEFAULT_DIRECTORY)
     }
 }
 
 impl KeyCache {
+    /// The directory unless pullgate.toml names another.
+    pub const DEFAULT_DIRECTORY: &'static str = "/var/lib/pullgate/keys";
+
     /// The cache in a directory, which need not exist.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into() }

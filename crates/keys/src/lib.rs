@@ -36,11 +36,14 @@ pub use fetch::fetch;
 pub use file::{EncryptedError, FileKey};
 pub use generate::{KeyKind, generate};
 pub use kms::{Kms, KmsError};
-pub use location::{KmsKey, Location, LocationError, MAX_LOCATION_BYTES, Module, TokenKey, TransitKey};
+pub use location::{
+    KmsKey, Location, LocationError, MAX_LOCATION_BYTES, Module, TokenKey, TokenMake, TransitKey,
+};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use pinned::PinnedKey;
 pub use remote_verifier::{Confirmation, LONGEST_MEMORY, RemoteVerifier};
-pub use settings::{Bounds, KeySettings, KmsSettings, TokenSettings, TransitSettings, VaultAuth};
+pub use service_options::VaultAuth;
+pub use settings::{Bounds, KeySettings, KmsSettings, TokenSettings, TransitSettings};
 pub use token::TokenError;
 pub use transit::{Transit, TransitError};
 

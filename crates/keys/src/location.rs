@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use kms::KmsKey;
-pub use pkcs11::{Module, TokenKey};
+pub use pkcs11::{Module, TokenKey, TokenMake};
 pub use transit::TransitKey;
 
 /// Bytes of a location: 4 KiB, as a path.

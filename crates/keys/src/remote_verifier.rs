@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::{Bounds, KeySettings, Kms, KmsError, Location, Transit, TransitError};
 use pullgate_core::trust::{RemoteCheck, RemoteVerification};
-use pullgate_core::untrusted::chain;
+use pullgate_core::untrusted::error_chain;
 use pullgate_net::single_flight::{Key, SingleFlight};
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// Cached confirmations, about a hundred bytes each.
 const CAPACITY: usize = 16_384;
@@ -39,9 +40,10 @@ pub enum Confirmation {
 #[derive(Debug)]
 pub struct RemoteVerifier {
     settings: KeySettings,
+    /// Not a `TtlCache`, which removes any entry when it is full: a client in use would lose its rate limit.
     services: Mutex<HashMap<Arc<RemoteVerification>, Arc<Service>>>,
     /// The time of each confirmation.
-    confirmed: Arc<Mutex<HashMap<Key, Instant>>>,
+    confirmed: Arc<TtlCache<Key, Instant>>,
     single_flight: SingleFlight<Confirmation>,
 }
 
@@ -52,15 +54,14 @@ impl RemoteVerifier {
         Self {
             settings,
             services: Mutex::default(),
-            confirmed: Arc::default(),
+            confirmed: Arc::new(TtlCache::of_entries(CAPACITY)),
             single_flight: SingleFlight::default(),
         }
     }
 
     /// Until when a confirmation is cached.
     pub fn remembered(&self, check: &RemoteCheck) -> Option<Instant> {
-        let confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = *confirmed.get(&check.id())? + check.remote.memory.min(LONGEST_MEMORY);
+        let until = self.confirmed.live(&check.id())? + check.remote.memory.min(LONGEST_MEMORY);
         (until > Instant::now()).then_some(until)
     }
 
@@ -76,7 +77,8 @@ impl RemoteVerifier {
         let work = async move {
             let answer = service.ask(&request).await;
             if let Confirmation::Confirmed(at) = answer {
-                remember(&confirmed, request.id(), at);
+                let expiry = Expiry { monotonic: at + LONGEST_MEMORY, wall: None };
+                confirmed.put(request.id(), at, 0, expiry);
             }
             answer
         };
@@ -108,21 +110,6 @@ impl RemoteVerifier {
         services.insert(Arc::clone(remote), Arc::clone(&service));
         Some(service)
     }
-}
-
-fn remember(confirmed: &Mutex<HashMap<Key, Instant>>, key: Key, at: Instant) {
-    let mut confirmed = confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-    if confirmed.len() >= CAPACITY {
-        let now = Instant::now();
-        confirmed.retain(|_, at| now.duration_since(*at) < LONGEST_MEMORY);
-    }
-    if confirmed.len() >= CAPACITY {
-        // Removing an entry costs a request, nothing else: any entry will do.
-        if let Some(any) = confirmed.keys().next().copied() {
-            confirmed.remove(&any);
-        }
-    }
-    confirmed.insert(key, at);
 }
 
 /// A client for a key at its service.
@@ -180,9 +167,11 @@ impl Service {
             None if is_valid => Confirmation::Confirmed(sent),
             None => Confirmation::Denied(format!("{source} does not accept the signature")),
             Some(error) if withdrawn => {
-                Confirmation::Denied(format!("{source} no longer confirms it: {}", chain(error)))
+                Confirmation::Denied(format!("{source} no longer confirms it: {}", error_chain(error)))
             }
-            Some(error) => Confirmation::Unanswered(format!("request to {source} failed: {}", chain(error))),
+            Some(error) => {
+                Confirmation::Unanswered(format!("request to {source} failed: {}", error_chain(error)))
+            }
         }
     }
 }

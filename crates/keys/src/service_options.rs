@@ -3,108 +3,167 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::VaultAuth;
-use pullgate_config::document::{Document, Table};
-use pullgate_config::values::read_path;
+use pullgate_config::document::{Document, Value};
+use pullgate_config::kind::{Form, OptionKind, PATH};
+use pullgate_config::options::{Options as _, Pass};
 use pullgate_net::alibaba::{Assume, Identity};
 use pullgate_net::{secret, service};
 
-/// Paths in a list.
-const MAX_PATHS: usize = 64;
 /// Bytes of a name or an id.
 const MAX_TEXT: usize = 512;
 /// Lifetime of the session of an assumed role.
-const ASSUMED: Duration = Duration::from_secs(3600);
-/// The default endpoint of STS.
-const STS: &str = "https://sts.aliyuncs.com";
+pub const ASSUMED: Duration = Duration::from_secs(3600);
+
+/// The file of a secret, readable only by its owner.
+pub const SECRET_FILE: Form<PathBuf> =
+    Form { kind: OptionKind::Path, bounds: "file that others cannot read", read: read_secret_file };
+/// A name or an id: text that is valid in a header.
+const TEXT: Form<String> = Form { kind: OptionKind::Text, bounds: "a name", read: read_text };
+/// The URL of a service.
+const ADDRESS: Form<String> = Form { kind: OptionKind::Text, bounds: "an https URL", read: read_address };
+const ROLE: Form<String> =
+    Form { kind: OptionKind::Text, bounds: "acs:ram::ACCOUNT:role/NAME", read: read_role };
+
+pullgate_config::options! {
+    /// The identity for Alibaba Cloud as it is written.
+    #[derive(Debug)]
+    pub struct IdentityOptions {
+        /// The RAM role of this ECS instance.
+        ram_role: Option<String> = "ram-role", TEXT.optional("none", "\"pullgate\"");
+        /// The credentials file of the Alibaba Cloud SDKs.
+        credentials_file: Option<PathBuf> = "credentials-file", SECRET_FILE.optional("none", "\"/etc/pullgate/alibaba.credentials\"");
+        /// The profile in `credentials-file`.
+        profile: String = "profile", TEXT.or("default");
+        /// The ID of an access key; needs `access-key-secret-file`.
+        access_key_id: Option<String> = "access-key-id", TEXT.optional("from the environment", "\"LTAI5tExample\"");
+        /// The file with the secret of the access key; needs `access-key-id`.
+        access_key_secret_file: Option<PathBuf> = "access-key-secret-file", SECRET_FILE.optional("from the environment", "\"/etc/pullgate/kms.secret\"");
+        /// The RAM role that is assumed with the identity above.
+        assume_role: Option<String> = "assume-role", ROLE.optional("none", "\"acs:ram::123456789012:role/pullgate\"");
+        /// The external ID that the owner of `assume-role` requires.
+        external_id: Option<String> = "external-id", TEXT.optional("none", "\"pullgate\"");
+        /// The endpoint of STS, for `assume-role`.
+        sts: String = "sts", ADDRESS.or("https://sts.aliyuncs.com");
+    }
+}
+
+pullgate_config::options! {
+    /// The login at Vault or OpenBao as it is written.
+    #[derive(Debug)]
+    pub struct LoginOptions {
+        /// The file with the token.
+        token_file: Option<PathBuf> = "token-file", SECRET_FILE.optional("from the environment", "\"/etc/pullgate/vault.token\"");
+        /// The role ID of an AppRole; needs `secret-id-file`.
+        role_id: Option<String> = "role-id", TEXT.optional("none", "\"pullgate\"");
+        /// The file with the secret ID of the AppRole; needs `role-id`.
+        secret_id_file: Option<PathBuf> = "secret-id-file", SECRET_FILE.optional("none", "\"/etc/pullgate/vault.secret-id\"");
+        /// Where the AppRole method is mounted.
+        mount: String = "mount", TEXT.or("approle");
+    }
+}
+
+/// How to authenticate with Vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VaultAuth {
+    /// A token in `VAULT_TOKEN` or `BAO_TOKEN`.
+    Environment,
+    /// A token in a file, which is read again for each request, so that an agent can replace it.
+    TokenFile(PathBuf),
+    AppRole {
+        /// Where the method is mounted; usually `approle`.
+        mount: String,
+        /// The role ID, which is not a secret.
+        role_id: String,
+        /// The file with the secret ID.
+        secret_id_file: PathBuf,
+    },
+}
 
 /// The identity at Alibaba Cloud. `session` is the name of an assumed role's sessions in ActionTrail.
-pub fn identity(document: &mut Document<'_>, table: &mut Table<'_>, session: &str) -> Option<Identity> {
-    let span = table.span.clone();
+pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
     let written = ["ram-role", "credentials-file", "profile", "access-key-id", "access-key-secret-file"]
-        .map(|key| table.has(key));
-    let role = text(document, table, "ram-role");
-    let file = secret_file(document, table, "credentials-file");
-    let profile = text(document, table, "profile");
-    let id = text(document, table, "access-key-id");
-    let secret_file = secret_file(document, table, "access-key-secret-file");
+        .map(|key| pass.has(key));
+    let [assumes, external_id, sts] = ["assume-role", "external-id", "sts"].map(|key| pass.has(key));
+    let given = IdentityOptions::pass(pass);
     // An invalid value has been reported already.
     let by = match written {
-        [false, false, false, false, false] => Some(Identity::Environment),
-        [true, false, false, false, false] => role.map(Identity::Role),
-        [false, true, _, false, false] => file.map(|path| {
-            let profile = profile.unwrap_or_else(|| "default".to_owned());
-            Identity::File { path, profile }
-        }),
-        [false, false, false, true, true] => {
-            id.zip(secret_file).map(|(id, secret_file)| Identity::Key { id, secret_file })
+        [false, false, false, false, false] => None,
+        [true, false, false, false, false] => given.ram_role.map(Identity::Role),
+        [false, true, _, false, false] => {
+            let profile = given.profile;
+            given.credentials_file.map(|path| Identity::File { path, profile })
         }
+        [false, false, false, true, true] => given
+            .access_key_id
+            .zip(given.access_key_secret_file)
+            .map(|(id, secret_file)| Identity::Key { id, secret_file }),
         _ => {
             let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
                         `access-key-secret-file`; without any the environment is used";
-            document.problem(span.clone(), "[keys.kms] must name one way to authenticate", hint);
+            pass.problem("", "[keys.kms] must name one way to authenticate", hint);
             None
         }
     };
-    let role = assumed(document, table);
-    let external_id = text(document, table, "external-id");
-    let sts = address(document, table, "sts");
-    let Some(role) = role? else {
-        if external_id.is_some() || sts.is_some() {
-            let hint = "add `assume-role`, as in \"acs:ram::ACCOUNT:role/NAME\"";
-            document.problem(span, "`external-id` and `sts` are for an assumed role", hint);
-        }
-        return by;
-    };
-    Some(Identity::Assumed(Box::new(Assume {
-        by: by?,
+    let by = by.unwrap_or(Identity::Environment);
+    if !assumes && (external_id || sts) {
+        let hint = "add `assume-role`, as in \"acs:ram::ACCOUNT:role/NAME\"";
+        pass.problem("", "`external-id` and `sts` are for an assumed role", hint);
+    }
+    let Some(role) = given.assume_role else { return by };
+    Identity::Assumed(Box::new(Assume {
+        by,
         role,
         session: session.to_owned(),
-        external_id,
+        external_id: given.external_id,
         duration: ASSUMED,
-        endpoint: sts.unwrap_or_else(|| STS.to_owned()),
-    })))
+        endpoint: given.sts,
+    }))
 }
 
-/// The role to assume; the outer `None` when the value is not valid.
-fn assumed(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Option<String>> {
-    let Some(value) = table.take("assume-role") else { return Some(None) };
-    let (role, span) = document.string(value, "`assume-role`")?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/-_.@".contains(&byte);
-    if !role.starts_with("acs:ram::") || role.len() > 256 || !role.bytes().all(plain) {
-        document.problem(span, "`assume-role` is not a role", "write acs:ram::ACCOUNT:role/NAME");
-        return None;
-    }
-    Some(Some(role))
+/// The address of Vault or OpenBao.
+pub fn vault_address(pass: &mut Pass<'_, '_, '_>) -> Option<String> {
+    let doc = "The address of the service for keys whose location names none.";
+    let kind = ADDRESS.optional("from the key or the environment", "\"https://vault.example.com:8200\"");
+    pass.option("address", &[doc], &kind)
+}
+
+/// The namespace of Vault or OpenBao.
+pub fn vault_namespace(pass: &mut Pass<'_, '_, '_>) -> Option<String> {
+    let kind = TEXT.optional("from the environment", "\"team\"");
+    pass.option("namespace", &["The Vault namespace."], &kind)
 }
 
 /// The login to Vault or OpenBao.
-pub fn login(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<VaultAuth> {
-    let span = table.span.clone();
-    let written = ["token-file", "role-id", "secret-id-file", "mount"].map(|key| table.has(key));
-    let token = secret_file(document, table, "token-file");
-    let role_id = text(document, table, "role-id");
-    let secret_id_file = secret_file(document, table, "secret-id-file");
-    let mount = text(document, table, "mount");
-    match written {
-        [false, false, false, false] => Some(VaultAuth::Environment),
-        [true, false, false, false] => token.map(VaultAuth::TokenFile),
-        [false, true, true, _] => role_id.zip(secret_id_file).map(|(role_id, secret_id_file)| {
-            let mount = mount.unwrap_or_else(|| "approle".to_owned());
-            VaultAuth::AppRole { mount, role_id, secret_id_file }
-        }),
+pub fn login(pass: &mut Pass<'_, '_, '_>) -> VaultAuth {
+    let written = ["token-file", "role-id", "secret-id-file", "mount"].map(|key| pass.has(key));
+    let LoginOptions { token_file, role_id, secret_id_file, mount } = LoginOptions::pass(pass);
+    let login = match written {
+        [false, false, false, false] => None,
+        [true, false, false, false] => token_file.map(VaultAuth::TokenFile),
+        [false, true, true, _] => role_id
+            .zip(secret_id_file)
+            .map(|(role_id, secret_id_file)| VaultAuth::AppRole { mount, role_id, secret_id_file }),
         _ => {
             let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); without any the \
                         environment is used";
-            document.problem(span, "[keys.vault] must name one way to authenticate", hint);
+            pass.problem("", "[keys.vault] must name one way to authenticate", hint);
             None
         }
-    }
+    };
+    login.unwrap_or(VaultAuth::Environment)
 }
 
-/// The file of a secret, readable only by its owner.
-pub fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<PathBuf> {
-    let (path, span) = read_path(document, table, key)?;
+fn read_role(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    document.parsed(key, value, ["is not a role", "write acs:ram::ACCOUNT:role/NAME"], |role| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":/-_.@".contains(&byte);
+        let role = Some(role).filter(|role| role.starts_with("acs:ram::") && role.len() <= 256);
+        role.filter(|role| role.bytes().all(plain)).map(str::to_owned)
+    })
+}
+
+fn read_secret_file(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<PathBuf> {
+    let span = value.span.clone();
+    let path = (PATH.read)(document, key, value)?;
     match secret::check(&path) {
         Ok(()) => Some(path),
         Err(reason) => {
@@ -115,20 +174,16 @@ pub fn secret_file(document: &mut Document<'_>, table: &mut Table<'_>, key: &str
     }
 }
 
-/// A name or an id: text that is valid in a header.
-pub fn text(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
-    let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
-    if !text.is_empty() && text.len() <= MAX_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(text);
-    }
+fn read_text(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
     let hint = "write it without blanks and control characters, and leave it out instead of empty";
-    document.problem(span, format!("`{key}` is not valid"), hint);
-    None
+    document.parsed(key, value, ["is not valid", hint], |text| {
+        let text = Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_TEXT);
+        text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())).map(str::to_owned)
+    })
 }
 
-/// The URL of a service.
-pub fn address(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<String> {
-    let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
+fn read_address(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let (text, span) = document.string(value, &format!("`{key}`"))?;
     match service::address(&text) {
         Ok(address) => Some(address),
         Err(error) => {
@@ -137,25 +192,4 @@ pub fn address(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) ->
             None
         }
     }
-}
-
-pub fn paths(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<Vec<PathBuf>> {
-    let value = table.take(key)?;
-    let span = value.span.clone();
-    let values = document.array(value, &format!("`{key}`"), "an array of paths")?;
-    if values.len() > MAX_PATHS {
-        document.problem(span, format!("`{key}` has more than {MAX_PATHS} paths"), "name fewer");
-        return None;
-    }
-    let mut paths = Vec::new();
-    for value in values {
-        let (text, at) = document.string(value, &format!("a path in `{key}`"))?;
-        let path = PathBuf::from(text);
-        if !path.is_absolute() {
-            document.problem(at, format!("a path in `{key}` is not absolute"), "write it from `/`");
-            return None;
-        }
-        paths.push(path);
-    }
-    Some(paths)
 }

@@ -4,39 +4,45 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::passphrase::Passphrase;
+use super::service_options::{SECRET_FILE, VaultAuth, identity, login, vault_address, vault_namespace};
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::kind::{PATH, Section, count, time};
+use pullgate_config::options::Pass;
 use pullgate_net::alibaba::{Identity, METADATA};
 use pullgate_net::service;
 
-/// Settings for opening and using keys, by kind of location.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeySettings {
-    /// For encrypted key files.
-    pub passphrase: Passphrase,
-    /// For PKCS#11 tokens.
-    pub token: TokenSettings,
-    /// For Alibaba Cloud KMS.
-    pub kms: KmsSettings,
-    /// For Vault's and OpenBao's transit engine.
-    pub transit: TransitSettings,
+/// The name of an assumed role's sessions in ActionTrail.
+const SESSION: &str = "pullgate-signer";
+
+/// The longest that a key service may take.
+const LONGEST: u64 = 100 * SECOND;
+
+pullgate_config::options! {
+    /// Settings for opening and using keys, by kind of location.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct KeySettings {
+        /// For encrypted key files.
+        passphrase: Passphrase { passphrase };
+        /// PKCS#11 tokens.
+        token: TokenSettings = "pkcs11", Section("[keys.pkcs11]");
+        /// Alibaba Cloud KMS. Credentials: a RAM role of this ECS instance, or a credentials file of the SDKs, or an access
+        /// key; by default ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET of the environment. They are used to assume
+        /// `assume-role`, if set.
+        kms: KmsSettings = "kms", Section("[keys.kms]");
+        /// Vault or OpenBao. Credentials: a token, which an agent may replace in its file, or an AppRole; by default
+        /// VAULT_TOKEN (BAO_TOKEN) of the environment.
+        transit: TransitSettings = "vault", Section("[keys.vault]");
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenSettings {
-    /// The library for tokens whose location names none.
-    pub module: Option<PathBuf>,
-    /// Where a library that is named without its directory is looked up, in order.
-    pub module_directories: Vec<PathBuf>,
-    /// A file with the PIN of tokens whose location names none. It must be private.
-    pub pin_file: Option<PathBuf>,
-    /// Sessions with one token, and so concurrent signatures: 1 to 64.
-    pub sessions: usize,
-    /// Time for one signature, including the wait for a session.
-    pub deadline: Duration,
-}
-
-impl Default for TokenSettings {
-    fn default() -> Self {
-        let directories = [
+pullgate_config::options! {
+    /// PKCS#11 tokens.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TokenSettings {
+        /// The PKCS#11 module for keys whose URI names none.
+        module: Option<PathBuf> = "module", PATH.optional("from the key", "\"/usr/lib/softhsm/libsofthsm2.so\"");
+        /// The directories to search for a module that is named without its directory, in order.
+        module_directories: Vec<PathBuf> = "module-directories", PATH.list(64, &[
             "/usr/lib/x86_64-linux-gnu/pkcs11",
             "/usr/lib/x86_64-linux-gnu/softhsm",
             "/usr/lib/aarch64-linux-gnu/pkcs11",
@@ -45,14 +51,13 @@ impl Default for TokenSettings {
             "/usr/lib/pkcs11",
             "/usr/lib/softhsm",
             "/usr/local/lib/pkcs11",
-        ];
-        Self {
-            module: None,
-            module_directories: directories.into_iter().map(PathBuf::from).collect(),
-            pin_file: None,
-            sessions: 4,
-            deadline: Duration::from_secs(30),
-        }
+        ]);
+        /// The file with the PIN for keys whose URI names none.
+        pin_file: Option<PathBuf> = "pin-file", SECRET_FILE.optional("from the key", "\"/etc/pullgate/token.pin\"");
+        /// How many signatures a token makes at the same time.
+        sessions: usize = "sessions", count(4, 1, 64);
+        /// How long one signature may take, including the wait for a session.
+        deadline: Duration = "timeout", time(30 * SECOND, 100, LONGEST);
     }
 }
 
@@ -67,64 +72,85 @@ pub struct Bounds {
     pub concurrency: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KmsSettings {
-    pub identity: Identity,
-    /// The URL of the instance metadata: [`METADATA`].
-    pub metadata: String,
-    pub service: service::ServiceSettings,
-    /// KMS allows 200 requests a second for an account.
-    pub bounds: Bounds,
-}
-
-impl Default for KmsSettings {
-    fn default() -> Self {
-        Self {
-            identity: Identity::Environment,
-            metadata: METADATA.to_owned(),
-            service: service::ServiceSettings::default(),
-            bounds: Bounds { deadline: Duration::from_secs(30), rate: 100, concurrency: 16 },
-        }
+pullgate_config::options! {
+    /// Alibaba Cloud KMS.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct KmsSettings {
+        /// The identity.
+        identity: Identity { |pass| identity(pass, SESSION) };
+        /// How requests are sent.
+        service: service::ServiceSettings { service };
+        /// KMS allows 200 requests a second for an account.
+        bounds: Bounds { |pass| bounds(pass, 100) };
+    }
+    also {
+        /// The URL of the instance metadata: [`METADATA`].
+        metadata: String = METADATA.to_owned();
     }
 }
 
-/// Vault's and OpenBao's transit engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransitSettings {
-    /// The service for keys whose location names none; by default `VAULT_ADDR` or `BAO_ADDR` of the environment.
-    pub address: Option<String>,
-    /// The namespace (`X-Vault-Namespace`); by default `VAULT_NAMESPACE` or `BAO_NAMESPACE` of the environment.
-    pub namespace: Option<String>,
-    pub login: VaultAuth,
-    pub service: service::ServiceSettings,
-    pub bounds: Bounds,
-}
-
-impl Default for TransitSettings {
-    fn default() -> Self {
-        Self {
-            address: None,
-            namespace: None,
-            login: VaultAuth::Environment,
-            service: service::ServiceSettings::default(),
-            bounds: Bounds { deadline: Duration::from_secs(30), rate: 200, concurrency: 16 },
-        }
+pullgate_config::options! {
+    /// The transit engine of Vault and OpenBao.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TransitSettings {
+        /// The address of the service.
+        address: Option<String> { vault_address };
+        /// The Vault namespace.
+        namespace: Option<String> { vault_namespace };
+        /// The login.
+        login: VaultAuth { login };
+        /// How requests are sent.
+        service: service::ServiceSettings { service };
+        /// Bounds.
+        bounds: Bounds { |pass| bounds(pass, 200) };
     }
 }
 
-/// How to authenticate with Vault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VaultAuth {
-    /// A token in `VAULT_TOKEN` or `BAO_TOKEN`.
-    Environment,
-    /// A token in a file, which is read again for each request, so that an agent can replace it.
-    TokenFile(PathBuf),
-    AppRole {
-        /// Where the method is mounted; usually `approle`.
-        mount: String,
-        /// The id of the role, which is not a secret.
-        role_id: String,
-        /// A file with the secret id.
-        secret_id_file: PathBuf,
-    },
+fn passphrase(pass: &mut Pass<'_, '_, '_>) -> Passphrase {
+    let doc = "The file with the passphrase of encrypted key files.";
+    let kind =
+        SECRET_FILE.optional("COSIGN_PASSWORD of the environment", "\"/etc/pullgate/release.passphrase\"");
+    pass.option("passphrase-file", &[doc], &kind).map_or(Passphrase::Environment, Passphrase::File)
+}
+
+fn service(pass: &mut Pass<'_, '_, '_>) -> service::ServiceSettings {
+    let [step, connect] = [service::STEP, service::CONNECT].map(|time| time.as_secs() * SECOND);
+    service::ServiceSettings {
+        authorities: pass.option(
+            "authorities",
+            &["Files with CA certificates that are trusted in addition to those of the system."],
+            &PATH.list(64, &[]),
+        ),
+        step: pass.option(
+            "request-timeout",
+            &["How long one request to the service may take."],
+            &time(step, 100, LONGEST),
+        ),
+        connect: pass.option(
+            "connect-timeout",
+            &["How long a connection to the service may take, TLS included."],
+            &time(connect, 100, MINUTE),
+        ),
+        ..service::ServiceSettings::default()
+    }
+}
+
+fn bounds(pass: &mut Pass<'_, '_, '_>, rate: u64) -> Bounds {
+    Bounds {
+        deadline: pass.option(
+            "timeout",
+            &["How long one signature may take, including retries."],
+            &time(30 * SECOND, 100, LONGEST),
+        ),
+        rate: pass.option(
+            "requests-per-second",
+            &["How many requests a second the service gets. KMS allows 200 per account."],
+            &count(rate, 1, 10_000),
+        ),
+        concurrency: pass.option(
+            "concurrency",
+            &["How many requests the service gets at the same time."],
+            &count(16, 1, 1024),
+        ),
+    }
 }

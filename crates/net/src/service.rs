@@ -19,16 +19,16 @@ use zeroize::Zeroizing;
 
 use crate::tls::{self, TlsFiles};
 
-pub use cause::{Cause, remote};
+pub use cause::Cause;
 
 /// Maximum size of an answer: 64 KiB. Public keys and tokens are far smaller.
 const ANSWER: u64 = 64 << 10;
 /// Maximum size of the headers of an answer.
 const HEADERS: u32 = 64 << 10;
 /// Timeout for connecting, including TLS.
-const CONNECT: Duration = Duration::from_secs(5);
+pub const CONNECT: Duration = Duration::from_secs(5);
 /// Timeout for one request, from connecting to the last byte of the answer.
-const STEP: Duration = Duration::from_secs(15);
+pub const STEP: Duration = Duration::from_secs(15);
 
 /// Limits and TLS settings for requests to services.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! A bounded cache of verified results, each with an expiry. Negative results do not belong here.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,9 @@ use tokio::time::Instant;
 /// every insertion may scan all of them.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// Thirty years: longer than any process runs, and short enough for every clock.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// The expiry of an entry: on the monotonic clock, so that a change of the wall clock cannot keep an entry, and on the
 /// wall clock if the value itself expires, for example a key.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +24,16 @@ pub struct Expiry {
 }
 
 impl Expiry {
+    /// After `time`, from now.
+    pub fn after(time: Duration) -> Self {
+        Self { monotonic: Instant::now() + time, wall: None }
+    }
+
+    /// Not before the entry is removed to make room.
+    pub fn never() -> Self {
+        Self::after(NEVER)
+    }
+
     /// The earlier of the two, on each clock.
     pub fn or_sooner(self, other: Self) -> Self {
         let wall = self.wall.into_iter().chain(other.wall).min();
@@ -59,27 +73,60 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
         Self { state, max_entries, max_bytes }
     }
 
+    /// A cache that is limited only by the number of its values, whose sizes have limits of their own.
+    pub fn of_entries(max_entries: usize) -> Self {
+        Self::new(max_entries, usize::MAX)
+    }
+
     /// The value for `key` that has not expired at `now`, with its expiry.
-    pub fn get(&self, key: &K, now: jiff::Timestamp) -> Option<(V, Expiry)> {
+    pub fn get<Q>(&self, key: &Q, now: jiff::Timestamp) -> Option<(V, Expiry)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         let state = self.state();
         let entry = state.entries.get(key).filter(|entry| entry.until.is_ahead(now))?;
         Some((entry.value.clone(), entry.until))
     }
 
+    /// The value for `key`, where values expire only on the monotonic clock.
+    pub fn live<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.get(key, jiff::Timestamp::MAX).map(|(value, _)| value)
+    }
+
+    /// The value for `key`, or else a new one, which does not expire. Concurrent callers get the same value.
+    pub fn live_or_new(&self, key: K, new: impl FnOnce() -> V) -> V {
+        let mut state = self.state();
+        if let Some(entry) =
+            state.entries.get(&key).filter(|entry| entry.until.is_ahead(jiff::Timestamp::MAX))
+        {
+            return entry.value.clone();
+        }
+        let value = new();
+        self.insert(&mut state, key, value.clone(), 0, Expiry::never());
+        value
+    }
+
     /// Inserts `value`, of `bytes` bytes. A value larger than a sixteenth of the cache is not inserted.
     pub fn put(&self, key: K, value: V, bytes: usize, until: Expiry) {
-        if bytes > self.max_bytes / 16 {
-            return;
+        if bytes <= self.max_bytes / 16 {
+            self.insert(&mut self.state(), key, value, bytes, until);
         }
-        let mut state = self.state();
+    }
+
+    fn insert(&self, state: &mut State<K, V>, key: K, value: V, bytes: usize, until: Expiry) {
         state.remove(&key);
         let now = Instant::now();
-        if !self.has_room(&state, bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
+        if !self.has_room(state, bytes) && state.swept.is_none_or(|swept| now >= swept + SWEEP) {
             state.swept = Some(now);
             state.retain(|entry| entry.until.monotonic > now);
         }
-        while !self.has_room(&state, bytes) {
-            // Eviction only costs another verification, so any entry may go.
+        while !self.has_room(state, bytes) {
+            // Eviction only costs another request or verification, so any entry may go.
             let Some(evicted) = state.entries.keys().next().cloned() else { return };
             state.remove(&evicted);
         }
@@ -169,5 +216,18 @@ mod tests {
         cache.clear();
         let state = cache.state();
         assert_eq!((state.bytes, state.entries.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_never_ends_is_made_once_and_makes_room_for_others() {
+        let cache = TtlCache::of_entries(2);
+        assert_eq!((cache.live_or_new(1, || "one"), cache.live_or_new(1, || "again")), ("one", "one"));
+        tokio::time::advance(Duration::from_secs(365 * 24 * 60 * 60)).await;
+        assert_eq!(cache.live(&1), Some("one"));
+        assert!((2..5).all(|key| cache.live_or_new(key, || "other") == "other"));
+        assert_eq!((1..5).filter(|key| cache.live(key).is_some()).count(), 2);
+        let ends = Expiry { wall: Some(jiff::Timestamp::MAX), ..Expiry::never() };
+        cache.put(9, "ends", 0, ends);
+        assert_eq!(cache.live(&9), None, "what a wall clock ends is not asked for without one");
     }
 }

@@ -4,19 +4,20 @@
 //! with the API may still have tags from before it had it, so both count.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Registry;
 use super::credentials::Credentials;
 use super::error::{Bound, Class, RegistryError};
 use super::hosts::Capability;
-use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest};
+use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest, parsed};
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest};
 use super::request_context::RequestContext;
-use super::resolve::{hashed, parsed};
+use super::resolve::hashed;
 use super::sources::source_of;
+use super::state::RegistryState;
 use pullgate_core::digest::{Algorithm, Digest};
 use pullgate_core::reference::Repository;
 use pullgate_core::signature::Attachment;
@@ -24,11 +25,16 @@ use pullgate_net::memory::Share;
 
 mod budget;
 mod classic;
+mod collected;
 mod directory;
 mod fetch;
 mod referrers;
 
+use fetch::Fetch;
+
 pub(super) use referrers::next_page;
+
+pub use collected::{AttachmentProblem, Collected};
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
@@ -38,183 +44,142 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 /// Interval between two lookups while waiting for a first signature.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What was found for a digest, and what prevented finding more.
-///
-/// What was found counts whatever else failed. If it is not enough, [`Collected::unanswered`] and [`Collected::exceeded`]
-/// say why "there is no valid signature" would claim more than is known.
-#[derive(Clone, Debug, Default)]
-pub struct Collected {
-    /// What may be a signature: classic layers by index, then bundles by referrer.
-    pub attachments: Vec<Attachment>,
-    /// What could not be read or requested.
-    pub problems: Vec<AttachmentProblem>,
-}
-
-impl Collected {
-    /// The first place that could not be read completely: it may have a signature that we did not see.
-    #[must_use]
-    pub fn unanswered(&self) -> Option<&AttachmentProblem> {
-        self.first(&[Class::Unanswered, Class::Unauthorized])
+/// As [`super::Registry::attachments`].
+pub(super) async fn attachments(
+    state: &Arc<RegistryState>,
+    share: &Share,
+    (repository, digest): (&Repository, &Digest),
+    credentials: &Credentials,
+) -> Collected {
+    let key = state.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
+    if state.negative_cache.contains(&key) {
+        return Collected::default();
     }
-
-    /// The first limit that ended the search.
-    #[must_use]
-    pub fn exceeded(&self) -> Option<&AttachmentProblem> {
-        self.first(&[Class::Limit])
-    }
-
-    /// Whether nothing is attached, confirmed by every place.
-    fn is_nothing(&self) -> bool {
-        self.attachments.is_empty() && self.problems.is_empty()
-    }
-
-    fn first(&self, classes: &[Class]) -> Option<&AttachmentProblem> {
-        self.problems.iter().find(|problem| classes.contains(&problem.error.class()))
-    }
-
-    fn problem(&mut self, place: impl Into<String>, error: RegistryError) {
-        self.problems.push(AttachmentProblem { place: place.into(), error });
-    }
-}
-
-/// A place whose content is not known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {error}")]
-pub struct AttachmentProblem {
-    /// A tag, a layer of it or a referrer, for messages.
-    pub place: String,
-    pub error: RegistryError,
-}
-
-impl Registry {
-    /// Collects what is attached to `digest` in `repository`.
-    ///
-    /// Equal lookups at the same time, with equal credentials, share one request; "nothing is attached" is cached for
-    /// [`super::Limits::negative_cache_ttl`]. It never fails as a whole: see [`Collected`]. Nothing is verified but that
-    /// bytes match their descriptors, that a referrer's subject is this digest, and that all is within the limits.
-    pub async fn attachments(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        credentials: &Credentials,
-    ) -> Collected {
-        self.attachments_for(&self.memory().share(), repository, digest, credentials).await
-    }
-
-    /// As [`Registry::attachments`], with the memory of one lookup.
-    pub async fn attachments_for(
-        &self,
-        share: &Share,
-        repository: &Repository,
-        digest: &Digest,
-        credentials: &Credentials,
-    ) -> Collected {
-        let key = self.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
-        if self.inner.negative_cache.contains(&key) {
-            return Collected::default();
+    let (shared, repository, digest) = (Arc::clone(state), repository.clone(), digest.clone());
+    let context = RequestContext::new(credentials.clone(), state.limits(), share.clone());
+    let work = async move {
+        let collected = awaited(&shared, &repository, &digest, &context).await;
+        if collected.is_nothing() {
+            shared.negative_cache.insert(key);
         }
-        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
-        let context = RequestContext::new(credentials.clone(), self.limits(), share.clone());
-        let work = async move {
-            let collected = registry.awaited(&repository, &digest, &context).await;
-            if collected.is_nothing() {
-                registry.inner.negative_cache.insert(key);
+        collected
+    };
+    state.collecting.join(key, work).await.unwrap_or_else(|| {
+        let mut lost = Collected::default();
+        lost.problem("signatures", RegistryError::Lost);
+        lost
+    })
+}
+
+/// As [`super::Registry::bundles`].
+pub(super) async fn bundles(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    digest: &Digest,
+    credentials: &Credentials,
+) -> Collected {
+    let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share());
+    referrers::bundles(&Search { state, repository, digest, context }).await
+}
+
+/// As [`attachments`], repeated for [`super::Limits::wait_for_signature`] while nothing is attached.
+async fn awaited(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    digest: &Digest,
+    context: &RequestContext,
+) -> Collected {
+    let until = Instant::now() + state.limits().wait_for_signature;
+    loop {
+        // No permit is held while waiting for a signer.
+        match state.lookups.take(repository.domain()).await {
+            Ok(permit) => context.begin_turn(permit),
+            Err(error) => {
+                let mut none = Collected::default();
+                none.problem("signatures", error);
+                return none;
             }
-            collected
-        };
-        self.inner.collecting.join(key, work).await.unwrap_or_else(|| {
+        }
+        // Boxed, so that futures that wait for a permit are small.
+        let collected = Box::pin(collect(state, repository, digest, context)).await;
+        context.end_turn();
+        if !collected.is_nothing() || Instant::now() >= until {
+            return collected;
+        }
+        tokio::time::sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
+    }
+}
+
+/// Reads all places where signatures of this repository may be.
+async fn collect(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    digest: &Digest,
+    context: &RequestContext,
+) -> Collected {
+    let Some(source) = source_of(&state.sources, repository) else {
+        return search(state, repository, digest, context).await;
+    };
+    let own = async {
+        match source.image {
+            true => search(state, repository, digest, context).await,
+            false => Collected::default(),
+        }
+    };
+    let other = async {
+        let Some(other) = &source.repository else { return Collected::default() };
+        // The credentials of the pull are for the image's registry only.
+        let anonymous = context.without_credentials(state.limits());
+        let context = if other.domain() == repository.domain() { context } else { &anonymous };
+        search(state, other, digest, context).await
+    };
+    let local = async {
+        let Some(root) = source.directory.clone() else { return Collected::default() };
+        let (repository, digest, limits) = (repository.clone(), digest.clone(), *state.limits());
+        let read = move || directory::collect(&root, &repository, &digest, &limits);
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
             let mut lost = Collected::default();
-            lost.problem("signatures", RegistryError::Lost);
+            lost.problem("directory", RegistryError::Lost);
             lost
         })
+    };
+    let (mut collected, other, local) = tokio::join!(own, other, local);
+    for more in [other, local] {
+        collected.attachments.extend(more.attachments);
+        collected.problems.extend(more.problems);
     }
+    collected
+}
 
-    /// The Sigstore bundles that are attached to `digest` now at the host that is written to, for a caller that is about to
-    /// add one.
-    pub async fn bundles(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        credentials: &Credentials,
-    ) -> Collected {
-        let context = &RequestContext::pushing(credentials.clone(), self.limits(), self.memory().share());
-        Search { registry: self, repository, digest, context }.bundles().await
-    }
-
-    /// As [`Registry::attachments`], repeated for [`super::Limits::wait_for_signature`] while nothing is attached.
-    async fn awaited(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
-        let until = Instant::now() + self.limits().wait_for_signature;
-        loop {
-            // No permit is held while waiting for a signer.
-            match self.inner.lookups.take(repository.domain()).await {
-                Ok(permit) => context.begin_turn(permit),
-                Err(error) => {
-                    let mut none = Collected::default();
-                    none.problem("signatures", error);
-                    return none;
-                }
-            }
-            // Boxed, so that futures that wait for a permit are small.
-            let collected = Box::pin(self.collect(repository, digest, context)).await;
-            context.end_turn();
-            if !collected.is_nothing() || Instant::now() >= until {
-                return collected;
-            }
-            tokio::time::sleep_until(until.min(Instant::now() + LOOK_AGAIN)).await;
-        }
-    }
-
-    /// Reads all places where signatures of this repository may be.
-    async fn collect(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
-        let Some(source) = source_of(&self.inner.sources, repository) else {
-            return self.search(repository, digest, context).await;
-        };
-        let own = async {
-            match source.image {
-                true => self.search(repository, digest, context).await,
-                false => Collected::default(),
-            }
-        };
-        let other = async {
-            let Some(other) = &source.repository else { return Collected::default() };
-            // The credentials of the pull are for the image's registry only.
-            let anonymous = context.without_credentials(self.limits());
-            let context = if other.domain() == repository.domain() { context } else { &anonymous };
-            self.search(other, digest, context).await
-        };
-        let local = async {
-            let Some(root) = source.directory.clone() else { return Collected::default() };
-            let (repository, digest, limits) = (repository.clone(), digest.clone(), *self.limits());
-            let read = move || directory::collect(&root, &repository, &digest, &limits);
-            tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
-                let mut lost = Collected::default();
-                lost.problem("directory", RegistryError::Lost);
-                lost
-            })
-        };
-        let (mut collected, other, local) = tokio::join!(own, other, local);
-        for more in [other, local] {
-            collected.attachments.extend(more.attachments);
-            collected.problems.extend(more.problems);
-        }
-        collected
-    }
-
-    async fn search(&self, repository: &Repository, digest: &Digest, context: &RequestContext) -> Collected {
-        let search = Search { registry: self, repository, digest, context };
-        let (mut collected, bundles) = tokio::join!(search.classic(), search.bundles());
-        collected.attachments.extend(bundles.attachments);
-        collected.problems.extend(bundles.problems);
-        collected
-    }
+async fn search(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    digest: &Digest,
+    context: &RequestContext,
+) -> Collected {
+    let search = Search { state, repository, digest, context };
+    let (mut collected, bundles) = tokio::join!(classic::signatures(&search), referrers::bundles(&search));
+    collected.attachments.extend(bundles.attachments);
+    collected.problems.extend(bundles.problems);
+    collected
 }
 
 /// One search, and what its parts share.
 struct Search<'a> {
-    registry: &'a Registry,
+    state: &'a Arc<RegistryState>,
     repository: &'a Repository,
     digest: &'a Digest,
     context: &'a RequestContext,
+}
+
+impl Search<'_> {
+    fn fetch(&self) -> Fetch {
+        Fetch {
+            state: Arc::clone(self.state),
+            repository: self.repository.clone(),
+            context: self.context.clone(),
+        }
+    }
 }
 
 /// The fallback tag of the referrers API: at most 32 characters of the algorithm and 64 of the digest (distribution

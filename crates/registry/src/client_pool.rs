@@ -1,8 +1,7 @@
 //! HTTP clients: one for each combination of TLS files and audience, created when first needed.
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -16,6 +15,7 @@ use super::hosts::Host;
 use super::limits::{HEADER_FIELDS, Limits};
 use pullgate_net::service;
 use pullgate_net::tls::{self, TlsFiles};
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// Entries of each map: clients, and hosts that answered in plain HTTP.
 const REMEMBERED: usize = 64;
@@ -39,8 +39,8 @@ pub(super) struct ClientPool {
     headers: u64,
     provider: Arc<CryptoProvider>,
     roots: OnceCell<Arc<RootCertStore>>,
-    cached: Mutex<HashMap<Key, reqwest::Client>>,
-    plain: Mutex<HashSet<String>>,
+    cached: TtlCache<Key, reqwest::Client>,
+    plain: TtlCache<String, ()>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,8 +60,8 @@ impl ClientPool {
             headers: limits.header_bytes,
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             roots: OnceCell::new(),
-            cached: Mutex::default(),
-            plain: Mutex::default(),
+            cached: TtlCache::of_entries(REMEMBERED),
+            plain: TtlCache::of_entries(REMEMBERED),
         }
     }
 
@@ -93,33 +93,25 @@ impl ClientPool {
             None => self.connect,
         };
         let key = Key { audience, secure, tls, stamps, connect };
-        if let Some(client) = self.lock().get(&key) {
-            return Ok(client.clone());
+        if let Some(client) = self.cached.live(&key) {
+            return Ok(client);
         }
         let client = self
             .build(&key)
             .await
             .map_err(|reason| RegistryError::Configuration { host: host.authority.clone(), reason })?;
-        let mut cached = self.lock();
-        if cached.len() >= REMEMBERED {
-            cached.clear();
-        }
-        cached.insert(key, client.clone());
+        self.cached.put(key, client.clone(), 0, Expiry::never());
         Ok(client)
     }
 
     /// Whether the host answered HTTPS in plain HTTP before.
     pub(super) fn is_plain_http(&self, authority: &str) -> bool {
-        self.plain.lock().unwrap_or_else(PoisonError::into_inner).contains(authority)
+        self.plain.live(authority).is_some()
     }
 
     /// Remembers that the host answered HTTPS in plain HTTP.
     pub(super) fn remember_plain(&self, authority: &str) {
-        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
-        if plain.len() >= REMEMBERED {
-            plain.clear();
-        }
-        plain.insert(authority.to_owned());
+        self.plain.put(authority.to_owned(), (), 0, Expiry::never());
     }
 
     async fn build(&self, key: &Key) -> Result<reqwest::Client, String> {
@@ -141,10 +133,6 @@ impl ClientPool {
             Audience::Named => builder = builder.dns_resolver(Guarded),
         }
         builder.build().map_err(|error| error.without_url().to_string())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, reqwest::Client>> {
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

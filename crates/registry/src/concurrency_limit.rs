@@ -16,6 +16,7 @@ pub(super) struct ConcurrencyLimit {
     each: usize,
     patience: Duration,
     all: Arc<Semaphore>,
+    /// No `TtlCache`, which forgets any one when it is full: to forget a semaphore in use would give its permits out twice.
     by_name: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 

@@ -1,12 +1,11 @@
 //! Hosts that asked for a pause, by Retry-After with 429 or 503, and until when.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::error::RegistryError;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 /// Hosts in memory.
 const REMEMBERED: usize = 256;
@@ -22,42 +21,29 @@ struct Cooldown {
 pub(super) struct Cooldowns {
     /// The longest cooldown, whatever a host asks for.
     longest: Duration,
-    hosts: Mutex<HashMap<String, Cooldown>>,
+    hosts: TtlCache<String, Cooldown>,
 }
 
 impl Cooldowns {
     pub(super) fn new(longest: Duration) -> Self {
-        Self { longest, hosts: Mutex::default() }
+        Self { longest, hosts: TtlCache::of_entries(REMEMBERED) }
     }
 
     /// Records that `host` answered `status` and asked for a pause of `wait`.
     pub(super) fn note(&self, host: &str, wait: Duration, status: u16, reason: &str) {
-        let now = Instant::now();
-        let until = now + wait.min(self.longest);
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= REMEMBERED && !hosts.contains_key(host) {
-            hosts.retain(|_, rest| rest.until > now);
-            if hosts.len() >= REMEMBERED {
-                return;
-            }
-        }
-        let rest = Cooldown { until, status, reason: reason.to_owned() };
-        match hosts.get_mut(host) {
-            // The longest of concurrent answers counts.
-            Some(known) if known.until >= until => {}
-            _ => drop(hosts.insert(host.to_owned(), rest)),
+        let expiry = Expiry::after(wait.min(self.longest));
+        let until = expiry.monotonic;
+        // The longest of concurrent answers counts.
+        if self.hosts.live(host).is_none_or(|known| known.until < until) {
+            let cooldown = Cooldown { until, status, reason: reason.to_owned() };
+            self.hosts.put(host.to_owned(), cooldown, 0, expiry);
         }
     }
 
     /// Until when `host` cools down, and its last answer as an error about `what`: a request fails with the same text
     /// whether it is sent or not.
     pub(super) fn active(&self, host: &str, what: &str) -> Option<(Instant, RegistryError)> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Cooldown { until, status, reason } = hosts.get(host)?.clone();
-        if until <= Instant::now() {
-            hosts.remove(host);
-            return None;
-        }
+        let Cooldown { until, status, reason } = self.hosts.live(host)?;
         let (host, what) = (host.to_owned(), what.to_owned());
         Some((until, RegistryError::Status { host, what, status, reason }))
     }
@@ -100,7 +86,8 @@ mod tests {
         for number in 0..10_000 {
             cooldowns.note(&number.to_string(), Duration::from_secs(60), 429, "");
         }
-        assert_eq!(cooldowns.hosts.lock().unwrap().len(), REMEMBERED);
+        let resting = (0..10_000).filter(|number| cooldowns.active(&number.to_string(), "x").is_some());
+        assert_eq!(resting.count(), REMEMBERED);
         tokio::time::advance(Duration::from_secs(61)).await;
         cooldowns.note("new", Duration::from_secs(60), 429, "");
         assert!(cooldowns.active("new", "x").is_some());

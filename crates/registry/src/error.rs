@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use pullgate_core::digest::Digest;
 use pullgate_net::memory::MemoryError;
-pub(super) use pullgate_net::service::remote;
 
 /// Why a request to a registry failed or its response is refused.
 ///

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::{Bound, RegistryError, remote};
+use super::error::{Bound, RegistryError};
 use super::limits::HEADER_FIELDS;
+use pullgate_core::untrusted::excerpt;
 use pullgate_net::service::Cause;
 
 /// The error of a request for `what` to `host`.
@@ -38,7 +39,7 @@ pub(super) fn reason(body: &[u8]) -> String {
 pub(super) fn code_and_message(body: &[u8]) -> String {
     let message = serde_json::from_slice::<Value>(body)
         .ok()
-        .and_then(|document| document.get("errors")?.get(0)?.get("message")?.as_str().map(remote))
+        .and_then(|document| document.get("errors")?.get(0)?.get("message")?.as_str().map(excerpt))
         .filter(|message| !message.is_empty());
     match (reason(body), message) {
         (code, None) => code,

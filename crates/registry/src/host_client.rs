@@ -26,7 +26,7 @@ use super::token::{self, Access, TokenService, Tokens};
 use pullgate_net::memory::{MemoryBudget, MemoryError};
 use pullgate_net::service::Cause;
 pub(super) use response::ApiResponse;
-use response::RawResponse;
+use response::{RawResponse, finish, read};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ enum Step {
     Answered(ApiResponse),
     /// The challenge, and whether it came over TLS.
     Challenged(Challenge, bool),
+    /// Refused in a way that may mean that the authorization is not valid any more.
+    Rejected(RegistryError),
 }
 
 impl HostClient {
@@ -101,6 +103,7 @@ impl HostClient {
         loop {
             let step = async {
                 let reply = self.attempt(host, ask, authorization.as_ref()).await?;
+                let may_mean_expired = reply.own && may_mean_expired(&reply);
                 if reply.response.status() == StatusCode::UNAUTHORIZED
                     && reply.own
                     && !fresh
@@ -108,11 +111,23 @@ impl HostClient {
                 {
                     return Ok(Step::Challenged(challenge, reply.url.scheme() == "https"));
                 }
-                self.finish(host, ask, reply, context).await.map(Step::Answered)
+                match finish(self, host, ask, reply, context).await {
+                    Err(error) if may_mean_expired => Ok(Step::Rejected(error)),
+                    other => other.map(Step::Answered),
+                }
             };
             let (challenge, secure) = match self.in_time(host, &ask.what, step).await? {
                 Step::Answered(answer) => return Ok(answer),
                 Step::Challenged(challenge, secure) => (challenge, secure),
+                Step::Rejected(error) => {
+                    let Some(used) = &authorization else { return Err(error) };
+                    if fresh {
+                        token::not_expired(&slot, used).await;
+                        return Err(error);
+                    }
+                    let Some(known) = token::expired(&slot, used).await else { return Err(error) };
+                    known
+                }
             };
             if !offer.is_empty() && downgraded(host, secure) {
                 return Err(RegistryError::Tls {
@@ -272,7 +287,7 @@ impl TokenService for HostClient {
             }
             // Small, and not kept: beside the memory of the lookup.
             let bound = (self.limits.token_bytes, Bound::Token);
-            let body = self.read(host, response, &what, (bound, &self.memory.share())).await?;
+            let body = read((self, &self.memory.share()), host, response, &what, bound).await?;
             Ok((status, body))
         };
         self.in_time(host, &what, exchange).await
@@ -280,6 +295,15 @@ impl TokenService for HostClient {
 
     fn trusted(&self) -> &[String] {
         &self.trusted
+    }
+}
+
+/// Registries also refuse a token that is not valid any more with 400, or with 401 without a challenge.
+fn may_mean_expired(reply: &RawResponse) -> bool {
+    match reply.response.status() {
+        StatusCode::BAD_REQUEST => true,
+        StatusCode::UNAUTHORIZED => challenge(reply.response.headers()).is_none(),
+        _ => false,
     }
 }
 

@@ -4,7 +4,6 @@
 //! Where containerd silently continues with less than the file says, so do we, with a warning: both must contact the same
 //! hosts.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,12 +13,15 @@ use http::HeaderMap;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::file_stamp::FileStamp;
+use pullgate_core::untrusted::sanitize;
 use pullgate_net::tls::TlsFiles;
+use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 mod address;
 mod containerd;
 mod file;
 mod legacy;
+mod rewrite;
 
 pub(super) use address::{is_local, split_host_port};
 
@@ -39,6 +41,8 @@ pub(super) struct Host {
     pub(super) header: HeaderMap,
     pub(super) tls: TlsFiles,
     pub(super) dial_timeout: Option<Duration>,
+    /// Other repository paths at this host.
+    pub(super) rewrites: rewrite::Rewrites,
     /// Credentials in containerd's own configuration for this host, for pulls without credentials.
     pub(super) credentials: Credentials,
 }
@@ -54,6 +58,7 @@ impl Host {
             header: HeaderMap::new(),
             tls: TlsFiles::default(),
             dial_timeout: None,
+            rewrites: rewrite::Rewrites::default(),
             credentials: Credentials::anonymous(),
         }
     }
@@ -129,7 +134,7 @@ pub(super) struct Hosts {
     /// containerd's configuration file, which may name other directories.
     containerd: Option<PathBuf>,
     found: Mutex<Option<Arc<containerd::Found>>>,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    remembered: TtlCache<String, Arc<Remembered>>,
 }
 
 #[derive(Debug)]
@@ -144,7 +149,8 @@ struct Remembered {
 impl Hosts {
     /// Uses `config_path` of the configuration file `containerd`, and `directories` when it sets none.
     pub(super) fn new(directories: Vec<PathBuf>, containerd: Option<PathBuf>) -> Self {
-        Self { directories, containerd, found: Mutex::default(), remembered: Mutex::default() }
+        let remembered = TtlCache::of_entries(REMEMBERED);
+        Self { directories, containerd, found: Mutex::default(), remembered }
     }
 
     /// All warnings about the host configuration of all registries. Reads all of it.
@@ -178,7 +184,7 @@ impl Hosts {
                 }
             }
         }
-        warnings
+        warnings.iter().map(|warning| sanitize(warning)).collect()
     }
 
     /// The current host directories.
@@ -224,8 +230,7 @@ impl Hosts {
             Some(directory) => [FileStamp::of(directory), FileStamp::of(&directory.join(file::NAME))],
             None => [None, None],
         };
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = remembered.get(domain)
+        if let Some(known) = self.remembered.live(domain)
             && known.directory == directory
             && known.stamps == stamps
             && same(known.found.as_ref(), found.as_ref())
@@ -253,11 +258,8 @@ impl Hosts {
         for warning in &list.warnings {
             tracing::warn!(registry = domain, %warning, "host configuration of a registry");
         }
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
-        }
-        let entry = Remembered { found, directory, stamps, list: Arc::clone(&list) };
-        remembered.insert(domain.to_owned(), entry);
+        let entry = Arc::new(Remembered { found, directory, stamps, list: Arc::clone(&list) });
+        self.remembered.put(domain.to_owned(), entry, 0, Expiry::never());
         Ok(list)
     }
 
@@ -298,6 +300,7 @@ fn load(domain: &str, directory: Option<&Path>) -> Result<HostList, String> {
         Some(directory) => file::read(directory)?,
         None => (vec![file::Entry::default()], Vec::new()),
     };
+    let warnings = warnings.iter().map(|warning| sanitize(warning)).collect();
     Ok(HostList { hosts: finish(domain, hosts), warnings })
 }
 
@@ -306,7 +309,7 @@ fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
     entries
         .into_iter()
         .map(|entry| {
-            let file::Entry { server, capabilities, mut tls, header, dial_timeout } = entry;
+            let file::Entry { server, capabilities, mut tls, header, dial_timeout, rewrites } = entry;
             let (mut scheme, authority, path, capabilities) = match server {
                 Some(server) => {
                     let scheme = if server.https { Scheme::Https } else { Scheme::Http };
@@ -322,7 +325,7 @@ fn finish(domain: &str, entries: Vec<file::Entry>) -> Vec<Host> {
                 scheme = Scheme::HttpsThenHttp;
             }
             let credentials = Credentials::anonymous();
-            Host { scheme, authority, path, capabilities, header, tls, dial_timeout, credentials }
+            Host { scheme, authority, path, capabilities, header, tls, dial_timeout, rewrites, credentials }
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pullgate_config::bound::{KIB, MIB, SECOND};
-use pullgate_config::bounded_options;
+use pullgate_config::kind::{bytes, count, time};
 
 /// Bytes of a simple-signing payload.
 pub const PAYLOAD: u64 = 64 << 10;
@@ -25,49 +25,50 @@ pub const REFERRER_MANIFEST: u64 = 128 << 10;
 /// Bytes of memory that are reserved first for a response of unknown length; then as many again each time.
 pub const FIRST_BYTES: usize = 16 << 10;
 
-bounded_options! {
+pullgate_config::options! {
     /// The configurable limits of a registry client.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
-        manifest_bytes: bytes = "manifest-bytes", default 4 * MIB, from 64 * KIB, to 16 * MIB,
-            "the largest manifest or index that is read; registries must take 4 MiB";
-        signature_max_size: bytes = "signature-max-size", default MIB, from 16 * KIB, to MIB,
-            "the largest signature document (payload or bundle) that is read";
-        signatures: count = "signatures", default 64, from 1, to 1024,
-            "how many signatures of one image are read";
-        referrers: count = "referrers", default 256, from 1, to 4096,
-            "how many referrers of one image are listed, of any type";
-        request_timeout: time = "request-timeout", default 15 * SECOND, from 100, to 120 * SECOND,
-            "how long one request to a registry may take";
-        concurrent_pulls: count = "concurrent-pulls", default 64, from 1, to 1024,
-            "how many pulls are verified at once; more wait";
-        signatures_total_size: bytes = "signatures-total-size", default 8 * MIB, from 64 * KIB, to 64 * MIB,
-            "the largest size of all signature documents of one image together";
-        referrer_pages: count = "referrer-pages", default 8, from 1, to 64,
-            "how many pages of referrers of one image are requested";
-        redirects: count = "redirects", default 3, from 0, to 10,
-            "how many redirects one request may follow";
-        header_bytes: bytes = "header-bytes", default 64 * KIB, from 8 * KIB, to 256 * KIB,
-            "the largest header of a response";
-        token_bytes: bytes = "token-bytes", default 64 * KIB, from 4 * KIB, to MIB,
-            "the largest response of a token service";
-        connect_timeout: time = "connect-timeout", default 5 * SECOND, from 100, to 60 * SECOND,
-            "how long a connection to a registry may take, TLS included";
-        retries: count = "retries", default 3, from 0, to 10,
-            "how often a request is retried when the registry is busy or a connection breaks";
-        retry_wait: time = "retry-wait", default 10 * SECOND, from 0, to 120 * SECOND,
-            "how long each lookup of a pull waits for a busy registry, over all its requests";
-        negative_cache_ttl: time = "negative-cache-ttl", default 5 * SECOND, from 0, to 60 * SECOND,
-            "how long the answer that an image has no signature is cached";
-        max_requests_per_host: count = "max-requests-per-host", default 32, from 1, to 256,
-            "how many requests to one registry host are under way at once";
-        queue_timeout: time = "queue-timeout", default 60 * SECOND, from 100, to 600 * SECOND,
-            "how long a request waits when too many requests to one registry are under way";
-        max_retry_after: time = "max-retry-after", default 60 * SECOND, from 0, to 600 * SECOND,
-            "the longest cooldown that a host can request with Retry-After, for all pulls";
-        memory: size = "memory", default 64 * MIB, from 32 * MIB, to 4096 * MIB,
-            "how much documents and requests may take in memory at once; more wait";
+        /// Maximum size of a manifest or index. Registries must accept 4 MiB.
+        manifest_bytes: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
+        /// Maximum size of one signature document (payload or bundle).
+        signature_max_size: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
+        /// Maximum number of signatures to read for one image.
+        signatures: usize = "signatures", count(64, 1, 1024);
+        /// Maximum number of referrers to list for one image, of any type.
+        referrers: usize = "referrers", count(256, 1, 4096);
+        /// Maximum time for one request to a registry.
+        request_timeout: Duration = "request-timeout", time(15 * SECOND, 100, 120 * SECOND);
+        /// Maximum number of pulls that are verified concurrently; others wait.
+        concurrent_pulls: usize = "concurrent-pulls", count(64, 1, 1024);
+        /// Maximum size of all signature documents of one image together.
+        signatures_total_size: u64 = "signatures-total-size", bytes(8 * MIB, 64 * KIB, 64 * MIB);
+        /// Maximum number of referrer pages to read for one image.
+        referrer_pages: usize = "referrer-pages", count(8, 1, 64);
+        /// Maximum number of redirects to follow for one request.
+        redirects: usize = "redirects", count(3, 0, 10);
+        /// Maximum size of the header of a response.
+        header_bytes: u64 = "header-bytes", bytes(64 * KIB, 8 * KIB, 256 * KIB);
+        /// Maximum size of the response of a token service.
+        token_bytes: u64 = "token-bytes", bytes(64 * KIB, 4 * KIB, MIB);
+        /// Maximum time to connect to a registry, including TLS.
+        connect_timeout: Duration = "connect-timeout", time(5 * SECOND, 100, 60 * SECOND);
+        /// Maximum number of retries of a request when the registry is busy or a connection breaks.
+        retries: usize = "retries", count(3, 0, 10);
+        /// Maximum time for all retries of one lookup (the tag, or the signatures), from its first failed request.
+        retry_wait: Duration = "retry-wait", time(10 * SECOND, 0, 120 * SECOND);
+        /// How long to cache that an image has no signature.
+        negative_cache_ttl: Duration = "negative-cache-ttl", time(5 * SECOND, 0, 60 * SECOND);
+        /// Maximum number of concurrent requests to one registry host.
+        max_requests_per_host: usize = "max-requests-per-host", count(32, 1, 256);
+        /// Maximum wait for a permit when a concurrency limit is reached.
+        queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
+        /// Maximum cooldown of a host that answers with Retry-After, for all pulls.
+        max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
+        /// Maximum memory for documents of images and for requests; others wait.
+        memory: usize = "memory", bytes(64 * MIB, 32 * MIB, 4096 * MIB);
     }
-    without key {
+    also {
         /// How long to wait for the first signature of an image that has none.
         wait_for_signature: Duration = Duration::ZERO;
     }

@@ -3,13 +3,12 @@
 //! Sources: the distribution specification 1.1, "Listing Tags"; distribution's own API, "Listing Repositories"
 //! (`_catalog`), which the specification does not have and not every registry implements. It uses the host that is written
 //! to, because only the signer lists. Results come in pages, so that a large registry need not fit into memory.
-//! lists wants to write there. A page at a time, so that a large registry need not fit into memory.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Registry;
 use super::attachments::next_page;
 use super::credentials::Credentials;
 use super::error::{Bound, RegistryError};
@@ -18,6 +17,8 @@ use super::host_request::HostRequest;
 use super::hosts::Host;
 use super::mirrors::ApiRequest;
 use super::request_context::RequestContext;
+use super::state::RegistryState;
+use super::upload::{push, writing};
 use pullgate_core::json::{self, Bounds, Keys};
 use pullgate_core::reference::{self, Repository};
 
@@ -63,97 +64,82 @@ impl TagPages {
     }
 }
 
-impl Registry {
-    /// The repositories of the registry `domain`, at most `most`.
-    ///
-    /// # Errors
-    /// When no host may be used.
-    pub fn repository_pages(
-        &self,
-        domain: &str,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<RepositoryPages, RegistryError> {
-        // Hosts are looked up by repository; this one is not requested.
-        let any = Repository::parse(&format!("{domain}/catalog"))
-            .map_err(|_| malformed(Kind::Repositories, "its host has no valid name"))?;
-        let pages = self.pages(&any, Kind::Repositories, credentials, most)?;
-        Ok(RepositoryPages { domain: domain.to_owned(), pages })
-    }
+/// As [`super::Registry::repository_pages`].
+pub(super) fn repository_pages(
+    state: &Arc<RegistryState>,
+    domain: &str,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<RepositoryPages, RegistryError> {
+    // Hosts are looked up by repository; this one is not requested.
+    let any = Repository::parse(&format!("{domain}/catalog"))
+        .map_err(|_| malformed(Kind::Repositories, "its host has no valid name"))?;
+    let pages = pages(state, &any, Kind::Repositories, credentials, most)?;
+    Ok(RepositoryPages { domain: domain.to_owned(), pages })
+}
 
-    /// The tags of a repository, at most `most`.
-    ///
-    /// # Errors
-    /// When no host may be used.
-    pub fn tag_pages(
-        &self,
-        repository: &Repository,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<TagPages, RegistryError> {
-        Ok(TagPages { pages: self.pages(repository, Kind::Tags, credentials, most)? })
-    }
+/// As [`super::Registry::tag_pages`].
+pub(super) fn tag_pages(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<TagPages, RegistryError> {
+    Ok(TagPages { pages: pages(state, repository, Kind::Tags, credentials, most)? })
+}
 
-    /// All repositories of the registry `domain`, at most `most` of them.
-    ///
-    /// # Errors
-    /// When the registry does not list them all, or has more.
-    pub async fn repositories(
-        &self,
-        domain: &str,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<Vec<Repository>, RegistryError> {
-        let mut pages = self.repository_pages(domain, credentials, most)?;
-        let mut all = Vec::new();
-        while let Some(page) = pages.next().await? {
-            all.extend(page);
-        }
-        Ok(all)
+/// As [`super::Registry::repositories`].
+pub(super) async fn repositories(
+    state: &Arc<RegistryState>,
+    domain: &str,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<Vec<Repository>, RegistryError> {
+    let mut pages = repository_pages(state, domain, credentials, most)?;
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await? {
+        all.extend(page);
     }
+    Ok(all)
+}
 
-    /// All tags of a repository, at most `most` of them.
-    ///
-    /// # Errors
-    /// When the registry does not list them all, or has more.
-    pub async fn tags(
-        &self,
-        repository: &Repository,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<Vec<String>, RegistryError> {
-        let mut pages = self.tag_pages(repository, credentials, most)?;
-        let mut all = Vec::new();
-        while let Some(page) = pages.next().await? {
-            all.extend(page);
-        }
-        Ok(all)
+/// As [`super::Registry::tags`].
+pub(super) async fn tags(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<Vec<String>, RegistryError> {
+    let mut pages = tag_pages(state, repository, credentials, most)?;
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await? {
+        all.extend(page);
     }
+    Ok(all)
+}
 
-    fn pages(
-        &self,
-        repository: &Repository,
-        kind: Kind,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<Pages, RegistryError> {
-        let (host, context) = self.writing(repository, credentials)?;
-        let request =
-            ApiRequest::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
-        let mut ask = request.to(&host, repository);
-        if kind == Kind::Repositories {
-            ask.target = format!("{}/_catalog?n={PAGE}", host.path);
-            ask.repository = String::new();
-        }
-        let (requested, registry) = (HashSet::new(), self.clone());
-        Ok(Pages { registry, host, context, kind, next: Some(ask), requested, most, left: most })
+fn pages(
+    state: &Arc<RegistryState>,
+    repository: &Repository,
+    kind: Kind,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<Pages, RegistryError> {
+    let (host, context) = writing(state, repository, credentials)?;
+    let request = ApiRequest::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
+    let mut ask = request.to(&host, repository);
+    if kind == Kind::Repositories {
+        ask.target = format!("{}/_catalog?n={PAGE}", host.path);
+        ask.repository = String::new();
     }
+    let (requested, state) = (HashSet::new(), Arc::clone(state));
+    Ok(Pages { state, host, context, kind, next: Some(ask), requested, most, left: most })
 }
 
 /// A list that is being read.
 #[derive(Debug)]
 struct Pages {
-    registry: Registry,
+    state: Arc<RegistryState>,
     host: Host,
     context: RequestContext,
     kind: Kind,
@@ -170,7 +156,7 @@ impl Pages {
         if !self.requested.insert(ask.target.clone()) {
             return Err(malformed(self.kind, "its pages form a loop"));
         }
-        let answer = self.registry.push(&self.host, ask.clone(), &self.context).await?;
+        let answer = push(&self.state, &self.host, ask.clone(), &self.context).await?;
         let entries = entries(&answer, self.kind)?;
         // An empty page counts as one entry, so that the listing ends.
         let left = self.left.checked_sub(entries.len().max(1));

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use pullgate_net::offload;
 use serde_json::{Map, Value};
 
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::platform::Platform;
 use pullgate_core::digest::Digest;
 use pullgate_core::json::{self, Bounds, Keys};
+use pullgate_core::untrusted::excerpt;
 
 /// Image documents need six levels. Keys are compared as in containerd, which reads the same bytes.
 const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
@@ -60,7 +61,9 @@ impl IndexEntry {
 /// # Errors
 /// When the kind of the document is ambiguous or not supported.
 pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryError> {
-    Ok(match ParsedManifest::parse(bytes, Some(media_type), "document")?.content {
+    let document = ParsedManifest::parse(bytes, Some(media_type), "document")?;
+    document.reject_nested("document")?;
+    Ok(match document.content {
         ManifestKind::Manifest(manifest) => ImageRefs::Image(manifest.config.digest),
         ManifestKind::Index(manifests) => {
             let listed = manifests.into_iter().map(|descriptor| IndexEntry {
@@ -81,6 +84,19 @@ pub async fn read_refs(bytes: &Bytes, media_type: &str) -> Result<ImageRefs, Reg
     let (document, media_type) = (bytes.clone(), media_type.to_owned());
     let parse = move || parse_refs(&document, &media_type);
     offload::document(bytes.len(), parse).await.unwrap_or(Err(RegistryError::Lost))
+}
+
+/// What `pick` takes from the document `body`, which is parsed on a thread of its own if it is large. Only what is picked
+/// stays in memory.
+pub(super) async fn parsed<T: Send + 'static>(
+    body: &Bytes,
+    media_type: Option<&str>,
+    what: &str,
+    pick: impl FnOnce(ParsedManifest) -> T + Send + 'static,
+) -> Result<T, RegistryError> {
+    let (document, media_type, what) = (body.clone(), media_type.map(str::to_owned), what.to_owned());
+    let parse = move || ParsedManifest::parse(&document, media_type.as_deref(), &what).map(pick);
+    offload::document(body.len(), parse).await.unwrap_or(Err(RegistryError::Lost))
 }
 
 /// Fields that Go would read in another case, too, and we would not.
@@ -156,8 +172,8 @@ impl ParsedManifest {
             (Some(header), Some(body)) if header != body => {
                 return Err(RegistryError::MediaTypeMismatch {
                     what: what.to_owned(),
-                    header: remote(header),
-                    body: remote(body),
+                    header: excerpt(header),
+                    body: excerpt(body),
                 });
             }
             (found @ Some(_), _) | (None, found) => found.unwrap_or("(none)"),
@@ -166,7 +182,7 @@ impl ParsedManifest {
             OCI_MANIFEST | DOCKER_MANIFEST => false,
             other if is_index(other) => true,
             other => {
-                return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: remote(other) });
+                return Err(RegistryError::Unsupported { what: what.to_owned(), media_type: excerpt(other) });
             }
         };
         if version != Some(2) {
@@ -179,6 +195,18 @@ impl ParsedManifest {
         let media_type = media_type.to_owned();
         let content = if index { self::index(&fields) } else { manifest(&fields) };
         Ok(Self { media_type, content: content.map_err(|reason| malformed(&reason))? })
+    }
+}
+
+impl ParsedManifest {
+    /// Refuses an image index that lists an index: which image it means depends on who reads it.
+    pub(super) fn reject_nested(&self, what: &str) -> Result<(), RegistryError> {
+        let ManifestKind::Index(listed) = &self.content else { return Ok(()) };
+        if !listed.iter().any(|descriptor| is_index(&descriptor.media_type)) {
+            return Ok(());
+        }
+        let reason = "it lists another index, which is not supported".to_owned();
+        Err(RegistryError::Malformed { what: what.to_owned(), reason })
     }
 }
 
@@ -199,6 +227,8 @@ fn manifest(fields: &Map<String, Value>) -> Result<ManifestKind, String> {
 fn descriptors(fields: &Map<String, Value>, name: &str) -> Result<Vec<Descriptor>, String> {
     match fields.get(name) {
         Some(Value::Array(values)) => values.iter().map(descriptor).collect(),
+        // What Go writes for a list that was never filled.
+        Some(Value::Null) => Ok(Vec::new()),
         _ => Err(format!("its {name} are not a list")),
     }
 }
@@ -294,6 +324,8 @@ mod tests {
             ),
             (r#"{"schemaVersion":2,"manifests":[%D,%D],"unknown":{"deep":[1]}}"#, Some(OCI_INDEX), OCI_INDEX),
             (r#"{"schemaVersion":2,"manifests":[]}"#, Some(DOCKER_LIST), DOCKER_LIST),
+            (r#"{"schemaVersion":2,"manifests":null}"#, Some(OCI_INDEX), OCI_INDEX),
+            (r#"{"schemaVersion":2,"config":%D,"layers":null}"#, Some(OCI_MANIFEST), OCI_MANIFEST),
         ] {
             assert_eq!(parse(text, header).unwrap().media_type, media_type, "{text}");
         }
@@ -310,6 +342,11 @@ mod tests {
             ),
             (r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, Some(OCI_INDEX), "ambiguous"),
             (r#"{"schemaVersion":2,"config":null,"manifests":[]}"#, Some(OCI_INDEX), "ambiguous"),
+            (
+                r#"{"schemaVersion":2,"config":%D,"layers":[],"manifests":null}"#,
+                Some(OCI_MANIFEST),
+                "ambiguous",
+            ),
             (r#"{"schemaVersion":2,"config":%D,"layers":[],"fsLayers":[]}"#, Some(OCI_MANIFEST), "ambiguous"),
             (r#"{"schemaVersion":1,"fsLayers":[]}"#, Some(OCI_MANIFEST), "schema-1"),
             (good, Some(SCHEMA_ONE[1]), "schema-1"),

@@ -2,12 +2,12 @@
 
 use http::Method;
 
-use super::Registry;
 use super::error::{Class, RegistryError};
 use super::host_client::ApiResponse;
 use super::host_request::HostRequest;
 use super::hosts::{Capability, Host};
 use super::request_context::RequestContext;
+use super::state::RegistryState;
 use pullgate_core::reference::Repository;
 
 /// What containerd accepts for a manifest, in its order (`core/remotes/docker/resolver.go`).
@@ -34,7 +34,8 @@ impl ApiRequest {
 
     /// The request to one host.
     pub(super) fn to(&self, host: &Host, repository: &Repository) -> HostRequest {
-        let mut target = format!("{}/{}/{}", host.path, repository.path(), self.object);
+        let path = host.rewrites.apply(repository.path());
+        let mut target = format!("{}/{path}/{}", host.path, self.object);
         if host.is_proxy_for(repository.domain()) {
             target.push_str("?ns=");
             target.push_str(&repository.domain().replace(':', "%3A").replace('[', "%5B").replace(']', "%5D"));
@@ -47,60 +48,58 @@ impl ApiRequest {
             condition: None,
             what: self.what.clone(),
             limit: self.limit,
-            repository: repository.path().to_owned(),
+            repository: path.into_owned(),
             push: false,
         }
     }
 }
 
-impl Registry {
-    /// The hosts of a repository with a capability, in order; for writes only the first, as in containerd.
-    pub(super) fn hosts(
-        &self,
-        repository: &Repository,
-        need: Capability,
-    ) -> Result<Vec<Host>, RegistryError> {
-        let list = self.inner.hosts.of(repository.domain())?;
-        let mut hosts: Vec<Host> =
-            list.hosts.iter().filter(|host| need.is_met_by(host.capabilities)).cloned().collect();
-        if hosts.is_empty() {
-            let domain = repository.domain().to_owned();
-            return Err(RegistryError::NoHost { domain, capability: need.name() });
-        }
-        if need == Capability::Push {
-            hosts.truncate(1);
-        }
-        Ok(hosts)
+/// The hosts of a repository with a capability, in order; for writes only the first, as in containerd.
+pub(super) fn hosts(
+    state: &RegistryState,
+    repository: &Repository,
+    need: Capability,
+) -> Result<Vec<Host>, RegistryError> {
+    let list = state.hosts.of(repository.domain())?;
+    let mut hosts: Vec<Host> =
+        list.hosts.iter().filter(|host| need.is_met_by(host.capabilities)).cloned().collect();
+    if hosts.is_empty() {
+        let domain = repository.domain().to_owned();
+        return Err(RegistryError::NoHost { domain, capability: need.name() });
     }
+    if need == Capability::Push {
+        hosts.truncate(1);
+    }
+    Ok(hosts)
+}
 
-    /// Tries the hosts in order until one answers, and retries if the failure is transient.
-    ///
-    /// # Errors
-    /// The most specific error of all hosts.
-    pub(super) async fn ask(
-        &self,
-        repository: &Repository,
-        need: Capability,
-        request: &ApiRequest,
-        context: &RequestContext,
-    ) -> Result<(ApiResponse, Host), Vec<RegistryError>> {
-        let hosts = self.hosts(repository, context.need(need)).map_err(|error| vec![error])?;
-        let mut tried = 0;
-        loop {
-            let mut errors = Vec::new();
-            for host in &hosts {
-                match self.inner.host_client.send(host, &request.to(host, repository), context).await {
-                    Ok(answer) => return Ok((answer, host.clone())),
-                    Err(error) => errors.push(error),
-                }
+/// Tries the hosts in order until one answers, and retries if the failure is transient.
+///
+/// # Errors
+/// The most specific error of all hosts.
+pub(super) async fn ask(
+    state: &RegistryState,
+    repository: &Repository,
+    need: Capability,
+    request: &ApiRequest,
+    context: &RequestContext,
+) -> Result<(ApiResponse, Host), Vec<RegistryError>> {
+    let hosts = hosts(state, repository, context.need(need)).map_err(|error| vec![error])?;
+    let mut tried = 0;
+    loop {
+        let mut errors = Vec::new();
+        for host in &hosts {
+            match state.host_client.send(host, &request.to(host, repository), context).await {
+                Ok(answer) => return Ok((answer, host.clone())),
+                Err(error) => errors.push(error),
             }
-            // Only when all hosts failed: trying another host is faster than waiting.
-            let transient = most_specific_error(errors.clone()).is_transient();
-            if !transient || !context.try_again(tried).await {
-                return Err(errors);
-            }
-            tried += 1;
         }
+        // Only when all hosts failed: trying another host is faster than waiting.
+        let transient = most_specific_error(errors.clone()).is_transient();
+        if !transient || !context.try_again(tried).await {
+            return Err(errors);
+        }
+        tried += 1;
     }
 }
 

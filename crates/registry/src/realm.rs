@@ -7,9 +7,10 @@
 use reqwest::Url;
 
 use super::address_scope::{AddressScope, address_scope, may_redirect_to};
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::hosts::is_local;
 use super::redirect::authority;
+use pullgate_core::untrusted::excerpt;
 
 /// The registry that named a realm.
 pub(super) struct Registry<'a> {
@@ -33,13 +34,13 @@ pub(super) fn check(registry: &Registry<'_>, realm: &str, trusted: &[String]) ->
     };
     let base = registry_url(registry.authority, registry.secure);
     let (Ok(url), Some(base)) = (Url::parse(realm), base) else {
-        return Err(refused(remote(realm.split('?').next().unwrap_or_default()), "it is not a URL"));
+        return Err(refused(excerpt(realm.split('?').next().unwrap_or_default()), "it is not a URL"));
     };
     match rule(&base, &url, registry.credentials, trusted) {
         None => Ok(url),
         Some(reason) => {
             let shown = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-            Err(refused(remote(&shown), reason))
+            Err(refused(excerpt(&shown), reason))
         }
     }
 }

@@ -6,9 +6,10 @@ use reqwest::{Response, Url};
 
 use super::address_scope::may_redirect_to;
 use super::client_pool::Audience;
-use super::error::{RegistryError, remote};
+use super::error::RegistryError;
 use super::host_request::HostRequest;
 use super::hosts::{Host, is_local};
+use pullgate_core::untrusted::excerpt;
 
 /// The target of a redirect, if it may be followed: only for reads, never from HTTPS to HTTP, and not to an address that is
 /// out of scope for the registry.
@@ -27,7 +28,7 @@ pub(super) fn redirect(
     let next = location
         .and_then(|location| from.join(location).ok())
         .ok_or_else(|| refused("it has no target".to_owned()))?;
-    let shown = remote(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
+    let shown = excerpt(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
     if !matches!(next.scheme(), "http" | "https") {
         return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
     }

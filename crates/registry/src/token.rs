@@ -3,8 +3,7 @@
 //! A grant is for one credential, host, repository and kind of access. Its key is a keyed hash of all of them, so a pod
 //! never uses a grant of another pod's pull secret, and no secret is a key.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -25,9 +24,13 @@ use super::hosts::Host;
 use super::limits::{TOKEN_LIFE, TOKENS};
 use super::realm;
 use pullgate_net::single_flight::Key;
+use pullgate_net::ttl_cache::TtlCache;
 
-/// How long a token is valid when the token service does not say (the distribution specification's default).
+/// How long a token is valid when the token service does not say, or says less or nothing usable ("should never be returned
+/// with less than 60 seconds to live", distribution's token specification).
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+/// How long a rejection is not taken for the end of a token, after a new one was rejected as well.
+const DOUBT: Duration = Duration::from_secs(60);
 /// A token is not used this long before it expires.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Characters of a scope that a registry requests.
@@ -53,7 +56,7 @@ impl Access<'_> {
 /// All grants of this process.
 pub(super) struct Tokens {
     key: [u8; 32],
-    slots: Mutex<HashMap<[u8; 32], Slot>>,
+    slots: TtlCache<Key, Slot>,
 }
 
 /// A grant; locked while it is being obtained.
@@ -64,6 +67,10 @@ pub(super) struct Grant {
     /// The value of the header Authorization.
     value: Zeroizing<String>,
     until: Option<Instant>,
+    /// The challenge that it answered, and whether that came over TLS.
+    challenge: (Challenge, bool),
+    /// When it was rejected although it was new.
+    doubted: Option<Instant>,
 }
 
 impl Grant {
@@ -93,7 +100,7 @@ impl Tokens {
             host: "(all)".to_owned(),
             reason: "the system gives no random bytes".to_owned(),
         })?;
-        Ok(Self { key, slots: Mutex::default() })
+        Ok(Self { key, slots: TtlCache::of_entries(TOKENS) })
     }
 
     /// A keyed hash of these fields, which does not reveal them.
@@ -115,11 +122,7 @@ impl Tokens {
             access.repository.as_bytes(),
             if access.push { b"push" } else { b"pull" },
         ]);
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= TOKENS && !slots.contains_key(&key) {
-            slots.clear();
-        }
-        Arc::clone(slots.entry(key).or_default())
+        self.slots.live_or_new(key, Slot::default)
     }
 }
 
@@ -145,18 +148,37 @@ pub(super) async fn obtain(
     {
         return Ok(header);
     }
-    *held = None;
-    let grant = match request.challenge {
+    // A new grant may be as useless as the one before it.
+    let doubted = held.take().and_then(|grant| grant.doubted);
+    let mut grant = match request.challenge {
         Challenge::Basic => basic(request)?,
         Challenge::Bearer { realm, service, scope } => {
             bearer(token_service, request, realm, service, scope).await?
         }
     };
     let header = grant.header().ok_or_else(|| request.no_token("it cannot be sent in a header"))?;
-    if grant.is_usable() {
-        *held = Some(grant);
-    }
+    grant.doubted = doubted;
+    *held = Some(grant);
     Ok(header)
+}
+
+/// The challenge to answer again after a registry rejected the token `used` without one, so that a token that ends before its
+/// time is replaced; `None` if another token would not help.
+pub(super) async fn expired(slot: &Slot, used: &HeaderValue) -> Option<(Challenge, bool)> {
+    let held = slot.lock().await;
+    let grant = held.as_ref()?;
+    let (challenge, secure) = &grant.challenge;
+    let in_doubt = grant.doubted.is_some_and(|at| at.elapsed() < DOUBT);
+    let helps =
+        !in_doubt && matches!(challenge, Challenge::Bearer { .. }) && used.as_bytes().starts_with(b"Bearer ");
+    helps.then(|| (challenge.clone(), *secure))
+}
+
+/// Records that the registry rejects the new token `used` as well: the token is not the reason.
+pub(super) async fn not_expired(slot: &Slot, used: &HeaderValue) {
+    if let Some(grant) = slot.lock().await.as_mut().filter(|grant| grant.header().as_ref() == Some(used)) {
+        grant.doubted = Some(Instant::now());
+    }
 }
 
 /// A client for token services.
@@ -191,6 +213,11 @@ impl Request<'_> {
     fn no_token(&self, reason: &str) -> RegistryError {
         RegistryError::Token { host: self.host.authority.clone(), reason: reason.to_owned() }
     }
+
+    fn grant(&self, value: String, until: Option<Instant>) -> Grant {
+        let challenge = (self.challenge.clone(), self.secure);
+        Grant { value: Zeroizing::new(value), until, challenge, doubted: None }
+    }
 }
 
 fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
@@ -203,7 +230,7 @@ fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
         });
     }
     let pair = Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str()));
-    Ok(Grant { value: Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))), until: None })
+    Ok(request.grant(format!("Basic {}", STANDARD.encode(pair.as_bytes())), None))
 }
 
 /// As containerd's `doBearerAuth` (`core/remotes/docker/authorizer.go`): with a secret by OAuth 2 first, then by GET for
@@ -293,16 +320,20 @@ fn grant(request: &Request<'_>, answer: &[u8], names: &[&str]) -> Result<Grant, 
         .filter_map(|name| answer.get(name).and_then(Value::as_str))
         .find(|token| !token.is_empty())
         .ok_or_else(|| request.no_token("its answer has no token"))?;
-    let life = match answer.get("expires_in") {
-        None | Some(Value::Null) => DEFAULT_LIFE,
-        // A lifetime that is not a positive number is zero: the token is used once.
-        Some(seconds) => Duration::from_secs(seconds.as_u64().unwrap_or(0)).min(TOKEN_LIFE),
+    let until = Instant::now().checked_add(life(answer.get("expires_in")).saturating_sub(MARGIN));
+    Ok(request.grant(format!("Bearer {token}"), Some(until.unwrap_or_else(Instant::now))))
+}
+
+/// The lifetime of a token: seconds, some services send them as text. A token that ends earlier is replaced when the
+/// registry rejects it.
+fn life(expires_in: Option<&Value>) -> Duration {
+    let seconds = match expires_in {
+        Some(Value::Number(seconds)) => seconds.as_f64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
     };
-    let until = Instant::now().checked_add(life.saturating_sub(MARGIN));
-    Ok(Grant {
-        value: Zeroizing::new(format!("Bearer {token}")),
-        until: Some(until.unwrap_or_else(Instant::now)),
-    })
+    let life = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    life.unwrap_or(DEFAULT_LIFE).clamp(DEFAULT_LIFE, TOKEN_LIFE)
 }
 
 /// Our scope, and those of the registry's that mean the same repository, which a proxy may know by a longer name, with no
@@ -332,6 +363,30 @@ fn scopes(access: Access<'_>, requested: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lifetimes_are_bounded() {
+        for (expires_in, seconds) in [
+            ("300", 300),
+            ("\"300\"", 300),
+            ("\" 300.5 \"", 300),
+            ("null", 60),
+            ("0", 60),
+            ("-5", 60),
+            ("\"-5\"", 60),
+            ("\"soon\"", 60),
+            ("\"NaN\"", 60),
+            ("\"inf\"", 60),
+            ("1e300", 60),
+            ("[300]", 60),
+            ("3601", 3600),
+            ("9223372036854775807", 3600),
+        ] {
+            let value: Value = serde_json::from_str(expires_in).unwrap();
+            assert_eq!(life(Some(&value)).as_secs(), seconds, "{expires_in}");
+        }
+        assert_eq!(life(None), DEFAULT_LIFE);
+    }
 
     #[test]
     fn scopes_are_limited_to_the_repository_and_access() {

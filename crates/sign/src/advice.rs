@@ -20,6 +20,8 @@ const QUOTA: &str =
     "the storage of the registry, or this project's share of it, is used up: free some or raise the quota";
 const FORM: &str = "the registry does not accept manifests of this kind: try the other --layout";
 const CONTENDED: &str = "others sign the same image all the time: try again";
+const NOT_KEPT: &str = "the registry does not keep this tag: try the other --layout, and see how the registry treats tags that \
+                        begin with sha256-";
 const FULL: &str = "remove signatures that are not needed any more: verifiers do not read more";
 
 impl SignError {
@@ -31,6 +33,7 @@ impl SignError {
             Self::NoImage { .. } => Some(UNKNOWN),
             Self::Full { .. } => Some(FULL),
             Self::Contended { .. } => Some(CONTENDED),
+            Self::NotKept { .. } => Some(NOT_KEPT),
             _ => None,
         }
     }

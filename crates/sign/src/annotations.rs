@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use pullgate_core::untrusted::sanitize_to;
+
 /// The most annotations of one signature.
 pub const MAX_ANNOTATIONS: usize = 64;
 /// Bytes of all keys and values of one signature, far below the limits of verifiers for a payload.
@@ -26,13 +28,13 @@ impl Annotations {
             let (key, value) = text
                 .split_once('=')
                 .filter(|(key, _)| !key.is_empty())
-                .ok_or_else(|| AnnotationError::Form { found: text.escape_debug().take(80).collect() })?;
+                .ok_or_else(|| AnnotationError::Form { found: sanitize_to(text, 80) })?;
             bytes = bytes.saturating_add(text.len());
             if found.len() >= MAX_ANNOTATIONS || bytes > MAX_ANNOTATION_BYTES {
                 return Err(AnnotationError::TooMuch);
             }
             if found.insert(key.to_owned(), value.to_owned()).is_some() {
-                return Err(AnnotationError::Twice { key: key.escape_debug().take(80).collect() });
+                return Err(AnnotationError::Twice { key: sanitize_to(key, 80) });
             }
         }
         Ok(Self(found))

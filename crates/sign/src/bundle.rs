@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::update::{Blob, Edited, update, upload};
+use super::update::{Blob, Edited, refuses_absent, update, upload};
 use super::{Attached, Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
@@ -83,9 +83,19 @@ pub(super) async fn present(
     }
     // What could not be read may be our bundle; what is malformed is not.
     let open = |class| matches!(class, Class::Unanswered | Class::Unauthorized);
-    let problem = collected.problems.iter().find(|problem| open(problem.error.class()));
-    if let Some(problem) = problem {
-        return Err(problem.error.clone().into());
+    let tag = fallback_tag(request.digest);
+    let mut refused_tag = None;
+    for problem in collected.problems.iter().filter(|problem| open(problem.error.class())) {
+        if problem.place == tag && problem.error.class() == Class::Unauthorized {
+            refused_tag = Some(&problem.error);
+        } else {
+            return Err(problem.error.clone().into());
+        }
+    }
+    if let Some(error) = refused_tag
+        && !refuses_absent(registry, request, &tag).await
+    {
+        return Err(error.clone().into());
     }
     if collected.exceeded().is_some() {
         let (found, limit) = (collected.attachments.len(), registry.limits().signatures);

@@ -190,7 +190,20 @@ pub enum SignError {
         found: usize,
         limit: usize,
     },
+    /// The registry accepted the document and does not show it.
+    #[error("registry accepted {}, but shows {shown} there", writes_of(*writes, tag))]
+    NotKept {
+        tag: String,
+        /// Writes in a row without effect.
+        writes: usize,
+        /// What is under the tag.
+        shown: &'static str,
+    },
     /// Other writers were faster in every attempt.
     #[error("tag {tag} was written by others {attempts} times in a row while the signature was added")]
     Contended { tag: String, attempts: usize },
+}
+
+fn writes_of(writes: usize, tag: &str) -> String {
+    if writes == 1 { format!("a write of tag {tag}") } else { format!("{writes} writes of tag {tag}") }
 }

@@ -3,6 +3,8 @@
 //! Most registries have no conditional writes. So a condition is sent to those that do ([`Condition`]), the time between
 //! reading and writing is kept short, and the tag is read again after a delay and written again if another writer, who had
 //! read before and wrote after, has removed the change. Writers in one process exclude each other.
+//!
+//! Registries that hide what does not exist are written to all the same, and read again; the error says what they show.
 
 use std::time::Duration;
 
@@ -11,12 +13,16 @@ use tokio::time::Instant;
 
 use super::{SignError, SignRequest};
 use pullgate_core::digest::Digest;
-use pullgate_registry::{Condition, ManifestUpload, Registry, RegistryError, Stored, Target, retry_delay};
+use pullgate_registry::{
+    Condition, ManifestUpload, Registry, RegistryError, Stored, Target, fallback_tag, retry_delay,
+};
 
 /// Attempts while others write at the same time.
 const ATTEMPTS: usize = 24;
 /// How long after a tag was not found it is read once more.
 const DOUBT: Duration = Duration::from_millis(10);
+/// Accepted writes in a row that change nothing under the tag.
+const WITHOUT_EFFECT: usize = 4;
 /// The longest delay before the tag is read again.
 const MAX_RECHECK_DELAY: Duration = Duration::from_secs(5);
 
@@ -38,7 +44,18 @@ pub(super) struct Blob {
 /// The document under a tag at some time.
 pub(super) struct Seen {
     pub(super) stored: Option<Stored>,
+    /// What the registry shows there in place of nothing.
+    instead: Option<Instead>,
     at: Instant,
+}
+
+/// What some registries show under a tag that does not exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Instead {
+    /// A refusal, as Artifactory.
+    Refusal,
+    /// The signed image, under the fallback tag of its digest, as GitLab.
+    Subject,
 }
 
 /// The result of an update.
@@ -49,7 +66,7 @@ pub(super) struct Updated {
     pub(super) written: bool,
 }
 
-/// Reads a tag.
+/// Reads a tag. What a registry shows in place of nothing counts as nothing.
 pub(super) async fn look(
     registry: &Registry,
     request: &SignRequest<'_>,
@@ -57,8 +74,26 @@ pub(super) async fn look(
 ) -> Result<Seen, RegistryError> {
     let at = Instant::now();
     let SignRequest { repository, credentials, .. } = *request;
-    let stored = registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await?;
-    Ok(Seen { stored, at })
+    let (stored, instead) =
+        match registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await {
+            Err(RegistryError::Unauthorized { .. }) if refuses_absent(registry, request, tag).await => {
+                (None, Some(Instead::Refusal))
+            }
+            Ok(Some(stored)) if stored.digest == *request.digest && tag == fallback_tag(request.digest) => {
+                (None, Some(Instead::Subject))
+            }
+            other => (other?, None),
+        };
+    Ok(Seen { stored, instead, at })
+}
+
+/// Whether the registry refuses to show what does not exist. Otherwise a refused tag may have signatures of others, which a
+/// write would remove.
+pub(super) async fn refuses_absent(registry: &Registry, request: &SignRequest<'_>, tag: &str) -> bool {
+    let absent = format!("{tag}.absent");
+    let SignRequest { repository, credentials, .. } = *request;
+    let answer = registry.get_manifest_optional(repository, Target::Tag(&absent), credentials).await;
+    matches!(answer, Err(RegistryError::Unauthorized { .. }))
 }
 
 /// Writes the result of `edit` under the tag until `edit` returns `None`, which means that nothing is missing. Starts with
@@ -76,6 +111,7 @@ pub(super) async fn update(
     let mut uploaded = Vec::new();
     // The digest under the tag when the registry refused a condition.
     let mut refused: Option<Option<Digest>> = None;
+    let mut without_effect = 0;
     for attempt in 0..ATTEMPTS {
         let lock = registry.lock_tag(repository, tag).await?;
         let (before, mut is_old) = match seen.take() {
@@ -146,6 +182,10 @@ pub(super) async fn update(
         {
             return Ok(Updated { manifest: stored.digest, written });
         }
+        without_effect = if digest(after.stored.as_ref()) == found { without_effect + 1 } else { 0 };
+        if after.instead == Some(Instead::Subject) || without_effect >= WITHOUT_EFFECT {
+            return Err(not_kept(tag, without_effect, &after));
+        }
         tokio::time::sleep(retry_delay(attempt.min(2))).await;
     }
     Err(contended(tag, ATTEMPTS))
@@ -193,6 +233,16 @@ pub(super) async fn upload(
 
 fn digest(stored: Option<&Stored>) -> Option<Digest> {
     stored.map(|stored| stored.digest.clone())
+}
+
+fn not_kept(tag: &str, writes: usize, after: &Seen) -> SignError {
+    let shown = match (after.instead, &after.stored) {
+        (Some(Instead::Subject), _) => "the signed image itself",
+        (Some(Instead::Refusal), _) => "a refusal",
+        (None, None) => "nothing",
+        (None, Some(_)) => "what was there before",
+    };
+    SignError::NotKept { tag: tag.to_owned(), writes, shown }
 }
 
 fn contended(tag: &str, attempts: usize) -> SignError {

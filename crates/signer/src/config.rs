@@ -1,28 +1,25 @@
 //! `signer.toml`: what is signed by which key, and where the service listens.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{AuthenticatorSettings, Login, Reconcile, Rule, SignerSettings, TargetRegistry};
-use pullgate_config::document::{Document, Table, Value};
-use pullgate_config::duration::parse_duration;
+use crate::{AuthenticatorSettings, Login, Rule, SignerSettings, TargetRegistry};
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::document::{Document, Value};
 use pullgate_config::file::Guard;
+use pullgate_config::kind::{Flag, Form, OptionKind, PATH, PATHS, Section, off_or};
+use pullgate_config::options::{OptionDoc, Options as _, Pass, documentation};
 use pullgate_config::problem::{Problem, Problems};
 use pullgate_config::suggest;
-use pullgate_config::values::{read_path, section};
 use pullgate_core::reference::{self, Repository};
-use pullgate_keys::service_options::secret_file;
+use pullgate_keys::service_options::SECRET_FILE;
 
-pub(crate) mod authenticator;
-mod control;
-pub(crate) mod keys;
-mod limits;
-mod listen;
+mod authenticator;
+pub(crate) mod limits;
+pub(crate) mod listen;
 mod rule;
-
-pub use control::load_signer_control;
-pub use limits::SIGNER_BOUNDS;
 
 /// The signer's own file in the configuration directory.
 pub const SIGNER_FILE: &str = "signer.toml";
@@ -33,8 +30,95 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Repositories in the configuration, for a registry without a catalog.
 const MAX_REPOSITORIES: usize = 10_000;
 
-/// The longest interval between two listings.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+const HOST: Form<String> = Form { kind: OptionKind::Text, bounds: "a host", read: read_host };
+const USER: Form<String> =
+    Form { kind: OptionKind::Text, bounds: "a name; with `password-file`", read: read_user };
+const REPOSITORIES: Form<Vec<Repository>> =
+    Form { kind: OptionKind::List, bounds: "at most 10000 repositories", read: read_repositories };
+
+pullgate_config::options! {
+    /// `signer.toml` without keys and rules.
+    #[derive(Debug)]
+    struct SignerFile {
+        /// The registry whose images are signed.
+        registry: RegistryOptions = "registry", Section("[registry]");
+        /// Where to receive notifications (POST /notify).
+        listen: listen::Listen = "listen", Section("[listen]");
+        /// The socket that `pullgate-signer status` and `pullgate-signer request` use.
+        control: Control = "control", Section("[control]");
+        /// Metrics in Prometheus' text format at /metrics, without authentication; also on the control socket.
+        metrics: Metrics = "metrics", Section("[metrics]");
+        /// The state of the service.
+        state: State = "state", Section("[state]");
+        /// Listings of the registry, for notifications that were lost.
+        reconcile: Reconcile = "reconcile", Section("[reconcile]");
+        /// Limits. `notification-bytes`, `connections`, `request-timeout`, `queued`, `remembered` and `workers` need a
+        /// restart.
+        limits: limits::Limits = "limits", Section("[limits]");
+        /// How to open and use the keys. Files with secrets must belong to root or to this user (chmod 600).
+        keys: pullgate_keys::KeySettings = "keys", Section("[keys]");
+    }
+    check check_repositories;
+}
+
+pullgate_config::options! {
+    /// `[registry]`
+    #[derive(Debug)]
+    struct RegistryOptions {
+        /// The registry's host, with its port, as in image names. Every scope below begins with it, and signatures contain
+        /// it.
+        host: Option<String> = "host", HOST.required("\"registry.example.com\"");
+        /// The user name for the registry. Without credentials the signer sends none.
+        username: Option<String> = "username", USER.optional("none", "\"signer\"");
+        /// The file with the password, which has one line.
+        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("file that others cannot read; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
+        /// Directories of containerd's hosts.toml files: other addresses, authorities, plain HTTP; several as in "/a:/b".
+        hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("/etc/containerd/certs.d:/etc/docker/certs.d", "\"/etc/containerd/certs.d:/etc/docker/certs.d\"");
+    }
+    check check_registry;
+}
+
+pullgate_config::options! {
+    /// `[control]`
+    #[derive(Debug)]
+    struct Control {
+        /// The control socket.
+        socket: PathBuf = "socket", PATH.or("/run/pullgate-signer/control.sock");
+    }
+}
+
+pullgate_config::options! {
+    /// `[metrics]`
+    #[derive(Debug)]
+    struct Metrics {
+        /// The address for metrics.
+        address: Option<SocketAddr> = "address", listen::TCP.optional("none", "\"127.0.0.1:8791\"");
+    }
+}
+
+pullgate_config::options! {
+    /// `[state]`
+    #[derive(Debug)]
+    struct State {
+        /// The queue and the audit log (audit.jsonl).
+        directory: PathBuf = "directory", PATH.or("/var/lib/pullgate/signer");
+    }
+}
+
+pullgate_config::options! {
+    /// How the registry is listed.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Reconcile {
+        /// Whether a new rule first lists the existing images, so that no notification can pass them off as new. If false,
+        /// only the time in a notification tells old images from new ones.
+        baseline: bool = "baseline", Flag(true);
+        /// How often to list the registry for images whose notification was lost; needs `baseline`.
+        interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
+        /// All repositories, for a registry that cannot list them (_catalog).
+        repositories: Option<Vec<Repository>> = "repositories", REPOSITORIES.optional("those that the registry lists", "[\"registry.example.com/payments/app\"]");
+    }
+    check check_interval;
+}
 
 /// Reads `signer.toml` at `path`.
 ///
@@ -70,168 +154,134 @@ fn read(name: &str, text: &str, root: &Path) -> Result<SignerSettings, Problems>
 }
 
 fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSettings> {
-    let known = [
-        "registry",
-        "listen",
-        "control",
-        "metrics",
-        "state",
-        "reconcile",
-        "limits",
-        "keys",
-        "authenticator",
-        "rule",
-    ];
-    let mut table = document.parse(&known)?;
-    let registry = read_registry(document, &mut table);
-    let listen = listen::read(document, &mut table);
-    let control = control::read(document, &mut table);
-    let directory = path_or(document, &mut table, "state", "directory", "/var/lib/pullgate/signer");
-    let metrics = listen::read_metrics(document, &mut table);
-    let host = registry.as_ref().map(|registry| registry.host.clone());
-    let reconcile = read_catch_up(document, &mut table, host.as_deref());
-    let limits = limits::read(document, &mut table);
-    let keys = keys::read(document, &mut table);
-    let authenticators = match table.take("authenticator") {
+    let keys = [SignerFile::keys(), vec!["authenticator", "rule"]].concat();
+    let mut table = document.parse(&keys)?;
+    let [authenticators, rules] = ["authenticator", "rule"].map(|key| table.take(key));
+    let named = table.has("registry");
+    let file = SignerFile::read(document, &mut table);
+    let host = file.registry.host.as_deref();
+    let authenticators = match authenticators {
         Some(value) => authenticator::read_all(document, value, root),
         None => BTreeMap::new(),
     };
-    let rules: Vec<Rule> = match table.take("rule") {
-        Some(value) => rule::read_all(document, value, &authenticators, host.as_deref()),
+    let rules: Vec<Rule> = match rules {
+        Some(value) => rule::read_all(document, value, &authenticators, host),
         None => Vec::new(),
     };
-    if registry.is_none() && document.problems.is_empty() {
+    if !named && document.problems.is_empty() {
         let hint = "write [registry] and `host = \"registry.example.com\"`";
         document.problem(0..0, "the registry to sign at is missing", hint);
     }
     let authenticators =
         authenticators.into_iter().filter_map(|(name, key)| Some((name, key.settings?))).collect();
     Some(SignerSettings {
-        registry: registry?,
-        listen,
-        control,
-        metrics,
-        directory,
-        reconcile,
-        limits,
-        keys,
+        registry: file.registry.settings()?,
+        listen: file.listen,
+        control: file.control.socket,
+        metrics: file.metrics.address,
+        directory: file.state.directory,
+        reconcile: file.reconcile,
+        limits: file.limits,
+        keys: file.keys,
         authenticators,
         rules,
     })
 }
 
-fn read_registry(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<TargetRegistry> {
-    let mut table = section(document, root, "registry", &["host", "username", "password-file", "hosts"])?;
-    let span = table.span.clone();
-    let host = match table.take("host") {
-        None => {
-            document.problem(
-                span.clone(),
-                "[registry] has no `host`",
-                "write the host that images are named by",
-            );
-            None
-        }
-        Some(value) => document.string(value, "`host`").and_then(|(host, at)| {
-            let named = Repository::parse(&format!("{host}/name"));
-            if reference::is_domain(&host)
-                && named.is_ok_and(|name| name.domain() == host && name.path() == "name")
-            {
-                return Some(host);
-            }
-            let hint = "write it as in the names of images, as in \"registry.example.com:5000\"";
-            document.problem(at, "`host` is not the host of a registry", hint);
-            None
-        }),
-    };
-    // An invalid value has been reported already.
-    let whole = table.has("username") == table.has("password-file");
-    let username = table.take("username").and_then(|value| document.string(value, "`username`"));
-    let password_file = secret_file(document, &mut table, "password-file");
-    if !whole {
+/// The control socket in `signer.toml` at `path`. Other problems of the file are ignored: they may be the reason for the
+/// request.
+///
+/// # Errors
+/// When the file cannot be read, or `[control]` is not valid.
+pub fn load_signer_control(path: &Path) -> Result<PathBuf, Problems> {
+    let (name, text) = read_file(path)?;
+    let mut document = Document::new(&name, &text);
+    let mut root = document.recover();
+    let control = Control::section(&mut document, &mut root, "control");
+    if document.problems.is_empty() { Ok(control.socket) } else { Err(Problems::from(document.problems)) }
+}
+
+/// Every option of `signer.toml`, in the order of the documentation.
+#[must_use]
+pub fn signer_options() -> Vec<OptionDoc> {
+    let tables = authenticator::options().into_iter().chain(rule::options());
+    let tables = tables.map(|option| OptionDoc { file: SIGNER_FILE, ..option });
+    documentation::<SignerFile>(SIGNER_FILE).into_iter().chain(tables).collect()
+}
+
+impl RegistryOptions {
+    fn settings(self) -> Option<TargetRegistry> {
+        let login = self.username.zip(self.password_file);
+        Some(TargetRegistry {
+            host: self.host?,
+            login: login.map(|(username, password_file)| Login { username, password_file }),
+            hosts: self.hosts.unwrap_or_else(pullgate_registry::default_hosts),
+        })
+    }
+}
+
+fn check_registry(_: &RegistryOptions, pass: &mut Pass<'_, '_, '_>) {
+    if !pass.has("host") {
+        pass.problem("", "[registry] has no `host`", "write the host that images are named by");
+    }
+    if pass.has("username") != pass.has("password-file") {
         let hint = "write both, or neither for a registry that everyone may write to";
-        document.problem(span, "`username` and `password-file` belong together", hint);
+        pass.problem("", "`username` and `password-file` belong together", hint);
     }
-    let login = username.zip(password_file);
-    let login = login.map(|((username, _), password_file)| Login { username, password_file });
-    let mut hosts = pullgate_registry::default_hosts();
-    if let Some((text, at)) = table.take("hosts").and_then(|value| document.string(value, "`hosts`")) {
-        hosts = std::env::split_paths(&text).collect();
-        if hosts.iter().any(|path| !path.is_absolute()) {
-            let hint = "write each directory from `/` on, with `:` between two";
-            document.problem(at, "`hosts` is not a list of absolute paths", hint);
-        }
-    }
-    Some(TargetRegistry { host: host?, login, hosts })
 }
 
-fn path_or(
-    document: &mut Document<'_>,
-    root: &mut Table<'_>,
-    name: &str,
-    key: &str,
-    otherwise: &str,
-) -> PathBuf {
-    let written =
-        section(document, root, name, &[key]).and_then(|mut table| read_path(document, &mut table, key));
-    written.map_or_else(|| PathBuf::from(otherwise), |(path, _)| path)
+fn check_interval(reconcile: &Reconcile, pass: &mut Pass<'_, '_, '_>) {
+    if reconcile.interval.is_some() && !reconcile.baseline {
+        let hint = "without a baseline a listing cannot detect new images; set `baseline = true`";
+        pass.problem("interval", "`interval` needs `baseline`", hint);
+    }
 }
 
-fn read_catch_up(document: &mut Document<'_>, root: &mut Table<'_>, host: Option<&str>) -> Reconcile {
-    let mut reconcile = Reconcile { baseline: true, interval: None, repositories: None };
-    let known = ["baseline", "interval", "repositories"];
-    let Some(mut table) = section(document, root, "reconcile", &known) else { return reconcile };
-    if let Some(baseline) = pullgate_config::values::read_boolean(document, &mut table, "baseline") {
-        reconcile.baseline = baseline;
-    }
-    if let Some((text, span)) = table.take("interval").and_then(|value| document.string(value, "`interval`"))
-    {
-        let bounds = Duration::from_secs(1)..=LONGEST_INTERVAL;
-        reconcile.interval = parse_duration(&text).filter(|interval| bounds.contains(interval));
-        if reconcile.interval.is_none() && text != "off" {
-            let hint = "write \"off\", or a text such as \"10m\", from 1s to 1440m";
-            document.problem(span.clone(), "`interval` is not valid", hint);
-        }
-        if reconcile.interval.is_some() && !reconcile.baseline {
-            let hint = "without a baseline a listing cannot detect new images; set `baseline = true`";
-            document.problem(span, "`interval` needs `baseline`", hint);
+fn check_repositories(file: &SignerFile, pass: &mut Pass<'_, '_, '_>) {
+    let Some(host) = &file.registry.host else { return };
+    for repository in file.reconcile.repositories.iter().flatten() {
+        if repository.domain() != host {
+            let shown = suggest::quoted(&repository.to_string());
+            let message = format!("{shown} in `repositories` is not a repository of this registry");
+            pass.problem("reconcile", message, format!("a repository here begins with `{host}`"));
         }
     }
-    if let Some(value) = table.take("repositories") {
-        reconcile.repositories = read_repositories(document, value, host);
-    }
-    reconcile
 }
 
-fn read_repositories(
-    document: &mut Document<'_>,
-    value: Value<'_>,
-    host: Option<&str>,
-) -> Option<Vec<Repository>> {
+fn read_host(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let hint = "write it as in the names of images, as in \"registry.example.com:5000\"";
+    document.parsed(key, value, ["is not the host of a registry", hint], |host| {
+        let named = Repository::parse(&format!("{host}/name")).ok()?;
+        let whole = reference::is_domain(host) && named.domain() == host && named.path() == "name";
+        whole.then(|| host.to_owned())
+    })
+}
+
+fn read_user(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    document.string(value, &format!("`{key}`")).map(|(name, _)| name)
+}
+
+fn read_repositories(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Vec<Repository>> {
     let span = value.span.clone();
-    let values = document.array(value, "`repositories`", "an array of names of repositories")?;
+    let values = document.array(value, &format!("`{key}`"), "an array of names of repositories")?;
     if values.len() > MAX_REPOSITORIES {
-        let message = format!("`repositories` has more than {MAX_REPOSITORIES} names");
+        let message = format!("`{key}` has more than {MAX_REPOSITORIES} names");
         document.problem(span, message, "let the registry list them");
         return None;
     }
-    let mut repositories = Vec::new();
-    for value in values {
-        let Some((text, at)) = document.string(value, "a name in `repositories`") else { continue };
-        match Repository::parse(&text) {
-            Ok(repository) if host.is_none_or(|host| repository.domain() == host) => {
-                repositories.push(repository);
-            }
-            _ => {
-                let message = format!("{} is not a repository of this registry", suggest::quoted(&text));
-                document.problem(at, message, "write it with the registry's host, and without a tag");
-            }
+    let read = values.into_iter().map(|value| {
+        let (text, at) = document.string(value, &format!("a name in `{key}`"))?;
+        let repository = Repository::parse(&text).ok();
+        if repository.is_none() {
+            let message = format!("{} is not a repository of this registry", suggest::quoted(&text));
+            document.problem(at, message, "write it with the registry's host, and without a tag");
         }
-    }
-    Some(repositories)
+        repository
+    });
+    read.collect()
 }
 
-/// An authenticator; without settings if they are not valid.
+/// An authenticator, or its name alone if it is not valid.
 struct Declared {
     settings: Option<AuthenticatorSettings>,
 }

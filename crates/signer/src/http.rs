@@ -4,6 +4,7 @@ mod secret;
 mod tls;
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pullgate_daemon::accept::accept_bounded;
+use pullgate_daemon::connections::{Connection as Place, ConnectionLimits, Connections};
 use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 pub(super) use secret::Secret;
@@ -34,8 +36,11 @@ const HEAD: usize = 16 << 10;
 /// The most headers of a request.
 const HEADERS: usize = 64;
 
-/// How long a connection may be idle before a request, including the TLS handshake.
+/// How long a connection may be idle between requests.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a TLS handshake may take, and a first request until it is authenticated.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
 /// Timeout of the operator's requests: one may list a registry.
 const REQUEST: Duration = Duration::from_secs(3600);
@@ -124,61 +129,50 @@ impl Listener {
 
     /// Serves until `stop` is true, and completes requests that are under way then.
     pub async fn serve(self, signer: Arc<Signer>, mut stop: watch::Receiver<bool>) {
-        let free = Arc::new(Semaphore::new(self.bounds.connections));
-        let mut connections = JoinSet::new();
-        loop {
-            let permit = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                permit = Arc::clone(&free).acquire_owned() => permit,
-            };
-            let accepted = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                accepted = self.accept() => accepted,
-            };
-            let stream = match accepted {
-                Ok(stream) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
-            let connection = Connection {
-                signer: Arc::clone(&signer),
-                door: self.door.clone(),
-                bounds: self.bounds,
-                stop: stop.clone(),
-            };
+        let places = Arc::new(Connections::new(ConnectionLimits {
+            connections: self.bounds.connections,
+            first_call: FIRST_REQUEST,
+        }));
+        let stopped = stop.clone();
+        let serve = |(stream, peer)| {
+            let (places, signer, mut stop) = (Arc::clone(&places), Arc::clone(&signer), stopped.clone());
+            let (door, bounds) = (self.door.clone(), self.bounds);
             let tls = self.tls.clone().map(TlsAcceptor::from);
-            connections.spawn(async move {
-                let _permit = permit;
+            async move {
+                let place = tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    // Every address may use the reserve: none is known to be a registry's.
+                    place = places.wait(peer, true) => place,
+                };
+                let connection = Connection { signer, door, bounds, place, stop };
                 match (stream, tls) {
                     (Stream::Unix(stream), _) => connection.serve(stream).await,
                     (Stream::Tcp(stream), None) => connection.serve(stream).await,
                     (Stream::Tcp(stream), Some(tls)) => {
-                        match tokio::time::timeout(IDLE, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => connection.serve(stream).await,
-                            Ok(Err(error)) => tracing::warn!(%error, "TLS handshake with a client failed"),
-                            Err(_) => {}
+                        match connection.place.begin(tls.accept(stream)).await {
+                            Some(Ok(stream)) => connection.serve(stream).await,
+                            Some(Err(error)) => tracing::warn!(%error, "TLS handshake with a client failed"),
+                            None => {}
                         }
                     }
                 }
-            });
-        }
+            }
+        };
+        let stop = async { drop(stop.wait_for(|stop| *stop).await) };
+        let mut connections = accept_bounded(|| self.accept(), places.max_sockets(), serve, stop).await;
         while connections.join_next().await.is_some() {}
     }
 
-    async fn accept(&self) -> io::Result<Stream> {
+    /// A connection, and the address at its other end.
+    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
         match &self.socket {
             Socket::Tcp(socket) => {
-                let (stream, _) = socket.accept().await?;
+                let (stream, address) = socket.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok((Stream::Tcp(stream), Some(address.ip())))
             }
-            Socket::Unix { listener, .. } => Ok(Stream::Unix(listener.accept().await?.0)),
+            Socket::Unix { listener, .. } => Ok((Stream::Unix(listener.accept().await?.0), None)),
         }
     }
 }
@@ -194,12 +188,13 @@ struct Connection {
     signer: Arc<Signer>,
     door: Endpoint,
     bounds: Bounds,
+    place: Place,
     stop: watch::Receiver<bool>,
 }
 
 impl Connection {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let mut stop = self.stop.clone();
+        let (mut stop, place) = (self.stop.clone(), self.place.clone());
         let shared = Arc::new(self);
         let service = service_fn(move |request| {
             let connection = Arc::clone(&shared);
@@ -211,14 +206,9 @@ impl Connection {
             .max_buf_size(HEAD)
             .max_headers(HEADERS)
             .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(server);
-        tokio::select! {
-            // The client closed the connection.
-            _ = server.as_mut() => return,
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
-        server.as_mut().graceful_shutdown();
-        let _ = server.await;
+        let stop = async { drop(stop.wait_for(|stop| *stop).await) };
+        // How a client ends its connection is its own affair.
+        let _ = place.serve(server, |server| server.graceful_shutdown(), stop).await;
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Answer {
@@ -226,6 +216,8 @@ impl Connection {
         if let Err(refused) = self.door.admit(&self.signer, &parts) {
             return *refused;
         }
+        // Only now: a client that did not authenticate must not keep its place.
+        let _call = self.place.call();
         let answered = async {
             let body = match Limited::new(body, self.bounds.body).collect().await {
                 Ok(body) => body.to_bytes(),

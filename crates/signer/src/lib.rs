@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 mod active_config;
 mod answer;
@@ -36,9 +35,9 @@ mod status;
 mod worker;
 
 pub use active_config::{ActiveConfigError, check};
-pub use config::authenticator::PER_SECOND as KEY_RATE;
-pub use config::keys::bounds as key_service_bounds;
-pub use config::{SIGNER_BOUNDS, SIGNER_FILE, load_signer, load_signer_control};
+pub use config::limits::Limits;
+pub use config::listen::Listen;
+pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};
 pub use failed_reload::FailedReload;
 pub use http::{ListenError, Listener};
 pub use notification::{Attributes, Envelope, Notification, NotificationError, read as read_notification};
@@ -50,7 +49,6 @@ pub use run::run;
 pub use service::{Signer, SignerError};
 pub use status::{ParkedImage, RuleStatus, Status};
 
-use pullgate_core::reference::Repository;
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 
@@ -94,16 +92,6 @@ pub struct Login {
     pub password_file: PathBuf,
 }
 
-/// The endpoint for notifications, and who may send them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
-    pub address: Address,
-    /// The certificate, if it serves TLS.
-    pub tls: Option<Tls>,
-    /// The file with the secret that senders put into the header `Authorization`.
-    pub secret_file: Option<PathBuf>,
-}
-
 /// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -111,6 +99,12 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
 }
 
 impl Address {
@@ -142,41 +136,4 @@ pub struct AuthenticatorSettings {
     pub algorithm: Algorithm,
     /// The most signatures per second.
     pub per_second: u32,
-}
-
-/// How the registry is listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reconcile {
-    /// Whether a new rule begins with a listing of existing images, so that a forged notification cannot have them signed.
-    /// Otherwise the time in the notification decides.
-    pub baseline: bool,
-    /// The interval between two listings that find images without a notification; `None` disables them.
-    pub interval: Option<Duration>,
-    /// All repositories, for a registry without a catalog.
-    pub repositories: Option<Vec<Repository>>,
-}
-
-/// Limits on input, and on the work that it causes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a notification.
-    pub body_bytes: usize,
-    /// Events of a notification.
-    pub events: usize,
-    /// Concurrent connections.
-    pub connections: usize,
-    /// Timeout of a request.
-    pub request_timeout: Duration,
-    /// Queued images.
-    pub queued: usize,
-    /// Images that are recorded as signed.
-    pub remembered: usize,
-    /// Images that are signed concurrently.
-    pub workers: usize,
-    /// Attempts to sign an image before it is parked.
-    pub attempts: u32,
-    /// The longest delay between two attempts.
-    pub longest_pause: Duration,
-    /// Images in a listing of the registry.
-    pub listed: usize,
 }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
+use pullgate_core::untrusted::sanitize_to;
 
-/// Characters of the pusher's name.
+/// Bytes of the pusher's name.
 const ACTOR: usize = 128;
 
 /// A push that a notification or a listing reports. It is a hint: what is signed is what the registry has.
@@ -22,6 +23,5 @@ pub struct Push {
 
 /// The pusher's name for records: one line, shortened.
 pub(super) fn actor(text: &str) -> Option<String> {
-    let plain: String = text.chars().filter(|character| !character.is_control()).take(ACTOR).collect();
-    (!plain.is_empty()).then_some(plain)
+    (!text.is_empty()).then(|| sanitize_to(text, ACTOR))
 }

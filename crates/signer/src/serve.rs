@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::{ListenError, Listener, Signer, SignerError, SignerSettings};
 use pullgate_config::problem::Problems;
-use pullgate_core::untrusted::chain;
+use pullgate_core::untrusted::error_chain;
 use pullgate_daemon::signals::{Request, Signals};
 use pullgate_daemon::systemd::{monotonic, notify, watchdog};
 
@@ -46,7 +46,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
                 notify(&[NotifyState::Reloading, monotonic()]);
                 // Even if signer.toml is invalid: log rotation may have moved the audit record.
                 if let Err(error) = signer.reopen_record().await {
-                    let error = chain(&error);
+                    let error = error_chain(&error);
                     tracing::error!(error, "cannot reopen the audit record: the open file stays in use");
                 }
                 line.broken = !reload(&signer, &file).await;
@@ -100,7 +100,7 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
             true
         }
         Err(error) => {
-            let error = chain(&error);
+            let error = error_chain(&error);
             tracing::error!(error, "reload failed: the previous rules stay in force");
             false
         }
@@ -115,11 +115,11 @@ struct StatusLine {
 
 impl StatusLine {
     fn text(&self, signer: &Signer) -> String {
-        let rules = Status::of(signer).rules.len();
+        let rules = pullgate_cli::output::counted(Status::of(signer).rules.len(), "rule");
         let generation = self.generation;
         match self.broken {
-            false => format!("{rules} rules in force, generation {generation}"),
-            true => format!("RELOAD FAILED; still {rules} rules of generation {generation}"),
+            false => format!("{rules} in force, generation {generation}"),
+            true => format!("RELOAD FAILED; still {rules} of generation {generation}"),
         }
     }
 }

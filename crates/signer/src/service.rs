@@ -67,7 +67,7 @@ impl Signer {
     /// When a key or a password cannot be used, or the queue cannot be written; nothing changes then.
     pub async fn reload(&self, settings: SignerSettings) -> Result<(), SignerError> {
         let active_config = self.prepare(settings).await.inspect_err(|error| {
-            self.note_failed_reload(vec![pullgate_core::untrusted::chain(error)]);
+            self.note_failed_reload(vec![pullgate_core::untrusted::error_chain(error)]);
         })?;
         self.active_config.store(Arc::new(active_config));
         *self.reload_failed.lock().unwrap_or_else(PoisonError::into_inner) = None;

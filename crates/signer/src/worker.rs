@@ -165,7 +165,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 
 fn fail(signer: &Signer, applied: &ActiveRule, job: &Job, failure: &Failure) -> JobResult {
     signer.metrics.failed.add();
-    let error = pullgate_core::untrusted::chain(failure);
+    let error = pullgate_core::untrusted::error_chain(failure);
     let attempts = job.attempts.saturating_add(1);
     let limits = &signer.active_config().settings.limits;
     let (repository, digest, rule) = (&job.repository, &job.digest, &applied.rule.name);
@@ -216,6 +216,7 @@ fn retry_decision(failure: &Failure) -> RetryDecision {
         Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => {
             RetryDecision::Retry
         }
+        Failure::Sign(SignError::NotKept { .. }) => RetryDecision::RetryLimited,
         Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => RetryDecision::Gone,
         Failure::Superseded => RetryDecision::Moved,
         Failure::Sign(_) | Failure::Name(_) => RetryDecision::GiveUp,

@@ -145,12 +145,11 @@ impl State {
 /// Signs the digest of an unknown message, as a service does. pullgate has no such function.
 pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
     use rsa::pkcs8::DecodePrivateKey as _;
-    let rsa = || rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap();
-    let mut random = rsa::rand_core::OsRng;
+    let rsa = || rsa::PrivateKey::from_pkcs8_pem(pem).unwrap();
     match algorithm {
         Algorithm::RsaPssSha256 => {
-            let padding = rsa::Pss::new_with_salt::<rsa::sha2::Sha256>(32);
-            rsa().sign_with_rng(&mut random, padding, digest).unwrap()
+            use rsa::signature::{SignatureEncoding as _, hazmat::PrehashSigner as _};
+            rsa::pss::SigningKey::<rsa::sha2::Sha256>::new(rsa()).sign_prehash(digest).unwrap().to_vec()
         }
         Algorithm::RsaPkcs1Sha256 => {
             rsa().sign(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), digest).unwrap()
@@ -176,10 +175,10 @@ pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
 /// Whether a service would accept the signature.
 pub fn verify_digest(pem: &str, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> bool {
     use rsa::pkcs8::DecodePublicKey as _;
-    let rsa = || rsa::RsaPublicKey::from_public_key_pem(pem).unwrap();
+    let rsa = || rsa::PublicKey::from_public_key_pem(pem).unwrap();
     match algorithm {
         Algorithm::RsaPssSha256 => {
-            let padding = rsa::Pss::new_with_salt::<rsa::sha2::Sha256>(32);
+            let padding = rsa::Pss::<rsa::sha2::Sha256>::new_with_salt(32);
             rsa().verify(padding, digest, signature).is_ok()
         }
         Algorithm::RsaPkcs1Sha256 => {

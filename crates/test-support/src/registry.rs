@@ -61,6 +61,8 @@ pub struct Options {
     pub referrers: bool,
     /// Whether it supports conditional writes, and sends ETags.
     pub conditions: bool,
+    /// What it shows under a tag that does not exist.
+    pub absent: Absent,
     /// The authentication that it requires.
     pub auth: Auth,
     /// TLS with a certificate of this authority for this name or address.
@@ -69,6 +71,17 @@ pub struct Options {
     pub valid: Option<(i32, i32)>,
     /// Whether it requires a client certificate of the same authority.
     pub clients: bool,
+}
+
+/// What a registry shows under a tag that does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Absent {
+    #[default]
+    NotFound,
+    /// 403, as Artifactory.
+    Forbidden,
+    /// Under `sha256-<hex>` always the manifest with that digest, whatever is written there, as GitLab; otherwise 404.
+    Subject,
 }
 
 /// Runs until it is dropped.

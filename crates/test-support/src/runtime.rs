@@ -39,6 +39,8 @@ pub enum Reply {
     Streamed { first: Bytes, gate: Arc<Notify>, then: Bytes },
     /// No response; `dropped` is notified when the caller closes the call.
     Never { dropped: Arc<Notify> },
+    /// The stream is reset, after this time.
+    Reset { after: Duration, reason: h2::Reason },
 }
 
 type Script = Box<dyn Fn(&Call) -> Option<Reply> + Send + Sync>;
@@ -171,7 +173,7 @@ async fn accept(listener: UnixListener, state: Arc<State>) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let state = Arc::clone(&state);
-                async move { Ok::<_, Infallible>(answer(&state, request).await) }
+                async move { answer(&state, request).await }
             });
             let _ = Builder::new(TokioExecutor::new())
                 .auto_date_header(false)
@@ -184,7 +186,9 @@ async fn accept(listener: UnixListener, state: Arc<State>) {
 
 type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 
-async fn answer(state: &State, request: Request<Incoming>) -> Response<ReplyBody> {
+/// # Errors
+/// With the reset that the script wants.
+async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<ReplyBody>, h2::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let call = Call { path: head.uri.path().to_owned(), headers: head.headers, body };
@@ -193,17 +197,17 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<ReplyBody
     respond(scripted.unwrap_or_else(|| like_containerd(state, &call))).await
 }
 
-async fn respond(reply: Reply) -> Response<ReplyBody> {
+async fn respond(reply: Reply) -> Result<Response<ReplyBody>, h2::Error> {
     let mut response = Response::builder().header("content-type", "application/grpc");
     match reply {
         Reply::Answer { headers, data, trailers } => {
             response.headers_mut().unwrap().extend(headers);
             if data.is_empty() && trailers.is_none() {
-                return response.body(http_body_util::Empty::new().boxed_unsync()).unwrap();
+                return Ok(response.body(http_body_util::Empty::new().boxed_unsync()).unwrap());
             }
             let frames = data.into_iter().map(Frame::data).chain(trailers.map(Frame::trailers));
             let stream = frames_body(frames.map(|frame| (frame, None)).collect());
-            response.body(stream).unwrap()
+            Ok(response.body(stream).unwrap())
         }
         Reply::Streamed { first, gate, then } => {
             let frames = vec![
@@ -211,12 +215,16 @@ async fn respond(reply: Reply) -> Response<ReplyBody> {
                 (Frame::data(then), Some(gate)),
                 (Frame::trailers(status(0, "")), None),
             ];
-            response.body(frames_body(frames.into())).unwrap()
+            Ok(response.body(frames_body(frames.into())).unwrap())
         }
         Reply::Never { dropped } => {
             let _guard = NotifyOnDrop(dropped);
             tokio::time::sleep(Duration::from_secs(3600)).await;
             unreachable!("no test waits that long")
+        }
+        Reply::Reset { after, reason } => {
+            tokio::time::sleep(after).await;
+            Err(reason.into())
         }
     }
 }
@@ -326,12 +334,18 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
 }
 
 fn image(state: &State, name: &str, digest: &str) -> images::Image {
-    let stored = state.content.lock().unwrap().get(digest).map_or(1, Bytes::len);
+    let content = state.content.lock().unwrap().get(digest).cloned();
+    let stored = content.as_ref().map_or(1, Bytes::len);
+    let is_index = content.is_some_and(|content| {
+        serde_json::from_slice::<serde_json::Value>(&content)
+            .is_ok_and(|value| value.get("manifests").is_some())
+    });
+    let kind = if is_index { "index" } else { "manifest" };
     images::Image {
         name: name.to_owned(),
         labels: [("io.cri-containerd.image".to_owned(), "managed".to_owned())].into(),
         target: Some(Descriptor {
-            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            media_type: format!("application/vnd.oci.image.{kind}.v1+json"),
             digest: digest.to_owned(),
             size: i64::try_from(stored).unwrap(),
             ..Default::default()

@@ -134,7 +134,15 @@ impl RuleReport {
     fn of(rule: &Rule, why: &'static str, now: Timestamp) -> Self {
         let mut action = match rule.action() {
             Action::Require(requirement) => {
-                format!("requires {requirement}, accepts signatures on {}", rule.signed_object().name())
+                let only = match rule.layouts().len() {
+                    1 => rule
+                        .layouts()
+                        .iter()
+                        .map(|format| format!(", only in layout {}", format.layout()))
+                        .collect(),
+                    _ => String::new(),
+                };
+                format!("requires {requirement}, accepts signatures on {}{only}", rule.signed_object().name())
             }
             Action::AllowUnsigned(allowance) => {
                 let of = match allowance.digests.len() {

@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::reference::Reference;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 
 /// Arguments of `pullgate policy test`.
 #[derive(Debug, clap::Args)]
@@ -128,8 +129,8 @@ fn table(results: &[Result]) -> String {
         rows.push([
             if result.passed { "ok" } else { "FAILED" }.to_owned(),
             result.line.to_string(),
-            result.image.escape_debug().to_string(),
-            result.pod_namespace.as_deref().map_or("-".to_owned(), |name| name.escape_debug().to_string()),
+            sanitize(&result.image),
+            result.pod_namespace.as_deref().map_or("-".to_owned(), sanitize),
             result.expected.text(),
             result.found.text(),
         ]);
@@ -152,7 +153,7 @@ fn table(results: &[Result]) -> String {
 impl Decision {
     fn text(&self) -> String {
         let parts = [&self.action, &self.mode, &self.rule].into_iter().flatten();
-        parts.map(|part| part.escape_debug().to_string().replace("\\\"", "\"")).collect::<Vec<_>>().join(", ")
+        parts.map(|part| sanitize(part)).collect::<Vec<_>>().join(", ")
     }
 }
 

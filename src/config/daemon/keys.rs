@@ -1,129 +1,86 @@
-//! `[keys]`: where fetched public keys are kept, and as whom the services are asked that keep their private halves.
+//! `[keys]`: the cache of public keys, and the identity for the services that keep their private halves.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::bound::{Bound, Unit, read_bound};
-use super::super::document::{Document, Table};
-use super::super::services;
+use super::super::services::{identity, login, vault_address, vault_namespace};
 use crate::alibaba::Identity;
 use crate::keys::{KeyCache, KeySettings, KmsSettings, TokenSettings, TransitSettings, VaultAuth};
 use crate::service;
-use pullgate_config::values::{read_path, section};
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::kind::{PATH, Section, time};
 
-const FETCH_TIMEOUT: Bound = Bound {
-    key: "fetch-timeout",
-    unit: Unit::Time,
-    default: 15_000,
-    minimum: 100,
-    maximum: 120_000,
-    about: "how long asking for one public key may take",
-};
-
-const FETCH_RETRY_INTERVAL: Bound = Bound {
-    key: "fetch-retry-interval",
-    unit: Unit::Time,
-    default: 30_000,
-    minimum: 1_000,
-    maximum: 600_000,
-    about: "how long the daemon waits before it asks again for keys that could not be had",
-};
-
-/// The bounds of `[keys]`.
-pub const KEYS_BOUNDS: [Bound; 2] = [FETCH_TIMEOUT, FETCH_RETRY_INTERVAL];
-
-const KEYS: [&str; 6] =
-    ["directory", FETCH_TIMEOUT.key, FETCH_RETRY_INTERVAL.key, "authorities", "kms", "vault"];
-const KMS_KEYS: [&str; 6] =
-    ["ram-role", "access-key-id", "access-key-secret-file", "credentials-file", "profile", "assume-role"];
-const VAULT_KEYS: [&str; 5] = ["address", "namespace", "token-file", "role-id", "secret-id-file"];
-
-/// What a session of an assumed role is called in ActionTrail.
+/// The name of an assumed role's sessions in ActionTrail.
 const SESSION: &str = "pullgate";
 
-/// `[keys]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// Where public keys are kept that were fetched.
-    pub cache: KeyCache,
-    /// Time for asking for one.
-    pub fetch_timeout: Duration,
-    /// The pause before keys that could not be had are asked for again.
-    pub fetch_retry_interval: Duration,
-    /// Certificates of authorities that are trusted in addition, to reach the services.
-    pub authorities: Vec<PathBuf>,
-    /// As whom Alibaba Cloud KMS is asked.
-    pub kms: Identity,
-    /// Where Vault or OpenBao is, for keys that do not say it.
-    pub vault_address: Option<String>,
-    /// Its namespace.
-    pub vault_namespace: Option<String>,
-    /// How it is logged in.
-    pub vault: VaultAuth,
+pullgate_config::options! {
+    /// `[keys]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Keys {
+        /// Where to keep the fetched public keys.
+        directory: PathBuf = "directory", PATH.or(KeyCache::DEFAULT_DIRECTORY);
+        /// Maximum time to fetch a key.
+        fetch_timeout: Duration = "fetch-timeout", time(15 * SECOND, 100, 2 * MINUTE);
+        /// Delay before the daemon fetches missing keys again.
+        fetch_retry_interval: Duration = "fetch-retry-interval", time(30 * SECOND, SECOND, 10 * MINUTE);
+        /// Files with CA certificates for the key services, trusted in addition to those of the system.
+        authorities: Vec<PathBuf> = "authorities", PATH.list(64, &[]);
+        /// Credentials for Alibaba Cloud KMS: `ram-role` (the role of this ECS instance), or `access-key-id` with
+        /// `access-key-secret-file`, or `credentials-file` with an optional `profile`; and optionally a role to assume. By
+        /// default ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET of the environment. They need
+        /// kms:GetPublicKey on these keys, and kms:AsymmetricVerify with `verify = "remote"`.
+        kms: Kms = "kms", Section("[keys.kms]");
+        /// Vault or OpenBao: `token-file`, or `role-id` with `secret-id-file` (AppRole). By default VAULT_TOKEN (BAO_TOKEN)
+        /// of the environment.
+        vault: Vault = "vault", Section("[keys.vault]");
+    }
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        Self {
-            cache: KeyCache::default(),
-            fetch_timeout: Duration::from_millis(FETCH_TIMEOUT.default),
-            fetch_retry_interval: Duration::from_millis(FETCH_RETRY_INTERVAL.default),
-            authorities: Vec::new(),
-            kms: Identity::Environment,
-            vault_address: None,
-            vault_namespace: None,
-            vault: VaultAuth::Environment,
-        }
+pullgate_config::options! {
+    /// `[keys.kms]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Kms {
+        /// The identity.
+        identity: Identity { |pass| identity(pass, SESSION) };
+    }
+}
+
+pullgate_config::options! {
+    /// `[keys.vault]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Vault {
+        /// The address of the service.
+        address: Option<String> { vault_address };
+        /// The Vault namespace.
+        namespace: Option<String> { vault_namespace };
+        /// How it is logged in.
+        login: VaultAuth { login };
     }
 }
 
 impl Keys {
-    /// Reads `[keys]`; what is not there has its default.
-    pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Self {
-        let mut keys = Self::default();
-        let Some(mut table) = section(document, root, "keys", &KEYS) else { return keys };
-        if let Some((path, _)) = read_path(document, &mut table, "directory") {
-            keys.cache = KeyCache::new(path);
-        }
-        if let Some(limit) = read_bound(document, &mut table, &FETCH_TIMEOUT) {
-            keys.fetch_timeout = Duration::from_millis(limit);
-        }
-        if let Some(pause) = read_bound(document, &mut table, &FETCH_RETRY_INTERVAL) {
-            keys.fetch_retry_interval = Duration::from_millis(pause);
-        }
-        keys.authorities = services::paths(document, &mut table, "authorities").unwrap_or_default();
-        if let Some(mut table) = section_of(document, &mut table, "kms", "[keys.kms]", &KMS_KEYS)
-            && let Some(identity) = services::identity(document, &mut table, SESSION)
-        {
-            keys.kms = identity;
-        }
-        if let Some(mut table) = section_of(document, &mut table, "vault", "[keys.vault]", &VAULT_KEYS) {
-            keys.read_vault(document, &mut table);
-        }
-        keys
+    /// The cache of public keys.
+    #[must_use]
+    pub fn cache(&self) -> KeyCache {
+        KeyCache::new(&self.directory)
     }
 
-    fn read_vault(&mut self, document: &mut Document<'_>, table: &mut Table<'_>) {
-        self.vault_address = services::address(document, table, "address");
-        self.vault_namespace = services::text(document, table, "namespace");
-        if let Some(login) = services::login(document, table) {
-            self.vault = login;
-        }
-    }
-
-    /// The same for the keys themselves.
+    /// The settings of the key services.
     #[must_use]
     pub fn settings(&self) -> KeySettings {
         let service = service::ServiceSettings {
             authorities: self.authorities.clone(),
             ..service::ServiceSettings::default()
         };
-        let mut kms =
-            KmsSettings { identity: self.kms.clone(), service: service.clone(), ..KmsSettings::default() };
+        let mut kms = KmsSettings {
+            identity: self.kms.identity.clone(),
+            service: service.clone(),
+            ..KmsSettings::default()
+        };
         let mut transit = TransitSettings {
-            address: self.vault_address.clone(),
-            namespace: self.vault_namespace.clone(),
-            login: self.vault.clone(),
+            address: self.vault.address.clone(),
+            namespace: self.vault.namespace.clone(),
+            login: self.vault.login.clone(),
             service,
             ..TransitSettings::default()
         };
@@ -132,15 +89,4 @@ impl Keys {
         let token = TokenSettings { deadline: self.fetch_timeout, ..TokenSettings::default() };
         KeySettings { kms, transit, token, ..KeySettings::default() }
     }
-}
-
-fn section_of<'a>(
-    document: &mut Document<'_>,
-    table: &mut Table<'a>,
-    key: &str,
-    what: &str,
-    known: &[&str],
-) -> Option<Table<'a>> {
-    let value = table.take(key)?;
-    document.table(value, what, known)
 }

@@ -1,80 +1,60 @@
 //! `[[registry.signatures]]`: where signatures of some images are looked for.
 
-use toml::de::DeValue;
+use std::path::PathBuf;
 
 use super::super::document::{Document, Value};
 use crate::reference::Repository;
 use crate::registry::SignatureSource;
-use pullgate_config::values::read_path;
+use pullgate_config::kind::{Flag, Form, OptionKind, PATH};
+use pullgate_config::options::{Options as _, Pass};
 
-/// The most scopes with sources of their own.
-const MAX_SOURCES: usize = 256;
+const SCOPE: Form<String> = Form {
+    kind: OptionKind::Text,
+    bounds: "a registry or repository, with everything below it",
+    read: read_scope,
+};
+const REPOSITORY: Form<Repository> =
+    Form { kind: OptionKind::Text, bounds: "a repository", read: read_repository };
 
-/// `[[registry.signatures]]`
-pub(super) fn read_sources(document: &mut Document<'_>, value: Value<'_>) -> Vec<SignatureSource> {
-    let span = value.span.clone();
-    let values = document.array(value, "`signatures`", "an array of tables: [[registry.signatures]]");
-    let values = values.unwrap_or_default();
-    if values.len() > MAX_SOURCES {
-        let message = format!("more than {MAX_SOURCES} times [[registry.signatures]]");
-        document.problem(span, message, "use wider scopes");
-        return Vec::new();
+pullgate_config::options! {
+    /// `[[registry.signatures]]`
+    #[derive(Debug)]
+    struct SourceOptions {
+        /// The images that the places are for: a registry or repository, with everything below it.
+        scope: Option<String> = "scope", SCOPE.required("\"registry.example.com/team\"");
+        /// Whether to look for signatures in the image's own repository.
+        image: bool = "image", Flag(false);
+        /// One repository with the signatures of all these images, as with COSIGN_REPOSITORY.
+        repository: Option<Repository> = "repository", REPOSITORY.optional("none", "\"registry.example.com/signatures\"");
+        /// A directory that has REGISTRY/PATH/sha256-HEX/ with NAME.payload and NAME.sig (base64), or NAME.bundle.json.
+        directory: Option<PathBuf> = "directory", PATH.optional("none", "\"/var/lib/pullgate/signatures\"");
     }
-    let mut sources: Vec<SignatureSource> = Vec::new();
-    for value in values {
-        let Some(source) = read_source(document, value) else { continue };
-        sources.push(source);
-    }
-    sources
 }
 
-fn read_source(document: &mut Document<'_>, value: Value<'_>) -> Option<SignatureSource> {
-    let keys = ["scope", "image", "repository", "directory"];
-    let mut table = document.table(value, "[[registry.signatures]]", &keys)?;
-    let span = table.span.clone();
-    let image = match table.take("image") {
-        None => false,
-        Some(Value { value: DeValue::Boolean(image), .. }) => image,
-        Some(Value { value, span }) => {
-            document.wrong_type(span, "`image`", "true or false", &value);
-            return None;
-        }
-    };
-    let repository = match table.take("repository") {
-        None => None,
-        Some(value) => {
-            let (text, span) = document.string(value, "`repository`")?;
-            let parsed = Repository::parse(&text).ok();
-            if parsed.is_none() {
-                let hint = "write it as `registry.example.com/signatures`, without tag and digest";
-                document.problem(span, "`repository` is not the name of a repository", hint);
-                return None;
-            }
-            parsed
-        }
-    };
-    let directory = read_path(document, &mut table, "directory").map(|(path, _)| path);
-    let scope = match table.take("scope") {
-        Some(value) => {
-            let (text, span) = document.string(value, "`scope`")?;
-            // A registry by itself, or a repository or the beginning of one.
-            let probe = Repository::parse(&format!("{text}/x"));
-            if !probe.is_ok_and(|probe| probe.to_string() == format!("{text}/x")) {
-                let hint = "write a registry or the beginning of a repository's name in full, without stars";
-                document.problem(span, "`scope` is not a name", hint);
-                return None;
-            }
-            text
-        }
-        None => {
-            document.problem(span, "[[registry.signatures]] has no `scope`", "say for which images it is");
-            return None;
-        }
-    };
-    if !image && repository.is_none() && directory.is_none() {
+pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
+    let scoped = pass.has("scope");
+    let placed = ["repository", "directory"].iter().any(|key| pass.has(key));
+    let SourceOptions { scope, image, repository, directory } = SourceOptions::pass(pass);
+    if !scoped {
+        pass.problem("", "[[registry.signatures]] has no `scope`", "say for which images it is");
+    } else if !image && !placed {
         let hint = "set `image = true`, `repository` or `directory`, or several of them";
-        document.problem(span, "[[registry.signatures]] names no source", hint);
-        return None;
+        pass.problem("", "[[registry.signatures]] names no source", hint);
     }
-    Some(SignatureSource { scope, image, repository, directory })
+    Some(SignatureSource { scope: scope?, image, repository, directory })
+}
+
+/// A registry, or a repository or the beginning of one.
+fn read_scope(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let hint = "write a registry or the beginning of a repository's name in full, without stars";
+    document.parsed(key, value, ["is not a name", hint], |text| {
+        let probe = Repository::parse(&format!("{text}/x")).ok()?;
+        (probe.to_string() == format!("{text}/x")).then(|| text.to_owned())
+    })
+}
+
+fn read_repository(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Repository> {
+    let hint = "write it as `registry.example.com/signatures`, without tag and digest";
+    document
+        .parsed(key, value, ["is not the name of a repository", hint], |text| Repository::parse(text).ok())
 }

@@ -1,24 +1,24 @@
-//! What a valid `pullgate.toml` says that does nothing, or not what it seems to.
+//! Warnings about options of a valid `pullgate.toml` that have no effect, or another than they seem to.
 
 use super::{DaemonConfig, Registry};
-use crate::telemetry::plain;
+use pullgate_core::untrusted::sanitize;
 
 /// Bits of a socket's mode by which its group may connect.
 const GROUP: u32 = 0o070;
 
 impl DaemonConfig {
-    /// What is odd about it on this machine, a line each. It is no reason not to start.
+    /// The warnings, one line each. The daemon starts nevertheless.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Some(group) = self.listen.group.as_ref().filter(|_| self.listen.mode & GROUP == 0) {
+        if let Some(group) = self.listen.group.as_ref().filter(|_| self.listen.mode() & GROUP == 0) {
             warnings.push(format!(
                 "[listen] `group` is {group:?}, but with `mode` {:04o} none of its members can connect; leave `mode` out",
-                self.listen.mode
+                self.listen.mode()
             ));
         }
         let containerd = &self.registry.containerd_config;
         let is_read = self.registry.hosts.is_none();
-        // Where it is not to be found by default, containerd runs without one.
+        // If the default file does not exist, containerd runs without one.
         if is_read && *containerd != Registry::default().containerd_config && !containerd.exists() {
             warnings.push(format!(
                 "[registry] `containerd-config` {} does not exist, so nothing is known of what containerd asks",
@@ -30,7 +30,7 @@ impl DaemonConfig {
                 "[scan] `remove-unused` does nothing while `interval` is \"off\"; set an interval".to_owned(),
             );
         }
-        warnings.iter().map(|warning| plain(warning)).collect()
+        warnings.iter().map(|warning| sanitize(warning)).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! `[authenticator.name]`: who may sign, by which keys.
+//! `[authenticator.NAME]`: a set of public keys.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use toml::de::DeValue;
 
 use super::advice::advice;
-use super::remote::{self, Wanted};
+use super::options;
+use super::remote::Wanted;
 use super::source::{self, DeclaredKey, KnownKeys, Source};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
@@ -15,31 +16,27 @@ use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
 use pullgate_config::values::{check_name, read_algorithm};
 
-const KEYS: [&str; 3] = ["algorithm", "salt-length", "keys"];
-const KEY_KEYS: [&str; 8] =
-    ["file", "pem", "source", "fingerprint", "algorithm", "salt-length", "not-before", "not-after"];
-
-/// An authenticator, or its name alone when something about it is wrong.
+/// An authenticator, or its name alone if it is not valid.
 pub(super) struct DeclaredAuthenticator {
     pub(super) name: String,
     pub(super) authenticator: Option<Authenticator>,
 }
 
-/// Where key files are and who may write them.
+/// Where key files are, and who may own them.
 pub(super) struct KeyFiles<'a> {
     pub(super) root: &'a Path,
     /// The directory of the file that names them.
     pub(super) directory: &'a Path,
     pub(super) guard: Guard,
-    /// Those that were read.
+    /// The key files that were read.
     pub(super) read: &'a mut Vec<PathBuf>,
-    /// Keys that are kept elsewhere, as far as they are known.
+    /// The keys with a `source` that were fetched.
     pub(super) known: &'a KnownKeys,
-    /// Those that were declared.
+    /// The keys with a `source` that were declared.
     pub(super) declared: &'a mut Vec<DeclaredKey>,
 }
 
-/// What keys are unless they say otherwise.
+/// What applies to keys that do not set it.
 struct Defaults<'a> {
     name: &'a str,
     algorithm: Option<Algorithm>,
@@ -67,8 +64,11 @@ fn read_keys(
     value: Value<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
-    let mut table =
-        document.table(value, &format!("[authenticator.{name}]"), &[&KEYS[..], &remote::KEYS].concat())?;
+    let mut table = document.table(
+        value,
+        &format!("[authenticator.{name}]"),
+        &[options::with_remote(options::AUTHENTICATOR), vec!["keys"]].concat(),
+    )?;
     let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
@@ -87,7 +87,7 @@ fn read_keys(
         document.problem(keys_at, message, "remove those that are no longer used");
         return None;
     }
-    // What was written wrong was told already; a key without it has nothing to fall back to.
+    // The problem is noted already; keys that do not set it would repeat it.
     let broken = algorithm == Some(None) || salt == Some(None);
     let defaults = Defaults { name, algorithm: algorithm.flatten(), salt: salt.flatten(), remote: wanted };
     let read: Vec<Key> =
@@ -117,7 +117,7 @@ fn read_key(
     broken: bool,
     files: &mut KeyFiles<'_>,
 ) -> Option<Key> {
-    let mut table = document.table(value, "a key", &[&KEY_KEYS[..], &remote::KEYS].concat())?;
+    let mut table = document.table(value, "a key", &options::with_remote(options::KEY))?;
     let window = read_window(document, &mut table);
     let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
     let salt = table.take("salt-length").map(|value| read_salt(document, value));
@@ -167,9 +167,9 @@ fn read_key(
     Some(Key { public: public?, not_before, not_after, origin, remote: remote.ok()? })
 }
 
-/// What a key is made of.
+/// The source of a public key.
 enum Material {
-    /// A PEM text, what it is called in messages, and where that stands.
+    /// A PEM text, its name in messages, and its place.
     Pem {
         text: String,
         origin: String,
@@ -223,7 +223,7 @@ fn read_material(
     }
 }
 
-/// What is here is what it is; a fingerprint that nobody compares would look like one that somebody does.
+/// A fingerprint that nothing is compared with would look like one that is checked.
 fn check_no_fingerprint(document: &mut Document<'_>, table: &mut Table<'_>) {
     if let Some(value) = table.take("fingerprint") {
         let message = "`fingerprint` cannot be combined with `file` or `pem`";
@@ -271,7 +271,7 @@ fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {
     length.map(PssSalt::Length)
 }
 
-/// A hint with the algorithms for a key of this kind.
+/// A hint that names the algorithms for a key of this kind.
 fn fitting(kind: &str) -> String {
     let fit = Algorithm::ALL.iter().filter(|algorithm| algorithm.key_kind() == kind);
     let names: Vec<String> = fit.map(|algorithm| format!("`{algorithm}`")).collect();

@@ -1,22 +1,16 @@
-//! What the files declare, gathered.
+//! The declarations of all policy files.
 
 use std::path::{Path, PathBuf};
 
-use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, denials, namespace};
+use super::declared::Declared;
+use super::denials::{self, Denied};
+use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, namespace, options};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
-use crate::config::problem::{Place, Problem};
+use crate::config::problem::Problem;
 use crate::config::suggest;
-use crate::policy::{Action, Allowance, DenyList, Rule, Scope};
-
-const ROOT_KEYS: [&str; 5] = ["default", "default-reason", "authenticator", "namespace", "deny"];
-
-/// Something, with the file and the place that declare it.
-pub(super) struct Declared<T> {
-    pub(super) value: T,
-    pub(super) file: String,
-    pub(super) place: Place,
-}
+use crate::policy::{Action, Allowance, Rule, Scope};
+use pullgate_config::options::ReadByHand;
 
 /// Everything that was declared so far.
 #[derive(Default)]
@@ -24,25 +18,26 @@ pub(super) struct Collected {
     pub(super) default: Option<Declared<Rule>>,
     pub(super) authenticators: Vec<Declared<DeclaredAuthenticator>>,
     pub(super) rules: Vec<Declared<DeclaredRule>>,
-    pub(super) denials: DenyList,
+    pub(super) denied: Denied,
     pub(super) files: Vec<PathBuf>,
-    /// Keys that are kept elsewhere.
+    /// Keys with a `source`.
     pub(super) declared: Vec<DeclaredKey>,
     pub(super) problems: Vec<Problem>,
-    /// Some file was not understood at all, so what seems to be missing may be in it.
+    /// A file could not be read, so what seems to be missing may be in it.
     pub(super) incomplete: bool,
 }
 
 impl Collected {
-    /// Takes in what one file declares.
+    /// Adds the declarations of one file.
     pub(super) fn read(&mut self, document: &mut Document<'_>, root: &Path, guard: Guard, known: &KnownKeys) {
-        let Some(mut table) = document.parse(&ROOT_KEYS) else {
+        let keys = [ReadByHand::keys(options::ROOT), vec!["authenticator", "namespace", "deny"]].concat();
+        let Some(mut table) = document.parse(&keys) else {
             self.incomplete = true;
             return;
         };
         self.read_default(document, &mut table);
         if let Some(value) = table.take("deny") {
-            denials::read(document, value, &mut self.denials);
+            denials::read(document, value, &mut self.denied);
         }
         let entries =
             table.take("authenticator").and_then(|value| document.open_table(value, "`authenticator`"));
@@ -97,7 +92,7 @@ impl Collected {
         }
         let file = document.file().to_owned();
         let label = format!("default ({file}:{})", place.line);
-        // Until it is known to be something else, so that one problem does not look like two.
+        // A default that is not valid counts as one, so that it is not reported as missing too.
         let action = default_action(document, default, reason).unwrap_or(Action::Deny { reason: None });
         self.default = Some(Declared { value: Rule::new(label, Scope::everything(), action), file, place });
     }

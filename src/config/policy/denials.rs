@@ -1,28 +1,38 @@
 //! `[deny]`: images and keys that are refused whatever a rule says.
 
+use super::declared::Declared;
+use super::options;
 use crate::config::document::{Document, Value};
 use crate::config::suggest;
 use crate::digest::Digest;
 use crate::policy::{DenyList, MAX_DENIED};
+use pullgate_config::options::ReadByHand;
 
-const KEYS: [&str; 2] = ["digests", "keys"];
+/// The deny list, and where each key of it is declared.
+#[derive(Default)]
+pub(super) struct Denied {
+    pub(super) list: DenyList,
+    pub(super) keys: Vec<Declared<String>>,
+}
 
-/// Adds what the table of one file denies. Files may repeat each other: in an emergency nothing is gained by refusing
-/// what says the same twice.
-pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denials: &mut DenyList) {
-    let Some(mut table) = document.table(value, "[deny]", &KEYS) else { return };
+/// Adds the entries of one file. Files may repeat each other: in an emergency a duplicate entry is no reason to reject the
+/// policy.
+pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denied: &mut Denied) {
+    let Some(mut table) = document.table(value, "[deny]", &["digests", "keys"]) else { return };
     if let Some(digests) = table.take("digests") {
-        each(document, digests, "digests", "digest", |document, value, reason| {
+        each(document, digests, "digests", options::DENY_DIGEST, |document, value, reason| {
             if let Some(digest) = document.digest(value, "a denied digest") {
-                denials.deny_digest(digest, reason);
+                denied.list.deny_digest(digest, reason);
             }
         });
     }
     if let Some(keys) = table.take("keys") {
-        each(document, keys, "keys", "key", |document, value, reason| {
+        each(document, keys, "keys", options::DENY_KEY, |document, value, reason| {
             let Some((text, span)) = document.string(value, "a denied key") else { return };
             if text.starts_with("sha256:") && Digest::parse(&text).is_ok() {
-                denials.deny_key(text, reason);
+                let (file, place) = (document.file().to_owned(), document.place(span.start));
+                denied.keys.push(Declared { value: text.clone(), file, place });
+                denied.list.deny_key(text, reason);
             } else {
                 let message = format!("{} is not the fingerprint of a key", suggest::quoted(&text));
                 document.problem(
@@ -39,9 +49,11 @@ fn each(
     document: &mut Document<'_>,
     value: Value<'_>,
     list: &str,
-    key: &str,
+    options: &[ReadByHand],
     mut take: impl FnMut(&mut Document<'_>, Value<'_>, String),
 ) {
+    let keys = ReadByHand::keys(options);
+    let key = keys.first().copied().unwrap_or_default();
     let span = value.span.clone();
     let form = format!("a list, as in [{{ {key} = \"sha256:…\", reason = \"…\" }}]");
     let Some(elements) = document.array(value, &format!("`{list}`"), &form) else { return };
@@ -50,8 +62,7 @@ fn each(
         return;
     }
     for element in elements {
-        let Some(mut table) = document.table(element, &format!("an entry of `{list}`"), &[key, "reason"])
-        else {
+        let Some(mut table) = document.table(element, &format!("an entry of `{list}`"), &keys) else {
             continue;
         };
         match (table.take(key), table.take("reason")) {

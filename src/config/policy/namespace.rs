@@ -1,24 +1,24 @@
-//! `[[namespace]]`: a scope and what happens to the images in it.
+//! `[[namespace]]`: a scope and the rule for its images.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::options::{self, Choices};
 use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
 use crate::config::suggest;
 use crate::digest::Digest;
-use crate::policy::{
-    Action, Allowance, Mode, Pods, PodsError, Requirement, Rule, Scope, ScopeError, SignedObject,
-};
+use crate::policy::{Action, Allowance, Pods, PodsError, Requirement, Rule, Scope, ScopeError};
+use crate::signature::Format;
+use pullgate_config::kind::{Choice, Kind as _};
+use pullgate_config::options::{Options as _, ReadByHand};
 
-const KEYS: [&str; 11] =
-    ["scope", "pods", "require", "allow", "deny", "reason", "digests", "until", "aliases", "accept", "mode"];
 /// How many digests one rule may list.
 const MAX_DIGESTS: usize = 10_000;
-const REQUIRE_KEYS: [&str; 4] = ["all", "any", "at-least", "of"];
 const REQUIRE_FORMS: &str =
     "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
 
-/// A rule, and what of its text later messages need.
+/// A rule, and the parts of its text for later messages.
 pub(super) struct DeclaredRule {
     pub(super) rule: Rule,
     /// The scope as it was written.
@@ -33,22 +33,17 @@ pub(super) struct Name {
     pub(super) place: Place,
 }
 
-/// Reads one rule. It is there as soon as its scope is right, so that ties are told beside other problems.
+/// Reads one rule. There is one as soon as its scope is valid, so that ties are reported together with other problems.
 pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(DeclaredRule, Place)> {
-    let mut table = document.table(value, "[[namespace]]", &KEYS)?;
+    let keys = [ReadByHand::keys(options::NAMESPACE), Choices::keys(), vec!["require"]].concat();
+    let mut table = document.table(value, "[[namespace]]", &keys)?;
     let mut names = Vec::new();
     let action = read_action(document, &mut table, &mut names);
     let aliases = table.take("aliases");
     let pods = table.take("pods").map(|value| read_pods(document, value));
-    let mode = table
-        .take("mode")
-        .map(|value| read_choice(document, value, "`mode`", &Mode::ALL.map(|it| (it.name(), it))));
-    let accept = table.take("accept").map(|value| {
-        (
-            value.span.clone(),
-            read_choice(document, value, "`accept`", &SignedObject::ALL.map(|it| (it.name(), it))),
-        )
-    });
+    let layouts = table.take("layouts").map(|value| (value.span.clone(), read_layouts(document, value)));
+    let accept_at = table.span_of("accept");
+    let Choices { accept, mode } = Choices::read(document, &mut table);
     let Some(scope) = table.take("scope") else {
         document.problem(
             table.span,
@@ -61,20 +56,28 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let scope = read_scope(document, &written, &span)?;
     let place = document.place(span.start);
     let label = format!("namespace \"{written}\" ({}:{})", document.file(), place.line);
-    // A rule whose pods are not known ties with nothing, and does not load anyway.
+    // Without valid pods a tie cannot be determined.
     if pods == Some(None) {
         return None;
     }
     let broken = action.is_none();
     let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
-    let rule = rule.with_mode(mode.flatten().unwrap_or_default());
-    if let (Some((span, _)), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
-        (&accept, rule_action(&rule, broken))
-    {
-        let hint = "it has an effect with `require` only; remove it";
-        document.problem(span.clone(), "`accept` is set in a rule that requires no signature", hint);
+    let rule = rule.with_mode(mode);
+    let of_signatures = [("accept", accept_at), ("layouts", layouts.as_ref().map(|(span, _)| span.clone()))];
+    for (key, span) in of_signatures {
+        if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
+            (span, rule_action(&rule, broken))
+        {
+            let hint = "it has an effect with `require` only; remove it";
+            let message = format!("`{key}` is set in a rule that requires no signature");
+            document.problem(span, message, hint);
+        }
     }
-    let rule = rule.with_signed_object(accept.and_then(|(_, accept)| accept).unwrap_or_default());
+    let rule = rule.with_signed_object(accept);
+    let rule = match layouts.and_then(|(_, layouts)| layouts) {
+        Some(layouts) => rule.with_layouts(layouts),
+        None => rule,
+    };
     let rule = match pods.flatten() {
         Some(pods) => rule.with_pods(pods),
         None => rule,
@@ -174,7 +177,7 @@ fn read_requirement(
     value: Value<'_>,
     names: &mut Vec<Name>,
 ) -> Option<Requirement> {
-    let mut table = document.table(value, "`require`", &REQUIRE_KEYS)?;
+    let mut table = document.table(value, "`require`", &ReadByHand::keys(options::REQUIRE))?;
     let span = table.span.clone();
     let forms = (table.take("all"), table.take("any"), table.take("at-least"), table.take("of"));
     let requirement = match forms {
@@ -225,7 +228,7 @@ fn read_aliases(document: &mut Document<'_>, rule: &Rule, value: Value<'_>, brok
             aliases.extend(read_scope(document, &text, &span));
         }
     }
-    // A rule whose action is not known cannot be told to have no use for aliases.
+    // Without a valid action it cannot be determined whether aliases apply.
     if broken {
         return None;
     }
@@ -237,6 +240,21 @@ fn read_aliases(document: &mut Document<'_>, rule: &Rule, value: Value<'_>, brok
             document.problem(span, error.to_string(), hint);
         })
         .ok()
+}
+
+fn read_layouts(document: &mut Document<'_>, value: Value<'_>) -> Option<BTreeSet<Format>> {
+    let span = value.span.clone();
+    let elements = document.array(value, "`layouts`", "a list, as in [\"classic\"]")?;
+    let count = elements.len();
+    let choices = Format::ALL.map(|format| (format.layout(), format));
+    let choice = Choice(&choices, Format::ALL[0]);
+    let read: Vec<Format> =
+        elements.into_iter().filter_map(|element| choice.read(document, "layouts", element)).collect();
+    if count == 0 {
+        document.problem(span, "`layouts` is empty, so no signature would count", "write `[\"classic\"]`");
+        return None;
+    }
+    (read.len() == count).then(|| read.into_iter().collect())
 }
 
 fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
@@ -265,28 +283,9 @@ fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
         .ok()
 }
 
-/// The action as it was written, not what stands for one that is wrong.
+/// The action, unless the one that was written is not valid.
 fn rule_action(rule: &Rule, broken: bool) -> Option<&Action> {
     (!broken).then_some(rule.action())
-}
-
-fn read_choice<T: Copy>(
-    document: &mut Document<'_>,
-    value: Value<'_>,
-    what: &str,
-    choices: &[(&str, T)],
-) -> Option<T> {
-    let (text, span) = document.string(value, what)?;
-    let chosen = choices.iter().find(|(name, _)| *name == text);
-    if chosen.is_none() {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        document.problem(
-            span,
-            format!("{what} is {}", suggest::quoted(&text)),
-            suggest::one_of(&text, &names),
-        );
-    }
-    chosen.map(|&(_, choice)| choice)
 }
 
 fn read_scope(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> Option<Scope> {

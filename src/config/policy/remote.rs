@@ -1,106 +1,84 @@
-//! `verify`, `remote-timeout`, `remote-rate` and `remote-cache-ttl`: whether the service of a key has a say.
+//! `verify`, `remote-timeout`, `remote-rate` and `remote-cache-ttl`: verification by the service of a key.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::bound::{Bound, Unit, read_bound};
 use crate::config::document::{Document, Table};
 use crate::config::suggest;
 use crate::keys::PinnedKey;
 use crate::trust::RemoteVerification;
+use pullgate_config::bound::{Bound, MINUTE, SECOND};
+use pullgate_config::kind::{Choice, Inherited, Kind as _, count, time};
+use pullgate_config::options::Options as _;
 
-const VERIFY: &str = "verify";
+const VERIFY: Choice<'_, bool> = Choice(&[("local", false), ("remote", true)], false);
+const TIMEOUT: Bound = time(5 * SECOND, 100, MINUTE);
+const RATE: Bound = count(10, 1, 1000);
+const CACHE_TTL: Bound = time(60 * MINUTE, 0, 1440 * MINUTE);
 
-const TIMEOUT: Bound = Bound {
-    key: "remote-timeout",
-    unit: Unit::Time,
-    default: 5_000,
-    minimum: 100,
-    maximum: 60_000,
-    about: "how long a confirmation by the service of a key may take",
-};
-const RATE: Bound = Bound {
-    key: "remote-rate",
-    unit: Unit::Count,
-    default: 10,
-    minimum: 1,
-    maximum: 1_000,
-    about: "how many confirmations a second are asked for of one key",
-};
-const MEMORY: Bound = Bound {
-    key: "remote-cache-ttl",
-    unit: Unit::Time,
-    default: 3_600_000,
-    minimum: 0,
-    maximum: 86_400_000,
-    about: "how long a confirmation is believed",
-};
+pullgate_config::options! {
+    /// What an authenticator or a key sets; what it leaves out is left to the authenticator, or has the default.
+    #[derive(Clone, Debug)]
+    pub(super) struct RemoteOptions {
+        /// Whether KMS or Vault must also confirm each signature that was verified on the node, so that a key that is
+        /// disabled there stops counting. Without its answer the signature does not count.
+        verify: Option<bool> = "verify", Inherited(VERIFY);
+        /// Maximum time for one confirmation.
+        timeout: Option<Duration> = "remote-timeout", Inherited(TIMEOUT);
+        /// Maximum number of requests per second for one key.
+        rate: Option<u32> = "remote-rate", Inherited(RATE);
+        /// How long to cache a confirmation.
+        cache_ttl: Option<Duration> = "remote-cache-ttl", Inherited(CACHE_TTL);
+    }
+}
 
-/// The bounds of remote verification, in the order of the documentation.
-pub const REMOTE_BOUNDS: [Bound; 3] = [TIMEOUT, RATE, MEMORY];
-
-/// The keys of all that.
-pub(super) const KEYS: [&str; 4] = [VERIFY, TIMEOUT.key, RATE.key, MEMORY.key];
-
-/// What an authenticator or a key says about it; what it does not say is left to the authenticator, or the default.
-#[derive(Clone, Default)]
+/// The options of remote verification that one table sets.
+#[derive(Clone)]
 pub(super) struct Wanted {
-    /// Whether the service is asked, and where that is said.
-    remote: Option<(bool, Range<usize>)>,
-    bounds: [Option<u64>; 3],
+    options: RemoteOptions,
+    /// Where `verify` is set.
+    verify: Option<Range<usize>>,
     /// Where the first bound is set.
-    span: Option<Range<usize>>,
-    /// Something was wrong, and told.
+    bound: Option<Range<usize>>,
+    /// An option is not valid, and the problem noted.
     broken: bool,
 }
 
 impl Wanted {
     pub(super) fn read(document: &mut Document<'_>, table: &mut Table<'_>) -> Self {
-        let mut wanted = Self::default();
-        if let Some(value) = table.take(VERIFY) {
-            match document.string(value, "`verify`") {
-                Some((text, span)) if text == "remote" || text == "local" => {
-                    wanted.remote = Some((text == "remote", span));
-                }
-                Some((text, span)) => {
-                    let message = format!("`verify` is {}", suggest::quoted(&text));
-                    document.problem(span, message, suggest::one_of(&text, &["local", "remote"]));
-                    wanted.broken = true;
-                }
-                None => wanted.broken = true,
-            }
-        }
-        for (slot, bound) in wanted.bounds.iter_mut().zip(&REMOTE_BOUNDS) {
-            let Some(span) = table.span_of(bound.key) else { continue };
-            wanted.span.get_or_insert(span);
-            *slot = read_bound(document, table, bound);
-            wanted.broken |= slot.is_none();
-        }
-        wanted
+        let verify = table.span_of("verify");
+        let bound = RemoteOptions::keys().into_iter().skip(1).find_map(|key| table.span_of(key));
+        let problems = document.problems.len();
+        let options = RemoteOptions::read(document, table);
+        Self { options, verify, bound, broken: document.problems.len() > problems }
     }
 
-    /// What the key itself says, and else its authenticator.
+    /// The options of a key, with those of its authenticator for what it leaves out.
     pub(super) fn or(self, other: &Self) -> Self {
-        let [timeout, rate, memory] = self.bounds;
-        let [or_timeout, or_rate, or_memory] = other.bounds;
+        let (own, others) = (self.options, &other.options);
         Self {
-            remote: self.remote.or_else(|| other.remote.clone()),
-            bounds: [timeout.or(or_timeout), rate.or(or_rate), memory.or(or_memory)],
-            span: self.span,
+            options: RemoteOptions {
+                verify: own.verify.or(others.verify),
+                timeout: own.timeout.or(others.timeout),
+                rate: own.rate.or(others.rate),
+                cache_ttl: own.cache_ttl.or(others.cache_ttl),
+            },
+            verify: self.verify.or_else(|| other.verify.clone()),
+            bound: self.bound,
             broken: self.broken || other.broken,
         }
     }
 
-    /// What is wrong when nothing is verified remotely.
+    /// Notes bounds that are set although nothing is verified remotely.
     pub(super) fn check_used(&self, document: &mut Document<'_>, used: bool) {
-        if let (Some(span), false, false) = (&self.span, used, self.broken) {
+        if let (Some(span), false, false) = (&self.bound, used, self.broken) {
             let message = "bounds of remote verification are set, and nothing here is verified remotely";
             document.problem(span.clone(), message, "remove them, or add `verify = \"remote\"`");
         }
     }
 
-    /// What is demanded of a key that is kept at `pinned`; an error beside a problem.
+    /// The remote verification of the key that is kept at `pinned`; an error if a problem is noted.
     pub(super) fn demand(
         &self,
         document: &mut Document<'_>,
@@ -109,7 +87,7 @@ impl Wanted {
         if self.broken {
             return Err(());
         }
-        let Some((true, span)) = &self.remote else { return Ok(None) };
+        let (Some(true), Some(span)) = (self.options.verify, &self.verify) else { return Ok(None) };
         let Some(pinned) = pinned else {
             let message = "`verify` is `remote`, and the key has no `source` that could be asked";
             document.problem(
@@ -130,13 +108,12 @@ impl Wanted {
             document.problem(span.clone(), message, hint);
             return Err(());
         }
-        let [timeout, rate, memory] = self.bounds;
-        let rate = rate.unwrap_or(RATE.default);
+        let RemoteOptions { timeout, rate, cache_ttl, .. } = self.options;
         Ok(Some(Arc::new(RemoteVerification {
             source: pinned.location.to_string(),
-            timeout: Duration::from_millis(timeout.unwrap_or(TIMEOUT.default)),
-            rate: u32::try_from(rate).unwrap_or(u32::MAX),
-            memory: Duration::from_millis(memory.unwrap_or(MEMORY.default)),
+            timeout: timeout.unwrap_or_else(|| TIMEOUT.default()),
+            rate: rate.unwrap_or_else(|| RATE.default()),
+            memory: cache_ttl.unwrap_or_else(|| CACHE_TTL.default()),
         })))
     }
 }

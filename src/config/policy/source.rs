@@ -1,4 +1,4 @@
-//! `source` of a key: a public key whose private half is kept elsewhere, pinned by its fingerprint.
+//! `source` of a key: a public key that is fetched from a key service and pinned by its fingerprint.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,38 +10,38 @@ use crate::digest::Digest;
 use crate::keys::{KeyCache, Location, PinnedKey};
 use crate::trust::{Algorithm, PssSalt, PublicKey};
 
-/// Public keys as far as they are known without asking anybody.
+/// The public keys that are known without network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownKeys {
-    /// Where they are kept.
+    /// The directory of fetched keys.
     pub cache: KeyCache,
-    /// Why some could not be had a moment ago, by their location.
+    /// Why the last attempt to fetch a key failed, by location.
     pub failures: BTreeMap<String, String>,
 }
 
 /// A key with a `source`, as a policy declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredKey {
-    /// The authenticator that it is of.
+    /// Its authenticator.
     pub authenticator: String,
-    /// Where it is, and which it must be.
+    /// Its location and its fingerprint.
     pub key: PinnedKey,
-    /// Whether it is in the cache.
+    /// Whether it was fetched.
     pub cached: bool,
     /// The file that declares it.
     pub file: String,
-    /// Where in that.
+    /// The place in the file.
     pub place: Place,
 }
 
-/// A place where a key is, and which key it must be.
+/// The location of a key and its fingerprint.
 pub(super) struct Source {
     pub(super) location: Location,
     pub(super) fingerprint: Digest,
     pub(super) span: Range<usize>,
 }
 
-/// Reads `source` and `fingerprint`; `None` beside a problem.
+/// Reads `source` and `fingerprint`; `None` if a problem is noted.
 pub(super) fn read(
     document: &mut Document<'_>,
     table: &mut Table<'_>,
@@ -54,7 +54,7 @@ pub(super) fn read(
         let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
         let hint = format!(
             "`pullgate-signer keys public '{}'` shows it; compare it with the fingerprint that the owner of the key publishes",
-            place.escape_debug()
+            place
         );
         document.problem(span, "the key has a `source` and no `fingerprint`", hint);
         return None;
@@ -90,7 +90,7 @@ fn location(document: &mut Document<'_>, text: &str, span: Range<usize>) -> Opti
 }
 
 impl Source {
-    /// The public half, if it is known; else a problem says that it is missing.
+    /// The public key if it is known; otherwise a problem is noted.
     pub(super) fn find(
         self,
         document: &mut Document<'_>,

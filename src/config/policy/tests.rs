@@ -66,6 +66,46 @@ fn with(more: &str) -> String {
     )
 }
 
+/// The warnings about a policy with this default and these rules below it.
+fn warned(text: &str) -> Vec<String> {
+    let loaded = load(&directory(&[("policy.toml", text)])).unwrap();
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn b9_a_lax_catch_all_beside_rules_for_hosts_is_reported() {
+    let strict = "[[namespace]]\nscope = \"registry.example.com/team\"\nrequire = { all = [\"release\"] }\n";
+    let lax_default = with(strict)
+        .replace("default = \"deny\"", "default = \"allow-unsigned\"\ndefault-reason = \"migration\"");
+    let catch_all = |action: &str| with(&format!("{strict}[[namespace]]\nscope = \"**\"\n{action}\n"));
+    let allowed = "allow = \"unsigned\"\nreason = \"migration\"";
+    for (text, reported) in [
+        (lax_default.clone(), true),
+        (lax_default.replace("scope = \"registry.example.com/team\"", "scope = \"**/team\""), false),
+        (catch_all(allowed), true),
+        (catch_all(&format!("{allowed}\nuntil = 2020-01-01T00:00:00Z")), false),
+        (catch_all("require = { all = [\"release\"] }\nmode = \"audit\""), true),
+        (catch_all("require = { all = [\"release\"] }"), false),
+        (with(&format!("{strict}[[namespace]]\nscope = \"quay.io\"\n{allowed}\n")), false),
+    ] {
+        let warnings = warned(&text);
+        let found = warnings.iter().any(|it| it.contains("also under other names of the registries of"));
+        assert_eq!(found, reported, "{text}\n{warnings:?}");
+    }
+    assert_eq!(
+        warned(&catch_all(allowed)),
+        [
+            "policy.toml:9:9: images of every other host are admitted unsigned, also under other names of the registries of `registry.example.com/team`\n  hint: a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name"
+        ]
+    );
+    let never = with("[[namespace]]\nscope = \"*.docker.io\"\nrequire = { all = [\"release\"] }\n");
+    assert!(
+        warned(&never)[0].contains("scope `*.docker.io` does not match Docker Hub"),
+        "{:?}",
+        warned(&never)
+    );
+}
+
 #[test]
 fn loads_what_is_right() {
     let directory = directory(&[
@@ -112,7 +152,8 @@ reason = "bootstrap"
         ("policy.d/.hidden.toml", "not read"),
     ]);
     let loaded = load(&directory).unwrap();
-    assert_eq!(loaded.warnings, []);
+    let warned: Vec<_> = loaded.warnings.iter().map(Problem::message).collect();
+    assert!(matches!(warned[..], [shared] if shared.contains(" serves `")), "{warned:?}");
     let files: Vec<_> = loaded
         .files
         .iter()
@@ -168,7 +209,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscop = \"nginx\"\nrequire = { all = [\"release\"] }",
-        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `accept`, `mode`",
+        "policy.toml:5:1: [[namespace]] has no `scope`\n  hint: add for example `scope = \"registry.example.com/team\"`\npolicy.toml:6:1: unknown key `scop` in [[namespace]]\n  hint: did you mean `scope`? Known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `mode`, `require`",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nscope = \"redis\"\ndeny = \"x\"",
@@ -428,7 +469,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `require`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `accept`, `mode`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `mode`, `require`",
     ),
 ];
 
@@ -647,7 +688,12 @@ fn the_examples_in_the_installed_policy_load() {
     let mut files = vec![("policy.toml", text.as_str())];
     files.extend(keys);
     let loaded = load(&directory(&files)).unwrap();
-    assert_eq!(loaded.warnings, []);
+    // Two of its authenticators serve several scopes, and the key that the example denies is in no authenticator.
+    let (shared, warned): (Vec<_>, Vec<_>) =
+        loaded.warnings.iter().map(Problem::message).partition(|message| message.contains(" serves `"));
+    assert_eq!(shared.len(), 2, "{shared:?}");
+    let zeros = format!("denied key sha256:{} is in no authenticator, so it revokes nothing", "0".repeat(64));
+    assert_eq!(warned, [zeros]);
     assert!(loaded.policy.rules().len() >= 3);
 }
 
@@ -680,7 +726,8 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
     assert_eq!(
         warnings,
         [
-            "policy.toml:14:9: `until` is over since 2026-05-01T00:00:00Z, so the rule refuses what it allowed\n  hint: remove the rule, or set another time"
+            "policy.toml:14:9: `until` is over since 2026-05-01T00:00:00Z, so the rule refuses what it allowed\n  hint: remove the rule, or set another time".to_owned(),
+            format!("policy.toml:22:17: {}", unknown_key(&zeros)),
         ]
     );
     let team = Repository::parse("r.io/team").unwrap();
@@ -696,10 +743,44 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
         panic!("another rule");
     };
     assert_eq!(allowance.digests.len(), 1);
-    assert_eq!(loaded.policy.deny_list().of_key(&zeros), Some("lost"));
+    assert_eq!(loaded.policy.deny_list().keys().collect::<Vec<_>>(), [(zeros.as_str(), "lost")]);
     assert_eq!(loaded.policy.deny_list().digests().len(), 1);
     let without = load(&directory(&[("policy.toml", &with(rules.split("[deny]").next().unwrap()))])).unwrap();
     assert_ne!(without.policy.hash(), loaded.policy.hash());
+}
+
+/// The warning about a denied key that no authenticator has.
+fn unknown_key(fingerprint: &str) -> String {
+    format!(
+        "denied key {fingerprint} is in no authenticator, so it revokes nothing\n  hint: compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too"
+    )
+}
+
+#[test]
+fn b18_a_key_is_denied_in_every_encoding_and_a_mistake_is_reported() {
+    let rule = "[[namespace]]\nscope = \"r.io\"\nrequire = { all = [\"release\"] }\n";
+    // throw-away-p256: its DER with the point uncompressed, and compressed.
+    for (fingerprint, known) in [
+        ("sha256:32101e6b9499ba045234aca7583ccaaed71bab305063939bdc185224c0679d0b", true),
+        ("sha256:7686e06c35167851cefbf0e658333783cc3c0f6ff3675d3f7d5b43f7c08012b3", true),
+        ("sha256:7686e06c35167851cefbf0e658333783cc3c0f6ff3675d3f7d5b43f7c08012b4", false),
+    ] {
+        let deny = format!("{rule}[deny]\nkeys = [{{ key = \"{fingerprint}\", reason = \"lost\" }}]\n");
+        let loaded = load(&directory(&[("policy.toml", &with(&deny))])).unwrap();
+        let authenticator = loaded.policy.authenticator("release").unwrap();
+        assert_eq!(authenticator.keys().is_empty(), known, "{fingerprint}");
+        let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let reported = warnings.contains(&format!("policy.toml:9:17: {}", unknown_key(fingerprint)));
+        assert_eq!(reported, !known, "{warnings:?}");
+    }
+}
+
+#[test]
+fn c_a_byte_order_mark_is_reported() {
+    assert_eq!(
+        said(&[("policy.toml", "\u{feff}default = \"deny\"\n")]),
+        "policy.toml: file begins with a byte order mark\n  hint: save it as UTF-8 without a byte order mark (BOM)"
+    );
 }
 
 #[test]
@@ -712,6 +793,34 @@ fn warns_of_an_authenticator_whose_keys_are_all_denied() {
     let said = denied.warnings.first().unwrap().message();
     assert_eq!(said, "authenticator `release` has no key that is not denied, so it accepts no signature");
     assert!(denied.policy.authenticator("release").unwrap().keys().is_empty());
+}
+
+#[test]
+fn b10_an_authenticator_of_several_scopes_that_accept_bundles_is_reported() {
+    let rule = |scope: &str, more: &str| {
+        format!("[[namespace]]\nscope = \"{scope}\"\nrequire = {{ any = [\"release\"] }}\n{more}\n")
+    };
+    let classic = "layouts = [\"classic\"]";
+    for (rules, reported) in [
+        (rule("r.io/a", ""), false),
+        (rule("r.io/a", "") + &rule("r.io/a", "pods = [\"x\"]"), false),
+        (rule("r.io/a", "") + &rule("r.io/b", ""), true),
+        (
+            rule("r.io/a", "layouts = [\"bundle\"]") + &rule("r.io/b", "layouts = [\"bundle\", \"classic\"]"),
+            true,
+        ),
+        (rule("r.io/a", "") + &rule("r.io/b", classic), false),
+        (rule("r.io/a", classic) + &rule("r.io/b", classic), false),
+    ] {
+        let warnings = warned(&with(&rules));
+        assert_eq!(!warnings.is_empty(), reported, "{rules}\n{warnings:?}");
+    }
+    assert_eq!(
+        warned(&with(&(rule("r.io/a", "") + &rule("r.io/b", "") + &rule("r.io/c", "")))),
+        [
+            "policy.toml:2:16: authenticator `release` serves `r.io/a` and `r.io/b` and others: a bundle does not name its repository, so one that was signed for either is valid for both\n  hint: use a key for each scope, or add `layouts = [\"classic\"]`, whose signatures name the repository"
+        ]
+    );
 }
 
 #[test]
@@ -729,6 +838,13 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
             rule(&format!("{allow}\naccept = \"index\"")),
             "`accept` is set in a rule that requires no signature",
         ),
+        (
+            rule(&format!("{allow}\nlayouts = [\"classic\"]")),
+            "`layouts` is set in a rule that requires no signature",
+        ),
+        (rule(&format!("{require}\nlayouts = []")), "`layouts` is empty, so no signature would count"),
+        (rule(&format!("{require}\nlayouts = [\"both\"]")), "a layout is `both`"),
+        (rule(&format!("{require}\nlayouts = \"classic\"")), "`layouts` is a string"),
         (rule(&format!("{require}\ndigests = []")), "`digests` cannot be combined with `require`"),
         (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` cannot be combined with `deny`"),
         (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, not 1 to 10000"),

@@ -1,36 +1,28 @@
-//! Images from which the runtime restores a container instead of starting one.
+//! Whether the runtime would restore a container from an image: the annotation of the one record that it uses.
 //!
-//! containerd 2.1 to 2.3 does that when the document that an image record is of has the annotation that a checkpoint has
-//! (`internal/cri/server/container_checkpoint_linux.go`, `checkIfCheckpointOCIImage`), and then pulls the image that the
-//! checkpoint names itself (`CRImportCheckpoint`). CRI-O looks for the same annotation, and for an older one.
+//! containerd resolves the id in the request, takes the first reference of that image, and reads the document of its
+//! record (`internal/cri/server`: `checkIfCheckpointOCIImage`, `toContainerdImage`). The references of an image are
+//! sorted by `reference/docker/sort.go`: names with tag and digest, with a tag, with a digest, then the id; each group by
+//! the alphabet.
 
 use crate::api::Image;
 use crate::containerd::content::{self, ContentError};
 use crate::containerd::{Upstream, images};
 use crate::digest::Digest;
+use crate::gate::is_checkpoint;
+use crate::json::JsonError;
 use pullgate_net::offload;
-
-use crate::json::{self, Bounds, JsonError, Keys, folded};
-
-/// The name of the container that was checkpointed: checkpointctl's `CheckpointAnnotationName`, and CRI-O's own before.
-const ANNOTATIONS: [&str; 2] =
-    ["org.criu.checkpoint.container.name", "io.kubernetes.cri-o.annotations.checkpoint.name"];
 
 /// The largest manifest or index that is read, in bytes: what a pull may bring.
 const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
-/// As containerd reads it, which takes "Annotations" for "annotations".
-const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
-
-/// Whether the runtime would restore a container from this image. It may use any record of the image, so the documents
-/// of all records count.
+/// The name of the record that the runtime would restore a container from; `None` when it would start one.
 ///
 /// # Errors
 /// When the runtime cannot be asked, or holds a document that cannot be read.
-pub(super) async fn is_in(upstream: &Upstream, image: &Image) -> Result<bool, CheckpointError> {
-    let names = image.repo_tags.iter().chain(&image.repo_digests).chain(std::iter::once(&image.id));
-    let targets = images::targets(upstream, names.map(String::as_str)).await?;
-    for target in targets {
+pub(super) async fn found_in(upstream: &Upstream, image: &Image) -> Result<Option<String>, CheckpointError> {
+    let name = used_record(image);
+    for target in images::targets(upstream, std::iter::once(name)).await? {
         let unreadable = || CheckpointError::Unreadable(target.digest.clone());
         let digest = Digest::parse(&target.digest).map_err(|_| unreadable())?;
         let size = u64::try_from(target.size).ok().filter(|size| *size <= MAX_DOCUMENT_BYTES);
@@ -39,21 +31,23 @@ pub(super) async fn is_in(upstream: &Upstream, image: &Image) -> Result<bool, Ch
             continue;
         };
         let size = document.len();
-        let check = move || digest.matches(&document).then(|| carries(&document));
+        let check = move || digest.matches(&document).then(|| is_checkpoint(&document));
         if offload::document(size, check).await.flatten().ok_or_else(unreadable)?? {
-            return Ok(true);
+            return Ok(Some(name.to_owned()));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
-/// Whether a manifest or an index has the annotation of a checkpoint.
-fn carries(document: &[u8]) -> Result<bool, JsonError> {
-    let document = json::parse(document, BOUNDS)?;
-    let Some(members) = document.as_object() else { return Ok(false) };
-    let annotations = members.iter().filter(|(key, _)| folded(key) == "annotations");
-    let mut annotations = annotations.filter_map(|(_, value)| value.as_object());
-    Ok(annotations.any(|found| ANNOTATIONS.iter().any(|name| found.contains_key(*name))))
+/// The first of the image's references, as containerd sorts them.
+fn used_record(image: &Image) -> &str {
+    let has_tag = |name: &&String| {
+        let (name, _) = name.split_once('@').unwrap_or((name.as_str(), ""));
+        name.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    };
+    let tagged_and_digested = image.repo_digests.iter().filter(has_tag).min();
+    let first = tagged_and_digested.or(image.repo_tags.iter().min()).or(image.repo_digests.iter().min());
+    first.unwrap_or(&image.id)
 }
 
 /// Why it is not known whether an image is a checkpoint.
@@ -78,22 +72,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_annotation_is_found_as_containerd_finds_it() {
-        for (document, expected) in [
-            (r#"{"annotations":{"org.criu.checkpoint.container.name":"app"}}"#, Some(true)),
-            (r#"{"manifests":[],"Annotations":{"org.criu.checkpoint.container.name":""}}"#, Some(true)),
-            (r#"{"annotations":{"io.kubernetes.cri-o.annotations.checkpoint.name":"app"}}"#, Some(true)),
-            (r#"{"annotations":{"a":"org.criu.checkpoint.container.name"}}"#, Some(false)),
-            // Keys of a map are compared exactly.
-            (r#"{"annotations":{"Org.criu.checkpoint.container.name":"app"}}"#, Some(false)),
-            // Of a child, which containerd ignores.
-            (r#"{"manifests":[{"annotations":{"org.criu.checkpoint.container.name":"app"}}]}"#, Some(false)),
-            (r#"{"config":{},"layers":[]}"#, Some(false)),
-            (r#"{"annotations":null}"#, Some(false)),
-            (r#"{"annotations":{},"Annotations":{"org.criu.checkpoint.container.name":"app"}}"#, None),
-            ("{", None),
+    fn the_record_is_the_one_that_containerd_uses() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for (tags, digests, expected) in [
+            (&["b.example/app:1", "a.example/app:1"][..], &["a.example/app@sha256:1"][..], "a.example/app:1"),
+            (&[], &["b.example/app@sha256:1", "a.example/app@sha256:1"], "a.example/app@sha256:1"),
+            (&["a.example/app:1"], &["b.example:5000/app@sha256:1"], "a.example/app:1"),
+            (&["a.example/app:1"], &["b.example/app:1@sha256:1"], "b.example/app:1@sha256:1"),
+            (&[], &[], "sha256:id"),
         ] {
-            assert_eq!(carries(document.as_bytes()).ok(), expected, "{document}");
+            let image = Image {
+                id: "sha256:id".to_owned(),
+                repo_tags: names(tags),
+                repo_digests: names(digests),
+                ..Image::default()
+            };
+            assert_eq!(used_record(&image), expected, "{tags:?} {digests:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Field numbers: `runtime.v1` `CreateContainerRequest`, `ContainerConfig`, `Mount`.
 
+use crate::api::Image;
 use crate::cri::message::{RequestError, SPEC_IMAGE, SPEC_USER_SPECIFIED, pod, text};
 use crate::cri::wire::{self, Field, WireError};
 use crate::gate::Pod;
@@ -20,8 +21,6 @@ const MAX_VOLUMES: usize = 256;
 pub(super) struct CreateRequest<'a> {
     message: &'a [u8],
     config: Field<'a>,
-    spec: Field<'a>,
-    user_specified: Option<Field<'a>>,
     image: UsedImage<'a>,
     volumes: Vec<UsedImage<'a>>,
     pod: Option<Pod>,
@@ -40,6 +39,11 @@ impl UsedImage<'_> {
     pub(super) fn name(&self) -> &str {
         if self.user_specified.is_empty() { self.image } else { self.user_specified }
     }
+
+    /// The id of `image`, unless the request has it already.
+    pub(super) fn changed_id(&self, image: &Image) -> Option<String> {
+        (self.image != image.id).then(|| image.id.clone())
+    }
 }
 
 impl<'a> CreateRequest<'a> {
@@ -54,7 +58,6 @@ impl<'a> CreateRequest<'a> {
         let [spec] = wire::singles(content, [CONFIG_IMAGE])?;
         let spec = spec.ok_or(RequestError::NoImage)?;
         let image = used(&spec)?.ok_or(RequestError::NoImage)?;
-        let [user_specified] = wire::singles(spec.bytes()?, [SPEC_USER_SPECIFIED])?;
         let mut volumes = Vec::new();
         for field in wire::fields(content) {
             let field = field?;
@@ -69,7 +72,7 @@ impl<'a> CreateRequest<'a> {
             }
         }
         let pod = sandbox.as_ref().map(pod).transpose()?.flatten();
-        Ok(Self { message, config, spec, user_specified, image, volumes, pod })
+        Ok(Self { message, config, image, volumes, pod })
     }
 
     /// The container's own image.
@@ -87,21 +90,75 @@ impl<'a> CreateRequest<'a> {
         self.pod.as_ref()
     }
 
-    /// The same request with `name` as its `user_specified_image`, if it has one.
+    /// The same request with other names or ids of its images. Every other byte but the lengths around them is kept.
     ///
     /// # Errors
     /// Never for a request that was parsed.
-    pub(super) fn with_user_specified(&self, name: &str) -> Result<Vec<u8>, RequestError> {
-        let Some(user_specified) =
-            self.user_specified.as_ref().filter(|_| !self.image.user_specified.is_empty())
-        else {
-            return Ok(self.message.to_vec());
-        };
-        let spec =
-            wire::splice(self.spec.bytes()?, &user_specified.range, SPEC_USER_SPECIFIED, name.as_bytes())?;
-        let config = wire::splice(self.config.bytes()?, &self.spec.range, CONFIG_IMAGE, &spec)?;
+    pub(super) fn with(&self, changes: &Changes) -> Result<Vec<u8>, RequestError> {
+        let content = self.config.bytes()?;
+        let mut config = Vec::with_capacity(content.len() + 512);
+        let mut volumes = changes.volumes.iter();
+        for field in wire::fields(content) {
+            let field = field?;
+            let changed = match field.number {
+                CONFIG_IMAGE => Some(changed_spec(field.bytes()?, &changes.image, &changes.user_specified)?),
+                CONFIG_MOUNTS => changed_mount(field.bytes()?, &mut volumes)?,
+                _ => None,
+            };
+            match changed {
+                Some(changed) => config.extend(wire::splice(&[], &(0..0), field.number, &changed)?),
+                None => config.extend_from_slice(content.get(field.range).ok_or(WireError::Truncated)?),
+            }
+        }
         Ok(wire::splice(self.message, &self.config.range, CONFIG, &config)?)
     }
+}
+
+/// What is changed in a request. Volumes are in the order of [`CreateRequest::volumes`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) image: Option<String>,
+    /// Only replaces a name that is there.
+    pub(super) user_specified: Option<String>,
+    pub(super) volumes: Vec<Option<String>>,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.image.is_none() && self.user_specified.is_none() && self.volumes.iter().all(Option::is_none)
+    }
+}
+
+fn changed_mount<'c>(
+    mount: &[u8],
+    volumes: &mut impl Iterator<Item = &'c Option<String>>,
+) -> Result<Option<Vec<u8>>, WireError> {
+    let [spec] = wire::singles(mount, [MOUNT_IMAGE])?;
+    let Some(spec) = spec else { return Ok(None) };
+    if used(&spec)?.is_none() {
+        return Ok(None);
+    }
+    let Some(image) = volumes.next().filter(|image| image.is_some()) else { return Ok(None) };
+    let changed = changed_spec(spec.bytes()?, image, &None)?;
+    wire::splice(mount, &spec.range, MOUNT_IMAGE, &changed).map(Some)
+}
+
+fn changed_spec(
+    spec: &[u8],
+    image: &Option<String>,
+    user_specified: &Option<String>,
+) -> Result<Vec<u8>, WireError> {
+    let mut spec = spec.to_vec();
+    for (number, text) in [(SPEC_IMAGE, image), (SPEC_USER_SPECIFIED, user_specified)] {
+        let Some(text) = text else { continue };
+        let [field] = wire::singles(&spec, [number])?;
+        if let Some(range) =
+            field.filter(|field| field.text().is_ok_and(|old| !old.is_empty())).map(|field| field.range)
+        {
+            spec = wire::splice(&spec, &range, number, text.as_bytes())?;
+        }
+    }
+    Ok(spec)
 }
 
 fn used<'a>(spec: &Field<'a>) -> Result<Option<UsedImage<'a>>, WireError> {
@@ -161,17 +218,53 @@ mod tests {
     }
 
     #[test]
-    fn pins_the_name_that_the_user_wrote_and_nothing_else() {
-        let message = request().encode_to_vec();
-        let pinned = CreateRequest::parse(&message).unwrap().with_user_specified("app@sha256:c").unwrap();
-        let mut expected = request();
-        expected.config.as_mut().unwrap().image = Some(spec("sha256:a", "app@sha256:c"));
-        assert_eq!(api::CreateContainerRequest::decode(&pinned[..]).unwrap(), expected);
+    fn changes_only_the_images_that_are_named() {
+        let some = |text: &str| Some(text.to_owned());
         let mut nameless = request();
         nameless.config.as_mut().unwrap().image = Some(spec("sha256:a", ""));
-        let message = nameless.encode_to_vec();
-        let same = CreateRequest::parse(&message).unwrap().with_user_specified("app@sha256:c").unwrap();
-        assert_eq!(same, message);
+        for (label, message, changes, image, volume) in [
+            ("nothing", request(), Changes::default(), spec("sha256:a", "app:1"), spec("sha256:b", "data:1")),
+            (
+                "the user's name",
+                request(),
+                Changes { user_specified: some("app@sha256:c"), ..Changes::default() },
+                spec("sha256:a", "app@sha256:c"),
+                spec("sha256:b", "data:1"),
+            ),
+            (
+                "a user's name that is missing",
+                nameless,
+                Changes { user_specified: some("app@sha256:c"), ..Changes::default() },
+                spec("sha256:a", ""),
+                spec("sha256:b", "data:1"),
+            ),
+            (
+                "all",
+                request(),
+                Changes {
+                    image: some("sha256:longer"),
+                    user_specified: some("x"),
+                    volumes: vec![some("sha256:d")],
+                },
+                spec("sha256:longer", "x"),
+                spec("sha256:d", "data:1"),
+            ),
+        ] {
+            let mut expected = message.clone();
+            let config = expected.config.as_mut().unwrap();
+            config.image = Some(image);
+            config
+                .mounts
+                .iter_mut()
+                .filter_map(|mount| mount.image.as_mut())
+                .for_each(|it| *it = volume.clone());
+            // A field that our definitions do not have must stay, at its place.
+            let unknown = field(4000, b"newer");
+            let message = [unknown.clone(), message.encode_to_vec()].concat();
+            let changed = CreateRequest::parse(&message).unwrap().with(&changes).unwrap();
+            assert!(changed.starts_with(&unknown), "{label}");
+            assert_eq!(api::CreateContainerRequest::decode(&changed[..]).unwrap(), expected, "{label}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! The runtime's content store, as the gate reads it.
+//! The runtime's image records and content store, as the gate reads them.
 
 use bytes::Bytes;
+use pullgate_core::untrusted::error_chain;
 
-use crate::containerd::{Upstream, content};
+use crate::containerd::{Upstream, content, images};
 use crate::digest::Digest;
-use crate::gate::Content;
+use crate::gate::{Content, Target};
 
-/// The content store of the runtime.
+/// The image records and content store of the runtime.
 #[derive(Debug)]
 pub struct RuntimeContent<'a>(&'a Upstream);
 
@@ -18,10 +19,19 @@ impl<'a> RuntimeContent<'a> {
 }
 
 impl Content for RuntimeContent<'_> {
-    async fn read(&self, digest: &Digest, size: u64) -> Option<Bytes> {
-        content::read(self.0, digest, size).await.unwrap_or_else(|error| {
-            tracing::debug!(%digest, %error, "the runtime's content could not be read");
-            None
-        })
+    async fn targets(&self, names: &[&str]) -> Result<Vec<Target>, String> {
+        let targets = images::targets(self.0, names.iter().copied()).await;
+        let targets = targets.map_err(|status| error_chain(&*status))?;
+        targets.into_iter().map(target).collect()
     }
+
+    async fn read(&self, digest: &Digest, size: u64) -> Result<Option<Bytes>, String> {
+        content::read(self.0, digest, size).await.map_err(|error| error_chain(&error))
+    }
+}
+
+fn target(descriptor: containerd_client::types::Descriptor) -> Result<Target, String> {
+    let digest = Digest::parse(&descriptor.digest).map_err(|error| error.to_string())?;
+    let size = u64::try_from(descriptor.size).map_err(|error| error.to_string())?;
+    Ok(Target { digest, size, media_type: descriptor.media_type })
 }

@@ -3,12 +3,10 @@
 use http::Response;
 
 use crate::containerd::Body;
-use crate::cri::Peer;
+use crate::cri::{MAX_NAME_BYTES, Peer};
 use crate::gate::{Explanation, Pinned, Pod, Refusal};
 use crate::telemetry::{Reason, Step, Steps};
-
-/// The longest image name that is logged, in bytes; what is longer is no valid name.
-const MAX_IMAGE_BYTES: usize = 512;
+use pullgate_core::untrusted::sanitize_to;
 
 /// The record of one pull. It is written exactly once, when it is dropped: also when the caller cancels.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub(super) struct Record {
 
 #[derive(Debug)]
 enum Outcome {
-    /// The caller no longer waits for an answer.
+    /// The caller no longer waits for an answer: it cancelled the call, or its deadline passed.
     Cancelled,
     Refused {
         reason: Reason,
@@ -44,7 +42,7 @@ enum Outcome {
 impl Record {
     pub(super) fn begin(image: &str, pod: Option<&Pod>, peer: Peer) -> Self {
         // Names are untrusted: a line break in one must not start a record of its own.
-        let shown = cut(image.escape_debug().to_string());
+        let shown = sanitize_to(image, MAX_NAME_BYTES);
         Self {
             image: shown,
             pod: pod.cloned().unwrap_or_default(),
@@ -64,6 +62,7 @@ impl Record {
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.admitted = None;
         self.outcome = Outcome::Refused { reason: refusal.reason(), line: refusal.line().to_owned() };
     }
 
@@ -81,13 +80,6 @@ impl Record {
     }
 }
 
-/// `text`, cut to the bytes that are logged.
-fn cut(mut text: String) -> String {
-    let end = (0..=MAX_IMAGE_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.truncate(end.unwrap_or(0));
-    text
-}
-
 /// The gRPC status of an answer, if it is an error.
 pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     let trailers = match answer.body() {
@@ -98,8 +90,9 @@ pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     if status == "0" {
         return None;
     }
-    let message = trailers.get("grpc-message").and_then(|message| message.to_str().ok()).unwrap_or_default();
-    Some(format!("{status}: {}", cut(message.to_owned())))
+    // Percent-encoded on the wire; decoded, it may have line breaks.
+    let message = tonic::Status::from_header_map(trailers).map(|status| status.message().to_owned());
+    Some(format!("{status}: {}", sanitize_to(&message.unwrap_or_default(), MAX_NAME_BYTES)))
 }
 
 impl Drop for Record {
@@ -140,7 +133,9 @@ impl Drop for Record {
             Outcome::Refused { reason, line } => {
                 record!(warn, "refused", "pull refused", reason = reason.code(), line,);
             }
-            Outcome::Cancelled => record!(info, "cancelled", "the caller cancelled the pull",),
+            Outcome::Cancelled => {
+                record!(info, "cancelled", "the caller cancelled the pull, or its deadline passed",)
+            }
         }
         if explanation.break_glass {
             tracing::warn!(
@@ -173,11 +168,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_cut_to_bytes_and_not_to_characters() {
-        for (character, kept) in [("a", 512), ("é", 512), ("€", 510), ("😀", 512)] {
-            let text = cut(character.repeat(600));
-            assert_eq!((text.len(), text.chars().all(|it| character.starts_with(it))), (kept, true));
+    fn c_the_message_of_an_error_is_shown_decoded_on_one_line() {
+        for (status, message, shown) in [
+            ("0", "", None),
+            (
+                "7",
+                "image%20%22r.io%2Fa%22 is refused: caf%C3%A9",
+                Some("7: image \"r.io/a\" is refused: café"),
+            ),
+            ("2", "one%0Atwo%1b[2J", Some("2: one\\ntwo\\u{1b}[2J")),
+            ("5", "plain", Some("5: plain")),
+        ] {
+            let answer = Response::builder()
+                .header("grpc-status", status)
+                .header("grpc-message", message)
+                .body(Body::default())
+                .unwrap();
+            assert_eq!(error_of(&answer).as_deref(), shown, "{message}");
         }
-        assert_eq!(cut("app:1".to_owned()), "app:1");
     }
 }

@@ -121,6 +121,7 @@ mod tests {
                 annotations: [("a".to_owned(), "b".to_owned())].into(),
                 user_specified_image: "as-written".to_owned(),
                 runtime_handler: "kata".to_owned(),
+                image_ref: "sha256:a".to_owned(),
             }),
             auth: Some(cri::AuthConfig {
                 username: "user".to_owned(),

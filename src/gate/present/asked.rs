@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::Refusal;
+use super::super::{HeldContent, Refusal};
 use super::Present;
 use crate::digest::{Digest, is_id_prefix};
 use crate::ledger::Place;
@@ -20,6 +20,8 @@ pub(super) struct Asked {
     pub(super) id: Digest,
     /// The names that the runtime has for the image. Only hints.
     pub(super) names: BTreeSet<Reference>,
+    /// Every digest that the runtime's content has, if it was read.
+    pub(super) held: BTreeSet<Digest>,
     pub(super) namespace: Option<String>,
 }
 
@@ -50,8 +52,12 @@ impl Asked {
             let name = Reference::parse(text).map_err(|error| Refusal::invalid_reference(text, &error))?;
             LookupBy::Name(name)
         };
+        let held = match &present.content {
+            HeldContent::Read(digests) => digests.clone(),
+            HeldContent::NotRead | HeldContent::Unreadable(_) => BTreeSet::new(),
+        };
         let text = text.chars().take(MAX_SHOWN).collect();
-        Ok(Self { text, lookup, id, names, namespace: namespace.map(ToOwned::to_owned) })
+        Ok(Self { text, lookup, id, names, held, namespace: namespace.map(ToOwned::to_owned) })
     }
 
     /// Keys of possible evidence, by the names of the runtime.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pullgate_net::ttl_cache::Expiry;
 
 use super::super::admission::Verified;
-use super::super::check::Check;
+use super::super::check::{Check, Checked};
 use super::super::evaluate::{Fact, Facts, Need, Object, Rules, Stop, evaluate};
 use super::super::quorum::{Confirmations, OpenChecks, QuorumResult};
 use super::super::refusal::Found;
@@ -157,13 +157,15 @@ impl PresentEvaluation {
         (decided, stamp.map(|stamp| (stamp, self.until)))
     }
 
-    /// Every digest that may be this image, for the deny list: the id, the names of the runtime, and what evidence lists.
+    /// Every digest that may be this image, for the deny list: the id, what the runtime has of it, its names, and what
+    /// evidence lists.
     fn related(&self) -> BTreeSet<Digest> {
         if !self.policy.deny_list().has_digests() {
             return BTreeSet::new();
         }
         let id = &self.asked.id;
         let mut related = BTreeSet::from([id.clone()]);
+        related.extend(self.asked.held.iter().cloned());
         related.extend(self.asked.names.iter().filter_map(|name| name.digest().cloned()));
         let places = self.shared.ledger.places(id).into_iter();
         let found = places.filter_map(|place| self.shared.ledger.find_within(&place, self.most));
@@ -301,7 +303,8 @@ impl PresentEvaluation {
     ) -> Result<Verified, Refusal> {
         let digest = evidence.digest.clone();
         let key = VerdictKey::new(&self.policy, rule, &evidence.repository, &digest);
-        let (mut findings, proofs) = Check::new(&self.policy, rule, requirement, evidence).run();
+        let Checked { mut findings, proofs, at } =
+            Check::new(&self.policy, rule, requirement, evidence).run();
         let remote_verifier = &self.shared.remote_verifier;
         let result = self.confirmations.weigh(requirement, &proofs, remote_verifier);
         self.confirmations.tell(&mut findings, &proofs, remote_verifier);
@@ -310,7 +313,7 @@ impl PresentEvaluation {
         let verified = match result {
             Ok(QuorumResult::Met { satisfied, until, .. }) => {
                 let satisfied = Arc::new(satisfied);
-                let end = earliest_key_end(&self.policy, requirement);
+                let end = earliest_key_end(&self.policy, requirement, at);
                 let until = self.shared.verdicts.remember(key, Arc::clone(&satisfied), end, until);
                 self.until = self.until.or_sooner(until);
                 return Ok(Verified { digest, satisfied });

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pullgate_daemon::accept::accept_bounded;
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use super::client::is_trusted;
 use super::line::{self, LineError};
@@ -16,6 +17,7 @@ use crate::cri::Proxy;
 use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
+use pullgate_core::untrusted::{error_chain, sanitize_to};
 
 /// Maximum number of requests at a time; further connections wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -26,10 +28,7 @@ const LINE_TIME: Duration = Duration::from_secs(5);
 /// Timeout of a scan: while a registry is down, each image without evidence takes until its timeout.
 const SCAN_TIME: Duration = Duration::from_secs(15 * 60);
 
-/// The pause after a failed accept, so that it does not busy-loop.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Maximum length of a logged name, in characters.
+/// Maximum length of a logged name, in bytes.
 const MAX_SHOWN: usize = 512;
 
 /// Handles requests on the control socket.
@@ -50,27 +49,16 @@ impl Control {
 
     /// Serves `listener` for as long as the future is polled.
     pub async fn serve(self: Arc<Self>, listener: UnixListener) {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = tokio::task::JoinSet::new();
-        loop {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections to the control socket");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
+        let accept = || async { Ok(listener.accept().await?.0) };
+        let serve = |stream| {
             let control = Arc::clone(&self);
-            connections.spawn(async move {
-                let _permit = permit;
+            async move {
                 if let Err(error) = control.handle_connection(stream).await {
                     tracing::debug!(error = &error as &dyn std::error::Error, "control request failed");
                 }
-            });
-        }
+            }
+        };
+        accept_bounded(accept, MAX_CONNECTIONS, serve, std::future::pending()).await;
     }
 
     async fn handle_connection(&self, mut stream: UnixStream) -> Result<(), LineError> {
@@ -108,7 +96,7 @@ impl Control {
             Err(why) => return ControlReply::Failed(why),
         };
         let (verdict, explanation) = super::verdict(self.proxy.gate(), &image).await;
-        let shown: String = image.chars().flat_map(char::escape_debug).take(MAX_SHOWN).collect();
+        let shown = sanitize_to(&image, MAX_SHOWN);
         tracing::info!(
             verdict = if verdict.admitted { "admitted" } else { "refused" },
             image = shown,
@@ -140,7 +128,7 @@ impl Control {
                 self.state.node_scanned(&report);
                 ControlReply::Scan(report)
             }
-            Err(error) => ControlReply::Failed(crate::telemetry::chain(&error)),
+            Err(error) => ControlReply::Failed(error_chain(&error)),
         }
     }
 

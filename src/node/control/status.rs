@@ -11,6 +11,8 @@ use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{self, Proxy};
 use crate::node::state::State;
 use crate::policy::ExceptionTarget;
+use pullgate_core::untrusted::sanitize_to;
+use pullgate_daemon::connections::ConnectionCounts;
 
 /// Timeout for the runtime's version, and for counting the ledger on disk.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,6 +32,8 @@ pub struct Status {
     pub ledger: Ledger,
     /// Calls, pulls and refusals since the start.
     pub counters: Counts,
+    /// The connections of callers.
+    pub connections: Connections,
     /// The image of pod sandboxes; `None` until it was checked.
     pub sandbox_image: Option<SandboxImage>,
     /// The last scan, by the daemon or requested through it.
@@ -77,6 +81,8 @@ pub struct Gates {
     pub image_status: bool,
     /// Restoring containers and pods from checkpoints is refused.
     pub checkpoints: bool,
+    /// Methods that are not known are refused where they may bring or run an image.
+    pub unknown_methods: bool,
     /// The image name that a guest pulls is pinned to a digest.
     pub pin_user_specified_image: bool,
 }
@@ -107,14 +113,34 @@ pub struct Ledger {
 pub struct Counts {
     /// Calls that were forwarded unchanged.
     pub passed: u64,
-    /// Calls that were refused as unimplemented.
+    /// Calls outside `runtime.v1`, answered with UNIMPLEMENTED.
     pub unimplemented: u64,
+    /// Calls of `runtime.v1` methods that are not known, answered with UNIMPLEMENTED.
+    pub unknown_methods: u64,
     pub admitted: u64,
     pub refused: u64,
     /// Images on the node that were answered as absent, or refused.
     pub withheld: u64,
     /// Containers that were refused, including checkpoints.
     pub containers_refused: u64,
+}
+
+/// The connections of callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    pub open: usize,
+    pub limit: usize,
+    /// Those without calls that were closed to make room, since the start.
+    pub closed_idle: u64,
+    /// Those that found no room, since the start.
+    pub refused: u64,
+}
+
+impl From<ConnectionCounts> for Connections {
+    fn from(counts: ConnectionCounts) -> Self {
+        let ConnectionCounts { open, limit, closed_idle, refused } = counts;
+        Self { open, limit, closed_idle, refused }
+    }
 }
 
 /// The image of pod sandboxes.
@@ -186,17 +212,20 @@ impl Status {
             gates: Gates {
                 image_status: config.gate.image_status,
                 checkpoints: !config.gate.checkpoint_restore,
+                unknown_methods: !config.gate.unknown_methods,
                 pin_user_specified_image: config.gate.pin_user_specified_image,
             },
             ledger,
             counters: Counts {
                 passed: counters.passed.get(),
                 unimplemented: counters.unimplemented.get(),
+                unknown_methods: counters.unknown_methods.get(),
                 admitted: counters.admitted.get(),
                 refused: counters.refused.get(),
                 withheld: counters.withheld.get(),
                 containers_refused: counters.containers_refused.get(),
             },
+            connections: proxy.connections().into(),
             sandbox_image: state.sandbox().map(SandboxImage::from),
             last_scan: state.scanned().map(|scanned| Admitted {
                 at: scanned.at.to_string(),
@@ -273,9 +302,7 @@ impl Runtime {
             Ok(Ok(answer)) => {
                 let answer = answer.into_inner();
                 let text: String = format!("{} {}", answer.runtime_name, answer.runtime_version);
-                let version =
-                    Some(text.chars().filter(|character| !character.is_control()).take(128).collect());
-                Self { socket, version, problem: None }
+                Self { socket, version: Some(sanitize_to(&text, 128)), problem: None }
             }
             Ok(Err(status)) => Self { socket, version: None, problem: Some(status.message().to_owned()) },
             Err(_) => Self { socket, version: None, problem: Some(format!("no answer within {TIMEOUT:?}")) },

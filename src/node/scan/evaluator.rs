@@ -36,11 +36,12 @@ struct Refused {
 
 impl Evaluator<'_> {
     pub(super) async fn evaluate(&self, name: &str, image: &Image, pod: Option<Pod>) -> Finding {
+        let content = RuntimeContent::of(self.upstream);
         let case = Case {
             name,
             reference: Reference::parse(name).ok().filter(|_| !is_id(name, &image.id)),
             image,
-            present: Present::from(image),
+            present: self.gate.read_content(Present::from(image), &content).await,
             pod: pod.as_ref(),
         };
         let decision = self.decide(&case).await;

@@ -49,7 +49,7 @@ fn metadata(request: &Recorded) -> Scripted {
 }
 
 #[tokio::test]
-async fn t107_cloud_passwords_go_only_to_configured_hosts() {
+pub(crate) async fn t107_cloud_passwords_go_only_to_configured_hosts() {
     let (service, instance) = (Registry::start().await, Registry::start().await);
     service.hook(|request| Some(acr(request, "STS.1", "pg5ECRET-sts", Some("pg5ECRET-session"))));
     instance.hook(|request| Some(metadata(request)));
@@ -128,7 +128,7 @@ async fn t107_cloud_passwords_go_only_to_configured_hosts() {
 }
 
 #[tokio::test]
-async fn acr_accepts_an_access_key_and_reports_a_wrong_one() {
+pub(crate) async fn acr_accepts_an_access_key_and_reports_a_wrong_one() {
     let service = Registry::start().await;
     service.hook(|request| Some(acr(request, "LTAI", "pg5ECRET-key", None)));
     for (secret, expected) in [("pg5ECRET-key", PULLED), ("pg5ECRET-wrong", "registry-unavailable")] {
@@ -174,7 +174,7 @@ fn another_instance() -> AcrSettings {
 }
 
 #[tokio::test]
-async fn operator_credentials_are_used_only_for_their_host_and_pulls_without_credentials() {
+pub(crate) async fn operator_credentials_are_used_only_for_their_host_and_pulls_without_credentials() {
     let keyrings: [fn(&tempfile::TempDir, &str) -> Keyring; 3] = [
         |_, _| Keyring::default(),
         |directory, host| Keyring {

@@ -1,4 +1,4 @@
-//! Signatures of something else: T60 to T65, T69, T130.
+//! Signatures of something else: T60 to T67, T69, T130.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
 
-use super::outcome::{Expect, SIGNED, Verdict};
+use super::outcome::{Expect, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, node, p256};
 use pullgate_test::registry::{MANIFEST, manifest};
 use pullgate_test::signer::{
@@ -82,6 +82,29 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
             .await
             .assert(aliases, Expect { verdict: &verdict, reason, requests: SIGNED, ..Expect::default() });
     }
+}
+
+#[tokio::test]
+async fn t67_a_bundle_from_another_repository_does_not_count_where_only_the_classic_layout_does() {
+    let world = World::start(node()).await;
+    // The same key signed the image for team/build; a bundle does not say so, and somebody copied both.
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_bundle(&world.registry, "team/app", &digest, &p256());
+    let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+    let required = "require = { all = [\"release\"] }";
+    assert!(policy.contains(required), "{policy}");
+    let classic = policy.replace(required, &format!("{required}\nlayouts = [\"classic\"]"));
+    world.set_policy(&classic);
+    let refused = world.outcome("team/app:1").await;
+    refused.assert("classic", Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") });
+    // A verdict by the laxer rule does not serve the stricter one.
+    let pinned = world.pinned("team/app", &digest);
+    world.set_policy(&policy);
+    let admitted = world.outcome("team/app:1").await;
+    admitted.assert("any", Expect { requests: BUNDLED, ..Expect::verified(&pinned) });
+    world.set_policy(&classic);
+    let refused = world.outcome("team/app:1").await;
+    refused.assert("again", Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") });
 }
 
 #[tokio::test]
@@ -232,6 +255,27 @@ async fn t65_an_attestation_is_not_a_signature() {
     let outcome = world.outcome("team/empty:1").await;
     let requests = "tag sig fallback referrers manifest";
     outcome.assert("empty", Expect { requests, ..Expect::refused("no-signature") });
+}
+
+#[tokio::test]
+async fn t66_another_spelling_of_a_registry_escapes_no_rule() {
+    let world = World::start(node()).await;
+    let digest = world.signed();
+    world.registry.image("team/unsigned", "1", "unsigned");
+    // A rule for the registry, and everything else is allowed.
+    let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+    let allowed = "default = \"allow-unsigned\"\ndefault-reason = \"test\"";
+    world.set_policy(&policy.replace("default = \"deny\"", allowed));
+    let host = world.registry.host();
+    let (address, port) = host.split_once(':').unwrap();
+    for spelling in [format!("{address}:0{port}"), format!("{address}:000{port}")] {
+        let unsigned = world.outcome_of(&format!("{spelling}/team/unsigned:1"), None).await;
+        unsigned.assert(&spelling, Expect { requests: UNSIGNED, ..Expect::refused("no-signature") });
+        // The signature names the registry as the rule does; containerd receives what the caller wrote.
+        let pinned = Verdict::Pulled(format!("{spelling}/team/app@{digest}"));
+        let signed = world.outcome_of(&format!("{spelling}/team/app:1"), None).await;
+        signed.assert(&spelling, Expect { requests: SIGNED, ..Expect::verified(&pinned) });
+    }
 }
 
 #[tokio::test]

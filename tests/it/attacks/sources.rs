@@ -14,7 +14,7 @@ fn source(scope: String) -> SignatureSource {
 }
 
 #[tokio::test]
-async fn signatures_in_another_repository_are_found() {
+pub(crate) async fn signatures_in_another_repository_are_found() {
     let signatures = Registry::with(Options { auth: Auth::Nothing, ..Options::default() }).await;
     let elsewhere = signatures.repository("signatures");
     for (configured, image, expected) in
@@ -47,7 +47,7 @@ async fn signatures_in_another_repository_are_found() {
 }
 
 #[tokio::test]
-async fn signatures_in_a_directory_are_found() {
+pub(crate) async fn signatures_in_a_directory_are_found() {
     let limits = Limits { signatures: 4, ..Limits::default() };
     let world =
         World::start(node().registry(Options::default()).settings(|directory, registry| RegistrySettings {
@@ -107,7 +107,7 @@ async fn signatures_in_a_directory_are_found() {
 }
 
 #[tokio::test]
-async fn a_mirror_is_tried_before_the_origin() {
+pub(crate) async fn a_mirror_is_tried_before_the_origin() {
     let mirror = Registry::start().await;
     let host = mirror.host();
     let world = World::start(node().registry(Options::default()).settings(|directory, registry| {

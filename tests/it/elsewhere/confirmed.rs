@@ -30,7 +30,7 @@ fn disabled() -> Scripted {
 }
 
 #[tokio::test]
-async fn the_key_service_decides_if_confirmation_is_required() {
+pub(crate) async fn the_key_service_decides_if_confirmation_is_required() {
     let world = World::new().await;
     world.signed("app");
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "Value": true }).to_string();
@@ -148,7 +148,7 @@ async fn fifty_pulls_send_one_request() {
 }
 
 #[tokio::test]
-async fn remote_timeout_limits_the_wait_for_an_answer() {
+pub(crate) async fn remote_timeout_limits_the_wait_for_an_answer() {
     let world = World::new().await;
     world.signed("app");
     let slow = Bytes::from(json!({ "KeyId": KEY, "KeyVersionId": VERSION, "Value": true }).to_string());
@@ -161,7 +161,7 @@ async fn remote_timeout_limits_the_wait_for_an_answer() {
 }
 
 #[tokio::test]
-async fn remote_rate_limits_the_requests() {
+pub(crate) async fn remote_rate_limits_the_requests() {
     let world = Arc::new(World::new().await);
     let names: Vec<String> = (0..6).map(|number| format!("app{number}")).collect();
     for name in &names {
@@ -187,7 +187,7 @@ async fn remote_rate_limits_the_requests() {
 }
 
 #[tokio::test]
-async fn a_confirmation_is_cached_for_its_ttl() {
+pub(crate) async fn a_confirmation_is_cached_for_its_ttl() {
     for (memory, soon) in [("0s", "no-valid-signature"), ("60m", "admitted"), ("1s", "")] {
         let world = World::new().await;
         let (_, id) = world.signed("app");

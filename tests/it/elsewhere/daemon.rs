@@ -89,7 +89,7 @@ fn configure(world: &World, policy: &str) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serves_without_a_policy_until_its_keys_are_fetched_then_starts_offline() {
+pub(crate) async fn serves_without_a_policy_until_its_keys_are_fetched_then_starts_offline() {
     let world = World::new().await;
     world.kms.answers(|_, _| Some(Scripted::status(503)));
     let root = configure(&world, &world.policy(""));
@@ -129,7 +129,7 @@ async fn a_reload_keeps_the_policy_while_a_key_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_report_missing_keys_and_fetch_them() {
+pub(crate) async fn commands_report_missing_keys_and_fetch_them() {
     let world = World::new().await;
     let root = configure(&world, &world.policy("verify = \"remote\""));
     let place = world.kms.location();
@@ -160,7 +160,7 @@ async fn commands_report_missing_keys_and_fetch_them() {
         "{output}"
     );
     assert_eq!(run(&root, &["policy", "check"]).0, Some(0));
-    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 keys are stored"));
+    assert!(run(&root, &["keys", "fetch"]).1.contains("nothing to fetch: 1 key stored"));
     assert!(run(&root, &["keys", "fetch", "--all"]).1.contains("fetched: "));
     // Another key at the same version: the stored key stays, and the difference is reported.
     let zeros = format!("sha256:{}", "0".repeat(64));
@@ -175,7 +175,7 @@ async fn commands_report_missing_keys_and_fetch_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fetch_fails_after_its_timeout() {
+pub(crate) async fn a_fetch_fails_after_its_timeout() {
     let world = World::new().await;
     let root = configure(&world, &world.policy(""));
     let key = serde_json::json!({ "PublicKey": super::public("p256") }).to_string();

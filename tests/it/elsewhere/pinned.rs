@@ -11,7 +11,7 @@ use pullgate_test::kms::{KEY, Kms, VERSION};
 use pullgate_test::registry::{Body, Scripted};
 
 #[tokio::test]
-async fn a_key_is_fetched_once_and_then_used_offline() {
+pub(crate) async fn a_key_is_fetched_once_and_then_used_offline() {
     let world = World::new().await;
     let text = world.policy("");
     assert_eq!(world.survey(&text).missing().len(), 1);
@@ -48,7 +48,7 @@ async fn a_stored_key_with_a_wrong_fingerprint_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_replaced_key_with_the_same_version_is_refused_and_reported() {
+pub(crate) async fn a_replaced_key_with_the_same_version_is_refused_and_reported() {
     let mut world = World::new().await;
     world.kms = Kms::start("rsa-2048").await;
     let [pinned, other] = ["rsa-2048", "rsa-3072"].map(|name| fingerprint(name, Algorithm::RsaPssSha256));

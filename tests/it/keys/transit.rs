@@ -87,7 +87,7 @@ async fn reports_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn retries_when_busy_and_gives_up_in_time() {
+pub(crate) async fn retries_when_busy_and_gives_up_in_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut settings = with_token(&directory, "hvs.pg5ECRET-token");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;

@@ -347,7 +347,7 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
     world.set_policy(&daemon.gate, &[RELEASE], r#"all = ["release"]"#, "");
     // The runtime has the index and, of its two images, the one for the node's platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
-    runtime.hold(world.held.0.values().next().unwrap());
+    runtime.hold(world.held.manifests.values().next().unwrap());
     let name = world.name("team/app:1");
     let request = pullgate::api::PullImageRequest {
         image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),

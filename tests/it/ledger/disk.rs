@@ -44,7 +44,7 @@ fn settings(directory: &Path, max_entries: u64, max_bytes: u64) -> ledger::Ledge
 }
 
 #[test]
-fn the_oldest_evidence_is_removed_above_the_limit() {
+pub(crate) fn the_oldest_evidence_is_removed_above_the_limit() {
     for (max_entries, max_bytes, size) in [(20, 1 << 30, 10), (1_000_000, 60_000, 2000)] {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("ledger");
@@ -80,7 +80,7 @@ fn the_oldest_evidence_is_removed_above_the_limit() {
 }
 
 #[tokio::test]
-async fn the_limits_of_the_ledger_decide_what_is_admitted_offline() {
+pub(crate) async fn the_limits_of_the_ledger_decide_what_is_admitted_offline() {
     let world = World::new().await;
     let images: Vec<_> =
         (0..17).map(|number| world.signed(&format!("team/app-{number}"), &format!("app {number}"))).collect();

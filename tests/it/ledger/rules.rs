@@ -9,7 +9,7 @@ async fn the_deny_list_revokes_earlier_admissions() {
     let (digest, id) = world.signed_index("team/app", "app");
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
-    let child = world.held.0.keys().next().unwrap().clone();
+    let child = world.held.manifests.keys().find(|key| **key != digest.as_str()).unwrap().clone();
     let key = [RELEASE];
     let other = Digest::of(b"another").to_string();
     for (denied, expected) in [

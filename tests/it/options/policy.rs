@@ -11,7 +11,7 @@ fn authenticators() -> String {
 
 /// The keys of a rule, and their defaults.
 #[tokio::test]
-async fn rules_and_defaults() {
+pub(crate) async fn rules_and_defaults() {
     let world = World::start().await;
     let app = world.signed();
     let both = world.registry.image("team/both", "1", "both");
@@ -27,6 +27,8 @@ async fn rules_and_defaults() {
     let renamed = world.registry.image("team/renamed", "1", "renamed");
     let text = payload("registry.example.com/old/renamed", &renamed);
     attach_classic(&world.registry, "team/renamed", &renamed, &[(text.clone(), p256().sign(&text))]);
+    let bundled = world.registry.image("team/bundled", "1", "bundled");
+    sign_bundle(&world.registry, "team/bundled", &bundled, &p256());
     let unsigned = world.registry.image("team/unsigned", "1", "unsigned");
     let host = world.registry.host();
     let rule = |rest: &str| {
@@ -73,6 +75,11 @@ async fn rules_and_defaults() {
             None,
             "verified",
         ),
+        (rule(release), "team/bundled", None, "verified"),
+        (rule(&format!("{release}\nlayouts = [\"bundle\"]")), "team/bundled", None, "verified"),
+        (rule(&format!("{release}\nlayouts = [\"classic\"]")), "team/bundled", None, "no-valid-signature"),
+        (rule(&format!("{release}\nlayouts = [\"classic\"]")), "team/app", None, "verified"),
+        (rule(&format!("{release}\nlayouts = [\"bundle\"]")), "team/app", None, "no-valid-signature"),
         (rule(&format!("{release}\nmode = \"enforce\"")), "team/unsigned", None, "no-signature"),
         (rule(&format!("{release}\nmode = \"audit\"")), "team/unsigned", None, "audit-only"),
         (rule(&format!("{release}\nmode = \"off\"")), "team/unsigned", None, "rule-off"),
@@ -134,7 +141,7 @@ fn algorithm_of(key: &str) -> Algorithm {
 
 /// The key, algorithm, salt and time with which a signature is valid.
 #[tokio::test]
-async fn authenticators_and_their_keys() {
+pub(crate) async fn authenticators_and_their_keys() {
     let world = World::start().await;
     let digest = world.registry.image("team/app", "1", "app");
     let signer = Signer::with_salt("rsa-2048", Algorithm::RsaPssSha256, PssSalt::Length(20));

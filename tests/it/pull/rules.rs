@@ -261,7 +261,7 @@ fn architectures() -> (&'static str, &'static str) {
 }
 
 #[tokio::test]
-async fn accept_decides_what_must_be_signed_and_is_pulled() {
+pub(crate) async fn accept_decides_what_must_be_signed_and_is_pulled() {
     let world = World::builder().without_policy().start().await;
     let (own, other) = architectures();
     for (name, sign_index, sign_image, admitted) in [
@@ -374,7 +374,7 @@ async fn the_platform_image_must_match_its_digest_in_the_index() {
 }
 
 #[tokio::test]
-async fn break_glass_admits_its_exceptions_while_the_file_has_them() {
+pub(crate) async fn break_glass_admits_its_exceptions_while_the_file_has_them() {
     let world = World::builder().without_policy().start().await;
     let root = world.directory.path().join("etc");
     std::fs::create_dir_all(&root).unwrap();

@@ -107,7 +107,7 @@ async fn concurrent_requests_share_one_token() {
 
 #[tokio::test]
 async fn t108_tokens_expire_as_stated() {
-    for (expires_in, fetched) in [(Some(300), 0), (None, 0), (Some(0), 1), (Some(-5), 1), (Some(i64::MAX), 0)]
+    for (expires_in, fetched) in [(Some(300), 0), (None, 0), (Some(0), 0), (Some(-5), 0), (Some(i64::MAX), 0)]
     {
         let registry = with(bearer(None, true, expires_in)).await;
         let client = client();
@@ -233,4 +233,88 @@ async fn t110_no_error_or_debug_text_shows_a_secret() {
     let text = format!("{error} {error:?} {credentials:?} {client:?}");
     assert!(!text.contains("marked-") && !text.contains("pg5ECRET"), "{text}");
     assert!(!text.contains("token-0"), "{text}");
+}
+
+/// Answers of registries to a token that is not valid any more; none has a challenge.
+fn rejections() -> [Scripted; 3] {
+    [
+        Scripted::status(400),
+        Scripted::status(401),
+        Scripted::status(401).header("www-authenticate", "Negotiate"),
+    ]
+}
+
+#[tokio::test]
+async fn b15_a_token_that_ends_early_is_replaced_once() {
+    for rejection in rejections() {
+        let registry = with(bearer(None, true, Some(300))).await;
+        let client = client();
+        client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+        let answer = rejection.clone();
+        registry.hook(move |request| {
+            (request.header("authorization") == Some("Bearer pg5ECRET-token-0")).then(|| answer.clone())
+        });
+        registry.forget_requests();
+        for requests in [3, 1] {
+            client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+            assert_eq!(registry.requests().len(), requests, "{rejection:?}: {:?}", registry.lines());
+            registry.forget_requests();
+        }
+    }
+}
+
+#[tokio::test]
+async fn b15_a_registry_that_rejects_the_new_token_too_gets_no_more_of_them() {
+    for rejection in rejections() {
+        let registry = with(bearer(None, true, Some(300))).await;
+        let client = client();
+        client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap();
+        let (status, answer) = (rejection.status, rejection.clone());
+        registry.hook(move |request| (request.uri.path() != "/token").then(|| answer.clone()));
+        registry.forget_requests();
+        let mut messages = Vec::new();
+        for (all, fetched) in [(3, 1), (1, 0)] {
+            let error = client.resolve(&registry.reference("team/app:1"), &anonymous()).await.unwrap_err();
+            let code = if status == 400 { "registry-status" } else { "registry-unauthorized" };
+            assert_eq!(error.code(), code, "{error}");
+            assert_eq!((registry.requests().len(), tokens(&registry).len()), (all, fetched), "{rejection:?}");
+            registry.forget_requests();
+            messages.push(error.to_string());
+        }
+        assert_eq!(messages[0], messages[1]);
+    }
+    // A refusal of credentials is none of a token.
+    let registry = with(Auth::basic("user", "pg5ECRET")).await;
+    let client = client();
+    let user = Credentials::password("user", "pg5ECRET");
+    client.resolve(&registry.reference("team/app:1"), &user).await.unwrap();
+    registry.hook(|_| Some(Scripted::status(400)));
+    registry.forget_requests();
+    client.resolve(&registry.reference("team/app:1"), &user).await.unwrap_err();
+    assert_eq!(registry.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn b15_any_stated_lifetime_costs_one_token() {
+    for expires_in in ["\"300\"", "\"soon\"", "\"-1\"", "-5", "0", "3", "1.5", "{}", "1e300"] {
+        let registry = with(bearer(None, true, None)).await;
+        let client = client();
+        let digest = registry.image("team/app", "1", "one");
+        registry.hook(move |request| {
+            let granted = request.header("authorization") == Some("Bearer pg5ECRET-long");
+            match request.uri.path() {
+                "/token" => {
+                    let body = format!("{{\"token\":\"pg5ECRET-long\",\"expires_in\":{expires_in}}}");
+                    Some(Scripted::ok("application/json", body))
+                }
+                path if granted && path.ends_with("/manifests/1") => None,
+                _ if granted => Some(Scripted::status(404)),
+                _ => None,
+            }
+        });
+        let challenges = registry.requests().len();
+        let collected = client.attachments(&registry.repository("team/app"), &digest, &anonymous()).await;
+        assert!(collected.problems.is_empty(), "{expires_in}: {:?}", collected.problems);
+        assert_eq!((challenges, tokens(&registry).len()), (0, 1), "{expires_in}: {:?}", registry.lines());
+    }
 }

@@ -216,3 +216,28 @@ async fn its_headers_are_sent_to_every_host_before_the_host_s_own() {
         }
     }
 }
+
+#[tokio::test]
+async fn b14_rewrites_and_unknown_keys_in_the_configuration_of_containerd() {
+    let registry = Registry::start().await;
+    registry.image("hub/a", "1", "one");
+    let directory = TempDir::new().unwrap();
+    let host = registry.host();
+    let text = format!(
+        "[@]\nconfig_paths = \"/x\"\n[@.mirrors.\"r.invalid\"]\nendpoint = [\"http://{host}\"]\nendpoints = []\n\
+         [@.mirrors.\"r.invalid\".rewrite]\n\"^(.*)$\" = \"hub/$1\"\n\
+         [@.configs.\"{host}\".auth]\nidentity_token = \"pg5ECRET\"\n"
+    );
+    let client = client(&directory, &text);
+    client.resolve(&reference(), &anonymous()).await.unwrap();
+    assert_eq!(registry.lines(), ["GET /v2/hub/a/manifests/1?ns=r.invalid"]);
+    let warnings = client.check_hosts();
+    for expected in [
+        "config.toml: registry: unknown key `config_paths` is ignored",
+        "config.toml: registry.mirrors: unknown key `endpoints` is ignored",
+        "config.toml: registry.configs: unknown key `identity_token` is ignored",
+    ] {
+        assert!(warnings.iter().any(|warning| warning.ends_with(expected)), "{expected}: {warnings:?}");
+    }
+    assert!(!warnings.iter().any(|warning| warning.contains("pg5ECRET") || warning.contains("rewrite")));
+}

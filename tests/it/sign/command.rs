@@ -101,7 +101,6 @@ async fn recursive_signs_an_index_and_its_manifests() {
         entry(&one, size("1"), MANIFEST),
         entry(&two, size("2"), MANIFEST),
         entry(&two, size("2"), MANIFEST),
-        entry(&inner, 1, INDEX),
         entry(&absent, 1, MANIFEST),
     ];
     let whole = registry.manifest("team/app", INDEX, index(&entries[..3]));
@@ -118,9 +117,15 @@ async fn recursive_signs_an_index_and_its_manifests() {
     let run = sign(&[&name("odd"), "--recursive"], "").await;
     let mut results = run.results();
     results.sort_unstable();
-    assert_eq!(results, ["already-signed", "already-signed", "failed", "failed", "signed"]);
+    assert_eq!(results, ["already-signed", "already-signed", "failed", "signed"]);
     assert_eq!(run.code, Some(1), "{}", run.errors);
-    assert!(!is_signed(&registry, "team/app", &inner));
+    // No node admits an index in an index.
+    let nested = registry.manifest("team/app", INDEX, index(&[entry(&inner, 1, INDEX)]));
+    registry.tag("team/app", "nested", &nested);
+    let run = sign(&[&name("nested"), "--recursive"], "").await;
+    assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{}", run.errors);
+    assert!(run.errors.contains("lists another index"), "{}", run.errors);
+    assert!(!is_signed(&registry, "team/app", &nested) && !is_signed(&registry, "team/app", &inner));
     let many: Vec<Value> =
         (0..257).map(|number: u32| entry(&Digest::of(&number.to_be_bytes()), 1, MANIFEST)).collect();
     let many = registry.manifest("team/app", INDEX, index(&many));

@@ -15,7 +15,7 @@ fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn only_requests_with_the_secret_are_accepted() {
+pub(crate) async fn only_requests_with_the_secret_are_accepted() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.listen.secret_file = Some(write(directory.path(), "secret", "pg5ECRET-hook\n"));
@@ -63,7 +63,7 @@ async fn only_requests_with_the_secret_are_accepted() {
 }
 
 #[tokio::test]
-async fn without_a_secret_it_listens_only_on_this_machine() {
+pub(crate) async fn without_a_secret_it_listens_only_on_this_machine() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let settings = settings(&registry, directory.path(), Vec::new());
     let secret = write(directory.path(), "secret", "pg5ECRET-hook");
@@ -84,7 +84,7 @@ async fn without_a_secret_it_listens_only_on_this_machine() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_of_the_right_authority_suffices() {
+pub(crate) async fn a_client_certificate_of_the_right_authority_suffices() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     let issuer = || {
@@ -145,7 +145,7 @@ async fn a_client_certificate_of_the_right_authority_suffices() {
 }
 
 #[tokio::test]
-async fn requests_over_a_limit_are_rejected() {
+pub(crate) async fn requests_over_a_limit_are_rejected() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
     settings.limits.queued = 16;

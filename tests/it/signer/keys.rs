@@ -38,7 +38,7 @@ const KMS: &str =
 const VAULT: &str = "[keys.vault]\ntoken-file = \"AT/token\"\nnamespace = \"team\"\n";
 
 #[tokio::test]
-async fn keys_in_kms_and_vault_sign_pushed_images() {
+pub(crate) async fn keys_in_kms_and_vault_sign_pushed_images() {
     let (kms, vault) =
         (Kms::start("rsa-2048").await, Vault::start("rsa-2048", "rsa-2048", Some("team")).await);
     for (location, keys, without) in [(kms.location(), KMS, ""), (vault.location(), VAULT, "[keys.vault]\n")]
@@ -109,7 +109,7 @@ fn sts(request: &Recorded) -> Scripted {
 }
 
 #[tokio::test]
-async fn key_services_are_contacted_as_configured() {
+pub(crate) async fn key_services_are_contacted_as_configured() {
     let registry = Registry::start().await;
     let (kms, of_role, slow) =
         (Kms::start("rsa-2048").await, Kms::start("rsa-2048").await, Kms::start("rsa-2048").await);

@@ -5,7 +5,7 @@ use pullgate_signer::Status;
 use pullgate_test::registry::Scripted;
 
 #[tokio::test]
-async fn an_image_without_a_notification_is_found() {
+pub(crate) async fn an_image_without_a_notification_is_found() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old: Vec<Digest> =
         (0..5).map(|n| registry.image("team/app", &format!("old{n}"), &format!("old {n}"))).collect();
@@ -34,7 +34,7 @@ async fn an_image_without_a_notification_is_found() {
 }
 
 #[tokio::test]
-async fn a_rule_starts_after_its_initial_listing() {
+pub(crate) async fn a_rule_starts_after_its_initial_listing() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     registry.hook(|request| (request.uri.path() == "/v2/_catalog").then(|| Scripted::status(404)));
     let listless = settings(&registry, directory.path(), vec![rule(&registry, "team")]);
@@ -56,7 +56,7 @@ async fn a_rule_starts_after_its_initial_listing() {
 }
 
 #[tokio::test]
-async fn without_a_baseline_the_stated_time_counts() {
+pub(crate) async fn without_a_baseline_the_stated_time_counts() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let old = registry.image("team/app", "old", "old");
     let mut settings = settings(&registry, directory.path(), vec![rule(&registry, "team")]);

@@ -7,6 +7,7 @@ use super::killed::{Process, configure, until};
 use super::*;
 use pullgate_test::registry::{Auth, Body, Options, Scripted};
 use pullgate_test::signer::key_file;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A file for `host` with every section; lines are added to them.
 fn text(host: &str, directory: &Path) -> String {
@@ -45,7 +46,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn registry_credentials_are_used() {
+pub(crate) async fn registry_credentials_are_used() {
     let auth = Auth::basic("user", "pg5ECRET");
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     for (name, password, fine) in
@@ -70,7 +71,7 @@ async fn registry_credentials_are_used() {
 }
 
 #[tokio::test]
-async fn hosts_toml_sets_the_address_of_the_registry() {
+pub(crate) async fn hosts_toml_sets_the_address_of_the_registry() {
     let registry = Registry::start().await;
     // A closed port.
     let host = "127.0.0.1:1";
@@ -89,7 +90,7 @@ async fn hosts_toml_sets_the_address_of_the_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_need_no_authentication() {
+pub(crate) async fn metrics_need_no_authentication() {
     let (registry, directory) = (Registry::start().await, directory());
     configure(directory.path(), &registry);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -112,19 +113,28 @@ async fn metrics_need_no_authentication() {
 }
 
 #[tokio::test]
-async fn connections_are_limited() {
+pub(crate) async fn connections_are_limited() {
     let registry = Registry::start().await;
     for (connections, served) in [(1, false), (2, true)] {
         let directory = directory();
         let limit = format!("connections = {connections}");
         let service = Service::start(with(&registry.host(), directory.path(), &[("[limits]", &limit)])).await;
-        let idle = TcpStream::connect(&service.address).await.unwrap();
+        // Authenticated by its address, and without its body.
+        let mut busy = TcpStream::connect(&service.address).await.unwrap();
+        busy.write_all(
+            b"POST /notify HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        let mut continued = [0; 12];
+        busy.read_exact(&mut continued).await.unwrap();
+        assert_eq!(&continued, b"HTTP/1.1 100", "the request is under way");
         let body = json!({ "events": [] });
         let mut answer = Box::pin(service.notify(&body));
         let patience = if served { PATIENCE } else { Duration::from_millis(300) };
         let answered = tokio::time::timeout(patience, &mut answer).await;
         assert_eq!(answered.ok(), served.then_some(202), "{connections}");
-        drop(idle);
+        drop(busy);
         if !served {
             assert_eq!(tokio::time::timeout(PATIENCE, &mut answer).await.unwrap(), 202, "it waited");
         }
@@ -133,8 +143,27 @@ async fn connections_are_limited() {
     }
 }
 
+/// A connection without a request that was authenticated makes room.
 #[tokio::test]
-async fn concurrent_signing_is_limited() {
+async fn a6_silent_connections_delay_no_notification() {
+    let (registry, directory) = (Registry::start().await, directory());
+    let service = Service::start(with(&registry.host(), directory.path(), &[])).await;
+    let mut silent = Vec::new();
+    for number in 0..384 {
+        let mut stream = TcpStream::connect(&service.address).await.unwrap();
+        // Nothing, half a head, or half a TLS handshake.
+        let sent = [&b""[..], b"POST /notify HTTP/1.1\r\nhost", b"\x16\x03\x01\x02"][number % 3];
+        stream.write_all(sent).await.unwrap();
+        silent.push(stream);
+    }
+    let body = json!({ "events": [] });
+    let answered = tokio::time::timeout(PATIENCE, service.notify(&body)).await;
+    assert_eq!(answered.ok(), Some(202));
+    service.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn concurrent_signing_is_limited() {
     let registry = Registry::start().await;
     for (number, workers) in [1, 2].into_iter().enumerate() {
         let directory = directory();
@@ -158,7 +187,7 @@ async fn concurrent_signing_is_limited() {
 }
 
 #[tokio::test]
-async fn attempts_for_a_refused_image_are_limited() {
+pub(crate) async fn attempts_for_a_refused_image_are_limited() {
     let registry = Registry::start().await;
     registry.hook(|request| (request.method != "GET").then(|| Scripted::status(403)));
     for attempts in [1, 2] {
@@ -176,7 +205,7 @@ async fn attempts_for_a_refused_image_are_limited() {
 }
 
 #[tokio::test]
-async fn listings_are_limited() {
+pub(crate) async fn listings_are_limited() {
     let registry = Registry::start().await;
     for number in 0..17 {
         registry.image("team/app", &format!("v{number}"), &number.to_string());
@@ -193,7 +222,7 @@ async fn listings_are_limited() {
 }
 
 #[tokio::test]
-async fn notifications_are_limited() {
+pub(crate) async fn notifications_are_limited() {
     let registry = Registry::start().await;
     let digest = Digest::of(b"x");
     let many = |count| pushes(&vec![("other/app", "1", &digest); count]).to_string();
@@ -214,7 +243,7 @@ async fn notifications_are_limited() {
 }
 
 #[tokio::test]
-async fn the_queue_is_limited() {
+pub(crate) async fn the_queue_is_limited() {
     let registry = Registry::start().await;
     let names: Vec<Digest> = (0..17).map(|n: u8| Digest::of(&[n])).collect();
     for (queued, status) in [(16, 503), (17, 202)] {
@@ -229,7 +258,7 @@ async fn the_queue_is_limited() {
 }
 
 #[tokio::test]
-async fn the_passphrase_is_read_from_its_file() {
+pub(crate) async fn the_passphrase_is_read_from_its_file() {
     let registry = Registry::start().await;
     let directory = directory();
     let passphrase = write(directory.path(), "passphrase", "pg5ECRET-phrase").display().to_string();
@@ -250,7 +279,7 @@ async fn the_passphrase_is_read_from_its_file() {
 }
 
 #[tokio::test]
-async fn a_rule_decides_what_is_signed_and_how() {
+pub(crate) async fn a_rule_decides_what_is_signed_and_how() {
     let second = "[authenticator.second]\nkey = \"second.key\"\nalgorithm = \"RSA_PKCS1_SHA_256\"";
     for (line, one, development, classic, algorithm) in [
         ("", true, true, true, "ECDSA_SHA_256"),

@@ -13,7 +13,7 @@ fn lines(file: &Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_audit_log_continues_in_a_new_file_after_sighup() {
+pub(crate) async fn the_audit_log_continues_in_a_new_file_after_sighup() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     configure(&path, &registry);

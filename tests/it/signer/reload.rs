@@ -41,7 +41,7 @@ fn configure_with_own_key(directory: &Path, registry: &Registry) -> (String, Pat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_reload_is_reported_until_one_succeeds() {
+pub(crate) async fn a_failed_reload_is_reported_until_one_succeeds() {
     let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
     let path = directory.path().to_owned();
     let (text, own) = configure_with_own_key(&path, &registry);
@@ -162,7 +162,7 @@ async fn check_opens_key_and_password_files_and_contacts_no_service() {
     write(&path.join("two"), "one\ntwo\n");
     let login = format!("username = \"u\"\npassword-file = {:?}", path.join("two").display().to_string());
     for (from, to, code, expected) in [
-        ("", "", 0, "signer.toml is valid: 1 rules, 1 authenticators\n"),
+        ("", "", 0, "signer.toml is valid: 1 rule, 1 authenticator\n"),
         (place.as_str(), "\"none.key\"", 2, "/none.key cannot be read\n  because No such file"),
         ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
         (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
+use crate::trust::PublicKey;
 
 /// Maximum number of denied digests, and of denied keys.
 pub const MAX_DENIED: usize = 10_000;
@@ -20,7 +21,7 @@ impl DenyList {
         self.digests.entry(digest).or_insert(reason);
     }
 
-    /// Denies a key by its fingerprint, `sha256:` over its DER SPKI. If it is denied already, the first reason is kept.
+    /// Denies a key by a fingerprint, `sha256:` over its DER SPKI in any encoding. If it is denied already, the first reason is kept.
     pub fn deny_key(&mut self, fingerprint: String, reason: String) {
         self.keys.entry(fingerprint).or_insert(reason);
     }
@@ -31,10 +32,10 @@ impl DenyList {
         self.digests.get(digest).map(String::as_str)
     }
 
-    /// The reason for which a key is denied, if it is.
+    /// The reason for which a key is denied, if it is: by the fingerprint of any of its encodings.
     #[must_use]
-    pub fn of_key(&self, fingerprint: &str) -> Option<&str> {
-        self.keys.get(fingerprint).map(String::as_str)
+    pub fn of_key(&self, key: &PublicKey) -> Option<&str> {
+        key.all_fingerprints().find_map(|fingerprint| self.keys.get(fingerprint)).map(String::as_str)
     }
 
     /// Whether any image is denied: then a tag must be resolved also where no signature is required.

@@ -14,7 +14,8 @@ use super::pods::Pods;
 use super::requirement::Requirement;
 use super::scope::Scope;
 use crate::digest::Digest;
-use crate::reference::{LEGACY_DEFAULT_DOMAIN, Repository};
+use crate::reference::Repository;
+use crate::signature::Format;
 
 /// One rule: the image names that it applies to, and what it does with the images.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub struct Rule {
     pods: Option<Pods>,
     mode: Mode,
     accept: SignedObject,
+    layouts: BTreeSet<Format>,
 }
 
 impl Rule {
@@ -40,6 +42,7 @@ impl Rule {
             pods: None,
             mode: Mode::default(),
             accept: SignedObject::default(),
+            layouts: BTreeSet::from(Format::ALL),
         }
     }
 
@@ -86,6 +89,12 @@ impl Rule {
         Self { accept, ..self }
     }
 
+    /// Sets the formats in which a signature counts; by default all.
+    #[must_use]
+    pub fn with_layouts(self, layouts: BTreeSet<Format>) -> Self {
+        Self { layouts, ..self }
+    }
+
     /// The text that identifies the rule in messages.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -120,6 +129,13 @@ impl Rule {
     #[must_use]
     pub fn signed_object(&self) -> SignedObject {
         self.accept
+    }
+
+    /// The formats in which a signature counts. A bundle does not name its repository: where it counts, an image that the
+    /// same key signed for another repository does too.
+    #[must_use]
+    pub fn layouts(&self) -> &BTreeSet<Format> {
+        &self.layouts
     }
 
     /// The verdict at `now`: `require`, `allow` or `deny`. An expired allowance denies.
@@ -164,25 +180,19 @@ impl Rule {
         &self.aliases
     }
 
-    /// The names that a signature may contain for an image of `repository`, which this rule must apply to: its own,
-    /// with the host in lower case, then those with the aliases. Each name in `docker.io` is followed by the same name
-    /// in `index.docker.io`, as cosign writes it.
+    /// The repositories that a signature may be for, for an image of `repository`, which this rule must apply to: its
+    /// own, then those with the aliases, all in canonical form.
     #[must_use]
     pub fn accepted_repositories(&self, repository: &Repository) -> Vec<String> {
-        let own = repository.comparable();
+        let own = repository.canonical();
         let rest = self.scope.remainder(&own);
         let others = self.aliases.iter().filter_map(|alias| match (rest?, alias.as_str()) {
             // An alias that is a host, or a user of docker.io, is not itself the name of a repository.
             ("", alias) => Repository::parse(alias).ok().filter(|other| other.as_str() == alias),
             (rest, alias) => Repository::parse(&format!("{alias}/{rest}")).ok(),
         });
-        let canonical = std::iter::once(own.to_string()).chain(others.map(|other| other.to_string()));
-        let spellings = canonical.flat_map(|name| {
-            let legacy =
-                name.strip_prefix("docker.io/").map(|path| format!("{LEGACY_DEFAULT_DOMAIN}/{path}"));
-            std::iter::once(name).chain(legacy)
-        });
-        spellings.collect()
+        let others = others.map(|other| other.canonical().into_owned());
+        std::iter::once(own.to_string()).chain(others).collect()
     }
 
     pub(super) fn requirement(&self) -> Option<&Requirement> {

@@ -6,8 +6,8 @@
 //!
 //! Scopes are normalised like image names: `nginx` is `docker.io/library/nginx`, `bitnami/redis` is
 //! `docker.io/bitnami/redis`. A first segment with a period or a colon, `localhost`, `*` and `**` are hosts; a host
-//! alone is the whole registry. Hosts are compared case-insensitively and with their port: `reg.example.com` and
-//! `reg.example.com:443` differ.
+//! alone is the whole registry. Hosts are compared in canonical form ([`reference::canonical_host`]): `reg.example.com`,
+//! `REG.example.com` and `reg.example.com:443` are one host, `reg.example.com:5000` is another.
 //!
 //! In a host, `*` stays within one label (`*.example.com` matches `a.example.com`, but neither `a.b.example.com` nor
 //! `a.example.com:5000`), except when it is the whole host: then it matches every host.
@@ -75,7 +75,7 @@ impl Scope {
     /// Whether this scope covers the repository.
     #[must_use]
     pub fn covers(&self, repository: &Repository) -> bool {
-        let domain = repository.comparable_domain();
+        let domain = repository.canonical_domain();
         let segments: Vec<&str> = std::iter::once(&*domain).chain(repository.path().split('/')).collect();
         covers(&self.segments, &segments)
     }
@@ -101,6 +101,30 @@ impl Scope {
         compare(&self.segments, &other.segments)
     }
 
+    /// Whether it is limited to some hosts.
+    #[must_use]
+    pub fn limits_host(&self) -> bool {
+        matches!(self.segments.first(), Some(Segment::Literal(_) | Segment::Pattern(_)))
+    }
+
+    /// Names that its host, a pattern, matches as they are written but not in the canonical form in which they are
+    /// compared, and the scope that covers them.
+    #[must_use]
+    pub fn never_matched(&self) -> Option<(&'static str, String)> {
+        let (Segment::Pattern(host), path) = self.segments.split_first()? else { return None };
+        let instead = |host: &str| {
+            let path = path.iter().map(Segment::as_str);
+            std::iter::once(host).chain(path).collect::<Vec<_>>().join("/")
+        };
+        let (name, port) = reference::split_port(host.as_str());
+        if port.is_some_and(|port| Pattern::of_host(port).accepts(reference::DEFAULT_PORT)) {
+            return Some(("names with port 443, which are compared without it", instead(name)));
+        }
+        let hub = reference::DOCKER_HUB_ALIASES.iter().any(|alias| host.accepts(alias));
+        (hub && !host.accepts(DEFAULT_DOMAIN))
+            .then(|| ("Docker Hub, whose names are all compared as `docker.io`", instead(DEFAULT_DOMAIN)))
+    }
+
     /// Whether both can cover the same name.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
@@ -108,8 +132,8 @@ impl Scope {
     }
 
     /// The rest of a repository's path below this literal scope: empty for the repository of the scope itself.
-    pub(super) fn remainder<'a>(&self, comparable: &'a str) -> Option<&'a str> {
-        let rest = comparable.strip_prefix(&self.text)?;
+    pub(super) fn remainder<'a>(&self, canonical: &'a str) -> Option<&'a str> {
+        let rest = canonical.strip_prefix(&self.text)?;
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
 
@@ -205,11 +229,11 @@ fn host_segment(text: &str) -> Result<Segment, ScopeError> {
     if !valid || (lower.contains('*') && lower.contains('[')) {
         return Err(ScopeError::Host(text.to_owned()));
     }
+    let canonical = reference::canonical_host(&lower);
     if lower.contains('*') {
-        return Ok(Segment::Pattern(Pattern::of_host(&lower)));
+        return Ok(Segment::Pattern(Pattern::of_host(&canonical)));
     }
-    let host = if lower == reference::LEGACY_DEFAULT_DOMAIN { DEFAULT_DOMAIN } else { &lower };
-    Ok(Segment::Literal(host.into()))
+    Ok(Segment::Literal(canonical.into()))
 }
 
 fn path_segment(text: &str) -> Result<Segment, ScopeError> {

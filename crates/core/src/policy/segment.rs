@@ -83,6 +83,10 @@ impl Pattern {
         Self { text: text.into(), host: false }
     }
 
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn literal_length(&self) -> usize {
         self.text.bytes().filter(|&byte| byte != b'*').count()
     }

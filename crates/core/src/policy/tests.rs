@@ -64,8 +64,12 @@ fn the_most_specific_rule_applies() {
         ("docker.io/nginx", "nginx"),
         ("docker.io/library/nginx", "nginx"),
         ("index.docker.io/library/nginx", "nginx"),
-        // T01: another repository to containerd, and so to the rules.
-        ("registry-1.docker.io/library/nginx", "default"),
+        // Other names of the same registry.
+        ("registry-1.docker.io/library/nginx", "nginx"),
+        ("registry.hub.docker.com/library/nginx", "nginx"),
+        ("docker.io:443/library/nginx", "nginx"),
+        ("INDEX.docker.io/library/nginx", "nginx"),
+        ("reg.example.com:443/team", "reg.example.com/team"),
         ("redis", "docker.io/library"),
         ("bitnami/redis", "docker.io"),
         ("library/nginx/below", "nginx"),
@@ -146,7 +150,9 @@ fn a_tie_does_not_load_in_any_order() {
         (&["*.bbb.com/a", "aaa.*.com/a"], Some((0, 1))),
         (&["*.bbb.com/a", "aaa.*.com/b"], None),
         (&["reg.example.com/team", "reg.example.com/team-evil"], None),
-        (&["reg.example.com:443", "reg.example.com"], None),
+        (&["reg.example.com:443", "reg.example.com"], Some((0, 1))),
+        (&["registry-1.docker.io", "docker.io"], Some((0, 1))),
+        (&["reg.example.com:5000", "reg.example.com"], None),
     ] {
         let expected = tie.map(|(first, second)| vec![PolicyError::Tie { first, second }]);
         assert_eq!(policy(scopes).err(), expected, "{scopes:?}");
@@ -200,21 +206,12 @@ fn aliases_replace_the_scope_and_keep_the_rest() {
             "mirror.example.com",
             &["docker.io"],
             "mirror.example.com/nginx",
-            &["mirror.example.com/nginx", "docker.io/library/nginx", "index.docker.io/library/nginx"],
+            &["mirror.example.com/nginx", "docker.io/library/nginx"],
         ),
-        (
-            "nginx",
-            &["reg.example.com"],
-            "nginx",
-            &["docker.io/library/nginx", "index.docker.io/library/nginx"],
-        ),
+        ("nginx", &["reg.example.com"], "nginx", &["docker.io/library/nginx"]),
         ("r.io/bitnami", &["bitnami/**"], "r.io/bitnami", &["r.io/bitnami"]),
-        (
-            "r.io/bitnami",
-            &["bitnami/**"],
-            "r.io/bitnami/x",
-            &["r.io/bitnami/x", "docker.io/bitnami/x", "index.docker.io/bitnami/x"],
-        ),
+        ("r.io:443/a", &["old.io:443/a"], "r.io:0443/a/b", &["r.io/a/b", "old.io/a/b"]),
+        ("r.io/bitnami", &["bitnami/**"], "r.io/bitnami/x", &["r.io/bitnami/x", "docker.io/bitnami/x"]),
     ] {
         let rule = rule(scope, aliases).unwrap();
         assert_eq!(rule.accepted_repositories(&Repository::parse(name).unwrap()), accepted, "{scope} {name}");
@@ -246,6 +243,15 @@ fn the_hash_depends_on_what_can_change_a_verdict() {
     assert_ne!(base, build(["nginx", "ghcr.io"], deny(), &[1, 2], "x"));
     assert_ne!(base, build(["nginx", "ghcr.io"], require(&["a"]), &[1], "x"));
     assert_ne!(base, build(["nginx", "ghcr.io"], require(&["a"]), &[1, 3], "x"));
+}
+
+#[test]
+fn b10_the_layouts_of_a_rule_are_part_of_its_identity() {
+    use crate::signature::Format;
+    let any = Rule::new("r".to_owned(), Scope::parse("nginx").unwrap(), require(&["a"]));
+    let classic = any.clone().with_layouts([Format::SimpleSigning].into());
+    assert_ne!(any.identity(), classic.identity());
+    assert_eq!(any.identity(), any.clone().with_layouts(Format::ALL.into()).identity());
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn reads_names_as_containerd_does() {
         ("index.docker.io/nginx", "docker.io", "library/nginx", ":latest"),
         ("index.docker.io/library/nginx", "docker.io", "library/nginx", ":latest"),
         ("index.docker.io/docker/docker", "docker.io", "docker/docker", ":latest"),
-        // The machine behind docker.io is another registry to containerd, and so here.
+        // Another name to containerd, though not another registry.
         ("registry-1.docker.io/library/nginx", "registry-1.docker.io", "library/nginx", ":latest"),
         ("fooo/bar", "docker.io", "fooo/bar", ":latest"),
         ("other/library", "docker.io", "other/library", ":latest"),
@@ -244,8 +244,26 @@ fn a_repository_has_no_tag_and_no_digest() {
 fn hosts_compare_case_insensitively_and_keep_their_case() {
     let written = Repository::parse("GHCR.io:5000/team/app").unwrap();
     assert_eq!(written.to_string(), "GHCR.io:5000/team/app");
-    assert_eq!(written.comparable(), "ghcr.io:5000/team/app");
-    assert_eq!(Repository::parse("DOCKER.IO/nginx").unwrap().comparable(), "docker.io/nginx");
+    assert_eq!(written.canonical(), "ghcr.io:5000/team/app");
+    assert_eq!(Repository::parse("DOCKER.IO/nginx").unwrap().canonical(), "docker.io/nginx");
+}
+
+#[test]
+fn b9_a_name_is_canonical_for_comparison_and_stays_as_written() {
+    for (written, canonical) in [
+        ("registry.example.com:443/team/app", "registry.example.com/team/app"),
+        ("registry-1.docker.io/library/nginx", "docker.io/library/nginx"),
+        ("registry.hub.docker.com/bitnami/redis", "docker.io/bitnami/redis"),
+        ("docker.io:443/library/nginx", "docker.io/library/nginx"),
+        // containerd asks for `nginx`, which Docker Hub does not have.
+        ("registry-1.docker.io/nginx", "docker.io/nginx"),
+    ] {
+        let repository = Repository::parse(written).unwrap();
+        assert_eq!((repository.as_str(), &*repository.canonical()), (written, canonical));
+    }
+    for name in ["registry.example.com./app", "registry.example.com.:443/app", "docker.io./library/nginx"] {
+        assert_eq!(Repository::parse(name), Err(ReferenceError::Domain), "{name}");
+    }
 }
 
 #[test]

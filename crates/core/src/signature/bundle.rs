@@ -8,9 +8,10 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, object, parse};
-use super::{By, Excerpt, SignatureError, dsse, statement};
+use super::{By, SignatureError, dsse, statement};
 use crate::digest::Digest;
 use crate::trust::Valid;
+use crate::untrusted::quoted;
 
 /// Maximum size of a bundle: 1 MiB; cosign writes about 700 bytes for a key.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
@@ -50,7 +51,7 @@ fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError>
     let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
     let media_type = bundle.string("mediaType").map_err(malformed)?;
     if !MEDIA_TYPES.contains(&media_type.as_str()) {
-        return Err(SignatureError::WrongType { what: BUNDLE, found: Excerpt::of(&media_type) });
+        return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
     check_material(bundle.object("verificationMaterial").map_err(malformed)?)?;
     if bundle.optional("messageSignature").is_some() {

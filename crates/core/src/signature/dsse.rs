@@ -3,8 +3,9 @@
 //! Source: secure-systems-lab/dsse `protocol.md`.
 
 use super::fields::{FieldError, Fields, object};
-use super::{By, Excerpt, SignatureError, decode_base64, decode_signature};
+use super::{By, SignatureError, decode_base64, decode_signature};
 use crate::trust::Valid;
+use crate::untrusted::quoted;
 
 /// The only accepted payload type: an in-toto statement.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -16,7 +17,7 @@ pub(super) fn open(mut envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid),
     let malformed = |cause| SignatureError::Malformed { what: ENVELOPE, cause };
     let kind = envelope.string("payloadType").map_err(malformed)?;
     if kind != PAYLOAD_TYPE {
-        return Err(SignatureError::WrongType { what: ENVELOPE, found: Excerpt::of(&kind) });
+        return Err(SignatureError::WrongType { what: ENVELOPE, found: quoted(&kind) });
     }
     let payload = decode_base64("DSSE payload", &envelope.string("payload").map_err(malformed)?)?;
     let signature = decode_signature("DSSE signature", &only_signature(&mut envelope)?)?;

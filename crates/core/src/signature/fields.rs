@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Excerpt;
 use crate::json::{self, Bounds, JsonError, Keys};
+use crate::untrusted::{Quoted, quoted};
 
 /// Maximum number of values in a document.
 const MAX_VALUES: usize = 1 << 16;
@@ -73,7 +73,7 @@ impl Fields {
     /// Fails if fields remain.
     pub(super) fn end(self) -> Result<(), FieldError> {
         match self.map.keys().next() {
-            Some(name) => Err(FieldError::Unknown { within: self.within, found: Excerpt::of(name) }),
+            Some(name) => Err(FieldError::Unknown { within: self.within, found: quoted(name) }),
             None => Ok(()),
         }
     }
@@ -108,6 +108,6 @@ pub enum FieldError {
         /// The object that has it.
         within: &'static str,
         /// The name of the field.
-        found: Excerpt,
+        found: Quoted,
     },
 }

@@ -4,8 +4,10 @@
 //! checked as strictly as in containers/image; cosign checks neither the type nor the repository.
 
 use super::fields::{FieldError, Fields, object, parse};
-use super::{By, Excerpt, SignatureError, Subject, decode_signature};
+use super::{By, SignatureError, Subject, decode_signature};
+use crate::reference::Repository;
 use crate::trust::Valid;
+use crate::untrusted::quoted;
 
 /// Maximum size of a payload: 64 KiB; cosign writes about 250 bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
@@ -60,14 +62,15 @@ impl Claim {
 
     fn speaks_of(&self, subject: &Subject<'_>) -> Result<(), SignatureError> {
         if !TYPES.contains(&self.kind.as_str()) {
-            return Err(SignatureError::WrongType { what: PAYLOAD, found: Excerpt::of(&self.kind) });
+            return Err(SignatureError::WrongType { what: PAYLOAD, found: quoted(&self.kind) });
         }
         if self.digest != subject.digest.as_str() {
-            return Err(SignatureError::OtherDigest { found: Excerpt::of(&self.digest) });
+            return Err(SignatureError::OtherDigest { found: quoted(&self.digest) });
         }
-        let named = without_tag(&self.reference);
-        if !subject.repositories.iter().any(|repository| repository == named) {
-            return Err(SignatureError::OtherRepository { found: Excerpt::of(&self.reference) });
+        let named = Repository::with_host(without_tag(&self.reference));
+        let named = named.as_ref().map(Repository::canonical);
+        if !named.is_some_and(|named| subject.repositories.iter().any(|repository| *repository == named)) {
+            return Err(SignatureError::OtherRepository { found: quoted(&self.reference) });
         }
         Ok(())
     }
@@ -75,9 +78,9 @@ impl Claim {
 
 /// The repository of a reference with or without a tag: cosign writes no tag, skopeo writes the tag that it pushed.
 ///
-/// Nothing else is normalised. The rest must be the canonical name, `domain/path`, as in [`Subject`]: a colon before
-/// the last slash is a port, and a name with a digest does not match. Docker Hub, `index.docker.io` in cosign, is in
-/// the subject under both names (`Rule::accepted_repositories`).
+/// The rest must be a repository with its host, `domain/path`: a colon before the last slash is a port, and a name with a
+/// digest does not match. It is compared in canonical form, as in [`Subject`]: signer and node may write one registry
+/// differently, such as cosign's `index.docker.io`.
 fn without_tag(reference: &str) -> &str {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,

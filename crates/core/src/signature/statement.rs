@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value};
 
+use super::SignatureError;
 use super::fields::{FieldError, Fields, object, parse, string};
-use super::{Excerpt, SignatureError};
 use crate::digest::Digest;
+use crate::untrusted::{Quoted, quoted};
 
 /// Maximum number of subjects in a statement; cosign writes one.
 pub const MAX_SUBJECTS: usize = 16;
@@ -28,11 +29,11 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
         parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
     let predicate = statement.string("predicateType").map_err(malformed)?;
     if predicate != PREDICATE_TYPE {
-        return Err(SignatureError::WrongPredicate { found: Excerpt::of(&predicate) });
+        return Err(SignatureError::WrongPredicate { found: quoted(&predicate) });
     }
     let kind = statement.string("_type").map_err(malformed)?;
     if kind != STATEMENT_TYPE {
-        return Err(SignatureError::WrongType { what: STATEMENT, found: Excerpt::of(&kind) });
+        return Err(SignatureError::WrongType { what: STATEMENT, found: quoted(&kind) });
     }
     let subjects = statement.array("subject").map_err(malformed)?;
     if !(1..=MAX_SUBJECTS).contains(&subjects.len()) {
@@ -45,7 +46,7 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
     if named.iter().any(|digests| digests.contain(digest)) {
         return Ok(());
     }
-    Err(SignatureError::OtherDigest { found: named.first().map_or(Excerpt::of(""), Digests::excerpt) })
+    Err(SignatureError::OtherDigest { found: named.first().map_or(quoted(""), Digests::quoted) })
 }
 
 /// The annotations of the first subject of a verified statement that has `digest`.
@@ -80,7 +81,7 @@ impl Digests {
         self.0.iter().any(|(name, hex)| name == digest.algorithm().name() && hex == digest.hex())
     }
 
-    fn excerpt(&self) -> Excerpt {
-        self.0.first().map_or(Excerpt::of(""), |(name, hex)| Excerpt::of(&format!("{name}:{hex}")))
+    fn quoted(&self) -> Quoted {
+        self.0.first().map_or(quoted(""), |(name, hex)| quoted(&format!("{name}:{hex}")))
     }
 }

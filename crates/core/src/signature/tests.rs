@@ -121,7 +121,7 @@ fn outcome(answer: &Result<Proof, SignatureError>) -> String {
         Err(error) => {
             let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
             for message in causes.map(ToString::to_string) {
-                let one_line = message.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+                let one_line = crate::untrusted::sanitize(&message) == message;
                 assert!(message.len() < 400 && one_line, "{message:?}");
             }
             let debug = format!("{error:?}");

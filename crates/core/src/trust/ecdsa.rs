@@ -11,6 +11,17 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPu
 
 use super::{Algorithm, KeyError};
 
+/// What precedes the 33 bytes of a compressed point on P-256 in a SubjectPublicKeyInfo (RFC 5480 section 2).
+const P256_COMPRESSED: [u8; 26] = [
+    0x30, 0x39, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x22, 0x00,
+];
+/// The same for the 49 bytes of a compressed point on P-384.
+const P384_COMPRESSED: [u8; 23] = [
+    0x30, 0x46, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
+    0x04, 0x00, 0x22, 0x03, 0x32, 0x00,
+];
+
 #[derive(Clone)]
 pub(super) enum Public {
     P256(p256::ecdsa::VerifyingKey),
@@ -33,6 +44,14 @@ impl Public {
             Self::P384(key) => key.to_public_key_der(),
         };
         Some(der.ok()?.into_vec())
+    }
+
+    /// The SubjectPublicKeyInfo with the point compressed, as `openssl ec -conv_form compressed` writes it.
+    pub(super) fn compressed_der(&self) -> Vec<u8> {
+        match self {
+            Self::P256(key) => [&P256_COMPRESSED[..], key.to_sec1_point(true).as_bytes()].concat(),
+            Self::P384(key) => [&P384_COMPRESSED[..], key.to_sec1_point(true).as_bytes()].concat(),
+        }
     }
 
     /// Whether the signature is valid; `None` when it is not DER of two numbers in range.

@@ -7,7 +7,7 @@ pub const MAX_PEM_BYTES: usize = 64 * 1024;
 
 /// Smallest modulus, in bits (NIST SP 800-131A).
 pub(super) const MIN_BITS: usize = 2048;
-/// Largest modulus, in bits: the limit of the `rsa` crate.
+/// Largest modulus, in bits: more than key services make.
 pub(super) const MAX_BITS: usize = 4096;
 
 /// Why a text is not a usable key. Errors contain nothing of the text.

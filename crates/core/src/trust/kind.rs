@@ -1,9 +1,14 @@
 //! The kind of the key in a SubjectPublicKeyInfo (RFC 5280 section 4.1) or a PrivateKeyInfo (RFC 5208).
 
+use const_oid::ObjectIdentifier;
+use const_oid::db::{rfc5912, rfc8410};
 use p256::pkcs8::PrivateKeyInfoRef;
 use p256::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::Algorithm;
+
+/// secp256k1, of SEC 2: no RFC names it.
+const SECP_256_K_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
 
 /// The kind of a key, from its algorithm identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,20 +33,19 @@ impl Kind {
     }
 
     fn identify(identifier: &AlgorithmIdentifierRef<'_>) -> Self {
-        let curve = || identifier.parameters_oid().ok().map(|oid| oid.to_string());
-        match identifier.oid.to_string().as_str() {
-            "1.2.840.113549.1.1.1" => Self::Rsa,
+        match identifier.oid {
+            rfc5912::RSA_ENCRYPTION => Self::Rsa,
             // RFC 4055: a key with its own parameters. The algorithm is pinned here, so they are not needed.
-            "1.2.840.113549.1.1.10" => Self::Other("RSASSA-PSS only (id-RSASSA-PSS)"),
-            "1.2.840.10045.2.1" => match curve().as_deref() {
-                Some("1.2.840.10045.3.1.7") => Self::P256,
-                Some("1.3.132.0.34") => Self::P384,
-                Some("1.3.132.0.35") => Self::Other("P-521"),
-                Some("1.3.132.0.10") => Self::Other("secp256k1"),
+            rfc5912::ID_RSASSA_PSS => Self::Other("RSASSA-PSS only (id-RSASSA-PSS)"),
+            rfc5912::ID_EC_PUBLIC_KEY => match identifier.parameters_oid() {
+                Ok(rfc5912::SECP_256_R_1) => Self::P256,
+                Ok(rfc5912::SECP_384_R_1) => Self::P384,
+                Ok(rfc5912::SECP_521_R_1) => Self::Other("P-521"),
+                Ok(SECP_256_K_1) => Self::Other("secp256k1"),
                 _ => Self::Other("elliptic-curve, of a curve that is not supported,"),
             },
-            "1.3.101.112" => Self::Ed25519,
-            "1.3.101.113" => Self::Other("Ed448"),
+            rfc8410::ID_ED_25519 => Self::Ed25519,
+            rfc8410::ID_ED_448 => Self::Other("Ed448"),
             _ => Self::Other("unknown"),
         }
     }

@@ -18,6 +18,8 @@ pub struct PublicKey {
     algorithm: Algorithm,
     salt: PssSalt,
     fingerprint: String,
+    /// The same over other encodings of the key: as it was given, and with a compressed point.
+    other_fingerprints: Vec<String>,
     scheme: Scheme,
 }
 
@@ -74,7 +76,17 @@ impl PublicKey {
         };
         // The re-encoded key, so that all encodings of a key have one fingerprint.
         let canonical = scheme.der().ok_or(KeyError::Malformed)?;
-        Ok(Self { algorithm, salt, fingerprint: Digest::of(&canonical).as_str().to_owned(), scheme })
+        let compressed = match &scheme {
+            Scheme::Ecdsa(key) => Some(key.compressed_der()),
+            Scheme::Rsa(_) | Scheme::Ed25519(_) => None,
+        };
+        let fingerprint = |der: &[u8]| Digest::of(der).as_str().to_owned();
+        let mut others = vec![fingerprint(der)];
+        others.extend(compressed.map(|der| fingerprint(&der)));
+        let canonical = fingerprint(&canonical);
+        others.retain(|other| *other != canonical);
+        others.dedup();
+        Ok(Self { algorithm, salt, fingerprint: canonical, other_fingerprints: others, scheme })
     }
 
     /// The pinned algorithm.
@@ -91,6 +103,12 @@ impl PublicKey {
     /// pkey -pubin -in key.pem -outform DER | sha256sum`.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The fingerprint, and the SHA-256 of other encodings of the key: as it was given, and with a compressed point.
+    /// An operator may have any of them from other tools.
+    pub fn all_fingerprints(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.fingerprint).chain(&self.other_fingerprints).map(String::as_str)
     }
 
     /// Its identifiers in other systems.

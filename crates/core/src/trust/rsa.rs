@@ -1,21 +1,18 @@
-//! RSA behind a byte interface: the `rsa` crate has its own versions of hash and encoding crates, which do not leave
-//! this module.
-//!
-//! RUSTSEC-2023-0071 (timing of private-key operations) does not affect verification, which has no secret. `ring` signs
-//! and verifies, in constant time and several times faster; the `rsa` crate, blinded, is for the few keys and salts
-//! that `ring` does not support.
+//! RSA behind a byte interface. `ring` signs and verifies, several times faster; the `rsa` crate, which blinds, is for the
+//! few keys and salts that `ring` does not support.
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
     RsaParameters, RsaPublicKeyComponents,
 };
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
-use rsa::rand_core::{OsRng, RngCore as _};
 use rsa::sha2::Sha256;
-use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Verifier as _};
+use rsa::sha2::digest::common::getrandom::SysRng;
+use rsa::signature::{SignatureEncoding as _, Signer as _, Verifier as _};
 use rsa::traits::PublicKeyParts as _;
-use rsa::{RsaPrivateKey, RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
+use rsa::{BoxedUint, PrivateKey as RsaPrivateKey, PublicKey as RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
 
 use zeroize::Zeroizing;
 
@@ -59,7 +56,7 @@ impl Public {
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Usual(key, parameters) => {
-                let key = RsaPublicKeyComponents { n: key.n().to_bytes_be(), e: key.e().to_bytes_be() };
+                let key = RsaPublicKeyComponents { n: key.n_bytes(), e: key.e_bytes() };
                 key.verify(parameters, message, signature).is_ok()
             }
             Self::Pss(key) => pss::Signature::try_from(signature)
@@ -80,7 +77,7 @@ pub(super) enum Private {
     ConstantTime(ring::rsa::KeyPair, &'static dyn RsaEncoding),
     /// Keys that `ring` does not support (an exponent below 65537, primes whose length is not a multiple of 512 bits),
     /// and salts of another length than 32 bytes. The crate wipes its numbers.
-    Pss(pss::BlindedSigningKey<Sha256>),
+    Pss(pss::SigningKey<Sha256>),
     /// As `Pss`.
     Pkcs1(pkcs1v15::SigningKey<Sha256>),
 }
@@ -92,7 +89,7 @@ impl Private {
         let pair = if salt == HASH_BYTES { constant_time(&key) } else { None };
         Ok(match pair {
             Some(pair) => Self::ConstantTime(pair, &RSA_PSS_SHA256),
-            None => Self::Pss(pss::BlindedSigningKey::new_with_salt_len(key, salt)),
+            None => Self::Pss(pss::SigningKey::new_with_salt_len(key, salt)),
         })
     }
 
@@ -107,17 +104,11 @@ impl Private {
         match self {
             Self::ConstantTime(pair, encoding) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                let random = ring::rand::SystemRandom::new();
-                pair.sign(*encoding, &random, message, &mut signature).ok()?;
+                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).ok()?;
                 Some(signature)
             }
-            Self::Pss(key) => {
-                key.try_sign_with_rng(&mut OsRng, message).ok().map(|signature| signature.to_vec())
-            }
-            // With a random number generator, this key blinds as well.
-            Self::Pkcs1(key) => {
-                key.try_sign_with_rng(&mut OsRng, message).ok().map(|signature| signature.to_vec())
-            }
+            Self::Pss(key) => key.try_sign(message).ok().map(|signature| signature.to_vec()),
+            Self::Pkcs1(key) => key.try_sign(message).ok().map(|signature| signature.to_vec()),
         }
     }
 }
@@ -134,14 +125,14 @@ pub(super) fn read_private(der: &[u8], pkcs1: bool) -> Option<RsaPrivateKey> {
 
 /// A new private key as PKCS#8.
 pub(super) fn generate(bits: usize) -> Option<Zeroizing<Vec<u8>>> {
-    let key = RsaPrivateKey::new(&mut OsRng, bits).ok()?;
+    let key = RsaPrivateKey::new(&mut SysRng, bits).ok()?;
     Some(Zeroizing::new(key.to_pkcs8_der().ok()?.as_bytes().to_vec()))
 }
 
 /// Random bytes from the operating system.
 pub fn random<const N: usize>() -> Option<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
-    OsRng.try_fill_bytes(bytes.as_mut_slice()).ok()?;
+    SystemRandom::new().fill(bytes.as_mut_slice()).ok()?;
     Some(bytes)
 }
 
@@ -152,7 +143,7 @@ pub(super) fn public_der(key: &RsaPrivateKey) -> Option<Vec<u8>> {
 
 /// The SubjectPublicKeyInfo of a modulus and an exponent, not validated.
 pub(super) fn public_der_of(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
-    let number = rsa::BigUint::from_bytes_be;
+    let number = BoxedUint::from_be_slice_vartime;
     let key = RsaPublicKey::new(number(modulus), number(exponent)).ok()?;
     Some(key.to_public_key_der().ok()?.into_vec())
 }
@@ -162,7 +153,7 @@ fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
     let numbers = spki
         .subject_public_key
         .as_bytes()
-        .and_then(|bytes| pkcs1::RsaPublicKey::try_from(bytes).ok())
+        .and_then(|bytes| pkcs1::RsaPublicKeyRef::try_from(bytes).ok())
         .ok_or(KeyError::Malformed)?;
     let bits = bit_length(numbers.modulus.as_bytes());
     // Whole bytes only: PSS treats other moduli differently (RFC 8017), and no key service makes them.
@@ -206,7 +197,7 @@ mod tests {
         let read = |text: &str| RsaPrivateKey::from_pkcs8_pem(text).unwrap();
         let usual = read(include_str!("../../../../tests/fixtures/keys/throw-away-rsa-2048.key.pem"));
         let larger = read(include_str!("../../../../tests/fixtures/keys/throw-away-rsa-3072.key.pem"));
-        let unusual = RsaPrivateKey::new_with_exp(&mut OsRng, 2048, &rsa::BigUint::from(3_u8)).unwrap();
+        let unusual = RsaPrivateKey::new_with_exp(&mut SysRng, 2048, BoxedUint::from(3_u8)).unwrap();
         for (key, salt, expected) in [
             (&usual, PssSalt::default(), true),
             (&larger, PssSalt::default(), true),

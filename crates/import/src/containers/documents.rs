@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 #[derive(Deserialize)]
@@ -15,7 +15,7 @@ pub(super) struct Document {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) enum Requirement {
     InsecureAcceptAnything {},
     Reject {},
@@ -28,22 +28,26 @@ pub(super) enum Requirement {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Signed {
     pub(super) key_path: Option<String>,
-    #[serde(default)]
-    pub(super) key_paths: Vec<String>,
+    pub(super) key_paths: Option<Vec<String>>,
     pub(super) key_data: Option<String>,
-    #[serde(default)]
-    pub(super) key_datas: Vec<String>,
+    pub(super) key_datas: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
     pub(super) fulcio: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     pub(super) pki: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     rekor_public_key_path: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     rekor_public_key_paths: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     rekor_public_key_data: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     rekor_public_key_datas: Option<Value>,
     pub(super) signed_identity: Option<Identity>,
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 pub(super) enum Identity {
     MatchExact {},
     MatchRepoDigestOrExact {},
@@ -67,7 +71,47 @@ pub(super) enum Identity {
     },
 }
 
+/// A field that is there, also if its value is `null`.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+impl Document {
+    /// Why containers/image does not load the document although it has the right shape: `signature/policy_config.go`,
+    /// `signature/policy_config_sigstore.go`.
+    pub(super) fn problem(&self) -> Option<(String, &'static str)> {
+        let scopes = self.transports.iter().flat_map(|(transport, scopes)| {
+            scopes.iter().map(move |(scope, list)| (format!("transport {transport}, scope {scope:?}"), list))
+        });
+        let mut lists = std::iter::once(("default".to_owned(), &self.default)).chain(scopes);
+        lists.find_map(|(place, list)| {
+            if list.is_empty() {
+                return Some((place, "it has no requirements, which containers/image also refuses"));
+            }
+            let signed = |it: &Requirement| matches!(it, Requirement::SigstoreSigned(signed) if signed.key_sources() != 1);
+            list.iter().any(signed).then_some((
+                place,
+                "sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki",
+            ))
+        })
+    }
+}
+
 impl Signed {
+    fn key_sources(&self) -> usize {
+        [
+            self.key_path.is_some(),
+            self.key_paths.is_some(),
+            self.key_data.is_some(),
+            self.key_datas.is_some(),
+            self.fulcio.is_some(),
+            self.pki.is_some(),
+        ]
+        .into_iter()
+        .filter(|is_present| *is_present)
+        .count()
+    }
+
     pub(super) fn requires_rekor(&self) -> bool {
         [
             &self.rekor_public_key_path,
@@ -81,7 +125,7 @@ impl Signed {
 
     /// A name from the first key file.
     pub(super) fn name(&self) -> Option<String> {
-        let path = self.key_path.as_ref().or(self.key_paths.first())?;
+        let path = self.key_path.as_ref().or(self.key_paths.iter().flatten().next())?;
         let file = path.rsplit('/').next()?;
         Some(file.strip_suffix(".pub").or(file.strip_suffix(".pem")).unwrap_or(file).to_owned())
     }

@@ -3,7 +3,12 @@
 //! A `*` at the end matches anything except `/`, including a tag or digest. Elsewhere (only in kritis-validation-hook) it
 //! matches letters, digits, `_` and `-`. Without a `*` at the end the text is the full image name as in the pod.
 
+use std::cmp::Ordering;
+
 use pullgate_core::policy::Scope;
+use pullgate_core::reference::DEFAULT_DOMAIN;
+
+const ANY_HOST: &str = "it matches names in any repository; write rules for the scopes that it is meant for";
 
 /// A pattern, and what its scope in pullgate would admit in addition.
 pub(super) struct Pattern {
@@ -21,13 +26,26 @@ pub(super) struct Covered {
     pub(super) below: String,
 }
 
+impl Covered {
+    /// Whether the pattern admits names of `guard`, a rule that has precedence over its scope.
+    pub(super) fn is_hidden_by(&self, guard: &str) -> bool {
+        let (Ok(scope), Ok(below), Ok(guard)) =
+            (Scope::parse(&self.scope), Scope::parse(&self.below), Scope::parse(guard))
+        else {
+            return false;
+        };
+        let segments = |scope: &Scope| scope.as_str().split('/').count();
+        // The names that the pattern admits have one segment less than those below them.
+        segments(&guard) < segments(&below)
+            && scope.overlaps(&guard)
+            && guard.compare_specificity(&scope) == Ordering::Greater
+    }
+}
+
 pub(super) fn read(text: &str) -> Result<Pattern, String> {
     let (repository, wider) = match (text.strip_suffix('*'), text.rfind('/')) {
         (Some(_), None) => {
-            return Err(
-                "it matches names in any repository; write rules for the scopes that it is meant for"
-                    .to_owned(),
-            );
+            return Err(ANY_HOST.to_owned());
         }
         (Some(stem), Some(slash)) => match stem.get(slash + 1..).unwrap_or_default().find([':', '@']) {
             None => (text, None),
@@ -56,6 +74,18 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     });
     let problem = |error: pullgate_core::policy::ScopeError| format!("it is not a valid scope: {error}");
     let scope = Scope::parse(repository).map_err(problem)?.to_string();
-    let below = Scope::parse(&format!("{scope}/*")).map_err(problem)?.to_string();
+    if scope.split('/').next().is_some_and(|host| matches!(host, "*" | "**")) {
+        return Err(ANY_HOST.to_owned());
+    }
+    if scope == DEFAULT_DOMAIN {
+        // In full every name there has two segments or more.
+        return Err(
+            "it matches short names of docker.io only; write a rule for the full names, as in `docker.io/library/*`"
+                .to_owned(),
+        );
+    }
+    // A host alone is the scope of `host/*`.
+    let one_more = if scope.contains('/') { "/*" } else { "/*/*" };
+    let below = Scope::parse(&format!("{scope}{one_more}")).map_err(problem)?.to_string();
     Ok(Pattern { covered: Covered { pattern: text.to_owned(), scope, below }, wider })
 }

@@ -66,7 +66,7 @@ async fn a_failed_generation_leaves_no_key() {
         let error =
             generate(&Location::File(other.clone()), KeyKind::P256, true, &settings).await.unwrap_err();
         assert!(matches!(error, KeysError::NoPassphrase { .. }), "{error:?}");
-        let text = pullgate_core::untrusted::chain(&error);
+        let text = pullgate_core::untrusted::error_chain(&error);
         assert!(text.contains("was not created") && text.contains(expected), "{text}");
         assert!(!text.contains("is encrypted") && !text.contains("hunter2"), "{text}");
         assert!(!other.exists());

@@ -7,7 +7,8 @@ use super::{LocationError, uri};
 
 const SCHEME: &str = "pkcs11:";
 const FORM: &str = "pkcs11:token=<label>;object=<label>?module-path=<path>&pin-source=<path>";
-const PATH: &str = "token, serial, manufacturer, model, slot-id, object, id and type=private";
+const PATH: &str = "token, serial, manufacturer, model, library-manufacturer, library-description, slot-description, \
+                    slot-manufacturer, slot-id, object, id and type=private";
 const QUERY: &str = "module-path, module-name and pin-source";
 
 /// Bytes of an object's id.
@@ -20,10 +21,8 @@ pub struct TokenKey {
     pub token: Option<String>,
     /// The serial number of the token.
     pub serial: Option<String>,
-    /// The manufacturer of the token.
-    pub manufacturer: Option<String>,
-    /// The model of the token.
-    pub model: Option<String>,
+    /// Of what make the token, its library and its slot are.
+    pub make: Box<TokenMake>,
     /// The slot of the token.
     pub slot: Option<u64>,
     /// The label of the key (`CKA_LABEL`).
@@ -34,6 +33,23 @@ pub struct TokenKey {
     pub module: Module,
     /// A file with the PIN.
     pub pin: Option<PathBuf>,
+}
+
+/// What a PKCS#11 library reports about a token, its slot and itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenMake {
+    /// The manufacturer of the token.
+    pub manufacturer: Option<String>,
+    /// The model of the token.
+    pub model: Option<String>,
+    /// The manufacturer of the library.
+    pub library_manufacturer: Option<String>,
+    /// The description of the library.
+    pub library_description: Option<String>,
+    /// The description of the slot.
+    pub slot_description: Option<String>,
+    /// The manufacturer of the slot.
+    pub slot_manufacturer: Option<String>,
 }
 
 /// The PKCS#11 library of a token.
@@ -61,12 +77,18 @@ impl TokenKey {
             return Err(LocationError::Secret { attribute: "pin-value" });
         }
         let key = Self {
-            token: path.text("token")?,
-            serial: path.text("serial")?,
-            manufacturer: path.text("manufacturer")?,
-            model: path.text("model")?,
+            token: path.padded_text("token")?,
+            serial: path.padded_text("serial")?,
+            make: Box::new(TokenMake {
+                manufacturer: path.padded_text("manufacturer")?,
+                model: path.padded_text("model")?,
+                library_manufacturer: path.padded_text("library-manufacturer")?,
+                library_description: path.padded_text("library-description")?,
+                slot_description: path.padded_text("slot-description")?,
+                slot_manufacturer: path.padded_text("slot-manufacturer")?,
+            }),
             slot: path.text("slot-id")?.map(|text| slot(&text)).transpose()?,
-            object: path.text("object")?,
+            object: path.label("object")?,
             id: path.take("id").map(id).transpose()?,
             module: module(&mut query)?,
             pin: query.text("pin-source")?.map(|text| pin(&text)).transpose()?,
@@ -140,8 +162,12 @@ impl fmt::Display for TokenKey {
         let texts = [
             ("token", &self.token),
             ("serial", &self.serial),
-            ("manufacturer", &self.manufacturer),
-            ("model", &self.model),
+            ("manufacturer", &self.make.manufacturer),
+            ("model", &self.make.model),
+            ("library-manufacturer", &self.make.library_manufacturer),
+            ("library-description", &self.make.library_description),
+            ("slot-description", &self.make.slot_description),
+            ("slot-manufacturer", &self.make.slot_manufacturer),
             ("object", &self.object),
         ];
         let mut path: Vec<String> = texts

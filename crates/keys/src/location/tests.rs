@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use super::*;
 
 #[test]
-fn reads_each_kind_and_writes_it_again() {
+fn c_reads_each_kind_and_writes_it_again() {
     let token = |text: &str| match text.parse() {
         Ok(Location::Token(key)) => key,
         other => panic!("{other:?}"),
@@ -18,6 +18,7 @@ fn reads_each_kind_and_writes_it_again() {
         "pkcs11:token=ci;object=release",
         "pkcs11:token=ci;object=a%3Bb%26c;id=%01%FF?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/run/pin",
         "pkcs11:serial=9;slot-id=12;id=%41?module-name=softhsm2",
+        "pkcs11:token=a;library-manufacturer=SoftHSM;library-description=lib;slot-description=Slot%200;slot-manufacturer=m;object=b",
         "alikms://key-hzz62f1cb66fa42qo5z2w/key-v-1?region=cn-hangzhou",
         "alikms://alias/release/v1?region=cn-hangzhou&endpoint=https://kms-vpc.cn-hangzhou.aliyuncs.com",
         "alikms://acs:kms:cn-hangzhou:1:key/k/v1?region=cn-hangzhou&endpoint=http://127.0.0.1:8080",
@@ -34,6 +35,7 @@ fn reads_each_kind_and_writes_it_again() {
         ("openbao://release", "vault://release?mount=transit"),
         ("alikms://k/v?region=r&endpoint=kms.example", "alikms://k/v?region=r&endpoint=https://kms.example"),
         ("pkcs11:type=private;token=a;object=b", "pkcs11:token=a;object=b"),
+        ("pkcs11:token=a%00%00;serial=1%00;object=b%00", "pkcs11:token=a;serial=1;object=b%00"),
         ("pkcs11:token=a;object=b?pin-source=file:/run/pin", "pkcs11:token=a;object=b?pin-source=/run/pin"),
     ] {
         assert_eq!(text.parse::<Location>().unwrap().to_string(), same);
@@ -65,6 +67,8 @@ fn refuses_what_could_mean_something_else() {
         ("pkcs11:token=a;object=b;type=public", "`type` is not"),
         ("pkcs11:token=a;object=", "`object` is not"),
         ("pkcs11:token=a;object=b%0A", "control"),
+        ("pkcs11:token=a%00b;object=b", "control"),
+        ("pkcs11:token=%00;object=b", "`token` is not"),
         ("pkcs11:token=a;id=", "`id` is not"),
         ("pkcs11:token=a;slot-id=+1;object=b", "`slot-id`"),
         ("pkcs11:token=a;object=b?module-path=softhsm.so", "absolute"),

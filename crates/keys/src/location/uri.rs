@@ -93,6 +93,25 @@ impl<'a> Attributes<'a> {
         Ok(Some(text))
     }
 
+    /// The label of an object, which some tokens end with NULs.
+    pub(super) fn label(&mut self, name: &'static str) -> Result<Option<String>, LocationError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let text = String::from_utf8(unescape(value)?).map_err(|_| LocationError::Escape)?;
+        let label = text.trim_end_matches('\0');
+        if label.contains(char::is_control) {
+            return Err(LocationError::Control);
+        }
+        if label.is_empty() {
+            return Err(LocationError::Value { name, wanted: "a text" });
+        }
+        Ok(Some(text))
+    }
+
+    /// The text of a field of fixed length, without the NULs with which some tools fill it.
+    pub(super) fn padded_text(&mut self, name: &'static str) -> Result<Option<String>, LocationError> {
+        Ok(self.label(name)?.map(|text| text.trim_end_matches('\0').to_owned()))
+    }
+
     /// Fails if attributes are left.
     pub(super) fn end(self, known: &'static str) -> Result<(), LocationError> {
         match self.pairs.first() {

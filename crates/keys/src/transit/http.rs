@@ -1,7 +1,8 @@
 use bytes::Bytes;
 use http::Method;
 use pullgate_core::json::{self, Bounds, Keys};
-use pullgate_net::service::{Answer, Client, Request, remote};
+use pullgate_core::untrusted::excerpt;
+use pullgate_net::service::{Answer, Client, Request};
 use serde_json::Value;
 
 use super::error::TransitError;
@@ -41,7 +42,7 @@ impl TransitHttp {
         }
         let reason = body.as_ref().ok().and_then(|body| body.get("errors")?.get(0)?.as_str());
         // A proxy may repeat the secret in its error.
-        let reason = reason.filter(|reason| !reason.contains(secret)).map(remote);
+        let reason = reason.filter(|reason| !reason.contains(secret)).map(excerpt);
         Err(TransitError::Refused { status, reason: reason.unwrap_or_default() })
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::access_key::AccessKey;
 use super::error::AlibabaError;
 use crate::secret;
+use pullgate_core::untrusted::sanitize;
 
 /// Maximum size of the file, in bytes.
 const SIZE: u64 = 64 << 10;
@@ -33,7 +34,7 @@ pub(super) enum Profile {
 pub(super) fn read(path: &Path, profile: &str) -> Result<Profile, AlibabaError> {
     let text = secret::read_all(path, SIZE).map_err(|reason| AlibabaError::NoKey { reason })?;
     parse(&text, profile).map_err(|what| AlibabaError::NoKey {
-        reason: format!("{}: {what} in profile `{}`", path.display(), profile.escape_debug()),
+        reason: format!("{}: {what} in profile `{}`", path.display(), sanitize(profile)),
     })
 }
 

@@ -1,13 +1,10 @@
 //! The cause of a failed request, from reqwest's chain of errors.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 
+use pullgate_core::untrusted::excerpt;
 use rustls::{CertificateError, InvalidMessage};
-
-/// Maximum length of remote text in a message, in characters.
-const REMOTE_TEXT: usize = 160;
 
 /// How rustls begins the message for a TLS alert from the peer.
 const ALERT: &str = "received fatal alert: ";
@@ -47,24 +44,6 @@ impl Cause {
     }
 }
 
-/// Escapes remote text for a log line: printable ASCII without backslashes, at most 160 characters.
-pub fn remote(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        if escaped.len() >= REMOTE_TEXT {
-            escaped.push('…');
-            break;
-        }
-        match character {
-            ' '..='~' if character != '\\' => escaped.push(character),
-            _ => {
-                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(character));
-            }
-        }
-    }
-    escaped
-}
-
 fn tls(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut next: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = next {
@@ -97,7 +76,7 @@ fn tls_reason(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => "its certificate is not yet valid: is this node's clock right?".to_owned(),
-        error => remote(&error.to_string()),
+        error => excerpt(&error.to_string()),
     }
 }
 
@@ -110,17 +89,5 @@ fn last_cause(error: &reqwest::Error) -> String {
         // The text of this error ends in the URL.
         return "the request failed".to_owned();
     }
-    remote(&last.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn remote_text_is_one_short_printable_line() {
-        assert_eq!(remote("plain text"), "plain text");
-        assert_eq!(remote("a\nb\u{1b}[31m\\"), "a\\u{a}b\\u{1b}[31m\\u{5c}");
-        assert!(remote(&"x".repeat(10_000)).len() < 200);
-    }
+    excerpt(&last.to_string())
 }

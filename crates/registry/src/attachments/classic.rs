@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::super::limits::Limits;
+use super::super::mirrors::ask;
 use super::budget::Budget;
-use super::fetch::{Fetch, each};
+use super::fetch::each;
 use super::{
     ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Class, Collected, Descriptor, Digest,
     ManifestKind, ParsedManifest, RegistryError, Search, hashed, parsed,
@@ -29,134 +30,124 @@ pub fn tag(digest: &Digest) -> Option<String> {
     }
 }
 
-impl Search<'_> {
-    pub(super) async fn classic(&self) -> Collected {
-        let mut collected = Collected::default();
-        let Some(tag) = tag(self.digest) else { return collected };
-        let Some(layers) = self.layers(&tag, &mut collected).await else { return collected };
-        let limits = self.registry.limits();
-        let mut wanted: Vec<(String, Descriptor, String)> = Vec::new();
-        let mut considered = 0;
-        for (index, layer) in layers.into_iter().enumerate() {
-            if layer.media_type != PAYLOAD {
-                continue;
+pub(super) async fn signatures(search: &Search<'_>) -> Collected {
+    let mut collected = Collected::default();
+    let Some(tag) = tag(search.digest) else { return collected };
+    let Some(layers) = layers(search, &tag, &mut collected).await else { return collected };
+    let limits = search.state.limits();
+    let mut wanted: Vec<(String, Descriptor, String)> = Vec::new();
+    let mut considered = 0;
+    for (index, layer) in layers.into_iter().enumerate() {
+        if layer.media_type != PAYLOAD {
+            continue;
+        }
+        let place = format!("{tag} layer {index}");
+        // Counted with or without a signature: each adds at least one problem to report.
+        considered += 1;
+        if considered > limits.signatures {
+            let error = RegistryError::TooMany {
+                bound: Bound::Signatures,
+                what: "signatures",
+                limit: limits.signatures,
+            };
+            collected.problem(&tag, error);
+            break;
+        }
+        match layer.annotations.get(SIGNATURE) {
+            Some(signature) => {
+                let signature = signature.clone();
+                wanted.push((place, layer, signature));
             }
-            let place = format!("{tag} layer {index}");
-            // Counted with or without a signature: each adds at least one problem to report.
-            considered += 1;
-            if considered > limits.signatures {
-                let error = RegistryError::TooMany {
-                    bound: Bound::Signatures,
-                    what: "signatures",
-                    limit: limits.signatures,
-                };
-                collected.problem(&tag, error);
-                break;
-            }
-            match layer.annotations.get(SIGNATURE) {
-                Some(signature) => {
-                    let signature = signature.clone();
-                    wanted.push((place, layer, signature));
-                }
-                None => {
-                    let reason = format!("it has no annotation {SIGNATURE}");
-                    collected.problem(&place, RegistryError::Malformed { what: "layer".to_owned(), reason });
-                }
+            None => {
+                let reason = format!("it has no annotation {SIGNATURE}");
+                collected.problem(&place, RegistryError::Malformed { what: "layer".to_owned(), reason });
             }
         }
-        let payloads = self.payloads(&wanted, limits).await;
-        for (place, layer, signature) in wanted {
-            match payloads.get(&(layer.digest.clone(), layer.size)) {
-                Some(Ok(payload)) => {
-                    let payload = payload.clone();
-                    collected.attachments.push(Attachment::SimpleSigning { place, payload, signature });
-                }
-                Some(Err(error)) => collected.problem(place, error.clone()),
-                None => collected.problem(place, lost()),
-            }
-        }
-        collected
     }
+    let payloads = payloads(search, &wanted, limits).await;
+    for (place, layer, signature) in wanted {
+        match payloads.get(&(layer.digest.clone(), layer.size)) {
+            Some(Ok(payload)) => {
+                let payload = payload.clone();
+                collected.attachments.push(Attachment::SimpleSigning { place, payload, signature });
+            }
+            Some(Err(error)) => collected.problem(place, error.clone()),
+            None => collected.problem(place, lost()),
+        }
+    }
+    collected
+}
 
-    /// The layers of the signature manifest. A failure is added to the problems, unless it is "not found".
-    async fn layers(&self, tag: &str, collected: &mut Collected) -> Option<Vec<Descriptor>> {
-        let what = format!("manifest {tag}");
-        let limit = self.registry.limits().manifest_bytes;
-        let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        let answer = self.registry.ask(self.repository, Capability::Resolve, &request, self.context).await;
-        let read = match answer {
-            Err(errors) => {
-                for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
-                    collected.problem(tag, error);
-                }
-                return None;
-            }
-            Ok((answer, _)) => match hashed(&answer, None, &what).await {
-                Ok(_) => parsed(&answer.body, answer.content_type(), &what, layers_of).await,
-                Err(error) => Err(error),
-            },
-        };
-        match read {
-            Ok(Some(layers)) => Some(layers),
-            Ok(None) => {
-                let reason = "it is an index instead of a manifest of signatures".to_owned();
-                collected.problem(tag, RegistryError::Malformed { what, reason });
-                None
-            }
-            Err(error) => {
+/// The layers of the signature manifest. A failure is added to the problems, unless it is "not found".
+async fn layers(search: &Search<'_>, tag: &str, collected: &mut Collected) -> Option<Vec<Descriptor>> {
+    let what = format!("manifest {tag}");
+    let limit = search.state.limits().manifest_bytes;
+    let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+    let answer = ask(search.state, search.repository, Capability::Resolve, &request, search.context).await;
+    let read = match answer {
+        Err(errors) => {
+            for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
                 collected.problem(tag, error);
-                None
             }
+            return None;
+        }
+        Ok((answer, _)) => match hashed(&answer, None, &what).await {
+            Ok(_) => parsed(&answer.body, answer.content_type(), &what, layers_of).await,
+            Err(error) => Err(error),
+        },
+    };
+    match read {
+        Ok(Some(layers)) => Some(layers),
+        Ok(None) => {
+            let reason = "it is an index instead of a manifest of signatures".to_owned();
+            collected.problem(tag, RegistryError::Malformed { what, reason });
+            None
+        }
+        Err(error) => {
+            collected.problem(tag, error);
+            None
         }
     }
+}
 
-    /// The payloads; each is fetched once, however many signatures it has.
-    async fn payloads(
-        &self,
-        wanted: &[(String, Descriptor, String)],
-        limits: &Limits,
-    ) -> HashMap<(Digest, u64), Result<Bytes, RegistryError>> {
-        let budget = Budget::new(limits);
-        let mut results = HashMap::new();
-        let mut distinct: Vec<Descriptor> = Vec::new();
-        for (_, layer, _) in wanted {
-            let key = (layer.digest.clone(), layer.size);
-            if results.contains_key(&key)
-                || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
-            {
-                continue;
-            }
-            // The budget is for what is fetched; a layer above the limit of one payload fails without it.
-            let reserved = if layer.size <= limits.payload() { budget.take(layer.size) } else { Ok(()) };
-            match reserved {
-                Ok(()) => distinct.push(layer.clone()),
-                Err(error) => {
-                    results.insert(key, Err(error));
-                }
-            }
+/// The payloads; each is fetched once, however many signatures it has.
+async fn payloads(
+    search: &Search<'_>,
+    wanted: &[(String, Descriptor, String)],
+    limits: &Limits,
+) -> HashMap<(Digest, u64), Result<Bytes, RegistryError>> {
+    let budget = Budget::new(limits);
+    let mut results = HashMap::new();
+    let mut distinct: Vec<Descriptor> = Vec::new();
+    for (_, layer, _) in wanted {
+        let key = (layer.digest.clone(), layer.size);
+        if results.contains_key(&key)
+            || distinct.iter().any(|known| (&known.digest, known.size) == (&key.0, key.1))
+        {
+            continue;
         }
-        let fetch = self.fetch();
-        let limit = limits.payload();
-        let fetched = each(distinct.clone(), |layer| {
-            let fetch = fetch.clone();
-            async move { fetch.blob(&layer, limit).await }
-        })
-        .await;
-        for (index, result) in fetched {
-            if let Some(layer) = distinct.get(index) {
-                results.insert((layer.digest.clone(), layer.size), result);
+        // The budget is for what is fetched; a layer above the limit of one payload fails without it.
+        let reserved = if layer.size <= limits.payload() { budget.take(layer.size) } else { Ok(()) };
+        match reserved {
+            Ok(()) => distinct.push(layer.clone()),
+            Err(error) => {
+                results.insert(key, Err(error));
             }
-        }
-        results
-    }
-
-    pub(super) fn fetch(&self) -> Fetch {
-        Fetch {
-            registry: self.registry.clone(),
-            repository: self.repository.clone(),
-            context: self.context.clone(),
         }
     }
+    let fetch = search.fetch();
+    let limit = limits.payload();
+    let fetched = each(distinct.clone(), |layer| {
+        let fetch = fetch.clone();
+        async move { fetch.blob(&layer, limit).await }
+    })
+    .await;
+    for (index, result) in fetched {
+        if let Some(layer) = distinct.get(index) {
+            results.insert((layer.digest.clone(), layer.size), result);
+        }
+    }
+    results
 }
 
 /// The layers of a manifest; `None` for an index. Of their annotations, only the signature is needed.

@@ -1,22 +1,24 @@
 //! Fetches content by digest, within its declared size, and hashes it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::super::Registry;
 use super::super::error::{Bound, RegistryError};
 use super::super::hosts::Capability;
 use super::super::limits::CONCURRENCY;
-use super::super::manifest::{Descriptor, ParsedManifest};
-use super::super::mirrors::{ApiRequest, inconclusive_error};
+use super::super::manifest::{Descriptor, ParsedManifest, parsed};
+use super::super::mirrors::{ApiRequest, ask, inconclusive_error};
 use super::super::request_context::RequestContext;
-use super::super::resolve::{hashed, parsed};
+use super::super::resolve::hashed;
+use super::super::state::RegistryState;
 use pullgate_core::reference::Repository;
 
 /// Fetches by digest in one repository; cheap to clone, for concurrent fetches.
 #[derive(Clone)]
 pub(super) struct Fetch {
-    pub(super) registry: Registry,
+    pub(super) state: Arc<RegistryState>,
     pub(super) repository: Repository,
     pub(super) context: RequestContext,
 }
@@ -61,7 +63,7 @@ impl Fetch {
             return Err(RegistryError::TooLarge { bound, what, limit });
         }
         let request = ApiRequest::get(format!("{path}/{digest}"), accept, what.clone(), *size);
-        let fetched = self.registry.ask(&self.repository, Capability::Pull, &request, &self.context).await;
+        let fetched = ask(&self.state, &self.repository, Capability::Pull, &request, &self.context).await;
         let (answer, _) = match fetched.map_err(inconclusive_error) {
             // The limit was the size in the descriptor.
             Err(RegistryError::TooLarge { .. }) => {

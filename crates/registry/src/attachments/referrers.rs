@@ -13,6 +13,7 @@ use super::super::host_request::HostRequest;
 use super::super::hosts::Host;
 use super::super::limits::{Limits, REFERRER_MANIFEST};
 use super::super::manifest::OCI_INDEX;
+use super::super::mirrors::{ask, hosts};
 use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
@@ -36,218 +37,216 @@ enum Page {
     },
 }
 
-impl Search<'_> {
-    pub(super) async fn bundles(&self) -> Collected {
-        let (listed, tagged) = tokio::join!(self.listed(), self.tagged());
-        let mut found = listed.referrers;
-        found.extend(tagged.referrers);
-        let mut collected = Collected { attachments: Vec::new(), problems: listed.problems };
-        collected.problems.extend(tagged.problems);
-        let limits = self.registry.limits();
-        let mut seen = HashSet::new();
-        found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
-        // The hint only decides the order, for the limit below. cosign 3.1.1 declares its bundles as "empty", so a declared
-        // bundle does not come before those.
-        found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
-            None | Some("application/vnd.oci.empty.v1+json") => 0,
-            Some(hint) if hint.starts_with(BUNDLE) => 0,
-            Some(_) => 1,
-        });
-        if found.len() > limits.referrers {
-            if collected.exceeded().is_none() {
-                collected.problem("referrers", too_many(limits));
-            }
-            found.truncate(limits.referrers);
+pub(super) async fn bundles(search: &Search<'_>) -> Collected {
+    let (listed, tagged) = tokio::join!(listed(search), tagged(search));
+    let mut found = listed.referrers;
+    found.extend(tagged.referrers);
+    let mut collected = Collected { attachments: Vec::new(), problems: listed.problems };
+    collected.problems.extend(tagged.problems);
+    let limits = search.state.limits();
+    let mut seen = HashSet::new();
+    found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
+    // The hint only decides the order, for the limit below. cosign 3.1.1 declares its bundles as "empty", so a declared
+    // bundle does not come before those.
+    found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
+        None | Some("application/vnd.oci.empty.v1+json") => 0,
+        Some(hint) if hint.starts_with(BUNDLE) => 0,
+        Some(_) => 1,
+    });
+    if found.len() > limits.referrers {
+        if collected.exceeded().is_none() {
+            collected.problem("referrers", too_many(limits));
         }
-        self.fetch_bundles(found, &mut collected).await;
-        collected
+        found.truncate(limits.referrers);
     }
+    fetch_bundles(search, found, &mut collected).await;
+    collected
+}
 
-    async fn fetch_bundles(&self, found: Vec<Descriptor>, collected: &mut Collected) {
-        let limits = self.registry.limits();
-        let bound = limits.manifest_bytes.min(REFERRER_MANIFEST);
-        let (fetch, subject) = (self.fetch(), self.digest.clone());
-        let layers = each(found.clone(), |referrer| {
-            let (fetch, subject) = (fetch.clone(), subject.clone());
-            async move { bundle_layer(&fetch, &referrer, &subject, bound).await }
-        })
-        .await;
-        let budget = Budget::new(limits);
-        let mut wanted: Vec<(String, Descriptor)> = Vec::new();
-        let mut layers = layers;
-        // Bundles are small: sorted by size, so that large layers cannot use up the budget.
-        layers.sort_by_key(|(index, result)| match result {
-            Ok(Some(layer)) => (layer.size, *index),
-            _ => (0, *index),
-        });
-        for (index, result) in layers {
-            let Some(referrer) = found.get(index) else { continue };
-            let place = format!("referrer {}", referrer.digest);
-            match result {
-                Ok(None) => {}
-                Ok(Some(_)) if wanted.len() >= limits.signatures => {
-                    let error = RegistryError::TooMany {
-                        bound: Bound::Signatures,
-                        what: "bundles",
-                        limit: limits.signatures,
-                    };
-                    collected.problem("referrers", error);
-                    break;
-                }
-                Ok(Some(layer)) => {
-                    // The budget is for what is fetched; a layer above the limit of one bundle fails without it.
-                    let reserved = if layer.size <= limits.signature_max_size {
-                        budget.take(layer.size)
-                    } else {
-                        Ok(())
-                    };
-                    match reserved {
-                        Ok(()) => wanted.push((place, layer)),
-                        Err(error) => collected.problem(place, error),
-                    }
-                }
-                Err(error) => collected.problem(place, error),
-            }
-        }
-        let limit = limits.signature_max_size;
-        let blobs = each(wanted.clone(), |(_, layer)| {
-            let fetch = fetch.clone();
-            async move { fetch.blob(&layer, limit).await }
-        })
-        .await;
-        for (index, result) in blobs {
-            let Some((place, _)) = wanted.get(index) else { continue };
-            match result {
-                Ok(document) => {
-                    collected.attachments.push(Attachment::Bundle { place: place.clone(), document });
-                }
-                Err(error) => collected.problem(place, error),
-            }
-        }
-    }
-
-    /// The referrers API of the first host that has it.
-    async fn listed(&self) -> Listing {
-        let mut tried = 0;
-        loop {
-            let listing = self.listed_once().await;
-            let transient = listing.referrers.is_empty()
-                && listing.problems.iter().any(|problem| problem.error.is_transient());
-            if !transient || !self.context.try_again(tried).await {
-                return listing;
-            }
-            tried += 1;
-        }
-    }
-
-    async fn listed_once(&self) -> Listing {
-        let mut listing = Listing::default();
-        let hosts = match self.registry.hosts(self.repository, self.context.need(Capability::Pull)) {
-            Ok(hosts) => hosts,
-            Err(error) => {
-                listing.problem("referrers", error);
-                return listing;
-            }
-        };
-        for host in hosts {
-            if let Err(error) = self.listed_by(&host, &mut listing).await {
-                listing.problem("referrers", error);
-            }
-            if !listing.referrers.is_empty() {
+async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &mut Collected) {
+    let limits = search.state.limits();
+    let bound = limits.manifest_bytes.min(REFERRER_MANIFEST);
+    let (fetch, subject) = (search.fetch(), search.digest.clone());
+    let layers = each(found.clone(), |referrer| {
+        let (fetch, subject) = (fetch.clone(), subject.clone());
+        async move { bundle_layer(&fetch, &referrer, &subject, bound).await }
+    })
+    .await;
+    let budget = Budget::new(limits);
+    let mut wanted: Vec<(String, Descriptor)> = Vec::new();
+    let mut layers = layers;
+    // Bundles are small: sorted by size, so that large layers cannot use up the budget.
+    layers.sort_by_key(|(index, result)| match result {
+        Ok(Some(layer)) => (layer.size, *index),
+        _ => (0, *index),
+    });
+    for (index, result) in layers {
+        let Some(referrer) = found.get(index) else { continue };
+        let place = format!("referrer {}", referrer.digest);
+        match result {
+            Ok(None) => {}
+            Ok(Some(_)) if wanted.len() >= limits.signatures => {
+                let error = RegistryError::TooMany {
+                    bound: Bound::Signatures,
+                    what: "bundles",
+                    limit: limits.signatures,
+                };
+                collected.problem("referrers", error);
                 break;
             }
+            Ok(Some(layer)) => {
+                // The budget is for what is fetched; a layer above the limit of one bundle fails without it.
+                let reserved =
+                    if layer.size <= limits.signature_max_size { budget.take(layer.size) } else { Ok(()) };
+                match reserved {
+                    Ok(()) => wanted.push((place, layer)),
+                    Err(error) => collected.problem(place, error),
+                }
+            }
+            Err(error) => collected.problem(place, error),
         }
-        listing
     }
-
-    async fn listed_by(&self, host: &Host, listing: &mut Listing) -> Result<(), RegistryError> {
-        let limits = self.registry.limits();
-        let what = "referrers".to_owned();
-        let request = ApiRequest::get(
-            format!("referrers/{}", self.digest),
-            Some(OCI_INDEX),
-            what,
-            limits.manifest_bytes,
-        );
-        let mut ask = request.to(host, self.repository);
-        let mut requested = HashSet::new();
-        for _ in 0..limits.referrer_pages {
-            requested.insert(ask.target.clone());
-            let Page::IndexEntry { referrers, next } = self.page(host, &ask, limits).await? else {
-                return Ok(());
-            };
-            listing.referrers.extend(referrers);
-            if listing.referrers.len() > limits.referrers {
-                return Err(too_many(limits));
+    let limit = limits.signature_max_size;
+    let blobs = each(wanted.clone(), |(_, layer)| {
+        let fetch = fetch.clone();
+        async move { fetch.blob(&layer, limit).await }
+    })
+    .await;
+    for (index, result) in blobs {
+        let Some((place, _)) = wanted.get(index) else { continue };
+        match result {
+            Ok(document) => {
+                collected.attachments.push(Attachment::Bundle { place: place.clone(), document });
             }
-            let Some(next) = next else { return Ok(()) };
-            if requested.contains(&next) {
-                return Err(malformed("its pages form a loop"));
-            }
-            ask.target = next;
+            Err(error) => collected.problem(place, error),
         }
-        Err(RegistryError::TooMany {
-            bound: Bound::Pages,
-            what: "pages of referrers",
-            limit: limits.referrer_pages,
-        })
     }
+}
 
-    async fn page(&self, host: &Host, ask: &HostRequest, limits: &Limits) -> Result<Page, RegistryError> {
-        let answer = match self.registry.inner.host_client.send(host, ask, self.context).await {
-            Ok(answer) => answer,
-            Err(
-                RegistryError::NotFound { .. }
-                | RegistryError::Status { status: 400 | 405 | 406 | 410 | 501, .. },
-            ) => {
-                return Ok(Page::Unsupported);
-            }
-            Err(error) => return Err(error),
+/// The referrers API of the first host that has it.
+async fn listed(search: &Search<'_>) -> Listing {
+    let mut tried = 0;
+    loop {
+        let listing = listed_once(search).await;
+        let transient = listing.referrers.is_empty()
+            && listing.problems.iter().any(|problem| problem.error.is_transient());
+        if !transient || !search.context.try_again(tried).await {
+            return listing;
+        }
+        tried += 1;
+    }
+}
+
+async fn listed_once(search: &Search<'_>) -> Listing {
+    let mut listing = Listing::default();
+    let hosts = match hosts(search.state, search.repository, search.context.need(Capability::Pull)) {
+        Ok(hosts) => hosts,
+        Err(error) => {
+            listing.problem("referrers", error);
+            return listing;
+        }
+    };
+    for host in hosts {
+        if let Err(error) = listed_by(search, &host, &mut listing).await {
+            listing.problem("referrers", error);
+        }
+        if !listing.referrers.is_empty() {
+            break;
+        }
+    }
+    listing
+}
+
+async fn listed_by(search: &Search<'_>, host: &Host, listing: &mut Listing) -> Result<(), RegistryError> {
+    let limits = search.state.limits();
+    let what = "referrers".to_owned();
+    let request =
+        ApiRequest::get(format!("referrers/{}", search.digest), Some(OCI_INDEX), what, limits.manifest_bytes);
+    let mut ask = request.to(host, search.repository);
+    let mut requested = HashSet::new();
+    for _ in 0..limits.referrer_pages {
+        requested.insert(ask.target.clone());
+        let Page::IndexEntry { referrers, next } = page(search, host, &ask, limits).await? else {
+            return Ok(());
         };
-        // A registry without the API may answer with an HTML page.
-        if answer.content_type() != Some(OCI_INDEX) {
+        listing.referrers.extend(referrers);
+        if listing.referrers.len() > limits.referrers {
+            return Err(too_many(limits));
+        }
+        let Some(next) = next else { return Ok(()) };
+        if requested.contains(&next) {
+            return Err(malformed("its pages form a loop"));
+        }
+        ask.target = next;
+    }
+    Err(RegistryError::TooMany {
+        bound: Bound::Pages,
+        what: "pages of referrers",
+        limit: limits.referrer_pages,
+    })
+}
+
+async fn page(
+    search: &Search<'_>,
+    host: &Host,
+    ask: &HostRequest,
+    limits: &Limits,
+) -> Result<Page, RegistryError> {
+    let answer = match search.state.host_client.send(host, ask, search.context).await {
+        Ok(answer) => answer,
+        Err(
+            RegistryError::NotFound { .. }
+            | RegistryError::Status { status: 400 | 405 | 406 | 410 | 501, .. },
+        ) => {
             return Ok(Page::Unsupported);
         }
-        let most = limits.referrers.saturating_add(1);
-        let listed = move |document| listed(document, most);
-        let referrers = parsed(&answer.body, answer.content_type(), &ask.what, listed).await?;
-        let Some(referrers) = referrers else { return Ok(Page::Unsupported) };
-        Ok(Page::IndexEntry { referrers, next: next_page(&answer)? })
+        Err(error) => return Err(error),
+    };
+    // A registry without the API may answer with an HTML page.
+    if answer.content_type() != Some(OCI_INDEX) {
+        return Ok(Page::Unsupported);
     }
+    let most = limits.referrers.saturating_add(1);
+    let listed = move |document| listed_in(document, most);
+    let referrers = parsed(&answer.body, answer.content_type(), &ask.what, listed).await?;
+    let Some(referrers) = referrers else { return Ok(Page::Unsupported) };
+    Ok(Page::IndexEntry { referrers, next: next_page(&answer)? })
+}
 
-    /// The fallback tag of the referrers API.
-    async fn tagged(&self) -> Listing {
-        let mut listing = Listing::default();
-        let tag = fallback_tag(self.digest);
-        let what = format!("index {tag}");
-        let limit = self.registry.limits().manifest_bytes;
-        let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
-        match self.registry.ask(self.repository, Capability::Resolve, &request, self.context).await {
-            Err(errors) => {
-                for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
-                    listing.problem(&tag, error);
-                }
-            }
-            Ok((answer, _)) => {
-                let limits = self.registry.limits();
-                let most = limits.referrers.saturating_add(1);
-                let listed = move |document| listed(document, most);
-                match parsed(&answer.body, answer.content_type(), &what, listed).await {
-                    Ok(Some(mut referrers)) => {
-                        if referrers.len() > limits.referrers {
-                            listing.problem(&tag, too_many(limits));
-                            referrers.truncate(limits.referrers);
-                        }
-                        listing.referrers = referrers;
-                    }
-                    // "If the response is not an index, there are no referrers": an unrelated tag of the same name.
-                    Ok(None) => {}
-                    Err(error) => listing.problem(&tag, error),
-                }
+/// The fallback tag of the referrers API.
+async fn tagged(search: &Search<'_>) -> Listing {
+    let mut listing = Listing::default();
+    let tag = fallback_tag(search.digest);
+    let what = format!("index {tag}");
+    let limit = search.state.limits().manifest_bytes;
+    let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
+    match ask(search.state, search.repository, Capability::Resolve, &request, search.context).await {
+        Err(errors) => {
+            for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
+                listing.problem(&tag, error);
             }
         }
-        listing
+        Ok((answer, _)) => {
+            let limits = search.state.limits();
+            let most = limits.referrers.saturating_add(1);
+            let (body, digest) = (answer.body.clone(), search.digest.clone());
+            // A registry may show the image itself under this tag, as GitLab.
+            let listed = move |document| if digest.matches(&body) { None } else { listed_in(document, most) };
+            match parsed(&answer.body, answer.content_type(), &what, listed).await {
+                Ok(Some(mut referrers)) => {
+                    if referrers.len() > limits.referrers {
+                        listing.problem(&tag, too_many(limits));
+                        referrers.truncate(limits.referrers);
+                    }
+                    listing.referrers = referrers;
+                }
+                // "If the response is not an index, there are no referrers": an unrelated tag of the same name.
+                Ok(None) => {}
+                Err(error) => listing.problem(&tag, error),
+            }
+        }
     }
+    listing
 }
 
 /// Referrers as an index lists them, and the problems that make the list incomplete.
@@ -265,7 +264,7 @@ impl Listing {
 
 /// The first `most` referrers of an index; `None` for another document. What a search does not use is dropped: the index
 /// of an attacker may be as large as a manifest may be, and its list outlives its bytes.
-fn listed(document: ParsedManifest, most: usize) -> Option<Vec<Descriptor>> {
+fn listed_in(document: ParsedManifest, most: usize) -> Option<Vec<Descriptor>> {
     let ManifestKind::Index(mut referrers) = document.content else { return None };
     referrers.truncate(most);
     referrers.shrink_to_fit();

@@ -43,108 +43,106 @@ pub(super) struct RawResponse {
     pub(super) own: bool,
 }
 
-impl HostClient {
-    /// Reads a response completely and maps its status to a result.
-    pub(super) async fn finish(
-        &self,
-        host: &Host,
-        ask: &HostRequest,
-        reply: RawResponse,
-        context: &RequestContext,
-    ) -> Result<ApiResponse, RegistryError> {
-        let RawResponse { response, first, url, own } = reply;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if u64::try_from(size).unwrap_or(u64::MAX) > self.limits.header_bytes {
-            return Err(RegistryError::TooLarge {
-                bound: Bound::Headers,
-                what: format!("header of the {}", ask.what),
-                limit: self.limits.header_bytes,
-            });
-        }
-        if status.is_success() {
-            let body = match ask.method {
-                Method::HEAD => Bytes::new(),
-                _ => {
-                    self.read(host, response, &ask.what, ((ask.limit, Bound::Manifest), &context.share))
-                        .await?
-                }
-            };
-            return Ok(ApiResponse { headers, body, url: first });
-        }
-        let wait = match status.as_u16() {
-            429 | 503 => context.note(&headers),
-            _ => None,
-        };
-        let body = self.read_some(response).await;
-        // A write is not part of a pull, whose messages must be the same on every attempt.
-        let reason = if ask.push { failure::code_and_message(&body) } else { failure::reason(&body) };
-        let answered_by = if own { host.authority.clone() } else { authority(&url) };
-        if let Some(wait) = wait
-            && own
-        {
-            self.cooldowns.note(&answered_by, wait, status.as_u16(), &reason);
-        }
-        let what = ask.what.clone();
-        Err(match status.as_u16() {
-            404 => RegistryError::NotFound { host: answered_by, what },
-            401 | 403 => RegistryError::Unauthorized { host: answered_by, what, reason },
-            status => RegistryError::Status { host: answered_by, what, status, reason },
-        })
+/// Reads a response completely and maps its status to a result.
+pub(super) async fn finish(
+    client: &HostClient,
+    host: &Host,
+    ask: &HostRequest,
+    reply: RawResponse,
+    context: &RequestContext,
+) -> Result<ApiResponse, RegistryError> {
+    let RawResponse { response, first, url, own } = reply;
+    let status = response.status();
+    let headers = response.headers().clone();
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if u64::try_from(size).unwrap_or(u64::MAX) > client.limits.header_bytes {
+        return Err(RegistryError::TooLarge {
+            bound: Bound::Headers,
+            what: format!("header of the {}", ask.what),
+            limit: client.limits.header_bytes,
+        });
     }
+    if status.is_success() {
+        let body = match ask.method {
+            Method::HEAD => Bytes::new(),
+            _ => {
+                read((client, &context.share), host, response, &ask.what, (ask.limit, Bound::Manifest))
+                    .await?
+            }
+        };
+        return Ok(ApiResponse { headers, body, url: first });
+    }
+    let wait = match status.as_u16() {
+        429 | 503 => context.note(&headers),
+        _ => None,
+    };
+    let body = read_some(response).await;
+    // A write is not part of a pull, whose messages must be the same on every attempt.
+    let reason = if ask.push { failure::code_and_message(&body) } else { failure::reason(&body) };
+    let answered_by = if own { host.authority.clone() } else { authority(&url) };
+    if let Some(wait) = wait
+        && own
+    {
+        client.cooldowns.note(&answered_by, wait, status.as_u16(), &reason);
+    }
+    let what = ask.what.clone();
+    Err(match status.as_u16() {
+        404 => RegistryError::NotFound { host: answered_by, what },
+        401 | 403 => RegistryError::Unauthorized { host: answered_by, what, reason },
+        status => RegistryError::Status { host: answered_by, what, status, reason },
+    })
+}
 
-    pub(super) async fn read(
-        &self,
-        host: &Host,
-        mut response: Response,
-        what: &str,
-        ((limit, bound), share): ((u64, Bound), &Share),
-    ) -> Result<Bytes, RegistryError> {
-        let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
-        if encoded {
-            return Err(RegistryError::Encoded { what: what.to_owned() });
-        }
-        let too_large = || RegistryError::TooLarge { bound, what: what.to_owned(), limit };
-        if response.content_length().is_some_and(|length| length > limit) {
+pub(super) async fn read(
+    (client, share): (&HostClient, &Share),
+    host: &Host,
+    mut response: Response,
+    what: &str,
+    (limit, bound): (u64, Bound),
+) -> Result<Bytes, RegistryError> {
+    let encoded = response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
+    if encoded {
+        return Err(RegistryError::Encoded { what: what.to_owned() });
+    }
+    let too_large = || RegistryError::TooLarge { bound, what: what.to_owned(), limit };
+    if response.content_length().is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let known = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::new();
+    let mut reserved = Vec::new();
+    let mut free = 0;
+    if let Some(length) = known.filter(|length| *length > 0) {
+        reserved.push(share.reserve_now(length)?);
+        body.reserve_exact(length);
+        free = length;
+    }
+    let failed = |error| failure::of(&host.authority, what, &error, client.limits.connect_timeout);
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        let length = body.len().saturating_add(chunk.len());
+        if u64::try_from(length).unwrap_or(u64::MAX) > limit {
             return Err(too_large());
         }
-        let known = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let mut body = Vec::new();
-        let mut reserved = Vec::new();
-        let mut free = 0;
-        if let Some(length) = known.filter(|length| *length > 0) {
-            reserved.push(share.reserve_now(length)?);
-            body.reserve_exact(length);
-            free = length;
+        if length > free {
+            // Twice as much each time, so that there are few steps.
+            let more = (length - free).max(body.len()).max(FIRST_BYTES);
+            reserved.push(share.reserve_now(more)?);
+            body.reserve_exact(free.saturating_add(more).saturating_sub(body.len()));
+            free = free.saturating_add(more);
         }
-        let failed = |error| failure::of(&host.authority, what, &error, self.limits.connect_timeout);
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            let length = body.len().saturating_add(chunk.len());
-            if u64::try_from(length).unwrap_or(u64::MAX) > limit {
-                return Err(too_large());
-            }
-            if length > free {
-                // Twice as much each time, so that there are few steps.
-                let more = (length - free).max(body.len()).max(FIRST_BYTES);
-                reserved.push(share.reserve_now(more)?);
-                body.reserve_exact(free.saturating_add(more).saturating_sub(body.len()));
-                free = free.saturating_add(more);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(memory::hold(body, reserved))
+        body.extend_from_slice(&chunk);
     }
+    Ok(memory::hold(body, reserved))
+}
 
-    /// The beginning of an error's body; empty if it cannot be read.
-    async fn read_some(&self, mut response: Response) -> Vec<u8> {
-        let mut body = Vec::new();
-        let limit = usize::try_from(ERROR_BODY).unwrap_or(usize::MAX);
-        while body.len() < limit
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            body.extend(chunk.iter().take(limit - body.len()));
-        }
-        body
+/// The beginning of an error's body; empty if it cannot be read.
+async fn read_some(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let limit = usize::try_from(ERROR_BODY).unwrap_or(usize::MAX);
+    while body.len() < limit
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend(chunk.iter().take(limit - body.len()));
     }
+    body
 }

@@ -1,8 +1,8 @@
-//! Host names and ports, split as Go's `net` package splits them.
+//! Host names, ports and paths, as Go's `net` and `path` packages read them.
 
 use std::net::IpAddr;
 
-use super::super::error::remote;
+use pullgate_core::untrusted::excerpt;
 
 /// Host and port; an empty port where Go's `net.SplitHostPort` fails (and then the whole text is the host).
 pub(in super::super) fn split_host_port(authority: &str) -> (&str, &str) {
@@ -32,10 +32,25 @@ pub(super) fn without_user(authority: &str) -> Option<&str> {
     user.bytes().all(is_valid).then_some(host)
 }
 
+/// Go's `path.Clean` of an absolute path; the root is an empty string.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.iter().flat_map(|part| ["/", part]).collect()
+}
+
 /// A URL for a message: without the query and everything before the last `@`, which may contain a password.
 pub(super) fn shown(url: &str) -> String {
     let rest = url.rsplit('@').next().unwrap_or_default();
-    remote(rest.split(['?', '#']).next().unwrap_or_default())
+    excerpt(rest.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::super::file_stamp::FileStamp;
 use super::file::header;
 use super::legacy::Legacy;
+use pullgate_core::untrusted::sanitize;
 
 /// The most bytes of a configuration file that are read.
 const SIZE: u64 = 1 << 20;
@@ -79,7 +80,11 @@ pub(super) fn read(path: &Path) -> Found {
         }
         found.headers.extend(registry.headers);
         match registry.legacy {
-            Ok(legacy) => found.legacy.merge(legacy),
+            Ok(mut legacy) => {
+                let odd = std::mem::take(&mut legacy.warnings);
+                found.warnings.extend(odd.into_iter().map(|what| format!("{}: {what}", path.display())));
+                found.legacy.merge(legacy);
+            }
             Err(reason) => found.unusable = Some(format!("{}: {reason}", path.display())),
         }
     }
@@ -110,6 +115,7 @@ pub(super) fn read(path: &Path) -> Found {
     if found.transfers && found.directories.as_ref().is_some_and(|directories| directories.len() > 1) {
         found.warnings.push(two_directories(path));
     }
+    found.warnings = found.warnings.iter().map(|warning| sanitize(warning)).collect();
     found
 }
 

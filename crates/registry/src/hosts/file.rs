@@ -11,13 +11,23 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Capabilities;
-use super::address::{shown, without_user};
+use super::address::{clean, shown, without_user};
+use super::rewrite::Rewrites;
+use pullgate_core::untrusted::excerpt;
 use pullgate_net::tls::TlsFiles;
 
 pub(super) const NAME: &str = "hosts.toml";
 
 /// The most bytes of a `hosts.toml` that are read; containerd has no limit.
 const SIZE: u64 = 1 << 20;
+
+/// Unknown keys of one table that are reported.
+const UNKNOWN: usize = 16;
+/// What containerd reads at the top of a file.
+const KEYS: [&str; 2] = ["server", "host"];
+/// What it reads of a host, and at the top.
+const HOST_KEYS: [&str; 8] =
+    ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout", "rewrite"];
 
 /// One host of a configuration, without its defaults.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +38,7 @@ pub(super) struct Entry {
     pub(super) tls: TlsFiles,
     pub(super) header: HeaderMap,
     pub(super) dial_timeout: Option<Duration>,
+    pub(super) rewrites: Rewrites,
 }
 
 impl Default for Entry {
@@ -38,6 +49,7 @@ impl Default for Entry {
             tls: TlsFiles::default(),
             header: HeaderMap::new(),
             dial_timeout: None,
+            rewrites: Rewrites::default(),
         }
     }
 }
@@ -116,7 +128,7 @@ fn certificates(directory: &Path) -> Result<Entry, String> {
 }
 
 fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec<Entry>, String> {
-    let document = DeTable::parse(text).map_err(|error| one_line(error.message()))?;
+    let document = DeTable::parse(text).map_err(|error| excerpt(error.message()))?;
     let root = document.get_ref();
     let mut entries = Vec::new();
     let configured = match root.get("host") {
@@ -139,10 +151,17 @@ fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec
             .and_then(|value| value.get_ref().as_table());
         entries.push(host(directory, &name, table.ok_or("a host is not a table")?, warnings)?);
     }
+    for (name, value) in configured.into_iter().flatten() {
+        let unknown = value.get_ref().as_table().map(|table| unknown_keys(table, &HOST_KEYS));
+        warnings.extend(
+            unknown.into_iter().flatten().map(|what| format!("host {}: {what}", shown(name.get_ref()))),
+        );
+    }
     let server = match field(root, "server") {
         None => "",
         Some(value) => value.as_str().ok_or("server is not a text")?,
     };
+    warnings.extend(unknown_keys(root, &[&KEYS[..], &HOST_KEYS[..]].concat()));
     entries.push(host(directory, server, root, warnings)?);
     Ok(entries)
 }
@@ -205,7 +224,7 @@ fn host(
                     "capability referrers makes containerd before 2.2 ignore the whole file and ask another host"
                         .to_owned(),
                 ),
-                _ => return Err(format!("unknown capability {}", one_line(name))),
+                _ => return Err(format!("unknown capability {}", excerpt(name))),
             }
         }
     }
@@ -231,6 +250,9 @@ fn host(
             entry.dial_timeout = Some(duration(text).ok_or("dial_timeout is not a duration")?);
         }
     }
+    if let Some(value) = field(table, "rewrite") {
+        entry.rewrites = Rewrites::read(value, warnings);
+    }
     Ok(entry)
 }
 
@@ -254,21 +276,6 @@ fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
     }
     // Go joins with `path.Join`, which drops the slash of a bare root.
     Ok(Server { https, authority: authority.to_owned(), path: path.replacen("//", "/", 1) })
-}
-
-/// Go's `path.Clean` of an absolute path; the root is an empty string.
-pub(super) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.iter().flat_map(|part| ["/", part]).collect()
 }
 
 fn client(
@@ -326,6 +333,13 @@ fn field<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<&'a DeValue<'i>> 
     value.map(Spanned::get_ref)
 }
 
+/// A warning for each key that is not one of these in any case.
+pub(super) fn unknown_keys(table: &DeTable<'_>, known: &[&str]) -> Vec<String> {
+    let is_known = |key: &str| known.iter().any(|known| known.eq_ignore_ascii_case(key));
+    let unknown = table.keys().map(|key| key.get_ref()).filter(|key| !is_known(key));
+    unknown.take(UNKNOWN).map(|key| format!("unknown key `{}` is ignored", excerpt(key))).collect()
+}
+
 fn texts<'a>(value: &'a DeValue<'_>) -> Option<Vec<&'a str>> {
     value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
 }
@@ -365,8 +379,4 @@ fn duration(text: &str) -> Option<Duration> {
         rest = next;
     }
     Some(if negative { Duration::ZERO } else { total })
-}
-
-fn one_line(text: &str) -> String {
-    super::super::error::remote(text)
 }

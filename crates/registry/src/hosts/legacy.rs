@@ -12,23 +12,36 @@ use reqwest::Url;
 use toml::de::{DeTable, DeValue};
 
 use super::super::credentials::{AuthConfig, Credentials};
-use super::super::error::remote;
-use super::address::{shown, without_user};
-use super::file::clean;
+use super::address::{clean, shown, without_user};
+use super::file::unknown_keys;
+use super::rewrite::Rewrites;
 use super::{Capabilities, Host, Scheme, TlsFiles, is_local};
+use pullgate_core::untrusted::excerpt;
 
 /// Mirrors of every registry that has none of its own.
 const ANY: &str = "*";
 
+const TLS_KEYS: [&str; 4] = ["insecure_skip_verify", "ca_file", "cert_file", "key_file"];
+const AUTH_KEYS: [&str; 4] = ["username", "password", "auth", "identitytoken"];
+
 /// The section `registry` of the CRI plugin, without `config_path`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Legacy {
-    /// Endpoints by registry.
-    mirrors: BTreeMap<String, Vec<String>>,
+    /// By registry.
+    mirrors: BTreeMap<String, Mirror>,
     /// TLS files by host.
     tls: BTreeMap<String, TlsFiles>,
     /// By host, for pulls without credentials.
     credentials: BTreeMap<String, Credentials>,
+    /// What is not used of it.
+    pub(super) warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Mirror {
+    endpoints: Vec<String>,
+    /// For all endpoints, the registry's own included (the containerd of k3s before 2024).
+    rewrites: Rewrites,
 }
 
 impl Legacy {
@@ -36,6 +49,8 @@ impl Legacy {
     /// When containerd would not start with it.
     pub(super) fn read(registry: &DeTable<'_>) -> Result<Self, String> {
         let mut legacy = Self::default();
+        let mut warnings = Vec::new();
+        warn(&mut warnings, "registry", registry, &["config_path", "mirrors", "configs", "auths", "headers"]);
         for (name, mirror) in table(registry, "mirrors")?.into_iter().flatten() {
             let name = name.get_ref().to_string();
             let mirror =
@@ -44,27 +59,33 @@ impl Legacy {
                 None => Vec::new(),
                 Some(value) => texts(value).ok_or("endpoint in registry.mirrors is not a list of texts")?,
             };
-            legacy.mirrors.insert(name, endpoints);
+            warn(&mut warnings, "registry.mirrors", mirror, &["endpoint", "rewrite"]);
+            let rewrites = mirror.get("rewrite").map(|value| Rewrites::read(value.get_ref(), &mut warnings));
+            legacy.mirrors.insert(name, Mirror { endpoints, rewrites: rewrites.unwrap_or_default() });
         }
         for (name, config) in table(registry, "configs")?.into_iter().flatten() {
             let name = name.get_ref().to_string();
             let config = config.get_ref().as_table().ok_or("a host in registry.configs is not a table")?;
+            warn(&mut warnings, "registry.configs", config, &["tls", "auth"]);
             if let Some(tls) = table(config, "tls")? {
+                warn(&mut warnings, "registry.configs", tls, &TLS_KEYS);
                 legacy.tls.insert(name.clone(), read_tls(&name, tls)?);
             }
             if let Some(auth) = table(config, "auth")? {
+                warn(&mut warnings, "registry.configs", auth, &AUTH_KEYS);
                 legacy.credentials.insert(name, read_auth(auth)?);
             }
         }
         for (url, auth) in table(registry, "auths")?.into_iter().flatten() {
             let auth = auth.get_ref().as_table().ok_or("a host in registry.auths is not a table")?;
+            warn(&mut warnings, "registry.auths", auth, &AUTH_KEYS);
             // Without a scheme Go finds no host in it, and it never matches.
             if let Some((_, rest)) = url.get_ref().split_once("://") {
                 let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
                 legacy.credentials.insert(host.to_owned(), read_auth(auth)?);
             }
         }
-        Ok(legacy)
+        Ok(Self { warnings, ..legacy })
     }
 
     /// Merges the section of a file that is read later, which wins.
@@ -93,9 +114,9 @@ impl Legacy {
     /// # Errors
     /// When any endpoint cannot be used: containerd then pulls nothing for this registry, either.
     pub(super) fn hosts(&self, domain: &str) -> Result<Vec<Host>, String> {
-        let mirrors = self.mirrors.get(domain).or_else(|| self.mirrors.get(ANY));
+        let mirror = self.mirrors.get(domain).or_else(|| self.mirrors.get(ANY));
         let mut hosts = Vec::new();
-        for endpoint in mirrors.into_iter().flatten() {
+        for endpoint in mirror.into_iter().flat_map(|mirror| &mirror.endpoints) {
             hosts.push(self.endpoint(endpoint)?);
         }
         if hosts.iter().all(|host| host.authority != domain) {
@@ -104,6 +125,11 @@ impl Legacy {
             // containerd pushes to none of them; signatures are attached at the registry itself.
             host.capabilities.push = true;
             hosts.push(host);
+        }
+        if let Some(mirror) = mirror {
+            for host in &mut hosts {
+                host.rewrites = mirror.rewrites.clone();
+            }
         }
         Ok(hosts)
     }
@@ -153,7 +179,7 @@ fn read_tls(host: &str, tls: &DeTable<'_>) -> Result<TlsFiles, String> {
     let pairs = match (path("cert_file")?, path("key_file")?) {
         (Some(certificate), Some(key)) => vec![(certificate, Some(key))],
         (None, None) => Vec::new(),
-        _ => return Err(format!("registry.configs has one of cert_file and key_file for {}", remote(host))),
+        _ => return Err(format!("registry.configs has one of cert_file and key_file for {}", excerpt(host))),
     };
     Ok(TlsFiles { authorities: path("ca_file")?.into_iter().collect(), pairs, skip_verify })
 }
@@ -167,6 +193,10 @@ fn read_auth(auth: &DeTable<'_>) -> Result<Credentials, String> {
         identity_token: text(auth, "identitytoken")?,
         ..AuthConfig::default()
     }))
+}
+
+fn warn(warnings: &mut Vec<String>, section: &str, table: &DeTable<'_>, known: &[&str]) {
+    warnings.extend(unknown_keys(table, known).into_iter().map(|what| format!("{section}: {what}")));
 }
 
 fn table<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Result<Option<&'a DeTable<'i>>, String> {

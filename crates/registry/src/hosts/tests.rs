@@ -208,3 +208,20 @@ fn a_user_in_a_url_is_not_sent_or_shown() {
         }
     }
 }
+
+#[test]
+fn a_warning_is_one_line_whatever_files_are_called() {
+    let root = tempfile::tempdir().unwrap();
+    let hosts = root.path().join("a\u{1b}[2J\nb");
+    write(&hosts, "r.example", NAME_OF_FILE, "[host.\"https://m.example\"]\ncapabilities = [\"fly\"]");
+    let config = root.path().join("c\u{202e}.toml");
+    fs::write(&config, "version = 2\nimports = 5\n").unwrap();
+    let hosts = Hosts::new(vec![hosts], Some(config));
+    let mut warnings = hosts.check();
+    warnings.extend(hosts.of("r.example").unwrap().warnings.iter().cloned());
+    assert!(warnings.len() >= 2, "{warnings:?}");
+    for warning in &warnings {
+        assert!(!warning.contains(['\u{1b}', '\n', '\u{202e}']), "{warning:?}");
+    }
+    assert!(warnings.iter().any(|warning| warning.contains("a\\u{1b}[2J\\nb")), "{warnings:?}");
+}

@@ -62,6 +62,10 @@ impl Config {
             return Ok(Arc::clone(entries));
         }
         let text = secret::read_all(&self.path, SIZE)?;
+        if text.starts_with('\u{feff}') {
+            let path = self.path.display();
+            return Err(format!("{path} begins with a byte order mark; save it as UTF-8 without one"));
+        }
         let entries =
             Arc::new(parse(&text).ok_or_else(|| {
                 format!("{} is not a docker configuration with `auths`", self.path.display())
@@ -77,6 +81,11 @@ fn parse(text: &str) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
     for (place, fields) in auths.as_object()? {
         let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        // As kubelet's decoder (`pkg/credentialprovider/config.go`): `auth` replaces user name and password, and may be
+        // without padding.
+        let auth = padded(&field("auth"));
+        let has_auth = !auth.is_empty();
+        let unless_auth = |name: &str| if has_auth { String::new() } else { field(name) };
         let place = place.strip_prefix("https://").or_else(|| place.strip_prefix("http://")).unwrap_or(place);
         let (host, path) = place.split_once('/').unwrap_or((place, ""));
         // `https://index.docker.io/v1/` and `…/v2/` are docker's notation for a whole host.
@@ -86,15 +95,26 @@ fn parse(text: &str) -> Option<Vec<Entry>> {
         };
         let (host, path) = (canonical(host).to_owned(), path.to_owned());
         let credentials = Credentials::from_auth_config(AuthConfig {
-            username: field("username"),
-            password: field("password"),
-            auth: field("auth"),
+            username: unless_auth("username"),
+            password: unless_auth("password"),
+            auth,
             identity_token: field("identitytoken"),
             ..AuthConfig::default()
         });
         entries.push(Entry { host, path, credentials });
     }
     Some(entries)
+}
+
+/// base64 with its padding; line breaks do not count.
+fn padded(text: &str) -> String {
+    let mut text: String = text.split_whitespace().collect();
+    if !text.ends_with('=') {
+        while !text.len().is_multiple_of(4) {
+            text.push('=');
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -105,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_match_of_the_exact_host_applies() {
+    fn c_the_longest_match_of_the_exact_host_applies_as_kubelet_reads_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.json");
         let write = |text: &str| {
@@ -119,7 +139,10 @@ mod tests {
                 "r.example:5000": { "username": "all", "password": "1" },
                 "r.example:5000/team": { "username": "team", "password": "2" },
                 "t.example": { "identitytoken": "token" },
-                "helper.example": {}
+                "helper.example": {},
+                "both.example": { "username": "other", "auth": "dTpw" },
+                "unpadded.example": { "username": "u", "password": "wrong", "auth": "dXNlcjpwYQ" },
+                "broken.example": { "username": "u", "password": "p", "auth": "dXNlcg==" }
             } }"#,
         );
         let config = Config::new(path.clone());
@@ -138,10 +161,18 @@ mod tests {
             ("r.example:5000.evil.example", "a", None),
             ("t.example", "a", Some(("", "token"))),
             ("helper.example", "a", None),
+            ("both.example", "a", Some(("u", "p"))),
+            ("unpadded.example", "a", Some(("user", "pa"))),
         ] {
             let expected = expected.map(|(name, secret)| (name.to_owned(), secret.to_owned()));
             assert_eq!(offer(host, repository), expected, "{host} {repository}");
         }
+        assert!(
+            config.offer("broken.example", "a").is_err(),
+            "as in kubelet, a broken `auth` is not replaced"
+        );
+        write("\u{feff}{ \"auths\": {} }");
+        assert!(config.offer("r.example:5000", "a").unwrap_err().contains("byte order mark"));
         write(r#"{ "auths": { "r.example:5000": { "username": "new", "password": "longer" } } }"#);
         assert_eq!(offer("r.example:5000", "a"), Some(("new".to_owned(), "longer".to_owned())));
         for broken in ["", "[]", "{\"auths\": 1}"] {

@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use pullgate::config::{Problems, load_policy_text};
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::Algorithm;
 use pullgate_import::{self as import, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
@@ -97,6 +99,7 @@ impl Import {
         let options = Options { algorithm: self.algorithm, widen: self.widen };
         let imported = self.source.read(options)?;
         let policy = imported.policy();
+        load_policy_text(&policy, Timestamp::now()).map_err(CommandError::Load)?;
         match &self.out_file {
             None => output::text(&policy),
             Some(path) => {
@@ -184,6 +187,10 @@ enum CommandError {
     },
     #[error("nothing was imported")]
     Import(#[source] ImportError),
+    #[error(
+        "nothing was imported: the policy does not load; change what it was made of, or write it by hand"
+    )]
+    Load(#[source] Problems),
     #[error("cannot write {path}")]
     Output {
         path: PathBuf,

@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use pullgate_cli::Outcome;
 
+use pullgate_keys::service_options::{ASSUMED, IdentityOptions, LoginOptions};
 use pullgate_keys::{
     KeySettings, KeysError, KmsSettings, Location, LocationError, Passphrase, TokenSettings, TransitSettings,
     VaultAuth,
@@ -39,7 +39,7 @@ pub(super) struct KeyOptions {
     #[arg(long, value_name = "FILE")]
     kms_credentials: Option<PathBuf>,
     /// Alibaba Cloud: profile in the credentials file
-    #[arg(long, value_name = "NAME", default_value = "default", requires = "kms_credentials")]
+    #[arg(long, value_name = "NAME", default_value_t = IdentityOptions::default().profile, requires = "kms_credentials")]
     kms_profile: String,
     /// Alibaba Cloud: assume this role first (acs:ram::ACCOUNT:role/NAME)
     #[arg(long, value_name = "ARN")]
@@ -102,7 +102,7 @@ impl KeyOptions {
         let login = match (&self.vault_token_file, &self.vault_role_id, &self.vault_secret_id_file) {
             (Some(path), _, _) => VaultAuth::TokenFile(path.clone()),
             (None, Some(role_id), Some(secret_id_file)) => VaultAuth::AppRole {
-                mount: "approle".to_owned(),
+                mount: LoginOptions::default().mount,
                 role_id: role_id.clone(),
                 secret_id_file: secret_id_file.clone(),
             },
@@ -125,8 +125,8 @@ impl KeyOptions {
                 role: role.clone(),
                 session: "pullgate".to_owned(),
                 external_id: None,
-                duration: Duration::from_secs(3600),
-                endpoint: "https://sts.aliyuncs.com".to_owned(),
+                duration: ASSUMED,
+                endpoint: IdentityOptions::default().sts,
             })),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pullgate::config::{self, DaemonConfig, Problems};
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
-use pullgate_core::untrusted::plain;
+use pullgate_core::untrusted::sanitize;
 use pullgate_daemon::log;
 use pullgate_keys::{KeysError, Location, PassphraseError};
 use pullgate_signer::serve::{self, ServeError};
@@ -88,8 +88,11 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
     if locked.len() < errors.len() {
         return Ok(Outcome::Usage);
     }
-    let (rules, keys) = (settings.rules.len(), settings.authenticators.len());
-    output::line(&format!("signer.toml is valid: {rules} rules, {keys} authenticators"));
+    output::line(&format!(
+        "signer.toml is valid: {}, {}",
+        output::counted(settings.rules.len(), "rule"),
+        output::counted(settings.authenticators.len(), "authenticator")
+    ));
     for path in locked {
         let why = "it is encrypted, and neither `[keys] passphrase-file` nor COSIGN_PASSWORD is set here";
         output::line(&format!("not checked: {}: {why}", path.display()));
@@ -150,10 +153,10 @@ fn text(status: &Status) -> String {
     let mut lines = Vec::new();
     if let Some(FailedReload { at, reasons }) = reload_failed {
         lines.push(format!("RELOAD FAILED at {at}: the previous configuration stays in force"));
-        lines.extend(reasons.iter().flat_map(|it| it.lines()).map(|line| format!("  {}", plain(line))));
+        lines.extend(reasons.iter().flat_map(|it| it.lines()).map(|line| format!("  {}", sanitize(line))));
     }
     if !needs_restart.is_empty() {
-        lines.push(format!("RESTART NEEDED to apply: {}", plain(&needs_restart.join(", "))));
+        lines.push(format!("RESTART NEEDED to apply: {}", sanitize(&needs_restart.join(", "))));
     }
     lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
     for rule in rules {
@@ -163,11 +166,11 @@ fn text(status: &Status) -> String {
         lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
     }
     for image in parked_images {
-        let error = image.error.as_deref().unwrap_or_default().escape_debug();
+        let error = sanitize(image.error.as_deref().unwrap_or_default());
         let (name, rule, attempts) = (&image.image, &image.rule, image.attempts);
         lines.push(format!("parked: {name} (rule {rule}, {attempts} attempts): {error}"));
     }
-    lines.extend(errors.iter().map(|error| format!("error: {}", error.escape_debug())));
+    lines.extend(errors.iter().map(|error| format!("error: {}", sanitize(error))));
     lines.join("\n")
 }
 
@@ -190,7 +193,7 @@ enum CommandError {
 impl From<ask::AskError> for CommandError {
     fn from(error: ask::AskError) -> Self {
         match error {
-            ask::AskError::Refused { reason } => Self::Refused(plain(&reason)),
+            ask::AskError::Refused { reason } => Self::Refused(sanitize(&reason)),
             error => Self::Ask(error),
         }
     }

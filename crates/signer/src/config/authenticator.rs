@@ -1,25 +1,42 @@
-//! `[authenticator.name]`: the keys that sign.
+//! `[authenticator.NAME]`: the keys that sign.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Declared;
 use crate::AuthenticatorSettings;
-use pullgate_config::bound::{Bound, Unit, read_bound};
 use pullgate_config::document::{Document, Value};
-use pullgate_config::suggest;
+use pullgate_config::kind::count;
+use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
 use pullgate_config::values::{check_name, read_algorithm};
+use pullgate_config::{read_by_hand, suggest};
 use pullgate_keys::{Location, LocationError};
 
-/// A KMS of Alibaba Cloud allows 200 requests per second and account; a file is limited by the processor.
-pub const PER_SECOND: Bound = Bound {
-    key: "signatures-per-second",
-    unit: Unit::Count,
-    default: 1000,
-    minimum: 1,
-    maximum: 100_000,
-    about: "how many images are signed with the key in a second",
+const HEADER: &str = "[authenticator.NAME]";
+
+const KEY: &[ReadByHand] = read_by_hand! {
+    /// The location of the private key. A path is relative to the directory of this file.
+    "key": Text, "", "PEM file, pkcs11:, alikms:// or vault://";
+    /// The one algorithm that the key signs with.
+    "algorithm": Choice, "", "RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519, ED25519PH";
 };
+
+pullgate_config::options! {
+    /// How fast a key signs.
+    #[derive(Debug)]
+    struct Rate {
+        /// How many images are signed with the key in a second. Alibaba Cloud KMS allows 200 requests per second and
+        /// account; a file is limited by the processor.
+        per_second: u32 = "signatures-per-second", count(1000, 1, 100_000);
+    }
+}
+
+/// The options of an authenticator.
+pub(super) fn options() -> Vec<OptionDoc> {
+    let rate = Rate::options().into_iter();
+    let rate = rate.map(|option| OptionDoc { section: HEADER.to_owned(), ..option });
+    ReadByHand::describe(HEADER, "", KEY).chain(rate).collect()
+}
 
 pub(super) fn read_all(
     document: &mut Document<'_>,
@@ -43,10 +60,10 @@ fn read(
     root: &Path,
 ) -> Option<AuthenticatorSettings> {
     let what = format!("[authenticator.{name}]");
-    let mut table = document.table(value, &what, &["key", "algorithm", PER_SECOND.key])?;
+    let keys = [ReadByHand::keys(KEY), Rate::keys()].concat();
+    let mut table = document.table(value, &what, &keys)?;
     let span = table.span.clone();
-    let per_second = read_bound(document, &mut table, &PER_SECOND).unwrap_or(PER_SECOND.default);
-    let per_second = u32::try_from(per_second).unwrap_or(u32::MAX);
+    let Rate { per_second } = Rate::read(document, &mut table);
     let algorithm = match table.take("algorithm") {
         Some(value) => read_algorithm(document, value),
         None => {

@@ -1,67 +1,82 @@
-//! `[listen]` and `[metrics]`: where the service listens.
+//! `[listen]`: where the service listens, and for whom.
 
-use std::net::SocketAddr;
-use std::ops::Range;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::{Address, Listen, Tls};
-use pullgate_config::document::{Document, Table};
-use pullgate_config::values::{read_path, section};
-use pullgate_keys::service_options::secret_file;
+use crate::{Address, Tls};
+use pullgate_config::document::{Document, Value};
+use pullgate_config::kind::{Form, OptionKind, PATH};
+use pullgate_config::options::{Options as _, Pass};
+use pullgate_keys::service_options::SECRET_FILE;
 
-pub(super) fn read(document: &mut Document<'_>, root: &mut Table<'_>) -> Listen {
-    let local = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 8790)));
-    let mut listen = Listen { address: local, tls: None, secret_file: None };
-    let known = ["address", "certificate", "key", "clients", "secret-file"];
-    let Some(mut table) = section(document, root, "listen", &known) else { return listen };
-    let span = table.span.clone();
-    let mut at = span.clone();
-    if let Some((address, written)) = address(document, &mut table, "address") {
-        (listen.address, at) = (address, written);
+const ADDRESS: Form<Address> =
+    Form { kind: OptionKind::Text, bounds: "an IP address with its port, unix:/path", read: read_address };
+pub(super) const TCP: Form<SocketAddr> =
+    Form { kind: OptionKind::Text, bounds: "an IP address with its port", read: read_tcp };
+
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8790);
+
+pullgate_config::options! {
+    /// The endpoint for notifications, and who may send them.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Listen {
+        /// The address to listen at: an IP address with its port, or "unix:/run/pullgate-signer/notify.sock".
+        address: Address = "address", ADDRESS.or(LOCAL);
+        /// The certificate, if it serves TLS.
+        tls: Option<Tls> { tls };
+        /// The file with the secret that senders put into the header Authorization, alone or after "Bearer ". Without it
+        /// and without `clients`, `address` must be on this machine.
+        secret_file: Option<PathBuf> = "secret-file", SECRET_FILE.optional("none", "\"/etc/pullgate/signer.secret\"");
     }
+    check check_access;
+}
+
+pullgate_config::options! {
+    /// The files of a TLS server as they are written.
+    #[derive(Debug)]
+    struct TlsOptions {
+        /// The file with the TLS certificate, in PEM; needs `key`.
+        certificate: Option<PathBuf> = "certificate", PATH.optional("none", "\"/etc/pullgate/tls/signer.pem\"");
+        /// The file with the private key of the certificate, in PEM.
+        key: Option<PathBuf> = "key", SECRET_FILE.optional("none", "\"/etc/pullgate/tls/signer.key\"");
+        /// The file with the CA certificates of senders. With it, senders need a certificate from one of these authorities;
+        /// needs `certificate`.
+        clients: Option<PathBuf> = "clients", PATH.optional("none", "\"/etc/pullgate/tls/registries.pem\"");
+    }
+}
+
+fn tls(pass: &mut Pass<'_, '_, '_>) -> Option<Tls> {
+    let TlsOptions { certificate, key, clients } = TlsOptions::pass(pass);
     // An invalid value has been reported already.
-    let [certificate, key, clients] = ["certificate", "key", "clients"].map(|key| table.has(key));
-    if certificate != key || (clients && !certificate) {
+    let written = ["certificate", "key", "clients"].map(|key| pass.has(key));
+    if !matches!(written, [true, true, _] | [false, false, false]) {
         let hint = "`clients` names the CAs of client certificates, and needs `certificate` and `key`";
-        document.problem(span, "`certificate` and `key` belong together", hint);
+        pass.problem("", "`certificate` and `key` belong together", hint);
     }
-    let certificate = read_path(document, &mut table, "certificate").map(|(path, _)| path);
-    let key = secret_file(document, &mut table, "key");
-    let clients = read_path(document, &mut table, "clients").map(|(path, _)| path);
-    listen.tls = certificate.zip(key).map(|(certificate, key)| Tls { certificate, key, clients });
-    listen.secret_file = secret_file(document, &mut table, "secret-file");
+    certificate.zip(key).map(|(certificate, key)| Tls { certificate, key, clients })
+}
+
+fn check_access(listen: &Listen, pass: &mut Pass<'_, '_, '_>) {
     let known = listen.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
-    if listen.secret_file.is_none() && !known && !listen.address.is_local() && document.problems.is_empty() {
+    if listen.secret_file.is_none() && !known && !listen.address.is_local() && !pass.has_problems() {
         let hint =
             "set `secret-file`, or a certificate with `clients`, or listen at 127.0.0.1 or at a unix socket";
-        document.problem(at, "everyone who can connect could notify", hint);
+        pass.problem("address", "everyone who can connect could notify", hint);
     }
-    listen
 }
 
-pub(super) fn read_metrics(document: &mut Document<'_>, root: &mut Table<'_>) -> Option<SocketAddr> {
-    let mut table = section(document, root, "metrics", &["address"])?;
-    match address(document, &mut table, "address")? {
-        (Address::Tcp(address), _) => Some(address),
-        (Address::Unix(_), span) => {
-            let hint = "write \"127.0.0.1:8791\"";
-            document.problem(span, "`address` is not an IP address with a port", hint);
-            None
+fn read_tcp(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<SocketAddr> {
+    let hint = "write it as \"127.0.0.1:8791\" or \"[::1]:8791\"";
+    document.parsed(key, value, ["is not an IP address with a port", hint], |text| text.parse().ok())
+}
+
+fn read_address(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Address> {
+    let hint =
+        "write an IP address with its port, as in \"127.0.0.1:8790\" or \"[::]:8790\", or \"unix:/path\"";
+    document.parsed(key, value, ["is not an address to listen at", hint], |text| {
+        match text.strip_prefix("unix:") {
+            Some(path) => path.starts_with('/').then(|| Address::Unix(PathBuf::from(path))),
+            None => text.parse().ok().map(Address::Tcp),
         }
-    }
-}
-
-fn address(document: &mut Document<'_>, table: &mut Table<'_>, key: &str) -> Option<(Address, Range<usize>)> {
-    let (text, span) = document.string(table.take(key)?, &format!("`{key}`"))?;
-    let address = match text.strip_prefix("unix:") {
-        Some(path) if path.starts_with('/') => Some(Address::Unix(PathBuf::from(path))),
-        Some(_) => None,
-        None => text.parse().ok().map(Address::Tcp),
-    };
-    if address.is_none() {
-        let hint =
-            "write an IP address with its port, as in \"127.0.0.1:8790\" or \"[::]:8790\", or \"unix:/path\"";
-        document.problem(span.clone(), format!("`{key}` is not an address to listen at"), hint);
-    }
-    Some((address?, span))
+    })
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::Declared;
 use crate::{Rule, Trigger};
 use pullgate_config::document::{Document, Table, Value};
-use pullgate_config::suggest;
+use pullgate_config::kind::Choice;
+use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
 use pullgate_config::values::read_algorithm;
+use pullgate_config::{read_by_hand, suggest};
 use pullgate_core::policy::{Scope, Tags};
 use pullgate_sign::Layout;
 
@@ -16,7 +18,47 @@ const MAX_RULES: usize = 1000;
 /// The most scopes of one rule.
 const MAX_SCOPES: usize = 100;
 
-const KEYS: [&str; 7] = ["name", "authenticator", "algorithm", "scope", "trigger", "layout", "tags"];
+const HEADER: &str = "[[rule]]";
+
+const RULE: &[ReadByHand] = read_by_hand! {
+    /// The name of the rule.
+    "name": Text, "", "at most 64 letters, digits, `-`, `_` and `.`";
+    /// The key that signs.
+    "authenticator": Text, "", "the name of an authenticator";
+    /// The algorithm that the key is expected to have.
+    "algorithm": Choice, "the authenticator's", "the authenticator's";
+    /// The images that are signed.
+    "scope": List, "", "a scope, or 1 to 100 of them";
+};
+
+const TAGS: &[ReadByHand] = read_by_hand! {
+    /// The tags that are signed.
+    "include": List, "all", "patterns of tags, with `*`";
+    /// The tags that are not signed although they are included.
+    "exclude": List, "none", "patterns of tags, with `*`";
+};
+
+pullgate_config::options! {
+    /// The choices of a rule.
+    #[derive(Debug)]
+    struct Choices {
+        /// Whether an image is signed when it is pushed, or on request only (`pullgate-signer request`).
+        trigger: Trigger = "trigger", Choice(
+            &[("automatic", Trigger::Automatic), ("manual", Trigger::Manual)],
+            Trigger::Automatic
+        );
+        /// How signatures are attached: classic (the .sig tags of cosign), bundle (Sigstore bundles as referrers), or both.
+        layout: Layout = "layout", Choice(&Layout::ALL.map(|layout| (layout.name(), layout)), Layout::default());
+    }
+}
+
+/// The options of a rule.
+pub(super) fn options() -> Vec<OptionDoc> {
+    let choices = Choices::options().into_iter();
+    let choices = choices.map(|option| OptionDoc { section: HEADER.to_owned(), ..option });
+    let own = ReadByHand::describe(HEADER, "", RULE).chain(choices);
+    own.chain(ReadByHand::describe(HEADER, "tags.", TAGS)).collect()
+}
 
 pub(super) fn read_all(
     document: &mut Document<'_>,
@@ -50,7 +92,8 @@ fn read(
     authenticators: &BTreeMap<String, Declared>,
     host: Option<&str>,
 ) -> Option<Rule> {
-    let mut table = document.table(value, "[[rule]]", &KEYS)?;
+    let keys = [ReadByHand::keys(RULE), Choices::keys(), vec!["tags"]].concat();
+    let mut table = document.table(value, HEADER, &keys)?;
     let name = need(document, &mut table, "name").and_then(|(name, at)| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
@@ -84,28 +127,13 @@ fn read(
         }
     }
     let scopes = read_scopes(document, &mut table, host);
-    let trigger = choice(
-        document,
-        &mut table,
-        "trigger",
-        &[("automatic", Trigger::Automatic), ("manual", Trigger::Manual)],
-    );
-    let layouts = Layout::ALL.map(|layout| (layout.name(), layout));
-    let layout = choice(document, &mut table, "layout", &layouts);
+    let Choices { trigger, layout } = Choices::read(document, &mut table);
     let tags = match table.take("tags") {
         None => Some(Tags::default()),
         Some(value) => read_tags(document, value),
     };
     let (authenticator, algorithm) = chosen?;
-    Some(Rule {
-        name: name?,
-        authenticator,
-        algorithm,
-        scopes: scopes?,
-        trigger: trigger.unwrap_or(Some(Trigger::Automatic))?,
-        layout: layout.unwrap_or(Some(Layout::default()))?,
-        tags: tags?,
-    })
+    Some(Rule { name: name?, authenticator, algorithm, scopes: scopes?, trigger, layout, tags: tags? })
 }
 
 fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<&str>) -> Option<Vec<Scope>> {
@@ -147,7 +175,7 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
 }
 
 fn read_tags(document: &mut Document<'_>, value: Value<'_>) -> Option<Tags> {
-    let mut table = document.table(value, "`tags`", &["include", "exclude"])?;
+    let mut table = document.table(value, "`tags`", &ReadByHand::keys(TAGS))?;
     let span = table.span.clone();
     let [include, exclude] = ["include", "exclude"].map(|key| {
         let Some(value) = table.take(key) else { return Some(Vec::new()) };
@@ -175,25 +203,4 @@ fn need(
             None
         }
     }
-}
-
-/// The outer `None` if the key is missing, the inner one if its value is not valid.
-fn choice<T: Copy>(
-    document: &mut Document<'_>,
-    table: &mut Table<'_>,
-    key: &str,
-    choices: &[(&str, T)],
-) -> Option<Option<T>> {
-    let value = table.take(key)?;
-    let Some((text, span)) = document.string(value, &format!("`{key}`")) else { return Some(None) };
-    let chosen = choices.iter().find(|(name, _)| *name == text).map(|&(_, choice)| choice);
-    if chosen.is_none() {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        document.problem(
-            span,
-            format!("`{key}` is {}", suggest::quoted(&text)),
-            suggest::one_of(&text, &names),
-        );
-    }
-    Some(chosen)
 }

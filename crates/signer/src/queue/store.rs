@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use redb::{Database, DatabaseError, Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase as _, ReadableTable, ReadableTableMetadata,
+    TableDefinition,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +106,7 @@ impl Store {
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, QueueError>,
     ) -> Result<T, QueueError> {
         let mut transaction = self.database.begin_write().map_err(disk)?;
-        transaction.set_durability(Durability::Immediate);
+        transaction.set_durability(Durability::Immediate).map_err(disk)?;
         let done = {
             let mut tables = Tables {
                 jobs: transaction.open_table(JOBS).map_err(disk)?,

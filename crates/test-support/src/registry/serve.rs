@@ -5,7 +5,7 @@ use http::Method;
 use pullgate::digest::Digest;
 use serde_json::{Value, json};
 
-use super::{INDEX, ImageRefs, MANIFEST, Recorded, Scripted, State};
+use super::{Absent, INDEX, ImageRefs, MANIFEST, Recorded, Scripted, State};
 
 impl State {
     pub(super) fn serve(&self, request: &Recorded) -> Scripted {
@@ -24,7 +24,14 @@ impl State {
             let contents = repositories.entry(name.to_owned()).or_default();
             return match (kind, &request.method) {
                 ("/manifests/", &Method::GET | &Method::HEAD) => {
-                    get_manifest(contents, object, self.options.conditions)
+                    let subject = object.replacen('-', ":", 1);
+                    match self.options.absent {
+                        Absent::Subject if contents.manifests.contains_key(&subject) => {
+                            get_manifest(contents, &subject, self.options.conditions)
+                        }
+                        Absent::Forbidden if !is_present(contents, object) => forbidden(),
+                        _ => get_manifest(contents, object, self.options.conditions),
+                    }
                 }
                 ("/manifests/", &Method::PUT) => {
                     if self.options.conditions && !condition_met(contents, object, request) {
@@ -61,6 +68,10 @@ fn get_manifest(contents: &ImageRefs, name: &str, marks: bool) -> Scripted {
         }
         None => unknown("MANIFEST_UNKNOWN"),
     }
+}
+
+fn is_present(contents: &ImageRefs, name: &str) -> bool {
+    contents.tags.contains_key(name) || contents.manifests.contains_key(name)
 }
 
 /// Whether the request's condition is met (RFC 9110, 13.1).
@@ -133,9 +144,14 @@ fn page(request: &Recorded, field: &str, mut names: Vec<String>) -> Scripted {
 }
 
 fn unknown(code: &str) -> Scripted {
-    let body = json!({ "errors": [{ "code": code, "message": "not here", "detail": "pg5ECRET-detail" }] })
-        .to_string();
-    let mut answer = Scripted::ok("application/json", body);
-    answer.status = 404;
-    answer
+    refusal(404, code, "not here")
+}
+
+fn forbidden() -> Scripted {
+    refusal(403, "DENIED", "not for you")
+}
+
+fn refusal(status: u16, code: &str, message: &str) -> Scripted {
+    let body = json!({ "errors": [{ "code": code, "message": message, "detail": "pg5ECRET-detail" }] });
+    Scripted { status, ..Scripted::ok("application/json", body.to_string()) }
 }

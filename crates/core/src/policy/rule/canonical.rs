@@ -58,6 +58,7 @@ impl CanonicalText {
         }
         self.push(rule.mode().name());
         self.push(rule.signed_object().name());
+        self.list(rule.layouts().iter().map(|format| format.layout()));
     }
 
     pub(in crate::policy) fn into_string(self) -> String {

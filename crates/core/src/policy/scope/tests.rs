@@ -19,7 +19,11 @@ fn normalises_as_names_are_normalised() {
         ("docker.io/bitnami/*", "docker.io/bitnami/*"),
         ("docker.io", "docker.io"),
         ("DOCKER.IO", "docker.io"),
-        ("registry-1.docker.io/library/nginx", "registry-1.docker.io/library/nginx"),
+        ("registry-1.docker.io/library/nginx", "docker.io/library/nginx"),
+        ("registry.hub.docker.com", "docker.io"),
+        ("reg.example.com:443/team", "reg.example.com/team"),
+        ("reg.example.com:05000", "reg.example.com:5000"),
+        ("*.example.com:443/team", "*.example.com/team"),
         ("registry.k8s.io", "registry.k8s.io"),
         ("localhost", "localhost"),
         ("localhost:5000", "localhost:5000"),
@@ -75,6 +79,7 @@ fn refuses_invalid_and_ambiguous_scopes() {
         ("reg.example.com/**/**/a", E::TooManyRuns),
         ("reg.example.com/**/a/**/b/**/c", E::TooManyRuns),
         ("docker.io/evil", E::Ambiguous("docker.io/evil".to_owned())),
+        ("registry-1.docker.io/evil", E::Ambiguous("docker.io/evil".to_owned())),
         ("index.docker.io/evil", E::Ambiguous("docker.io/evil".to_owned())),
         ("docker.io/evil-*", E::Ambiguous("docker.io/evil-*".to_owned())),
         ("library", E::Ambiguous("library".to_owned())),
@@ -97,8 +102,16 @@ fn covers_whole_segments_only() {
         ("reg.example.com/team", "evil.org/reg.example.com/team", false),
         ("reg.example.com/team", "REG.Example.com/team/app", true),
         ("reg.example.com", "reg.example.com/x", true),
-        ("reg.example.com", "reg.example.com:443/x", false),
-        ("reg.example.com:443", "reg.example.com/x", false),
+        ("reg.example.com", "reg.example.com:443/x", true),
+        ("reg.example.com", "reg.example.com:0443/x", true),
+        ("reg.example.com:443", "reg.example.com/x", true),
+        ("reg.example.com", "reg.example.com:80/x", false),
+        ("reg.example.com", "reg.example.com:4433/x", false),
+        ("reg.example.com:5000", "reg.example.com:05000/x", true),
+        ("[::1]:5000", "[0:0::1]:5000/x", true),
+        ("docker.io", "registry.hub.docker.com/bitnami/redis", true),
+        ("docker.io", "docker.io:443/bitnami/redis", true),
+        ("docker.io", "registry-1.docker.io:5000/bitnami/redis", false),
         ("reg.example.com", "reg.example.com-evil/x", false),
         ("docker.io", "nginx", true),
         ("docker.io", "docker.io.evil.com/x", false),
@@ -106,7 +119,9 @@ fn covers_whole_segments_only() {
         ("ghcr.io", "ghcr.io-evil/x", false),
         ("nginx", "docker.io/nginx", true),
         ("nginx", "index.docker.io/library/nginx", true),
-        ("nginx", "registry-1.docker.io/library/nginx", false),
+        ("nginx", "registry-1.docker.io/library/nginx", true),
+        ("nginx", "registry-1.docker.io/nginx", false),
+        ("docker.io", "registry-1.docker.io/nginx", true),
         ("nginx", "DOCKER.IO/nginx", false),
         ("nginx", "nginx/nginx", false),
         ("docker.io", "DOCKER.IO/nginx", true),
@@ -172,4 +187,23 @@ fn returns_the_remainder_below_a_literal_scope() {
     assert_eq!(team.remainder("reg.example.com/team"), Some(""));
     assert_eq!(team.remainder("reg.example.com/team/a/b"), Some("a/b"));
     assert_eq!(team.remainder("reg.example.com/team-evil/a"), None);
+}
+
+#[test]
+fn b9_a_pattern_that_matches_no_canonical_host_is_reported() {
+    for (text, instead) in [
+        ("*.example.com:*", Some("*.example.com")),
+        ("*.example.com:4*3/team", Some("*.example.com/team")),
+        ("*.example.com:443", None),
+        ("*.example.com:5*", None),
+        ("*.docker.io", Some("docker.io")),
+        ("registry-*.docker.io/library", Some("docker.io/library")),
+        ("docker.*", None),
+        ("*.example.com", None),
+        ("registry-1.docker.io", None),
+        ("**", None),
+    ] {
+        let found = scope(text).never_matched().map(|(_, instead)| instead);
+        assert_eq!(found.as_deref(), instead, "{text}");
+    }
 }

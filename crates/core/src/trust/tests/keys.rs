@@ -211,3 +211,34 @@ fn reads_private_keys_of_openssl() {
         );
     }
 }
+
+#[test]
+fn b18_a_key_has_the_fingerprints_of_its_encodings() {
+    // sha256sum of `openssl pkey -pubin -outform DER`, and of `openssl ec -pubin -conv_form compressed -outform DER`.
+    for (pem, algorithm, canonical, compressed) in [
+        (
+            P256,
+            Algorithm::EcdsaSha256,
+            "sha256:32101e6b9499ba045234aca7583ccaaed71bab305063939bdc185224c0679d0b",
+            "sha256:7686e06c35167851cefbf0e658333783cc3c0f6ff3675d3f7d5b43f7c08012b3",
+        ),
+        (
+            fixture!("throw-away-p256-compressed.pub.pem"),
+            Algorithm::EcdsaSha256,
+            "sha256:32101e6b9499ba045234aca7583ccaaed71bab305063939bdc185224c0679d0b",
+            "sha256:7686e06c35167851cefbf0e658333783cc3c0f6ff3675d3f7d5b43f7c08012b3",
+        ),
+        (
+            fixture!("throw-away-p384.pub.pem"),
+            Algorithm::EcdsaSha384,
+            "sha256:627aeedfaa7155fc975847ae456fa9c6f6b88faee14bbd6c63f1373843b85d8e",
+            "sha256:5ce44c8e4950ba07752b9bf2e6509410a5a596d86f03bc48c6e2bac6af196c8d",
+        ),
+    ] {
+        let key = PublicKey::from_pem(pem, algorithm, PssSalt::default()).unwrap();
+        assert_eq!(key.fingerprint(), canonical);
+        assert_eq!(key.all_fingerprints().collect::<Vec<_>>(), [canonical, compressed]);
+    }
+    let rsa = PublicKey::from_pem(RSA, Algorithm::RsaPssSha256, PssSalt::default()).unwrap();
+    assert_eq!(rsa.all_fingerprints().collect::<Vec<_>>(), [rsa.fingerprint()]);
+}

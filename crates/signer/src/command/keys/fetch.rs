@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::command::key_options;
 use pullgate::config::DeclaredKey;
 use pullgate_cli::{Outcome, output};
-use pullgate_core::untrusted::chain;
+use pullgate_core::untrusted::{error_chain, sanitize};
 use pullgate_keys::{self as keys, PinnedKey};
 
 /// Arguments of `pullgate-signer keys fetch`.
@@ -28,7 +28,7 @@ impl Fetch {
                 wanted.push(key.clone());
             }
         }
-        let (cache, limit) = (&daemon.keys.cache, daemon.keys.fetch_timeout);
+        let (cache, limit) = (&daemon.keys.cache(), daemon.keys.fetch_timeout);
         let settings = daemon.keys.settings();
         let results =
             super::public::blocking(async { Ok(keys::fetch(&wanted, cache, &settings, limit, true).await) });
@@ -43,15 +43,18 @@ impl Fetch {
         for (key, result) in wanted.iter().zip(results) {
             let (location, fingerprint) = (key.location.to_string(), &key.fingerprint);
             match result {
-                Ok(()) => output::line(&format!("fetched: {} {fingerprint}", location.escape_debug())),
+                Ok(()) => output::line(&format!("fetched: {} {fingerprint}", sanitize(&location))),
                 Err(error) => {
-                    output::note(&format!("{}: {}", location.escape_debug(), chain(&error)));
+                    output::note(&format!("{}: {}", sanitize(&location), error_chain(&error)));
                     outcome = outcome.max(key_options::outcome(&error));
                 }
             }
         }
         if wanted.is_empty() {
-            output::line(&format!("nothing to fetch: {} keys are stored", survey.declared.len()));
+            output::line(&format!(
+                "nothing to fetch: {} stored",
+                output::counted(survey.declared.len(), "key")
+            ));
         }
         outcome
     }

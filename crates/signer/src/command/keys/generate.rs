@@ -2,6 +2,7 @@
 
 use crate::command::key_options::{self, KeyOptions, LocationParser};
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::sanitize;
 use pullgate_keys::{self as keys, KeyKind, Location};
 
 /// The usage of a key, as Alibaba Cloud KMS names it.
@@ -46,7 +47,7 @@ impl Generate {
         match generated {
             Ok(public) => {
                 let kind = self.kind.name();
-                output::line(&format!("generated: {kind} in {}", self.location.to_string().escape_debug()));
+                output::line(&format!("generated: {kind} in {}", sanitize(&self.location.to_string())));
                 if let Some(public) = public {
                     output::line(public.pem().trim_end());
                 }

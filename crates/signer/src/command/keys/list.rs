@@ -9,6 +9,7 @@ use pullgate::config::DeclaredKey;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::{Authenticator, Key, Outside};
+use pullgate_core::untrusted::sanitize;
 
 /// Arguments of `pullgate-signer keys list`.
 #[derive(Debug, clap::Args)]
@@ -77,7 +78,7 @@ fn line(key: &Key, status: &str) -> String {
         "{} {} {status}, {}",
         key.public.fingerprint(),
         key.public.algorithm(),
-        key.origin.escape_debug()
+        sanitize(&key.origin)
     );
     if let Some(remote) = &key.remote {
         let ttl = remote.memory.as_secs();
@@ -93,7 +94,7 @@ fn missing(declared: &DeclaredKey) -> String {
     let DeclaredKey { authenticator, key, cached, .. } = declared;
     let status = if *cached { "stored" } else { "missing" };
     let place = key.location.to_string();
-    format!("{authenticator}\n  {} {} {status}, {}", key.fingerprint, key.algorithm, place.escape_debug())
+    format!("{authenticator}\n  {} {} {status}, {}", key.fingerprint, key.algorithm, sanitize(&place))
 }
 
 fn document(authenticator: &Authenticator, now: Timestamp, declared: &[DeclaredKey]) -> Value {

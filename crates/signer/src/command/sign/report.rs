@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use pullgate_cli::Outcome;
 use pullgate_core::digest::Digest;
+use pullgate_core::untrusted::sanitize;
 use pullgate_registry::RegistryError;
 use pullgate_sign::{Layout, SignError, Signed};
 
@@ -127,7 +128,7 @@ impl Report {
             SignResult::WouldSign => "would sign",
             SignResult::Failed => "failed",
         };
-        let mut line = format!("{result}: {}", self.image.escape_debug());
+        let mut line = format!("{result}: {}", sanitize(&self.image));
         for digest in [&self.index, &self.digest].into_iter().flatten() {
             // A reference by digest shows it already.
             if !self.image.ends_with(digest.as_str()) {

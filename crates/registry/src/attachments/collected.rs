@@ -1,0 +1,52 @@
+//! What was found for a digest, and what prevented finding more.
+
+use super::super::error::{Class, RegistryError};
+use pullgate_core::signature::Attachment;
+
+/// What was found for a digest, and what prevented finding more.
+///
+/// What was found counts whatever else failed. If it is not enough, [`Collected::unanswered`] and [`Collected::exceeded`]
+/// say why "there is no valid signature" would claim more than is known.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// What may be a signature: classic layers by index, then bundles by referrer.
+    pub attachments: Vec<Attachment>,
+    /// What could not be read or requested.
+    pub problems: Vec<AttachmentProblem>,
+}
+
+impl Collected {
+    /// The first place that could not be read completely: it may have a signature that we did not see.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<&AttachmentProblem> {
+        self.first(&[Class::Unanswered, Class::Unauthorized])
+    }
+
+    /// The first limit that ended the search.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<&AttachmentProblem> {
+        self.first(&[Class::Limit])
+    }
+
+    /// Whether nothing is attached, confirmed by every place.
+    pub(in super::super) fn is_nothing(&self) -> bool {
+        self.attachments.is_empty() && self.problems.is_empty()
+    }
+
+    fn first(&self, classes: &[Class]) -> Option<&AttachmentProblem> {
+        self.problems.iter().find(|problem| classes.contains(&problem.error.class()))
+    }
+
+    pub(in super::super) fn problem(&mut self, place: impl Into<String>, error: RegistryError) {
+        self.problems.push(AttachmentProblem { place: place.into(), error });
+    }
+}
+
+/// A place whose content is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {error}")]
+pub struct AttachmentProblem {
+    /// A tag, a layer of it or a referrer, for messages.
+    pub place: String,
+    pub error: RegistryError,
+}

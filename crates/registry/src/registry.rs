@@ -1,0 +1,268 @@
+//! The client's interface. Each method is one call of the module that does the work.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pullgate_net::memory::{MemoryBudget, Share};
+use pullgate_net::single_flight::Key;
+
+use super::attachments::{self, Collected};
+use super::concurrency_limit::Permit;
+use super::credentials::Credentials;
+use super::error::RegistryError;
+use super::limits::Limits;
+use super::listing::{self, RepositoryPages, TagPages};
+use super::resolve;
+use super::resolved::Resolved;
+use super::settings::RegistrySettings;
+use super::state::RegistryState;
+use super::upload::{self, ManifestUpload, PutResult, Stored, Target};
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::{Reference, Repository};
+
+/// A client for all registries. Cheap to create and to clone; the clones share connections, tokens and TLS roots, which are
+/// created when first needed.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    state: Arc<RegistryState>,
+}
+
+impl Registry {
+    /// Opens no file and no connection.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub fn new(settings: RegistrySettings) -> Result<Self, RegistryError> {
+        Ok(Self { state: Arc::new(RegistryState::new(settings)?) })
+    }
+
+    /// Warnings about the host configuration of a registry: files that are ignored, as containerd ignores them, and lines
+    /// that versions of containerd read differently. `domain` is as in an image's name.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used at all.
+    pub fn warnings(&self, domain: &str) -> Result<Vec<String>, RegistryError> {
+        self.state.warnings(domain)
+    }
+
+    /// Warnings about containerd's own configuration and every `hosts.toml`, for the log at start. Reads all of them; later
+    /// changes are logged when they are read.
+    #[must_use]
+    pub fn check_hosts(&self) -> Vec<String> {
+        self.state.hosts.check()
+    }
+
+    /// Forgets which images had nothing attached.
+    pub fn clear_negative_cache(&self) {
+        self.state.negative_cache.clear();
+    }
+
+    /// The key of a lookup: what is requested, with which credentials.
+    pub fn key(&self, kind: &str, lookup: &[&str], credentials: &Credentials) -> Key {
+        self.state.key(kind, lookup, credentials)
+    }
+
+    /// The memory for documents and requests.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.state.host_client.memory
+    }
+
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        self.state.limits()
+    }
+
+    /// Fetches the manifest or index of a reference, and hashes it.
+    ///
+    /// The hosts are those that containerd uses for the same reference: for a tag those with the capability to resolve, for
+    /// a digest those to pull from. Equal lookups at the same time, with equal credentials, share one request. There is no
+    /// HEAD, and the header `Docker-Content-Digest` can only make it fail.
+    ///
+    /// # Errors
+    /// When no host has it, or the first answer is not unambiguously an image.
+    pub async fn resolve(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Resolved, RegistryError> {
+        self.resolve_for(&self.state.share(), reference, credentials).await
+    }
+
+    /// As [`Registry::resolve`], with the memory of one lookup.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`].
+    pub async fn resolve_for(
+        &self,
+        share: &Share,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Resolved, RegistryError> {
+        resolve::resolve(&self.state, share, reference, credentials).await
+    }
+
+    /// Collects what is attached to `digest` in `repository`.
+    ///
+    /// Equal lookups at the same time, with equal credentials, share one request; "nothing is attached" is cached for
+    /// [`Limits::negative_cache_ttl`]. It never fails as a whole: see [`Collected`]. Nothing is verified but that
+    /// bytes match their descriptors, that a referrer's subject is this digest, and that all is within the limits.
+    pub async fn attachments(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        self.attachments_for(&self.state.share(), repository, digest, credentials).await
+    }
+
+    /// As [`Registry::attachments`], with the memory of one lookup.
+    pub async fn attachments_for(
+        &self,
+        share: &Share,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        attachments::attachments(&self.state, share, (repository, digest), credentials).await
+    }
+
+    /// The Sigstore bundles that are attached to `digest` now at the host that is written to, for a caller that is about to
+    /// add one.
+    pub async fn bundles(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        attachments::bundles(&self.state, repository, digest, credentials).await
+    }
+
+    /// Whether the repository has a blob.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn blob_exists(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Result<bool, RegistryError> {
+        upload::blob_exists(&self.state, repository, digest, credentials).await
+    }
+
+    /// Stores a blob in one request, and returns its digest.
+    ///
+    /// # Errors
+    /// When the registry does not accept it.
+    pub async fn upload_blob(
+        &self,
+        repository: &Repository,
+        bytes: Bytes,
+        credentials: &Credentials,
+    ) -> Result<Digest, RegistryError> {
+        upload::upload_blob(&self.state, repository, bytes, credentials).await
+    }
+
+    /// Stores a manifest if `condition` is met.
+    ///
+    /// # Errors
+    /// When the registry does not accept it; [`RegistryError::Status`] with 412 when the condition is not met.
+    pub async fn put_manifest(
+        &self,
+        repository: &Repository,
+        target: Target<'_>,
+        upload: ManifestUpload<'_>,
+        credentials: &Credentials,
+    ) -> Result<PutResult, RegistryError> {
+        upload::put_manifest(&self.state, repository, target, upload, credentials).await
+    }
+
+    /// The manifest under a tag or digest at the host that is written to, if it exists. Its kind is checked as in
+    /// [`Registry::resolve`].
+    ///
+    /// # Errors
+    /// When the registry does not answer, or has something else there.
+    pub async fn get_manifest_optional(
+        &self,
+        repository: &Repository,
+        target: Target<'_>,
+        credentials: &Credentials,
+    ) -> Result<Option<Stored>, RegistryError> {
+        upload::get_manifest_optional(&self.state, repository, target, credentials).await
+    }
+
+    /// A blob of at most `limit` bytes at the host that is written to.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not match its digest.
+    pub async fn get_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limit: u64,
+        credentials: &Credentials,
+    ) -> Result<Bytes, RegistryError> {
+        upload::get_blob(&self.state, repository, digest, limit, credentials).await
+    }
+
+    /// Waits until no other task of this process writes under the tag. The lock is the permit.
+    ///
+    /// # Errors
+    /// When others write for ten minutes.
+    pub async fn lock_tag(&self, repository: &Repository, tag: &str) -> Result<Permit, RegistryError> {
+        upload::lock_tag(&self.state, repository, tag).await
+    }
+
+    /// The repositories of the registry `domain`, at most `most`.
+    ///
+    /// # Errors
+    /// When no host may be used.
+    pub fn repository_pages(
+        &self,
+        domain: &str,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<RepositoryPages, RegistryError> {
+        listing::repository_pages(&self.state, domain, credentials, most)
+    }
+
+    /// The tags of a repository, at most `most`.
+    ///
+    /// # Errors
+    /// When no host may be used.
+    pub fn tag_pages(
+        &self,
+        repository: &Repository,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<TagPages, RegistryError> {
+        listing::tag_pages(&self.state, repository, credentials, most)
+    }
+
+    /// All repositories of the registry `domain`, at most `most` of them.
+    ///
+    /// # Errors
+    /// When the registry does not list them all, or has more.
+    pub async fn repositories(
+        &self,
+        domain: &str,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<Vec<Repository>, RegistryError> {
+        listing::repositories(&self.state, domain, credentials, most).await
+    }
+
+    /// All tags of a repository, at most `most` of them.
+    ///
+    /// # Errors
+    /// When the registry does not list them all, or has more.
+    pub async fn tags(
+        &self,
+        repository: &Repository,
+        credentials: &Credentials,
+        most: usize,
+    ) -> Result<Vec<String>, RegistryError> {
+        listing::tags(&self.state, repository, credentials, most).await
+    }
+}

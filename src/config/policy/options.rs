@@ -1,0 +1,135 @@
+//! The options of policy.toml: which keys its tables may have, and what they mean.
+
+use super::remote::RemoteOptions;
+use pullgate_config::kind::{Choice, Unset};
+use pullgate_config::options::{OptionDoc, Options, ReadByHand};
+use pullgate_config::read_by_hand;
+
+use crate::policy::{Mode, SignedObject};
+
+const ALGORITHMS: &str =
+    "RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519, ED25519PH";
+const OF_AUTHENTICATOR: &str = "the authenticator's";
+
+pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
+    /// What happens to images that no rule matches.
+    "default": Choice, "", "deny, allow-unsigned";
+    /// Why unsigned images are allowed by default.
+    "default-reason": Text, "", "one line; needed with allow-unsigned";
+};
+
+pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
+    /// The algorithm that signatures are verified with, whatever they claim.
+    "algorithm": Choice, "", ALGORITHMS;
+    /// The length of the salt of RSA_PSS_SHA_256, in bytes.
+    "salt-length": Count, "32", "a number, maximum";
+};
+
+pub(super) const KEY: &[ReadByHand] = read_by_hand! {
+    /// The file with the public key; this, `pem` or `source`. The path is relative to the policy file.
+    "file": Path, "", "PEM file";
+    /// The public key itself.
+    "pem": Text, "", "PEM text";
+    /// The location from which the public key is fetched once; needs `fingerprint`.
+    "source": Text, "", "alikms://, vault:// or pkcs11:";
+    /// The SHA-256 of the DER public key at `source`, which `pullgate-signer keys public` shows.
+    "fingerprint": Text, "", "sha256: and 64 digits";
+    /// The algorithm for this key.
+    "algorithm": Choice, OF_AUTHENTICATOR, ALGORITHMS;
+    /// The length of the salt for this key.
+    "salt-length": Count, OF_AUTHENTICATOR, "a number, maximum";
+    /// The first moment at which the key counts.
+    "not-before": Time, "none", "a date and time";
+    /// The first moment at which the key no longer counts.
+    "not-after": Time, "none", "a date and time";
+};
+
+pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
+    /// The images that the rule applies to.
+    "scope": Text, "", "a scope";
+    /// The Kubernetes namespaces of the pods that the rule applies to. The rule is then more specific than one with the
+    /// same scope and without `pods`.
+    "pods": List, "all", "names of Kubernetes namespaces, with `*`";
+    /// Allows images without a signature; needs `reason`.
+    "allow": Choice, "", "unsigned";
+    /// Refuses all images. The reason, which the refusal shows.
+    "deny": Text, "", "one line";
+    /// Why unsigned images are allowed.
+    "reason": Text, "", "one line; needed with `allow`";
+    /// The digests that `allow` is limited to.
+    "digests": List, "all", "at most 10000 digests";
+    /// When `allow` ends; then the rule refuses.
+    "until": Time, "none", "a date and time";
+    /// Other names of the same images, under which they may be signed.
+    "aliases": List, "none", "scopes of the same form";
+    /// The layouts of signatures that count. A bundle does not name its repository: one that the same key signed in another
+    /// repository counts here, too, unless the layout is `classic`.
+    "layouts": List, "all", "classic, bundle";
+};
+
+pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
+    /// Authenticators that must all have signed.
+    "all": List, "", "names of authenticators";
+    /// Authenticators of which one must have signed.
+    "any": List, "", "names of authenticators";
+    /// How many of the authenticators in `of` must have signed.
+    "at-least": Count, "", "1 to the number in `of`";
+    /// The authenticators that `at-least` counts.
+    "of": List, "", "names of authenticators";
+};
+
+pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
+    /// The digest of an image or index that is refused whatever a rule says.
+    "digest": Text, "", "a digest";
+    /// Why it is refused.
+    "reason": Text, "", "one line";
+};
+
+pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
+    /// A key that counts in no authenticator, as `pullgate verify` shows it.
+    "key": Text, "", "SHA-256 of the DER public key";
+    /// Why it is refused.
+    "reason": Text, "", "one line";
+};
+
+pullgate_config::options! {
+    /// The choices of `[[namespace]]`.
+    #[derive(Debug)]
+    pub(super) struct Choices {
+        /// What must be signed of a multi-platform image: the index, the image for this node (platform), or either. What
+        /// was signed is what is pulled.
+        accept: SignedObject = "accept", Choice(&SignedObject::ALL.map(|it| (it.name(), it)), SignedObject::default());
+        /// Whether images are refused (enforce), pulled and logged (audit), or not checked at all (off).
+        mode: Mode = "mode", Choice(&Mode::ALL.map(|it| (it.name(), it)), Mode::default());
+    }
+}
+
+/// The keys of a table that also has the options of remote verification.
+pub(super) fn with_remote(options: &[ReadByHand]) -> Vec<&'static str> {
+    [ReadByHand::keys(options), RemoteOptions::keys()].concat()
+}
+
+/// All options of policy.toml.
+pub(super) fn all() -> Vec<OptionDoc> {
+    let [authenticator, namespace, deny] = ["[authenticator.NAME]", "[[namespace]]", "[deny]"];
+    let within = |header: &str, options: Vec<OptionDoc>| -> Vec<OptionDoc> {
+        options.into_iter().map(|option| OptionDoc { section: header.to_owned(), ..option }).collect()
+    };
+    let remote = within(authenticator, RemoteOptions::options());
+    let of_keys = remote.iter().cloned().map(|option| OptionDoc {
+        key: format!("keys.{}", option.key),
+        default: Unset::Means(OF_AUTHENTICATOR),
+        ..option
+    });
+    let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
+    all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
+    all.extend(remote.iter().cloned());
+    all.extend(ReadByHand::describe(authenticator, "keys.", KEY));
+    all.extend(of_keys);
+    all.extend(ReadByHand::describe(namespace, "", NAMESPACE));
+    all.extend(within(namespace, Choices::options()));
+    all.extend(ReadByHand::describe(namespace, "require.", REQUIRE));
+    all.extend(ReadByHand::describe(deny, "digests.", DENY_DIGEST));
+    all.extend(ReadByHand::describe(deny, "keys.", DENY_KEY));
+    all.into_iter().map(|option| OptionDoc { file: "policy.toml", ..option }).collect()
+}

@@ -1,0 +1,146 @@
+//! What a policy may say and hardly means.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::collect::Collected;
+use super::declared::Declared;
+use super::namespace::DeclaredRule;
+use crate::config::problem::Problem;
+use crate::policy::{Action, Mode, Rule};
+use crate::signature::Format;
+use crate::trust::Authenticator;
+
+impl Collected {
+    /// The warnings, in the order of files and lines.
+    pub(super) fn warnings(&self, now: Timestamp) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        self.warn_of_authenticators(now, &mut warnings);
+        for declared in &self.rules {
+            let mut warn = |message: String, hint: &str| {
+                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+            };
+            if let Action::AllowUnsigned(allowance) = declared.value.rule.action()
+                && let Some(until) = allowance.until.filter(|_| allowance.is_over(now))
+            {
+                let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
+                warn(message, "remove the rule, or set another time");
+            }
+            if let Some((missed, instead)) = declared.value.rule.scope().never_matched()
+                && !self.rules.iter().any(|other| other.value.rule.scope().as_str() == instead)
+            {
+                let message = format!("scope `{}` does not match {missed}", declared.value.rule.scope());
+                warn(message, &format!("add a rule for `{instead}`"));
+            }
+        }
+        self.warn_of_shared_authenticators(&mut warnings);
+        self.warn_of_unknown_denied_keys(&mut warnings);
+        self.warn_of_lax_catch_alls(now, &mut warnings);
+        warnings.sort();
+        warnings
+    }
+
+    fn warn_of_authenticators(&self, now: Timestamp, warnings: &mut Vec<Problem>) {
+        let used =
+            |name: &str| self.rules.iter().any(|rule| rule.value.names.iter().any(|it| it.value == name));
+        for declared in &self.authenticators {
+            let name = &declared.value.name;
+            let mut warn = |message: String, hint: &str| {
+                warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+            };
+            if !used(name) {
+                warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
+            }
+            let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
+            let mut denied = keys.clone().map(|key| self.denied.list.of_key(&key.public).is_some());
+            if keys.clone().next().is_some() && denied.all(|denied| denied) {
+                warn(
+                    format!(
+                        "authenticator `{name}` has no key that is not denied, so it accepts no signature"
+                    ),
+                    "add a new key, and remove the denied ones",
+                );
+            }
+            if keys.clone().next().is_some() && keys.clone().all(|key| key.outside_window(now).is_some()) {
+                warn(
+                    format!(
+                        "authenticator `{name}` has no key that is valid now, so it accepts no signature"
+                    ),
+                    "add a key whose time has come and is not over",
+                );
+            }
+        }
+    }
+
+    /// A bundle does not name its repository, so it counts wherever its key does.
+    fn warn_of_shared_authenticators(&self, warnings: &mut Vec<Problem>) {
+        for declared in &self.authenticators {
+            let name = &declared.value.name;
+            let bundles = |declared: &&Declared<DeclaredRule>| {
+                declared.value.rule.layouts().contains(&Format::Bundle)
+                    && declared.value.names.iter().any(|required| required.value == *name)
+            };
+            let scopes: BTreeSet<&str> =
+                self.rules.iter().filter(bundles).map(|it| it.value.rule.scope().as_str()).collect();
+            let mut scopes = scopes.into_iter();
+            let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
+            let more = if scopes.next().is_some() { " and others" } else { "" };
+            let message = format!(
+                "authenticator `{name}` serves `{first}` and `{second}`{more}: a bundle does not name its repository, so one that was signed for either is valid for both"
+            );
+            let hint = "use a key for each scope, or add `layouts = [\"classic\"]`, whose signatures name the repository";
+            warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+        }
+    }
+
+    /// A typing mistake in a fingerprint revokes nothing.
+    fn warn_of_unknown_denied_keys(&self, warnings: &mut Vec<Problem>) {
+        let authenticators = self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref());
+        let known: BTreeSet<&str> = authenticators
+            .flat_map(Authenticator::keys)
+            .flat_map(|key| key.public.all_fingerprints())
+            .collect();
+        for denied in self.denied.keys.iter().filter(|denied| !known.contains(denied.value.as_str())) {
+            let message =
+                format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);
+            let hint = "compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too";
+            warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
+        }
+    }
+
+    /// A registry answers under every name that resolves to it, and rules know only the name that they are written with.
+    fn warn_of_lax_catch_alls(&self, now: Timestamp, warnings: &mut Vec<Problem>) {
+        let strict = |declared: &&Declared<DeclaredRule>| {
+            declared.value.rule.scope().limits_host() && !is_lax(&declared.value.rule, now)
+        };
+        let strict: BTreeSet<&str> =
+            self.rules.iter().filter(strict).map(|declared| declared.value.rule.scope().as_str()).collect();
+        let Some(first) = strict.first() else { return };
+        let others = match strict.len() - 1 {
+            0 => String::new(),
+            1 => " and 1 other".to_owned(),
+            count => format!(" and {count} others"),
+        };
+        let default = self.default.iter().map(|it| (&it.value, &it.file, it.place));
+        let rules = self.rules.iter().map(|it| (&it.value.rule, &it.file, it.place));
+        for (rule, file, place) in default.chain(rules) {
+            if rule.scope().limits_host() || !is_lax(rule, now) {
+                continue;
+            }
+            let message = format!(
+                "images of every other host are admitted unsigned, also under other names of the registries of `{first}`{others}"
+            );
+            let hint = "a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name";
+            warnings.push(Problem::new(file, Some(place), message, hint));
+        }
+    }
+}
+
+/// Whether a rule admits unsigned images, whichever they are.
+fn is_lax(rule: &Rule, now: Timestamp) -> bool {
+    match rule.action() {
+        Action::AllowUnsigned(allowance) => allowance.digests.is_empty() && !allowance.is_over(now),
+        Action::Require(_) | Action::Deny { .. } => rule.mode() != Mode::Enforce,
+    }
+}

@@ -1,0 +1,86 @@
+//! policy.json of containers/image: generated policies decide as the original, or more strictly with a note.
+
+use proptest::prelude::*;
+use pullgate_import::{self as import, Effect, Imported, Options};
+
+use super::policy_json::{self, PolicyJson, admits, compare};
+use super::{key, load};
+
+/// What is imported of a policy whose keys are in `/keys`.
+fn imported(policy: &PolicyJson) -> Imported {
+    let files = |path: &str| {
+        Ok(match path {
+            "/keys/one.pub" => key("p256"),
+            "/keys/two.pub" => key("ed25519"),
+            _ => return Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        })
+    };
+    import::containers(policy.document("/keys").as_bytes(), &files, Options::default()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_policy_is_never_wider_than_in_containers_image(
+        original in policy_json::policies(),
+        names in prop::collection::vec(policy_json::names(), 24),
+    ) {
+        let imported = imported(&original);
+        let policy = load(&imported);
+        for name in &names {
+            compare(&original, &imported, &policy, name);
+        }
+    }
+}
+
+/// What containers/image does not load must not become a policy that admits.
+#[test]
+fn a_document_that_the_original_refuses_is_not_imported() {
+    let accept = r#"{"type": "insecureAcceptAnything"}"#;
+    let signed = |fields: &str| {
+        format!(r#"{{"type": "sigstoreSigned", "signedIdentity": {{"type": "matchRepository"}}, {fields}}}"#)
+    };
+    let files = |_: &str| Ok(key("p256"));
+    for (requirement, is_imported) in [
+        (accept.to_owned(), true),
+        (signed(r#""keyPath": "/keys/one.pub""#), true),
+        (r#"{"type": "insecureAcceptAnything", "more": 1}"#.to_owned(), false),
+        (signed(r#""keyPath": "/keys/one.pub", "keyPaths": ["/keys/two.pub"]"#), false),
+        (signed(r#""keyPath": "/keys/one.pub", "fulcio": null"#), false),
+        (signed(r#""keyPaths": []"#), false),
+        (signed(r#""keyPath": "/keys/one.pub", "more": 1"#), false),
+    ] {
+        for document in [
+            format!(r#"{{"default": [{requirement}]}}"#),
+            format!(
+                r#"{{"default": [{accept}], "transports": {{"docker": {{"a.example": [{requirement}]}}}}}}"#
+            ),
+        ] {
+            let imported = import::containers(document.as_bytes(), &files, Options::default());
+            assert_eq!(imported.is_ok(), is_imported, "{document}: {imported:?}");
+        }
+        let other = format!(r#"{{"default": [{accept}], "transports": {{"dir": {{"/": []}}}}}}"#);
+        assert!(import::containers(other.as_bytes(), &files, Options::default()).is_err());
+    }
+}
+
+/// containers/image verifies with SHA-256 whatever the key is (`signature/internal/sigstore_payload.go`).
+#[test]
+fn a_p384_key_is_left_out() {
+    let files = |path: &str| Ok(key(path));
+    let document = |keys: &str| {
+        format!(
+            r#"{{"default": [{{"type": "sigstoreSigned", "keyPaths": [{keys}], "signedIdentity": {{"type": "matchRepository"}}}}]}}"#
+        )
+    };
+    for (keys, admitted) in [(r#""p384""#, false), (r#""p384", "p256""#, true)] {
+        let imported = import::containers(document(keys).as_bytes(), &files, Options::default()).unwrap();
+        let policy = load(&imported);
+        assert!(imported.notes().iter().any(|note| note.effect == Effect::Stricter), "{keys}");
+        let declared: Vec<&str> =
+            policy.authenticators().flat_map(|it| it.keys()).map(|it| it.public.algorithm().name()).collect();
+        assert_eq!(declared, if admitted { vec!["ECDSA_SHA_256"] } else { vec![] }, "{keys}");
+        assert_eq!(admits(&policy, "reg.example.com/app", "default", &["p384"]), admitted, "{keys}");
+    }
+}

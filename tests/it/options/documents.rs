@@ -1,0 +1,214 @@
+//! `docs/options.md` and the sample files in `config/` are generated from the declarations of the options.
+//!
+//! After a change of an option, `UPDATE=1 cargo test --test it options::documents` writes them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use pullgate::config;
+use pullgate_config::kind::{OptionKind, Unset};
+use pullgate_config::options::OptionDoc;
+use pullgate_signer::load_signer;
+
+use super::effects::all_options;
+
+/// The width of a comment.
+const WIDTH: usize = 120;
+
+const INTRODUCTION: &str = "\
+# Options
+
+Every option of the configuration files: its default (– if it is required, or one of several is), its values, and its
+meaning. This page and the sample files in [config](../config) are generated from the program.
+";
+
+/// Each file: its name in the declarations, its heading, and what is said about it.
+const FILES: [(&str, &str, &str); 5] = [
+    ("pullgate.toml", "pullgate.toml", ""),
+    ("policy.toml", "policy.toml and policy.d/*.toml", ""),
+    ("break-glass.toml", "break-glass.toml", ""),
+    ("expectations", "Expectations, for `pullgate policy test`", ""),
+    ("signer.toml", "signer.toml", "For the signing service beside a registry ([signer.md](signer.md)).\n\n"),
+];
+
+const PULLGATE: &str = "\
+# /etc/pullgate/pullgate.toml: sockets, registries and limits of the daemon. Every value here is the default, and the file
+# is optional. policy.toml decides which images may run.
+# The daemon reads this file only at startup, and an invalid file prevents startup: run `pullgate policy check` before a
+# restart.
+#
+# Lines that begin with `#!` are examples: remove `#! ` to use them.
+";
+
+const SIGNER: &str = "\
+# /etc/pullgate/signer.toml: which key `pullgate-signer`, the service beside a registry, signs which images with. Every value
+# here is the default, except the host. `pullgate-signer check` checks the file and opens the keys that are in files. SIGHUP
+# reloads it, except for [listen], [control], [metrics], [state] and a part of [limits], which need a restart. Logging is
+# configured in [log] of pullgate.toml.
+#
+# Lines that begin with `#!` are examples: remove `#! ` to use them.
+";
+
+const SIGNING: &str = r#"
+# A key (a PEM file, pkcs11:, alikms:// or vault://) and its algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256,
+# ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH.
+#! [authenticator.release]
+#! key = "keys/release.key"
+#! algorithm = "RSA_PSS_SHA_256"
+#! signatures-per-second = 200
+
+# A rule signs what is pushed after the service first loaded it; older images need `pullgate-signer request`. Any change
+# makes it a new rule. scope is one or several namespaces or repositories. tags selects what is included and not excluded.
+# trigger: automatic or manual. layout: classic (cosign's .sig tags), bundle (Sigstore bundles as referrers), or both.
+#! [[rule]]
+#! name = "payments"
+#! authenticator = "release"
+#! scope = ["registry.example.com/payments"]
+#! trigger = "manual"
+#! layout = "both"
+#! tags = { include = ["v*"], exclude = ["*-rc*"] }
+"#;
+
+fn default_in_words(option: &OptionDoc) -> String {
+    match &option.default {
+        Unset::Required => "–".to_owned(),
+        Unset::Means(words) => (*words).to_owned(),
+        Unset::Default(value) if value == "[]" => "none".to_owned(),
+        Unset::Default(value) => value.replace(['"', '[', ']'], ""),
+    }
+}
+
+fn is_table(option: &OptionDoc) -> bool {
+    matches!(option.kind, OptionKind::Table(_))
+}
+
+fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for (file, heading, note) in FILES {
+        let head = "| option | default | values | meaning |\n|---|---|---|---|\n";
+        write!(page, "\n## {heading}\n\n{note}{head}").unwrap();
+        let options = all_options().into_iter().filter(|option| option.file == file && !is_table(option));
+        for option in options {
+            let name = format!("{} {}", option.section, option.key);
+            let (name, default, doc) = (name.trim_start(), default_in_words(&option), &option.doc);
+            writeln!(page, "| `{name}` | {default} | {} | {doc} |", option.bounds).unwrap();
+        }
+    }
+    page
+}
+
+fn comment(sample: &mut String, text: &str) {
+    let mut line = "#".to_owned();
+    for word in text.split(' ') {
+        if line.len() + word.len() > WIDTH {
+            writeln!(sample, "{line}").unwrap();
+            line = "#".to_owned();
+        }
+        write!(line, " {word}").unwrap();
+    }
+    writeln!(sample, "{line}").unwrap();
+}
+
+/// The options of a file with their defaults; those without one, and the tables in a section, as examples.
+fn sample(file: &str, introduction: &str) -> String {
+    let mut sample = introduction.to_owned();
+    let options = all_options();
+    let (mut section, mut nested) = ("", false);
+    for option in options.iter().filter(|option| option.file == file) {
+        let name = option.key.rsplit('.').next().unwrap_or_default();
+        if let OptionKind::Table(header) = option.kind {
+            nested = !option.key.is_empty();
+            section = &option.section;
+            sample.push('\n');
+            comment(&mut sample, &option.doc);
+            let mark = if nested { "#! " } else { "" };
+            writeln!(sample, "{mark}{header}").unwrap();
+            continue;
+        }
+        // A table that is read by hand: its example is written by hand too.
+        if option.section != section {
+            continue;
+        }
+        if !nested {
+            let unset = match option.default {
+                Unset::Means(words) if words != "none" => format!(" Default: {words}."),
+                _ => String::new(),
+            };
+            comment(&mut sample, &format!("{} Values: {}.{unset}", option.doc, option.bounds));
+        }
+        match &option.default {
+            Unset::Default(value) if nested => writeln!(sample, "#! {name} = {value}"),
+            Unset::Default(value) => writeln!(sample, "{name} = {value}"),
+            Unset::Required if !nested => writeln!(sample, "{name} = {}", option.example),
+            _ => writeln!(sample, "#! {name} = {}", option.example),
+        }
+        .unwrap();
+    }
+    sample
+}
+
+/// The generated files, by their path in the repository.
+fn generated() -> [(&'static str, String); 3] {
+    [
+        ("docs/options.md", page()),
+        ("config/pullgate.toml", sample("pullgate.toml", PULLGATE)),
+        ("config/signer.toml", sample("signer.toml", SIGNER) + SIGNING),
+    ]
+}
+
+#[test]
+fn documents_are_what_is_generated() {
+    for (path, expected) in generated() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&file, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(&file).unwrap();
+        let difference = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+        let how = "write it with `UPDATE=1 cargo test --test it options::documents`";
+        assert!(found == expected, "{path} is out of date, {how}: {difference:?}");
+    }
+}
+
+/// The problems of a sample file whose examples are in use. That no file of a secret is there, and that there is more than
+/// one way to authenticate, is in the nature of examples.
+fn problems(text: &str, load: impl Fn(&Path) -> Result<(), config::Problems>) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sample.toml");
+    std::fs::write(&file, text.replace("#! ", "")).unwrap();
+    let excused = |message: &str| {
+        ["cannot be used", "one way to authenticate", "is not whole"]
+            .iter()
+            .any(|part| message.contains(part))
+    };
+    match load(&file) {
+        Ok(()) => Vec::new(),
+        Err(problems) => {
+            let all = problems.iter().filter(|problem| !excused(problem.message()));
+            all.map(ToString::to_string).collect()
+        }
+    }
+}
+
+#[test]
+fn the_examples_in_the_samples_are_right() {
+    let [_, (_, pullgate), (_, signer)] = generated();
+    let none: [String; 0] = [];
+    assert_eq!(problems(&pullgate, |path| config::load_daemon(path).map(drop)), none);
+    assert_eq!(problems(&signer, |path| load_signer(path).map(drop)), none);
+    let wrong = pullgate.replace("#! ram-role", "#! ram-rle");
+    assert_eq!(problems(&wrong, |path| config::load_daemon(path).map(drop)).len(), 2, "both tables have it");
+}
+
+/// The policy sample is written by hand; what it says about defaults and bounds is compared.
+#[test]
+fn the_sample_of_the_policy_has_the_defaults_and_bounds() {
+    let sample = include_str!("../../../config/policy.toml");
+    let options = all_options().into_iter();
+    for option in options.filter(|option| option.file == "policy.toml" && option.key.starts_with("remote-")) {
+        if let Unset::Default(value) = &option.default {
+            let line = format!("{} = {value}", option.key);
+            assert!(sample.lines().any(|it| it.contains(&line) && it.ends_with(&option.bounds)), "{line}");
+        }
+    }
+}
