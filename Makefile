@@ -36,6 +36,7 @@ doc:
 
 cycles:
 	tests/lint/import-cycles
+	tests/lint/serving-thread
 
 # Licences, banned and duplicate crates, sources. Not advisories: they change without a commit, so a scheduled job checks them.
 deny:

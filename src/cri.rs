@@ -10,6 +10,7 @@ mod image_status;
 mod message;
 mod pull;
 mod recent_answers;
+mod request_message;
 mod route;
 mod runtime_answer;
 mod sandbox;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -37,10 +37,10 @@ use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
 use deadline::Deadline;
-use frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::{ConnectionCounts, ConnectionLimits, Connections};
 use recent_answers::RecentAnswers;
+use request_message::read_message;
 use route::Route;
 use runtime_answer::RuntimeAnswer;
 use tag_locks::TagLocks;
@@ -232,19 +232,4 @@ impl Proxy {
         tracing::debug!(%error, cause, %socket, "runtime unavailable");
         status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
     }
-}
-
-/// Reads a unary request: its only message, and the whole body that carries it.
-///
-/// # Errors
-/// The answer for the caller, when the body is not exactly one plain message of bounded size.
-async fn read_message(body: Incoming) -> Result<(Bytes, Bytes), Response<Body>> {
-    let refuse = |code, text: String| status::answer(code, format!("pullgate: {text}"));
-    let limited = Limited::new(body, MAX_MESSAGE_BYTES + PREFIX_BYTES).collect();
-    let limited = tokio::time::timeout(MESSAGE_TIMEOUT, limited).await.map_err(|_| {
-        refuse(Code::DeadlineExceeded, format!("the request did not arrive within {MESSAGE_TIMEOUT:?}"))
-    })?;
-    let body = limited.map_err(|error| refuse(Code::InvalidArgument, error.to_string()))?.to_bytes();
-    let message = frame::only_message(&body).map_err(|error| refuse(error.code(), error.to_string()))?;
-    Ok((message, body))
 }

@@ -21,6 +21,7 @@ mod provenance;
 mod pull;
 mod quorum;
 mod refusal;
+mod stored_evidence;
 mod verdict_cache;
 mod verification;
 
@@ -55,7 +56,9 @@ use held_content::ContentWalker;
 use lookup::Lookup;
 use present_cache::PresentImageCache;
 use pull::PullEvaluation;
+use pullgate_net::memory::MemoryBudget;
 use pullgate_net::single_flight::SingleFlight;
+use stored_evidence::SharedRead;
 use verdict_cache::VerdictCache;
 use verification::VerificationResult;
 
@@ -112,6 +115,7 @@ struct Shared {
     verdicts: Arc<VerdictCache>,
     remote_verifier: Arc<RemoteVerifier>,
     verifying: Arc<SingleFlight<VerificationResult>>,
+    reading: Arc<SingleFlight<SharedRead>>,
     /// Limits how many verifications run at the same time.
     verifications: Arc<Semaphore>,
     checks: Arc<Counter>,
@@ -126,6 +130,7 @@ impl Gate {
             verdicts: Arc::default(),
             remote_verifier: Arc::new(RemoteVerifier::new(keys::KeySettings::default())),
             verifying: Arc::default(),
+            reading: Arc::default(),
             verifications: Arc::new(Semaphore::new(settings.concurrent)),
             checks: Arc::default(),
         };
@@ -173,6 +178,11 @@ impl Gate {
     /// The evidence.
     pub fn ledger(&self) -> Arc<Ledger> {
         Arc::clone(&self.shared.ledger)
+    }
+
+    /// The memory for documents and requests.
+    pub fn memory(&self) -> &MemoryBudget {
+        self.shared.registry.memory()
     }
 
     /// The policy in force.
@@ -289,8 +299,8 @@ impl Gate {
 
     /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when
     /// [`Gate::finish_evidence`] waits for it. For an index, the image is known only after the pull.
-    pub fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
-        self.evidence.begin(pinned)
+    pub async fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+        self.evidence.begin(pinned).await
     }
 
     /// Records that the pull of `pinned` gave the image `id`, so that the image may be used without the registry. `begun`

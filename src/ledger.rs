@@ -24,6 +24,7 @@ pub use health::{Health, Usage};
 
 use crate::digest::Digest;
 use disk::Disk;
+use pullgate_net::memory::Reserved;
 use recent::Recent;
 
 /// How many entries there may be, unless configured otherwise.
@@ -34,6 +35,10 @@ pub const DEFAULT_BYTES: u64 = 256 << 20;
 
 /// The most documents that are linked to one image.
 pub const MAX_LINKS: usize = 64;
+
+/// The most bytes of evidence that are linked to one image; the newest entry is linked whatever its size. Whoever has
+/// signed images can make many documents for one configuration, and every question about the image reads all of them.
+pub const MAX_LINKED_BYTES: u64 = 16 << 20;
 
 /// Where evidence is kept, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +102,31 @@ impl Ledger {
     pub fn find(&self, place: &Place) -> Option<Arc<Evidence>> {
         let recent = self.recent.find(place);
         recent.or_else(|| Some(Arc::new(self.disk.as_ref()?.find(place)?)))
+    }
+
+    /// As [`Ledger::find`], if it is in memory or has at most `most` bytes on disk.
+    pub fn find_within(&self, place: &Place, most: u64) -> Option<Arc<Evidence>> {
+        if self.stored_bytes(place) > most {
+            return self.recent.find(place);
+        }
+        self.find(place)
+    }
+
+    /// As [`Ledger::find`], if it has at most `most` bytes on disk; `reserved` is released with it.
+    pub fn find_reserved(&self, place: &Place, reserved: Reserved, most: u64) -> Option<Arc<Evidence>> {
+        let disk = self.disk.as_ref().filter(|disk| disk.size(place) <= most)?;
+        Some(Arc::new(disk.find_held(place, |bytes| reserved.hold(bytes))?))
+    }
+
+    /// The size of the evidence on disk at `place`; 0 without any.
+    pub fn stored_bytes(&self, place: &Place) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.size(place))
+    }
+
+    /// The size of the largest evidence on disk for the image `id`: of all that is linked to it, and that at `hinted`.
+    pub fn largest(&self, id: &Digest, hinted: impl Iterator<Item = Place>) -> u64 {
+        let Some(disk) = &self.disk else { return 0 };
+        disk.places(id).into_iter().chain(hinted).map(|place| disk.size(&place)).max().unwrap_or(0)
     }
 
     /// The keys of evidence that may be for the image `id`: at most [`MAX_LINKS`] in memory and as many on disk. Hints, to

@@ -46,7 +46,7 @@ impl PullCall {
 pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer) -> Response<Body> {
     let begun = Instant::now();
     let (head, body) = request.into_parts();
-    match read(body).await {
+    match read(proxy, body).await {
         Ok(request) => pull(proxy, PullCall::new(request, head, begun), peer).await,
         Err(answer) => {
             proxy.counters.refused.add();
@@ -87,7 +87,7 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     let restore = proxy.settings.checkpoint_restore;
     proxy.gate.check_pinned(&pinned, restore).map_err(|refusal| refuse(proxy, &refusal, record))?;
     proxy.counters.admitted.add();
-    let evidence = proxy.gate.begin_evidence(&pinned);
+    let evidence = proxy.gate.begin_evidence(&pinned).await;
     let answer = forward(proxy, &call, &pinned, record).await?;
     let Some(id) = image_id(&answer).map_err(pulled_but)? else { return Ok(answer) };
 
@@ -107,8 +107,9 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     Ok(answer)
 }
 
-async fn read(body: Incoming) -> Result<PullRequest, Response<Body>> {
-    let (message, _) = read_message(body).await?;
+async fn read(proxy: &Proxy, body: Incoming) -> Result<PullRequest, Response<Body>> {
+    // As it came, with another name, in its frame, and the parts that are read of it.
+    let (message, _) = read_message(proxy.gate.memory(), 4, body).await?;
     PullRequest::parse(message)
         .map_err(|error| status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error))))
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::{Content, Pinned, provenance};
+use super::provenance::{self, Link};
+use super::{Content, Pinned};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Image, Ledger};
-use crate::registry::{ImageRefs, parse_refs};
+use crate::registry::{ImageRefs, read_refs};
 
 /// How long an answer to a pull waits for the runtime's content, and for the disk. After that the evidence is in memory,
 /// and the write continues.
@@ -23,6 +24,9 @@ const MAX_LISTED: usize = 256;
 
 /// How many threads write evidence to the disk at the same time.
 const THREADS: usize = 4;
+
+/// Evidence above this size, in bytes, is written one piece after the other.
+const LARGE: usize = 64 << 10;
 
 /// Evidence that is being written while the runtime pulls the image.
 #[derive(Debug)]
@@ -38,21 +42,23 @@ pub(super) struct EvidenceWriter {
     ledger: Arc<Ledger>,
     /// Only so many threads ever wait for the disk: where it hangs, the others are needed to decide.
     threads: Arc<Semaphore>,
+    /// As `threads`, for large evidence: a writer has what is on the disk, what is written and its file in memory.
+    large: Arc<Semaphore>,
 }
 
 impl EvidenceWriter {
     pub(super) fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, threads: Arc::new(Semaphore::new(THREADS)) }
+        let [threads, large] = [THREADS, 1].map(|threads| Arc::new(Semaphore::new(threads)));
+        Self { ledger, threads, large }
     }
 
     /// See [`super::Gate::begin_evidence`].
-    pub(super) fn begin(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+    pub(super) async fn begin(&self, pinned: &Pinned) -> Option<PendingEvidence> {
         let evidence = pinned.evidence()?;
         // Evidence that is noted was found just now; other evidence is on the disk already.
         self.ledger.noted(&evidence.place())?;
-        let Ok(ImageRefs::Image(image)) = parse_refs(&evidence.document, &evidence.media_type) else {
-            return None;
-        };
+        let refs = read_refs(&evidence.document, &evidence.media_type).await;
+        let Ok(ImageRefs::Image(image)) = refs else { return None };
         let mut evidence = named(evidence, pinned);
         if !evidence.images.iter().any(|other| other.id == image) {
             evidence.images.insert(0, Image { id: image.clone(), manifest: None });
@@ -96,7 +102,8 @@ impl EvidenceWriter {
 
     fn write(&self, evidence: Evidence) -> JoinHandle<()> {
         let (ledger, place) = (Arc::clone(&self.ledger), evidence.place());
-        if let Ok(permit) = Arc::clone(&self.threads).try_acquire_owned() {
+        let threads = if evidence.bytes() > LARGE { &self.large } else { &self.threads };
+        if let Ok(permit) = Arc::clone(threads).try_acquire_owned() {
             return tokio::task::spawn_blocking(move || {
                 ledger.keep(evidence);
                 drop(permit);
@@ -104,7 +111,7 @@ impl EvidenceWriter {
         }
         // In memory at once, within bounds; what waits for a thread holds only the place.
         ledger.note(evidence);
-        let threads = Arc::clone(&self.threads);
+        let threads = Arc::clone(threads);
         tokio::spawn(async move {
             let permit = threads.acquire_owned().await;
             let written = tokio::task::spawn_blocking(move || {
@@ -119,7 +126,7 @@ impl EvidenceWriter {
 }
 
 /// Evidence as it is kept for this pull, which gave the image `id`.
-async fn linked(evidence: &Evidence, pinned: &Pinned, id: &Digest, content: &impl Content) -> Evidence {
+async fn linked(evidence: &Arc<Evidence>, pinned: &Pinned, id: &Digest, content: &impl Content) -> Evidence {
     let image = tokio::time::timeout(TIMEOUT, image_of(evidence, id, content)).await.ok().flatten();
     let Some(image) = image else {
         tracing::warn!(
@@ -146,22 +153,88 @@ fn named(evidence: &Evidence, pinned: &Pinned) -> Evidence {
 }
 
 /// The image and the manifest that connects it to the evidence; `None` when it does not follow from it.
-async fn image_of(evidence: &Evidence, id: &Digest, content: &impl Content) -> Option<Image> {
-    if provenance::leads_to(evidence, id) {
-        let known = evidence.images.iter().find(|image| image.id == *id).cloned();
-        return Some(known.unwrap_or(Image { id: id.clone(), manifest: None }));
-    }
-    let Ok(ImageRefs::Index(listed)) = parse_refs(&evidence.document, &evidence.media_type) else {
-        return None;
+async fn image_of(evidence: &Arc<Evidence>, id: &Digest, content: &impl Content) -> Option<Image> {
+    let listed = match provenance::link(evidence, id, (MAX_LISTED, MAX_MANIFEST_BYTES)).await? {
+        Link::Leads => {
+            let known = evidence.images.iter().find(|image| image.id == *id).cloned();
+            return Some(known.unwrap_or(Image { id: id.clone(), manifest: None }));
+        }
+        Link::Listed(listed) => listed,
     };
-    let small = listed.iter().filter(|listed| listed.size <= MAX_MANIFEST_BYTES);
-    for candidate in small.take(MAX_LISTED) {
+    for candidate in listed {
         let Some(bytes) = content.read(&candidate.digest, candidate.size).await.ok().flatten() else {
             continue;
         };
-        if provenance::lists(&listed, &bytes, id) {
+        if provenance::is_manifest_of(&candidate, &bytes, id).await {
             return Some(Image { id: id.clone(), manifest: Some(bytes) });
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::gate::Target;
+    use crate::reference::Repository;
+
+    /// Answers every digest with the same bytes.
+    struct Same(Bytes);
+
+    impl Content for Same {
+        async fn targets(&self, _names: &[&str]) -> Result<Vec<Target>, String> {
+            Ok(Vec::new())
+        }
+
+        async fn read(&self, _digest: &Digest, _size: u64) -> Result<Option<Bytes>, String> {
+            Ok(Some(self.0.clone()))
+        }
+    }
+
+    /// Processor time of this thread, in nanoseconds.
+    fn processor_time() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// An index of 255 entries of the size of one manifest. Measured in hashes of that manifest, so that neither the
+    /// machine nor the build matters.
+    #[tokio::test]
+    async fn a5_the_serving_thread_does_not_hash_a_manifest_for_each_entry_of_its_size() {
+        let manifest = Bytes::from(vec![b' '; 1 << 20]);
+        let begun = processor_time();
+        // Enough of them: the kernel counts in ticks.
+        for _ in 0..64 {
+            assert!(!Digest::of(b"other").matches(&manifest));
+        }
+        let one = (processor_time() - begun) / 64;
+        assert!(one > 0, "the kernel counts processor time");
+        let entry = |number: usize| {
+            let digest = Digest::of(number.to_string().as_bytes());
+            format!(
+                r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":1048576}}"#
+            )
+        };
+        let entries: Vec<String> = (0..255).map(entry).collect();
+        let document = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+        let evidence = Arc::new(Evidence {
+            repository: Repository::parse("reg.example/app").unwrap(),
+            digest: Digest::of(document.as_bytes()),
+            media_type: crate::registry::OCI_INDEX.to_owned(),
+            document: document.into(),
+            images: vec![Image { id: Digest::of(b"image"), manifest: Some(manifest.clone()) }],
+            attachments: Vec::new(),
+            names: Vec::new(),
+            rule: String::new(),
+            keys: Vec::new(),
+            recorded: jiff::Timestamp::UNIX_EPOCH,
+        });
+        let begun = processor_time();
+        let found = image_of(&evidence, &Digest::of(b"image"), &Same(manifest)).await;
+        assert_eq!(found, None);
+        let hashes = (processor_time() - begun) / one;
+        assert!(hashes < 32, "as long as {hashes} hashes of the manifest");
+    }
 }

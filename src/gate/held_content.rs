@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pullgate_net::offload;
 use pullgate_net::ttl_cache::TtlCache;
 
 use super::checkpoint;
 use super::content::{Content, Target};
 use super::verdict_cache::lifetime;
 use crate::digest::Digest;
-use crate::registry::{ImageRefs, IndexEntry, parse_refs};
+use crate::registry::{ImageRefs, IndexEntry, read_refs};
 
 /// The largest manifest or index that is read, in bytes: the largest that a registry may serve.
 const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
@@ -116,8 +117,10 @@ pub(super) async fn has_checkpoint(name: &str, content: &impl Content) -> Result
     for target in content.targets(&[name]).await? {
         let mut left = MAX_BYTES;
         let Some(document) = read(&target.digest, target.size, &mut left, content).await? else { continue };
-        parse_refs(&document, &target.media_type).map_err(|error| error.to_string())?;
-        if checkpoint::is_checkpoint(&document).map_err(|error| error.to_string())? {
+        read_refs(&document, &target.media_type).await.map_err(|error| error.to_string())?;
+        let check = move || checkpoint::is_checkpoint(&document).map_err(|error| error.to_string());
+        let size = usize::try_from(target.size).unwrap_or(usize::MAX);
+        if offload::document(size, check).await.ok_or("it cannot be parsed")?? {
             return Ok(true);
         }
     }
@@ -128,7 +131,7 @@ async fn walk(target: &Target, content: &impl Content) -> Result<Walked, String>
     let mut left = MAX_BYTES;
     let document = read(&target.digest, target.size, &mut left, content).await?;
     let document = document.ok_or_else(|| format!("it has lost {}", target.digest))?;
-    let refs = parse_refs(&document, &target.media_type).map_err(|error| error.to_string())?;
+    let refs = read_refs(&document, &target.media_type).await.map_err(|error| error.to_string())?;
     let mut walked = Walked::default();
     walked.digests.insert(target.digest.clone());
     match refs {
@@ -153,7 +156,7 @@ async fn configuration_of(
     content: &impl Content,
 ) -> Result<Option<Digest>, String> {
     let Some(document) = read(&entry.digest, entry.size, left, content).await? else { return Ok(None) };
-    match parse_refs(&document, &entry.media_type).map_err(|error| error.to_string())? {
+    match read_refs(&document, &entry.media_type).await.map_err(|error| error.to_string())? {
         ImageRefs::Image(configuration) => Ok(Some(configuration)),
         ImageRefs::Index(_) => Err(format!("its index lists the index {}", entry.digest)),
     }
@@ -173,7 +176,7 @@ async fn read(
     *left -= size;
     let expected = digest.clone();
     let matching = move || expected.matches(&document).then_some(document);
-    let matching = tokio::task::spawn_blocking(matching).await.map_err(|error| error.to_string())?;
+    let matching = offload::document(usize::try_from(size).unwrap_or(usize::MAX), matching).await.flatten();
     matching.map(Some).ok_or_else(|| format!("its content does not match {digest}"))
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::quorum::Confirmations;
+use super::stored_evidence::{Kept, StoredEvidence};
 use super::{AdmissionRequest, Explanation, Finding, Refusal, Shared, provenance};
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Place};
 use crate::reference::Reference;
 use crate::registry::{Collected, Platform, RegistryError, Resolved};
 use crate::telemetry::Step;
+use pullgate_net::memory::Share;
 
 /// Looks things up for one request, and remembers what was found.
 #[derive(Clone, Debug)]
@@ -20,12 +22,14 @@ pub(super) struct Lookup {
     pub(super) shared: Shared,
     pub(super) request: Arc<AdmissionRequest>,
     pub(super) reference: Reference,
+    /// The memory for its documents.
+    share: Share,
     /// The answers of key services.
     pub(super) confirmations: Confirmations,
     /// The explanation. Written here, and never read to decide.
     pub(super) explanation: Explanation,
     resolved: Vec<(Reference, Resolved)>,
-    kept: BTreeMap<Digest, Option<Arc<Evidence>>>,
+    kept: BTreeMap<Digest, Option<Kept>>,
     fetched: Vec<Fetched>,
 }
 
@@ -33,12 +37,15 @@ pub(super) struct Lookup {
 #[derive(Clone, Debug)]
 pub(super) struct Fetched {
     pub(super) evidence: Evidence,
+    /// Whether its document is an index.
+    pub(super) is_index: bool,
     pub(super) collected: Collected,
 }
 
 impl Lookup {
     pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
         Self {
+            share: shared.registry.memory().share(),
             shared,
             request,
             confirmations: Confirmations::default(),
@@ -69,9 +76,11 @@ impl Lookup {
             return Ok(resolved.clone());
         }
         let begin = Instant::now();
-        let resolved = self.shared.registry.resolve(reference, &self.request.credentials).await;
+        let registry = &self.shared.registry;
+        let resolved = registry.resolve_for(&self.share, reference, &self.request.credentials).await;
         self.explanation.steps.add(Step::Resolve, begin.elapsed());
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
+        self.share.join(resolved.share());
         if self.resolved.is_empty() {
             self.explanation.digest = Some(resolved.digest().to_string());
             self.explanation.media_type = Some(resolved.media_type().to_owned());
@@ -88,9 +97,10 @@ impl Lookup {
     }
 
     /// The image for this node that a resolved index lists, by its digest; its bytes are not read yet.
-    pub(super) fn platform(&mut self, resolved: &Resolved) -> Result<Digest, Refusal> {
+    pub(super) async fn platform(&mut self, resolved: &Resolved) -> Result<Digest, Refusal> {
         let image = resolved
             .image_for(&Platform::of_node())
+            .await
             .map_err(|error| Refusal::registry(self.image(), &error))?;
         if image != *resolved.digest() {
             self.explanation.platform_digest = Some(image.to_string());
@@ -104,27 +114,44 @@ impl Lookup {
     }
 
     /// The evidence that the ledger has for a digest.
-    pub(super) async fn kept(&mut self, digest: &Digest) -> Option<Arc<Evidence>> {
+    ///
+    /// # Errors
+    /// When it is large, and there is no memory for it.
+    pub(super) async fn kept(&mut self, digest: &Digest) -> Result<Option<Kept>, Refusal> {
         if let Some(kept) = self.kept.get(digest) {
-            return kept.clone();
+            return Ok(kept.clone());
         }
         let place = self.place(digest);
-        let (ledger, asked) = (Arc::clone(&self.shared.ledger), place.clone());
-        // On a blocking thread. Evidence whose document is not its digest's never leads to an image: it does not count.
-        let found = tokio::task::spawn_blocking(move || {
-            ledger.find(&asked).filter(|found| found.place() == asked && provenance::is_consistent(found))
-        });
-        // Another pull of the same image may have ended while the disk was read.
-        let kept = found.await.ok().flatten().or_else(|| self.shared.ledger.noted(&place));
+        let stored = StoredEvidence { ledger: Arc::clone(&self.shared.ledger), place: place.clone() };
+        let found = stored.read(&self.shared, &self.share).await;
+        let (mut kept, share) = found.map_err(|error| Refusal::memory(self.image(), &error))?;
+        if let Some(share) = share {
+            self.share.join(&share);
+        }
+        if kept.is_none() {
+            // Another pull of the same image may have ended while the disk was read.
+            kept = self.noted(&place).await;
+        }
         self.kept.insert(digest.clone(), kept.clone());
-        kept
+        Ok(kept)
     }
 
     /// Adds evidence that another pull of the same image has recorded since.
-    pub(super) fn refresh_kept(&mut self, digest: &Digest) {
-        if let Some(noted) = self.shared.ledger.noted(&self.place(digest)) {
+    pub(super) async fn refresh_kept(&mut self, digest: &Digest) {
+        if let Some(noted) = self.noted(&self.place(digest)).await {
             self.kept.insert(digest.clone(), Some(noted));
         }
+    }
+
+    /// The evidence at `place`, if it is in memory.
+    async fn noted(&self, place: &Place) -> Option<Kept> {
+        let evidence = self.shared.ledger.noted(place)?;
+        let is_index = match self.kept.get(&place.digest) {
+            // Two documents with one digest are one document.
+            Some(Some(kept)) => kept.is_index,
+            _ => provenance::check_consistent(&evidence).await?,
+        };
+        Some(Kept { evidence, is_index })
     }
 
     /// What the registry has for a digest, and what only the ledger has.
@@ -133,10 +160,10 @@ impl Lookup {
             return Ok(self.fetched.swap_remove(at));
         }
         let (shared, request) = (self.shared.clone(), Arc::clone(&self.request));
-        let place = self.place(digest);
+        let (place, share) = (self.place(digest), self.share.clone());
         // Where the digest is in the name, its bytes and its signatures are requested at the same time.
         let (resolved, (mut collected, spent)) =
-            tokio::join!(self.resolve(reference), collect(&shared, &request, &place));
+            tokio::join!(self.resolve(reference), collect(&shared, &request, &place, &share));
         let resolved = resolved?;
         self.explanation.steps.add(Step::Collect, spent);
         self.explanation.note(collected.problems.iter().map(ToString::to_string));
@@ -145,10 +172,10 @@ impl Lookup {
             ..self.unsigned_evidence(&resolved)
         };
         if let Some(Some(kept)) = self.kept.get(digest) {
-            evidence.add_attachments(&kept.attachments);
-            evidence.images.clone_from(&kept.images);
+            evidence.add_attachments(&kept.evidence.attachments);
+            evidence.images.clone_from(&kept.evidence.images);
         }
-        Ok(Fetched { evidence, collected })
+        Ok(Fetched { evidence, is_index: resolved.is_index(), collected })
     }
 
     /// Keeps what was fetched, for the other rules and for the ledger.
@@ -167,7 +194,7 @@ impl Lookup {
             return Some(Arc::new(evidence));
         }
         let kept = self.kept.remove(digest).flatten();
-        kept.or_else(|| {
+        kept.map(|kept| kept.evidence).or_else(|| {
             let (_, resolved) = self.resolved.iter().find(|(_, resolved)| resolved.digest() == digest)?;
             Some(Arc::new(self.unsigned_evidence(resolved)))
         })
@@ -190,6 +217,7 @@ impl Lookup {
         let resolved: Vec<_> = part.resolved.into_iter().filter(new).collect();
         self.resolved.extend(resolved);
         self.kept.extend(part.kept);
+        self.share.join(&part.share);
         self.confirmations.merge(part.confirmations);
         let replaced = |known: &Fetched| {
             part.fetched.iter().any(|fetched| fetched.evidence.digest == known.evidence.digest)
@@ -220,8 +248,13 @@ impl Lookup {
     }
 }
 
-async fn collect(shared: &Shared, request: &AdmissionRequest, place: &Place) -> (Collected, Duration) {
+async fn collect(
+    shared: &Shared,
+    request: &AdmissionRequest,
+    Place { repository, digest }: &Place,
+    share: &Share,
+) -> (Collected, Duration) {
     let begin = Instant::now();
-    let collected = shared.registry.attachments(&place.repository, &place.digest, &request.credentials).await;
+    let collected = shared.registry.attachments_for(share, repository, digest, &request.credentials).await;
     (collected, begin.elapsed())
 }

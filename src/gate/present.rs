@@ -11,7 +11,13 @@ use self::evaluation::{PresentEvaluation, RestsOn, exception};
 use super::{Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
 use crate::api::Image;
 use crate::digest::Digest;
-use crate::policy::Policy;
+use crate::policy::{BreakGlass, Policy};
+
+/// Evidence up to this size, in bytes, is read without a part of the memory budget: sixteen questions read at a time.
+const SMALL_EVIDENCE: u64 = 128 << 10;
+
+/// How many times its size evidence takes while it is evaluated: a parsed document is larger than its bytes.
+const PARSED: usize = 4;
 
 /// How many names of one image are considered; more are ignored.
 const MAX_PRESENT_NAMES: usize = 256;
@@ -56,9 +62,10 @@ pub(super) async fn check(
 ) -> Result<PresentVerdict, Refusal> {
     let id = Digest::parse(&present.id);
     let namespace = pod.map(|pod| pod.namespace.as_str());
-    let described = id.as_ref().ok().map(|id| Asked::new(asked, id.clone(), present, namespace));
+    let described =
+        id.as_ref().ok().map(|id| Asked::new(asked, id.clone(), present, namespace).map(Arc::new));
     if let (Some(source), Some(Ok(described))) = (gate.break_glass.get(), &described)
-        && let Some(verdict) = exception(&gate.shared, described, &source.exceptions(jiff::Timestamp::now()))
+        && let Some(verdict) = excepted(gate, described, source.exceptions(jiff::Timestamp::now())).await?
     {
         return Ok(verdict);
     }
@@ -87,29 +94,71 @@ pub(super) async fn check(
     decided
 }
 
+/// The verdict by a break-glass exception. One for a digest needs evidence.
+async fn excepted(
+    gate: &Gate,
+    asked: &Arc<Asked>,
+    break_glass: BreakGlass,
+) -> Result<Option<PresentVerdict>, Refusal> {
+    if !break_glass.has_digests(jiff::Timestamp::now()) {
+        return Ok(exception(&gate.shared, asked, &break_glass, 0));
+    }
+    let (shared, described) = (gate.shared.clone(), Arc::clone(asked));
+    read(gate, asked, move |most| exception(&shared, &described, &break_glass, most)).await
+}
+
+/// Runs `work` on a blocking thread, in turn. It may read one piece of evidence for the image after the other, none of
+/// them larger than its argument says.
+async fn read<T: Send + 'static>(
+    gate: &Gate,
+    asked: &Arc<Asked>,
+    work: impl FnOnce(u64) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let internal = |_| Refusal::internal(&asked.text);
+    let (ledger, described) = (gate.ledger(), Arc::clone(asked));
+    let largest = move || ledger.largest(&described.id, described.hinted());
+    let largest = tokio::task::spawn_blocking(largest).await.map_err(internal)?;
+    // Reserved before the turn is taken: a question about small evidence does not wait for memory.
+    let mut reserved = None;
+    if largest > SMALL_EVIDENCE {
+        let bytes = usize::try_from(largest).unwrap_or(usize::MAX).saturating_mul(PARSED);
+        let memory = gate.shared.registry.memory();
+        let taken = memory.document(bytes, gate.settings.timeout).await;
+        reserved = Some(taken.map_err(|error| Refusal::memory(&asked.text, &error))?);
+    }
+    let turn = gate.readers.acquire().await;
+    let most = largest.max(SMALL_EVIDENCE);
+    let counted = move || {
+        let done = work(most);
+        drop(reserved);
+        done
+    };
+    let done = tokio::task::spawn_blocking(counted).await.map_err(internal);
+    drop(turn);
+    done
+}
+
 async fn evaluate(
     gate: &Gate,
     policy: Arc<Policy>,
     name: &str,
-    asked: Asked,
+    asked: Arc<Asked>,
 ) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
-    let mut evaluation = PresentEvaluation::new(gate.shared.clone(), policy, asked);
+    let mut evaluation = PresentEvaluation::new(gate.shared.clone(), policy, Arc::clone(&asked));
     if let Some(decided) = evaluation.without_evidence() {
         return (decided, None);
     }
     let work = async {
         loop {
-            let permit = gate.readers.acquire().await;
-            let once = move || {
-                let decided = evaluation.decide();
+            let once = move |most| {
+                let decided = evaluation.decide(most);
                 (evaluation, decided)
             };
-            let ran = tokio::task::spawn_blocking(once).await;
-            drop(permit);
-            let Ok((back, (decided, rests_on))) = ran else {
-                return (Err(Refusal::internal(name)), None);
+            let (decided, rests_on);
+            (evaluation, (decided, rests_on)) = match read(gate, &asked, once).await {
+                Ok(ran) => ran,
+                Err(refusal) => return (Err(refusal), None),
             };
-            evaluation = back;
             let open = evaluation.open_checks(&decided);
             if open.is_empty() {
                 return (decided, rests_on);

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::admission::{Admission, Verified};
 use super::evaluate::{Fact, Facts, Need, Object, Rules, Stop, evaluate, interrupted};
 use super::lookup::Lookup;
+use super::stored_evidence::Kept;
 use super::verification::Verification;
 use super::{Explanation, Pinned, Refusal, provenance};
 use crate::digest::Digest;
-use crate::ledger::Evidence;
 use crate::policy::{Action, ApplicableRules, BreakGlass, Policy, Rule};
 use crate::reference::Reference;
 use crate::registry::Resolved;
@@ -149,7 +149,7 @@ impl PullEvaluation {
     async fn identify(&mut self) {
         let reference = self.lookup.reference.clone();
         self.facts.identities = match self.lookup.resolve(&reference).await {
-            Ok(resolved) => match related(&self.lookup, &resolved) {
+            Ok(resolved) => match self.related(&resolved).await {
                 Ok(related) => {
                     self.facts.related.extend(related);
                     self.facts.served = Some(resolved.digest().clone());
@@ -188,11 +188,15 @@ impl PullEvaluation {
             // The name is not an index: there is nothing else to verify.
             return Some(named.clone());
         }
-        if !self.lookup.was_read(&digest)
-            && let Some(kept) = self.lookup.kept(&digest).await
-        {
-            self.learn(&kept, object);
-            return None;
+        if !self.lookup.was_read(&digest) {
+            match self.lookup.kept(&digest).await {
+                Ok(Some(kept)) => {
+                    self.learn(&kept, object).await;
+                    return None;
+                }
+                Ok(None) => {}
+                Err(refusal) => return Some(Err(refusal)),
+            }
         }
         let policy = Arc::clone(self.policy.as_ref()?);
         let mut verification = Verification {
@@ -204,7 +208,7 @@ impl PullEvaluation {
             from_index: object == Object::Platform && self.facts.served.as_ref() != Some(&digest),
             digest: digest.clone(),
         };
-        if let Some(kept) = self.lookup.kept(&digest).await {
+        if let Ok(Some(kept)) = self.lookup.kept(&digest).await {
             match verification.cached(&kept) {
                 Ok(Some(verified)) => {
                     self.lookup.explanation.known = true;
@@ -219,11 +223,11 @@ impl PullEvaluation {
             return Some(Err(Refusal::internal(self.lookup.image())));
         };
         self.lookup.merge(result.lookup);
-        self.note_resolved(object, &digest);
+        self.note_resolved(object, &digest).await;
         // The shared verification may have used evidence that another pull recorded meanwhile: the deny list is compared
         // with its documents too.
-        if let Some(kept) = self.lookup.kept(&digest).await {
-            self.learn(&kept, object);
+        if let Ok(Some(kept)) = self.lookup.kept(&digest).await {
+            self.learn(&kept, object).await;
         }
         Some(result.decided)
     }
@@ -261,12 +265,12 @@ impl PullEvaluation {
             self.identify().await;
             return None;
         }
-        Some(self.lookup.platform(&resolved).map(|image| (reference.with_digest(&image), image)))
+        Some(self.lookup.platform(&resolved).await.map(|image| (reference.with_digest(&image), image)))
     }
 
     /// Takes the documents of kept evidence into account.
-    fn learn(&mut self, kept: &Evidence, object: Object) {
-        self.facts.related.extend(provenance::listed(kept));
+    async fn learn(&mut self, Kept { evidence: kept, .. }: &Kept, object: Object) {
+        self.facts.related.extend(provenance::find_denied(kept, self.policy.as_ref()).await);
         if object == Object::Named && matches!(self.facts.identities, Fact::Unknown) {
             self.lookup.explanation.digest.get_or_insert_with(|| kept.digest.to_string());
             self.facts.identities = Fact::Known(vec![kept.digest.clone()]);
@@ -275,9 +279,9 @@ impl PullEvaluation {
     }
 
     /// A verification may have fetched the document of the name, where the digest was in the name.
-    fn note_resolved(&mut self, object: Object, digest: &Digest) {
+    async fn note_resolved(&mut self, object: Object, digest: &Digest) {
         let Some(resolved) = self.lookup.found(digest) else { return };
-        if let Ok(related) = related(&self.lookup, &resolved) {
+        if let Ok(related) = self.related(&resolved).await {
             self.facts.related.extend(related);
         }
         if object == Object::Named && matches!(self.facts.identities, Fact::Unknown) {
@@ -285,12 +289,13 @@ impl PullEvaluation {
             self.facts.served = Some(digest.clone());
         }
     }
-}
 
-/// The digests that a resolved document lists, for the deny list.
-fn related(lookup: &Lookup, resolved: &Resolved) -> Result<Vec<Digest>, Refusal> {
-    if !resolved.is_index() {
-        return Ok(Vec::new());
+    /// The digests that a resolved document lists and that the deny list has.
+    async fn related(&self, resolved: &Resolved) -> Result<Vec<Digest>, Refusal> {
+        let Some(policy) = self.policy.clone().filter(|policy| policy.deny_list().has_digests()) else {
+            return Ok(Vec::new());
+        };
+        let denied = move |digest: &Digest| policy.deny_list().of_digest(digest).is_some();
+        resolved.named(denied).await.map_err(|error| self.lookup.unanswered(&error))
     }
-    resolved.named().map_err(|error| lookup.unanswered(&error))
 }

@@ -7,6 +7,7 @@ use crate::gate::Finding;
 use crate::registry::{Bound, Class, Collected, RegistryError};
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
+use pullgate_net::memory::MemoryError;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
 /// percent-encoded and shown again inside kubelet's own sentences.
@@ -66,6 +67,11 @@ impl Refusal {
             image,
             &format!("could not be verified within {limit:?}; the registry answers too slowly"),
         )
+    }
+
+    /// Documents of other images take the memory.
+    pub(super) fn memory(image: &str, error: &MemoryError) -> Self {
+        Self::new(Reason::MemoryInUse, image, &format!("cannot be verified: {error}"))
     }
 
     pub(super) fn denied(image: &str, rule: &str, why: Option<&str>) -> Self {
@@ -286,6 +292,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
         (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
         (_, RegistryError::QueueTimeout { .. }) => Reason::TooManyRequests,
+        (_, RegistryError::Memory(_)) => Reason::MemoryInUse,
         (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
         (_, RegistryError::Lost) => Reason::Internal,
         (Class::Unanswered, _) => Reason::RegistryUnavailable,

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use pullgate_net::single_flight::Key;
 use tokio::time::Instant;
 
+use super::Refusal;
 use super::admission::Verified;
 use super::check::{Check, Checked};
 use super::lookup::{Fetched, Lookup};
 use super::quorum::{self, QuorumResult};
 use super::refusal::Found;
+use super::stored_evidence::Kept;
 use super::verdict_cache::{VerdictKey, earliest_key_end};
-use super::{Refusal, provenance};
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule, Satisfied};
@@ -56,12 +57,12 @@ struct Satisfaction {
 }
 
 impl Verification {
-    /// The cached verdict about `evidence`, if there is one.
+    /// The cached verdict about `kept`, if there is one.
     ///
     /// # Errors
     /// When the evidence is an index and must not be.
-    pub(super) fn cached(&mut self, evidence: &Evidence) -> Result<Option<Verified>, Refusal> {
-        self.check_kind(provenance::is_index(evidence))?;
+    pub(super) fn cached(&mut self, kept: &Kept) -> Result<Option<Verified>, Refusal> {
+        self.check_kind(kept.is_index)?;
         let verdict = self.lookup.shared.verdicts.get(&self.verdict_key(), jiff::Timestamp::now());
         self.lookup.explanation.known |= verdict.is_some();
         Ok(verdict.map(|(satisfied, _)| Verified { digest: self.digest.clone(), satisfied }))
@@ -96,13 +97,13 @@ impl Verification {
     /// Checks the signatures in the ledger, and only if they are not enough those in the registry.
     async fn verify(&mut self) -> Result<Arc<Satisfied>, Refusal> {
         // Another verification may have ended since the caller looked.
-        self.lookup.refresh_kept(&self.digest);
-        if let Some(kept) = self.lookup.kept(&self.digest).await {
+        self.lookup.refresh_kept(&self.digest).await;
+        if let Some(kept) = self.lookup.kept(&self.digest).await? {
             if let Some(verified) = self.cached(&kept)? {
                 return Ok(verified.satisfied);
             }
             let before = self.lookup.explanation.findings.len();
-            if let Ok(satisfaction) = self.judge(&kept, &Collected::default()).await {
+            if let Ok(satisfaction) = self.judge(&kept.evidence, &Collected::default()).await {
                 self.lookup.explanation.evidence = true;
                 self.remember(&satisfaction);
                 return Ok(satisfaction.satisfied);
@@ -110,8 +111,8 @@ impl Verification {
             self.lookup.explanation.findings.truncate(before);
         }
         let mut fetched = self.lookup.fetch(&self.reference, &self.digest).await?;
-        self.check_kind(provenance::is_index(&fetched.evidence))?;
-        let Fetched { evidence, collected } = &fetched;
+        self.check_kind(fetched.is_index)?;
+        let Fetched { evidence, collected, .. } = &fetched;
         let judged = self.judge(evidence, collected).await;
         if let Ok(satisfaction) = &judged {
             fetched.evidence.rule = self.rule.label().to_owned();

@@ -80,8 +80,13 @@ impl Disk {
     }
 
     pub(super) fn find(&self, place: &Place) -> Option<Evidence> {
+        self.find_held(place, Bytes::from)
+    }
+
+    /// As [`Disk::find`]; `hold` says what the bytes of the file are released with.
+    pub(super) fn find_held(&self, place: &Place, hold: impl FnOnce(Vec<u8>) -> Bytes) -> Option<Evidence> {
         let path = self.entry(place);
-        match read_entry(&path) {
+        match read_entry(&path, hold) {
             Ok(found) => {
                 let (evidence, file) = found?;
                 if evidence.place() != *place {
@@ -102,6 +107,11 @@ impl Disk {
                 None
             }
         }
+    }
+
+    /// The size of the entry at `place` in bytes; 0 if it is absent.
+    pub(super) fn size(&self, place: &Place) -> u64 {
+        self.entry(place).symlink_metadata().map_or(0, |found| found.len())
     }
 
     pub(super) fn places(&self, id: &Digest) -> Vec<Place> {
@@ -149,10 +159,12 @@ fn sharded(root: &Path, name: &str) -> PathBuf {
 }
 
 /// Reads one entry; `None` when it is absent.
-fn read_entry(path: &Path) -> Result<Option<(Evidence, File)>, Unreadable> {
+fn read_entry(
+    path: &Path,
+    hold: impl FnOnce(Vec<u8>) -> Bytes,
+) -> Result<Option<(Evidence, File)>, Unreadable> {
     let Some((bytes, file)) = file::read(path, entry::MAX_ENTRY_BYTES)? else { return Ok(None) };
-    let evidence =
-        entry::decode(&Bytes::from(bytes)).map_err(|error| Unreadable::Damaged(Box::new(error)))?;
+    let evidence = entry::decode(&hold(bytes)).map_err(|error| Unreadable::Damaged(Box::new(error)))?;
     Ok(Some((evidence, file)))
 }
 

@@ -98,17 +98,26 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         keys: evidence.keys.clone(),
         recorded: evidence.recorded.to_string(),
     };
-    let mut content = serde_json::to_vec(&head).map_err(EntryError::Head)?;
-    content.push(b'\n');
-    for blob in blobs {
-        content.extend_from_slice(blob);
-    }
-    let first = format!("{MAGIC}{}\n", Digest::of(&content));
-    let length = first.len() + content.len();
+    let head = serde_json::to_vec(&head).map_err(EntryError::Head)?;
+    // The checksum has the same length whatever it is, so all is written in place: a copy may have 16 MiB.
+    let first = |digest: &Digest| format!("{MAGIC}{digest}\n").into_bytes();
+    let mut entry = first(&Digest::of(b""));
+    let start = entry.len();
+    let length = start + head.len() + 1 + blobs.iter().map(|blob| blob.len()).sum::<usize>();
     if length > MAX_ENTRY_BYTES {
         return Err(EntryError::TooLarge(length));
     }
-    Ok([first.as_bytes(), &content].concat())
+    entry.reserve_exact(length - start);
+    entry.extend_from_slice(&head);
+    entry.push(b'\n');
+    for blob in blobs {
+        entry.extend_from_slice(blob);
+    }
+    let (line, content) = entry.split_at_mut(start);
+    for (to, from) in line.iter_mut().zip(first(&Digest::of(content))) {
+        *to = from;
+    }
+    Ok(entry)
 }
 
 /// Decodes an entry. The parts share the memory of `file`.

@@ -100,6 +100,29 @@ impl Evidence {
         }
     }
 
+    /// Makes copies of the bytes, so that nothing else stays in memory for their sake: not the response or the file that
+    /// they are a part of, nor what was reserved for it. What `old` has as well is shared with it.
+    pub(super) fn detach(&mut self, old: Option<&Self>) {
+        let mut known: Vec<&Bytes> = Vec::new();
+        if let Some(old) = old {
+            known.push(&old.document);
+            known.extend(old.images.iter().filter_map(|image| image.manifest.as_ref()));
+            known.extend(old.attachments.iter().map(attached));
+        }
+        let copy = |bytes: &mut Bytes| {
+            let same = known.iter().find(|known| ***known == *bytes);
+            *bytes = same.map_or_else(|| Bytes::copy_from_slice(bytes), |same| Bytes::clone(same));
+        };
+        copy(&mut self.document);
+        self.images.iter_mut().filter_map(|image| image.manifest.as_mut()).for_each(copy);
+        for attachment in &mut self.attachments {
+            match attachment {
+                Attachment::SimpleSigning { payload, .. } => copy(payload),
+                Attachment::Bundle { document, .. } => copy(document),
+            }
+        }
+    }
+
     /// Adds what only `old` has; the rule, the keys and the time stay.
     pub(super) fn add(&mut self, old: &Self) {
         self.add_attachments(&old.attachments);
@@ -133,7 +156,7 @@ impl Evidence {
     }
 
     /// Its approximate size in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let manifests = self.images.iter().filter_map(|image| image.manifest.as_ref()).map(Bytes::len);
         let attachments = self.attachments.iter().map(attachment_bytes);
         self.document.len() + manifests.chain(attachments).sum::<usize>()
@@ -147,6 +170,14 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
             place.len() + payload.len() + signature.len()
         }
         Attachment::Bundle { place, document } => place.len() + document.len(),
+    }
+}
+
+/// The bytes that were attached.
+fn attached(attachment: &Attachment) -> &Bytes {
+    match attachment {
+        Attachment::SimpleSigning { payload, .. } => payload,
+        Attachment::Bundle { document, .. } => document,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::digest::Digest;
 const MAX_ENTRIES: usize = 1024;
 
 /// Maximum total size, in bytes.
-const MAX_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// A bounded cache that evicts the oldest entry.
 #[derive(Debug, Default)]
@@ -46,7 +46,9 @@ impl Recent {
     /// Merges evidence with the entry for its place.
     pub(super) fn keep(&self, mut evidence: Evidence) -> Arc<Evidence> {
         let place = evidence.place();
+        // What stays here is within the bounds of this cache, and in no lookup's memory.
         let mut state = self.state();
+        evidence.detach(state.evidence.get(&place).map(Arc::as_ref));
         if let Some(old) = state.evidence.get(&place) {
             evidence.add(old);
         }

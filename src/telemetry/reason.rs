@@ -121,6 +121,8 @@ reasons! {
     ConnectTimeout = Unavailable, "connect-timeout",
     /// too many requests to a registry are under way, and none completed within the time limit
     TooManyRequests = Unavailable, "too-many-requests",
+    /// documents of other images take all the memory that documents may have, and none became free within the time limit
+    MemoryInUse = Unavailable, "memory-in-use",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = Unavailable, "registry-tls",
     /// the signatures are valid, but the service that must confirm their key cannot be asked

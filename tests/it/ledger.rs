@@ -106,7 +106,7 @@ impl World {
     /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
         let pinned = self.admit(gate, rest).await?;
-        gate.finish_evidence(&pinned, gate.begin_evidence(&pinned), id.as_str(), &self.held).await;
+        gate.finish_evidence(&pinned, gate.begin_evidence(&pinned).await, id.as_str(), &self.held).await;
         Ok(pinned)
     }
 

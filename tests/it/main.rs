@@ -19,6 +19,7 @@ mod import;
 mod keys;
 mod ledger;
 mod marks;
+mod memory;
 mod options;
 mod output;
 mod pull;

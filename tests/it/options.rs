@@ -312,6 +312,23 @@ pub(crate) async fn the_cooldown_of_a_host_is_limited() {
     }
 }
 
+/// A manifest that takes more than the share of one lookup, or does not.
+#[tokio::test]
+pub(crate) async fn the_memory_for_documents_is_limited() {
+    for (value, expected) in [("32MiB", "memory-in-use"), ("64MiB", "verified")] {
+        let world = World::start().await;
+        let padding = "x".repeat(13 << 20);
+        let config = world.registry.blob("team/app", "{}");
+        let mut document: serde_json::Value = serde_json::from_slice(&manifest(&[], &config, None)).unwrap();
+        document["annotations"] = json!({ "padding": padding });
+        let digest = world.registry.manifest("team/app", MANIFEST, document.to_string());
+        world.registry.tag("team/app", "1", &digest);
+        sign_classic(&world.registry, "team/app", &digest, &p256());
+        let gate = world.gate(&format!("[limits]\nmanifest-bytes = \"16MiB\"\nmemory = \"{value}\""));
+        assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "memory = {value}");
+    }
+}
+
 #[tokio::test]
 pub(crate) async fn a_missing_signature_is_cached_for_the_ttl() {
     for (value, expected) in [("1m", "no-signature"), ("0s", "verified")] {

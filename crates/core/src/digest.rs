@@ -4,6 +4,7 @@
 //! reference, a descriptor or a payload is an error, so that it cannot compare as unequal. Source:
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md#digests>.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256, Sha512};
@@ -41,14 +42,11 @@ impl Digest {
         Ok(Self { algorithm, text: text.to_owned() })
     }
 
-    /// Whether `content` hashes to this digest with its algorithm.
+    /// Whether `content` hashes to this digest with its algorithm. To compare one content with several digests, use
+    /// [`ContentDigests`].
     #[must_use]
     pub fn matches(&self, content: &[u8]) -> bool {
-        let found = match self.algorithm {
-            Algorithm::Sha256 => Self::of(content),
-            Algorithm::Sha512 => Self::from_hash(Algorithm::Sha512, &Sha512::digest(content)),
-        };
-        found == *self
+        ContentDigests::of(content).has(self)
     }
 
     /// The algorithm before the colon.
@@ -68,6 +66,38 @@ impl Digest {
 
     fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
         Self { algorithm, text: format!("{}:{}", algorithm.name(), hex(hash)) }
+    }
+}
+
+/// The digests of one content. Each algorithm hashes it once, when it is first asked for, however many digests it is
+/// compared with: a document from outside chooses that number.
+#[derive(Debug)]
+pub struct ContentDigests<'a> {
+    content: &'a [u8],
+    sha256: OnceCell<Digest>,
+    sha512: OnceCell<Digest>,
+}
+
+impl<'a> ContentDigests<'a> {
+    /// Of `content`; nothing is hashed yet.
+    #[must_use]
+    pub fn of(content: &'a [u8]) -> Self {
+        Self { content, sha256: OnceCell::new(), sha512: OnceCell::new() }
+    }
+
+    /// The digest by SHA-256.
+    pub fn sha256(&self) -> &Digest {
+        self.sha256.get_or_init(|| Digest::of(self.content))
+    }
+
+    /// Whether the content hashes to `digest` with its algorithm.
+    #[must_use]
+    pub fn has(&self, digest: &Digest) -> bool {
+        let hashed = || Digest::from_hash(Algorithm::Sha512, &Sha512::digest(self.content));
+        match digest.algorithm {
+            Algorithm::Sha256 => self.sha256() == digest,
+            Algorithm::Sha512 => self.sha512.get_or_init(hashed) == digest,
+        }
     }
 }
 

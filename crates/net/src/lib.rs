@@ -3,6 +3,8 @@
 
 pub mod alibaba;
 pub mod backoff;
+pub mod memory;
+pub mod offload;
 pub mod rate_limiter;
 pub mod secret;
 pub mod service;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::credentials::Credentials;
 use super::error::{Bound, Class, RegistryError};
 use super::hosts::Capability;
-use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest};
+use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest, parsed};
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest};
 use super::request_context::RequestContext;
 use super::resolve::hashed;
@@ -21,6 +21,7 @@ use super::state::RegistryState;
 use pullgate_core::digest::{Algorithm, Digest};
 use pullgate_core::reference::Repository;
 use pullgate_core::signature::Attachment;
+use pullgate_net::memory::Share;
 
 mod budget;
 mod classic;
@@ -46,8 +47,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// As [`super::Registry::attachments`].
 pub(super) async fn attachments(
     state: &Arc<RegistryState>,
-    repository: &Repository,
-    digest: &Digest,
+    share: &Share,
+    (repository, digest): (&Repository, &Digest),
     credentials: &Credentials,
 ) -> Collected {
     let key = state.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
@@ -55,7 +56,7 @@ pub(super) async fn attachments(
         return Collected::default();
     }
     let (shared, repository, digest) = (Arc::clone(state), repository.clone(), digest.clone());
-    let context = RequestContext::new(credentials.clone(), state.limits());
+    let context = RequestContext::new(credentials.clone(), state.limits(), share.clone());
     let work = async move {
         let collected = awaited(&shared, &repository, &digest, &context).await;
         if collected.is_nothing() {
@@ -77,7 +78,7 @@ pub(super) async fn bundles(
     digest: &Digest,
     credentials: &Credentials,
 ) -> Collected {
-    let context = &RequestContext::pushing(credentials.clone(), state.limits());
+    let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share());
     referrers::bundles(&Search { state, repository, digest, context }).await
 }
 
@@ -91,17 +92,17 @@ async fn awaited(
     let until = Instant::now() + state.limits().wait_for_signature;
     loop {
         // No permit is held while waiting for a signer.
-        let permit = match state.lookups.take(repository.domain()).await {
-            Ok(permit) => permit,
+        match state.lookups.take(repository.domain()).await {
+            Ok(permit) => context.begin_turn(permit),
             Err(error) => {
                 let mut none = Collected::default();
                 none.problem("signatures", error);
                 return none;
             }
-        };
+        }
         // Boxed, so that futures that wait for a permit are small.
         let collected = Box::pin(collect(state, repository, digest, context)).await;
-        drop(permit);
+        context.end_turn();
         if !collected.is_nothing() || Instant::now() >= until {
             return collected;
         }
@@ -128,7 +129,7 @@ async fn collect(
     let other = async {
         let Some(other) = &source.repository else { return Collected::default() };
         // The credentials of the pull are for the image's registry only.
-        let anonymous = RequestContext::new(Credentials::anonymous(), state.limits());
+        let anonymous = context.without_credentials(state.limits());
         let context = if other.domain() == repository.domain() { context } else { &anonymous };
         search(state, other, digest, context).await
     };

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use pullgate_core::digest::Digest;
+use pullgate_net::memory::MemoryError;
 
 /// Why a request to a registry failed or its response is refused.
 ///
@@ -44,6 +45,9 @@ pub enum RegistryError {
         host: String,
         limit: usize,
     },
+    /// The memory for documents is in use.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The task of the request was lost: a bug in pullgate.
     #[error("internal error during the request to the registry; see the log of pullgate")]
     Lost,
@@ -236,6 +240,7 @@ impl RegistryError {
             }
             Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
             Self::ConnectTimeout { .. } | Self::QueueTimeout { .. } | Self::Lost => Class::Unanswered,
+            Self::Memory(_) => Class::Unanswered,
             Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
                 Class::Unauthorized
             }
@@ -282,6 +287,7 @@ impl RegistryError {
             Self::QueueTimeout { .. } => "registry-queue-timeout",
             Self::TooManyRedirects { .. } => "registry-too-many-redirects",
             Self::Lost => "registry-internal",
+            Self::Memory(_) => "registry-memory",
             Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => bound.code(),
             Self::RedirectRefused { .. } => "registry-redirect",
             Self::RealmRefused { .. } => "registry-realm",

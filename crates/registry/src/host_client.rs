@@ -3,7 +3,6 @@
 mod response;
 
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
@@ -24,6 +23,7 @@ use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
 use super::request_context::RequestContext;
 use super::token::{self, Access, TokenService, Tokens};
+use pullgate_net::memory::{MemoryBudget, MemoryError};
 use pullgate_net::service::Cause;
 pub(super) use response::ApiResponse;
 use response::{RawResponse, finish, read};
@@ -40,8 +40,8 @@ pub(super) struct HostClient {
     pub(super) cooldowns: Cooldowns,
     /// Hosts of token services that get credentials from every registry.
     pub(super) trusted: Vec<String>,
-    /// Limits how many large responses are read at a time.
-    pub(super) large: Semaphore,
+    /// The memory for responses.
+    pub(super) memory: MemoryBudget,
 }
 
 /// The result of one attempt.
@@ -59,6 +59,24 @@ impl HostClient {
     /// # Errors
     /// For everything but a 2xx response that is read completely within the limits.
     pub(super) async fn send(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        context: &RequestContext,
+    ) -> Result<ApiResponse, RegistryError> {
+        match self.send_once(host, ask, context).await {
+            Err(RegistryError::Memory(MemoryError::NotYet)) => {
+                // The response is larger than lookups may read without waiting. It is dropped, and requested again once
+                // there is memory: waiting takes neither a connection nor a permit that others need.
+                context.end_turn();
+                context.share.enlarge(self.limits.queue_timeout).await?;
+                self.send_once(host, ask, context).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_once(
         &self,
         host: &Host,
         ask: &HostRequest,
@@ -267,7 +285,9 @@ impl TokenService for HostClient {
                     reason: "its token service redirects".to_owned(),
                 });
             }
-            let body = read(self, host, response, &what, (self.limits.token_bytes, Bound::Token)).await?;
+            // Small, and not kept: beside the memory of the lookup.
+            let bound = (self.limits.token_bytes, Bound::Token);
+            let body = read((self, &self.memory.share()), host, response, &what, bound).await?;
             Ok((status, body))
         };
         self.in_time(host, &what, exchange).await

@@ -48,7 +48,7 @@ pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
 pub use listing::{RepositoryPages, TagPages};
-pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs};
+pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs, read_refs};
 pub use platform::Platform;
 pub use registry::Registry;
 pub use request_context::retry_delay;

@@ -22,11 +22,8 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// Bytes of a referrer's manifest. A bundle has a single layer; cosign's manifest is below 1 KiB.
 pub const REFERRER_MANIFEST: u64 = 128 << 10;
-/// Bytes up to which a response is read without a permit; larger ones are read [`LARGE_ANSWERS`] at a time, so that
-/// registries that stall large responses cannot fill the memory.
-pub const LARGE_ANSWER: usize = 256 << 10;
-/// Responses above [`LARGE_ANSWER`] that are read at a time, over all pulls.
-pub const LARGE_ANSWERS: usize = 8;
+/// Bytes of memory that are reserved first for a response of unknown length; then as many again each time.
+pub const FIRST_BYTES: usize = 16 << 10;
 
 pullgate_config::options! {
     /// The configurable limits of a registry client.
@@ -68,6 +65,8 @@ pullgate_config::options! {
         queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
         /// Maximum cooldown of a host that answers with Retry-After, for all pulls.
         max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
+        /// Maximum memory for documents of images and for requests; others wait.
+        memory: usize = "memory", bytes(64 * MIB, 32 * MIB, 4096 * MIB);
     }
     also {
         /// How long to wait for the first signature of an image that has none.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use pullgate_net::offload;
 use serde_json::{Map, Value};
 
 use super::error::RegistryError;
@@ -72,6 +74,29 @@ pub fn parse_refs(bytes: &[u8], media_type: &str) -> Result<ImageRefs, RegistryE
             ImageRefs::Index(listed.collect())
         }
     })
+}
+
+/// As [`parse_refs`], with a large document on a thread of its own.
+///
+/// # Errors
+/// As [`parse_refs`].
+pub async fn read_refs(bytes: &Bytes, media_type: &str) -> Result<ImageRefs, RegistryError> {
+    let (document, media_type) = (bytes.clone(), media_type.to_owned());
+    let parse = move || parse_refs(&document, &media_type);
+    offload::document(bytes.len(), parse).await.unwrap_or(Err(RegistryError::Lost))
+}
+
+/// What `pick` takes from the document `body`, which is parsed on a thread of its own if it is large. Only what is picked
+/// stays in memory.
+pub(super) async fn parsed<T: Send + 'static>(
+    body: &Bytes,
+    media_type: Option<&str>,
+    what: &str,
+    pick: impl FnOnce(ParsedManifest) -> T + Send + 'static,
+) -> Result<T, RegistryError> {
+    let (document, media_type, what) = (body.clone(), media_type.map(str::to_owned), what.to_owned());
+    let parse = move || ParsedManifest::parse(&document, media_type.as_deref(), &what).map(pick);
+    offload::document(body.len(), parse).await.unwrap_or(Err(RegistryError::Lost))
 }
 
 /// Fields that Go would read in another case, too, and we would not.

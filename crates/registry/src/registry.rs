@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pullgate_net::memory::{MemoryBudget, Share};
 use pullgate_net::single_flight::Key;
 
 use super::attachments::{self, Collected};
@@ -61,6 +62,12 @@ impl Registry {
         self.state.key(kind, lookup, credentials)
     }
 
+    /// The memory for documents and requests.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.state.host_client.memory
+    }
+
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.state.limits()
@@ -79,7 +86,20 @@ impl Registry {
         reference: &Reference,
         credentials: &Credentials,
     ) -> Result<Resolved, RegistryError> {
-        resolve::resolve(&self.state, reference, credentials).await
+        self.resolve_for(&self.state.share(), reference, credentials).await
+    }
+
+    /// As [`Registry::resolve`], with the memory of one lookup.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`].
+    pub async fn resolve_for(
+        &self,
+        share: &Share,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> Result<Resolved, RegistryError> {
+        resolve::resolve(&self.state, share, reference, credentials).await
     }
 
     /// Collects what is attached to `digest` in `repository`.
@@ -93,7 +113,18 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        attachments::attachments(&self.state, repository, digest, credentials).await
+        self.attachments_for(&self.state.share(), repository, digest, credentials).await
+    }
+
+    /// As [`Registry::attachments`], with the memory of one lookup.
+    pub async fn attachments_for(
+        &self,
+        share: &Share,
+        repository: &Repository,
+        digest: &Digest,
+        credentials: &Credentials,
+    ) -> Collected {
+        attachments::attachments(&self.state, share, (repository, digest), credentials).await
     }
 
     /// The Sigstore bundles that are attached to `digest` now at the host that is written to, for a caller that is about to

@@ -8,8 +8,10 @@ use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use pullgate_net::backoff::Backoff;
+use pullgate_net::memory::Share;
 use tokio::time::Instant;
 
+use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
 use super::hosts::Capability;
 use super::limits::Limits;
@@ -23,6 +25,10 @@ pub(super) struct RequestContext {
     pub(super) credentials: Credentials,
     /// Whether it is for a write, and so for the host that is written to.
     pub(super) push: bool,
+    /// The memory for what the requests of the lookup read.
+    pub(super) share: Share,
+    /// The permit for this lookup.
+    turn: Arc<Mutex<Option<Permit>>>,
     patience: Arc<RetryBudget>,
 }
 
@@ -38,19 +44,35 @@ struct RetryBudget {
 }
 
 impl RequestContext {
-    pub(super) fn new(credentials: Credentials, limits: &Limits) -> Self {
+    pub(super) fn new(credentials: Credentials, limits: &Limits, share: Share) -> Self {
         let patience = RetryBudget {
             tries: limits.retries,
             wait: limits.retry_wait,
             until: Mutex::default(),
             not_before: Mutex::default(),
         };
-        Self { credentials, push: false, patience: Arc::new(patience) }
+        Self { credentials, push: false, share, turn: Arc::default(), patience: Arc::new(patience) }
     }
 
     /// The context of a write.
-    pub(super) fn pushing(credentials: Credentials, limits: &Limits) -> Self {
-        Self { push: true, ..Self::new(credentials, limits) }
+    pub(super) fn pushing(credentials: Credentials, limits: &Limits, share: Share) -> Self {
+        Self { push: true, ..Self::new(credentials, limits, share) }
+    }
+
+    /// The context of the same lookup at another registry.
+    pub(super) fn without_credentials(&self, limits: &Limits) -> Self {
+        let turn = Arc::clone(&self.turn);
+        Self { turn, ..Self::new(Credentials::anonymous(), limits, self.share.clone()) }
+    }
+
+    /// Holds the permit for this lookup until [`RequestContext::end_turn`], or until the context is dropped.
+    pub(super) fn begin_turn(&self, permit: Permit) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+    }
+
+    /// Releases the permit.
+    pub(super) fn end_turn(&self) {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// The capability that a host needs: `need` for a pull, push for a write.
@@ -135,12 +157,16 @@ mod tests {
         }
     }
 
+    fn share() -> Share {
+        pullgate_net::memory::MemoryBudget::new(1 << 20).share()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn waits_for_retry_after_within_the_retry_budget() {
         let limits = Limits { retries: 3, retry_wait: Duration::from_secs(10), ..Limits::default() };
         let header = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
         for (value, expected) in [("4", true), ("11", false), ("86400000000000000", false), ("-1", true)] {
-            let context = RequestContext::new(Credentials::anonymous(), &limits);
+            let context = RequestContext::new(Credentials::anonymous(), &limits, share());
             assert_eq!(context.note(&header(value)).is_some(), value != "-1");
             let begin = Instant::now();
             assert_eq!(context.try_again(0).await, expected, "{value}");
@@ -149,10 +175,10 @@ mod tests {
             }
             assert!(begin.elapsed() <= Duration::from_secs(10), "{value}");
         }
-        let context = RequestContext::new(Credentials::anonymous(), &limits);
+        let context = RequestContext::new(Credentials::anonymous(), &limits, share());
         assert!(context.try_again(2).await && !context.try_again(3).await);
         let all = Limits { retries: usize::MAX, ..limits };
-        let context = RequestContext::new(Credentials::anonymous(), &all);
+        let context = RequestContext::new(Credentials::anonymous(), &all, share());
         let begin = Instant::now();
         let mut tried = 0;
         while context.try_again(tried).await {

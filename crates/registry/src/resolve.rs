@@ -6,26 +6,29 @@ use super::credentials::Credentials;
 use super::error::{Bound, RegistryError};
 use super::host_client::ApiResponse;
 use super::hosts::Capability;
-use super::manifest::{ManifestKind, ParsedManifest};
+use super::manifest::{ManifestKind, ParsedManifest, parsed};
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest, ask, most_specific_error};
 use super::request_context::RequestContext;
 use super::resolved::Resolved;
 use super::state::RegistryState;
-use pullgate_core::digest::Digest;
+use pullgate_core::digest::{ContentDigests, Digest};
 use pullgate_core::reference::Reference;
 use pullgate_core::untrusted::excerpt;
+use pullgate_net::memory::Share;
+use pullgate_net::offload;
 
 /// As [`super::Registry::resolve`].
 pub(super) async fn resolve(
     state: &Arc<RegistryState>,
+    share: &Share,
     reference: &Reference,
     credentials: &Credentials,
 ) -> Result<Resolved, RegistryError> {
     let key = state.key("resolve", &[&reference.to_string()], credentials);
     let (shared, reference) = (Arc::clone(state), reference.clone());
-    let context = RequestContext::new(credentials.clone(), state.limits());
+    let context = RequestContext::new(credentials.clone(), state.limits(), share.clone());
     let work = async move {
-        let _permit = shared.lookups.take(reference.repository().domain()).await?;
+        context.begin_turn(shared.lookups.take(reference.repository().domain()).await?);
         // Boxed, so that futures that wait for a permit are small.
         Box::pin(resolve_now(&shared, &reference, &context)).await
     };
@@ -47,51 +50,58 @@ async fn resolve_now(
     let request = ApiRequest::get(format!("manifests/{name}"), Some(ACCEPT_IMAGE), what.clone(), limit);
     let (answer, host) =
         ask(state, repository, need, &request, context).await.map_err(most_specific_error)?;
-    let digest = hashed(&answer, reference.digest(), &what)?;
-    let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
-    document.reject_nested(&what)?;
-    let index = matches!(document.content, ManifestKind::Index(_));
+    let digest = hashed(&answer, reference.digest(), &what).await?;
+    let name = what.clone();
+    let kind = move |document: ParsedManifest| {
+        document.reject_nested(&name)?;
+        Ok::<_, RegistryError>((document.media_type, matches!(document.content, ManifestKind::Index(_))))
+    };
+    let (media_type, index) = parsed(&answer.body, answer.content_type(), &what, kind).await??;
     if u64::try_from(answer.body.len()).unwrap_or(u64::MAX) > limit {
         return Err(RegistryError::TooLarge { bound: Bound::Manifest, what, limit });
     }
     Ok(Resolved {
         digest,
-        media_type: document.media_type,
+        media_type,
         bytes: answer.body,
         index,
         host: host.authority,
         warnings: state.warnings(repository.domain())?,
+        share: context.share.clone(),
     })
 }
 
 /// The digest of a response body, which must be the requested one, and match the registry's header.
-pub(super) fn hashed(
+pub(super) async fn hashed(
     answer: &ApiResponse,
     expected: Option<&Digest>,
     what: &str,
 ) -> Result<Digest, RegistryError> {
-    let found = Digest::of(&answer.body);
-    if let Some(expected) = expected
-        && !expected.matches(&answer.body)
-    {
-        return Err(RegistryError::DigestMismatch {
-            what: what.to_owned(),
-            expected: expected.clone(),
-            found,
-        });
+    let claims = answer.headers.get_all("docker-content-digest").iter();
+    let claims: Vec<String> = claims.map(|header| header.to_str().unwrap_or_default().to_owned()).collect();
+    let (body, expected, what) = (answer.body.clone(), expected.cloned(), what.to_owned());
+    let check = move || check_digests(&body, &claims, expected, what);
+    offload::document(answer.body.len(), check).await.unwrap_or(Err(RegistryError::Lost))
+}
+
+/// The digest of `body`: `expected`, if there is one, and not against what the registry `claims`.
+fn check_digests(
+    body: &[u8],
+    claims: &[String],
+    expected: Option<Digest>,
+    what: String,
+) -> Result<Digest, RegistryError> {
+    let digests = ContentDigests::of(body);
+    let found = digests.sha256().clone();
+    if let Some(expected) = expected.clone().filter(|expected| !digests.has(expected)) {
+        return Err(RegistryError::DigestMismatch { what, expected, found });
     }
-    for header in answer.headers.get_all("docker-content-digest") {
+    for claim in claims {
         // A registry may use any algorithm; an unknown one is ignored.
-        let claim = header.to_str().unwrap_or_default();
         let known = claim.starts_with("sha256:") || claim.starts_with("sha512:");
-        let holds = Digest::parse(claim).is_ok_and(|claimed| claimed.matches(&answer.body));
-        if known && !holds {
-            return Err(RegistryError::HeaderMismatch {
-                what: what.to_owned(),
-                header: excerpt(claim),
-                found,
-            });
+        if known && !Digest::parse(claim).is_ok_and(|claimed| digests.has(&claimed)) {
+            return Err(RegistryError::HeaderMismatch { what, header: excerpt(claim), found });
         }
     }
-    Ok(expected.cloned().unwrap_or(found))
+    Ok(expected.unwrap_or(found))
 }

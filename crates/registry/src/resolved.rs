@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::error::RegistryError;
-use super::manifest::{Descriptor, ManifestKind, ParsedManifest, is_index};
+use super::manifest::{Descriptor, ManifestKind, is_index, parsed};
 use super::platform::Platform;
 use pullgate_core::digest::Digest;
+use pullgate_net::memory::Share;
 
 /// What a reference resolved to. Only [`super::Registry::resolve`] makes one: the digest was computed from the bytes.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct Resolved {
     pub(super) index: bool,
     pub(super) host: String,
     pub(super) warnings: Vec<String>,
+    pub(super) share: Share,
 }
 
 impl Resolved {
@@ -62,43 +64,66 @@ impl Resolved {
     /// # Errors
     /// When the index has no image for the platform, or more than one, or does not say what one of its images is for, or
     /// has another index for it.
-    pub fn image_for(&self, platform: &Platform) -> Result<Digest, RegistryError> {
+    pub async fn image_for(&self, platform: &Platform) -> Result<Digest, RegistryError> {
         if !self.is_index() {
             return Ok(self.digest().clone());
         }
-        let none =
-            |reason: String| RegistryError::Platform { what: format!("index {}", self.digest()), reason };
-        let children = self.children()?;
-        if children.iter().any(|child| child.platform.is_none()) {
-            return Err(none("does not say which platform each of its images is for".to_owned()));
-        }
-        for wanted in platform.runnable() {
-            let mut matching = children.iter().filter(|child| child.platform.as_ref() == Some(&wanted));
-            let Some(first) = matching.next() else { continue };
-            if matching.any(|other| other.digest != first.digest) {
-                return Err(none(format!("has more than one image for {wanted}")));
-            }
-            if is_index(&first.media_type) {
-                return Err(none(format!("has another index for {wanted}")));
-            }
-            return Ok(first.digest.clone());
-        }
-        Err(none(format!("has no image for {platform}")))
+        let (digest, platform) = (self.digest().clone(), platform.clone());
+        self.children(move |children| image_of(&digest, &children, &platform)).await?
     }
 
-    /// The digests that an index lists, for all platforms; empty for an image.
+    /// The digests among those that an index lists, for all platforms, that are `wanted`; empty for an image.
     ///
     /// # Errors
     /// Never for a document that was resolved.
-    pub fn named(&self) -> Result<Vec<Digest>, RegistryError> {
-        Ok(self.children()?.into_iter().map(|child| child.digest).collect())
+    pub async fn named(
+        &self,
+        wanted: impl Fn(&Digest) -> bool + Send + 'static,
+    ) -> Result<Vec<Digest>, RegistryError> {
+        if !self.is_index() {
+            return Ok(Vec::new());
+        }
+        let listed = |children: Vec<Descriptor>| children.into_iter().map(|child| child.digest);
+        self.children(move |children| listed(children).filter(wanted).collect()).await
     }
 
-    fn children(&self) -> Result<Vec<Descriptor>, RegistryError> {
-        let what = format!("manifest {}", self.digest());
-        match ParsedManifest::parse(self.bytes(), Some(self.media_type()), &what)?.content {
-            ManifestKind::Index(children) => Ok(children),
-            ManifestKind::Manifest(_) => Ok(Vec::new()),
-        }
+    /// The memory of the lookup that read it, perhaps for several callers.
+    #[must_use]
+    pub fn share(&self) -> &Share {
+        &self.share
     }
+
+    async fn children<T: Send + 'static>(
+        &self,
+        pick: impl FnOnce(Vec<Descriptor>) -> T + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let what = format!("manifest {}", self.digest());
+        parsed(&self.bytes, Some(&self.media_type), &what, |document| {
+            pick(match document.content {
+                ManifestKind::Index(children) => children,
+                ManifestKind::Manifest(_) => Vec::new(),
+            })
+        })
+        .await
+    }
+}
+
+/// The image for `platform` among the `children` of the index `digest`.
+fn image_of(digest: &Digest, children: &[Descriptor], platform: &Platform) -> Result<Digest, RegistryError> {
+    let none = |reason: String| RegistryError::Platform { what: format!("index {digest}"), reason };
+    if children.iter().any(|child| child.platform.is_none()) {
+        return Err(none("does not say which platform each of its images is for".to_owned()));
+    }
+    for wanted in platform.runnable() {
+        let mut matching = children.iter().filter(|child| child.platform.as_ref() == Some(&wanted));
+        let Some(first) = matching.next() else { continue };
+        if matching.any(|other| other.digest != first.digest) {
+            return Err(none(format!("has more than one image for {wanted}")));
+        }
+        if is_index(&first.media_type) {
+            return Err(none(format!("has another index for {wanted}")));
+        }
+        return Ok(first.digest.clone());
+    }
+    Err(none(format!("has no image for {platform}")))
 }

@@ -1,7 +1,7 @@
 //! What the clones of a client share.
 
+use pullgate_net::memory::{MemoryBudget, Share};
 use pullgate_net::single_flight::{Key, SingleFlight};
-use tokio::sync::Semaphore;
 
 use super::attachments::Collected;
 use super::client_pool::ClientPool;
@@ -12,7 +12,7 @@ use super::error::RegistryError;
 use super::host_client::HostClient;
 use super::hosts::Hosts;
 use super::keychain::Keychain;
-use super::limits::{LARGE_ANSWERS, Limits, WRITERS};
+use super::limits::{Limits, WRITERS};
 use super::negative_cache::NegativeCache;
 use super::resolved::Resolved;
 use super::settings::RegistrySettings;
@@ -66,7 +66,7 @@ impl RegistryState {
             concurrency_limit,
             cooldowns,
             trusted: token_services,
-            large: Semaphore::new(LARGE_ANSWERS),
+            memory: MemoryBudget::new(limits.memory),
         };
         let hosts = Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();
@@ -76,6 +76,11 @@ impl RegistryState {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.host_client.limits
+    }
+
+    /// The memory of a new lookup.
+    pub(super) fn share(&self) -> Share {
+        self.host_client.memory.share()
     }
 
     /// The key of a lookup: what is requested, with which credentials.

@@ -16,7 +16,7 @@ use super::host_request::HostRequest;
 use super::hosts::Capability;
 use super::hosts::Host;
 use super::limits::ERROR_BODY;
-use super::manifest::ParsedManifest;
+use super::manifest::{ParsedManifest, parsed};
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest, hosts};
 use super::request_context::RequestContext;
 use super::resolve::hashed;
@@ -205,11 +205,12 @@ pub(super) async fn get_manifest_optional(
         Target::Digest(digest) => Some(digest),
         Target::Tag(_) => None,
     };
-    let digest = hashed(&answer, expected, &what)?;
-    let document = ParsedManifest::parse(&answer.body, answer.content_type(), &what)?;
+    let digest = hashed(&answer, expected, &what).await?;
+    let kind = |document: ParsedManifest| document.media_type;
+    let media_type = parsed(&answer.body, answer.content_type(), &what, kind).await?;
     // A weak ETag never matches (RFC 9110, 13.1.1).
     let mark = answer.headers.get(ETAG).filter(|mark| mark.as_bytes().starts_with(b"\"")).cloned();
-    Ok(Some(Stored { digest, media_type: document.media_type, bytes: answer.body, mark }))
+    Ok(Some(Stored { digest, media_type, bytes: answer.body, mark }))
 }
 
 /// As [`super::Registry::get_blob`].
@@ -224,7 +225,7 @@ pub(super) async fn get_blob(
     let what = format!("blob {digest}");
     let request = ApiRequest::get(format!("blobs/{digest}"), None, what.clone(), limit);
     let answer = push(state, &host, request.to(&host, repository), &context).await?;
-    hashed(&answer, Some(digest), &what)?;
+    hashed(&answer, Some(digest), &what).await?;
     Ok(answer.body)
 }
 
@@ -246,7 +247,7 @@ pub(super) fn writing(
     let hosts = hosts(state, repository, Capability::Push)?;
     let none = || RegistryError::NoHost { domain: repository.domain().to_owned(), capability: "push" };
     let host = hosts.into_iter().next().ok_or_else(none)?;
-    Ok((host, RequestContext::pushing(credentials.clone(), state.limits())))
+    Ok((host, RequestContext::pushing(credentials.clone(), state.limits(), state.share())))
 }
 
 /// Sends a write, and retries if the failure is transient.

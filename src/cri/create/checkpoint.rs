@@ -11,6 +11,7 @@ use crate::containerd::{Upstream, images};
 use crate::digest::Digest;
 use crate::gate::is_checkpoint;
 use crate::json::JsonError;
+use pullgate_net::offload;
 
 /// The largest manifest or index that is read, in bytes: what a pull may bring.
 const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
@@ -29,10 +30,9 @@ pub(super) async fn found_in(upstream: &Upstream, image: &Image) -> Result<Optio
         let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
             continue;
         };
-        if !digest.matches(&document) {
-            return Err(unreadable());
-        }
-        if is_checkpoint(&document)? {
+        let size = document.len();
+        let check = move || digest.matches(&document).then(|| is_checkpoint(&document));
+        if offload::document(size, check).await.flatten().ok_or_else(unreadable)?? {
             return Ok(Some(name.to_owned()));
         }
     }

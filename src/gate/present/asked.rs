@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::{HeldContent, Refusal};
 use super::Present;
 use crate::digest::{Digest, is_id_prefix};
+use crate::ledger::Place;
 use crate::reference::Reference;
 
 /// How much of a name a refusal quotes at most, in characters.
@@ -57,6 +58,13 @@ impl Asked {
         };
         let text = text.chars().take(MAX_SHOWN).collect();
         Ok(Self { text, lookup, id, names, held, namespace: namespace.map(ToOwned::to_owned) })
+    }
+
+    /// Keys of possible evidence, by the names of the runtime.
+    pub(super) fn hinted(&self) -> impl Iterator<Item = Place> {
+        self.names.iter().filter_map(|name| {
+            Some(Place { repository: name.repository().clone(), digest: name.digest()?.clone() })
+        })
     }
 }
 

@@ -28,18 +28,39 @@ use crate::registry::Collected;
 pub(super) struct PresentEvaluation {
     shared: Shared,
     policy: Arc<Policy>,
-    asked: Asked,
+    asked: Arc<Asked>,
+    /// The largest evidence that may be read, in bytes.
+    most: u64,
     /// How long the result may be cached.
     until: Expiry,
     confirmations: Confirmations,
     open: OpenChecks,
 }
 
+/// Evidence that leads to the image.
+#[derive(Debug)]
+struct Candidate {
+    place: Place,
+    /// Whether its document is an index.
+    is_index: bool,
+    /// `None` if it is read again where it is needed.
+    evidence: Option<Arc<Evidence>>,
+}
+
+/// How many bytes of evidence one evaluation keeps in memory beside the piece that it reads.
+const MAX_CANDIDATE_BYTES: usize = 128 << 10;
+
 /// What a verdict rests on, and how long it may be cached.
 pub(super) type RestsOn = (FileStamp, Expiry);
 
 /// The image, if a break-glass exception is for it: for its name, for its id, or for a digest that leads to it.
-pub(super) fn exception(shared: &Shared, asked: &Asked, break_glass: &BreakGlass) -> Option<PresentVerdict> {
+/// Evidence larger than `most` bytes is not read.
+pub(super) fn exception(
+    shared: &Shared,
+    asked: &Asked,
+    break_glass: &BreakGlass,
+    most: u64,
+) -> Option<PresentVerdict> {
     let now = Timestamp::now();
     if !break_glass.is_open(now) {
         return None;
@@ -48,7 +69,7 @@ pub(super) fn exception(shared: &Shared, asked: &Asked, break_glass: &BreakGlass
     facts.proven.insert(asked.id.clone());
     if break_glass.has_digests(now) {
         let places = shared.ledger.places(&asked.id).into_iter();
-        let found = places.filter_map(|place| shared.ledger.find(&place));
+        let found = places.filter_map(|place| shared.ledger.find_within(&place, most));
         let leading = found.filter(|found| provenance::leads_to(found, &asked.id));
         facts.proven.extend(leading.map(|found| found.digest.clone()));
     }
@@ -78,11 +99,12 @@ pub(super) fn exception(shared: &Shared, asked: &Asked, break_glass: &BreakGlass
 }
 
 impl PresentEvaluation {
-    pub(super) fn new(shared: Shared, policy: Arc<Policy>, asked: Asked) -> Self {
+    pub(super) fn new(shared: Shared, policy: Arc<Policy>, asked: Arc<Asked>) -> Self {
         Self {
             shared,
             policy,
             asked,
+            most: 0,
             until: lifetime(None),
             confirmations: Confirmations::default(),
             open: OpenChecks::new(),
@@ -118,10 +140,12 @@ impl PresentEvaluation {
         Some(self.by_repository(reference.repository(), reference.digest(), &BTreeSet::new()))
     }
 
-    /// Decides, and returns the files that the decision rests on, if they are on disk.
-    pub(super) fn decide(&mut self) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
+    /// Decides by evidence of at most `most` bytes each, and returns the files that the decision rests on, if they are on
+    /// disk.
+    pub(super) fn decide(&mut self, most: u64) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
+        self.most = most;
         // Before anything is read: a change from now on gives another stamp.
-        let stamp = self.shared.ledger.stamp(&self.asked.id, self.hinted());
+        let stamp = self.shared.ledger.stamp(&self.asked.id, self.asked.hinted());
         let related = self.related();
         let decided = match &self.asked.lookup {
             LookupBy::Name(reference) => {
@@ -144,9 +168,9 @@ impl PresentEvaluation {
         related.extend(self.asked.held.iter().cloned());
         related.extend(self.asked.names.iter().filter_map(|name| name.digest().cloned()));
         let places = self.shared.ledger.places(id).into_iter();
-        let found = places.filter_map(|place| self.shared.ledger.find(&place));
+        let found = places.filter_map(|place| self.shared.ledger.find_within(&place, self.most));
         let leading = found.filter(|found| provenance::leads_to(found, id));
-        related.extend(leading.flat_map(|found| provenance::listed(&found)));
+        related.extend(leading.flat_map(|found| provenance::denied(&found, &self.policy)));
         related
     }
 
@@ -181,7 +205,7 @@ impl PresentEvaluation {
             let candidates = candidates.get_or_insert_with(|| self.candidates(repository, digest));
             match need {
                 Need::Identities => {
-                    let digests = candidates.iter().map(|evidence| evidence.digest.clone());
+                    let digests = candidates.iter().map(|candidate| candidate.place.digest.clone());
                     facts.identities = Fact::Known(digests.collect());
                 }
                 Need::Verification { rule: place, object } => {
@@ -214,43 +238,46 @@ impl PresentEvaluation {
         Err(refusal.unwrap_or_else(|| Refusal::unverified_id(text, id)))
     }
 
-    /// The evidence that the image is one of `repository`: about `digest`, if the request has one, and leading to this image.
-    fn candidates(&self, repository: &Repository, digest: Option<&Digest>) -> Vec<Arc<Evidence>> {
+    /// The evidence that the image is one of `repository`: about `digest`, if the request has one, and leading to this
+    /// image. It is read one piece after the other; only the first small ones stay in memory.
+    fn candidates(&self, repository: &Repository, digest: Option<&Digest>) -> Vec<Candidate> {
         let mut places = self.shared.ledger.places(&self.asked.id);
-        places.extend(self.hinted());
+        places.extend(self.asked.hinted());
         places.retain(|place| place.repository == *repository);
         places.sort_unstable();
         places.dedup();
         places.truncate(MAX_LINKS);
         let places = places.into_iter().filter(|place| digest.is_none_or(|asked| *asked == place.digest));
-        let found = places
-            .filter_map(|place| self.shared.ledger.find(&place).filter(|evidence| evidence.place() == place));
-        found.filter(|evidence| provenance::leads_to(evidence, &self.asked.id)).collect()
+        let mut room = MAX_CANDIDATE_BYTES;
+        let candidates = places.filter_map(|place| {
+            let evidence = self.find(&place)?;
+            let is_index = provenance::leading(&evidence, &self.asked.id)?;
+            let left = room.checked_sub(evidence.bytes());
+            room = left.unwrap_or(room);
+            Some(Candidate { place, is_index, evidence: left.map(|_| evidence) })
+        });
+        candidates.collect()
     }
 
-    /// Keys of possible evidence, by the names of the runtime.
-    fn hinted(&self) -> impl Iterator<Item = Place> {
-        self.asked.names.iter().filter_map(|name| {
-            Some(Place { repository: name.repository().clone(), digest: name.digest()?.clone() })
-        })
+    fn find(&self, place: &Place) -> Option<Arc<Evidence>> {
+        self.shared.ledger.find_within(place, self.most).filter(|evidence| evidence.place() == *place)
     }
 
     /// Whether some evidence meets the requirement of a rule.
-    fn verify(
-        &mut self,
-        rule: &Rule,
-        object: Object,
-        candidates: &[Arc<Evidence>],
-    ) -> Result<Verified, Refusal> {
+    fn verify(&mut self, rule: &Rule, object: Object, candidates: &[Candidate]) -> Result<Verified, Refusal> {
         let Action::Require(requirement) = rule.action() else {
             return Err(Refusal::internal(&self.asked.text));
         };
         // If the image itself must be signed, the signature of an index that lists it does not count.
-        let counts =
-            |evidence: &&Arc<Evidence>| object != Object::Platform || !provenance::is_index(evidence);
+        let counts = |candidate: &&Candidate| object != Object::Platform || !candidate.is_index;
         let mut refusal = None;
-        for evidence in candidates.iter().filter(counts) {
-            match self.judge(rule, requirement, evidence) {
+        for candidate in candidates.iter().filter(counts) {
+            if let Some(verified) = self.cached(rule, &candidate.place) {
+                return Ok(verified);
+            }
+            let read = || self.find(&candidate.place);
+            let Some(evidence) = candidate.evidence.clone().or_else(read) else { continue };
+            match self.judge(rule, requirement, &evidence) {
                 Ok(verified) => return Ok(verified),
                 Err(found) => refusal = refusal.or(Some(found)),
             }
@@ -259,8 +286,15 @@ impl PresentEvaluation {
         Err(refusal.unwrap_or_else(|| Refusal::unverified(text, id, rule.label(), &requirement.to_string())))
     }
 
-    /// Verifies evidence by the rule of today. The signatures of a digest with a cached verdict under this very policy are
-    /// not verified again.
+    /// The cached verdict: the signatures of a digest with one under this very policy are not verified again.
+    fn cached(&mut self, rule: &Rule, place: &Place) -> Option<Verified> {
+        let key = VerdictKey::new(&self.policy, rule, &place.repository, &place.digest);
+        let (satisfied, until) = self.shared.verdicts.get(&key, Timestamp::now())?;
+        self.until = self.until.or_sooner(until);
+        Some(Verified { digest: place.digest.clone(), satisfied })
+    }
+
+    /// Verifies evidence by the rule of today.
     fn judge(
         &mut self,
         rule: &Rule,
@@ -269,10 +303,6 @@ impl PresentEvaluation {
     ) -> Result<Verified, Refusal> {
         let digest = evidence.digest.clone();
         let key = VerdictKey::new(&self.policy, rule, &evidence.repository, &digest);
-        if let Some((satisfied, until)) = self.shared.verdicts.get(&key, Timestamp::now()) {
-            self.until = self.until.or_sooner(until);
-            return Ok(Verified { digest, satisfied });
-        }
         let Checked { mut findings, proofs, at } =
             Check::new(&self.policy, rule, requirement, evidence).run();
         let remote_verifier = &self.shared.remote_verifier;

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::super::LedgerError;
 use super::{Disk, links, read_entry};
 
@@ -19,7 +21,7 @@ pub(super) enum Durable {
 /// Removes the entry at `path` and the links to it. Links first: a stale link would stay, while evidence without a link
 /// is found by its place.
 pub(super) fn remove(disk: &Disk, path: &Path) {
-    if let Ok(Some((evidence, _))) = read_entry(path) {
+    if let Ok(Some((evidence, _))) = read_entry(path, Bytes::from) {
         let place = evidence.place();
         for image in &evidence.images {
             let path = disk.links(&image.id);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{MAX_LINKS, Place};
+use super::super::{MAX_LINKED_BYTES, MAX_LINKS, Place};
 use super::file;
 use crate::digest::Digest;
 use crate::reference::Repository;
@@ -17,16 +17,32 @@ pub(super) fn read(path: &Path) -> Vec<Place> {
     lines.filter_map(parse).take(MAX_LINKS).collect()
 }
 
-/// The file of links with `place` appended; `None` if it contains it already.
-pub(super) fn with(mut places: Vec<Place>, place: &Place) -> Option<Vec<u8>> {
-    if places.contains(place) {
-        return None;
+/// The file of links with `place` appended; `None` if that changes nothing. The oldest links go where there are too many,
+/// or where the entries, whose `size` is asked for, are too large together.
+pub(super) fn with(mut places: Vec<Place>, place: &Place, size: impl Fn(&Place) -> u64) -> Option<Vec<u8>> {
+    let before = places.clone();
+    if !places.contains(place) {
+        places.push(place.clone());
     }
-    while places.len() >= MAX_LINKS {
-        places.remove(0);
+    let mut bytes = size(place);
+    let mut linked = 1;
+    let mut kept: Vec<Place> = Vec::new();
+    for old in places.into_iter().rev() {
+        if old != *place {
+            bytes = bytes.saturating_add(size(&old));
+            linked += 1;
+            if linked > MAX_LINKS || bytes > MAX_LINKED_BYTES {
+                break;
+            }
+        }
+        kept.push(old);
     }
-    places.push(place.clone());
-    Some(write(&places))
+    kept.reverse();
+    // An entry that grew is linked, however old its link is.
+    if !kept.contains(place) {
+        kept.push(place.clone());
+    }
+    (kept != before).then(|| write(&kept))
 }
 
 /// The file of links to `places`.

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
@@ -21,7 +22,7 @@ pub(super) fn keep(disk: &Disk, evidence: &Evidence) -> Result<(), LedgerError> 
     let _lock = lock(disk)?;
     let place = evidence.place();
     let path = disk.entry(&place);
-    let old = read_entry(&path).ok().flatten().filter(|(old, _)| old.place() == place);
+    let old = read_entry(&path, Bytes::from).ok().flatten().filter(|(old, _)| old.place() == place);
     let mut evidence = evidence.clone();
     let mut size_before = None;
     if let Some((old, file)) = &old {
@@ -32,6 +33,7 @@ pub(super) fn keep(disk: &Disk, evidence: &Evidence) -> Result<(), LedgerError> 
     if let Some((_, file)) = old.as_ref().filter(|_| unchanged) {
         let _ = file.set_modified(SystemTime::now());
     } else {
+        drop(old);
         let bytes = entry::encode(&evidence)?;
         let counted = match &mut *usage {
             Some(counted) => counted,
@@ -47,7 +49,7 @@ pub(super) fn keep(disk: &Disk, evidence: &Evidence) -> Result<(), LedgerError> 
     }
     for image in &evidence.images {
         let path = disk.links(&image.id);
-        if let Some(bytes) = links::with(links::read(&path), &place) {
+        if let Some(bytes) = links::with(links::read(&path), &place, |linked| disk.size(linked)) {
             put(disk, &path, &bytes, Durable::No)?;
         }
     }

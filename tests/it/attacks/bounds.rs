@@ -213,6 +213,7 @@ async fn each_limit_has_its_own_reason_code() {
         "negative-cache-ttl",
         "tag-record-timeout",
         "max-retry-after",
+        "memory",
     ]);
     assert_eq!(keys, pullgate::config::Limits::keys().into_iter().collect(), "a limit without a row");
 }

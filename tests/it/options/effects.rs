@@ -89,6 +89,7 @@ const EFFECTS: Effects = &[
     ("pullgate.toml", options::a_missing_signature_is_cached_for_the_ttl, &["[limits] negative-cache-ttl"]),
     ("pullgate.toml", options::the_wait_for_a_permit_is_limited, &["[limits] queue-timeout"]),
     ("pullgate.toml", options::the_cooldown_of_a_host_is_limited, &["[limits] max-retry-after"]),
+    ("pullgate.toml", options::the_memory_for_documents_is_limited, &["[limits] memory"]),
     ("pullgate.toml", settings::what_is_set_for_key_services_of_the_node_is_used, &[
         "[keys] authorities",
         "[keys] kms.ram-role",

@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::fetch::each;
 use super::{
     ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Class, Collected, Descriptor, Digest,
-    ManifestKind, ParsedManifest, RegistryError, Search, hashed,
+    ManifestKind, ParsedManifest, RegistryError, Search, hashed, parsed,
 };
 
 /// The media type of a layer that is a simple-signing payload.
@@ -91,12 +91,14 @@ async fn layers(search: &Search<'_>, tag: &str, collected: &mut Collected) -> Op
             }
             return None;
         }
-        Ok((answer, _)) => hashed(&answer, None, &what)
-            .and_then(|_| ParsedManifest::parse(&answer.body, answer.content_type(), &what)),
+        Ok((answer, _)) => match hashed(&answer, None, &what).await {
+            Ok(_) => parsed(&answer.body, answer.content_type(), &what, layers_of).await,
+            Err(error) => Err(error),
+        },
     };
     match read {
-        Ok(ParsedManifest { content: ManifestKind::Manifest(manifest), .. }) => Some(manifest.layers),
-        Ok(ParsedManifest { content: ManifestKind::Index(_), .. }) => {
+        Ok(Some(layers)) => Some(layers),
+        Ok(None) => {
             let reason = "it is an index instead of a manifest of signatures".to_owned();
             collected.problem(tag, RegistryError::Malformed { what, reason });
             None
@@ -146,6 +148,16 @@ async fn payloads(
         }
     }
     results
+}
+
+/// The layers of a manifest; `None` for an index. Of their annotations, only the signature is needed.
+fn layers_of(document: ParsedManifest) -> Option<Vec<Descriptor>> {
+    let ManifestKind::Manifest(manifest) = document.content else { return None };
+    let mut layers = manifest.layers;
+    for layer in &mut layers {
+        layer.annotations.retain(|name, _| name == SIGNATURE);
+    }
+    Some(layers)
 }
 
 fn lost() -> RegistryError {

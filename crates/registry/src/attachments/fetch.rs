@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::super::error::{Bound, RegistryError};
 use super::super::hosts::Capability;
 use super::super::limits::CONCURRENCY;
-use super::super::manifest::{Descriptor, ParsedManifest};
+use super::super::manifest::{Descriptor, ParsedManifest, parsed};
 use super::super::mirrors::{ApiRequest, ask, inconclusive_error};
 use super::super::request_context::RequestContext;
 use super::super::resolve::hashed;
@@ -43,7 +43,7 @@ impl Fetch {
     ) -> Result<ParsedManifest, RegistryError> {
         let what = format!("manifest {}", descriptor.digest);
         let (bytes, content_type) = self.get(&Kind::Manifest, descriptor, limit).await?;
-        ParsedManifest::parse(&bytes, content_type.as_deref(), &what)
+        parsed(&bytes, content_type.as_deref(), &what, std::convert::identity).await
     }
 
     async fn get(
@@ -82,7 +82,7 @@ impl Fetch {
             }
             other => other?,
         };
-        hashed(&answer, Some(digest), &what)?;
+        hashed(&answer, Some(digest), &what).await?;
         let found = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
         if found != *size {
             return Err(RegistryError::SizeMismatch { what, expected: *size, found });

@@ -4,6 +4,8 @@
 //! an index says about a referrer is a hint: cosign 3.1.1 and GHCR write `application/vnd.oci.empty.v1+json` as its
 //! artifact type. So each referrer's own manifest is read.
 
+use std::collections::BTreeMap;
+
 use reqwest::Url;
 
 use super::super::host_client::ApiResponse;
@@ -17,8 +19,14 @@ use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, ApiRequest, Attachment, AttachmentProblem, BUNDLE, Bound, Capability, Class, Collected,
     Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search,
-    fallback_tag,
+    fallback_tag, parsed,
 };
+
+/// The longest media type that is compared, in bytes (RFC 6838: 127 on each side of the slash).
+const MAX_TYPE_BYTES: usize = 255;
+
+/// Stands for a longer one: no type of a signature.
+const OTHER: &str = "other";
 
 enum Page {
     /// The registry has no referrers API.
@@ -198,9 +206,10 @@ async fn page(
     if answer.content_type() != Some(OCI_INDEX) {
         return Ok(Page::Unsupported);
     }
-    let document = ParsedManifest::parse(&answer.body, answer.content_type(), &ask.what)?;
-    let ManifestKind::Index(mut referrers) = document.content else { return Ok(Page::Unsupported) };
-    referrers.truncate(limits.referrers.saturating_add(1));
+    let most = limits.referrers.saturating_add(1);
+    let listed = move |document| listed_in(document, most);
+    let referrers = parsed(&answer.body, answer.content_type(), &ask.what, listed).await?;
+    let Some(referrers) = referrers else { return Ok(Page::Unsupported) };
     Ok(Page::IndexEntry { referrers, next: next_page(&answer)? })
 }
 
@@ -217,21 +226,25 @@ async fn tagged(search: &Search<'_>) -> Listing {
                 listing.problem(&tag, error);
             }
         }
-        Ok((answer, _)) => match ParsedManifest::parse(&answer.body, answer.content_type(), &what) {
+        Ok((answer, _)) => {
+            let limits = search.state.limits();
+            let most = limits.referrers.saturating_add(1);
+            let (body, digest) = (answer.body.clone(), search.digest.clone());
             // A registry may show the image itself under this tag, as GitLab.
-            Ok(_) if search.digest.matches(&answer.body) => {}
-            Ok(ParsedManifest { content: ManifestKind::Index(mut referrers), .. }) => {
-                let limits = search.state.limits();
-                if referrers.len() > limits.referrers {
-                    listing.problem(&tag, too_many(limits));
-                    referrers.truncate(limits.referrers);
+            let listed = move |document| if digest.matches(&body) { None } else { listed_in(document, most) };
+            match parsed(&answer.body, answer.content_type(), &what, listed).await {
+                Ok(Some(mut referrers)) => {
+                    if referrers.len() > limits.referrers {
+                        listing.problem(&tag, too_many(limits));
+                        referrers.truncate(limits.referrers);
+                    }
+                    listing.referrers = referrers;
                 }
-                listing.referrers = referrers;
+                // "If the response is not an index, there are no referrers": an unrelated tag of the same name.
+                Ok(None) => {}
+                Err(error) => listing.problem(&tag, error),
             }
-            // "If the response is not an index, there are no referrers": an unrelated tag of the same name.
-            Ok(_) => {}
-            Err(error) => listing.problem(&tag, error),
-        },
+        }
     }
     listing
 }
@@ -249,6 +262,23 @@ impl Listing {
     }
 }
 
+/// The first `most` referrers of an index; `None` for another document. What a search does not use is dropped: the index
+/// of an attacker may be as large as a manifest may be, and its list outlives its bytes.
+fn listed_in(document: ParsedManifest, most: usize) -> Option<Vec<Descriptor>> {
+    let ManifestKind::Index(mut referrers) = document.content else { return None };
+    referrers.truncate(most);
+    referrers.shrink_to_fit();
+    for referrer in &mut referrers {
+        referrer.annotations.clear();
+        for text in std::iter::once(&mut referrer.media_type).chain(&mut referrer.artifact_type) {
+            if text.len() > MAX_TYPE_BYTES {
+                *text = OTHER.to_owned();
+            }
+        }
+    }
+    Some(referrers)
+}
+
 /// The layer of a referrer with a bundle, or `None` when the referrer is something else.
 async fn bundle_layer(
     fetch: &Fetch,
@@ -263,8 +293,9 @@ async fn bundle_layer(
     if !layer.media_type.starts_with(BUNDLE) {
         return Ok(None);
     }
+    let layer = || Descriptor { annotations: BTreeMap::new(), ..layer.clone() };
     match manifest.subject {
-        Some(found) if found.digest == *subject => Ok(Some(layer.clone())),
+        Some(found) if found.digest == *subject => Ok(Some(layer())),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
             reason: "its subject is another image".to_owned(),

@@ -1,6 +1,6 @@
 //! A response, read completely within the limits.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use reqwest::{Response, Url};
@@ -9,10 +9,11 @@ use super::super::error::{Bound, RegistryError};
 use super::super::failure;
 use super::super::host_request::HostRequest;
 use super::super::hosts::Host;
-use super::super::limits::{ERROR_BODY, LARGE_ANSWER};
+use super::super::limits::{ERROR_BODY, FIRST_BYTES};
 use super::super::redirect::authority;
 use super::super::request_context::RequestContext;
 use super::HostClient;
+use pullgate_net::memory::{self, Share};
 
 /// A complete 2xx response.
 #[derive(Clone, Debug)]
@@ -64,7 +65,10 @@ pub(super) async fn finish(
     if status.is_success() {
         let body = match ask.method {
             Method::HEAD => Bytes::new(),
-            _ => read(client, host, response, &ask.what, (ask.limit, Bound::Manifest)).await?,
+            _ => {
+                read((client, &context.share), host, response, &ask.what, (ask.limit, Bound::Manifest))
+                    .await?
+            }
         };
         return Ok(ApiResponse { headers, body, url: first });
     }
@@ -90,7 +94,7 @@ pub(super) async fn finish(
 }
 
 pub(super) async fn read(
-    client: &HostClient,
+    (client, share): (&HostClient, &Share),
     host: &Host,
     mut response: Response,
     what: &str,
@@ -104,20 +108,31 @@ pub(super) async fn read(
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
-    let mut permit = None;
+    let known = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::new();
+    let mut reserved = Vec::new();
+    let mut free = 0;
+    if let Some(length) = known.filter(|length| *length > 0) {
+        reserved.push(share.reserve_now(length)?);
+        body.reserve_exact(length);
+        free = length;
+    }
     let failed = |error| failure::of(&host.authority, what, &error, client.limits.connect_timeout);
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         let length = body.len().saturating_add(chunk.len());
         if u64::try_from(length).unwrap_or(u64::MAX) > limit {
             return Err(too_large());
         }
-        if length > LARGE_ANSWER && permit.is_none() {
-            permit = client.large.acquire().await.ok();
+        if length > free {
+            // Twice as much each time, so that there are few steps.
+            let more = (length - free).max(body.len()).max(FIRST_BYTES);
+            reserved.push(share.reserve_now(more)?);
+            body.reserve_exact(free.saturating_add(more).saturating_sub(body.len()));
+            free = free.saturating_add(more);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(memory::hold(body, reserved))
 }
 
 /// The beginning of an error's body; empty if it cannot be read.
