@@ -147,7 +147,8 @@ pub(crate) async fn connections_are_limited() {
 #[tokio::test]
 async fn a6_silent_connections_delay_no_notification() {
     let (registry, directory) = (Registry::start().await, directory());
-    let service = Service::start(with(&registry.host(), directory.path(), &[])).await;
+    let service =
+        Service::start(with(&registry.host(), directory.path(), &[("[limits]", "connections = 8")])).await;
     let mut silent = Vec::new();
     for number in 0..384 {
         let mut stream = TcpStream::connect(&service.address).await.unwrap();
