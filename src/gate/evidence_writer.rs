@@ -83,6 +83,8 @@ impl EvidenceWriter {
         let written = match begun.filter(|begun| begun.image == id) {
             // It is complete already.
             Some(begun) => begun.written,
+            // From the ledger, with this image under this name: written again, it would only be one more copy in memory.
+            None if is_linked(evidence, pinned, &id) => return,
             None => self.write(linked(evidence, pinned, &id, content).await),
         };
         if tokio::time::timeout(TIMEOUT, written).await.is_err() {
@@ -123,6 +125,12 @@ impl EvidenceWriter {
             drop((written.await, permit));
         })
     }
+}
+
+/// Whether evidence has the image and the name of this pull already.
+fn is_linked(evidence: &Evidence, pinned: &Pinned, id: &Digest) -> bool {
+    let name = pinned.tag_record().unwrap_or(pinned.name());
+    evidence.images.iter().any(|image| image.id == *id) && evidence.names.iter().any(|known| known == name)
 }
 
 /// Evidence as it is kept for this pull, which gave the image `id`.
