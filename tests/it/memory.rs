@@ -166,7 +166,6 @@ impl World {
         assert_eq!(honest[0].0, "0", "{what}: {honest:?}");
         assert_eq!(daemon.child.try_wait().unwrap(), None, "{what}: it was killed");
         let peak = daemon.peak();
-        println!("{what}: {} MiB", peak >> 20);
         assert!(peak < PEAK, "{what}: {} MiB", peak >> 20);
     }
 }
