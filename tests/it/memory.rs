@@ -71,6 +71,8 @@ impl Daemon {
         let log = fs::File::create(root.join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
         command.arg("--config").arg(root.join("etc")).arg("serve").stdout(Stdio::null()).stderr(log);
+        // As in the unit.
+        command.env("MALLOC_ARENA_MAX", "2");
         let child = command.spawn().unwrap();
         let cgroup = cgroup(name);
         if let Some(cgroup) = &cgroup {
