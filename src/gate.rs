@@ -232,8 +232,8 @@ impl Gate {
     ///
     /// # Errors
     /// When the image is a checkpoint.
-    pub fn check_pinned(&self, pinned: &Pinned, restore: bool) -> Result<(), Refusal> {
-        let is_checkpoint = !restore && pinned.is_checkpoint() == Some(true);
+    pub async fn check_pinned(&self, pinned: &Pinned, restore: bool) -> Result<(), Refusal> {
+        let is_checkpoint = !restore && pinned.is_checkpoint().await;
         if is_checkpoint { Err(Refusal::checkpoint_image(pinned.name(), pinned.name())) } else { Ok(()) }
     }
 

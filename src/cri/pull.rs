@@ -85,7 +85,8 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
 
     let pinned = decide(proxy, &call.request, record).await?;
     let restore = proxy.settings.checkpoint_restore;
-    proxy.gate.check_pinned(&pinned, restore).map_err(|refusal| refuse(proxy, &refusal, record))?;
+    let checked = proxy.gate.check_pinned(&pinned, restore).await;
+    checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
     proxy.counters.admitted.add();
     let evidence = proxy.gate.begin_evidence(&pinned).await;
     let answer = forward(proxy, &call, &pinned, record).await?;

@@ -9,14 +9,14 @@ use std::ops::Range;
 /// The largest field number that protobuf allows.
 const MAX_FIELD_NUMBER: u64 = (1 << 29) - 1;
 
-/// A field as it stands in its message.
+/// A field of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The field's number.
     pub number: u64,
     /// Its content.
     pub value: Value<'a>,
-    /// Where the whole field, its key included, stands in the message.
+    /// The bytes of the whole field, its key included, in the message.
     pub range: Range<usize>,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Fields<'a> {
 /// The fields of `message` with these numbers, each of which may stand in it once; others are read over.
 ///
 /// # Errors
-/// When the message is malformed, or one of the fields stands in it twice.
+/// When the message is malformed, or repeats one of the fields.
 pub fn singles<const N: usize>(
     message: &[u8],
     numbers: [u64; N],
@@ -204,7 +204,7 @@ pub fn once<T>(slot: &mut Option<T>, value: T, number: u64) -> Result<(), WireEr
 /// Why bytes are not the message they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// A field that decides what is pulled stands more than once.
+    /// A field that decides what is pulled is repeated.
     #[error("field {0} occurs more than once")]
     Duplicate(u64),
     /// A field number is zero or too large.

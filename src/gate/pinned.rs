@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pullgate_net::offload;
+
 use super::admission::Admission;
 use super::checkpoint::is_checkpoint;
 use crate::digest::Digest;
@@ -64,11 +66,12 @@ impl Pinned {
         self.tag_record.as_deref()
     }
 
-    /// Whether its document has the annotation of a checkpoint, or cannot be read in one way; `None` when no document was
-    /// looked up.
-    pub(super) fn is_checkpoint(&self) -> Option<bool> {
-        let evidence = self.evidence.as_ref()?;
-        Some(is_checkpoint(&evidence.document).unwrap_or(true))
+    /// Whether its document, if one was looked up, has the annotation of a checkpoint or cannot be read in one way.
+    pub(super) async fn is_checkpoint(&self) -> bool {
+        let Some(evidence) = &self.evidence else { return false };
+        let document = evidence.document.clone();
+        let check = move || is_checkpoint(&document).unwrap_or(true);
+        offload::document(evidence.document.len(), check).await.unwrap_or(true)
     }
 
     /// The rule that admitted it.

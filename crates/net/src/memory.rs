@@ -3,7 +3,7 @@
 //! Bytes are reserved before they are read, and the reservation is released with them: [`Reserved::hold`] makes [`Bytes`]
 //! that own it, however often they are cloned or sliced.
 //!
-//! No reservation waits for one of its own kind, so none of them can block each other for ever. A lookup has an allowance
+//! No reservation waits for one of its own kind, so none of them can block each other. A lookup has an allowance
 //! that is enough for ordinary documents and never waits. The first time that it needs more, it takes its whole share of
 //! the budget at once; until then it holds nothing that others wait for, and after that it waits for nothing. A request of
 //! a caller is reserved whole, before anything else.

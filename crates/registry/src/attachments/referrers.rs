@@ -25,7 +25,7 @@ use super::{
 /// The longest media type that is compared, in bytes (RFC 6838: 127 on each side of the slash).
 const MAX_TYPE_BYTES: usize = 255;
 
-/// Stands for a longer one: no type of a signature.
+/// Replaces a longer type; it is not the type of any signature.
 const OTHER: &str = "other";
 
 enum Page {

@@ -248,7 +248,7 @@ mod tests {
         let (rewrites, warnings) = read(&format!("[rewrite]\n{many}"));
         assert_eq!(rewrites.apply(&REWRITES.to_string()), REWRITES.to_string());
         assert!(warnings[0].contains("only the first"), "{warnings:?}");
-        // A result that is longer than a name can be is none.
+        // A result that is longer than a name can be is not a name.
         let (rewrites, _) = read(&format!("[rewrite]\n\"a\" = \"{}\"", "$0".repeat(200)));
         let path = "a".repeat(200);
         assert_eq!(rewrites.apply(&path), path);
