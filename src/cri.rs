@@ -1,6 +1,6 @@
 //! The CRI socket: a transparent HTTP/2 proxy, except for the few calls that the gate decides about.
 //!
-//! Each intercepted call has a module with one entry function: [`pull`], [`image_status`], [`create`].
+//! Each intercepted call has a module with one entry function: `pull`, `image_status`, `create`.
 
 mod accept;
 mod create;
