@@ -195,7 +195,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
 
 fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     if config.control.socket == config.listen.socket {
-        let hint = "give each a path of its own; kubelet's is the one in [listen]";
+        let hint = "use two different paths; kubelet connects to the one in [listen]";
         pass.problem("", "[control] and [listen] have the same `socket`", hint);
     }
 }

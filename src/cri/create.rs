@@ -79,8 +79,11 @@ async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Chang
         return Ok(changes);
     };
     if !proxy.settings.checkpoint_restore {
-        let found =
-            query_runtime(proxy, create.image(), checkpoint::found_in(&proxy.upstream, &image)).await?;
+        // Asked again: the checks may have waited, and a pull meanwhile may have added the name that containerd uses first.
+        let now = query_runtime(proxy, create.image(), presence::image(&proxy.upstream, &image.id)).await?;
+        let absent = || Refusal::absent(create.image().image);
+        let now = now.filter(|now| now.id == image.id).ok_or_else(absent)?;
+        let found = query_runtime(proxy, create.image(), checkpoint::found_in(&proxy.upstream, &now)).await?;
         if let Some(record) = found {
             return Err(Refusal::checkpoint_image(create.image().name(), &record));
         }

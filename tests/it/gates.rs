@@ -331,6 +331,28 @@ async fn a_checkpoint_in_an_admitted_image_is_restored_only_if_allowed() {
         assert_eq!(answer.code, expected, "{document:?} as {by}, {allowed}: {answer:?}");
         assert_eq!(world.created().len(), usize::from(expected == "0"), "{document:?}");
     }
+    // A neighbour's pull adds a name that the runtime uses first while the image is checked.
+    let world = start(|_| {}).await;
+    let document = annotated(name);
+    world.runtime.hold(&document);
+    world.runtime.record("registry.example.com/a:1", &pullgate::digest::Digest::of(&document).to_string());
+    let queries = std::sync::atomic::AtomicUsize::new(0);
+    world.runtime.script(move |call| {
+        let first =
+            queries.fetch_add(usize::from(call.path == STATUS), std::sync::atomic::Ordering::Relaxed) == 0;
+        let names = if first { &[OPEN][..] } else { &["registry.example.com/a:1", OPEN] };
+        (call.path == STATUS).then(|| {
+            let image = api::Image {
+                id: id(OPEN),
+                repo_tags: names.iter().map(ToString::to_string).collect(),
+                ..Default::default()
+            };
+            runtime::message(&api::ImageStatusResponse { image: Some(image), ..Default::default() })
+        })
+    });
+    let answer = world.create(&id(OPEN), OPEN, &[]).await;
+    assert_error(&answer, "a name that came meanwhile");
+    assert!(answer.message.contains("registry.example.com/a:1"), "{answer:?}");
     // A document that the runtime does not have is not a checkpoint.
     let world = start(|_| {}).await;
     world.runtime.record(OPEN, &pullgate::digest::Digest::of(b"gone").to_string());

@@ -116,7 +116,7 @@ impl Bound {
             Some(number) if (self.minimum..=self.maximum).contains(&number) => return Some(number),
             Some(_) => "out of range",
             None => match self.unit {
-                Unit::Bytes => "not a number of bytes, or a text such as \"512KiB\" or \"4MiB\"",
+                Unit::Bytes => "neither a number of bytes nor a string such as \"512KiB\" or \"4MiB\"",
                 Unit::Count => "not a whole number",
                 Unit::Milliseconds => "not a text such as \"500ms\", \"15s\" or \"2m\"",
             },
@@ -162,7 +162,7 @@ impl Kind<Option<Duration>> for OffOr {
             _ => None,
         };
         if time.is_none() {
-            let hint = format!("write \"off\", or a text such as \"60m\", from {}", self.0.range());
+            let hint = format!("write \"off\", or a string such as \"60m\", from {}", self.0.range());
             document.problem(value.span, format!("`{key}` is neither \"off\" nor a time in range"), hint);
         }
         time.map(Some)

@@ -249,7 +249,7 @@ fn check_repositories(file: &SignerFile, pass: &mut Pass<'_, '_, '_>) {
 }
 
 fn read_host(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write it as in the names of images, as in \"registry.example.com:5000\"";
+    let hint = "write it as it appears in image names, for example \"registry.example.com:5000\"";
     document.parsed(key, value, ["is not the host of a registry", hint], |host| {
         let named = Repository::parse(&format!("{host}/name")).ok()?;
         let whole = reference::is_domain(host) && named.domain() == host && named.path() == "name";

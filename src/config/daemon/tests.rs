@@ -214,7 +214,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
-            "x:1:1: [control] and [listen] have the same `socket`\n  hint: give each a path of its own; kubelet's is the one in [listen]",
+            "x:1:1: [control] and [listen] have the same `socket`\n  hint: use two different paths; kubelet connects to the one in [listen]",
         ),
         (
             "[gate]\ncheckpoint-restore = true",
@@ -226,7 +226,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[scan]\ninterval = \"1ms\"",
-            "x:2:12: `interval` is neither \"off\" nor a time in range\n  hint: write \"off\", or a text such as \"60m\", from 1s to 1440m",
+            "x:2:12: `interval` is neither \"off\" nor a time in range\n  hint: write \"off\", or a string such as \"60m\", from 1s to 1440m",
         ),
         (
             "[gate]\npin-user-specified-image = \"yes\"",
@@ -270,7 +270,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nmanifest-bytes = \"1GiB\"",
-            "x:2:18: `manifest-bytes` is not a number of bytes, or a text such as \"512KiB\" or \"4MiB\"\n  hint: it may be from 64KiB to 16MiB; the default is 4MiB",
+            "x:2:18: `manifest-bytes` is neither a number of bytes nor a string such as \"512KiB\" or \"4MiB\"\n  hint: it may be from 64KiB to 16MiB; the default is 4MiB",
         ),
         (
             "[limits]\nsignatures = 0",

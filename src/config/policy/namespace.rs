@@ -278,7 +278,11 @@ fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
                 }
                 _ => error.to_string(),
             };
-            document.problem(span, message, "letters a to z, digits and `-`, with `*` for any of them");
+            document.problem(
+                span,
+                message,
+                "use letters a to z, digits and `-`; `*` matches any number of them",
+            );
         })
         .ok()
 }

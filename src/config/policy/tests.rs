@@ -818,7 +818,7 @@ fn b10_an_authenticator_of_several_scopes_that_accept_bundles_is_reported() {
     assert_eq!(
         warned(&with(&(rule("r.io/a", "") + &rule("r.io/b", "") + &rule("r.io/c", "")))),
         [
-            "policy.toml:2:16: authenticator `release` serves `r.io/a` and `r.io/b` and others: a bundle does not name its repository, so one that was signed for either is valid for both\n  hint: use a key for each scope, or add `layouts = [\"classic\"]`, whose signatures name the repository"
+            "policy.toml:2:16: authenticator `release` serves `r.io/a` and `r.io/b` and others: a bundle does not name its repository, so one that was signed for either is valid for both\n  hint: use a separate key for each scope, or add `layouts = [\"classic\"]`: classic signatures name the repository"
         ]
     );
 }

@@ -89,7 +89,7 @@ impl Collected {
             let message = format!(
                 "authenticator `{name}` serves `{first}` and `{second}`{more}: a bundle does not name its repository, so one that was signed for either is valid for both"
             );
-            let hint = "use a key for each scope, or add `layouts = [\"classic\"]`, whose signatures name the repository";
+            let hint = "use a separate key for each scope, or add `layouts = [\"classic\"]`: classic signatures name the repository";
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
         }
     }
