@@ -83,8 +83,10 @@ impl EvidenceWriter {
         let written = match begun.filter(|begun| begun.image == id) {
             // It is complete already.
             Some(begun) => begun.written,
-            // From the ledger, with this image under this name: written again, it would only be one more copy in memory.
-            None if is_linked(evidence, pinned, &id) => return,
+            // On the disk, with this image under this name: written again, it would only be one more copy in memory.
+            None if self.ledger.noted(&evidence.place()).is_none() && is_linked(evidence, pinned, &id) => {
+                return;
+            }
             None => self.write(linked(evidence, pinned, &id, content).await),
         };
         if tokio::time::timeout(TIMEOUT, written).await.is_err() {

@@ -118,7 +118,7 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     let location = token.location("release");
     let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
     let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
-    assert!(again.unwrap_err().contains("no key is overwritten"));
+    assert!(again.unwrap_err().contains("nothing is overwritten"));
     let result = public(&location).unwrap();
     assert_eq!(result, std::fs::read_to_string(&key.public_file).unwrap());
     let without_pin = location.split("&pin-source").next().unwrap().to_owned();
@@ -228,7 +228,7 @@ fn keys_encrypted_by_cosign_are_opened() {
         public
     };
     assert_eq!(process::run(public().env("COSIGN_PASSWORD", "pg5ECRET-two")).unwrap(), expected);
-    assert!(process::run(&mut public()).unwrap_err().contains("no passphrase is given"));
+    assert!(process::run(&mut public()).unwrap_err().contains("no passphrase;"));
     // Through a file descriptor.
     let mut shell = Command::new("sh");
     let script = "printf pg5ECRET-two | \"$0\" keys public \"$1\" --passphrase-fd 0";

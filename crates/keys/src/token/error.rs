@@ -45,7 +45,7 @@ pub enum TokenError {
     #[error("the token has no public key with the id of the private key")]
     NoPublic,
     /// The key exists already.
-    #[error("the token holds a key of this label or id already; nothing is written over")]
+    #[error("the token holds a key of this label or id already; nothing is overwritten")]
     Exists,
     /// The token does not support keys of this kind.
     #[error("the token cannot make a key of this kind")]
