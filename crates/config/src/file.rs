@@ -39,7 +39,7 @@ impl Guard {
         read_text(file, &metadata, limit)
     }
 
-    /// Reads a text file of at most `limit` bytes that decides nothing, whoever owns it.
+    /// Reads a text file of at most `limit` bytes that decides nothing; its owner does not matter.
     pub fn read_any(path: &Path, limit: u64) -> Result<String, FileError> {
         let (file, metadata) = open(path)?;
         read_text(file, &metadata, limit)

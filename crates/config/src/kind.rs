@@ -30,7 +30,7 @@ impl<T> Form<T> {
         Optional { form: self, unset: Unset::Means(unset), example }
     }
 
-    /// An option that has to be set. Whoever declares it checks that it is.
+    /// An option that has to be set. The declaring section checks that it is.
     pub const fn required(self, example: &'static str) -> Optional<T> {
         Optional { form: self, unset: Unset::Required, example }
     }
@@ -107,7 +107,7 @@ pub struct List<T> {
 }
 
 impl<T> List<T> {
-    /// A list that has to be set. Whoever declares it checks that it is.
+    /// A list that has to be set. The declaring section checks that it is.
     #[must_use]
     pub const fn required(self, example: &'static str) -> Self {
         Self { example, ..self }

@@ -74,7 +74,7 @@ impl<P: Copy + Eq + Hash> Connections<P> {
         self.limits.connections.saturating_mul(2)
     }
 
-    /// A place for a new connection of `peer`, which may take one of the `reserve`; `None` if there is none. If all are
+    /// A place for a new connection of `peer`, which may take one of the `reserve`; `None` without a free one. If all are
     /// taken, a connection without calls is closed: of the peer with the most connections, the one that was used least
     /// recently. A peer without access to the reserve closes no connection of one that has it.
     pub fn admit(&self, peer: P, reserve: bool) -> Option<Connection> {

@@ -11,7 +11,7 @@ const MAX_NAME: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub(super) source: &'static str,
-    /// The reason why images that no rule covers are allowed; if there is none, they are refused.
+    /// The reason why images that no rule covers are allowed; without one, they are refused.
     pub(super) allowed_by_default: Option<String>,
     pub(super) authenticators: Vec<DraftAuthenticator>,
     pub(super) rules: Vec<Rule>,

@@ -21,7 +21,7 @@ impl ServiceLimiter {
         }
     }
 
-    /// Waits for a permit. `None` if there is none before `end`.
+    /// Waits for a permit. `None` if no permit is free before `end`.
     pub(super) async fn acquire(&self, end: Instant) -> Option<SemaphorePermit<'_>> {
         let permit = tokio::time::timeout_at(end, self.concurrency.acquire()).await.ok()?.ok()?;
         self.rate.acquire_before(end).await.then_some(permit)

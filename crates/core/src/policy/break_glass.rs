@@ -18,7 +18,7 @@ pub struct BreakGlass {
     exceptions: Vec<Exception>,
 }
 
-/// Where exceptions come from. Read for every decision, so that a removed exception has no effect at once.
+/// Where exceptions come from. Read for every decision, so that removing an exception takes effect at once.
 pub trait BreakGlassSource: std::fmt::Debug + Send + Sync {
     /// The exceptions at `now`.
     fn exceptions(&self, now: Timestamp) -> BreakGlass;
