@@ -50,8 +50,7 @@ const SIGNER: &str = "\
 ";
 
 const SIGNING: &str = r#"
-# A key (a PEM file, pkcs11:, alikms:// or vault://) and its algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256,
-# ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH.
+# A key (a PEM file, pkcs11:, alikms:// or vault://) and its algorithm, as in docs/signing.md.
 #! [authenticator.release]
 #! key = "keys/release.key"
 #! algorithm = "RSA_PSS_SHA_256"

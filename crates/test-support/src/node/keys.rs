@@ -14,6 +14,9 @@ use crate::secrets;
 pub enum Kind {
     P256,
     P384,
+    /// P-384 with SHA-256.
+    P384Sha256,
+    P521,
     RsaPkcs1,
     RsaPss,
     Ed25519,
@@ -26,6 +29,8 @@ impl Kind {
         match self {
             Self::P256 => "ECDSA_SHA_256",
             Self::P384 => "ECDSA_SHA_384",
+            Self::P384Sha256 => "ECDSA_P384_SHA_256",
+            Self::P521 => "ECDSA_SHA_512",
             Self::RsaPkcs1 => "RSA_PKCS1_SHA_256",
             Self::RsaPss => "RSA_PSS_SHA_256",
             Self::Ed25519 => "ED25519",
@@ -36,7 +41,8 @@ impl Kind {
     fn openssl_options(self) -> &'static [&'static str] {
         match self {
             Self::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-            Self::P384 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            Self::P384 | Self::P384Sha256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            Self::P521 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
             Self::RsaPkcs1 | Self::RsaPss => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
             Self::Ed25519 | Self::Ed25519ph => &["-algorithm", "ED25519"],
         }
