@@ -18,6 +18,8 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
+    /// Whose signatures count: those of public keys (key).
+    "type": Choice, "key", "key";
     /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
     /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
     /// P-384, ECDSA_SHA_512 for P-521.

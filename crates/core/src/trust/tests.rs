@@ -177,8 +177,7 @@ fn key(public: PublicKey, not_before: Option<i64>, not_after: Option<i64>, origi
 #[test]
 fn a_key_is_valid_from_not_before_until_just_before_not_after() {
     let p256 = || public(fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256);
-    let window =
-        Authenticator::new("release".into(), vec![key(p256(), Some(100), Some(200), "p256.pem")]).unwrap();
+    let window = KeySet::new("release".into(), vec![key(p256(), Some(100), Some(200), "p256.pem")]).unwrap();
     for (now, side) in [
         (99, Some(Outside::Early { from: at(100) })),
         (100, None),
@@ -200,8 +199,7 @@ fn a_key_is_valid_from_not_before_until_just_before_not_after() {
     let result = window.verify(MESSAGE, &by_openssl("ed25519"), at(150));
     assert_eq!(result, Err(TrustError::Untrusted { authenticator: "release".into() }));
     for (from, until) in [(5, 5), (6, 5)] {
-        let empty =
-            Authenticator::new("release".into(), vec![key(p256(), Some(from), Some(until), "p256.pem")]);
+        let empty = KeySet::new("release".into(), vec![key(p256(), Some(from), Some(until), "p256.pem")]);
         assert_eq!(empty.unwrap_err(), TrustError::EmptyWindow { origin: "p256.pem".into() });
     }
 }
@@ -213,7 +211,7 @@ fn any_key_that_is_valid_now_satisfies_its_authenticator() {
     let new =
         key(public(fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519), Some(100), None, "new.pem");
     for keys in [vec![old.clone(), new.clone()], vec![new.clone(), old.clone()]] {
-        let rotating = Authenticator::new("release".into(), keys).unwrap();
+        let rotating = KeySet::new("release".into(), keys).unwrap();
         for (now, by, trusted) in [
             (50, "p256", true),
             (50, "ed25519", false),
@@ -233,13 +231,13 @@ fn any_key_that_is_valid_now_satisfies_its_authenticator() {
 fn an_authenticator_has_one_to_sixteen_different_keys() {
     let pem = fixture!("throw-away-p256.pub.pem");
     let same = |origin| key(public(pem, Algorithm::EcdsaSha256), None, None, origin);
-    let none = Authenticator::new("release".into(), Vec::new()).unwrap_err();
+    let none = KeySet::new("release".into(), Vec::new()).unwrap_err();
     assert_eq!(none, TrustError::NoKeys { authenticator: "release".into() });
-    let twice = Authenticator::new("release".into(), vec![same("a.pem"), same("b.pem")]).unwrap_err();
+    let twice = KeySet::new("release".into(), vec![same("a.pem"), same("b.pem")]).unwrap_err();
     assert!(
         matches!(twice, TrustError::SameKeyTwice { first, second, .. } if (first.as_str(), second.as_str()) == ("a.pem", "b.pem"))
     );
-    let many = Authenticator::new("release".into(), vec![same("a.pem"); 17]).unwrap_err();
+    let many = KeySet::new("release".into(), vec![same("a.pem"); 17]).unwrap_err();
     assert_eq!(many, TrustError::TooManyKeys { authenticator: "release".into(), found: 17 });
 }
 
@@ -249,7 +247,7 @@ fn a_key_has_several_algorithms_only_in_one_entry() {
     let p384 = |algorithm| public(fixture!("throw-away-p384.pub.pem"), algorithm);
     let entry = |algorithm| key(p384(algorithm), None, Some(200), "p384.pem");
     let both = [Algorithm::EcdsaSha384, Algorithm::EcdsaP384Sha256].map(entry);
-    let release = Authenticator::new("release".into(), both.to_vec()).unwrap();
+    let release = KeySet::new("release".into(), both.to_vec()).unwrap();
     for (made, trusted) in [("p384", true), ("p384-sha256", true), ("p384-sha512", false)] {
         let answer = release.verify(MESSAGE, &by_openssl(made), at(100));
         let fingerprint = answer.as_ref().map(|valid| valid.fingerprint().to_owned());
@@ -263,7 +261,7 @@ fn a_key_has_several_algorithms_only_in_one_entry() {
         ("another end", Key { not_after: None, ..second.clone() }),
         ("another beginning", Key { not_before: Some(at(1)), ..second.clone() }),
     ] {
-        let made = Authenticator::new("release".into(), vec![first.clone(), second]);
+        let made = KeySet::new("release".into(), vec![first.clone(), second]);
         assert!(matches!(made, Err(TrustError::SameKeyTwice { .. })), "{what}");
     }
 }

@@ -38,6 +38,15 @@ impl Kind {
         }
     }
 
+    /// What `cosign verify` must be told: it assumes SHA-256 for every curve.
+    pub fn cosign_options(self) -> &'static [&'static str] {
+        match self {
+            Self::P384 => &["--signature-digest-algorithm", "sha384"],
+            Self::P521 => &["--signature-digest-algorithm", "sha512"],
+            _ => &[],
+        }
+    }
+
     fn openssl_options(self) -> &'static [&'static str] {
         match self {
             Self::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
