@@ -48,6 +48,24 @@ fn other_key_types_and_both_layouts_are_accepted() {
     }
 }
 
+/// containers/image signs with SHA-256 whatever the curve is, pure Ed25519, and a name with a tag.
+#[test]
+fn signatures_by_skopeo_are_accepted() {
+    let node = Node::start(Release::V2_1);
+    for kind in [Kind::P256, Kind::P384Sha256, Kind::P521Sha256, Kind::RsaPkcs1, Kind::Ed25519] {
+        let name = kind.algorithm().to_lowercase();
+        let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
+        node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
+        let (image, wrong) = (node.push(&format!("team/{name}:1")), node.push(&format!("team/{name}:2")));
+        node.cosign().sign_by_skopeo(&image.by_tag(), &key);
+        node.cosign().sign_by_skopeo(&wrong.by_tag(), &other);
+        let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+        assert!(pulled.is_ok(), "{name}: {pulled:?}");
+        let waiting = node.kubelet().ensure_image(&Pod::of(wrong.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
+    }
+}
+
 /// A classic signature names the repository, which may differ from the one that the image is pulled from.
 #[test]
 fn a_signature_for_an_alias_is_accepted() {
