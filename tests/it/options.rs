@@ -31,7 +31,7 @@ use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, s
 pub(crate) mod documents;
 mod effects;
 mod policy;
-mod settings;
+pub(crate) mod settings;
 
 struct World {
     directory: TempDir,
