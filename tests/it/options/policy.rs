@@ -151,6 +151,7 @@ pub(crate) async fn authenticators_and_their_keys() {
     let both = format!("{pss}\n{salted}");
     for (settings, key, expected) in [
         (both.clone(), file(&right), "verified"),
+        (format!("type = \"key\"\n{both}"), file(&right), "verified"),
         (both.clone(), file(&wrong), "no-valid-signature"),
         (both.clone(), pem(&right), "verified"),
         (both.clone(), pem(&wrong), "no-valid-signature"),
