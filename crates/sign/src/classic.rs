@@ -41,7 +41,7 @@ pub(super) async fn attach(
     registry: &Registry,
     request: &SignRequest<'_>,
     seen: Seen,
-    key: &dyn SigningKey,
+    key: &SigningKey,
 ) -> Result<Attached, SignError> {
     let SignRequest { repository, digest, .. } = *request;
     let tag = tag(request)?;
