@@ -206,7 +206,7 @@ async fn record_tag(
 ) -> Result<(), String> {
     let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
     let mut lock = lock.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
-    let timeout = proxy.settings.tag_record_timeout;
+    let timeout = proxy.settings.limits.tag_record_timeout;
     if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
         let is_sandbox_image = proxy.sandbox_image_name().is_some_and(|sandbox| sandbox == tagged);
         let labels: &[_] = if is_sandbox_image { &[images::PINNED_LABEL] } else { &[] };

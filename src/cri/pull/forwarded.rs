@@ -37,7 +37,7 @@ impl ForwardedPull {
         Self {
             upstream: proxy.upstream.clone(),
             pinned,
-            timeout: proxy.settings.tag_record_timeout,
+            timeout: proxy.settings.limits.tag_record_timeout,
             gate: Arc::clone(&proxy.gate),
             restore: proxy.settings.checkpoint_restore,
             _place: place,
