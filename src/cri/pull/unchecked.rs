@@ -100,7 +100,7 @@ async fn check_later(pull: ForwardedPull, answered: bool) {
         match looked.unwrap_or(Look::Unknown) {
             Look::Nothing | Look::Admitted if answered => return,
             Look::Nothing | Look::Admitted | Look::Unknown => {}
-            Look::Refused { id, refusal } if refusal.kind() == Kind::Refused => {
+            Look::Refused { id, refusal } if matches!(refusal.kind(), Kind::Refused(_)) => {
                 forget(&pull, &id, &refusal).await;
                 if answered {
                     return;
