@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use super::forwarded::ForwardedPull;
 use crate::containerd::{images, presence};
 use crate::cri::{MAX_NAME_BYTES, Proxy};
-use crate::gate::{Kind, Pinned, Refusal};
+use crate::gate::{Pinned, Refusal};
+use crate::telemetry::Reason;
 use pullgate_core::untrusted::sanitize_to;
 
 /// How many pulls may wait for their check, under way or given up; more wait before they are forwarded. One takes about
@@ -28,6 +29,10 @@ const LOOKS: [Duration; 6] = [
     Duration::from_secs(8),
     Duration::from_secs(30),
 ];
+
+/// From which look on an image counts as refused that the runtime does not show: it may be busy, or have found another image
+/// by a name that it has just moved.
+const TOLERATED: usize = 3;
 
 /// Ends with [`Unchecked::check`]; if it is dropped before, the check is made in a task.
 pub(super) struct Unchecked {
@@ -92,25 +97,23 @@ impl Drop for Unchecked {
 }
 
 async fn check_later(pull: ForwardedPull, answered: bool) {
-    let mut last = None;
-    for wait in LOOKS {
+    for (number, wait) in LOOKS.into_iter().enumerate() {
         tokio::time::sleep(wait).await;
         let looked = tokio::time::timeout(pull.timeout, look(&pull)).await;
-        last = None;
-        match looked.unwrap_or(Look::Unknown) {
-            Look::Nothing | Look::Admitted if answered => return,
-            Look::Nothing | Look::Admitted | Look::Unknown => {}
-            Look::Refused { id, refusal } if matches!(refusal.kind(), Kind::Refused(_)) => {
-                forget(&pull, &id, &refusal).await;
-                if answered {
-                    return;
+        let settled = match looked.unwrap_or(Look::Unknown) {
+            Look::Nothing | Look::Admitted => true,
+            Look::Unknown => false,
+            Look::Refused { id, refusal } => {
+                let settled = number >= TOLERATED || refusal.reason() != Reason::RuntimeUnavailable;
+                if settled {
+                    forget(&pull, &id, &refusal).await;
                 }
+                settled
             }
-            Look::Refused { id, refusal } => last = Some((id, refusal)),
+        };
+        if answered && settled {
+            return;
         }
-    }
-    if let Some((id, refusal)) = last {
-        forget(&pull, &id, &refusal).await;
     }
 }
 
