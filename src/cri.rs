@@ -26,12 +26,13 @@ use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tonic::Code;
 
 pub use accept::serve;
 pub use pull::RuntimeContent;
 pub use sandbox::SandboxImage;
-pub use settings::CriSettings;
+pub use settings::{CriLimits, CriSettings};
 
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
@@ -62,6 +63,8 @@ pub struct Proxy {
     counters: Counters,
     tag_locks: TagLocks,
     recent_answers: RecentAnswers,
+    /// The places of pulls that are forwarded and not checked.
+    unchecked: Arc<Semaphore>,
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
@@ -93,9 +96,10 @@ impl Proxy {
             counters: Counters::default(),
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
+            unchecked: Arc::new(Semaphore::new(pull::MAX_UNCHECKED)),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
-                connections: settings.connections,
+                connections: settings.limits.connections,
                 first_call: FIRST_CALL_TIMEOUT,
             }),
             settings,

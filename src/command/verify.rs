@@ -106,7 +106,7 @@ impl Report {
         });
         let (verdict, outcome) = match decision {
             Ok(_) => ("admitted", Outcome::Success),
-            Err(refusal) if refusal.kind() == Kind::Refused => ("refused", Outcome::Refused),
+            Err(refusal) if matches!(refusal.kind(), Kind::Refused(_)) => ("refused", Outcome::Refused),
             Err(_) => ("unknown", Outcome::Undetermined),
         };
         // The sum of an empty iterator is -0.

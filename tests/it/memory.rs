@@ -3,9 +3,9 @@
 //! The daemon runs in a memory cgroup with the unit's `MemoryMax`, where one can be made; its peak is asserted either way.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,13 +16,11 @@ use pullgate::api;
 use pullgate::containerd::Upstream;
 use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
-use pullgate_test::policy::RELEASE;
 use pullgate_test::proxy::call;
-use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, manifest};
-use pullgate_test::runtime::{Runtime, framed};
+use pullgate_test::registry::{INDEX, MANIFEST, Options, Scripted, manifest};
+use pullgate_test::runtime::framed;
 use pullgate_test::signer::{Signer, sign_classic};
-use pullgate_test::world::pull_request;
-use tempfile::TempDir;
+use pullgate_test::world::{World as Node, pull_request};
 use tokio::task::JoinSet;
 
 /// What the daemon may have taken at its peak.
@@ -89,32 +87,32 @@ impl Daemon {
     }
 }
 
+/// A node, and a client of the real program that runs beside its daemon.
 struct World {
-    directory: TempDir,
-    registry: Arc<Registry>,
-    runtime: Runtime,
+    node: Node,
     client: Upstream,
+}
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
 }
 
 impl World {
     async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        let registry = Registry::with(Options { referrers: true, ..Options::default() }).await;
-        let runtime = Runtime::start(&root.join("runtime.sock"));
+        let node = Node::builder().registry(Options { referrers: true, ..Options::default() }).start().await;
+        let root = node.directory.path();
         let at = root.display();
         let config = format!(
             "[listen]\nsocket = \"{at}/a.sock\"\n[control]\nsocket = \"{at}/b.sock\"\n[runtime]\n\
              socket = \"{at}/runtime.sock\"\n[ledger]\ndirectory = \"{at}/evidence\"\n[limits]\nretries = 0\n"
         );
-        let policy = format!(
-            "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n",
-            registry.host()
-        );
-        pullgate_test::policy::load(root, &policy);
         fs::write(root.join("etc/pullgate.toml"), config).unwrap();
         let client = Upstream::new(root.join("a.sock"));
-        Self { registry: Arc::new(registry), runtime, client, directory }
+        Self { node, client }
     }
 
     async fn daemon(&self, name: &str) -> Daemon {
@@ -129,10 +127,6 @@ impl World {
             "the daemon does not serve: {}",
             fs::read_to_string(self.directory.path().join("log")).unwrap()
         );
-    }
-
-    fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.registry.host())
     }
 
     /// An image whose manifest has about `bytes` bytes.

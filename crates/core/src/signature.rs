@@ -7,6 +7,7 @@
 mod bundle;
 mod dsse;
 mod fields;
+mod payload;
 mod simple;
 mod statement;
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
 pub use self::fields::FieldError;
+pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;

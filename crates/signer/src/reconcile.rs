@@ -134,7 +134,7 @@ pub(super) async fn list(active_config: &ActiveConfig, rule: &Rule) -> Result<Ve
     let most = settings.limits.listed;
     let repositories = match &settings.reconcile.repositories {
         Some(known) => known.clone(),
-        None => registry.repositories(&settings.registry.host, credentials, most).await?,
+        None => registry.repository_pages(&settings.registry.host, credentials, most)?.all().await?,
     };
     let covered: BTreeSet<String> =
         repositories.iter().filter(|it| rule.covers(it)).map(ToString::to_string).collect();
@@ -155,7 +155,7 @@ pub(super) async fn tagged(
     repository: &Repository,
 ) -> Result<Vec<Tagged>, ListError> {
     let ActiveConfig { registry, credentials, settings, .. } = active_config;
-    let tags = match registry.tags(repository, credentials, settings.limits.listed).await {
+    let tags = match registry.tag_pages(repository, credentials, settings.limits.listed)?.all().await {
         Ok(tags) => tags,
         // The repository was emptied, and is still in the catalog.
         Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
@@ -171,8 +171,10 @@ pub(super) async fn tagged(
             let (registry, credentials) = (registry.clone(), credentials.clone());
             let repository = repository.clone();
             requests.spawn(async move {
-                let stored =
-                    registry.get_manifest_optional(&repository, Target::Tag(&tag), &credentials).await?;
+                let stored = registry
+                    .writer(&repository, &credentials)
+                    .get_manifest_optional(Target::Tag(&tag))
+                    .await?;
                 Ok::<_, RegistryError>(stored.map(|stored| (repository, tag, stored.digest)))
             });
         }

@@ -755,8 +755,8 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
         ]
     );
     let team = Repository::parse("r.io/team").unwrap();
-    let ruling = loaded.policy.applicable_rules(&team, Some("payments-eu"));
-    let rule = ruling.strictest();
+    let applicable = loaded.policy.applicable_rules(&team, Some("payments-eu"));
+    let rule = applicable.strictest();
     assert_eq!(
         (rule.mode(), rule.signed_object()),
         (crate::policy::Mode::Audit, crate::policy::SignedObject::Either)

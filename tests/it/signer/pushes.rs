@@ -1,6 +1,6 @@
 //! What is signed, and what is not.
 
-use pullgate_signer::Login;
+use pullgate_signer::RegistryLogin;
 use pullgate_signer::Status;
 
 use super::*;
@@ -202,7 +202,7 @@ async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
     let before = Status::of(&service.signer).rules;
     let mut broken = settings(&registry, directory.path(), vec![rule(&registry, "other")]);
     broken.registry.login =
-        Some(Login { username: "x".to_owned(), password_file: directory.path().join("none") });
+        Some(RegistryLogin { username: "x".to_owned(), password_file: directory.path().join("none") });
     assert!(service.signer.reload(broken).await.is_err());
     assert_eq!(Status::of(&service.signer).rules, before);
     let image = registry.image("other/app", "1", "one");
