@@ -8,7 +8,7 @@ use super::Finding;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule};
-use crate::signature::{self, Attachment, Format, Proof, Subject};
+use crate::signature::{self, Attachment, Format, Proof, RepositoryIdentity, Subject};
 use crate::trust::Authenticator;
 use pullgate_core::untrusted::error_chain;
 
@@ -22,6 +22,7 @@ pub(super) struct Check {
     repositories: Vec<String>,
     layouts: BTreeSet<Format>,
     annotations: BTreeMap<String, String>,
+    identity: RepositoryIdentity,
 }
 
 /// The outcome of a check.
@@ -50,6 +51,7 @@ impl Check {
             repositories: rule.accepted_repositories(&evidence.repository),
             layouts: rule.layouts().clone(),
             annotations: requirement.annotations().clone(),
+            identity: rule.repository_identity(),
         }
     }
 
@@ -94,6 +96,7 @@ impl Check {
             digest: &self.digest,
             repositories: &self.repositories,
             annotations: &self.annotations,
+            identity: self.identity,
         };
         signature::verify(attachment, authenticator, &subject, at).map_err(|error| error_chain(&error))
     }

@@ -7,7 +7,7 @@ use pullgate::digest::Digest;
 use pullgate::keys::SigningKey;
 use pullgate::reference::Repository;
 use pullgate::registry::{Collected, Credentials, Registry as Client, RegistrySettings};
-use pullgate::signature::{Subject, verify};
+use pullgate::signature::{RepositoryIdentity, Subject, verify};
 use pullgate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
 use pullgate_sign::{Annotations, Attached, Layout, RECHECK_DELAY, SignError, SignRequest, Signed};
 use serde_json::{Value, json};
@@ -88,7 +88,12 @@ async fn collect(registry: &Registry, digest: &Digest) -> Collected {
 /// How many of the signatures verify with the key.
 fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &SigningKey) -> usize {
     let repositories = [registry.repository("team/app").to_string()];
-    let subject = Subject { digest, repositories: &repositories, annotations: &BTreeMap::new() };
+    let subject = Subject {
+        digest,
+        repositories: &repositories,
+        annotations: &BTreeMap::new(),
+        identity: RepositoryIdentity::default(),
+    };
     let authenticator = authenticator(key);
     let count = |attachment| verify(attachment, &authenticator, &subject, Timestamp::UNIX_EPOCH).is_ok();
     collected.attachments.iter().filter(|attachment| count(attachment)).count()

@@ -9,6 +9,7 @@ mod bundle;
 mod dsse;
 mod fields;
 mod payload;
+mod repository;
 mod simple;
 mod statement;
 
@@ -26,6 +27,7 @@ pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
 pub use self::fields::FieldError;
 pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
+pub use self::repository::{REPOSITORY_ANNOTATION, RepositoryIdentity};
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
@@ -115,6 +117,8 @@ pub struct Subject<'a> {
     pub repositories: &'a [String],
     /// The annotations that must be signed with it, with exactly these values.
     pub annotations: &'a BTreeMap<String, String>,
+    /// Whether a bundle must name one of the repositories.
+    pub identity: RepositoryIdentity,
 }
 
 /// Proof that a signer of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
@@ -272,6 +276,9 @@ pub enum SignatureError {
     OtherDigest { found: Quoted },
     #[error("signature is for another repository, {found}")]
     OtherRepository { found: Quoted },
+    /// The rule requires that a bundle names its repository.
+    #[error("bundle names no repository, the rule has identity = \"required\"")]
+    NoRepository,
     /// An annotation that the rule requires was not signed, or with another value.
     #[error("rule requires annotation {key} = {wanted}, signature has {found}")]
     Annotation {

@@ -13,8 +13,8 @@ use super::update::{Blob, Edited, refuses_absent, update, upload};
 use super::{Attached, Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
-    Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_MEDIA_TYPE, STATEMENT_TYPE, bundle_annotations,
-    pre_authentication_encoding,
+    Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, REPOSITORY_ANNOTATION, STATEMENT_MEDIA_TYPE,
+    STATEMENT_TYPE, bundle_annotations, pre_authentication_encoding,
 };
 use pullgate_core::trust::PublicKey;
 use pullgate_keys::SigningKey;
@@ -72,7 +72,7 @@ pub(super) async fn present(
     key: &PublicKey,
 ) -> Result<Option<Digest>, SignError> {
     let collected = registry.bundles(request.repository, request.digest, request.credentials).await;
-    let wanted = request.annotations.object();
+    let wanted = signed_annotations(request);
     for attachment in &collected.attachments {
         let Attachment::Bundle { place, document } = attachment else { continue };
         if bundle_annotations(document, key, request.digest).is_ok_and(|found| found == wanted)
@@ -127,13 +127,22 @@ async fn bundle(request: &SignRequest<'_>, key: &SigningKey) -> Result<Bytes, Si
 
 fn statement(request: &SignRequest<'_>) -> String {
     let digest = json!({ request.digest.algorithm().name(): request.digest.hex() });
-    let annotations = Value::Object(request.annotations.object());
+    let annotations = Value::Object(signed_annotations(request));
     format!(
         "{{\"_type\":{},\"subject\":[{{\"digest\":{digest},\"annotations\":{annotations}}}],\
          \"predicateType\":{},\"predicate\":{{}}}}",
         Value::from(STATEMENT_TYPE),
         Value::from(PREDICATE_TYPE),
     )
+}
+
+/// The annotations of the request and the name of the repository, unless they have one: then a bundle counts only there,
+/// as a classic signature does, where a policy has `identity = "required"`.
+fn signed_annotations(request: &SignRequest<'_>) -> Map<String, Value> {
+    let mut annotations = request.annotations.object();
+    let name = || Value::from(request.repository.canonical());
+    annotations.entry(REPOSITORY_ANNOTATION).or_insert_with(name);
+    annotations
 }
 
 /// A hint for verifiers with many keys: the SHA-256 of the key, as cosign writes it.
@@ -245,7 +254,11 @@ mod tests {
             recheck_delay: super::super::RECHECK_DELAY,
         };
         let payload = STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap();
-        assert_eq!(statement(&request).as_bytes(), payload);
+        // Except for the repository, which cosign does not name.
+        let own = statement(&request);
+        let named = r#""annotations":{"docker-reference":"registry.example/app"}"#;
+        assert_eq!(own.replace(named, r#""annotations":{}"#).as_bytes(), payload);
+        assert!(own.contains(named), "{own}");
         assert_eq!(bundle_annotations(BUNDLE, &key, &digest).unwrap(), Map::new());
         assert!(bundle_annotations(BUNDLE, &key, &Digest::of(b"")).is_err());
     }

@@ -10,7 +10,8 @@ pub enum Layout {
     /// Supported by every cosign, by skopeo, podman and CRI-O; the payload names the repository.
     #[default]
     Classic,
-    /// A Sigstore bundle that refers to the image: what cosign writes since version 3. It names no repository.
+    /// A Sigstore bundle that refers to the image: what cosign writes since version 3. It names the repository in an annotation, which
+    /// cosign does not.
     Bundle,
     /// One signature in each layout.
     Both,

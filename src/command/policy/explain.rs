@@ -9,6 +9,7 @@ use super::load;
 use crate::config::BreakGlassFile;
 use crate::policy::{Action, Applicability, Policy, Rule};
 use crate::reference::Reference;
+use crate::signature::RepositoryIdentity;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
 
@@ -142,7 +143,12 @@ impl RuleReport {
                         .collect(),
                     _ => String::new(),
                 };
-                format!("requires {requirement}, accepts signatures on {}{only}", rule.signed_object().name())
+                let named = match rule.repository_identity() {
+                    RepositoryIdentity::Optional => "",
+                    RepositoryIdentity::Required => ", bundles must name the repository",
+                };
+                let object = rule.signed_object().name();
+                format!("requires {requirement}, accepts signatures on {object}{only}{named}")
             }
             Action::AllowUnsigned(allowance) => {
                 let of = match allowance.digests.len() {

@@ -44,8 +44,8 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let aliases = table.take("aliases");
     let pods = table.take("pods").map(|value| read_pods(document, value));
     let layouts = table.take("layouts").map(|value| (value.span.clone(), read_layouts(document, value)));
-    let accept_at = table.span_of("accept");
-    let Choices { accept, mode } = Choices::read(document, &mut table);
+    let (accept_at, identity_at) = (table.span_of("accept"), table.span_of("identity"));
+    let Choices { accept, identity, mode } = Choices::read(document, &mut table);
     let Some(scope) = table.take("scope") else {
         document.problem(
             table.span,
@@ -65,7 +65,8 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let broken = action.is_none();
     let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
     let rule = rule.with_mode(mode);
-    let of_signatures = [("accept", accept_at), ("layouts", layouts.as_ref().map(|(span, _)| span.clone()))];
+    let layouts_at = layouts.as_ref().map(|(span, _)| span.clone());
+    let of_signatures = [("accept", accept_at), ("identity", identity_at), ("layouts", layouts_at)];
     for (key, span) in of_signatures {
         if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
             (span, rule_action(&rule, broken))
@@ -75,7 +76,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
             document.problem(span, message, hint);
         }
     }
-    let rule = rule.with_signed_object(accept);
+    let rule = rule.with_signed_object(accept).with_repository_identity(identity);
     let rule = match layouts.and_then(|(_, layouts)| layouts) {
         Some(layouts) => rule.with_layouts(layouts),
         None => rule,

@@ -6,6 +6,7 @@ use pullgate_config::options::{OptionDoc, Options, ReadByHand};
 use pullgate_config::read_by_hand;
 
 use crate::policy::{Mode, SignedObject};
+use crate::signature::RepositoryIdentity;
 use crate::trust::Algorithm;
 
 const OF_AUTHENTICATOR: &str = "the authenticator's";
@@ -65,8 +66,7 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     "until": Time, "none", "a date and time";
     /// Other names of the same images, under which they may be signed.
     "aliases": List, "none", "scopes of the same form";
-    /// The layouts of signatures that count. A bundle does not name its repository: one that the same key signed in another
-    /// repository counts here, too, unless the layout is `classic`.
+    /// The layouts of signatures that count.
     "layouts": List, "all", "classic, bundle";
 };
 
@@ -105,6 +105,10 @@ pullgate_config::options! {
         /// What must be signed of a multi-platform image: the index, the image for this node (platform), or either. What
         /// was signed is what is pulled.
         accept: SignedObject = "accept", Choice(&SignedObject::ALL.map(|it| (it.name(), it)), SignedObject::default());
+        /// Whether a bundle must name its repository (required), as classic signatures always must: in the annotation
+        /// docker-reference of its subject, which `pullgate-signer` writes. Otherwise a bundle that the same key signed in
+        /// another repository counts here, too.
+        identity: RepositoryIdentity = "identity", Choice(&RepositoryIdentity::ALL.map(|it| (it.name(), it)), RepositoryIdentity::default());
         /// Whether images are refused (enforce), pulled and logged (audit), or not checked at all (off).
         mode: Mode = "mode", Choice(&Mode::ALL.map(|it| (it.name(), it)), Mode::default());
     }

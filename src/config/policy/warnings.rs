@@ -9,7 +9,7 @@ use super::declared::Declared;
 use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
-use crate::signature::Format;
+use crate::signature::{Format, RepositoryIdentity};
 use crate::trust::Authenticator;
 
 impl Collected {
@@ -73,12 +73,13 @@ impl Collected {
         }
     }
 
-    /// A bundle does not name its repository, so it counts wherever its key does.
+    /// A bundle need not name its repository, so it counts wherever its key does.
     fn warn_of_shared_authenticators(&self, warnings: &mut Vec<Problem>) {
         for declared in &self.authenticators {
             let name = &declared.value.name;
             let bundles = |declared: &&Declared<DeclaredRule>| {
                 declared.value.rule.layouts().contains(&Format::Bundle)
+                    && declared.value.rule.repository_identity() == RepositoryIdentity::Optional
                     && declared.value.names.iter().any(|required| required.value == *name)
             };
             let scopes: BTreeSet<&str> =
@@ -87,9 +88,9 @@ impl Collected {
             let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
             let more = if scopes.next().is_some() { " and others" } else { "" };
             let message = format!(
-                "authenticator `{name}` serves `{first}` and `{second}`{more}: a bundle does not name its repository, so one that was signed for either is valid for both"
+                "authenticator `{name}` serves `{first}` and `{second}`{more}: a bundle need not name its repository, so one that was signed for either is valid for both"
             );
-            let hint = "use a separate key for each scope, or add `layouts = [\"classic\"]`: classic signatures name the repository";
+            let hint = "add `identity = \"required\"` if `pullgate-signer` signs, or `layouts = [\"classic\"]`, or use a separate key for each scope";
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
         }
     }

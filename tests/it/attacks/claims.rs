@@ -1,4 +1,4 @@
-//! Valid signatures that say less, or something else, than a rule requires: T133.
+//! Valid signatures that say less, or something else, than a rule requires: T133, T134.
 
 use pullgate::digest::Digest;
 use pullgate_test::signer::{annotated_bundle, attach_bundle, attach_classic, payload_with};
@@ -77,4 +77,54 @@ async fn t133_a_signature_without_the_required_annotations_does_not_count() {
             world.outcome(&format!("{path}:1")).await.assert(&path, refused());
         }
     }
+}
+
+#[tokio::test]
+async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_where_it_must_name_its_own() {
+    let world = World::start(node()).await;
+    let required = "require = { all = [\"release\"] }";
+    let lax = require(&world, required);
+    let strict = require(&world, &format!("{required}\nidentity = \"required\""));
+    let (own, other) = (world.image("team/app"), world.image("team/build"));
+    let cases = [
+        ("own", json!({ "docker-reference": own }), None),
+        ("with-a-tag", json!({ "docker-reference": format!("{own}:1") }), None),
+        ("copied", json!({ "docker-reference": other }), Some("for another repository")),
+        (
+            "another-host",
+            json!({ "docker-reference": "evil.example/team/app" }),
+            Some("for another repository"),
+        ),
+        ("by-cosign", json!({}), Some("bundle names no repository, the rule has identity")),
+        ("list", json!({ "docker-reference": [own] }), Some("bundle names no repository")),
+    ];
+    for (name, annotations, found) in cases {
+        let digest = world.registry.image("team/app", "1", name);
+        attach_bundle(
+            &world.registry,
+            "team/app",
+            &digest,
+            &annotated_bundle(&digest, &annotations, &p256()),
+        );
+        let pinned = world.pinned("team/app", &digest);
+        world.set_policy(&strict);
+        let judged = world.outcome("team/app:1").await;
+        let Some(found) = found else {
+            judged.assert(name, Expect { requests: BUNDLED, ..Expect::verified(&pinned) });
+            continue;
+        };
+        let refused = || Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") };
+        judged.assert(name, refused());
+        assert!(judged.line.contains(found), "{name}: {}", judged.line);
+        world.set_policy(&lax);
+        let admitted = world.outcome("team/app:1").await;
+        admitted.assert(name, Expect { requests: BUNDLED, ..Expect::verified(&pinned) });
+        world.set_policy(&strict);
+        world.outcome("team/app:1").await.assert(name, refused());
+    }
+    // A classic signature names its repository anyway.
+    let digest = sign(&world, "team/classic", "classic", &json!(null));
+    let pinned = world.pinned("team/classic", &digest);
+    let classic = world.outcome("team/classic:1").await;
+    classic.assert("classic", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }

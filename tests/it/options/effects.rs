@@ -107,6 +107,7 @@ const EFFECTS: Effects = &[
     ]),
     ("policy.toml", of_policy::rules_and_defaults, &[
         "[[namespace]] layouts",
+        "[[namespace]] identity",
         "default",
         "default-reason",
         "[[namespace]] scope",

@@ -138,7 +138,9 @@ async fn existing_bundles_are_kept_and_not_trusted() {
     let own = key("throw-away-p256.key.pem", Algorithm::EcdsaSha256);
     // Of another digest, and an attestation: both by this key.
     let other = registry.image("team/app", "2", "two");
-    signer::sign_bundle(&registry, "team/app", &other, &signer);
+    let named = serde_json::json!({ "docker-reference": repository.canonical() });
+    let bundle = signer::annotated_bundle(&other, &named, &signer);
+    signer::attach_bundle(&registry, "team/app", &other, &bundle);
     signer::attach_bundle(
         &registry,
         "team/app",
@@ -164,6 +166,10 @@ async fn existing_bundles_are_kept_and_not_trusted() {
     assert_eq!(after["annotations"]["kept"], "yes");
     // A signature by the same key is recognised in the form of another program.
     assert!(!sign_in(Layout::Bundle, &client(), (&repository, &other), &own, &[]).await.unwrap().is_new());
+    // One that names no repository, as by cosign, would not count where a rule requires the name.
+    let unnamed = registry.image("team/app", "3", "three");
+    signer::sign_bundle(&registry, "team/app", &unnamed, &signer);
+    assert!(sign_in(Layout::Bundle, &client(), (&repository, &unnamed), &own, &[]).await.unwrap().is_new());
 }
 
 #[tokio::test]

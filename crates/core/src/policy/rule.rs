@@ -15,7 +15,7 @@ use super::requirement::Requirement;
 use super::scope::Scope;
 use crate::digest::Digest;
 use crate::reference::Repository;
-use crate::signature::Format;
+use crate::signature::{Format, RepositoryIdentity};
 
 /// One rule: the image names that it applies to, and what it does with the images.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub struct Rule {
     mode: Mode,
     accept: SignedObject,
     layouts: BTreeSet<Format>,
+    repository: RepositoryIdentity,
 }
 
 impl Rule {
@@ -43,6 +44,7 @@ impl Rule {
             mode: Mode::default(),
             accept: SignedObject::default(),
             layouts: BTreeSet::from(Format::ALL),
+            repository: RepositoryIdentity::default(),
         }
     }
 
@@ -95,6 +97,12 @@ impl Rule {
         Self { layouts, ..self }
     }
 
+    /// Sets whether a bundle must name its repository.
+    #[must_use]
+    pub fn with_repository_identity(self, repository: RepositoryIdentity) -> Self {
+        Self { repository, ..self }
+    }
+
     /// The text that identifies the rule in messages.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -131,11 +139,17 @@ impl Rule {
         self.accept
     }
 
-    /// The formats in which a signature counts. A bundle does not name its repository: where it counts, an image that the
-    /// same key signed for another repository does too.
+    /// The formats in which a signature counts. Unless [`Self::repository_identity`] requires it, a bundle need not name its
+    /// repository: where it counts, an image that the same key signed for another repository does too.
     #[must_use]
     pub fn layouts(&self) -> &BTreeSet<Format> {
         &self.layouts
+    }
+
+    /// Whether a bundle must name its repository.
+    #[must_use]
+    pub fn repository_identity(&self) -> RepositoryIdentity {
+        self.repository
     }
 
     /// The verdict at `now`: `require`, `allow` or `deny`. An expired allowance denies.

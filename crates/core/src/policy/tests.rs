@@ -247,10 +247,12 @@ fn the_hash_depends_on_what_can_change_a_verdict() {
 
 #[test]
 fn b10_the_layouts_of_a_rule_are_part_of_its_identity() {
-    use crate::signature::Format;
+    use crate::signature::{Format, RepositoryIdentity};
     let any = Rule::new("r".to_owned(), Scope::parse("nginx").unwrap(), require(&["a"]));
     let classic = any.clone().with_layouts([Format::SimpleSigning].into());
     assert_ne!(any.identity(), classic.identity());
+    let named = any.clone().with_repository_identity(RepositoryIdentity::Required);
+    assert_ne!(any.identity(), named.identity());
     assert_eq!(any.identity(), any.clone().with_layouts(Format::ALL.into()).identity());
 }
 

@@ -6,8 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{FieldError, Fields, object, parse};
-use super::{By, SignatureError, Subject, annotations, decode_signature};
-use crate::reference::{Repository, is_tag};
+use super::{By, SignatureError, Subject, annotations, decode_signature, repository};
 use crate::trust::Valid;
 use crate::untrusted::quoted;
 
@@ -70,54 +69,7 @@ impl Claim {
         if self.digest != subject.digest.as_str() {
             return Err(SignatureError::OtherDigest { found: quoted(&self.digest) });
         }
-        let named = Repository::with_host(without_tag(&self.reference));
-        let named = named.as_ref().map(Repository::canonical);
-        if !named.is_some_and(|named| subject.repositories.iter().any(|repository| *repository == named)) {
-            return Err(SignatureError::OtherRepository { found: quoted(&self.reference) });
-        }
+        repository::check(&self.reference, subject)?;
         annotations::check(subject.annotations, &self.annotations)
-    }
-}
-
-/// The repository of a reference with or without a tag: cosign writes no tag, skopeo writes the tag that it pushed.
-///
-/// The rest must be a repository with its host, `domain/path`: a colon before the last slash is a port, and a name with a
-/// digest does not match. It is compared in canonical form, as in [`Subject`]: signer and node may write one registry
-/// differently, such as cosign's `index.docker.io`.
-fn without_tag(reference: &str) -> &str {
-    match reference.rsplit_once(':') {
-        Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,
-        _ => reference,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_tag;
-
-    #[test]
-    fn removes_only_the_tag() {
-        for (reference, repository) in [
-            ("registry.example/a", "registry.example/a"),
-            ("registry.example/a:1.0", "registry.example/a"),
-            ("registry.example/a:_1", "registry.example/a"),
-            ("registry.example:5000/a", "registry.example:5000/a"),
-            ("registry.example:5000/a/b:v1", "registry.example:5000/a/b"),
-            ("[::1]:5000/a:v1", "[::1]:5000/a"),
-            ("a:1", "a:1"),
-            ("registry.example:5000", "registry.example:5000"),
-            ("registry.example/a:", "registry.example/a:"),
-            ("registry.example/a:.x", "registry.example/a:.x"),
-            ("registry.example/a:x y", "registry.example/a:x y"),
-            ("registry.example/a:1:2", "registry.example/a:1"),
-            ("registry.example/a:tag/b", "registry.example/a:tag/b"),
-            ("", ""),
-        ] {
-            assert_eq!(without_tag(reference), repository, "{reference}");
-        }
-        let longest = format!("registry.example/a:{}", "x".repeat(128));
-        assert_eq!(without_tag(&longest), "registry.example/a");
-        let longer = format!("registry.example/a:{}", "x".repeat(129));
-        assert_eq!(without_tag(&longer), longer);
     }
 }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{FieldError, Fields, object, parse, string};
-use super::{SignatureError, Subject, annotations};
+use super::{SignatureError, Subject, annotations, repository};
 use crate::digest::Digest;
 use crate::untrusted::{Quoted, quoted};
 
@@ -26,7 +26,10 @@ const STATEMENT: &str = "statement";
 pub(super) fn check(payload: &[u8], subject: &Subject<'_>) -> Result<(), SignatureError> {
     // Two entries for the digest may differ: what is required must be in each.
     let ours = entries(payload, subject.digest)?;
-    ours.iter().try_for_each(|entry| annotations::check(subject.annotations, entry))
+    ours.iter().try_for_each(|entry| {
+        repository::check_annotation(entry, subject)?;
+        annotations::check(subject.annotations, entry)
+    })
 }
 
 /// The annotations of the first subject of a verified statement that has `digest`.

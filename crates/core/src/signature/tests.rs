@@ -79,7 +79,7 @@ impl Party {
     }
 
     fn verify_at(&self, attachment: &Attachment, now: Timestamp) -> Result<Proof, SignatureError> {
-        self.verify_with(attachment, now, &[])
+        self.verify_with(attachment, now, &[], RepositoryIdentity::Optional)
     }
 
     fn verify_with(
@@ -87,12 +87,14 @@ impl Party {
         attachment: &Attachment,
         now: Timestamp,
         annotations: &[(&str, &str)],
+        identity: RepositoryIdentity,
     ) -> Result<Proof, SignatureError> {
         let digest = Digest::parse(DIGEST).unwrap();
         let repositories = ["docker.io/library/other".to_owned(), REPOSITORY.to_owned()];
         let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let annotations = annotations.collect();
-        let subject = Subject { digest: &digest, repositories: &repositories, annotations: &annotations };
+        let subject =
+            Subject { digest: &digest, repositories: &repositories, annotations: &annotations, identity };
         verify(attachment, &self.authenticator, &subject, now)
     }
 }

@@ -63,6 +63,7 @@ impl CanonicalText {
         }
         self.push(rule.mode().name());
         self.push(rule.signed_object().name());
+        self.push(rule.repository_identity().name());
         self.list(rule.layouts().iter().map(|format| format.layout()));
     }
 

@@ -5,8 +5,12 @@ use super::*;
 const REQUIRED: [(&str, &str); 2] = [("team", "payments"), ("env", "")];
 
 /// What a rule that requires [`REQUIRED`] makes of an attachment.
+fn verified(attachment: &Attachment) -> Result<Proof, SignatureError> {
+    Party::release().verify_with(attachment, Timestamp::UNIX_EPOCH, &REQUIRED, RepositoryIdentity::Optional)
+}
+
 fn judged(attachment: &Attachment) -> String {
-    outcome(&Party::release().verify_with(attachment, Timestamp::UNIX_EPOCH, &REQUIRED))
+    outcome(&verified(attachment))
 }
 
 #[test]
@@ -36,8 +40,7 @@ fn each_required_annotation_is_signed_with_exactly_its_value() {
         let bundle = document(Party::release().bundle(&statement.to_string()).to_string());
         for attachment in [Party::release().simple(&payload.to_string()), bundle] {
             assert_eq!(judged(&attachment), expected, "{signed} in {}", attachment.format());
-            let found = Party::release().verify_with(&attachment, Timestamp::UNIX_EPOCH, &REQUIRED);
-            let text = found.err().map(|error| error.to_string()).unwrap_or_default();
+            let text = verified(&attachment).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(text.contains(why), "{signed}: {text}");
         }
     }
@@ -83,4 +86,46 @@ fn an_untrusted_signature_is_reported_as_that() {
     payload["optional"] = json!({ "team": "payments", "env": "" });
     let attachment = Party::untrusted().simple(&payload.to_string());
     assert_eq!(judged(&attachment), "Untrusted");
+}
+
+/// The repositories of the subject are docker.io/library/other and [`REPOSITORY`].
+#[test]
+fn a_bundle_names_its_repository_where_that_is_required() {
+    let named = |annotations: &Value, identity| {
+        let mut statement = statement();
+        statement["subject"][0]["annotations"] = annotations.clone();
+        let bundle = document(Party::release().bundle(&statement.to_string()).to_string());
+        outcome(&Party::release().verify_with(&bundle, Timestamp::UNIX_EPOCH, &[], identity))
+    };
+    for (annotations, expected) in [
+        (json!({ "docker-reference": REPOSITORY }), "ok"),
+        (json!({ "docker-reference": format!("{REPOSITORY}:1.0"), "build": "42" }), "ok"),
+        (json!({ "docker-reference": "index.docker.io/library/other" }), "ok"),
+        (json!({ "docker-reference": format!("{REPOSITORY}@sha256:0") }), "OtherRepository"),
+        (json!({ "docker-reference": format!("{REPOSITORY}/deeper") }), "OtherRepository"),
+        (json!({ "docker-reference": format!("{REPOSITORY} ") }), "OtherRepository"),
+        (json!({ "docker-reference": "evil.example/app" }), "OtherRepository"),
+        // A name without a host could be meant for any.
+        (json!({ "docker-reference": "other" }), "OtherRepository"),
+        (json!({ "docker-reference": "" }), "OtherRepository"),
+        (json!({ "docker-reference": [REPOSITORY] }), "NoRepository"),
+        (json!({ "docker-reference": null }), "NoRepository"),
+        (json!({ "Docker-Reference": REPOSITORY }), "NoRepository"),
+        (json!({}), "NoRepository"),
+        (json!(null), "NoRepository"),
+    ] {
+        assert_eq!(named(&annotations, RepositoryIdentity::Required), expected, "{annotations}");
+        assert_eq!(named(&annotations, RepositoryIdentity::Optional), "ok", "{annotations}");
+    }
+    // Of two entries for the digest, each must name it.
+    let mut statement = statement();
+    let mut own = statement["subject"][0].clone();
+    own["annotations"] = json!({ "docker-reference": REPOSITORY });
+    for (other, expected) in [(own.clone(), "ok"), (statement["subject"][0].clone(), "NoRepository")] {
+        statement["subject"] = json!([own, other]);
+        let bundle = document(Party::release().bundle(&statement.to_string()).to_string());
+        let found =
+            Party::release().verify_with(&bundle, Timestamp::UNIX_EPOCH, &[], RepositoryIdentity::Required);
+        assert_eq!(outcome(&found), expected, "{other}");
+    }
 }

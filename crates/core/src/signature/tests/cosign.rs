@@ -48,7 +48,12 @@ fn attachments(case: &Path) -> Vec<Attachment> {
 
 fn check(attachment: &Attachment, by: &Authenticator, digest: &Digest, name: &str) -> String {
     let repositories = [name.to_owned()];
-    let subject = Subject { digest, repositories: &repositories, annotations: &BTreeMap::new() };
+    let subject = Subject {
+        digest,
+        repositories: &repositories,
+        annotations: &BTreeMap::new(),
+        identity: RepositoryIdentity::default(),
+    };
     outcome(&verify(attachment, by, &subject, Timestamp::UNIX_EPOCH))
 }
 
