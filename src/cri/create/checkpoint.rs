@@ -24,16 +24,19 @@ const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// # Errors
 /// When the runtime cannot be asked, has no record of the image, or holds a document that cannot be read.
 pub(super) async fn found_in(upstream: &Upstream, image: &Image) -> Result<Option<String>, CheckpointError> {
-    let mut has_record = false;
-    for name in [used_record(image), &image.id] {
-        for target in images::targets(upstream, std::iter::once(name)).await? {
-            has_record = true;
-            if is_checkpoint_record(upstream, &target).await? {
-                return Ok(Some(name.to_owned()));
-            }
+    let used = used_record(image);
+    let targets = images::targets(upstream, [used, &image.id].into_iter()).await?;
+    if targets.is_empty() {
+        return Err(CheckpointError::NoRecord);
+    }
+    for target in targets {
+        if is_checkpoint_record(upstream, &target).await? {
+            let of_used = images::targets(upstream, std::iter::once(used)).await?;
+            let is_used = of_used.iter().any(|found| found.digest == target.digest);
+            return Ok(Some(if is_used { used.to_owned() } else { image.id.clone() }));
         }
     }
-    if has_record { Ok(None) } else { Err(CheckpointError::NoRecord) }
+    Ok(None)
 }
 
 async fn is_checkpoint_record(upstream: &Upstream, target: &Descriptor) -> Result<bool, CheckpointError> {
