@@ -26,8 +26,8 @@ use pullgate_core::untrusted::error_chain;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;
-pub(super) use unchecked::MAX_UNCHECKED;
 use unchecked::Unchecked;
+pub(super) use unchecked::UncheckedPulls;
 
 /// The largest answer to a pull that is read, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
