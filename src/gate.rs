@@ -32,12 +32,11 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use crate::telemetry::Kind;
-pub use checkpoint::is_checkpoint;
 pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
 pub use finding::Finding;
-pub use held_content::HeldContent;
+pub use held_content::{HeldContent, Unread};
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
@@ -102,7 +101,7 @@ pub struct Gate {
     break_glass: OnceLock<Box<dyn BreakGlassSource>>,
     present_cache: PresentImageCache,
     walker: ContentWalker,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     evidence: EvidenceWriter,
     settings: GateSettings,
 }
@@ -141,7 +140,7 @@ impl Gate {
             break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
             walker: ContentWalker::default(),
-            readers: Semaphore::new(READERS),
+            readers: Arc::new(Semaphore::new(READERS)),
             settings,
         }
     }
@@ -220,9 +219,8 @@ impl Gate {
             let names =
                 present.repo_tags.iter().chain(&present.repo_digests).chain(std::iter::once(&present.id));
             let names: Vec<&str> = names.map(String::as_str).collect();
-            let read = tokio::time::timeout(self.settings.timeout, self.walker.read(&names, &id, content));
-            let late = || HeldContent::Unreadable("it does not answer in time".to_owned());
-            present.content = read.await.unwrap_or_else(|_| late());
+            let limit = self.settings.timeout;
+            present.content = self.walker.read(&self.shared, (&names, &id), content, limit).await;
         }
         present
     }
@@ -250,14 +248,8 @@ impl Gate {
         restore: bool,
     ) -> Result<(), Refusal> {
         let name = pinned.name();
-        let late = |_| Refusal::runtime(name, "it does not answer in time");
-        let unread = |why: String| Refusal::runtime(name, &why);
-        if !restore && pinned.evidence().is_none() {
-            let read = held_content::has_checkpoint(name, content);
-            let is_checkpoint = tokio::time::timeout(self.settings.timeout, read).await.map_err(late)?;
-            if is_checkpoint.map_err(unread)? {
-                return Err(Refusal::checkpoint_image(name, name));
-            }
+        if !restore && !pinned.was_looked_up() && self.has_checkpoint(name, (name, true), content).await? {
+            return Err(Refusal::checkpoint_image(name, name));
         }
         let denies = |policy: &Arc<Policy>| policy.deny_list().has_digests();
         // An exception admits denied images too.
@@ -265,16 +257,39 @@ impl Gate {
         let Some(policy) = policy else { return Ok(()) };
         let present =
             Present { id: id.to_owned(), repo_digests: vec![name.to_owned()], ..Present::default() };
-        let digests = match self.read_content(present, content).await.content {
-            HeldContent::Read(digests) => digests,
-            HeldContent::Unreadable(why) => return Err(Refusal::content(name, &why)),
-            HeldContent::NotRead => return Err(Refusal::content(name, "its image id is not a digest")),
-        };
+        let content = self.read_content(present, content).await.content;
+        let digests = content.digests(name)?;
         let denied = |digest: &Digest| {
             let why = policy.deny_list().of_digest(digest)?;
             Some(Refusal::digest_denied(name, digest.as_str(), why))
         };
         digests.iter().find_map(denied).map_or(Ok(()), Err)
+    }
+
+    /// Whether the runtime would restore a container of `image` from its record `record`, instead of starting one.
+    ///
+    /// # Errors
+    /// When the record's document cannot be read.
+    pub async fn is_checkpoint_record(
+        &self,
+        image: &str,
+        record: &str,
+        content: &impl Content,
+    ) -> Result<bool, Refusal> {
+        self.has_checkpoint(image, (record, false), content).await
+    }
+
+    async fn has_checkpoint(
+        &self,
+        image: &str,
+        record: (&str, bool),
+        content: &impl Content,
+    ) -> Result<bool, Refusal> {
+        let found = self.walker.has_checkpoint(&self.shared, record, content, self.settings.timeout).await;
+        found.map_err(|error| match error {
+            Unread::Memory(error) => Refusal::memory(image, &error),
+            Unread::Content(why) => Refusal::runtime(image, &why),
+        })
     }
 
     /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a
@@ -299,7 +314,8 @@ impl Gate {
 
     /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when
     /// [`Gate::finish_evidence`] waits for it. For an index, the image is known only after the pull.
-    pub async fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+    /// Evidence with large documents is out of memory then, as far as the disk permits: a pull may take minutes.
+    pub async fn begin_evidence(&self, pinned: &mut Pinned) -> Option<PendingEvidence> {
         self.evidence.begin(pinned).await
     }
 
@@ -314,13 +330,14 @@ impl Gate {
         id: &str,
         content: &impl Content,
     ) {
-        self.evidence.finish(pinned, begun, id, content).await;
+        let Some(begun) = begun else { return };
+        self.evidence.finish(begun, (pinned, id), content, self.memory()).await;
     }
 
     /// Records that the present image `id` is the one that was admitted as `pinned`, if hashes show that. Otherwise it is
     /// another image, and nothing is recorded.
     pub async fn link_present_image(&self, pinned: &Pinned, id: &str, content: &impl Content) {
-        self.evidence.link(pinned, id, content).await;
+        self.evidence.link(pinned, id, content, self.memory()).await;
     }
 
     /// How many signatures were verified for pulls, each counted once for each authenticator that it was tried with.

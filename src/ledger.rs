@@ -25,6 +25,7 @@ pub use health::{Health, Usage};
 use crate::digest::Digest;
 use disk::Disk;
 use pullgate_net::memory::Reserved;
+pub use recent::MAX_NOTED_BYTES;
 use recent::Recent;
 
 /// How many entries there may be, unless configured otherwise.
@@ -139,7 +140,8 @@ impl Ledger {
         places
     }
 
-    /// Keeps evidence in memory while the pull runs; [`Ledger::keep`] follows it. Does not block.
+    /// Keeps evidence in memory while the pull runs; [`Ledger::keep`] follows it. Copies the bytes, but does
+    /// not block.
     pub fn note(&self, evidence: Evidence) {
         self.recent.keep(evidence);
     }

@@ -152,8 +152,9 @@ impl World {
 
     /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, name: &str, id: &Digest) -> Result<(), Refusal> {
-        let pinned = self.admit(gate, name).await?;
-        gate.finish_evidence(&pinned, gate.begin_evidence(&pinned).await, id.as_str(), &NoContent).await;
+        let mut pinned = self.admit(gate, name).await?;
+        let begun = gate.begin_evidence(&mut pinned).await;
+        gate.finish_evidence(&pinned, begun, id.as_str(), &NoContent).await;
         Ok(())
     }
 

@@ -35,7 +35,7 @@ struct World {
 }
 
 /// The records and manifests of a runtime.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Held {
     records: Vec<Target>,
     manifests: BTreeMap<String, Bytes>,
@@ -105,8 +105,9 @@ impl World {
 
     /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
-        let pinned = self.admit(gate, rest).await?;
-        gate.finish_evidence(&pinned, gate.begin_evidence(&pinned).await, id.as_str(), &self.held).await;
+        let mut pinned = self.admit(gate, rest).await?;
+        let begun = gate.begin_evidence(&mut pinned).await;
+        gate.finish_evidence(&pinned, begun, id.as_str(), &self.held).await;
         Ok(pinned)
     }
 

@@ -1,4 +1,4 @@
-//! Whether the runtime would restore a container from an image: the annotation of the one record that it uses.
+//! The record that the runtime uses of an image, by which it restores a container or starts one.
 //!
 //! containerd resolves the id in the request, takes the first reference of that image, and reads the document of its
 //! record (`internal/cri/server`: `checkIfCheckpointOCIImage`, `toContainerdImage`). The references of an image are
@@ -6,41 +6,9 @@
 //! the alphabet.
 
 use crate::api::Image;
-use crate::containerd::content::{self, ContentError};
-use crate::containerd::{Upstream, images};
-use crate::digest::Digest;
-use crate::gate::is_checkpoint;
-use crate::json::JsonError;
-use pullgate_net::offload;
-
-/// The largest manifest or index that is read, in bytes: what a pull may bring.
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
-
-/// The name of the record that the runtime would restore a container from; `None` when it would start one.
-///
-/// # Errors
-/// When the runtime cannot be asked, or holds a document that cannot be read.
-pub(super) async fn found_in(upstream: &Upstream, image: &Image) -> Result<Option<String>, CheckpointError> {
-    let name = used_record(image);
-    for target in images::targets(upstream, std::iter::once(name)).await? {
-        let unreadable = || CheckpointError::Unreadable(target.digest.clone());
-        let digest = Digest::parse(&target.digest).map_err(|_| unreadable())?;
-        let size = u64::try_from(target.size).ok().filter(|size| *size <= MAX_DOCUMENT_BYTES);
-        // A document that the runtime has lost cannot be restored from.
-        let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
-            continue;
-        };
-        let size = document.len();
-        let check = move || digest.matches(&document).then(|| is_checkpoint(&document));
-        if offload::document(size, check).await.flatten().ok_or_else(unreadable)?? {
-            return Ok(Some(name.to_owned()));
-        }
-    }
-    Ok(None)
-}
 
 /// The first of the image's references, as containerd sorts them.
-fn used_record(image: &Image) -> &str {
+pub(super) fn used_record(image: &Image) -> &str {
     let has_tag = |name: &&String| {
         let (name, _) = name.split_once('@').unwrap_or((name.as_str(), ""));
         name.rsplit('/').next().is_some_and(|last| last.contains(':'))
@@ -48,23 +16,6 @@ fn used_record(image: &Image) -> &str {
     let tagged_and_digested = image.repo_digests.iter().filter(has_tag).min();
     let first = tagged_and_digested.or(image.repo_tags.iter().min()).or(image.repo_digests.iter().min());
     first.unwrap_or(&image.id)
-}
-
-/// Why it is not known whether an image is a checkpoint.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CheckpointError {
-    /// The records of the image cannot be listed.
-    #[error("containerd's images service failed")]
-    Records(#[from] Box<tonic::Status>),
-    /// A document cannot be read.
-    #[error("containerd does not give out the image's document")]
-    Content(#[from] ContentError),
-    /// A document does not match its digest, or is too large.
-    #[error("containerd's document {0} does not match its record, or is too large")]
-    Unreadable(String),
-    /// A document can be read in two ways.
-    #[error("the image's document is not strict JSON")]
-    Json(#[from] JsonError),
 }
 
 #[cfg(test)]
