@@ -11,7 +11,6 @@
 mod break_glass;
 mod daemon;
 mod expectations;
-mod ledger;
 mod limits;
 mod policy;
 
@@ -23,10 +22,9 @@ use pullgate_config::{document, file, problem, suggest};
 use pullgate_keys::service_options as services;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{Control, DaemonConfig, Gate, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use daemon::{Control, DaemonConfig, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon};
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
-pub use ledger::Ledger;
-pub use limits::{Limits, NodeLimits};
+pub use limits::Limits;
 pub use policy::{
     DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, Survey, load_policy, load_policy_text,
     survey_policy,

@@ -31,7 +31,7 @@ use tonic::Code;
 pub use accept::serve;
 pub use pull::RuntimeContent;
 pub use sandbox::SandboxImage;
-pub use settings::CriSettings;
+pub use settings::{CriLimits, CriSettings};
 
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
@@ -95,7 +95,7 @@ impl Proxy {
             recent_answers: RecentAnswers::default(),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
-                connections: settings.connections,
+                connections: settings.limits.connections,
                 first_call: FIRST_CALL_TIMEOUT,
             }),
             settings,

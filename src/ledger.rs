@@ -24,15 +24,11 @@ pub use health::{Health, Usage};
 
 use crate::digest::Digest;
 use disk::Disk;
+use pullgate_config::bound::MIB;
+use pullgate_config::kind::{PATH, bytes, count};
 use pullgate_net::memory::Reserved;
 pub use recent::MAX_NOTED_BYTES;
 use recent::Recent;
-
-/// How many entries there may be, unless configured otherwise.
-pub const DEFAULT_ENTRIES: u64 = 10_000;
-
-/// How many bytes they may have together, unless configured otherwise.
-pub const DEFAULT_BYTES: u64 = 256 << 20;
 
 /// The most documents that are linked to one image.
 pub const MAX_LINKS: usize = 64;
@@ -41,22 +37,24 @@ pub const MAX_LINKS: usize = 64;
 /// signed images can make many documents for one configuration, and every question about the image reads all of them.
 pub const MAX_LINKED_BYTES: u64 = 16 << 20;
 
-/// Where evidence is kept, and how much.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerSettings {
-    /// A directory of our own; created if it is missing.
-    pub directory: PathBuf,
-    /// How many entries there may be.
-    pub max_entries: u64,
-    /// How many bytes they may have together. A file takes at least one block of the disk, mostly 4 KiB.
-    pub max_bytes: u64,
+pullgate_config::options! {
+    /// `[ledger]`
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct LedgerSettings {
+        /// Where to keep the evidence of admitted images. Only for pullgate.
+        directory: PathBuf = "directory", PATH.or("/var/lib/pullgate");
+        /// Maximum number of digests with evidence; the oldest are removed first.
+        max_entries: u64 = "max-entries", count(10_000, 16, 4_000_000);
+        /// Maximum size on disk; the oldest entries are removed first.
+        max_bytes: u64 = "max-bytes", bytes(256 * MIB, MAX_ENTRY_BYTES as u64, 64 << 30);
+    }
 }
 
 impl LedgerSettings {
     /// The defaults in `directory`.
     #[must_use]
     pub fn of(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), max_entries: DEFAULT_ENTRIES, max_bytes: DEFAULT_BYTES }
+        Self { directory: directory.to_owned(), ..Self::default() }
     }
 }
 

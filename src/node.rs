@@ -38,10 +38,8 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
 /// When the registry client cannot be created.
 pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
     let limits = &config.limits;
-    let settings = gate::GateSettings {
-        timeout: limits.node.pull_timeout,
-        concurrent: limits.registry.concurrent_pulls,
-    };
+    let settings =
+        gate::GateSettings { timeout: limits.pull_timeout, concurrent: limits.registry.concurrent_pulls };
     let registry = registry(config)?;
     for warning in config.warnings() {
         tracing::warn!(%warning, "configuration");
@@ -56,7 +54,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
 /// The ledger for `config`. If the disk cannot be used, evidence is kept in memory: images are admitted, but after a
 /// restart the registries must be queried again.
 pub fn ledger(config: &DaemonConfig) -> Ledger {
-    Ledger::open(&config.ledger.settings()).unwrap_or_else(|error| {
+    Ledger::open(&config.ledger).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "the ledger on disk cannot be used: evidence is kept in memory only");
         Ledger::in_memory_because(&error)
@@ -65,19 +63,10 @@ pub fn ledger(config: &DaemonConfig) -> Ledger {
 
 /// A read-only view of the ledger of the daemon with `config`.
 pub fn read_only_ledger(config: &DaemonConfig) -> Ledger {
-    Ledger::open_read_only(&config.ledger.settings())
-        .unwrap_or_else(|error| Ledger::in_memory_because(&error))
+    Ledger::open_read_only(&config.ledger).unwrap_or_else(|error| Ledger::in_memory_because(&error))
 }
 
 /// The settings in `config` for the calls that the proxy checks.
 pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
-    cri::CriSettings {
-        connections: config.limits.node.connections,
-        tag_record_timeout: config.limits.node.tag_record_timeout,
-        image_status: config.gate.image_status,
-        checkpoint_restore: config.gate.checkpoint_restore,
-        unknown_methods: config.gate.unknown_methods,
-        pin_user_specified_image: config.gate.pin_user_specified_image,
-        sandbox_image: config.gate.sandbox_image.clone(),
-    }
+    cri::CriSettings { limits: config.limits.cri, ..config.gate.clone() }
 }

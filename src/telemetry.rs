@@ -6,5 +6,5 @@ pub mod steps;
 
 pub use counters::Counters;
 pub use pullgate_daemon::log;
-pub use reason::{Kind, Reason};
+pub use reason::{Cause, Kind, Reason};
 pub use steps::{Step, Steps};

@@ -14,6 +14,7 @@
 )]
 
 mod caller;
+mod connections;
 mod crossing;
 mod delay;
 mod farm;
@@ -44,10 +45,11 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// A benchmark by its name. It prints its tables.
 type Benchmark = (&'static str, fn(Release));
 
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 7] = [
     ("pulls", pulls::run),
     ("crossing", crossing::run),
     ("delay", delay::run),
+    ("connections", connections::run),
     ("together", together::run),
     ("tools", tools::run),
     ("row", row::run),

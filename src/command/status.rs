@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::daemon;
 use crate::config;
-use crate::node::control::{ControlReply, ControlRequest, SandboxImage, Status as DaemonStatus};
+use crate::cri::SandboxImage;
+use crate::node::control::{ControlReply, ControlRequest, Status as DaemonStatus};
 use crate::telemetry::log;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
@@ -134,7 +135,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
         Some(SandboxImage::Refused { name, line, .. }) => {
             row("sandbox image", format!("{name} IS NOT ADMITTED: {line}"));
         }
-        Some(SandboxImage::Unknown) => row("sandbox image", "not reported by the runtime".to_owned()),
+        Some(SandboxImage::NotReported) => row("sandbox image", "not reported by the runtime".to_owned()),
         None => row("sandbox image", "not checked yet".to_owned()),
     }
     match &status.last_scan {

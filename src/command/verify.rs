@@ -8,6 +8,7 @@ use super::local_gate::LocalGate;
 use crate::gate::{AdmissionRequest, Explanation, Gate, Kind, Pinned, Refusal};
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
+use crate::trust::Identity;
 use pullgate_cli::LoginArgs;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
@@ -100,12 +101,12 @@ impl Report {
         let signatures = explanation.findings.iter().map(|finding| SignatureReport {
             place: finding.place.clone(),
             authenticator: finding.authenticator.clone(),
-            key: finding.outcome.clone().ok(),
+            key: finding.outcome.as_ref().ok().map(Identity::to_string),
             error: finding.outcome.clone().err(),
         });
         let (verdict, outcome) = match decision {
             Ok(_) => ("admitted", Outcome::Success),
-            Err(refusal) if refusal.kind() == Kind::Refused => ("refused", Outcome::Refused),
+            Err(refusal) if matches!(refusal.kind(), Kind::Refused(_)) => ("refused", Outcome::Refused),
             Err(_) => ("unknown", Outcome::Undetermined),
         };
         // The sum of an empty iterator is -0.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::document::{Document, Value};
 use super::file::{FileError, Guard};
-use super::problem::{Problem, Problems};
+use super::problem::Problems;
 use super::suggest;
 use crate::policy::{
     BreakGlass, BreakGlassSource, Exception, ExceptionTarget, LONGEST_EXCEPTION, MAX_EXCEPTIONS, Scope,
@@ -64,22 +64,10 @@ impl BreakGlassFile {
             Ok(text) => text,
             Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(BreakGlass::default()),
             Err(error) => {
-                let hint = error.hint(&path);
-                return Err(Problems::from(vec![Problem::new(
-                    BREAK_GLASS_FILE,
-                    None,
-                    error.to_string(),
-                    hint,
-                )]));
+                return Err(Problems::from(vec![error.problem(BREAK_GLASS_FILE, &path)]));
             }
         };
-        let mut document = Document::new(BREAK_GLASS_FILE, &text);
-        let exceptions = read(&mut document, now);
-        if document.problems.is_empty() {
-            Ok(BreakGlass::new(exceptions))
-        } else {
-            Err(Problems::from(document.problems))
-        }
+        Document::load(BREAK_GLASS_FILE, &text, |document| Some(BreakGlass::new(read(document, now))))
     }
 }
 

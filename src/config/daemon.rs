@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::document::{Document, Value};
 use super::file::{FileError, Guard};
-use super::ledger::Ledger;
 use super::limits::Limits;
-use super::problem::{Problem, Problems};
-use crate::reference::Reference;
+use super::problem::Problems;
+use crate::cri::CriSettings;
+use crate::ledger::LedgerSettings;
 use crate::telemetry::log::Format;
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::kind::{Choice, Flag, Form, OptionKind, PATH, Section, off_or};
@@ -36,7 +36,6 @@ const SOCKET: Form<PathBuf> =
     Form { kind: OptionKind::Path, bounds: "absolute path, at most 85 bytes", read: read_socket };
 const GROUP: Form<String> = Form { kind: OptionKind::Text, bounds: "a group of this node", read: read_group };
 const MODE: Form<u32> = Form { kind: OptionKind::Text, bounds: "0600, 0620, 0660", read: read_mode };
-const IMAGE: Form<String> = Form { kind: OptionKind::Text, bounds: "an image", read: read_image };
 
 pullgate_config::options! {
     /// Everything in `pullgate.toml`.
@@ -52,11 +51,11 @@ pullgate_config::options! {
         /// How registries and signatures are found, and with which credentials.
         registry: Registry = "registry", Section("[registry]");
         /// What is checked besides pulls.
-        gate: Gate = "gate", Section("[gate]");
+        gate: CriSettings = "gate", Section("[gate]");
         /// Scans of the images and containers on the node.
         scan: Scan = "scan", Section("[scan]");
         /// The evidence of admitted images, so that their next start needs no registry.
-        ledger: Ledger = "ledger", Section("[ledger]");
+        ledger: LedgerSettings = "ledger", Section("[ledger]");
         /// The public keys that the policy names by `source`. Each is fetched once, and accepted only if its fingerprint is
         /// the pinned one.
         keys: Keys = "keys", Section("[keys]");
@@ -108,30 +107,6 @@ pullgate_config::options! {
 }
 
 pullgate_config::options! {
-    /// `[gate]`
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Gate {
-        /// "enforce": an image that is present but not admitted is reported to kubelet as absent, so that kubelet pulls it
-        /// and the pull is decided. "off": only pulls are decided; every present image runs.
-        image_status: bool = "image-status", Choice(&[("enforce", true), ("off", false)], true);
-        /// Whether to allow containers and pods that are restored from a checkpoint, whose content cannot be verified: a
-        /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
-        /// runtime endpoint is pullgate too.
-        checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
-        /// Calls of methods that this version of pullgate does not know: those of the image service, and those of the
-        /// runtime service with Pull, Load, Import, Create, Restore or Checkpoint in their names. A denied call is answered
-        /// as by a runtime without the method; other unknown methods are always forwarded.
-        unknown_methods: bool = "unknown-methods", Choice(&[("deny", false), ("allow", true)], false);
-        /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
-        /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
-        pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
-        /// The image of pod sandboxes, which the runtime pulls without kubelet; pullgate verifies and pulls it first.
-        /// containerd 1.6 and 1.7 report it. For 2.x write the sandbox of its `pinned_images` here.
-        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
-    }
-}
-
-pullgate_config::options! {
     /// `[scan]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Scan {
@@ -176,21 +151,16 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
         Ok(text) => text,
         // A link to nowhere is an error: somebody meant something by it.
         Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
-        Err(error) => {
-            return Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))]));
-        }
+        Err(error) => return Err(Problems::from(vec![error.problem(&name, path)])),
     };
     read(&name, &text)
 }
 
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
-    let mut document = Document::new(name, text);
-    let root = document.parse(&DaemonConfig::keys());
-    let config = root.map(|mut root| DaemonConfig::read(&mut document, &mut root));
-    match config {
-        Some(config) if document.problems.is_empty() => Ok(config),
-        _ => Err(Problems::from(document.problems)),
-    }
+    Document::load(name, text, |document| {
+        let mut root = document.parse(&DaemonConfig::keys())?;
+        Some(DaemonConfig::read(document, &mut root))
+    })
 }
 
 fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
@@ -234,13 +204,6 @@ fn read_mode(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
         document.problem(value.span, format!("`{key}` is not one that a socket here may have"), hint);
     }
     mode
-}
-
-fn read_image(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"";
-    document.parsed(key, value, ["is not the name of an image", hint], |text| {
-        Reference::parse(text).is_ok().then(|| text.to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::document::{Document, Value};
 use super::file::Guard;
-use super::problem::{Problem, Problems};
-use super::suggest;
+use super::problem::Problems;
 use crate::policy::{Mode, Scope, ScopeError};
+use pullgate_config::kind::{Choice, Kind as _};
 use pullgate_config::options::{OptionDoc, ReadByHand};
 use pullgate_config::read_by_hand;
 
@@ -32,7 +32,7 @@ pub(super) fn expectation_options() -> Vec<OptionDoc> {
     all.map(|option| OptionDoc { file: "expectations", ..option }).collect()
 }
 
-const ACTIONS: [&str; 3] = ["require", "allow", "deny"];
+const ACTIONS: [(&str, &str); 3] = [("require", "require"), ("allow", "allow"), ("deny", "deny")];
 
 /// One case: an image, and the expected result. A field that is absent matches anything.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct Expectation {
     /// The rule that is expected to apply.
     pub rule: Option<ExpectedRule>,
     /// `require`, `allow` or `deny`.
-    pub action: Option<String>,
+    pub action: Option<&'static str>,
     /// The mode of the rule.
     pub mode: Option<Mode>,
 }
@@ -66,16 +66,9 @@ pub enum ExpectedRule {
 /// All problems of the file.
 pub fn load_expectations(path: &Path) -> Result<Vec<Expectation>, Problems> {
     let name = path.display().to_string();
-    let text = match Guard::read_any(path, MAX_BYTES) {
-        Ok(text) => text,
-        Err(error) => {
-            let hint = error.hint(path);
-            return Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), hint)]));
-        }
-    };
-    let mut document = Document::new(&name, &text);
-    let cases = read(&mut document);
-    if document.problems.is_empty() { Ok(cases) } else { Err(Problems::from(document.problems)) }
+    let text =
+        Guard::read_any(path, MAX_BYTES).map_err(|error| Problems::from(vec![error.problem(&name, path)]))?;
+    Document::load(&name, &text, |document| Some(read(document)))
 }
 
 fn read(document: &mut Document<'_>) -> Vec<Expectation> {
@@ -92,43 +85,30 @@ fn read(document: &mut Document<'_>) -> Vec<Expectation> {
 fn read_case(document: &mut Document<'_>, value: Value<'_>) -> Option<Expectation> {
     let mut table = document.table(value, "[[case]]", &ReadByHand::keys(CASE))?;
     let line = document.place(table.span.start).line;
-    let mut text = |document: &mut Document<'_>, key: &str| {
+    if ["rule", "action", "mode"].iter().all(|key| !table.has(key)) {
+        document.problem(table.span.clone(), "[[case]] expects nothing", "add `rule`, `action` or `mode`");
+    }
+    let action =
+        table.take("action").and_then(|value| Choice(&ACTIONS, "require").read(document, "action", value));
+    let modes = Mode::ALL.map(|mode| (mode.name(), mode));
+    let mode =
+        table.take("mode").and_then(|value| Choice(&modes, Mode::default()).read(document, "mode", value));
+    let mut text = |key: &str| {
         let value = table.take(key)?;
         document.string(value, &format!("`{key}`"))
     };
-    let image = text(document, "image");
-    let pod_namespace = text(document, "pod-namespace").map(|(text, _)| text);
-    let (rule, action, mode) = (text(document, "rule"), text(document, "action"), text(document, "mode"));
-    if rule.is_none() && action.is_none() && mode.is_none() {
-        document.problem(table.span.clone(), "[[case]] expects nothing", "add `rule`, `action` or `mode`");
-    }
+    let (image, pod_namespace, rule) = (text("image"), text("pod-namespace"), text("rule"));
     let rule = rule.and_then(|(text, span)| {
         let read = if text == "default" { Ok(ExpectedRule::Default) } else { scope(&text) };
         let error =
             |error: ScopeError| document.problem(span, error.to_string(), "write a scope of the policy");
         read.map_err(error).ok()
     });
-    let action = action.and_then(|(text, span)| {
-        let known = ACTIONS.contains(&text.as_str());
-        if !known {
-            let message = format!("`action` is {}", suggest::quoted(&text));
-            document.problem(span, message, suggest::one_of(&text, &ACTIONS));
-        }
-        known.then_some(text)
-    });
-    let mode = mode.and_then(|(text, span)| {
-        let mode = Mode::ALL.into_iter().find(|mode| mode.name() == text);
-        if mode.is_none() {
-            let message = format!("`mode` is {}", suggest::quoted(&text));
-            document.problem(span, message, suggest::one_of(&text, &Mode::ALL.map(Mode::name)));
-        }
-        mode
-    });
     let Some((image, _)) = image else {
         document.problem(table.span, "[[case]] has no `image`", "write the name as a pod would");
         return None;
     };
-    Some(Expectation { line, image, pod_namespace, rule, action, mode })
+    Some(Expectation { line, image, pod_namespace: pod_namespace.map(|(text, _)| text), rule, action, mode })
 }
 
 fn scope(text: &str) -> Result<ExpectedRule, ScopeError> {

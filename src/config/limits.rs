@@ -1,33 +1,22 @@
-//! `[limits]` of pullgate.toml: the bounds of the registry client, and those of the node.
+//! `[limits]` of pullgate.toml: the bounds of the registry client, of calls, and of a pull.
 
 use std::time::Duration;
 
 use pullgate_config::bound::{MINUTE, SECOND};
-use pullgate_config::kind::{count, time};
+use pullgate_config::kind::time;
 use pullgate_config::options::{Options, Pass};
 
+use crate::cri::CriLimits;
 use crate::registry;
-
-pullgate_config::options! {
-    /// The bounds of the node itself.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct NodeLimits {
-        /// Maximum time to verify one image, before the pull is forwarded to containerd.
-        pull_timeout: Duration = "pull-timeout", time(2 * MINUTE, SECOND, 10 * MINUTE);
-        /// Maximum wait until the runtime knows a pulled image by its tag.
-        tag_record_timeout: Duration = "tag-record-timeout", time(5 * SECOND, 100, MINUTE);
-        /// Maximum number of open connections to the CRI socket. At seven eighths of it, a new connection closes an idle one,
-        /// the oldest first; the rest is for the first connection of a process of root, such as kubelet.
-        connections: usize = "connections", count(256, 16, 4096);
-    }
-}
 
 pullgate_config::options! {
     /// `[limits]`
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
-        /// Those of the node.
-        node: NodeLimits { Options::pass };
+        /// Maximum time to verify one image, before the pull is forwarded to containerd.
+        pull_timeout: Duration = "pull-timeout", time(2 * MINUTE, SECOND, 10 * MINUTE);
+        /// Those of calls.
+        cri: CriLimits { Options::pass };
         /// Those of the registry client.
         registry: registry::Limits { Options::pass };
     }
@@ -35,7 +24,7 @@ pullgate_config::options! {
 }
 
 fn check_timeouts(limits: &Limits, pass: &mut Pass<'_, '_, '_>) {
-    if limits.registry.request_timeout > limits.node.pull_timeout {
+    if limits.registry.request_timeout > limits.pull_timeout {
         let hint = "a pull is several requests; raise `pull-timeout` or lower `request-timeout`";
         pass.problem("", "`request-timeout` is longer than `pull-timeout`", hint);
     }
@@ -53,10 +42,10 @@ mod tests {
         assert_eq!(limits.registry.manifest_bytes, 4 * 1024 * 1024);
         assert_eq!(limits.registry.signature_max_size, 1024 * 1024);
         assert_eq!((limits.registry.signatures, limits.registry.concurrent_pulls), (64, 64));
-        assert_eq!(limits.node.pull_timeout, Duration::from_secs(120));
+        assert_eq!(limits.pull_timeout, Duration::from_secs(120));
         assert_eq!(limits.registry.request_timeout, Duration::from_secs(15));
-        assert_eq!(limits.node.tag_record_timeout, Duration::from_secs(5));
-        assert_eq!(limits.node.connections, crate::cri::CriSettings::default().connections);
+        assert_eq!(limits.cri.tag_record_timeout, Duration::from_secs(5));
+        assert_eq!(limits.cri.connections, 256);
     }
 
     /// The node, the signing service and `pullgate-signer sign` read the same number of referrers.

@@ -139,7 +139,7 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
             }
             Err(error) => {
                 collected.incomplete = true;
-                collected.problems.push(unreadable(name, &path, &error));
+                collected.problems.push(error.problem(name, &path));
             }
         }
     }
@@ -258,7 +258,7 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
     let names = match listed {
         Ok(names) => names,
         Err(error) => {
-            problems.push(unreadable("policy.d", &directory, &error));
+            problems.push(error.problem("policy.d", &directory));
             return files;
         }
     };
@@ -282,10 +282,6 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
     drop_ins.sort();
     files.append(&mut drop_ins);
     files
-}
-
-fn unreadable(name: &str, path: &Path, error: &FileError) -> Problem {
-    Problem::new(name, None, error.to_string(), error.hint(path))
 }
 
 /// The problem for an error that only [`Policy::new`] finds.

@@ -130,7 +130,7 @@ async fn query_runtime<T, E: std::error::Error + 'static>(
     used: &UsedImage<'_>,
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Refusal> {
-    let answer = tokio::time::timeout(proxy.settings.tag_record_timeout, answer).await;
+    let answer = tokio::time::timeout(proxy.settings.limits.tag_record_timeout, answer).await;
     let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
     answer.map_err(|error| {
         tracing::warn!(error = error_chain(&error), "cannot look up an image in the runtime");

@@ -161,8 +161,10 @@ async fn decide(
 /// the same configuration is used under them.
 async fn forget(proxy: &Proxy, pinned: &Pinned) {
     let Ok(reference) = Reference::parse(pinned.name()) else { return };
-    let removed =
-        tokio::time::timeout(proxy.settings.tag_record_timeout, images::remove(&proxy.upstream, &reference));
+    let removed = tokio::time::timeout(
+        proxy.settings.limits.tag_record_timeout,
+        images::remove(&proxy.upstream, &reference),
+    );
     let problem = match removed.await {
         Ok(Ok(())) => return,
         Ok(Err(status)) => error_chain(&*status),
@@ -230,7 +232,7 @@ async fn record_tag(
 ) -> Result<(), String> {
     let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
     let mut lock = lock.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
-    let timeout = proxy.settings.tag_record_timeout;
+    let timeout = proxy.settings.limits.tag_record_timeout;
     if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
         let is_sandbox_image = proxy.sandbox_image_name().is_some_and(|sandbox| sandbox == tagged);
         let labels: &[_] = if is_sandbox_image { &[images::PINNED_LABEL] } else { &[] };

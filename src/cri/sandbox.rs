@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request};
 use prost::Message;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::pull::{self, PullCall, PullRequest};
@@ -25,10 +26,11 @@ const RETRY: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is known about the sandbox image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
 pub enum SandboxImage {
     /// It is on the node and admitted.
-    Admitted(String),
+    Admitted { name: String },
     /// It is not admitted. The runtime may have it and use it nevertheless.
     Refused {
         /// Its name.
@@ -38,14 +40,15 @@ pub enum SandboxImage {
         /// Whether the runtime has an image by that name.
         present: bool,
     },
-    /// The runtime does not report its name.
+    /// It is not configured, and the runtime does not report it.
+    #[serde(rename = "unknown")]
     NotReported,
 }
 
 impl fmt::Display for SandboxImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Admitted(name) => write!(f, "sandbox image {name} is admitted"),
+            Self::Admitted { name } => write!(f, "sandbox image {name} is admitted"),
             Self::Refused { name, .. } => write!(f, "SANDBOX IMAGE {name} IS NOT ADMITTED"),
             Self::NotReported => write!(f, "sandbox image unknown"),
         }
@@ -90,10 +93,10 @@ async fn check(proxy: &Proxy) -> Result<SandboxImage, String> {
     if let Some(image) = found
         && is_admitted(proxy, &name, &image).await
     {
-        return Ok(SandboxImage::Admitted(name));
+        return Ok(SandboxImage::Admitted { name });
     }
     Ok(match pull_sandbox_image(proxy, &name).await {
-        Ok(()) => SandboxImage::Admitted(name),
+        Ok(()) => SandboxImage::Admitted { name },
         Err(line) => SandboxImage::Refused { name, line, present },
     })
 }
@@ -127,7 +130,7 @@ async fn pull_sandbox_image(proxy: &Proxy, name: &str) -> Result<(), String> {
 
 fn report(image: &SandboxImage) {
     match image {
-        SandboxImage::Admitted(name) => tracing::info!(image = name, "the sandbox image is admitted"),
+        SandboxImage::Admitted { name } => tracing::info!(image = name, "the sandbox image is admitted"),
         SandboxImage::Refused { name, line, present } => tracing::error!(
             image = name,
             line,

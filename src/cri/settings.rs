@@ -2,35 +2,56 @@
 
 use std::time::Duration;
 
-/// Options of connections and of the intercepted calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CriSettings {
-    /// How many connections of callers are open.
-    pub connections: usize,
-    /// How long to wait after a pull until the runtime finds the image by its name.
-    pub tag_record_timeout: Duration,
-    /// Whether images that are present but not admitted are withheld from ImageStatus.
-    pub image_status: bool,
-    /// Whether containers and pods may be restored from checkpoints, whose content is not verified.
-    pub checkpoint_restore: bool,
-    /// Whether methods that our definitions of the CRI lack are forwarded where they may bring or run an image.
-    pub unknown_methods: bool,
-    /// Whether the name that a runtime may pull itself (inside a virtual machine) is pinned to the digest.
-    pub pin_user_specified_image: bool,
-    /// The image of pod sandboxes, for a runtime that does not report it.
-    pub sandbox_image: Option<String>,
+use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::document::{Document, Value};
+use pullgate_config::kind::{Choice, Flag, Form, OptionKind, count, time};
+
+use crate::reference::Reference;
+
+const IMAGE: Form<String> = Form { kind: OptionKind::Text, bounds: "an image", read: read_image };
+
+pullgate_config::options! {
+    /// `[gate]`, with the limits of the proxy.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct CriSettings {
+        /// "enforce": an image that is present but not admitted is reported to kubelet as absent, so that kubelet pulls it
+        /// and the pull is decided. "off": only pulls are decided; every present image runs.
+        image_status: bool = "image-status", Choice(&[("enforce", true), ("off", false)], true);
+        /// Whether to allow containers and pods that are restored from a checkpoint, whose content cannot be verified: a
+        /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
+        /// runtime endpoint is pullgate too.
+        checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
+        /// Calls of methods that this version of pullgate does not know: those of the image service, and those of the
+        /// runtime service with Pull, Load, Import, Create, Restore or Checkpoint in their names. A denied call is answered
+        /// as by a runtime without the method; other unknown methods are always forwarded.
+        unknown_methods: bool = "unknown-methods", Choice(&[("deny", false), ("allow", true)], false);
+        /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
+        /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
+        pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
+        /// The image of pod sandboxes, which the runtime pulls without kubelet; pullgate verifies and pulls it first.
+        /// containerd 1.6 and 1.7 report it. For 2.x write the sandbox of its `pinned_images` here.
+        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
+    }
+    also {
+        limits: CriLimits = CriLimits::default();
+    }
 }
 
-impl Default for CriSettings {
-    fn default() -> Self {
-        Self {
-            connections: 256,
-            tag_record_timeout: Duration::from_secs(5),
-            image_status: true,
-            checkpoint_restore: false,
-            unknown_methods: false,
-            pin_user_specified_image: false,
-            sandbox_image: None,
-        }
+pullgate_config::options! {
+    /// The part of `[limits]` that is about calls.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CriLimits {
+        /// Maximum wait until the runtime knows a pulled image by its tag.
+        tag_record_timeout: Duration = "tag-record-timeout", time(5 * SECOND, 100, MINUTE);
+        /// Maximum number of open connections to the CRI socket. At seven eighths of it, a new connection closes an idle one,
+        /// the oldest first; the rest is for the first connection of a process of root, such as kubelet.
+        connections: usize = "connections", count(256, 16, 4096);
     }
+}
+
+fn read_image(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let hint = "write it as containerd's configuration does, such as \"registry.k8s.io/pause:3.10\"";
+    document.parsed(key, value, ["is not the name of an image", hint], |text| {
+        Reference::parse(text).is_ok().then(|| text.to_owned())
+    })
 }

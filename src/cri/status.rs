@@ -17,7 +17,7 @@ pub(super) fn answer(code: Code, message: impl Into<String>) -> Response<Body> {
 /// `pullImageV1`, kubelet `evalCRIPullErr`, cri-api `pkg/errors`).
 pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
     match refusal.kind() {
-        Kind::Refused | Kind::Admitted => {
+        Kind::Refused(_) | Kind::Admitted => {
             answer(Code::Unknown, format!("SignatureValidationFailed: {}", refusal.line()))
         }
         Kind::Unavailable => answer(Code::Unknown, format!("RegistryUnavailable: {}", refusal.line())),

@@ -29,7 +29,7 @@ pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
     /// The signatures that are valid.
     pub(super) proofs: Vec<Proof>,
-    /// The time at which keys were valid: what rests on the proofs ends with the first key that ends after it.
+    /// The time of the check: what rests on the proofs ends with the first key or root that ends after it.
     pub(super) at: jiff::Timestamp,
 }
 
@@ -69,10 +69,7 @@ impl Check {
                 checked.findings.push(Finding {
                     place: attachment.place().to_owned(),
                     authenticator: authenticator.name().to_owned(),
-                    outcome: verified
-                        .as_ref()
-                        .map(|proof| proof.fingerprint().to_owned())
-                        .map_err(Clone::clone),
+                    outcome: verified.as_ref().map(|proof| proof.identity().clone()).map_err(Clone::clone),
                 });
                 // An invalid signature does not affect the others.
                 checked.proofs.extend(verified);

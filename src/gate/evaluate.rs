@@ -254,7 +254,9 @@ impl One<'_> {
         };
         match self.verified(Object::Platform) {
             // The name resolves to the index: its refusal is the one to report.
-            Err(Stop::Refuse(other)) if other.kind() == Kind::Refused => Err(Stop::Refuse(refusal)),
+            Err(Stop::Refuse(other)) if matches!(other.kind(), Kind::Refused(_)) => {
+                Err(Stop::Refuse(refusal))
+            }
             decided => decided,
         }
     }

@@ -1,5 +1,7 @@
 //! The result for one signature.
 
+use crate::trust::Identity;
+
 /// The result for one signature and one authenticator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -7,6 +9,6 @@ pub struct Finding {
     pub place: String,
     /// The authenticator that it was verified against.
     pub authenticator: String,
-    /// The fingerprint of the key that verified it, or why no key did.
-    pub outcome: Result<String, String>,
+    /// Who signed, or why it does not count.
+    pub outcome: Result<Identity, String>,
 }

@@ -12,7 +12,7 @@ use super::Finding;
 use crate::keys::{Confirmation, RemoteVerifier};
 use crate::policy::{Requirement, Satisfied};
 use crate::signature::Proof;
-use crate::trust::RemoteCheck;
+use crate::trust::{Identity, RemoteCheck};
 
 /// How many signatures of one key are checked remotely for one image; more are ignored.
 const ATTEMPTS: usize = 4;
@@ -28,8 +28,8 @@ pub(super) enum QuorumResult {
     Met {
         /// The proof.
         satisfied: Satisfied,
-        /// The fingerprints of the keys that counted.
-        keys: Vec<String>,
+        /// The identities that counted.
+        identities: Vec<String>,
         /// When the first confirmation that this rests on expires.
         until: Option<Instant>,
     },
@@ -65,19 +65,19 @@ impl Confirmations {
         let states: Vec<(&Proof, State<'_>)> = self.states(proofs, remote_verifier);
         let judge = |counts: &dyn Fn(&State<'_>) -> bool| {
             let counted = states.iter().filter(|(_, state)| counts(state));
-            requirement.judge(counted.map(|(proof, _)| (proof.authenticator(), proof.fingerprint())))
+            requirement.judge(counted.map(|(proof, _)| (proof.authenticator(), proof.identity().as_str())))
         };
         let met = |satisfied: Satisfied, counts: &dyn Fn(&State<'_>) -> bool| {
             let counted: Vec<_> = states.iter().filter(|(_, state)| counts(state)).collect();
-            let mut keys: Vec<String> =
-                counted.iter().map(|(proof, _)| proof.fingerprint().to_owned()).collect();
-            keys.sort_unstable();
-            keys.dedup();
+            let mut identities: Vec<String> =
+                counted.iter().map(|(proof, _)| proof.identity().as_str().to_owned()).collect();
+            identities.sort_unstable();
+            identities.dedup();
             let ends = counted.iter().filter_map(|(_, state)| match state {
                 State::Counts(until) => *until,
                 _ => None,
             });
-            Ok(QuorumResult::Met { satisfied, keys, until: ends.min() })
+            Ok(QuorumResult::Met { satisfied, identities, until: ends.min() })
         };
         let local = |state: &State<'_>| *state == State::Counts(None);
         let counts = |state: &State<'_>| matches!(state, State::Counts(_));
@@ -137,9 +137,7 @@ impl Confirmations {
             let mut denied = 0;
             let mut instead = None;
             for (other, state) in &states {
-                if other.authenticator() != proof.authenticator()
-                    || other.fingerprint() != proof.fingerprint()
-                {
+                if other.authenticator() != proof.authenticator() || other.identity() != proof.identity() {
                     continue;
                 }
                 match state {
@@ -175,12 +173,12 @@ impl Confirmations {
 
 /// One unchecked signature of each key.
 fn next(states: &[(&Proof, State<'_>)]) -> OpenChecks {
-    let mut asked: Vec<(&str, &str)> = Vec::new();
+    let mut asked: Vec<(&str, &Identity)> = Vec::new();
     let mut demands: Vec<Arc<RemoteCheck>> = Vec::new();
     for (proof, state) in states {
-        let of = (proof.authenticator(), proof.fingerprint());
+        let of = (proof.authenticator(), proof.identity());
         let confirmed = states.iter().any(|(other, state)| {
-            (other.authenticator(), other.fingerprint()) == of && matches!(state, State::Counts(_))
+            (other.authenticator(), other.identity()) == of && matches!(state, State::Counts(_))
         });
         if let (State::Unknown, Some(demand), false) =
             (state, proof.demand(), asked.contains(&of) || confirmed)

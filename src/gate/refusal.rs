@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
-use crate::registry::{Bound, Class, Collected, RegistryError};
+use crate::registry::{Bound, Collected, RegistryError};
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
@@ -275,8 +275,10 @@ impl Found<'_> {
 }
 
 fn reason_of(error: &RegistryError) -> Reason {
-    match (error.class(), error) {
-        (_, RegistryError::TooLarge { bound, .. } | RegistryError::TooMany { bound, .. }) => match bound {
+    use RegistryError as E;
+    match error {
+        E::TooLarge { bound, .. } | E::TooMany { bound, .. } => match bound {
+            Bound::Manifest => Reason::TooLarge,
             Bound::Signature => Reason::SignatureTooLarge,
             Bound::Collected => Reason::SignaturesTooLarge,
             Bound::Headers => Reason::HeadersTooLarge,
@@ -284,28 +286,27 @@ fn reason_of(error: &RegistryError) -> Reason {
             Bound::Signatures => Reason::TooManySignatures,
             Bound::Referrers => Reason::TooManyReferrers,
             Bound::Pages => Reason::TooManyPages,
-            _ => Reason::TooLarge,
         },
-        (_, RegistryError::RedirectRefused { .. }) => Reason::RedirectRefused,
-        (_, RegistryError::TooManyRedirects { .. }) => Reason::TooManyRedirects,
-        (_, RegistryError::Status { status: 429 | 503, .. }) => Reason::RegistryBusy,
-        (_, RegistryError::Timeout { .. }) => Reason::RegistryTimeout,
-        (_, RegistryError::ConnectTimeout { .. }) => Reason::ConnectTimeout,
-        (_, RegistryError::QueueTimeout { .. }) => Reason::TooManyRequests,
-        (_, RegistryError::Memory(_)) => Reason::MemoryInUse,
-        (_, RegistryError::Tls { .. }) => Reason::RegistryTls,
-        (_, RegistryError::Lost) => Reason::Internal,
-        (Class::Unanswered, _) => Reason::RegistryUnavailable,
-        (Class::Unauthorized, _) => Reason::RegistryUnauthorized,
-        (Class::NotFound, _) => Reason::NotFound,
-        (Class::Limit, _) => Reason::TooLarge,
-        (
-            Class::Refused,
-            RegistryError::DigestMismatch { .. }
-            | RegistryError::HeaderMismatch { .. }
-            | RegistryError::SizeMismatch { .. },
-        ) => Reason::DigestMismatch,
-        (Class::Refused, _) => Reason::BadManifest,
+        E::RedirectRefused { .. } => Reason::RedirectRefused,
+        E::TooManyRedirects { .. } => Reason::TooManyRedirects,
+        E::Status { status: 429 | 503, .. } => Reason::RegistryBusy,
+        E::Timeout { .. } => Reason::RegistryTimeout,
+        E::ConnectTimeout { .. } => Reason::ConnectTimeout,
+        E::QueueTimeout { .. } => Reason::TooManyRequests,
+        E::Memory(_) => Reason::MemoryInUse,
+        E::Tls { .. } => Reason::RegistryTls,
+        E::Lost => Reason::Internal,
+        E::Unavailable { .. } | E::Status { .. } | E::Token { .. } => Reason::RegistryUnavailable,
+        E::Configuration { .. } | E::NoHost { .. } => Reason::RegistryUnavailable,
+        E::Unauthorized { .. } | E::Credentials(_) | E::RealmRefused { .. } => Reason::RegistryUnauthorized,
+        E::NotFound { .. } => Reason::NotFound,
+        E::DigestMismatch { .. } | E::HeaderMismatch { .. } | E::SizeMismatch { .. } => {
+            Reason::DigestMismatch
+        }
+        E::Ambiguous { .. } | E::Platform { .. } | E::SchemaOne { .. } | E::Unsupported { .. } => {
+            Reason::BadManifest
+        }
+        E::MediaTypeMismatch { .. } | E::Malformed { .. } | E::Encoded { .. } => Reason::BadManifest,
     }
 }
 

@@ -78,16 +78,15 @@ impl VerdictCache {
     }
 }
 
-/// When the first key expires that a verdict of a check at `checked` may rest on: the verdict must not outlive it. The
-/// end may have passed meanwhile, while a key service was asked.
-pub(super) fn earliest_key_end(
+/// When the first key or root expires that a verdict of a check at `checked` may rest on: the verdict must not outlive
+/// it. The end may have passed meanwhile, while a key service was asked.
+pub(super) fn earliest_end(
     policy: &Policy,
     requirement: &Requirement,
     checked: jiff::Timestamp,
 ) -> Option<jiff::Timestamp> {
     let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
-    let ends = authenticators.flat_map(|authenticator| authenticator.keys()).filter_map(|key| key.not_after);
-    ends.filter(|end| *end > checked).min()
+    authenticators.filter_map(|authenticator| authenticator.set().first_end(checked)).min()
 }
 
 /// The expiry of an entry that is made now: `wall` at the latest.
@@ -187,7 +186,7 @@ mod tests {
                 ],
             );
             let policy = policy.unwrap();
-            let end = earliest_key_end(&policy, &requirement, after(checked));
+            let end = earliest_end(&policy, &requirement, after(checked));
             assert_eq!(end, expected.map(after), "{ends:?} {checked}");
             // A verdict whose key has ended is not cached.
             let verdicts = VerdictCache::default();

@@ -17,7 +17,7 @@ use super::lookup::{Fetched, Lookup};
 use super::quorum::{self, QuorumResult};
 use super::refusal::Found;
 use super::stored_evidence::Kept;
-use super::verdict_cache::{VerdictKey, earliest_key_end};
+use super::verdict_cache::{VerdictKey, earliest_end};
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule, Satisfied};
@@ -49,8 +49,8 @@ pub(super) struct VerificationResult {
 /// How a requirement was met.
 struct Satisfaction {
     satisfied: Arc<Satisfied>,
-    /// The fingerprints of the keys that counted.
-    keys: Vec<String>,
+    /// The identities that counted.
+    identities: Vec<String>,
     /// When the first confirmation that this rests on expires.
     until: Option<Instant>,
     /// The time of the check.
@@ -118,7 +118,7 @@ impl Verification {
         let judged = self.judge(evidence, collected).await;
         if let Ok(satisfaction) = &judged {
             fetched.evidence.rule = self.rule.label().to_owned();
-            fetched.evidence.keys.clone_from(&satisfaction.keys);
+            fetched.evidence.keys.clone_from(&satisfaction.identities);
             // The next pull of the same image does not have to wait for this one to end.
             let (ledger, noted) = (Arc::clone(&self.lookup.shared.ledger), fetched.evidence.clone());
             offload::document(noted.bytes(), move || ledger.note(noted)).await;
@@ -161,8 +161,8 @@ impl Verification {
             self.lookup.explanation.steps.add(Step::KeyService, begin.elapsed());
         }
         let judged = match result {
-            QuorumResult::Met { satisfied, keys, until } => {
-                Ok(Satisfaction { satisfied: Arc::new(satisfied), keys, until, at })
+            QuorumResult::Met { satisfied, identities, until } => {
+                Ok(Satisfaction { satisfied: Arc::new(satisfied), identities, until, at })
             }
             QuorumResult::Unanswered(why) => {
                 let (image, rule) = (self.lookup.image(), self.rule.label());
@@ -192,7 +192,7 @@ impl Verification {
     }
 
     fn remember(&self, satisfaction: &Satisfaction) {
-        let end = earliest_key_end(&self.policy, &self.requirement, satisfaction.at);
+        let end = earliest_end(&self.policy, &self.requirement, satisfaction.at);
         let satisfied = Arc::clone(&satisfaction.satisfied);
         self.lookup.shared.verdicts.remember(self.verdict_key(), satisfied, end, satisfaction.until);
     }

@@ -40,7 +40,7 @@ pub struct Evidence {
     pub names: Vec<String>,
     /// The rule that admitted it then, for display.
     pub rule: String,
-    /// The fingerprints of the keys whose signatures were valid then, for display.
+    /// Who signed, of those whose signatures were valid then, for display.
     pub keys: Vec<String>,
     /// When it was recorded.
     pub recorded: Timestamp,

@@ -22,10 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{AskError, ask};
 pub use serve::Control;
-pub use status::{
-    Admitted, BreakGlass, Counts, Exception, Gates, Ledger, Policy, PolicyFailure, Runtime, SandboxImage,
-    Status,
-};
+pub use status::{BreakGlass, Counts, Exception, Gates, Ledger, Runtime, Status};
 pub use verdict::{Verdict, pinned, verdict};
 
 use super::scan::Report;

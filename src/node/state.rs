@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use sd_notify::NotifyState;
+use serde::{Deserialize, Serialize};
 
 use super::scan::{Report, Verdict};
 use crate::cri::SandboxImage;
@@ -16,31 +17,32 @@ pub struct State {
 }
 
 /// The policy in effect, and the last failure.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyState {
     /// Number of policies that were loaded since the start; 0 if none was.
     pub generation: u64,
     /// The hash of the policy in effect.
     pub hash: Option<String>,
-    /// When it was loaded.
-    pub loaded: Option<Timestamp>,
+    /// When it was loaded, in RFC 3339.
+    pub loaded: Option<String>,
     /// The last attempt to load a policy, if it failed.
     pub failure: Option<Failure>,
 }
 
 /// A failed attempt to load a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    pub at: Timestamp,
+    /// In RFC 3339.
+    pub at: String,
     /// All problems, one or two lines each.
     pub problems: Vec<String>,
 }
 
 /// The result of the last scan of the node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scanned {
-    /// When it ended.
-    pub at: Timestamp,
+    /// When it ended, in RFC 3339.
+    pub at: String,
     /// Number of images and containers that are admitted.
     pub admitted: usize,
     /// Number of those that are refused.
@@ -77,7 +79,7 @@ impl State {
 
     /// The last scan, if any.
     pub fn scanned(&self) -> Option<Scanned> {
-        self.known().scanned
+        self.known().scanned.clone()
     }
 
     /// Records that the policy with this hash is in effect, and returns its generation.
@@ -85,14 +87,14 @@ impl State {
         let generation = self.policy().generation + 1;
         let hash = Some(hash.to_owned());
         self.update(|known| {
-            known.policy = PolicyState { generation, hash, loaded: Some(Timestamp::now()), failure: None };
+            known.policy = PolicyState { generation, hash, loaded: Some(now()), failure: None };
         });
         generation
     }
 
     /// Records that a policy could not be loaded; the policy in effect stays.
     pub(super) fn policy_failed(&self, problems: Vec<String>) {
-        self.update(|known| known.policy.failure = Some(Failure { at: Timestamp::now(), problems }));
+        self.update(|known| known.policy.failure = Some(Failure { at: now(), problems }));
     }
 
     pub(super) fn sandbox_changed(&self, image: &SandboxImage) {
@@ -102,7 +104,7 @@ impl State {
     pub(super) fn node_scanned(&self, report: &Report) {
         let [admitted, refused, unknown] =
             [Verdict::Admitted, Verdict::Refused, Verdict::Unknown].map(|verdict| report.count(verdict));
-        self.known().scanned = Some(Scanned { at: Timestamp::now(), admitted, refused, unknown });
+        self.known().scanned = Some(Scanned { at: now(), admitted, refused, unknown });
     }
 
     /// Changes the state and updates the status line in systemd.
@@ -115,6 +117,10 @@ impl State {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn now() -> String {
+    Timestamp::now().to_string()
 }
 
 /// The status line for `systemctl status`: the policy, and what the operator must know.

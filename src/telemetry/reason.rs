@@ -8,15 +8,30 @@ pub enum Kind {
     /// The image is admitted.
     Admitted,
     /// The image is refused: kubelet's `SignatureValidationFailed`.
-    Refused,
+    Refused(Cause),
     /// The decision was not possible: kubelet's `RegistryUnavailable`.
     Unavailable,
     /// The registry has no such image: kubelet's ordinary `ErrImagePull`.
     NotFound,
 }
 
+/// What a refusal is about, and so what could change it. A scan removes images only if nothing can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The digest, under whatever name.
+    Digest,
+    /// The rule. Where the rules for some pods differ, another pod may be admitted.
+    Rule,
+    /// Nothing known here shows that the image may run; the registry may have more.
+    Evidence,
+    /// The signatures that were found; the registry may have others.
+    Signatures,
+    /// Something that can be different at the next attempt.
+    Attempt,
+}
+
 macro_rules! reasons {
-    ($($(#[doc = $meaning:literal])+ $variant:ident = $kind:ident, $code:literal,)+) => {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $kind:ident $(($cause:ident))?, $code:literal,)+) => {
         /// Why an image was admitted or refused. The codes are stable: alerts and scripts may match on them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -38,7 +53,7 @@ macro_rules! reasons {
             /// What kubelet makes of it.
             pub fn kind(self) -> Kind {
                 match self {
-                    $(Self::$variant => Kind::$kind,)+
+                    $(Self::$variant => Kind::$kind $((Cause::$cause))?,)+
                 }
             }
 
@@ -64,37 +79,37 @@ reasons! {
     /// the break-glass file lets the image through, whatever the policy says
     BreakGlass = Admitted, "break-glass",
     /// a rule refuses images of this name, or no rule applies and the default is to refuse
-    DeniedByRule = Refused, "denied-by-rule",
+    DeniedByRule = Refused(Rule), "denied-by-rule",
     /// the time for which a rule allows images of this name unsigned is over
-    AllowanceOver = Refused, "allowance-over",
+    AllowanceOver = Refused(Rule), "allowance-over",
     /// a rule allows only other digests of images of this name unsigned
-    DigestNotAllowed = Refused, "digest-not-allowed",
+    DigestNotAllowed = Refused(Evidence), "digest-not-allowed",
     /// the deny list has the digest, or the index lists one that is on it
-    DigestDenied = Refused, "digest-denied",
+    DigestDenied = Refused(Digest), "digest-denied",
     /// no policy is usable, so nothing can be admitted
-    NoPolicy = Refused, "no-policy",
+    NoPolicy = Refused(Attempt), "no-policy",
     /// the image name is not one that containerd would accept
-    InvalidReference = Refused, "invalid-reference",
+    InvalidReference = Refused(Attempt), "invalid-reference",
     /// no signature was found for the digest
-    NoSignature = Refused, "no-signature",
+    NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
-    NoValidSignature = Refused, "no-valid-signature",
+    NoValidSignature = Refused(Signatures), "no-valid-signature",
     /// some signatures are valid, but not all that the rule requires
-    NotEnoughSignatures = Refused, "not-enough-signatures",
+    NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",
     /// the image is on the node, but no evidence shows that it was verified under this name
-    NotVerified = Refused, "not-verified",
+    NotVerified = Refused(Evidence), "not-verified",
     /// more signatures are attached than the limit allows, and none of those read sufficed
-    TooManySignatures = Refused, "too-many-signatures",
+    TooManySignatures = Refused(Attempt), "too-many-signatures",
     /// more referrers than the limit are attached, and none of those read sufficed
-    TooManyReferrers = Refused, "too-many-referrers",
+    TooManyReferrers = Refused(Attempt), "too-many-referrers",
     /// the registry spreads the referrers over more pages than the limit, and none of those read sufficed
-    TooManyPages = Refused, "too-many-referrer-pages",
+    TooManyPages = Refused(Attempt), "too-many-referrer-pages",
     /// a payload or bundle is larger than the limit, and the others did not suffice
-    SignatureTooLarge = Refused, "signature-too-large",
+    SignatureTooLarge = Refused(Attempt), "signature-too-large",
     /// all payloads and bundles together are larger than the limit, and those read did not suffice
-    SignaturesTooLarge = Refused, "signatures-too-large",
+    SignaturesTooLarge = Refused(Attempt), "signatures-too-large",
     /// a manifest or index is larger than the limit
-    TooLarge = Refused, "too-large",
+    TooLarge = Refused(Attempt), "too-large",
     /// the header of an answer is larger than the limit
     HeadersTooLarge = Unavailable, "headers-too-large",
     /// the answer of a token service is larger than the limit
@@ -104,9 +119,9 @@ reasons! {
     /// a registry redirects more often than the limit
     TooManyRedirects = Unavailable, "too-many-redirects",
     /// the registry served bytes that do not match the digest
-    DigestMismatch = Refused, "digest-mismatch",
+    DigestMismatch = Refused(Attempt), "digest-mismatch",
     /// the registry served a manifest that is malformed, ambiguous or of an unsupported kind
-    BadManifest = Refused, "bad-manifest",
+    BadManifest = Refused(Attempt), "bad-manifest",
     /// the registry has no such image
     NotFound = NotFound, "not-found",
     /// the registry cannot be reached or does not answer properly
@@ -128,13 +143,13 @@ reasons! {
     /// the signatures are valid, but the service that must confirm their key cannot be asked
     KeyServiceUnavailable = Unavailable, "key-service-unavailable",
     /// the container would be restored from a checkpoint or run from something that is not an image id
-    Checkpoint = Refused, "checkpoint",
+    Checkpoint = Refused(Attempt), "checkpoint",
     /// the container runtime does not answer questions about the image
-    RuntimeUnavailable = Refused, "runtime-unavailable",
+    RuntimeUnavailable = Refused(Attempt), "runtime-unavailable",
     /// the time for verifying one pull is used up
     Timeout = Unavailable, "timeout",
     /// pullgate itself failed; the pull is refused
-    Internal = Refused, "internal",
+    Internal = Refused(Attempt), "internal",
 }
 
 impl Reason {

@@ -1,5 +1,6 @@
 //! Connections to the CRI socket: many idle ones, silent ones, and calls that are never cut off.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use pullgate::containerd::Upstream;
 use pullgate::node;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
-use pullgate_test::proxy::{Daemon, call};
-use pullgate_test::runtime::{Reply, Runtime, framed, status};
+use pullgate_test::proxy::call;
+use pullgate_test::runtime::{Reply, framed, status};
+use pullgate_test::world::World as Node;
 
 const INFO: &str = "/runtime.v1.ImageService/ImageFsInfo";
 const EVENTS: &str = "/runtime.v1.RuntimeService/GetContainerEvents";
@@ -24,21 +25,23 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A runtime that answers, and pullgate before it.
-struct World {
-    directory: TempDir,
-    runtime: Runtime,
-    daemon: Daemon,
+/// A node whose runtime answers.
+struct World(Node);
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.0
+    }
 }
 
 impl World {
-    fn start(connections: usize) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let runtime = Runtime::start(&directory.path().join("runtime.sock"));
-        runtime.script(|_| Some(done()));
-        let daemon = Daemon::builder(directory.path(), runtime.socket());
-        let daemon = daemon.proxy(|proxy| proxy.connections = connections).start();
-        Self { directory, runtime, daemon }
+    async fn start(connections: usize) -> Self {
+        let node = Node::builder().proxy(|proxy| proxy.limits.connections = connections).without_policy();
+        let node = node.start().await;
+        node.runtime.script(|_| Some(done()));
+        Self(node)
     }
 
     /// A new connection, after a call on it was answered.
@@ -76,7 +79,7 @@ fn beginnings() -> [(&'static str, Vec<u8>); 5] {
 /// critest leaves a connection for each of its tests.
 #[tokio::test]
 async fn a6_idle_connections_make_room_and_calls_under_way_stay() {
-    let world = World::start(256);
+    let world = World::start(256).await;
     let gate = Arc::new(Notify::new());
     let opened = Arc::clone(&gate);
     world.runtime.script(move |call| {
@@ -107,7 +110,7 @@ async fn a6_idle_connections_make_room_and_calls_under_way_stay() {
 
 #[tokio::test]
 async fn a6_silent_connections_make_room() {
-    let world = World::start(16);
+    let world = World::start(16).await;
     let mut silent = Vec::new();
     for (_, sent) in beginnings().iter().cycle().take(40) {
         silent.push(world.raw(sent).await);
@@ -118,7 +121,7 @@ async fn a6_silent_connections_make_room() {
 
 #[tokio::test]
 async fn a6_connections_with_calls_are_not_closed_and_further_ones_are_refused() {
-    let world = World::start(16);
+    let world = World::start(16).await;
     let dropped = Arc::new(Notify::new());
     world.runtime.script(move |call| {
         let never = Reply::Never { dropped: Arc::clone(&dropped) };
@@ -151,7 +154,7 @@ async fn a6_connections_with_calls_are_not_closed_and_further_ones_are_refused()
 
 #[tokio::test(start_paused = true)]
 async fn a6_a_silent_connection_is_closed_in_time() {
-    let world = World::start(16);
+    let world = World::start(16).await;
     for (case, sent) in beginnings() {
         let mut stream = world.raw(&sent).await;
         let end = tokio::time::timeout(LIMIT, stream.read_to_end(&mut Vec::new())).await;
@@ -189,7 +192,7 @@ pub(crate) async fn a6_the_number_of_connections_is_an_option() {
         let file = directory.path().join(pullgate::config::DAEMON_FILE);
         std::fs::write(&file, format!("[limits]\nconnections = {number}\n")).unwrap();
         let config = pullgate::config::load_daemon(&file).unwrap();
-        let world = World::start(node::proxy_settings(&config).connections);
+        let world = World::start(node::proxy_settings(&config).limits.connections).await;
         let mut idle = Vec::new();
         for _ in 0..40 {
             idle.push(world.connect().await);

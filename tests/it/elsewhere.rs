@@ -1,48 +1,49 @@
 //! Keys in a key service: pinned, fetched, stored, and confirmed by the service if the policy requires it.
 
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pullgate::alibaba::Identity;
 use pullgate::config::{self, KnownKeys, Survey};
 use pullgate::digest::Digest;
-use pullgate::gate::{
-    self, AdmissionRequest, Explanation, Gate, NoContent, Pinned, Present, PresentVerdict, Refusal,
-};
+use pullgate::gate::{Gate, NoContent, Pinned, Present, PresentVerdict, Refusal};
 use pullgate::keys::{
     self, Bounds, KeyCache, KeySettings, KmsSettings, RemoteVerifier, TransitSettings, VaultAuth,
 };
-use pullgate::ledger::{self, Ledger};
-use pullgate::registry::Credentials;
+use pullgate::ledger::{Ledger, LedgerSettings};
 use pullgate::service;
 use pullgate::trust::{Algorithm, PssSalt, PublicKey};
-use tempfile::TempDir;
 
+use pullgate_test::gate;
 use pullgate_test::kms::Kms;
 use pullgate_test::registry::{Recorded, Registry, Scripted};
 use pullgate_test::secrets::{self, Secret};
 use pullgate_test::signer::{Signer, key_file, sign_classic};
+use pullgate_test::world::World as Node;
 
 pub(crate) mod confirmed;
 pub(crate) mod daemon;
 pub(crate) mod pinned;
 mod vault;
 
-/// A registry, KMS with the key `p256`, and a directory for the files of a node.
+/// A node, and KMS with the key `p256`.
 struct World {
-    directory: TempDir,
-    registry: Registry,
+    node: Node,
     kms: Kms,
+}
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
 }
 
 impl World {
     async fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-            registry: Registry::start().await,
-            kms: Kms::start("p256").await,
-        }
+        Self { node: Node::builder().without_policy().start().await, kms: Kms::start("p256").await }
     }
 
     fn cache(&self) -> KeyCache {
@@ -111,12 +112,8 @@ impl World {
         for result in self.fetch(text).await {
             result.unwrap();
         }
-        let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
-        let bounds = gate::GateSettings { timeout: Duration::from_secs(60), concurrent: 16 };
-        let ledger =
-            Ledger::open(&ledger::LedgerSettings::of(&self.directory.path().join("ledger"))).unwrap();
-        let gate = Gate::new(Arc::new(registry), bounds)
-            .with_ledger(ledger)
+        let settings = LedgerSettings::of(&self.directory.path().join("ledger"));
+        let gate = gate::restarted(Ledger::open(&settings).unwrap())
             .with_remote_verifier(RemoteVerifier::new(self.settings()));
         self.set_policy(&gate, text);
         gate
@@ -141,21 +138,16 @@ impl World {
     }
 
     fn name(&self, name: &str) -> String {
-        format!("{}/team/{name}:1", self.registry.host())
+        self.image(&format!("team/{name}:1"))
     }
 
     async fn admit(&self, gate: &Gate, name: &str) -> Result<Pinned, Refusal> {
-        let question =
-            AdmissionRequest { image: self.name(name), credentials: Credentials::default(), namespace: None };
-        gate.admit(&question, &mut Explanation::default()).await
+        gate::admit(gate, &self.name(name)).await
     }
 
     /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, name: &str, id: &Digest) -> Result<(), Refusal> {
-        let mut pinned = self.admit(gate, name).await?;
-        let begun = gate.begin_evidence(&mut pinned).await;
-        gate.finish_evidence(&pinned, begun, id.as_str(), &NoContent).await;
-        Ok(())
+        gate::pull(gate, &self.name(name), id, &NoContent).await.map(drop)
     }
 
     async fn check_present(&self, gate: &Gate, name: &str, id: &Digest) -> Result<PresentVerdict, Refusal> {

@@ -64,9 +64,9 @@ fn load(imported: &Imported) -> Policy {
 
 /// The rule for an image in a pod's namespace: `allow`, `deny`, `all a b`, `any a b`.
 fn verdict(policy: &Policy, image: &str, namespace: &str) -> String {
-    let ruling = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
-    assert_eq!(ruling.rules().count(), 1);
-    match ruling.strictest().action() {
+    let applicable = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
+    assert_eq!(applicable.rules().count(), 1);
+    match applicable.strictest().action() {
         Action::AllowUnsigned(_) => "allow".to_owned(),
         Action::Deny { .. } => "deny".to_owned(),
         Action::Require(requirement) => requirement.to_string(),

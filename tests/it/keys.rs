@@ -1,8 +1,9 @@
 //! Keys in services, against servers that check each request as published and make real signatures.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use pullgate::keys::{self, Bounds, KeySettings, KeysError, Opened};
+use pullgate::keys::{self, Bounds, KeySettings, KeysError, SigningKey};
 use pullgate::service;
 use pullgate::trust::Algorithm;
 
@@ -29,7 +30,7 @@ async fn open(
     location: &str,
     algorithm: Option<Algorithm>,
     settings: &KeySettings,
-) -> Result<Opened, KeysError> {
+) -> Result<Arc<SigningKey>, KeysError> {
     secrets::keep_log();
     let opened = keys::open(&location.parse().unwrap(), algorithm, settings).await;
     secrets::wrote("debug", format!("{settings:?} {opened:?}"));

@@ -1,23 +1,21 @@
 //! Evidence: what is decided without the registry, and what is not.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pullgate::digest::Digest;
-use pullgate::gate::{
-    self, AdmissionRequest, Content, Explanation, Gate, Pinned, Present, PresentVerdict, Refusal, Target,
-};
+use pullgate::gate::{Content, Gate, Pinned, Present, PresentVerdict, Refusal, Target};
 use pullgate::ledger::{self, Ledger};
-use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
-use tempfile::TempDir;
 
+use pullgate_test::gate;
 use pullgate_test::policy::{self, Authenticator, RELEASE};
-use pullgate_test::registry::{INDEX, MANIFEST, Registry, descriptor, index, manifest};
+use pullgate_test::registry::{INDEX, MANIFEST, descriptor, index, manifest};
 use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
+use pullgate_test::world::World as Node;
 
 mod break_glass;
 mod damage;
@@ -27,11 +25,18 @@ mod kills;
 mod looking;
 mod rules;
 
-/// A registry, a directory for evidence, and the content of a runtime.
+/// A node, and the content of its runtime.
 struct World {
-    directory: TempDir,
-    registry: Registry,
+    node: Node,
     held: Held,
+}
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
 }
 
 /// The records and manifests of a runtime.
@@ -53,8 +58,7 @@ impl Content for Held {
 
 impl World {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        Self { directory, registry: Registry::start().await, held: Held::default() }
+        Self { node: Node::builder().without_policy().start().await, held: Held::default() }
     }
 
     fn ledger_directory(&self) -> std::path::PathBuf {
@@ -72,9 +76,7 @@ impl World {
     }
 
     fn gate_with(&self, ledger: Ledger) -> Gate {
-        let registry = pullgate::registry::Registry::new(pullgate_test::proxy::forgetful()).unwrap();
-        let bounds = gate::GateSettings { timeout: Duration::from_secs(30), concurrent: 16 };
-        let gate = Gate::new(Arc::new(registry), bounds).with_ledger(ledger);
+        let gate = gate::restarted(ledger);
         self.set_policy(&gate, &[RELEASE], r#"all = ["release"]"#, "");
         gate
     }
@@ -93,22 +95,13 @@ impl World {
         gate.set_policy(policy::load(self.directory.path(), &text));
     }
 
-    fn name(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.registry.host())
-    }
-
     async fn admit(&self, gate: &Gate, rest: &str) -> Result<Pinned, Refusal> {
-        let question =
-            AdmissionRequest { image: self.name(rest), credentials: Credentials::default(), namespace: None };
-        gate.admit(&question, &mut Explanation::default()).await
+        gate::admit(gate, &self.image(rest)).await
     }
 
     /// Admits and pulls: the runtime reports the image `id`.
     async fn pull(&self, gate: &Gate, rest: &str, id: &Digest) -> Result<Pinned, Refusal> {
-        let mut pinned = self.admit(gate, rest).await?;
-        let begun = gate.begin_evidence(&mut pinned).await;
-        gate.finish_evidence(&pinned, begun, id.as_str(), &self.held).await;
-        Ok(pinned)
+        gate::pull(gate, &self.image(rest), id, &self.held).await
     }
 
     /// Pushes a signed image: its digest and its id in a runtime.

@@ -5,9 +5,9 @@
 mod shares;
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,11 +20,10 @@ use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
 use pullgate_test::policy::RELEASE;
 use pullgate_test::proxy::call;
-use pullgate_test::registry::{INDEX, MANIFEST, Options, Registry, Scripted, manifest};
-use pullgate_test::runtime::{self, Runtime, framed};
+use pullgate_test::registry::{INDEX, MANIFEST, Options, Scripted, manifest};
+use pullgate_test::runtime::{self, framed};
 use pullgate_test::signer::{Signer, sign_classic};
-use pullgate_test::world::pull_request;
-use tempfile::TempDir;
+use pullgate_test::world::{World as Node, pull_request};
 use tokio::task::JoinSet;
 
 /// What the daemon may have taken at its peak.
@@ -95,38 +94,32 @@ impl Daemon {
     }
 }
 
+/// A node, and a client of the real program that runs beside its daemon.
 struct World {
-    directory: TempDir,
-    registry: Arc<Registry>,
-    runtime: Runtime,
+    node: Node,
     client: Upstream,
+}
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
 }
 
 impl World {
     async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path();
-        let registry = Registry::with(Options { referrers: true, ..Options::default() }).await;
-        let runtime = Runtime::start(&root.join("runtime.sock"));
+        let node = Node::builder().registry(Options { referrers: true, ..Options::default() }).start().await;
+        let root = node.directory.path();
         let at = root.display();
         let config = format!(
             "[listen]\nsocket = \"{at}/a.sock\"\n[control]\nsocket = \"{at}/b.sock\"\n[runtime]\n\
              socket = \"{at}/runtime.sock\"\n[ledger]\ndirectory = \"{at}/evidence\"\n[limits]\nretries = 0\n"
         );
+        fs::write(root.join("etc/pullgate.toml"), config).unwrap();
         let client = Upstream::new(root.join("a.sock"));
-        let world = Self { registry: Arc::new(registry), runtime, client, directory };
-        world.set_policy("");
-        fs::write(world.directory.path().join("etc/pullgate.toml"), config).unwrap();
-        world
-    }
-
-    /// `team` must be signed; `more` is added to the policy.
-    fn set_policy(&self, more: &str) {
-        let policy = format!(
-            "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"{}/team\"\nrequire = {{ all = [\"release\"] }}\n{more}",
-            self.registry.host()
-        );
-        pullgate_test::policy::load(self.directory.path(), &policy);
+        Self { node, client }
     }
 
     async fn daemon(&self, name: &str) -> Daemon {
@@ -141,10 +134,6 @@ impl World {
             "the daemon does not serve: {}",
             fs::read_to_string(self.directory.path().join("log")).unwrap()
         );
-    }
-
-    fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.registry.host())
     }
 
     /// An image whose manifest has about `bytes` bytes.
@@ -314,11 +303,12 @@ async fn a4_the_memory_for_present_images_stays_within_the_budget() {
     let world = World::start().await;
     let honest = world.registry.image("team/honest", "1", "honest");
     sign_classic(&world.registry, "team/honest", &honest, &p256());
+    world.runtime.hold(&world.registry.tagged("team/honest", "1").unwrap());
     let denied = Digest::of(b"denied");
     world.set_policy(&format!(
-        "[[namespace]]\nscope = \"{}/free\"\nallow = \"unsigned\"\nreason = \"a test\"\n\
-         [deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]\n",
-        world.registry.host()
+        "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ all = [\"release\"] }}\n\
+         [[namespace]]\nscope = \"%HOST/free\"\nallow = \"unsigned\"\nreason = \"a test\"\n\
+         [deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]\n"
     ));
     world.runtime.script(|call| {
         let answer = api::CreateContainerResponse { container_id: "made".to_owned() };

@@ -2,6 +2,7 @@
 //!
 //! The configuration is read from a file, and the gate is built from it as in the daemon.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use pullgate::node;
 use pullgate::registry::Credentials;
 use pullgate::trust::Algorithm;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use pullgate_test::gate;
 use pullgate_test::policy::RELEASE;
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::registry::{
@@ -27,15 +28,22 @@ use pullgate_test::registry::{
 };
 use pullgate_test::runtime::{Runtime, framed};
 use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_bundle, sign_classic};
+use pullgate_test::world::World as Node;
 
 pub(crate) mod documents;
 mod effects;
 mod policy;
+mod samples;
 mod settings;
 
-struct World {
-    directory: TempDir,
-    registry: Registry,
+struct World(Node);
+
+impl Deref for World {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.0
+    }
 }
 
 fn p256() -> Signer {
@@ -44,8 +52,8 @@ fn p256() -> Signer {
 
 impl World {
     async fn start() -> Self {
-        let registry = Registry::with(Options { referrers: true, ..Options::default() }).await;
-        Self { directory: tempfile::tempdir().unwrap(), registry }
+        let options = Options { referrers: true, ..Options::default() };
+        Self(Node::builder().registry(options).without_policy().start().await)
     }
 
     fn etc(&self) -> PathBuf {
@@ -82,7 +90,7 @@ impl World {
     }
 
     async fn verdict(&self, gate: &Gate, rest: &str) -> &'static str {
-        verdict(gate, &format!("{}/{rest}", self.registry.host())).await
+        gate::reason(gate, &self.image(rest)).await
     }
 
     fn signed(&self) -> Digest {
@@ -90,13 +98,6 @@ impl World {
         sign_classic(&self.registry, "team/app", &digest, &p256());
         digest
     }
-}
-
-async fn verdict(gate: &Gate, image: &str) -> &'static str {
-    let question =
-        AdmissionRequest { image: image.to_owned(), credentials: Credentials::anonymous(), namespace: None };
-    let decided = gate.admit(&question, &mut Explanation::default()).await;
-    decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code()
 }
 
 fn is_tag(request: &Recorded) -> bool {
@@ -264,7 +265,7 @@ pub(crate) async fn connection_time_is_limited() {
     for (value, step, expected) in [("100ms", "1m", "connect-timeout"), ("1m", "200ms", "registry-timeout")] {
         let lines = format!("connect-timeout = \"{value}\"\nrequest-timeout = \"{step}\"");
         let gate = world.gate(&format!("[limits]\nretries = 0\n{lines}"));
-        assert_eq!(verdict(&gate, "r.example/team/app:1").await, expected, "{lines}");
+        assert_eq!(gate::reason(&gate, "r.example/team/app:1").await, expected, "{lines}");
     }
 }
 
@@ -364,7 +365,7 @@ pub(crate) async fn concurrency_is_limited() {
                 tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
             };
             let judged = tokio::select! {
-                stuck = verdict(&gate, &stuck) => panic!("{key}: a hanging pull ended first: {stuck}"),
+                stuck = gate::reason(&gate, &stuck) => panic!("{key}: a hanging pull ended first: {stuck}"),
                 judged = judged => judged,
             };
             assert_eq!(judged, (!waits).then_some("verified"), "{key} = {value}");
@@ -395,7 +396,7 @@ pub(crate) async fn the_wait_for_a_permit_is_limited() {
             tokio::time::timeout(limit, world.verdict(&gate, "team/app:1")).await.ok()
         };
         let judged = tokio::select! {
-            stuck = verdict(&gate, &stuck) => panic!("{value}: a hanging pull ended first: {stuck}"),
+            stuck = gate::reason(&gate, &stuck) => panic!("{value}: a hanging pull ended first: {stuck}"),
             judged = judged => judged,
         };
         assert_eq!(judged, expected, "{value}");
@@ -417,12 +418,8 @@ pub(crate) async fn only_listed_token_services_are_contacted() {
         let named = if trusted { format!("\"{name}\"") } else { String::new() };
         let limits = "[limits]\nretries = 0\nconnect-timeout = \"200ms\"";
         let gate = world.gate(&format!("token-services = [{named}]\n{limits}"));
-        let image = format!("{}/team/app:1", world.registry.host());
-        let question = AdmissionRequest {
-            image,
-            credentials: Credentials::password("user", "pg5ECRET"),
-            namespace: None,
-        };
+        let credentials = Credentials::password("user", "pg5ECRET");
+        let question = AdmissionRequest { credentials, ..gate::request(&world.image("team/app:1")) };
         let refusal = gate.admit(&question, &mut Explanation::default()).await.unwrap_err();
         assert_eq!(refusal.reason().code(), expected, "{}", refusal.line());
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pullgate::digest::Digest;
-use pullgate::keys::{FileKey, SigningKey};
+use pullgate::keys::SigningKey;
 use pullgate::reference::Repository;
 use pullgate::registry::{Collected, Credentials, Registry as Client, RegistrySettings};
 use pullgate::signature::{Subject, verify};
@@ -17,13 +17,13 @@ mod command;
 mod contended;
 mod hidden;
 
-fn key(name: &str, algorithm: Algorithm) -> FileKey {
+fn key(name: &str, algorithm: Algorithm) -> SigningKey {
     let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap();
-    FileKey::new(PrivateKey::from_pem(&text, algorithm, PssSalt::Length(32)).unwrap(), path)
+    SigningKey::in_memory(PrivateKey::from_pem(&text, algorithm, PssSalt::Length(32)).unwrap(), path)
 }
 
-fn authenticator(key: &FileKey) -> Authenticator {
+fn authenticator(key: &SigningKey) -> Authenticator {
     let key = Key {
         public: key.public().clone(),
         not_before: None,
@@ -39,16 +39,19 @@ fn client() -> Client {
 }
 
 /// A new key.
-fn new_key() -> FileKey {
+fn new_key() -> SigningKey {
     let text = pullgate_test::secrets::new_key().serialize_pem();
-    FileKey::new(PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap(), "new")
+    SigningKey::in_memory(
+        PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap(),
+        "new",
+    )
 }
 
 async fn sign_in(
     layout: Layout,
     client: &Client,
     (repository, digest): (&Repository, &Digest),
-    key: &FileKey,
+    key: &SigningKey,
     annotations: &[&str],
 ) -> Result<Signed, SignError> {
     let annotations = Annotations::parse(annotations).unwrap();
@@ -69,7 +72,7 @@ async fn sign(
     client: &Client,
     repository: &Repository,
     digest: &Digest,
-    key: &FileKey,
+    key: &SigningKey,
 ) -> Result<Attached, SignError> {
     let signed = sign_in(Layout::Classic, client, (repository, digest), key, &[]).await?;
     let [attached] = &signed.attached[..] else { panic!("{signed:?}") };
@@ -81,7 +84,7 @@ async fn collect(registry: &Registry, digest: &Digest) -> Collected {
 }
 
 /// How many of the signatures verify with the key.
-fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &FileKey) -> usize {
+fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &SigningKey) -> usize {
     let repositories = [registry.repository("team/app").to_string()];
     let subject = Subject { digest, repositories: &repositories };
     let authenticator = authenticator(key);
@@ -94,7 +97,7 @@ async fn each_kind_of_key_signs_once() {
     let registry = Registry::start().await;
     let digest = registry.image("team/app", "1", "one");
     let repository = registry.repository("team/app");
-    let (client, anonymous) = (client(), Credentials::anonymous());
+    let client = client();
     let keys = [
         key("throw-away-p256.key.pem", Algorithm::EcdsaSha256),
         key("throw-away-p384.key.pem", Algorithm::EcdsaSha384),
@@ -119,7 +122,7 @@ async fn each_kind_of_key_signs_once() {
     assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
     assert_eq!(manifest["layers"].as_array().unwrap().len(), 4);
     let config = Digest::parse(manifest["config"]["digest"].as_str().unwrap()).unwrap();
-    let config = client.get_blob(&repository, &config, 1 << 20, &anonymous).await.unwrap();
+    let config = registry.stored_blob("team/app", &config).unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
     let layers: Vec<&Value> =
         manifest["layers"].as_array().unwrap().iter().map(|layer| &layer["digest"]).collect();

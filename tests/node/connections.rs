@@ -8,10 +8,11 @@ use serde_json::Value;
 use pullgate_test::node::process::{self, LIMIT};
 use pullgate_test::node::{Node, Release};
 
+on_every_release!(a6_idle_connections_keep_nobody_out);
+
 /// critest leaves a connection for each of its tests.
-#[test]
-fn a6_idle_connections_keep_nobody_out() {
-    let node = Node::start(Release::V2_1);
+fn a6_idle_connections_keep_nobody_out(release: Release) {
+    let node = Node::start(release);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut idle = Vec::new();
     for number in 0..299 {

@@ -67,7 +67,7 @@ impl Held {
         let between = Between::start(node.directory().join("between.sock"), &node.containerd.socket());
         node.pullgate.restart_before(between.socket());
         let signed = node.push_index("team/app:1").at(HOST);
-        node.sign(&signed);
+        node.sign_annotated(&signed);
         let unsigned = node.push("team/unsigned:1").at(HOST);
         let kubelet = node.kubelet();
         let id = kubelet.pull(&Pod::of(signed.by_tag())).unwrap();

@@ -14,7 +14,7 @@ use pullgate_test::tunnel::Tunnel;
 mod bearer;
 mod site;
 
-use site::Site;
+use site::{Expect, Site};
 
 on_every_release!(
     the_same_hosts_in_the_same_order,
@@ -94,7 +94,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
         ("wrong password", with_ca, Some((USER, wrong.as_str())), both, both, "registry-unauthorized"),
     ] {
         site.hosts(NAME, text);
-        site.assert_both(name, secret, (tag, digest), code);
+        site.assert_both(name, Expect { secret, by_tag: tag, by_digest: digest, code });
     }
     for registry in [&site.node.registry, &site.mirror] {
         let requests = registry.asked();
@@ -107,7 +107,7 @@ fn the_same_hosts_in_the_same_order(release: Release) {
     // The same file for every registry without one.
     std::fs::remove_dir_all(site.node.containerd.hosts().join(NAME)).unwrap();
     site.hosts("_default", with_ca);
-    site.assert_both("_default", friend, (mirror, mirror), "");
+    site.assert_both("_default", Expect { secret: friend, by_tag: mirror, by_digest: mirror, code: "" });
 }
 
 fn basic() -> String {
@@ -139,7 +139,7 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
         ("another's", format!("client = [{other}]\n"), &[], no_tls),
     ] {
         site.hosts(NAME, &format!("{begin}{client}"));
-        site.assert_both(name, friend, (hosts, hosts), code);
+        site.assert_both(name, Expect { secret: friend, by_tag: hosts, by_digest: hosts, code });
     }
 
     if release == Release::V1_6 {
@@ -160,12 +160,16 @@ fn client_certificates_and_files_without_hosts_toml(release: Release) {
     site.node.sign(&site.image);
     std::fs::rename(&plain, &directory).unwrap();
     site.node.registry.restart_with(&format!("{tls}{passwords}"));
-    site.assert_both("no pair of files", friend, (&[], &[]), no_tls);
+    site.assert_both("no pair of files", Expect { secret: friend, code: no_tls, ..Expect::default() });
     for (kind, file) in [("cert", "own.pem"), ("key", "own.key")] {
         let text = std::fs::read(site.node.directory().join(file)).unwrap();
         directory::write(&directory.join(format!("client.{kind}")), text);
     }
-    site.assert_both("a pair of files", friend, (&["origin"], &["origin"]), "");
+    let origin = &["origin"][..];
+    site.assert_both(
+        "a pair of files",
+        Expect { secret: friend, by_tag: origin, by_digest: origin, code: "" },
+    );
 }
 
 /// `registry.mirrors` and `registry.configs`, which containerd reads without config_path.
@@ -218,7 +222,8 @@ fn mirrors_of_the_old_configuration(release: Release) {
         let section = format!("[{plugin}]\n[{plugin}.mirrors.{NAME:?}]\n  endpoint = [{endpoints}]\n{more}");
         directory::write(&config, text.replace(&before, &section));
         site.node.containerd.restart_in(Vec::new());
-        site.assert_both(name, None, (expected, expected), outcome);
+        let expect = Expect { by_tag: expected, by_digest: expected, code: outcome, ..Expect::default() };
+        site.assert_both(name, expect);
     }
 }
 

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use jiff::Timestamp;
 
-use crate::problem::{MAX_PROBLEMS, Place, Problem};
+use crate::problem::{MAX_PROBLEMS, Place, Problem, Problems};
 use crate::renamed::renamed;
 use crate::suggest;
 use pullgate_core::digest::Digest;
@@ -44,6 +44,22 @@ impl<'a> Document<'a> {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
         Self { file, text, lines, problems: Vec::new() }
+    }
+
+    /// What `read` makes of the file.
+    ///
+    /// # Errors
+    /// All problems. Then there is no value, whatever is right in the file.
+    pub fn load<T>(
+        file: &'a str,
+        text: &'a str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<T, Problems> {
+        let mut document = Self::new(file, text);
+        match read(&mut document) {
+            Some(value) if document.problems.is_empty() => Ok(value),
+            _ => Err(Problems::from(document.problems)),
+        }
     }
 
     /// The file's name.

@@ -5,6 +5,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::problem::Problem;
+
 /// Who may own and write the files of a configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard {
@@ -162,6 +164,11 @@ impl FileError {
             io::ErrorKind::NotFound => Self::Missing,
             _ => Self::Io(error),
         }
+    }
+
+    /// The problem that the file at `path` is, which messages call `name`.
+    pub fn problem(&self, name: &str, path: &Path) -> Problem {
+        Problem::new(name, None, self.to_string(), self.hint(path))
     }
 
     /// What to do about it, for the file at `path`.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reference::Repository;
-use crate::trust::{Authenticator, PublicKey};
+use crate::trust::{Authenticator, Identities, PublicKey};
 
 mod applicability;
 mod applicable_rules;
@@ -212,16 +212,18 @@ fn check_requirement(
 ) -> Vec<PolicyError> {
     let mut errors = Vec::new();
     let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    // Where a pattern gives the identities, one is always left that no other authenticator has.
+    let mut patterns = 0;
     for name in required.authenticators() {
-        match known.get(name) {
-            Some(authenticator) => {
-                let own = authenticator.keys().iter().map(|key| key.public.fingerprint());
-                keys.insert(name, own.collect());
+        match known.get(name).map(Authenticator::identities) {
+            Some(Identities::Named(own)) => {
+                keys.insert(name, own.into_iter().collect());
             }
+            Some(Identities::Any) => patterns += 1,
             None => errors.push(PolicyError::UnknownAuthenticator { rule, name: name.clone() }),
         }
     }
-    let (needed, most) = (required.needed(), requirement::match_distinct(&keys).len());
+    let (needed, most) = (required.needed(), requirement::match_distinct(&keys).len() + patterns);
     if errors.is_empty() && most < needed {
         errors.push(PolicyError::TooFewKeys { rule, needed, keys: most });
     }

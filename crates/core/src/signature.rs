@@ -1,4 +1,4 @@
-//! Verifies signatures: from bytes found in a registry to a proof that a key signed this digest.
+//! Verifies signatures: from bytes found in a registry to a proof that a signer signed this digest.
 //!
 //! Every format is checked in the same order: limits, then the signature over the exact bytes, and only then the
 //! content, strictly. Unsigned data chooses nothing: hints, media types of layers and named algorithms are ignored. No
@@ -7,6 +7,7 @@
 mod bundle;
 mod dsse;
 mod fields;
+mod payload;
 mod simple;
 mod statement;
 
@@ -22,10 +23,14 @@ use serde_json::{Map, Value};
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
 pub use self::fields::FieldError;
+pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Key, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, TrustError, Valid};
+use crate::trust::{
+    Authenticator, Identity, Key, KeySet, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, Signers, TrustError,
+    Valid,
+};
 use crate::untrusted::Quoted;
 
 /// Something found beside an image that may be a signature of it.
@@ -108,26 +113,26 @@ pub struct Subject<'a> {
     pub repositories: &'a [String],
 }
 
-/// Proof that a key of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
+/// Proof that a signer of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
 /// counts only after the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Proof {
     authenticator: String,
-    fingerprint: String,
+    identity: Identity,
     format: Format,
     demand: Option<Arc<RemoteCheck>>,
 }
 
 impl Proof {
-    /// The name of the authenticator that has the key.
+    /// The name of the authenticator that recognises the signer.
     pub fn authenticator(&self) -> &str {
         &self.authenticator
     }
 
-    /// The fingerprint of the key: a quorum counts distinct fingerprints.
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// Who signed: a quorum counts distinct identities.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The format of the signature.
@@ -141,7 +146,7 @@ impl Proof {
     }
 }
 
-/// Verifies that `attachment` is a signature of `subject` by a key of `authenticator` that is valid at `now`.
+/// Verifies that `attachment` is a signature of `subject` that counts for `authenticator` at `now`.
 ///
 /// # Errors
 /// In all other cases. The kinds of errors are stable; see [`SignatureError`].
@@ -151,19 +156,36 @@ pub fn verify(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Proof, SignatureError> {
-    let by = By { authenticator, now };
-    let valid = match attachment {
-        Attachment::SimpleSigning { payload, signature, .. } => {
-            simple::verify(payload, signature, by, subject)?
-        }
-        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject.digest)?,
+    let signed: Signed = match authenticator.signers() {
+        Signers::Keys(keys) => by_key(attachment, By { keys, now }, subject)?.into(),
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
-        fingerprint: valid.fingerprint().to_owned(),
+        identity: signed.identity,
         format: attachment.format(),
-        demand: valid.demand().cloned(),
+        demand: signed.demand,
     })
+}
+
+/// What each kind of authenticator returns for a signature that counts.
+struct Signed {
+    identity: Identity,
+    demand: Option<Arc<RemoteCheck>>,
+}
+
+impl From<Valid> for Signed {
+    fn from(valid: Valid) -> Self {
+        Self { identity: Identity::key(valid.fingerprint()), demand: valid.demand().cloned() }
+    }
+}
+
+fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<Valid, SignatureError> {
+    match attachment {
+        Attachment::SimpleSigning { payload, signature, .. } => {
+            simple::verify(payload, signature, by, subject)
+        }
+        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject.digest),
+    }
 }
 
 /// Verifies that a Sigstore bundle is a signature of `digest` by `key`, and returns the annotations that it signs. For
@@ -179,21 +201,20 @@ pub fn bundle_annotations(
     let now = Timestamp::UNIX_EPOCH;
     let origin = "signer".to_owned();
     let key = Key { public: key.clone(), not_before: None, not_after: None, origin, remote: None };
-    let authenticator =
-        Authenticator::new("signer".to_owned(), vec![key]).map_err(SignatureError::Untrusted)?;
-    bundle::annotations(document, By { authenticator: &authenticator, now }, digest)
+    let keys = KeySet::new("signer".to_owned(), vec![key]).map_err(SignatureError::Untrusted)?;
+    bundle::annotations(document, By { keys: &keys, now }, digest)
 }
 
-/// The authenticator that must have signed, and the time of the check.
+/// The keys of which one must have signed, and the time of the check.
 #[derive(Clone, Copy)]
 struct By<'a> {
-    authenticator: &'a Authenticator,
+    keys: &'a KeySet,
     now: Timestamp,
 }
 
 impl By<'_> {
     fn verify(self, message: &[u8], signature: &[u8]) -> Result<Valid, SignatureError> {
-        self.authenticator.verify(message, signature, self.now).map_err(|error| match error {
+        self.keys.verify(message, signature, self.now).map_err(|error| match error {
             TrustError::OutsideWindow { .. } => SignatureError::OutsideWindow(error),
             TrustError::NoKeyNow { .. } => SignatureError::NoKeyNow(error),
             _ => SignatureError::Untrusted(error),

@@ -1,12 +1,16 @@
-//! Trusted keys: public keys, each with one algorithm from the policy and a validity period.
+//! Authenticators: whom the policy trusts to sign. Each kind has a module; [`Signers`] lists them.
+//!
+//! Keys are public keys, each with one algorithm from the policy and a validity period.
 //!
 //! Nothing that arrives with a signature chooses how the signature is verified: algorithm, padding, salt and hash are
 //! fixed when the key is loaded, and an algorithm in an envelope is ignored. No I/O; the time is an argument.
 
 mod algorithm;
+mod authenticator;
 mod ecdsa;
 mod ed25519;
 pub mod generate;
+mod identity;
 mod key_error;
 mod key_ids;
 mod kind;
@@ -15,6 +19,7 @@ mod private;
 mod public;
 mod remote_check;
 mod rsa;
+mod signer_set;
 pub mod spki;
 
 use std::collections::BTreeMap;
@@ -23,7 +28,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use self::algorithm::{Algorithm, PssSalt, UnknownAlgorithm};
+pub use self::authenticator::{Authenticator, Signers};
 pub use self::ecdsa::der_of_raw;
+pub use self::identity::{Identities, Identity};
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::key_ids::KeyIds;
 pub use self::pem::PemError;
@@ -31,6 +38,7 @@ pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};
 pub use self::rsa::random;
+pub use self::signer_set::SignerSet;
 
 /// Maximum number of keys of one authenticator: each costs a public-key operation for every untrusted signature.
 pub const MAX_KEYS: usize = 16;
@@ -72,17 +80,18 @@ pub enum Outside {
     Late { until: Timestamp },
 }
 
-/// A named set of keys. A signature by any one of them counts (rotation).
+/// The keys of an authenticator. A signature by any one of them counts (rotation).
 #[derive(Clone, Debug)]
-pub struct Authenticator {
+pub struct KeySet {
+    /// The name of the authenticator, for messages.
     name: String,
     keys: Vec<Key>,
     /// Revoked keys, each with the reason.
     revoked: Vec<(Key, String)>,
 }
 
-impl Authenticator {
-    /// An authenticator of 1 to [`MAX_KEYS`] distinct keys.
+impl KeySet {
+    /// 1 to [`MAX_KEYS`] distinct keys of the authenticator `name`.
     ///
     /// # Errors
     /// When there are no keys or too many, when a validity period is empty, or when a key is duplicated: of two
@@ -108,28 +117,6 @@ impl Authenticator {
             }
         }
         Ok(Self { name, keys, revoked: Vec::new() })
-    }
-
-    /// The name in the policy.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Moves the keys for which `revoked` returns a reason to [`Self::revoked`]; they are kept only to report
-    /// that their signatures do not count. An authenticator can lose all its keys; then it accepts
-    /// nothing.
-    #[must_use]
-    pub fn without(mut self, revoked: &dyn Fn(&PublicKey) -> Option<String>) -> Self {
-        let (mut keys, mut revoked_keys) = (Vec::new(), self.revoked);
-        for key in self.keys {
-            match revoked(&key.public) {
-                Some(why) => revoked_keys.push((key, why)),
-                None => keys.push(key),
-            }
-        }
-        self.keys = keys;
-        self.revoked = revoked_keys;
-        self
     }
 
     /// The keys that are not revoked, in the order of the policy.
@@ -183,6 +170,48 @@ impl Authenticator {
             return Err(TrustError::NoKeyNow { authenticator: self.name.clone(), now });
         }
         Err(TrustError::Untrusted { authenticator: self.name.clone() })
+    }
+}
+
+impl SignerSet for KeySet {
+    fn kind(&self) -> &'static str {
+        "key"
+    }
+
+    fn identities(&self) -> Identities<'_> {
+        Identities::Named(self.keys.iter().map(|key| key.public.fingerprint()).collect())
+    }
+
+    fn first_end(&self, after: Timestamp) -> Option<Timestamp> {
+        self.keys.iter().filter_map(|key| key.not_after).filter(|end| *end > after).min()
+    }
+
+    fn entries(&self) -> Vec<Vec<String>> {
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+        let entry = |key: &Key| {
+            let public = &key.public;
+            vec![
+                public.fingerprint().to_owned(),
+                public.algorithm().to_string(),
+                public.salt().to_string(),
+                time(key.not_before),
+                time(key.not_after),
+                // A verdict that was not confirmed does not count where the policy requires a confirmation.
+                key.remote.as_deref().map(RemoteVerification::canonical).unwrap_or_default(),
+            ]
+        };
+        self.keys.iter().map(entry).collect()
+    }
+
+    /// Revoked keys are kept only to report that their signatures do not count. A set can lose all its keys; then it
+    /// accepts nothing.
+    fn revoke(&mut self, reason: &dyn Fn(&PublicKey) -> Option<String>) {
+        for key in std::mem::take(&mut self.keys) {
+            match reason(&key.public) {
+                Some(why) => self.revoked.push((key, why)),
+                None => self.keys.push(key),
+            }
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::counter::Counter;
 pub use activity::Call;
 use activity::{Activity, Events};
@@ -48,7 +50,7 @@ struct Entry<P> {
 }
 
 /// Numbers of [`Connections`], for the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionCounts {
     pub open: usize,
     pub limit: usize,

@@ -8,58 +8,20 @@ mod secretbox;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 pub use encrypted_error::EncryptedError;
 
 use super::algorithm::{AlgorithmError, pick};
-use super::{KeysError, Opened, Passphrase, Signing, SigningKey};
-use pullgate_core::trust::{Algorithm, MAX_PEM_BYTES, PrivateKey, PssSalt, PublicKey};
+use super::{KeysError, Passphrase, SigningKey};
+use pullgate_core::trust::{Algorithm, MAX_PEM_BYTES, PrivateKey, PssSalt};
 use pullgate_net::secret;
-
-/// A private key in memory.
-#[derive(Debug)]
-pub struct FileKey {
-    private: Arc<PrivateKey>,
-    public: PublicKey,
-    origin: String,
-}
-
-impl FileKey {
-    /// The key that was read from `origin`.
-    pub fn new(private: PrivateKey, origin: impl Into<String>) -> Self {
-        Self { public: private.public(), private: Arc::new(private), origin: origin.into() }
-    }
-}
-
-impl SigningKey for FileKey {
-    fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
-    fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
-        let private = Arc::clone(&self.private);
-        let message = message.to_vec();
-        Box::pin(async move {
-            // An RSA signature takes milliseconds, which would block the other tasks.
-            let signed = tokio::task::spawn_blocking(move || private.sign(&message)).await;
-            signed
-                .map_err(|_| KeysError::Abandoned)?
-                .map_err(|error| KeysError::Sign { origin: self.origin.clone(), error })
-        })
-    }
-}
 
 /// An unencrypted key must be in a file that others cannot access, as every secret, or come from a pipe.
 pub(super) fn open(
     path: &Path,
     algorithm: Option<Algorithm>,
     passphrase: &Passphrase,
-) -> Result<Opened, KeysError> {
+) -> Result<SigningKey, KeysError> {
     let unreadable = |error| KeysError::File { path: path.to_owned(), error };
     let mut text = secret::zeroizing_buffer(MAX_PEM_BYTES as u64 + 1);
     let file = File::open(path).map_err(unreadable)?;
@@ -82,7 +44,7 @@ pub(super) fn open(
     if let Some(mode) = open_to_others {
         return Err(KeysError::Open { path: path.to_owned(), mode });
     }
-    Ok(Arc::new(FileKey::new(key, path.display().to_string())))
+    Ok(SigningKey::in_memory(key, path.display().to_string()))
 }
 
 #[cfg(test)]

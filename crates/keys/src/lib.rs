@@ -25,15 +25,12 @@ mod token;
 mod token;
 mod transit;
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 pub use cache::KeyCache;
 pub use error::KeysError;
 pub use fetch::fetch;
-pub use file::{EncryptedError, FileKey};
+pub use file::EncryptedError;
 pub use generate::{KeyKind, generate};
 pub use kms::{Kms, KmsError};
 pub use location::{
@@ -47,26 +44,75 @@ pub use settings::{Bounds, KeySettings, KmsSettings, TokenSettings, TransitSetti
 pub use token::TokenError;
 pub use transit::{Transit, TransitError};
 
-use pullgate_core::trust::{Algorithm, PublicKey};
+use pullgate_core::trust::{Algorithm, PrivateKey, PublicKey};
+use sha2::{Digest as _, Sha256};
 
 /// A private key in a file, a token or a key management service.
-pub trait SigningKey: fmt::Debug + Send + Sync {
+#[derive(Debug)]
+pub struct SigningKey {
+    public: PublicKey,
+    origin: String,
+    private: Private,
+}
+
+/// Where the private half is.
+#[derive(Debug)]
+enum Private {
+    Memory(Arc<PrivateKey>),
+    Kms(Kms),
+    /// Always the version whose public key was fetched.
+    Transit(Transit, u32),
+    Token(token::InToken),
+}
+
+impl SigningKey {
+    /// The key that was read from `origin`.
+    pub fn in_memory(private: PrivateKey, origin: impl Into<String>) -> Self {
+        Self { public: private.public(), origin: origin.into(), private: Private::Memory(Arc::new(private)) }
+    }
+
     /// The public key, with the algorithm of its signatures.
-    fn public(&self) -> &PublicKey;
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
 
     /// The location of the key, for messages. Never a secret.
-    fn origin(&self) -> &str;
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
 
     /// Signs `message`: the message itself, whatever digest is sent to a service.
     ///
     /// The signature has the format that [`PublicKey::verify`] takes (ECDSA as DER).
-    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a>;
+    ///
+    /// # Errors
+    /// When the key cannot be used now, or its service or token returns a signature that is not valid.
+    pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeysError> {
+        let (algorithm, origin) = (self.public.algorithm(), || self.origin.clone());
+        let signature = match &self.private {
+            Private::Memory(key) => {
+                let (key, message) = (Arc::clone(key), message.to_vec());
+                // An RSA signature takes milliseconds, which would block the other tasks.
+                let signed = tokio::task::spawn_blocking(move || key.sign(&message)).await;
+                let signed = signed.map_err(|_| KeysError::Abandoned)?;
+                return signed.map_err(|error| KeysError::Sign { origin: origin(), error });
+            }
+            Private::Kms(kms) => {
+                let signed = kms.sign(algorithm, &Sha256::digest(message)).await;
+                signed.map_err(|error| KeysError::Kms { origin: origin(), error })?
+            }
+            Private::Transit(transit, version) => {
+                let signed = transit.sign(*version, algorithm, message).await;
+                signed.map_err(|error| KeysError::Transit { origin: origin(), error })?
+            }
+            Private::Token(key) => {
+                let signed = key.sign(message).await;
+                signed.map_err(|error| KeysError::Token { origin: origin(), error })?
+            }
+        };
+        self_check::signature(&self.public, &self.origin, message, signature).await
+    }
 }
-
-/// The future of a signature.
-pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, KeysError>> + Send + 'a>>;
-
-pub type Opened = Arc<dyn SigningKey>;
 
 /// Opens the key at `location`, to sign with `algorithm`. Without one, the only algorithm of this kind of key; RSA keys
 /// need one.
@@ -77,8 +123,8 @@ pub async fn open(
     location: &Location,
     algorithm: Option<Algorithm>,
     settings: &KeySettings,
-) -> Result<Opened, KeysError> {
-    match location {
+) -> Result<Arc<SigningKey>, KeysError> {
+    let key = match location {
         Location::File(path) => {
             let (path, passphrase) = (path.clone(), settings.passphrase.clone());
             // Key derivation takes a tenth of a second, intentionally.
@@ -88,5 +134,6 @@ pub async fn open(
         Location::AlibabaKms(key) => kms::open(key, algorithm, &settings.kms).await,
         Location::Transit(key) => transit::open(key, algorithm, &settings.transit).await,
         Location::Token(key) => token::open(key, algorithm, &settings.token).await,
-    }
+    };
+    key.map(Arc::new)
 }

@@ -1,6 +1,6 @@
 //! PKCS#11 tokens in a program without the feature.
 
-use super::{KeyKind, KeysError, Opened, TokenKey, TokenSettings};
+use super::{KeyKind, KeysError, SigningKey, TokenKey, TokenSettings};
 use pullgate_core::trust::Algorithm;
 
 /// Why a token cannot be used.
@@ -11,6 +11,16 @@ pub enum TokenError {
     NotSupported,
 }
 
+/// There is none.
+#[derive(Debug)]
+pub(super) enum InToken {}
+
+impl InToken {
+    pub(super) async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, TokenError> {
+        match *self {}
+    }
+}
+
 fn not_supported(key: &TokenKey) -> KeysError {
     KeysError::Token { origin: key.to_string(), error: TokenError::NotSupported }
 }
@@ -19,7 +29,7 @@ pub(super) async fn open(
     key: &TokenKey,
     _: Option<Algorithm>,
     _: &TokenSettings,
-) -> Result<Opened, KeysError> {
+) -> Result<SigningKey, KeysError> {
     Err(not_supported(key))
 }
 

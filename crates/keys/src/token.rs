@@ -15,45 +15,32 @@ use std::sync::Arc;
 
 use cryptoki::object::ObjectHandle;
 
-use super::{KeysError, Opened, Signing, SigningKey, TokenKey, TokenSettings, self_check};
-use pullgate_core::trust::{Algorithm, PublicKey, pem};
+use super::{KeysError, Private, SigningKey, TokenKey, TokenSettings, self_check};
+use pullgate_core::trust::{Algorithm, pem};
 
 pub use error::TokenError;
 pub(super) use generate::generate;
 use session::Token;
 
-/// A key in a token.
+/// The private half of a key in a token.
 #[derive(Debug)]
-struct InToken {
+pub(super) struct InToken {
     token: Arc<Token>,
     key: TokenKey,
     handle: ObjectHandle,
     how: mechanism::How,
-    public: PublicKey,
-    origin: String,
 }
 
-impl SigningKey for InToken {
-    fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
-    fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+impl InToken {
+    pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         let (how, handle, key) = (self.how, self.handle, self.key.clone());
         let input = how.input(message);
-        Box::pin(async move {
-            let signature = self.token.with(move |session, fresh| {
-                // A token that was reinserted may have given its objects other handles.
-                let handle = if fresh { find::private(session, &key)? } else { handle };
-                session.sign(&how.mechanism(), handle, &input).map_err(TokenError::of)
-            });
-            let signature = signature.await.map_err(|error| failed(&self.origin, error))?;
-            self_check::signature(&self.public, &self.origin, message, signature).await
-        })
+        let signature = self.token.with(move |session, fresh| {
+            // A token that was reinserted may have given its objects other handles.
+            let handle = if fresh { find::private(session, &key)? } else { handle };
+            session.sign(&how.mechanism(), handle, &input).map_err(TokenError::of)
+        });
+        signature.await
     }
 }
 
@@ -65,7 +52,7 @@ pub(super) async fn open(
     key: &TokenKey,
     algorithm: Option<Algorithm>,
     settings: &TokenSettings,
-) -> Result<Opened, KeysError> {
+) -> Result<SigningKey, KeysError> {
     let origin = key.to_string();
     let token = Token::open(key, settings).await.map_err(|error| failed(&origin, error))?;
     let (wanted, same_token) = (key.clone(), Arc::clone(&token));
@@ -81,5 +68,6 @@ pub(super) async fn open(
     let algorithm = public.algorithm();
     let how = mechanism::How::choose(algorithm, token.mechanisms());
     let how = how.map_err(|reason| KeysError::Algorithm { origin: origin.clone(), algorithm, reason })?;
-    Ok(Arc::new(InToken { token, key: key.clone(), handle, how, public, origin }))
+    let private = Private::Token(InToken { token, key: key.clone(), handle, how });
+    Ok(SigningKey { public, origin, private })
 }

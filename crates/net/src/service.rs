@@ -41,18 +41,11 @@ pub struct ServiceSettings {
     pub answer: u64,
     /// PEM files with additional trusted certificate authorities.
     pub authorities: Vec<PathBuf>,
-    pub user_agent: String,
 }
 
 impl Default for ServiceSettings {
     fn default() -> Self {
-        Self {
-            connect: CONNECT,
-            step: STEP,
-            answer: ANSWER,
-            authorities: Vec::new(),
-            user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
+        Self { connect: CONNECT, step: STEP, answer: ANSWER, authorities: Vec::new() }
     }
 }
 
@@ -217,7 +210,7 @@ impl Client {
             });
             let unusable = |reason| ServiceError::Configuration { host: host.to_owned(), reason };
             let config = config.await.map_err(|error| unusable(error.to_string()))?.map_err(unusable)?;
-            let mut builder = builder(config, &self.settings.user_agent, self.settings.connect, HEADERS);
+            let mut builder = builder(config, self.settings.connect, HEADERS);
             if !secure {
                 builder = builder.no_proxy();
             }
@@ -242,18 +235,13 @@ impl Client {
 }
 
 /// The settings that all HTTP clients share: no redirects, no retries by the library, no referer, limited headers.
-pub fn builder(
-    config: ClientConfig,
-    user_agent: &str,
-    connect: Duration,
-    headers: u32,
-) -> reqwest::ClientBuilder {
+pub fn builder(config: ClientConfig, connect: Duration, headers: u32) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .user_agent(user_agent)
+        .user_agent(concat!("pullgate/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
         .pool_idle_timeout(Duration::from_secs(30))
         // A signer has two requests in progress for each of its workers.

@@ -79,7 +79,7 @@ pub(super) async fn bundles(
     credentials: &Credentials,
 ) -> Collected {
     let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository));
-    referrers::bundles(&Search { state, repository, digest, context }).await
+    referrers::bundles(&Search { state, image: repository, repository, digest, context }).await
 }
 
 /// As [`attachments`], repeated for [`super::Limits::wait_for_signature`] while nothing is attached.
@@ -118,11 +118,11 @@ async fn collect(
     context: &RequestContext,
 ) -> Collected {
     let Some(source) = source_of(&state.sources, repository) else {
-        return search(state, repository, digest, context).await;
+        return search(state, repository, (repository, digest), context).await;
     };
     let own = async {
         match source.image {
-            true => search(state, repository, digest, context).await,
+            true => search(state, repository, (repository, digest), context).await,
             false => Collected::default(),
         }
     };
@@ -131,7 +131,7 @@ async fn collect(
         // The credentials of the pull are for the image's registry only.
         let anonymous = context.without_credentials(state.limits());
         let context = if other.domain() == repository.domain() { context } else { &anonymous };
-        search(state, other, digest, context).await
+        search(state, other, (repository, digest), context).await
     };
     let local = async {
         let Some(root) = source.directory.clone() else { return Collected::default() };
@@ -151,13 +151,14 @@ async fn collect(
     collected
 }
 
+/// Searches `repository` for what is attached to an image, which may be in another one.
 async fn search(
     state: &Arc<RegistryState>,
     repository: &Repository,
-    digest: &Digest,
+    (image, digest): (&Repository, &Digest),
     context: &RequestContext,
 ) -> Collected {
-    let search = Search { state, repository, digest, context };
+    let search = Search { state, repository, image, digest, context };
     let (mut collected, bundles) = tokio::join!(classic::signatures(&search), referrers::bundles(&search));
     collected.attachments.extend(bundles.attachments);
     collected.problems.extend(bundles.problems);
@@ -167,7 +168,10 @@ async fn search(
 /// One search, and what its parts share.
 struct Search<'a> {
     state: &'a Arc<RegistryState>,
+    /// Where it searches.
     repository: &'a Repository,
+    /// The repository of the image, which signatures name.
+    image: &'a Repository,
     digest: &'a Digest,
     context: &'a RequestContext,
 }

@@ -34,7 +34,6 @@ pub(super) enum Audience {
 /// Clients by key; each has its own connections.
 #[derive(Debug)]
 pub(super) struct ClientPool {
-    user_agent: String,
     connect: Duration,
     headers: u64,
     provider: Arc<CryptoProvider>,
@@ -53,9 +52,8 @@ struct Key {
 }
 
 impl ClientPool {
-    pub(super) fn new(user_agent: String, limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            user_agent,
             connect: limits.connect_timeout,
             headers: limits.header_bytes,
             provider: Arc::new(rustls::crypto::ring::default_provider()),
@@ -63,10 +61,6 @@ impl ClientPool {
             cached: TtlCache::of_entries(REMEMBERED),
             plain: TtlCache::of_entries(REMEMBERED),
         }
-    }
-
-    pub(super) fn user_agent(&self) -> &str {
-        &self.user_agent
     }
 
     pub(super) fn provider(&self) -> &CryptoProvider {
@@ -125,8 +119,7 @@ impl ClientPool {
         };
         let config = tls::config(&self.provider, &roots, &key.tls)?;
         let headers = u32::try_from(self.headers).unwrap_or(u32::MAX);
-        let mut builder =
-            service::builder(config, &self.user_agent, key.connect, headers).http1_max_headers(HEADER_FIELDS);
+        let mut builder = service::builder(config, key.connect, headers).http1_max_headers(HEADER_FIELDS);
         match key.audience {
             Audience::Configured => {}
             Audience::Local => builder = builder.no_proxy(),

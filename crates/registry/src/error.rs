@@ -13,7 +13,6 @@ use pullgate_net::memory::MemoryError;
 /// `host` is a host with its port, `what` names the requested object, `limit` is the limit that was exceeded, `reason`
 /// names the cause; text from a registry is escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum RegistryError {
     /// No connection, or one that broke.
     #[error("registry {host} cannot be reached: {reason}")]
@@ -181,7 +180,6 @@ pub enum RegistryError {
 
 /// A limit on what a registry sends, each with its own code: "too many signatures" is not "too many referrers".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Bound {
     /// Bytes of a manifest or an index.
     Manifest,
@@ -234,64 +232,53 @@ pub enum Class {
 impl RegistryError {
     #[must_use]
     pub fn class(&self) -> Class {
-        match self {
-            Self::Unavailable { .. } | Self::Tls { .. } | Self::Timeout { .. } | Self::Status { .. } => {
-                Class::Unanswered
-            }
-            Self::Token { .. } | Self::Configuration { .. } | Self::NoHost { .. } => Class::Unanswered,
-            Self::ConnectTimeout { .. } | Self::QueueTimeout { .. } | Self::Lost => Class::Unanswered,
-            Self::Memory(_) => Class::Unanswered,
-            Self::Unauthorized { .. } | Self::Credentials(_) | Self::RealmRefused { .. } => {
-                Class::Unauthorized
-            }
-            Self::NotFound { .. } => Class::NotFound,
-            Self::TooLarge { .. } | Self::TooMany { .. } | Self::TooManyRedirects { .. } => Class::Limit,
-            _ => Class::Refused,
-        }
-    }
-
-    /// Whether a retry may succeed soon: the registry is busy, or a connection broke.
-    #[must_use]
-    pub(super) fn is_transient(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-            Self::Unavailable { .. } => true,
-            _ => false,
-        }
+        self.properties().0
     }
 
     /// A stable code for the kind of error, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
+        self.properties().1
+    }
+
+    /// Whether a retry may succeed soon: the registry is busy, or a connection broke.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::Status { status: 408 | 429 | 500 | 502 | 503 | 504, .. }
+        )
+    }
+
+    fn properties(&self) -> (Class, &'static str) {
         match self {
-            Self::Unavailable { .. } => "registry-unavailable",
-            Self::Tls { .. } => "registry-tls",
-            Self::Timeout { .. } => "registry-timeout",
-            Self::Status { .. } => "registry-status",
-            Self::Unauthorized { .. } => "registry-unauthorized",
-            Self::NotFound { .. } => "registry-not-found",
-            Self::NoHost { .. } => "registry-no-host",
-            Self::Configuration { .. } => "registry-configuration",
-            Self::Credentials(_) => "registry-credentials",
-            Self::DigestMismatch { .. } => "registry-digest-mismatch",
-            Self::HeaderMismatch { .. } => "registry-header-mismatch",
-            Self::SizeMismatch { .. } => "registry-size-mismatch",
-            Self::Ambiguous { .. } => "registry-ambiguous",
-            Self::Platform { .. } => "registry-platform",
-            Self::SchemaOne { .. } => "registry-schema-1",
-            Self::Unsupported { .. } => "registry-media-type",
-            Self::MediaTypeMismatch { .. } => "registry-media-type-mismatch",
-            Self::Malformed { .. } => "registry-malformed",
-            Self::Encoded { .. } => "registry-encoded",
-            Self::ConnectTimeout { .. } => "registry-connect-timeout",
-            Self::QueueTimeout { .. } => "registry-queue-timeout",
-            Self::TooManyRedirects { .. } => "registry-too-many-redirects",
-            Self::Lost => "registry-internal",
-            Self::Memory(_) => "registry-memory",
-            Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => bound.code(),
-            Self::RedirectRefused { .. } => "registry-redirect",
-            Self::RealmRefused { .. } => "registry-realm",
-            Self::Token { .. } => "registry-token",
+            Self::Unavailable { .. } => (Class::Unanswered, "registry-unavailable"),
+            Self::Tls { .. } => (Class::Unanswered, "registry-tls"),
+            Self::Timeout { .. } => (Class::Unanswered, "registry-timeout"),
+            Self::ConnectTimeout { .. } => (Class::Unanswered, "registry-connect-timeout"),
+            Self::QueueTimeout { .. } => (Class::Unanswered, "registry-queue-timeout"),
+            Self::Status { .. } => (Class::Unanswered, "registry-status"),
+            Self::Token { .. } => (Class::Unanswered, "registry-token"),
+            Self::NoHost { .. } => (Class::Unanswered, "registry-no-host"),
+            Self::Configuration { .. } => (Class::Unanswered, "registry-configuration"),
+            Self::Lost => (Class::Unanswered, "registry-internal"),
+            Self::Memory(_) => (Class::Unanswered, "registry-memory"),
+            Self::Unauthorized { .. } => (Class::Unauthorized, "registry-unauthorized"),
+            Self::Credentials(_) => (Class::Unauthorized, "registry-credentials"),
+            Self::RealmRefused { .. } => (Class::Unauthorized, "registry-realm"),
+            Self::NotFound { .. } => (Class::NotFound, "registry-not-found"),
+            Self::TooLarge { bound, .. } | Self::TooMany { bound, .. } => (Class::Limit, bound.code()),
+            Self::TooManyRedirects { .. } => (Class::Limit, "registry-too-many-redirects"),
+            Self::DigestMismatch { .. } => (Class::Refused, "registry-digest-mismatch"),
+            Self::HeaderMismatch { .. } => (Class::Refused, "registry-header-mismatch"),
+            Self::SizeMismatch { .. } => (Class::Refused, "registry-size-mismatch"),
+            Self::Ambiguous { .. } => (Class::Refused, "registry-ambiguous"),
+            Self::Platform { .. } => (Class::Refused, "registry-platform"),
+            Self::SchemaOne { .. } => (Class::Refused, "registry-schema-1"),
+            Self::Unsupported { .. } => (Class::Refused, "registry-media-type"),
+            Self::MediaTypeMismatch { .. } => (Class::Refused, "registry-media-type-mismatch"),
+            Self::Malformed { .. } => (Class::Refused, "registry-malformed"),
+            Self::Encoded { .. } => (Class::Refused, "registry-encoded"),
+            Self::RedirectRefused { .. } => (Class::Refused, "registry-redirect"),
         }
     }
 }

@@ -46,9 +46,9 @@ pub(super) struct Keychain {
 }
 
 impl Keychain {
-    pub(super) fn new(keyring: Keyring, user_agent: &str, limits: &Limits) -> Self {
+    pub(super) fn new(keyring: Keyring, limits: &Limits) -> Self {
         let Keyring { credentials, docker_config, acr } = keyring;
-        let acr = acr.into_iter().map(|acr| acr::Acr::new(acr, user_agent, limits)).collect();
+        let acr = acr.into_iter().map(|acr| acr::Acr::new(acr, limits)).collect();
         Self { credentials, docker: docker_config.map(docker::Config::new), acr }
     }
 

@@ -27,41 +27,21 @@ const PAGE: usize = 500;
 /// Bytes of a page; registries may send more entries than requested.
 const PAGE_BYTES: u64 = 4 << 20;
 
-/// The repositories of a registry, page by page.
+/// The repositories of a registry or the tags of a repository, page by page.
 #[derive(Debug)]
-pub struct RepositoryPages {
+pub struct Pages<T> {
+    state: Arc<RegistryState>,
+    host: Host,
+    context: RequestContext,
+    kind: Kind,
     domain: String,
-    pages: Pages,
-}
-
-impl RepositoryPages {
-    /// The next repositories, in the registry's order; `None` at the end. A page may be empty.
-    ///
-    /// # Errors
-    /// When the registry does not list them, or has more than the limit.
-    pub async fn next(&mut self) -> Result<Option<Vec<Repository>>, RegistryError> {
-        let Some(names) = self.pages.next().await? else { return Ok(None) };
-        let named = |name: &String| Repository::parse(&format!("{}/{name}", self.domain));
-        // A name that is not valid for an image cannot be signed.
-        Ok(Some(names.iter().filter_map(|name| named(name).ok().filter(|it| it.path() == name)).collect()))
-    }
-}
-
-/// The tags of a repository, page by page.
-#[derive(Debug)]
-pub struct TagPages {
-    pages: Pages,
-}
-
-impl TagPages {
-    /// The next tags, in the registry's order; `None` at the end. A page may be empty.
-    ///
-    /// # Errors
-    /// As [`RepositoryPages::next`].
-    pub async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
-        let tags = self.pages.next().await?;
-        Ok(tags.map(|tags| tags.into_iter().filter(|tag| reference::is_tag(tag)).collect()))
-    }
+    /// An entry of the list in this domain; `None` if it is of no use.
+    read: fn(&str, String) -> Option<T>,
+    next: Option<HostRequest>,
+    /// Requested pages: one that repeats ends the listing.
+    requested: HashSet<String>,
+    most: usize,
+    left: usize,
 }
 
 /// As [`super::Registry::repository_pages`].
@@ -70,12 +50,15 @@ pub(super) fn repository_pages(
     domain: &str,
     credentials: &Credentials,
     most: usize,
-) -> Result<RepositoryPages, RegistryError> {
+) -> Result<Pages<Repository>, RegistryError> {
     // Hosts are looked up by repository; this one is not requested.
     let any = Repository::parse(&format!("{domain}/catalog"))
         .map_err(|_| malformed(Kind::Repositories, "its host has no valid name"))?;
-    let pages = pages(state, &any, Kind::Repositories, credentials, most)?;
-    Ok(RepositoryPages { domain: domain.to_owned(), pages })
+    let pages = pages(state, &any, Kind::Repositories, credentials, |domain, name| {
+        // A name that is not valid for an image cannot be signed.
+        Repository::parse(&format!("{domain}/{name}")).ok().filter(|it| it.path() == name)
+    })?;
+    Ok(Pages { domain: domain.to_owned(), ..pages.at_most(most) })
 }
 
 /// As [`super::Registry::tag_pages`].
@@ -84,47 +67,18 @@ pub(super) fn tag_pages(
     repository: &Repository,
     credentials: &Credentials,
     most: usize,
-) -> Result<TagPages, RegistryError> {
-    Ok(TagPages { pages: pages(state, repository, Kind::Tags, credentials, most)? })
+) -> Result<Pages<String>, RegistryError> {
+    let read = |_: &str, tag: String| reference::is_tag(&tag).then_some(tag);
+    Ok(pages(state, repository, Kind::Tags, credentials, read)?.at_most(most))
 }
 
-/// As [`super::Registry::repositories`].
-pub(super) async fn repositories(
-    state: &Arc<RegistryState>,
-    domain: &str,
-    credentials: &Credentials,
-    most: usize,
-) -> Result<Vec<Repository>, RegistryError> {
-    let mut pages = repository_pages(state, domain, credentials, most)?;
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await? {
-        all.extend(page);
-    }
-    Ok(all)
-}
-
-/// As [`super::Registry::tags`].
-pub(super) async fn tags(
-    state: &Arc<RegistryState>,
-    repository: &Repository,
-    credentials: &Credentials,
-    most: usize,
-) -> Result<Vec<String>, RegistryError> {
-    let mut pages = tag_pages(state, repository, credentials, most)?;
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await? {
-        all.extend(page);
-    }
-    Ok(all)
-}
-
-fn pages(
+fn pages<T>(
     state: &Arc<RegistryState>,
     repository: &Repository,
     kind: Kind,
     credentials: &Credentials,
-    most: usize,
-) -> Result<Pages, RegistryError> {
+    read: fn(&str, String) -> Option<T>,
+) -> Result<Pages<T>, RegistryError> {
     let (host, context) = writing(state, repository, credentials)?;
     let request = ApiRequest::get(format!("tags/list?n={PAGE}"), None, kind.what().to_owned(), PAGE_BYTES);
     let mut ask = request.to(&host, repository);
@@ -133,25 +87,20 @@ fn pages(
         ask.repository = String::new();
     }
     let (requested, state) = (HashSet::new(), Arc::clone(state));
-    Ok(Pages { state, host, context, kind, next: Some(ask), requested, most, left: most })
+    let domain = String::new();
+    Ok(Pages { state, host, context, kind, domain, read, next: Some(ask), requested, most: 0, left: 0 })
 }
 
-/// A list that is being read.
-#[derive(Debug)]
-struct Pages {
-    state: Arc<RegistryState>,
-    host: Host,
-    context: RequestContext,
-    kind: Kind,
-    next: Option<HostRequest>,
-    /// Requested pages: one that repeats ends the listing.
-    requested: HashSet<String>,
-    most: usize,
-    left: usize,
-}
+impl<T> Pages<T> {
+    fn at_most(self, most: usize) -> Self {
+        Self { most, left: most, ..self }
+    }
 
-impl Pages {
-    async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
+    /// The next entries, in the registry's order; `None` at the end. A page may be empty.
+    ///
+    /// # Errors
+    /// When the registry does not list them, or has more than the limit.
+    pub async fn next(&mut self) -> Result<Option<Vec<T>>, RegistryError> {
         let Some(ask) = self.next.take() else { return Ok(None) };
         if !self.requested.insert(ask.target.clone()) {
             return Err(malformed(self.kind, "its pages form a loop"));
@@ -166,7 +115,19 @@ impl Pages {
             limit: self.most,
         })?;
         self.next = next_page(&answer)?.map(|target| HostRequest { target, ..ask });
-        Ok(Some(entries))
+        Ok(Some(entries.into_iter().filter_map(|entry| (self.read)(&self.domain, entry)).collect()))
+    }
+
+    /// The entries of all pages.
+    ///
+    /// # Errors
+    /// As [`Pages::next`].
+    pub async fn all(mut self) -> Result<Vec<T>, RegistryError> {
+        let mut all = Vec::new();
+        while let Some(page) = self.next().await? {
+            all.extend(page);
+        }
+        Ok(all)
     }
 }
 

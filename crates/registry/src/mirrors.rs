@@ -96,7 +96,7 @@ pub(super) async fn ask(
         }
         // Only when all hosts failed: trying another host is faster than waiting.
         let transient = most_specific_error(errors.clone()).is_transient();
-        if !transient || !context.try_again(tried).await {
+        if !transient || !context.wait_for_retry(tried).await {
             return Err(errors);
         }
         tried += 1;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use pullgate_net::memory::{MemoryBudget, Share};
 use pullgate_net::single_flight::Key;
 
@@ -11,12 +10,12 @@ use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::limits::Limits;
-use super::listing::{self, RepositoryPages, TagPages};
+use super::listing::{self, Pages};
 use super::resolve;
 use super::resolved::Resolved;
 use super::settings::RegistrySettings;
 use super::state::RegistryState;
-use super::upload::{self, ManifestUpload, PutResult, Stored, Target};
+use super::upload::Writer;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::{Reference, Repository};
 
@@ -138,72 +137,9 @@ impl Registry {
         attachments::bundles(&self.state, repository, digest, credentials).await
     }
 
-    /// Whether the repository has a blob.
-    ///
-    /// # Errors
-    /// When the registry does not answer.
-    pub async fn blob_exists(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        credentials: &Credentials,
-    ) -> Result<bool, RegistryError> {
-        upload::blob_exists(&self.state, repository, digest, credentials).await
-    }
-
-    /// Stores a blob in one request, and returns its digest.
-    ///
-    /// # Errors
-    /// When the registry does not accept it.
-    pub async fn upload_blob(
-        &self,
-        repository: &Repository,
-        bytes: Bytes,
-        credentials: &Credentials,
-    ) -> Result<Digest, RegistryError> {
-        upload::upload_blob(&self.state, repository, bytes, credentials).await
-    }
-
-    /// Stores a manifest if `condition` is met.
-    ///
-    /// # Errors
-    /// When the registry does not accept it; [`RegistryError::Status`] with 412 when the condition is not met.
-    pub async fn put_manifest(
-        &self,
-        repository: &Repository,
-        target: Target<'_>,
-        upload: ManifestUpload<'_>,
-        credentials: &Credentials,
-    ) -> Result<PutResult, RegistryError> {
-        upload::put_manifest(&self.state, repository, target, upload, credentials).await
-    }
-
-    /// The manifest under a tag or digest at the host that is written to, if it exists. Its kind is checked as in
-    /// [`Registry::resolve`].
-    ///
-    /// # Errors
-    /// When the registry does not answer, or has something else there.
-    pub async fn get_manifest_optional(
-        &self,
-        repository: &Repository,
-        target: Target<'_>,
-        credentials: &Credentials,
-    ) -> Result<Option<Stored>, RegistryError> {
-        upload::get_manifest_optional(&self.state, repository, target, credentials).await
-    }
-
-    /// A blob of at most `limit` bytes at the host that is written to.
-    ///
-    /// # Errors
-    /// When it cannot be read, or does not match its digest.
-    pub async fn get_blob(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        limit: u64,
-        credentials: &Credentials,
-    ) -> Result<Bytes, RegistryError> {
-        upload::get_blob(&self.state, repository, digest, limit, credentials).await
+    /// The repository at the host that is written to.
+    pub fn writer<'a>(&'a self, repository: &'a Repository, credentials: &'a Credentials) -> Writer<'a> {
+        Writer { state: &self.state, repository, credentials }
     }
 
     /// Waits until no other task of this process writes under the tag. The lock is the permit.
@@ -211,7 +147,7 @@ impl Registry {
     /// # Errors
     /// When others write for ten minutes.
     pub async fn lock_tag(&self, repository: &Repository, tag: &str) -> Result<Permit, RegistryError> {
-        upload::lock_tag(&self.state, repository, tag).await
+        self.state.writes.take(&format!("{repository}:{tag}")).await
     }
 
     /// The repositories of the registry `domain`, at most `most`.
@@ -223,7 +159,7 @@ impl Registry {
         domain: &str,
         credentials: &Credentials,
         most: usize,
-    ) -> Result<RepositoryPages, RegistryError> {
+    ) -> Result<Pages<Repository>, RegistryError> {
         listing::repository_pages(&self.state, domain, credentials, most)
     }
 
@@ -236,33 +172,7 @@ impl Registry {
         repository: &Repository,
         credentials: &Credentials,
         most: usize,
-    ) -> Result<TagPages, RegistryError> {
+    ) -> Result<Pages<String>, RegistryError> {
         listing::tag_pages(&self.state, repository, credentials, most)
-    }
-
-    /// All repositories of the registry `domain`, at most `most` of them.
-    ///
-    /// # Errors
-    /// When the registry does not list them all, or has more.
-    pub async fn repositories(
-        &self,
-        domain: &str,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<Vec<Repository>, RegistryError> {
-        listing::repositories(&self.state, domain, credentials, most).await
-    }
-
-    /// All tags of a repository, at most `most` of them.
-    ///
-    /// # Errors
-    /// When the registry does not list them all, or has more.
-    pub async fn tags(
-        &self,
-        repository: &Repository,
-        credentials: &Credentials,
-        most: usize,
-    ) -> Result<Vec<String>, RegistryError> {
-        listing::tags(&self.state, repository, credentials, most).await
     }
 }

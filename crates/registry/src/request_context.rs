@@ -99,7 +99,7 @@ impl RequestContext {
 
     /// Waits before retry number `tried` (from 0). False if it must not be sent: the retries are used up, or the wait would
     /// exceed the rest of the budget.
-    pub(super) async fn try_again(&self, tried: usize) -> bool {
+    pub(super) async fn wait_for_retry(&self, tried: usize) -> bool {
         if tried >= self.patience.tries {
             return false;
         }
@@ -169,19 +169,19 @@ mod tests {
             let context = RequestContext::new(Credentials::anonymous(), &limits, share());
             assert_eq!(context.note(&header(value)).is_some(), value != "-1");
             let begin = Instant::now();
-            assert_eq!(context.try_again(0).await, expected, "{value}");
+            assert_eq!(context.wait_for_retry(0).await, expected, "{value}");
             if value == "4" {
                 assert_eq!(begin.elapsed().as_secs(), 4);
             }
             assert!(begin.elapsed() <= Duration::from_secs(10), "{value}");
         }
         let context = RequestContext::new(Credentials::anonymous(), &limits, share());
-        assert!(context.try_again(2).await && !context.try_again(3).await);
+        assert!(context.wait_for_retry(2).await && !context.wait_for_retry(3).await);
         let all = Limits { retries: usize::MAX, ..limits };
         let context = RequestContext::new(Credentials::anonymous(), &all, share());
         let begin = Instant::now();
         let mut tried = 0;
-        while context.try_again(tried).await {
+        while context.wait_for_retry(tried).await {
             tried += 1;
         }
         assert!((4..=7).contains(&tried) && begin.elapsed() <= all.retry_wait, "{tried}");

@@ -7,7 +7,7 @@ use super::limits::Limits;
 use super::sources::SignatureSource;
 
 /// Settings of a [`super::Registry`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RegistrySettings {
     /// The directories in containerd's `config_path`; each has a directory per registry host.
     pub hosts_directories: Vec<PathBuf>,
@@ -20,22 +20,6 @@ pub struct RegistrySettings {
     /// Where signatures are looked up; in the image's repository if no scope matches.
     pub sources: Vec<SignatureSource>,
     pub limits: Limits,
-    /// The header User-Agent.
-    pub user_agent: String,
-}
-
-impl Default for RegistrySettings {
-    fn default() -> Self {
-        Self {
-            hosts_directories: Vec::new(),
-            containerd_config: None,
-            token_services: Vec::new(),
-            keyring: Keyring::default(),
-            sources: Vec::new(),
-            limits: Limits::default(),
-            user_agent: concat!("pullgate/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
 }
 
 /// Where containerd looks for `hosts.toml` files when its configuration names no directory (2.2 and newer).

@@ -45,11 +45,10 @@ impl RegistryState {
             keyring,
             sources,
             limits,
-            user_agent,
         } = settings;
-        let clients = ClientPool::new(user_agent, &limits);
+        let clients = ClientPool::new(&limits);
         let tokens = Tokens::new(clients.provider())?;
-        let keychain = Keychain::new(keyring, clients.user_agent(), &limits);
+        let keychain = Keychain::new(keyring, &limits);
         let lookups = ConcurrencyLimit::new(
             limits.concurrent_pulls.div_ceil(4),
             limits.concurrent_pulls,

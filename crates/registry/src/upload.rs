@@ -8,7 +8,6 @@ use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use http::{HeaderValue, Method};
 use reqwest::Url;
 
-use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::host_client::ApiResponse;
@@ -48,7 +47,7 @@ pub struct Stored {
     pub media_type: String,
     pub bytes: Bytes,
     /// The header ETag of the response, if it is a strong one.
-    pub mark: Option<HeaderValue>,
+    pub etag: Option<HeaderValue>,
 }
 
 /// What must be under a tag for a write to happen.
@@ -60,7 +59,7 @@ pub enum Condition {
     Any,
     /// The tag does not exist.
     Absent,
-    /// The manifest has this ETag ([`Stored::mark`]).
+    /// The manifest has this ETag ([`Stored::etag`]).
     Unchanged(HeaderValue),
 }
 
@@ -82,160 +81,144 @@ pub struct ManifestUpload<'a> {
     pub condition: &'a Condition,
 }
 
-/// As [`super::Registry::blob_exists`].
-pub(super) async fn blob_exists(
-    state: &RegistryState,
-    repository: &Repository,
-    digest: &Digest,
-    credentials: &Credentials,
-) -> Result<bool, RegistryError> {
-    let (host, context) = writing(state, repository, credentials)?;
-    let request = ApiRequest {
-        method: Method::HEAD,
-        ..ApiRequest::get(format!("blobs/{digest}"), None, format!("blob {digest}"), ERROR_BODY)
-    };
-    match push(state, &host, request.to(&host, repository), &context).await {
-        Ok(_) => Ok(true),
-        Err(RegistryError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
+/// A repository at the host that is written to.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    pub(super) state: &'a RegistryState,
+    pub(super) repository: &'a Repository,
+    pub(super) credentials: &'a Credentials,
 }
 
-/// As [`super::Registry::upload_blob`].
-pub(super) async fn upload_blob(
-    state: &RegistryState,
-    repository: &Repository,
-    bytes: Bytes,
-    credentials: &Credentials,
-) -> Result<Digest, RegistryError> {
-    let (host, context) = writing(state, repository, credentials)?;
-    let digest = Digest::of(&bytes);
-    let mut tried = 0;
-    loop {
-        // From the start each time: an interrupted upload no longer exists.
-        match upload_once(state, &host, repository, (&bytes, &digest), &context).await {
-            Err(error) if error.is_transient() && context.try_again(tried).await => tried += 1,
-            other => return other.map(|()| digest),
+impl Writer<'_> {
+    /// Whether the repository has a blob.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn blob_exists(&self, digest: &Digest) -> Result<bool, RegistryError> {
+        let (host, context) = self.host()?;
+        let request = ApiRequest {
+            method: Method::HEAD,
+            ..ApiRequest::get(format!("blobs/{digest}"), None, format!("blob {digest}"), ERROR_BODY)
+        };
+        match push(self.state, &host, request.to(&host, self.repository), &context).await {
+            Ok(_) => Ok(true),
+            Err(RegistryError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
-}
 
-async fn upload_once(
-    state: &RegistryState,
-    host: &Host,
-    repository: &Repository,
-    (bytes, digest): (&Bytes, &Digest),
-    context: &RequestContext,
-) -> Result<(), RegistryError> {
-    let what = format!("upload of blob {digest}");
-    let start = ApiRequest {
-        method: Method::POST,
-        ..ApiRequest::get("blobs/uploads/".to_owned(), None, what.clone(), ERROR_BODY)
-    };
-    let start = HostRequest { push: true, ..start.to(host, repository) };
-    let answer = state.host_client.send(host, &start, context).await?;
-    let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let target = upload_target(&answer.url, location, digest).map_err(|reason| {
-        RegistryError::RedirectRefused { host: host.authority.clone(), reason: reason.to_owned() }
-    })?;
-    let put = HostRequest {
-        method: Method::PUT,
-        target,
-        accept: None,
-        body: Some((bytes.clone(), "application/octet-stream")),
-        condition: None,
-        what,
-        limit: ERROR_BODY,
-        repository: start.repository,
-        push: true,
-    };
-    state.host_client.send(host, &put, context).await.map(drop)
-}
-
-/// As [`super::Registry::put_manifest`].
-pub(super) async fn put_manifest(
-    state: &RegistryState,
-    repository: &Repository,
-    target: Target<'_>,
-    upload: ManifestUpload<'_>,
-    credentials: &Credentials,
-) -> Result<PutResult, RegistryError> {
-    let ManifestUpload { media_type, bytes, condition } = upload;
-    let (host, context) = writing(state, repository, credentials)?;
-    let digest = Digest::of(&bytes);
-    let what = format!("upload of manifest {target}");
-    let request = ApiRequest {
-        method: Method::PUT,
-        ..ApiRequest::get(format!("manifests/{target}"), None, what, ERROR_BODY)
-    };
-    let mut ask = request.to(&host, repository);
-    ask.body = Some((bytes, media_type));
-    ask.condition = match condition {
-        Condition::Any => None,
-        Condition::Absent => Some((IF_NONE_MATCH, HeaderValue::from_static("*"))),
-        Condition::Unchanged(mark) => Some((IF_MATCH, mark.clone())),
-    };
-    let mut tried = 0;
-    let answer = loop {
-        match push(state, &host, ask.clone(), &context).await {
-            Err(error) if is_half_written(&error) && context.try_again(tried).await => tried += 1,
-            other => break other?,
+    /// Stores a blob in one request, and returns its digest.
+    ///
+    /// # Errors
+    /// When the registry does not accept it.
+    pub async fn upload_blob(&self, bytes: Bytes) -> Result<Digest, RegistryError> {
+        let (host, context) = self.host()?;
+        let digest = Digest::of(&bytes);
+        let mut tried = 0;
+        loop {
+            // From the start each time: an interrupted upload no longer exists.
+            match self.upload_once(&host, (&bytes, &digest), &context).await {
+                Err(error) if error.is_transient() && context.wait_for_retry(tried).await => tried += 1,
+                other => return other.map(|()| digest),
+            }
         }
-    };
-    Ok(PutResult { digest, listed: answer.headers.contains_key("oci-subject") })
-}
+    }
 
-/// As [`super::Registry::get_manifest_optional`].
-pub(super) async fn get_manifest_optional(
-    state: &RegistryState,
-    repository: &Repository,
-    target: Target<'_>,
-    credentials: &Credentials,
-) -> Result<Option<Stored>, RegistryError> {
-    let (host, context) = writing(state, repository, credentials)?;
-    let what = format!("manifest {target}");
-    let object = format!("manifests/{target}");
-    let request = ApiRequest::get(object, Some(ACCEPT_IMAGE), what.clone(), state.limits().manifest_bytes);
-    let answer = match push(state, &host, request.to(&host, repository), &context).await {
-        Ok(answer) => answer,
-        Err(RegistryError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let expected = match target {
-        Target::Digest(digest) => Some(digest),
-        Target::Tag(_) => None,
-    };
-    let digest = hashed(&answer, expected, &what).await?;
-    let kind = |document: ParsedManifest| document.media_type;
-    let media_type = parsed(&answer.body, answer.content_type(), &what, kind).await?;
-    // A weak ETag never matches (RFC 9110, 13.1.1).
-    let mark = answer.headers.get(ETAG).filter(|mark| mark.as_bytes().starts_with(b"\"")).cloned();
-    Ok(Some(Stored { digest, media_type, bytes: answer.body, mark }))
-}
+    async fn upload_once(
+        &self,
+        host: &Host,
+        (bytes, digest): (&Bytes, &Digest),
+        context: &RequestContext,
+    ) -> Result<(), RegistryError> {
+        let what = format!("upload of blob {digest}");
+        let start = ApiRequest {
+            method: Method::POST,
+            ..ApiRequest::get("blobs/uploads/".to_owned(), None, what.clone(), ERROR_BODY)
+        };
+        let start = HostRequest { push: true, ..start.to(host, self.repository) };
+        let answer = self.state.host_client.send(host, &start, context).await?;
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = upload_target(&answer.url, location, digest).map_err(|reason| {
+            RegistryError::RedirectRefused { host: host.authority.clone(), reason: reason.to_owned() }
+        })?;
+        let put = HostRequest {
+            method: Method::PUT,
+            target,
+            accept: None,
+            body: Some((bytes.clone(), "application/octet-stream")),
+            condition: None,
+            what,
+            limit: ERROR_BODY,
+            repository: start.repository,
+            push: true,
+        };
+        self.state.host_client.send(host, &put, context).await.map(drop)
+    }
 
-/// As [`super::Registry::get_blob`].
-pub(super) async fn get_blob(
-    state: &RegistryState,
-    repository: &Repository,
-    digest: &Digest,
-    limit: u64,
-    credentials: &Credentials,
-) -> Result<Bytes, RegistryError> {
-    let (host, context) = writing(state, repository, credentials)?;
-    let what = format!("blob {digest}");
-    let request = ApiRequest::get(format!("blobs/{digest}"), None, what.clone(), limit);
-    let answer = push(state, &host, request.to(&host, repository), &context).await?;
-    hashed(&answer, Some(digest), &what).await?;
-    Ok(answer.body)
-}
+    /// Stores a manifest if `condition` is met.
+    ///
+    /// # Errors
+    /// When the registry does not accept it; [`RegistryError::Status`] with 412 when the condition is not met.
+    pub async fn put_manifest(
+        &self,
+        target: Target<'_>,
+        upload: ManifestUpload<'_>,
+    ) -> Result<PutResult, RegistryError> {
+        let ManifestUpload { media_type, bytes, condition } = upload;
+        let (host, context) = self.host()?;
+        let digest = Digest::of(&bytes);
+        let what = format!("upload of manifest {target}");
+        let request = ApiRequest {
+            method: Method::PUT,
+            ..ApiRequest::get(format!("manifests/{target}"), None, what, ERROR_BODY)
+        };
+        let mut ask = request.to(&host, self.repository);
+        ask.body = Some((bytes, media_type));
+        ask.condition = match condition {
+            Condition::Any => None,
+            Condition::Absent => Some((IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            Condition::Unchanged(etag) => Some((IF_MATCH, etag.clone())),
+        };
+        let mut tried = 0;
+        let answer = loop {
+            match push(self.state, &host, ask.clone(), &context).await {
+                Err(error) if is_half_written(&error) && context.wait_for_retry(tried).await => tried += 1,
+                other => break other?,
+            }
+        };
+        Ok(PutResult { digest, listed: answer.headers.contains_key("oci-subject") })
+    }
 
-/// As [`super::Registry::lock_tag`].
-pub(super) async fn lock_tag(
-    state: &RegistryState,
-    repository: &Repository,
-    tag: &str,
-) -> Result<Permit, RegistryError> {
-    state.writes.take(&format!("{repository}:{tag}")).await
+    /// The manifest under a tag or digest, if it exists. Its kind is checked as in [`super::Registry::resolve`].
+    ///
+    /// # Errors
+    /// When the registry does not answer, or has something else there.
+    pub async fn get_manifest_optional(&self, target: Target<'_>) -> Result<Option<Stored>, RegistryError> {
+        let (host, context) = self.host()?;
+        let what = format!("manifest {target}");
+        let object = format!("manifests/{target}");
+        let request =
+            ApiRequest::get(object, Some(ACCEPT_IMAGE), what.clone(), self.state.limits().manifest_bytes);
+        let answer = match push(self.state, &host, request.to(&host, self.repository), &context).await {
+            Ok(answer) => answer,
+            Err(RegistryError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let expected = match target {
+            Target::Digest(digest) => Some(digest),
+            Target::Tag(_) => None,
+        };
+        let digest = hashed(&answer, expected, &what).await?;
+        let kind = |document: ParsedManifest| document.media_type;
+        let media_type = parsed(&answer.body, answer.content_type(), &what, kind).await?;
+        // A weak ETag never matches (RFC 9110, 13.1.1).
+        let etag = answer.headers.get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")).cloned();
+        Ok(Some(Stored { digest, media_type, bytes: answer.body, etag }))
+    }
+
+    fn host(&self) -> Result<(Host, RequestContext), RegistryError> {
+        writing(self.state, self.repository, self.credentials)
+    }
 }
 
 /// The host that is written to, and the context of a write.
@@ -261,7 +244,7 @@ pub(super) async fn push(
     let mut tried = 0;
     loop {
         match state.host_client.send(host, &ask, context).await {
-            Err(error) if error.is_transient() && context.try_again(tried).await => tried += 1,
+            Err(error) if error.is_transient() && context.wait_for_retry(tried).await => tried += 1,
             other => return other,
         }
     }

@@ -33,7 +33,7 @@ pub(super) async fn attach(
     request: &SignRequest<'_>,
     image: &Stored,
     present: Option<Digest>,
-    key: &dyn SigningKey,
+    key: &SigningKey,
 ) -> Result<Attached, SignError> {
     let SignRequest { repository, digest, credentials, .. } = *request;
     if let Some(manifest) = present {
@@ -53,7 +53,7 @@ pub(super) async fn attach(
     let target = Target::Digest(&referrer_digest);
     let upload =
         ManifestUpload { media_type: OCI_MANIFEST, bytes: referrer.clone(), condition: &Condition::Any };
-    let placed = registry.put_manifest(repository, target, upload, credentials).await?;
+    let placed = registry.writer(repository, credentials).put_manifest(target, upload).await?;
     let mut tag = None;
     if !placed.listed {
         let name = fallback_tag(digest);
@@ -109,7 +109,7 @@ pub(super) async fn present(
 }
 
 /// A bundle v0.3 with a statement about the digest, signed by `key`.
-async fn bundle(request: &SignRequest<'_>, key: &dyn SigningKey) -> Result<Bytes, SignError> {
+async fn bundle(request: &SignRequest<'_>, key: &SigningKey) -> Result<Bytes, SignError> {
     let statement = statement(request);
     let message = pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement.as_bytes());
     let signature = key.sign(&message).await?;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::update::{Blob, Edited, Seen, look, update};
 use super::{Annotations, Attached, Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
-use pullgate_core::reference::{DEFAULT_DOMAIN, LEGACY_DEFAULT_DOMAIN};
+use pullgate_core::signature::{names_in_payload, simple_payload};
 use pullgate_core::trust::PublicKey;
 use pullgate_keys::SigningKey;
 use pullgate_registry::{
@@ -41,7 +41,7 @@ pub(super) async fn attach(
     registry: &Registry,
     request: &SignRequest<'_>,
     seen: Seen,
-    key: &dyn SigningKey,
+    key: &SigningKey,
 ) -> Result<Attached, SignError> {
     let SignRequest { repository, digest, .. } = *request;
     let tag = tag(request)?;
@@ -98,24 +98,13 @@ pub(super) async fn is_present(
 /// The payloads that count as the requested one: ours, and cosign's if it differs.
 fn payloads(request: &SignRequest<'_>) -> Vec<(Digest, Bytes)> {
     let SignRequest { repository, digest, annotations, .. } = *request;
-    let mut names = vec![repository.as_str().to_owned()];
-    if repository.domain() == DEFAULT_DOMAIN {
-        names.push(format!("{LEGACY_DEFAULT_DOMAIN}/{}", repository.path()));
-    }
+    let names = names_in_payload(repository);
     let payloads = names.iter().map(|name| payload(name, digest, annotations));
     payloads.map(|payload| (Digest::of(&payload), payload)).collect()
 }
 
-/// The simple-signing payload, byte for byte as cosign writes it.
 fn payload(name: &str, digest: &Digest, annotations: &Annotations) -> Bytes {
-    format!(
-        "{{\"critical\":{{\"identity\":{{\"docker-reference\":{}}},\"image\":{{\"docker-manifest-digest\":{}}},\
-         \"type\":\"cosign container image signature\"}},\"optional\":{}}}",
-        Value::from(name),
-        Value::from(digest.as_str()),
-        annotations.go_json(),
-    )
-    .into()
+    simple_payload(name, digest, &annotations.go_json())
 }
 
 /// The manifest under the tag, with all fields that are not changed.

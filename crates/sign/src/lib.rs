@@ -79,11 +79,12 @@ pub struct Attached {
 pub async fn sign(
     registry: &Registry,
     request: &SignRequest<'_>,
-    key: &dyn SigningKey,
+    key: &SigningKey,
 ) -> Result<Signed, SignError> {
     let SignRequest { repository, digest, credentials, .. } = *request;
     sign_found(registry, request, key, async {
-        let found = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
+        let found =
+            registry.writer(repository, credentials).get_manifest_optional(Target::Digest(digest)).await?;
         found.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })
     })
     .await
@@ -97,7 +98,7 @@ pub async fn sign(
 pub async fn sign_found<E: From<SignError>>(
     registry: &Registry,
     request: &SignRequest<'_>,
-    key: &dyn SigningKey,
+    key: &SigningKey,
     image: impl Future<Output = Result<Stored, E>>,
 ) -> Result<Signed, E> {
     let SignRequest { repository, digest, layout, .. } = *request;

@@ -75,7 +75,7 @@ pub(super) async fn look(
     let at = Instant::now();
     let SignRequest { repository, credentials, .. } = *request;
     let (stored, instead) =
-        match registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await {
+        match registry.writer(repository, credentials).get_manifest_optional(Target::Tag(tag)).await {
             Err(RegistryError::Unauthorized { .. }) if refuses_absent(registry, request, tag).await => {
                 (None, Some(Instead::Refusal))
             }
@@ -92,7 +92,7 @@ pub(super) async fn look(
 pub(super) async fn refuses_absent(registry: &Registry, request: &SignRequest<'_>, tag: &str) -> bool {
     let absent = format!("{tag}.absent");
     let SignRequest { repository, credentials, .. } = *request;
-    let answer = registry.get_manifest_optional(repository, Target::Tag(&absent), credentials).await;
+    let answer = registry.writer(repository, credentials).get_manifest_optional(Target::Tag(&absent)).await;
     matches!(answer, Err(RegistryError::Unauthorized { .. }))
 }
 
@@ -151,12 +151,12 @@ pub(super) async fn update(
             // The registry refused a condition that was met, so it does not implement conditions.
             _ if refused.as_ref() == Some(&found) => Condition::Any,
             None => Condition::Absent,
-            Some(Stored { mark: Some(mark), .. }) => Condition::Unchanged(mark),
+            Some(Stored { etag: Some(etag), .. }) => Condition::Unchanged(etag),
             Some(_) => Condition::Any,
         };
         let target = Target::Tag(tag);
         let upload = ManifestUpload { media_type, bytes: document, condition: &condition };
-        let placed = registry.put_manifest(repository, target, upload, credentials).await;
+        let placed = registry.writer(repository, credentials).put_manifest(target, upload).await;
         match placed {
             Ok(_) => written = true,
             Err(RegistryError::Status { status: 409 | 412, .. }) if condition != Condition::Any => {
@@ -225,8 +225,8 @@ pub(super) async fn upload(
 ) -> Result<Digest, RegistryError> {
     let SignRequest { repository, credentials, .. } = *request;
     let digest = Digest::of(&blob.bytes);
-    if !blob.is_named || !registry.blob_exists(repository, &digest, credentials).await? {
-        registry.upload_blob(repository, blob.bytes.clone(), credentials).await?;
+    if !blob.is_named || !registry.writer(repository, credentials).blob_exists(&digest).await? {
+        registry.writer(repository, credentials).upload_blob(blob.bytes.clone()).await?;
     }
     Ok(digest)
 }

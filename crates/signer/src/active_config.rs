@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{ActiveRule, Rule, RuleId, Trigger};
 use super::{AuthenticatorSettings, SignerSettings};
-use pullgate_keys::{KeysError, Location, Opened};
+use pullgate_keys::{KeysError, Location, SigningKey};
 use pullgate_net::rate_limiter::RateLimiter;
 use pullgate_net::secret;
 use pullgate_registry::{Credentials, Registry, RegistryError};
@@ -32,7 +32,7 @@ pub(super) struct ActiveConfig {
 /// A key, and its rate limit.
 #[derive(Clone, Debug)]
 pub(super) struct RuleKey {
-    pub(super) key: Opened,
+    pub(super) key: Arc<SigningKey>,
     pub(super) rate: Arc<RateLimiter>,
 }
 
@@ -118,7 +118,7 @@ async fn open(
     name: &str,
     authenticator: &AuthenticatorSettings,
     settings: &SignerSettings,
-) -> Result<Opened, ActiveConfigError> {
+) -> Result<Arc<SigningKey>, ActiveConfigError> {
     let AuthenticatorSettings { location, algorithm, .. } = authenticator;
     let opened = pullgate_keys::open(location, Some(*algorithm), &settings.keys).await;
     opened.map_err(|error| ActiveConfigError::Key { name: name.to_owned(), error })

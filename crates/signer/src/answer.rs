@@ -98,6 +98,10 @@ async fn notification_received(signer: &Signer, parts: &Parts, body: &[u8]) -> A
             return text(StatusCode::BAD_REQUEST, &error.to_string());
         }
     };
+    if let Some(error) = notification.malformed.first() {
+        signer.metrics.malformed_events.add_all(notification.malformed.len());
+        tracing::warn!(%error, events = notification.malformed.len(), "malformed events of a notification skipped");
+    }
     match signer.enqueue(notification).await {
         Ok(offered) => {
             signer.metrics.notifications.add();

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{AuthenticatorSettings, Login, Rule, SignerSettings, TargetRegistry};
+use crate::{AuthenticatorSettings, RegistryLogin, Rule, SignerSettings, TargetRegistry};
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::document::{Document, Value};
 use pullgate_config::file::Guard;
 use pullgate_config::kind::{Flag, Form, OptionKind, PATH, PATHS, Section, off_or};
 use pullgate_config::options::{OptionDoc, Options as _, Pass, documentation};
-use pullgate_config::problem::{Problem, Problems};
+use pullgate_config::problem::Problems;
 use pullgate_config::suggest;
 use pullgate_core::reference::{self, Repository};
 use pullgate_keys::service_options::SECRET_FILE;
@@ -134,9 +134,7 @@ fn read_file(path: &Path) -> Result<(String, String), Problems> {
     let name = path.display().to_string();
     match Guard::of_process().read(root_of(path), path, MAX_BYTES) {
         Ok(text) => Ok((name, text)),
-        Err(error) => {
-            Err(Problems::from(vec![Problem::new(&name, None, error.to_string(), error.hint(path))]))
-        }
+        Err(error) => Err(Problems::from(vec![error.problem(&name, path)])),
     }
 }
 
@@ -145,12 +143,7 @@ fn root_of(path: &Path) -> &Path {
 }
 
 fn read(name: &str, text: &str, root: &Path) -> Result<SignerSettings, Problems> {
-    let mut document = Document::new(name, text);
-    let settings = read_settings(&mut document, root);
-    match settings {
-        Some(settings) if document.problems.is_empty() => Ok(settings),
-        _ => Err(Problems::from(document.problems)),
-    }
+    Document::load(name, text, |document| read_settings(document, root))
 }
 
 fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSettings> {
@@ -195,10 +188,10 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSetti
 /// When the file cannot be read, or `[control]` is not valid.
 pub fn load_signer_control(path: &Path) -> Result<PathBuf, Problems> {
     let (name, text) = read_file(path)?;
-    let mut document = Document::new(&name, &text);
-    let mut root = document.recover();
-    let control = Control::section(&mut document, &mut root, "control");
-    if document.problems.is_empty() { Ok(control.socket) } else { Err(Problems::from(document.problems)) }
+    Document::load(&name, &text, |document| {
+        let mut root = document.recover();
+        Some(Control::section(document, &mut root, "control").socket)
+    })
 }
 
 /// Every option of `signer.toml`, in the order of the documentation.
@@ -214,7 +207,7 @@ impl RegistryOptions {
         let login = self.username.zip(self.password_file);
         Some(TargetRegistry {
             host: self.host?,
-            login: login.map(|(username, password_file)| Login { username, password_file }),
+            login: login.map(|(username, password_file)| RegistryLogin { username, password_file }),
             hosts: self.hosts.unwrap_or_else(pullgate_registry::default_hosts),
         })
     }

@@ -35,12 +35,13 @@ pub(super) async fn look(
     credentials: &Credentials,
 ) -> Result<Found, RegistryError> {
     for tag in tags.iter().rev() {
-        let stored = registry.get_manifest_optional(repository, Target::Tag(tag), credentials).await?;
+        let stored = registry.writer(repository, credentials).get_manifest_optional(Target::Tag(tag)).await?;
         if let Some(stored) = stored.filter(|stored| digest.matches(&stored.bytes)) {
             return Ok(if is_attachment_tag(tag) { Found::Attached } else { sorted(stored) });
         }
     }
-    let stored = registry.get_manifest_optional(repository, Target::Digest(digest), credentials).await?;
+    let stored =
+        registry.writer(repository, credentials).get_manifest_optional(Target::Digest(digest)).await?;
     Ok(match stored {
         None => Found::Missing,
         Some(_) if needs_tag => Found::Superseded,

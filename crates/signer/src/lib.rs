@@ -80,14 +80,14 @@ pub struct TargetRegistry {
     /// The host in image names.
     pub host: String,
     /// The user that signs.
-    pub login: Option<Login>,
+    pub login: Option<RegistryLogin>,
     /// Directories with `hosts.toml` files.
     pub hosts: Vec<PathBuf>,
 }
 
 /// A user name and the file with its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Login {
+pub struct RegistryLogin {
     pub username: String,
     pub password_file: PathBuf,
 }

@@ -16,6 +16,8 @@ pub(super) struct Metrics {
     pub(super) notifications: Counter,
     pub(super) malformed: Counter,
     pub(super) unauthorized: Counter,
+    /// Events that were skipped in accepted notifications.
+    pub(super) malformed_events: Counter,
     /// Notifications that were refused because the queue was full or could not be written.
     pub(super) turned_away: Counter,
     pub(super) queued: Counter,
@@ -72,6 +74,11 @@ impl Metrics {
                 ("{outcome=\"unauthorized\"}", &self.unauthorized),
                 ("{outcome=\"turned_away\"}", &self.turned_away),
             ],
+        );
+        counter(
+            "malformed_events_total",
+            "Malformed events, skipped in notifications of which others were accepted.",
+            &[("", &self.malformed_events)],
         );
         counter(
             "pushes_total",

@@ -1,7 +1,8 @@
 //! Parses notifications of pushes in every format that registries send: bytes in, [`Push`]es out. No I/O.
 //!
-//! Fields that are used are checked strictly, others are ignored. A malformed notification is refused as a whole: a
-//! registry that receives an error keeps it, and an operator can look into it.
+//! Fields that are used are checked strictly, others are ignored. A malformed event does not cost the others of its
+//! notification their signatures: it is skipped and reported. A notification with malformed events and no push is
+//! refused: a registry that receives an error keeps it, and an operator can look into it.
 
 mod cloud_events;
 mod distribution;
@@ -50,12 +51,14 @@ pub struct Notification {
     pub pushes: Vec<Push>,
     /// The number of events that are not pushes of images: pulls, layers, signatures.
     pub passed_over: usize,
+    /// Why events were skipped, at most one for each event.
+    pub malformed: Vec<NotificationError>,
 }
 
 /// Parses a notification in any of the formats.
 ///
 /// # Errors
-/// When the format is unknown, or the notification is malformed.
+/// When the format is unknown, or the notification is malformed and no push in it can be read.
 pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let media_type = envelope.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let document = || {
@@ -102,10 +105,34 @@ pub enum NotificationError {
 }
 
 impl Notification {
-    fn add(&mut self, push: Option<Push>) {
+    fn of(push: Option<Push>) -> Self {
         match push {
-            Some(push) => self.pushes.push(push),
-            None => self.passed_over += 1,
+            Some(push) => Self { pushes: vec![push], ..Self::default() },
+            None => Self { passed_over: 1, ..Self::default() },
+        }
+    }
+
+    /// What can be read of several events.
+    ///
+    /// # Errors
+    /// The first error, when there is no push besides it.
+    fn of_all(
+        events: impl Iterator<Item = Result<Self, NotificationError>>,
+    ) -> Result<Self, NotificationError> {
+        let mut all = Self::default();
+        for event in events {
+            match event {
+                Ok(event) => {
+                    all.pushes.extend(event.pushes);
+                    all.passed_over += event.passed_over;
+                    all.malformed.extend(event.malformed);
+                }
+                Err(error) => all.malformed.push(error),
+            }
+        }
+        match all.malformed.first() {
+            Some(error) if all.pushes.is_empty() => Err(*error),
+            _ => Ok(all),
         }
     }
 }

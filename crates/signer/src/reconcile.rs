@@ -134,44 +134,56 @@ pub(super) async fn list(active_config: &ActiveConfig, rule: &Rule) -> Result<Ve
     let most = settings.limits.listed;
     let repositories = match &settings.reconcile.repositories {
         Some(known) => known.clone(),
-        None => registry.repositories(&settings.registry.host, credentials, most).await?,
+        None => registry.repository_pages(&settings.registry.host, credentials, most)?.all().await?,
     };
     let covered: BTreeSet<String> =
         repositories.iter().filter(|it| rule.covers(it)).map(ToString::to_string).collect();
     let mut found = Vec::new();
     for repository in repositories.iter().filter(|it| covered.contains(it.as_str())) {
-        let tags = match registry.tags(repository, credentials, most).await {
-            Ok(tags) => tags,
-            // The repository was emptied, and is still in the catalog.
-            Err(RegistryError::NotFound { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let mut tags =
-            tags.into_iter().filter(|tag| !is_attachment_tag(tag) && rule.covers_tag(repository, tag));
-        let mut requests = JoinSet::new();
-        loop {
-            while requests.len() < AT_ONCE
-                && let Some(tag) = tags.next()
-            {
-                let (registry, credentials) = (registry.clone(), credentials.clone());
-                let repository = repository.clone();
-                requests.spawn(async move {
-                    let stored =
-                        registry.get_manifest_optional(&repository, Target::Tag(&tag), &credentials).await?;
-                    Ok::<_, RegistryError>(stored.map(|stored| (repository, tag, stored.digest)))
-                });
-            }
-            match requests.join_next().await {
-                None => break,
-                Some(Ok(answer)) => found.extend(answer?),
-                Some(Err(_)) => return Err(ListError::Abandoned),
-            }
-            if found.len() > most {
-                return Err(ListError::TooMany(most));
-            }
+        found.extend(tagged(active_config, rule, repository).await?);
+        if found.len() > most {
+            return Err(ListError::TooMany(most));
         }
     }
     Ok(found)
+}
+
+/// Every tagged image of one repository that a rule applies to.
+pub(super) async fn tagged(
+    active_config: &ActiveConfig,
+    rule: &Rule,
+    repository: &Repository,
+) -> Result<Vec<Tagged>, ListError> {
+    let ActiveConfig { registry, credentials, settings, .. } = active_config;
+    let tags = match registry.tag_pages(repository, credentials, settings.limits.listed)?.all().await {
+        Ok(tags) => tags,
+        // The repository was emptied, and is still in the catalog.
+        Err(RegistryError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut tags = tags.into_iter().filter(|tag| !is_attachment_tag(tag) && rule.covers_tag(repository, tag));
+    let mut found = Vec::new();
+    let mut requests = JoinSet::new();
+    loop {
+        while requests.len() < AT_ONCE
+            && let Some(tag) = tags.next()
+        {
+            let (registry, credentials) = (registry.clone(), credentials.clone());
+            let repository = repository.clone();
+            requests.spawn(async move {
+                let stored = registry
+                    .writer(&repository, &credentials)
+                    .get_manifest_optional(Target::Tag(&tag))
+                    .await?;
+                Ok::<_, RegistryError>(stored.map(|stored| (repository, tag, stored.digest)))
+            });
+        }
+        match requests.join_next().await {
+            None => return Ok(found),
+            Some(Ok(answer)) => found.extend(answer?),
+            Some(Err(_)) => return Err(ListError::Abandoned),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

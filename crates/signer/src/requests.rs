@@ -55,7 +55,8 @@ impl Signer {
             };
             let stored = active_config
                 .registry
-                .get_manifest_optional(repository, target, &active_config.credentials)
+                .writer(repository, &active_config.credentials)
+                .get_manifest_optional(target)
                 .await?;
             let stored = stored.ok_or_else(|| RequestError::Missing(image.clone()))?;
             let digest = reference.digest().cloned().unwrap_or(stored.digest);

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::active_config::ActiveConfig;
 use super::image::{Found, look};
 use super::queue::{Job, JobId, JobResult};
+use super::reconcile::{self, ListError};
 use super::rule::ActiveRule;
 use super::service::Signer;
 use pullgate_core::digest::Digest;
@@ -97,6 +98,8 @@ enum Failure {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Sign(#[from] SignError),
+    #[error("the tags of the repository cannot be read")]
+    List(#[source] ListError),
     #[error("it took longer than {ATTEMPT:?}")]
     Slow,
     #[error("the repository does not have it")]
@@ -117,7 +120,8 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     }
     let (registry, credentials) = (&active_config.registry, &active_config.credentials);
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
-    let tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
+    let mut tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
+    let mut has_all_tags = !job.tags_dropped;
     let order = SignRequest {
         repository: &repository,
         digest: &digest,
@@ -139,7 +143,13 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
                 Found::Missing => return Err(Failure::Missing.into()),
                 Found::Superseded => match pauses.next() {
                     Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
-                    None => return Err(Failure::Superseded.into()),
+                    None if has_all_tags => return Err(Failure::Superseded.into()),
+                    None => {
+                        let tagged = reconcile::tagged(active_config, &applied.rule, &repository).await;
+                        let tagged = tagged.map_err(Failure::List)?.into_iter();
+                        tags = tagged.filter(|(.., found)| *found == digest).map(|(_, tag, _)| tag).collect();
+                        has_all_tags = true;
+                    }
                 },
             }
         }
@@ -212,11 +222,13 @@ fn retry_decision(failure: &Failure) -> RetryDecision {
         _ => RetryDecision::RetryLimited,
     };
     match failure {
-        Failure::Registry(error) | Failure::Sign(SignError::Registry(error)) => of_registry(error),
+        Failure::Registry(error)
+        | Failure::Sign(SignError::Registry(error))
+        | Failure::List(ListError::Registry(error)) => of_registry(error),
         Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => {
             RetryDecision::Retry
         }
-        Failure::Sign(SignError::NotKept { .. }) => RetryDecision::RetryLimited,
+        Failure::Sign(SignError::NotKept { .. }) | Failure::List(_) => RetryDecision::RetryLimited,
         Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => RetryDecision::Gone,
         Failure::Superseded => RetryDecision::Moved,
         Failure::Sign(_) | Failure::Name(_) => RetryDecision::GiveUp,

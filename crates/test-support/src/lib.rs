@@ -7,6 +7,7 @@ use std::path::Path;
 
 pub mod acs;
 pub mod authority;
+pub mod gate;
 pub mod kms;
 pub mod node;
 pub mod policy;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use pullgate::containerd::{Body, Upstream};
-use pullgate::cri::{self, Proxy};
-use pullgate::gate::{self, Gate};
+use pullgate::cri::{self, CriLimits, Proxy};
+use pullgate::gate::{Gate, GateSettings};
 use pullgate::registry::{Registry, RegistrySettings};
 use pullgate_daemon::unix_socket::UnixSocket;
 use tokio::task::JoinHandle;
@@ -72,8 +72,8 @@ impl Builder<'_> {
     pub fn start(self) -> Daemon {
         secrets::keep_log();
         secrets::wrote("debug", format!("{:?} {:?}", self.registry, self.proxy));
-        let bounds = gate::GateSettings { timeout: self.timeout, concurrent: 16 };
-        let made = || Gate::new(Arc::new(Registry::new(self.registry).unwrap()), bounds);
+        let settings = GateSettings { timeout: self.timeout, concurrent: 16 };
+        let made = || Gate::new(Arc::new(Registry::new(self.registry).unwrap()), settings);
         let gate = Arc::new(self.gate.unwrap_or_else(made));
         let proxy = Arc::new(Proxy::new(Upstream::new(self.runtime), Arc::clone(&gate), self.proxy));
         let path = self.directory.join("pullgate.sock");
@@ -93,7 +93,7 @@ impl Daemon {
             runtime,
             registry: RegistrySettings::default(),
             proxy: cri::CriSettings {
-                tag_record_timeout: Duration::from_millis(500),
+                limits: CriLimits { tag_record_timeout: Duration::from_millis(500), ..CriLimits::default() },
                 ..cri::CriSettings::default()
             },
             timeout: Duration::from_secs(30),

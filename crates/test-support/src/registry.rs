@@ -210,6 +210,10 @@ impl Registry {
         })
     }
 
+    pub fn stored_blob(&self, path: &str, digest: &Digest) -> Option<Bytes> {
+        self.contents(path, |contents| contents.blobs.get(digest.as_str()).cloned())
+    }
+
     /// The response of the referrers API for a digest.
     pub fn referrers_of(&self, path: &str, digest: &Digest) -> Bytes {
         self.contents(path, |contents| serve::referring(contents, digest.as_str()))

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use pullgate::digest::Digest;
 use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
 
@@ -55,13 +55,23 @@ pub fn closed_key(directory: &Path, name: &str) -> PathBuf {
 
 /// cosign's payload for a digest in a repository.
 pub fn payload(repository: &str, digest: &Digest) -> Bytes {
+    payload_with(repository, digest, &Value::Null)
+}
+
+/// The same with an annotation: it cannot be built from repository and digest, so it has to be fetched.
+pub fn annotated_payload(repository: &str, digest: &Digest) -> Bytes {
+    payload_with(repository, digest, &json!({ "build": "42" }))
+}
+
+/// The same with this as `optional`.
+pub fn payload_with(repository: &str, digest: &Digest, optional: &Value) -> Bytes {
     json!({
         "critical": {
             "identity": { "docker-reference": repository },
             "image": { "docker-manifest-digest": digest.as_str() },
             "type": "cosign container image signature",
         },
-        "optional": null,
+        "optional": optional,
     })
     .to_string()
     .into()
@@ -96,7 +106,16 @@ pub fn attach_classic_text(registry: &Registry, path: &str, digest: &Digest, sig
 
 /// Signs the image at `path` in the classic layout.
 pub fn sign_classic(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
-    let payload = payload(&format!("{}/{path}", registry.host()), digest);
+    sign_payload(registry, path, digest, (payload(&format!("{}/{path}", registry.host()), digest), signer));
+}
+
+/// The same with [`annotated_payload`].
+pub fn sign_annotated(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
+    let payload = annotated_payload(&format!("{}/{path}", registry.host()), digest);
+    sign_payload(registry, path, digest, (payload, signer));
+}
+
+fn sign_payload(registry: &Registry, path: &str, digest: &Digest, (payload, signer): (Bytes, &Signer)) {
     let signature = signer.sign(&payload);
     attach_classic(registry, path, digest, &[(payload, signature)]);
 }

@@ -74,14 +74,14 @@ impl Report {
         now: Timestamp,
     ) -> Self {
         let repository = reference.repository();
-        let ruling = policy.applicable_rules(repository, namespace);
-        let alone = ruling.rules().count() == 1;
+        let applicable = policy.applicable_rules(repository, namespace);
+        let alone = applicable.rules().count() == 1;
         let why = if alone {
             "most specific"
         } else {
             "may apply, depending on the Kubernetes namespace of the pod; all of these must admit the image"
         };
-        let applies = ruling.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
+        let applies = applicable.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
         let (mut not_applied, mut other_scopes) = (Vec::new(), 0);
         for (rule, role) in policy.applicability(repository, namespace) {
             match role {

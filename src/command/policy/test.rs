@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::load;
 use crate::config::{self, Expectation, ExpectedRule};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::reference::Reference;
 use pullgate_cli::output::OutputOption;
 use pullgate_cli::{Outcome, output};
@@ -62,8 +62,8 @@ struct Result {
 #[derive(Debug, Serialize)]
 struct Decision {
     rule: Option<String>,
-    action: Option<String>,
-    mode: Option<String>,
+    action: Option<&'static str>,
+    mode: Option<&'static str>,
 }
 
 impl Result {
@@ -72,11 +72,11 @@ impl Result {
             Ok(reference) => found(policy, case, &reference, now),
             // The gate refuses an invalid name before it evaluates rules.
             Err(error) => {
-                let action = Some("deny".to_owned());
+                let action = Some("deny");
                 (Decision { rule: Some(error.to_string()), action, mode: None }, case.rule.is_none())
             }
         };
-        let mode = case.mode.map(|mode| mode.name().to_owned());
+        let mode = case.mode.map(Mode::name);
         let passed = same_rule
             && (case.action.is_none() || case.action == found.action)
             && (mode.is_none() || mode == found.mode);
@@ -89,15 +89,15 @@ impl Result {
             line: case.line,
             image: case.image.clone(),
             pod_namespace: case.pod_namespace.clone(),
-            expected: Decision { rule, action: case.action.clone(), mode },
+            expected: Decision { rule, action: case.action, mode },
             found,
         }
     }
 }
 
 fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timestamp) -> (Decision, bool) {
-    let ruling = policy.applicable_rules(reference.repository(), case.pod_namespace.as_deref());
-    let rule = ruling.strictest();
+    let applicable = policy.applicable_rules(reference.repository(), case.pod_namespace.as_deref());
+    let rule = applicable.strictest();
     let denied = reference.digest().is_some_and(|digest| policy.deny_list().of_digest(digest).is_some());
     let same_rule = match &case.rule {
         None => true,
@@ -109,8 +109,8 @@ fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timest
     let action = if denied { "deny" } else { rule.verdict(now) };
     let decision = Decision {
         rule: Some(rule.label().to_owned()),
-        action: Some(action.to_owned()),
-        mode: Some(rule.mode().name().to_owned()),
+        action: Some(action),
+        mode: Some(rule.mode().name()),
     };
     (decision, same_rule)
 }
@@ -152,8 +152,8 @@ fn table(results: &[Result]) -> String {
 
 impl Decision {
     fn text(&self) -> String {
-        let parts = [&self.action, &self.mode, &self.rule].into_iter().flatten();
-        parts.map(|part| sanitize(part)).collect::<Vec<_>>().join(", ")
+        let parts = [self.action, self.mode, self.rule.as_deref()].into_iter().flatten();
+        parts.map(sanitize).collect::<Vec<_>>().join(", ")
     }
 }
 

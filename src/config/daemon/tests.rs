@@ -64,12 +64,13 @@ request-timeout = "500ms"
     assert_eq!(config.registry.containerd_config, Path::new(containerd));
     assert_eq!(config.registry.wait_for_signature, Duration::from_secs(20));
     assert_eq!(config.registry.token_services, ["auth.example.com", "10.0.0.1:5001"]);
-    let gate = Gate {
+    let gate = CriSettings {
         image_status: false,
         checkpoint_restore: true,
         unknown_methods: true,
         pin_user_specified_image: true,
         sandbox_image: Some("registry.k8s.io/pause:3.10".to_owned()),
+        ..CriSettings::default()
     };
     assert_eq!(config.gate, gate);
     assert_eq!(config.scan, Scan { interval: Some(Duration::from_secs(600)), remove_unused: true });
@@ -82,7 +83,7 @@ request-timeout = "500ms"
         (1 << 20, 512 << 10)
     );
     assert_eq!((config.limits.registry.signatures, config.limits.registry.referrers), (8, 256));
-    assert_eq!(config.limits.node.pull_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.pull_timeout, Duration::from_secs(60));
     assert_eq!(config.limits.registry.request_timeout, Duration::from_millis(500));
     assert_eq!(read("x", "[listen]\nmode = 0o660").unwrap().listen.mode(), 0o660);
     assert_eq!(read("x", "[listen]\ngroup = \"a\"\nmode = \"0600\"").unwrap().listen.mode(), 0o600);

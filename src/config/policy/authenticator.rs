@@ -1,4 +1,4 @@
-//! `[authenticator.NAME]`: a set of public keys.
+//! `[authenticator.NAME]`: whose signatures count. What follows `type` is read by kind; keys are read here.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -53,8 +53,37 @@ pub(super) fn read(
     files: KeyFiles<'_>,
 ) -> DeclaredAuthenticator {
     check_name(document, &name, &at);
-    let authenticator = read_keys(document, &name, at, value, files);
+    let authenticator = match read_type(document, &value) {
+        Some(Type::Key) => read_keys(document, &name, at, value, files),
+        None => None,
+    };
     DeclaredAuthenticator { name, authenticator }
+}
+
+/// A `type` of authenticator.
+#[derive(Clone, Copy)]
+enum Type {
+    Key,
+}
+
+/// The `type`, which decides what other keys the table may have.
+fn read_type(document: &mut Document<'_>, table: &Value<'_>) -> Option<Type> {
+    let DeValue::Table(entries) = &table.value else { return Some(Type::Key) };
+    let Some((key, value)) = entries.iter().find(|(key, _)| key.get_ref() == "type") else {
+        return Some(Type::Key);
+    };
+    match value.get_ref() {
+        DeValue::String(text) if text == "key" => Some(Type::Key),
+        DeValue::String(text) => {
+            let message = format!("`type` is {}", suggest::quoted(text));
+            document.problem(value.span(), message, suggest::one_of(text, &["key"]));
+            None
+        }
+        other => {
+            document.wrong_type(key.span(), "`type`", "a string", other);
+            None
+        }
+    }
 }
 
 fn read_keys(

@@ -19,6 +19,8 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
+    /// Whose signatures count: those of public keys (key).
+    "type": Choice, "key", "key";
     /// The algorithm that signatures are verified with, whatever they claim.
     "algorithm": Choice, "", ALGORITHMS;
     /// The length of the salt of RSA_PSS_SHA_256, in bytes.

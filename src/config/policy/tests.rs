@@ -312,6 +312,14 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
         "policy.toml:5:16: authenticator `b` has no `keys`\n  hint: add for example `keys = [{ file = \"keys/release.pem\" }]`",
     ),
     (
+        "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`",
+    ),
+    (
+        "[authenticator.b]\ntype = 1\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:1: `type` is an integer\n  hint: it must be a string",
+    ),
+    (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = []",
         "policy.toml:7:8: authenticator \"b\" has no keys\n  hint: correct the list of keys",
     ),
@@ -731,8 +739,8 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
         ]
     );
     let team = Repository::parse("r.io/team").unwrap();
-    let ruling = loaded.policy.applicable_rules(&team, Some("payments-eu"));
-    let rule = ruling.strictest();
+    let applicable = loaded.policy.applicable_rules(&team, Some("payments-eu"));
+    let rule = applicable.strictest();
     assert_eq!(
         (rule.mode(), rule.signed_object()),
         (crate::policy::Mode::Audit, crate::policy::SignedObject::Either)

@@ -13,7 +13,7 @@ use super::super::check::{Check, Checked};
 use super::super::evaluate::{Fact, Facts, Need, Object, Rules, Stop, evaluate};
 use super::super::quorum::{Confirmations, OpenChecks, QuorumResult};
 use super::super::refusal::Found;
-use super::super::verdict_cache::{VerdictKey, earliest_key_end, lifetime};
+use super::super::verdict_cache::{VerdictKey, earliest_end, lifetime};
 use super::super::{PresentVerdict, Refusal, Shared, provenance};
 use super::asked::{Asked, LookupBy};
 use crate::digest::Digest;
@@ -313,7 +313,7 @@ impl PresentEvaluation {
         let verified = match result {
             Ok(QuorumResult::Met { satisfied, until, .. }) => {
                 let satisfied = Arc::new(satisfied);
-                let end = earliest_key_end(&self.policy, requirement, at);
+                let end = earliest_end(&self.policy, requirement, at);
                 let until = self.shared.verdicts.remember(key, Arc::clone(&satisfied), end, until);
                 self.until = self.until.or_sooner(until);
                 return Ok(Verified { digest, satisfied });

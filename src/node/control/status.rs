@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::api::VersionRequest;
 use crate::api::runtime_service_client::RuntimeServiceClient;
 use crate::config::{BreakGlassFile, DaemonConfig};
-use crate::cri::{self, Proxy};
-use crate::node::state::State;
+use crate::cri::{Proxy, SandboxImage};
+use crate::node::state::{PolicyState, Scanned, State};
 use crate::policy::ExceptionTarget;
 use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::ConnectionCounts;
@@ -23,7 +23,7 @@ pub struct Status {
     pub version: String,
     pub pid: u32,
     pub started: String,
-    pub policy: Policy,
+    pub policy: PolicyState,
     /// The runtime that calls are forwarded to.
     pub runtime: Runtime,
     /// Which checks are enabled.
@@ -33,36 +33,16 @@ pub struct Status {
     /// Calls, pulls and refusals since the start.
     pub counters: Counts,
     /// The connections of callers.
-    pub connections: Connections,
+    pub connections: ConnectionCounts,
     /// The image of pod sandboxes; `None` until it was checked.
     pub sandbox_image: Option<SandboxImage>,
     /// The last scan, by the daemon or requested through it.
-    pub last_scan: Option<Admitted>,
+    pub last_scan: Option<Scanned>,
     /// The exceptions that are in effect now.
     pub break_glass: BreakGlass,
     /// Settings in `pullgate.toml` that have no effect, or another than it seems.
     #[serde(default)]
     pub warnings: Vec<String>,
-}
-
-/// The policy in effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    /// Number of policies loaded since the start; 0 if none was.
-    pub generation: u64,
-    pub hash: Option<String>,
-    /// When it was loaded.
-    pub loaded: Option<String>,
-    /// The last attempt to load a policy, if it failed.
-    pub failure: Option<PolicyFailure>,
-}
-
-/// A policy that could not be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyFailure {
-    /// When the attempt was made.
-    pub at: String,
-    pub problems: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,55 +105,6 @@ pub struct Counts {
     pub containers_refused: u64,
 }
 
-/// The connections of callers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connections {
-    pub open: usize,
-    pub limit: usize,
-    /// Those without calls that were closed to make room, since the start.
-    pub closed_idle: u64,
-    /// Those that found no room, since the start.
-    pub refused: u64,
-}
-
-impl From<ConnectionCounts> for Connections {
-    fn from(counts: ConnectionCounts) -> Self {
-        let ConnectionCounts { open, limit, closed_idle, refused } = counts;
-        Self { open, limit, closed_idle, refused }
-    }
-}
-
-/// The image of pod sandboxes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
-pub enum SandboxImage {
-    /// It is on the node and admitted.
-    Admitted { name: String },
-    /// It is not admitted.
-    Refused {
-        name: String,
-        /// The refusal.
-        line: String,
-        /// Whether it is on the node, so that the runtime can use it without a pull.
-        present: bool,
-    },
-    /// It is not configured, and the runtime does not report it.
-    Unknown,
-}
-
-/// The result of a scan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Admitted {
-    /// When it ended.
-    pub at: String,
-    /// Number of images and containers that are admitted.
-    pub admitted: usize,
-    /// Number of those that are refused.
-    pub refused: usize,
-    /// Number of those without a decision.
-    pub unknown: usize,
-}
-
 /// The break-glass file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakGlass {
@@ -207,7 +138,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: state.started().to_string(),
-            policy: Policy::of(state),
+            policy: state.policy(),
             runtime,
             gates: Gates {
                 image_status: config.gate.image_status,
@@ -225,14 +156,9 @@ impl Status {
                 withheld: counters.withheld.get(),
                 containers_refused: counters.containers_refused.get(),
             },
-            connections: proxy.connections().into(),
-            sandbox_image: state.sandbox().map(SandboxImage::from),
-            last_scan: state.scanned().map(|scanned| Admitted {
-                at: scanned.at.to_string(),
-                admitted: scanned.admitted,
-                refused: scanned.refused,
-                unknown: scanned.unknown,
-            }),
+            connections: proxy.connections(),
+            sandbox_image: state.sandbox(),
+            last_scan: state.scanned(),
             break_glass: BreakGlass::read(break_glass, Timestamp::now()),
             warnings: config.warnings(),
         }
@@ -259,7 +185,7 @@ impl Status {
             Some(SandboxImage::Refused { name, .. }) => {
                 found.push(format!("the sandbox image {name} is not admitted"));
             }
-            Some(SandboxImage::Unknown) => {
+            Some(SandboxImage::NotReported) => {
                 found.push("the sandbox image is not known; set `sandbox-image` in [gate]".to_owned());
             }
             Some(SandboxImage::Admitted { .. }) | None => {}
@@ -275,20 +201,6 @@ impl Status {
         }
         found.extend(self.warnings.iter().cloned());
         found
-    }
-}
-
-impl Policy {
-    fn of(state: &State) -> Self {
-        let policy = state.policy();
-        Self {
-            generation: policy.generation,
-            hash: policy.hash,
-            loaded: policy.loaded.map(|at| at.to_string()),
-            failure: policy
-                .failure
-                .map(|failure| PolicyFailure { at: failure.at.to_string(), problems: failure.problems }),
-        }
     }
 }
 
@@ -327,16 +239,6 @@ impl Ledger {
             max_bytes: config.ledger.max_bytes,
             in_memory: u64::try_from(health.in_memory).unwrap_or(u64::MAX),
             problem: health.problem,
-        }
-    }
-}
-
-impl From<cri::SandboxImage> for SandboxImage {
-    fn from(image: cri::SandboxImage) -> Self {
-        match image {
-            cri::SandboxImage::Admitted(name) => Self::Admitted { name },
-            cri::SandboxImage::Refused { name, line, present } => Self::Refused { name, line, present },
-            cri::SandboxImage::NotReported => Self::Unknown,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::digest::{Digest, is_id_prefix};
 use crate::gate::{AdmissionRequest, Explanation, Gate, Kind, Pod, Present, Refusal};
 use crate::reference::Reference;
 use crate::registry::Credentials;
-use crate::telemetry::Reason;
+use crate::telemetry::{Cause, Reason};
 
 pub(super) struct Evaluator<'a> {
     pub(super) upstream: &'a Upstream,
@@ -47,7 +47,7 @@ impl Evaluator<'_> {
         let decision = self.decide(&case).await;
         let (verdict, reason, refused) = match decision {
             Ok(reason) => (Verdict::Admitted, reason, None),
-            Err(refused) if refused.refusal.kind() == Kind::Refused => {
+            Err(refused) if matches!(refused.refusal.kind(), Kind::Refused(_)) => {
                 (Verdict::Refused, refused.refusal.reason(), Some(refused))
             }
             Err(refused) => (Verdict::Unknown, refused.refusal.reason(), Some(refused)),
@@ -69,17 +69,15 @@ impl Evaluator<'_> {
             Err(refusal) => refusal,
         };
         let has_one_rule = case.reference.as_ref().is_some_and(|name| self.has_one_rule(name));
-        let is_final = match refusal.reason() {
-            Reason::DigestDenied => true,
-            // For other pods, another rule may admit it.
-            Reason::DeniedByRule | Reason::AllowanceOver => has_one_rule,
-            // Evidence is missing, or older than what the registry has.
-            reason if of_signatures(reason) => {
+        let is_final = match refusal.kind() {
+            Kind::Refused(Cause::Digest) => true,
+            Kind::Refused(Cause::Rule) => has_one_rule,
+            Kind::Refused(Cause::Evidence | Cause::Signatures) => {
                 let result = self.ask_registry(case, refusal).await;
                 return result
                     .map_err(|refused| Refused { is_final: refused.is_final && has_one_rule, ..refused });
             }
-            _ => false,
+            Kind::Refused(Cause::Attempt) | Kind::Unavailable | Kind::NotFound | Kind::Admitted => false,
         };
         Err(Refused { refusal, is_final })
     }
@@ -97,7 +95,8 @@ impl Evaluator<'_> {
                     Err(refusal) => (registry_refusal, is_final) = (Some(refusal), false),
                 },
                 Err(refusal) => {
-                    is_final &= of_signatures(refusal.reason());
+                    // Confirmed by the registry, it is about the image itself.
+                    is_final &= matches!(refusal.kind(), Kind::Refused(Cause::Evidence | Cause::Signatures));
                     registry_refusal = registry_refusal.or(Some(refusal));
                 }
             }
@@ -117,9 +116,9 @@ impl Evaluator<'_> {
             }
         }
         // A registry that does not answer does not override a refusal based on evidence.
-        let may_be_replaced = matches!(refusal.reason(), Reason::NotVerified | Reason::DigestNotAllowed);
+        let may_be_replaced = refusal.kind() == Kind::Refused(Cause::Evidence);
         let registry_refusal =
-            registry_refusal.filter(|refusal| may_be_replaced || refusal.kind() == Kind::Refused);
+            registry_refusal.filter(|refusal| may_be_replaced || matches!(refusal.kind(), Kind::Refused(_)));
         Err(Refused { refusal: registry_refusal.unwrap_or(refusal), is_final })
     }
 
@@ -143,18 +142,6 @@ impl Evaluator<'_> {
         let policy = self.gate.policy();
         policy.is_some_and(|policy| policy.applicable_rules(name.repository(), None).rules().count() == 1)
     }
-}
-
-/// Whether a refusal is about missing signatures: if the registry confirmed it, it is about the image itself.
-fn of_signatures(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NotVerified
-            | Reason::DigestNotAllowed
-            | Reason::NoSignature
-            | Reason::NoValidSignature
-            | Reason::NotEnoughSignatures
-    )
 }
 
 /// Whether `name` may be the id of the image, or a prefix of it.

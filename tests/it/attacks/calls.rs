@@ -112,7 +112,7 @@ async fn t123_a_flood_of_frames_closes_only_its_own_connection() {
     let mut ended = Vec::new();
     for (row, first, repeated) in floods {
         let (all, outcome) = tokio::join!(flood(first, repeated), world.outcome("team/app:1"));
-        let requests = "tag sig? fallback? referrers? blob?";
+        let requests = "tag sig? fallback? referrers?";
         outcome.assert(row, Expect { requests, ..Expect::verified(&world.pinned("team/app", &digest)) });
         ended.push((row, !all));
     }

@@ -95,7 +95,7 @@ pub(crate) async fn t107_cloud_passwords_go_only_to_configured_hosts() {
             world.mark(name, secret);
         }
         let lookups =
-            "tag*2 sig fallback referrers blob service:POST-other instance:PUT-other instance:other*1..2";
+            "tag*2 sig fallback referrers service:POST-other instance:PUT-other instance:other*1..2";
         let shown = "acr session@service metadata@instance";
         let first = world.outcome("team/app:1").await;
         let again = world.outcome("team/app:1").await;

@@ -20,11 +20,7 @@ async fn t105_dangerous_redirects_are_refused() {
     let pinned = world.pinned("team/app", &digest);
     world.outcome_of(&image, auth()).await.assert(
         "good",
-        Expect {
-            requests: "tag*2 sig fallback referrers blob",
-            credentials: "pod",
-            ..Expect::verified(&pinned)
-        },
+        Expect { requests: "tag*2 sig fallback referrers", credentials: "pod", ..Expect::verified(&pinned) },
     );
     for location in [
         "http://169.254.169.254/latest/meta-data",
@@ -163,7 +159,7 @@ async fn t112_a_tls_failure_is_never_ignored() {
         assert!(outcome.line.contains(message), "{row}: {}", outcome.line);
         let good = reason == "verified";
         let verdict = if good { Verdict::Pulled(format!("r.example/team/app@{digest}")) } else { verdict };
-        let requests = if good { "tag?ns*2 sig?ns fallback?ns referrers?ns blob?ns" } else { requests };
+        let requests = if good { "tag?ns*2 sig?ns fallback?ns referrers?ns" } else { requests };
         outcome.assert(
             row,
             Expect { verdict: &verdict, reason, requests, credentials: if good { "pod" } else { "" }, bytes },

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::registry::Limits;
 
-use super::outcome::{Expect, LITTLE, SIGNED, Verdict, bounded};
+use super::outcome::{Expect, FETCHED, LITTLE, SIGNED, Verdict, bounded};
 use super::world::{World, impatient, manifest_of, node, p256};
 use pullgate_test::registry::{
     Body, MANIFEST, Options, Registry, SIMPLE_SIGNING, Scripted, descriptor, manifest,
@@ -107,12 +107,12 @@ async fn t113_a_blob_must_have_the_size_in_its_descriptor() {
     let pinned = world.pinned("team/app", &digest);
     let refused = Verdict::Refused;
     for (size, endless, verdict, reason, requests) in [
-        (10, true, &refused, "no-valid-signature", SIGNED),
-        (text.len() - 1, false, &refused, "no-valid-signature", SIGNED),
-        (text.len() + 1, false, &refused, "no-valid-signature", SIGNED),
-        (0, true, &refused, "no-valid-signature", SIGNED),
+        (10, true, &refused, "no-valid-signature", FETCHED),
+        (text.len() - 1, false, &refused, "no-valid-signature", FETCHED),
+        (text.len() + 1, false, &refused, "no-valid-signature", FETCHED),
+        (0, true, &refused, "no-valid-signature", FETCHED),
         // A blob whose descriptor states a size over the limit is not requested.
-        (1 << 40, true, &refused, "signature-too-large", "tag sig fallback referrers"),
+        (1 << 40, true, &refused, "signature-too-large", SIGNED),
         (text.len(), false, &pinned, "verified", SIGNED),
     ] {
         attach(size);

@@ -10,7 +10,7 @@ use pullgate_test::registry::{INDEX, MANIFEST, Scripted, descriptor, index};
 use pullgate_test::signer::sign_classic;
 
 /// The requests of a pull if the image for the platform must be signed, and is.
-const CHILD: &str = "tag manifest sig fallback referrers blob";
+const CHILD: &str = "tag manifest sig fallback referrers";
 
 /// An entry of an index: a child's digest and bytes, and its platform, of which the node's own is `node`.
 fn entry(world: &World, path: &str, child: &Digest, platform: &str) -> Value {
@@ -106,9 +106,7 @@ async fn t41_accept_decides_what_must_be_signed() {
             let requests = match (accept, sign_index, sign_child) {
                 ("index", true, _) | ("either", true, _) => SIGNED,
                 ("index", ..) => UNSIGNED,
-                ("platform", _, true) => CHILD,
-                ("platform", ..) => "tag manifest sig fallback referrers",
-                (_, _, true) => "tag manifest sig*2 fallback*2 referrers*2 blob",
+                ("platform", ..) => CHILD,
                 _ => "tag manifest sig*2 fallback*2 referrers*2",
             };
             let outcome = world.outcome("team/app:1").await;
@@ -121,7 +119,7 @@ async fn t41_accept_decides_what_must_be_signed() {
                 false => (Verdict::Refused, "no-signature"),
             };
             // The verdict of the pull by tag is cached.
-            let requests = "manifest? sig? fallback? referrers? blob?";
+            let requests = "manifest? sig? fallback? referrers?";
             outcome.assert(
                 about,
                 Expect { verdict: &verdict, reason, requests, bytes: 0..=8 << 10, ..Expect::default() },
@@ -149,7 +147,7 @@ async fn t42_no_platform_is_chosen_from_an_ambiguous_index() {
     };
     let many = |count: usize| (0..count).map(|_| of(&one, "linux/arm/v5")).collect::<Vec<_>>();
     let refused = |requests: &'static str| (Verdict::Refused, "bad-manifest", requests);
-    let chosen = (world.pinned(path, &one), "verified", "tag manifest? sig? fallback? referrers? blob?");
+    let chosen = (world.pinned(path, &one), "verified", "tag manifest? sig? fallback? referrers?");
     for (row, entries, (verdict, reason, requests)) in [
         ("the platform twice", vec![of(&one, "node"), of(&two, "node")], refused("tag")),
         ("twice, by version", vec![version("1", &one), version("2", &two)], refused("tag")),

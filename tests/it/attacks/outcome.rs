@@ -27,8 +27,11 @@ pub(super) enum Verdict {
     Unreadable(String),
 }
 
-/// The requests of a pull by tag whose image has a signature in the classic layout.
-pub(super) const SIGNED: &str = "tag sig fallback referrers blob";
+/// The requests of a pull by tag whose image has a signature in the classic layout, over the usual payload.
+pub(super) const SIGNED: &str = "tag sig fallback referrers";
+
+/// The same over another payload, which has to be fetched.
+pub(super) const FETCHED: &str = "tag sig fallback referrers blob";
 
 /// The same without any signature.
 pub(super) const UNSIGNED: &str = "tag sig fallback referrers";

@@ -125,7 +125,7 @@ async fn t112_a_client_certificate_is_sent_as_configured() {
         let outcome = world.outcome_of("r.example/team/app:1", None).await;
         if shown {
             let pinned = Verdict::Pulled(format!("r.example/team/app@{digest}"));
-            let requests = "tag?ns sig?ns fallback?ns referrers?ns blob?ns";
+            let requests = "tag?ns sig?ns fallback?ns referrers?ns";
             outcome.assert("shown", Expect { requests, ..Expect::verified(&pinned) });
         } else {
             // TLS 1.3 rejects a client only after it has sent its certificate.

@@ -197,14 +197,7 @@ async fn t103_a_missing_api_differs_from_a_failure() {
         ),
         ("503", Scripted::status(503), false, &gone, "registry-busy", "tag sig fallback referrers*1..4"),
         ("403", Scripted::status(403), false, &gone, "registry-unauthorized", UNSIGNED),
-        (
-            "500, signed",
-            Scripted::status(500),
-            true,
-            &gone,
-            "verified",
-            "tag sig fallback referrers*1..4 blob",
-        ),
+        ("500, signed", Scripted::status(500), true, &gone, "verified", "tag sig fallback referrers*1..4"),
         ("404, signed", Scripted::status(404), true, &gone, "verified", SIGNED),
         ("a page, signed", page(), true, &gone, "verified", SIGNED),
     ] {

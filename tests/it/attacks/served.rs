@@ -94,7 +94,7 @@ async fn t23_bytes_that_do_not_match_the_digest_are_rejected() {
     let announced = good.len() as u64;
     let truncated = Scripted::status(200).header("content-type", MANIFEST);
     let truncated = truncated.body(Body::Truncated { announced, bytes: half.clone() });
-    let (once, again) = ("manifest sig fallback referrers blob", "manifest*1..4 sig fallback referrers blob");
+    let (once, again) = ("manifest sig fallback referrers", "manifest*1..4 sig fallback referrers");
     for (row, answer, verdict, reason, requests) in [
         ("other bytes", Scripted::ok(MANIFEST, other), Verdict::Refused, "digest-mismatch", once),
         ("longer", Scripted::ok(MANIFEST, longer), Verdict::Refused, "digest-mismatch", once),

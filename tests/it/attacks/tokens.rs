@@ -9,7 +9,7 @@ use pullgate_test::registry::{Auth, Authority, Options, Registry, Scripted};
 use pullgate_test::secrets::Secret;
 
 /// The requests of a pull from a registry that requires a token, by OAuth 2.
-const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers blob";
+const WITH_TOKEN: &str = "tag*2 POST-token sig fallback referrers";
 
 fn options(auth: Auth) -> Options {
     Options { auth, referrers: true, ..Options::default() }
@@ -116,7 +116,7 @@ async fn t108_answers_of_a_token_service_are_bounded() {
         outcome.assert(row, Expect { requests, credentials: shown, bytes, ..Expect::unavailable(reason) });
     }
     // Any stated lifetime costs one token.
-    let requests = "tag*2 token sig fallback referrers blob";
+    let requests = "tag*2 token sig fallback referrers";
     for expires_in in [Some(0), Some(-5), Some(i64::MAX), None] {
         let world = World::start(node().registry(options(bearer(None, None, expires_in)))).await;
         let digest = world.signed();
@@ -197,7 +197,7 @@ async fn t109_credentials_for_another_server_are_never_sent() {
     let auth = Some(for_server(&format!("http://{host}")));
     let outcome = world.outcome_of(&world.image("team/app:1"), auth).await;
     let pinned = world.pinned("team/app", &digest);
-    let requests = "tag*2 sig fallback referrers blob";
+    let requests = "tag*2 sig fallback referrers";
     outcome.assert("this one", Expect { requests, credentials: "pod", ..Expect::verified(&pinned) });
 }
 

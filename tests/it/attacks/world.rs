@@ -48,7 +48,7 @@ pub(super) fn node<'a>() -> Builder<'a> {
         .registry(Options { referrers: true, ..Options::default() })
         .limits(Limits::default())
         // The fake containerd takes a while for 500 concurrent pulls on a busy machine.
-        .proxy(|proxy| proxy.tag_record_timeout = Duration::from_secs(30))
+        .proxy(|proxy| proxy.limits.tag_record_timeout = Duration::from_secs(30))
         .without_policy()
 }
 

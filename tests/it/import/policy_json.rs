@@ -188,8 +188,8 @@ pub(crate) fn compare(original: &PolicyJson, imported: &Imported, policy: &Polic
 
 /// Whether an image runs in a pod of a namespace when these authenticators accept signatures of it, each with a key of its own.
 pub(crate) fn admits(policy: &Policy, image: &str, namespace: &str, signed: &[&str]) -> bool {
-    let ruling = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
-    ruling.rules().all(|rule| match rule.action() {
+    let applicable = policy.applicable_rules(&Repository::parse(image).unwrap(), Some(namespace));
+    applicable.rules().all(|rule| match rule.action() {
         Action::AllowUnsigned(_) => true,
         Action::Deny { .. } => false,
         Action::Require(requirement) => requirement.judge(signed.iter().map(|name| (*name, *name))).is_ok(),

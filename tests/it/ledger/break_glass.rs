@@ -17,7 +17,7 @@ async fn break_glass_admits_present_images() {
     let root = world.directory.path().join("etc");
     gate.set_break_glass(Box::new(BreakGlassFile::of(&root)));
     let file = root.join("break-glass.toml");
-    let (name, other) = (world.name("team/app:1"), world.name("other/app:1"));
+    let (name, other) = (world.image("team/app:1"), world.image("other/app:1"));
     let unknown = config_of("another image");
     let host = world.registry.host();
     let scope = format!("scope = \"{host}/team\"");

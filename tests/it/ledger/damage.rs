@@ -9,8 +9,8 @@ async fn at_each_byte(repair: bool) {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     let [entry] = entries(&world).try_into().unwrap();
     let good = std::fs::read(&entry).unwrap();
-    let (name, other) = (world.name("team/app:1"), config_of("another image"));
-    let hint = world.name(&format!("team/app@{digest}"));
+    let (name, other) = (world.image("team/app:1"), config_of("another image"));
+    let hint = world.image(&format!("team/app@{digest}"));
     let mut admitted = 0;
     let mut gate = world.gate();
     for at in 0..good.len() {
@@ -73,7 +73,7 @@ async fn foreign_files_are_not_read() {
     let good = std::fs::read(&entry).unwrap();
     let kept = world.directory.path().join("kept");
     std::fs::write(&kept, &good).unwrap();
-    let name = world.name("team/app:1");
+    let name = world.image("team/app:1");
     type Put<'a> = Box<dyn Fn() + 'a>;
     let mut cases: Vec<(&str, Put<'_>)> = vec![
         ("a link", Box::new(|| std::os::unix::fs::symlink(&kept, &entry).unwrap())),
@@ -129,7 +129,7 @@ async fn a_pull_replaces_evidence_about_another_digest() {
     let [entry] = entries(&world).try_into().unwrap();
     let good = std::fs::read(&entry).unwrap();
     let line = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-    let name = world.name("team/app:1");
+    let name = world.image("team/app:1");
     let hex = id.hex();
     let other = hex.chars().rev().collect::<String>();
     for (from, to) in

@@ -4,6 +4,7 @@ use super::*;
 use pullgate::ledger::{Evidence, Image, Place};
 use pullgate::signature::Attachment;
 use pullgate_test::policy::SECURITY;
+use pullgate_test::registry::Registry;
 use pullgate_test::signer::attach_classic;
 
 #[tokio::test]
@@ -13,9 +14,9 @@ async fn after_a_restart_no_network_is_needed() {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     let gate = world.gate();
     world.registry.forget_requests();
-    let decision = world.check_present(&gate, &world.name("team/app:1"), &id).await.unwrap();
+    let decision = world.check_present(&gate, &world.image("team/app:1"), &id).await.unwrap();
     assert_eq!(decision.digest(), Some(&digest));
-    assert_eq!(decision.pinned(), Some(world.name(&format!("team/app@{digest}"))));
+    assert_eq!(decision.pinned(), Some(world.image(&format!("team/app@{digest}"))));
     let pinned = world.admit(&gate, &format!("team/app@{digest}")).await.unwrap();
     assert_eq!(pinned.digest(), Some(&digest));
     assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
@@ -23,18 +24,14 @@ async fn after_a_restart_no_network_is_needed() {
     world.admit(&world.gate(), "team/app:1").await.unwrap();
     assert_eq!(world.registry.lines(), ["GET /v2/team/app/manifests/1"]);
     // The registry is gone. A tag is not resolved from evidence; present images still start.
-    let (tagged, pinned) = (world.name("team/app:1"), world.name(&format!("team/app@{digest}")));
-    let unknown = world.name("team/unknown:1");
+    let (tagged, pinned) = (world.image("team/app:1"), world.image(&format!("team/app@{digest}")));
+    let unknown = world.image("team/unknown:1");
     let gate = world.gate();
-    world.registry = Registry::start().await;
+    world.node.registry = Registry::start().await;
     for (image, expected) in
         [(&tagged, "registry-unavailable"), (&pinned, "verified"), (&unknown, "registry-unavailable")]
     {
-        let question =
-            AdmissionRequest { image: image.clone(), credentials: Credentials::default(), namespace: None };
-        let decided = gate.admit(&question, &mut Explanation::default()).await;
-        let reason = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason());
-        assert_eq!(reason.code(), expected, "{image}");
+        assert_eq!(gate::reason(&gate, image).await, expected, "{image}");
     }
     assert_eq!(reason(&world.check_present(&gate, &tagged, &id).await), "verified");
     assert_eq!(reason(&world.check_present(&gate, &unknown, &config_of("unknown")).await), "not-verified");
@@ -47,7 +44,7 @@ async fn a_present_image_is_admitted_by_id_under_its_own_name() {
     let other = config_of("another image");
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
-    let known_as = |rest: &str| world.name(rest);
+    let known_as = |rest: &str| world.image(rest);
     let hexadecimal = id.hex();
     for (requested, id, names, expected) in [
         (known_as("team/app:1"), &id, vec![], "verified"),
@@ -105,7 +102,7 @@ async fn evidence_is_evaluated_under_the_current_policy() {
     let (digest, id) = world.signed("team/app", "app");
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
-    let name = world.name("team/app:1");
+    let name = world.image("team/app:1");
     let release = RELEASE;
     let security = SECURITY;
     // The key is revoked, here and after a restart.
@@ -120,7 +117,7 @@ async fn evidence_is_evaluated_under_the_current_policy() {
         |gate: &Gate| world.set_policy(gate, &[release, security], r#"all = ["release", "security"]"#, "");
     tight(&gate);
     assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "not-enough-signatures");
-    let signed = pullgate_test::signer::payload(&world.name("team/app"), &digest);
+    let signed = pullgate_test::signer::payload(&world.image("team/app"), &digest);
     let signature = Signer::of("p384", Algorithm::EcdsaSha384).sign(&signed);
     attach_classic(&world.registry, "team/app", &digest, &[(signed, signature)]);
     // The registry has only the new signature now, the ledger the old one.
@@ -164,7 +161,7 @@ async fn an_expired_key_ends_the_admissions_that_depend_on_it() {
         );
         std::fs::write(root.join("policy.toml"), text).unwrap();
         gate.set_policy(pullgate::config::load_policy(&root, jiff::Timestamp::now()).unwrap().policy);
-        let decided = world.check_present(&gate, &world.name("team/app:1"), &id).await;
+        let decided = world.check_present(&gate, &world.image("team/app:1"), &id).await;
         assert_eq!(reason(&decided), expected, "{window}: {decided:?}");
     }
 }
@@ -176,7 +173,7 @@ async fn an_image_from_an_index_is_admitted_through_the_index() {
     let gate = world.gate();
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let gate = world.gate();
-    let name = world.name("team/app:1");
+    let name = world.image("team/app:1");
     assert_eq!(world.check_present(&gate, &name, &id).await.unwrap().digest(), Some(&digest));
     let elsewhere = config_of("app for another platform");
     assert_eq!(reason(&world.check_present(&gate, &name, &elsewhere).await), "not-verified");
@@ -194,12 +191,12 @@ async fn a_lost_link_is_found_by_the_runtime_s_digest() {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     std::fs::remove_dir_all(world.ledger_directory().join("images")).unwrap();
     let gate = world.gate();
-    let name = world.name("team/app:1");
-    let known = [world.name(&format!("team/app@{digest}"))];
+    let name = world.image("team/app:1");
+    let known = [world.image(&format!("team/app@{digest}"))];
     assert_eq!(reason(&gate.check_present(&name, &present(&id, &[]), None).await), "not-verified");
     assert_eq!(reason(&gate.check_present(&name, &present(&id, &[&known[0]]), None).await), "verified");
     // Evidence for one repository does not count for another.
-    let other = world.name("other/app:1");
+    let other = world.image("other/app:1");
     assert_eq!(reason(&gate.check_present(&other, &present(&id, &[&known[0]]), None).await), "not-verified");
 }
 
@@ -212,7 +209,7 @@ async fn t31_forged_evidence_admits_nothing() {
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
     world.pull(&world.gate(), "team/multi:1", &of_index).await.unwrap();
     let find = |path: &str, digest: &Digest| {
-        let repository = pullgate::reference::Repository::parse(&world.name(path)).unwrap();
+        let repository = pullgate::reference::Repository::parse(&world.image(path)).unwrap();
         let ledger = Ledger::open(&world.settings()).unwrap();
         Evidence::clone(&ledger.find(&Place { repository, digest: digest.clone() }).unwrap())
     };
@@ -221,8 +218,8 @@ async fn t31_forged_evidence_admits_nothing() {
     let evil: Bytes = manifest(&[], &evil_config, None);
     let evil_digest = Digest::of(&evil);
     let evil_image = Image { id: evil_config.clone(), manifest: None };
-    let repository = |path: &str| pullgate::reference::Repository::parse(&world.name(path)).unwrap();
-    let payload = pullgate_test::signer::payload(&world.name("team/app"), &evil_digest);
+    let repository = |path: &str| pullgate::reference::Repository::parse(&world.image(path)).unwrap();
+    let payload = pullgate_test::signer::payload(&world.image("team/app"), &evil_digest);
     let of_other_key = Attachment::SimpleSigning {
         place: String::new(),
         signature: {
@@ -348,7 +345,7 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
     // The runtime has the index and, of its two images, the one for the node's platform.
     runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
     runtime.hold(world.held.manifests.values().next().unwrap());
-    let name = world.name("team/app:1");
+    let name = world.image("team/app:1");
     let request = pullgate::api::PullImageRequest {
         image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),
         ..Default::default()

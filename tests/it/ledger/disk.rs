@@ -94,7 +94,7 @@ pub(crate) async fn the_limits_of_the_ledger_decide_what_is_admitted_offline() {
         let gate = world.gate_with(Ledger::open(&settings).unwrap());
         let mut verified = 0;
         for (number, (_, id)) in images.iter().enumerate() {
-            let name = world.name(&format!("team/app-{number}:1"));
+            let name = world.image(&format!("team/app-{number}:1"));
             verified += u64::from(reason(&world.check_present(&gate, &name, id).await) == "verified");
         }
         assert_eq!(verified, max_entries);
@@ -136,7 +136,7 @@ async fn an_unwritable_disk_costs_only_memory() {
     let (_, id) = world.signed("team/app", "app");
     let (_, later) = world.signed("team/later", "later");
     world.pull(&world.gate(), "team/app:1", &id).await.unwrap();
-    let (app, name) = (world.name("team/app:1"), world.name("team/later:1"));
+    let (app, name) = (world.image("team/app:1"), world.image("team/later:1"));
     let root = world.ledger_directory();
     // Writing fails from now on, but reading works.
     std::fs::remove_dir(root.join("tmp")).unwrap();
@@ -178,9 +178,9 @@ async fn a_hanging_disk_delays_no_verdict() {
     for _ in 0..600 {
         drop(gate.begin_evidence(&mut pinned.clone()).await);
     }
-    assert_eq!(reason(&world.check_present(&gate, &world.name("team/app:1"), &id).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &world.image("team/app:1"), &id).await), "verified");
     world.pull(&gate, "team/later:1", &later).await.unwrap();
-    assert_eq!(reason(&world.check_present(&gate, &world.name("team/later:1"), &later).await), "verified");
+    assert_eq!(reason(&world.check_present(&gate, &world.image("team/later:1"), &later).await), "verified");
     drop(lock);
     // The delayed evidence is written afterwards.
     let again = Ledger::open(&world.settings()).unwrap();

@@ -20,7 +20,7 @@ async fn the_deny_list_revokes_earlier_admissions() {
     ] {
         let more = format!("[deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]");
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
-        for requested in [world.name("team/app:1"), id.to_string()] {
+        for requested in [world.image("team/app:1"), id.to_string()] {
             let decided = world.check_present(&gate, &requested, &id).await;
             assert_eq!(reason(&decided), expected, "{denied}, {requested}: {decided:?}");
         }
@@ -47,7 +47,7 @@ async fn an_allowance_for_digests_covers_only_their_images() {
         world.set_policy(&gate, &[RELEASE], r#"all = ["release"]"#, &more);
     };
     allow(&digest);
-    let name = world.name("tools/shell:1");
+    let name = world.image("tools/shell:1");
     assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "digest-not-allowed", "no evidence");
     world.pull(&gate, "tools/shell:1", &id).await.unwrap();
     assert_eq!(reason(&world.check_present(&gate, &name, &id).await), "unsigned-allowed");
@@ -82,7 +82,7 @@ async fn a_signature_of_the_index_does_not_count_if_the_image_must_be_signed() {
             "[[namespace]]\nscope = \"%HOST/team/app\"\nrequire = {{ all = [\"release\"] }}\naccept = \"{accept}\""
         );
         world.set_policy(&gate, &key, r#"all = ["release"]"#, &more);
-        let decided = world.check_present(&gate, &world.name("team/app:1"), &id).await;
+        let decided = world.check_present(&gate, &world.image("team/app:1"), &id).await;
         assert_eq!(reason(&decided), present, "{accept}: {decided:?}");
         let pulled = world.admit(&gate, "team/app:outer").await;
         let refused = pulled.as_ref().err().map(|refusal| refusal.reason().code());

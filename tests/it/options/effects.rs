@@ -125,6 +125,7 @@ const EFFECTS: Effects = &[
         "[deny] keys.key",
     ]),
     ("policy.toml", of_policy::authenticators_and_their_keys, &[
+        "[authenticator.NAME] type",
         "[authenticator.NAME] algorithm",
         "[authenticator.NAME] salt-length",
         "[authenticator.NAME] keys.file",

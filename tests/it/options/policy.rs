@@ -115,11 +115,9 @@ pub(crate) async fn rules_and_defaults() {
         ),
     ] {
         let gate = world.gate_of("", &policy);
-        let question = AdmissionRequest {
-            image: format!("{host}/{image}:1"),
-            credentials: Credentials::anonymous(),
-            namespace: namespace.map(str::to_owned),
-        };
+        let namespace = namespace.map(str::to_owned);
+        let question =
+            AdmissionRequest { namespace: namespace.clone(), ..gate::request(&format!("{host}/{image}:1")) };
         let decided = gate.admit(&question, &mut Explanation::default()).await;
         let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
         assert_eq!(found, expected, "{image} for {namespace:?}:\n{policy}");
@@ -153,6 +151,7 @@ pub(crate) async fn authenticators_and_their_keys() {
     let both = format!("{pss}\n{salted}");
     for (settings, key, expected) in [
         (both.clone(), file(&right), "verified"),
+        (format!("type = \"key\"\n{both}"), file(&right), "verified"),
         (both.clone(), file(&wrong), "no-valid-signature"),
         (both.clone(), pem(&right), "verified"),
         (both.clone(), pem(&wrong), "no-valid-signature"),

@@ -10,6 +10,7 @@ use super::{anonymous, client, client_with, impatient};
 use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, SIMPLE_SIGNING, Scripted, index, manifest,
 };
+use pullgate_test::signer::{annotated_payload, payload, payload_with};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
@@ -100,6 +101,48 @@ async fn an_image_without_attachments_is_not_an_error() {
         ];
         expected.sort();
         assert_eq!(registry.lines(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_usual_payload_is_built_and_any_other_is_fetched() {
+    let registry = Registry::start().await;
+    let name = registry.repository("a").to_string();
+    let digest = registry.image("a", "1", "one");
+    let usual = payload(&name, &digest);
+    let empty = payload_with(&name, &digest, &json!({}));
+    let other = Digest::of(b"other");
+    for (row, payload, size, fetched, problem) in [
+        ("cosign's", &usual, usual.len(), false, None),
+        ("with an empty object", &empty, empty.len(), false, None),
+        ("with annotations", &annotated_payload(&name, &digest), 0, true, None),
+        ("of another image", &payload(&name, &other), 0, true, None),
+        ("of another repository", &payload(&format!("{name}x"), &digest), 0, true, None),
+        ("of the same length", &Bytes::from("x".repeat(usual.len())), 0, true, None),
+        ("cosign's, by a smaller size", &usual, usual.len() - 1, true, Some("registry-size-mismatch")),
+        ("cosign's, by a larger size", &usual, usual.len() + 1, true, Some("registry-size-mismatch")),
+    ] {
+        let size = if size == 0 { payload.len() } else { size };
+        // What is built need not be there.
+        let blob = if fetched { registry.blob("a", payload.clone()) } else { Digest::of(payload) };
+        let config = registry.blob("a", "{}");
+        let layer = (&blob, size, SIMPLE_SIGNING, &[(ANNOTATION, "one")][..]);
+        let stored = registry.manifest("a", MANIFEST, manifest(&[layer, layer], &config, None));
+        registry.tag("a", &sig_tag(&digest), &stored);
+        registry.forget_requests();
+        let collected = collect(&registry, &digest, Limits::default()).await;
+        let found: Vec<_> = collected.attachments.iter().filter_map(simple).collect();
+        assert_eq!(found, if problem.is_none() { vec![payload.clone(); 2] } else { Vec::new() }, "{row}");
+        assert_eq!(codes(&collected), problem.map_or(Vec::new(), |code| vec![code; 2]), "{row}");
+        let blobs = registry.lines().iter().filter(|line| line.contains("/blobs/")).count();
+        assert_eq!(blobs, usize::from(fetched), "{row}: {:?}", registry.lines());
+    }
+}
+
+fn simple(attachment: &Attachment) -> Option<Bytes> {
+    match attachment {
+        Attachment::SimpleSigning { payload, .. } => Some(payload.clone()),
+        Attachment::Bundle { .. } => None,
     }
 }
 

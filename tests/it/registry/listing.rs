@@ -1,11 +1,30 @@
 //! Listings of a registry, page by page, and hostile ones.
 
+use pullgate::reference::Repository;
 use pullgate::registry::{Class, Credentials, Registry as Client, RegistryError, RegistrySettings};
 
 use pullgate_test::registry::{Auth, Options, Registry, Scripted};
 
 fn client() -> Client {
     Client::new(RegistrySettings::default()).unwrap()
+}
+
+async fn all_tags(
+    client: &Client,
+    repository: &Repository,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<Vec<String>, RegistryError> {
+    client.tag_pages(repository, credentials, most)?.all().await
+}
+
+async fn all_repositories(
+    client: &Client,
+    host: &str,
+    credentials: &Credentials,
+    most: usize,
+) -> Result<Vec<Repository>, RegistryError> {
+    client.repository_pages(host, credentials, most)?.all().await
 }
 
 #[tokio::test]
@@ -18,8 +37,8 @@ async fn all_pages_are_read() {
     let paths = ["team/app", "team/b", "team/c", "team/d", "x"];
     paths[1..].iter().for_each(|path| drop(registry.image(path, "1", path)));
     let (client, anonymous) = (client(), Credentials::anonymous());
-    assert_eq!(client.tags(&registry.repository("team/app"), &anonymous, 1000).await.unwrap(), tags);
-    let found = client.repositories(&registry.host(), &anonymous, 1000).await.unwrap();
+    assert_eq!(all_tags(&client, &registry.repository("team/app"), &anonymous, 1000).await.unwrap(), tags);
+    let found = all_repositories(&client, &registry.host(), &anonymous, 1000).await.unwrap();
     assert_eq!(found.iter().map(|it| it.path()).collect::<Vec<_>>(), paths);
     let mut pages = client.tag_pages(&registry.repository("team/app"), &anonymous, 1000).unwrap();
     let mut sizes = Vec::new();
@@ -27,9 +46,9 @@ async fn all_pages_are_read() {
         sizes.push(page.len());
     }
     assert_eq!(sizes, [3, 3, 3, 2]);
-    let error = client.tags(&registry.repository("team/app"), &anonymous, 10).await.unwrap_err();
+    let error = all_tags(&client, &registry.repository("team/app"), &anonymous, 10).await.unwrap_err();
     assert_eq!(error.class(), Class::Limit, "{error}");
-    let error = client.tags(&registry.repository("team/none"), &anonymous, 10).await.unwrap_err();
+    let error = all_tags(&client, &registry.repository("team/none"), &anonymous, 10).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
 }
 
@@ -50,7 +69,7 @@ async fn invalid_pages_are_an_error() {
         let registry = Registry::start().await;
         registry.hook(move |_| Some(answer.clone()));
         let repository = registry.repository("team/app");
-        let error = client().tags(&repository, &Credentials::anonymous(), 1000).await.unwrap_err();
+        let error = all_tags(&client(), &repository, &Credentials::anonymous(), 1000).await.unwrap_err();
         assert!(error.to_string().contains(message), "{name}: {error}");
         assert!(registry.requests().len() <= 2, "{name}: {:?}", registry.lines());
     }
@@ -67,7 +86,7 @@ async fn endless_pages_are_bounded() {
             Some(Scripted::ok("application/json", list).header("link", &link))
         });
         let repository = registry.repository("team/app");
-        let error = client().tags(&repository, &Credentials::anonymous(), 50).await.unwrap_err();
+        let error = all_tags(&client(), &repository, &Credentials::anonymous(), 50).await.unwrap_err();
         assert_eq!(error.class(), Class::Limit, "{error}");
         assert_eq!(registry.requests().len(), 51);
     }
@@ -87,9 +106,9 @@ async fn invalid_names_are_skipped() {
         Some(Scripted::ok("application/json", list))
     });
     let anonymous = Credentials::anonymous();
-    let found = client().repositories(&registry.host(), &anonymous, 1000).await.unwrap();
+    let found = all_repositories(&client(), &registry.host(), &anonymous, 1000).await.unwrap();
     assert_eq!(found.iter().map(|it| it.path()).collect::<Vec<_>>(), ["good"]);
-    assert_eq!(client().tags(&registry.repository("good"), &anonymous, 1000).await.unwrap(), ["good"]);
+    assert_eq!(all_tags(&client(), &registry.repository("good"), &anonymous, 1000).await.unwrap(), ["good"]);
 }
 
 #[tokio::test]
@@ -98,7 +117,7 @@ async fn the_catalog_is_requested_with_its_own_scope() {
     let registry = Registry::with(Options { auth, ..Options::default() }).await;
     let credentials = Credentials::password("user", "pg5ECRET");
     // The fake registry grants access to repositories only; the requested scope is what counts.
-    let _ = client().repositories(&registry.host(), &credentials, 10).await;
+    let _ = all_repositories(&client(), &registry.host(), &credentials, 10).await;
     let bodies: Vec<String> = registry
         .requests()
         .iter()

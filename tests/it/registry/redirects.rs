@@ -82,6 +82,6 @@ async fn at_most_three_redirects_are_followed() {
 async fn uploads_are_not_redirected() {
     let registry = Registry::start().await;
     registry.hook(|_| Some(Scripted::redirect("/v2/b/blobs/uploads/")));
-    let stored = client().upload_blob(&registry.repository("a"), "x".into(), &anonymous()).await;
+    let stored = client().writer(&registry.repository("a"), &anonymous()).upload_blob("x".into()).await;
     assert_eq!(stored.unwrap_err().code(), "registry-redirect");
 }

@@ -62,11 +62,8 @@ async fn the_layout_is_the_one_of_cosign() {
     assert_eq!(entry["artifactType"], BUNDLE);
     assert_eq!(entry["digest"], signed.attached[0].manifest.as_str());
     let manifest = client()
-        .get_manifest_optional(
-            &repository,
-            pullgate::registry::Target::Digest(&signed.attached[0].manifest),
-            &Credentials::anonymous(),
-        )
+        .writer(&repository, &Credentials::anonymous())
+        .get_manifest_optional(pullgate::registry::Target::Digest(&signed.attached[0].manifest))
         .await
         .unwrap()
         .unwrap();

@@ -1,6 +1,6 @@
 //! What is signed, and what is not.
 
-use pullgate_signer::Login;
+use pullgate_signer::RegistryLogin;
 use pullgate_signer::Status;
 
 use super::*;
@@ -46,6 +46,25 @@ async fn an_image_pushed_within_a_rule_is_signed_once() {
     service.notify(&pushes(&[("team/app", &own, &signature)])).await;
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &signature), 0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn c_tags_that_do_not_refer_to_the_image_do_not_displace_the_one_that_does() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let tagged = registry.image("team/app", "true", "tagged");
+    let untagged = registry.image("team/app", "moved", "without a tag since the tag has moved");
+    registry.image("team/app", "moved", "the image that the tag resolves to now");
+    let wrong: Vec<String> = (0..40).map(|number| format!("wrong-{number}")).collect();
+    for (first, digest, signed) in [("true", &tagged, 1), ("moved", &untagged, 0)] {
+        let wrong = wrong.iter().map(|tag| ("team/app", tag.as_str(), digest));
+        let events: Vec<_> = std::iter::once(("team/app", first, digest)).chain(wrong).collect();
+        assert_eq!(service.notify(&pushes(&events)).await, 202, "{first}");
+        service.idle().await;
+        assert_eq!(signatures(&registry, "team/app", digest), signed, "{first}");
+    }
     service.stop().await;
 }
 
@@ -183,7 +202,7 @@ async fn a_reload_is_all_or_nothing_and_begins_new_rules() {
     let before = Status::of(&service.signer).rules;
     let mut broken = settings(&registry, directory.path(), vec![rule(&registry, "other")]);
     broken.registry.login =
-        Some(Login { username: "x".to_owned(), password_file: directory.path().join("none") });
+        Some(RegistryLogin { username: "x".to_owned(), password_file: directory.path().join("none") });
     assert!(service.signer.reload(broken).await.is_err());
     assert_eq!(Status::of(&service.signer).rules, before);
     let image = registry.image("other/app", "1", "one");

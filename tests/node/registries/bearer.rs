@@ -13,7 +13,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::NAME;
-use super::site::Site;
+use super::site::{Expect, Site};
 use pullgate_test::node::Release;
 use pullgate_test::node::registry::{PASSWORD, USER};
 use pullgate_test::registry::{Options, Recorded, Registry, Scripted};
@@ -118,7 +118,8 @@ fn tokens_are_requested_as_containerd_does(release: Release) {
         ("wrong password", Some((USER, wrong.as_str())), "registry-unauthorized"),
         ("no credentials", None, "registry-unauthorized"),
     ] {
-        site.assert_both(name, secret, (&["origin"], &["origin"]), code);
+        let (by_tag, by_digest) = (&["origin"][..], &["origin"][..]);
+        site.assert_both(name, Expect { secret, by_tag, by_digest, code });
         let requests = service.take_requests();
         // containerd by tag and by digest, each before pullgate, and what pullgate forwards.
         let first = requests.first().unwrap_or_else(|| panic!("{name}: no token was requested"));

@@ -33,6 +33,19 @@ pub(super) struct Site {
     pub(super) authority: Arc<Authority>,
 }
 
+/// What a pull does, through containerd alone and through pullgate.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Expect<'a> {
+    /// User and password of the pull secret.
+    pub(super) secret: Option<(&'a str, &'a str)>,
+    /// The hosts that are asked for the tag, in order.
+    pub(super) by_tag: &'a [&'a str],
+    /// The hosts that are asked for the digest, in order.
+    pub(super) by_digest: &'a [&'a str],
+    /// pullgate's reason code, or one of several with `|` between them; empty if the image is pulled.
+    pub(super) code: &'a str,
+}
+
 impl Site {
     pub(super) fn start(release: Release) -> Self {
         let node = Node::start(release);
@@ -154,16 +167,10 @@ impl Site {
         (by_tag, by_digest, codes)
     }
 
-    pub(super) fn assert_both(
-        &mut self,
-        name: &str,
-        secret: Option<(&str, &str)>,
-        (tag, digest): (&[&str], &[&str]),
-        code: &str,
-    ) {
-        let (by_tag, by_digest, codes) = self.compare(name, secret);
-        assert_eq!((&by_tag[..], &by_digest[..]), (tag, digest), "{name}");
-        let expected: Vec<&str> = code.split('|').collect();
+    pub(super) fn assert_both(&mut self, name: &str, expect: Expect<'_>) {
+        let (by_tag, by_digest, codes) = self.compare(name, expect.secret);
+        assert_eq!((&by_tag[..], &by_digest[..]), (expect.by_tag, expect.by_digest), "{name}");
+        let expected: Vec<&str> = expect.code.split('|').collect();
         assert!(codes.iter().all(|code| expected.contains(&code.as_str())), "{name}: {codes:?}");
     }
 }

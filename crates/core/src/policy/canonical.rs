@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::DenyList;
 use super::rule::{CanonicalText as Text, Rule};
 use crate::digest::Digest;
-use crate::trust::{Authenticator, RemoteVerification};
+use crate::trust::{Authenticator, Signers};
 
 /// Changes whenever this code would compute another hash for the same policy.
 const VERSION: &str = "pullgate policy 4";
@@ -42,36 +42,15 @@ pub(super) fn hash(
     Digest::of(text.into_string().as_bytes()).as_str().to_owned()
 }
 
-/// Part of the hash, because a verdict that was not confirmed does not count where the rule requires a confirmation.
-fn remote(remote: &RemoteVerification) -> String {
-    let RemoteVerification { source, timeout, rate, memory } = remote;
-    let mut text = Text::default();
-    text.push(source);
-    for number in [timeout.as_millis(), u128::from(*rate), memory.as_millis()] {
-        text.push(&number.to_string());
-    }
-    text.into_string()
-}
-
 fn push_authenticator(text: &mut Text, authenticator: &Authenticator) {
+    let set = authenticator.set();
     text.push(authenticator.name());
-    let mut keys: Vec<[String; 6]> = authenticator
-        .keys()
-        .iter()
-        .map(|key| {
-            let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
-            let public = &key.public;
-            [
-                public.fingerprint().to_owned(),
-                public.algorithm().to_string(),
-                public.salt().to_string(),
-                time(key.not_before),
-                time(key.not_after),
-                key.remote.as_deref().map(remote).unwrap_or_default(),
-            ]
-        })
-        .collect();
-    keys.sort_unstable();
-    text.count(keys.len());
-    keys.iter().flatten().for_each(|part| text.push(part));
+    // A count is not a word, so keys need none.
+    if !matches!(authenticator.signers(), Signers::Keys(_)) {
+        text.push(set.kind());
+    }
+    let mut entries = set.entries();
+    entries.sort_unstable();
+    text.count(entries.len());
+    entries.iter().flatten().for_each(|part| text.push(part));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::segment::{Pattern, Segment};
+use super::segment::Segment;
 
 /// Maximum number of patterns in a rule.
 pub const MAX_POD_PATTERNS: usize = 64;
@@ -26,22 +26,9 @@ impl Pods {
         if patterns.len() > MAX_POD_PATTERNS {
             return Err(PodsError::TooMany);
         }
-        let mut segments = Vec::new();
-        for text in patterns {
-            let text = text.as_ref();
-            // Wherever a `*` is allowed, a letter is.
-            if text.contains("**") || !is_namespace(&text.replace('*', "a")) {
-                return Err(PodsError::NotANamespace(text.chars().take(MAX_NAMESPACE).collect()));
-            }
-            segments.push(match text {
-                "*" => Segment::Any,
-                _ if text.contains('*') => Segment::Pattern(Pattern::of_path(text)),
-                _ => Segment::Literal(text.into()),
-            });
-        }
-        segments.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-        segments.dedup();
-        Ok(Self(segments))
+        Segment::list(patterns, is_namespace)
+            .map(Self)
+            .map_err(|text| PodsError::NotANamespace(text.chars().take(MAX_NAMESPACE).collect()))
     }
 
     /// Whether a pattern matches this namespace.

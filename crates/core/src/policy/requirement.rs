@@ -51,7 +51,7 @@ impl Requirement {
         &self.authenticators
     }
 
-    /// The number of distinct keys of distinct authenticators that is required.
+    /// The number of distinct identities of distinct authenticators that is required.
     #[must_use]
     pub fn needed(&self) -> usize {
         match self.quorum {
@@ -61,11 +61,11 @@ impl Requirement {
         }
     }
 
-    /// Checks valid signatures, each given as the name of its authenticator and the fingerprint of its key.
+    /// Checks valid signatures, each given as the name of its authenticator and the identity of its signer.
     ///
-    /// A key counts once, however often it signed and however many authenticators have it; an authenticator counts
-    /// once, however many of its keys signed. So the count is the size of a maximum matching of authenticators and
-    /// keys.
+    /// An identity counts once, however often it signed and however many authenticators recognise it; an authenticator
+    /// counts once, however many of its signers signed. So the count is the size of a maximum matching of authenticators
+    /// and identities.
     ///
     /// # Errors
     /// [`Missing`] when the count is too small.
@@ -129,7 +129,7 @@ pub struct Satisfied {
 }
 
 impl Satisfied {
-    /// The authenticators that counted, each with the fingerprint of the key that counted for it.
+    /// The authenticators that counted, each with the identity that counted for it.
     pub fn by(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by.iter().map(|(authenticator, key)| (authenticator.as_str(), key.as_str()))
     }

@@ -19,6 +19,29 @@ pub(super) enum Segment {
 }
 
 impl Segment {
+    /// Patterns of single segments, sorted, each once. A pattern is one for texts that are `valid`.
+    ///
+    /// # Errors
+    /// The first that matches no valid text.
+    pub(super) fn list<T: AsRef<str>>(patterns: &[T], valid: fn(&str) -> bool) -> Result<Vec<Self>, &str> {
+        let mut segments = Vec::new();
+        for text in patterns {
+            let text = text.as_ref();
+            // Wherever a `*` is allowed, a letter is.
+            if text.contains("**") || !valid(&text.replace('*', "a")) {
+                return Err(text);
+            }
+            segments.push(match text {
+                "*" => Self::Any,
+                _ if text.contains('*') => Self::Pattern(Pattern::of_path(text)),
+                _ => Self::Literal(text.into()),
+            });
+        }
+        segments.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        segments.dedup();
+        Ok(segments)
+    }
+
     pub(super) fn rank(&self) -> Rank {
         match self {
             Self::Run => Rank::Run,

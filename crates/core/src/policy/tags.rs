@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::segment::{Pattern, Segment};
+use super::segment::Segment;
 use crate::reference;
 
 /// Maximum number of patterns to include, and of patterns to exclude.
@@ -49,22 +49,8 @@ fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
     if patterns.len() > MAX_TAG_PATTERNS {
         return Err(TagsError::TooMany);
     }
-    let mut segments = Vec::new();
-    for text in patterns {
-        let text = text.as_ref();
-        // Wherever a `*` is allowed, a letter is.
-        if text.contains("**") || !reference::is_tag(&text.replace('*', "a")) {
-            return Err(TagsError::NotATag(text.chars().take(128).collect()));
-        }
-        segments.push(match text {
-            "*" => Segment::Any,
-            _ if text.contains('*') => Segment::Pattern(Pattern::of_path(text)),
-            _ => Segment::Literal(text.into()),
-        });
-    }
-    segments.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-    segments.dedup();
-    Ok(segments)
+    Segment::list(patterns, reference::is_tag)
+        .map_err(|text| TagsError::NotATag(text.chars().take(128).collect()))
 }
 
 /// Why patterns cannot match tags.

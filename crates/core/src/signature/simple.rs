@@ -5,14 +5,13 @@
 
 use super::fields::{FieldError, Fields, object, parse};
 use super::{By, SignatureError, Subject, decode_signature};
-use crate::reference::Repository;
+use crate::reference::{Repository, is_tag};
 use crate::trust::Valid;
 use crate::untrusted::quoted;
 
 /// Maximum size of a payload: 64 KiB; cosign writes about 250 bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 16;
-const MAX_TAG_CHARACTERS: usize = 128;
 
 /// Accepted values of `critical.type`: those of cosign and skopeo, and of atomic and podman.
 const TYPES: [&str; 2] = ["cosign container image signature", "atomic container signature"];
@@ -86,14 +85,6 @@ fn without_tag(reference: &str) -> &str {
         Some((repository, tag)) if repository.contains('/') && is_tag(tag) => repository,
         _ => reference,
     }
-}
-
-/// The grammar of a tag (distribution-spec, "Pulling manifests").
-fn is_tag(text: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    text.len() <= MAX_TAG_CHARACTERS
-        && text.bytes().next().is_some_and(word)
-        && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
 }
 
 #[cfg(test)]

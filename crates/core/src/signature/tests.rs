@@ -152,7 +152,7 @@ fn every_algorithm_signs_every_format() {
                 assert_eq!(outcome(&answer), if same { "ok" } else { "Untrusted" });
                 if let Ok(proof) = answer {
                     assert_eq!(proof.authenticator(), "release");
-                    assert_eq!(proof.fingerprint(), signer.key.public().fingerprint());
+                    assert_eq!(proof.identity().as_str(), signer.key.public().fingerprint());
                     assert_eq!(proof.format(), attachment.format());
                 }
             }

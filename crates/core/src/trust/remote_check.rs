@@ -21,6 +21,15 @@ pub struct RemoteVerification {
     pub memory: Duration,
 }
 
+impl RemoteVerification {
+    /// All parts, each prefixed with its length.
+    pub(super) fn canonical(&self) -> String {
+        let Self { source, timeout, rate, memory } = self;
+        let numbers = [timeout.as_millis(), u128::from(*rate), memory.as_millis()].map(|it| it.to_string());
+        std::iter::once(source).chain(&numbers).map(|part| format!("{}:{part}", part.len())).collect()
+    }
+}
+
 /// A signature that verifies locally and counts only after the service of the key has confirmed it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteCheck {

@@ -139,8 +139,7 @@ fn key(public: PublicKey, not_before: Option<i64>, not_after: Option<i64>, origi
 #[test]
 fn a_key_is_valid_from_not_before_until_just_before_not_after() {
     let p256 = || public(fixture!("throw-away-p256.pub.pem"), Algorithm::EcdsaSha256);
-    let window =
-        Authenticator::new("release".into(), vec![key(p256(), Some(100), Some(200), "p256.pem")]).unwrap();
+    let window = KeySet::new("release".into(), vec![key(p256(), Some(100), Some(200), "p256.pem")]).unwrap();
     for (now, side) in [
         (99, Some(Outside::Early { from: at(100) })),
         (100, None),
@@ -162,8 +161,7 @@ fn a_key_is_valid_from_not_before_until_just_before_not_after() {
     let result = window.verify(MESSAGE, &by_openssl("ed25519"), at(150));
     assert_eq!(result, Err(TrustError::Untrusted { authenticator: "release".into() }));
     for (from, until) in [(5, 5), (6, 5)] {
-        let empty =
-            Authenticator::new("release".into(), vec![key(p256(), Some(from), Some(until), "p256.pem")]);
+        let empty = KeySet::new("release".into(), vec![key(p256(), Some(from), Some(until), "p256.pem")]);
         assert_eq!(empty.unwrap_err(), TrustError::EmptyWindow { origin: "p256.pem".into() });
     }
 }
@@ -175,7 +173,7 @@ fn any_key_that_is_valid_now_satisfies_its_authenticator() {
     let new =
         key(public(fixture!("throw-away-ed25519.pub.pem"), Algorithm::Ed25519), Some(100), None, "new.pem");
     for keys in [vec![old.clone(), new.clone()], vec![new.clone(), old.clone()]] {
-        let rotating = Authenticator::new("release".into(), keys).unwrap();
+        let rotating = KeySet::new("release".into(), keys).unwrap();
         for (now, by, trusted) in [
             (50, "p256", true),
             (50, "ed25519", false),
@@ -195,13 +193,13 @@ fn any_key_that_is_valid_now_satisfies_its_authenticator() {
 fn an_authenticator_has_one_to_sixteen_different_keys() {
     let pem = fixture!("throw-away-p256.pub.pem");
     let same = |origin| key(public(pem, Algorithm::EcdsaSha256), None, None, origin);
-    let none = Authenticator::new("release".into(), Vec::new()).unwrap_err();
+    let none = KeySet::new("release".into(), Vec::new()).unwrap_err();
     assert_eq!(none, TrustError::NoKeys { authenticator: "release".into() });
-    let twice = Authenticator::new("release".into(), vec![same("a.pem"), same("b.pem")]).unwrap_err();
+    let twice = KeySet::new("release".into(), vec![same("a.pem"), same("b.pem")]).unwrap_err();
     assert!(
         matches!(twice, TrustError::SameKeyTwice { first, second, .. } if (first.as_str(), second.as_str()) == ("a.pem", "b.pem"))
     );
-    let many = Authenticator::new("release".into(), vec![same("a.pem"); 17]).unwrap_err();
+    let many = KeySet::new("release".into(), vec![same("a.pem"); 17]).unwrap_err();
     assert_eq!(many, TrustError::TooManyKeys { authenticator: "release".into(), found: 17 });
 }
 

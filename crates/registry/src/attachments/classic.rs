@@ -2,6 +2,9 @@
 //!
 //! Source: `specs/SIGNATURE_SPEC.md` of cosign. Layers are identified by index: two signatures over one payload are two
 //! layers with one digest.
+//!
+//! A payload without annotations is determined by repository and digest. It is built here, and fetched only if the layer
+//! is another one: bytes with the digest and the size of the layer are the layer, wherever they come from.
 
 use std::collections::HashMap;
 
@@ -15,6 +18,7 @@ use super::{
     ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Class, Collected, Descriptor, Digest,
     ManifestKind, ParsedManifest, RegistryError, Search, hashed, parsed,
 };
+use pullgate_core::signature::usual_payloads;
 
 /// The media type of a layer that is a simple-signing payload.
 pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -110,7 +114,7 @@ async fn layers(search: &Search<'_>, tag: &str, collected: &mut Collected) -> Op
     }
 }
 
-/// The payloads; each is fetched once, however many signatures it has.
+/// The payloads; each is built or fetched once, however many signatures it has.
 async fn payloads(
     search: &Search<'_>,
     wanted: &[(String, Descriptor, String)],
@@ -118,6 +122,8 @@ async fn payloads(
 ) -> HashMap<(Digest, u64), Result<Bytes, RegistryError>> {
     let budget = Budget::new(limits);
     let mut results = HashMap::new();
+    let usual = || usual_payloads(search.image, search.digest).map(|payload| (Digest::of(&payload), payload));
+    let usual: Vec<(Digest, Bytes)> = if wanted.is_empty() { Vec::new() } else { usual().collect() };
     let mut distinct: Vec<Descriptor> = Vec::new();
     for (_, layer, _) in wanted {
         let key = (layer.digest.clone(), layer.size);
@@ -126,13 +132,17 @@ async fn payloads(
         {
             continue;
         }
-        // The budget is for what is fetched; a layer above the limit of one payload fails without it.
-        let reserved = if layer.size <= limits.payload() { budget.take(layer.size) } else { Ok(()) };
-        match reserved {
-            Ok(()) => distinct.push(layer.clone()),
-            Err(error) => {
-                results.insert(key, Err(error));
-            }
+        // The budget is for what is kept; a layer above the limit of one payload fails without it.
+        let is_small = layer.size <= limits.payload();
+        let is_layer = |(digest, payload): &&(Digest, Bytes)| {
+            *digest == layer.digest && u64::try_from(payload.len()) == Ok(layer.size)
+        };
+        match if is_small { budget.take(layer.size) } else { Ok(()) } {
+            Ok(()) => match usual.iter().find(is_layer).filter(|_| is_small) {
+                Some((_, payload)) => drop(results.insert(key, Ok(payload.clone()))),
+                None => distinct.push(layer.clone()),
+            },
+            Err(error) => drop(results.insert(key, Err(error))),
         }
     }
     let fetch = search.fetch();

@@ -130,7 +130,7 @@ async fn listed(search: &Search<'_>) -> Listing {
         let listing = listed_once(search).await;
         let transient = listing.referrers.is_empty()
             && listing.problems.iter().any(|problem| problem.error.is_transient());
-        if !transient || !search.context.try_again(tried).await {
+        if !transient || !search.context.wait_for_retry(tried).await {
             return listing;
         }
         tried += 1;

@@ -62,13 +62,12 @@ impl std::fmt::Debug for Held {
 }
 
 impl Acr {
-    pub(super) fn new(settings: AcrSettings, user_agent: &str, limits: &Limits) -> Self {
+    pub(super) fn new(settings: AcrSettings, limits: &Limits) -> Self {
         let AcrSettings { instance, hosts, identity, endpoint, metadata } = settings;
         let client = Client::new(service::ServiceSettings {
             connect: limits.connect_timeout,
             step: limits.request_timeout,
             answer: limits.token_bytes,
-            user_agent: user_agent.to_owned(),
             ..service::ServiceSettings::default()
         });
         // A credentials file may name a role to assume, for which the STS of any region works.

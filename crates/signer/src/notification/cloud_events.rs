@@ -48,13 +48,9 @@ pub(super) fn structured(event: &Value, envelope: Envelope<'_>) -> Result<Notifi
 pub(super) fn batch(events: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     let events = events.as_array().ok_or(NotificationError::Field("batch"))?;
     check_count(events.len(), envelope)?;
-    let mut all = Notification::default();
-    for event in events {
-        let notification = structured(event, envelope)?;
-        all.pushes.extend(notification.pushes);
-        all.passed_over += notification.passed_over;
-        check_count(all.pushes.len(), envelope)?;
-    }
+    let all = Notification::of_all(events.iter().map(|event| structured(event, envelope)))?;
+    // An event of Harbor may have several pushes.
+    check_count(all.pushes.len(), envelope)?;
     Ok(all)
 }
 
@@ -78,13 +74,9 @@ fn read(
     let at = time(attributes.time)?;
     let mut notification = match attributes.kind {
         "harbor.artifact.pushed" => harbor::read_data(data, envelope)?,
-        "Microsoft.ContainerRegistry.ImagePushed" => {
-            let mut notification = Notification::default();
-            notification.add(distribution::read_event(data, envelope)?);
-            notification
-        }
+        "Microsoft.ContainerRegistry.ImagePushed" => distribution::read_event(data, envelope)?,
         kind if kind.ends_with(".image.updated") => read_zot(data, envelope)?,
-        _ => return Ok(Notification { pushes: Vec::new(), passed_over: 1 }),
+        _ => return Ok(Notification::of(None)),
     };
     for push in &mut notification.pushes {
         // The time of the push takes precedence over the time of the event.
@@ -94,11 +86,9 @@ fn read(
 }
 
 fn read_zot(data: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
-    let mut notification = Notification::default();
     let is_manifest = text(data, "mediaType").is_some_and(|media_type| MANIFESTS.contains(&media_type));
-    notification.add(match is_manifest {
+    Ok(Notification::of(match is_manifest {
         true => pushed(envelope, need(data, "name")?, text(data, "reference"), need(data, "digest")?)?,
         false => None,
-    });
-    Ok(notification)
+    }))
 }

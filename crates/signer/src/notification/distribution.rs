@@ -11,24 +11,20 @@ pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Notificat
     let events =
         document.get("events").and_then(Value::as_array).ok_or(NotificationError::Field("events"))?;
     check_count(events.len(), envelope)?;
-    let mut notification = Notification::default();
-    for event in events {
-        notification.add(read_event(event, envelope)?);
-    }
-    Ok(notification)
+    Notification::of_all(events.iter().map(|event| read_event(event, envelope)))
 }
 
 /// One event, which Azure also puts into its CloudEvents.
-pub(super) fn read_event(event: &Value, envelope: Envelope<'_>) -> Result<Option<Push>, NotificationError> {
+pub(super) fn read_event(event: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     if need(event, "action")? != "push" {
-        return Ok(None);
+        return Ok(Notification::of(None));
     }
     let target = event.get("target").ok_or(NotificationError::Field("target"))?;
     if !text(target, "mediaType").is_some_and(|media_type| MANIFESTS.contains(&media_type)) {
-        return Ok(None);
+        return Ok(Notification::of(None));
     }
     let push = pushed(envelope, need(target, "repository")?, text(target, "tag"), need(target, "digest")?)?;
     let at = time(text(event, "timestamp"))?;
     let by = event.get("actor").and_then(|actor| text(actor, "name")).and_then(actor);
-    Ok(push.map(|push| Push { at, actor: by, ..push }))
+    Ok(Notification::of(push.map(|push| Push { at, actor: by, ..push })))
 }

@@ -6,11 +6,11 @@
 use serde_json::Value;
 
 use super::{Envelope, Notification, NotificationError, check_count, need, pushed, seconds, text};
-use crate::push::{Push, actor};
+use crate::push::actor;
 
 pub(super) fn read(document: &Value, envelope: Envelope<'_>) -> Result<Notification, NotificationError> {
     if need(document, "type")? != "PUSH_ARTIFACT" {
-        return Ok(Notification { pushes: Vec::new(), passed_over: 1 });
+        return Ok(Notification::of(None));
     }
     let data = document.get("event_data").ok_or(NotificationError::Field("event_data"))?;
     let mut notification = read_data(data, envelope)?;
@@ -30,10 +30,8 @@ pub(super) fn read_data(data: &Value, envelope: Envelope<'_>) -> Result<Notifica
     let resources =
         data.get("resources").and_then(Value::as_array).ok_or(NotificationError::Field("resources"))?;
     check_count(resources.len(), envelope)?;
-    let mut notification = Notification::default();
-    for resource in resources {
-        let push: Option<Push> = pushed(envelope, name, text(resource, "tag"), need(resource, "digest")?)?;
-        notification.add(push);
-    }
-    Ok(notification)
+    Notification::of_all(resources.iter().map(|resource| {
+        let push = pushed(envelope, name, text(resource, "tag"), need(resource, "digest")?)?;
+        Ok(Notification::of(push))
+    }))
 }

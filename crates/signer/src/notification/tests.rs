@@ -120,7 +120,11 @@ fn a_push_is_read_in_each_format() {
     ];
     for (content_type, body, expected, passed_over) in rows {
         let found = read(body.as_bytes(), envelope(content_type)).unwrap();
-        assert_eq!(found, Notification { pushes: vec![expected], passed_over }, "{content_type}");
+        assert_eq!(
+            found,
+            Notification { pushes: vec![expected], passed_over, malformed: Vec::new() },
+            "{content_type}"
+        );
     }
 }
 
@@ -151,7 +155,7 @@ fn binary_mode_has_its_attributes_in_headers() {
         let found = read(body(media_type, reference).as_bytes(), envelope);
         match expected {
             Err(error) => assert_eq!(found.unwrap_err(), error),
-            Ok(None) => assert_eq!(found.unwrap(), Notification { pushes: Vec::new(), passed_over: 1 }),
+            Ok(None) => assert_eq!(found.unwrap(), Notification::of(None)),
             Ok(Some(tag)) => {
                 let expected = push("golang", tag, Some("2025-05-01T10:00:00Z"), None);
                 assert_eq!(found.unwrap().pushes, [expected]);
@@ -176,7 +180,7 @@ fn our_own_signatures_and_other_events_are_ignored() {
 }
 
 #[test]
-fn a_malformed_notification_is_refused_as_a_whole() {
+fn a_malformed_notification_without_another_push_is_refused() {
     let many = format!(r#"{{"events":[{}]}}"#, [r#"{"action":"pull"}"#; 11].join(","));
     for (body, error) in [
         (distribution().replace("library/test", "Library/../test"), NotificationError::Field("repository")),
@@ -204,4 +208,29 @@ fn a_malformed_notification_is_refused_as_a_whole() {
     assert!(matches!(read(deep.as_bytes(), envelope("application/json")), Err(NotificationError::Json(_))));
     let plain = read(distribution().as_bytes(), envelope("text/plain"));
     assert_eq!(plain.unwrap_err(), NotificationError::MediaType);
+}
+
+#[test]
+fn c_a_malformed_event_does_not_keep_the_others_from_being_read() {
+    let event = |body: String| {
+        let document: Value = serde_json::from_str(&body).unwrap();
+        document["events"][0].clone()
+    };
+    let (good, bad) = (event(distribution()), event(distribution().replace(DIGEST, "sha256:abc")));
+    let cloud_event: Value = serde_json::from_str(&harbor_cloud_event()).unwrap();
+    let mut bad_cloud_event = cloud_event.clone();
+    bad_cloud_event["specversion"] = "0.3".into();
+    let mut resources: Value = serde_json::from_str(&harbor("PUSH_ARTIFACT", "latest")).unwrap();
+    let listed = resources["event_data"]["resources"].as_array_mut().unwrap();
+    let mut bad_resource = listed[0].clone();
+    bad_resource["tag"] = "../x".into();
+    listed.insert(0, bad_resource);
+    for (document, malformed) in [
+        (serde_json::json!({ "events": [bad, good] }), NotificationError::Field("digest")),
+        (serde_json::json!([bad_cloud_event, cloud_event]), NotificationError::Field("specversion")),
+        (resources, NotificationError::Field("tag")),
+    ] {
+        let found = read(document.to_string().as_bytes(), envelope("application/json")).unwrap();
+        assert_eq!((found.pushes.len(), found.malformed), (1, vec![malformed]), "{document}");
+    }
 }

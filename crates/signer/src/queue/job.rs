@@ -34,6 +34,9 @@ pub(crate) struct Job {
     pub(crate) repository: String,
     pub(crate) digest: String,
     pub(crate) tags: Vec<String>,
+    /// Whether [`Self::tags`] was full. A sender can name tags that do not refer to the image until the ones that do are
+    /// gone, so the tags of the registry are read before the job is given up.
+    pub(crate) tags_dropped: bool,
     pub(crate) requested: bool,
     pub(crate) actor: Option<String>,
     /// Milliseconds since 1970, as all times here.
@@ -72,6 +75,7 @@ impl Job {
             repository: candidate.repository.to_string(),
             digest: candidate.digest.to_string(),
             tags: candidate.tag.iter().cloned().collect(),
+            tags_dropped: false,
             requested: candidate.requested,
             actor: candidate.actor.clone(),
             pushed: candidate.pushed,
@@ -93,6 +97,7 @@ impl Job {
         {
             if self.tags.len() >= TAGS {
                 self.tags.remove(0);
+                self.tags_dropped = true;
             }
             self.tags.push(tag.clone());
         }

@@ -23,14 +23,17 @@ pub fn sign(reference: &str, key: &PrivateKey) {
 }
 
 /// As [`sign`], with a `pullgate-signer` that has options already.
-pub fn sign_by(mut signer: Command, reference: &str, key: &PrivateKey) {
-    let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
-    process::must_run(sign.arg(&key.file));
+pub fn sign_by(signer: Command, reference: &str, key: &PrivateKey) {
+    sign_by_with(signer, reference, key, &[]);
 }
 
 /// Signs with `pullgate-signer sign` and more options, and returns its output.
 pub fn sign_with(reference: &str, key: &PrivateKey, options: &[&str]) -> String {
-    let mut signer = Command::new(programs::signer());
+    sign_by_with(Command::new(programs::signer()), reference, key, options)
+}
+
+/// As [`sign_with`], with a `pullgate-signer` that has options already.
+pub fn sign_by_with(mut signer: Command, reference: &str, key: &PrivateKey, options: &[&str]) -> String {
     let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file).args(options))
 }

@@ -6,9 +6,7 @@ use super::report::{Item, Report};
 use pullgate_cli::output;
 use pullgate_core::policy::{Scope, Tags};
 use pullgate_core::reference::Repository;
-use pullgate_registry::{
-    Class, Credentials, Registry, RegistryError, RepositoryPages, TagPages, is_attachment_tag,
-};
+use pullgate_registry::{Class, Credentials, Pages, Registry, RegistryError, is_attachment_tag};
 
 /// The limit for the repositories of a registry, and for the tags of a repository.
 const MAX_LISTED: usize = 1_000_000;
@@ -30,7 +28,7 @@ pub(super) struct TaggedImages {
     denied: Option<RegistryError>,
     catalogue: Catalogue,
     repositories: VecDeque<Repository>,
-    open: Option<(Repository, TagPages, usize)>,
+    open: Option<(Repository, Pages<String>, usize)>,
     found: VecDeque<String>,
     seen: Seen,
 }
@@ -47,7 +45,7 @@ enum Seen {
 
 enum Catalogue {
     NotRequested,
-    Open(Box<RepositoryPages>),
+    Open(Box<Pages<Repository>>),
     Done,
 }
 

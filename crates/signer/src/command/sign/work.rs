@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::report::Report;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::{Reference, Repository};
-use pullgate_keys::Opened;
+use pullgate_keys::SigningKey;
 use pullgate_registry::{Credentials, ImageRefs, Registry, RegistryError, Stored, Target, parse_refs};
 use pullgate_sign::{self as sign, Annotations, Layout, SignError, SignRequest};
 
@@ -16,7 +16,7 @@ const MAX_CHILDREN: usize = 256;
 pub(super) struct Work {
     pub(super) registry: Registry,
     pub(super) credentials: Credentials,
-    pub(super) key: Opened,
+    pub(super) key: Arc<SigningKey>,
     pub(super) layout: Layout,
     pub(super) annotations: Annotations,
     pub(super) recursive: bool,
@@ -64,8 +64,11 @@ impl Work {
             Some(digest) => Target::Digest(digest),
             None => Target::Tag(reference.tag().unwrap_or("latest")),
         };
-        let found =
-            self.registry.get_manifest_optional(reference.repository(), target, &self.credentials).await?;
+        let found = self
+            .registry
+            .writer(reference.repository(), &self.credentials)
+            .get_manifest_optional(target)
+            .await?;
         let missing = || RegistryError::NotFound {
             host: reference.repository().domain().to_owned(),
             what: format!("manifest {target}"),

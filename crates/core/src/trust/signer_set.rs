@@ -1,0 +1,25 @@
+//! What the policy needs to know of a kind of authenticator; how it verifies is the matter of `signature`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{Identities, PublicKey};
+
+/// The signers of one authenticator.
+pub trait SignerSet: fmt::Debug + Send + Sync {
+    /// The word of `type` in the policy.
+    fn kind(&self) -> &'static str;
+
+    /// The identities whose signatures count: a requirement that needs more than there are does not load.
+    fn identities(&self) -> Identities<'_>;
+
+    /// When the first thing ends that is trusted here, of those that end after `after`. A verdict does not outlive it.
+    fn first_end(&self, after: Timestamp) -> Option<Timestamp>;
+
+    /// Everything that can change a verdict, in entries whose order does not matter, for the hash of the policy.
+    fn entries(&self) -> Vec<Vec<String>>;
+
+    /// Revokes the keys for which `reason` returns one.
+    fn revoke(&mut self, reason: &dyn Fn(&PublicKey) -> Option<String>);
+}

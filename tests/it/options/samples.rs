@@ -1,0 +1,170 @@
+//! What the sample files say besides the options: introductions, and examples of the tables that are read by hand.
+
+/// A table that is read by hand.
+pub(super) struct ByHand {
+    /// What to know about the table before its options.
+    pub(super) about: &'static str,
+    /// Its header in the declarations.
+    pub(super) section: &'static str,
+    pub(super) example: &'static str,
+}
+
+pub(super) const PULLGATE: &str = "\
+# /etc/pullgate/pullgate.toml: sockets, registries and limits of the daemon. Every value here is the default, and the file
+# is optional. policy.toml decides which images may run.
+# The daemon reads this file only at startup, and an invalid file prevents startup: run `pullgate policy check` before a
+# restart.
+#
+# Lines that begin with `#!` are examples: remove `#! ` to use them.
+";
+
+pub(super) const SIGNER: &str = "\
+# /etc/pullgate/signer.toml: which key `pullgate-signer`, the service beside a registry, signs which images with. Every value
+# here is the default, except the host. `pullgate-signer check` checks the file and opens the keys that are in files. SIGHUP
+# reloads it, except for [listen], [control], [metrics], [state] and a part of [limits], which need a restart. Logging is
+# configured in [log] of pullgate.toml.
+#
+# Lines that begin with `#!` are examples: remove `#! ` to use them.
+";
+
+pub(super) const SIGNING: &[ByHand] = &[
+    ByHand {
+        about: "The keys that sign.",
+        section: "[authenticator.NAME]",
+        example: r#"
+#! [authenticator.release]
+#! key = "keys/release.key"
+#! algorithm = "RSA_PSS_SHA_256"
+#! signatures-per-second = 200
+"#,
+    },
+    ByHand {
+        about: "A rule signs what is pushed after the service first loaded it; older images need `pullgate-signer request`. \
+                Any change makes it a new rule. A scope is a namespace or a repository.",
+        section: "[[rule]]",
+        example: r#"
+#! [[rule]]
+#! name = "payments"
+#! authenticator = "release"
+#! scope = ["registry.example.com/payments"]
+#! trigger = "manual"
+#! layout = "both"
+#! tags = { include = ["v*"], exclude = ["*-rc*"] }
+"#,
+    },
+];
+
+pub(super) const POLICY: &str = "\
+# /etc/pullgate/policy.toml: which images this node runs.
+#
+# Until you edit it, it refuses every pull. `pullgate policy check` reports every problem in it and in policy.d/*.toml.
+# These files form one policy; the order of files and rules has no effect. Policy and key files, and their directories,
+# must be writable only by root and the user of the daemon.
+#
+# Lines that begin with `#!` are examples: remove `#! ` to use them.
+";
+
+pub(super) const RULES: &[ByHand] = &[
+    ByHand { about: "", section: "", example: "default = \"deny\"\n" },
+    ByHand {
+        about: "An authenticator names one or more public keys and their algorithm. A key is in a PEM file (BEGIN PUBLIC \
+                KEY), or in Alibaba Cloud KMS, Vault, OpenBao or a PKCS#11 token, pinned by its fingerprint. Such a key is \
+                fetched once by the daemon (`[keys]` in pullgate.toml), or by hand with `pullgate-signer keys fetch`: \
+                { source = \"alikms://KEY/VERSION?region=cn-hangzhou\", fingerprint = \"sha256:…\" } or { source = \
+                \"vault://release?mount=transit&version=1\", fingerprint = \"sha256:…\" }. A key may also set `algorithm`, \
+                `salt-length`, `verify` and the `remote-` options for itself.",
+        section: "[authenticator.NAME]",
+        example: r#"
+#! [authenticator.release]
+#! algorithm = "RSA_PSS_SHA_256"
+#! keys = [
+#!     { file = "keys/release-2026.pem", not-after = 2027-01-01T00:00:00Z },
+#!     { file = "keys/release-2027.pem", not-before = 2026-12-01T00:00:00Z, algorithm = "ECDSA_SHA_256" },
+#! ]
+
+#! [authenticator.security]
+#! algorithm = "ECDSA_SHA_256"
+#! keys = [{ file = "keys/security.pem" }]
+"#,
+    },
+    ByHand {
+        about: "Rules. A scope is a repository and everything below it, in whole path segments, or a host for its whole \
+                registry. `*` matches characters within a segment, `**` whole segments. Only the most specific matching scope \
+                applies; two equally specific ones are an error. `nginx` is docker.io/library/nginx. Hosts are compared in \
+                one form: lower case, without port 443, and docker.io for index.docker.io, registry-1.docker.io and \
+                registry.hub.docker.com. Under an address, another port or a DNS alias, a registry has a name that its rule \
+                does not match, so deny by default and allow hosts by name. A rule has one of `require`, `allow` and `deny`. \
+                A pull that does not name the pod's namespace must be admitted by the rules for all `pods`. A key counts \
+                once, however many signatures it made and however many authenticators contain it. Where one key signs for \
+                several scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name the repository.",
+        section: "[[namespace]]",
+        example: r#"
+#! [[namespace]]
+#! scope = "registry.example.com/payments"
+#! require = { all = ["release", "security"] }
+#! # Other names of the same images, under which they may be signed:
+#! aliases = ["registry-vpc.example.com/payments"]
+
+#! [[namespace]]
+#! scope = "registry.example.com"
+#! require = { any = ["release"] }
+
+#! [[namespace]]
+#! scope = "registry.example.com"
+#! pods = ["sandbox", "sandbox-*"]
+#! require = { any = ["release", "security"] }
+#! mode = "audit"
+
+#! [[namespace]]
+#! scope = "registry.k8s.io"
+#! allow = "unsigned"
+#! reason = "images of the cluster itself, needed before anything else runs"
+#! until = 2030-01-01T00:00:00Z
+
+#! [[namespace]]
+#! scope = "quay.io/tools"
+#! require = { any = ["security"] }
+#! accept = "either"
+#! layouts = ["classic"]
+
+#! [[namespace]]
+#! scope = "docker.io/bitnami/**"
+#! deny = "use the images of registry.example.com/base instead"
+"#,
+    },
+    ByHand {
+        about: "The deny list is above all rules. A denied key counts in no authenticator; that of an EC key with a \
+                compressed point denies the key too.",
+        section: "[deny]",
+        example: r#"
+#! [deny]
+#! digests = [{ digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000", reason = "backdoor" }]
+#! keys = [{ key = "sha256:0000000000000000000000000000000000000000000000000000000000000000", reason = "laptop stolen" }]
+"#,
+    },
+];
+
+pub(super) const BREAK_GLASS: &str = "\
+# /etc/pullgate/break-glass.toml: exceptions for an emergency. The images that it names run for a short time, whatever the
+# policy says. It is not installed there: copy it in an emergency, and remove it afterwards. The daemon reads it at each
+# decision, so no reload is needed, and logs each use.
+#
+# It must be writable only by root and the user of the daemon. With any error in it, it admits nothing.
+# Lines that begin with `#!` are examples: remove `#! ` to use them.
+";
+
+pub(super) const EXCEPTIONS: &[ByHand] = &[ByHand {
+    about: "One image or index, or all images of a scope.",
+    section: "[[open]]",
+    example: r#"
+#! [[open]]
+#! digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+#! reason = "incident 4711: the signing service is down"
+#! until = 2026-06-02T12:00:00Z
+
+#! [[open]]
+#! scope = "registry.example.com/payments"
+#! reason = "incident 4711: the signing service is down"
+#! until = 2026-06-02T12:00:00Z
+"#,
+}];
