@@ -26,6 +26,7 @@ use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tonic::Code;
 
 pub use accept::serve;
@@ -62,6 +63,8 @@ pub struct Proxy {
     counters: Counters,
     tag_locks: TagLocks,
     recent_answers: RecentAnswers,
+    /// The places of pulls that are forwarded and not checked.
+    unchecked: Arc<Semaphore>,
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
@@ -93,6 +96,7 @@ impl Proxy {
             counters: Counters::default(),
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
+            unchecked: Arc::new(Semaphore::new(pull::MAX_UNCHECKED)),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
                 connections: settings.limits.connections,

@@ -19,6 +19,7 @@ mod present_cache;
 mod present_verdict;
 mod provenance;
 mod pull;
+mod pulled;
 mod quorum;
 mod refusal;
 mod stored_evidence;
@@ -48,13 +49,13 @@ use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
-use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
 use evidence_writer::EvidenceWriter;
 use held_content::ContentWalker;
 use lookup::Lookup;
 use present_cache::PresentImageCache;
 use pull::PullEvaluation;
+use pulled::Checks;
 use pullgate_net::memory::MemoryBudget;
 use pullgate_net::single_flight::SingleFlight;
 use stored_evidence::SharedRead;
@@ -247,45 +248,56 @@ impl Gate {
         content: &impl Content,
         restore: bool,
     ) -> Result<(), Refusal> {
-        let name = pinned.name();
-        if !restore && !pinned.was_looked_up() && self.has_checkpoint(name, (name, true), content).await? {
-            return Err(Refusal::checkpoint_image(name, name));
-        }
-        let denies = |policy: &Arc<Policy>| policy.deny_list().has_digests();
-        // An exception admits denied images too.
-        let policy = self.policy().filter(denies).filter(|_| pinned.reason() != Reason::BreakGlass);
-        let Some(policy) = policy else { return Ok(()) };
-        let present =
-            Present { id: id.to_owned(), repo_digests: vec![name.to_owned()], ..Present::default() };
-        let content = self.read_content(present, content).await.content;
-        let digests = content.digests(name)?;
-        let denied = |digest: &Digest| {
-            let why = policy.deny_list().of_digest(digest)?;
-            Some(Refusal::digest_denied(name, digest.as_str(), why))
-        };
-        digests.iter().find_map(denied).map_or(Ok(()), Err)
+        let checks = Checks::after(self, pinned, restore);
+        pulled::check(self, &[pinned.name(), id], id, content, checks).await
     }
 
-    /// Whether the runtime would restore a container of `image` from its record `record`, instead of starting one.
+    /// What [`Gate::check_pulled`] needs of `pinned`; `None` when it has nothing to check.
+    pub fn unchecked(&self, pinned: &Pinned, restore: bool) -> Option<Pinned> {
+        // Without the evidence, which may be large.
+        Checks::after(self, pinned, restore).any().then(|| pinned.clone().with_evidence(None))
+    }
+
+    /// Whether the runtime's record `name` of the image `id` is one that a pull might have left: not a checkpoint, not
+    /// denied, and readable if digests are denied.
+    pub async fn is_usable_record(
+        &self,
+        name: &str,
+        id: &str,
+        content: &impl Content,
+        restore: bool,
+    ) -> bool {
+        pulled::check(self, &[name], id, content, Checks::all(self, restore)).await.is_ok()
+    }
+
+    /// The first of these `records` of `image` from which the runtime would restore a container, instead of starting one.
     ///
     /// # Errors
-    /// When the record's document cannot be read.
-    pub async fn is_checkpoint_record(
+    /// When there is none of them, or a document cannot be read.
+    pub async fn checkpoint_record<'r>(
         &self,
         image: &str,
-        record: &str,
+        records: &[&'r str],
         content: &impl Content,
-    ) -> Result<bool, Refusal> {
-        self.has_checkpoint(image, (record, false), content).await
+    ) -> Result<Option<&'r str>, Refusal> {
+        let mut any = false;
+        for record in records {
+            match self.has_checkpoint(image, (&[record], false), content).await? {
+                Some(true) => return Ok(Some(record)),
+                found => any |= found.is_some(),
+            }
+        }
+        if any { Ok(None) } else { Err(Refusal::runtime(image, held_content::NO_RECORD)) }
     }
 
+    /// Whether one of the records with these names has the annotation of a checkpoint; `None` without a record.
     async fn has_checkpoint(
         &self,
         image: &str,
-        record: (&str, bool),
+        names: (&[&str], bool),
         content: &impl Content,
-    ) -> Result<bool, Refusal> {
-        let found = self.walker.has_checkpoint(&self.shared, record, content, self.settings.timeout).await;
+    ) -> Result<Option<bool>, Refusal> {
+        let found = self.walker.has_checkpoint(&self.shared, names, content, self.settings.timeout).await;
         found.map_err(|error| match error {
             Unread::Memory(error) => Refusal::memory(image, &error),
             Unread::Content(why) => Refusal::runtime(image, &why),

@@ -83,8 +83,9 @@ async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Chang
         let now = query_runtime(proxy, create.image(), presence::image(&proxy.upstream, &image.id)).await?;
         let absent = || Refusal::absent(create.image().image);
         let now = now.filter(|now| now.id == image.id).ok_or_else(absent)?;
-        let (record, content) = (checkpoint::used_record(&now), RuntimeContent::of(&proxy.upstream));
-        if proxy.gate.is_checkpoint_record(create.image().image, record, &content).await? {
+        let (records, content) = (checkpoint::records(&now), RuntimeContent::of(&proxy.upstream));
+        let found = proxy.gate.checkpoint_record(create.image().image, &records, &content).await?;
+        if let Some(record) = found {
             return Err(Refusal::checkpoint_image(create.image().name(), record));
         }
     }

@@ -21,6 +21,7 @@ use crate::registry::{ImageRefs, IndexEntry, parse_refs, read_refs};
 /// How many names of records are looked up in one request.
 const NAMES: usize = 256;
 
+pub(super) const NO_RECORD: &str = "it has no record of the image";
 /// What the runtime has of one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HeldContent {
@@ -85,9 +86,7 @@ impl ContentWalker {
         let reader = Reader::new(shared, content, limit);
         let mut digests = BTreeSet::from([id.clone()]);
         match self.walk(names, id, &reader).await {
-            Ok(walked) if walked.is_empty() => {
-                HeldContent::Unread(Unread::Content("it has no record of the image".to_owned()))
-            }
+            Ok(walked) if walked.is_empty() => HeldContent::Unread(Unread::Content(NO_RECORD.to_owned())),
             Ok(walked) => {
                 digests.extend(walked.iter().flat_map(|walked| walked.digests.iter().cloned()));
                 HeldContent::Read(digests)
@@ -123,20 +122,22 @@ impl ContentWalker {
         Ok(found)
     }
 
-    /// Whether a record with this name has the annotation of a checkpoint, and `strictly` is nothing but an image or an
-    /// index of images. A record or document that is missing cannot be restored from.
+    /// Whether a record with one of these names has the annotation of a checkpoint, and `strictly` is nothing but an image
+    /// or an index of images; `None` without a record. A document that is missing cannot be restored from.
     ///
     /// # Errors
     /// When a document cannot be read, or not in one way.
     pub(super) async fn has_checkpoint(
         &self,
         shared: &Shared,
-        (name, strictly): (&str, bool),
+        (names, strictly): (&[&str], bool),
         content: &impl Content,
         limit: Duration,
-    ) -> Result<bool, Unread> {
+    ) -> Result<Option<bool>, Unread> {
         let reader = Reader::new(shared, content, limit);
-        for target in reader.targets(&[name]).await? {
+        let targets = reader.targets(names).await?;
+        let mut found = (!targets.is_empty()).then_some(false);
+        for target in targets {
             let key = format!("{} {}", target.digest, target.media_type);
             let own = reader.for_record();
             let work = async move { own.in_time(target.size, check(&target, &own)).await };
@@ -147,10 +148,11 @@ impl ContentWalker {
                 checked.is_image.clone()?;
             }
             if checked.is_checkpoint.clone()? {
-                return Ok(true);
+                found = Some(true);
+                break;
             }
         }
-        Ok(false)
+        Ok(found)
     }
 }
 

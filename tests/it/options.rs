@@ -34,7 +34,7 @@ pub(crate) mod documents;
 mod effects;
 mod policy;
 mod samples;
-mod settings;
+pub(crate) mod settings;
 
 struct World(Node);
 

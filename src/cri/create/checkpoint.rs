@@ -1,4 +1,5 @@
-//! The record that the runtime uses of an image, by which it restores a container or starts one.
+//! The records by which the runtime may restore a container from an image instead of starting one: the one that it uses, and
+//! that of the id, which it uses if the name goes meanwhile.
 //!
 //! containerd resolves the id in the request, takes the first reference of that image, and reads the document of its
 //! record (`internal/cri/server`: `checkIfCheckpointOCIImage`, `toContainerdImage`). The references of an image are
@@ -7,8 +8,13 @@
 
 use crate::api::Image;
 
+/// The names of both records.
+pub(super) fn records(image: &Image) -> [&str; 2] {
+    [used_record(image), &image.id]
+}
+
 /// The first of the image's references, as containerd sorts them.
-pub(super) fn used_record(image: &Image) -> &str {
+fn used_record(image: &Image) -> &str {
     let has_tag = |name: &&String| {
         let (name, _) = name.split_once('@').unwrap_or((name.as_str(), ""));
         name.rsplit('/').next().is_some_and(|last| last.contains(':'))
