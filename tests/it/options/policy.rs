@@ -177,4 +177,27 @@ pub(crate) async fn authenticators_and_their_keys() {
         let gate = world.gate_of("", &policy);
         assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "{policy}");
     }
+    // One key, two tools: cosign up to 2.5 signs with SHA-256, later ones with SHA-384.
+    for (name, algorithm) in [("old", Algorithm::EcdsaP384Sha256), ("new", Algorithm::EcdsaSha384)] {
+        let digest = world.registry.image("team/p384", name, name);
+        sign_classic(&world.registry, "team/p384", &digest, &Signer::of("p384", algorithm));
+    }
+    let (new, old) = ("\"ECDSA_SHA_384\"", "\"ECDSA_P384_SHA_256\"");
+    for (algorithm, of_old, of_new) in [
+        (new.to_owned(), "no-valid-signature", "verified"),
+        (old.to_owned(), "verified", "no-valid-signature"),
+        (format!("[{new}, {old}]"), "verified", "verified"),
+    ] {
+        for (authenticator, key) in [(&algorithm, ""), (&new.to_owned(), algorithm.as_str())] {
+            let own = if key.is_empty() { String::new() } else { format!(", algorithm = {key}") };
+            let policy = format!(
+                "default = \"deny\"\n[authenticator.release]\nalgorithm = {authenticator}\n\
+                 keys = [{{ {}{own} }}]\n[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n",
+                file(&key_file("p384", "pub"))
+            );
+            let gate = world.gate_of("", &policy);
+            assert_eq!(world.verdict(&gate, "team/p384:old").await, of_old, "{policy}");
+            assert_eq!(world.verdict(&gate, "team/p384:new").await, of_new, "{policy}");
+        }
+    }
 }

@@ -137,8 +137,11 @@ fn every_algorithm_signs_every_format() {
     let parties = [
         (rsa, Algorithm::RsaPssSha256),
         (rsa, Algorithm::RsaPkcs1Sha256),
+        (rsa, Algorithm::RsaPkcs1Sha512),
         (fixture!("throw-away-p256.key.pem"), Algorithm::EcdsaSha256),
         (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaSha384),
+        (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaP384Sha256),
+        (fixture!("throw-away-p521.key.pem"), Algorithm::EcdsaSha512),
         (ed25519, Algorithm::Ed25519),
         (ed25519, Algorithm::Ed25519ph),
     ]
