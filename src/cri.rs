@@ -26,11 +26,11 @@ use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tonic::Code;
 
 pub use accept::serve;
 pub use pull::RuntimeContent;
+use pull::UncheckedPulls;
 pub use sandbox::SandboxImage;
 pub use settings::{CriLimits, CriSettings};
 
@@ -63,8 +63,7 @@ pub struct Proxy {
     counters: Counters,
     tag_locks: TagLocks,
     recent_answers: RecentAnswers,
-    /// The places of pulls that are forwarded and not checked.
-    unchecked: Arc<Semaphore>,
+    unchecked: UncheckedPulls,
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
@@ -96,7 +95,7 @@ impl Proxy {
             counters: Counters::default(),
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
-            unchecked: Arc::new(Semaphore::new(pull::MAX_UNCHECKED)),
+            unchecked: UncheckedPulls::default(),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
                 connections: settings.limits.connections,

@@ -33,7 +33,7 @@ struct World {
 pullgate_test::extends_world!(World, node);
 
 /// The records and manifests of a runtime.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Held {
     records: Vec<Target>,
     manifests: BTreeMap<String, Bytes>,

@@ -26,7 +26,9 @@ use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, Scripted, descriptor, index, manifest,
 };
 use pullgate_test::runtime::{Runtime, framed};
-use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_bundle, sign_classic};
+use pullgate_test::signer::{
+    Signer, attach_classic, bundle, key_file, payload, sign_annotated, sign_bundle, sign_classic,
+};
 use pullgate_test::world::World as Node;
 
 pub(crate) mod documents;
