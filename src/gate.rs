@@ -33,12 +33,11 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use crate::telemetry::Kind;
-pub use checkpoint::is_checkpoint;
 pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
 pub use finding::Finding;
-pub use held_content::HeldContent;
+pub use held_content::{HeldContent, Unread};
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
@@ -103,7 +102,7 @@ pub struct Gate {
     break_glass: OnceLock<Box<dyn BreakGlassSource>>,
     present_cache: PresentImageCache,
     walker: ContentWalker,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     evidence: EvidenceWriter,
     settings: GateSettings,
 }
@@ -142,7 +141,7 @@ impl Gate {
             break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
             walker: ContentWalker::default(),
-            readers: Semaphore::new(READERS),
+            readers: Arc::new(Semaphore::new(READERS)),
             settings,
         }
     }
@@ -221,9 +220,8 @@ impl Gate {
             let names =
                 present.repo_tags.iter().chain(&present.repo_digests).chain(std::iter::once(&present.id));
             let names: Vec<&str> = names.map(String::as_str).collect();
-            let read = tokio::time::timeout(self.settings.timeout, self.walker.read(&names, &id, content));
-            let late = || HeldContent::Unreadable("it does not answer in time".to_owned());
-            present.content = read.await.unwrap_or_else(|_| late());
+            let limit = self.settings.timeout;
+            present.content = self.walker.read(&self.shared, (&names, &id), content, limit).await;
         }
         present
     }
@@ -272,6 +270,40 @@ impl Gate {
         pulled::check(self, &[name], id, content, Checks::all(self, restore)).await.is_ok()
     }
 
+    /// The first of these `records` of `image` from which the runtime would restore a container, instead of starting one.
+    ///
+    /// # Errors
+    /// When there is none of them, or a document cannot be read.
+    pub async fn checkpoint_record<'r>(
+        &self,
+        image: &str,
+        records: &[&'r str],
+        content: &impl Content,
+    ) -> Result<Option<&'r str>, Refusal> {
+        let mut any = false;
+        for record in records {
+            match self.has_checkpoint(image, (&[record], false), content).await? {
+                Some(true) => return Ok(Some(record)),
+                found => any |= found.is_some(),
+            }
+        }
+        if any { Ok(None) } else { Err(Refusal::runtime(image, held_content::NO_RECORD)) }
+    }
+
+    /// Whether one of the records with these names has the annotation of a checkpoint; `None` without a record.
+    async fn has_checkpoint(
+        &self,
+        image: &str,
+        names: (&[&str], bool),
+        content: &impl Content,
+    ) -> Result<Option<bool>, Refusal> {
+        let found = self.walker.has_checkpoint(&self.shared, names, content, self.settings.timeout).await;
+        found.map_err(|error| match error {
+            Unread::Memory(error) => Refusal::memory(image, &error),
+            Unread::Content(why) => Refusal::runtime(image, &why),
+        })
+    }
+
     /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a
     /// remote check is asked for at its service, unless a confirmation is cached.
     ///
@@ -294,7 +326,8 @@ impl Gate {
 
     /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when
     /// [`Gate::finish_evidence`] waits for it. For an index, the image is known only after the pull.
-    pub async fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+    /// Evidence with large documents is out of memory then, as far as the disk permits: a pull may take minutes.
+    pub async fn begin_evidence(&self, pinned: &mut Pinned) -> Option<PendingEvidence> {
         self.evidence.begin(pinned).await
     }
 
@@ -309,13 +342,14 @@ impl Gate {
         id: &str,
         content: &impl Content,
     ) {
-        self.evidence.finish(pinned, begun, id, content).await;
+        let Some(begun) = begun else { return };
+        self.evidence.finish(begun, (pinned, id), content, self.memory()).await;
     }
 
     /// Records that the present image `id` is the one that was admitted as `pinned`, if hashes show that. Otherwise it is
     /// another image, and nothing is recorded.
     pub async fn link_present_image(&self, pinned: &Pinned, id: &str, content: &impl Content) {
-        self.evidence.link(pinned, id, content).await;
+        self.evidence.link(pinned, id, content, self.memory()).await;
     }
 
     /// How many signatures were verified for pulls, each counted once for each authenticator that it was tried with.

@@ -7,10 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::crossing::turns;
 use crate::report::{FIGURE, RATIO, figure, mebibytes, ratio, table, time};
 use crate::samples::{Pair, Samples};
-use crate::{Callers, event_loop, say, start};
+use crate::{Callers, event_loop, say, start, turns};
 use pullgate_test::node::images::Image;
 use pullgate_test::node::{Node, Release};
 

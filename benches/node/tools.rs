@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::farm::MANIFEST;
 use crate::report::{table, time};
-use crate::samples::Samples;
+use crate::samples::{self, Samples};
 use crate::{Callers, event_loop, farm, say};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, directory, http, require_release};
@@ -86,7 +86,7 @@ pub(crate) fn run(release: Release) {
         script_pull.push(pull(&callers.direct, theirs));
         script.remove();
     }
-    let added = |pulls: &Samples| pulls.median().saturating_sub(direct.median());
+    let added = |pulls: &Samples| samples::added(pulls, &direct);
     let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
     let rows = [
         (OURS, added(&proxied), daemon_cpu / count),
@@ -203,7 +203,7 @@ impl Script {
 }
 
 /// The CPU time of a process so far, with all its threads.
-fn cpu_of(process: u32) -> Duration {
+pub(crate) fn cpu_of(process: u32) -> Duration {
     let process = Pid::from_raw(process.try_into().expect("process ids are small"));
     let clock = clock_getcpuclockid(process).expect("the process is there");
     clock_gettime(clock).expect("the process is there").into()

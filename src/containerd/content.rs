@@ -9,8 +9,8 @@ use super::images::namespaced;
 use crate::containerd::Upstream;
 use crate::digest::Digest;
 
-/// The `size` bytes with `digest` in containerd's content store; `None` if it does not have them. The caller verifies
-/// the digest.
+/// The `size` bytes with `digest` in containerd's content store; `None` if it does not have them. The caller has reserved
+/// the memory for them, and verifies the digest.
 ///
 /// # Errors
 /// When containerd has another number of bytes, or does not answer.
@@ -30,7 +30,12 @@ pub async fn read(upstream: &Upstream, digest: &Digest, size: u64) -> Result<Opt
             Ok(Some(part)) if bytes.len().saturating_add(part.data.len()) > limit => {
                 return Err(ContentError::Size { expected: size });
             }
-            Ok(Some(part)) => bytes.extend_from_slice(&part.data),
+            Ok(Some(part)) if part.data.len() == limit => bytes = part.data,
+            Ok(Some(part)) => {
+                // All at once: a vector that grows would be twice as large.
+                bytes.reserve_exact(limit.saturating_sub(bytes.len()));
+                bytes.extend_from_slice(&part.data);
+            }
             Ok(None) if bytes.len() == limit => return Ok(Some(bytes.into())),
             Ok(None) => return Err(ContentError::Size { expected: size }),
             // NOT_FOUND arrives with the first message.

@@ -23,6 +23,8 @@ pub struct Pinned {
     rule: String,
     reason: Reason,
     evidence: Option<Arc<Evidence>>,
+    /// Whether its document was looked up, and compared with the rules.
+    looked_up: bool,
 }
 
 impl Pinned {
@@ -37,12 +39,23 @@ impl Pinned {
             rule: admission.label().to_owned(),
             reason: admission.reason(),
             evidence: None,
+            looked_up: false,
         }
     }
 
     /// The same, with its evidence.
     pub(super) fn with_evidence(self, evidence: Option<Arc<Evidence>>) -> Self {
-        Self { evidence, ..self }
+        Self { looked_up: evidence.is_some(), evidence, ..self }
+    }
+
+    /// Whether its document was looked up before the pull.
+    pub(super) fn was_looked_up(&self) -> bool {
+        self.looked_up
+    }
+
+    /// Takes the evidence out.
+    pub(super) fn take_evidence(&mut self) -> Option<Arc<Evidence>> {
+        self.evidence.take()
     }
 
     /// Its evidence; `None` when nothing was looked up.

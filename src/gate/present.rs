@@ -76,9 +76,7 @@ pub(super) async fn check(
     let described = described?;
     let held = match &present.content {
         _ if !policy.deny_list().has_digests() => None,
-        HeldContent::Read(digests) => Some(digests),
-        HeldContent::Unreadable(why) => return Err(Refusal::content(asked, why)),
-        HeldContent::NotRead => return Err(Refusal::content(asked, "it was not read")),
+        content => Some(content.digests(asked)?),
     };
     let names = present.names().chain(held.into_iter().flatten().map(Digest::as_str));
     let key = present_cache::key(&policy, asked, namespace, &id, names);
@@ -114,28 +112,35 @@ async fn read<T: Send + 'static>(
     asked: &Arc<Asked>,
     work: impl FnOnce(u64) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    let internal = |_| Refusal::internal(&asked.text);
     let (ledger, described) = (gate.ledger(), Arc::clone(asked));
-    let largest = move || ledger.largest(&described.id, described.hinted());
-    let largest = tokio::task::spawn_blocking(largest).await.map_err(internal)?;
+    let largest = in_turn(gate, move || ledger.largest(&described.id, described.hinted())).await;
+    let largest = largest.map_err(|()| Refusal::internal(&asked.text))?;
     // Reserved before the turn is taken: a question about small evidence does not wait for memory.
     let mut reserved = None;
     if largest > SMALL_EVIDENCE {
         let bytes = usize::try_from(largest).unwrap_or(usize::MAX).saturating_mul(PARSED);
         let memory = gate.shared.registry.memory();
-        let taken = memory.document(bytes, gate.settings.timeout).await;
+        let taken = memory.present(bytes, gate.settings.timeout).await;
         reserved = Some(taken.map_err(|error| Refusal::memory(&asked.text, &error))?);
     }
-    let turn = gate.readers.acquire().await;
     let most = largest.max(SMALL_EVIDENCE);
     let counted = move || {
         let done = work(most);
         drop(reserved);
         done
     };
-    let done = tokio::task::spawn_blocking(counted).await.map_err(internal);
-    drop(turn);
-    done
+    in_turn(gate, counted).await.map_err(|()| Refusal::internal(&asked.text))
+}
+
+/// The result of `work` on one of the threads that read evidence. Dropping the future does not end the work, so the work
+/// has the turn: where the disk hangs, it takes no more threads than these.
+async fn in_turn<T: Send + 'static>(gate: &Gate, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ()> {
+    let turn = Arc::clone(&gate.readers).acquire_owned().await.map_err(drop)?;
+    let counted = move || {
+        let _turn = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(counted).await.map_err(drop)
 }
 
 async fn evaluate(

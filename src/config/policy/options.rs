@@ -79,6 +79,9 @@ pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
     "at-least": Count, "", "1 to the number in `of`";
     /// The authenticators that `at-least` counts.
     "of": List, "", "names of authenticators";
+    /// Annotations that each signature must sign with the digest, with exactly these values, as in `{ team = "payments" }`:
+    /// what `pullgate-signer sign -a` and `cosign sign -a` add.
+    "annotations": Map, "none", "at most 16 texts";
 };
 
 pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {

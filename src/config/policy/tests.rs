@@ -328,6 +328,22 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
         "policy.toml:6:13: unknown algorithm `ECDSA_SHA_265`\n  hint: did you mean `ECDSA_SHA_256`? Known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`",
     ),
     (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = {} }",
+        "policy.toml:7:46: requirement of annotations names none, so nothing more would be required\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { \"\" = \"x\" } }",
+        "policy.toml:7:46: requirement of annotations names none, so nothing more would be required\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { build = 42 } }",
+        "policy.toml:7:56: an annotation is an integer\n  hint: it must be a string",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = [\"build=42\"] }",
+        "policy.toml:7:46: `annotations` is an array\n  hint: it must be a table",
+    ),
+    (
         "[authenticator.b]\nalgorithm = []\nkeys = [{ file = \"keys/p256.pem\" }]",
         "policy.toml:6:13: `algorithm` is an empty list\n  hint: write each algorithm that the key signs with once",
     ),

@@ -30,6 +30,8 @@ pub(crate) async fn rules_and_defaults() {
     let bundled = world.registry.image("team/bundled", "1", "bundled");
     sign_bundle(&world.registry, "team/bundled", &bundled, &p256());
     let unsigned = world.registry.image("team/unsigned", "1", "unsigned");
+    let annotated = world.registry.image("team/annotated", "1", "annotated");
+    sign_annotated(&world.registry, "team/annotated", &annotated, &p256());
     let host = world.registry.host();
     let rule = |rest: &str| {
         format!("default = \"deny\"\n{}[[namespace]]\nscope = \"{host}/team\"\n{rest}", authenticators())
@@ -60,6 +62,24 @@ pub(crate) async fn rules_and_defaults() {
             "not-enough-signatures",
         ),
         (rule("require = { at-least = 1, of = [\"security\"] }"), "team/app", None, "no-valid-signature"),
+        (
+            rule("require = { all = [\"release\"], annotations = { build = \"42\" } }"),
+            "team/annotated",
+            None,
+            "verified",
+        ),
+        (
+            rule("require = { all = [\"release\"], annotations = { build = \"43\" } }"),
+            "team/annotated",
+            None,
+            "no-valid-signature",
+        ),
+        (
+            rule("require = { all = [\"release\"], annotations = { build = \"42\" } }"),
+            "team/app",
+            None,
+            "no-valid-signature",
+        ),
         (rule(allow), "team/unsigned", None, "unsigned-allowed"),
         (rule("deny = \"a test\""), "team/app", None, "denied-by-rule"),
         (rule(&format!("{allow}\ndigests = [\"{unsigned}\"]")), "team/unsigned", None, "unsigned-allowed"),

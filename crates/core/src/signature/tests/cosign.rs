@@ -48,7 +48,7 @@ fn attachments(case: &Path) -> Vec<Attachment> {
 
 fn check(attachment: &Attachment, by: &Authenticator, digest: &Digest, name: &str) -> String {
     let repositories = [name.to_owned()];
-    let subject = Subject { digest, repositories: &repositories };
+    let subject = Subject { digest, repositories: &repositories, annotations: &BTreeMap::new() };
     outcome(&verify(attachment, by, &subject, Timestamp::UNIX_EPOCH))
 }
 
