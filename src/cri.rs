@@ -31,6 +31,7 @@ use tonic::Code;
 
 pub use accept::serve;
 pub use pull::RuntimeContent;
+use pull::UncheckedPulls;
 pub use sandbox::SandboxImage;
 pub use settings::{CriLimits, CriSettings};
 
@@ -65,6 +66,7 @@ pub struct Proxy {
     tag_locks: TagLocks,
     recent_answers: RecentAnswers,
     admitted_answers: AdmittedAnswers,
+    unchecked: UncheckedPulls,
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
@@ -97,6 +99,7 @@ impl Proxy {
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
             admitted_answers: AdmittedAnswers::default(),
+            unchecked: UncheckedPulls::default(),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
                 connections: settings.limits.connections,

@@ -20,6 +20,7 @@ mod present_cache;
 mod present_verdict;
 mod provenance;
 mod pull;
+mod pulled;
 mod quorum;
 mod refusal;
 mod stored_evidence;
@@ -51,13 +52,13 @@ use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
-use crate::telemetry::Reason;
 use crate::telemetry::counters::Counter;
 use evidence_writer::EvidenceWriter;
 use held_content::ContentWalker;
 use lookup::Lookup;
 use present_cache::PresentImageCache;
 use pull::PullEvaluation;
+use pulled::Checks;
 use pullgate_net::memory::MemoryBudget;
 use pullgate_net::single_flight::SingleFlight;
 use stored_evidence::SharedRead;
@@ -251,32 +252,26 @@ impl Gate {
         content: &impl Content,
         restore: bool,
     ) -> Result<(), Refusal> {
-        let name = pinned.name();
-        let late = |_| Refusal::runtime(name, "it does not answer in time");
-        let unread = |why: String| Refusal::runtime(name, &why);
-        if !restore && pinned.evidence().is_none() {
-            let read = held_content::has_checkpoint(name, content);
-            let is_checkpoint = tokio::time::timeout(self.settings.timeout, read).await.map_err(late)?;
-            if is_checkpoint.map_err(unread)? {
-                return Err(Refusal::checkpoint_image(name, name));
-            }
-        }
-        let denies = |policy: &Arc<Policy>| policy.deny_list().has_digests();
-        // An exception admits denied images too.
-        let policy = self.policy().filter(denies).filter(|_| pinned.reason() != Reason::BreakGlass);
-        let Some(policy) = policy else { return Ok(()) };
-        let present =
-            Present { id: id.to_owned(), repo_digests: vec![name.to_owned()], ..Present::default() };
-        let digests = match self.read_content(present, content).await.content {
-            HeldContent::Read(digests) => digests,
-            HeldContent::Unreadable(why) => return Err(Refusal::content(name, &why)),
-            HeldContent::NotRead => return Err(Refusal::content(name, "its image id is not a digest")),
-        };
-        let denied = |digest: &Digest| {
-            let why = policy.deny_list().of_digest(digest)?;
-            Some(Refusal::digest_denied(name, digest.as_str(), why))
-        };
-        digests.iter().find_map(denied).map_or(Ok(()), Err)
+        let checks = Checks::after(self, pinned, restore);
+        pulled::check(self, &[pinned.name(), id], id, content, checks).await
+    }
+
+    /// What [`Gate::check_pulled`] needs of `pinned`; `None` when it has nothing to check.
+    pub fn unchecked(&self, pinned: &Pinned, restore: bool) -> Option<Pinned> {
+        // Without the evidence, which may be large.
+        Checks::after(self, pinned, restore).any().then(|| pinned.clone().with_evidence(None))
+    }
+
+    /// Whether the runtime's record `name` of the image `id` is one that a pull might have left: not a checkpoint, not
+    /// denied, and readable if digests are denied.
+    pub async fn is_usable_record(
+        &self,
+        name: &str,
+        id: &str,
+        content: &impl Content,
+        restore: bool,
+    ) -> bool {
+        pulled::check(self, &[name], id, content, Checks::all(self, restore)).await.is_ok()
     }
 
     /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a

@@ -82,19 +82,39 @@ pub async fn targets(
 /// When containerd cannot be asked, or does not remove one of them.
 pub async fn remove(upstream: &Upstream, reference: &Reference) -> Result<(), Box<Status>> {
     let name = reference.to_string();
-    let mut names = vec![name.clone()];
-    for target in targets(upstream, std::iter::once(name.as_str())).await? {
-        names.extend(Digest::parse(&target.digest).map(|digest| reference.with_digest(&digest).to_string()));
-    }
+    let targets = targets(upstream, std::iter::once(name.as_str())).await?;
+    let digests = targets.iter().filter_map(|target| Digest::parse(&target.digest).ok());
+    let mut names: Vec<_> = digests.map(|digest| reference.with_digest(&digest).to_string()).collect();
+    names.insert(0, name);
     names.dedup();
-    let mut client = ImagesClient::new(upstream.clone());
     for name in names {
-        match client.delete(namespaced(DeleteImageRequest { name, sync: false, target: None })).await {
-            Err(status) if status.code() != Code::NotFound => return Err(Box::new(status)),
-            _ => {}
-        }
+        remove_record(upstream, name, None).await?;
     }
     Ok(())
+}
+
+/// Removes one record; if it is one of `target`, where containerd can compare that (from 2.0).
+///
+/// # Errors
+/// When containerd does not remove it.
+pub async fn remove_record(
+    upstream: &Upstream,
+    name: String,
+    target: Option<Descriptor>,
+) -> Result<(), Box<Status>> {
+    let request = DeleteImageRequest { name, sync: false, target };
+    match ImagesClient::new(upstream.clone()).delete(namespaced(request)).await {
+        Err(status) if status.code() != Code::NotFound => Err(Box::new(status)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes `name`, which has a record, one of `target`.
+///
+/// # Errors
+/// When containerd does not change it.
+pub async fn point(upstream: &Upstream, name: &str, target: Descriptor) -> Result<(), TagRecordError> {
+    update(&mut ImagesClient::new(upstream.clone()), name, target, &[]).await
 }
 
 /// Whether a tag record had to be written.

@@ -1,8 +1,10 @@
 //! PullImage: read, decide, forward pinned, and answer only when kubelet will find what was pulled.
 
 mod content;
+mod forwarded;
 mod record;
 mod request;
+mod unchecked;
 
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -18,13 +20,14 @@ use super::{Peer, Proxy, deadline, frame, read_message, status, wire};
 use crate::containerd::images::Recorded;
 use crate::containerd::{Body, images, presence};
 use crate::gate::{AdmissionRequest, Explanation, Pinned, Refusal};
-use crate::reference::Reference;
-use crate::telemetry::Step;
+use crate::telemetry::{Reason, Step};
 pub use content::RuntimeContent;
 use pullgate_core::untrusted::error_chain;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;
+use unchecked::Unchecked;
+pub(super) use unchecked::UncheckedPulls;
 
 /// The largest answer to a pull that is read, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -89,22 +92,24 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
     checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
     proxy.counters.admitted.add();
     let evidence = proxy.gate.begin_evidence(&pinned).await;
+    let mut unchecked = Unchecked::begin(proxy, &pinned).await;
     let answer = forward(proxy, &call, &pinned, record).await?;
+    unchecked.answered();
     let Some(id) = image_id(&answer).map_err(pulled_but)? else { return Ok(answer) };
+    let checked = Box::pin(unchecked.check(&pinned, &id)).await;
+    checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
 
     let content = RuntimeContent::of(&proxy.upstream);
-    if let Err(refusal) = Box::pin(proxy.gate.check_pulled(&pinned, &id, &content, restore)).await {
-        forget(proxy, &pinned).await;
-        return Err(refuse(proxy, &refusal, record));
-    }
-
     // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
     let record_tag = record_tag(proxy, (call.request.image(), &id), &pinned, &order, record);
     let keep_evidence = proxy.gate.finish_evidence(&pinned, evidence, &id, &content);
     let (recorded, ()) = Box::pin(async { tokio::join!(record_tag, keep_evidence) }).await;
     recorded.map_err(|text| pulled_but(&text))?;
 
-    proxy.recent_answers.pulled(call.request.image(), &id, policy);
+    // What an exception admits is asked for again each time: it ends with its file.
+    if pinned.reason() != Reason::BreakGlass {
+        proxy.recent_answers.pulled(call.request.image(), &id, policy);
+    }
     Ok(answer)
 }
 
@@ -144,22 +149,6 @@ async fn decide(proxy: &Proxy, pull: &PullRequest, record: &mut Record) -> Resul
         }
         Err(refusal) => Err(refuse(proxy, &refusal, record)),
     }
-}
-
-/// Removes the names that the runtime has just recorded, so that no container is created by them, and no other image with
-/// the same configuration is used under them.
-async fn forget(proxy: &Proxy, pinned: &Pinned) {
-    let Ok(reference) = Reference::parse(pinned.name()) else { return };
-    let removed = tokio::time::timeout(
-        proxy.settings.limits.tag_record_timeout,
-        images::remove(&proxy.upstream, &reference),
-    );
-    let problem = match removed.await {
-        Ok(Ok(())) => return,
-        Ok(Err(status)) => error_chain(&*status),
-        Err(_) => "it does not answer".to_owned(),
-    };
-    tracing::warn!(image = pinned.name(), problem, "a refused image keeps its name in the runtime");
 }
 
 fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! The pure part of a decision: every signature against every authenticator that the rule names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +21,7 @@ pub(super) struct Check {
     digest: Digest,
     repositories: Vec<String>,
     layouts: BTreeSet<Format>,
+    annotations: BTreeMap<String, String>,
 }
 
 /// The outcome of a check.
@@ -48,6 +49,7 @@ impl Check {
             digest: evidence.digest.clone(),
             repositories: rule.accepted_repositories(&evidence.repository),
             layouts: rule.layouts().clone(),
+            annotations: requirement.annotations().clone(),
         }
     }
 
@@ -88,7 +90,11 @@ impl Check {
         if !self.layouts.contains(&format) {
             return Err(format!("{format} does not count: `layouts` of the rule does not have it"));
         }
-        let subject = Subject { digest: &self.digest, repositories: &self.repositories };
+        let subject = Subject {
+            digest: &self.digest,
+            repositories: &self.repositories,
+            annotations: &self.annotations,
+        };
         signature::verify(attachment, authenticator, &subject, at).map_err(|error| error_chain(&error))
     }
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod busy;
 mod calls;
 mod catalogue;
+mod claims;
 pub(crate) mod credentials;
 mod crowds;
 mod documents;

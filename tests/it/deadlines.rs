@@ -9,6 +9,7 @@ use http::{HeaderMap, Request};
 use prost::Message as _;
 use pullgate::api;
 use pullgate::containerd::{Body, UpstreamError};
+use pullgate::digest::Digest;
 use tokio::sync::Notify;
 
 use pullgate_test::proxy::call;
@@ -33,6 +34,7 @@ async fn world(path: &'static str, reply: impl Fn(&Call) -> Reply + Send + Sync 
     world.set_policy(
         "default = \"deny\"\n[[namespace]]\nscope = \"registry.example.com/open\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
     );
+    world.runtime.record(&image_id(OPEN), Digest::of(b"a manifest").as_str());
     world.runtime.script(move |call| match call.path.as_str() {
         asked if asked == path => Some(reply(call)),
         STATUS => {

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use pullgate::containerd::{Body, Upstream};
 use tokio::sync::Notify;
 
+use crate::options::settings::proxy;
 use pullgate_test::proxy::{Daemon, call};
 use pullgate_test::runtime::{Reply, Runtime, error, framed, status};
 use pullgate_test::tap::Tap;
@@ -162,8 +163,9 @@ pub(crate) async fn b17_unknown_methods_that_may_bring_an_image_cross_only_if_al
         "/runtime.v1.RuntimeService/RestoreContainer",
         "/runtime.v1.RuntimeService/RunFromCheckpoint",
     ];
-    for allowed in [false, true] {
-        let world = World::builder().proxy(|proxy| proxy.unknown_methods = allowed).start().await;
+    for (value, allowed) in [("deny", false), ("allow", true)] {
+        let settings = proxy(&format!("[gate]\nunknown-methods = \"{value}\""));
+        let world = World::builder().proxy(|proxy| *proxy = settings).start().await;
         world.runtime.script(|_| Some(answer(vec![framed(b"done")], status(0, ""))));
         let (expected, reached) = if allowed { ("0", unknown.len()) } else { ("12", 0) };
         for path in unknown {

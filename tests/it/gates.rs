@@ -1,7 +1,5 @@
 //! Present images: which of them kubelet sees, and which containers may be created.
 
-use std::ops::Deref;
-
 use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message;
@@ -9,6 +7,7 @@ use pullgate::api;
 use pullgate::cri::CriSettings;
 use pullgate::gate::Gate;
 
+use crate::options::settings::proxy;
 use pullgate_test::policy::{self, RELEASE};
 use pullgate_test::runtime::{self, Reply, framed};
 use pullgate_test::world::{Answer, World as Node};
@@ -39,6 +38,9 @@ async fn start(change: impl FnOnce(&mut CriSettings)) -> World {
         }
         _ => None,
     });
+    for name in [OPEN, CLOSED] {
+        node.runtime.record(&id(name), &pullgate::digest::Digest::of(name.as_bytes()).to_string());
+    }
     let world = World(node);
     world.set_policy("registry.example.com/open");
     world
@@ -63,13 +65,7 @@ fn field(number: u64, content: &[u8]) -> Vec<u8> {
 /// A node, and kubelet's calls about its two images.
 struct World(Node);
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.0
-    }
-}
+pullgate_test::extends_world!(World, 0);
 
 impl World {
     fn set_policy(&self, open: &str) {
@@ -275,8 +271,9 @@ async fn a_container_is_created_only_if_all_its_images_are_admitted() {
 
 #[tokio::test]
 pub(crate) async fn checkpoints_are_restored_only_if_allowed() {
-    for (allowed, expected) in [(false, "2"), (true, "0")] {
-        let world = start(|proxy| proxy.checkpoint_restore = allowed).await;
+    for (value, expected) in [("deny", "2"), ("allow", "0")] {
+        let settings = proxy(&format!("[gate]\ncheckpoint-restore = \"{value}\""));
+        let world = start(|proxy| *proxy = settings).await;
         let answer = world.create("/var/lib/checkpoint.tar", "", &[]).await;
         assert_eq!(answer.code, expected, "{answer:?}");
         for method in ["RestorePod", "CheckpointPod"] {
@@ -316,8 +313,9 @@ async fn a_checkpoint_in_an_admitted_image_is_restored_only_if_allowed() {
     for (document, by, allowed, expected) in [
         (annotated(name), OPEN.to_owned(), false, "2"),
         (annotated(name), OPEN.to_owned(), true, "0"),
+        // The record of the id, which containerd uses if the name goes meanwhile.
+        (annotated(name), id(OPEN), false, "2"),
         // Records that containerd does not use for this image.
-        (annotated(name), id(OPEN), false, "0"),
         (annotated(name), "registry.example.com/zzz:1".to_owned(), false, "0"),
         (annotated("org.example.name"), id(OPEN), false, "0"),
         // The document of another image.
@@ -357,4 +355,10 @@ async fn a_checkpoint_in_an_admitted_image_is_restored_only_if_allowed() {
     let world = start(|_| {}).await;
     world.runtime.record(OPEN, &pullgate::digest::Digest::of(b"gone").to_string());
     assert_eq!(world.create(&id(OPEN), OPEN, &[]).await.code, "0");
+    // Without a record, nothing is known of it.
+    let world = start(|_| {}).await;
+    world.runtime.forget(&id(OPEN));
+    let answer = world.create(&id(OPEN), OPEN, &[]).await;
+    assert_error(&answer, "no record");
+    assert!(answer.message.contains("no record of the image"), "{answer:?}");
 }

@@ -18,7 +18,7 @@ use pullgate::reference::Repository;
 use pullgate::trust::Algorithm;
 use pullgate_import::{self as import, Effect, ImportError, Imported, Options, SecurityCenter};
 
-const KEYS: [&str; 5] = ["p256", "p384", "ed25519", "rsa-2048", "rsa-3072"];
+const KEYS: [&str; 6] = ["p256", "p384", "p521", "ed25519", "rsa-2048", "rsa-3072"];
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")

@@ -1,7 +1,6 @@
 //! Evidence: what is decided without the registry, and what is not.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
@@ -32,13 +31,7 @@ struct World {
     held: Held,
 }
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pullgate_test::extends_world!(World, node);
 
 /// The records and manifests of a runtime.
 #[derive(Default)]

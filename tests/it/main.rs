@@ -27,3 +27,4 @@ mod readme;
 mod registry;
 mod sign;
 mod signer;
+mod unchecked;

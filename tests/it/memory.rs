@@ -3,7 +3,6 @@
 //! The daemon runs in a memory cgroup with the unit's `MemoryMax`, where one can be made; its peak is asserted either way.
 
 use std::fs;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -93,13 +92,7 @@ struct World {
     client: Upstream,
 }
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pullgate_test::extends_world!(World, node);
 
 impl World {
     async fn start() -> Self {

@@ -2,7 +2,6 @@
 //!
 //! The configuration is read from a file, and the gate is built from it as in the daemon.
 
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,24 +26,20 @@ use pullgate_test::registry::{
     Body, INDEX, MANIFEST, Options, Recorded, Registry, Scripted, descriptor, index, manifest,
 };
 use pullgate_test::runtime::{Runtime, framed};
-use pullgate_test::signer::{Signer, attach_classic, bundle, key_file, payload, sign_bundle, sign_classic};
+use pullgate_test::signer::{
+    Signer, attach_classic, bundle, key_file, payload, sign_annotated, sign_bundle, sign_classic,
+};
 use pullgate_test::world::World as Node;
 
 pub(crate) mod documents;
 mod effects;
 mod policy;
 mod samples;
-mod settings;
+pub(crate) mod settings;
 
 struct World(Node);
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.0
-    }
-}
+pullgate_test::extends_world!(World, 0);
 
 fn p256() -> Signer {
     Signer::of("p256", Algorithm::EcdsaSha256)

@@ -12,6 +12,7 @@ use pullgate::gate;
 use pullgate::registry::{Credentials, RegistrySettings};
 use pullgate::trust::Algorithm;
 
+use crate::options::settings::proxy;
 use pullgate_test::policy::{self, Authenticator};
 use pullgate_test::proxy::{call, forgetful};
 use pullgate_test::registry::{Body, Registry, Scripted};
@@ -436,7 +437,8 @@ async fn distinct_keys_count_not_signatures() {
 #[tokio::test]
 pub(crate) async fn a_pulled_image_is_reported_and_created() {
     for pin in [false, true] {
-        let world = World::builder().proxy(|proxy| proxy.pin_user_specified_image = pin).start().await;
+        let settings = proxy(&format!("[gate]\npin-user-specified-image = {pin}"));
+        let world = World::builder().proxy(|proxy| *proxy = settings).start().await;
         let digest = world.registry.image("team/app", "1", "app");
         sign_classic(&world.registry, "team/app", &digest, &p256());
         world.runtime.hold(&world.registry.tagged("team/app", "1").unwrap());

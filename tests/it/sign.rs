@@ -1,5 +1,7 @@
 //! Signatures that are written, found again and verified.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use pullgate::digest::Digest;
 use pullgate::keys::SigningKey;
@@ -86,7 +88,7 @@ async fn collect(registry: &Registry, digest: &Digest) -> Collected {
 /// How many of the signatures verify with the key.
 fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &SigningKey) -> usize {
     let repositories = [registry.repository("team/app").to_string()];
-    let subject = Subject { digest, repositories: &repositories };
+    let subject = Subject { digest, repositories: &repositories, annotations: &BTreeMap::new() };
     let authenticator = authenticator(key);
     let count = |attachment| verify(attachment, &authenticator, &subject, Timestamp::UNIX_EPOCH).is_ok();
     collected.attachments.iter().filter(|attachment| count(attachment)).count()

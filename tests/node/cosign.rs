@@ -26,7 +26,7 @@ fn signatures_by_cosign_are_accepted(release: Release) {
 fn other_key_types_and_both_layouts_are_accepted() {
     let node = Node::start(Release::V2_1);
     // With Ed25519 keys cosign signs Ed25519ph. It verifies pure Ed25519, so it refuses its own.
-    for kind in [Kind::P384, Kind::RsaPkcs1, Kind::Ed25519ph] {
+    for kind in [Kind::P384, Kind::P521, Kind::RsaPkcs1, Kind::Ed25519ph] {
         let name = kind.algorithm().to_lowercase();
         let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
@@ -45,6 +45,24 @@ fn other_key_types_and_both_layouts_are_accepted() {
             let waiting = node.kubelet().ensure_image(&Pod::of(image.by_tag())).unwrap_err();
             assert_eq!(waiting.code(), "no-valid-signature", "{name} {layout:?}: {}", waiting.message);
         }
+    }
+}
+
+/// containers/image signs with SHA-256 whatever the curve is, pure Ed25519, and a name with a tag.
+#[test]
+fn signatures_by_skopeo_are_accepted() {
+    let node = Node::start(Release::V2_1);
+    for kind in [Kind::P256, Kind::P384Sha256, Kind::P521Sha256, Kind::RsaPkcs1, Kind::Ed25519] {
+        let name = kind.algorithm().to_lowercase();
+        let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
+        node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));
+        let (image, wrong) = (node.push(&format!("team/{name}:1")), node.push(&format!("team/{name}:2")));
+        node.cosign().sign_by_skopeo(&image.by_tag(), &key);
+        node.cosign().sign_by_skopeo(&wrong.by_tag(), &other);
+        let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+        assert!(pulled.is_ok(), "{name}: {pulled:?}");
+        let waiting = node.kubelet().ensure_image(&Pod::of(wrong.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
     }
 }
 
@@ -86,18 +104,13 @@ fn a_bundle_counts_only_for_its_own_digest() {
 #[test]
 fn cosign_accepts_our_signatures() {
     let node = Node::start(Release::V2_1);
-    for (kind, options) in [
-        (Kind::P256, &[][..]),
-        (Kind::P384, &["--signature-digest-algorithm", "sha384"]),
-        (Kind::RsaPkcs1, &[]),
-        (Kind::Ed25519, &[]),
-    ] {
+    for kind in [Kind::P256, Kind::P384, Kind::P384Sha256, Kind::P521, Kind::RsaPkcs1, Kind::Ed25519] {
         let name = kind.algorithm().to_lowercase();
         let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
         let image = node.push(&format!("team/{name}:1"));
         signing::sign(&image.by_digest(), &key);
         let cosign = node.cosign();
-        let classic = [options, &["--new-bundle-format=false"]].concat();
+        let classic = [kind.cosign_options(), &["--new-bundle-format=false"]].concat();
         let result = cosign.verify(&image.by_digest(), &key, &classic);
         assert!(result.is_ok(), "{name}: {result:?}");
         let result = cosign.verify(&image.by_digest(), &other, &classic);

@@ -1,18 +1,27 @@
 //! What the runtime has decides: denied digests that no name and no evidence shows, and records of a neighbour.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
+use prost::Message as _;
+use serde_json::{Value, json};
+use tonic::Code;
+
+use pullgate_test::node::between::Between;
 use pullgate_test::node::images::Image;
 use pullgate_test::node::kubelet::{Kubelet, Pod};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{LIMIT, wait};
 use pullgate_test::node::{Node, Release};
+use pullgate_test::runtime::framed;
+use pullgate_test::world::pull_request;
 
 on_every_release!(
     a1_a_denied_part_of_an_unsigned_image_keeps_it_from_running,
     a1_a_denied_configuration_is_refused_at_the_pull,
     a1_an_index_in_an_index_is_refused,
+    a1_a_refused_neighbour_leaves_the_images_of_others_usable,
     a2_a_checkpoint_does_not_reach_the_images_of_others,
+    a2_a_checkpoint_whose_pull_is_given_up_does_not_stay,
 );
 
 const MODES: [&str; 2] = ["allow = \"unsigned\"\nreason = \"a test\"", "mode = \"off\"\ndeny = \"a test\""];
@@ -106,6 +115,77 @@ fn a1_an_index_in_an_index_is_refused(release: Release) {
     assert_eq!(waiting.code(), "runtime-unavailable", "{}", waiting.message);
 }
 
+/// The runtime gives the record of the id to the image that was pulled last.
+fn a1_a_refused_neighbour_leaves_the_images_of_others_usable(release: Release) {
+    let other = pullgate::digest::Digest::of(b"another").to_string();
+    let node = Node::start_with(release, |_, _| open(MODES[1]).deny_digest(&other));
+    let victim = node.push_index("team/victim:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = kubelet.pull(&Pod::of(victim.by_tag())).unwrap();
+    assert_used(&kubelet, &victim, &id, "before");
+    let inner = node.push_index("a/neighbour:2");
+    let size = node.registry.manifest("a/neighbour", &inner.digest).len();
+    let nested = json!({
+        "mediaType": "application/vnd.oci.image.index.v1+json", "digest": inner.digest, "size": size,
+        "platform": { "os": "linux", "architecture": "s390x" },
+    });
+    let neighbour = victim.push_as(&node.registry, "a/neighbour:1");
+    let neighbour = neighbour.edited(&node.registry, "nested", |document| {
+        document["manifests"].as_array_mut().unwrap().push(nested);
+    });
+    for name in [neighbour.by_tag(), neighbour.by_digest()] {
+        let refused = kubelet.pull(&Pod::of(&name)).unwrap_err();
+        assert!(refused.message().ends_with("[runtime-unavailable]"), "{refused:?}");
+        assert_used(&kubelet, &victim, &id, &name);
+    }
+    wait_until_forgotten(&kubelet, &neighbour);
+    assert_used(&kubelet, &victim, &id, "afterwards");
+}
+
+/// A neighbour's image with the configuration of `victim`, and so the same image for the runtime; a name that it puts
+/// first.
+fn checkpoint(node: &Node, victim: &Image, tag: &str) -> Image {
+    victim.push_as(&node.registry, "a/neighbour:1").edited(&node.registry, tag, |document| {
+        document["annotations"] = json!({ "org.criu.checkpoint.container.name": "app" });
+    })
+}
+
+/// containerd applies the removal of a name some milliseconds later.
+fn wait_until_forgotten(kubelet: &Kubelet, image: &Image) {
+    let gone = wait(LIMIT, || {
+        let images = kubelet.list_images().unwrap();
+        let mut names = images.iter().flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests));
+        (!names.any(|name| *name == image.by_tag() || *name == image.by_digest())).then_some(())
+    });
+    assert!(gone.is_some(), "the neighbour's name stays");
+}
+
+fn a2_a_checkpoint_whose_pull_is_given_up_does_not_stay(release: Release) {
+    let mut node = Node::start_with(release, |_, _| open(MODES[0]));
+    let between = Between::start(node.directory().join("between.sock"), &node.containerd.socket());
+    node.pullgate.restart_before(between.socket());
+    let victim = node.push("team/victim:1");
+    let kubelet = node.kubelet_through_pullgate();
+    let id = kubelet.pull(&Pod::of(victim.by_tag())).unwrap();
+    for case in ["cancelled", "late"] {
+        let neighbour = checkpoint(&node, &victim, case);
+        // containerd has pulled it, and its answer is on the way.
+        between.hold().arm(|what| what == "after /runtime.v1.ImageService/PullImage");
+        if case == "cancelled" {
+            kubelet.pull_and_give_up(&Pod::of(neighbour.by_tag()), Duration::from_secs(2));
+        } else {
+            let message = framed(&pull_request(&neighbour.by_tag()).encode_to_vec()).to_vec();
+            let path = "/runtime.v1.ImageService/PullImage";
+            let status = kubelet.call_raw(path, &[("grpc-timeout", "2S")], message);
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{case}: {status:?}");
+        }
+        between.hold().reached(case);
+        between.hold().release();
+        wait_until_forgotten(&kubelet, &neighbour);
+        assert_used(&kubelet, &victim, &id, case);
+    }
+}
+
 fn a2_a_checkpoint_does_not_reach_the_images_of_others(release: Release) {
     for rule in MODES {
         let node = Node::start_with(release, |_, _| open(rule));
@@ -113,20 +193,12 @@ fn a2_a_checkpoint_does_not_reach_the_images_of_others(release: Release) {
         let kubelet = node.kubelet_through_pullgate();
         let id = kubelet.pull(&Pod::of(victim.by_tag())).unwrap();
         assert_used(&kubelet, &victim, &id, "before");
-        // The same configuration, and so the same image for the runtime; a name that it puts first.
-        let neighbour = node.push("a/neighbour:1").edited(&node.registry, "checkpoint", |document| {
-            document["annotations"] = json!({ "org.criu.checkpoint.container.name": "app" });
-        });
+        let neighbour = checkpoint(&node, &victim, "checkpoint");
         for name in [neighbour.by_tag(), neighbour.by_digest()] {
             let refused = kubelet.pull(&Pod::of(&name)).unwrap_err();
             assert!(refused.message().ends_with("[checkpoint]"), "{rule}: {refused:?}");
         }
-        // containerd applies the removal of a name some milliseconds later.
-        let gone = wait(LIMIT, || {
-            let images = kubelet.list_images().unwrap();
-            (!images.iter().any(|image| image.repo_tags.contains(&neighbour.by_tag()))).then_some(())
-        });
-        assert!(gone.is_some(), "the neighbour's name stays");
+        wait_until_forgotten(&kubelet, &neighbour);
         assert_used(&kubelet, &victim, &id, rule);
     }
 }

@@ -82,6 +82,7 @@ fn signatures_by_keys_in_softhsm_are_accepted_by_cosign_and_the_gate() {
         ("RSA_2048", Kind::RsaPkcs1, true),
         ("EC_P256", Kind::P256, true),
         ("EC_P384", Kind::P384, true),
+        ("EC_P521", Kind::P521, true),
         ("ED25519", Kind::Ed25519, true),
     ] {
         let name = kind.algorithm().to_lowercase();
@@ -99,10 +100,7 @@ fn signatures_by_keys_in_softhsm_are_accepted_by_cosign_and_the_gate() {
         let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
         // cosign verifies RSA only with PKCS #1 v1.5.
-        let mut options = vec!["--new-bundle-format=false"];
-        if kind == Kind::P384 {
-            options.extend(["--signature-digest-algorithm", "sha384"]);
-        }
+        let options = [&["--new-bundle-format=false"], kind.cosign_options()].concat();
         let result = node.cosign().verify(&image.by_digest(), &key, &options);
         assert_eq!(result.is_ok(), by_cosign, "{name}: {result:?}");
         let result = node.cosign().verify(&unsigned.by_digest(), &key, &options);

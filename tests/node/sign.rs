@@ -14,13 +14,15 @@ use pullgate_test::programs;
 #[test]
 fn cosign_and_the_gate_accept_each_layout() {
     let node = Node::start(Release::V2_1);
-    for (kind, digest) in [
-        (Kind::P256, &[][..]),
-        (Kind::P384, &["--signature-digest-algorithm", "sha384"]),
-        (Kind::RsaPkcs1, &[]),
-        (Kind::RsaPss, &[]),
-        (Kind::Ed25519, &[]),
-        (Kind::Ed25519ph, &[]),
+    for kind in [
+        Kind::P256,
+        Kind::P384,
+        Kind::P384Sha256,
+        Kind::P521,
+        Kind::RsaPkcs1,
+        Kind::RsaPss,
+        Kind::Ed25519,
+        Kind::Ed25519ph,
     ] {
         let name = kind.algorithm().to_lowercase();
         let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
@@ -34,7 +36,7 @@ fn cosign_and_the_gate_accept_each_layout() {
             let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
             assert!(pulled.is_ok(), "{name} {layout}: {pulled:?}");
             let form = if layout == "classic" { &["--new-bundle-format=false"][..] } else { &[] };
-            let options = [digest, form, &["-a", "build=42"]].concat();
+            let options = [kind.cosign_options(), form, &["-a", "build=42"]].concat();
             let result = node.cosign().verify(&image.by_digest(), &key, &options);
             let knows = !matches!(kind, Kind::RsaPss | Kind::Ed25519ph);
             assert_eq!(result.is_ok(), knows, "{name} {layout}: {result:?}");

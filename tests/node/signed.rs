@@ -8,7 +8,9 @@ use pullgate_test::node::{Node, RELEASE, Release, signing};
 #[test]
 fn each_algorithm_is_accepted() {
     let node = Node::start(Release::V2_1);
-    for kind in [Kind::P256, Kind::P384, Kind::RsaPkcs1, Kind::RsaPss, Kind::Ed25519] {
+    for kind in
+        [Kind::P256, Kind::P384, Kind::P384Sha256, Kind::P521, Kind::RsaPkcs1, Kind::RsaPss, Kind::Ed25519]
+    {
         let name = kind.algorithm().to_lowercase();
         let key = node.key(&name, kind);
         node.pullgate.reload(&Policy::deny().authenticator(RELEASE, &[&key]).require("**", &[RELEASE]));

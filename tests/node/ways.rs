@@ -189,6 +189,9 @@ fn a_permissive_namespace_does_not_open_a_strict_one(release: Release) {
         let waiting = kubelet.run(&pod("payments").never()).unwrap_err();
         assert_eq!(waiting.reason, "ErrImageNeverPull", "{}", waiting.message);
     }
+    // The call for the user names no pod. Whoever makes it for the strict one learns the user, and still creates nothing.
+    let user = through.image_status(&image.by_tag()).unwrap().expect("it was pulled a moment ago");
+    assert_eq!(user.uid.map(|uid| uid.value), Some(1000));
     let waiting = through.create(&pod("payments"), &id).unwrap_err();
     assert_eq!(reason_and_code(&waiting), ("CreateContainerError", "not-verified"), "{}", waiting.message);
 }

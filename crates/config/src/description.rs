@@ -44,6 +44,8 @@ pub enum OptionKind {
     List,
     /// A date and time with an offset.
     Time,
+    /// An inline table of texts.
+    Map,
     /// A table, or an array of tables, with this header.
     Table(&'static str),
 }

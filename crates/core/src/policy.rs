@@ -33,7 +33,9 @@ pub use break_glass::{
 };
 pub use deny_list::{DenyList, MAX_DENIED};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
-pub use requirement::{MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied};
+pub use requirement::{
+    MAX_ANNOTATIONS, MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied,
+};
 pub use rule::{Action, AliasError, Allowance, Mode, Rule, SignedObject};
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
 pub use tags::{MAX_TAG_PATTERNS, Tags, TagsError};

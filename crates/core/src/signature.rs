@@ -4,6 +4,7 @@
 //! content, strictly. Unsigned data chooses nothing: hints, media types of layers and named algorithms are ignored. No
 //! I/O; the time is an argument. No error is ever a success, and one broken attachment does not affect the next.
 
+mod annotations;
 mod bundle;
 mod dsse;
 mod fields;
@@ -11,6 +12,7 @@ mod payload;
 mod simple;
 mod statement;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -111,6 +113,8 @@ pub struct Subject<'a> {
     /// The repositories that a simple-signing payload may contain, canonical (`docker.io/library/nginx`): that of the
     /// image, and the aliases of the policy.
     pub repositories: &'a [String],
+    /// The annotations that must be signed with it, with exactly these values.
+    pub annotations: &'a BTreeMap<String, String>,
 }
 
 /// Proof that a signer of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
@@ -184,7 +188,7 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
         Attachment::SimpleSigning { payload, signature, .. } => {
             simple::verify(payload, signature, by, subject)
         }
-        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject.digest),
+        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject),
     }
 }
 
@@ -268,6 +272,14 @@ pub enum SignatureError {
     OtherDigest { found: Quoted },
     #[error("signature is for another repository, {found}")]
     OtherRepository { found: Quoted },
+    /// An annotation that the rule requires was not signed, or with another value.
+    #[error("rule requires annotation {key} = {wanted}, signature has {found}")]
+    Annotation {
+        key: Quoted,
+        wanted: Quoted,
+        /// The value, quoted, or what there is instead.
+        found: String,
+    },
     /// A part has another type.
     #[error("{what} has type {found}, which is not a signature of an image")]
     WrongType { what: &'static str, found: Quoted },

@@ -10,6 +10,7 @@ mod authenticator;
 mod ecdsa;
 mod ed25519;
 pub mod generate;
+mod hash;
 mod identity;
 mod key_error;
 mod key_ids;
@@ -27,12 +28,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use self::algorithm::{Algorithm, PssSalt, UnknownAlgorithm};
+pub use self::algorithm::{Algorithm, PssSalt, Scheme, UnknownAlgorithm};
 pub use self::authenticator::{Authenticator, Signers};
 pub use self::ecdsa::der_of_raw;
+pub use self::hash::HashFunction;
 pub use self::identity::{Identities, Identity};
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::key_ids::KeyIds;
+pub use self::kind::Curve;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
@@ -66,6 +69,14 @@ impl Key {
         }
         self.not_after.filter(|until| now >= *until).map(|until| Outside::Late { until })
     }
+
+    /// Whether `other` is the same entry of the policy with another algorithm.
+    fn differs_in_algorithm_only(&self, other: &Self) -> bool {
+        let entry = |key: &Self| (key.not_before, key.not_after, key.remote.clone());
+        self.origin == other.origin
+            && entry(self) == entry(other)
+            && self.public.algorithm() != other.public.algorithm()
+    }
 }
 
 /// On which side of its validity period a time is.
@@ -95,7 +106,8 @@ impl KeySet {
     ///
     /// # Errors
     /// When there are no keys or too many, when a validity period is empty, or when a key is duplicated: of two
-    /// validity periods the wider one would count, and a key retired in one file would stay valid in another.
+    /// validity periods the wider one would count, and a key retired in one file would stay valid in another. One key of
+    /// one file may have several algorithms, each as a [`Key`] with the same period.
     pub fn new(name: String, keys: Vec<Key>) -> Result<Self, TrustError> {
         if keys.is_empty() {
             return Err(TrustError::NoKeys { authenticator: name });
@@ -103,15 +115,17 @@ impl KeySet {
         if keys.len() > MAX_KEYS {
             return Err(TrustError::TooManyKeys { authenticator: name, found: keys.len() });
         }
-        let mut origins = BTreeMap::new();
+        let mut known: BTreeMap<&str, &Key> = BTreeMap::new();
         for key in &keys {
             if key.not_before.zip(key.not_after).is_some_and(|(from, until)| from >= until) {
                 return Err(TrustError::EmptyWindow { origin: key.origin.clone() });
             }
-            if let Some(first) = origins.insert(key.public.fingerprint(), &key.origin) {
+            if let Some(first) = known.insert(key.public.fingerprint(), key)
+                && !first.differs_in_algorithm_only(key)
+            {
                 return Err(TrustError::SameKeyTwice {
                     fingerprint: key.public.fingerprint().to_owned(),
-                    first: first.clone(),
+                    first: first.origin.clone(),
                     second: key.origin.clone(),
                 });
             }
@@ -222,7 +236,10 @@ pub enum TrustError {
     /// Without keys, an authenticator would be satisfied by nothing, or by everything.
     #[error("authenticator {authenticator:?} has no keys")]
     NoKeys { authenticator: String },
-    #[error("authenticator {authenticator:?} has {found} keys, at most {MAX_KEYS} are allowed")]
+    #[error(
+        "authenticator {authenticator:?} has {found} keys, at most {MAX_KEYS} are allowed; a key counts once for each of \
+         its algorithms"
+    )]
     TooManyKeys { authenticator: String, found: usize },
     /// The validity period is empty.
     #[error("key {origin} is never valid: not-after is not later than not-before")]

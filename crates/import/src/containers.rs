@@ -25,6 +25,10 @@ const LABELS: usize = 4;
 /// The longest host of DNS, in bytes (RFC 1035 section 2.3.4), as text.
 const MAX_HOST: usize = 253;
 
+/// What containers/image verifies keys with: always SHA-256 (`signature/internal/sigstore_payload.go`), and PKCS #1 v1.5.
+const ALGORITHMS: [Algorithm; 3] =
+    [Algorithm::RsaPkcs1Sha256, Algorithm::EcdsaP384Sha256, Algorithm::EcdsaP521Sha256];
+
 /// Reads a file that the policy names, by its path.
 pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, std::io::Error>;
 
@@ -38,8 +42,6 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
         return Err(shape(place, problem));
     }
     let Document { default, transports } = document;
-    // sigstore/pkg/signature, as containers/image calls it: RSA is PKCS #1 v1.5.
-    let options = Options { algorithm: options.algorithm.or(Some(Algorithm::RsaPkcs1Sha256)), ..options };
     let mut converter = Converter {
         draft: Draft::new("containers/image's policy.json"),
         files,
@@ -261,13 +263,7 @@ impl Converter<'_> {
         }
         let mut keys: Vec<PublicKey> = Vec::new();
         for pem in self.pems(subject, signed)? {
-            let key = key(&pem, subject, self.options)?;
-            if key.algorithm() == Algorithm::EcdsaSha384 {
-                // containers/image signature/internal/sigstore_payload.go: always SHA-256.
-                let text = "a P-384 key is left out: containers/image verifies it with SHA-256, pullgate with SHA-384";
-                self.draft.note(Effect::Stricter, subject, text);
-                continue;
-            }
+            let key = key(&pem, subject, self.options.algorithm.into_iter().chain(ALGORITHMS))?;
             if !keys.iter().any(|other| other.fingerprint() == key.fingerprint()) {
                 keys.push(key);
             }

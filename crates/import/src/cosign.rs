@@ -3,12 +3,12 @@
 use super::draft::{Action, Draft, Rule, key};
 use super::{ImportError, Imported, Options};
 use pullgate_core::policy::Scope;
-use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
+use pullgate_core::trust::Algorithm;
 
 /// Creates an authenticator for each key, and a rule for `scope` that any of them satisfies.
 ///
-/// RSA and Ed25519 keys get the algorithms of cosign, PKCS #1 v1.5 and Ed25519ph, unless the options name others. (Observed
-/// with cosign 3.1.1 in both layouts; it does not verify Ed25519ph itself.)
+/// Keys get the algorithms of cosign since 2.6 (RSA: PKCS #1 v1.5 with SHA-256; Ed25519ph), unless the options name
+/// another that fits. (Observed with cosign 3.1.1 in both layouts; it does not verify Ed25519ph itself.)
 ///
 /// # Errors
 /// When a text is not a public key, or the scope is invalid.
@@ -18,20 +18,11 @@ pub fn cosign(keys: &[(String, String)], scope: &str, options: Options) -> Resul
     let mut draft = Draft::new("public keys of cosign");
     let mut names = Vec::new();
     for (name, pem) in keys {
-        let key = as_cosign_signs(pem, name, options)?;
+        let own = [Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519ph];
+        let key = key(pem, name, options.algorithm.into_iter().chain(own))?;
         names.push(draft.authenticator(name, vec![key]));
     }
     let origin = "any of the keys may sign".to_owned();
     draft.rules.push(Rule { origin, scope, pods: Vec::new(), action: Action::Any(names) });
     Ok(Imported { draft })
-}
-
-fn as_cosign_signs(pem: &str, name: &str, options: Options) -> Result<PublicKey, ImportError> {
-    let rsa = options.algorithm.filter(|it| it.key_kind() == Algorithm::RsaPkcs1Sha256.key_kind());
-    let key = key(pem, name, Options { algorithm: rsa.or(Some(Algorithm::RsaPkcs1Sha256)), ..options })?;
-    if key.algorithm() != Algorithm::Ed25519 || options.algorithm == Some(Algorithm::Ed25519) {
-        return Ok(key);
-    }
-    PublicKey::from_pem(pem, Algorithm::Ed25519ph, PssSalt::default())
-        .map_err(|error| ImportError::Key { subject: name.to_owned(), error })
 }

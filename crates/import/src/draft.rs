@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Effect, ImportError, Note, Options};
-use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
+use super::{Effect, ImportError, Note};
+use pullgate_core::trust::{Algorithm, KeyError, PssSalt, PublicKey};
 
 /// The longest name of an authenticator, in characters.
 const MAX_NAME: usize = 64;
@@ -98,16 +98,17 @@ impl Draft {
     }
 }
 
-/// Reads a public key. The algorithm follows from the key type, except for RSA.
-pub(super) fn key(pem: &str, subject: &str, options: Options) -> Result<PublicKey, ImportError> {
+/// Reads a public key for the first of the `preferred` algorithms that fits its kind, or else for the usual one.
+pub(super) fn key(
+    pem: &str,
+    subject: &str,
+    preferred: impl IntoIterator<Item = Algorithm>,
+) -> Result<PublicKey, ImportError> {
     let read = |algorithm| PublicKey::from_pem(pem, algorithm, PssSalt::default());
-    if read(Algorithm::RsaPkcs1Sha256).is_ok() {
-        let rsa = options.algorithm.filter(|it| it.key_kind() == Algorithm::RsaPkcs1Sha256.key_kind());
-        let algorithm = rsa.ok_or_else(|| ImportError::Algorithm { subject: subject.to_owned() })?;
-        return read(algorithm).map_err(|error| ImportError::Key { subject: subject.to_owned(), error });
+    let fitting = preferred.into_iter().map(read).find(|read| !matches!(read, Err(KeyError::Kind { .. })));
+    if fitting.is_none() && read(Algorithm::RsaPkcs1Sha256).is_ok() {
+        return Err(ImportError::Algorithm { subject: subject.to_owned() });
     }
-    read(Algorithm::EcdsaSha256)
-        .or_else(|first| read(Algorithm::EcdsaSha384).map_err(|_| first))
-        .or_else(|first| read(Algorithm::Ed25519).map_err(|_| first))
-        .map_err(|error| ImportError::Key { subject: subject.to_owned(), error })
+    let found = fitting.unwrap_or_else(|| Algorithm::usual_of(read));
+    found.map_err(|error| ImportError::Key { subject: subject.to_owned(), error })
 }

@@ -32,7 +32,7 @@ const BOUNDS: Bounds = Bounds { depth: 32, values: 200_000, keys: Keys::Exact };
 /// Settings for what the documents leave open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// The algorithm of RSA keys, where the document does not name it; for cosign keys also that of Ed25519 keys.
+    /// The algorithm of keys that it fits, where the document does not name one.
     pub algorithm: Option<Algorithm>,
     /// Whether to write a permission more widely when it cannot be written as narrowly as in the original. Otherwise it is
     /// left out.
@@ -151,7 +151,7 @@ pub enum ImportError {
     },
     /// The algorithm of an RSA key is unknown.
     #[error(
-        "{subject} has an RSA key, and the document does not name its algorithm; add --algorithm RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"
+        "{subject} has an RSA key, and the document does not name its algorithm; add --algorithm RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 or another one of RSA"
     )]
     Algorithm {
         /// The owner of the key.

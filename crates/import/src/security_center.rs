@@ -142,7 +142,7 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
     let mut names = BTreeMap::new();
     for attestor in attestors.iter().filter(|attestor| used.contains(attestor.name.as_str())) {
         let Some(pem) = source.public_keys.get(&attestor.name) else { continue };
-        let key = key(pem, &attestor.name, options)?;
+        let key = key(pem, &attestor.name, options.algorithm)?;
         names.insert(attestor.name.as_str(), draft.authenticator(&attestor.name, vec![key]));
     }
     for (namespace, policies) in by_namespace {

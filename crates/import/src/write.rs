@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::draft::{Action, Draft, DraftAuthenticator, Rule};
 use super::{Effect, Note};
-use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
+use pullgate_core::trust::{PssSalt, PublicKey, Scheme};
 use pullgate_core::untrusted::sanitize;
 
 pub(super) fn policy(draft: &Draft) -> String {
@@ -57,7 +57,7 @@ fn authenticator(text: &mut String, declared: &DraftAuthenticator) {
     for key in &declared.keys {
         let _ = writeln!(text, "[[authenticator.{}.keys]]", toml_string(&declared.name));
         let _ = writeln!(text, "algorithm = {}", toml_string(key.algorithm().name()));
-        if let (Algorithm::RsaPssSha256, Some(salt)) = (key.algorithm(), salt(key)) {
+        if let Some(salt) = salt(key) {
             let _ = writeln!(text, "salt-length = {salt}");
         }
         let _ = writeln!(text, "pem = '''\n{}'''", key.pem());
@@ -65,8 +65,10 @@ fn authenticator(text: &mut String, declared: &DraftAuthenticator) {
 }
 
 fn salt(key: &PublicKey) -> Option<String> {
+    let Scheme::RsaPss(hash) = key.algorithm().scheme() else { return None };
     match key.salt() {
-        salt if salt == PssSalt::default() => None,
+        salt if salt.is_of(hash) => None,
+        PssSalt::OfHash => None,
         PssSalt::Maximum => Some("\"maximum\"".to_owned()),
         PssSalt::Length(length) => Some(length.to_string()),
     }

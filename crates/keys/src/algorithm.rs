@@ -10,7 +10,7 @@ pub(super) enum AlgorithmError {
     Key(KeyError),
 }
 
-/// Reads a key for `algorithm`, or for the only algorithm of its kind.
+/// Reads a key for `algorithm`, or for the usual algorithm of its kind.
 pub(super) fn pick<T>(
     algorithm: Option<Algorithm>,
     read: impl Fn(Algorithm) -> Result<T, KeyError>,
@@ -18,12 +18,8 @@ pub(super) fn pick<T>(
     if let Some(algorithm) = algorithm {
         return read(algorithm).map_err(AlgorithmError::Key);
     }
-    // Every kind but RSA has one algorithm.
     if read(Algorithm::RsaPkcs1Sha256).is_ok() {
         return Err(AlgorithmError::Choose);
     }
-    read(Algorithm::EcdsaSha256)
-        .or_else(|first| read(Algorithm::EcdsaSha384).map_err(|_| first))
-        .or_else(|first| read(Algorithm::Ed25519).map_err(|_| first))
-        .map_err(AlgorithmError::Key)
+    Algorithm::usual_of(read).map_err(AlgorithmError::Key)
 }

@@ -24,13 +24,15 @@ pub enum KeyKind {
     P256,
     /// P-384 (secp384r1).
     P384,
+    /// P-521 (secp521r1).
+    P521,
     /// Ed25519.
     Ed25519,
 }
 
 impl KeyKind {
-    pub const ALL: [Self; 6] =
-        [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256, Self::P384, Self::Ed25519];
+    pub const ALL: [Self; 7] =
+        [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256, Self::P384, Self::P521, Self::Ed25519];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl KeyKind {
             Self::Rsa4096 => "RSA_4096",
             Self::P256 => "EC_P256",
             Self::P384 => "EC_P384",
+            Self::P521 => "EC_P521",
             Self::Ed25519 => "ED25519",
         }
     }
@@ -50,7 +53,7 @@ impl KeyKind {
             Self::Rsa2048 => Some(2048),
             Self::Rsa3072 => Some(3072),
             Self::Rsa4096 => Some(4096),
-            Self::P256 | Self::P384 | Self::Ed25519 => None,
+            Self::P256 | Self::P384 | Self::P521 | Self::Ed25519 => None,
         }
     }
 
@@ -61,6 +64,7 @@ impl KeyKind {
             Self::Rsa4096 => new::rsa(4096),
             Self::P256 => new::p256(),
             Self::P384 => new::p384(),
+            Self::P521 => new::p521(),
             Self::Ed25519 => new::ed25519(),
         }
     }

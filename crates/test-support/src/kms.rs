@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
+use pullgate::trust::{Algorithm, Curve, HashFunction, PrivateKey, PssSalt, Scheme};
 use serde_json::{Value, json};
 
 use crate::acs::{self, Nonces, parameter};
@@ -142,55 +142,72 @@ impl State {
     }
 }
 
+/// The same expression with each hash as a type.
+macro_rules! with_hash {
+    ($hash:expr, $Hash:ident => $expression:expr) => {
+        match $hash {
+            HashFunction::Sha256 => {
+                type $Hash = rsa::sha2::Sha256;
+                $expression
+            }
+            HashFunction::Sha384 => {
+                type $Hash = rsa::sha2::Sha384;
+                $expression
+            }
+            HashFunction::Sha512 => {
+                type $Hash = rsa::sha2::Sha512;
+                $expression
+            }
+        }
+    };
+}
+
 /// Signs the digest of an unknown message, as a service does. pullgate has no such function.
 pub fn sign_digest(pem: &str, algorithm: Algorithm, digest: &[u8]) -> Vec<u8> {
+    use p256::ecdsa::signature::hazmat::PrehashSigner as _;
     use rsa::pkcs8::DecodePrivateKey as _;
     let rsa = || rsa::PrivateKey::from_pkcs8_pem(pem).unwrap();
-    match algorithm {
-        Algorithm::RsaPssSha256 => {
-            use rsa::signature::{SignatureEncoding as _, hazmat::PrehashSigner as _};
-            rsa::pss::SigningKey::<rsa::sha2::Sha256>::new(rsa()).sign_prehash(digest).unwrap().to_vec()
-        }
-        Algorithm::RsaPkcs1Sha256 => {
-            rsa().sign(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), digest).unwrap()
-        }
-        Algorithm::EcdsaSha256 => {
-            use p256::ecdsa::signature::hazmat::PrehashSigner as _;
-            use p256::pkcs8::DecodePrivateKey as _;
-            let key = p256::ecdsa::SigningKey::from(p256::SecretKey::from_pkcs8_pem(pem).unwrap());
-            let signature: p256::ecdsa::Signature = key.sign_prehash(digest).unwrap();
+    macro_rules! ecdsa {
+        ($curve:ident) => {{
+            let key = $curve::ecdsa::SigningKey::from($curve::SecretKey::from_pkcs8_pem(pem).unwrap());
+            let signature: $curve::ecdsa::Signature = key.sign_prehash(digest).unwrap();
             signature.to_der().as_bytes().to_vec()
+        }};
+    }
+    match algorithm.scheme() {
+        Scheme::RsaPss(hash) => with_hash!(hash, H => rsa().sign(rsa::Pss::<H>::new(), digest).unwrap()),
+        Scheme::RsaPkcs1(hash) => {
+            with_hash!(hash, H => rsa().sign(rsa::Pkcs1v15Sign::new::<H>(), digest).unwrap())
         }
-        Algorithm::EcdsaSha384 => {
-            use p384::ecdsa::signature::hazmat::PrehashSigner as _;
-            use p384::pkcs8::DecodePrivateKey as _;
-            let key = p384::ecdsa::SigningKey::from(p384::SecretKey::from_pkcs8_pem(pem).unwrap());
-            let signature: p384::ecdsa::Signature = key.sign_prehash(digest).unwrap();
-            signature.to_der().as_bytes().to_vec()
-        }
-        other => panic!("{other} has no digest"),
+        Scheme::Ecdsa(Curve::P256, _) => ecdsa!(p256),
+        Scheme::Ecdsa(Curve::P384, _) => ecdsa!(p384),
+        Scheme::Ecdsa(Curve::P521, _) => ecdsa!(p521),
+        Scheme::Ed25519 | Scheme::Ed25519ph => panic!("{algorithm} has no digest"),
     }
 }
 
 /// Whether a service would accept the signature.
 pub fn verify_digest(pem: &str, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> bool {
+    use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
     use rsa::pkcs8::DecodePublicKey as _;
     let rsa = || rsa::PublicKey::from_public_key_pem(pem).unwrap();
-    match algorithm {
-        Algorithm::RsaPssSha256 => {
-            let padding = rsa::Pss::<rsa::sha2::Sha256>::new_with_salt(32);
-            rsa().verify(padding, digest, signature).is_ok()
-        }
-        Algorithm::RsaPkcs1Sha256 => {
-            rsa().verify(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), digest, signature).is_ok()
-        }
-        Algorithm::EcdsaSha256 => {
-            use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-            use p256::pkcs8::DecodePublicKey as _;
-            let key = p256::ecdsa::VerifyingKey::from_public_key_pem(pem).unwrap();
-            p256::ecdsa::Signature::from_der(signature)
+    macro_rules! ecdsa {
+        ($curve:ident) => {{
+            let key = $curve::ecdsa::VerifyingKey::from_public_key_pem(pem).unwrap();
+            $curve::ecdsa::Signature::from_der(signature)
                 .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok())
+        }};
+    }
+    match algorithm.scheme() {
+        Scheme::RsaPss(hash) => {
+            with_hash!(hash, H => rsa().verify(rsa::Pss::<H>::new(), digest, signature).is_ok())
         }
-        other => panic!("KMS has no {other}"),
+        Scheme::RsaPkcs1(hash) => {
+            with_hash!(hash, H => rsa().verify(rsa::Pkcs1v15Sign::new::<H>(), digest, signature).is_ok())
+        }
+        Scheme::Ecdsa(Curve::P256, _) => ecdsa!(p256),
+        Scheme::Ecdsa(Curve::P384, _) => ecdsa!(p384),
+        Scheme::Ecdsa(Curve::P521, _) => ecdsa!(p521),
+        Scheme::Ed25519 | Scheme::Ed25519ph => panic!("{algorithm} has no digest"),
     }
 }

@@ -107,6 +107,11 @@ impl Runtime {
         self.state.records.lock().unwrap().insert(name.to_owned(), digest.to_owned());
     }
 
+    /// Removes an image record.
+    pub fn forget(&self, name: &str) {
+        self.state.records.lock().unwrap().remove(name);
+    }
+
     /// Adds a manifest to the content store, so that the image is known by the digest of its configuration.
     pub fn hold(&self, manifest: &Bytes) {
         let digest = pullgate::digest::Digest::of(manifest).to_string();
@@ -321,6 +326,10 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
             let image = images::UpdateImageRequest::decode(body).unwrap().image.unwrap();
             records.insert(image.name.clone(), image.target.clone().unwrap().digest);
             message(&images::UpdateImageResponse { image: Some(image) })
+        }
+        "/containerd.services.images.v1.Images/Delete" => {
+            let name = images::DeleteImageRequest::decode(body).unwrap().name;
+            records.remove(&name).map_or_else(|| error(5, "not found"), |_| message(&()))
         }
         "/containerd.services.content.v1.Content/Read" => {
             let digest = images::ReadContentRequest::decode(body).unwrap().digest;

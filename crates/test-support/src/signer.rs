@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, manifest};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 const STATEMENT: &str = "application/vnd.in-toto+json";
 
 /// A key of `tests/fixtures/keys`.
@@ -122,14 +123,24 @@ fn sign_payload(registry: &Registry, path: &str, digest: &Digest, (payload, sign
 
 /// Signs the image at `path` with a Sigstore bundle under the fallback tag.
 pub fn sign_bundle(registry: &Registry, path: &str, digest: &Digest, signer: &Signer) {
-    attach_bundle(registry, path, digest, &bundle(digest, "https://sigstore.dev/cosign/sign/v1", signer));
+    attach_bundle(registry, path, digest, &bundle(digest, SIGN, signer));
 }
 
 /// A bundle with a statement of this type about a digest.
 pub fn bundle(digest: &Digest, predicate_type: &str, signer: &Signer) -> String {
+    bundle_with(&json!({ "digest": { "sha256": digest.hex() } }), predicate_type, signer)
+}
+
+/// A bundle that signs an image with these annotations of it.
+pub fn annotated_bundle(digest: &Digest, annotations: &Value, signer: &Signer) -> String {
+    let subject = json!({ "digest": { "sha256": digest.hex() }, "annotations": annotations });
+    bundle_with(&subject, SIGN, signer)
+}
+
+fn bundle_with(subject: &Value, predicate_type: &str, signer: &Signer) -> String {
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "digest": { "sha256": digest.hex() } }],
+        "subject": [subject],
         "predicateType": predicate_type,
         "predicate": {},
     })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
+use pullgate::trust::{Algorithm, Curve, HashFunction, PrivateKey, PssSalt, Scheme};
 use serde_json::{Value, json};
 
 use crate::kms::{sign_digest, verify_digest};
@@ -143,31 +143,47 @@ impl State {
         })
     }
 
+    /// The algorithm that a request asks for, if everything in it agrees. Without a salt length it would be the longest,
+    /// which our verifiers refuse.
+    fn asked(&self, path: &str, body: &Value) -> Option<Algorithm> {
+        let prehashed = body["prehashed"] == true;
+        let hashed = |hash| prehashed && path == format!("/sha2-{}", 8 * HashFunction::bytes(hash));
+        Algorithm::ALL.into_iter().find(|algorithm| match algorithm.scheme() {
+            Scheme::RsaPss(hash) => {
+                self.kind.starts_with("rsa-")
+                    && hashed(hash)
+                    && body["signature_algorithm"] == "pss"
+                    && body["salt_length"] == "hash"
+            }
+            Scheme::RsaPkcs1(hash) => {
+                self.kind.starts_with("rsa-") && hashed(hash) && body["signature_algorithm"] == "pkcs1v15"
+            }
+            Scheme::Ecdsa(curve, hash) => {
+                let kind = match curve {
+                    Curve::P256 => "ecdsa-p256",
+                    Curve::P384 => "ecdsa-p384",
+                    Curve::P521 => "ecdsa-p521",
+                };
+                self.kind == kind && hashed(hash) && body["marshaling_algorithm"] == "asn1"
+            }
+            Scheme::Ed25519 => self.kind == "ed25519" && path.is_empty() && !prehashed,
+            Scheme::Ed25519ph => false,
+        })
+    }
+
     /// As the API specifies: the version precedes the signature.
     fn verify(&self, hash: &str, body: &Value) -> Option<Value> {
         let input = STANDARD.decode(body["input"].as_str()?).ok()?;
         let signature = body["signature"].as_str()?.strip_prefix("vault:v2:")?;
         let signature = STANDARD.decode(signature).ok()?;
-        let prehashed = body["prehashed"] == true;
-        let valid = match (self.kind, hash) {
-            ("ed25519", "") if !prehashed => {
+        let valid = match self.asked(hash, body)? {
+            Algorithm::Ed25519 => {
                 let salt = PssSalt::default();
                 let key =
                     pullgate::trust::PublicKey::from_pem(&self.public, Algorithm::Ed25519, salt).unwrap();
                 key.verify(&input, &signature).is_ok()
             }
-            ("ecdsa-p256", "/sha2-256") if prehashed && body["marshaling_algorithm"] == "asn1" => {
-                verify_digest(&self.public, Algorithm::EcdsaSha256, &input, &signature)
-            }
-            (_, "/sha2-256") if prehashed && body["signature_algorithm"] == "pkcs1v15" => {
-                verify_digest(&self.public, Algorithm::RsaPkcs1Sha256, &input, &signature)
-            }
-            (_, "/sha2-256")
-                if prehashed && body["signature_algorithm"] == "pss" && body["salt_length"] == "hash" =>
-            {
-                verify_digest(&self.public, Algorithm::RsaPssSha256, &input, &signature)
-            }
-            _ => return None,
+            algorithm => verify_digest(&self.public, algorithm, &input, &signature),
         };
         Some(json!({ "valid": valid }))
     }
@@ -178,28 +194,12 @@ impl State {
         if body["key_version"] != 2 {
             return None;
         }
-        let prehashed = body["prehashed"] == true;
-        let signature = match (self.kind, hash) {
-            ("ed25519", "") if !prehashed => {
+        let signature = match self.asked(hash, body)? {
+            Algorithm::Ed25519 => {
                 let key = PrivateKey::from_pem(&self.pem, Algorithm::Ed25519, PssSalt::default()).unwrap();
                 key.sign(&input).unwrap()
             }
-            ("ecdsa-p256", "/sha2-256") if prehashed && body["marshaling_algorithm"] == "asn1" => {
-                sign_digest(&self.pem, Algorithm::EcdsaSha256, &input)
-            }
-            ("ecdsa-p384", "/sha2-384") if prehashed && body["marshaling_algorithm"] == "asn1" => {
-                sign_digest(&self.pem, Algorithm::EcdsaSha384, &input)
-            }
-            (_, "/sha2-256") if prehashed && body["signature_algorithm"] == "pkcs1v15" => {
-                sign_digest(&self.pem, Algorithm::RsaPkcs1Sha256, &input)
-            }
-            // Without a salt length it would be the longest, which our verifiers refuse.
-            (_, "/sha2-256")
-                if prehashed && body["signature_algorithm"] == "pss" && body["salt_length"] == "hash" =>
-            {
-                sign_digest(&self.pem, Algorithm::RsaPssSha256, &input)
-            }
-            _ => return None,
+            algorithm => sign_digest(&self.pem, algorithm, &input),
         };
         Some(json!({ "signature": format!("vault:v2:{}", STANDARD.encode(signature)), "key_version": 2 }))
     }

@@ -39,7 +39,7 @@ pub(super) struct KeyFiles<'a> {
 /// What applies to keys that do not set it.
 struct Defaults<'a> {
     name: &'a str,
-    algorithm: Option<Algorithm>,
+    algorithms: Option<Vec<Algorithm>>,
     salt: Option<PssSalt>,
     remote: Wanted,
 }
@@ -98,7 +98,7 @@ fn read_keys(
         &format!("[authenticator.{name}]"),
         &[options::with_remote(options::AUTHENTICATOR), vec!["keys"]].concat(),
     )?;
-    let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
+    let algorithms = table.take("algorithm").map(|value| read_algorithms(document, value));
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
     let salt = salt_at.map(|value| read_salt(document, value));
@@ -117,17 +117,18 @@ fn read_keys(
         return None;
     }
     // The problem is noted already; keys that do not set it would repeat it.
-    let broken = algorithm == Some(None) || salt == Some(None);
-    let defaults = Defaults { name, algorithm: algorithm.flatten(), salt: salt.flatten(), remote: wanted };
-    let read: Vec<Key> =
+    let broken = algorithms == Some(None) || salt == Some(None);
+    let defaults = Defaults { name, algorithms: algorithms.flatten(), salt: salt.flatten(), remote: wanted };
+    let read: Vec<Vec<Key>> =
         elements.into_iter().filter_map(|it| read_key(document, it, &defaults, broken, &mut files)).collect();
     if read.len() < count || broken {
         return None;
     }
+    let read: Vec<Key> = read.into_iter().flatten().collect();
     if let (Some(span), false) =
-        (salt_span, read.iter().any(|key| is_pss(key.public.algorithm())) || count == 0)
+        (salt_span, read.iter().any(|key| key.public.algorithm().is_pss()) || count == 0)
     {
-        let message = "`salt-length` is set, and no key here is for RSA_PSS_SHA_256";
+        let message = "`salt-length` is set, and no key here is for RSASSA-PSS";
         document.problem(span, message, "remove it");
     }
     defaults.remote.check_used(document, read.iter().any(|key| key.remote.is_some()));
@@ -145,32 +146,41 @@ fn read_key(
     defaults: &Defaults<'_>,
     broken: bool,
     files: &mut KeyFiles<'_>,
-) -> Option<Key> {
+) -> Option<Vec<Key>> {
     let mut table = document.table(value, "a key", &options::with_remote(options::KEY))?;
     let window = read_window(document, &mut table);
-    let algorithm = table.take("algorithm").map(|value| read_algorithm(document, value));
+    let algorithms = table.take("algorithm").map(|value| read_algorithms(document, value));
     let salt = table.take("salt-length").map(|value| read_salt(document, value));
     let own = Wanted::read(document, &mut table);
     let material = read_material(document, &mut table, files);
-    let algorithm = match algorithm {
+    let algorithms = match algorithms {
         Some(own) => own,
-        None if defaults.algorithm.is_none() && !broken => {
+        None if defaults.algorithms.is_none() && !broken => {
             let known: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
             let hint =
                 format!("add `algorithm` to the authenticator or the key; {}", suggest::one_of("", &known));
             document.problem(table.span, "the key has no `algorithm`", hint);
             None
         }
-        None => defaults.algorithm,
+        None => defaults.algorithms.clone(),
     };
-    let (material, algorithm) = (material?, algorithm?);
-    let salt = match salt {
-        Some(own) => own?,
-        None => defaults.salt.filter(|_| is_pss(algorithm)).unwrap_or_default(),
+    let (material, algorithms) = (material?, algorithms?);
+    let own_salt = match salt {
+        Some(own) => Some(own?),
+        None => None,
     };
+    let mixed = algorithms.iter().any(|algorithm| algorithm.is_pss());
+    let salt = |algorithm: Algorithm| match own_salt {
+        // Where nothing has a salt, it is an error.
+        Some(own) if algorithm.is_pss() || !mixed => own,
+        _ => defaults.salt.filter(|_| algorithm.is_pss()).unwrap_or_default(),
+    };
+    let wanted: Vec<_> = algorithms.into_iter().map(|algorithm| (algorithm, salt(algorithm))).collect();
     let (pinned, public, origin) = match material {
         Material::Pem { text, origin, span } => {
-            let public = PublicKey::from_pem(&text, algorithm, salt).map_err(|error| {
+            let public =
+                wanted.into_iter().map(|(algorithm, salt)| PublicKey::from_pem(&text, algorithm, salt));
+            let public = public.collect::<Result<Vec<_>, _>>().map_err(|error| {
                 let otherwise = match &error {
                     KeyError::Kind { found, .. } => fitting(found),
                     _ => "put the public key as one PEM block of type PUBLIC KEY here".to_owned(),
@@ -182,9 +192,15 @@ fn read_key(
         }
         Material::Elsewhere(source) => {
             let origin = source.location.to_string();
-            let wanted = (defaults.name, algorithm, salt);
-            let (pinned, public) = source.find(document, wanted, files.known, files.declared);
-            (Some(pinned), public, origin)
+            let mut pinned = None;
+            let public = wanted.into_iter().map(|(algorithm, salt)| {
+                let wanted = (defaults.name, algorithm, salt);
+                let (key, public) = source.find(document, wanted, files.known, files.declared);
+                pinned.get_or_insert(key);
+                public
+            });
+            let public = public.collect();
+            (pinned, public, origin)
         }
     };
     let wanted = own.clone().or(&defaults.remote);
@@ -193,7 +209,32 @@ fn read_key(
         own.check_used(document, demanded.is_some());
     }
     let (not_before, not_after) = window?;
-    Some(Key { public: public?, not_before, not_after, origin, remote: remote.ok()? })
+    let remote = remote.ok()?;
+    let key = |public| Key { public, not_before, not_after, origin: origin.clone(), remote: remote.clone() };
+    Some(public?.into_iter().map(key).collect())
+}
+
+/// One algorithm, or a list of them: keys outlive the tools that sign with them, and the hash changes with the tool.
+fn read_algorithms(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<Algorithm>> {
+    if !matches!(value.value, DeValue::Array(_)) {
+        return read_algorithm(document, value).map(|one| vec![one]);
+    }
+    let span = value.span.clone();
+    let elements = document.array(value, "`algorithm`", "a name, or a list of names")?;
+    let count = elements.len();
+    let algorithms: Vec<Algorithm> =
+        elements.into_iter().filter_map(|element| read_algorithm(document, element)).collect();
+    if algorithms.len() < count {
+        return None;
+    }
+    let repeated =
+        algorithms.iter().enumerate().any(|(at, one)| algorithms.iter().take(at).any(|it| it == one));
+    if count == 0 || repeated {
+        let message = if repeated { "`algorithm` has a name twice" } else { "`algorithm` is an empty list" };
+        document.problem(span, message, "write each algorithm that the key signs with once");
+        return None;
+    }
+    Some(algorithms)
 }
 
 /// The source of a public key.
@@ -308,8 +349,4 @@ fn fitting(kind: &str) -> String {
         return "no algorithm here takes such a key; name another key".to_owned();
     }
     format!("for this key write {}; or name another key", names.join(" or "))
-}
-
-fn is_pss(algorithm: Algorithm) -> bool {
-    algorithm == Algorithm::RsaPssSha256
 }

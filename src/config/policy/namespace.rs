@@ -1,6 +1,6 @@
 //! `[[namespace]]`: a scope and the rule for its images.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::options::{self, Choices};
@@ -8,7 +8,9 @@ use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
 use crate::config::suggest;
 use crate::digest::Digest;
-use crate::policy::{Action, Allowance, Pods, PodsError, Requirement, Rule, Scope, ScopeError};
+use crate::policy::{
+    Action, Allowance, Pods, PodsError, Requirement, RequirementError, Rule, Scope, ScopeError,
+};
 use crate::signature::Format;
 use pullgate_config::kind::{Choice, Kind as _};
 use pullgate_config::options::{Options as _, ReadByHand};
@@ -179,6 +181,7 @@ fn read_requirement(
 ) -> Option<Requirement> {
     let mut table = document.table(value, "`require`", &ReadByHand::keys(options::REQUIRE))?;
     let span = table.span.clone();
+    let annotations = table.take("annotations").map(|value| read_annotations(document, value));
     let forms = (table.take("all"), table.take("any"), table.take("at-least"), table.take("of"));
     let requirement = match forms {
         (Some(all), None, None, None) => Requirement::all(read_names(document, all, "`all`", names)?),
@@ -193,7 +196,26 @@ fn read_requirement(
             return None;
         }
     };
-    requirement.map_err(|error| document.problem(span, error.to_string(), REQUIRE_FORMS)).ok()
+    let problem = |error: RequirementError| document.problem(span, error.to_string(), REQUIRE_FORMS);
+    let requirement = requirement.map_err(problem).ok()?;
+    let Some(annotations) = annotations else { return Some(requirement) };
+    let (annotations, span) = annotations?;
+    let hint = "write for example annotations = { team = \"payments\" }, or remove it";
+    let problem = |error: RequirementError| document.problem(span, error.to_string(), hint);
+    requirement.with_annotations(annotations).map_err(problem).ok()
+}
+
+type Annotations = (BTreeMap<String, String>, Range<usize>);
+
+fn read_annotations(document: &mut Document<'_>, value: Value<'_>) -> Option<Annotations> {
+    let span = value.span.clone();
+    let entries = document.open_table(value, "`annotations`")?.entries;
+    let count = entries.len();
+    let annotations: BTreeMap<_, _> = entries
+        .into_iter()
+        .filter_map(|(key, _, value)| Some((key, document.string(value, "an annotation")?.0)))
+        .collect();
+    (annotations.len() == count).then_some((annotations, span))
 }
 
 fn read_count(document: &mut Document<'_>, value: Value<'_>) -> Option<usize> {

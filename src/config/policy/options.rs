@@ -6,9 +6,8 @@ use pullgate_config::options::{OptionDoc, Options, ReadByHand};
 use pullgate_config::read_by_hand;
 
 use crate::policy::{Mode, SignedObject};
+use crate::trust::Algorithm;
 
-const ALGORITHMS: &str =
-    "RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519, ED25519PH";
 const OF_AUTHENTICATOR: &str = "the authenticator's";
 
 pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
@@ -21,10 +20,12 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
     /// Whose signatures count: those of public keys (key).
     "type": Choice, "key", "key";
-    /// The algorithm that signatures are verified with, whatever they claim.
-    "algorithm": Choice, "", ALGORITHMS;
-    /// The length of the salt of RSA_PSS_SHA_256, in bytes.
-    "salt-length": Count, "32", "a number, maximum";
+    /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
+    /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
+    /// P-384, ECDSA_SHA_512 for P-521.
+    "algorithm": Choice, "", Algorithm::NAMES;
+    /// The length of the salt of RSASSA-PSS, in bytes.
+    "salt-length": Count, "that of the hash", "a number, maximum";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
@@ -37,7 +38,7 @@ pub(super) const KEY: &[ReadByHand] = read_by_hand! {
     /// The SHA-256 of the DER public key at `source`, which `pullgate-signer keys public` shows.
     "fingerprint": Text, "", "sha256: and 64 digits";
     /// The algorithm for this key.
-    "algorithm": Choice, OF_AUTHENTICATOR, ALGORITHMS;
+    "algorithm": Choice, OF_AUTHENTICATOR, Algorithm::NAMES;
     /// The length of the salt for this key.
     "salt-length": Count, OF_AUTHENTICATOR, "a number, maximum";
     /// The first moment at which the key counts.
@@ -78,6 +79,9 @@ pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
     "at-least": Count, "", "1 to the number in `of`";
     /// The authenticators that `at-least` counts.
     "of": List, "", "names of authenticators";
+    /// Annotations that each signature must sign with the digest, with exactly these values, as in `{ team = "payments" }`:
+    /// what `pullgate-signer sign -a` and `cosign sign -a` add.
+    "annotations": Map, "none", "at most 16 texts";
 };
 
 pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {

@@ -92,13 +92,14 @@ fn location(document: &mut Document<'_>, text: &str, span: Range<usize>) -> Opti
 impl Source {
     /// The public key if it is known; otherwise a problem is noted.
     pub(super) fn find(
-        self,
+        &self,
         document: &mut Document<'_>,
         (authenticator, algorithm, salt): (&str, Algorithm, PssSalt),
         known: &KnownKeys,
         declared: &mut Vec<DeclaredKey>,
     ) -> (PinnedKey, Option<PublicKey>) {
-        let key = PinnedKey { location: self.location, fingerprint: self.fingerprint, algorithm, salt };
+        let (location, fingerprint) = (self.location.clone(), self.fingerprint.clone());
+        let key = PinnedKey { location, fingerprint, algorithm, salt };
         let public = known.cache.find(&key);
         declared.push(DeclaredKey {
             authenticator: authenticator.to_owned(),
@@ -119,7 +120,7 @@ impl Source {
                     "the daemon fetches it, and so does `pullgate-signer keys fetch`",
                 ),
             };
-            document.problem(self.span, message, hint);
+            document.problem(self.span.clone(), message, hint);
         }
         (key, public)
     }

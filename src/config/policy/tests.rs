@@ -325,15 +325,47 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_265\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:13: unknown algorithm `ECDSA_SHA_265`\n  hint: did you mean `ECDSA_SHA_256`? Known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`",
+        "policy.toml:6:13: unknown algorithm `ECDSA_SHA_265`\n  hint: did you mean `ECDSA_SHA_256`? Known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = {} }",
+        "policy.toml:7:46: requirement of annotations names none, so nothing more would be required\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { \"\" = \"x\" } }",
+        "policy.toml:7:46: requirement of annotations names none, so nothing more would be required\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { build = 42 } }",
+        "policy.toml:7:56: an annotation is an integer\n  hint: it must be a string",
+    ),
+    (
+        "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = [\"build=42\"] }",
+        "policy.toml:7:46: `annotations` is an array\n  hint: it must be a table",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = []\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:13: `algorithm` is an empty list\n  hint: write each algorithm that the key signs with once",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", \"ECDSA_SHA_256\"]\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:13: `algorithm` has a name twice\n  hint: write each algorithm that the key signs with once",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", 384]\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:6:31: `algorithm` is an integer\n  hint: it must be a string",
+    ),
+    (
+        "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", \"ECDSA_P384_SHA_256\"]\nkeys = [{ file = \"keys/p256.pem\" }]",
+        "policy.toml:7:18: keys/p256.pem: algorithm ECDSA_P384_SHA_256 needs a key of kind P-384, this one is P-256\n  hint: for this key write `ECDSA_SHA_256`; or name another key",
     ),
     (
         "[authenticator.b]\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`",
+        "policy.toml:6:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nsalt-length = 32\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:7:15: `salt-length` is set, and no key here is for RSA_PSS_SHA_256\n  hint: remove it",
+        "policy.toml:7:15: `salt-length` is set, and no key here is for RSASSA-PSS\n  hint: remove it",
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nsalt-length = \"32\"\nkeys = [{ file = \"keys/rsa.pem\" }]",
@@ -345,7 +377,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ED25519\"\nkeys = [{ file = \"keys/rsa.pem\" }]",
-        "policy.toml:7:18: keys/rsa.pem: algorithm ED25519 needs a key of kind Ed25519, this one is RSA\n  hint: for this key write `RSA_PSS_SHA_256` or `RSA_PKCS1_SHA_256`; or name another key",
+        "policy.toml:7:18: keys/rsa.pem: algorithm ED25519 needs a key of kind Ed25519, this one is RSA\n  hint: for this key write `RSA_PSS_SHA_256` or `RSA_PSS_SHA_384` or `RSA_PSS_SHA_512` or `RSA_PKCS1_SHA_256` or `RSA_PKCS1_SHA_384` or `RSA_PKCS1_SHA_512`; or name another key",
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/small.pem\" }]",
@@ -477,7 +509,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PKCS1_SHA_256`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `mode`, `require`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `mode`, `require`",
     ),
 ];
 

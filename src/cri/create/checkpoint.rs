@@ -1,9 +1,12 @@
-//! Whether the runtime would restore a container from an image: the annotation of the one record that it uses.
+//! Whether the runtime would restore a container from an image: the annotation of the one record that it uses, and of
+//! that of the id, which it uses if the name goes meanwhile.
 //!
 //! containerd resolves the id in the request, takes the first reference of that image, and reads the document of its
 //! record (`internal/cri/server`: `checkIfCheckpointOCIImage`, `toContainerdImage`). The references of an image are
 //! sorted by `reference/docker/sort.go`: names with tag and digest, with a tag, with a digest, then the id; each group by
 //! the alphabet.
+
+use containerd_client::types::Descriptor;
 
 use crate::api::Image;
 use crate::containerd::content::{self, ContentError};
@@ -19,24 +22,34 @@ const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// The name of the record that the runtime would restore a container from; `None` when it would start one.
 ///
 /// # Errors
-/// When the runtime cannot be asked, or holds a document that cannot be read.
+/// When the runtime cannot be asked, has no record of the image, or holds a document that cannot be read.
 pub(super) async fn found_in(upstream: &Upstream, image: &Image) -> Result<Option<String>, CheckpointError> {
-    let name = used_record(image);
-    for target in images::targets(upstream, std::iter::once(name)).await? {
-        let unreadable = || CheckpointError::Unreadable(target.digest.clone());
-        let digest = Digest::parse(&target.digest).map_err(|_| unreadable())?;
-        let size = u64::try_from(target.size).ok().filter(|size| *size <= MAX_DOCUMENT_BYTES);
-        // A document that the runtime has lost cannot be restored from.
-        let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
-            continue;
-        };
-        let size = document.len();
-        let check = move || digest.matches(&document).then(|| is_checkpoint(&document));
-        if offload::document(size, check).await.flatten().ok_or_else(unreadable)?? {
-            return Ok(Some(name.to_owned()));
+    let used = used_record(image);
+    let targets = images::targets(upstream, [used, &image.id].into_iter()).await?;
+    if targets.is_empty() {
+        return Err(CheckpointError::NoRecord);
+    }
+    for target in targets {
+        if is_checkpoint_record(upstream, &target).await? {
+            let of_used = images::targets(upstream, std::iter::once(used)).await?;
+            let is_used = of_used.iter().any(|found| found.digest == target.digest);
+            return Ok(Some(if is_used { used.to_owned() } else { image.id.clone() }));
         }
     }
     Ok(None)
+}
+
+async fn is_checkpoint_record(upstream: &Upstream, target: &Descriptor) -> Result<bool, CheckpointError> {
+    let unreadable = || CheckpointError::Unreadable(target.digest.clone());
+    let digest = Digest::parse(&target.digest).map_err(|_| unreadable())?;
+    let size = u64::try_from(target.size).ok().filter(|size| *size <= MAX_DOCUMENT_BYTES);
+    // A document that the runtime has lost cannot be restored from.
+    let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
+        return Ok(false);
+    };
+    let size = document.len();
+    let check = move || digest.matches(&document).then(|| is_checkpoint(&document));
+    Ok(offload::document(size, check).await.flatten().ok_or_else(unreadable)??)
 }
 
 /// The first of the image's references, as containerd sorts them.
@@ -56,6 +69,9 @@ pub(super) enum CheckpointError {
     /// The records of the image cannot be listed.
     #[error("containerd's images service failed")]
     Records(#[from] Box<tonic::Status>),
+    /// There is no record of the image any more.
+    #[error("containerd has no record of the image")]
+    NoRecord,
     /// A document cannot be read.
     #[error("containerd does not give out the image's document")]
     Content(#[from] ContentError),

@@ -195,6 +195,29 @@ async fn t42_no_platform_is_chosen_from_an_ambiguous_index() {
     }
 }
 
+/// What is known of an index from another pull does not make it the image for the platform; also not while both are
+/// verified.
+#[tokio::test]
+async fn t42_an_index_that_is_known_is_no_image_for_the_platform() {
+    let world = World::start(node()).await;
+    let path = "team/app";
+    let one = child(&world, path, "one");
+    let inner = world.registry.manifest(path, INDEX, index(&[entry(&world, path, &one, "node")]));
+    world.registry.tag(path, inner.hex(), &inner);
+    let disguised = entry(&world, path, &inner, "node");
+    store(&world, path, &[disguised]);
+    sign_classic(&world.registry, path, &inner, &p256());
+    let (by_digest, pinned) = (format!("{path}@{inner}"), world.pinned(path, &inner));
+    world.accept("index");
+    world.outcome(&by_digest).await.assert(
+        "the inner one",
+        Expect { requests: "manifest sig fallback? referrers? blob?", ..Expect::verified(&pinned) },
+    );
+    world.accept("platform");
+    let outcome = world.outcome("team/app:1").await;
+    outcome.assert("known", Expect { requests: "tag", ..Expect::refused("bad-manifest") });
+}
+
 #[tokio::test]
 async fn t48_the_platform_is_chosen_once() {
     let world = World::start(node()).await;

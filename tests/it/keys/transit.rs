@@ -22,9 +22,16 @@ async fn signs_with_each_algorithm() {
     settings.transit.namespace = Some("team".to_owned());
     for (name, kind, algorithm) in [
         ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha256),
+        ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha384),
+        ("rsa-2048", "rsa-2048", Algorithm::RsaPssSha512),
         ("rsa-2048", "rsa-2048", Algorithm::RsaPkcs1Sha256),
+        ("rsa-2048", "rsa-2048", Algorithm::RsaPkcs1Sha384),
+        ("rsa-2048", "rsa-2048", Algorithm::RsaPkcs1Sha512),
         ("p256", "ecdsa-p256", Algorithm::EcdsaSha256),
         ("p384", "ecdsa-p384", Algorithm::EcdsaSha384),
+        ("p384", "ecdsa-p384", Algorithm::EcdsaP384Sha256),
+        ("p521", "ecdsa-p521", Algorithm::EcdsaSha512),
+        ("p521", "ecdsa-p521", Algorithm::EcdsaP521Sha256),
         ("ed25519", "ed25519", Algorithm::Ed25519),
     ] {
         let vault = Vault::start(name, kind, Some("team")).await;

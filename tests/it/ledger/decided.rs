@@ -332,29 +332,16 @@ async fn a_pull_not_covered_by_evidence_asks_the_registry() {
 
 #[tokio::test]
 async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
-    use prost::Message;
-    use pullgate_test::proxy::{Daemon, call};
-    use pullgate_test::runtime::{Runtime, framed};
     let mut world = World::new().await;
     let (digest, id) = world.signed_index("team/app", "app");
-    let runtime = Runtime::start(&world.directory.path().join("runtime.sock"));
-    let daemon = Daemon::builder(world.directory.path(), runtime.socket())
-        .registry(pullgate_test::proxy::forgetful())
-        .start();
-    world.set_policy(&daemon.gate, &[RELEASE], r#"all = ["release"]"#, "");
+    let gate = &world.daemon.gate;
+    world.set_policy(gate, &[RELEASE], r#"all = ["release"]"#, "");
     // The runtime has the index and, of its two images, the one for the node's platform.
-    runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
-    runtime.hold(world.held.manifests.values().next().unwrap());
+    world.runtime.hold(&world.registry.tagged("team/app", "1").unwrap());
+    world.runtime.hold(world.held.manifests.values().next().unwrap());
     let name = world.image("team/app:1");
-    let request = pullgate::api::PullImageRequest {
-        image: Some(pullgate::api::ImageSpec { image: name.clone(), ..Default::default() }),
-        ..Default::default()
-    };
-    assert_eq!(reason(&world.check_present(&daemon.gate, &name, &id).await), "not-verified");
-    let path = "/runtime.v1.ImageService/PullImage";
-    let response =
-        call(daemon.client(), path, http::HeaderMap::new(), framed(&request.encode_to_vec())).await;
-    drop(http_body_util::BodyExt::collect(response.into_body()).await.unwrap());
-    let decision = world.check_present(&daemon.gate, &name, &id).await.unwrap();
+    assert_eq!(reason(&world.check_present(gate, &name, &id).await), "not-verified");
+    assert_eq!(world.node.pull(&name).await.code, "0");
+    let decision = world.check_present(gate, &name, &id).await.unwrap();
     assert_eq!(decision.digest(), Some(&digest));
 }

@@ -84,9 +84,7 @@ fn by_hand(file: &str, tables: &[ByHand]) -> String {
     let options = all_options();
     for table in tables {
         sample.push('\n');
-        if !table.about.is_empty() {
-            comment(&mut sample, table.about);
-        }
+        table.about.lines().for_each(|paragraph| comment(&mut sample, paragraph));
         let its =
             options.iter().filter(|option| (option.file, option.section.as_str()) == (file, table.section));
         for option in its.filter(|option| option.default != Unset::Means("the authenticator's")) {

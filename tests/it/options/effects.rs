@@ -115,6 +115,7 @@ const EFFECTS: Effects = &[
         "[[namespace]] require.any",
         "[[namespace]] require.at-least",
         "[[namespace]] require.of",
+        "[[namespace]] require.annotations",
         "[[namespace]] allow",
         "[[namespace]] deny",
         "[[namespace]] digests",

@@ -30,6 +30,8 @@ pub(crate) async fn rules_and_defaults() {
     let bundled = world.registry.image("team/bundled", "1", "bundled");
     sign_bundle(&world.registry, "team/bundled", &bundled, &p256());
     let unsigned = world.registry.image("team/unsigned", "1", "unsigned");
+    let annotated = world.registry.image("team/annotated", "1", "annotated");
+    sign_annotated(&world.registry, "team/annotated", &annotated, &p256());
     let host = world.registry.host();
     let rule = |rest: &str| {
         format!("default = \"deny\"\n{}[[namespace]]\nscope = \"{host}/team\"\n{rest}", authenticators())
@@ -60,6 +62,24 @@ pub(crate) async fn rules_and_defaults() {
             "not-enough-signatures",
         ),
         (rule("require = { at-least = 1, of = [\"security\"] }"), "team/app", None, "no-valid-signature"),
+        (
+            rule("require = { all = [\"release\"], annotations = { build = \"42\" } }"),
+            "team/annotated",
+            None,
+            "verified",
+        ),
+        (
+            rule("require = { all = [\"release\"], annotations = { build = \"43\" } }"),
+            "team/annotated",
+            None,
+            "no-valid-signature",
+        ),
+        (
+            rule("require = { all = [\"release\"], annotations = { build = \"42\" } }"),
+            "team/app",
+            None,
+            "no-valid-signature",
+        ),
         (rule(allow), "team/unsigned", None, "unsigned-allowed"),
         (rule("deny = \"a test\""), "team/app", None, "denied-by-rule"),
         (rule(&format!("{allow}\ndigests = [\"{unsigned}\"]")), "team/unsigned", None, "unsigned-allowed"),
@@ -176,5 +196,28 @@ pub(crate) async fn authenticators_and_their_keys() {
         );
         let gate = world.gate_of("", &policy);
         assert_eq!(world.verdict(&gate, "team/app:1").await, expected, "{policy}");
+    }
+    // One key, two tools: cosign up to 2.5 signs with SHA-256, later ones with SHA-384.
+    for (name, algorithm) in [("old", Algorithm::EcdsaP384Sha256), ("new", Algorithm::EcdsaSha384)] {
+        let digest = world.registry.image("team/p384", name, name);
+        sign_classic(&world.registry, "team/p384", &digest, &Signer::of("p384", algorithm));
+    }
+    let (new, old) = ("\"ECDSA_SHA_384\"", "\"ECDSA_P384_SHA_256\"");
+    for (algorithm, of_old, of_new) in [
+        (new.to_owned(), "no-valid-signature", "verified"),
+        (old.to_owned(), "verified", "no-valid-signature"),
+        (format!("[{new}, {old}]"), "verified", "verified"),
+    ] {
+        for (authenticator, key) in [(&algorithm, ""), (&new.to_owned(), algorithm.as_str())] {
+            let own = if key.is_empty() { String::new() } else { format!(", algorithm = {key}") };
+            let policy = format!(
+                "default = \"deny\"\n[authenticator.release]\nalgorithm = {authenticator}\n\
+                 keys = [{{ {}{own} }}]\n[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"release\"] }}\n",
+                file(&key_file("p384", "pub"))
+            );
+            let gate = world.gate_of("", &policy);
+            assert_eq!(world.verdict(&gate, "team/p384:old").await, of_old, "{policy}");
+            assert_eq!(world.verdict(&gate, "team/p384:new").await, of_new, "{policy}");
+        }
     }
 }

@@ -67,12 +67,13 @@ pub(super) const POLICY: &str = "\
 pub(super) const RULES: &[ByHand] = &[
     ByHand { about: "", section: "", example: "default = \"deny\"\n" },
     ByHand {
-        about: "An authenticator names one or more public keys and their algorithm. A key is in a PEM file (BEGIN PUBLIC \
-                KEY), or in Alibaba Cloud KMS, Vault, OpenBao or a PKCS#11 token, pinned by its fingerprint. Such a key is \
-                fetched once by the daemon (`[keys]` in pullgate.toml), or by hand with `pullgate-signer keys fetch`: \
-                { source = \"alikms://KEY/VERSION?region=cn-hangzhou\", fingerprint = \"sha256:…\" } or { source = \
-                \"vault://release?mount=transit&version=1\", fingerprint = \"sha256:…\" }. A key may also set `algorithm`, \
-                `salt-length`, `verify` and the `remote-` options for itself.",
+        about: "\
+An authenticator names one or more public keys and their algorithm. A key is in a PEM file (BEGIN PUBLIC KEY), or in Alibaba Cloud \
+KMS, Vault, OpenBao or a PKCS#11 token, pinned by its fingerprint. Such a key is fetched once by the daemon (`[keys]` in \
+pullgate.toml), or by hand with `pullgate-signer keys fetch`:
+  keys = [{ source = \"alikms://KEY/VERSION?region=cn-hangzhou\", fingerprint = \"sha256:…\" }]
+  keys = [{ source = \"vault://release?mount=transit&version=1\", fingerprint = \"sha256:…\" }]
+A key may also set `algorithm`, `salt-length`, `verify` and the `remote-` options for itself.",
         section: "[authenticator.NAME]",
         example: r#"
 #! [authenticator.release]
@@ -88,15 +89,17 @@ pub(super) const RULES: &[ByHand] = &[
 "#,
     },
     ByHand {
-        about: "Rules. A scope is a repository and everything below it, in whole path segments, or a host for its whole \
-                registry. `*` matches characters within a segment, `**` whole segments. Only the most specific matching scope \
-                applies; two equally specific ones are an error. `nginx` is docker.io/library/nginx. Hosts are compared in \
-                one form: lower case, without port 443, and docker.io for index.docker.io, registry-1.docker.io and \
-                registry.hub.docker.com. Under an address, another port or a DNS alias, a registry has a name that its rule \
-                does not match, so deny by default and allow hosts by name. A rule has one of `require`, `allow` and `deny`. \
-                A pull that does not name the pod's namespace must be admitted by the rules for all `pods`. A key counts \
-                once, however many signatures it made and however many authenticators contain it. Where one key signs for \
-                several scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name the repository.",
+        about: "\
+Rules. A scope is a repository and everything below it, in whole path segments, or a host for its whole registry. `*` matches \
+characters within a segment, `**` whole segments. Only the most specific matching scope applies; two equally specific ones are an \
+error. `nginx` is docker.io/library/nginx.
+Hosts are compared in one form: lower case, without port 443, and docker.io for index.docker.io, registry-1.docker.io and \
+registry.hub.docker.com. Under an address, another port or a DNS alias, a registry has a name that its rule does not match, so deny \
+by default and allow hosts by name.
+A rule has one of `require`, `allow` and `deny`. A pull that does not name the pod's namespace must be admitted by each \
+of the rules that differ in `pods`.
+A key counts once, however many signatures it made and however many authenticators contain it. Where one key signs for several \
+scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name the repository.",
         section: "[[namespace]]",
         example: r#"
 #! [[namespace]]

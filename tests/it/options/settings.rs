@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use pullgate::config;
+use pullgate::cri::CriSettings;
 use pullgate_signer::load_signer;
 use tempfile::TempDir;
 
@@ -42,6 +43,11 @@ fn each_changes_the_settings(rows: &[(&str, &str)], settings: impl Fn(&str) -> S
         assert_eq!(plain(before), plain(before), "{before}: the comparison is stable");
         assert_ne!(plain(before), plain(&format!("{before}\n{line}")), "{line}");
     }
+}
+
+/// The settings of the proxy from a `pullgate.toml` with this text.
+pub(crate) fn proxy(text: &str) -> CriSettings {
+    pullgate::node::proxy_settings(&read(text, config::load_daemon))
 }
 
 #[test]

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::untrusted::sanitize;
+
 /// Maximum number of authenticators in one requirement.
 pub const MAX_AUTHENTICATORS: usize = 64;
 
-/// The authenticators that must have signed, and how many of them.
+/// Maximum number of annotations in one requirement.
+pub const MAX_ANNOTATIONS: usize = 16;
+
+/// The authenticators that must have signed, how many of them, and what they must have signed beside the digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     quorum: Quorum,
     authenticators: Vec<String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,26 @@ impl Requirement {
     /// When the list is empty, too long or has duplicates, or `count` is zero or larger than the list.
     pub fn at_least(count: usize, authenticators: Vec<String>) -> Result<Self, RequirementError> {
         Self::new(Quorum::AtLeast(count), authenticators)
+    }
+
+    /// Lets only signatures count that sign these annotations, with exactly these values.
+    ///
+    /// # Errors
+    /// When there are no annotations or too many, or one has no name.
+    pub fn with_annotations(self, annotations: BTreeMap<String, String>) -> Result<Self, RequirementError> {
+        if annotations.is_empty() || annotations.contains_key("") {
+            return Err(RequirementError::NoAnnotation);
+        }
+        if annotations.len() > MAX_ANNOTATIONS {
+            return Err(RequirementError::TooManyAnnotations);
+        }
+        Ok(Self { annotations, ..self })
+    }
+
+    /// The annotations that each signature must sign, with exactly these values.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
     }
 
     /// The authenticators, in the order of the policy.
@@ -104,12 +130,12 @@ impl Requirement {
             Quorum::AtLeast(count) if count > authenticators.len() => {
                 Err(RequirementError::Unreachable { count, of: authenticators.len() })
             }
-            _ => Ok(Self { quorum, authenticators }),
+            _ => Ok(Self { quorum, authenticators, annotations: BTreeMap::new() }),
         }
     }
 }
 
-/// For messages: `all of release, security`.
+/// For messages: `all of release, security with annotation team = "payments"`.
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.quorum {
@@ -118,7 +144,14 @@ impl fmt::Display for Requirement {
             Quorum::Any => f.write_str("any of ")?,
             Quorum::AtLeast(count) => write!(f, "at least {count} of ")?,
         }
-        f.write_str(&self.authenticators.join(", "))
+        f.write_str(&self.authenticators.join(", "))?;
+        let annotations: Vec<_> =
+            self.annotations.iter().map(|(key, value)| format!("{} = {value:?}", sanitize(key))).collect();
+        match annotations.len() {
+            0 => Ok(()),
+            1 => write!(f, " with annotation {}", annotations.join(", ")),
+            _ => write!(f, " with annotations {}", annotations.join(", ")),
+        }
     }
 }
 
@@ -175,6 +208,10 @@ pub enum RequirementError {
     Twice(String),
     #[error("requirement of at least 0 requires nothing")]
     Nothing,
+    #[error("requirement of annotations names none, so nothing more would be required")]
+    NoAnnotation,
+    #[error("requirement names more than {MAX_ANNOTATIONS} annotations")]
+    TooManyAnnotations,
     /// `at-least` is greater than the number of authenticators.
     #[error("requirement of at least {count} cannot be met by {of}")]
     Unreachable { count: usize, of: usize },

@@ -255,6 +255,35 @@ fn b10_the_layouts_of_a_rule_are_part_of_its_identity() {
 }
 
 #[test]
+fn the_annotations_of_a_requirement_are_part_of_its_rules_identity_and_of_the_hash() {
+    let required = |annotations: &[(&str, &str)]| {
+        let requirement = Requirement::all(vec!["a".to_owned()]).unwrap();
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let action = match annotations.len() {
+            0 => requirement,
+            _ => requirement.with_annotations(annotations.collect()).unwrap(),
+        };
+        Rule::new("r".to_owned(), Scope::parse("nginx").unwrap(), Action::Require(action))
+    };
+    let different = [
+        required(&[]),
+        required(&[("a", "b")]),
+        required(&[("a", "c")]),
+        required(&[("b", "b")]),
+        required(&[("a", "b"), ("c", "d")]),
+        required(&[("a", "b1:c1:d")]),
+    ];
+    let identities: BTreeSet<String> =
+        different.iter().map(|rule| rule.identity().as_str().to_owned()).collect();
+    assert_eq!(identities.len(), different.len());
+    let hash = |rule: &Rule| {
+        Policy::new(default(), vec![rule.clone()], vec![authenticator("a", &[1])]).unwrap().hash().to_owned()
+    };
+    let hashes: BTreeSet<String> = different.iter().map(hash).collect();
+    assert_eq!(hashes.len(), different.len());
+}
+
+#[test]
 fn ten_thousand_rules_are_supported() {
     let scopes: Vec<String> = (0..10_000)
         .map(|n| match n % 4 {

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, object, parse};
-use super::{By, SignatureError, dsse, statement};
+use super::{By, SignatureError, Subject, dsse, statement};
 use crate::digest::Digest;
 use crate::trust::Valid;
 use crate::untrusted::quoted;
@@ -24,9 +24,9 @@ const MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.bundle
 
 const BUNDLE: &str = "bundle";
 
-pub(super) fn verify(document: &[u8], by: By<'_>, digest: &Digest) -> Result<Valid, SignatureError> {
+pub(super) fn verify(document: &[u8], by: By<'_>, subject: &Subject<'_>) -> Result<Valid, SignatureError> {
     let (payload, valid) = open(document, by)?;
-    statement::check(&payload, digest)?;
+    statement::check(&payload, subject)?;
     Ok(valid)
 }
 
@@ -37,7 +37,6 @@ pub(super) fn annotations(
     digest: &Digest,
 ) -> Result<Map<String, Value>, SignatureError> {
     let (payload, _) = open(document, by)?;
-    statement::check(&payload, digest)?;
     statement::annotations(&payload, digest)
 }
 

@@ -3,8 +3,10 @@
 //! Sources: sigstore/cosign `specs/SIGNATURE_SPEC.md`, containers/image `docs/containers-signature.5.md`. `critical` is
 //! checked as strictly as in containers/image; cosign checks neither the type nor the repository.
 
+use serde_json::{Map, Value};
+
 use super::fields::{FieldError, Fields, object, parse};
-use super::{By, SignatureError, Subject, decode_signature};
+use super::{By, SignatureError, Subject, annotations, decode_signature};
 use crate::reference::{Repository, is_tag};
 use crate::trust::Valid;
 use crate::untrusted::quoted;
@@ -40,6 +42,7 @@ struct Claim {
     reference: String,
     digest: String,
     kind: String,
+    annotations: Map<String, Value>,
 }
 
 impl Claim {
@@ -48,13 +51,14 @@ impl Claim {
         let mut critical = document.object("critical")?;
         let mut identity = critical.object("identity")?;
         let mut image = critical.object("image")?;
+        // Signers may put anything there; only annotations that a rule requires affect the decision.
+        let optional = document.optional("optional").map(|value| object(value, "optional")).transpose()?;
         let claim = Self {
             reference: identity.string("docker-reference")?,
             digest: image.string("docker-manifest-digest")?,
             kind: critical.string("type")?,
+            annotations: optional.map(Fields::rest).unwrap_or_default(),
         };
-        // Signers may put anything into `optional`; it does not affect the decision.
-        document.optional("optional").map(|value| object(value, "optional")).transpose()?;
         [identity, image, critical, document].into_iter().try_for_each(Fields::end)?;
         Ok(claim)
     }
@@ -71,7 +75,7 @@ impl Claim {
         if !named.is_some_and(|named| subject.repositories.iter().any(|repository| *repository == named)) {
             return Err(SignatureError::OtherRepository { found: quoted(&self.reference) });
         }
-        Ok(())
+        annotations::check(subject.annotations, &self.annotations)
     }
 }
 

@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::SignatureError;
 use super::fields::{FieldError, Fields, object, parse, string};
+use super::{SignatureError, Subject, annotations};
 use crate::digest::Digest;
 use crate::untrusted::{Quoted, quoted};
 
@@ -22,8 +22,20 @@ pub const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 const STATEMENT: &str = "statement";
 
-/// Checks that the statement `payload`, which a trusted key signed, has `digest` as a subject.
-pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureError> {
+/// Checks that the statement `payload`, which a trusted key signed, is a signature of `subject`.
+pub(super) fn check(payload: &[u8], subject: &Subject<'_>) -> Result<(), SignatureError> {
+    // Two entries for the digest may differ: what is required must be in each.
+    let ours = entries(payload, subject.digest)?;
+    ours.iter().try_for_each(|entry| annotations::check(subject.annotations, entry))
+}
+
+/// The annotations of the first subject of a verified statement that has `digest`.
+pub(super) fn annotations(payload: &[u8], digest: &Digest) -> Result<Map<String, Value>, SignatureError> {
+    Ok(entries(payload, digest)?.into_iter().next().unwrap_or_default())
+}
+
+/// The annotations of each subject of the statement that has `digest`: at least one.
+fn entries(payload: &[u8], digest: &Digest) -> Result<Vec<Map<String, Value>>, SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
     let mut statement =
         parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
@@ -42,46 +54,38 @@ pub(super) fn check(payload: &[u8], digest: &Digest) -> Result<(), SignatureErro
             found: subjects.len(),
         });
     }
-    let named = subjects.into_iter().map(Digests::of).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
-    if named.iter().any(|digests| digests.contain(digest)) {
-        return Ok(());
+    let named = subjects.into_iter().map(Named::of).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    let first = named.first().map_or(quoted(""), Named::quoted);
+    let ours: Vec<_> = named.into_iter().filter(|named| named.has(digest)).collect();
+    if ours.is_empty() {
+        return Err(SignatureError::OtherDigest { found: first });
     }
-    Err(SignatureError::OtherDigest { found: named.first().map_or(quoted(""), Digests::quoted) })
+    Ok(ours.into_iter().map(|named| named.annotations).collect())
 }
 
-/// The annotations of the first subject of a verified statement that has `digest`.
-pub(super) fn annotations(payload: &[u8], digest: &Digest) -> Result<Map<String, Value>, SignatureError> {
-    let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
-    let mut statement =
-        parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
-    for subject in statement.array("subject").map_err(malformed)? {
-        let mut fields = object(subject.clone(), "subject").map_err(malformed)?;
-        if Digests::of(subject).map_err(malformed)?.contain(digest) {
-            return match fields.optional("annotations") {
-                None => Ok(Map::new()),
-                Some(value) => object(value, "annotations").map(Fields::rest).map_err(malformed),
-            };
-        }
-    }
-    Ok(Map::new())
+/// One subject: its digests, each with its algorithm, and its annotations.
+struct Named {
+    digests: Vec<(String, String)>,
+    annotations: Map<String, Value>,
 }
 
-/// The digests of one subject, each with its algorithm.
-struct Digests(Vec<(String, String)>);
-
-impl Digests {
+impl Named {
     fn of(subject: Value) -> Result<Self, FieldError> {
-        let digests = object(subject, "subject")?.object("digest")?.rest();
+        let mut subject = object(subject, "subject")?;
+        let digests = subject.object("digest")?.rest();
         let digests = digests.into_iter().map(|(name, value)| Ok((name, string(value, "digest")?)));
-        digests.collect::<Result<_, _>>().map(Self)
+        let digests = digests.collect::<Result<_, FieldError>>()?;
+        let annotations = subject.optional("annotations").map(|value| object(value, "annotations"));
+        let annotations = annotations.transpose()?.map(Fields::rest).unwrap_or_default();
+        Ok(Self { digests, annotations })
     }
 
     /// Whether `digest` is one of them, with its algorithm and in its canonical form.
-    fn contain(&self, digest: &Digest) -> bool {
-        self.0.iter().any(|(name, hex)| name == digest.algorithm().name() && hex == digest.hex())
+    fn has(&self, digest: &Digest) -> bool {
+        self.digests.iter().any(|(name, hex)| name == digest.algorithm().name() && hex == digest.hex())
     }
 
     fn quoted(&self) -> Quoted {
-        self.0.first().map_or(quoted(""), |(name, hex)| quoted(&format!("{name}:{hex}")))
+        self.digests.first().map_or(quoted(""), |(name, hex)| quoted(&format!("{name}:{hex}")))
     }
 }

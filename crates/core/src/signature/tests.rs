@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
 
+mod annotations;
 mod arbitrary;
 mod bundles;
 mod cosign;
@@ -78,9 +79,20 @@ impl Party {
     }
 
     fn verify_at(&self, attachment: &Attachment, now: Timestamp) -> Result<Proof, SignatureError> {
+        self.verify_with(attachment, now, &[])
+    }
+
+    fn verify_with(
+        &self,
+        attachment: &Attachment,
+        now: Timestamp,
+        annotations: &[(&str, &str)],
+    ) -> Result<Proof, SignatureError> {
         let digest = Digest::parse(DIGEST).unwrap();
         let repositories = ["docker.io/library/other".to_owned(), REPOSITORY.to_owned()];
-        let subject = Subject { digest: &digest, repositories: &repositories };
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let annotations = annotations.collect();
+        let subject = Subject { digest: &digest, repositories: &repositories, annotations: &annotations };
         verify(attachment, &self.authenticator, &subject, now)
     }
 }
@@ -137,8 +149,11 @@ fn every_algorithm_signs_every_format() {
     let parties = [
         (rsa, Algorithm::RsaPssSha256),
         (rsa, Algorithm::RsaPkcs1Sha256),
+        (rsa, Algorithm::RsaPkcs1Sha512),
         (fixture!("throw-away-p256.key.pem"), Algorithm::EcdsaSha256),
         (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaSha384),
+        (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaP384Sha256),
+        (fixture!("throw-away-p521.key.pem"), Algorithm::EcdsaSha512),
         (ed25519, Algorithm::Ed25519),
         (ed25519, Algorithm::Ed25519ph),
     ]

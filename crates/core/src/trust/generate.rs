@@ -27,6 +27,17 @@ pub fn p384() -> Option<Zeroizing<Vec<u8>>> {
     })
 }
 
+/// A new key on P-521.
+pub fn p521() -> Option<Zeroizing<Vec<u8>>> {
+    // 521 bits; the other seven of 66 bytes are zero.
+    let mut bytes = rsa::random::<66>()?;
+    if let Some(first) = bytes.first_mut() {
+        *first &= 1;
+    }
+    let secret = p521::SecretKey::from_slice(&*bytes).ok()?;
+    Some(Zeroizing::new(secret.to_pkcs8_der().ok()?.as_bytes().to_vec()))
+}
+
 /// A new Ed25519 key.
 pub fn ed25519() -> Option<Zeroizing<Vec<u8>>> {
     let key = ed25519_dalek::SigningKey::from_bytes(&*rsa::random::<32>()?);

@@ -5,17 +5,23 @@ use const_oid::db::{rfc5912, rfc8410};
 use p256::pkcs8::PrivateKeyInfoRef;
 use p256::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
-use super::Algorithm;
-
 /// secp256k1, of SEC 2: no RFC names it.
 const SECP_256_K_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+
+/// A curve of NIST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the names of the curves")]
+pub enum Curve {
+    P256,
+    P384,
+    P521,
+}
 
 /// The kind of a key, from its algorithm identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rsa,
-    P256,
-    P384,
+    Ec(Curve),
     Ed25519,
     /// A kind that no algorithm uses, for messages.
     Other(&'static str),
@@ -38,9 +44,9 @@ impl Kind {
             // RFC 4055: a key with its own parameters. The algorithm is pinned here, so they are not needed.
             rfc5912::ID_RSASSA_PSS => Self::Other("RSASSA-PSS only (id-RSASSA-PSS)"),
             rfc5912::ID_EC_PUBLIC_KEY => match identifier.parameters_oid() {
-                Ok(rfc5912::SECP_256_R_1) => Self::P256,
-                Ok(rfc5912::SECP_384_R_1) => Self::P384,
-                Ok(rfc5912::SECP_521_R_1) => Self::Other("P-521"),
+                Ok(rfc5912::SECP_256_R_1) => Self::Ec(Curve::P256),
+                Ok(rfc5912::SECP_384_R_1) => Self::Ec(Curve::P384),
+                Ok(rfc5912::SECP_521_R_1) => Self::Ec(Curve::P521),
                 Ok(SECP_256_K_1) => Self::Other("secp256k1"),
                 _ => Self::Other("elliptic-curve, of a curve that is not supported,"),
             },
@@ -50,20 +56,12 @@ impl Kind {
         }
     }
 
-    pub(super) fn fits(self, algorithm: Algorithm) -> bool {
-        match algorithm {
-            Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 => self == Self::Rsa,
-            Algorithm::EcdsaSha256 => self == Self::P256,
-            Algorithm::EcdsaSha384 => self == Self::P384,
-            Algorithm::Ed25519 | Algorithm::Ed25519ph => self == Self::Ed25519,
-        }
-    }
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Rsa => "RSA",
-            Self::P256 => "P-256",
-            Self::P384 => "P-384",
+            Self::Ec(Curve::P256) => "P-256",
+            Self::Ec(Curve::P384) => "P-384",
+            Self::Ec(Curve::P521) => "P-521",
             Self::Ed25519 => "Ed25519",
             Self::Other(name) => name,
         }

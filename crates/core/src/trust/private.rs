@@ -3,16 +3,18 @@
 use std::fmt;
 
 use super::kind::Kind;
-use super::{Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, TrustError, ecdsa, ed25519, pem, rsa};
+use super::{
+    Algorithm, KeyError, MAX_PEM_BYTES, PssSalt, PublicKey, Scheme, TrustError, ecdsa, ed25519, pem, rsa,
+};
 
 /// A private key in memory; `Debug` shows its public key only. It is wiped when dropped, except for the numbers of an
 /// RSA key in `ring`, which does not wipe them.
 pub struct PrivateKey {
     public: PublicKey,
-    scheme: Scheme,
+    signer: Signer,
 }
 
-enum Scheme {
+enum Signer {
     Rsa(Box<rsa::Private>),
     Ecdsa(ecdsa::Private),
     Ed25519(ed25519::Private),
@@ -47,18 +49,18 @@ impl PrivateKey {
             label if label.starts_with("ENCRYPTED ") => return Err(KeyError::Encrypted),
             _ => return Err(KeyError::Other { found: "a PEM block of another type" }),
         };
-        let (scheme, public) = Scheme::read(&block.der, wrapping, algorithm, salt)?;
-        Ok(Self { public: PublicKey::from_der(&public, algorithm, salt)?, scheme })
+        let (signer, public) = Signer::read(&block.der, wrapping, algorithm, salt)?;
+        Ok(Self { public: PublicKey::from_der(&public, algorithm, salt)?, signer })
     }
 
     ///
     /// # Errors
     /// [`TrustError::Signing`] when the operation fails, for example because a fault made the result wrong.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TrustError> {
-        let signature = match &self.scheme {
-            Scheme::Rsa(key) => key.sign(message),
-            Scheme::Ecdsa(key) => key.sign(message),
-            Scheme::Ed25519(key) => key.sign(message),
+        let signature = match &self.signer {
+            Signer::Rsa(key) => key.sign(message),
+            Signer::Ecdsa(key) => key.sign(message),
+            Signer::Ed25519(key) => key.sign(message),
         };
         signature.ok_or(TrustError::Signing { algorithm: self.public.algorithm() })
     }
@@ -74,7 +76,7 @@ impl PrivateKey {
     }
 }
 
-impl Scheme {
+impl Signer {
     /// The key and its SubjectPublicKeyInfo.
     fn read(
         der: &[u8],
@@ -86,29 +88,30 @@ impl Scheme {
             Wrapping::Pkcs8 => Kind::of_private(der).ok_or(KeyError::Malformed)?,
             Wrapping::Pkcs1 => Kind::Rsa,
             // The curve is checked when the key is parsed.
-            Wrapping::Sec1 if Kind::P256.fits(algorithm) => Kind::P256,
-            Wrapping::Sec1 if Kind::P384.fits(algorithm) => Kind::P384,
-            Wrapping::Sec1 => Kind::Other("elliptic-curve"),
+            Wrapping::Sec1 => match algorithm.kind() {
+                curve @ Kind::Ec(_) => curve,
+                _ => Kind::Other("elliptic-curve"),
+            },
         };
-        if !kind.fits(algorithm) {
+        if kind != algorithm.kind() {
             return Err(KeyError::Kind { found: kind.name(), algorithm });
         }
-        let sec1 = wrapping == Wrapping::Sec1;
-        let read = match algorithm {
-            Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 => {
-                let key = rsa::read_private(der, wrapping == Wrapping::Pkcs1).ok_or(KeyError::Malformed)?;
+        let rsa = || rsa::read_private(der, wrapping == Wrapping::Pkcs1).ok_or(KeyError::Malformed);
+        let read = match algorithm.scheme() {
+            Scheme::RsaPss(hash) => {
+                let key = rsa()?;
                 let public = rsa::public_der(&key);
-                let scheme = match algorithm {
-                    Algorithm::RsaPssSha256 => rsa::Private::pss(key, salt)?,
-                    _ => rsa::Private::pkcs1(key),
-                };
-                public.map(|public| (Self::Rsa(Box::new(scheme)), public))
+                let signer = Self::Rsa(Box::new(rsa::Private::pss(key, hash, salt)?));
+                public.map(|public| (signer, public))
             }
-            Algorithm::EcdsaSha256 => ecdsa::Private::p256(der, sec1)
+            Scheme::RsaPkcs1(hash) => {
+                let key = rsa()?;
+                let public = rsa::public_der(&key);
+                public.map(|public| (Self::Rsa(Box::new(rsa::Private::pkcs1(key, hash))), public))
+            }
+            Scheme::Ecdsa(curve, hash) => ecdsa::Private::read(der, wrapping == Wrapping::Sec1, curve, hash)
                 .and_then(|key| key.public_der().map(|public| (Self::Ecdsa(key), public))),
-            Algorithm::EcdsaSha384 => ecdsa::Private::p384(der, sec1)
-                .and_then(|key| key.public_der().map(|public| (Self::Ecdsa(key), public))),
-            Algorithm::Ed25519 | Algorithm::Ed25519ph => {
+            Scheme::Ed25519 | Scheme::Ed25519ph => {
                 ed25519::Private::read(der, algorithm == Algorithm::Ed25519ph)
                     .and_then(|key| key.public_der().map(|public| (Self::Ed25519(key), public)))
             }
@@ -121,7 +124,7 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateKey")
             .field("public", &self.public)
-            .field("scheme", &format_args!("<redacted>"))
+            .field("signer", &format_args!("<redacted>"))
             .finish()
     }
 }

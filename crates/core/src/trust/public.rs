@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::hash::HashFunction;
 use super::key_error::{KeyError, MAX_PEM_BYTES};
 use super::kind::Kind;
 use super::pem;
-use super::{Algorithm, Key, KeyIds, PssSalt, RemoteCheck, TrustError, ecdsa, ed25519, rsa};
+use super::{Algorithm, Key, KeyIds, PssSalt, RemoteCheck, Scheme, TrustError, ecdsa, ed25519, rsa};
 use crate::digest::Digest;
 
 /// Maximum size of a signature: 1 KiB, twice that of RSA with 4096 bits.
@@ -20,11 +21,11 @@ pub struct PublicKey {
     fingerprint: String,
     /// The same over other encodings of the key: as it was given, and with a compressed point.
     other_fingerprints: Vec<String>,
-    scheme: Scheme,
+    verifier: Verifier,
 }
 
 #[derive(Clone)]
-enum Scheme {
+enum Verifier {
     Rsa(rsa::Public),
     Ecdsa(ecdsa::Public),
     Ed25519(ed25519::Public),
@@ -33,7 +34,7 @@ enum Scheme {
 impl PublicKey {
     /// Parses the one `PUBLIC KEY` block (SubjectPublicKeyInfo) of a PEM text of at most [`MAX_PEM_BYTES`].
     ///
-    /// `salt` is used by [`Algorithm::RsaPssSha256`]; for other algorithms it must be the default.
+    /// `salt` is for RSASSA-PSS; for other algorithms it must be the default.
     ///
     /// # Errors
     /// When the text has anything but that one block, or the key does not fit `algorithm` or is too weak. Errors
@@ -60,25 +61,25 @@ impl PublicKey {
     /// Parses a SubjectPublicKeyInfo in DER.
     pub(super) fn from_der(der: &[u8], algorithm: Algorithm, salt: PssSalt) -> Result<Self, KeyError> {
         let kind = Kind::of(der).ok_or(KeyError::Malformed)?;
-        if !kind.fits(algorithm) {
+        if kind != algorithm.kind() {
             return Err(KeyError::Kind { found: kind.name(), algorithm });
         }
-        if algorithm != Algorithm::RsaPssSha256 && salt != PssSalt::default() {
+        // A salt of 32 bytes was the default of every algorithm once; policies may still spell it.
+        if !algorithm.is_pss() && !salt.is_of(HashFunction::Sha256) {
             return Err(KeyError::SaltUnused { algorithm });
         }
-        let scheme = match algorithm {
-            Algorithm::RsaPssSha256 => Scheme::Rsa(rsa::Public::pss(der, salt)?),
-            Algorithm::RsaPkcs1Sha256 => Scheme::Rsa(rsa::Public::pkcs1(der)?),
-            Algorithm::EcdsaSha256 => Scheme::Ecdsa(ecdsa::Public::p256(der)?),
-            Algorithm::EcdsaSha384 => Scheme::Ecdsa(ecdsa::Public::p384(der)?),
-            Algorithm::Ed25519 => Scheme::Ed25519(ed25519::Public::read(der, false)?),
-            Algorithm::Ed25519ph => Scheme::Ed25519(ed25519::Public::read(der, true)?),
+        let verifier = match algorithm.scheme() {
+            Scheme::RsaPss(hash) => Verifier::Rsa(rsa::Public::pss(der, hash, salt)?),
+            Scheme::RsaPkcs1(hash) => Verifier::Rsa(rsa::Public::pkcs1(der, hash)?),
+            Scheme::Ecdsa(curve, hash) => Verifier::Ecdsa(ecdsa::Public::read(der, curve, hash)?),
+            Scheme::Ed25519 => Verifier::Ed25519(ed25519::Public::read(der, false)?),
+            Scheme::Ed25519ph => Verifier::Ed25519(ed25519::Public::read(der, true)?),
         };
         // The re-encoded key, so that all encodings of a key have one fingerprint.
-        let canonical = scheme.der().ok_or(KeyError::Malformed)?;
-        let compressed = match &scheme {
-            Scheme::Ecdsa(key) => Some(key.compressed_der()),
-            Scheme::Rsa(_) | Scheme::Ed25519(_) => None,
+        let canonical = verifier.der().ok_or(KeyError::Malformed)?;
+        let compressed = match &verifier {
+            Verifier::Ecdsa(key) => Some(key.compressed_der()),
+            Verifier::Rsa(_) | Verifier::Ed25519(_) => None,
         };
         let fingerprint = |der: &[u8]| Digest::of(der).as_str().to_owned();
         let mut others = vec![fingerprint(der)];
@@ -86,7 +87,7 @@ impl PublicKey {
         let canonical = fingerprint(&canonical);
         others.retain(|other| *other != canonical);
         others.dedup();
-        Ok(Self { algorithm, salt, fingerprint: canonical, other_fingerprints: others, scheme })
+        Ok(Self { algorithm, salt, fingerprint: canonical, other_fingerprints: others, verifier })
     }
 
     /// The pinned algorithm.
@@ -113,7 +114,7 @@ impl PublicKey {
 
     /// Its identifiers in other systems.
     pub fn key_ids(&self) -> KeyIds {
-        KeyIds::of(&self.scheme.der().unwrap_or_default())
+        KeyIds::of(&self.verifier.der().unwrap_or_default())
     }
 
     /// Checks `signature` over `message`.
@@ -124,15 +125,15 @@ impl PublicKey {
         if signature.len() > MAX_SIGNATURE_BYTES {
             return Err(TrustError::TooLong { found: signature.len() });
         }
-        let (verified, wanted) = match &self.scheme {
-            Scheme::Rsa(key) => (
+        let (verified, wanted) = match &self.verifier {
+            Verifier::Rsa(key) => (
                 (signature.len() == key.signature_bytes()).then(|| key.verifies(message, signature)),
                 "as many bytes as the modulus has",
             ),
-            Scheme::Ecdsa(key) => {
+            Verifier::Ecdsa(key) => {
                 (key.verifies(message, signature), "ASN.1 DER of r and s, not the two side by side")
             }
-            Scheme::Ed25519(key) => (key.verifies(message, signature), "64 bytes"),
+            Verifier::Ed25519(key) => (key.verifies(message, signature), "64 bytes"),
         };
         match verified {
             Some(true) => Ok(Valid { fingerprint: self.fingerprint.clone(), demand: None }),
@@ -143,11 +144,11 @@ impl PublicKey {
 
     /// The key as one `PUBLIC KEY` block.
     pub fn pem(&self) -> String {
-        pem::write("PUBLIC KEY", &self.scheme.der().unwrap_or_default())
+        pem::write("PUBLIC KEY", &self.verifier.der().unwrap_or_default())
     }
 }
 
-impl Scheme {
+impl Verifier {
     fn der(&self) -> Option<Vec<u8>> {
         match self {
             Self::Rsa(key) => key.der(),

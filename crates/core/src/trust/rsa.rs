@@ -3,45 +3,76 @@
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256, RsaEncoding,
-    RsaParameters, RsaPublicKeyComponents,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaParameters,
+    RsaPublicKeyComponents,
 };
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
-use rsa::sha2::Sha256;
 use rsa::sha2::digest::common::getrandom::SysRng;
-use rsa::signature::{SignatureEncoding as _, Signer as _, Verifier as _};
+use rsa::sha2::{Sha256, Sha384, Sha512};
 use rsa::traits::PublicKeyParts as _;
-use rsa::{BoxedUint, PrivateKey as RsaPrivateKey, PublicKey as RsaPublicKey, pkcs1, pkcs1v15, pkcs8, pss};
+use rsa::{BoxedUint, PrivateKey as RsaPrivateKey, Pss, PublicKey as RsaPublicKey, pkcs1, pkcs8};
 
 use zeroize::Zeroizing;
 
 use super::PssSalt;
+use super::hash::HashFunction;
 use super::key_error::{KeyError, MAX_BITS, MIN_BITS};
 
-const HASH_BYTES: usize = 32;
+/// The same expression with each hash as a type.
+macro_rules! with_hash {
+    ($hash:expr, $Hash:ident => $expression:expr) => {
+        match $hash {
+            HashFunction::Sha256 => {
+                type $Hash = Sha256;
+                $expression
+            }
+            HashFunction::Sha384 => {
+                type $Hash = Sha384;
+                $expression
+            }
+            HashFunction::Sha512 => {
+                type $Hash = Sha512;
+                $expression
+            }
+        }
+    };
+}
 
 #[derive(Clone)]
 pub(super) enum Public {
     /// PKCS #1 v1.5, or PSS with a salt of the length of the hash.
     Usual(RsaPublicKey, &'static RsaParameters),
-    /// PSS with any other salt.
-    Pss(pss::VerifyingKey<Sha256>),
+    /// PSS with any other salt, of this many bytes.
+    Pss(RsaPublicKey, HashFunction, usize),
 }
 
 impl Public {
     /// A key for RSASSA-PSS; `salt` must fit the modulus.
-    pub(super) fn pss(der: &[u8], salt: PssSalt) -> Result<Self, KeyError> {
+    pub(super) fn pss(der: &[u8], hash: HashFunction, salt: PssSalt) -> Result<Self, KeyError> {
         let key = read(der)?;
-        Ok(match salt_bytes(&key, salt)? {
-            HASH_BYTES => Self::Usual(key, &RSA_PSS_2048_8192_SHA256),
-            salt => Self::Pss(pss::VerifyingKey::new_with_salt_len(key, salt)),
-        })
+        let salt = salt_bytes(&key, hash, salt)?;
+        if salt != usize::from(hash.bytes()) {
+            return Ok(Self::Pss(key, hash, salt));
+        }
+        let parameters = match hash {
+            HashFunction::Sha256 => &RSA_PSS_2048_8192_SHA256,
+            HashFunction::Sha384 => &RSA_PSS_2048_8192_SHA384,
+            HashFunction::Sha512 => &RSA_PSS_2048_8192_SHA512,
+        };
+        Ok(Self::Usual(key, parameters))
     }
 
     /// A key for RSASSA-PKCS1-v1_5.
-    pub(super) fn pkcs1(der: &[u8]) -> Result<Self, KeyError> {
-        Ok(Self::Usual(read(der)?, &RSA_PKCS1_2048_8192_SHA256))
+    pub(super) fn pkcs1(der: &[u8], hash: HashFunction) -> Result<Self, KeyError> {
+        let parameters = match hash {
+            HashFunction::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+            HashFunction::Sha384 => &RSA_PKCS1_2048_8192_SHA384,
+            HashFunction::Sha512 => &RSA_PKCS1_2048_8192_SHA512,
+        };
+        Ok(Self::Usual(read(der)?, parameters))
     }
 
     pub(super) fn der(&self) -> Option<Vec<u8>> {
@@ -59,15 +90,16 @@ impl Public {
                 let key = RsaPublicKeyComponents { n: key.n_bytes(), e: key.e_bytes() };
                 key.verify(parameters, message, signature).is_ok()
             }
-            Self::Pss(key) => pss::Signature::try_from(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            Self::Pss(key, hash, salt) => {
+                let digest = hash.digest(message);
+                with_hash!(hash, H => key.verify(Pss::<H>::new_with_salt(*salt), &digest, signature).is_ok())
+            }
         }
     }
 
     fn key(&self) -> &RsaPublicKey {
         match self {
-            Self::Usual(key, _) => key,
-            Self::Pss(key) => key.as_ref(),
+            Self::Usual(key, _) | Self::Pss(key, ..) => key,
         }
     }
 }
@@ -76,27 +108,37 @@ pub(super) enum Private {
     /// Checked against the public key before use. `ring` does not wipe its numbers.
     ConstantTime(ring::rsa::KeyPair, &'static dyn RsaEncoding),
     /// Keys that `ring` does not support (an exponent below 65537, primes whose length is not a multiple of 512 bits),
-    /// and salts of another length than 32 bytes. The crate wipes its numbers.
-    Pss(pss::SigningKey<Sha256>),
+    /// and salts of another length than the hash. The crate wipes its numbers.
+    Pss(RsaPrivateKey, HashFunction, usize),
     /// As `Pss`.
-    Pkcs1(pkcs1v15::SigningKey<Sha256>),
+    Pkcs1(RsaPrivateKey, HashFunction),
 }
 
 impl Private {
-    pub(super) fn pss(key: RsaPrivateKey, salt: PssSalt) -> Result<Self, KeyError> {
-        let salt = salt_bytes(&key.to_public_key(), salt)?;
+    pub(super) fn pss(key: RsaPrivateKey, hash: HashFunction, salt: PssSalt) -> Result<Self, KeyError> {
+        let salt = salt_bytes(&key.to_public_key(), hash, salt)?;
+        let encoding: &'static dyn RsaEncoding = match hash {
+            HashFunction::Sha256 => &RSA_PSS_SHA256,
+            HashFunction::Sha384 => &RSA_PSS_SHA384,
+            HashFunction::Sha512 => &RSA_PSS_SHA512,
+        };
         // `ring` supports only salts of the length of the hash.
-        let pair = if salt == HASH_BYTES { constant_time(&key) } else { None };
+        let pair = if salt == usize::from(hash.bytes()) { constant_time(&key) } else { None };
         Ok(match pair {
-            Some(pair) => Self::ConstantTime(pair, &RSA_PSS_SHA256),
-            None => Self::Pss(pss::SigningKey::new_with_salt_len(key, salt)),
+            Some(pair) => Self::ConstantTime(pair, encoding),
+            None => Self::Pss(key, hash, salt),
         })
     }
 
-    pub(super) fn pkcs1(key: RsaPrivateKey) -> Self {
+    pub(super) fn pkcs1(key: RsaPrivateKey, hash: HashFunction) -> Self {
+        let encoding: &'static dyn RsaEncoding = match hash {
+            HashFunction::Sha256 => &RSA_PKCS1_SHA256,
+            HashFunction::Sha384 => &RSA_PKCS1_SHA384,
+            HashFunction::Sha512 => &RSA_PKCS1_SHA512,
+        };
         match constant_time(&key) {
-            Some(pair) => Self::ConstantTime(pair, &RSA_PKCS1_SHA256),
-            None => Self::Pkcs1(pkcs1v15::SigningKey::new(key)),
+            Some(pair) => Self::ConstantTime(pair, encoding),
+            None => Self::Pkcs1(key, hash),
         }
     }
 
@@ -107,8 +149,10 @@ impl Private {
                 pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).ok()?;
                 Some(signature)
             }
-            Self::Pss(key) => key.try_sign(message).ok().map(|signature| signature.to_vec()),
-            Self::Pkcs1(key) => key.try_sign(message).ok().map(|signature| signature.to_vec()),
+            Self::Pss(key, hash, salt) => {
+                with_hash!(hash, H => key.sign(Pss::<H>::new_with_salt(*salt), &hash.digest(message)).ok())
+            }
+            Self::Pkcs1(key, hash) => with_hash!(hash, H => key.pkcs1v15_sign::<H>(message).ok()),
         }
     }
 }
@@ -179,13 +223,14 @@ fn bit_length(number: &[u8]) -> usize {
 }
 
 /// Length of `salt` for `key`: at most emLen - hLen - 2 (RFC 8017 section 9.1.1).
-fn salt_bytes(key: &RsaPublicKey, salt: PssSalt) -> Result<usize, KeyError> {
-    let longest = key.size().saturating_sub(HASH_BYTES + 2);
-    match salt {
-        PssSalt::Maximum => Ok(longest),
-        PssSalt::Length(length) if usize::from(length) <= longest => Ok(usize::from(length)),
-        PssSalt::Length(length) => Err(KeyError::Salt { length, longest }),
-    }
+fn salt_bytes(key: &RsaPublicKey, hash: HashFunction, salt: PssSalt) -> Result<usize, KeyError> {
+    let longest = key.size().saturating_sub(usize::from(hash.bytes()) + 2);
+    let length = match salt {
+        PssSalt::Maximum => return Ok(longest),
+        PssSalt::OfHash => hash.bytes(),
+        PssSalt::Length(length) => length,
+    };
+    if usize::from(length) <= longest { Ok(length.into()) } else { Err(KeyError::Salt { length, longest }) }
 }
 
 #[cfg(test)]
@@ -198,30 +243,36 @@ mod tests {
         let usual = read(include_str!("../../../../tests/fixtures/keys/throw-away-rsa-2048.key.pem"));
         let larger = read(include_str!("../../../../tests/fixtures/keys/throw-away-rsa-3072.key.pem"));
         let unusual = RsaPrivateKey::new_with_exp(&mut SysRng, 2048, BoxedUint::from(3_u8)).unwrap();
-        for (key, salt, expected) in [
-            (&usual, PssSalt::default(), true),
-            (&larger, PssSalt::default(), true),
-            (&usual, PssSalt::Length(20), false),
-            (&usual, PssSalt::Maximum, false),
-            (&unusual, PssSalt::default(), false),
+        for (key, hash, salt, expected) in [
+            (&usual, HashFunction::Sha256, PssSalt::default(), true),
+            (&usual, HashFunction::Sha384, PssSalt::default(), true),
+            (&usual, HashFunction::Sha512, PssSalt::Length(64), true),
+            (&larger, HashFunction::Sha256, PssSalt::default(), true),
+            (&usual, HashFunction::Sha256, PssSalt::Length(20), false),
+            (&usual, HashFunction::Sha384, PssSalt::Length(32), false),
+            (&usual, HashFunction::Sha512, PssSalt::Maximum, false),
+            (&usual, HashFunction::Sha256, PssSalt::Maximum, false),
+            (&unusual, HashFunction::Sha256, PssSalt::default(), false),
+            (&unusual, HashFunction::Sha384, PssSalt::default(), false),
+            (&unusual, HashFunction::Sha512, PssSalt::default(), false),
         ] {
             let public = key.to_public_key().to_public_key_der().unwrap();
             for (private, public, expected) in [
                 (
-                    Private::pss(key.clone(), salt).unwrap(),
-                    Public::pss(public.as_bytes(), salt).unwrap(),
+                    Private::pss(key.clone(), hash, salt).unwrap(),
+                    Public::pss(public.as_bytes(), hash, salt).unwrap(),
                     expected,
                 ),
                 (
-                    Private::pkcs1(key.clone()),
-                    Public::pkcs1(public.as_bytes()).unwrap(),
+                    Private::pkcs1(key.clone(), hash),
+                    Public::pkcs1(public.as_bytes(), hash).unwrap(),
                     !std::ptr::eq(key, &unusual),
                 ),
             ] {
-                assert_eq!(matches!(private, Private::ConstantTime(..)), expected, "{salt:?}");
+                assert_eq!(matches!(private, Private::ConstantTime(..)), expected, "{hash:?} {salt:?}");
                 let signature = private.sign(b"message").unwrap();
-                assert!(public.verifies(b"message", &signature), "{salt:?}");
-                assert!(!public.verifies(b"massage", &signature), "{salt:?}");
+                assert!(public.verifies(b"message", &signature), "{hash:?} {salt:?}");
+                assert!(!public.verifies(b"massage", &signature), "{hash:?} {salt:?}");
             }
         }
     }

@@ -176,7 +176,7 @@ pub(super) fn keys(
     let mut keys = Vec::new();
     if let Some(data) = &authority.spec.public_key_data {
         match pem(data) {
-            Some(pem) => keys.push(draft::key(&pem, &subject, options)?),
+            Some(pem) => keys.push(draft::key(&pem, &subject, options.algorithm)?),
             None => draft.note(
                 Effect::Stricter,
                 subject.clone(),
@@ -194,7 +194,7 @@ pub(super) fn keys(
             );
             continue;
         };
-        let Some((algorithm, pss)) = algorithm(&pkix.signature_algorithm) else {
+        let Some(algorithm) = algorithm(&pkix.signature_algorithm) else {
             let text = format!(
                 "a key with algorithm {:?} is left out: pullgate does not verify it",
                 pkix.signature_algorithm
@@ -202,8 +202,8 @@ pub(super) fn keys(
             draft.note(Effect::Stricter, subject.clone(), text);
             continue;
         };
-        if pss {
-            let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only 32 bytes; the signer of kritis uses \
+        if algorithm.is_pss() {
+            let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only that of the hash; the signer of kritis uses \
                         longer salts: for its signatures set salt-length = \"maximum\"";
             draft.note(Effect::Stricter, subject.clone(), text);
         }
@@ -226,18 +226,20 @@ fn pem(text: &str) -> Option<String> {
     decoded.trim_start().starts_with(BEGIN).then_some(decoded)
 }
 
-/// The algorithm, and whether it is RSA-PSS. Source: `pkg/attestlib/signature_algorithm.go`, and one more spelling that only
-/// its documentation has.
-fn algorithm(name: &str) -> Option<(Algorithm, bool)> {
+/// The algorithm. Source: `pkg/attestlib/signature_algorithm.go`, and one more spelling that only its documentation has.
+fn algorithm(name: &str) -> Option<Algorithm> {
     Some(match name {
         "rsa-pss-2048-sha256" | "rsa-pss-3072-sha256" | "rsa-pss-4096-sha256" | "rsa-pss-4096s-ha256" => {
-            (Algorithm::RsaPssSha256, true)
+            Algorithm::RsaPssSha256
         }
+        "rsa-pss-4096-sha512" => Algorithm::RsaPssSha512,
         "rsa-sign-pkcs1-2048-sha256" | "rsa-sign-pkcs1-3072-sha256" | "rsa-sign-pkcs1-4096-sha256" => {
-            (Algorithm::RsaPkcs1Sha256, false)
+            Algorithm::RsaPkcs1Sha256
         }
-        "ecdsa-p256-sha256" => (Algorithm::EcdsaSha256, false),
-        "ecdsa-p384-sha384" => (Algorithm::EcdsaSha384, false),
+        "rsa-sign-pkcs1-4096-sha512" => Algorithm::RsaPkcs1Sha512,
+        "ecdsa-p256-sha256" => Algorithm::EcdsaSha256,
+        "ecdsa-p384-sha384" => Algorithm::EcdsaSha384,
+        "ecdsa-p521-sha512" => Algorithm::EcdsaSha512,
         _ => return None,
     })
 }

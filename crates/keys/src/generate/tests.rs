@@ -12,6 +12,7 @@ async fn makes_each_kind_once_and_for_its_owner_only() {
         (KeyKind::Rsa2048, Algorithm::RsaPssSha256),
         (KeyKind::P256, Algorithm::EcdsaSha256),
         (KeyKind::P384, Algorithm::EcdsaSha384),
+        (KeyKind::P521, Algorithm::EcdsaSha512),
         (KeyKind::Ed25519, Algorithm::Ed25519),
     ] {
         let path = directory.path().join(kind.name());

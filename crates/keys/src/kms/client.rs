@@ -106,7 +106,7 @@ pub(crate) fn name(algorithm: Algorithm) -> Option<&'static str> {
         Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
             Some(algorithm.name())
         }
-        Algorithm::EcdsaSha384 | Algorithm::Ed25519 | Algorithm::Ed25519ph => None,
+        _ => None,
     }
 }
 

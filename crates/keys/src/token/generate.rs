@@ -67,8 +67,12 @@ fn make(session: &Session, key: &TokenKey, kind: KeyKind) -> Result<(), TokenErr
             public.push(Attribute::PublicExponent(vec![1, 0, 1]));
             Mechanism::RsaPkcsKeyPairGen
         }
-        KeyKind::P256 | KeyKind::P384 => {
-            let curve = if kind == KeyKind::P256 { &spki::P256[..] } else { &spki::P384[..] };
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 => {
+            let curve = match kind {
+                KeyKind::P256 => &spki::P256[..],
+                KeyKind::P384 => &spki::P384[..],
+                _ => &spki::P521[..],
+            };
             public.push(Attribute::EcParams(curve.to_vec()));
             private.retain(|attribute| !matches!(attribute, Attribute::Decrypt(_) | Attribute::Unwrap(_)));
             Mechanism::EccKeyPairGen

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256, Sha384};
 use tokio::time::Instant;
 
 use super::error::TransitError;
@@ -18,7 +17,7 @@ use super::http::{Shown, TransitHttp};
 use super::login::{Session, variable};
 use crate::service_limiter::ServiceLimiter;
 use crate::{TransitKey, TransitSettings};
-use pullgate_core::trust::{Algorithm, MAX_SIGNATURE_BYTES, pem, spki};
+use pullgate_core::trust::{Algorithm, HashFunction, MAX_SIGNATURE_BYTES, Scheme, pem, spki};
 use pullgate_net::backoff::Backoff;
 use pullgate_net::service::{self, Client};
 
@@ -161,23 +160,23 @@ fn question(
     name: &str,
     value: Value,
 ) -> Result<(&'static str, Value), TransitError> {
-    let (hash, input) = match algorithm {
-        Algorithm::RsaPssSha256 | Algorithm::RsaPkcs1Sha256 | Algorithm::EcdsaSha256 => {
-            ("/sha2-256", STANDARD.encode(Sha256::digest(message)))
-        }
-        Algorithm::EcdsaSha384 => ("/sha2-384", STANDARD.encode(Sha384::digest(message))),
-        Algorithm::Ed25519 => ("", STANDARD.encode(message)),
-        Algorithm::Ed25519ph => return Err(TransitError::Algorithm),
+    let (hash, more) = match algorithm.scheme() {
+        Scheme::RsaPss(hash) => (Some(hash), json!({ "signature_algorithm": "pss", "salt_length": "hash" })),
+        Scheme::RsaPkcs1(hash) => (Some(hash), json!({ "signature_algorithm": "pkcs1v15" })),
+        Scheme::Ecdsa(_, hash) => (Some(hash), json!({ "marshaling_algorithm": "asn1" })),
+        Scheme::Ed25519 => (None, json!({})),
+        Scheme::Ed25519ph => return Err(TransitError::Algorithm),
     };
-    let mut body = json!({ name: value, "input": input, "prehashed": !hash.is_empty() });
-    let more = match algorithm {
-        Algorithm::RsaPssSha256 => json!({ "signature_algorithm": "pss", "salt_length": "hash" }),
-        Algorithm::RsaPkcs1Sha256 => json!({ "signature_algorithm": "pkcs1v15" }),
-        Algorithm::EcdsaSha256 | Algorithm::EcdsaSha384 => json!({ "marshaling_algorithm": "asn1" }),
-        Algorithm::Ed25519 | Algorithm::Ed25519ph => json!({}),
+    let path = match hash {
+        Some(HashFunction::Sha256) => "/sha2-256",
+        Some(HashFunction::Sha384) => "/sha2-384",
+        Some(HashFunction::Sha512) => "/sha2-512",
+        None => "",
     };
+    let input = hash.map_or_else(|| STANDARD.encode(message), |hash| STANDARD.encode(hash.digest(message)));
+    let mut body = json!({ name: value, "input": input, "prehashed": hash.is_some() });
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
-    Ok((hash, body))
+    Ok((path, body))
 }

@@ -24,8 +24,8 @@ pub(super) struct Import {
     /// Write the policy to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
-    /// Algorithm of RSA keys where the documents do not name it: RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256; for cosign also of
-    /// Ed25519 keys: ED25519PH or ED25519
+    /// Algorithm of the keys that it fits, where the documents do not name one: for RSA keys RSA_PSS_SHA_256,
+    /// RSA_PKCS1_SHA_256, …; for others if it is not the usual one: ECDSA_P384_SHA_256, ED25519PH, …
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Where no exact equivalent exists, allow more than the original instead of less, and note each case

@@ -37,8 +37,8 @@ pub(super) struct Sign {
     /// Private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
     #[arg(long, value_name = "LOCATION", value_parser = LocationParser)]
     key: Location,
-    /// Signature algorithm: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519 or ED25519PH;
-    /// required for RSA and optional for other keys
+    /// Signature algorithm, as in docs/signing.md: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, …; required for RSA, and by
+    /// default the usual one for other keys
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Where to attach signatures: classic, bundle or both

@@ -10,6 +10,7 @@ use pullgate_config::kind::count;
 use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
 use pullgate_config::values::{check_name, read_algorithm};
 use pullgate_config::{read_by_hand, suggest};
+use pullgate_core::trust::Algorithm;
 use pullgate_keys::{Location, LocationError};
 
 const HEADER: &str = "[authenticator.NAME]";
@@ -18,7 +19,7 @@ const KEY: &[ReadByHand] = read_by_hand! {
     /// The location of the private key. A path is relative to the directory of this file.
     "key": Text, "", "PEM file, pkcs11:, alikms:// or vault://";
     /// The one algorithm that the key signs with.
-    "algorithm": Choice, "", "RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, ECDSA_SHA_256, ECDSA_SHA_384, ED25519, ED25519PH";
+    "algorithm": Choice, "", Algorithm::NAMES;
 };
 
 pullgate_config::options! {

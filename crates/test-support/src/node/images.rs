@@ -130,8 +130,13 @@ impl Image {
 
 /// Copies an image or a signature with skopeo, which takes names as `docker://…` and `oci:…`.
 pub fn copy(from: &str, to: &str) {
+    process::must_run(copying().args([from, to]));
+}
+
+/// `skopeo copy`; the caller adds options and two names.
+pub fn copying() -> Command {
     let mut skopeo = Command::new(environment::tool("skopeo"));
     skopeo.args(["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests"]);
-    skopeo.args(["--src-tls-verify=false", "--dest-tls-verify=false", from, to]);
-    process::must_run(&mut skopeo);
+    skopeo.args(["--src-tls-verify=false", "--dest-tls-verify=false"]);
+    skopeo
 }

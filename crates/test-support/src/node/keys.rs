@@ -14,6 +14,11 @@ use crate::secrets;
 pub enum Kind {
     P256,
     P384,
+    /// P-384 with SHA-256.
+    P384Sha256,
+    P521,
+    /// P-521 with SHA-256.
+    P521Sha256,
     RsaPkcs1,
     RsaPss,
     Ed25519,
@@ -26,6 +31,9 @@ impl Kind {
         match self {
             Self::P256 => "ECDSA_SHA_256",
             Self::P384 => "ECDSA_SHA_384",
+            Self::P384Sha256 => "ECDSA_P384_SHA_256",
+            Self::P521 => "ECDSA_SHA_512",
+            Self::P521Sha256 => "ECDSA_P521_SHA_256",
             Self::RsaPkcs1 => "RSA_PKCS1_SHA_256",
             Self::RsaPss => "RSA_PSS_SHA_256",
             Self::Ed25519 => "ED25519",
@@ -33,10 +41,20 @@ impl Kind {
         }
     }
 
+    /// What `cosign verify` must be told: it assumes SHA-256 for every curve.
+    pub fn cosign_options(self) -> &'static [&'static str] {
+        match self {
+            Self::P384 => &["--signature-digest-algorithm", "sha384"],
+            Self::P521 => &["--signature-digest-algorithm", "sha512"],
+            _ => &[],
+        }
+    }
+
     fn openssl_options(self) -> &'static [&'static str] {
         match self {
             Self::P256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-            Self::P384 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            Self::P384 | Self::P384Sha256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            Self::P521 | Self::P521Sha256 => &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
             Self::RsaPkcs1 | Self::RsaPss => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
             Self::Ed25519 | Self::Ed25519ph => &["-algorithm", "ED25519"],
         }

@@ -16,6 +16,8 @@ use crate::programs;
 
 /// The annotation with the signature of a layer's blob.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// The passphrase of cosign's keys.
+const PASSPHRASE: &str = "pg5ECRET-cosign";
 
 /// Signs with `pullgate-signer sign`. `reference` is `repository@digest`.
 pub fn sign(reference: &str, key: &PrivateKey) {
@@ -60,17 +62,7 @@ impl Cosign {
 
     /// Signs `reference`, under the name `identity` if given.
     pub fn sign(&self, reference: &str, key: &PrivateKey, layout: Layout, identity: Option<&str>) {
-        let prefix = self.home.join(&key.name);
-        let imported = self.home.join(format!("{}.key", key.name));
-        if !imported.exists() {
-            let mut import = self.command();
-            import
-                .args(["import-key-pair", "-y", "--key"])
-                .arg(&key.file)
-                .arg("--output-key-prefix")
-                .arg(prefix);
-            process::must_run(&mut import);
-        }
+        let imported = self.imported(key);
         let mut sign = self.command();
         sign.args([
             "sign",
@@ -86,6 +78,32 @@ impl Cosign {
             sign.args(["--sign-container-identity", identity]);
         }
         process::must_run(sign.arg("--key").arg(imported).arg(reference));
+    }
+
+    /// Signs the image of that name with skopeo, which takes cosign's encrypted keys.
+    pub fn sign_by_skopeo(&self, reference: &str, key: &PrivateKey) {
+        let attachments = self.home.join("registries.d");
+        directory::make(&attachments);
+        let text = "default-docker:\n  use-sigstore-attachments: true\n";
+        directory::write(&attachments.join("default.yaml"), text);
+        let passphrase = self.home.join("passphrase");
+        directory::write(&passphrase, PASSPHRASE);
+        let mut skopeo = images::copying();
+        skopeo.arg("--registries.d").arg(attachments).arg("--sign-passphrase-file").arg(passphrase);
+        skopeo.arg("--sign-by-sigstore-private-key").arg(self.imported(key));
+        let name = format!("docker://{reference}");
+        process::must_run(skopeo.args([&name, &name]));
+    }
+
+    /// The key in cosign's own format.
+    fn imported(&self, key: &PrivateKey) -> PathBuf {
+        let imported = self.home.join(format!("{}.key", key.name));
+        if !imported.exists() {
+            let mut import = self.command();
+            import.args(["import-key-pair", "-y", "--key"]).arg(&key.file);
+            process::must_run(import.arg("--output-key-prefix").arg(self.home.join(&key.name)));
+        }
+        imported
     }
 
     /// Verifies the signatures of `reference` with cosign.
@@ -113,7 +131,7 @@ pub fn verify_command(home: &Path, key: &Path) -> Command {
 fn command(home: &Path) -> Command {
     let mut command = Command::new(environment::tool("cosign"));
     // cosign writes to the home directory, which must not be the user's.
-    command.env("HOME", home).env("COSIGN_PASSWORD", "pg5ECRET-cosign");
+    command.env("HOME", home).env("COSIGN_PASSWORD", PASSPHRASE);
     command
 }
 

@@ -46,6 +46,23 @@ fn reports_what_counted_and_what_is_missing() {
         "1 of 2 needed, from release, security, which share a key"
     );
     assert_eq!(Requirement::any(names(&["release"])).unwrap().to_string(), "release");
+    let with = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        all.clone().with_annotations(pairs.collect())
+    };
+    for (pairs, text) in [
+        (&[("team", "payments")][..], "all of release, security with annotation team = \"payments\""),
+        (
+            &[("team", "a\"b"), ("env", "")],
+            "all of release, security with annotations env = \"\", team = \"a\\\"b\"",
+        ),
+    ] {
+        assert_eq!(with(pairs).unwrap().to_string(), text);
+    }
+    assert_eq!(with(&[]).unwrap_err(), RequirementError::NoAnnotation);
+    assert_eq!(with(&[("", "x")]).unwrap_err(), RequirementError::NoAnnotation);
+    let many = (0..=MAX_ANNOTATIONS).map(|number| (number.to_string(), String::new())).collect();
+    assert_eq!(all.clone().with_annotations(many).unwrap_err(), RequirementError::TooManyAnnotations);
     assert_eq!(Requirement::at_least(2, names(&["a", "b"])).unwrap().to_string(), "at least 2 of a, b");
 }
 

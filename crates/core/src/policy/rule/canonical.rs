@@ -39,6 +39,11 @@ impl CanonicalText {
                 self.push("require");
                 self.count(requirement.needed());
                 self.list(requirement.authenticators().iter().map(String::as_str));
+                self.count(requirement.annotations().len());
+                for (key, value) in requirement.annotations() {
+                    self.push(key);
+                    self.push(value);
+                }
             }
             Action::AllowUnsigned(allowance) => {
                 self.push("allow");

@@ -72,12 +72,15 @@ fn no_error_repeats_a_private_key() {
 
 #[test]
 fn a_key_fits_its_algorithm() {
+    let rsa = Algorithm::ALL.into_iter().filter(|algorithm| algorithm.is_rsa()).collect();
+    let p384 = vec![Algorithm::EcdsaSha384, Algorithm::EcdsaP384Sha256];
+    let p521 = vec![Algorithm::EcdsaSha512, Algorithm::EcdsaP521Sha256];
     let fits = [
-        (RSA, vec![Algorithm::RsaPssSha256, Algorithm::RsaPkcs1Sha256], "RSA"),
+        (RSA, rsa, "RSA"),
         (P256, vec![Algorithm::EcdsaSha256], "P-256"),
         (fixture!("throw-away-p256-compressed.pub.pem"), vec![Algorithm::EcdsaSha256], "P-256"),
-        (fixture!("throw-away-p384.pub.pem"), vec![Algorithm::EcdsaSha384], "P-384"),
-        (fixture!("throw-away-p521.pub.pem"), vec![], "P-521"),
+        (fixture!("throw-away-p384.pub.pem"), p384, "P-384"),
+        (fixture!("throw-away-p521.pub.pem"), p521, "P-521"),
         (fixture!("throw-away-secp256k1.pub.pem"), vec![], "secp256k1"),
         (fixture!("throw-away-ed25519.pub.pem"), vec![Algorithm::Ed25519, Algorithm::Ed25519ph], "Ed25519"),
         (fixture!("throw-away-rsa-pss-only.pub.pem"), vec![], "RSASSA-PSS only (id-RSASSA-PSS)"),
@@ -103,7 +106,7 @@ fn weak_keys_are_refused() {
         (fixture!("throw-away-rsa-2056-exponent-3.pub.pem"), None),
         (fixture!("throw-away-rsa-3072.pub.pem"), None),
     ] {
-        for algorithm in [Algorithm::RsaPssSha256, Algorithm::RsaPkcs1Sha256] {
+        for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| algorithm.is_rsa()) {
             assert_eq!(PublicKey::from_pem(pem, algorithm, PssSalt::default()).err(), error);
         }
     }
@@ -128,7 +131,14 @@ fn a_salt_fits_the_modulus_and_belongs_to_pss() {
             PssSalt::Length(u16::MAX),
             Some(KeyError::Salt { length: u16::MAX, longest: 222 }),
         ),
+        (Algorithm::RsaPssSha512, PssSalt::Length(190), None),
+        (Algorithm::RsaPssSha512, PssSalt::Length(191), Some(KeyError::Salt { length: 191, longest: 190 })),
         (Algorithm::RsaPkcs1Sha256, PssSalt::Length(32), None),
+        (
+            Algorithm::RsaPkcs1Sha384,
+            PssSalt::Length(48),
+            Some(KeyError::SaltUnused { algorithm: Algorithm::RsaPkcs1Sha384 }),
+        ),
         (
             Algorithm::RsaPkcs1Sha256,
             PssSalt::Maximum,
@@ -180,6 +190,8 @@ fn reads_private_keys_of_openssl() {
         (p256, Algorithm::EcdsaSha256, None),
         (fixture!("throw-away-p256.sec1.key.pem"), Algorithm::EcdsaSha256, None),
         (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaSha384, None),
+        (fixture!("throw-away-p384.key.pem"), Algorithm::EcdsaP384Sha256, None),
+        (fixture!("throw-away-p521.key.pem"), Algorithm::EcdsaSha512, None),
         (fixture!("throw-away-rsa-2048.key.pem"), Algorithm::RsaPkcs1Sha256, None),
         (fixture!("throw-away-rsa-2048.pkcs1.key.pem"), Algorithm::RsaPssSha256, None),
         (fixture!("throw-away-ed25519.key.pem"), Algorithm::Ed25519ph, None),
@@ -233,6 +245,12 @@ fn b18_a_key_has_the_fingerprints_of_its_encodings() {
             Algorithm::EcdsaSha384,
             "sha256:627aeedfaa7155fc975847ae456fa9c6f6b88faee14bbd6c63f1373843b85d8e",
             "sha256:5ce44c8e4950ba07752b9bf2e6509410a5a596d86f03bc48c6e2bac6af196c8d",
+        ),
+        (
+            fixture!("throw-away-p521.pub.pem"),
+            Algorithm::EcdsaP521Sha256,
+            "sha256:bbca04ad803702568824e02bb0f8c27c18c3ca2ef31398ac9e08cd6ab2fffafa",
+            "sha256:afefc129f2cd161dd3867a3fdd1ab5062dfcc1ba67693fc704dfba458f600c20",
         ),
     ] {
         let key = PublicKey::from_pem(pem, algorithm, PssSalt::default()).unwrap();

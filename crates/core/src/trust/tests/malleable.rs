@@ -91,7 +91,8 @@ fn ecdsa_is_der_of_two_numbers_in_range() {
 
 #[test]
 fn rsa_is_as_long_as_the_modulus() {
-    for (algorithm, name) in [(Algorithm::RsaPssSha256, "pss-32"), (Algorithm::RsaPkcs1Sha256, "pkcs1")] {
+    for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| algorithm.is_rsa()) {
+        let name = made_for(algorithm);
         let key = public(fixture!("throw-away-rsa-2048.pub.pem"), algorithm);
         let good = by_openssl(name);
         for (signature, form) in [

@@ -19,7 +19,7 @@ pub(in crate::command) struct Generate {
     /// Location of the new key: a file that does not exist yet, or pkcs11:…
     #[arg(value_name = "LOCATION", value_parser = LocationParser)]
     location: Location,
-    /// Key type: RSA_2048, RSA_3072, RSA_4096, EC_P256, EC_P384 or ED25519
+    /// Key type: RSA_2048, RSA_3072, RSA_4096, EC_P256, EC_P384, EC_P521 or ED25519
     #[arg(long, value_name = "KIND")]
     kind: KeyKind,
     /// Key usage

@@ -1,0 +1,80 @@
+//! Valid signatures that say less, or something else, than a rule requires: T133.
+
+use pullgate::digest::Digest;
+use pullgate_test::signer::{annotated_bundle, attach_bundle, attach_classic, payload_with};
+use serde_json::{Value, json};
+
+use super::outcome::{Expect, FETCHED, SIGNED, UNSIGNED};
+use super::world::{World, node, p256};
+
+const BUNDLED: &str = "tag sig fallback referrers manifest blob";
+
+/// The rule of the world with more in its requirement.
+fn require(world: &World, more: &str) -> String {
+    let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
+    let required = "require = { all = [\"release\"] }";
+    assert!(policy.contains(required), "{policy}");
+    policy.replace(required, more)
+}
+
+/// Signs the image of `path` in one layout, under the name of its repository and with these annotations.
+fn sign(world: &World, path: &str, layout: &str, annotations: &Value) -> Digest {
+    let digest = world.registry.image(path, "1", path);
+    if layout == "classic" {
+        let text = payload_with(&world.image(path), &digest, annotations);
+        attach_classic(&world.registry, path, &digest, &[(text.clone(), p256().sign(&text))]);
+    } else {
+        attach_bundle(&world.registry, path, &digest, &annotated_bundle(&digest, annotations, &p256()));
+    }
+    digest
+}
+
+#[tokio::test]
+async fn t133_a_signature_without_the_required_annotations_does_not_count() {
+    let world = World::start(node()).await;
+    let lax = require(&world, "require = { all = [\"release\"] }");
+    let strict = require(
+        &world,
+        "require = { all = [\"release\"], annotations = { team = \"payments\", stage = \"prod\" } }",
+    );
+    for (name, annotations, found) in [
+        ("exact", json!({ "team": "payments", "stage": "prod" }), None),
+        ("more", json!({ "team": "payments", "stage": "prod", "build": "42" }), None),
+        (
+            "another-team",
+            json!({ "team": "shop", "stage": "prod" }),
+            Some("team\" = \"payments\", signature has \"shop\""),
+        ),
+        ("one-of-two", json!({ "team": "payments" }), Some("stage\" = \"prod\", signature has none")),
+        ("case", json!({ "Team": "payments", "stage": "prod" }), Some("signature has none")),
+        ("empty", json!({ "team": "", "stage": "prod" }), Some("signature has \"\"")),
+        ("list", json!({ "team": ["payments"], "stage": "prod" }), Some("a value that is not a string")),
+        ("null", json!(null), Some("stage\" = \"prod\", signature has none")),
+    ] {
+        for (layout, requests) in [("classic", FETCHED), ("bundle", BUNDLED)] {
+            let path = format!("team/{layout}-{name}");
+            let digest = sign(&world, &path, layout, &annotations);
+            let pinned = world.pinned(&path, &digest);
+            // A payload without annotations is known and not fetched.
+            let usual = annotations.is_null() && layout == "classic";
+            let requests = if usual { UNSIGNED } else { requests };
+            let refused = || Expect { requests, ..Expect::refused("no-valid-signature") };
+            world.set_policy(&strict);
+            let judged = world.outcome(&format!("{path}:1")).await;
+            let Some(found) = found else {
+                judged.assert(&path, Expect { requests, ..Expect::verified(&pinned) });
+                continue;
+            };
+            judged.assert(&path, refused());
+            assert!(judged.line.contains(found), "{path}: {}", judged.line);
+            assert!(judged.line.contains("with annotations stage = "), "{path}: {}", judged.line);
+            // A verdict by the laxer rule does not serve the stricter one.
+            world.set_policy(&lax);
+            let requests = if usual { SIGNED } else { requests };
+            let admitted = world.outcome(&format!("{path}:1")).await;
+            admitted.assert(&path, Expect { requests, ..Expect::verified(&pinned) });
+            world.set_policy(&strict);
+            world.outcome(&format!("{path}:1")).await.assert(&path, refused());
+        }
+    }
+}
