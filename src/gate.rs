@@ -4,6 +4,7 @@
 //! else that it returns is a [`Refusal`].
 
 mod admission;
+mod cached_verdict;
 mod check;
 mod checkpoint;
 mod content;
@@ -33,6 +34,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use crate::telemetry::Kind;
+pub use cached_verdict::CachedVerdict;
 pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
@@ -321,7 +323,26 @@ impl Gate {
         present: &Present,
         pod: Option<&Pod>,
     ) -> Result<PresentVerdict, Refusal> {
-        present::check(self, asked, present, pod).await
+        Ok(present::check(self, asked, present, pod).await?.0)
+    }
+
+    /// As [`Gate::check_present`] without a pod, for a caller that gets the same question and image again. It need not ask
+    /// while the returned verdict [is current](Gate::is_current); there is none if that cannot be known.
+    ///
+    /// # Errors
+    /// As [`Gate::check_present`].
+    pub async fn check_present_to_cache(
+        &self,
+        asked: &str,
+        present: &Present,
+    ) -> Result<Option<CachedVerdict>, Refusal> {
+        Ok(present::check(self, asked, present, None).await?.1)
+    }
+
+    /// Whether the same question about the same image would get the same verdict now: the policy in force and the evidence
+    /// are the same, no break-glass exception is open, and the verdict has not expired.
+    pub fn is_current(&self, verdict: &CachedVerdict) -> bool {
+        verdict.is_current(self)
     }
 
     /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when

@@ -17,6 +17,7 @@ use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 use pullgate_test::world::World as Node;
 
 mod break_glass;
+mod cached;
 mod damage;
 mod decided;
 pub(crate) mod disk;
