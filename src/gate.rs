@@ -4,6 +4,7 @@
 //! else that it returns is a [`Refusal`].
 
 mod admission;
+mod admitted_document;
 mod cached_verdict;
 mod check;
 mod checkpoint;
@@ -34,6 +35,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use crate::telemetry::Kind;
+pub use admitted_document::AdmittedDocument;
 pub use cached_verdict::CachedVerdict;
 pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;

@@ -55,9 +55,9 @@ pub(crate) fn run(release: Release) {
     table(
         RATIO,
         &[
-            ratio("PullImage, cold, never seen", &first.times, 1.25),
-            ratio("PullImage, cold, signatures known", &again.times, 1.25),
-            ratio("PullImage, present", &present.times, 1.3),
+            ratio("PullImage, cold, never seen", &first.times, 1.15),
+            ratio("PullImage, cold, signatures known", &again.times, 1.08),
+            ratio("PullImage, present", &present.times, 1.16),
         ],
     );
     figures(idle, after, &start);

@@ -2,6 +2,7 @@
 
 mod content;
 mod forwarded;
+mod hand_over;
 mod record;
 mod request;
 mod unchecked;
@@ -97,6 +98,9 @@ async fn run(
     let checked = proxy.gate.check_pinned(&pinned, restore).await;
     checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
     proxy.counters.admitted.add();
+    if let Some(document) = pinned.document() {
+        hand_over::begin(&proxy.upstream, proxy.gate.memory(), document);
+    }
     let evidence = proxy.gate.begin_evidence(&mut pinned).await;
     let mut unchecked = Unchecked::begin(proxy, &pinned).await;
     let image = call.request.image().to_owned();

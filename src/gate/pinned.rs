@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pullgate_net::offload;
 
 use super::admission::Admission;
+use super::admitted_document::AdmittedDocument;
 use super::checkpoint::is_checkpoint;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
@@ -77,6 +78,11 @@ impl Pinned {
     /// kubelet, finding no image by that name, would run the container as root.
     pub fn tag_record(&self) -> Option<&str> {
         self.tag_record.as_deref()
+    }
+
+    /// Its document, if the gate has it and it is not large.
+    pub fn document(&self) -> Option<AdmittedDocument> {
+        AdmittedDocument::of(self.digest()?, &self.evidence()?.document)
     }
 
     /// Whether its document, if one was looked up, has the annotation of a checkpoint or cannot be read in one way.
