@@ -3,6 +3,7 @@
 //! Each intercepted call has a module with one entry function: `pull`, `image_status`, `create`.
 
 mod accept;
+mod admitted_answers;
 mod create;
 mod deadline;
 mod frame;
@@ -26,17 +27,18 @@ use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tonic::Code;
 
 pub use accept::serve;
 pub use pull::RuntimeContent;
+use pull::UncheckedPulls;
 pub use sandbox::SandboxImage;
 pub use settings::{CriLimits, CriSettings};
 
 use crate::containerd::{Body, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
+use admitted_answers::AdmittedAnswers;
 use deadline::Deadline;
 use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::{ConnectionCounts, ConnectionLimits, Connections};
@@ -63,8 +65,8 @@ pub struct Proxy {
     counters: Counters,
     tag_locks: TagLocks,
     recent_answers: RecentAnswers,
-    /// The places of pulls that are forwarded and not checked.
-    unchecked: Arc<Semaphore>,
+    admitted_answers: AdmittedAnswers,
+    unchecked: UncheckedPulls,
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
@@ -96,7 +98,8 @@ impl Proxy {
             counters: Counters::default(),
             tag_locks: TagLocks::default(),
             recent_answers: RecentAnswers::default(),
-            unchecked: Arc::new(Semaphore::new(pull::MAX_UNCHECKED)),
+            admitted_answers: AdmittedAnswers::default(),
+            unchecked: UncheckedPulls::default(),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
                 connections: settings.limits.connections,
@@ -143,8 +146,9 @@ impl Proxy {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, hyper::Error> {
         match route::of(&request) {
             Route::PullImage => {
+                // On the heap, as all rare calls: hyper moves the future of each call several times.
                 let answer = deadline::bounded(request, |request| pull::handle(self, request, peer));
-                Ok(answer.await.unwrap_or_else(|answer| answer))
+                Ok(Box::pin(answer).await.unwrap_or_else(|answer| answer))
             }
             Route::ImageStatus if self.settings.image_status => {
                 let answer = deadline::bounded(request, |request| image_status::handle(self, request, peer));
@@ -152,7 +156,7 @@ impl Proxy {
             }
             Route::CreateContainer => {
                 let answer = deadline::bounded(request, |request| create::handle(self, request, peer));
-                answer.await.unwrap_or_else(Ok)
+                Box::pin(answer).await.unwrap_or_else(Ok)
             }
             Route::Checkpoint if !self.settings.checkpoint_restore => {
                 Ok(self.refuse_checkpoint(request.uri().path(), peer))

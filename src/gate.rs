@@ -4,6 +4,8 @@
 //! else that it returns is a [`Refusal`].
 
 mod admission;
+mod admitted_document;
+mod cached_verdict;
 mod check;
 mod checkpoint;
 mod content;
@@ -33,12 +35,13 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 pub use crate::telemetry::Kind;
-pub use checkpoint::is_checkpoint;
+pub use admitted_document::AdmittedDocument;
+pub use cached_verdict::CachedVerdict;
 pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
 pub use finding::Finding;
-pub use held_content::HeldContent;
+pub use held_content::{HeldContent, Unread};
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
@@ -103,7 +106,7 @@ pub struct Gate {
     break_glass: OnceLock<Box<dyn BreakGlassSource>>,
     present_cache: PresentImageCache,
     walker: ContentWalker,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     evidence: EvidenceWriter,
     settings: GateSettings,
 }
@@ -142,7 +145,7 @@ impl Gate {
             break_glass: OnceLock::new(),
             present_cache: PresentImageCache::default(),
             walker: ContentWalker::default(),
-            readers: Semaphore::new(READERS),
+            readers: Arc::new(Semaphore::new(READERS)),
             settings,
         }
     }
@@ -221,9 +224,8 @@ impl Gate {
             let names =
                 present.repo_tags.iter().chain(&present.repo_digests).chain(std::iter::once(&present.id));
             let names: Vec<&str> = names.map(String::as_str).collect();
-            let read = tokio::time::timeout(self.settings.timeout, self.walker.read(&names, &id, content));
-            let late = || HeldContent::Unreadable("it does not answer in time".to_owned());
-            present.content = read.await.unwrap_or_else(|_| late());
+            let limit = self.settings.timeout;
+            present.content = self.walker.read(&self.shared, (&names, &id), content, limit).await;
         }
         present
     }
@@ -272,6 +274,40 @@ impl Gate {
         pulled::check(self, &[name], id, content, Checks::all(self, restore)).await.is_ok()
     }
 
+    /// The first of these `records` of `image` from which the runtime would restore a container, instead of starting one.
+    ///
+    /// # Errors
+    /// When there is none of them, or a document cannot be read.
+    pub async fn checkpoint_record<'r>(
+        &self,
+        image: &str,
+        records: &[&'r str],
+        content: &impl Content,
+    ) -> Result<Option<&'r str>, Refusal> {
+        let mut any = false;
+        for record in records {
+            match self.has_checkpoint(image, (&[record], false), content).await? {
+                Some(true) => return Ok(Some(record)),
+                found => any |= found.is_some(),
+            }
+        }
+        if any { Ok(None) } else { Err(Refusal::runtime(image, held_content::NO_RECORD)) }
+    }
+
+    /// Whether one of the records with these names has the annotation of a checkpoint; `None` without a record.
+    async fn has_checkpoint(
+        &self,
+        image: &str,
+        names: (&[&str], bool),
+        content: &impl Content,
+    ) -> Result<Option<bool>, Refusal> {
+        let found = self.walker.has_checkpoint(&self.shared, names, content, self.settings.timeout).await;
+        found.map_err(|error| match error {
+            Unread::Memory(error) => Refusal::memory(image, &error),
+            Unread::Content(why) => Refusal::runtime(image, &why),
+        })
+    }
+
     /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a
     /// remote check is asked for at its service, unless a confirmation is cached.
     ///
@@ -289,12 +325,32 @@ impl Gate {
         present: &Present,
         pod: Option<&Pod>,
     ) -> Result<PresentVerdict, Refusal> {
-        present::check(self, asked, present, pod).await
+        Ok(present::check(self, asked, present, pod).await?.0)
+    }
+
+    /// As [`Gate::check_present`] without a pod, for a caller that gets the same question and image again. It need not ask
+    /// while the returned verdict [is current](Gate::is_current); there is none if that cannot be known.
+    ///
+    /// # Errors
+    /// As [`Gate::check_present`].
+    pub async fn check_present_to_cache(
+        &self,
+        asked: &str,
+        present: &Present,
+    ) -> Result<Option<CachedVerdict>, Refusal> {
+        Ok(present::check(self, asked, present, None).await?.1)
+    }
+
+    /// Whether the same question about the same image would get the same verdict now: the policy in force and the evidence
+    /// are the same, no break-glass exception is open, and the verdict has not expired.
+    pub fn is_current(&self, verdict: &CachedVerdict) -> bool {
+        verdict.is_current(self)
     }
 
     /// Begins to write new evidence for `pinned` while the runtime pulls it, so that it is on the disk when
     /// [`Gate::finish_evidence`] waits for it. For an index, the image is known only after the pull.
-    pub async fn begin_evidence(&self, pinned: &Pinned) -> Option<PendingEvidence> {
+    /// Evidence with large documents is out of memory then, as far as the disk permits: a pull may take minutes.
+    pub async fn begin_evidence(&self, pinned: &mut Pinned) -> Option<PendingEvidence> {
         self.evidence.begin(pinned).await
     }
 
@@ -309,13 +365,14 @@ impl Gate {
         id: &str,
         content: &impl Content,
     ) {
-        self.evidence.finish(pinned, begun, id, content).await;
+        let Some(begun) = begun else { return };
+        self.evidence.finish(begun, (pinned, id), content, self.memory()).await;
     }
 
     /// Records that the present image `id` is the one that was admitted as `pinned`, if hashes show that. Otherwise it is
     /// another image, and nothing is recorded.
     pub async fn link_present_image(&self, pinned: &Pinned, id: &str, content: &impl Content) {
-        self.evidence.link(pinned, id, content).await;
+        self.evidence.link(pinned, id, content, self.memory()).await;
     }
 
     /// How many signatures were verified for pulls, each counted once for each authenticator that it was tried with.

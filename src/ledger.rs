@@ -27,6 +27,7 @@ use disk::Disk;
 use pullgate_config::bound::MIB;
 use pullgate_config::kind::{PATH, bytes, count};
 use pullgate_net::memory::Reserved;
+pub use recent::MAX_NOTED_BYTES;
 use recent::Recent;
 
 /// The most documents that are linked to one image.
@@ -137,7 +138,8 @@ impl Ledger {
         places
     }
 
-    /// Keeps evidence in memory while the pull runs; [`Ledger::keep`] follows it. Does not block.
+    /// Keeps evidence in memory while the pull runs; [`Ledger::keep`] follows it. Copies the bytes, but does
+    /// not block.
     pub fn note(&self, evidence: Evidence) {
         self.recent.keep(evidence);
     }

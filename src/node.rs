@@ -28,7 +28,6 @@ pub fn registry(config: &DaemonConfig) -> Result<Registry, RegistryError> {
         keyring: given.keyring.clone(),
         sources: given.sources.clone(),
         limits: registry::Limits { wait_for_signature: given.wait_for_signature, ..limits.registry },
-        ..RegistrySettings::default()
     })
 }
 

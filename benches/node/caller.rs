@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use pullgate::api::image_service_client::ImageServiceClient;
 use pullgate::api::{ImageSpec, ImageStatusRequest, ListImagesRequest, PullImageRequest, RemoveImageRequest};
-use pullgate::containerd::Upstream;
 use tokio::time::timeout;
+
+use crate::client::Connection;
 
 /// kubelet's limit for one message.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -16,11 +17,11 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 /// A client with one connection, as in kubelet.
 #[derive(Clone)]
-pub(crate) struct Caller(Upstream);
+pub(crate) struct Caller(Connection);
 
 impl Caller {
     pub(crate) fn new(socket: PathBuf) -> Self {
-        Self(Upstream::new(socket))
+        Self(Connection::new(socket))
     }
 
     /// Whether the image is present.
@@ -53,7 +54,7 @@ impl Caller {
         in_time("RemoveImage", self.client().remove_image(request)).await;
     }
 
-    fn client(&self) -> ImageServiceClient<Upstream> {
+    fn client(&self) -> ImageServiceClient<Connection> {
         ImageServiceClient::new(self.0.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 }

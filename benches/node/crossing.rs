@@ -1,9 +1,15 @@
-//! kubelet's most frequent calls, on a node with many images.
+//! kubelet's most frequent calls, on a node with many images: directly, through a relay that parses nothing, and through
+//! pullgate with the gate of ImageStatus off and on.
 
-use crate::report::{RATIO, ratio, table};
-use crate::samples::{Pair, Samples};
-use crate::{Callers, event_loop, farm, inventory, say};
+use std::time::Duration;
+
+use crate::relay::Relay;
+use crate::report::{FIGURE, figure, met, table, time};
+use crate::samples::{Samples, added, ratio};
+use crate::tools::cpu_of;
+use crate::{Caller, event_loop, farm, inventory, say};
 use pullgate_test::node::policy::Policy;
+use pullgate_test::node::pullgate::Pullgate;
 use pullgate_test::node::{Node, Release, require_release};
 
 /// How many images are on the node, as on a busy one.
@@ -12,78 +18,148 @@ const IMAGES: usize = 500;
 /// How many of the requested images are signed.
 const SIGNED: usize = 20;
 
-/// How often the sockets alternate.
+/// How often the ways alternate.
 const ROUNDS: usize = 100;
 
-/// Calls both sockets alternately, some calls each.
+/// How many times the added time of the relay pullgate may add.
+const TIMES_RELAY: f64 = 2.5;
+
+/// How many times as long ImageStatus may take with its gate on as with it off.
+const TIMES_OFF: f64 = 1.15;
+
+/// The columns of the table.
+const CROSSING: [&str; 10] = [
+    "call and way",
+    "n",
+    "direct p50",
+    "p99",
+    "this way p50",
+    "p99",
+    "ratio of p50",
+    "added p50",
+    "CPU time, each",
+    "added ÷ relay's",
+];
+
+/// A way to containerd.
+struct Way {
+    caller: Caller,
+    /// The process in between.
+    process: Option<u32>,
+}
+
+/// What calls took on one way.
+#[derive(Default)]
+struct Measured {
+    times: Samples,
+    /// Of the process in between.
+    cpu: Duration,
+}
+
+/// All ways to containerd.
+type Each<T> = [T; 4];
+
+/// Measures all ways in one run.
 pub(crate) fn run(release: Release) {
     // The ImageStatus gate would hide images that are not admitted.
     let policy = |policy: Policy, key: &_| {
         require_release(policy.allow_unsigned(&format!("{}/**", inventory::HOST)), key)
     };
-    let mut node = Node::start_in_memory(release, policy);
+    let node = Node::start_in_memory(release, policy);
     inventory::import(&node, IMAGES);
+    let relay = Relay::start(node.directory(), &node.containerd.socket());
+    let mut open = Pullgate::start(
+        node.directory().join("open"),
+        &node.containerd,
+        &policy(Policy::deny(), &node.release),
+    );
+    open.restart_configured("[gate]\nimage-status = \"off\"");
     let unsigned: Vec<_> = (0..IMAGES).map(inventory::name).collect();
     let signed = farm::grow(&node, node.registry.host(), "bench", SIGNED);
+    let ways = [
+        Way { caller: Caller::new(node.containerd.socket()), process: None },
+        Way { caller: Caller::new(relay.socket()), process: Some(relay.id()) },
+        Way { caller: Caller::new(open.socket()), process: Some(open.id()) },
+        Way { caller: Caller::new(node.pullgate.socket()), process: Some(node.pullgate.id()) },
+    ];
+    let [.., gated] = &ways;
     let events = event_loop();
-    let callers = Callers::new(&node);
     for name in &signed {
-        events.block_on(callers.proxied.pull_image(name));
+        events.block_on(gated.caller.pull_image(name));
     }
     say("calling ImageStatus and ListImages");
-    let unsigned_on = events.block_on(status(&callers, 20, &unsigned));
-    let signed_on = events.block_on(status(&callers, 20, &signed));
-    let list_images = events.block_on(list(&callers, 3, IMAGES));
-    say("calling ImageStatus with the gate off");
-    node.pullgate.restart_configured("[gate]\nimage-status = \"off\"");
-    let callers = Callers::new(&node);
-    let off = events.block_on(status(&callers, 20, &unsigned));
+    let status = |names: &[String]| {
+        events.block_on(measure(&ways, 20, async |caller, number| {
+            let name = &names[number % names.len()];
+            assert!(caller.image_status(name).await, "{name} is present");
+        }))
+    };
+    let (unsigned, signed) = (status(&unsigned), status(&signed));
+    let list = events.block_on(measure(&ways, 3, async |caller, _| {
+        assert!(caller.list_images().await >= IMAGES, "all images are listed");
+    }));
     println!("On a node with {IMAGES} images:\n");
-    table(
-        RATIO,
-        &[
-            ratio("ImageStatus, gate off", &off, 1.5),
-            ratio("ImageStatus, gate on, allowed unsigned", &unsigned_on, 1.6),
-            ratio("ImageStatus, gate on, signed", &signed_on, 1.6),
-            ratio("ListImages", &list_images, 1.5),
-        ],
-    );
+    let mut all = Vec::new();
+    all.extend(rows("ImageStatus, allowed unsigned", &unsigned));
+    all.extend(rows("ImageStatus, signed", &signed));
+    all.extend(rows("ListImages", &list));
+    table(CROSSING, &all);
+    table(FIGURE, &[on_to_off("allowed unsigned", &unsigned), on_to_off("signed", &signed)]);
 }
 
-async fn status(callers: &Callers, calls: usize, names: &[String]) -> Pair {
-    let mut pair = Pair::default();
+/// Makes the same calls on all ways in turn, `calls` of them on each; each way is the first in some rounds.
+async fn measure(ways: &Each<Way>, calls: usize, call: impl AsyncFn(&Caller, usize)) -> Each<Measured> {
+    let mut measured = Each::<Measured>::default();
     for round in 0..ROUNDS {
-        for (caller, samples) in turns(callers, &mut pair, round) {
-            for call in 0..calls {
-                let name = &names[(round * calls + call) % names.len()];
-                assert!(samples.time(caller.image_status(name)).await, "{name} is present");
+        for turn in 0..ways.len() {
+            let turn = if round % 2 == 0 { turn } else { ways.len() - 1 - turn };
+            let at = (turn + round / 2) % ways.len();
+            let (way, measured) = (&ways[at], &mut measured[at]);
+            let cpu = || way.process.map(cpu_of).unwrap_or_default();
+            let before = cpu();
+            for number in 0..calls {
+                measured.times.time(call(&way.caller, round * calls + number)).await;
             }
+            measured.cpu += cpu().saturating_sub(before);
         }
     }
-    pair
+    measured
 }
 
-async fn list(callers: &Callers, calls: usize, images: usize) -> Pair {
-    let mut pair = Pair::default();
-    for round in 0..ROUNDS {
-        for (caller, samples) in turns(callers, &mut pair, round) {
-            for _ in 0..calls {
-                assert!(samples.time(caller.list_images()).await >= images, "all images are listed");
-            }
-        }
-    }
-    pair
+fn rows(call: &str, [direct, relayed, open, gated]: &Each<Measured>) -> [[String; 10]; 3] {
+    let relays = added(&relayed.times, &direct.times).as_secs_f64();
+    let row = |way: &str, measured: &Measured, target| {
+        let times_relay = added(&measured.times, &direct.times).as_secs_f64() / relays;
+        let count = u32::try_from(measured.times.count()).unwrap_or(u32::MAX);
+        [
+            format!("{call}: {way}"),
+            count.to_string(),
+            time(direct.times.median()),
+            time(direct.times.quantile(99)),
+            time(measured.times.median()),
+            time(measured.times.quantile(99)),
+            format!("{:.2}", ratio(&measured.times, &direct.times)),
+            time(added(&measured.times, &direct.times)),
+            time(measured.cpu / count),
+            match target {
+                Some(most) => format!("{times_relay:.1}; ≤ {most}: {}", met(times_relay <= most)),
+                None => format!("{times_relay:.1}"),
+            },
+        ]
+    };
+    [
+        row("byte relay", relayed, None),
+        row("pullgate, gate off", open, Some(TIMES_RELAY)),
+        row("pullgate, gate on", gated, Some(TIMES_RELAY)),
+    ]
 }
 
-/// Both sockets, each first in every other round.
-pub(crate) fn turns<'a>(
-    callers: &'a Callers,
-    pair: &'a mut Pair,
-    round: usize,
-) -> [(&'a crate::Caller, &'a mut Samples); 2] {
-    let mut turns = [(&callers.direct, &mut pair.direct), (&callers.proxied, &mut pair.proxied)];
-    if round % 2 == 1 {
-        turns.reverse();
-    }
-    turns
+fn on_to_off(images: &str, [.., open, gated]: &Each<Measured>) -> [String; 3] {
+    let ratio = ratio(&gated.times, &open.times);
+    let target = format!("≤ {TIMES_OFF}");
+    figure(
+        format!("ImageStatus, {images}: p50 with the gate on ÷ off"),
+        format!("{ratio:.2}"),
+        Some((&target, ratio <= TIMES_OFF)),
+    )
 }

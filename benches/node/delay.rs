@@ -1,4 +1,4 @@
-//! Round trips to a distant registry that a verified pull adds to those of containerd.
+//! Round trips to a distant registry that a verified pull adds to those of containerd, and those that containerd is spared.
 
 use std::time::Instant;
 
@@ -9,8 +9,16 @@ use pullgate_test::node::signing::Layout;
 use pullgate_test::node::{Node, Release, environment};
 use tokio::runtime::Runtime;
 
-const HEAD: [&str; 7] =
-    ["pull", "in sequence", "target", "requests", "containerd's own", "added time", "in round trips"];
+const HEAD: [&str; 8] = [
+    "pull",
+    "in sequence",
+    "target",
+    "net of what containerd is spared",
+    "requests",
+    "containerd's own",
+    "added time",
+    "in round trips",
+];
 
 /// Pulls through a proxy with a round-trip time of 20 ms.
 pub(crate) fn run(release: Release) {
@@ -33,7 +41,7 @@ pub(crate) fn run(release: Release) {
     slow.delay(true);
     say("pulling from a distant registry");
     let mut rows = vec![
-        far.row("cold, classic signature", 3, &classic.by_tag()),
+        far.row("cold, classic signature", 2, &classic.by_tag()),
         far.row("cold, bundle by the fallback tag", 4, &bundle.by_tag()),
     ];
     slow.offer_referrers(true);
@@ -50,6 +58,7 @@ pub(crate) fn run(release: Release) {
         rows.push([
             format!("(cosign verify, {what})"),
             in_sequence(recorded.iter()).to_string(),
+            String::new(),
             String::new(),
             recorded.len().to_string(),
             String::new(),
@@ -72,14 +81,14 @@ struct Far<'a> {
 }
 
 impl Far<'_> {
-    fn row(&self, what: &str, target: usize, name: &str) -> [String; 7] {
+    fn row(&self, what: &str, target: usize, name: &str) -> [String; 8] {
+        self.slow.take();
         // The same pull by containerd alone: its time and its requests.
         let direct = self.pull_by(&self.callers.direct, name);
-        let (recorded, proxied) = {
-            self.slow.take();
-            let spent = self.pull(name);
-            (self.slow.take(), spent)
-        };
+        let alone = in_sequence(self.slow.take().iter());
+        let proxied = self.pull(name);
+        let recorded = self.slow.take();
+        let both = in_sequence(recorded.iter());
         let is_own = |recorded: &&RecordedRequest| recorded.agent.starts_with("pullgate");
         let own = in_sequence(recorded.iter().filter(is_own));
         let requests = recorded.iter().filter(is_own).count();
@@ -89,6 +98,7 @@ impl Far<'_> {
             what.to_owned(),
             own.to_string(),
             format!("≤ {target}: {verdict}"),
+            format!("{both} − {alone}"),
             requests.to_string(),
             (recorded.len() - requests).to_string(),
             format!("{:.0} ms", added * 1e3),

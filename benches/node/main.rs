@@ -14,12 +14,14 @@
 )]
 
 mod caller;
+mod client;
 mod connections;
 mod crossing;
 mod delay;
 mod farm;
 mod inventory;
 mod pulls;
+mod relay;
 mod report;
 mod row;
 mod samples;
@@ -36,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use caller::Caller;
 use pullgate_test::node::{Node, Release, directory};
+use samples::{Pair, Samples};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -61,6 +64,9 @@ enum Event {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = relay::run_if_asked() {
+        return code;
+    }
     let (release, chosen) = arguments();
     let (sender, events) = mpsc::channel();
     watch_signals(sender.clone());
@@ -121,6 +127,15 @@ impl Callers {
     fn new(node: &Node) -> Self {
         Self { direct: Caller::new(node.containerd.socket()), proxied: Caller::new(node.pullgate.socket()) }
     }
+}
+
+/// Both sockets, each first in every other round.
+fn turns<'a>(callers: &'a Callers, pair: &'a mut Pair, round: usize) -> [(&'a Caller, &'a mut Samples); 2] {
+    let mut turns = [(&callers.direct, &mut pair.direct), (&callers.proxied, &mut pair.proxied)];
+    if round % 2 == 1 {
+        turns.reverse();
+    }
+    turns
 }
 
 /// cargo passes `--bench`; the other arguments are a release of containerd or names of benchmarks.

@@ -7,10 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::crossing::turns;
 use crate::report::{FIGURE, RATIO, figure, mebibytes, ratio, table, time};
 use crate::samples::{Pair, Samples};
-use crate::{Callers, event_loop, say, start};
+use crate::{Callers, event_loop, say, start, turns};
 use pullgate_test::node::images::Image;
 use pullgate_test::node::{Node, Release};
 
@@ -56,9 +55,9 @@ pub(crate) fn run(release: Release) {
     table(
         RATIO,
         &[
-            ratio("PullImage, cold, never seen", &first.times, 1.25),
-            ratio("PullImage, cold, signatures known", &again.times, 1.25),
-            ratio("PullImage, present", &present.times, 1.3),
+            ratio("PullImage, cold, never seen", &first.times, 1.15),
+            ratio("PullImage, cold, signatures known", &again.times, 1.08),
+            ratio("PullImage, present", &present.times, 1.16),
         ],
     );
     figures(idle, after, &start);

@@ -47,7 +47,8 @@ pub(crate) fn figure(
     [what.into(), figure.to_string(), target]
 }
 
-fn met(is_met: bool) -> &'static str {
+/// Whether a target is met.
+pub(crate) fn met(is_met: bool) -> &'static str {
     if is_met { "met" } else { "**missed**" }
 }
 

@@ -47,6 +47,16 @@ pub(crate) struct Pair {
 impl Pair {
     /// The proxied median divided by the direct one.
     pub(crate) fn ratio(&self) -> f64 {
-        self.proxied.median().as_secs_f64() / self.direct.median().as_secs_f64()
+        ratio(&self.proxied, &self.direct)
     }
+}
+
+/// One median divided by the other.
+pub(crate) fn ratio(these: &Samples, others: &Samples) -> f64 {
+    these.median().as_secs_f64() / others.median().as_secs_f64()
+}
+
+/// By how much one median is longer than the other.
+pub(crate) fn added(these: &Samples, others: &Samples) -> Duration {
+    these.median().saturating_sub(others.median())
 }

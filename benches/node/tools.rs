@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::farm::MANIFEST;
 use crate::report::{table, time};
-use crate::samples::Samples;
+use crate::samples::{self, Samples};
 use crate::{Callers, event_loop, farm, say};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{Node, Release, directory, http, require_release};
@@ -86,7 +86,7 @@ pub(crate) fn run(release: Release) {
         script_pull.push(pull(&callers.direct, theirs));
         script.remove();
     }
-    let added = |pulls: &Samples| pulls.median().saturating_sub(direct.median());
+    let added = |pulls: &Samples| samples::added(pulls, &direct);
     let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
     let rows = [
         (OURS, added(&proxied), daemon_cpu / count),
@@ -102,19 +102,19 @@ pub(crate) fn run(release: Release) {
             let verdict = if ratio >= least { "met" } else { "**missed**" };
             if what.starts_with(OURS) { String::new() } else { format!("{ratio:.0}; ≥ {least}: {verdict}") }
         };
-        [what.to_owned(), time(spent), time(cpu), against(times, 10.0), against(cpus, 20.0)]
+        [what.to_owned(), time(spent), time(cpu), against(times, 8.0), against(cpus, 20.0)]
     });
     println!(
-        "What verification adds to a pull of {} (n = {ROUNDS}). The registry alone needs {} to serve the digest, the \
-         signature and its payload, one after the other:\n",
+        "What verification adds to a pull of {} (n = {ROUNDS}). The registry alone needs {} to serve the digest and the \
+         signature, one after the other:\n",
         time(direct.median()),
         time(answers.median())
     );
     table(HEAD, &rows);
 }
 
-/// How long the registry takes for the three answers that every verifier needs; each request depends on the previous
-/// answer.
+/// How long the registry takes for the two answers that every verifier needs; the second request depends on the
+/// first answer.
 fn registry_time(node: &Node, names: &[String]) -> Samples {
     let host = node.registry.host();
     let mut spent = Samples::default();
@@ -126,10 +126,8 @@ fn registry_time(node: &Node, names: &[String]) -> Samples {
         let digest = Digest::of(&ask("manifests/1"));
         let signatures = ask(&format!("manifests/sha256-{}.sig", digest.hex()));
         let signatures: Value = serde_json::from_slice(&signatures).expect("a manifest is JSON");
-        let payload =
-            ask(&format!("blobs/{}", signatures["layers"][0]["digest"].as_str().expect("a digest")));
         spent.push(begin.elapsed());
-        assert!(String::from_utf8_lossy(&payload).contains(digest.as_str()), "the payload names the image");
+        assert!(signatures["layers"][0]["digest"].is_string(), "the image is signed");
     }
     spent
 }
@@ -203,7 +201,7 @@ impl Script {
 }
 
 /// The CPU time of a process so far, with all its threads.
-fn cpu_of(process: u32) -> Duration {
+pub(crate) fn cpu_of(process: u32) -> Duration {
     let process = Pid::from_raw(process.try_into().expect("process ids are small"));
     let clock = clock_getcpuclockid(process).expect("the process is there");
     clock_gettime(clock).expect("the process is there").into()

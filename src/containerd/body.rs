@@ -1,5 +1,6 @@
 //! The body type of requests and responses in both directions.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,6 +21,8 @@ pub enum Body {
         /// Sent after `data`.
         trailers: Option<HeaderMap>,
     },
+    /// Parts of a large message in memory, each released when it is sent.
+    Parts(VecDeque<Bytes>),
 }
 
 impl Body {
@@ -56,6 +59,7 @@ impl http_body::Body for Body {
                 Some(data) => Some(Ok(Frame::data(data))),
                 None => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
             }),
+            Self::Parts(parts) => Poll::Ready(parts.pop_front().map(|part| Ok(Frame::data(part)))),
         }
     }
 
@@ -63,6 +67,7 @@ impl http_body::Body for Body {
         match self {
             Self::Through(incoming) => incoming.is_end_stream(),
             Self::Held { data, trailers } => data.is_none() && trailers.is_none(),
+            Self::Parts(parts) => parts.is_empty(),
         }
     }
 

@@ -4,42 +4,72 @@
 //! until h2 has opened the stream). So a call with one small message would wake up the runtime twice. Here every write
 //! first yields to the other tasks of the event loop, and includes what they add.
 //!
-//! grpc-go sends a ping with each response, to measure its bandwidth. The reply to it is not urgent: a response that
-//! came with it needs two yields until it is written to the caller, and should be first.
+//! grpc-go sends a ping with each request that it receives, to measure its bandwidth (`internal/transport/bdp_estimator.go`).
+//! A reply of its own would wake up the runtime again, just when the response wakes up the caller. So a reply waits a moment
+//! for something else to be written, such as the next request.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// Number of yields before a write: one to pass a response to the call that waits for it, one for that call, and one
-/// for the connection on which the response leaves.
-const YIELDS: u8 = 3;
+/// How long the reply to a ping waits. grpc-go gives it 20 s where it checks whether the peer is alive.
+const REPLY_DELAY: Duration = Duration::from_millis(5);
 
-/// A transport that yields [`YIELDS`] times before each write.
+/// The start of the reply to a ping: 8 bytes, type PING, flag ACK, stream 0 (RFC 9113, section 6.7).
+const REPLY: [u8; 9] = [0, 0, 8, 6, 1, 0, 0, 0, 0];
+
+/// The length of the whole frame, in bytes.
+const REPLY_BYTES: usize = REPLY.len() + 8;
+
+/// A transport that waits for other tasks before each write.
 #[derive(Debug)]
 pub(super) struct WriteCoalescer<T> {
     transport: T,
-    /// Number of yields since the last write.
-    yields: u8,
+    /// Whether it yielded since the last write.
+    yielded: bool,
+    /// Whether replies to pings wait until `timer`.
+    delays: bool,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> WriteCoalescer<T> {
     pub(super) fn new(transport: T) -> Self {
-        Self { transport, yields: 0 }
+        Self { transport, yielded: false, delays: false, timer: None }
     }
 
-    /// Pending [`YIELDS`] times; each time the task is woken behind all tasks that are ready.
-    fn poll_yield(&mut self, context: &Context<'_>) -> Poll<()> {
-        if self.yields < YIELDS {
-            self.yields += 1;
+    /// Ready when what there is to write should be written; `replies` says that these are only replies to pings.
+    fn poll_turn(&mut self, context: &mut Context<'_>, replies: bool) -> Poll<()> {
+        if replies {
+            ready!(self.poll_delay(context));
+        } else if !self.yielded {
+            // Woken behind all tasks that are ready.
+            self.yielded = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.yields = 0;
+        (self.yielded, self.delays) = (false, false);
         Poll::Ready(())
     }
+
+    /// Ready [`REPLY_DELAY`] after the first call since the last write, or sooner: while calls follow each other, the timer
+    /// of an earlier reply serves for a later one, so that not each sets it.
+    fn poll_delay(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(REPLY_DELAY)));
+        if !self.delays && timer.is_elapsed() {
+            timer.as_mut().reset(Instant::now() + REPLY_DELAY);
+        }
+        self.delays = true;
+        timer.as_mut().poll(context)
+    }
+}
+
+/// Whether `bytes` are replies to pings only.
+fn are_replies(bytes: &[u8]) -> bool {
+    bytes.chunks(REPLY_BYTES).all(|frame| frame.len() == REPLY_BYTES && frame.starts_with(&REPLY))
 }
 
 impl<T: Read + Unpin> Read for WriteCoalescer<T> {
@@ -58,7 +88,7 @@ impl<T: Write + Unpin> Write for WriteCoalescer<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.poll_yield(context));
+        ready!(self.poll_turn(context, are_replies(bytes)));
         Pin::new(&mut self.transport).poll_write(context, bytes)
     }
 
@@ -67,7 +97,9 @@ impl<T: Write + Unpin> Write for WriteCoalescer<T> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.poll_yield(context));
+        // h2 encodes these frames into one buffer.
+        let replies = matches!(slices, [slice] if are_replies(slice));
+        ready!(self.poll_turn(context, replies));
         Pin::new(&mut self.transport).poll_write_vectored(context, slices)
     }
 
@@ -149,6 +181,35 @@ mod tests {
         }
         let with_head: Vec<_> = writes.iter().filter(|frames| frames.contains(&HEADERS)).collect();
         assert!(matches!(with_head[..], [frames] if frames.contains(&DATA)), "{writes:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_to_a_ping_waits_for_something_else_to_write() {
+        let (tap, writes) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        writes.set_nonblocking(true).unwrap();
+        let (stream, _peer) = tokio::io::duplex(1 << 16);
+        let mut writer = WriteCoalescer::new(Tap { transport: TokioIo::new(stream), copy: tap });
+        let reply = [&REPLY[..], &[7; 8]].concat();
+        let request = vec![0, 0, 0, HEADERS, 0, 0, 0, 0, 1];
+        let both = [&reply[..], &request].concat();
+        let replies = [&reply[..], &reply].concat();
+        let (ping, headers) = (REPLY[3], HEADERS);
+        // The last row begins when the timer of an earlier reply has run out.
+        for (first, then, delayed, frames) in [
+            (&reply, &reply, true, vec![ping]),
+            (&reply, &both, false, vec![ping, headers]),
+            (&request, &request, false, vec![headers]),
+            (&reply, &replies, true, vec![ping, ping]),
+        ] {
+            let began = Instant::now();
+            let pending =
+                std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut writer).poll_write(context, first)));
+            assert!(pending.await.is_pending());
+            std::future::poll_fn(|context| Pin::new(&mut writer).poll_write(context, then)).await.unwrap();
+            assert_eq!(began.elapsed() >= REPLY_DELAY, delayed, "{frames:?}");
+            assert_eq!(written(&writes), [frames]);
+            sleep(2 * REPLY_DELAY).await;
+        }
     }
 
     /// Copies each write to a socket.

@@ -83,9 +83,10 @@ async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Chang
         let now = query_runtime(proxy, create.image(), presence::image(&proxy.upstream, &image.id)).await?;
         let absent = || Refusal::absent(create.image().image);
         let now = now.filter(|now| now.id == image.id).ok_or_else(absent)?;
-        let found = query_runtime(proxy, create.image(), checkpoint::found_in(&proxy.upstream, &now)).await?;
+        let (records, content) = (checkpoint::records(&now), RuntimeContent::of(&proxy.upstream));
+        let found = proxy.gate.checkpoint_record(create.image().image, &records, &content).await?;
         if let Some(record) = found {
-            return Err(Refusal::checkpoint_image(create.image().name(), &record));
+            return Err(Refusal::checkpoint_image(create.image().name(), record));
         }
     }
     changes.image = create.image().changed_id(&image);

@@ -42,12 +42,19 @@ pub(super) fn only_message(body: &Bytes) -> Result<Bytes, FrameError> {
 /// # Errors
 /// When it is larger than a frame's length field can say.
 pub(super) fn framed(message: &[u8]) -> Result<Bytes, FrameError> {
-    let length = u32::try_from(message.len()).map_err(|_| FrameError::TooLarge)?;
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-    frame.put_u8(0);
-    frame.put_u32(length);
+    frame.put_slice(&prefix(message.len())?);
     frame.put_slice(message);
     Ok(frame.freeze())
+}
+
+/// What comes before an uncompressed message of `length` bytes.
+///
+/// # Errors
+/// When it is larger than the field can say.
+pub(super) fn prefix(length: usize) -> Result<[u8; PREFIX_BYTES], FrameError> {
+    let [one, two, three, four] = u32::try_from(length).map_err(|_| FrameError::TooLarge)?.to_be_bytes();
+    Ok([0, one, two, three, four])
 }
 
 /// Why a body is not one plain message.

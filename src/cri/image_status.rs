@@ -11,6 +11,9 @@
 //!
 //! Field numbers: `runtime.v1` `ImageStatusRequest`, `ImageStatusResponse`, `Image`.
 
+use std::fmt::Display;
+
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
@@ -44,19 +47,42 @@ async fn answer(
     })?;
     let request = Request::from_parts(head, Body::full(body));
     let answer = proxy.exchange(request, MAX_MESSAGE_BYTES + PREFIX_BYTES).await?;
-    let present = present_in(&answer).map_err(|text| {
-        status::answer(Code::Internal, format!("pullgate: cannot read the runtime's answer: {text}"))
-    })?;
-    // Absent, or the runtime reports an error of its own.
+    // The runtime reports an error of its own.
+    let Some(message) = answer.message() else { return Ok(answer.into_response()) };
+    let message = message.map_err(|error| unreadable(&error))?;
+    if let Some(admitted) = proxy.admitted_answers.find(&proxy.gate, query.image, &message) {
+        proxy.recent_answers.present_as(admitted.canonical());
+        return Ok(answer.into_response());
+    }
+    // On the heap: it is rare and large.
+    Box::pin(decide(proxy, &query, (answer, &message), peer)).await
+}
+
+/// Lets the gate decide about the image in `message` of the runtime's answer.
+async fn decide(
+    proxy: &Proxy,
+    query: &Query<'_>,
+    (answer, message): (RuntimeAnswer, &Bytes),
+    peer: Peer,
+) -> Result<Response<Body>, Response<Body>> {
+    let present = read_present(message).map_err(|error| unreadable(&error))?;
+    // Absent.
     let Some(present) = present else { return Ok(answer.into_response()) };
     let present = proxy.gate.read_content(present, &RuntimeContent::of(&proxy.upstream)).await;
-    match proxy.gate.check_present(query.image, &present, None).await {
-        Ok(_) => {
+    match proxy.gate.check_present_to_cache(query.image, &present).await {
+        Ok(verdict) => {
+            if let Some(verdict) = verdict {
+                proxy.admitted_answers.keep(query.image, message, verdict);
+            }
             proxy.recent_answers.present(query.image);
             Ok(answer.into_response())
         }
-        Err(refusal) => Ok(withhold(proxy, (&query, &present), &refusal, answer, peer)),
+        Err(refusal) => Ok(withhold(proxy, (query, &present), &refusal, answer, peer)),
     }
+}
+
+fn unreadable(error: &impl Display) -> Response<Body> {
+    status::answer(Code::Internal, format!("pullgate: cannot read the runtime's answer: {error}"))
 }
 
 fn withhold(
@@ -111,13 +137,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The image in an answer; `None` in one that has none, and in an error.
-fn present_in(answer: &RuntimeAnswer) -> Result<Option<Present>, String> {
-    let Some(message) = answer.message() else { return Ok(None) };
-    let message = message.map_err(|error| error.to_string())?;
-    read_present(&message).map_err(|error| error.to_string())
-}
-
+/// The image in a message of the runtime; `None` in one that has none.
 fn read_present(message: &[u8]) -> Result<Option<Present>, WireError> {
     let [image] = wire::singles(message, [1])?;
     let Some(image) = image else { return Ok(None) };

@@ -2,10 +2,12 @@
 
 mod content;
 mod forwarded;
+mod hand_over;
 mod record;
 mod request;
 mod unchecked;
 
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Request, Response};
@@ -14,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::Code;
 
+use super::request_message::SMALL_MESSAGE;
 use super::runtime_answer::RuntimeAnswer;
 use super::tag_locks::PullOrder;
 use super::{Peer, Proxy, deadline, frame, read_message, status, wire};
@@ -26,8 +29,8 @@ use pullgate_core::untrusted::error_chain;
 use record::Record;
 pub(super) use record::error_of;
 pub(super) use request::PullRequest;
-pub(super) use unchecked::MAX_UNCHECKED;
 use unchecked::Unchecked;
+pub(super) use unchecked::UncheckedPulls;
 
 /// The largest answer to a pull that is read, in bytes: it carries one image id.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -80,20 +83,28 @@ pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<
 ///
 /// # Errors
 /// The answer for a pull that ends early.
-async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<RuntimeAnswer, Response<Body>> {
+async fn run(
+    proxy: &Proxy,
+    mut call: PullCall,
+    record: &mut Record,
+) -> Result<RuntimeAnswer, Response<Body>> {
     // Before the tag is resolved: of two pulls of one tag, the one that began later records it.
     let order = proxy.tag_locks.begin();
     // A policy that comes into force from now on has not admitted this pull.
     let policy = proxy.policy_hash();
 
-    let pinned = decide(proxy, &call.request, record).await?;
+    let mut pinned = decide(proxy, &mut call.request, record).await?;
     let restore = proxy.settings.checkpoint_restore;
     let checked = proxy.gate.check_pinned(&pinned, restore).await;
     checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
     proxy.counters.admitted.add();
-    let evidence = proxy.gate.begin_evidence(&pinned).await;
+    if let Some(document) = pinned.document() {
+        hand_over::begin(&proxy.upstream, proxy.gate.memory(), document);
+    }
+    let evidence = proxy.gate.begin_evidence(&mut pinned).await;
     let mut unchecked = Unchecked::begin(proxy, &pinned).await;
-    let answer = forward(proxy, &call, &pinned, record).await?;
+    let image = call.request.image().to_owned();
+    let answer = forward(proxy, call, &pinned, record).await?;
     unchecked.answered();
     let Some(id) = image_id(&answer).map_err(pulled_but)? else { return Ok(answer) };
     let checked = Box::pin(unchecked.check(&pinned, &id)).await;
@@ -101,31 +112,35 @@ async fn run(proxy: &Proxy, call: PullCall, record: &mut Record) -> Result<Runti
 
     let content = RuntimeContent::of(&proxy.upstream);
     // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
-    let record_tag = record_tag(proxy, (call.request.image(), &id), &pinned, &order, record);
+    let record_tag = record_tag(proxy, (&image, &id), &pinned, &order, record);
     let keep_evidence = proxy.gate.finish_evidence(&pinned, evidence, &id, &content);
     let (recorded, ()) = Box::pin(async { tokio::join!(record_tag, keep_evidence) }).await;
     recorded.map_err(|text| pulled_but(&text))?;
 
     // What an exception admits is asked for again each time: it ends with its file.
     if pinned.reason() != Reason::BreakGlass {
-        proxy.recent_answers.pulled(call.request.image(), &id, policy);
+        proxy.recent_answers.pulled(&image, &id, policy);
     }
     Ok(answer)
 }
 
 async fn read(proxy: &Proxy, body: Incoming) -> Result<PullRequest, Response<Body>> {
-    // As it came, with another name, in its frame, and the parts that are read of it.
-    let (message, _) = read_message(proxy.gate.memory(), 4, body).await?;
+    // As it came, and the parts that are read of it.
+    let (message, _) = read_message(proxy.gate.memory(), 2, body).await?;
     PullRequest::parse(message)
         .map_err(|error| status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error))))
 }
 
 /// Asks the gate, in a task of its own: a panic there refuses this pull only, and dropping this future, as hyper does
 /// when the caller cancels, stops the work.
-async fn decide(proxy: &Proxy, pull: &PullRequest, record: &mut Record) -> Result<Pinned, Response<Body>> {
+async fn decide(
+    proxy: &Proxy,
+    pull: &mut PullRequest,
+    record: &mut Record,
+) -> Result<Pinned, Response<Body>> {
     let request = AdmissionRequest {
         image: pull.image().to_owned(),
-        credentials: pull.credentials().clone(),
+        credentials: pull.take_credentials(),
         namespace: pull.pod().map(|pod| pod.namespace.clone()),
     };
     let gate = proxy.gate.clone();
@@ -160,7 +175,7 @@ fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Bod
 /// Forwards the pull of an admitted image. This is the only function that sends a pull to the runtime.
 async fn forward(
     proxy: &Proxy,
-    call: &PullCall,
+    call: PullCall,
     pinned: &Pinned,
     record: &mut Record,
 ) -> Result<RuntimeAnswer, Response<Body>> {
@@ -169,15 +184,19 @@ async fn forward(
     record.steps().time(Step::Forward, Box::pin(proxy.exchange(request, MAX_ANSWER_BYTES))).await
 }
 
-fn pinned_request(call: &PullCall, pinned: &Pinned) -> Option<Request<Body>> {
-    let message = call.request.with_image(pinned.name()).ok()?;
-    let mut head = call.head.clone();
+fn pinned_request(call: PullCall, pinned: &Pinned) -> Option<Request<Body>> {
+    let PullCall { request, mut head, begun } = call;
+    let mut parts = request.with_image(pinned.name()).ok()?;
+    let length = parts.iter().map(Bytes::len).sum();
+    parts.insert(0, Bytes::copy_from_slice(&frame::prefix(length).ok()?));
     head.headers.remove(CONTENT_LENGTH);
     // The message is not compressed. Nor may the answer be, which has to be read here: grpc-go answers in the encoding
     // of the request.
     head.headers.remove("grpc-encoding");
-    deadline::reduce(&mut head.headers, call.begun.elapsed());
-    Some(Request::from_parts(head, Body::full(frame::framed(&message).ok()?)))
+    deadline::reduce(&mut head.headers, begun.elapsed());
+    let body =
+        if length > SMALL_MESSAGE { Body::Parts(parts.into()) } else { Body::full(parts.concat().into()) };
+    Some(Request::from_parts(head, body))
 }
 
 /// The id of the image that was pulled; `None` for an error of the runtime, which is passed on unchanged.

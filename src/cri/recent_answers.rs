@@ -32,7 +32,15 @@ impl Default for RecentAnswers {
 impl RecentAnswers {
     /// Records that image `name` was reported as present.
     pub(super) fn present(&self, name: &str) {
-        self.present.put(canonical(name), (), 0, Expiry::after(WINDOW));
+        self.present_as(&canonical(name));
+    }
+
+    /// The same for a canonical name.
+    pub(super) fn present_as(&self, canonical: &str) {
+        let until = Expiry::after(WINDOW);
+        if !self.present.extend(canonical, until) {
+            self.present.put(canonical.to_owned(), (), 0, until);
+        }
     }
 
     /// Records that `name` was pulled as image `id`, admitted by `policy`.
@@ -72,7 +80,12 @@ mod tests {
         {
             assert_eq!(answers.is_pulled("nginx:1", id, policy), expected, "{id} {policy}");
         }
-        tokio::time::advance(WINDOW).await;
+        tokio::time::advance(WINDOW / 2).await;
+        answers.present("httpd");
+        answers.present("nginx");
+        tokio::time::advance(WINDOW / 2).await;
+        assert!(answers.is_present("nginx") && answers.is_present("httpd"), "the last answer counts");
+        tokio::time::advance(WINDOW / 2).await;
         assert!(!answers.is_present("nginx") && !answers.is_pulled("nginx:1", "sha256:a", "policy"));
     }
 

@@ -14,7 +14,7 @@ use crate::containerd::Body;
 use pullgate_net::memory::{self, MemoryBudget, Reserved};
 
 /// Messages up to this size, in bytes, are read at once: what kubelet sends has some kilobytes.
-const SMALL_MESSAGE: usize = 64 << 10;
+pub(super) const SMALL_MESSAGE: usize = 64 << 10;
 
 /// How long a larger message waits for memory. kubelet gives most calls two minutes.
 const PATIENCE: Duration = Duration::from_secs(15);

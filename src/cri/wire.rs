@@ -168,11 +168,18 @@ pub fn splice(
     };
     let mut spliced = Vec::with_capacity(before.len() + content.len() + after.len() + 12);
     spliced.extend_from_slice(before);
-    put_varint(&mut spliced, (number << 3) | 2);
-    put_varint(&mut spliced, content.len() as u64);
+    spliced.extend_from_slice(&header(number, content.len()));
     spliced.extend_from_slice(content);
     spliced.extend_from_slice(after);
     Ok(spliced)
+}
+
+/// What comes before the content of a string, bytes or message field: its key and the `length` of the content.
+pub fn header(number: u64, length: usize) -> Vec<u8> {
+    let mut header = Vec::with_capacity(12);
+    put_varint(&mut header, (number << 3) | 2);
+    put_varint(&mut header, length as u64);
+    header
 }
 
 fn put_varint(output: &mut Vec<u8>, mut value: u64) {

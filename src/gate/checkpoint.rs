@@ -17,7 +17,7 @@ const BOUNDS: Bounds = Bounds { depth: 24, values: 1 << 17, keys: Keys::AsGo };
 ///
 /// # Errors
 /// When the document is not strict JSON.
-pub fn is_checkpoint(document: &[u8]) -> Result<bool, JsonError> {
+pub(super) fn is_checkpoint(document: &[u8]) -> Result<bool, JsonError> {
     // Without the names as bytes, the annotation could only be spelled with escapes, of which there is a backslash.
     let may_have = |name: &str| contains(document, name.as_bytes());
     if !ANNOTATIONS.iter().any(|name| may_have(name)) && !document.contains(&b'\\') {

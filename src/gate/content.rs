@@ -4,15 +4,16 @@ use bytes::Bytes;
 
 use crate::digest::Digest;
 
-/// The image records and the content store of the runtime.
-pub trait Content: Sync {
+/// The image records and the content store of the runtime. Clones are the same store.
+pub trait Content: Clone + Send + Sync + 'static {
     /// What the records with these names are records of, each once. Names without a record are left out.
     ///
     /// # Errors
     /// When the runtime does not answer.
     fn targets(&self, names: &[&str]) -> impl Future<Output = Result<Vec<Target>, String>> + Send;
 
-    /// The bytes with this digest, which have exactly `size`; `None` when they are absent. The caller hashes them.
+    /// The bytes with this digest, which have exactly `size`; `None` when they are absent. The caller has reserved the
+    /// memory for them, and hashes them.
     ///
     /// # Errors
     /// When the runtime does not answer, or has another size.

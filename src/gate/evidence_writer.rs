@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pullgate_net::memory::{self, MemoryBudget};
+use pullgate_net::offload;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::provenance::{self, Link};
 use super::{Content, Pinned};
 use crate::digest::Digest;
-use crate::ledger::{Evidence, Image, Ledger};
+use crate::ledger::{Evidence, Image, Ledger, MAX_NOTED_BYTES, Place};
 use crate::registry::{ImageRefs, read_refs};
 
 /// How long an answer to a pull waits for the runtime's content, and for the disk. After that the evidence is in memory,
 /// and the write continues.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it waits for memory, where the documents are large.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The largest manifest that is read from the runtime, in bytes.
 const MAX_MANIFEST_BYTES: u64 = 4 << 20;
@@ -28,12 +34,34 @@ const THREADS: usize = 4;
 /// Evidence above this size, in bytes, is written one piece after the other.
 const LARGE: usize = 64 << 10;
 
-/// Evidence that is being written while the runtime pulls the image.
+/// Evidence of a pull that is under way.
 #[derive(Debug)]
 #[must_use = "the answer to the pull waits for it"]
 pub struct PendingEvidence {
-    image: Digest,
-    written: JoinHandle<()>,
+    evidence: Begun,
+    /// The image that it leads to, if that is known before the pull: then what is written is complete.
+    image: Option<Digest>,
+    /// The write, if it has not ended.
+    written: Option<JoinHandle<()>>,
+}
+
+/// Evidence while the runtime pulls.
+#[derive(Debug)]
+enum Begun {
+    InMemory(Arc<Evidence>),
+    /// Large evidence is read again where it is needed, unless it has one of these images, under one of these names.
+    OnDisk {
+        place: Place,
+        images: Vec<Digest>,
+        names: Vec<String>,
+    },
+}
+
+impl Begun {
+    fn on_disk(evidence: &Evidence) -> Self {
+        let images = evidence.images.iter().map(|image| image.id.clone()).collect();
+        Self::OnDisk { place: evidence.place(), images, names: evidence.names.clone() }
+    }
 }
 
 /// Writes evidence to the ledger.
@@ -53,51 +81,116 @@ impl EvidenceWriter {
     }
 
     /// See [`super::Gate::begin_evidence`].
-    pub(super) async fn begin(&self, pinned: &Pinned) -> Option<PendingEvidence> {
-        let evidence = pinned.evidence()?;
-        // Evidence that is noted was found just now; other evidence is on the disk already.
-        self.ledger.noted(&evidence.place())?;
-        let refs = read_refs(&evidence.document, &evidence.media_type).await;
-        let Ok(ImageRefs::Image(image)) = refs else { return None };
-        let mut evidence = named(evidence, pinned);
-        if !evidence.images.iter().any(|other| other.id == image) {
-            evidence.images.insert(0, Image { id: image.clone(), manifest: None });
+    pub(super) async fn begin(&self, pinned: &mut Pinned) -> Option<PendingEvidence> {
+        let evidence = pinned.take_evidence()?;
+        // Evidence that is noted was found just now, and so may be what is too large for that; other evidence is on the
+        // disk already.
+        let is_new = evidence.bytes() > MAX_NOTED_BYTES || self.ledger.noted(&evidence.place()).is_some();
+        let is_large = evidence.bytes() > LARGE;
+        let image = if is_new { image_in(&evidence).await } else { None };
+        let mut written = None;
+        if is_new && (is_large || image.is_some()) {
+            let mut evidence = named(&evidence, pinned);
+            if let Some(image) = &image
+                && !evidence.images.iter().any(|other| other.id == *image)
+            {
+                evidence.images.insert(0, Image { id: image.clone(), manifest: None });
+            }
+            written = Some(self.write(evidence));
         }
-        Some(PendingEvidence { image, written: self.write(evidence) })
+        let evidence = if is_large { Begun::on_disk(&evidence) } else { Begun::InMemory(evidence) };
+        if let Some(mut writing) = written.take_if(|_| is_large) {
+            // What the runtime pulls may take minutes, and others need this memory; a disk takes milliseconds.
+            let late = tokio::time::timeout(TIMEOUT, &mut writing).await.is_err();
+            written = late.then_some(writing);
+        }
+        Some(PendingEvidence { evidence, image, written })
     }
 
     /// See [`super::Gate::finish_evidence`].
     pub(super) async fn finish(
         &self,
-        pinned: &Pinned,
-        begun: Option<PendingEvidence>,
-        id: &str,
+        begun: PendingEvidence,
+        (pinned, id): (&Pinned, &str),
         content: &impl Content,
+        memory: &MemoryBudget,
     ) {
-        let Some(evidence) = pinned.evidence() else { return };
         let image = pinned.name();
         let Ok(id) = Digest::parse(id) else {
             tracing::warn!(image, id, "the runtime's image id is not a digest: no evidence is recorded");
             return;
         };
-        let written = match begun.filter(|begun| begun.image == id) {
-            // It is complete already.
-            Some(begun) => begun.written,
-            // On the disk, with this image under this name: written again, it would only be one more copy in memory.
-            None if self.ledger.noted(&evidence.place()).is_none() && is_linked(evidence, pinned, &id) => {
-                return;
-            }
-            None => self.write(linked(evidence, pinned, &id, content).await),
+        let written = if begun.image.as_ref() == Some(&id) {
+            begun.written
+        } else {
+            let needed = self.needed(begun.evidence, (pinned, &id), memory).await;
+            let Some((evidence, memory)) = needed else { return };
+            Some(self.write(linked(&evidence, (pinned, &id), content, memory).await))
         };
+        let Some(written) = written else { return };
         if tokio::time::timeout(TIMEOUT, written).await.is_err() {
             tracing::warn!(image, "the ledger's disk is slow: the answer does not wait for it");
         }
     }
 
+    /// The evidence, if it has to be written for the image `id`, and the memory for more; `None` where that is reserved.
+    async fn needed<'m>(
+        &self,
+        evidence: Begun,
+        (pinned, id): (&Pinned, &Digest),
+        memory: &'m MemoryBudget,
+    ) -> Option<(Arc<Evidence>, Option<&'m MemoryBudget>)> {
+        let name = pinned.tag_record().unwrap_or(pinned.name());
+        match evidence {
+            Begun::InMemory(evidence) => {
+                // On the disk, with this image under this name: written again, it would only be one more copy in memory.
+                let is_kept = self.ledger.noted(&evidence.place()).is_none()
+                    && evidence.images.iter().any(|image| image.id == *id)
+                    && evidence.names.iter().any(|known| known == name);
+                (!is_kept).then_some((evidence, Some(memory)))
+            }
+            Begun::OnDisk { images, names, .. }
+                if images.contains(id) && names.iter().any(|known| known == name) =>
+            {
+                None
+            }
+            Begun::OnDisk { place, .. } => {
+                let found = self.read(place, memory).await;
+                if found.is_none() {
+                    tracing::warn!(
+                        image = pinned.name(),
+                        "its evidence cannot be read again: it is not linked to the image"
+                    );
+                }
+                Some((found?, None))
+            }
+        }
+    }
+
+    /// Large evidence, read again, in memory that is reserved for it and for one more manifest.
+    async fn read(&self, place: Place, memory: &MemoryBudget) -> Option<Arc<Evidence>> {
+        if let Some(noted) = self.ledger.noted(&place) {
+            return Some(noted);
+        }
+        let (ledger, asked) = (Arc::clone(&self.ledger), place.clone());
+        let size = tokio::task::spawn_blocking(move || ledger.stored_bytes(&asked)).await.ok()?;
+        let bytes = usize::try_from(size.saturating_add(MAX_MANIFEST_BYTES)).ok()?;
+        let reserved = memory.present(bytes, PATIENCE).await.ok()?;
+        let ledger = Arc::clone(&self.ledger);
+        let read = tokio::task::spawn_blocking(move || ledger.find_reserved(&place, reserved, size));
+        tokio::time::timeout(TIMEOUT, read).await.ok()?.ok().flatten()
+    }
+
     /// See [`super::Gate::link_present_image`].
-    pub(super) async fn link(&self, pinned: &Pinned, id: &str, content: &impl Content) {
+    pub(super) async fn link(
+        &self,
+        pinned: &Pinned,
+        id: &str,
+        content: &impl Content,
+        memory: &MemoryBudget,
+    ) {
         let (Some(evidence), Ok(id)) = (pinned.evidence(), Digest::parse(id)) else { return };
-        if let Ok(Some(image)) = tokio::time::timeout(TIMEOUT, image_of(evidence, &id, content)).await {
+        if let Some(image) = image_of(evidence, &id, content, Some(memory)).await {
             let written = self.write(with_image(evidence, pinned, image));
             // In memory it counts at once; a slow disk is reported where pulls wait for it.
             let _ = tokio::time::timeout(TIMEOUT, written).await;
@@ -113,10 +206,11 @@ impl EvidenceWriter {
                 drop(permit);
             });
         }
-        // In memory at once, within bounds; what waits for a thread holds only the place.
-        ledger.note(evidence);
         let threads = Arc::clone(threads);
         tokio::spawn(async move {
+            // In memory at once, within bounds; what waits for a thread holds only the place.
+            let noting = Arc::clone(&ledger);
+            offload::document(evidence.bytes(), move || noting.note(evidence)).await;
             let permit = threads.acquire_owned().await;
             let written = tokio::task::spawn_blocking(move || {
                 // Written meanwhile with another pull's evidence, or evicted from the memory.
@@ -129,16 +223,22 @@ impl EvidenceWriter {
     }
 }
 
-/// Whether evidence has the image and the name of this pull already.
-fn is_linked(evidence: &Evidence, pinned: &Pinned, id: &Digest) -> bool {
-    let name = pinned.tag_record().unwrap_or(pinned.name());
-    evidence.images.iter().any(|image| image.id == *id) && evidence.names.iter().any(|known| known == name)
+/// The image that follows from the document of evidence, if it is a manifest.
+async fn image_in(evidence: &Evidence) -> Option<Digest> {
+    match read_refs(&evidence.document, &evidence.media_type).await.ok()? {
+        ImageRefs::Image(image) => Some(image),
+        ImageRefs::Index(_) => None,
+    }
 }
 
 /// Evidence as it is kept for this pull, which gave the image `id`.
-async fn linked(evidence: &Arc<Evidence>, pinned: &Pinned, id: &Digest, content: &impl Content) -> Evidence {
-    let image = tokio::time::timeout(TIMEOUT, image_of(evidence, id, content)).await.ok().flatten();
-    let Some(image) = image else {
+async fn linked(
+    evidence: &Arc<Evidence>,
+    (pinned, id): (&Pinned, &Digest),
+    content: &impl Content,
+    memory: Option<&MemoryBudget>,
+) -> Evidence {
+    let Some(image) = image_of(evidence, id, content, memory).await else {
         tracing::warn!(
             image = pinned.name(),
             %id,
@@ -162,8 +262,14 @@ fn named(evidence: &Evidence, pinned: &Pinned) -> Evidence {
     Evidence { names, recorded: jiff::Timestamp::now(), ..evidence.clone() }
 }
 
-/// The image and the manifest that connects it to the evidence; `None` when it does not follow from it.
-async fn image_of(evidence: &Arc<Evidence>, id: &Digest, content: &impl Content) -> Option<Image> {
+/// The image and the manifest that connects it to the evidence; `None` when it does not follow from it. The manifest is in
+/// the memory of `memory`, or in what is reserved for the evidence.
+async fn image_of(
+    evidence: &Arc<Evidence>,
+    id: &Digest,
+    content: &impl Content,
+    memory: Option<&MemoryBudget>,
+) -> Option<Image> {
     let listed = match provenance::link(evidence, id, (MAX_LISTED, MAX_MANIFEST_BYTES)).await? {
         Link::Leads => {
             let known = evidence.images.iter().find(|image| image.id == *id).cloned();
@@ -171,10 +277,16 @@ async fn image_of(evidence: &Arc<Evidence>, id: &Digest, content: &impl Content)
         }
         Link::Listed(listed) => listed,
     };
+    let until = Instant::now() + TIMEOUT;
     for candidate in listed {
-        let Some(bytes) = content.read(&candidate.digest, candidate.size).await.ok().flatten() else {
-            continue;
-        };
+        let mut reserved = None;
+        if let Some(memory) = memory {
+            reserved = Some(memory.present(usize::try_from(candidate.size).ok()?, PATIENCE).await.ok()?);
+        }
+        let read =
+            tokio::time::timeout_at(until, content.read(&candidate.digest, candidate.size)).await.ok()?;
+        let Ok(Some(bytes)) = read else { continue };
+        let bytes = memory::hold(bytes, reserved.into_iter().collect());
         if provenance::is_manifest_of(&candidate, &bytes, id).await {
             return Some(Image { id: id.clone(), manifest: Some(bytes) });
         }
@@ -191,6 +303,7 @@ mod tests {
     use crate::reference::Repository;
 
     /// Answers every digest with the same bytes.
+    #[derive(Clone)]
     struct Same(Bytes);
 
     impl Content for Same {
@@ -242,7 +355,7 @@ mod tests {
             recorded: jiff::Timestamp::UNIX_EPOCH,
         });
         let begun = processor_time();
-        let found = image_of(&evidence, &Digest::of(b"image"), &Same(manifest)).await;
+        let found = image_of(&evidence, &Digest::of(b"image"), &Same(manifest), None).await;
         assert_eq!(found, None);
         let hashes = (processor_time() - begun) / one;
         assert!(hashes < 32, "as long as {hashes} hashes of the manifest");

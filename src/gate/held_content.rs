@@ -2,44 +2,51 @@
 //!
 //! Names, evidence and hints say what an image may be; this says what it is. Where digests are denied, it decides.
 
+mod reader;
+mod remembered;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use pullgate_net::offload;
-use pullgate_net::ttl_cache::TtlCache;
-
+use self::reader::Reader;
+pub use self::reader::Unread;
+use self::remembered::Remembered;
 use super::checkpoint;
 use super::content::{Content, Target};
-use super::verdict_cache::lifetime;
+use super::{Refusal, Shared};
 use crate::digest::Digest;
-use crate::registry::{ImageRefs, IndexEntry, read_refs};
-
-/// The largest manifest or index that is read, in bytes: the largest that a registry may serve.
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
-
-/// How many bytes are read for one record.
-const MAX_BYTES: u64 = 16 << 20;
+use crate::registry::{ImageRefs, IndexEntry, parse_refs, read_refs};
 
 /// How many names of records are looked up in one request.
 const NAMES: usize = 256;
 
-/// How many documents are remembered, and their bytes: about 100 for each digest.
-const MAX_CACHED: usize = 4096;
-const MAX_CACHED_BYTES: usize = 2 << 20;
-
-const NO_RECORD: &str = "it has no record of the image";
-
+pub(super) const NO_RECORD: &str = "it has no record of the image";
 /// What the runtime has of one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HeldContent {
     /// It was not read.
     #[default]
     NotRead,
-    /// It cannot be read, or two programs could read it in two ways: why.
-    Unreadable(String),
+    /// Why it is not known.
+    Unread(Unread),
     /// Every digest in it: indexes, manifests and configurations.
     Read(BTreeSet<Digest>),
+}
+
+impl HeldContent {
+    /// Every digest in it.
+    ///
+    /// # Errors
+    /// When it is not known: the refusal of `image`.
+    pub(super) fn digests(&self, image: &str) -> Result<&BTreeSet<Digest>, Refusal> {
+        match self {
+            Self::Read(digests) => Ok(digests),
+            Self::Unread(Unread::Memory(error)) => Err(Refusal::memory(image, error)),
+            Self::Unread(Unread::Content(why)) => Err(Refusal::content(image, why)),
+            Self::NotRead => Err(Refusal::content(image, "it was not read")),
+        }
+    }
 }
 
 /// Everything that one document leads to. It never changes, because every part is named by its hash.
@@ -49,27 +56,42 @@ struct Walked {
     configurations: BTreeSet<Digest>,
 }
 
-/// Walks records of the runtime, and remembers what it found.
+/// What one document says of itself.
 #[derive(Debug)]
-pub(super) struct ContentWalker(TtlCache<Digest, Arc<Walked>>);
+struct Checked {
+    /// Whether it has the annotation of a checkpoint.
+    is_checkpoint: Result<bool, String>,
+    /// Whether it is an image or an index of images.
+    is_image: Result<(), String>,
+}
 
-impl Default for ContentWalker {
-    fn default() -> Self {
-        Self(TtlCache::new(MAX_CACHED, MAX_CACHED_BYTES))
-    }
+/// Walks records of the runtime, and remembers what it found. Equal questions share one walk.
+#[derive(Debug, Default)]
+pub(super) struct ContentWalker {
+    walks: Remembered<Arc<Walked>>,
+    /// `None` for a document that the runtime does not have.
+    checks: Remembered<Option<Arc<Checked>>>,
 }
 
 impl ContentWalker {
-    /// Everything that the records with these names lead to; each must lead to the image `id`.
-    pub(super) async fn read(&self, names: &[&str], id: &Digest, content: &impl Content) -> HeldContent {
+    /// Everything that the records with these names lead to; each must lead to the image `id`. The runtime gets `limit`
+    /// for each record, and so does the wait for memory.
+    pub(super) async fn read(
+        &self,
+        shared: &Shared,
+        (names, id): (&[&str], &Digest),
+        content: &impl Content,
+        limit: Duration,
+    ) -> HeldContent {
+        let reader = Reader::new(shared, content, limit);
         let mut digests = BTreeSet::from([id.clone()]);
-        match self.walk(names, id, content).await {
-            Ok(walked) if walked.is_empty() => HeldContent::Unreadable(NO_RECORD.to_owned()),
+        match self.walk(names, id, &reader).await {
+            Ok(walked) if walked.is_empty() => HeldContent::Unread(Unread::Content(NO_RECORD.to_owned())),
             Ok(walked) => {
                 digests.extend(walked.iter().flat_map(|walked| walked.digests.iter().cloned()));
                 HeldContent::Read(digests)
             }
-            Err(why) => HeldContent::Unreadable(why),
+            Err(why) => HeldContent::Unread(why),
         }
     }
 
@@ -77,18 +99,22 @@ impl ContentWalker {
     ///
     /// # Errors
     /// When a record cannot be read to the end, or does not lead to the image `id`.
-    async fn walk(
+    async fn walk<C: Content>(
         &self,
         names: &[&str],
         id: &Digest,
-        content: &impl Content,
-    ) -> Result<Vec<Arc<Walked>>, String> {
+        reader: &Reader<C>,
+    ) -> Result<Vec<Arc<Walked>>, Unread> {
         let mut found = Vec::new();
         for names in names.chunks(NAMES) {
-            for target in content.targets(names).await? {
-                let walked = self.target(&target, content).await?;
+            for target in reader.targets(names).await? {
+                let key = target.digest.to_string();
+                let (own, digest) = (reader.for_record(), target.digest.clone());
+                let work = async move { Ok(Arc::new(own.in_time(target.size, walk(&target, &own)).await?)) };
+                let size = |walked: &Arc<Walked>| Some(256 + 100 * walked.digests.len());
+                let walked = self.walks.get((reader.key("walk", &key), key), size, work).await?;
                 if !walked.configurations.contains(id) {
-                    return Err(format!("its record {} does not lead to the image {id}", target.digest));
+                    return Err(format!("its record {digest} does not lead to the image {id}").into());
                 }
                 found.push(walked);
             }
@@ -96,54 +122,65 @@ impl ContentWalker {
         Ok(found)
     }
 
-    async fn target(&self, target: &Target, content: &impl Content) -> Result<Arc<Walked>, String> {
-        let now = jiff::Timestamp::now();
-        if let Some((walked, _)) = self.0.get(&target.digest, now) {
-            return Ok(walked);
+    /// Whether a record with one of these names has the annotation of a checkpoint, and `strictly` is nothing but an image
+    /// or an index of images; `None` without a record. A document that is missing cannot be restored from.
+    ///
+    /// # Errors
+    /// When a document cannot be read, or not in one way.
+    pub(super) async fn has_checkpoint(
+        &self,
+        shared: &Shared,
+        (names, strictly): (&[&str], bool),
+        content: &impl Content,
+        limit: Duration,
+    ) -> Result<Option<bool>, Unread> {
+        let reader = Reader::new(shared, content, limit);
+        let targets = reader.targets(names).await?;
+        let mut found = (!targets.is_empty()).then_some(false);
+        for target in targets {
+            let key = format!("{} {}", target.digest, target.media_type);
+            let own = reader.for_record();
+            let work = async move { own.in_time(target.size, check(&target, &own)).await };
+            let size = |checked: &Option<Arc<Checked>>| checked.as_ref().map(|_| 512);
+            let checked = self.checks.get((reader.key("check", &key), key), size, work).await?;
+            let Some(checked) = checked else { continue };
+            if strictly {
+                checked.is_image.clone()?;
+            }
+            if checked.is_checkpoint.clone()? {
+                found = Some(true);
+                break;
+            }
         }
-        let walked = Arc::new(walk(target, content).await?);
-        let bytes = 256 + 100 * walked.digests.len();
-        self.0.put(target.digest.clone(), Arc::clone(&walked), bytes, lifetime(None));
-        Ok(walked)
+        Ok(found)
     }
 }
 
-/// Whether a record with one of these names has the annotation of a checkpoint. A document that is missing cannot be
-/// restored from.
-///
-/// # Errors
-/// When there is no such record, or a document cannot be read in one way, such as an index that lists an index.
-pub(super) async fn has_checkpoint(names: &[&str], content: &impl Content) -> Result<bool, String> {
-    let targets = content.targets(names).await?;
-    if targets.is_empty() {
-        return Err(NO_RECORD.to_owned());
-    }
-    for target in targets {
-        let mut left = MAX_BYTES;
-        let Some(document) = read(&target.digest, target.size, &mut left, content).await? else { continue };
-        read_refs(&document, &target.media_type).await.map_err(|error| error.to_string())?;
-        let check = move || checkpoint::is_checkpoint(&document).map_err(|error| error.to_string());
-        let size = usize::try_from(target.size).unwrap_or(usize::MAX);
-        if offload::document(size, check).await.ok_or("it cannot be parsed")?? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+async fn check<C: Content>(target: &Target, reader: &Reader<C>) -> Result<Option<Arc<Checked>>, Unread> {
+    let Some(document) = reader.read(&target.digest, target.size).await? else { return Ok(None) };
+    let (bytes, media_type) = (document.len(), target.media_type.clone());
+    let check = move || Checked {
+        is_checkpoint: checkpoint::is_checkpoint(&document).map_err(|error| error.to_string()),
+        is_image: parse_refs(&document, &media_type).map(drop).map_err(|error| error.to_string()),
+    };
+    let checked = pullgate_net::offload::document(bytes, check).await;
+    checked.map(|checked| Some(Arc::new(checked))).ok_or_else(|| "it cannot be parsed".to_owned().into())
 }
 
-async fn walk(target: &Target, content: &impl Content) -> Result<Walked, String> {
-    let mut left = MAX_BYTES;
-    let document = read(&target.digest, target.size, &mut left, content).await?;
-    let document = document.ok_or_else(|| format!("it has lost {}", target.digest))?;
-    let refs = read_refs(&document, &target.media_type).await.map_err(|error| error.to_string())?;
+async fn walk<C: Content>(target: &Target, reader: &Reader<C>) -> Result<Walked, Unread> {
+    let refs = refs(&target.digest, target.size, &target.media_type, reader).await?;
+    let refs = refs.ok_or_else(|| format!("it has lost {}", target.digest))?;
     let mut walked = Walked::default();
     walked.digests.insert(target.digest.clone());
     match refs {
         ImageRefs::Image(configuration) => walked.add_configuration(configuration),
         ImageRefs::Index(listed) => {
-            for entry in &listed {
-                walked.digests.insert(entry.digest.clone());
-                if let Some(configuration) = configuration_of(entry, &mut left, content).await? {
+            let largest = listed.iter().map(|entry| entry.size).max().unwrap_or(0);
+            let _reserved = reader.reserve_more(target.size, largest).await?;
+            for entry in listed {
+                let configuration = configuration_of(&entry, reader).await?;
+                walked.digests.insert(entry.digest);
+                if let Some(configuration) = configuration {
                     walked.add_configuration(configuration);
                 }
             }
@@ -154,36 +191,27 @@ async fn walk(target: &Target, content: &impl Content) -> Result<Walked, String>
 
 /// The configuration of a listed manifest; `None` when the runtime does not have the manifest, which is the rule for
 /// other platforms.
-async fn configuration_of(
+async fn configuration_of<C: Content>(
     entry: &IndexEntry,
-    left: &mut u64,
-    content: &impl Content,
-) -> Result<Option<Digest>, String> {
-    let Some(document) = read(&entry.digest, entry.size, left, content).await? else { return Ok(None) };
-    match read_refs(&document, &entry.media_type).await.map_err(|error| error.to_string())? {
-        ImageRefs::Image(configuration) => Ok(Some(configuration)),
-        ImageRefs::Index(_) => Err(format!("its index lists the index {}", entry.digest)),
+    reader: &Reader<C>,
+) -> Result<Option<Digest>, Unread> {
+    match refs(&entry.digest, entry.size, &entry.media_type, reader).await? {
+        None => Ok(None),
+        Some(ImageRefs::Image(configuration)) => Ok(Some(configuration)),
+        Some(ImageRefs::Index(_)) => Err(format!("its index lists the index {}", entry.digest).into()),
     }
 }
 
-/// Reads a document and hashes it, on a blocking thread: it may have megabytes.
-async fn read(
+/// What a document refers to; `None` when the runtime does not have it. The document itself does not stay in memory.
+async fn refs<C: Content>(
     digest: &Digest,
     size: u64,
-    left: &mut u64,
-    content: &impl Content,
-) -> Result<Option<Bytes>, String> {
-    if size > MAX_DOCUMENT_BYTES || size > *left {
-        // An index may list anything for other platforms: only what is there counts. No bytes are asked for.
-        let is_absent = matches!(content.read(digest, 0).await, Ok(None));
-        return if is_absent { Ok(None) } else { Err(format!("{digest} is too large to read")) };
-    }
-    let Some(document) = content.read(digest, size).await? else { return Ok(None) };
-    *left -= size;
-    let expected = digest.clone();
-    let matching = move || expected.matches(&document).then_some(document);
-    let matching = offload::document(usize::try_from(size).unwrap_or(usize::MAX), matching).await.flatten();
-    matching.map(Some).ok_or_else(|| format!("its content does not match {digest}"))
+    media_type: &str,
+    reader: &Reader<C>,
+) -> Result<Option<ImageRefs>, Unread> {
+    let Some(document) = reader.read(digest, size).await? else { return Ok(None) };
+    let refs = read_refs(&document, media_type).await.map_err(|error| error.to_string())?;
+    Ok(Some(refs))
 }
 
 impl Walked {

@@ -23,7 +23,7 @@ pub(super) struct Lookup {
     pub(super) request: Arc<AdmissionRequest>,
     pub(super) reference: Reference,
     /// The memory for its documents.
-    share: Share,
+    pub(super) share: Share,
     /// The answers of key services.
     pub(super) confirmations: Confirmations,
     /// The explanation. Written here, and never read to decide.
@@ -45,7 +45,7 @@ pub(super) struct Fetched {
 impl Lookup {
     pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
         Self {
-            share: shared.registry.memory().share(),
+            share: shared.registry.memory().share(&reference.repository().to_string()),
             shared,
             request,
             confirmations: Confirmations::default(),
@@ -80,7 +80,6 @@ impl Lookup {
         let resolved = registry.resolve_for(&self.share, reference, &self.request.credentials).await;
         self.explanation.steps.add(Step::Resolve, begin.elapsed());
         let resolved = resolved.map_err(|error| self.unanswered(&error))?;
-        self.share.join(resolved.share());
         if self.resolved.is_empty() {
             self.explanation.digest = Some(resolved.digest().to_string());
             self.explanation.media_type = Some(resolved.media_type().to_owned());
@@ -124,10 +123,7 @@ impl Lookup {
         let place = self.place(digest);
         let stored = StoredEvidence { ledger: Arc::clone(&self.shared.ledger), place: place.clone() };
         let found = stored.read(&self.shared, &self.share).await;
-        let (mut kept, share) = found.map_err(|error| Refusal::memory(self.image(), &error))?;
-        if let Some(share) = share {
-            self.share.join(&share);
-        }
+        let mut kept = found.map_err(|error| Refusal::memory(self.image(), &error))?;
         if kept.is_none() {
             // Another pull of the same image may have ended while the disk was read.
             kept = self.noted(&place).await;
@@ -217,7 +213,6 @@ impl Lookup {
         let resolved: Vec<_> = part.resolved.into_iter().filter(new).collect();
         self.resolved.extend(resolved);
         self.kept.extend(part.kept);
-        self.share.join(&part.share);
         self.confirmations.merge(part.confirmations);
         let replaced = |known: &Fetched| {
             part.fetched.iter().any(|fetched| fetched.evidence.digest == known.evidence.digest)

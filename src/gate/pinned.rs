@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pullgate_net::offload;
 
 use super::admission::Admission;
+use super::admitted_document::AdmittedDocument;
 use super::checkpoint::is_checkpoint;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
@@ -23,6 +24,8 @@ pub struct Pinned {
     rule: String,
     reason: Reason,
     evidence: Option<Arc<Evidence>>,
+    /// Whether its document was looked up, and compared with the rules.
+    looked_up: bool,
 }
 
 impl Pinned {
@@ -37,12 +40,23 @@ impl Pinned {
             rule: admission.label().to_owned(),
             reason: admission.reason(),
             evidence: None,
+            looked_up: false,
         }
     }
 
     /// The same, with its evidence.
     pub(super) fn with_evidence(self, evidence: Option<Arc<Evidence>>) -> Self {
-        Self { evidence, ..self }
+        Self { looked_up: evidence.is_some(), evidence, ..self }
+    }
+
+    /// Whether its document was looked up before the pull.
+    pub(super) fn was_looked_up(&self) -> bool {
+        self.looked_up
+    }
+
+    /// Takes the evidence out.
+    pub(super) fn take_evidence(&mut self) -> Option<Arc<Evidence>> {
+        self.evidence.take()
     }
 
     /// Its evidence; `None` when nothing was looked up.
@@ -64,6 +78,11 @@ impl Pinned {
     /// kubelet, finding no image by that name, would run the container as root.
     pub fn tag_record(&self) -> Option<&str> {
         self.tag_record.as_deref()
+    }
+
+    /// Its document, if the gate has it and it is not large.
+    pub fn document(&self) -> Option<AdmittedDocument> {
+        AdmittedDocument::of(self.digest()?, &self.evidence()?.document)
     }
 
     /// Whether its document, if one was looked up, has the annotation of a checkpoint or cannot be read in one way.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use self::asked::Asked;
 use self::evaluation::{PresentEvaluation, RestsOn, exception};
-use super::{Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
+use super::{CachedVerdict, Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
 use crate::api::Image;
 use crate::digest::Digest;
 use crate::policy::{BreakGlass, Policy};
@@ -53,13 +53,16 @@ impl From<&Image> for Present {
     }
 }
 
+/// A verdict, and the same with all that it depends on, if it may be used again.
+pub(super) type Checked = (PresentVerdict, Option<CachedVerdict>);
+
 /// Evaluates a present image: by break-glass, from the cache, or by evidence. See [`Gate::check_present`].
 pub(super) async fn check(
     gate: &Gate,
     asked: &str,
     present: &Present,
     pod: Option<&Pod>,
-) -> Result<PresentVerdict, Refusal> {
+) -> Result<Checked, Refusal> {
     let id = Digest::parse(&present.id);
     let namespace = pod.map(|pod| pod.namespace.as_str());
     let described =
@@ -67,7 +70,7 @@ pub(super) async fn check(
     if let (Some(source), Some(Ok(described))) = (gate.break_glass.get(), &described)
         && let Some(verdict) = excepted(gate, described, source.exceptions(jiff::Timestamp::now())).await?
     {
-        return Ok(verdict);
+        return Ok((verdict, None));
     }
     let policy = gate.policy().ok_or_else(|| Refusal::no_policy(asked))?;
     let (Ok(id), Some(described)) = (id, described) else {
@@ -76,22 +79,27 @@ pub(super) async fn check(
     let described = described?;
     let held = match &present.content {
         _ if !policy.deny_list().has_digests() => None,
-        HeldContent::Read(digests) => Some(digests),
-        HeldContent::Unreadable(why) => return Err(Refusal::content(asked, why)),
-        HeldContent::NotRead => return Err(Refusal::content(asked, "it was not read")),
+        content => Some(content.digests(asked)?),
     };
     let names = present.names().chain(held.into_iter().flatten().map(Digest::as_str));
     let key = present_cache::key(&policy, asked, namespace, &id, names);
-    if let Some(verdict) = gate.present_cache.find(&key, &gate.shared.ledger, jiff::Timestamp::now()) {
-        return Ok(verdict);
+    if let Some((entry, until)) = gate.present_cache.find(&key, &gate.shared.ledger, jiff::Timestamp::now()) {
+        return Ok((entry.verdict().clone(), CachedVerdict::new(&policy, Some(entry), until)));
     }
-    let (decided, rests_on) = evaluate(gate, policy, asked, described).await;
-    if let (Ok(verdict), Some((stamp, until))) = (&decided, rests_on)
-        && verdict.audited().is_empty()
-    {
-        gate.present_cache.remember(key, verdict, stamp, until);
+    let (decided, rests_on) = evaluate(gate, Arc::clone(&policy), asked, described).await;
+    let verdict = decided?;
+    if !verdict.audited().is_empty() {
+        return Ok((verdict, None));
     }
-    decided
+    let cached = match rests_on {
+        RestsOn::Policy(until) => CachedVerdict::new(&policy, None, until),
+        RestsOn::Evidence(stamp, until) => {
+            let entry = gate.present_cache.remember(key, &verdict, stamp, until);
+            CachedVerdict::new(&policy, Some(entry), until)
+        }
+        RestsOn::Unknown => None,
+    };
+    Ok((verdict, cached))
 }
 
 /// The verdict by a break-glass exception. One for a digest needs evidence.
@@ -114,28 +122,35 @@ async fn read<T: Send + 'static>(
     asked: &Arc<Asked>,
     work: impl FnOnce(u64) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    let internal = |_| Refusal::internal(&asked.text);
     let (ledger, described) = (gate.ledger(), Arc::clone(asked));
-    let largest = move || ledger.largest(&described.id, described.hinted());
-    let largest = tokio::task::spawn_blocking(largest).await.map_err(internal)?;
+    let largest = in_turn(gate, move || ledger.largest(&described.id, described.hinted())).await;
+    let largest = largest.map_err(|()| Refusal::internal(&asked.text))?;
     // Reserved before the turn is taken: a question about small evidence does not wait for memory.
     let mut reserved = None;
     if largest > SMALL_EVIDENCE {
         let bytes = usize::try_from(largest).unwrap_or(usize::MAX).saturating_mul(PARSED);
         let memory = gate.shared.registry.memory();
-        let taken = memory.document(bytes, gate.settings.timeout).await;
+        let taken = memory.present(bytes, gate.settings.timeout).await;
         reserved = Some(taken.map_err(|error| Refusal::memory(&asked.text, &error))?);
     }
-    let turn = gate.readers.acquire().await;
     let most = largest.max(SMALL_EVIDENCE);
     let counted = move || {
         let done = work(most);
         drop(reserved);
         done
     };
-    let done = tokio::task::spawn_blocking(counted).await.map_err(internal);
-    drop(turn);
-    done
+    in_turn(gate, counted).await.map_err(|()| Refusal::internal(&asked.text))
+}
+
+/// The result of `work` on one of the threads that read evidence. Dropping the future does not end the work, so the work
+/// has the turn: where the disk hangs, it takes no more threads than these.
+async fn in_turn<T: Send + 'static>(gate: &Gate, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ()> {
+    let turn = Arc::clone(&gate.readers).acquire_owned().await.map_err(drop)?;
+    let counted = move || {
+        let _turn = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(counted).await.map_err(drop)
 }
 
 async fn evaluate(
@@ -143,10 +158,10 @@ async fn evaluate(
     policy: Arc<Policy>,
     name: &str,
     asked: Arc<Asked>,
-) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
+) -> (Result<PresentVerdict, Refusal>, RestsOn) {
     let mut evaluation = PresentEvaluation::new(gate.shared.clone(), policy, Arc::clone(&asked));
-    if let Some(decided) = evaluation.without_evidence() {
-        return (decided, None);
+    if let Some((decided, until)) = evaluation.without_evidence() {
+        return (decided, RestsOn::Policy(until));
     }
     let work = async {
         loop {
@@ -157,7 +172,7 @@ async fn evaluate(
             let (decided, rests_on);
             (evaluation, (decided, rests_on)) = match read(gate, &asked, once).await {
                 Ok(ran) => ran,
-                Err(refusal) => return (Err(refusal), None),
+                Err(refusal) => return (Err(refusal), RestsOn::Unknown),
             };
             let open = evaluation.open_checks(&decided);
             if open.is_empty() {
@@ -169,5 +184,5 @@ async fn evaluate(
     };
     let timeout = gate.settings.timeout;
     let decided = tokio::time::timeout(timeout, work).await;
-    decided.unwrap_or_else(|_| (Err(Refusal::timeout(name, timeout)), None))
+    decided.unwrap_or_else(|_| (Err(Refusal::timeout(name, timeout)), RestsOn::Unknown))
 }

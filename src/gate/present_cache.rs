@@ -51,10 +51,23 @@ pub(super) fn key<'a>(
 #[derive(Debug)]
 pub(super) struct PresentImageCache(TtlCache<Key, Arc<Entry>>);
 
+/// A verdict and the evidence that it rests on.
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     verdict: PresentVerdict,
     stamp: FileStamp,
+}
+
+impl Entry {
+    /// The verdict.
+    pub(super) fn verdict(&self) -> &PresentVerdict {
+        &self.verdict
+    }
+
+    /// Whether the evidence has not changed. Checks the state of files, but reads none.
+    pub(super) fn is_current(&self, ledger: &Ledger) -> bool {
+        ledger.is_unchanged(&self.stamp)
+    }
 }
 
 impl Default for PresentImageCache {
@@ -64,21 +77,33 @@ impl Default for PresentImageCache {
 }
 
 impl PresentImageCache {
-    /// The cached verdict, if it is still valid at `now` and its evidence has not changed. Checks the state of files, but
-    /// reads none.
-    pub(super) fn find(&self, key: &Key, ledger: &Ledger, now: jiff::Timestamp) -> Option<PresentVerdict> {
-        let (entry, _) = self.0.get(key, now)?;
-        if !ledger.is_unchanged(&entry.stamp) {
+    /// The cached verdict and its end, if it is still valid at `now` and its evidence has not changed.
+    pub(super) fn find(
+        &self,
+        key: &Key,
+        ledger: &Ledger,
+        now: jiff::Timestamp,
+    ) -> Option<(Arc<Entry>, Expiry)> {
+        let (entry, until) = self.0.get(key, now)?;
+        if !entry.is_current(ledger) {
             self.0.forget(key);
             return None;
         }
-        Some(entry.verdict.clone())
+        Some((entry, until))
     }
 
     /// Caches a verdict that rests on the evidence of `stamp`, which was taken before the evidence was read.
-    pub(super) fn remember(&self, key: Key, verdict: &PresentVerdict, stamp: FileStamp, until: Expiry) {
+    pub(super) fn remember(
+        &self,
+        key: Key,
+        verdict: &PresentVerdict,
+        stamp: FileStamp,
+        until: Expiry,
+    ) -> Arc<Entry> {
         let bytes = size_of::<(Key, Entry)>() + verdict.bytes() + stamp.bytes();
-        self.0.put(key, Arc::new(Entry { verdict: verdict.clone(), stamp }), bytes, until);
+        let entry = Arc::new(Entry { verdict: verdict.clone(), stamp });
+        self.0.put(key, Arc::clone(&entry), bytes, until);
+        entry
     }
 
     /// Removes all entries.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Content, Gate, HeldContent, Pinned, Refusal, held_content};
+use super::{Content, Gate, Pinned, Refusal, held_content};
 use crate::digest::Digest;
 use crate::policy::Policy;
 use crate::telemetry::Reason;
@@ -20,7 +20,7 @@ impl Checks {
     pub(super) fn after(gate: &Gate, pinned: &Pinned, restore: bool) -> Self {
         let Self { checkpoint, denying } = Self::all(gate, restore);
         Self {
-            checkpoint: checkpoint && pinned.evidence().is_none(),
+            checkpoint: checkpoint && !pinned.was_looked_up(),
             // An exception admits denied images too.
             denying: denying.filter(|_| pinned.reason() != Reason::BreakGlass),
         }
@@ -46,27 +46,19 @@ pub(super) async fn check(
     checks: Checks,
 ) -> Result<(), Refusal> {
     let name = names.first().copied().unwrap_or(id);
-    let timeout = gate.settings.timeout;
     if checks.checkpoint {
-        let late = |_| Refusal::runtime(name, "it does not answer in time");
-        let read = tokio::time::timeout(timeout, held_content::has_checkpoint(names, content));
-        let is_checkpoint = read.await.map_err(late)?.map_err(|why| Refusal::runtime(name, &why))?;
-        if is_checkpoint {
-            return Err(Refusal::checkpoint_image(name, name));
+        match gate.has_checkpoint(name, (names, true), content).await? {
+            None => return Err(Refusal::runtime(name, held_content::NO_RECORD)),
+            Some(true) => return Err(Refusal::checkpoint_image(name, name)),
+            Some(false) => {}
         }
     }
     let Some(policy) = checks.denying else { return Ok(()) };
     let Ok(id) = Digest::parse(id) else {
         return Err(Refusal::content(name, "its image id is not a digest"));
     };
-    let read = tokio::time::timeout(timeout, gate.walker.read(names, &id, content));
-    let digests = match read.await {
-        Ok(HeldContent::Read(digests)) => digests,
-        Ok(HeldContent::Unreadable(why)) => return Err(Refusal::content(name, &why)),
-        Ok(HeldContent::NotRead) | Err(_) => {
-            return Err(Refusal::content(name, "it does not answer in time"));
-        }
-    };
+    let held = gate.walker.read(&gate.shared, (names, &id), content, gate.settings.timeout).await;
+    let digests = held.digests(name)?;
     let denied = |digest: &Digest| {
         let why = policy.deny_list().of_digest(digest)?;
         Some(Refusal::digest_denied(name, digest.as_str(), why))

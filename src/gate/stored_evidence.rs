@@ -19,8 +19,8 @@ pub(super) struct Kept {
     pub(super) is_index: bool,
 }
 
-/// The result of reading that several pulls share, and the memory that it is in.
-pub(super) type SharedRead = Result<(Option<Kept>, Option<Share>), MemoryError>;
+/// The result of reading that several pulls share.
+pub(super) type SharedRead = Result<Option<Kept>, MemoryError>;
 
 /// Evidence at one place of the ledger.
 pub(super) struct StoredEvidence {
@@ -41,19 +41,19 @@ impl StoredEvidence {
         });
         let (size, found) = small.await.unwrap_or_default();
         if found.is_some() || size <= SMALL {
-            return Ok((consistent(found, &self.place).await, None));
+            return Ok(consistent(found, &self.place).await);
         }
         let place = format!("{}@{}", self.place.repository, self.place.digest);
         let key = shared.registry.key("evidence", &[&place], &crate::registry::Credentials::anonymous());
-        let (share, limit) = (share.clone(), shared.registry.limits().queue_timeout);
+        let (own, limit) = (share.clone(), shared.registry.limits().queue_timeout);
         let work = async move {
-            let reserved = share.reserve(usize::try_from(size).unwrap_or(usize::MAX), limit).await?;
+            let reserved = own.reserve(usize::try_from(size).unwrap_or(usize::MAX), limit).await?;
             let (ledger, place) = (self.ledger, self.place.clone());
             let read = move || ledger.find_reserved(&place, reserved, size);
             let found = tokio::task::spawn_blocking(read).await.ok().flatten();
-            Ok((consistent(found, &self.place).await, Some(share)))
+            Ok(consistent(found, &self.place).await)
         };
-        shared.reading.join(key, work).await.unwrap_or(Ok((None, None)))
+        shared.reading.join_in(share, key, work).await.unwrap_or(Ok(None))
     }
 }
 

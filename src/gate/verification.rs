@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use pullgate_net::offload;
 use pullgate_net::single_flight::Key;
 use tokio::time::Instant;
 
@@ -71,7 +72,8 @@ impl Verification {
     /// Verifies; equal verifications share one execution.
     pub(super) async fn join(self) -> Option<VerificationResult> {
         let verifying = Arc::clone(&self.lookup.shared.verifying);
-        verifying.join(self.key(), self.run()).await
+        let share = self.lookup.share.clone();
+        verifying.join_in(&share, self.key(), self.run()).await
     }
 
     async fn run(mut self) -> VerificationResult {
@@ -118,7 +120,8 @@ impl Verification {
             fetched.evidence.rule = self.rule.label().to_owned();
             fetched.evidence.keys.clone_from(&satisfaction.identities);
             // The next pull of the same image does not have to wait for this one to end.
-            self.lookup.shared.ledger.note(fetched.evidence.clone());
+            let (ledger, noted) = (Arc::clone(&self.lookup.shared.ledger), fetched.evidence.clone());
+            offload::document(noted.bytes(), move || ledger.note(noted)).await;
         }
         self.lookup.keep_fetched(fetched);
         let satisfaction = judged?;

@@ -109,9 +109,10 @@ impl Disk {
         }
     }
 
-    /// The size of the entry at `place` in bytes; 0 if it is absent.
+    /// The size of the entry at `place` in bytes; 0 if it is absent, or larger than an entry may be: then it is not read.
     pub(super) fn size(&self, place: &Place) -> u64 {
-        self.entry(place).symlink_metadata().map_or(0, |found| found.len())
+        let found = self.entry(place).symlink_metadata().map_or(0, |found| found.len());
+        if found > entry::MAX_ENTRY_BYTES as u64 { 0 } else { found }
     }
 
     pub(super) fn places(&self, id: &Digest) -> Vec<Place> {

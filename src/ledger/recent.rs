@@ -9,8 +9,8 @@ use crate::digest::Digest;
 /// Maximum number of entries.
 const MAX_ENTRIES: usize = 1024;
 
-/// Maximum total size, in bytes.
-const MAX_BYTES: usize = 8 << 20;
+/// Maximum total size, in bytes; larger evidence is not noted.
+pub const MAX_NOTED_BYTES: usize = 8 << 20;
 
 /// A bounded cache that evicts the oldest entry.
 #[derive(Debug, Default)]
@@ -43,12 +43,18 @@ impl Recent {
         self.state().evidence.values().any(|evidence| evidence.lists(id))
     }
 
-    /// Merges evidence with the entry for its place.
+    /// Merges evidence with the entry for its place. Copies megabytes of large evidence.
     pub(super) fn keep(&self, mut evidence: Evidence) -> Arc<Evidence> {
         let place = evidence.place();
-        // What stays here is within the bounds of this cache, and in no lookup's memory.
+        if evidence.bytes() > MAX_NOTED_BYTES {
+            // It would only evict all the others.
+            return Arc::new(evidence);
+        }
+        // What stays here is within the bounds of this cache, and in no lookup's memory. It is copied before the lock is
+        // taken, for which the serving thread may wait.
+        let old = self.find(&place);
+        evidence.detach(old.as_deref());
         let mut state = self.state();
-        evidence.detach(state.evidence.get(&place).map(Arc::as_ref));
         if let Some(old) = state.evidence.get(&place) {
             evidence.add(old);
         }
@@ -57,7 +63,7 @@ impl Recent {
         state.bytes = state.bytes.saturating_add(evidence.bytes());
         state.order.push_back(place.clone());
         state.evidence.insert(place, Arc::clone(&evidence));
-        while (state.order.len() > MAX_ENTRIES || state.bytes > MAX_BYTES)
+        while (state.order.len() > MAX_ENTRIES || state.bytes > MAX_NOTED_BYTES)
             && let Some(oldest) = state.order.front().cloned()
         {
             state.remove(&oldest);
@@ -112,7 +118,7 @@ mod tests {
 
     #[test]
     fn is_bounded_and_evicts_the_oldest() {
-        for (size, remaining) in [(0, MAX_ENTRIES), (MAX_BYTES / 10, 10)] {
+        for (size, remaining) in [(0, MAX_ENTRIES), (MAX_NOTED_BYTES / 10, 10)] {
             let recent = Recent::default();
             for number in 0..MAX_ENTRIES + 5 {
                 recent.keep(evidence(number, size));

@@ -1,6 +1,5 @@
 //! Connections to the CRI socket: many idle ones, silent ones, and calls that are never cut off.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +27,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A node whose runtime answers.
 struct World(Node);
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.0
-    }
-}
+pullgate_test::extends_world!(World, 0);
 
 impl World {
     async fn start(connections: usize) -> Self {

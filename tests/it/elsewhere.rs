@@ -1,6 +1,5 @@
 //! Keys in a key service: pinned, fetched, stored, and confirmed by the service if the policy requires it.
 
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,13 +32,7 @@ struct World {
     kms: Kms,
 }
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pullgate_test::extends_world!(World, node);
 
 impl World {
     async fn new() -> Self {

@@ -1,7 +1,5 @@
 //! Present images: which of them kubelet sees, and which containers may be created.
 
-use std::ops::Deref;
-
 use bytes::Bytes;
 use http::HeaderMap;
 use prost::Message;
@@ -67,13 +65,7 @@ fn field(number: u64, content: &[u8]) -> Vec<u8> {
 /// A node, and kubelet's calls about its two images.
 struct World(Node);
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.0
-    }
-}
+pullgate_test::extends_world!(World, 0);
 
 impl World {
     fn set_policy(&self, open: &str) {

@@ -1,7 +1,6 @@
 //! Evidence: what is decided without the registry, and what is not.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 use pullgate_test::world::World as Node;
 
 mod break_glass;
+mod cached;
 mod damage;
 mod decided;
 pub(crate) mod disk;
@@ -31,16 +31,10 @@ struct World {
     held: Held,
 }
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pullgate_test::extends_world!(World, node);
 
 /// The records and manifests of a runtime.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Held {
     records: Vec<Target>,
     manifests: BTreeMap<String, Bytes>,

@@ -2,8 +2,9 @@
 //!
 //! The daemon runs in a memory cgroup with the unit's `MemoryMax`, where one can be made; its peak is asserted either way.
 
+mod shares;
+
 use std::fs;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,9 +17,10 @@ use pullgate::api;
 use pullgate::containerd::Upstream;
 use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
+use pullgate_test::policy::RELEASE;
 use pullgate_test::proxy::call;
 use pullgate_test::registry::{INDEX, MANIFEST, Options, Scripted, manifest};
-use pullgate_test::runtime::framed;
+use pullgate_test::runtime::{self, framed};
 use pullgate_test::signer::{Signer, sign_classic};
 use pullgate_test::world::{World as Node, pull_request};
 use tokio::task::JoinSet;
@@ -33,6 +35,10 @@ const MEMORY_MAX: u64 = 256 << 20;
 const PODS: usize = 110;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
+
+const STATUS: &str = "/runtime.v1.ImageService/ImageStatus";
+
+const CREATE: &str = "/runtime.v1.RuntimeService/CreateContainer";
 
 /// A running `pullgate serve`, in a cgroup of its own where that is possible.
 struct Daemon {
@@ -93,13 +99,7 @@ struct World {
     client: Upstream,
 }
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pullgate_test::extends_world!(World, node);
 
 impl World {
     async fn start() -> Self {
@@ -140,6 +140,17 @@ impl World {
         let digest = self.registry.manifest(path, MANIFEST, document);
         self.registry.tag(path, &number.to_string(), &digest);
         digest
+    }
+
+    /// Puts an image with a large manifest on the node, and returns its id.
+    fn present(&self, path: &str, number: usize) -> String {
+        let config = format!("{{\"number\":{number}}}");
+        let digest = self.large(path, &config, (number, LARGE)).to_string();
+        let id = Digest::of(config.as_bytes()).to_string();
+        for name in [&self.image(&format!("{path}:{number}")), &id] {
+            self.runtime.record(name, &digest);
+        }
+        id
     }
 
     /// Makes all calls at once; their status codes and messages.
@@ -222,8 +233,8 @@ async fn a4_the_memory_of_a_node_full_of_large_images_stays_within_the_budget() 
     drop(daemon);
 
     let mut daemon = world.daemon("bodies").await;
-    let padding = [vec![0xfa, 0x07], varint(15 << 20), vec![b'x'; 15 << 20]].concat();
-    let body = framed(&[pull_request(&world.image("team/honest:1")).encode_to_vec(), padding].concat());
+    let body =
+        framed(&[pull_request(&world.image("team/honest:1")).encode_to_vec(), padding(15 << 20)].concat());
     let bodies = world.all(PULL, vec![body; 40]).await;
     assert!(bodies.iter().all(|(code, _)| code == "0" || code == "8"), "{bodies:?}");
     assert!(bodies.iter().any(|(code, _)| code == "0"), "{bodies:?}");
@@ -271,10 +282,59 @@ async fn a3_questions(world: &World) {
         let id = Digest::of(b"{\"same\":1}").to_string();
         let spec = api::ImageSpec { image: id, ..Default::default() };
         let question = api::ImageStatusRequest { image: Some(spec), ..Default::default() }.encode_to_vec();
-        let answers = world.all("/runtime.v1.ImageService/ImageStatus", vec![framed(&question); 16]).await;
+        let answers = world.all(STATUS, vec![framed(&question); 16]).await;
         assert!(answers.iter().all(|(code, _)| code == "0"), "{answers:?}");
         world.assert_well(&mut daemon, &format!("questions after the {start} restart")).await;
     }
+}
+
+/// 60 containers of present images with large manifests, all created at once; then as many questions about them. Denied
+/// digests have to be looked for in what the runtime has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(feature = "all-tests"), ignore = "takes long: `make test` runs it")]
+async fn a4_the_memory_for_present_images_stays_within_the_budget() {
+    let world = World::start().await;
+    let honest = world.registry.image("team/honest", "1", "honest");
+    sign_classic(&world.registry, "team/honest", &honest, &p256());
+    world.runtime.hold(&world.registry.tagged("team/honest", "1").unwrap());
+    let denied = Digest::of(b"denied");
+    world.set_policy(&format!(
+        "default = \"deny\"\n{RELEASE}[[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ all = [\"release\"] }}\n\
+         [[namespace]]\nscope = \"%HOST/free\"\nallow = \"unsigned\"\nreason = \"a test\"\n\
+         [deny]\ndigests = [{{ digest = \"{denied}\", reason = \"a test\" }}]\n"
+    ));
+    world.runtime.script(|call| {
+        let answer = api::CreateContainerResponse { container_id: "made".to_owned() };
+        (call.path == CREATE).then(|| runtime::message(&answer))
+    });
+    let ids: Vec<String> = (0..60).map(|number| world.present("free/app", number)).collect();
+    let names: Vec<String> = (0..60).map(|number| world.image(&format!("free/app:{number}"))).collect();
+
+    let mut daemon = world.daemon("containers").await;
+    let create = |(id, name): (&String, &String)| {
+        let (image, user_specified_image) = (id.clone(), name.clone());
+        let spec = api::ImageSpec { image, user_specified_image, ..Default::default() };
+        let config = api::ContainerConfig { image: Some(spec), ..Default::default() };
+        framed(&api::CreateContainerRequest { config: Some(config), ..Default::default() }.encode_to_vec())
+    };
+    let created = world.all(CREATE, ids.iter().zip(&names).map(create).collect()).await;
+    assert!(created.iter().all(|(code, _)| code == "0"), "{created:?}");
+    world.assert_well(&mut daemon, "containers").await;
+    drop(daemon);
+
+    let mut daemon = world.daemon("questions").await;
+    let question = |name: &String| {
+        let spec = api::ImageSpec { image: name.clone(), ..Default::default() };
+        framed(&api::ImageStatusRequest { image: Some(spec), ..Default::default() }.encode_to_vec())
+    };
+    let answers = world.all(STATUS, names.iter().map(question).collect()).await;
+    assert!(answers.iter().all(|(code, _)| code == "0"), "{answers:?}");
+    world.assert_well(&mut daemon, "questions").await;
+}
+
+/// A field that no request has, with `bytes` bytes.
+fn padding(bytes: usize) -> Vec<u8> {
+    [vec![0xfa, 0x07], varint(bytes), vec![b'x'; bytes]].concat()
 }
 
 fn varint(mut value: usize) -> Vec<u8> {

@@ -2,7 +2,6 @@
 //!
 //! The configuration is read from a file, and the gate is built from it as in the daemon.
 
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,13 +39,7 @@ pub(crate) mod settings;
 
 struct World(Node);
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.0
-    }
-}
+pullgate_test::extends_world!(World, 0);
 
 fn p256() -> Signer {
     Signer::of("p256", Algorithm::EcdsaSha256)

@@ -175,7 +175,8 @@ async fn the_runtime_is_looked_at_again_after_a_cancelled_pull() {
 /// The runtime has pulled, and its answer does not say so.
 #[tokio::test]
 async fn the_image_of_a_pull_without_a_usable_answer_is_checked() {
-    let answers: [(&str, fn() -> Reply, &str); 3] = [
+    type Answer = fn() -> Reply;
+    let answers: [(&str, Answer, &str); 3] = [
         ("no image", || runtime::message(&api::PullImageResponse::default()), "2"),
         ("an error", || runtime::error(13, "failed to record the image"), "13"),
         ("a reset", || Reply::Reset { after: Duration::ZERO, reason: h2::Reason::INTERNAL_ERROR }, "14"),

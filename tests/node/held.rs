@@ -40,11 +40,15 @@ pub(crate) enum At {
 }
 
 /// Every step of a pull, in order.
-pub(crate) const STEPS: [(&str, At); 13] = [
+pub(crate) const STEPS: [(&str, At); 14] = [
     ("the tag is looked up", At::Ours(&["/team/app/manifests/1"])),
     ("signatures are looked up", At::Ours(&["/team/app/manifests/sha256-", "/team/app/referrers/"])),
     ("a signature is read", At::Ours(&["/team/app/blobs/"])),
     ("the pull is about to be forwarded", At::Call("before /runtime.v1.ImageService/PullImage")),
+    (
+        "the document is about to be handed over",
+        At::Call("before /containerd.services.content.v1.Content/Write"),
+    ),
     ("containerd looks up the digest", At::Containerd("/team/app/manifests/sha256:")),
     ("containerd fetches a layer", At::Containerd("/team/app/blobs/")),
     ("containerd has pulled", At::Call("after /runtime.v1.ImageService/PullImage")),

@@ -5,20 +5,29 @@
 //!
 //! No reservation waits for one of its own kind, so none of them can block each other. A lookup has an allowance
 //! that is enough for ordinary documents and never waits. The first time that it needs more, it takes its whole share of
-//! the budget at once; until then it holds nothing that others wait for, and after that it waits for nothing. A request of
-//! a caller is reserved whole, before anything else.
+//! the budget at once; until then it holds nothing that others wait for, and after that it waits for nothing. Lookups that
+//! wait for shared work have one share with it ([`Share::unite`]), and one repository has one share at a time. A question
+//! about a present image reserves all that it needs at once, and so does a request of a caller; pulls take neither part.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+mod share;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use share::Share;
 
 /// Bytes that each lookup may hold beside the budget: manifests and signatures have some kilobytes.
 pub const ALLOWANCE: usize = 128 << 10;
 
 /// Reservations are counted in units of so many bytes.
 const UNIT: usize = 1024;
+
+/// From this number of names on, those without a lookup are removed when another is added.
+const SWEEP: usize = 256;
 
 /// Why bytes are not reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,43 +46,55 @@ pub enum MemoryError {
 /// The budget of a process. Clones share it.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
-    /// Three quarters: what lookups and questions read.
-    documents: Arc<Semaphore>,
-    /// A quarter: requests that are held in memory.
+    /// Three quarters: what lookups read.
+    lookups: Arc<Semaphore>,
+    /// An eighth: what questions about present images read.
+    present: Arc<Semaphore>,
+    /// An eighth: requests that are held in memory.
     requests: Arc<Semaphore>,
+    /// Turns to take a share, by repository.
+    turns: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
+    /// Held while two shares become one.
+    uniting: Arc<Mutex<()>>,
     /// The share of one lookup, in units.
     share: u32,
-    /// All that requests may have, in units.
-    most: u32,
+    /// All that questions may have, and all that requests may have, in units.
+    eighth: u32,
 }
 
 impl MemoryBudget {
     /// A budget of `bytes`.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        let quarter = units(bytes / 4);
+        let eighth = units(bytes / 8);
+        let semaphore = |units| Arc::new(Semaphore::new(size(units)));
         Self {
-            documents: Arc::new(Semaphore::new(size(quarter.saturating_mul(3)))),
-            requests: Arc::new(Semaphore::new(size(quarter))),
-            share: quarter.saturating_mul(3) / 2,
-            most: quarter,
+            lookups: semaphore(eighth.saturating_mul(6)),
+            present: semaphore(eighth),
+            requests: semaphore(eighth),
+            turns: Arc::default(),
+            uniting: Arc::default(),
+            share: eighth.saturating_mul(3),
+            eighth,
         }
     }
 
-    /// The share of one lookup, in bytes; nothing is reserved yet.
+    /// The share of a lookup in `repository`; nothing is reserved yet.
     #[must_use]
-    pub fn share(&self) -> Share {
-        let state = Mutex::new(State { allowance: ALLOWANCE, large: None });
-        Share(Arc::new(Inner { budget: self.clone(), state, first: tokio::sync::Mutex::new(()) }))
+    pub fn share(&self, repository: &str) -> Share {
+        Share::new(self.clone(), repository)
     }
 
-    /// Reserves `bytes` for one document that is read while nothing else is held, within `limit`. More than a share is
-    /// reserved as a share.
+    /// Reserves `bytes` for a question about a present image, which holds nothing else, within `limit`. More than all is
+    /// reserved as all; up to [`ALLOWANCE`], which is enough for most images, nothing is.
     ///
     /// # Errors
     /// When they are not free in time.
-    pub async fn document(&self, bytes: usize, limit: Duration) -> Result<Reserved, MemoryError> {
-        take(&self.documents, units(bytes).min(self.share), limit).await
+    pub async fn present(&self, bytes: usize, limit: Duration) -> Result<Reserved, MemoryError> {
+        if bytes <= ALLOWANCE {
+            return Ok(Reserved { share: None, taken: Taken::Budget(None) });
+        }
+        take(&self.present, units(bytes).min(self.eighth), limit).await
     }
 
     /// Reserves `bytes` for a request that is held in memory, within `limit`. More than all is reserved as all.
@@ -81,154 +102,73 @@ impl MemoryBudget {
     /// # Errors
     /// When they are not free in time.
     pub async fn request(&self, bytes: usize, limit: Duration) -> Result<Reserved, MemoryError> {
-        take(&self.requests, units(bytes).min(self.most), limit).await
+        take(&self.requests, units(bytes).min(self.eighth), limit).await
+    }
+
+    /// The turn of a repository: one of its lookups has a share at a time.
+    fn turn(&self, repository: &str) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(repository).and_then(Weak::upgrade) {
+            return turn;
+        }
+        if turns.len() >= SWEEP {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = Arc::new(Semaphore::new(1));
+        turns.insert(repository.to_owned(), Arc::downgrade(&turn));
+        turn
     }
 }
 
 async fn take(from: &Arc<Semaphore>, units: u32, limit: Duration) -> Result<Reserved, MemoryError> {
     let permit = tokio::time::timeout(limit, Arc::clone(from).acquire_many_owned(units)).await;
     let permit = permit.ok().and_then(Result::ok).ok_or(MemoryError::Busy(limit))?;
-    Ok(Reserved { share: Weak::new(), taken: Taken::Large(Some(permit)) })
-}
-
-/// What one lookup may hold. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Share(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    budget: MemoryBudget,
-    state: Mutex<State>,
-    /// Held while the share is taken from the budget.
-    first: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// Bytes left of the allowance.
-    allowance: usize,
-    /// What is left of the share; `None` until it is taken.
-    large: Option<OwnedSemaphorePermit>,
-}
-
-impl Share {
-    /// Reserves `bytes`. Waits up to `limit` where they are the first beyond the allowance: nothing may be held then that
-    /// others need to end, such as a permit for requests.
-    ///
-    /// # Errors
-    /// When the budget is in use, or this share.
-    pub async fn reserve(&self, bytes: usize, limit: Duration) -> Result<Reserved, MemoryError> {
-        match self.reserve_now(bytes) {
-            Err(MemoryError::NotYet) => {
-                self.enlarge(limit).await?;
-                self.reserve_now(bytes)
-            }
-            reserved => reserved,
-        }
-    }
-
-    /// Reserves `bytes` without waiting.
-    ///
-    /// # Errors
-    /// [`MemoryError::NotYet`] for the first beyond the allowance while the budget is in use; when this share is in use.
-    pub fn reserve_now(&self, bytes: usize) -> Result<Reserved, MemoryError> {
-        let mut state = self.state();
-        let share = Arc::downgrade(&self.0);
-        if bytes <= state.allowance {
-            state.allowance -= bytes;
-            return Ok(Reserved { share, taken: Taken::Allowance(bytes) });
-        }
-        if state.large.is_none() {
-            let budget = &self.0.budget;
-            state.large = Arc::clone(&budget.documents).try_acquire_many_owned(budget.share).ok();
-        }
-        let large = state.large.as_mut().ok_or(MemoryError::NotYet)?;
-        let all = size(self.0.budget.share).saturating_mul(UNIT);
-        let permit = large.split(size(units(bytes))).ok_or(MemoryError::Share(all))?;
-        Ok(Reserved { share, taken: Taken::Large(Some(permit)) })
-    }
-
-    /// Takes the whole share, within `limit`, unless it is taken.
-    ///
-    /// # Errors
-    /// When the budget is in use.
-    pub async fn enlarge(&self, limit: Duration) -> Result<(), MemoryError> {
-        let wait = async {
-            let _first = self.0.first.lock().await;
-            if !self.is_large() {
-                let budget = &self.0.budget;
-                let permit = Arc::clone(&budget.documents).acquire_many_owned(budget.share).await;
-                // Perhaps it was taken without waiting meanwhile.
-                let mut state = self.state();
-                state.large = state.large.take().or(permit.ok());
-            }
-        };
-        tokio::time::timeout(limit, wait).await.map_err(|_| MemoryError::Busy(limit))
-    }
-
-    /// Takes part in the share of `other`, whose documents this lookup holds too, unless it has taken its own.
-    pub fn join(&mut self, other: &Self) {
-        if !self.is_large() && other.is_large() {
-            *self = other.clone();
-        }
-    }
-
-    fn is_large(&self) -> bool {
-        self.state().large.is_some()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    Ok(Reserved { share: None, taken: Taken::Budget(Some(permit)) })
 }
 
 /// Bytes that are reserved until this is dropped.
 #[derive(Debug)]
 #[must_use = "the bytes are released with it"]
 pub struct Reserved {
-    share: Weak<Inner>,
+    /// The share that it is a part of.
+    share: Option<share::WeakShare>,
     taken: Taken,
 }
 
 #[derive(Debug)]
 enum Taken {
     Allowance(usize),
-    Large(Option<OwnedSemaphorePermit>),
+    Budget(Option<OwnedSemaphorePermit>),
 }
 
 impl Reserved {
     /// `bytes`, with which this is released.
     #[must_use]
-    pub fn hold(self, bytes: Vec<u8>) -> Bytes {
+    pub fn hold(self, bytes: impl Into<Bytes>) -> Bytes {
         hold(bytes, vec![self])
     }
 }
 
 /// `bytes`, with which all of `reserved` is released.
 #[must_use]
-pub fn hold(bytes: Vec<u8>, reserved: Vec<Reserved>) -> Bytes {
-    Bytes::from_owner(Held { bytes, _reserved: reserved })
+pub fn hold(bytes: impl Into<Bytes>, reserved: Vec<Reserved>) -> Bytes {
+    Bytes::from_owner(Held { bytes: bytes.into(), _reserved: reserved })
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        let share = self.share.upgrade().map(Share);
-        match (&mut self.taken, share) {
-            (Taken::Allowance(bytes), Some(share)) => share.state().allowance += *bytes,
-            (Taken::Large(permit), Some(share)) => {
-                // Back to the share: the lookup may need it again.
-                if let (Some(left), Some(permit)) = (&mut share.state().large, permit.take()) {
-                    left.merge(permit);
-                }
-            }
-            // The lookup has ended: what it did not use went back to the budget then, and this does now.
-            (Taken::Allowance(_) | Taken::Large(_), None) => {}
+        // Where the lookup has ended, what it did not use went back to the budget then, and this does now.
+        let Some(share) = self.share.take().and_then(|share| share.upgrade()) else { return };
+        match &mut self.taken {
+            Taken::Allowance(bytes) => share.return_allowance(*bytes),
+            // Back to the share: the lookup may need it again.
+            Taken::Budget(permit) => share.give_back(permit.take()),
         }
     }
 }
 
 struct Held {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     _reserved: Vec<Reserved>,
 }
 
@@ -255,31 +195,31 @@ mod tests {
 
     fn free(budget: &MemoryBudget) -> (usize, usize) {
         let mib = |semaphore: &Semaphore| semaphore.available_permits() * UNIT / MIB;
-        (mib(&budget.documents), mib(&budget.requests))
+        (mib(&budget.lookups), mib(&budget.present))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a4_a_reservation_is_released_with_its_last_byte() {
         let budget = MemoryBudget::new(64 * MIB);
-        let share = budget.share();
+        let share = budget.share("app");
         let small = share.reserve(ALLOWANCE, LIMIT).await.unwrap();
-        assert_eq!(free(&budget), (48, 16), "the allowance is beside the budget");
+        assert_eq!(free(&budget), (48, 8), "the allowance is beside the budget");
         let large = share.reserve(4 * MIB, LIMIT).await.unwrap().hold(vec![1; 4 * MIB]);
-        assert_eq!(free(&budget), (24, 16), "a share is taken whole");
+        assert_eq!(free(&budget), (24, 8), "a share is taken whole");
         let part = large.slice(10..20);
         drop((share, small, large));
-        assert_eq!(free(&budget), (44, 16), "the lookup has ended, and some of its bytes are held");
+        assert_eq!(free(&budget), (44, 8), "the lookup has ended, and some of its bytes are held");
         assert_eq!(&part[..], [1; 10]);
         drop(part);
-        assert_eq!(free(&budget), (48, 16));
+        assert_eq!(free(&budget), (48, 8));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a4_a_lookup_that_needs_several_documents_never_waits_while_it_holds_one() {
         let budget = MemoryBudget::new(64 * MIB);
         let mut lookups = tokio::task::JoinSet::new();
-        for _ in 0..110 {
-            let share = budget.share();
+        for number in 0..110 {
+            let share = budget.share(&number.to_string());
             lookups.spawn(async move {
                 let mut held = Vec::new();
                 for _ in 0..5 {
@@ -291,13 +231,13 @@ mod tests {
         }
         let ended = lookups.join_all().await;
         assert!(ended.iter().all(|held| *held == Ok(5)), "{ended:?}");
-        assert_eq!(free(&budget), (48, 16));
+        assert_eq!(free(&budget), (48, 8));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a4_what_is_not_free_in_time_is_an_error_with_its_reason() {
         let budget = MemoryBudget::new(64 * MIB);
-        let (one, two, three) = (budget.share(), budget.share(), budget.share());
+        let (one, two, three) = (budget.share("one"), budget.share("two"), budget.share("three"));
         let held = one.reserve(4 * MIB, LIMIT).await.unwrap();
         let _more = two.reserve(4 * MIB, LIMIT).await.unwrap();
         let refused = three.reserve(4 * MIB, LIMIT).await.map(drop);
@@ -315,13 +255,58 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a4_a_waiter_of_shared_work_takes_part_in_its_share() {
         let budget = MemoryBudget::new(64 * MIB);
-        let (first, mut joined) = (budget.share(), budget.share());
+        let (first, joined, late) = (budget.share("app"), budget.share("app"), budget.share("app"));
         let document = first.reserve(4 * MIB, LIMIT).await.unwrap();
-        joined.join(&first);
+        joined.unite(&first);
         drop(first);
         assert!(joined.reserve(20 * MIB, LIMIT).await.is_ok());
-        assert_eq!(free(&budget), (24, 16), "counted once");
-        drop((joined, document));
-        assert_eq!(free(&budget), (48, 16));
+        assert_eq!(free(&budget), (24, 8), "counted once");
+        late.unite(&joined);
+        drop(joined);
+        assert!(
+            late.reserve(20 * MIB, LIMIT).await.is_ok(),
+            "the share is there as long as one lookup has it"
+        );
+        drop((late, document));
+        assert_eq!(free(&budget), (48, 8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a4_work_that_waits_for_memory_takes_it_from_a_lookup_that_waits_for_the_work() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let (work, holder) = (budget.share("app"), budget.share("app"));
+        let _other = budget.share("other").reserve(ALLOWANCE + 1, LIMIT).await.unwrap();
+        let _held = holder.reserve(4 * MIB, LIMIT).await.unwrap();
+        let waiting = work.clone();
+        let waiting = tokio::spawn(async move { waiting.reserve(4 * MIB, LIMIT).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        holder.unite(&work);
+        work.unite(&holder);
+        assert!(waiting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a4_one_repository_has_one_share_at_a_time_and_leaves_the_other_to_others() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let (one, two) = (budget.share("large"), budget.share("large"));
+        let held = one.reserve(4 * MIB, LIMIT).await.unwrap();
+        assert_eq!(two.reserve(4 * MIB, LIMIT).await.map(drop), Err(MemoryError::Busy(LIMIT)));
+        assert!(budget.share("honest").reserve(4 * MIB, LIMIT).await.is_ok());
+        drop((one, held));
+        assert!(two.reserve(4 * MIB, LIMIT).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a4_questions_about_present_images_do_not_wait_for_pulls() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let pulls = [budget.share("one"), budget.share("two")];
+        let _one = pulls[0].reserve(4 * MIB, LIMIT).await.unwrap();
+        let _two = pulls[1].reserve(4 * MIB, LIMIT).await.unwrap();
+        let _request = budget.request(100 * MIB, LIMIT).await.unwrap();
+        let all = budget.present(100 * MIB, LIMIT).await.unwrap();
+        assert_eq!(budget.present(MIB, LIMIT).await.map(drop), Err(MemoryError::Busy(LIMIT)));
+        assert!(budget.present(ALLOWANCE, LIMIT).await.is_ok(), "an ordinary image does not wait");
+        drop(all);
+        assert!(budget.present(MIB, LIMIT).await.is_ok());
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::memory::Share;
+
 /// Identifies a request, including the credentials that it is made with.
 pub type Key = [u8; 32];
 
@@ -23,6 +25,15 @@ pub struct SingleFlight<V>(Mutex<HashMap<Key, Weak<InFlight<V>>>>);
 struct InFlight<V> {
     result: watch::Receiver<Option<V>>,
     task: AbortHandle,
+    /// The memory of the work.
+    share: Option<Share>,
+}
+
+impl<V: Clone + Send + Sync + 'static> InFlight<V> {
+    async fn result(self: Arc<Self>) -> Option<V> {
+        let mut result = self.result.clone();
+        result.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
+    }
 }
 
 impl<V> Drop for InFlight<V> {
@@ -45,20 +56,38 @@ impl<V: Clone + Send + Sync + 'static> SingleFlight<V> {
     where
         W: Future<Output = V> + Send + 'static,
     {
-        let flight = self.join_or_start(key, work);
-        async move {
-            let mut result = flight.result.clone();
-            result.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
-        }
+        self.join_or_start(key, None, work).result()
     }
 
-    fn join_or_start(&self, key: Key, work: impl Future<Output = V> + Send + 'static) -> Arc<InFlight<V>> {
+    /// As [`SingleFlight::join`], for work that reads into the memory of `share`: that of a caller that waits for it is one
+    /// with it, see [`Share::unite`].
+    pub fn join_in<W>(
+        &self,
+        share: &Share,
+        key: Key,
+        work: W,
+    ) -> impl Future<Output = Option<V>> + Send + use<V, W>
+    where
+        W: Future<Output = V> + Send + 'static,
+    {
+        self.join_or_start(key, Some(share), work).result()
+    }
+
+    fn join_or_start(
+        &self,
+        key: Key,
+        share: Option<&Share>,
+        work: impl Future<Output = V> + Send + 'static,
+    ) -> Arc<InFlight<V>> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A finished flight must not answer a request that was made after it.
         let in_progress = |flight: &Arc<InFlight<V>>| {
             flight.result.borrow().is_none() && flight.result.has_changed().is_ok()
         };
         if let Some(flight) = flights.get(&key).and_then(Weak::upgrade).filter(in_progress) {
+            if let (Some(own), Some(work)) = (share, &flight.share) {
+                own.unite(work);
+            }
             return flight;
         }
         if flights.len() >= SWEEP {
@@ -69,7 +98,7 @@ impl<V: Clone + Send + Sync + 'static> SingleFlight<V> {
             let value = work.await;
             sender.send_replace(Some(value));
         });
-        let flight = Arc::new(InFlight { result, task: task.abort_handle() });
+        let flight = Arc::new(InFlight { result, task: task.abort_handle(), share: share.cloned() });
         flights.insert(key, Arc::downgrade(&flight));
         flight
     }
@@ -81,6 +110,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::memory::{MemoryBudget, MemoryError};
 
     fn flights() -> Arc<SingleFlight<Result<u8, String>>> {
         Arc::default()
@@ -137,6 +167,31 @@ mod tests {
         only.abort();
         tokio::time::sleep(Duration::from_secs(120)).await;
         assert_eq!(finished.load(Ordering::Relaxed), 1, "the work was cancelled with its last caller");
+    }
+
+    /// Two lookups found that two tags are one image, and have all memory for documents. A third has begun to read the
+    /// image's signatures, needs memory for them, and the two wait for what it reads.
+    #[tokio::test(start_paused = true)]
+    async fn a4_work_does_not_wait_for_memory_that_those_hold_who_wait_for_it() {
+        const LARGE: usize = 4 << 20;
+        const LIMIT: Duration = Duration::from_secs(60);
+        let budget = MemoryBudget::new(64 << 20);
+        let flights = Arc::new(SingleFlight::<Result<(), MemoryError>>::default());
+        let join = |share: &Share| {
+            let own = share.clone();
+            flights.join_in(share, [1; 32], async move { own.reserve(LARGE, LIMIT).await.map(drop) })
+        };
+        // Of two repositories, as one has one share only.
+        let holders = [budget.share("one"), budget.share("two")];
+        let mut held = Vec::new();
+        for holder in &holders {
+            held.push(holder.reserve(LARGE, LIMIT).await.unwrap());
+        }
+        let begun = tokio::time::Instant::now();
+        let work = join(&budget.share("one"));
+        let (one, two) = (join(&holders[0]), join(&holders[1]));
+        assert_eq!(tokio::join!(work, one, two), (Some(Ok(())), Some(Ok(())), Some(Ok(()))));
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waited");
     }
 
     #[tokio::test]

@@ -40,7 +40,8 @@ impl Expiry {
         Self { monotonic: self.monotonic.min(other.monotonic), wall }
     }
 
-    fn is_ahead(&self, now: jiff::Timestamp) -> bool {
+    /// Whether it is later than now on the monotonic clock, and than `now` on the wall clock.
+    pub fn is_ahead(&self, now: jiff::Timestamp) -> bool {
         self.monotonic > Instant::now() && self.wall.is_none_or(|wall| now < wall)
     }
 }
@@ -109,6 +110,15 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlCache<K, V> {
         let value = new();
         self.insert(&mut state, key, Entry { value: value.clone(), until: Expiry::never(), bytes: 0 });
         value
+    }
+
+    /// Lets the value for `key` expire at `until` instead; `false` if there is none.
+    pub fn extend<Q>(&self, key: &Q, until: Expiry) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.state().entries.get_mut(key).map(|entry| entry.until = until).is_some()
     }
 
     /// Inserts `value`, of `bytes` bytes. A value larger than a sixteenth of the cache is not inserted.
@@ -186,6 +196,13 @@ mod tests {
         assert_eq!((get("plain", end), get("ends", end)), (Some(1), None));
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(get("plain", now), None);
+        cache.put("longer", 4, 1, in_a_minute());
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(cache.extend("longer", in_a_minute()) && !cache.extend("other", in_a_minute()));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!((get("longer", now), get("other", now)), (Some(4), None));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(get("longer", now), None);
     }
 
     #[tokio::test]

@@ -64,7 +64,7 @@ pub(super) async fn attachments(
         }
         collected
     };
-    state.collecting.join(key, work).await.unwrap_or_else(|| {
+    state.collecting.join_in(share, key, work).await.unwrap_or_else(|| {
         let mut lost = Collected::default();
         lost.problem("signatures", RegistryError::Lost);
         lost
@@ -78,7 +78,7 @@ pub(super) async fn bundles(
     digest: &Digest,
     credentials: &Credentials,
 ) -> Collected {
-    let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share());
+    let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository));
     referrers::bundles(&Search { state, image: repository, repository, digest, context }).await
 }
 

@@ -287,7 +287,7 @@ impl TokenService for HostClient {
             }
             // Small, and not kept: beside the memory of the lookup.
             let bound = (self.limits.token_bytes, Bound::Token);
-            let body = read((self, &self.memory.share()), host, response, &what, bound).await?;
+            let body = read((self, &self.memory.share("")), host, response, &what, bound).await?;
             Ok((status, body))
         };
         self.in_time(host, &what, exchange).await

@@ -85,7 +85,7 @@ impl Registry {
         reference: &Reference,
         credentials: &Credentials,
     ) -> Result<Resolved, RegistryError> {
-        self.resolve_for(&self.state.share(), reference, credentials).await
+        self.resolve_for(&self.state.share(reference.repository()), reference, credentials).await
     }
 
     /// As [`Registry::resolve`], with the memory of one lookup.
@@ -112,7 +112,7 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        self.attachments_for(&self.state.share(), repository, digest, credentials).await
+        self.attachments_for(&self.state.share(repository), repository, digest, credentials).await
     }
 
     /// As [`Registry::attachments`], with the memory of one lookup.

@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn share() -> Share {
-        pullgate_net::memory::MemoryBudget::new(1 << 20).share()
+        pullgate_net::memory::MemoryBudget::new(1 << 20).share("app")
     }
 
     #[tokio::test(start_paused = true)]

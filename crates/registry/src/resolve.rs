@@ -24,7 +24,9 @@ pub(super) async fn resolve(
     reference: &Reference,
     credentials: &Credentials,
 ) -> Result<Resolved, RegistryError> {
-    let key = state.key("resolve", &[&reference.to_string()], credentials);
+    // What a digest names does not depend on the tag that is written beside it.
+    let name = reference.digest().map_or_else(|| reference.clone(), |digest| reference.with_digest(digest));
+    let key = state.key("resolve", &[&name.to_string()], credentials);
     let (shared, reference) = (Arc::clone(state), reference.clone());
     let context = RequestContext::new(credentials.clone(), state.limits(), share.clone());
     let work = async move {
@@ -32,7 +34,7 @@ pub(super) async fn resolve(
         // Boxed, so that futures that wait for a permit are small.
         Box::pin(resolve_now(&shared, &reference, &context)).await
     };
-    state.resolving.join(key, work).await.unwrap_or(Err(RegistryError::Lost))
+    state.resolving.join_in(share, key, work).await.unwrap_or(Err(RegistryError::Lost))
 }
 
 async fn resolve_now(
@@ -67,7 +69,6 @@ async fn resolve_now(
         index,
         host: host.authority,
         warnings: state.warnings(repository.domain())?,
-        share: context.share.clone(),
     })
 }
 

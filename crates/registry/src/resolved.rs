@@ -6,7 +6,6 @@ use super::error::RegistryError;
 use super::manifest::{Descriptor, ManifestKind, is_index, parsed};
 use super::platform::Platform;
 use pullgate_core::digest::Digest;
-use pullgate_net::memory::Share;
 
 /// What a reference resolved to. Only [`super::Registry::resolve`] makes one: the digest was computed from the bytes.
 #[derive(Clone, Debug)]
@@ -17,7 +16,6 @@ pub struct Resolved {
     pub(super) index: bool,
     pub(super) host: String,
     pub(super) warnings: Vec<String>,
-    pub(super) share: Share,
 }
 
 impl Resolved {
@@ -85,12 +83,6 @@ impl Resolved {
         }
         let listed = |children: Vec<Descriptor>| children.into_iter().map(|child| child.digest);
         self.children(move |children| listed(children).filter(wanted).collect()).await
-    }
-
-    /// The memory of the lookup that read it, perhaps for several callers.
-    #[must_use]
-    pub fn share(&self) -> &Share {
-        &self.share
     }
 
     async fn children<T: Send + 'static>(

@@ -18,6 +18,7 @@ use super::resolved::Resolved;
 use super::settings::RegistrySettings;
 use super::sources::SignatureSource;
 use super::token::Tokens;
+use pullgate_core::reference::Repository;
 
 #[derive(Debug)]
 pub(super) struct RegistryState {
@@ -78,8 +79,8 @@ impl RegistryState {
     }
 
     /// The memory of a new lookup.
-    pub(super) fn share(&self) -> Share {
-        self.host_client.memory.share()
+    pub(super) fn share(&self, repository: &Repository) -> Share {
+        self.host_client.memory.share(&repository.to_string())
     }
 
     /// The key of a lookup: what is requested, with which credentials.

@@ -230,7 +230,7 @@ pub(super) fn writing(
     let hosts = hosts(state, repository, Capability::Push)?;
     let none = || RegistryError::NoHost { domain: repository.domain().to_owned(), capability: "push" };
     let host = hosts.into_iter().next().ok_or_else(none)?;
-    Ok((host, RequestContext::pushing(credentials.clone(), state.limits(), state.share())))
+    Ok((host, RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository))))
 }
 
 /// Sends a write, and retries if the failure is transient.

@@ -154,7 +154,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
             }
         }
     };
-    match pullgate_sign::sign_found(registry, &order, &*key.key, image).await {
+    match pullgate_sign::sign_found(registry, &order, &key.key, image).await {
         Ok(signed) => Ok(Done::Signed(signed)),
         Err(Stop::Attached) => Ok(Done::NoImage),
         Err(Stop::Failed(failure)) => Err(failure),

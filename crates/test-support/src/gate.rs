@@ -32,7 +32,8 @@ pub async fn reason(gate: &Gate, image: &str) -> &'static str {
 
 /// Admits an image, and records that the runtime pulled it as the image `id`.
 pub async fn pull(gate: &Gate, image: &str, id: &Digest, content: &impl Content) -> Result<Pinned, Refusal> {
-    let pinned = admit(gate, image).await?;
-    gate.finish_evidence(&pinned, gate.begin_evidence(&pinned).await, id.as_str(), content).await;
+    let mut pinned = admit(gate, image).await?;
+    let begun = gate.begin_evidence(&mut pinned).await;
+    gate.finish_evidence(&pinned, begun, id.as_str(), content).await;
     Ok(pinned)
 }

@@ -335,11 +335,22 @@ fn like_containerd(state: &State, call: &Call) -> Reply {
             let digest = images::ReadContentRequest::decode(body).unwrap().digest;
             match state.content.lock().unwrap().get(&digest) {
                 None => error(5, "not found"),
-                Some(bytes) => message(&images::ReadContentResponse { offset: 0, data: bytes.to_vec() }),
+                Some(bytes) => read_content(bytes),
             }
         }
         _ => error(12, "unknown method"),
     }
+}
+
+/// In messages of 1 MiB (`bufSize` in containerd's `contentserver.go`).
+fn read_content(content: &[u8]) -> Reply {
+    let mut offset = 0;
+    let parts = content.chunks(1 << 20).map(|part| {
+        let part = images::ReadContentResponse { offset, data: part.to_vec() };
+        offset += 1 << 20;
+        framed(&part.encode_to_vec())
+    });
+    Reply::Answer { headers: HeaderMap::new(), data: parts.collect(), trailers: Some(status(0, "")) }
 }
 
 fn image(state: &State, name: &str, digest: &str) -> images::Image {

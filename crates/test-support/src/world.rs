@@ -37,6 +37,20 @@ pub struct Answer {
 /// Makes the registry client's settings from the directory and the registry.
 type MakeSettings<'a> = Box<dyn FnOnce(&TempDir, &Registry) -> RegistrySettings + 'a>;
 
+/// Makes a [`World`] with more in it, which has the plain one in this field, usable as the plain one.
+#[macro_export]
+macro_rules! extends_world {
+    ($world:ty, $field:tt) => {
+        impl std::ops::Deref for $world {
+            type Target = $crate::world::World;
+
+            fn deref(&self) -> &Self::Target {
+                &self.$field
+            }
+        }
+    };
+}
+
 /// Settings of a [`World`]. Defaults: an empty registry on plain HTTP, no negative cache, and a policy that requires a
 /// signature of `release` (P-256) for `team` at that registry and denies everything else.
 pub struct Builder<'a> {

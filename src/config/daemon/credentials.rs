@@ -36,7 +36,7 @@ pullgate_config::options! {
         instance: Option<String> = "instance", NAME.required("\"cri-xxxxxxxxxxxxxxxx\"");
         /// The region of the instance.
         region: Option<String> = "region", NAME.required("\"cn-hangzhou\"");
-        /// The hosts of the instance, as image names have them. No other host receives the passwords.
+        /// The hosts of the registry instance, written as in image names. The passwords are sent to no other host.
         hosts: Vec<String> = "hosts", HOST.list(16, &[]).required("[\"example-registry.cn-hangzhou.cr.aliyuncs.com\"]");
         /// The role of this ECS instance; this or an access key.
         ram_role: Option<String> = "ram-role", NAME.optional("none", "\"PullgateNode\"");

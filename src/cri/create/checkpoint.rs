@@ -1,4 +1,4 @@
-//! Whether the runtime would restore a container from an image: the annotation of the one record that it uses, and of
+//! The records by which the runtime may restore a container from an image instead of starting one: the one that it uses, and
 //! that of the id, which it uses if the name goes meanwhile.
 //!
 //! containerd resolves the id in the request, takes the first reference of that image, and reads the document of its
@@ -6,47 +6,11 @@
 //! sorted by `reference/docker/sort.go`: names with tag and digest, with a tag, with a digest, then the id; each group by
 //! the alphabet.
 
-use containerd_client::types::Descriptor;
-
 use crate::api::Image;
-use crate::containerd::content::{self, ContentError};
-use crate::containerd::{Upstream, images};
-use crate::digest::Digest;
-use crate::gate::is_checkpoint;
-use crate::json::JsonError;
-use pullgate_net::offload;
 
-/// The largest manifest or index that is read, in bytes: what a pull may bring.
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
-
-/// The name of the record that the runtime would restore a container from; `None` when it would start one.
-///
-/// # Errors
-/// When the runtime cannot be asked, has no record of the image, or holds a document that cannot be read.
-pub(super) async fn found_in(upstream: &Upstream, image: &Image) -> Result<Option<String>, CheckpointError> {
-    let mut has_record = false;
-    for name in [used_record(image), &image.id] {
-        for target in images::targets(upstream, std::iter::once(name)).await? {
-            has_record = true;
-            if is_checkpoint_record(upstream, &target).await? {
-                return Ok(Some(name.to_owned()));
-            }
-        }
-    }
-    if has_record { Ok(None) } else { Err(CheckpointError::NoRecord) }
-}
-
-async fn is_checkpoint_record(upstream: &Upstream, target: &Descriptor) -> Result<bool, CheckpointError> {
-    let unreadable = || CheckpointError::Unreadable(target.digest.clone());
-    let digest = Digest::parse(&target.digest).map_err(|_| unreadable())?;
-    let size = u64::try_from(target.size).ok().filter(|size| *size <= MAX_DOCUMENT_BYTES);
-    // A document that the runtime has lost cannot be restored from.
-    let Some(document) = content::read(upstream, &digest, size.ok_or_else(unreadable)?).await? else {
-        return Ok(false);
-    };
-    let size = document.len();
-    let check = move || digest.matches(&document).then(|| is_checkpoint(&document));
-    Ok(offload::document(size, check).await.flatten().ok_or_else(unreadable)??)
+/// The names of both records.
+pub(super) fn records(image: &Image) -> [&str; 2] {
+    [used_record(image), &image.id]
 }
 
 /// The first of the image's references, as containerd sorts them.
@@ -58,26 +22,6 @@ fn used_record(image: &Image) -> &str {
     let tagged_and_digested = image.repo_digests.iter().filter(has_tag).min();
     let first = tagged_and_digested.or(image.repo_tags.iter().min()).or(image.repo_digests.iter().min());
     first.unwrap_or(&image.id)
-}
-
-/// Why it is not known whether an image is a checkpoint.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CheckpointError {
-    /// The records of the image cannot be listed.
-    #[error("containerd's images service failed")]
-    Records(#[from] Box<tonic::Status>),
-    /// There is no record of the image any more.
-    #[error("containerd has no record of the image")]
-    NoRecord,
-    /// A document cannot be read.
-    #[error("containerd does not give out the image's document")]
-    Content(#[from] ContentError),
-    /// A document does not match its digest, or is too large.
-    #[error("containerd's document {0} does not match its record, or is too large")]
-    Unreadable(String),
-    /// A document can be read in two ways.
-    #[error("the image's document is not strict JSON")]
-    Json(#[from] JsonError),
 }
 
 #[cfg(test)]

@@ -7,26 +7,26 @@ use crate::containerd::{Upstream, content, images};
 use crate::digest::Digest;
 use crate::gate::{Content, Target};
 
-/// The image records and content store of the runtime.
-#[derive(Debug)]
-pub struct RuntimeContent<'a>(&'a Upstream);
+/// The image records and content store of the runtime. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RuntimeContent(Upstream);
 
-impl<'a> RuntimeContent<'a> {
+impl RuntimeContent {
     /// The store behind this connection.
-    pub fn of(upstream: &'a Upstream) -> Self {
-        Self(upstream)
+    pub fn of(upstream: &Upstream) -> Self {
+        Self(upstream.clone())
     }
 }
 
-impl Content for RuntimeContent<'_> {
+impl Content for RuntimeContent {
     async fn targets(&self, names: &[&str]) -> Result<Vec<Target>, String> {
-        let targets = images::targets(self.0, names.iter().copied()).await;
+        let targets = images::targets(&self.0, names.iter().copied()).await;
         let targets = targets.map_err(|status| error_chain(&*status))?;
         targets.into_iter().map(target).collect()
     }
 
     async fn read(&self, digest: &Digest, size: u64) -> Result<Option<Bytes>, String> {
-        content::read(self.0, digest, size).await.map_err(|error| error_chain(&error))
+        content::read(&self.0, digest, size).await.map_err(|error| error_chain(&error))
     }
 }
 

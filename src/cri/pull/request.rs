@@ -55,9 +55,9 @@ impl PullRequest {
         &self.image
     }
 
-    /// The credentials in this very request.
-    pub(super) fn credentials(&self) -> &Credentials {
-        &self.credentials
+    /// Takes the credentials in this very request out of it.
+    pub(super) fn take_credentials(&mut self) -> Credentials {
+        std::mem::take(&mut self.credentials)
     }
 
     /// The pod that the image is pulled for; absent from requests of `crictl pull` and kubeadm.
@@ -65,14 +65,29 @@ impl PullRequest {
         self.pod.as_ref()
     }
 
-    /// The same request for the image `name`: every byte but those of the name and the two lengths around it is kept.
+    /// The parts of the same request for the image `name`: every byte but those of the name and the two lengths around it
+    /// is kept, and none of them is copied: a request may have 16 MiB.
     ///
     /// # Errors
     /// Never for a request that was parsed.
-    pub(super) fn with_image(&self, name: &str) -> Result<Vec<u8>, RequestError> {
-        let spec = self.message.get(self.spec_content.clone()).ok_or(WireError::Truncated)?;
-        let spec = wire::splice(spec, &self.name, SPEC_IMAGE, name.as_bytes())?;
-        Ok(wire::splice(&self.message, &self.spec, IMAGE, &spec)?)
+    pub(super) fn with_image(self, name: &str) -> Result<Vec<Bytes>, RequestError> {
+        let Self { message, spec, spec_content, name: old, .. } = self;
+        let part = |of: &Bytes, range: Range<usize>| {
+            let is_within = range.start <= range.end && range.end <= of.len();
+            if is_within { Ok(of.slice(range)) } else { Err(WireError::Truncated) }
+        };
+        let content = part(&message, spec_content)?;
+        let (before, after) = (part(&content, 0..old.start)?, part(&content, old.end..content.len())?);
+        let name = wire::splice(&[], &(0..0), SPEC_IMAGE, name.as_bytes())?;
+        let header = wire::header(IMAGE, before.len() + name.len() + after.len());
+        Ok(vec![
+            part(&message, 0..spec.start)?,
+            header.into(),
+            before,
+            name.into(),
+            after,
+            part(&message, spec.end..message.len())?,
+        ])
     }
 }
 
@@ -166,7 +181,7 @@ mod tests {
             [field(20, b"future"), field(1, b"pinned"), field(18, b"written"), field(99, b"later")].concat();
         let expected = [field(77, b"first"), field(1, &expected_spec), field(78, b"last")].concat();
         let parsed = PullRequest::parse(message.into()).unwrap();
-        assert_eq!(parsed.with_image("pinned").unwrap(), expected);
+        assert_eq!(parsed.with_image("pinned").unwrap().concat(), expected);
     }
 
     #[test]
@@ -175,7 +190,7 @@ mod tests {
         let parsed = PullRequest::parse(request("nginx:1").encode_to_vec().into()).unwrap();
         let mut expected = request("nginx:1");
         expected.image.as_mut().unwrap().image.clone_from(&long);
-        let decoded = cri::PullImageRequest::decode(&parsed.with_image(&long).unwrap()[..]).unwrap();
+        let decoded = cri::PullImageRequest::decode(&parsed.with_image(&long).unwrap().concat()[..]).unwrap();
         assert_eq!(decoded, expected);
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::forwarded::ForwardedPull;
 use crate::containerd::{images, presence};
@@ -17,7 +18,10 @@ use pullgate_core::untrusted::sanitize_to;
 
 /// How many pulls may wait for their check, under way or given up; more wait before they are forwarded. One takes about
 /// 1 KiB.
-pub(in crate::cri) const MAX_UNCHECKED: usize = 4096;
+const MAX_UNCHECKED: usize = 4096;
+
+/// How many given up pulls are looked at at the same time: a document of the runtime may have 4 MiB.
+const MAX_LOOKS: usize = 4;
 
 /// When the runtime is looked at after the end of a call, each since the time before. A runtime that is told that a call
 /// is cancelled ends it within moments, but it does not say when it has.
@@ -34,9 +38,24 @@ const LOOKS: [Duration; 6] = [
 /// by a name that it has just moved.
 const TOLERATED: usize = 3;
 
+/// Limits the pulls that are not checked.
+#[derive(Debug)]
+pub(in crate::cri) struct UncheckedPulls {
+    places: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+}
+
+impl Default for UncheckedPulls {
+    fn default() -> Self {
+        let [places, looks] = [MAX_UNCHECKED, MAX_LOOKS].map(|count| Arc::new(Semaphore::new(count)));
+        Self { places, looks }
+    }
+}
+
 /// Ends with [`Unchecked::check`]; if it is dropped before, the check is made in a task.
 pub(super) struct Unchecked {
     pull: Option<ForwardedPull>,
+    looks: Arc<Semaphore>,
     answered: bool,
 }
 
@@ -58,11 +77,11 @@ impl Unchecked {
     pub(super) async fn begin(proxy: &Proxy, pinned: &Pinned) -> Self {
         let mut pull = None;
         if let Some(pinned) = proxy.gate.unchecked(pinned, proxy.settings.checkpoint_restore)
-            && let Ok(place) = Arc::clone(&proxy.unchecked).acquire_owned().await
+            && let Ok(place) = Arc::clone(&proxy.unchecked.places).acquire_owned().await
         {
             pull = Some(ForwardedPull::new(proxy, pinned, place));
         }
-        Self { pull, answered: false }
+        Self { pull, looks: Arc::clone(&proxy.unchecked.looks), answered: false }
     }
 
     /// The runtime has ended the call: what it has not recorded now, it does not record.
@@ -91,14 +110,15 @@ impl Drop for Unchecked {
         if let Some(pull) = self.pull.take()
             && let Ok(handle) = Handle::try_current()
         {
-            handle.spawn(check_later(pull, self.answered));
+            handle.spawn(check_later(pull, Arc::clone(&self.looks), self.answered));
         }
     }
 }
 
-async fn check_later(pull: ForwardedPull, answered: bool) {
+async fn check_later(pull: ForwardedPull, looks: Arc<Semaphore>, answered: bool) {
     for (number, wait) in LOOKS.into_iter().enumerate() {
         tokio::time::sleep(wait).await;
+        let _turn = looks.acquire().await;
         let looked = tokio::time::timeout(pull.timeout, look(&pull)).await;
         let settled = match looked.unwrap_or(Look::Unknown) {
             Look::Nothing | Look::Admitted => true,

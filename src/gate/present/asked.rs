@@ -54,7 +54,7 @@ impl Asked {
         };
         let held = match &present.content {
             HeldContent::Read(digests) => digests.clone(),
-            HeldContent::NotRead | HeldContent::Unreadable(_) => BTreeSet::new(),
+            HeldContent::NotRead | HeldContent::Unread(_) => BTreeSet::new(),
         };
         let text = text.chars().take(MAX_SHOWN).collect();
         Ok(Self { text, lookup, id, names, held, namespace: namespace.map(ToOwned::to_owned) })

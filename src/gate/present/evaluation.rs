@@ -50,8 +50,16 @@ struct Candidate {
 /// How many bytes of evidence one evaluation keeps in memory beside the piece that it reads.
 const MAX_CANDIDATE_BYTES: usize = 128 << 10;
 
-/// What a verdict rests on, and how long it may be cached.
-pub(super) type RestsOn = (FileStamp, Expiry);
+/// What a verdict rests on, and how long it may be used again.
+#[derive(Debug)]
+pub(super) enum RestsOn {
+    /// The policy alone.
+    Policy(Expiry),
+    /// Files of evidence too.
+    Evidence(FileStamp, Expiry),
+    /// Something whose changes are not seen, such as evidence in memory.
+    Unknown,
+}
 
 /// The image, if a break-glass exception is for it: for its name, for its id, or for a digest that leads to it.
 /// Evidence larger than `most` bytes is not read.
@@ -123,8 +131,8 @@ impl PresentEvaluation {
         self.confirmations.add(answers);
     }
 
-    /// The verdict, where no evidence is needed for it.
-    pub(super) fn without_evidence(&mut self) -> Option<Result<PresentVerdict, Refusal>> {
+    /// The verdict, where no evidence is needed for it, and how long it may be used again.
+    pub(super) fn without_evidence(&mut self) -> Option<(Result<PresentVerdict, Refusal>, Expiry)> {
         let LookupBy::Name(reference) = &self.asked.lookup else { return None };
         let reference = reference.clone();
         let needs_evidence = |rule: &Rule| match rule.action() {
@@ -137,12 +145,12 @@ impl PresentEvaluation {
         if self.policy.deny_list().has_digests() || applicable.rules().any(needs_evidence) {
             return None;
         }
-        Some(self.by_repository(reference.repository(), reference.digest(), &BTreeSet::new()))
+        let decided = self.by_repository(reference.repository(), reference.digest(), &BTreeSet::new());
+        Some((decided, self.until))
     }
 
-    /// Decides by evidence of at most `most` bytes each, and returns the files that the decision rests on, if they are on
-    /// disk.
-    pub(super) fn decide(&mut self, most: u64) -> (Result<PresentVerdict, Refusal>, Option<RestsOn>) {
+    /// Decides by evidence of at most `most` bytes each, and returns what the decision rests on.
+    pub(super) fn decide(&mut self, most: u64) -> (Result<PresentVerdict, Refusal>, RestsOn) {
         self.most = most;
         // Before anything is read: a change from now on gives another stamp.
         let stamp = self.shared.ledger.stamp(&self.asked.id, self.asked.hinted());
@@ -154,7 +162,7 @@ impl PresentEvaluation {
             }
             LookupBy::Id => self.by_id(&related),
         };
-        (decided, stamp.map(|stamp| (stamp, self.until)))
+        (decided, stamp.map_or(RestsOn::Unknown, |stamp| RestsOn::Evidence(stamp, self.until)))
     }
 
     /// Every digest that may be this image, for the deny list: the id, what the runtime has of it, its names, and what

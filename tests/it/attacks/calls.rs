@@ -212,9 +212,11 @@ async fn t131_an_image_that_needs_no_signature_costs_no_request() {
          [[namespace]]\nscope = \"{host}/off\"\nallow = \"unsigned\"\nreason = \"test\"\nmode = \"off\"\n\
          [[namespace]]\nscope = \"{host}/never\"\ndeny = \"test\"\n"
     ));
-    world.runtime.script(|call| {
-        let answer = api::PullImageResponse { image_ref: format!("sha256:{}", "a".repeat(64)) };
-        let image = api::Image { id: answer.image_ref.clone(), size: 1, ..Default::default() };
+    let id = format!("sha256:{}", "a".repeat(64));
+    world.runtime.record(&id, &format!("sha256:{}", "b".repeat(64)));
+    world.runtime.script(move |call| {
+        let answer = api::PullImageResponse { image_ref: id.clone() };
+        let image = api::Image { id: id.clone(), size: 1, ..Default::default() };
         let known = api::ImageStatusResponse { image: Some(image), ..Default::default() };
         match call.path.rsplit('/').next() {
             Some("PullImage") => Some(message(&answer)),

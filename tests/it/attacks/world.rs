@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,13 +33,7 @@ pub(super) struct World {
     level: Mutex<tracing::Level>,
 }
 
-impl Deref for World {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pullgate_test::extends_world!(World, node);
 
 /// A node with a referrers API at its registry.
 pub(super) fn node<'a>() -> Builder<'a> {

@@ -176,7 +176,7 @@ async fn a_hanging_disk_delays_no_verdict() {
     let lock = std::fs::File::create(world.ledger_directory().join("lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     for _ in 0..600 {
-        drop(gate.begin_evidence(&pinned).await);
+        drop(gate.begin_evidence(&mut pinned.clone()).await);
     }
     assert_eq!(reason(&world.check_present(&gate, &world.image("team/app:1"), &id).await), "verified");
     world.pull(&gate, "team/later:1", &later).await.unwrap();

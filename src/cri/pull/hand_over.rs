@@ -1,0 +1,38 @@
+//! Hands the runtime the document of an admitted image, so that it does not request it from the registry.
+//!
+//! containerd looks at its content store before it requests a document (`remotes.FetchHandler`), and takes what is there
+//! under the lease of its pull in the same transaction (`contentStore.Writer` of `metadata/content.go`). So what is
+//! written here needs no lease: what no pull takes is removed by the next garbage collection.
+
+use std::time::Duration;
+
+use pullgate_core::untrusted::error_chain;
+use pullgate_net::memory::MemoryBudget;
+
+use crate::containerd::{Upstream, content};
+use crate::gate::AdmittedDocument;
+
+/// After this time, containerd has requested the document itself.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many copies of the document are in memory while it is written: itself, the message, its encoding, and what is sent.
+const COPIES: usize = 4;
+
+/// Writes a document into the runtime's content store, beside the pull and without delaying it. No failure affects the
+/// pull: the runtime then requests the document.
+pub(super) fn begin(upstream: &Upstream, memory: &MemoryBudget, document: AdmittedDocument) {
+    let (upstream, memory) = (upstream.clone(), memory.clone());
+    tokio::spawn(async move {
+        let digest = document.digest();
+        let Ok(_copies) = memory.request(COPIES * document.bytes().len(), Duration::ZERO).await else {
+            return tracing::debug!(%digest, "document not handed over: the memory is in use");
+        };
+        let write = content::write(&upstream, digest, document.bytes());
+        let problem = match tokio::time::timeout(TIMEOUT, write).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error_chain(&error),
+            Err(_) => "it does not answer".to_owned(),
+        };
+        tracing::debug!(%digest, problem, "document not handed over");
+    });
+}
