@@ -93,6 +93,9 @@ struct SignatureReport {
     place: String,
     authenticator: String,
     key: Option<String>,
+    /// Who signed, where it is not a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     error: Option<String>,
 }
 
@@ -101,7 +104,8 @@ impl Report {
         let signatures = explanation.findings.iter().map(|finding| SignatureReport {
             place: finding.place.clone(),
             authenticator: finding.authenticator.clone(),
-            key: finding.outcome.as_ref().ok().map(Identity::to_string),
+            key: finding.outcome.as_ref().ok().filter(|it| it.is_key()).map(Identity::to_string),
+            identity: finding.outcome.as_ref().ok().filter(|it| !it.is_key()).map(Identity::to_string),
             error: finding.outcome.clone().err(),
         });
         let (verdict, outcome) = match decision {
@@ -149,10 +153,13 @@ impl Report {
         optional("type", &self.media_type);
         for signature in &self.signatures {
             row("signature", &signature.place);
-            let SignatureReport { authenticator, key, error, .. } = signature;
-            match (key, error) {
+            let SignatureReport { authenticator, key, identity, error, .. } = signature;
+            match (key, identity) {
                 (Some(key), _) => row("", &format!("valid for {authenticator}, key {key}")),
-                (None, error) => {
+                (_, Some(identity)) => {
+                    row("", &format!("valid for {authenticator}, identity {}", sanitize(identity)));
+                }
+                _ => {
                     row(
                         "",
                         &format!("not valid for {authenticator}: {}", error.as_deref().unwrap_or_default()),

@@ -8,7 +8,7 @@ use super::Finding;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule};
-use crate::signature::{self, Attachment, Format, Proof, RepositoryIdentity, Subject};
+use crate::signature::{self, Attachment, Fault, Format, Proof, RepositoryIdentity, Subject};
 use crate::trust::Authenticator;
 use pullgate_core::untrusted::error_chain;
 
@@ -73,7 +73,11 @@ impl Check {
                 checked.findings.push(Finding {
                     place: attachment.place().to_owned(),
                     authenticator: authenticator.name().to_owned(),
-                    outcome: verified.as_ref().map(|proof| proof.identity().clone()).map_err(Clone::clone),
+                    fault: verified.as_ref().err().and_then(|(_, fault)| *fault),
+                    outcome: verified
+                        .as_ref()
+                        .map(|proof| proof.identity().clone())
+                        .map_err(|(why, _)| why.clone()),
                 });
                 // An invalid signature does not affect the others.
                 checked.proofs.extend(verified);
@@ -87,10 +91,10 @@ impl Check {
         attachment: &Attachment,
         authenticator: &Authenticator,
         at: jiff::Timestamp,
-    ) -> Result<Proof, String> {
+    ) -> Result<Proof, (String, Option<Fault>)> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
-            return Err(format!("{format} does not count: `layouts` of the rule does not have it"));
+            return Err((format!("{format} does not count: `layouts` of the rule does not have it"), None));
         }
         let subject = Subject {
             digest: &self.digest,
@@ -98,7 +102,8 @@ impl Check {
             annotations: &self.annotations,
             identity: self.identity,
         };
-        signature::verify(attachment, authenticator, &subject, at).map_err(|error| error_chain(&error))
+        signature::verify(attachment, authenticator, &subject, at)
+            .map_err(|error| (error_chain(&error), error.fault()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The result for one signature.
 
+use crate::signature::Fault;
 use crate::trust::Identity;
 
 /// The result for one signature and one authenticator.
@@ -11,4 +12,6 @@ pub struct Finding {
     pub authenticator: String,
     /// Who signed, or why it does not count.
     pub outcome: Result<Identity, String>,
+    /// What of a failure has a reason code of its own.
+    pub fault: Option<Fault>,
 }

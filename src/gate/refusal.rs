@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::gate::Finding;
 use crate::registry::{Bound, Collected, RegistryError};
+use crate::signature::Fault;
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
@@ -240,11 +241,27 @@ impl Found<'_> {
         } else if self.attachments == 0 && self.collected.problems.is_empty() {
             (Reason::NoSignature, "sign this digest, then pull again")
         } else {
-            (Reason::NoValidSignature, "sign this digest with a key that the rule names")
+            self.fault().map_or(
+                (Reason::NoValidSignature, "sign this digest with a key that the rule names"),
+                reason_of_fault,
+            )
         }
     }
 
+    /// What is wrong with the signature that got furthest. That the kind is another counts if nothing else was found.
+    fn fault(&self) -> Option<Fault> {
+        let failed =
+            self.findings.iter().filter(|finding| finding.outcome.is_err()).map(|finding| finding.fault);
+        let furthest = failed.clone().max().flatten();
+        let only = self.collected.problems.is_empty() && failed.clone().all(|fault| fault == furthest);
+        furthest.filter(|fault| !matches!(fault, Fault::OtherKind(_)) || only)
+    }
+
     fn summary(&self) -> String {
+        if let (Some(Fault::OtherKind(kind)), []) = (self.fault(), self.valid) {
+            let found = kind.counted(self.attachments);
+            return format!("found {found}; no authenticator of this rule reads such signatures");
+        }
         let mut text = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
             (1, []) => "found 1 signature, which is not valid".to_owned(),
@@ -271,6 +288,32 @@ impl Found<'_> {
             text.push(')');
         }
         text
+    }
+}
+
+/// The reason of a fault, and what to do.
+fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
+    match fault {
+        Fault::OtherKind(_) => (
+            Reason::OtherSignatureKind,
+            "name an authenticator of that type in the rule, or sign in another way",
+        ),
+        Fault::WrongIdentity => {
+            (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
+        }
+        Fault::UntrustedCertificate => {
+            (Reason::UntrustedCertificate, "sign with the instance whose root is trusted")
+        }
+        Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
+        Fault::RootExpired => (Reason::TrustRootExpired, "renew the file in `trust-root`"),
+        Fault::NoCertificateLog => (Reason::NoCertificateLog, "sign with the instance whose root is trusted"),
+        Fault::NoLogEntry => (Reason::NoLogEntry, "sign this digest with upload to the log"),
+        Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
+        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
+        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
+        Fault::UntrustedTimestamp => {
+            (Reason::UntrustedTimestamp, "sign with a timestamp authority of the trusted root")
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //!
 //! The checksum detects damage, not forgery: a process that can write the file can write the checksum.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Evidence, Image, MAX_IMAGES, MAX_NAMES};
 use crate::digest::{Digest, DigestError};
 use crate::reference::{ReferenceError, Repository};
-use crate::signature::Attachment;
+use crate::signature::{Attachment, CertificateAnnotations};
 
 /// Maximum size of an entry, in bytes; larger evidence is not kept.
 pub const MAX_ENTRY_BYTES: usize = 16 << 20;
@@ -56,8 +58,17 @@ struct HeadImage {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "kebab-case", deny_unknown_fields)]
 enum HeadAttachment {
-    SimpleSigning { place: String, signature: String, payload: usize },
-    Bundle { place: String, document: usize },
+    SimpleSigning {
+        place: String,
+        signature: String,
+        payload: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<CertificateAnnotations>,
+    },
+    Bundle {
+        place: String,
+        document: usize,
+    },
 }
 
 /// Encodes evidence.
@@ -68,12 +79,13 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
     let mut blobs: Vec<&Bytes> = vec![&evidence.document];
     blobs.extend(evidence.images.iter().filter_map(|image| image.manifest.as_ref()));
     let attachments = evidence.attachments.iter().map(|attachment| match attachment {
-        Attachment::SimpleSigning { place, payload, signature } => {
+        Attachment::SimpleSigning { place, payload, signature, certificate } => {
             blobs.push(payload);
             HeadAttachment::SimpleSigning {
                 place: place.clone(),
                 signature: signature.clone(),
                 payload: payload.len(),
+                certificate: certificate.as_deref().cloned(),
             }
         }
         Attachment::Bundle { place, document } => {
@@ -154,8 +166,9 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
     let images = images.collect::<Result<_, EntryError>>()?;
     let attachments = head.attachments.into_iter().map(|attachment| {
         Ok(match attachment {
-            HeadAttachment::SimpleSigning { place, signature, payload } => {
-                Attachment::SimpleSigning { place, signature, payload: take(payload)? }
+            HeadAttachment::SimpleSigning { place, signature, payload, certificate } => {
+                let certificate = certificate.map(Arc::new);
+                Attachment::SimpleSigning { place, signature, payload: take(payload)?, certificate }
             }
             HeadAttachment::Bundle { place, document } => {
                 Attachment::Bundle { place, document: take(document)? }
@@ -225,6 +238,18 @@ mod tests {
                 place: "sha256-x.sig layer 0".to_owned(),
                 payload: Bytes::from_static(b"payload"),
                 signature: "c2ln".to_owned(),
+                certificate: None,
+            },
+            Attachment::SimpleSigning {
+                place: "sha256-x.sig layer 1".to_owned(),
+                payload: Bytes::from_static(b"payload"),
+                signature: "c2ln".to_owned(),
+                certificate: Some(Arc::new(CertificateAnnotations {
+                    certificate: "PEM".to_owned(),
+                    chain: None,
+                    bundle: Some("{}".to_owned()),
+                    timestamp: None,
+                })),
             },
             Attachment::Bundle { place: "referrer".to_owned(), document: Bytes::from_static(b"{\n}") },
         ];

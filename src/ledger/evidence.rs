@@ -166,8 +166,9 @@ impl Evidence {
 /// The approximate size of an attachment in bytes.
 fn attachment_bytes(attachment: &Attachment) -> usize {
     match attachment {
-        Attachment::SimpleSigning { place, payload, signature } => {
-            place.len() + payload.len() + signature.len()
+        Attachment::SimpleSigning { place, payload, signature, certificate } => {
+            let certificate = certificate.as_ref().map_or(0, |certificate| certificate.bytes());
+            place.len() + payload.len() + signature.len() + certificate
         }
         Attachment::Bundle { place, document } => place.len() + document.len(),
     }
@@ -185,9 +186,9 @@ fn attached(attachment: &Attachment) -> &Bytes {
 fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
     match (one, other) {
         (
-            Attachment::SimpleSigning { payload, signature, .. },
-            Attachment::SimpleSigning { payload: others, signature: theirs, .. },
-        ) => payload == others && signature == theirs,
+            Attachment::SimpleSigning { payload, signature, certificate, .. },
+            Attachment::SimpleSigning { payload: others, signature: theirs, certificate: their, .. },
+        ) => payload == others && signature == theirs && certificate == their,
         (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. }) => {
             document == others
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::control::Control;
 use super::reload::{self, PolicyFile};
@@ -24,6 +25,9 @@ use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
 
 /// How long calls in progress may take to finish after SIGTERM. Less than systemd's default stop timeout of 90 s.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How often what ends soon is logged.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -69,6 +73,8 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let sandbox = tokio::spawn(async move {
         watching.watch_sandbox_image(|image| state.sandbox_changed(image)).await;
     });
+    // The first is after a day: loading reports the same.
+    let mut daily = tokio::time::interval_at(Instant::now() + DAY, DAY);
     let ended = loop {
         tokio::select! {
             wanted = signals.next() => match wanted {
@@ -83,6 +89,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 }
             },
             () = policy.fetched() => notify(&[NotifyState::Ready]),
+            _ = daily.tick() => policy.warn_of_ends(),
             // Only a bug ends it before `stop`; systemd then restarts the daemon.
             ended = &mut server => break Some(ended),
         }

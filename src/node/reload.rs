@@ -83,6 +83,14 @@ impl PolicyFile {
         }
     }
 
+    /// Logs what will soon end that the policy trusts.
+    pub(super) fn warn_of_ends(&self) {
+        let ending = self.gate.policy().map(|policy| policy.ending(jiff::Timestamp::now()));
+        for warning in ending.into_iter().flatten() {
+            tracing::warn!(warning, "policy");
+        }
+    }
+
     pub(super) fn is_fetching(&self) -> bool {
         !self.fetching.is_empty()
     }

@@ -94,6 +94,28 @@ reasons! {
     NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
     NoValidSignature = Refused(Signatures), "no-valid-signature",
+    /// signatures were found, but no authenticator of the rule reads their kind
+    OtherSignatureKind = Refused(Signatures), "other-signature-kind",
+    /// a signature is valid, but by an identity that the authenticator does not accept
+    WrongIdentity = Refused(Signatures), "wrong-identity",
+    /// the certificate of a signature is not by an authority of the trusted root
+    UntrustedCertificate = Refused(Signatures), "untrusted-certificate",
+    /// a signature was made when its certificate was not valid
+    CertificateExpired = Refused(Signatures), "certificate-expired",
+    /// no authority of the trusted root was valid when a signature was made
+    TrustRootExpired = Refused(Signatures), "trust-root-expired",
+    /// the certificate of a signature is not shown by a certificate transparency log of the trusted root
+    NoCertificateLog = Refused(Signatures), "no-certificate-log",
+    /// a signature has no entry in a transparency log
+    NoLogEntry = Refused(Signatures), "no-log-entry",
+    /// the log entry of a signature is not by a log of the trusted root
+    UntrustedLog = Refused(Signatures), "untrusted-log",
+    /// the log entry of a signature is about another signature, certificate or image
+    OtherLogEntry = Refused(Signatures), "other-log-entry",
+    /// nothing that is signed shows when a signature was made
+    NoSigningTime = Refused(Signatures), "no-signing-time",
+    /// the timestamp of a signature is not by an authority of the trusted root, or of something else
+    UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",
     /// the image is on the node, but no evidence shows that it was verified under this name

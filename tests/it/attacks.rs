@@ -12,6 +12,7 @@ mod documents;
 mod elsewhere;
 mod hostile;
 mod indexes;
+mod keyless;
 mod outcome;
 mod proxies;
 mod referrers;

@@ -10,6 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::reference::Repository;
 use crate::trust::{Authenticator, Identities, PublicKey};
 
@@ -146,6 +148,13 @@ impl Policy {
     /// All authenticators, sorted by name.
     pub fn authenticators(&self) -> impl Iterator<Item = &Authenticator> {
         self.authenticators.values()
+    }
+
+    /// What will soon end that the authenticators trust, in one line each.
+    #[must_use]
+    pub fn ending(&self, now: Timestamp) -> BTreeSet<String> {
+        let roots = self.authenticators.values().flat_map(|authenticator| authenticator.roots());
+        roots.filter_map(|root| root.ending(now)).collect()
     }
 
     /// The rules, in the order of the files, without the default.

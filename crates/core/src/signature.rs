@@ -7,7 +7,9 @@
 mod annotations;
 mod bundle;
 mod dsse;
+mod fault;
 mod fields;
+mod keyless;
 mod payload;
 mod repository;
 mod simple;
@@ -25,7 +27,10 @@ use serde_json::{Map, Value};
 
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
+pub use self::fault::{Fault, SignatureKind};
 pub use self::fields::FieldError;
+use self::keyless::ByCertificate;
+pub use self::keyless::{CertificateAnnotations, KeylessError};
 pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::repository::{REPOSITORY_ANNOTATION, RepositoryIdentity};
 pub use self::simple::MAX_PAYLOAD_BYTES;
@@ -48,6 +53,8 @@ pub enum Attachment {
         payload: Bytes,
         /// The value of the annotation `dev.cosignproject.cosign/signature`.
         signature: String,
+        /// The annotations beside it, if they have a certificate.
+        certificate: Option<Arc<CertificateAnnotations>>,
     },
     /// A Sigstore bundle, as a referrer carries it.
     Bundle {
@@ -166,6 +173,7 @@ pub fn verify(
 ) -> Result<Proof, SignatureError> {
     let signed: Signed = match authenticator.signers() {
         Signers::Keys(keys) => by_key(attachment, By { keys, now }, subject)?.into(),
+        Signers::Keyless(set) => keyless::verify(attachment, ByCertificate { set, now }, subject)?,
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
@@ -189,8 +197,14 @@ impl From<Valid> for Signed {
 
 fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<Valid, SignatureError> {
     match attachment {
-        Attachment::SimpleSigning { payload, signature, .. } => {
-            simple::verify(payload, signature, by, subject)
+        Attachment::SimpleSigning { payload, signature, certificate, .. } => {
+            let verified = simple::verify(payload, signature, by, subject);
+            verified.map_err(|error| match (certificate, error) {
+                (Some(_), SignatureError::Untrusted(_)) => {
+                    SignatureError::ByCertificate { what: "signature has a certificate (keyless signing)" }
+                }
+                (_, error) => error,
+            })
         }
         Attachment::Bundle { document, .. } => bundle::verify(document, by, subject),
     }
@@ -238,6 +252,10 @@ fn decode_signature(what: &'static str, text: &str) -> Result<Vec<u8>, Signature
         return Err(SignatureError::TooLarge { what, found: text.len(), limit });
     }
     decode_base64(what, text)
+}
+
+fn too_large(what: &'static str, found: usize, limit: usize) -> SignatureError {
+    SignatureError::TooLarge { what, found, limit }
 }
 
 fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureError> {
@@ -303,6 +321,22 @@ pub enum SignatureError {
     /// A known format that cannot be verified with a key.
     #[error("{what}, which a key does not verify")]
     Unsupported { what: &'static str },
+    /// A signature by a certificate, and an authenticator of keys.
+    #[error("{what}, which a key does not verify")]
+    ByCertificate { what: &'static str },
+    #[error(transparent)]
+    Keyless(#[from] KeylessError),
+}
+
+impl SignatureError {
+    /// What of it has a reason code of its own.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
+            Self::Keyless(error) => error.fault(),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

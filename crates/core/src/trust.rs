@@ -14,6 +14,7 @@ mod hash;
 mod identity;
 mod key_error;
 mod key_ids;
+mod keyless;
 mod kind;
 pub mod pem;
 mod private;
@@ -35,6 +36,11 @@ pub use self::hash::HashFunction;
 pub use self::identity::{Identities, Identity};
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::key_ids::KeyIds;
+pub use self::keyless::{
+    CertificateError, Claim, KeylessSet, KeylessSetError, LogUse, MAX_PATTERN_BYTES, MAX_ROOT_BYTES,
+    MAX_ROOTS, Pattern, PatternError, RootEnd, RootError, SignerRule, SignerRuleError, SigningCertificate,
+    TrustedRoot, WrongIdentity,
+};
 pub use self::kind::Curve;
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;

@@ -17,6 +17,7 @@ pub mod registry;
 pub mod runtime;
 pub mod secrets;
 pub mod signer;
+pub mod sigstore;
 pub mod tap;
 pub mod tunnel;
 pub mod vault;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+mod keyless;
+
 use super::advice::advice;
 use super::options;
 use super::remote::Wanted;
@@ -55,6 +57,7 @@ pub(super) fn read(
     check_name(document, &name, &at);
     let authenticator = match read_type(document, &value) {
         Some(Type::Key) => read_keys(document, &name, at, value, files),
+        Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
         None => None,
     };
     DeclaredAuthenticator { name, authenticator }
@@ -64,6 +67,11 @@ pub(super) fn read(
 #[derive(Clone, Copy)]
 enum Type {
     Key,
+    Keyless,
+}
+
+impl Type {
+    const ALL: [(&'static str, Self); 2] = [("key", Self::Key), ("keyless", Self::Keyless)];
 }
 
 /// The `type`, which decides what other keys the table may have.
@@ -73,11 +81,17 @@ fn read_type(document: &mut Document<'_>, table: &Value<'_>) -> Option<Type> {
         return Some(Type::Key);
     };
     match value.get_ref() {
-        DeValue::String(text) if text == "key" => Some(Type::Key),
         DeValue::String(text) => {
-            let message = format!("`type` is {}", suggest::quoted(text));
-            document.problem(value.span(), message, suggest::one_of(text, &["key"]));
-            None
+            let found = Type::ALL.into_iter().find(|(name, _)| name == text);
+            if found.is_none() {
+                let message = format!("`type` is {}", suggest::quoted(text));
+                document.problem(
+                    value.span(),
+                    message,
+                    suggest::one_of(text, &Type::ALL.map(|(name, _)| name)),
+                );
+            }
+            found.map(|(_, kind)| kind)
         }
         other => {
             document.wrong_type(key.span(), "`type`", "a string", other);

@@ -19,14 +19,44 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
-    /// Whose signatures count: those of public keys (key).
-    "type": Choice, "key", "key";
+    /// Whose signatures count: those of the holders of keys (key), or of identities that an OpenID provider knows (keyless).
+    "type": Choice, "key", "key, keyless";
     /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
     /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
     /// P-384, ECDSA_SHA_512 for P-521.
     "algorithm": Choice, "", Algorithm::NAMES;
     /// The length of the salt of RSASSA-PSS, in bytes.
     "salt-length": Count, "that of the hash", "a number, maximum";
+};
+
+pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
+    /// The trusted_root.json files of the Sigstore instances whose certificates count. A path is relative to the policy file.
+    "trust-root": Path, "", "a JSON file, or a list of at most 4";
+    /// The OpenID provider that knows the signer, exactly as the certificates have it.
+    "issuer": Text, "", "an address";
+    /// The subject of the certificates: an address or a URI. The whole of it must fit; `*` stands for any characters but `/`,
+    /// `**` for any. A `subject`, a repository, an owner, a `workflow` or a `build-config` is needed.
+    "subject": Text, "all", "a text, with `*`";
+    /// The build configuration that requested the signature, with its ref. This and the following are claims of the
+    /// certificate, with patterns as in `subject`.
+    "workflow": Text, "all", "a text, with `*`";
+    /// The kind of runner that the build ran on.
+    "runner": Text, "all", "such as github-hosted";
+    /// The repository that was built.
+    "source-repository": Text, "all", "a text, with `*`";
+    /// The ref that was built.
+    "source-ref": Text, "all", "such as refs/heads/main";
+    /// The immutable number of the repository: one of the same name that is made later has another.
+    "source-repository-id": Text, "all", "a number, in quotes";
+    /// The immutable number of the owner of the repository.
+    "source-repository-owner-id": Text, "all", "a number, in quotes";
+    /// The build configuration that ran at the top, with its ref.
+    "build-config": Text, "all", "a text, with `*`";
+    /// The event that started the build.
+    "trigger": Text, "all", "such as push";
+    /// Whether entries of transparency logs are required, for signature and certificate. Without them a timestamp must show when
+    /// the certificate was used, and the root must not have any log.
+    "log": Choice, "required", "required, none";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
@@ -134,6 +164,7 @@ pub(super) fn all() -> Vec<OptionDoc> {
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
     all.extend(remote.iter().cloned());
+    all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));
     all.extend(of_keys);
     all.extend(ReadByHand::describe(namespace, "", NAMESPACE));

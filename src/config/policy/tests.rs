@@ -313,7 +313,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`",
+        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`",
     ),
     (
         "[authenticator.b]\ntype = 1\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -727,6 +727,7 @@ fn the_examples_in_the_installed_policy_load() {
     let keys = [("keys/release-2026.pem", RSA), ("keys/release-2027.pem", P256), ("keys/security.pem", P256)];
     let mut files = vec![("policy.toml", text.as_str())];
     files.extend(keys);
+    files.push(("trust/public-good.json", PUBLIC_GOOD));
     let loaded = load(&directory(&files)).unwrap();
     // Two of its authenticators serve several scopes, and the key that the example denies is in no authenticator.
     let (shared, warned): (Vec<_>, Vec<_>) =
@@ -936,4 +937,124 @@ fn a_reload_follows_the_swap_of_a_mounted_config_map() {
     assert_ne!(first.hash(), second.hash());
     version("..v3", "default = \"dny\"\n");
     assert!(load(&mounted).is_err(), "the new one is read, and is wrong");
+}
+
+const PUBLIC_GOOD: &str = include_str!("../../../tests/fixtures/sigstore/roots/production.json");
+const GITHUB: &str = include_str!("../../../tests/fixtures/sigstore/roots/github.json");
+
+#[test]
+fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
+    let issuer = "issuer = \"https://token.actions.githubusercontent.com\"";
+    let root = "trust-root = \"trust/public-good.json\"";
+    let subject = "subject = \"https://github.com/acme/**\"";
+    for (lines, problem) in [
+        (format!("{root}\n{issuer}\n{subject}"), None),
+        (format!("{root}\n{issuer}\nsource-repository-id = \"1\""), None),
+        (format!("trust-root = [\"trust/github.json\"]\n{issuer}\n{subject}\nlog = \"none\""), None),
+        (
+            format!("{issuer}\n{subject}"),
+            Some(
+                "policy.toml:2:16: authenticator `ci` has no `trust-root`\n  hint: add for example `trust-root = \"trust/public-good.json\"`, the trusted_root.json of the instance",
+            ),
+        ),
+        (
+            format!("{root}\n{subject}"),
+            Some(
+                "policy.toml:2:16: authenticator `ci` has no `issuer`\n  hint: write the issuer of the signer's tokens, such as \"https://token.actions.githubusercontent.com\"",
+            ),
+        ),
+        (
+            format!("{root}\n{issuer}"),
+            Some(
+                "policy.toml:2:16: authenticator `ci` accepts everybody whom its issuer knows\n  hint: add `subject` or one of `workflow`, `source-repository`, `source-repository-id`, `source-repository-owner-id`, `build-config`; a pattern must fix more than a host",
+            ),
+        ),
+        (
+            format!("{root}\n{issuer}\nsubject = \"\""),
+            Some(
+                "policy.toml:6:11: `subject` is empty\n  hint: write the exact text, or a pattern: `*` stands for anything but `/`, `**` for anything",
+            ),
+        ),
+        (
+            format!("{root}\nissuer = \"\"\n{subject}"),
+            Some(
+                "policy.toml:5:10: `issuer` is not an address\n  hint: write it as the certificates have it, such as \"https://token.actions.githubusercontent.com\"",
+            ),
+        ),
+        (
+            format!("trust-root = \"trust/none.json\"\n{issuer}\n{subject}"),
+            Some("policy.toml:4:14: trusted root `trust/none.json`: file does not exist"),
+        ),
+        (
+            format!("trust-root = \"keys/p256.pem\"\n{issuer}\n{subject}"),
+            Some(
+                "policy.toml:4:14: trusted root `keys/p256.pem`: it is not JSON (line 1, column 2)\n  hint: write the trusted_root.json of the instance into it, version 0.1 or 0.2",
+            ),
+        ),
+        (
+            format!(
+                "trust-root = [\"trust/public-good.json\", \"trust/public-good.json\"]\n{issuer}\n{subject}"
+            ),
+            Some(
+                "policy.toml:4:14: trust/public-good.json and trust/public-good.json are the same trusted root\n  hint: keep one of them",
+            ),
+        ),
+        (
+            format!("trust-root = \"trust/github.json\"\n{issuer}\n{subject}"),
+            Some(
+                "policy.toml:4:14: trusted root trust/github.json has no logs\n  hint: if its instance has none, write `log = \"none\"`",
+            ),
+        ),
+        (
+            format!("{root}\n{issuer}\n{subject}\nlog = \"none\""),
+            Some(
+                "policy.toml:4:14: trusted root trust/public-good.json has logs, so `log = \"none\"` would skip them\n  hint: name the root of the instance that signs, or correct `log`",
+            ),
+        ),
+        (
+            format!("{root}\n{issuer}\n{subject}\nlog = \"off\""),
+            Some("policy.toml:7:7: `log` is `off`\n  hint: known are `required`, `none`"),
+        ),
+        (
+            format!("{root}\n{issuer}\n{subject}\nalgorithm = \"ED25519\""),
+            Some("policy.toml:7:1: unknown key `algorithm` in [authenticator.ci]"),
+        ),
+    ] {
+        let text = format!(
+            "default = \"deny\"\n[authenticator.ci]\ntype = \"keyless\"\n{lines}\n[[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"ci\"] }}\n"
+        );
+        let directory = directory(&[
+            ("policy.toml", &text),
+            ("trust/public-good.json", PUBLIC_GOOD),
+            ("trust/github.json", GITHUB),
+        ]);
+        let loaded = load_policy(directory.path(), NOW.parse().unwrap());
+        match (loaded, problem) {
+            (Ok(loaded), None) => {
+                assert!(loaded.files.iter().any(|file| file.ends_with(if lines.contains("github.json") {
+                    "trust/github.json"
+                } else {
+                    "trust/public-good.json"
+                })))
+            }
+            (Err(problems), Some(expected)) => {
+                let text = problems.to_string();
+                assert!(text.starts_with(expected), "{lines}\n{text}");
+            }
+            (loaded, _) => {
+                panic!("{lines}: {:?}", loaded.map(|_| ()).map_err(|problems| problems.to_string()))
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trusted_root_that_ends_soon_is_a_warning() {
+    let text = "default = \"deny\"\n[authenticator.ci]\ntype = \"keyless\"\ntrust-root = \"trust/a.json\"\nissuer = \"https://issuer.example\"\nsubject = \"a@b.example\"\n[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"ci\"] }\n";
+    let directory = directory(&[("policy.toml", text), ("trust/a.json", PUBLIC_GOOD)]);
+    let warnings = |now: &str| load_policy(directory.path(), now.parse().unwrap()).unwrap().warnings;
+    assert_eq!(warnings(NOW), []);
+    let warned: Vec<_> = warnings("2031-09-30T00:00:00Z").iter().map(ToString::to_string).collect();
+    let expected = "policy.toml:2:16: trusted root trust/a.json does not cover signatures after 2031-10-05T13:56:58Z: its last certificate authority ends then\n  hint: renew its file";
+    assert_eq!(warned, [expected]);
 }

@@ -52,6 +52,10 @@ impl Collected {
             if !used(name) {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
+            let roots = declared.value.authenticator.iter().flat_map(Authenticator::roots);
+            for ending in roots.filter_map(|root| root.ending(now)) {
+                warn(ending, "renew its file");
+            }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
             let mut denied = keys.clone().map(|key| self.denied.list.of_key(&key.public).is_some());
             if keys.clone().next().is_some() && denied.all(|denied| denied) {

@@ -40,7 +40,7 @@ pub struct Status {
     pub last_scan: Option<Scanned>,
     /// The exceptions that are in effect now.
     pub break_glass: BreakGlass,
-    /// Settings in `pullgate.toml` that have no effect, or another than it seems.
+    /// Settings in `pullgate.toml` that have no effect, or another than it seems, and trusted roots that will soon end.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -160,7 +160,7 @@ impl Status {
             sandbox_image: state.sandbox(),
             last_scan: state.scanned(),
             break_glass: BreakGlass::read(break_glass, Timestamp::now()),
-            warnings: config.warnings(),
+            warnings: warnings(proxy, config, Timestamp::now()),
         }
     }
 
@@ -202,6 +202,12 @@ impl Status {
         found.extend(self.warnings.iter().cloned());
         found
     }
+}
+
+fn warnings(proxy: &Proxy, config: &DaemonConfig, now: Timestamp) -> Vec<String> {
+    let mut warnings = config.warnings();
+    warnings.extend(proxy.gate().policy().into_iter().flat_map(|policy| policy.ending(now)));
+    warnings
 }
 
 impl Runtime {

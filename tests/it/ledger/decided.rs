@@ -222,6 +222,7 @@ async fn t31_forged_evidence_admits_nothing() {
     let payload = pullgate_test::signer::payload(&world.image("team/app"), &evil_digest);
     let of_other_key = Attachment::SimpleSigning {
         place: String::new(),
+        certificate: None,
         signature: {
             use base64::Engine as _;
             let signed = Signer::of("p384", Algorithm::EcdsaSha384).sign(&payload);

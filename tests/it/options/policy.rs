@@ -1,6 +1,8 @@
 //! Each key of `policy.toml`.
 
 use pullgate::trust::PssSalt;
+use pullgate_test::signer::attach_bundle;
+use pullgate_test::sigstore::{ISSUER, Person, SUBJECT, Sigstore};
 
 use super::*;
 
@@ -222,5 +224,78 @@ pub(crate) async fn authenticators_and_their_keys() {
             assert_eq!(world.verdict(&gate, "team/p384:old").await, of_old, "{policy}");
             assert_eq!(world.verdict(&gate, "team/p384:new").await, of_new, "{policy}");
         }
+    }
+}
+
+/// The roots, identities and claims with which a keyless signature counts.
+#[tokio::test]
+pub(crate) async fn keyless_authenticators() {
+    let world = World::start().await;
+    let sigstore = Sigstore::new();
+    let person = Person::builder();
+    let logged = world.registry.image("team/logged", "1", "app");
+    attach_bundle(&world.registry, "team/logged", &logged, &sigstore.bundle(&person, &logged).to_string());
+    let stamped = world.registry.image("team/stamped", "1", "app");
+    let bundle = sigstore.bundle_without_log(&person, &stamped);
+    attach_bundle(&world.registry, "team/stamped", &stamped, &bundle.to_string());
+    let file = |name: &str, root: serde_json::Value| {
+        let path = world.etc().join(name);
+        std::fs::write(&path, root.to_string()).unwrap();
+        format!("trust-root = {path:?}")
+    };
+    let own = file("own.json", sigstore.trusted_root());
+    let other = file("other.json", Sigstore::new().trusted_root());
+    let without = file("without.json", sigstore.root_without_logs());
+    let both = format!(
+        "trust-root = [{}, {}]",
+        other.replace("trust-root = ", ""),
+        own.replace("trust-root = ", "")
+    );
+    let issuer = format!("issuer = \"{ISSUER}\"");
+    let base = format!("{issuer}\nsource-repository = \"https://git.example/team/app\"");
+    let mut rows = vec![
+        (format!("{own}\n{base}"), "team/logged", "verified"),
+        (format!("{other}\n{base}"), "team/logged", "untrusted-log"),
+        (format!("{both}\n{base}"), "team/logged", "verified"),
+        (
+            format!("{own}\n{}", base.replace(ISSUER, "https://other.example")),
+            "team/logged",
+            "wrong-identity",
+        ),
+        (format!("{own}\n{base}"), "team/stamped", "no-log-entry"),
+        (format!("{own}\n{base}\nlog = \"required\""), "team/stamped", "no-log-entry"),
+        (format!("{without}\n{base}\nlog = \"none\""), "team/stamped", "verified"),
+    ];
+    for (key, good, bad) in [
+        ("subject", SUBJECT, "https://git.example/team/app/*"),
+        (
+            "workflow",
+            "https://git.example/team/app/.github/workflows/release.yml@**",
+            "https://git.example/team/a",
+        ),
+        ("runner", "github-*", "self-hosted"),
+        ("source-repository", "https://git.example/team/*", "https://git.example/team/b"),
+        ("source-ref", "refs/tags/v*", "refs/heads/*"),
+        ("source-repository-id", "1001", "100"),
+        ("source-repository-owner-id", "77", "7"),
+        (
+            "build-config",
+            "https://git.example/team/app/.github/workflows/top.yml@**",
+            "https://git.example/team/a",
+        ),
+        ("trigger", "release", "push"),
+    ] {
+        for (value, expected) in [(good, "verified"), (bad, "wrong-identity")] {
+            let rest = if key == "source-repository" { &issuer } else { &base };
+            rows.push((format!("{own}\n{rest}\n{key} = \"{value}\""), "team/logged", expected));
+        }
+    }
+    for (settings, image, expected) in rows {
+        let policy = format!(
+            "default = \"deny\"\n[authenticator.ci]\ntype = \"keyless\"\n{settings}\n\
+             [[namespace]]\nscope = \"**\"\nrequire = {{ all = [\"ci\"] }}\n"
+        );
+        let gate = world.gate_of("", &policy);
+        assert_eq!(world.verdict(&gate, &format!("{image}:1")).await, expected, "{policy}");
     }
 }

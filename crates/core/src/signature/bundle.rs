@@ -15,7 +15,7 @@ use crate::untrusted::quoted;
 
 /// Maximum size of a bundle: 1 MiB; cosign writes about 700 bytes for a key.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// The media type of a bundle v0.3.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -63,7 +63,7 @@ fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError>
 /// The verification material must be a key; the policy decides which key verifies.
 fn check_material(mut material: Fields) -> Result<(), SignatureError> {
     if material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some() {
-        return Err(SignatureError::Unsupported { what: "bundle carries a certificate (keyless signing)" });
+        return Err(SignatureError::ByCertificate { what: "bundle carries a certificate (keyless signing)" });
     }
     material.object("publicKey").map_err(|cause| SignatureError::Malformed { what: BUNDLE, cause })?;
     Ok(())

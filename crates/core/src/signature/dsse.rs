@@ -13,7 +13,14 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const ENVELOPE: &str = "DSSE envelope";
 
 /// Verifies the envelope, then returns its payload.
-pub(super) fn open(mut envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
+pub(super) fn open(envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
+    let (payload, signature) = read(envelope)?;
+    let valid = by.verify(&pre_authentication_encoding(PAYLOAD_TYPE, &payload), &signature)?;
+    Ok((payload, valid))
+}
+
+/// The payload and the signature of an envelope, which is not verified.
+pub(super) fn read(mut envelope: Fields) -> Result<(Vec<u8>, Vec<u8>), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: ENVELOPE, cause };
     let kind = envelope.string("payloadType").map_err(malformed)?;
     if kind != PAYLOAD_TYPE {
@@ -21,8 +28,7 @@ pub(super) fn open(mut envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid),
     }
     let payload = decode_base64("DSSE payload", &envelope.string("payload").map_err(malformed)?)?;
     let signature = decode_signature("DSSE signature", &only_signature(&mut envelope)?)?;
-    let valid = by.verify(&pre_authentication_encoding(&kind, &payload), &signature)?;
-    Ok((payload, valid))
+    Ok((payload, signature))
 }
 
 /// The one signature; its `keyid` is unsigned and ignored.

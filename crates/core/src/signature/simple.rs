@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{FieldError, Fields, object, parse};
-use super::{By, SignatureError, Subject, annotations, decode_signature, repository};
+use super::{By, SignatureError, Subject, annotations, decode_signature, repository, too_large};
 use crate::trust::Valid;
 use crate::untrusted::quoted;
 
@@ -25,15 +25,24 @@ pub(super) fn verify(
     by: By<'_>,
     subject: &Subject<'_>,
 ) -> Result<Valid, SignatureError> {
-    if payload.len() > MAX_PAYLOAD_BYTES {
-        let (found, limit) = (payload.len(), MAX_PAYLOAD_BYTES);
-        return Err(SignatureError::TooLarge { what: PAYLOAD, found, limit });
-    }
+    check_size(payload)?;
     let signature = decode_signature("signature annotation", signature)?;
     let valid = by.verify(payload, &signature)?;
-    let claim = Claim::parse(payload).map_err(|cause| SignatureError::Malformed { what: PAYLOAD, cause })?;
-    claim.speaks_of(subject)?;
+    check_claim(payload, subject)?;
     Ok(valid)
+}
+
+pub(super) fn check_size(payload: &[u8]) -> Result<(), SignatureError> {
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(too_large(PAYLOAD, payload.len(), MAX_PAYLOAD_BYTES));
+    }
+    Ok(())
+}
+
+/// Checks that a payload whose signature was verified is about `subject`.
+pub(super) fn check_claim(payload: &[u8], subject: &Subject<'_>) -> Result<(), SignatureError> {
+    let claim = Claim::parse(payload).map_err(|cause| SignatureError::Malformed { what: PAYLOAD, cause })?;
+    claim.speaks_of(subject)
 }
 
 /// The parsed content of a payload.

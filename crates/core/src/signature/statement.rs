@@ -11,8 +11,8 @@ use super::{SignatureError, Subject, annotations, repository};
 use crate::digest::Digest;
 use crate::untrusted::{Quoted, quoted};
 
-/// Maximum number of subjects in a statement; cosign writes one.
-pub const MAX_SUBJECTS: usize = 16;
+/// Maximum number of subjects in a statement, as in sigstore-go; cosign writes one.
+pub const MAX_SUBJECTS: usize = 1024;
 const MAX_DEPTH: usize = 32;
 
 /// The `_type` of a statement.
@@ -51,12 +51,7 @@ fn entries(payload: &[u8], digest: &Digest) -> Result<Vec<Map<String, Value>>, S
         return Err(SignatureError::WrongType { what: STATEMENT, found: quoted(&kind) });
     }
     let subjects = statement.array("subject").map_err(malformed)?;
-    if !(1..=MAX_SUBJECTS).contains(&subjects.len()) {
-        return Err(SignatureError::Count {
-            what: "statement must have 1 to 16 subjects",
-            found: subjects.len(),
-        });
-    }
+    check_count(subjects.len())?;
     let named = subjects.into_iter().map(Named::of).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
     let first = named.first().map_or(quoted(""), Named::quoted);
     let ours: Vec<_> = named.into_iter().filter(|named| named.has(digest)).collect();
@@ -64,6 +59,30 @@ fn entries(payload: &[u8], digest: &Digest) -> Result<Vec<Map<String, Value>>, S
         return Err(SignatureError::OtherDigest { found: first });
     }
     Ok(ours.into_iter().map(|named| named.annotations).collect())
+}
+
+/// The first SHA-256 or SHA-512 digest of the subjects of a statement that may not be verified.
+pub(super) fn first_digest(payload: &[u8]) -> Result<Digest, SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: STATEMENT, cause };
+    let mut statement =
+        parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
+    let subjects = statement.array("subject").map_err(malformed)?;
+    check_count(subjects.len())?;
+    for subject in subjects {
+        let named = Named::of(subject).map_err(malformed)?;
+        let texts = named.digests.iter().map(|(name, hex)| format!("{name}:{hex}"));
+        if let Some(digest) = texts.filter_map(|text| Digest::parse(&text).ok()).next() {
+            return Ok(digest);
+        }
+    }
+    Err(SignatureError::OtherDigest { found: quoted("") })
+}
+
+fn check_count(found: usize) -> Result<(), SignatureError> {
+    if (1..=MAX_SUBJECTS).contains(&found) {
+        return Ok(());
+    }
+    Err(SignatureError::Count { what: "statement must have 1 to 1024 subjects", found })
 }
 
 /// One subject: its digests, each with its algorithm, and its annotations.

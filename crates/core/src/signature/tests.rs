@@ -57,7 +57,12 @@ impl Party {
     /// An attachment with a valid signature over `payload`.
     fn simple(&self, payload: &str) -> Attachment {
         let signature = STANDARD.encode(self.key.sign(payload.as_bytes()).unwrap());
-        Attachment::SimpleSigning { place: "layer 0".into(), payload: payload.to_owned().into(), signature }
+        Attachment::SimpleSigning {
+            place: "layer 0".into(),
+            payload: payload.to_owned().into(),
+            signature,
+            certificate: None,
+        }
     }
 
     /// A bundle with a valid signature over `statement`.

@@ -1,6 +1,6 @@
 //! A named entry of the policy that signatures are verified with, of one of several kinds.
 
-use super::{Identities, Key, KeySet, PublicKey, SignerSet, TrustError};
+use super::{Identities, Key, KeySet, KeylessSet, PublicKey, SignerSet, TrustError, TrustedRoot};
 
 /// An authenticator: a name in the policy, and whose signatures count for it.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Authenticator {
 pub enum Signers {
     /// The holders of private keys.
     Keys(KeySet),
+    /// Identities that an OpenID provider knows.
+    Keyless(KeylessSet),
 }
 
 impl Authenticator {
@@ -23,6 +25,11 @@ impl Authenticator {
     /// As [`KeySet::new`].
     pub fn new(name: String, keys: Vec<Key>) -> Result<Self, TrustError> {
         KeySet::new(name.clone(), keys).map(|keys| Self { name, signers: Signers::Keys(keys) })
+    }
+
+    /// An authenticator of other signers.
+    pub fn of(name: String, signers: Signers) -> Self {
+        Self { name, signers }
     }
 
     /// The name in the policy.
@@ -39,6 +46,7 @@ impl Authenticator {
     pub fn set(&self) -> &dyn SignerSet {
         match &self.signers {
             Signers::Keys(keys) => keys,
+            Signers::Keyless(set) => set,
         }
     }
 
@@ -47,6 +55,7 @@ impl Authenticator {
     pub fn without(mut self, reason: &dyn Fn(&PublicKey) -> Option<String>) -> Self {
         match &mut self.signers {
             Signers::Keys(keys) => keys.revoke(reason),
+            Signers::Keyless(set) => set.revoke(reason),
         }
         self
     }
@@ -55,6 +64,7 @@ impl Authenticator {
     pub fn keys(&self) -> &[Key] {
         match &self.signers {
             Signers::Keys(keys) => keys.keys(),
+            Signers::Keyless(_) => &[],
         }
     }
 
@@ -62,6 +72,15 @@ impl Authenticator {
     pub fn revoked(&self) -> &[(Key, String)] {
         match &self.signers {
             Signers::Keys(keys) => keys.revoked(),
+            Signers::Keyless(_) => &[],
+        }
+    }
+
+    /// The trusted roots; empty for kinds without.
+    pub fn roots(&self) -> &[TrustedRoot] {
+        match &self.signers {
+            Signers::Keyless(set) => set.roots(),
+            Signers::Keys(_) => &[],
         }
     }
 

@@ -6,19 +6,24 @@ use std::fmt;
 /// has exactly one text, whatever spelling a policy or a signature has for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
-    noun: &'static str,
+    is_key: bool,
     text: String,
 }
 
 impl Identity {
     /// The holder of the key with this fingerprint.
     pub fn key(fingerprint: &str) -> Self {
-        Self { noun: "key", text: fingerprint.to_owned() }
+        Self { is_key: true, text: fingerprint.to_owned() }
     }
 
-    /// What kind of identity it is, for messages.
-    pub fn noun(&self) -> &'static str {
-        self.noun
+    /// The holder of a certificate with this subject, whom `issuer` knows. The issuer has no white space.
+    pub fn certificate(subject: &str, issuer: &str) -> Self {
+        Self { is_key: false, text: format!("{subject} by {issuer}") }
+    }
+
+    /// Whether it is the holder of a key.
+    pub fn is_key(&self) -> bool {
+        self.is_key
     }
 
     /// Its one text. Identities of different kinds have different texts.

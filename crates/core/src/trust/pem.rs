@@ -1,4 +1,4 @@
-//! PEM files with exactly one block (RFC 7468), and error messages for everything else.
+//! PEM files (RFC 7468) with nothing but blocks, and error messages for everything else.
 //!
 //! Errors contain nothing of the file: it may be a private key in the wrong place.
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// The one block of a file.
+/// A block of a file.
 pub struct Block<'a> {
     /// The label, such as `PUBLIC KEY`.
     pub label: &'a str,
@@ -23,37 +23,76 @@ impl std::fmt::Debug for Block<'_> {
 
 /// Parses the one block of `text`. Around it only blank lines and lines that begin with `#` are allowed.
 pub fn read_one(text: &str) -> Result<Block<'_>, PemError> {
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end()));
-    let mut found: Option<Block<'_>> = None;
-    while let Some((number, line)) = lines.next() {
-        let Some(label) = boundary(line, "-----BEGIN ") else {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            return Err(PemError::Stray { line: number });
-        };
-        if found.is_some() {
-            return Err(PemError::SeveralBlocks { line: number });
-        }
-        let mut body = Zeroizing::new(String::with_capacity(text.len()));
+    let mut blocks = Blocks::of(text);
+    let only = blocks.next().ok_or(PemError::NoBlock)??;
+    match blocks.next() {
+        None => Ok(only.block),
+        Some(Ok(second)) => Err(PemError::SeveralBlocks { line: second.line }),
+        Some(Err(error)) => Err(error),
+    }
+}
+
+/// Parses all blocks of `text`, at least one. Around them only blank lines and lines that begin with `#` are allowed.
+pub fn read_all(text: &str) -> Result<Vec<Block<'_>>, PemError> {
+    let blocks = Blocks::of(text).map(|found| Ok(found?.block)).collect::<Result<Vec<_>, _>>()?;
+    if blocks.is_empty() { Err(PemError::NoBlock) } else { Ok(blocks) }
+}
+
+/// The blocks of a text; after an error the rest means nothing.
+struct Blocks<'a> {
+    lines: std::iter::Enumerate<std::str::Lines<'a>>,
+    /// An upper bound of the size of a block.
+    size: usize,
+}
+
+struct Found<'a> {
+    /// Line of its BEGIN, from 1.
+    line: usize,
+    block: Block<'a>,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { lines: text.lines().enumerate(), size: text.len() }
+    }
+
+    /// The block whose BEGIN line was read.
+    fn rest_of(&mut self, label: &'a str, line: usize) -> Result<Found<'a>, PemError> {
+        let mut body = Zeroizing::new(String::with_capacity(self.size));
         let ended = loop {
-            let Some((_, line)) = lines.next() else { break false };
+            let Some((_, line)) = self.lines.next() else { break false };
+            let line = line.trim_end();
             match boundary(line, "-----END ") {
                 Some(end) => break end == label,
                 None => body.push_str(line),
             }
         };
         if !ended {
-            return Err(PemError::Unterminated { line: number });
+            return Err(PemError::Unterminated { line });
         }
         // Encrypted PKCS#1 and SEC1 files have headers here. base64 has no colon.
         if body.contains("Proc-Type:") {
             return Err(PemError::Encrypted);
         }
         let der = STANDARD.decode(body.as_bytes()).map_err(|_| PemError::Base64)?;
-        found = Some(Block { label, der: Zeroizing::new(der) });
+        Ok(Found { line, block: Block { label, der: Zeroizing::new(der) } })
     }
-    found.ok_or(PemError::NoBlock)
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Result<Found<'a>, PemError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (index, line) = self.lines.next()?;
+            let line = line.trim_end();
+            match boundary(line, "-----BEGIN ") {
+                Some(label) => return Some(self.rest_of(label, index + 1)),
+                None if line.is_empty() || line.starts_with('#') => {}
+                None => return Some(Err(PemError::Stray { line: index + 1 })),
+            }
+        }
+    }
 }
 
 /// Writes one block.

@@ -7,6 +7,7 @@
 //! is another one: bytes with the digest and the size of the layer are the layer, wherever they come from.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use super::{
     ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Class, Collected, Descriptor, Digest,
     ManifestKind, ParsedManifest, RegistryError, Search, hashed, parsed,
 };
-use pullgate_core::signature::usual_payloads;
+use pullgate_core::signature::{CertificateAnnotations, usual_payloads};
 
 /// The media type of a layer that is a simple-signing payload.
 pub const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -73,7 +74,14 @@ pub(super) async fn signatures(search: &Search<'_>) -> Collected {
         match payloads.get(&(layer.digest.clone(), layer.size)) {
             Some(Ok(payload)) => {
                 let payload = payload.clone();
-                collected.attachments.push(Attachment::SimpleSigning { place, payload, signature });
+                let annotation = |name: &str| layer.annotations.get(name).map(String::as_str);
+                let certificate = CertificateAnnotations::of(annotation).map(Arc::new);
+                collected.attachments.push(Attachment::SimpleSigning {
+                    place,
+                    payload,
+                    signature,
+                    certificate,
+                });
             }
             Some(Err(error)) => collected.problem(place, error.clone()),
             None => collected.problem(place, lost()),
@@ -165,7 +173,8 @@ fn layers_of(document: ParsedManifest) -> Option<Vec<Descriptor>> {
     let ManifestKind::Manifest(manifest) = document.content else { return None };
     let mut layers = manifest.layers;
     for layer in &mut layers {
-        layer.annotations.retain(|name, _| name == SIGNATURE);
+        let used = |name: &str| name == SIGNATURE || CertificateAnnotations::NAMES.contains(&name);
+        layer.annotations.retain(|name, _| used(name));
     }
     Some(layers)
 }

@@ -70,7 +70,7 @@ fn read_one(
     budget.take(u64::try_from(payload.len()).unwrap_or(u64::MAX))?;
     let signature = read(&path.with_file_name(format!("{stem}.sig")), SIGNATURE, Bound::Signature)?;
     let signature = String::from_utf8_lossy(&signature).trim_end_matches('\n').to_owned();
-    Ok(Attachment::SimpleSigning { place, payload, signature })
+    Ok(Attachment::SimpleSigning { place, payload, signature, certificate: None })
 }
 
 fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {

@@ -26,7 +26,7 @@ proptest! {
         let party = Party::release();
         let bundle = Attachment::Bundle { place: String::new(), document: bytes.clone().into() };
         prop_assert!(party.verify(&bundle).is_err());
-        let simple = Attachment::SimpleSigning { place: String::new(), payload: bytes.into(), signature };
+        let simple = Attachment::SimpleSigning { place: String::new(), payload: bytes.into(), signature, certificate: None };
         prop_assert!(party.verify(&simple).is_err());
     }
 

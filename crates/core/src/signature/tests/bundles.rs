@@ -37,8 +37,8 @@ fn a_bundle_needs_only_a_key() {
         // A key needs no proof of time, and such a proof is ignored.
         ("/verificationMaterial/tlogEntries", json!([{ "logIndex": "1" }]), "ok"),
         ("/verificationMaterial/timestampVerificationData", json!({ "rfc3161Timestamps": [] }), "ok"),
-        ("/verificationMaterial/certificate", json!({ "rawBytes": "AAAA" }), "Unsupported"),
-        ("/verificationMaterial/x509CertificateChain", json!({ "certificates": [] }), "Unsupported"),
+        ("/verificationMaterial/certificate", json!({ "rawBytes": "AAAA" }), "ByCertificate"),
+        ("/verificationMaterial/x509CertificateChain", json!({ "certificates": [] }), "ByCertificate"),
         ("/verificationMaterial/publicKey", json!(null), "Malformed"),
         ("/verificationMaterial", json!({}), "Malformed"),
         ("/verificationMaterial", json!([]), "Malformed"),

@@ -37,9 +37,12 @@ fn attachments(case: &Path) -> Vec<Attachment> {
             let place = format!("layer {number}");
             let blob = Bytes::from(read(&case.join(format!("blob-{number}"))));
             match layer["annotations"]["dev.cosignproject.cosign/signature"].as_str() {
-                Some(signature) => {
-                    Attachment::SimpleSigning { place, payload: blob, signature: signature.to_owned() }
-                }
+                Some(signature) => Attachment::SimpleSigning {
+                    place,
+                    payload: blob,
+                    signature: signature.to_owned(),
+                    certificate: None,
+                },
                 None => Attachment::Bundle { place, document: blob },
             }
         })

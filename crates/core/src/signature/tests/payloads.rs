@@ -113,7 +113,12 @@ fn a_payload_is_bounded_and_utf8() {
     let place = bytes.iter().rposition(|byte| *byte == b'_').unwrap();
     bytes[place] = 0xff;
     let signature = STANDARD.encode(party.key.sign(&bytes).unwrap());
-    let attachment = Attachment::SimpleSigning { place: String::new(), payload: bytes.into(), signature };
+    let attachment = Attachment::SimpleSigning {
+        place: String::new(),
+        payload: bytes.into(),
+        signature,
+        certificate: None,
+    };
     assert_eq!(outcome(&party.verify(&attachment)), "Malformed");
 }
 
@@ -127,6 +132,7 @@ fn the_annotation_has_one_encoding() {
         place: String::new(),
         payload: payload().into(),
         signature,
+        certificate: None,
     };
     // The last group of a P-256 signature may have padding or not; this makes a signature that has it.
     let ed25519 = Party::untrusted();
@@ -168,6 +174,7 @@ fn the_signature_covers_the_exact_bytes() {
         panic!("not simple")
     };
     let same_meaning = payload().replace("\"optional\":null", "\"optional\": null");
-    let attachment = Attachment::SimpleSigning { place, payload: same_meaning.into(), signature };
+    let attachment =
+        Attachment::SimpleSigning { place, payload: same_meaning.into(), signature, certificate: None };
     assert_eq!(outcome(&party.verify(&attachment)), "Untrusted");
 }

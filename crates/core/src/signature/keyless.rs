@@ -1,0 +1,120 @@
+//! Signatures by certificates of minutes: Sigstore bundles v0.1 to v0.3, and cosign's classic layout with a certificate.
+//!
+//! sigstore-verify checks the bundle: chain and certificate transparency log of the certificate at the signed time, log
+//! entries, timestamps, and that all of them are about this signature (docs/design/keyless.md). Before, the sizes are
+//! checked here; after, who signed what. A bundle is verified with one trusted root after the other, never with a
+//! mixture of them.
+
+mod bounds;
+mod classic;
+mod error;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jiff::Timestamp;
+use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm};
+use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
+
+pub use self::classic::CertificateAnnotations;
+pub use self::error::KeylessError;
+use super::{Attachment, SignatureError, Signed, Subject, dsse, simple, statement};
+use crate::digest::{Algorithm, bytes_of_hex};
+use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate};
+
+/// The signers of a keyless authenticator, and the time of the check.
+#[derive(Clone, Copy)]
+pub(super) struct ByCertificate<'a> {
+    pub(super) set: &'a KeylessSet,
+    pub(super) now: Timestamp,
+}
+
+pub(super) fn verify(
+    attachment: &Attachment,
+    by: ByCertificate<'_>,
+    subject: &Subject<'_>,
+) -> Result<Signed, SignatureError> {
+    let identity = match attachment {
+        Attachment::SimpleSigning { payload, signature, certificate, .. } => {
+            simple::check_size(payload)?;
+            let certificate = certificate.as_deref().ok_or(KeylessError::Key)?;
+            let bundle = classic::bundle(signature, certificate, by.set.logs())?;
+            let identity = by.check(&bundle, &Artifact::Blob(payload))?;
+            simple::check_claim(payload, subject)?;
+            identity
+        }
+        Attachment::Bundle { document, .. } => {
+            let content = bounds::check(document, by.set.logs())?;
+            let (payload, _) = dsse::read(content.envelope)?;
+            // Whatever digest the statement is about: that it is about the subject is checked below, with its own error.
+            let artifact = Artifact::Digest(artifact_of(&payload)?);
+            let identity = by.check(content.text, &artifact)?;
+            statement::check(&payload, subject)?;
+            identity
+        }
+    };
+    Ok(Signed { identity, demand: None })
+}
+
+/// The first digest of a statement.
+fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
+    let digest = statement::first_digest(payload)?;
+    let algorithm = match digest.algorithm() {
+        Algorithm::Sha256 => HashAlgorithm::Sha2256,
+        Algorithm::Sha512 => HashAlgorithm::Sha2512,
+    };
+    let bytes = bytes_of_hex(digest.hex()).unwrap_or_default();
+    ArtifactDigest::new(algorithm, bytes).map_err(|_| KeylessError::Malformed.into())
+}
+
+impl ByCertificate<'_> {
+    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed.
+    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<Identity, KeylessError> {
+        let bundle = Bundle::from_json(bundle).map_err(|_| KeylessError::Malformed)?;
+        let der = bundle.signing_certificate().ok_or(KeylessError::Key)?;
+        let mut furthest = KeylessError::Malformed;
+        for root in self.set.roots() {
+            match self.check_with(root.verifier(), &bundle, artifact) {
+                Ok(()) => {
+                    let certificate = SigningCertificate::from_der(der.as_bytes())?;
+                    return self.set.rule().identify(&certificate).map_err(KeylessError::Identity);
+                }
+                Err(error) if error.fault() >= furthest.fault() => furthest = error,
+                Err(_) => {}
+            }
+        }
+        Err(furthest)
+    }
+
+    fn check_with(
+        self,
+        verifier: &Verifier,
+        bundle: &Bundle,
+        artifact: &Artifact<'_>,
+    ) -> Result<(), KeylessError> {
+        let policy = match self.set.logs() {
+            LogUse::Required => VerificationPolicy::any_identity(),
+            // The root has no logs, which was checked when it was loaded.
+            LogUse::None => VerificationPolicy::any_identity().skip_sct().skip_tlog_unsafe(),
+        };
+        // A panic of the library refuses this signature, and does not keep others from being checked.
+        let verify = AssertUnwindSafe(|| verifier.verify(artifact.clone(), bundle, &policy));
+        let result = catch_unwind(verify).map_err(|_| KeylessError::Malformed)??;
+        self.check_evidence(&result)
+    }
+
+    /// That the library checked what the policy demands, and with signed times that have come.
+    fn check_evidence(self, result: &VerificationResult) -> Result<(), KeylessError> {
+        let logs = self.set.logs() == LogUse::None || (result.sct_verified() && result.tlog_verified());
+        let times = result.verified_timestamps();
+        if !result.certificate_verified() || !logs || times.is_empty() {
+            return Err(KeylessError::Malformed);
+        }
+        match times.iter().find(|time| **time > self.now) {
+            Some(time) => Err(KeylessError::Future { time: *time }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! What a bundle may have, checked before the library reads it.
+
+use serde_json::Value;
+
+use super::KeylessError;
+use crate::signature::bundle::{MAX_BUNDLE_BYTES, MAX_DEPTH};
+use crate::signature::fields::{FieldError, Fields, array, object, parse};
+use crate::signature::{SignatureError, too_large};
+use crate::trust::LogUse;
+use crate::untrusted::quoted;
+
+/// Maximum number of log entries and of timestamps, each (sigstore-go `pkg/verify`): every one is verified.
+const MAX_EVIDENCE: usize = 32;
+/// Maximum number of certificates in a chain.
+const MAX_CERTIFICATES: usize = 10;
+/// Maximum number of hashes in an inclusion proof: more than the logarithm of any tree.
+const MAX_HASHES: usize = 64;
+
+/// The media types of versions 0.1 to 0.3, the last in both spellings.
+const MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+];
+
+const BUNDLE: &str = "bundle";
+
+/// A bundle within the bounds: its text, and its envelope.
+pub(super) struct Bounded<'a> {
+    pub(super) text: &'a str,
+    pub(super) envelope: Fields,
+}
+
+/// Checks the numbers and sizes of a bundle, and that each log entry has something that is signed.
+pub(super) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, SignatureError> {
+    if document.len() > MAX_BUNDLE_BYTES {
+        return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
+    }
+    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
+    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
+    let text = std::str::from_utf8(document).map_err(|_| KeylessError::Malformed)?;
+    let media_type = bundle.string("mediaType").map_err(malformed)?;
+    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+        return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
+    }
+    let material = bundle.object("verificationMaterial").map_err(malformed)?;
+    check_material(material, logs)?;
+    if bundle.optional("messageSignature").is_some() {
+        return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
+    }
+    let envelope = bundle.object("dsseEnvelope").map_err(malformed)?;
+    Ok(Bounded { text, envelope })
+}
+
+fn check_material(mut material: Fields, logs: LogUse) -> Result<(), SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
+    let chain = material.optional("x509CertificateChain");
+    if chain.is_none() && material.optional("certificate").is_none() {
+        return Err(KeylessError::Key.into());
+    }
+    if let Some(chain) = chain {
+        let mut chain = object(chain, "x509CertificateChain").map_err(malformed)?;
+        let found = chain.array("certificates").map_err(malformed)?.len();
+        if !(1..=MAX_CERTIFICATES).contains(&found) {
+            return Err(SignatureError::Count { what: "bundle must have 1 to 10 certificates", found });
+        }
+    }
+    let entries = list(&mut material, "tlogEntries").map_err(malformed)?;
+    at_most("bundle must have at most 32 log entries", entries.len(), MAX_EVIDENCE)?;
+    if entries.is_empty() && logs == LogUse::Required {
+        return Err(KeylessError::NoLogEntry("a promise or proof").into());
+    }
+    for entry in entries {
+        let mut entry = object(entry, "tlogEntries").map_err(malformed)?;
+        let proof = entry.optional("inclusionProof");
+        if proof.is_none() && entry.optional("inclusionPromise").is_none() {
+            return Err(KeylessError::NoLogEntry("a promise or proof").into());
+        }
+        if let Some(proof) = proof {
+            let mut proof = object(proof, "inclusionProof").map_err(malformed)?;
+            let hashes = list(&mut proof, "hashes").map_err(malformed)?;
+            at_most("inclusion proof must have at most 64 hashes", hashes.len(), MAX_HASHES)?;
+        }
+    }
+    if let Some(stamps) = material.optional("timestampVerificationData") {
+        let mut stamps = object(stamps, "timestampVerificationData").map_err(malformed)?;
+        let stamps = list(&mut stamps, "rfc3161Timestamps").map_err(malformed)?;
+        at_most("bundle must have at most 32 timestamps", stamps.len(), MAX_EVIDENCE)?;
+    }
+    Ok(())
+}
+
+fn list(fields: &mut Fields, name: &'static str) -> Result<Vec<Value>, FieldError> {
+    fields.optional(name).map_or(Ok(Vec::new()), |value| array(value, name))
+}
+
+fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), SignatureError> {
+    if found > limit { Err(SignatureError::Count { what, found }) } else { Ok(()) }
+}

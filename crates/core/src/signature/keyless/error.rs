@@ -1,0 +1,119 @@
+//! Why a bundle with a certificate does not count, in words that do not depend on the library's.
+
+use jiff::Timestamp;
+use sigstore_verify::bundle::Error as ShapeError;
+use sigstore_verify::{CertificateError as Untrusted, Error, TimestampError, TransparencyLogError};
+
+use crate::signature::{Fault, SignatureKind};
+use crate::trust::{CertificateError, WrongIdentity};
+
+/// Why a signature by a certificate does not count.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum KeylessError {
+    #[error("it is by a key, and the authenticator is keyless")]
+    Key,
+    #[error("bundle is malformed, or of a kind that is not read")]
+    Malformed,
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("signature does not verify with the key of its certificate")]
+    Mismatch,
+    #[error("certificate is not by an authority of the trusted root, or not for signing code")]
+    UntrustedCertificate,
+    #[error("signature was made when its certificate was not valid")]
+    OutsideCertificate,
+    #[error("no authority of the trusted root was valid at {time}, when the signature was made")]
+    RootExpired { time: Timestamp },
+    #[error("certificate is not shown by a certificate transparency log of the trusted root")]
+    NoCertificateLog,
+    #[error("bundle has no entry of a transparency log with {0}")]
+    NoLogEntry(&'static str),
+    #[error("log entry is not by a transparency log of the trusted root")]
+    UntrustedLog,
+    #[error("log entry is about another signature, certificate or image")]
+    OtherLogEntry,
+    #[error("nothing that is signed shows when the signature was made")]
+    NoSigningTime,
+    #[error("timestamp is not by an authority of the trusted root, or not of this signature")]
+    UntrustedTimestamp,
+    #[error("signature was made at {time}, which has not come")]
+    Future { time: Timestamp },
+    #[error("signature is valid, but not by the identity of the authenticator: {0}")]
+    Identity(WrongIdentity),
+}
+
+impl KeylessError {
+    /// What of it has a reason code.
+    pub fn fault(&self) -> Option<Fault> {
+        Some(match self {
+            Self::Malformed | Self::Certificate(_) | Self::Mismatch => return None,
+            Self::Key => Fault::OtherKind(SignatureKind::Key),
+            Self::UntrustedCertificate => Fault::UntrustedCertificate,
+            Self::OutsideCertificate => Fault::CertificateExpired,
+            Self::RootExpired { .. } => Fault::RootExpired,
+            Self::NoCertificateLog => Fault::NoCertificateLog,
+            Self::NoLogEntry(_) => Fault::NoLogEntry,
+            Self::UntrustedLog => Fault::UntrustedLog,
+            Self::OtherLogEntry => Fault::OtherLogEntry,
+            Self::NoSigningTime | Self::Future { .. } => Fault::NoSigningTime,
+            Self::UntrustedTimestamp => Fault::UntrustedTimestamp,
+            Self::Identity(_) => Fault::WrongIdentity,
+        })
+    }
+}
+
+/// The library's texts are dropped: they may quote the bundle, and change with its version.
+impl From<Error> for KeylessError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::SignatureInvalid(_) => Self::Mismatch,
+            // The artifact is the one of the bundle itself, so it is the log entry that is about another.
+            Error::ArtifactMismatch(_) => Self::OtherLogEntry,
+            Error::Certificate(error) => certificate(&error),
+            Error::TransparencyLog(error) => log(&error),
+            Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => Self::NoSigningTime,
+            Error::Timestamp(_) => Self::UntrustedTimestamp,
+            Error::Bundle(error) => shape(&error),
+            _ => Self::Malformed,
+        }
+    }
+}
+
+fn certificate(error: &Untrusted) -> KeylessError {
+    match error {
+        Untrusted::NoValidAuthority { time } => KeylessError::RootExpired { time: *time },
+        Untrusted::NotYetValid { .. } | Untrusted::Expired { .. } => KeylessError::OutsideCertificate,
+        // webpki checks the time first, and its error is only a text here. It decides about the reason code alone.
+        Untrusted::ChainInvalid(text)
+            if ["CertExpired", "CertNotValidYet"].iter().any(|it| text.contains(it)) =>
+        {
+            KeylessError::OutsideCertificate
+        }
+        Untrusted::ChainInvalid(_) => KeylessError::UntrustedCertificate,
+        Untrusted::Sct(_) => KeylessError::NoCertificateLog,
+        _ => KeylessError::Malformed,
+    }
+}
+
+fn log(error: &TransparencyLogError) -> KeylessError {
+    match error {
+        TransparencyLogError::EntryMismatch(_) => KeylessError::OtherLogEntry,
+        TransparencyLogError::IntegratedTime(_) => KeylessError::OutsideCertificate,
+        TransparencyLogError::MalformedEntry(_) => KeylessError::Malformed,
+        _ => KeylessError::UntrustedLog,
+    }
+}
+
+fn shape(error: &ShapeError) -> KeylessError {
+    match error {
+        ShapeError::MissingInclusionPromise(_) => KeylessError::NoLogEntry("an inclusion promise"),
+        ShapeError::MissingInclusionProof(_) => KeylessError::NoLogEntry("an inclusion proof"),
+        ShapeError::MissingCheckpoint => KeylessError::NoLogEntry("a checkpoint"),
+        ShapeError::MissingSigningTimeEvidence => KeylessError::NoSigningTime,
+        ShapeError::LogIndexOutOfRange { .. } | ShapeError::CheckpointRootMismatch => {
+            KeylessError::UntrustedLog
+        }
+        _ => KeylessError::Malformed,
+    }
+}

@@ -1,0 +1,227 @@
+//! The test data of sigstore-verify 0.15.1 and sigstore-bundle 0.15.1, without an exception: what they accept is accepted,
+//! what they refuse is refused. Origin and licence: tests/fixtures/sigstore/README.md.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::*;
+
+const GITHUB: &str = "https://token.actions.githubusercontent.com";
+const LOGIN: &str = "https://github.com/login/oauth";
+const BEACON: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
+
+/// Bundle, root, issuer and subject.
+const ACCEPTED: &[(&str, &str, &str, &str)] = &[
+    // v0.1, Rekor v1.
+    ("dsse.sigstore.json", "production", LOGIN, "brian@dehamer.com"),
+    ("happy-path.json", "production", GITHUB, BEACON),
+    (
+        "sigstore.js@2.0.0-provenance.sigstore.json",
+        "public-good",
+        GITHUB,
+        "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main",
+    ),
+    ("invalid-ct-key.sigstore.json", "public-good", GITHUB, BEACON),
+    // v0.2, Rekor v1.
+    (
+        "bundle_v3_github.whl.sigstore",
+        "production",
+        GITHUB,
+        "https://github.com/trailofbits/rfc8785.py/.github/workflows/release.yml@refs/tags/v0.1.2",
+    ),
+    // v0.3, Rekor v1, the last but one with a timestamp too.
+    ("bundle_v3.json", "staging", LOGIN, "william@yossarian.net"),
+    (
+        "conda-attestation.sigstore.json",
+        "production",
+        GITHUB,
+        "https://github.com/prefix-dev/sigstore-example/.github/workflows/action.yaml@refs/heads/main",
+    ),
+    ("cosign-v3-blob.sigstore.json", "production", LOGIN, "w.vollprecht@gmail.com"),
+    ("othername.sigstore.json", "scaffolding", "http://oidc.local:8080", "foo!oidc.local"),
+    // v0.3, Rekor v2, with timestamps.
+    ("a.dsse.staging-rekor-v2.txt.sigstore.json", "staging", GITHUB, BEACON),
+    ("conda-attestation-rekor2.sigstore.json", "staging", LOGIN, "jku@goto.fi"),
+    ("staging-rekor-v2.txt.sigstore.json", "staging", LOGIN, "jku@goto.fi"),
+    ("timestamp-valid.sigstore.json", "timestamp-valid", GITHUB, BEACON),
+    (
+        "sct-multi-intermediate.sigstore.json",
+        "sct-multi-intermediate",
+        GITHUB,
+        "https://github.com/sigstore/root-signing-staging/.github/workflows/custom-test.yml@refs/heads/main",
+    ),
+];
+
+/// Bundle, root, and why it is refused.
+const REJECTED: &[(&str, &str, &str)] = &[
+    (
+        "bundle_cve_2022_36056.txt.sigstore",
+        "staging",
+        "log entry is about another signature, certificate or image",
+    ),
+    (
+        "bundle_invalid_version.txt.sigstore",
+        "production",
+        "bundle has type \"this is completely wrong\", which is not a signature of an image",
+    ),
+    ("bundle_no_cert_v1.txt.sigstore", "production", "bundle must have 1 to 10 certificates: 0 found"),
+    (
+        "bundle_no_checkpoint.txt.sigstore",
+        "production",
+        "bundle has no entry of a transparency log with a checkpoint",
+    ),
+    (
+        "bundle_no_log_entry.txt.sigstore",
+        "production",
+        "bundle has no entry of a transparency log with a promise or proof",
+    ),
+    (
+        "bundle_v3_no_signed_time.txt.sigstore.json",
+        "staging",
+        "nothing that is signed shows when the signature was made",
+    ),
+    ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature: 2 found"),
+    ("managed-key.sigstore.json", "production", "it is by a key, and the authenticator is keyless"),
+    // Their certificates are of GitHub's releases, without an issuer: valid, and by nobody whom a policy can name.
+    ("bundle_v3_jdx_communique.json", "github", "certificate has no issuer of an identity"),
+    ("github-private-attestation.sigstore.json", "github", "certificate has no issuer of an identity"),
+];
+
+/// Verifies a bundle as an attachment is, but whatever it signs.
+fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
+    let document = fixture(&format!("bundles/{bundle}"));
+    let by = ByCertificate { set, now: now() };
+    let content = bounds::check(&document, set.logs());
+    let digest = match content {
+        Ok(content) => dsse::read(content.envelope).and_then(|(payload, _)| artifact_of(&payload)),
+        Err(SignatureError::Unsupported { .. }) => Ok(message_digest(&document)),
+        Err(error) => Err(error),
+    };
+    let checked = digest.and_then(|digest| {
+        let mut bytes = digest.as_bytes().to_vec();
+        bytes[0] ^= u8::from(flip);
+        let artifact = Artifact::Digest(ArtifactDigest::new(digest.algorithm(), bytes).unwrap());
+        Ok(by.check(std::str::from_utf8(&document).unwrap(), &artifact)?)
+    });
+    checked.map_or_else(|error| error.to_string(), |identity| format!("by {identity}"))
+}
+
+/// The digest of a signed message, which is not an image.
+fn message_digest(document: &[u8]) -> ArtifactDigest {
+    let bundle: serde_json::Value = serde_json::from_slice(document).unwrap();
+    let digest = bundle["messageSignature"]["messageDigest"]["digest"].as_str().unwrap();
+    ArtifactDigest::new(HashAlgorithm::Sha2256, STANDARD.decode(digest).unwrap()).unwrap()
+}
+
+fn logs(root: &str) -> LogUse {
+    if root == "github" { LogUse::None } else { LogUse::Required }
+}
+
+fn set(root_name: &str, issuer: &str, subject: &str) -> KeylessSet {
+    KeylessSet::new(vec![root(root_name)], rule(issuer, Some(subject), &[]), logs(root_name)).unwrap()
+}
+
+#[test]
+fn the_suite_of_sigstore_verify_passes() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/sigstore/bundles");
+    let files =
+        std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<_> =
+        files.filter(|name| name.contains(".json") || name.ends_with(".sigstore")).collect();
+    let cases = ACCEPTED.iter().map(|case| case.0).chain(REJECTED.iter().map(|case| case.0));
+    assert_eq!(files, cases.map(str::to_owned).collect(), "no file is left out");
+    for &(bundle, root_name, issuer, subject) in ACCEPTED {
+        let accepted = format!("by {subject} by {issuer}");
+        assert_eq!(outcome(bundle, &set(root_name, issuer, subject), false), accepted, "{bundle}");
+    }
+    for &(bundle, root_name, why) in REJECTED {
+        assert_eq!(outcome(bundle, &set(root_name, GITHUB, BEACON), false), why, "{bundle}");
+    }
+    println!("accepted {} of {}, rejected {}", ACCEPTED.len(), files.len(), REJECTED.len());
+    assert_eq!((ACCEPTED.len(), REJECTED.len()), (14, 10));
+}
+
+#[test]
+fn t81_a_valid_bundle_by_somebody_else_is_refused() {
+    for &(bundle, root_name, issuer, subject) in ACCEPTED {
+        for (other_issuer, other_subject, part) in [
+            ("https://issuer.example", subject, "issuer"),
+            (&format!("{issuer}.evil.example"), subject, "issuer"),
+            (&issuer[..issuer.len() - 1], subject, "issuer"),
+            (issuer, "nobody@issuer.example", "subject"),
+            (issuer, &format!("{subject}x"), "subject"),
+            (issuer, &subject[1..], "subject"),
+        ] {
+            let refused = outcome(bundle, &set(root_name, other_issuer, other_subject), false);
+            let expected =
+                format!("signature is valid, but not by the identity of the authenticator: its {part} is ");
+            assert!(refused.starts_with(&expected), "{bundle} {other_issuer} {other_subject}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn a_valid_bundle_about_another_digest_is_refused() {
+    for &(bundle, root_name, issuer, subject) in ACCEPTED {
+        let refused = outcome(bundle, &set(root_name, issuer, subject), true);
+        assert_eq!(refused, "log entry is about another signature, certificate or image", "{bundle}");
+    }
+}
+
+/// Which root a bundle needs: with another it is refused, and with both it is accepted in either order.
+#[test]
+fn a_bundle_of_another_instance_is_refused() {
+    let same = |one: &str, other: &str| {
+        let instances =
+            [&["production", "public-good"][..], &["staging", "sct-multi-intermediate", "timestamp-valid"]];
+        instances.iter().any(|roots| roots.contains(&one) && roots.contains(&other))
+    };
+    for &(bundle, root_name, issuer, subject) in ACCEPTED {
+        for other in ["production", "staging", "scaffolding", "github"] {
+            if same(root_name, other) || root_name == other {
+                continue;
+            }
+            let refused = outcome(bundle, &set(other, issuer, subject), false);
+            let expected = [
+                "timestamp is not by an authority of the trusted root, or not of this signature",
+                "log entry is not by a transparency log of the trusted root",
+            ];
+            assert!(expected.contains(&refused.as_str()), "{bundle} {other}: {refused}");
+            if other != "github" {
+                for roots in [[root_name, other], [other, root_name]] {
+                    let roots = roots.map(root).to_vec();
+                    let both =
+                        KeylessSet::new(roots, rule(issuer, Some(subject), &[]), LogUse::Required).unwrap();
+                    assert_eq!(
+                        outcome(bundle, &both, false),
+                        format!("by {subject} by {issuer}"),
+                        "{bundle} {other}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn t89_an_unknown_certificate_transparency_log_is_refused() {
+    let refused = outcome("invalid-ct-key.sigstore.json", &set("invalid-ct-key", GITHUB, BEACON), false);
+    assert_eq!(refused, "certificate is not shown by a certificate transparency log of the trusted root");
+}
+
+#[test]
+fn t86_a_signature_of_the_future_is_refused() {
+    for &(bundle, root_name, issuer, subject) in ACCEPTED {
+        let set = set(root_name, issuer, subject);
+        let document = text(&format!("bundles/{bundle}"));
+        let digest = match bounds::check(document.as_bytes(), LogUse::Required) {
+            Ok(content) => artifact_of(&dsse::read(content.envelope).unwrap().0).unwrap(),
+            Err(_) => message_digest(document.as_bytes()),
+        };
+        let by = ByCertificate { set: &set, now: "2020-01-01T00:00:00Z".parse().unwrap() };
+        let refused = by.check(&document, &Artifact::Digest(digest)).unwrap_err();
+        assert!(matches!(refused, KeylessError::Future { .. }), "{bundle}: {refused}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Trusted roots: the authorities and logs of one Sigstore instance, as `trusted_root.json` has them.
+//!
+//! Source: sigstore/protobuf-specs `protos/sigstore_trustroot.proto`, in the JSON form of protocol buffers.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use der::Decode as _;
+use jiff::{SignedDuration, Timestamp};
+use sigstore_verify::Verifier;
+use sigstore_verify::trust_root::TrustedRoot as Parsed;
+use sigstore_verify::types::TimeRange;
+
+use super::provider;
+use crate::digest::Digest;
+use crate::json::{self, Bounds, JsonError, Keys};
+use crate::untrusted::{Quoted, quoted};
+
+/// Maximum size of a trusted root: 256 KiB; that of the public instance has 7 KiB.
+pub const MAX_ROOT_BYTES: usize = 256 * 1024;
+const BOUNDS: Bounds = Bounds { depth: 16, values: 1 << 14, keys: Keys::Exact };
+
+/// How long before its end a root is reported.
+const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Media types of versions 0.1 and 0.2.
+const MEDIA_TYPES: [&str; 2] = [
+    "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+    "application/vnd.dev.sigstore.trustedroot.v0.2+json",
+];
+
+/// A trusted root: an instance of Sigstore whose certificates, log entries and timestamps count.
+#[derive(Clone)]
+pub struct TrustedRoot {
+    origin: String,
+    digest: Digest,
+    verifier: Arc<Verifier>,
+    counts: Counts,
+    /// When something of it ends, and when nothing of one kind is left.
+    ends: Vec<Timestamp>,
+    end: Option<RootEnd>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    transparency_logs: usize,
+    certificate_logs: usize,
+    timestamp_authorities: usize,
+}
+
+/// The first part of a root that will not cover new signatures any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootEnd {
+    /// When the last of them ends.
+    pub at: Timestamp,
+    /// What ends, for messages.
+    pub what: &'static str,
+}
+
+impl TrustedRoot {
+    /// Parses a `trusted_root.json` of at most [`MAX_ROOT_BYTES`]; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// When it is not JSON without duplicate keys, not of version 0.1 or 0.2, has no certificate authority, or has a key,
+    /// certificate or time that is not valid, or the same log key twice: one log must not count as two.
+    pub fn parse(origin: String, text: &str) -> Result<Self, RootError> {
+        provider::install();
+        if text.len() > MAX_ROOT_BYTES {
+            return Err(RootError::TooLarge { found: text.len() });
+        }
+        json::parse(text.as_bytes(), BOUNDS).map_err(RootError::Json)?;
+        let invalid = |error: &dyn fmt::Display| RootError::Invalid { why: quoted(&error.to_string()) };
+        let root = Parsed::from_json(text).map_err(|error| invalid(&error))?;
+        if !MEDIA_TYPES.contains(&root.media_type.as_str()) {
+            return Err(RootError::Version { found: quoted(&root.media_type) });
+        }
+        if root.certificate_authorities.is_empty() {
+            return Err(RootError::NoAuthority);
+        }
+        check_distinct(root.tlogs.iter().map(|log| log.public_key.raw_bytes.as_bytes()))?;
+        check_distinct(root.ctlogs.iter().map(|log| log.public_key.raw_bytes.as_bytes()))?;
+        let verifier = Verifier::new(&root).map_err(|error| invalid(&error))?;
+        let counts = Counts {
+            transparency_logs: root.tlogs.len(),
+            certificate_logs: root.ctlogs.len(),
+            timestamp_authorities: root.timestamp_authorities.len(),
+        };
+        let groups = groups(&root)?;
+        let ends = groups.iter().flat_map(|(_, ends)| ends.iter().flatten().copied()).collect();
+        let end = groups.iter().filter_map(|(what, ends)| last_end(ends).map(|at| RootEnd { at, what }));
+        let end = end.min_by_key(|end| end.at);
+        let digest = Digest::of(text.as_bytes());
+        Ok(Self { origin, digest, verifier: Arc::new(verifier), counts, ends, end })
+    }
+
+    /// The name of its file, for messages.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The digest of its text.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// When one of its parts ends, the first of those that end after `after`.
+    pub fn first_end(&self, after: Timestamp) -> Option<Timestamp> {
+        self.ends.iter().filter(|end| **end > after).min().copied()
+    }
+
+    /// When it will not cover new signatures any more: as soon as all parts of one kind have ended.
+    pub fn end(&self) -> Option<RootEnd> {
+        self.end
+    }
+
+    /// That it will soon not cover new signatures any more, in words that do not change until then.
+    pub fn ending(&self, now: Timestamp) -> Option<String> {
+        let end = self.end.filter(|end| end.at <= now + NOTICE)?;
+        let RootEnd { at, what } = end;
+        Some(format!(
+            "trusted root {} does not cover signatures after {at}: its last {what} ends then",
+            self.origin
+        ))
+    }
+
+    /// What verifies with it.
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// What it lacks where entries of logs are required.
+    pub(super) fn missing_logs(&self) -> Option<&'static str> {
+        match self.counts {
+            Counts { transparency_logs: 0, certificate_logs: 0, .. } => {
+                Some("has no logs; if its instance has none, write `log = \"none\"`")
+            }
+            Counts { transparency_logs: 0, .. } => Some("has no transparency log, which `log` requires"),
+            Counts { certificate_logs: 0, .. } => {
+                Some("has no certificate transparency log, which `log` requires")
+            }
+            _ => None,
+        }
+    }
+
+    /// What makes it unfit where no logs are used.
+    pub(super) fn missing_without_logs(&self) -> Option<&'static str> {
+        match self.counts {
+            Counts { transparency_logs: 0, certificate_logs: 0, timestamp_authorities: 1.. } => None,
+            Counts { transparency_logs: 0, certificate_logs: 0, .. } => {
+                Some("has no timestamp authority, so nothing shows when a certificate was used")
+            }
+            _ => Some("has logs, so `log = \"none\"` would skip them"),
+        }
+    }
+}
+
+/// The ends of the parts of each kind; a part without an end has none.
+type Group = (&'static str, Vec<Option<Timestamp>>);
+
+fn groups(root: &Parsed) -> Result<[Group; 4], RootError> {
+    let mut authorities = Vec::new();
+    for authority in &root.certificate_authorities {
+        let window = authority.valid_for.and_then(|window| window.end);
+        let mut end = window;
+        for certificate in &authority.cert_chain.certificates {
+            let certificate = not_after(certificate.raw_bytes.as_bytes())?;
+            end = Some(end.map_or(certificate, |end| end.min(certificate)));
+        }
+        authorities.push(end);
+    }
+    let end = |window: Option<TimeRange>| window.and_then(|window| window.end);
+    let logs = root.tlogs.iter().map(|log| end(log.public_key.valid_for)).collect();
+    let certificate_logs = root.ctlogs.iter().map(|log| end(log.public_key.valid_for)).collect();
+    let stamps = root.timestamp_authorities.iter().map(|authority| end(authority.valid_for));
+    Ok([
+        ("certificate authority", authorities),
+        ("transparency log", logs),
+        ("certificate transparency log", certificate_logs),
+        ("timestamp authority", stamps.collect()),
+    ])
+}
+
+/// When the last part of a kind ends; `None` if one does not end, or there is none.
+fn last_end(ends: &[Option<Timestamp>]) -> Option<Timestamp> {
+    ends.iter().copied().collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
+fn not_after(der: &[u8]) -> Result<Timestamp, RootError> {
+    let invalid = || RootError::Invalid { why: quoted("certificate of an authority") };
+    let certificate = x509_cert::Certificate::from_der(der).map_err(|_| invalid())?;
+    let end = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    let seconds = i64::try_from(end.as_secs()).map_err(|_| invalid())?;
+    Timestamp::from_second(seconds).map_err(|_| invalid())
+}
+
+/// Checks that no two logs have one key.
+fn check_distinct<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Result<(), RootError> {
+    let mut seen = BTreeSet::new();
+    for key in keys {
+        if !seen.insert(key) {
+            return Err(RootError::SameLogTwice);
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Debug for TrustedRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedRoot")
+            .field("origin", &self.origin)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a text is not a trusted root.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum RootError {
+    #[error("it has {found} bytes, at most {MAX_ROOT_BYTES} are read")]
+    TooLarge { found: usize },
+    #[error(transparent)]
+    Json(JsonError),
+    #[error("it is not a trusted root: {why}")]
+    Invalid { why: Quoted },
+    #[error("it has media type {found}; versions 0.1 and 0.2 of a trusted root are read")]
+    Version { found: Quoted },
+    #[error("it has no certificate authority")]
+    NoAuthority,
+    /// An attacker with one key would have two logs.
+    #[error("two of its logs have the same key")]
+    SameLogTwice,
+}

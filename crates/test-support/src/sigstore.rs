@@ -1,0 +1,256 @@
+//! An instance of Sigstore: certificate authority, logs and timestamp authority. Certificates, their timestamps, promises,
+//! proofs and checkpoints are computed as the real ones are; nothing of it is shared with the code that verifies.
+
+mod der;
+mod fulcio;
+mod log_key;
+mod rekor;
+mod timestamp;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use pullgate::digest::{Digest, hex};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use self::fulcio::Fulcio;
+pub use self::fulcio::{Leaf, Person};
+use self::rekor::{Rekor, RekorV2};
+use self::timestamp::TimestampAuthority;
+use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, manifest};
+
+/// The OpenID provider of [`Person::builder`].
+pub const ISSUER: &str = "https://token.actions.example";
+/// The subject of [`Person::builder`].
+pub const SUBJECT: &str = "https://git.example/team/app/.github/workflows/release.yml@refs/tags/v1.0";
+
+const STATEMENT: &str = "application/vnd.in-toto+json";
+/// When all keys and authorities begin to be valid.
+const START: &str = "2020-01-01T00:00:00Z";
+
+impl Person {
+    /// A build of `team/app`, with all claims, an hour ago.
+    pub fn builder() -> Self {
+        let claims = [
+            (9, SUBJECT),
+            (11, "github-hosted"),
+            (12, "https://git.example/team/app"),
+            (14, "refs/tags/v1.0"),
+            (15, "1001"),
+            (17, "77"),
+            (18, "https://git.example/team/app/.github/workflows/top.yml@refs/tags/v1.0"),
+            (20, "release"),
+        ];
+        Self {
+            issuer: ISSUER.to_owned(),
+            subjects: vec![SUBJECT.to_owned()],
+            claims: claims.map(|(arc, text)| (arc, text.to_owned())).to_vec(),
+            code_signing: true,
+            logged: true,
+            issued: Timestamp::now() - SignedDuration::from_hours(1),
+            signed_after: SignedDuration::from_mins(1),
+        }
+    }
+}
+
+/// An instance of Sigstore.
+pub struct Sigstore {
+    fulcio: Fulcio,
+    rekor: Rekor,
+    timestamps: TimestampAuthority,
+}
+
+impl Sigstore {
+    pub fn new() -> Self {
+        Self { fulcio: Fulcio::new(), rekor: Rekor::new(), timestamps: TimestampAuthority::new() }
+    }
+
+    /// Its `trusted_root.json`.
+    pub fn trusted_root(&self) -> Value {
+        let key = |public: &[u8], details: &str| json!({ "rawBytes": STANDARD.encode(public), "keyDetails": details, "validFor": { "start": START } });
+        let log = |public: &[u8], id: [u8; 32], details: &str| {
+            json!({
+                "baseUrl": "https://log.example",
+                "hashAlgorithm": "SHA2_256",
+                "publicKey": key(public, details),
+                "logId": { "keyId": STANDARD.encode(id) },
+            })
+        };
+        let authority = |chain: &[Vec<u8>]| {
+            let certificates: Vec<_> =
+                chain.iter().map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
+            json!({
+                "subject": { "organization": "test", "commonName": "test" },
+                "uri": "https://authority.example",
+                "certChain": { "certificates": certificates },
+                "validFor": { "start": START },
+            })
+        };
+        let (p256, ed25519) = ("PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519");
+        let transparency = &self.fulcio.transparency;
+        json!({
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "tlogs": [
+                log(&self.rekor.key.public(), self.rekor.key.id(), p256),
+                log(&RekorV2::public(), RekorV2::id(), ed25519),
+            ],
+            "certificateAuthorities": [authority(&[self.fulcio.authority.der().to_vec()])],
+            "ctlogs": [log(&transparency.public(), transparency.id(), p256)],
+            "timestampAuthorities": [authority(&self.timestamps.chain())],
+        })
+    }
+
+    /// Its root, if it had no logs.
+    pub fn root_without_logs(&self) -> Value {
+        let mut root = self.trusted_root();
+        root["tlogs"] = json!([]);
+        root["ctlogs"] = json!([]);
+        root
+    }
+
+    pub fn issue(&self, person: &Person) -> Leaf {
+        self.fulcio.issue(person)
+    }
+
+    /// A bundle v0.3 about a digest, logged by Rekor v1 a minute after the certificate was issued.
+    pub fn bundle(&self, person: &Person, digest: &Digest) -> Value {
+        let (mut bundle, leaf, signature) = self.signed(person, digest);
+        let (payload, time) = (payload_of(&bundle), signed_at(person));
+        let body = json!({
+            "apiVersion": "0.0.1",
+            "kind": "dsse",
+            "spec": {
+                "envelopeHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(b"not compared")) },
+                "payloadHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(&payload)) },
+                "signatures": [{
+                    "signature": STANDARD.encode(&signature),
+                    "verifier": STANDARD.encode(pem(&leaf.der)),
+                }],
+            },
+        });
+        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor.entry(&body, time)]);
+        bundle
+    }
+
+    /// The same, logged by Rekor v2, with a timestamp.
+    pub fn bundle_v2(&self, person: &Person, digest: &Digest) -> Value {
+        let (mut bundle, leaf, signature) = self.signed(person, digest);
+        let encoding = encoding(&payload_of(&bundle));
+        let body = json!({
+            "apiVersion": "0.0.2",
+            "kind": "hashedrekord",
+            "spec": { "hashedRekordV002": {
+                "data": { "algorithm": "SHA2_256", "digest": STANDARD.encode(Sha256::digest(encoding)) },
+                "signature": {
+                    "content": STANDARD.encode(&signature),
+                    "verifier": {
+                        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                        "x509Certificate": { "rawBytes": STANDARD.encode(&leaf.der) },
+                    },
+                },
+            } },
+        });
+        bundle["verificationMaterial"]["tlogEntries"] = json!([RekorV2::entry(&body)]);
+        self.stamp(&mut bundle, signed_at(person));
+        bundle
+    }
+
+    /// The same without a log, with a timestamp.
+    pub fn bundle_without_log(&self, person: &Person, digest: &Digest) -> Value {
+        let (mut bundle, ..) = self.signed(person, digest);
+        self.stamp(&mut bundle, signed_at(person));
+        bundle
+    }
+
+    /// Adds a timestamp of the bundle's signature.
+    pub fn stamp(&self, bundle: &mut Value, time: Timestamp) {
+        let signature = bundle["dsseEnvelope"]["signatures"][0]["sig"].as_str().unwrap();
+        let stamp = self.timestamps.stamp(&STANDARD.decode(signature).unwrap(), time);
+        bundle["verificationMaterial"]["timestampVerificationData"] =
+            json!({ "rfc3161Timestamps": [{ "signedTimestamp": STANDARD.encode(stamp) }] });
+    }
+
+    /// A bundle without evidence, its certificate and its signature.
+    fn signed(&self, person: &Person, digest: &Digest) -> (Value, Leaf, Vec<u8>) {
+        let leaf = self.issue(person);
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
+            "predicateType": "https://sigstore.dev/cosign/sign/v1",
+            "predicate": {},
+        })
+        .to_string();
+        let signature = leaf.key.sign(&encoding(statement.as_bytes()));
+        let bundle = json!({
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": { "certificate": { "rawBytes": STANDARD.encode(&leaf.der) } },
+            "dsseEnvelope": {
+                "payload": STANDARD.encode(&statement),
+                "payloadType": STATEMENT,
+                "signatures": [{ "sig": STANDARD.encode(&signature) }],
+            },
+        });
+        (bundle, leaf, signature)
+    }
+
+    /// The signature of a payload in the classic layout, and its annotations: certificate, log entry and timestamp.
+    pub fn classic(&self, person: &Person, payload: &[u8]) -> Vec<(&'static str, String)> {
+        let leaf = self.issue(person);
+        let (signature, time) = (leaf.key.sign(payload), signed_at(person));
+        let body = json!({
+            "apiVersion": "0.0.1",
+            "kind": "hashedrekord",
+            "spec": {
+                "data": { "hash": { "algorithm": "sha256", "value": hex(&Sha256::digest(payload)) } },
+                "signature": {
+                    "content": STANDARD.encode(&signature),
+                    "publicKey": { "content": STANDARD.encode(pem(&leaf.der)) },
+                },
+            },
+        });
+        let stamp = STANDARD.encode(self.timestamps.stamp(&signature, time));
+        vec![
+            ("dev.cosignproject.cosign/signature", STANDARD.encode(&signature)),
+            ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
+            ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
+            ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, time)),
+            ("dev.sigstore.cosign/rfc3161timestamp", json!({ "SignedRFC3161Timestamp": stamp }).to_string()),
+        ]
+    }
+}
+
+/// Attaches a classic signature with these annotations.
+pub fn attach_annotated(
+    registry: &Registry,
+    path: &str,
+    digest: &Digest,
+    payload: &[u8],
+    annotations: &[(&str, String)],
+) {
+    let config = registry.blob(path, "{}");
+    let blob = registry.blob(path, payload.to_vec());
+    let annotations: Vec<_> = annotations.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let layers = [(&blob, payload.len(), SIMPLE_SIGNING, annotations.as_slice())];
+    let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
+    registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
+}
+
+/// When a person's signature is logged and stamped.
+fn signed_at(person: &Person) -> Timestamp {
+    person.issued + person.signed_after
+}
+
+fn payload_of(bundle: &Value) -> Vec<u8> {
+    STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap()
+}
+
+/// The signed bytes of an envelope.
+fn encoding(payload: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {STATEMENT} {} ", STATEMENT.len(), payload.len());
+    [head.as_bytes(), payload].concat()
+}
+
+fn pem(der: &[u8]) -> String {
+    pullgate::trust::pem::write("CERTIFICATE", der)
+}
