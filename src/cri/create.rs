@@ -47,7 +47,7 @@ async fn checked(
     body: Incoming,
     peer: Peer,
 ) -> Result<Request<Body>, Response<Body>> {
-    let (message, mut body) = read_message(proxy.gate.memory(), 3, body).await?;
+    let (message, mut body) = read_message(proxy.gate.memory().calls(), 3, body).await?;
     let create = CreateRequest::parse(&message).map_err(|error| {
         status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error)))
     })?;

@@ -41,7 +41,7 @@ async fn answer(
     peer: Peer,
 ) -> Result<Response<Body>, Response<Body>> {
     let (head, body) = request.into_parts();
-    let (message, body) = read_message(proxy.gate.memory(), 2, body).await?;
+    let (message, body) = read_message(proxy.gate.memory().calls(), 2, body).await?;
     let query = Query::parse(&message).map_err(|error| {
         status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error)))
     })?;

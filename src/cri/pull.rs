@@ -126,7 +126,7 @@ async fn run(
 
 async fn read(proxy: &Proxy, body: Incoming) -> Result<PullRequest, Response<Body>> {
     // As it came, and the parts that are read of it.
-    let (message, _) = read_message(proxy.gate.memory(), 2, body).await?;
+    let (message, _) = read_message(proxy.gate.memory().pulls(), 2, body).await?;
     PullRequest::parse(message)
         .map_err(|error| status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error))))
 }

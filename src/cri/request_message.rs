@@ -11,7 +11,7 @@ use tonic::Code;
 use super::frame::{self, FrameError, MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use super::{MESSAGE_TIMEOUT, status};
 use crate::containerd::Body;
-use pullgate_net::memory::{self, MemoryBudget, Reserved};
+use pullgate_net::memory::{self, Part, Reserved};
 
 /// Messages up to this size, in bytes, are read at once: what kubelet sends has some kilobytes.
 pub(super) const SMALL_MESSAGE: usize = 64 << 10;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// # Errors
 /// The answer for the caller, when the body is not exactly one plain message of bounded size, or there is no memory for it.
 pub(super) async fn read_message(
-    memory: &MemoryBudget,
+    memory: &Part,
     copies: usize,
     mut body: Incoming,
 ) -> Result<(Bytes, Bytes), Response<Body>> {
@@ -53,7 +53,7 @@ pub(super) async fn read_message(
                 }
                 let whole = message.saturating_add(PREFIX_BYTES);
                 if message > SMALL_MESSAGE {
-                    let taken = memory.request(whole.saturating_mul(copies), PATIENCE).await;
+                    let taken = memory.reserve(whole.saturating_mul(copies), PATIENCE).await;
                     let full = "the memory for requests is in use; see `memory` in [limits]";
                     reserved = Some(taken.map_err(|_| refuse(Code::ResourceExhausted, full))?);
                 }

@@ -207,6 +207,13 @@ impl EvidenceWriter {
             });
         }
         let threads = Arc::clone(threads);
+        if evidence.bytes() > MAX_NOTED_BYTES {
+            // It would not be kept in memory; until a thread is free, it holds its part of the budget.
+            return tokio::spawn(async move {
+                let permit = threads.acquire_owned().await;
+                drop((tokio::task::spawn_blocking(move || ledger.keep(evidence)).await, permit));
+            });
+        }
         tokio::spawn(async move {
             // In memory at once, within bounds; what waits for a thread holds only the place.
             let noting = Arc::clone(&ledger);

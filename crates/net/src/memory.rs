@@ -7,7 +7,7 @@
 //! that is enough for ordinary documents and never waits. The first time that it needs more, it takes its whole share of
 //! the budget at once; until then it holds nothing that others wait for, and after that it waits for nothing. Lookups that
 //! wait for shared work have one share with it ([`Share::unite`]), and one repository has one share at a time. A question
-//! about a present image reserves all that it needs at once, and so does a request of a caller; pulls take neither part.
+//! about a present image reserves all that it needs at once, and so does a request of a caller; lookups take no part of these.
 
 mod share;
 
@@ -49,17 +49,25 @@ pub struct MemoryBudget {
     /// Three quarters: what lookups read.
     lookups: Arc<Semaphore>,
     /// An eighth: what questions about present images read.
-    present: Arc<Semaphore>,
-    /// An eighth: requests that are held in memory.
-    requests: Arc<Semaphore>,
+    present: Part,
+    /// A sixteenth: requests for pulls, which are held until the image is decided.
+    pulls: Part,
+    /// A sixteenth: other requests that are held in memory.
+    calls: Part,
     /// Turns to take a share, by repository.
     turns: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
     /// Held while two shares become one.
     uniting: Arc<Mutex<()>>,
     /// The share of one lookup, in units.
     share: u32,
-    /// All that questions may have, and all that requests may have, in units.
-    eighth: u32,
+}
+
+/// A part of the budget that nothing else takes.
+#[derive(Clone, Debug)]
+pub struct Part {
+    free: Arc<Semaphore>,
+    /// All of it, in units.
+    all: u32,
 }
 
 impl MemoryBudget {
@@ -67,15 +75,14 @@ impl MemoryBudget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let eighth = units(bytes / 8);
-        let semaphore = |units| Arc::new(Semaphore::new(size(units)));
         Self {
-            lookups: semaphore(eighth.saturating_mul(6)),
-            present: semaphore(eighth),
-            requests: semaphore(eighth),
+            lookups: Arc::new(Semaphore::new(size(eighth.saturating_mul(6)))),
+            present: Part::new(eighth),
+            pulls: Part::new(eighth / 2),
+            calls: Part::new(eighth / 2),
             turns: Arc::default(),
             uniting: Arc::default(),
             share: eighth.saturating_mul(3),
-            eighth,
         }
     }
 
@@ -94,15 +101,19 @@ impl MemoryBudget {
         if bytes <= ALLOWANCE {
             return Ok(Reserved { share: None, taken: Taken::Budget(None) });
         }
-        take(&self.present, units(bytes).min(self.eighth), limit).await
+        self.present.reserve(bytes, limit).await
     }
 
-    /// Reserves `bytes` for a request that is held in memory, within `limit`. More than all is reserved as all.
-    ///
-    /// # Errors
-    /// When they are not free in time.
-    pub async fn request(&self, bytes: usize, limit: Duration) -> Result<Reserved, MemoryError> {
-        take(&self.requests, units(bytes).min(self.eighth), limit).await
+    /// The part for requests for pulls. A pull may wait for a registry for minutes, so it has none of the others'.
+    #[must_use]
+    pub fn pulls(&self) -> &Part {
+        &self.pulls
+    }
+
+    /// The part for other requests.
+    #[must_use]
+    pub fn calls(&self) -> &Part {
+        &self.calls
     }
 
     /// The turn of a repository: one of its lookups has a share at a time.
@@ -120,10 +131,21 @@ impl MemoryBudget {
     }
 }
 
-async fn take(from: &Arc<Semaphore>, units: u32, limit: Duration) -> Result<Reserved, MemoryError> {
-    let permit = tokio::time::timeout(limit, Arc::clone(from).acquire_many_owned(units)).await;
-    let permit = permit.ok().and_then(Result::ok).ok_or(MemoryError::Busy(limit))?;
-    Ok(Reserved { share: None, taken: Taken::Budget(Some(permit)) })
+impl Part {
+    fn new(all: u32) -> Self {
+        Self { free: Arc::new(Semaphore::new(size(all))), all }
+    }
+
+    /// Reserves `bytes` within `limit`. More than all is reserved as all.
+    ///
+    /// # Errors
+    /// When they are not free in time.
+    pub async fn reserve(&self, bytes: usize, limit: Duration) -> Result<Reserved, MemoryError> {
+        let units = units(bytes).min(self.all);
+        let permit = tokio::time::timeout(limit, Arc::clone(&self.free).acquire_many_owned(units)).await;
+        let permit = permit.ok().and_then(Result::ok).ok_or(MemoryError::Busy(limit))?;
+        Ok(Reserved { share: None, taken: Taken::Budget(Some(permit)) })
+    }
 }
 
 /// Bytes that are reserved until this is dropped.
@@ -195,7 +217,7 @@ mod tests {
 
     fn free(budget: &MemoryBudget) -> (usize, usize) {
         let mib = |semaphore: &Semaphore| semaphore.available_permits() * UNIT / MIB;
-        (mib(&budget.lookups), mib(&budget.present))
+        (mib(&budget.lookups), mib(&budget.present.free))
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,10 +268,10 @@ mod tests {
         assert_eq!(one.reserve(21 * MIB, LIMIT).await.map(drop), Err(MemoryError::Share(24 * MIB)));
         drop(held);
         assert!(one.reserve(24 * MIB, LIMIT).await.is_ok(), "what is released can be reserved again");
-        let all = budget.request(100 * MIB, LIMIT).await.unwrap();
-        assert_eq!(budget.request(1, LIMIT).await.map(drop), Err(MemoryError::Busy(LIMIT)));
+        let all = budget.calls().reserve(100 * MIB, LIMIT).await.unwrap();
+        assert_eq!(budget.calls().reserve(1, LIMIT).await.map(drop), Err(MemoryError::Busy(LIMIT)));
         drop(all);
-        assert!(budget.request(1, LIMIT).await.is_ok());
+        assert!(budget.calls().reserve(1, LIMIT).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -302,11 +324,19 @@ mod tests {
         let pulls = [budget.share("one"), budget.share("two")];
         let _one = pulls[0].reserve(4 * MIB, LIMIT).await.unwrap();
         let _two = pulls[1].reserve(4 * MIB, LIMIT).await.unwrap();
-        let _request = budget.request(100 * MIB, LIMIT).await.unwrap();
+        let _request = budget.calls().reserve(100 * MIB, LIMIT).await.unwrap();
         let all = budget.present(100 * MIB, LIMIT).await.unwrap();
         assert_eq!(budget.present(MIB, LIMIT).await.map(drop), Err(MemoryError::Busy(LIMIT)));
         assert!(budget.present(ALLOWANCE, LIMIT).await.is_ok(), "an ordinary image does not wait");
         drop(all);
         assert!(budget.present(MIB, LIMIT).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a4_requests_for_pulls_delay_no_other_requests() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let _pulls = budget.pulls().reserve(100 * MIB, LIMIT).await.unwrap();
+        assert_eq!(budget.pulls().reserve(1, LIMIT).await.map(drop), Err(MemoryError::Busy(LIMIT)));
+        assert!(budget.calls().reserve(MIB, LIMIT).await.is_ok());
     }
 }

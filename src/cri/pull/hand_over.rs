@@ -24,7 +24,8 @@ pub(super) fn begin(upstream: &Upstream, memory: &MemoryBudget, document: Admitt
     let (upstream, memory) = (upstream.clone(), memory.clone());
     tokio::spawn(async move {
         let digest = document.digest();
-        let Ok(_copies) = memory.request(COPIES * document.bytes().len(), Duration::ZERO).await else {
+        let Ok(_copies) = memory.pulls().reserve(COPIES * document.bytes().len(), Duration::ZERO).await
+        else {
             return tracing::debug!(%digest, "document not handed over: the memory is in use");
         };
         let write = content::write(&upstream, digest, document.bytes());

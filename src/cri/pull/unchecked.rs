@@ -13,7 +13,7 @@ use super::forwarded::ForwardedPull;
 use crate::containerd::{images, presence};
 use crate::cri::{MAX_NAME_BYTES, Proxy};
 use crate::gate::{Pinned, Refusal};
-use crate::telemetry::Reason;
+use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::sanitize_to;
 
 /// How many pulls may wait for their check, under way or given up; more wait before they are forwarded. One takes about
@@ -34,8 +34,8 @@ const LOOKS: [Duration; 6] = [
     Duration::from_secs(30),
 ];
 
-/// From which look on an image counts as refused that the runtime does not show: it may be busy, or have found another image
-/// by a name that it has just moved.
+/// From which look on an image counts as refused that cannot be checked: the runtime or pullgate may be busy, or the runtime
+/// have found another image by a name that it has just moved.
 const TOLERATED: usize = 3;
 
 /// Limits the pulls that are not checked.
@@ -97,8 +97,11 @@ impl Unchecked {
         // Taken only at the end: the caller may cancel during the check.
         let Some(pull) = &self.pull else { return Ok(()) };
         let checked = pull.check(pinned, id).await;
-        if checked.is_err() {
-            pull.forget(id).await;
+        match &checked {
+            // Not refused: it is looked at again.
+            Err(refusal) if refusal.kind() == Kind::Unavailable => return checked,
+            Err(_) => pull.forget(id).await,
+            Ok(()) => {}
         }
         self.pull = None;
         checked
@@ -124,7 +127,7 @@ async fn check_later(pull: ForwardedPull, looks: Arc<Semaphore>, answered: bool)
             Look::Nothing | Look::Admitted => true,
             Look::Unknown => false,
             Look::Refused { id, refusal } => {
-                let settled = number >= TOLERATED || refusal.reason() != Reason::RuntimeUnavailable;
+                let settled = number >= TOLERATED || !is_passing(&refusal);
                 if settled {
                     forget(&pull, &id, &refusal).await;
                 }
@@ -142,6 +145,11 @@ async fn forget(pull: &ForwardedPull, id: &str, refusal: &Refusal) {
     let (reason, line) = (refusal.reason().code(), refusal.line());
     tracing::warn!(image, reason, line, "refused after its pull was given up: its names are removed");
     pull.forget(id).await;
+}
+
+/// Whether the image could not be checked, for a reason that passes: the runtime or pullgate is busy.
+fn is_passing(refusal: &Refusal) -> bool {
+    refusal.kind() == Kind::Unavailable || refusal.reason() == Reason::RuntimeUnavailable
 }
 
 /// Checks what the runtime has by the name of this pull.
