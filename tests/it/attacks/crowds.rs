@@ -58,7 +58,8 @@ async fn t121_a_cancelled_pull_stops_its_work_and_fails_no_other() {
                 () = leave => {}
             }
         }
-        // All callers have cancelled: no request follows, and no task is left.
+        // All callers have cancelled: no request follows, and no task is left. The registry may not have read yet what was sent.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let sent = world.registry.requests().len();
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(world.registry.requests().len(), sent, "{row}");

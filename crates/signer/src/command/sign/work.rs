@@ -89,7 +89,7 @@ impl Work {
             let missing = sign::missing(&self.registry, &order, self.key.public()).await;
             missing.map(|missing| Report::dry_run(image, digest, &missing))
         } else {
-            let signed = sign::sign(&self.registry, &order, &*self.key).await;
+            let signed = sign::sign(&self.registry, &order, &self.key).await;
             signed.map(|signed| Report::signed(image, digest, &signed))
         };
         result.unwrap_or_else(|error| Report::failed(image, Some(digest), &error))
