@@ -21,8 +21,6 @@ pub(crate) fn run(release: Release) {
     let node = Node::start(release);
     let socket = node.pullgate.socket();
     let (kept, new) = crate::event_loop().block_on(async {
-        let kubelet = Caller::new(socket.clone());
-        kubelet.list_images().await;
         let mut idle = Vec::new();
         for _ in 0..IDLE {
             let caller = Caller::new(socket.clone());
@@ -30,6 +28,9 @@ pub(crate) fn run(release: Release) {
             idle.push(caller);
         }
         let (mut kept, mut new) = (Samples::default(), Samples::default());
+        // An earlier one would be closed, as the idlest of this process, and a client of gRPC connects again.
+        let kubelet = Caller::new(socket.clone());
+        kubelet.list_images().await;
         for _ in 0..CALLS {
             kept.time(kubelet.list_images()).await;
             new.time(Caller::new(socket.clone()).list_images()).await;
@@ -44,7 +45,7 @@ pub(crate) fn run(release: Release) {
         figure(what, text, Some(("longest ≤ 100 ms", longest <= MOST)))
     };
     let rows = [
-        row(&format!("ListImages on the first connection, {CALLS} times"), &kept),
+        row(&format!("ListImages on one connection, {CALLS} times"), &kept),
         row(&format!("ListImages on a new connection, {CALLS} times"), &new),
     ];
     report::table(FIGURE, &rows);
