@@ -52,7 +52,8 @@ use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
-use crate::registry::{Credentials, Registry};
+use crate::registry::{Credentials, Registry, Wanted};
+use crate::signature::Format;
 use crate::telemetry::counters::Counter;
 use evidence_writer::EvidenceWriter;
 use held_content::ContentWalker;
@@ -208,8 +209,13 @@ impl Gate {
         let reference = Reference::parse(&request.image)
             .map_err(|error| Refusal::invalid_reference(&request.image, &error))?;
         let break_glass = self.break_glass.get().map(|source| source.exceptions(jiff::Timestamp::now()));
-        let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference);
-        let evaluation = PullEvaluation::new(lookup, self.policy(), break_glass);
+        let policy = self.policy();
+        let wanted = match policy.as_ref().is_some_and(|policy| policy.reads(Format::Notation)) {
+            true => Wanted::Notation,
+            false => Wanted::Sigstore,
+        };
+        let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference, wanted);
+        let evaluation = PullEvaluation::new(lookup, policy, break_glass);
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;
         *explanation = explained;
         decided

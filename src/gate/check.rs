@@ -19,6 +19,8 @@ pub(super) struct Check {
     authenticators: Vec<String>,
     attachments: Vec<Attachment>,
     digest: Digest,
+    media_type: String,
+    size: usize,
     repositories: Vec<String>,
     layouts: BTreeSet<Format>,
     annotations: BTreeMap<String, String>,
@@ -35,6 +37,13 @@ pub(super) struct Checked {
     pub(super) at: jiff::Timestamp,
 }
 
+impl Checked {
+    /// When the first signature ends that a verdict may rest on.
+    pub(super) fn end(&self) -> Option<jiff::Timestamp> {
+        self.proofs.iter().filter_map(Proof::until).min()
+    }
+}
+
 impl Check {
     pub(super) fn new(
         policy: &Arc<Policy>,
@@ -48,6 +57,8 @@ impl Check {
             authenticators: requirement.authenticators().to_vec(),
             attachments: evidence.attachments.clone(),
             digest: evidence.digest.clone(),
+            media_type: evidence.media_type.clone(),
+            size: evidence.document.len(),
             repositories: rule.accepted_repositories(&evidence.repository),
             layouts: rule.layouts().clone(),
             annotations: requirement.annotations().clone(),
@@ -99,6 +110,7 @@ impl Check {
         let subject = Subject {
             digest: &self.digest,
             repositories: &self.repositories,
+            content: (&self.media_type, self.size),
             annotations: &self.annotations,
             identity: self.identity,
         };
@@ -113,5 +125,66 @@ pub(super) struct SetOnDrop(Arc<AtomicBool>);
 impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::policy::{Action, Scope};
+    use crate::reference::Repository;
+    use crate::trust::x509::{Store, Subjects};
+    use crate::trust::{NotationSet, Signers, TimestampCheck, VerificationLevel};
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/notation/cli/");
+        std::fs::read(format!("{directory}{name}")).unwrap()
+    }
+
+    /// The end of a check of p256.jws, and how many signatures are valid, where the deny list has these keys.
+    fn end(denied: BTreeMap<String, String>) -> (usize, Option<jiff::Timestamp>) {
+        let mut ca = Store::default();
+        ca.add(&fixture("p256.root.pem")).unwrap();
+        let set = NotationSet {
+            ca,
+            signing_authority: Store::default(),
+            tsa: Store::default(),
+            subjects: Subjects::Any,
+            timestamps: TimestampCheck::Always,
+            level: VerificationLevel::Strict,
+            revoked: denied,
+        };
+        let requirement = Requirement::any(vec!["notary".to_owned()]).unwrap();
+        let rule = |action| Rule::new("a rule".to_owned(), Scope::everything(), action);
+        let authenticator = Authenticator::of("notary".to_owned(), Signers::Notation(Box::new(set)));
+        let required = rule(Action::Require(requirement.clone()));
+        let policy = Policy::new(required.clone(), Vec::new(), vec![authenticator]).unwrap();
+        let document = fixture("manifest.json");
+        let evidence = Evidence {
+            repository: Repository::parse("registry.example/team/app").unwrap(),
+            digest: Digest::of(&document),
+            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            document: document.into(),
+            images: Vec::new(),
+            attachments: vec![Attachment::Notation {
+                place: "referrer".to_owned(),
+                document: fixture("p256.jws").into(),
+            }],
+            names: Vec::new(),
+            rule: String::new(),
+            keys: Vec::new(),
+            recorded: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let checked = Check::new(&Arc::new(policy), &required, &requirement, &evidence).run();
+        (checked.proofs.len(), checked.end())
+    }
+
+    #[test]
+    fn a_verdict_ends_with_the_certificates_that_came_with_the_signature() {
+        let (valid, until) = end(BTreeMap::new());
+        assert_eq!(valid, 1);
+        assert_eq!(until.unwrap().to_string().get(..10), Some("2126-11-06"));
     }
 }

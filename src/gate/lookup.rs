@@ -12,7 +12,7 @@ use super::{AdmissionRequest, Explanation, Finding, Refusal, Shared, provenance}
 use crate::digest::Digest;
 use crate::ledger::{Evidence, Place};
 use crate::reference::Reference;
-use crate::registry::{Collected, Platform, RegistryError, Resolved};
+use crate::registry::{Collected, Platform, RegistryError, Resolved, Wanted};
 use crate::telemetry::Step;
 use pullgate_net::memory::Share;
 
@@ -22,6 +22,8 @@ pub(super) struct Lookup {
     pub(super) shared: Shared,
     pub(super) request: Arc<AdmissionRequest>,
     pub(super) reference: Reference,
+    /// The signatures that are fetched.
+    wanted: Wanted,
     /// The memory for its documents.
     pub(super) share: Share,
     /// The answers of key services.
@@ -43,8 +45,14 @@ pub(super) struct Fetched {
 }
 
 impl Lookup {
-    pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
+    pub(super) fn new(
+        shared: Shared,
+        request: Arc<AdmissionRequest>,
+        reference: Reference,
+        wanted: Wanted,
+    ) -> Self {
         Self {
+            wanted,
             share: shared.registry.memory().share(&reference.repository().to_string()),
             shared,
             request,
@@ -156,10 +164,10 @@ impl Lookup {
             return Ok(self.fetched.swap_remove(at));
         }
         let (shared, request) = (self.shared.clone(), Arc::clone(&self.request));
-        let (place, share) = (self.place(digest), self.share.clone());
+        let (place, share, wanted) = (self.place(digest), self.share.clone(), self.wanted);
         // Where the digest is in the name, its bytes and its signatures are requested at the same time.
         let (resolved, (mut collected, spent)) =
-            tokio::join!(self.resolve(reference), collect(&shared, &request, &place, &share));
+            tokio::join!(self.resolve(reference), collect(&shared, &request, &place, &share, wanted));
         let resolved = resolved?;
         self.explanation.steps.add(Step::Collect, spent);
         self.explanation.note(collected.problems.iter().map(ToString::to_string));
@@ -248,8 +256,10 @@ async fn collect(
     request: &AdmissionRequest,
     Place { repository, digest }: &Place,
     share: &Share,
+    wanted: Wanted,
 ) -> (Collected, Duration) {
     let begin = Instant::now();
-    let collected = shared.registry.attachments_for(share, repository, digest, &request.credentials).await;
+    let image = (repository, digest);
+    let collected = shared.registry.attachments_for(share, image, &request.credentials, wanted).await;
     (collected, begin.elapsed())
 }

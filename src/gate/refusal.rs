@@ -311,6 +311,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
         Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
         Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
+        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority of the trusted root")
         }
@@ -356,4 +357,19 @@ fn reason_of(error: &RegistryError) -> Reason {
 /// `text` as it can stand in a line, cut where it would flood it.
 fn quote(text: &str) -> String {
     sanitize_to(text, MAX_QUOTE_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Cause;
+
+    /// A scan must not remove signed images because of a trusted root that is out of date, or a clock that is slow.
+    #[test]
+    fn what_time_or_a_new_root_can_heal_is_about_the_attempt() {
+        for fault in [Fault::RootExpired, Fault::FutureTime] {
+            let (reason, _) = reason_of_fault(fault);
+            assert_eq!(reason.kind(), Kind::Refused(Cause::Attempt), "{reason}");
+        }
+    }
 }

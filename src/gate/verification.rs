@@ -53,6 +53,8 @@ struct Satisfaction {
     identities: Vec<String>,
     /// When the first confirmation that this rests on expires.
     until: Option<Instant>,
+    /// When the first signature ends that this may rest on.
+    end: Option<jiff::Timestamp>,
     /// The time of the check.
     at: jiff::Timestamp,
 }
@@ -151,6 +153,7 @@ impl Verification {
         // A slow key service delays no other verification.
         drop(permit);
         let checked = checked.map_err(|_| Refusal::internal(self.lookup.image()))?;
+        let end = checked.end();
         let Checked { mut findings, proofs, at } = checked;
         shared.checks.add_all(findings.len());
         let begin = Instant::now();
@@ -162,7 +165,7 @@ impl Verification {
         }
         let judged = match result {
             QuorumResult::Met { satisfied, identities, until } => {
-                Ok(Satisfaction { satisfied: Arc::new(satisfied), identities, until, at })
+                Ok(Satisfaction { satisfied: Arc::new(satisfied), identities, until, at, end })
             }
             QuorumResult::Unanswered(why) => {
                 let (image, rule) = (self.lookup.image(), self.rule.label());
@@ -193,6 +196,7 @@ impl Verification {
 
     fn remember(&self, satisfaction: &Satisfaction) {
         let end = earliest_end(&self.policy, &self.requirement, satisfaction.at);
+        let end = end.into_iter().chain(satisfaction.end).min();
         let satisfied = Arc::clone(&satisfaction.satisfied);
         self.lookup.shared.verdicts.remember(self.verdict_key(), satisfied, end, satisfaction.until);
     }

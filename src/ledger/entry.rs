@@ -69,6 +69,10 @@ enum HeadAttachment {
         place: String,
         document: usize,
     },
+    Notation {
+        place: String,
+        document: usize,
+    },
 }
 
 /// Encodes evidence.
@@ -91,6 +95,10 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         Attachment::Bundle { place, document } => {
             blobs.push(document);
             HeadAttachment::Bundle { place: place.clone(), document: document.len() }
+        }
+        Attachment::Notation { place, document } => {
+            blobs.push(document);
+            HeadAttachment::Notation { place: place.clone(), document: document.len() }
         }
     });
     let attachments = attachments.collect();
@@ -173,6 +181,9 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
             HeadAttachment::Bundle { place, document } => {
                 Attachment::Bundle { place, document: take(document)? }
             }
+            HeadAttachment::Notation { place, document } => {
+                Attachment::Notation { place, document: take(document)? }
+            }
         })
     });
     let attachments = attachments.collect::<Result<_, EntryError>>()?;
@@ -252,6 +263,7 @@ mod tests {
                 })),
             },
             Attachment::Bundle { place: "referrer".to_owned(), document: Bytes::from_static(b"{\n}") },
+            Attachment::Notation { place: "referrer".to_owned(), document: Bytes::from_static(b"{ }\n") },
         ];
         Evidence {
             repository: Repository::parse("reg.example/team/app").unwrap(),

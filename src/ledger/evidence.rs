@@ -118,7 +118,7 @@ impl Evidence {
         for attachment in &mut self.attachments {
             match attachment {
                 Attachment::SimpleSigning { payload, .. } => copy(payload),
-                Attachment::Bundle { document, .. } => copy(document),
+                Attachment::Bundle { document, .. } | Attachment::Notation { document, .. } => copy(document),
             }
         }
     }
@@ -170,7 +170,9 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
             let certificate = certificate.as_ref().map_or(0, |certificate| certificate.bytes());
             place.len() + payload.len() + signature.len() + certificate
         }
-        Attachment::Bundle { place, document } => place.len() + document.len(),
+        Attachment::Bundle { place, document } | Attachment::Notation { place, document } => {
+            place.len() + document.len()
+        }
     }
 }
 
@@ -178,7 +180,7 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
 fn attached(attachment: &Attachment) -> &Bytes {
     match attachment {
         Attachment::SimpleSigning { payload, .. } => payload,
-        Attachment::Bundle { document, .. } => document,
+        Attachment::Bundle { document, .. } | Attachment::Notation { document, .. } => document,
     }
 }
 
@@ -189,7 +191,8 @@ fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
             Attachment::SimpleSigning { payload, signature, certificate, .. },
             Attachment::SimpleSigning { payload: others, signature: theirs, certificate: their, .. },
         ) => payload == others && signature == theirs && certificate == their,
-        (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. }) => {
+        (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. })
+        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. }) => {
             document == others
         }
         _ => false,

@@ -103,7 +103,7 @@ reasons! {
     /// a signature was made when its certificate was not valid
     CertificateExpired = Refused(Signatures), "certificate-expired",
     /// no authority of the trusted root was valid when a signature was made
-    TrustRootExpired = Refused(Signatures), "trust-root-expired",
+    TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// the certificate of a signature is not shown by a certificate transparency log of the trusted root
     NoCertificateLog = Refused(Signatures), "no-certificate-log",
     /// a signature has no entry in a transparency log
@@ -114,6 +114,8 @@ reasons! {
     OtherLogEntry = Refused(Signatures), "other-log-entry",
     /// nothing that is signed shows when a signature was made
     NoSigningTime = Refused(Signatures), "no-signing-time",
+    /// a signature was made at a time that has not come
+    FutureSigningTime = Refused(Attempt), "future-signing-time",
     /// the timestamp of a signature is not by an authority of the trusted root, or of something else
     UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires

@@ -13,6 +13,7 @@ mod elsewhere;
 mod hostile;
 mod indexes;
 mod keyless;
+mod notation;
 mod outcome;
 mod proxies;
 mod referrers;

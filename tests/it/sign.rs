@@ -91,6 +91,7 @@ fn verified(registry: &Registry, collected: &Collected, digest: &Digest, key: &S
     let subject = Subject {
         digest,
         repositories: &repositories,
+        content: ("", 0),
         annotations: &BTreeMap::new(),
         identity: RepositoryIdentity::default(),
     };

@@ -35,16 +35,21 @@ impl Guard {
     /// directory on the path to it, both as named and as resolved: up to `root`, or up to `/` if a link or an absolute path
     /// leads out of `root`.
     pub fn read(self, root: &Path, path: &Path, limit: u64) -> Result<String, FileError> {
+        text(self.read_bytes(root, path, limit)?)
+    }
+
+    /// As [`Guard::read`], for a file that may not be text.
+    pub fn read_bytes(self, root: &Path, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         let (file, metadata) = open(path)?;
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
         self.check_directories(root, path)?;
-        read_text(file, &metadata, limit)
+        read_limited(file, &metadata, limit)
     }
 
     /// Reads a text file of at most `limit` bytes that decides nothing; its owner does not matter.
     pub fn read_any(path: &Path, limit: u64) -> Result<String, FileError> {
         let (file, metadata) = open(path)?;
-        read_text(file, &metadata, limit)
+        text(read_limited(file, &metadata, limit)?)
     }
 
     /// Whether a directory can be trusted to list files.
@@ -103,7 +108,7 @@ fn open(path: &Path) -> Result<(File, Metadata), FileError> {
     if metadata.is_file() { Ok((file, metadata)) } else { Err(FileError::NotAFile) }
 }
 
-fn read_text(file: File, metadata: &Metadata, limit: u64) -> Result<String, FileError> {
+fn read_limited(file: File, metadata: &Metadata, limit: u64) -> Result<Vec<u8>, FileError> {
     if metadata.len() > limit {
         return Err(FileError::TooLarge { limit });
     }
@@ -112,6 +117,10 @@ fn read_text(file: File, metadata: &Metadata, limit: u64) -> Result<String, File
     if u64::try_from(bytes.len()).is_ok_and(|read| read > limit) {
         return Err(FileError::TooLarge { limit });
     }
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, FileError> {
     let text = String::from_utf8(bytes).map_err(|_| FileError::NotText)?;
     if text.starts_with('\u{feff}') { Err(FileError::ByteOrderMark) } else { Ok(text) }
 }

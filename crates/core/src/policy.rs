@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::reference::Repository;
+use crate::signature::{self, Format};
 use crate::trust::{Authenticator, Identities, PublicKey};
 
 mod applicability;
@@ -100,10 +101,18 @@ impl Policy {
     pub fn with_deny_list(mut self, denials: DenyList) -> Self {
         let revoked = |key: &PublicKey| denials.of_key(key).map(str::to_owned);
         let authenticators = self.authenticators.into_iter();
-        self.authenticators = authenticators.map(|(name, it)| (name, it.without(&revoked))).collect();
+        let without = |it: Authenticator| it.without(&revoked).denying(denials.key_reasons());
+        self.authenticators = authenticators.map(|(name, it)| (name, without(it))).collect();
         self.hash = canonical::hash(&self.default, &self.rules, &self.authenticators, &denials);
         self.denials = denials;
         self
+    }
+
+    /// Whether an authenticator reads signatures of this format.
+    #[must_use]
+    pub fn reads(&self, format: Format) -> bool {
+        let mut authenticators = self.authenticators();
+        authenticators.any(|authenticator| signature::reads(authenticator.signers(), format))
     }
 
     /// The deny list, which overrides every rule.

@@ -10,10 +10,12 @@ mod dsse;
 mod fault;
 mod fields;
 mod keyless;
+mod notation;
 mod payload;
 mod repository;
 mod simple;
 mod statement;
+mod timestamp;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,10 +33,16 @@ pub use self::fault::{Fault, SignatureKind};
 pub use self::fields::FieldError;
 use self::keyless::ByCertificate;
 pub use self::keyless::{CertificateAnnotations, KeylessError};
+use self::notation::Signer as NotationSigner;
+pub use self::notation::{
+    ARTIFACT_TYPE as NOTATION_ARTIFACT_TYPE, MAX_ENVELOPE_BYTES as MAX_NOTATION_BYTES,
+    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError,
+};
 pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::repository::{REPOSITORY_ANNOTATION, RepositoryIdentity};
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
+pub use self::timestamp::TimestampError;
 use crate::digest::Digest;
 use crate::trust::{
     Authenticator, Identity, Key, KeySet, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, Signers, TrustError,
@@ -63,13 +71,22 @@ pub enum Attachment {
         /// The bytes of the layer.
         document: Bytes,
     },
+    /// An envelope of the Notary Project, as a referrer carries it.
+    Notation {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the layer.
+        document: Bytes,
+    },
 }
 
 impl Attachment {
     /// Where it was found, for messages.
     pub fn place(&self) -> &str {
         match self {
-            Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } => place,
+            Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } | Self::Notation { place, .. } => {
+                place
+            }
         }
     }
 
@@ -78,6 +95,7 @@ impl Attachment {
         match self {
             Self::SimpleSigning { .. } => Format::SimpleSigning,
             Self::Bundle { .. } => Format::Bundle,
+            Self::Notation { .. } => Format::Notation,
         }
     }
 }
@@ -89,11 +107,13 @@ pub enum Format {
     SimpleSigning,
     /// A Sigstore bundle with a DSSE envelope: signs a digest only, as cosign writes it.
     Bundle,
+    /// An envelope of the Notary Project: signs a digest only.
+    Notation,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 2] = [Self::SimpleSigning, Self::Bundle];
+    pub const ALL: [Self; 3] = [Self::SimpleSigning, Self::Bundle, Self::Notation];
 
     /// The layout in which a registry keeps it: the word in the policy.
     #[must_use]
@@ -101,6 +121,7 @@ impl Format {
         match self {
             Self::SimpleSigning => "classic",
             Self::Bundle => "bundle",
+            Self::Notation => "notation",
         }
     }
 }
@@ -110,6 +131,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::SimpleSigning => "simple signing",
             Self::Bundle => "sigstore bundle",
+            Self::Notation => "Notation signature",
         })
     }
 }
@@ -119,6 +141,8 @@ impl fmt::Display for Format {
 pub struct Subject<'a> {
     /// The digest of the manifest or index.
     pub digest: &'a Digest,
+    /// Its media type as the registry reported it, and its size in bytes: what a Notation signature names too.
+    pub content: (&'a str, usize),
     /// The repositories that a simple-signing payload may contain, canonical (`docker.io/library/nginx`): that of the
     /// image, and the aliases of the policy.
     pub repositories: &'a [String],
@@ -137,6 +161,7 @@ pub struct Proof {
     identity: Identity,
     format: Format,
     demand: Option<Arc<RemoteCheck>>,
+    until: Option<Timestamp>,
 }
 
 impl Proof {
@@ -159,6 +184,12 @@ impl Proof {
     pub fn demand(&self) -> Option<&Arc<RemoteCheck>> {
         self.demand.as_ref()
     }
+
+    /// The last instant at which it is right, if that does not follow from the authenticator: the signature expires, or a
+    /// certificate that came with it.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
 }
 
 /// Verifies that `attachment` is a signature of `subject` that counts for `authenticator` at `now`.
@@ -174,24 +205,46 @@ pub fn verify(
     let signed: Signed = match authenticator.signers() {
         Signers::Keys(keys) => by_key(attachment, By { keys, now }, subject)?.into(),
         Signers::Keyless(set) => keyless::verify(attachment, ByCertificate { set, now }, subject)?,
+        Signers::Notation(set) => match attachment {
+            Attachment::Notation { document, .. } => notation::verify(document, set, subject, now)?.into(),
+            other => return Err(SignatureError::OtherKind { found: other.format(), kind: "notation" }),
+        },
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
         identity: signed.identity,
         format: attachment.format(),
         demand: signed.demand,
+        until: signed.until,
     })
+}
+
+/// Whether signatures of this format can count for these signers.
+#[must_use]
+pub fn reads(signers: &Signers, format: Format) -> bool {
+    match signers {
+        Signers::Keys(_) | Signers::Keyless(_) => matches!(format, Format::SimpleSigning | Format::Bundle),
+        Signers::Notation(_) => format == Format::Notation,
+    }
 }
 
 /// What each kind of authenticator returns for a signature that counts.
 struct Signed {
     identity: Identity,
     demand: Option<Arc<RemoteCheck>>,
+    /// As of [`Proof::until`].
+    until: Option<Timestamp>,
 }
 
 impl From<Valid> for Signed {
     fn from(valid: Valid) -> Self {
-        Self { identity: Identity::key(valid.fingerprint()), demand: valid.demand().cloned() }
+        Self { identity: Identity::key(valid.fingerprint()), demand: valid.demand().cloned(), until: None }
+    }
+}
+
+impl From<NotationSigner> for Signed {
+    fn from(signer: NotationSigner) -> Self {
+        Self { identity: signer.identity().clone(), demand: None, until: signer.valid_until() }
     }
 }
 
@@ -207,6 +260,9 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
             })
         }
         Attachment::Bundle { document, .. } => bundle::verify(document, by, subject),
+        Attachment::Notation { .. } => {
+            Err(SignatureError::OtherKind { found: Format::Notation, kind: "key" })
+        }
     }
 }
 
@@ -274,6 +330,9 @@ pub enum SignatureError {
     /// A part is not base64 in the accepted form.
     #[error("{what} is not base64 (standard alphabet, padded, no white space)")]
     Base64 { what: &'static str },
+    /// A part is not base64url in the accepted form.
+    #[error("{what} is not base64url (URL-safe alphabet, no padding, no white space)")]
+    Base64Url { what: &'static str },
     /// A part is not JSON of the required shape.
     #[error("{what} is malformed")]
     Malformed {
@@ -317,6 +376,15 @@ pub enum SignatureError {
         /// The element, and the required number.
         what: &'static str,
         found: usize,
+    },
+    #[error(transparent)]
+    Notation(#[from] NotationError),
+    /// A format that the kind of authenticator does not read.
+    #[error("{found}, which an authenticator of type `{kind}` does not read")]
+    OtherKind {
+        found: Format,
+        /// The word of `type` in the policy.
+        kind: &'static str,
     },
     /// A known format that cannot be verified with a key.
     #[error("{what}, which a key does not verify")]

@@ -12,10 +12,12 @@ mod ed25519;
 pub mod generate;
 mod hash;
 mod identity;
+mod instant;
 mod key_error;
 mod key_ids;
 mod keyless;
 mod kind;
+mod notation;
 pub mod pem;
 mod private;
 mod public;
@@ -23,6 +25,7 @@ mod remote_check;
 mod rsa;
 mod signer_set;
 pub mod spki;
+pub mod x509;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +45,7 @@ pub use self::keyless::{
     TrustedRoot, WrongIdentity,
 };
 pub use self::kind::Curve;
+pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};
 pub use self::pem::PemError;
 pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};

@@ -1,4 +1,4 @@
-//! What is attached to an image: cosign's classic signatures and Sigstore bundles.
+//! What is attached to an image: classic signatures of cosign, Sigstore bundles and envelopes of the Notary Project.
 //!
 //! The tag of the classic layout, the referrers API and the fallback tag of that API are read at the same time. A registry
 //! with the API may still have tags from before it had it, so both count.
@@ -38,6 +38,16 @@ pub use collected::{AttachmentProblem, Collected};
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
+/// Which attachments are fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// cosign's classic signatures and Sigstore bundles.
+    #[default]
+    Sigstore,
+    /// Those, and envelopes of the Notary Project.
+    Notation,
+}
+
 /// Prefix of a bundle's media type, whatever its version.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
@@ -50,15 +60,23 @@ pub(super) async fn attachments(
     share: &Share,
     (repository, digest): (&Repository, &Digest),
     credentials: &Credentials,
+    wanted: Wanted,
 ) -> Collected {
-    let key = state.key("attachments", &[&repository.to_string(), digest.as_str()], credentials);
+    let kind = match wanted {
+        Wanted::Sigstore => "attachments",
+        Wanted::Notation => "attachments with Notation",
+    };
+    let key = state.key(kind, &[&repository.to_string(), digest.as_str()], credentials);
     if state.negative_cache.contains(&key) {
         return Collected::default();
     }
     let (shared, repository, digest) = (Arc::clone(state), repository.clone(), digest.clone());
     let context = RequestContext::new(credentials.clone(), state.limits(), share.clone());
     let work = async move {
-        let collected = awaited(&shared, &repository, &digest, &context).await;
+        let (repository, digest) = (&repository, &digest);
+        let state = &shared;
+        let search = Search { state, image: repository, repository, digest, context: &context, wanted };
+        let collected = awaited(search).await;
         if collected.is_nothing() {
             shared.negative_cache.insert(key);
         }
@@ -79,16 +97,13 @@ pub(super) async fn bundles(
     credentials: &Credentials,
 ) -> Collected {
     let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository));
-    referrers::bundles(&Search { state, image: repository, repository, digest, context }).await
+    let wanted = Wanted::Sigstore;
+    referrers::bundles(&Search { state, image: repository, repository, digest, context, wanted }).await
 }
 
 /// As [`attachments`], repeated for [`super::Limits::wait_for_signature`] while nothing is attached.
-async fn awaited(
-    state: &Arc<RegistryState>,
-    repository: &Repository,
-    digest: &Digest,
-    context: &RequestContext,
-) -> Collected {
+async fn awaited(own: Search<'_>) -> Collected {
+    let Search { state, repository, context, .. } = own;
     let until = Instant::now() + state.limits().wait_for_signature;
     loop {
         // No permit is held while waiting for a signer.
@@ -101,7 +116,7 @@ async fn awaited(
             }
         }
         // Boxed, so that futures that wait for a permit are small.
-        let collected = Box::pin(collect(state, repository, digest, context)).await;
+        let collected = Box::pin(collect(own)).await;
         context.end_turn();
         if !collected.is_nothing() || Instant::now() >= until {
             return collected;
@@ -111,18 +126,14 @@ async fn awaited(
 }
 
 /// Reads all places where signatures of this repository may be.
-async fn collect(
-    state: &Arc<RegistryState>,
-    repository: &Repository,
-    digest: &Digest,
-    context: &RequestContext,
-) -> Collected {
+async fn collect(own: Search<'_>) -> Collected {
+    let Search { state, repository, digest, context, .. } = own;
     let Some(source) = source_of(&state.sources, repository) else {
-        return search(state, repository, (repository, digest), context).await;
+        return search(own).await;
     };
-    let own = async {
+    let of_image = async {
         match source.image {
-            true => search(state, repository, (repository, digest), context).await,
+            true => search(own).await,
             false => Collected::default(),
         }
     };
@@ -131,7 +142,7 @@ async fn collect(
         // The credentials of the pull are for the image's registry only.
         let anonymous = context.without_credentials(state.limits());
         let context = if other.domain() == repository.domain() { context } else { &anonymous };
-        search(state, other, (repository, digest), context).await
+        search(Search { repository: other, context, ..own }).await
     };
     let local = async {
         let Some(root) = source.directory.clone() else { return Collected::default() };
@@ -143,7 +154,7 @@ async fn collect(
             lost
         })
     };
-    let (mut collected, other, local) = tokio::join!(own, other, local);
+    let (mut collected, other, local) = tokio::join!(of_image, other, local);
     for more in [other, local] {
         collected.attachments.extend(more.attachments);
         collected.problems.extend(more.problems);
@@ -151,14 +162,8 @@ async fn collect(
     collected
 }
 
-/// Searches `repository` for what is attached to an image, which may be in another one.
-async fn search(
-    state: &Arc<RegistryState>,
-    repository: &Repository,
-    (image, digest): (&Repository, &Digest),
-    context: &RequestContext,
-) -> Collected {
-    let search = Search { state, repository, image, digest, context };
+/// Searches one repository for what is attached to an image, which may be in another one.
+async fn search(search: Search<'_>) -> Collected {
     let (mut collected, bundles) = tokio::join!(classic::signatures(&search), referrers::bundles(&search));
     collected.attachments.extend(bundles.attachments);
     collected.problems.extend(bundles.problems);
@@ -166,6 +171,7 @@ async fn search(
 }
 
 /// One search, and what its parts share.
+#[derive(Clone, Copy)]
 struct Search<'a> {
     state: &'a Arc<RegistryState>,
     /// Where it searches.
@@ -174,6 +180,7 @@ struct Search<'a> {
     image: &'a Repository,
     digest: &'a Digest,
     context: &'a RequestContext,
+    wanted: Wanted,
 }
 
 impl Search<'_> {

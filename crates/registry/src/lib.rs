@@ -39,7 +39,7 @@ mod token;
 mod upload;
 
 pub use attachments::{
-    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
+    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION, Wanted,
     fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use concurrency_limit::Permit;

@@ -137,6 +137,8 @@ pub(super) struct Manifest {
     pub(super) config: Descriptor,
     pub(super) layers: Vec<Descriptor>,
     pub(super) subject: Option<Descriptor>,
+    /// What kind of artifact it is, if it says so and not by the type of its config.
+    pub(super) artifact_type: Option<String>,
 }
 
 /// A descriptor. `urls` and `data` are never used: content is fetched from the registry of the image.
@@ -221,7 +223,8 @@ fn manifest(fields: &Map<String, Value>) -> Result<ManifestKind, String> {
         None | Some(Value::Null) => None,
         Some(value) => Some(descriptor(value)?),
     };
-    Ok(ManifestKind::Manifest(Box::new(Manifest { config, layers, subject })))
+    let artifact_type = fields.get("artifactType").and_then(Value::as_str).map(str::to_owned);
+    Ok(ManifestKind::Manifest(Box::new(Manifest { config, layers, subject, artifact_type })))
 }
 
 fn descriptors(fields: &Map<String, Value>, name: &str) -> Result<Vec<Descriptor>, String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pullgate_net::memory::{MemoryBudget, Share};
 use pullgate_net::single_flight::Key;
 
-use super::attachments::{self, Collected};
+use super::attachments::{self, Collected, Wanted};
 use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
 use super::error::RegistryError;
@@ -103,6 +103,8 @@ impl Registry {
 
     /// Collects what is attached to `digest` in `repository`.
     ///
+    /// Envelopes of the Notary Project are fetched only if they are `wanted`: they cost a request that nobody else needs.
+    ///
     /// Equal lookups at the same time, with equal credentials, share one request; "nothing is attached" is cached for
     /// [`Limits::negative_cache_ttl`]. It never fails as a whole: see [`Collected`]. Nothing is verified but that
     /// bytes match their descriptors, that a referrer's subject is this digest, and that all is within the limits.
@@ -112,18 +114,19 @@ impl Registry {
         digest: &Digest,
         credentials: &Credentials,
     ) -> Collected {
-        self.attachments_for(&self.state.share(repository), repository, digest, credentials).await
+        let share = self.state.share(repository);
+        self.attachments_for(&share, (repository, digest), credentials, Wanted::Sigstore).await
     }
 
     /// As [`Registry::attachments`], with the memory of one lookup.
     pub async fn attachments_for(
         &self,
         share: &Share,
-        repository: &Repository,
-        digest: &Digest,
+        image: (&Repository, &Digest),
         credentials: &Credentials,
+        wanted: Wanted,
     ) -> Collected {
-        attachments::attachments(&self.state, share, (repository, digest), credentials).await
+        attachments::attachments(&self.state, share, image, credentials, wanted).await
     }
 
     /// The Sigstore bundles that are attached to `digest` now at the host that is written to, for a caller that is about to

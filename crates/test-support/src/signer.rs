@@ -163,10 +163,48 @@ pub fn attach_bundle(registry: &Registry, path: &str, digest: &Digest, bundle: &
     let blob = registry.blob(path, bundle.to_owned());
     let config = registry.blob(path, "{}");
     let referrer = manifest(&[(&blob, bundle.len(), BUNDLE, &[])], &config, Some(digest));
+    refer(registry, path, digest, referrer);
+}
+
+/// The manifest of a Notary signature as notation 1.3 writes it, with its envelope at `path`.
+pub fn notation_manifest(registry: &Registry, path: &str, subject: &Digest, envelope: &[u8]) -> Bytes {
+    let media_type =
+        if envelope.first() == Some(&0xd2) { "application/cose" } else { "application/jose+json" };
+    let blob = registry.blob(path, envelope.to_vec());
+    let config = registry.blob(path, "{}");
+    let manifest = manifest(&[(&blob, envelope.len(), media_type, &[])], &config, Some(subject));
+    let text = String::from_utf8(manifest.to_vec()).expect("a manifest is JSON");
+    text.replace("application/vnd.oci.image.config.v1+json", "application/vnd.cncf.notary.signature").into()
+}
+
+/// Attaches an envelope of the Notary Project under the fallback tag of the image.
+pub fn attach_notation(registry: &Registry, path: &str, digest: &Digest, envelope: &[u8]) {
+    refer(registry, path, digest, notation_manifest(registry, path, digest, envelope));
+}
+
+/// Lists a referrer under the fallback tag of the image.
+pub fn refer(registry: &Registry, path: &str, digest: &Digest, referrer: Bytes) {
     let length = referrer.len();
     let referrer = registry.manifest(path, MANIFEST, referrer);
     // cosign 3.1.1 does not write the real artifact type into the index.
     let index = index(&[descriptor((&referrer, length, MANIFEST, &[]))]);
     let index = registry.manifest(path, "application/vnd.oci.image.index.v1+json", index);
     registry.tag(path, &format!("sha256-{}", digest.hex()), &index);
+}
+
+/// A file of `tests/fixtures/notation/cli`: by notation, about [`notation_image`].
+pub fn notation_file(name: &str) -> std::path::PathBuf {
+    crate::repository().join("tests/fixtures/notation/cli").join(name)
+}
+
+/// The content of [`notation_file`].
+pub fn notation(name: &str) -> Vec<u8> {
+    std::fs::read(notation_file(name)).expect("the fixture exists")
+}
+
+/// Stores the image that the envelopes in the fixtures are about, with the tag `1`.
+pub fn notation_image(registry: &Registry, path: &str) -> Digest {
+    let digest = registry.manifest(path, MANIFEST, notation("manifest.json"));
+    registry.tag(path, "1", &digest);
+    digest
 }

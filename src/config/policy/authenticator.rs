@@ -1,7 +1,6 @@
 //! `[authenticator.NAME]`: whose signatures count. What follows `type` is read by kind; keys are read here.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use toml::de::DeValue;
@@ -9,11 +8,11 @@ use toml::de::DeValue;
 mod keyless;
 
 use super::advice::advice;
-use super::options;
+use super::key_files::KeyFiles;
 use super::remote::Wanted;
-use super::source::{self, DeclaredKey, KnownKeys, Source};
+use super::source::{self, Source};
+use super::{notation, options};
 use crate::config::document::{Document, Table, Value};
-use crate::config::file::Guard;
 use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
 use pullgate_config::values::{check_name, read_algorithm};
@@ -22,20 +21,6 @@ use pullgate_config::values::{check_name, read_algorithm};
 pub(super) struct DeclaredAuthenticator {
     pub(super) name: String,
     pub(super) authenticator: Option<Authenticator>,
-}
-
-/// Where key files are, and who may own them.
-pub(super) struct KeyFiles<'a> {
-    pub(super) root: &'a Path,
-    /// The directory of the file that names them.
-    pub(super) directory: &'a Path,
-    pub(super) guard: Guard,
-    /// The key files that were read.
-    pub(super) read: &'a mut Vec<PathBuf>,
-    /// The keys with a `source` that were fetched.
-    pub(super) known: &'a KnownKeys,
-    /// The keys with a `source` that were declared.
-    pub(super) declared: &'a mut Vec<DeclaredKey>,
 }
 
 /// What applies to keys that do not set it.
@@ -58,6 +43,7 @@ pub(super) fn read(
     let authenticator = match read_type(document, &value) {
         Some(Type::Key) => read_keys(document, &name, at, value, files),
         Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
+        Some(Type::Notation) => notation::read(document, &name, at, value, files),
         None => None,
     };
     DeclaredAuthenticator { name, authenticator }
@@ -68,10 +54,12 @@ pub(super) fn read(
 enum Type {
     Key,
     Keyless,
+    Notation,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 2] = [("key", Self::Key), ("keyless", Self::Keyless)];
+    const ALL: [(&'static str, Self); 3] =
+        [("key", Self::Key), ("keyless", Self::Keyless), ("notation", Self::Notation)];
 }
 
 /// The `type`, which decides what other keys the table may have.

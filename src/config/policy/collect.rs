@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::declared::Declared;
 use super::denials::{self, Denied};
+use super::key_files::KeyFiles;
 use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, namespace, options};
 use crate::config::document::{Document, Table, Value};
 use crate::config::file::Guard;
@@ -55,7 +56,7 @@ impl Collected {
             }
             let directory = root.join(document.file());
             let directory = directory.parent().unwrap_or(root);
-            let keys = authenticator::KeyFiles {
+            let keys = KeyFiles {
                 root,
                 directory,
                 guard,

@@ -19,8 +19,9 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
-    /// Whose signatures count: those of the holders of keys (key), or of identities that an OpenID provider knows (keyless).
-    "type": Choice, "key", "key, keyless";
+    /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), or of
+    /// certificates of the Notary Project (notation).
+    "type": Choice, "key", "key, keyless, notation";
     /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
     /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
     /// P-384, ECDSA_SHA_512 for P-521.
@@ -57,6 +58,25 @@ pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
     /// Whether entries of transparency logs are required, for signature and certificate. Without them a timestamp must show when
     /// the certificate was used, and the root must not have any log.
     "log": Choice, "required", "required, none";
+};
+
+/// Of `type = "notation"`.
+pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
+    /// For notation: the CAs of signers: a certificate of the chain must be one of them. Files, or directories as notation has them
+    /// (`truststore/x509/ca/NAME`); paths are relative to the policy file. A self-signed certificate of a signer is its own
+    /// CA.
+    "ca": List, "none", "PEM or DER files, directories";
+    /// For notation: the CAs of signing authorities, whose signatures state the time of signing themselves.
+    "signing-authority": List, "none", "PEM or DER files, directories";
+    /// For notation: the roots of timestamp authorities. With them a signature needs a timestamp, and its certificates must be valid at
+    /// that time and not now.
+    "tsa": List, "none", "PEM or DER files, directories";
+    /// For notation: the subjects of certificates that may sign: each has all attributes that one of these names, or `*` alone for all.
+    "identities": List, "", "*, x509.subject: C=…, ST=…, O=…";
+    /// For notation: whether every signature needs a timestamp, or only one whose certificates have expired; needs `tsa`.
+    "timestamps": Choice, "always", "always, after-expiry";
+    /// For notation: whether the expiry of a signature and the validity of its certificates count (strict), or not (permissive).
+    "level": Choice, "strict", "strict, permissive";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
@@ -96,8 +116,9 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     "until": Time, "none", "a date and time";
     /// Other names of the same images, under which they may be signed.
     "aliases": List, "none", "scopes of the same form";
-    /// The layouts of signatures that count.
-    "layouts": List, "all", "classic, bundle";
+    /// The layouts of signatures that count. Notation signatures do not name their repository: one that was made for another
+    /// repository counts here, too.
+    "layouts": List, "all", "classic, bundle, notation";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
@@ -163,6 +184,7 @@ pub(super) fn all() -> Vec<OptionDoc> {
     });
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
+    all.extend(ReadByHand::describe(authenticator, "", NOTATION));
     all.extend(remote.iter().cloned());
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));

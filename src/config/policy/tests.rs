@@ -313,7 +313,27 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`",
+        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nidentities = [\"*\"]",
+        "policy.toml:5:16: authenticator `b` has neither `ca` nor `signing-authority`\n  hint: add for example `ca = [\"trust/ca.pem\"]`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nca = [\"keys/p256.pem\"]\nidentities = [\"*\"]",
+        "policy.toml:7:7: `ca` `keys/p256.pem`: the file has a PEM block that is not a certificate\n  hint: put certificates of CAs, or a self-signed certificate of a signer, as PEM here",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nca = [\"keys\"]\nidentities = [\"*\"]\nlevel = \"audit\"",
+        "policy.toml:7:7: `ca` `keys`: `empty.pem`: the file is not PEM: the file has no PEM block\n  hint: put certificates of CAs, or a self-signed certificate of a signer, as PEM here\npolicy.toml:9:9: `level` is `audit`\n  hint: known are `strict`, `permissive`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nca = []\nidentities = [\"C=US\"]\ntimestamps = \"always\"",
+        "policy.toml:7:6: `ca` is empty\n  hint: name a file, or remove it\npolicy.toml:8:14: `identities`: an identity is `*` or begins with `x509.subject:`\n  hint: write the subject as `notation inspect` shows it, behind `x509.subject: `\npolicy.toml:9:14: `timestamps` needs `tsa`\n  hint: remove it, or name the roots of timestamp authorities in `tsa`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nsigning-authority = [\"gone.pem\"]\ntsa = [\"gone.pem\"]",
+        "policy.toml:5:16: `tsa` needs `ca`\n  hint: remove it: signatures of a signing authority state their time themselves\npolicy.toml:5:16: authenticator `b` has no `identities`\n  hint: add for example `identities = [\"x509.subject: C=US, ST=WA, O=example\"]`\npolicy.toml:7:22: `signing-authority` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:8: `tsa` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
     ),
     (
         "[authenticator.b]\ntype = 1\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -966,7 +986,7 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         (
             format!("{root}\n{issuer}"),
             Some(
-                "policy.toml:2:16: authenticator `ci` accepts everybody whom its issuer knows\n  hint: add `subject` or one of `workflow`, `source-repository`, `source-repository-id`, `source-repository-owner-id`, `build-config`; a pattern must fix more than a host",
+                "policy.toml:2:16: authenticator `ci` accepts everybody whom its issuer knows\n  hint: add `subject` or one of `workflow`, `source-repository`, `source-repository-id`, `source-repository-owner-id`, `build-config`; a pattern must fix a segment behind the host, as in `https://host/acme/**`",
             ),
         ),
         (

@@ -10,7 +10,7 @@ use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
 use crate::signature::{Format, RepositoryIdentity};
-use crate::trust::Authenticator;
+use crate::trust::{Authenticator, Signers};
 
 impl Collected {
     /// The warnings, in the order of files and lines.
@@ -77,13 +77,28 @@ impl Collected {
         }
     }
 
-    /// A bundle need not name its repository, so it counts wherever its key does.
+    /// A bundle need not name its repository, so it counts wherever its key does; a Notation signature cannot.
     fn warn_of_shared_authenticators(&self, warnings: &mut Vec<Problem>) {
         for declared in &self.authenticators {
             let name = &declared.value.name;
+            let signers = declared.value.authenticator.as_ref().map(Authenticator::signers);
+            let (format, what, instead) = match signers {
+                Some(Signers::Notation(_)) => (
+                    Format::Notation,
+                    "Notation signature does not",
+                    "use an authenticator with other `identities` for each scope",
+                ),
+                _ => (
+                    Format::Bundle,
+                    "bundle need not",
+                    "add `identity = \"required\"` if `pullgate-signer` signs, or `layouts = [\"classic\"]`, or use a separate key for each scope",
+                ),
+            };
             let bundles = |declared: &&Declared<DeclaredRule>| {
-                declared.value.rule.layouts().contains(&Format::Bundle)
-                    && declared.value.rule.repository_identity() == RepositoryIdentity::Optional
+                let rule = &declared.value.rule;
+                rule.layouts().contains(&format)
+                    && (format != Format::Bundle
+                        || rule.repository_identity() == RepositoryIdentity::Optional)
                     && declared.value.names.iter().any(|required| required.value == *name)
             };
             let scopes: BTreeSet<&str> =
@@ -92,10 +107,9 @@ impl Collected {
             let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
             let more = if scopes.next().is_some() { " and others" } else { "" };
             let message = format!(
-                "authenticator `{name}` serves `{first}` and `{second}`{more}: a bundle need not name its repository, so one that was signed for either is valid for both"
+                "authenticator `{name}` serves `{first}` and `{second}`{more}: a {what} name its repository, so one that was signed for either is valid for both"
             );
-            let hint = "add `identity = \"required\"` if `pullgate-signer` signs, or `layouts = [\"classic\"]`, or use a separate key for each scope";
-            warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+            warnings.push(Problem::new(&declared.file, Some(declared.place), message, instead));
         }
     }
 
@@ -106,6 +120,12 @@ impl Collected {
             .flat_map(Authenticator::keys)
             .flat_map(|key| key.public.all_fingerprints())
             .collect();
+        // A certificate that comes with a signature may have any key.
+        let notation = |it: &&Authenticator| matches!(it.signers(), Signers::Notation(_));
+        if self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref()).any(|it| notation(&it))
+        {
+            return;
+        }
         for denied in self.denied.keys.iter().filter(|denied| !known.contains(denied.value.as_str())) {
             let message =
                 format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);

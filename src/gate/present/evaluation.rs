@@ -311,8 +311,9 @@ impl PresentEvaluation {
     ) -> Result<Verified, Refusal> {
         let digest = evidence.digest.clone();
         let key = VerdictKey::new(&self.policy, rule, &evidence.repository, &digest);
-        let Checked { mut findings, proofs, at } =
-            Check::new(&self.policy, rule, requirement, evidence).run();
+        let checked = Check::new(&self.policy, rule, requirement, evidence).run();
+        let ends = checked.end();
+        let Checked { mut findings, proofs, at } = checked;
         let remote_verifier = &self.shared.remote_verifier;
         let result = self.confirmations.weigh(requirement, &proofs, remote_verifier);
         self.confirmations.tell(&mut findings, &proofs, remote_verifier);
@@ -321,7 +322,7 @@ impl PresentEvaluation {
         let verified = match result {
             Ok(QuorumResult::Met { satisfied, until, .. }) => {
                 let satisfied = Arc::new(satisfied);
-                let end = earliest_end(&self.policy, requirement, at);
+                let end = earliest_end(&self.policy, requirement, at).into_iter().chain(ends).min();
                 let until = self.shared.verdicts.remember(key, Arc::clone(&satisfied), end, until);
                 self.until = self.until.or_sooner(until);
                 return Ok(Verified { digest, satisfied });

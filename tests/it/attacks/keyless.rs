@@ -318,7 +318,7 @@ async fn t83_missing_or_corrupt_evidence_of_the_log_is_refused() {
     let bundle = keyless.sigstore.bundle(&future, &digest);
     keyless.assert_bundle("future", (&digest, "a"), &bundle, "certificate-expired").await;
     let bundle = keyless.sigstore.bundle_v2(&future, &digest);
-    keyless.assert_bundle("future in v2", (&digest, "a"), &bundle, "no-signing-time").await;
+    keyless.assert_bundle("future in v2", (&digest, "a"), &bundle, "future-signing-time").await;
 }
 
 #[tokio::test]

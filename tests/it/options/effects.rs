@@ -151,6 +151,14 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] trigger",
         "[authenticator.NAME] log",
     ]),
+    ("policy.toml", of_policy::authenticators_of_the_notary_project, &[
+        "[authenticator.NAME] ca",
+        "[authenticator.NAME] signing-authority",
+        "[authenticator.NAME] tsa",
+        "[authenticator.NAME] identities",
+        "[authenticator.NAME] timestamps",
+        "[authenticator.NAME] level",
+    ]),
     ("policy.toml", elsewhere::confirmed::the_key_service_decides_if_confirmation_is_required, &[
         "[authenticator.NAME] verify",
         "[authenticator.NAME] keys.verify",

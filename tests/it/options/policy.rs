@@ -299,3 +299,57 @@ pub(crate) async fn keyless_authenticators() {
         assert_eq!(world.verdict(&gate, &format!("{image}:1")).await, expected, "{policy}");
     }
 }
+
+/// The stores, identities and levels with which a Notary signature is valid.
+#[tokio::test]
+pub(crate) async fn authenticators_of_the_notary_project() {
+    let world = World::start().await;
+    let digest = notation_image(&world.registry, "team/app");
+    attach_notation(&world.registry, "team/app", &digest, &notation("p256.jws"));
+    let cose = notation_image(&world.registry, "team/cose");
+    attach_notation(&world.registry, "team/cose", &cose, &notation("p521.cose"));
+    let file = |name: &str| format!("[\"{}\"]", notation_file(name).display());
+    let (right, wrong) = (file("p256.root.pem"), file("p384.root.pem"));
+    let stores = world.directory.path().join("stores");
+    std::fs::create_dir(&stores).unwrap();
+    for key in ["p256", "p384"] {
+        std::fs::copy(notation_file(&format!("{key}.root.pem")), stores.join(format!("{key}.crt"))).unwrap();
+    }
+    let host = world.registry.host();
+    let subject = "x509.subject: C=US, ST=WA, O=pullgate";
+    for (settings, image, expected) in [
+        (format!("ca = {right}\nidentities = [\"*\"]"), "team/app", "verified"),
+        (format!("ca = {wrong}\nidentities = [\"*\"]"), "team/app", "no-valid-signature"),
+        (format!("ca = [\"{}\"]\nidentities = [\"*\"]", stores.display()), "team/app", "verified"),
+        (format!("ca = [\"{}\"]\nidentities = [\"*\"]", stores.display()), "team/cose", "no-valid-signature"),
+        (format!("ca = {}\nidentities = [\"*\"]", file("p521.root.pem")), "team/cose", "verified"),
+        (format!("signing-authority = {right}\nidentities = [\"*\"]"), "team/app", "no-valid-signature"),
+        (format!("ca = {right}\nidentities = [\"{subject}\"]"), "team/app", "verified"),
+        (
+            format!("ca = {right}\nidentities = [\"{subject}, CN=p384-leaf\"]"),
+            "team/app",
+            "no-valid-signature",
+        ),
+        (format!("ca = {right}\ntsa = {right}\nidentities = [\"*\"]"), "team/app", "no-valid-signature"),
+        (
+            format!("ca = {right}\ntsa = {right}\ntimestamps = \"after-expiry\"\nidentities = [\"*\"]"),
+            "team/app",
+            "verified",
+        ),
+        (
+            format!("ca = {right}\ntsa = {right}\nlevel = \"permissive\"\nidentities = [\"*\"]"),
+            "team/app",
+            "verified",
+        ),
+    ] {
+        let policy = format!(
+            "default = \"deny\"\n[authenticator.notary]\ntype = \"notation\"\n{settings}\n\
+             [[namespace]]\nscope = \"{host}/team\"\nrequire = {{ all = [\"notary\"] }}\n"
+        );
+        let gate = world.gate_of("", &policy);
+        let question = gate::request(&format!("{host}/{image}:1"));
+        let decided = gate.admit(&question, &mut Explanation::default()).await;
+        let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
+        assert_eq!(found, expected, "{image}:\n{policy}");
+    }
+}

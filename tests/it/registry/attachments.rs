@@ -78,6 +78,7 @@ fn found(collected: &Collected) -> Vec<String> {
             format!("{} by {signature}", String::from_utf8_lossy(payload))
         }
         Attachment::Bundle { document, .. } => format!("bundle {}", String::from_utf8_lossy(document)),
+        Attachment::Notation { document, .. } => format!("Notation {}", String::from_utf8_lossy(document)),
     };
     collected.attachments.iter().map(one).collect()
 }
@@ -142,7 +143,7 @@ async fn the_usual_payload_is_built_and_any_other_is_fetched() {
 fn simple(attachment: &Attachment) -> Option<Bytes> {
     match attachment {
         Attachment::SimpleSigning { payload, .. } => Some(payload.clone()),
-        Attachment::Bundle { .. } => None,
+        Attachment::Bundle { .. } | Attachment::Notation { .. } => None,
     }
 }
 

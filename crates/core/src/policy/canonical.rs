@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::trust::{Authenticator, Signers};
 
 /// Changes whenever this code would compute another hash for the same policy.
-const VERSION: &str = "pullgate policy 6";
+const VERSION: &str = "pullgate policy 7";
 
 /// Hashes every part that can change a verdict or its reason, each prefixed with its length, in an order that does not
 /// depend on the order of the files.

@@ -49,6 +49,11 @@ impl DenyList {
         self.digests.iter().map(|(digest, reason)| (digest, reason.as_str()))
     }
 
+    /// The reasons by the fingerprints of the denied keys.
+    pub(super) fn key_reasons(&self) -> &BTreeMap<String, String> {
+        &self.keys
+    }
+
     /// Each denied key with its reason.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.keys.iter().map(|(key, reason)| (key.as_str(), reason.as_str()))

@@ -26,6 +26,8 @@ pub enum Fault {
     UntrustedLog,
     /// The log entry is by a trusted log, and about something else.
     OtherLogEntry,
+    /// The signature was made at a time that has not come.
+    FutureTime,
     /// The signature is by somebody else.
     WrongIdentity,
 }

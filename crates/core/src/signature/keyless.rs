@@ -17,7 +17,7 @@ use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
 pub use self::classic::CertificateAnnotations;
 pub use self::error::KeylessError;
-use super::{Attachment, SignatureError, Signed, Subject, dsse, simple, statement};
+use super::{Attachment, Format, SignatureError, Signed, Subject, dsse, simple, statement};
 use crate::digest::{Algorithm, bytes_of_hex};
 use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate};
 
@@ -51,8 +51,11 @@ pub(super) fn verify(
             statement::check(&payload, subject)?;
             identity
         }
+        Attachment::Notation { .. } => {
+            return Err(SignatureError::OtherKind { found: Format::Notation, kind: "keyless" });
+        }
     };
-    Ok(Signed { identity, demand: None })
+    Ok(Signed { identity, demand: None, until: None })
 }
 
 /// The first digest of a statement.

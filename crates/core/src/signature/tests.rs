@@ -98,8 +98,13 @@ impl Party {
         let repositories = ["docker.io/library/other".to_owned(), REPOSITORY.to_owned()];
         let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let annotations = annotations.collect();
-        let subject =
-            Subject { digest: &digest, repositories: &repositories, annotations: &annotations, identity };
+        let subject = Subject {
+            digest: &digest,
+            repositories: &repositories,
+            content: ("", 0),
+            annotations: &annotations,
+            identity,
+        };
         verify(attachment, &self.authenticator, &subject, now)
     }
 }

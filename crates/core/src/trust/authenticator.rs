@@ -1,6 +1,10 @@
 //! A named entry of the policy that signatures are verified with, of one of several kinds.
 
-use super::{Identities, Key, KeySet, KeylessSet, PublicKey, SignerSet, TrustError, TrustedRoot};
+use std::collections::BTreeMap;
+
+use super::{
+    Identities, Key, KeySet, KeylessSet, NotationSet, PublicKey, SignerSet, TrustError, TrustedRoot,
+};
 
 /// An authenticator: a name in the policy, and whose signatures count for it.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub enum Signers {
     Keys(KeySet),
     /// Identities that an OpenID provider knows.
     Keyless(KeylessSet),
+    /// Those who have a certificate of a CA of the Notary Project.
+    Notation(Box<NotationSet>),
 }
 
 impl Authenticator {
@@ -47,24 +53,37 @@ impl Authenticator {
         match &self.signers {
             Signers::Keys(keys) => keys,
             Signers::Keyless(set) => set,
+            Signers::Notation(set) => set.as_ref(),
         }
     }
 
     /// Revokes the keys for which `reason` returns one.
     #[must_use]
     pub fn without(mut self, reason: &dyn Fn(&PublicKey) -> Option<String>) -> Self {
-        match &mut self.signers {
-            Signers::Keys(keys) => keys.revoke(reason),
-            Signers::Keyless(set) => set.revoke(reason),
-        }
+        self.set_mut().revoke(reason);
         self
+    }
+
+    /// Revokes keys by fingerprint, each with the reason.
+    #[must_use]
+    pub fn denying(mut self, keys: &BTreeMap<String, String>) -> Self {
+        self.set_mut().deny(keys);
+        self
+    }
+
+    fn set_mut(&mut self) -> &mut dyn SignerSet {
+        match &mut self.signers {
+            Signers::Keys(keys) => keys,
+            Signers::Keyless(set) => set,
+            Signers::Notation(set) => set.as_mut(),
+        }
     }
 
     /// The keys that are not revoked, in the order of the policy; empty for other kinds.
     pub fn keys(&self) -> &[Key] {
         match &self.signers {
             Signers::Keys(keys) => keys.keys(),
-            Signers::Keyless(_) => &[],
+            Signers::Keyless(_) | Signers::Notation(_) => &[],
         }
     }
 
@@ -72,7 +91,7 @@ impl Authenticator {
     pub fn revoked(&self) -> &[(Key, String)] {
         match &self.signers {
             Signers::Keys(keys) => keys.revoked(),
-            Signers::Keyless(_) => &[],
+            Signers::Keyless(_) | Signers::Notation(_) => &[],
         }
     }
 
@@ -80,7 +99,7 @@ impl Authenticator {
     pub fn roots(&self) -> &[TrustedRoot] {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
-            Signers::Keys(_) => &[],
+            Signers::Keys(_) | Signers::Notation(_) => &[],
         }
     }
 

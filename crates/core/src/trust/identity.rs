@@ -21,6 +21,11 @@ impl Identity {
         Self { is_key: false, text: format!("{subject} by {issuer}") }
     }
 
+    /// The holder of certificates with this subject, whoever issued them and whatever key they have.
+    pub fn subject(name: &str) -> Self {
+        Self { is_key: false, text: format!("x509.subject: {name}") }
+    }
+
     /// Whether it is the holder of a key.
     pub fn is_key(&self) -> bool {
         self.is_key

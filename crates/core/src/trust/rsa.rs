@@ -213,6 +213,11 @@ fn read(der: &[u8]) -> Result<RsaPublicKey, KeyError> {
     RsaPublicKey::try_from(spki).map_err(|_| KeyError::Malformed)
 }
 
+/// Length of the modulus of a SubjectPublicKeyInfo, in bytes.
+pub(super) fn modulus_bytes(der: &[u8]) -> Option<usize> {
+    Some(read(der).ok()?.size())
+}
+
 /// Length of a big-endian number, in bits.
 fn bit_length(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();

@@ -1,5 +1,6 @@
 //! What the policy needs to know of a kind of authenticator; how it verifies is the matter of `signature`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -22,4 +23,7 @@ pub trait SignerSet: fmt::Debug + Send + Sync {
 
     /// Revokes the keys for which `reason` returns one.
     fn revoke(&mut self, reason: &dyn Fn(&PublicKey) -> Option<String>);
+
+    /// Revokes keys by fingerprint, each with the reason: for kinds whose keys come with a signature.
+    fn deny(&mut self, _: &BTreeMap<String, String>) {}
 }

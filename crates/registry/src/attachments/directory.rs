@@ -15,6 +15,9 @@ use pullgate_core::reference::Repository;
 /// Bytes of a signature in base64; the longest that is supported is RSA with 4096 bits.
 const SIGNATURE: u64 = 4 << 10;
 
+/// The end of the name of a bundle.
+const BUNDLE: &str = ".bundle.json";
+
 /// All signatures of `digest` below `root`, sorted by file name. Blocks: call it on a blocking thread.
 pub(super) fn collect(root: &Path, repository: &Repository, digest: &Digest, limits: &Limits) -> Collected {
     let mut collected = Collected::default();
@@ -31,7 +34,7 @@ pub(super) fn collect(root: &Path, repository: &Repository, digest: &Digest, lim
     let mut names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".payload") || name.ends_with(".bundle.json"))
+        .filter(|name| is_signature(name))
         .take(limits.signatures.saturating_add(1))
         .collect();
     names.sort();
@@ -64,13 +67,20 @@ fn read_one(
     let Some(stem) = name.strip_suffix(".payload") else {
         let document = read(path, limits.signature_max_size, Bound::Signature)?;
         budget.take(u64::try_from(document.len()).unwrap_or(u64::MAX))?;
-        return Ok(Attachment::Bundle { place, document });
+        return Ok(match name.ends_with(BUNDLE) {
+            true => Attachment::Bundle { place, document },
+            false => Attachment::Notation { place, document },
+        });
     };
     let payload = read(path, limits.payload(), Bound::Signature)?;
     budget.take(u64::try_from(payload.len()).unwrap_or(u64::MAX))?;
     let signature = read(&path.with_file_name(format!("{stem}.sig")), SIGNATURE, Bound::Signature)?;
     let signature = String::from_utf8_lossy(&signature).trim_end_matches('\n').to_owned();
     Ok(Attachment::SimpleSigning { place, payload, signature, certificate: None })
+}
+
+fn is_signature(name: &str) -> bool {
+    [".payload", BUNDLE, ".jws", ".cose"].into_iter().any(|end| name.ends_with(end))
 }
 
 fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {

@@ -1,4 +1,4 @@
-//! Sigstore bundles as OCI referrers.
+//! Sigstore bundles and envelopes of the Notary Project as OCI referrers.
 //!
 //! Sources: the distribution specification 1.1, "Listing Referrers"; `GetBundles` in `pkg/cosign/verify.go` of cosign. What
 //! an index says about a referrer is a hint: cosign 3.1.1 and GHCR write `application/vnd.oci.empty.v1+json` as its
@@ -6,19 +6,20 @@
 
 use std::collections::BTreeMap;
 
+use pullgate_core::signature::{Format, NOTATION_ARTIFACT_TYPE, NOTATION_MEDIA_TYPES};
 use reqwest::Url;
 
 use super::super::host_client::ApiResponse;
 use super::super::host_request::HostRequest;
 use super::super::hosts::Host;
 use super::super::limits::{Limits, REFERRER_MANIFEST};
-use super::super::manifest::OCI_INDEX;
+use super::super::manifest::{Manifest, OCI_INDEX};
 use super::super::mirrors::{ask, hosts};
 use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, ApiRequest, Attachment, AttachmentProblem, BUNDLE, Bound, Capability, Class, Collected,
-    Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search,
+    Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search, Wanted,
     fallback_tag, parsed,
 };
 
@@ -51,6 +52,7 @@ pub(super) async fn bundles(search: &Search<'_>) -> Collected {
     found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
         None | Some("application/vnd.oci.empty.v1+json") => 0,
         Some(hint) if hint.starts_with(BUNDLE) => 0,
+        Some(NOTATION_ARTIFACT_TYPE) if search.wanted == Wanted::Notation => 0,
         Some(_) => 1,
     });
     if found.len() > limits.referrers {
@@ -66,18 +68,18 @@ pub(super) async fn bundles(search: &Search<'_>) -> Collected {
 async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &mut Collected) {
     let limits = search.state.limits();
     let bound = limits.manifest_bytes.min(REFERRER_MANIFEST);
-    let (fetch, subject) = (search.fetch(), search.digest.clone());
+    let (fetch, subject, kinds) = (search.fetch(), search.digest.clone(), search.wanted);
     let layers = each(found.clone(), |referrer| {
         let (fetch, subject) = (fetch.clone(), subject.clone());
-        async move { bundle_layer(&fetch, &referrer, &subject, bound).await }
+        async move { signature_layer(&fetch, &referrer, (&subject, kinds), bound).await }
     })
     .await;
     let budget = Budget::new(limits);
-    let mut wanted: Vec<(String, Descriptor)> = Vec::new();
+    let mut wanted: Vec<(String, Descriptor, Format)> = Vec::new();
     let mut layers = layers;
     // Bundles are small: sorted by size, so that large layers cannot use up the budget.
     layers.sort_by_key(|(index, result)| match result {
-        Ok(Some(layer)) => (layer.size, *index),
+        Ok(Some((layer, _))) => (layer.size, *index),
         _ => (0, *index),
     });
     for (index, result) in layers {
@@ -94,12 +96,12 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
                 collected.problem("referrers", error);
                 break;
             }
-            Ok(Some(layer)) => {
+            Ok(Some((layer, format))) => {
                 // The budget is for what is fetched; a layer above the limit of one bundle fails without it.
                 let reserved =
                     if layer.size <= limits.signature_max_size { budget.take(layer.size) } else { Ok(()) };
                 match reserved {
-                    Ok(()) => wanted.push((place, layer)),
+                    Ok(()) => wanted.push((place, layer, format)),
                     Err(error) => collected.problem(place, error),
                 }
             }
@@ -107,16 +109,20 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
         }
     }
     let limit = limits.signature_max_size;
-    let blobs = each(wanted.clone(), |(_, layer)| {
+    let blobs = each(wanted.clone(), |(_, layer, _)| {
         let fetch = fetch.clone();
         async move { fetch.blob(&layer, limit).await }
     })
     .await;
     for (index, result) in blobs {
-        let Some((place, _)) = wanted.get(index) else { continue };
+        let Some((place, _, format)) = wanted.get(index) else { continue };
         match result {
             Ok(document) => {
-                collected.attachments.push(Attachment::Bundle { place: place.clone(), document });
+                let place = place.clone();
+                collected.attachments.push(match format {
+                    Format::Notation => Attachment::Notation { place, document },
+                    _ => Attachment::Bundle { place, document },
+                });
             }
             Err(error) => collected.problem(place, error),
         }
@@ -279,28 +285,39 @@ fn listed_in(document: ParsedManifest, most: usize) -> Option<Vec<Descriptor>> {
     Some(referrers)
 }
 
-/// The layer of a referrer with a bundle, or `None` when the referrer is something else.
-async fn bundle_layer(
+/// The layer of a referrer with a signature, and its format, or `None` when the referrer is something else.
+async fn signature_layer(
     fetch: &Fetch,
     referrer: &Descriptor,
-    subject: &Digest,
+    (subject, kinds): (&Digest, Wanted),
     limit: u64,
-) -> Result<Option<Descriptor>, RegistryError> {
+) -> Result<Option<(Descriptor, Format)>, RegistryError> {
     let ManifestKind::Manifest(manifest) = fetch.manifest(referrer, limit).await?.content else {
         return Ok(None);
     };
     let [layer] = manifest.layers.as_slice() else { return Ok(None) };
-    if !layer.media_type.starts_with(BUNDLE) {
+    let format = if layer.media_type.starts_with(BUNDLE) {
+        Format::Bundle
+    } else if kinds == Wanted::Notation && is_notation(&manifest, layer) {
+        Format::Notation
+    } else {
         return Ok(None);
-    }
+    };
     let layer = || Descriptor { annotations: BTreeMap::new(), ..layer.clone() };
     match manifest.subject {
-        Some(found) if found.digest == *subject => Ok(Some(layer())),
+        Some(found) if found.digest == *subject => Ok(Some((layer(), format))),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
             reason: "its subject is another image".to_owned(),
         }),
     }
+}
+
+/// Whether a manifest is a signature of the Notary Project: notation writes the type into the config, and newer releases as
+/// the artifact type (`registry/repository.go` of notation-go). Signatures of dm-verity have another type.
+fn is_notation(manifest: &Manifest, layer: &Descriptor) -> bool {
+    let kind = manifest.artifact_type.as_deref().unwrap_or(&manifest.config.media_type);
+    kind == NOTATION_ARTIFACT_TYPE && NOTATION_MEDIA_TYPES.contains(&layer.media_type.as_str())
 }
 
 /// The target of the header Link with `rel="next"` (RFC 8288), which must be on the host that sent it.

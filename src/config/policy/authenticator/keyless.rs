@@ -88,7 +88,7 @@ fn read_rule(
                 );
                 let who: Vec<_> = Claim::ALL.iter().filter(|claim| claim.says_who()).collect();
                 let who: Vec<_> = who.iter().map(|claim| format!("`{}`", claim.name())).collect();
-                let hint = format!("add `subject` or one of {}; a pattern must fix more than a host", who.join(", "));
+                let hint = format!("add `subject` or one of {}; a pattern must fix a segment behind the host, as in `https://host/acme/**`", who.join(", "));
                 document.problem(at, message, hint);
             }
         })

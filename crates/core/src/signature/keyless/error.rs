@@ -56,7 +56,8 @@ impl KeylessError {
             Self::NoLogEntry(_) => Fault::NoLogEntry,
             Self::UntrustedLog => Fault::UntrustedLog,
             Self::OtherLogEntry => Fault::OtherLogEntry,
-            Self::NoSigningTime | Self::Future { .. } => Fault::NoSigningTime,
+            Self::NoSigningTime => Fault::NoSigningTime,
+            Self::Future { .. } => Fault::FutureTime,
             Self::UntrustedTimestamp => Fault::UntrustedTimestamp,
             Self::Identity(_) => Fault::WrongIdentity,
         })

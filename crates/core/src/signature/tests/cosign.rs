@@ -54,6 +54,7 @@ fn check(attachment: &Attachment, by: &Authenticator, digest: &Digest, name: &st
     let subject = Subject {
         digest,
         repositories: &repositories,
+        content: ("", 0),
         annotations: &BTreeMap::new(),
         identity: RepositoryIdentity::default(),
     };
@@ -93,7 +94,7 @@ fn cosign_signs_what_is_verified_here() {
         let elsewhere = match format {
             Format::SimpleSigning => "OtherRepository",
             // A bundle has no repository.
-            Format::Bundle => "ok",
+            Format::Bundle | Format::Notation => "ok",
         };
         let by = authenticator(&pem, algorithm);
         assert_eq!(check(attachment, &by, &image(&directory), NAME), "ok", "{case}");

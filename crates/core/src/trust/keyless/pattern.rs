@@ -73,7 +73,8 @@ impl Pattern {
     }
 
     /// Whether what is fixed of it names somebody below the host of a URL, or the domain of an address. A pattern that
-    /// does not would accept everybody whom the issuer knows.
+    /// does not would accept everybody whom the issuer knows, or others with a longer name: wildcards come after a whole
+    /// segment of the path (`https://host/acme/**`, and not `https://host/acme**`, which `acme-evil` fits).
     pub fn names_somebody(&self) -> bool {
         if self.is_exact() {
             return true;
@@ -88,8 +89,11 @@ impl Pattern {
         };
         let below_host = first.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
         let domain = last.rsplit_once('@').map(|(_, domain)| domain);
-        below_host.is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
-            || domain.is_some_and(|domain| domain.contains('.') && !domain.contains('/'))
+        let segment = below_host.and_then(|(host, path)| Some((host, path.split_once('/')?.0)));
+        // A wildcard that can cross `/` would accept a URI that ends with the domain.
+        let is_address = !self.parts.contains(&Part::Anything);
+        segment.is_some_and(|(host, segment)| !host.is_empty() && !segment.is_empty())
+            || is_address && domain.is_some_and(|domain| domain.contains('.') && !domain.contains('/'))
     }
 
     /// Whether the whole of `text` fits. The time is bounded by the product of both lengths.

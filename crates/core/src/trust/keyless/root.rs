@@ -15,6 +15,7 @@ use sigstore_verify::types::TimeRange;
 use super::provider;
 use crate::digest::Digest;
 use crate::json::{self, Bounds, JsonError, Keys};
+use crate::trust::instant::instant;
 use crate::untrusted::{Quoted, quoted};
 
 /// Maximum size of a trusted root: 256 KiB; that of the public instance has 7 KiB.
@@ -189,9 +190,7 @@ fn last_end(ends: &[Option<Timestamp>]) -> Option<Timestamp> {
 fn not_after(der: &[u8]) -> Result<Timestamp, RootError> {
     let invalid = || RootError::Invalid { why: quoted("certificate of an authority") };
     let certificate = x509_cert::Certificate::from_der(der).map_err(|_| invalid())?;
-    let end = certificate.tbs_certificate().validity().not_after.to_unix_duration();
-    let seconds = i64::try_from(end.as_secs()).map_err(|_| invalid())?;
-    Timestamp::from_second(seconds).map_err(|_| invalid())
+    Ok(instant(certificate.tbs_certificate().validity().not_after))
 }
 
 /// Checks that no two logs have one key.

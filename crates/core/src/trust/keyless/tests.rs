@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::policy::{Action, Policy, PolicyError, Requirement, Rule, Scope};
 use crate::trust::{Authenticator, Signers};
@@ -83,6 +86,13 @@ fn t81_a_rule_must_name_somebody() {
         (None, &[(Claim::SourceRepositoryId, "1")], true),
         (Some("**"), &[(Claim::SourceRepositoryId, "1")], true),
         (None, &[], false),
+        (Some("https://h/o**"), &[], false),
+        (Some("https://h/o*/**"), &[], false),
+        (Some("https://h/o*"), &[], false),
+        (Some("https://h//**"), &[], false),
+        (Some("https://h/o/r**"), &[], true),
+        (Some("**@b.example"), &[], false),
+        (None, &[(Claim::SourceRepository, "https://h/o**")], false),
         (Some("**"), &[], false),
         (Some("*"), &[], false),
         (Some("https://**"), &[], false),
@@ -242,6 +252,24 @@ fn a_root_ends_when_nothing_of_one_kind_is_left() {
     );
     let set = KeylessSet::new(vec![parse(&root)], by("a@b.example"), LogUse::Required).unwrap();
     assert_eq!(set.first_end(time("2027-06-01T00:00:00Z")), Some(end.at), "of those that are still to come");
+}
+
+/// RFC 5280 section 4.1.2.5.
+#[test]
+fn an_authority_may_have_no_end() {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(9999, 12, 31);
+    let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    let mut root: serde_json::Value = serde_json::from_str(&text("production.json")).unwrap();
+    let mut authority = root["certificateAuthorities"][0].take();
+    authority["certChain"]["certificates"] =
+        serde_json::json!([{ "rawBytes": STANDARD.encode(certificate.der()) }]);
+    authority["validFor"] = serde_json::json!({ "start": "2020-01-01T00:00:00Z" });
+    root["certificateAuthorities"] = serde_json::json!([authority]);
+    let root = TrustedRoot::parse("a.json".to_owned(), &root.to_string()).unwrap();
+    assert_eq!(root.first_end("9999-01-01T00:00:00Z".parse().unwrap()), Some(Timestamp::MAX));
+    assert_eq!(root.ending("2026-11-30T00:00:00Z".parse().unwrap()), None);
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! Signatures of the Notary Project: what `notation sign`, AWS Signer and the signers of Azure and Alibaba Cloud make.
+//!
+//! Sources: notaryproject/specifications `specs/signature-specification.md`, `signature-envelope-jws.md`,
+//! `signature-envelope-cose.md`, `trust-store-trust-policy.md`; notation-core-go and notation-go where they decide what the
+//! text leaves open. An envelope carries the certificate chain of its signer; the leaf's key fixes the algorithm, and the
+//! name of the algorithm in the envelope must agree. Whether the envelope is JWS or COSE is decided by its first byte: the
+//! media type of the layer is not signed.
+//!
+//! Not checked: revocation by CRL or OCSP. Plug-ins are not run: a signature that names one is not valid.
+
+mod attributes;
+mod cose;
+mod error;
+mod jws;
+mod payload;
+
+use jiff::Timestamp;
+
+use self::attributes::{Attributes, Protected, SigningScheme};
+pub use self::error::NotationError;
+use super::timestamp;
+use super::{SignatureError, Subject};
+use crate::trust::x509::{Certificate, Chain, MAX_CHAIN, Purpose, X509Error, leaf_algorithm};
+use crate::trust::{Identity, NotationSet, TimestampCheck, VerificationLevel, der_of_raw};
+
+/// The artifact type of a signature manifest, or the media type of its config.
+pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
+/// The media types of envelopes.
+pub const MEDIA_TYPES: [&str; 2] = ["application/jose+json", "application/cose"];
+/// Maximum size of an envelope: 128 KiB; one with a chain of three certificates and a timestamp has about 10 KiB.
+pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
+
+const ENVELOPE: &str = "Notary envelope";
+
+/// The signer of an image, after everything was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) struct Signer {
+    identity: Identity,
+    valid_until: Option<Timestamp>,
+}
+
+impl Signer {
+    /// The subject of the leaf: a renewed certificate, with another key, is the same signer.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The last instant at which this verdict is right, if there is one: the expiry of the signature, or of a certificate
+    /// that no timestamp outlives.
+    #[must_use]
+    pub(super) fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
+    }
+}
+
+/// An envelope in parts, not verified.
+struct Envelope {
+    /// The bytes that the signature is over.
+    signed: Vec<u8>,
+    signature: Vec<u8>,
+    payload: Vec<u8>,
+    /// The certificates, leaf first; at most [`MAX_CHAIN`].
+    chain: Vec<Vec<u8>>,
+    /// A timestamp over `signature`.
+    timestamp: Option<Vec<u8>>,
+    protected: Protected,
+}
+
+/// Verifies that `document` is an envelope that signs `subject`, by a signer that `trust` names, as of `now`.
+///
+/// # Errors
+/// In all other cases.
+pub(super) fn verify(
+    document: &[u8],
+    trust: &NotationSet,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Result<Signer, SignatureError> {
+    if document.len() > MAX_ENVELOPE_BYTES {
+        let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
+        return Err(SignatureError::TooLarge { what: ENVELOPE, found, limit });
+    }
+    let envelope = match document.first() {
+        // The tag of COSE_Sign1, 18 (RFC 9052 section 2).
+        Some(0xd2) => cose::open(document)?,
+        _ => jws::open(document)?,
+    };
+    let chain = read_chain(&envelope.chain)?;
+    verify_leaf_signature(&envelope, &chain)?;
+    let attributes = Attributes::read(&envelope.protected)?;
+    check_trust(&chain, trust, attributes.scheme)?;
+    let valid_until = check_times(&envelope, &chain, &attributes, trust, now)?;
+    payload::check(&envelope.protected, &envelope.payload, subject)?;
+    Ok(Signer { identity: chain.leaf().identity(), valid_until })
+}
+
+fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {
+    if certificates.len() > MAX_CHAIN {
+        return Err(NotationError::Chain(X509Error::LongChain { found: certificates.len() }).into());
+    }
+    let parsed = certificates.iter().map(|der| Certificate::parse(der)).collect::<Result<Vec<_>, _>>();
+    let chain = parsed.and_then(|parsed| Chain::check(parsed, Purpose::CodeSigning));
+    Ok(chain.map_err(NotationError::Chain)?)
+}
+
+/// Verifies the signature with the key of the leaf.
+fn verify_leaf_signature(envelope: &Envelope, chain: &Chain) -> Result<(), SignatureError> {
+    let mismatch = || NotationError::Signature { subject: chain.leaf().name() };
+    let algorithm = leaf_algorithm(chain.leaf().key()).ok_or_else(mismatch)?;
+    if envelope.protected.algorithm != Some(algorithm) {
+        return Err(NotationError::Algorithm { wanted: algorithm }.into());
+    }
+    // JWS (RFC 7518 section 3.4) and COSE (RFC 9053 section 2.1) have r and s side by side.
+    let signature = if algorithm.is_rsa() {
+        envelope.signature.clone()
+    } else {
+        der_of_raw(algorithm, &envelope.signature).ok_or_else(mismatch)?
+    };
+    chain.leaf().verify(algorithm, &envelope.signed, &signature).map(|_| ()).ok_or_else(mismatch)?;
+    Ok(())
+}
+
+/// The store depends on the scheme: an anchor of one is not an anchor of the other.
+fn check_trust(chain: &Chain, trust: &NotationSet, scheme: SigningScheme) -> Result<(), NotationError> {
+    let store = match scheme {
+        SigningScheme::X509 => &trust.ca,
+        SigningScheme::SigningAuthority => &trust.signing_authority,
+    };
+    if !store.anchors(chain) {
+        return Err(NotationError::Untrusted { subject: chain.leaf().name(), store: scheme.store() });
+    }
+    if let Some((certificate, why)) = trust.revocation_of(chain) {
+        return Err(NotationError::Revoked { subject: certificate.name(), why: why.to_owned() });
+    }
+    if !trust.subjects.accept(chain.leaf()) {
+        return Err(NotationError::Identity { subject: chain.leaf().name() });
+    }
+    Ok(())
+}
+
+/// Checks the expiry of the signature and the validity of the certificates, at the time that the scheme says. Returns the
+/// last instant at which the result is the same.
+fn check_times(
+    envelope: &Envelope,
+    chain: &Chain,
+    attributes: &Attributes,
+    trust: &NotationSet,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, NotationError> {
+    if trust.level == VerificationLevel::Permissive {
+        return Ok(None);
+    }
+    if let Some(at) = attributes.expiry.filter(|at| now >= *at) {
+        return Err(NotationError::Expired { at });
+    }
+    let limit = match attributes.scheme {
+        SigningScheme::SigningAuthority => {
+            chain.check_validity(attributes.signing_time, attributes.signing_time)?;
+            None
+        }
+        SigningScheme::X509 => {
+            let at_expiry = trust.timestamps == TimestampCheck::AfterExpiry && chain.expires() >= now;
+            if trust.tsa.is_empty() || at_expiry {
+                chain.check_validity(now, now)?;
+                Some(chain.expires())
+            } else {
+                let token = envelope.timestamp.as_deref().ok_or(NotationError::NoTimestamp)?;
+                let stamped = timestamp::verify(token, &envelope.signature, trust)?;
+                chain.check_validity(stamped.from, stamped.until)?;
+                None
+            }
+        }
+    };
+    Ok([attributes.expiry, limit].into_iter().flatten().min())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! The payload: the descriptor of the signed artifact.
+
+use super::attributes::Protected;
+use super::error::NotationError;
+use crate::signature::fields::{Fields, object, parse};
+use crate::signature::{SignatureError, Subject, annotations};
+use crate::untrusted::quoted;
+
+/// The content type of a payload.
+const PAYLOAD_TYPE: &str = "application/vnd.cncf.notary.payload.v1+json";
+
+const PAYLOAD: &str = "Notary payload";
+const MAX_DEPTH: usize = 8;
+
+/// Checks type and content of a payload whose signature was verified. Annotations are what a signer adds (`--user-metadata`):
+/// those that a rule requires must be there. Other fields beside the target do not affect the decision.
+pub(super) fn check(
+    protected: &Protected,
+    payload: &[u8],
+    subject: &Subject<'_>,
+) -> Result<(), SignatureError> {
+    if protected.content_type != PAYLOAD_TYPE {
+        return Err(SignatureError::WrongType { what: PAYLOAD, found: quoted(&protected.content_type) });
+    }
+    let malformed = |cause| SignatureError::Malformed { what: PAYLOAD, cause };
+    let document = parse(payload, MAX_DEPTH).and_then(|value| object(value, PAYLOAD));
+    let mut artifact =
+        document.and_then(|mut document| document.object("targetArtifact")).map_err(malformed)?;
+    let digest = artifact.string("digest").map_err(malformed)?;
+    let media_type = artifact.string("mediaType").map_err(malformed)?;
+    let size = artifact.required("size").map_err(malformed)?;
+    let added = artifact.optional("annotations").map(|value| object(value, "annotations"));
+    let added = added.transpose().map_err(malformed)?.map(Fields::rest).unwrap_or_default();
+    if digest != subject.digest.as_str() {
+        return Err(SignatureError::OtherDigest { found: quoted(&digest) });
+    }
+    let (wanted, bytes) = subject.content;
+    if media_type != wanted {
+        return Err(NotationError::OtherTarget { part: "media type" }.into());
+    }
+    if size.as_u64().and_then(|size| usize::try_from(size).ok()) != Some(bytes) {
+        return Err(NotationError::OtherTarget { part: "size" }.into());
+    }
+    annotations::check(subject.annotations, &added)
+}

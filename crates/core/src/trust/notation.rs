@@ -1,0 +1,147 @@
+//! Notation authenticators: whom an authenticator trusts to make Notary Project signatures.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::x509::{Certificate, Chain, Store, Subjects};
+use super::{Identities, PublicKey, SignerSet};
+use crate::digest::Digest;
+
+/// The signers of a Notation authenticator: what a statement of notation's trust policy says.
+#[derive(Clone, Debug)]
+pub struct NotationSet {
+    /// Anchors of signatures under the scheme `notary.x509`.
+    pub ca: Store,
+    /// Anchors of signatures under the scheme `notary.x509.signingAuthority`: these CAs are trusted to state the time of
+    /// signing too.
+    pub signing_authority: Store,
+    /// Roots of timestamp authorities. Without them timestamps are not looked at.
+    pub tsa: Store,
+    /// The accepted subjects of leaves.
+    pub subjects: Subjects,
+    /// When a timestamp is required.
+    pub timestamps: TimestampCheck,
+    /// What is enforced.
+    pub level: VerificationLevel,
+    /// Revoked keys by fingerprint, each with the reason.
+    pub revoked: BTreeMap<String, String>,
+}
+
+impl NotationSet {
+    /// Trusts every subject below `ca`.
+    #[cfg(test)]
+    pub(crate) fn below(ca: Store) -> Self {
+        Self {
+            ca,
+            signing_authority: Store::default(),
+            tsa: Store::default(),
+            subjects: Subjects::Any,
+            timestamps: TimestampCheck::Always,
+            level: VerificationLevel::Strict,
+            revoked: BTreeMap::new(),
+        }
+    }
+
+    /// The reason for which a certificate of `chain` does not count, if there is one: its key is revoked.
+    #[must_use]
+    pub fn revocation_of<'a>(&self, chain: &'a Chain) -> Option<(&'a Certificate, &str)> {
+        chain.certificates().find_map(|certificate| {
+            let own = Digest::of(certificate.key()).to_string();
+            let others =
+                certificate.public_key().map(|key| key.all_fingerprints().map(str::to_owned).collect());
+            let fingerprints: Vec<String> = others.unwrap_or_default();
+            let reason =
+                fingerprints.iter().chain([&own]).find_map(|fingerprint| self.revoked.get(fingerprint))?;
+            Some((certificate, reason.as_str()))
+        })
+    }
+}
+
+/// When a signature under `notary.x509` must have a timestamp, if roots of timestamp authorities are configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimestampCheck {
+    /// Always.
+    #[default]
+    Always,
+    /// When a certificate of the chain has expired.
+    AfterExpiry,
+}
+
+impl TimestampCheck {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Always, Self::AfterExpiry];
+
+    /// The word in a policy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::AfterExpiry => "after-expiry",
+        }
+    }
+}
+
+/// How much is enforced. Integrity, trust, identity and the digest always are; notation's levels `audit` and `skip` are
+/// modes of a rule here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerificationLevel {
+    /// Everything.
+    #[default]
+    Strict,
+    /// Not the expiry of the signature, and not the time at which the certificates must be valid.
+    Permissive,
+}
+
+impl VerificationLevel {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Strict, Self::Permissive];
+
+    /// The word in a policy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Permissive => "permissive",
+        }
+    }
+}
+
+impl SignerSet for NotationSet {
+    fn kind(&self) -> &'static str {
+        "notation"
+    }
+
+    /// An identity is the subject of a leaf, of which an anchor can certify any number.
+    fn identities(&self) -> Identities<'_> {
+        Identities::Any
+    }
+
+    /// Every verdict has its own end: the certificates that it rests on come with the signature.
+    fn first_end(&self, _: Timestamp) -> Option<Timestamp> {
+        None
+    }
+
+    fn entries(&self) -> Vec<Vec<String>> {
+        let stores = [("ca", &self.ca), ("signing-authority", &self.signing_authority), ("tsa", &self.tsa)];
+        let anchors = stores.into_iter().flat_map(|(name, store)| {
+            store
+                .certificates()
+                .iter()
+                .map(move |anchor| vec![name.to_owned(), Digest::of(anchor.der()).to_string()])
+        });
+        let subjects = self.subjects.entries().into_iter().map(|subject| vec!["subject".to_owned(), subject]);
+        let options = [
+            vec!["timestamps".to_owned(), self.timestamps.name().to_owned()],
+            vec!["level".to_owned(), self.level.name().to_owned()],
+        ];
+        anchors.chain(subjects).chain(options).collect()
+    }
+
+    /// The keys that sign are not known before there is a signature; see [`SignerSet::deny`].
+    fn revoke(&mut self, _: &dyn Fn(&PublicKey) -> Option<String>) {}
+
+    fn deny(&mut self, keys: &BTreeMap<String, String>) {
+        self.revoked.clone_from(keys);
+    }
+}

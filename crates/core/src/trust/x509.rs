@@ -1,0 +1,27 @@
+//! X.509 certificates and chains, judged by the rules of the Notary Project.
+//!
+//! Sources: notaryproject/specifications `specs/signature-specification.md`, "Certificate Requirements", and
+//! notation-core-go `x509/`, which implements it. A general verifier of RFC 5280 does not fit: these rules accept a
+//! self-signed leaf as its own anchor and trust any certificate of a chain that is in a store. In two points this is
+//! stricter: a critical extension that is not evaluated here is an error, and so is the extended key usage "any".
+//!
+//! No I/O; the time is an argument.
+
+mod algorithm;
+mod certificate;
+mod chain;
+mod error;
+mod limits;
+mod store;
+mod subject;
+
+pub(crate) use self::algorithm::{hash_of, leaf_algorithm, signature_algorithm};
+pub use self::certificate::Certificate;
+pub use self::chain::{Chain, Purpose};
+pub use self::error::X509Error;
+pub use self::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_STORE};
+pub use self::store::Store;
+pub use self::subject::{IdentityError, MAX_IDENTITIES, SubjectPattern, Subjects};
+
+#[cfg(test)]
+mod tests;
