@@ -62,6 +62,7 @@ enum Private {
     Kms(Kms),
     /// Always the version whose public key was fetched.
     Transit(Transit, u32),
+    #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "only a build with PKCS#11 opens tokens"))]
     Token(token::InToken),
 }
 
