@@ -9,7 +9,7 @@ mod keyless;
 
 use super::advice::advice;
 use super::key_files::KeyFiles;
-use super::remote::Wanted;
+use super::remote::RemoteTable;
 use super::source::{self, Source};
 use super::{notation, options};
 use crate::config::document::{Document, Table, Value};
@@ -28,7 +28,7 @@ struct Defaults<'a> {
     name: &'a str,
     algorithms: Option<Vec<Algorithm>>,
     salt: Option<PssSalt>,
-    remote: Wanted,
+    remote: RemoteTable,
 }
 
 /// Reads one authenticator.
@@ -104,7 +104,7 @@ fn read_keys(
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
     let salt = salt_at.map(|value| read_salt(document, value));
-    let wanted = Wanted::read(document, &mut table);
+    let wanted = RemoteTable::read(document, &mut table);
     let Some(keys) = table.take("keys") else {
         let hint = "add for example `keys = [{ file = \"keys/release.pem\" }]`";
         document.problem(at, format!("authenticator {} has no `keys`", suggest::quoted(name)), hint);
@@ -153,7 +153,7 @@ fn read_key(
     let window = read_window(document, &mut table);
     let algorithms = table.take("algorithm").map(|value| read_algorithms(document, value));
     let salt = table.take("salt-length").map(|value| read_salt(document, value));
-    let own = Wanted::read(document, &mut table);
+    let own = RemoteTable::read(document, &mut table);
     let material = read_material(document, &mut table, files);
     let algorithms = match algorithms {
         Some(own) => own,

@@ -35,7 +35,7 @@ pullgate_config::options! {
 
 /// The options of remote verification that one table sets.
 #[derive(Clone)]
-pub(super) struct Wanted {
+pub(super) struct RemoteTable {
     options: RemoteOptions,
     /// Where `verify` is set.
     verify: Option<Range<usize>>,
@@ -45,7 +45,7 @@ pub(super) struct Wanted {
     broken: bool,
 }
 
-impl Wanted {
+impl RemoteTable {
     pub(super) fn read(document: &mut Document<'_>, table: &mut Table<'_>) -> Self {
         let verify = table.span_of("verify");
         let bound = RemoteOptions::keys().into_iter().skip(1).find_map(|key| table.span_of(key));
