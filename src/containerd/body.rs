@@ -21,7 +21,7 @@ pub enum Body {
         /// Sent after `data`.
         trailers: Option<HeaderMap>,
     },
-    /// Parts of a large message in memory, each released when it is sent.
+    /// Parts of a large message in memory. They share its buffer, which is released with the last one.
     Parts(VecDeque<Bytes>),
 }
 
