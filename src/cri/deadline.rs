@@ -58,8 +58,8 @@ pub(super) async fn bounded<B, C: Future>(
     deadline.bound(call(request)).await
 }
 
-/// The answer for a call whose deadline has passed, whoever noticed it first: code 4 "the deadline expired before the
-/// operation could complete" (<https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>).
+/// The answer for a call whose deadline has passed, on whichever side it was noticed first: code 4 "the deadline
+/// expired before the operation could complete" (<https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>).
 pub(super) fn exceeded() -> Response<Body> {
     status::answer(Code::DeadlineExceeded, "pullgate: the caller's deadline has passed")
 }

@@ -72,7 +72,7 @@ async fn remove(pull: &ForwardedPull, id: &str) -> Result<(), String> {
     let status = |status: Box<tonic::Status>| error_chain(&*status);
     let refused = images::targets(upstream, std::iter::once(pinned.name())).await.map_err(status)?;
     let is_refused = |target: &Descriptor| refused.iter().any(|refused| refused.digest == target.digest);
-    // Before the names: as long as there is one, whoever comes later finds the rest.
+    // Before the names: as long as there is one, a later check finds the rest.
     let of_id = images::targets(upstream, std::iter::once(id)).await.map_err(status)?;
     if let Some(of_id) = of_id.into_iter().find(is_refused) {
         match usable(pull, id, is_refused).await? {

@@ -21,7 +21,7 @@ impl Identity {
         Self { is_key: false, text: format!("{subject} by {issuer}") }
     }
 
-    /// The holder of certificates with this subject, whoever issued them and whatever key they have.
+    /// The holder of certificates with this subject, of any issuer and with any key.
     pub fn subject(name: &str) -> Self {
         Self { is_key: false, text: format!("x509.subject: {name}") }
     }

@@ -117,7 +117,7 @@ impl SignerSet for KeylessSet {
         roots.chain([logs]).chain(self.rule.entries()).collect()
     }
 
-    /// Keys of certificates are used once; whoever no longer may sign is taken out of the rule.
+    /// Does nothing: each certificate has a new key. To revoke a signer, remove its identity from the policy.
     fn revoke(&mut self, _: &dyn Fn(&PublicKey) -> Option<String>) {}
 }
 

@@ -54,7 +54,7 @@ impl<'a> Info<'a> {
     }
 }
 
-/// An extension that must be understood is none that is.
+/// Refuses critical extensions: none of them is evaluated here.
 fn check_extensions(content: &[u8]) -> Option<()> {
     let critical = elements(content)?
         .into_iter()

@@ -47,7 +47,7 @@ impl Chain {
         let mut current = &chain.leaf;
         certificates.next();
         for issuer in certificates {
-            // By name only: whoever has the key of a self-issued certificate can make it self-signed.
+            // By name only: the holder of the key of a self-issued certificate can also make it self-signed.
             if current.is_self_issued() && current.is_self_signed() {
                 return Err(X509Error::SelfSignedInside { subject: current.name() });
             }

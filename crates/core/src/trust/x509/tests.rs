@@ -111,7 +111,7 @@ fn chains_are_judged_by_the_rules_of_the_notary_project() {
         ("a gap", vec![leaf.by(&middle), root.own()], "NotIssuedBy"),
         ("another CA of the same name", vec![leaf.by(&root), other.own()], "NotIssuedBy"),
         ("a leaf as CA", vec![leaf.by(&leaf), leaf.by(&root), root.own()], "NotCa"),
-        ("a CA that is none", under(&not_ca), "NotCa"),
+        ("an issuer that is not a CA", under(&not_ca), "NotCa"),
         ("a CA without key usage", under(&without_usage), "KeyUsage"),
         ("a CA that signs no certificates", under(&not_signing), "KeyUsage"),
         (
