@@ -25,6 +25,7 @@ use crate::containerd::{Body, images, presence};
 use crate::gate::{AdmissionRequest, Explanation, Pinned, Refusal};
 use crate::telemetry::{Reason, Step};
 pub use content::RuntimeContent;
+pub(super) use hand_over::HandOvers;
 use pullgate_core::untrusted::error_chain;
 use record::Record;
 pub(super) use record::error_of;
@@ -99,7 +100,7 @@ async fn run(
     checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
     proxy.counters.admitted.add();
     if let Some(document) = pinned.document() {
-        hand_over::begin(&proxy.upstream, proxy.gate.memory(), document);
+        hand_over::begin(&proxy.hand_overs, &proxy.upstream, proxy.gate.memory(), document);
     }
     let evidence = proxy.gate.begin_evidence(&mut pinned).await;
     let mut unchecked = Unchecked::begin(proxy, &pinned).await;
