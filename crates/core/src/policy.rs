@@ -198,7 +198,7 @@ pub enum PolicyError {
     UnknownAuthenticator { rule: usize, name: String },
     /// The authenticators of a requirement have too few distinct keys.
     #[error(
-        "requirement can never be met: {needed} different keys are needed and its authenticators have {keys}"
+        "requirement can never be met: it needs signatures by {needed} different keys, but its authenticators have only {keys}"
     )]
     TooFewKeys {
         /// Index of the rule.
@@ -209,7 +209,7 @@ pub enum PolicyError {
         keys: usize,
     },
     /// Two equally specific rules cover the same name.
-    #[error("two rules are equally specific and can cover the same name")]
+    #[error("two rules are equally specific and can match the same image name")]
     Tie {
         /// Index of the earlier rule.
         first: usize,

@@ -94,10 +94,10 @@ impl Key {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Outside {
     /// Before the period.
-    #[error("is only valid from {from}")]
+    #[error("is not valid before {from}")]
     Early { from: Timestamp },
     /// After the period.
-    #[error("was only valid until {until}")]
+    #[error("was valid only until {until}")]
     Late { until: Timestamp },
 }
 
@@ -247,7 +247,7 @@ pub enum TrustError {
     #[error("authenticator {authenticator:?} has no keys")]
     NoKeys { authenticator: String },
     #[error(
-        "authenticator {authenticator:?} has {found} keys, at most {MAX_KEYS} are allowed; a key counts once for each of \
+        "authenticator {authenticator:?} has {found} keys, more than the limit of {MAX_KEYS}; a key counts once for each of \
          its algorithms"
     )]
     TooManyKeys { authenticator: String, found: usize },
@@ -261,10 +261,10 @@ pub enum TrustError {
     #[error("{first} and {second} are the same key {fingerprint}; keep one of them")]
     SameKeyTwice { fingerprint: String, first: String, second: String },
     /// The signature is longer than any supported algorithm makes one.
-    #[error("signature has {found} bytes, at most {MAX_SIGNATURE_BYTES} are read")]
+    #[error("signature has {found} bytes, more than the limit of {MAX_SIGNATURE_BYTES}")]
     TooLong { found: usize },
     /// The bytes are not a signature in the format of the algorithm.
-    #[error("signature is not in the form of {algorithm}: {wanted}")]
+    #[error("signature does not have the format of {algorithm}: {wanted}")]
     Form {
         algorithm: Algorithm,
         /// The expected format.

@@ -93,9 +93,9 @@ fn chain_from(
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TimestampError {
-    #[error("timestamp has {found} bytes, at most {MAX_TOKEN_BYTES} are read")]
+    #[error("timestamp has {found} bytes, more than the limit of {MAX_TOKEN_BYTES}")]
     TooLarge { found: usize },
-    #[error("timestamp is not a well-formed token with one signature, in DER")]
+    #[error("timestamp is not a well-formed RFC 3161 token in DER with exactly one signature")]
     Malformed,
     #[error("timestamp does not contain the certificate of its signer")]
     NoCertificate,
@@ -103,13 +103,13 @@ pub enum TimestampError {
     Algorithm,
     #[error("signature of the timestamp does not verify")]
     Signature,
-    #[error("timestamp is not by an authority below a root in `tsa`")]
+    #[error("timestamp was not issued by an authority below a root in `tsa`")]
     Untrusted,
-    #[error("key of certificate {subject}, an authority of the timestamp, is revoked: {why}")]
+    #[error("certificate {subject} in the chain of the timestamp has a key that is revoked: {why}")]
     Revoked { subject: Quoted, why: String },
-    #[error("timestamp is of another signature")]
+    #[error("timestamp was issued for another signature")]
     OtherMessage,
-    #[error("certificate chain of the timestamp is not acceptable")]
+    #[error("certificate chain of the timestamp is not valid")]
     Chain(#[source] X509Error),
 }
 

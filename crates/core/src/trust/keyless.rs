@@ -127,7 +127,7 @@ impl SignerSet for KeylessSet {
 pub enum KeylessSetError {
     #[error("no trusted root is given")]
     NoRoots,
-    #[error("{0} trusted roots are given, at most {MAX_ROOTS} are allowed")]
+    #[error("{0} trusted roots are given, more than the limit of {MAX_ROOTS}")]
     TooManyRoots(usize),
     #[error("{first} and {second} are the same trusted root; keep one of them")]
     SameRoot { first: String, second: String },

@@ -120,7 +120,7 @@ impl TrustedRoot {
         let end = self.end.filter(|end| end.at <= now + NOTICE)?;
         let RootEnd { at, what } = end;
         Some(format!(
-            "trusted root {} does not cover signatures after {at}: its last {what} ends then",
+            "trusted root {} will not cover signatures made after {at}, when its last {what} expires",
             self.origin
         ))
     }
@@ -134,11 +134,11 @@ impl TrustedRoot {
     pub(super) fn missing_logs(&self) -> Option<&'static str> {
         match self.counts {
             Counts { transparency_logs: 0, certificate_logs: 0, .. } => {
-                Some("has no logs; if its instance has none, write `log = \"none\"`")
+                Some("has no logs; if the Sigstore instance runs without logs, write `log = \"none\"`")
             }
-            Counts { transparency_logs: 0, .. } => Some("has no transparency log, which `log` requires"),
+            Counts { transparency_logs: 0, .. } => Some("has no transparency log, but `log` is `required`"),
             Counts { certificate_logs: 0, .. } => {
-                Some("has no certificate transparency log, which `log` requires")
+                Some("has no certificate transparency log, but `log` is `required`")
             }
             _ => None,
         }
@@ -148,10 +148,10 @@ impl TrustedRoot {
     pub(super) fn missing_without_logs(&self) -> Option<&'static str> {
         match self.counts {
             Counts { transparency_logs: 0, certificate_logs: 0, timestamp_authorities: 1.. } => None,
-            Counts { transparency_logs: 0, certificate_logs: 0, .. } => {
-                Some("has no timestamp authority, so nothing shows when a certificate was used")
-            }
-            _ => Some("has logs, so `log = \"none\"` would skip them"),
+            Counts { transparency_logs: 0, certificate_logs: 0, .. } => Some(
+                "has neither logs nor a timestamp authority, so nothing can prove when a certificate was used",
+            ),
+            _ => Some("has logs, but `log = \"none\"` would ignore them"),
         }
     }
 }
@@ -217,13 +217,13 @@ impl fmt::Debug for TrustedRoot {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RootError {
-    #[error("it has {found} bytes, at most {MAX_ROOT_BYTES} are read")]
+    #[error("it has {found} bytes, more than the limit of {MAX_ROOT_BYTES}")]
     TooLarge { found: usize },
     #[error(transparent)]
     Json(JsonError),
     #[error("it is not a trusted root: {why}")]
     Invalid { why: Quoted },
-    #[error("it has media type {found}; versions 0.1 and 0.2 of a trusted root are read")]
+    #[error("it has media type {found}; only versions 0.1 and 0.2 of a Sigstore trusted root are supported")]
     Version { found: Quoted },
     #[error("it has no certificate authority")]
     NoAuthority,

@@ -66,7 +66,7 @@ const REJECTED: &[(&str, &str, &str)] = &[
         "production",
         "bundle has type \"this is completely wrong\", which is not a signature of an image",
     ),
-    ("bundle_no_cert_v1.txt.sigstore", "production", "bundle must have 1 to 10 certificates: 0 found"),
+    ("bundle_no_cert_v1.txt.sigstore", "production", "bundle must have 1 to 10 certificates, but has 0"),
     (
         "bundle_no_checkpoint.txt.sigstore",
         "production",
@@ -82,11 +82,11 @@ const REJECTED: &[(&str, &str, &str)] = &[
         "staging",
         "nothing that is signed shows when the signature was made",
     ),
-    ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature: 2 found"),
+    ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature, but has 2"),
     ("managed-key.sigstore.json", "production", "it is by a key, and the authenticator is keyless"),
     // Their certificates are of GitHub's releases, without an issuer: valid, and by nobody whom a policy can name.
-    ("bundle_v3_jdx_communique.json", "github", "certificate has no issuer of an identity"),
-    ("github-private-attestation.sigstore.json", "github", "certificate has no issuer of an identity"),
+    ("bundle_v3_jdx_communique.json", "github", "certificate does not name an OpenID issuer"),
+    ("github-private-attestation.sigstore.json", "github", "certificate does not name an OpenID issuer"),
 ];
 
 /// Verifies a bundle as an attachment is, but whatever it signs.
