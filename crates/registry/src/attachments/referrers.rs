@@ -308,7 +308,7 @@ async fn signature_layer(
         Some(found) if found.digest == *subject => Ok(Some((layer(), format))),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
-            reason: "its subject is another image".to_owned(),
+            reason: "its `subject` is another digest".to_owned(),
         }),
     }
 }
@@ -336,7 +336,8 @@ pub(crate) fn next_page(answer: &ApiResponse) -> Result<Option<String>, Registry
             if !is_next {
                 continue;
             }
-            let next = answer.url.join(target).map_err(|_| malformed("its next page has no address"))?;
+            let next =
+                answer.url.join(target).map_err(|_| malformed("the link to its next page is not a URL"))?;
             if next.origin() != answer.url.origin() {
                 return Err(malformed("its next page is on another host"));
             }
