@@ -113,7 +113,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     row(
         "calls",
         format!(
-            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} outside the CRI, {} unknown methods refused",
+            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} calls outside the CRI refused, {} unknown methods refused",
             counters.passed,
             counters.admitted,
             counters.refused,

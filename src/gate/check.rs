@@ -105,7 +105,10 @@ impl Check {
     ) -> Result<Proof, (String, Option<Fault>)> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
-            return Err((format!("{format} does not count: `layouts` of the rule does not have it"), None));
+            return Err((
+                format!("the format {format} does not count, because it is not in `layouts` of the rule"),
+                None,
+            ));
         }
         let subject = Subject {
             digest: &self.digest,

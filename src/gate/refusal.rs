@@ -66,7 +66,9 @@ impl Refusal {
         Self::new(
             Reason::Timeout,
             image,
-            &format!("could not be verified within {limit:?}; the registry answers too slowly"),
+            &format!(
+                "could not be verified within {limit:?}; run `pullgate verify` on the node to see which step takes the time"
+            ),
         )
     }
 
@@ -91,7 +93,8 @@ impl Refusal {
     }
 
     pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
-        let text = format!("({digest}) is refused by {}: it allows only other digests", quote(rule));
+        let text =
+            format!("({digest}) is refused by {}: the rule allows only other digests unsigned", quote(rule));
         Self::new(Reason::DigestNotAllowed, image, &text)
     }
 
@@ -100,7 +103,7 @@ impl Refusal {
         Self::new(
             Reason::Internal,
             image,
-            "is refused because verifying it failed inside pullgate; see its log",
+            "is refused because of an internal error of pullgate; see its log on the node",
         )
     }
 
@@ -115,14 +118,15 @@ impl Refusal {
 
     /// A call that restores whole pods.
     pub fn checkpoint(path: &str) -> Self {
-        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        let text =
+            "is refused: the content of a checkpoint cannot be verified; see `checkpoint-restore` in [gate]";
         Self::new(Reason::Checkpoint, path, text)
     }
 
     /// An image that the runtime would restore a container from, by the annotation of its record `record`.
     pub fn checkpoint_image(image: &str, record: &str) -> Self {
         let text = format!(
-            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+            "carries a checkpoint ({}), which the runtime would restore on top of an image that was not verified; see \
              `checkpoint-restore` in [gate]",
             quote(record)
         );
@@ -136,14 +140,14 @@ impl Refusal {
 
     /// The runtime does not report what the image is.
     pub fn runtime(image: &str, why: &str) -> Self {
-        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        let text = format!("cannot be looked up in the container runtime: {}", quote(why));
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
     /// Digests are denied, and the runtime's content of the image cannot be compared with them.
     pub(super) fn content(image: &str, why: &str) -> Self {
         let text = format!(
-            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            "cannot be compared with the deny list, because its content in the runtime is unreadable: {}",
             quote(why)
         );
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -166,7 +170,7 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures are valid, but the service of their key does not confirm them: {}",
+            "({digest}) cannot be verified by {}: its signatures are valid, but the key service has not confirmed them: {}",
             quote(rule),
             quote(why),
         );
@@ -194,7 +198,7 @@ impl Refusal {
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
-            "({id}) is on the node, but refused by {}: requires {}; nothing recorded here shows that it was verified under \
+            "({id}) is on the node, but refused by {}: requires {}; pullgate has no evidence that it was verified under \
              this name; pull it by this name through pullgate",
             quote(rule),
             quote(required),
@@ -205,7 +209,7 @@ impl Refusal {
     /// The image was asked for by its id, and nothing is known about that.
     pub(super) fn unverified_id(image: &str, id: &str) -> Self {
         let text = format!(
-            "({}) is on the node, but nothing recorded here shows that it was verified; pull it by a name through pullgate",
+            "({}) is on the node, but pullgate has no evidence that it was verified; pull it by a name through pullgate",
             quote(id)
         );
         Self::new(Reason::NotVerified, image, &text)
@@ -235,7 +239,8 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
-            (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
+            let reason = reason_of(&problem.error);
+            (reason, advice_of_limit(reason))
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
         } else if self.attachments == 0 && self.collected.problems.is_empty() {
@@ -260,19 +265,19 @@ impl Found<'_> {
     fn summary(&self) -> String {
         if let (Some(Fault::OtherKind(kind)), []) = (self.fault(), self.valid) {
             let found = kind.counted(self.attachments);
-            return format!("found {found}; no authenticator of this rule reads such signatures");
+            return format!("found {found}, which no authenticator of this rule can verify");
         }
         let mut text = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
             (1, []) => "found 1 signature, which is not valid".to_owned(),
             (count, []) => format!("found {count} signatures, none of them valid"),
             (count, valid) => {
-                format!("found {count} signatures, of which only {} are valid", valid.join(", "))
+                format!("found {count} signatures, but valid ones only for {}", valid.join(", "))
             }
         };
         let failed = self.findings.iter().filter_map(|finding| {
             let why = finding.outcome.as_ref().err()?;
-            Some(format!("{} by {}: {}", finding.place, finding.authenticator, why))
+            Some(format!("{} for {}: {}", finding.place, finding.authenticator, why))
         });
         let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
         // A registry may list referrers in another order each time; the line stays the same.
@@ -282,7 +287,7 @@ impl Found<'_> {
             let _ = write!(text, "{before}{}", quote(problem));
         }
         if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
+            let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
         }
         if !all.is_empty() {
             text.push(')');
@@ -291,29 +296,51 @@ impl Found<'_> {
     }
 }
 
+/// What to do if what is attached exceeds a limit.
+fn advice_of_limit(reason: Reason) -> &'static str {
+    match reason {
+        Reason::TooManySignatures => {
+            "remove signatures that are not needed, or raise `signatures` in [limits]"
+        }
+        Reason::TooManyReferrers => "remove referrers that are not needed, or raise `referrers` in [limits]",
+        Reason::TooManyPages => "remove referrers that are not needed, or raise `referrer-pages` in [limits]",
+        Reason::SignatureTooLarge => "remove this signature, or raise `signature-max-size` in [limits]",
+        Reason::SignaturesTooLarge => {
+            "remove signatures that are not needed, or raise `signatures-total-size` in [limits]"
+        }
+        _ => "remove signatures that are not needed, or raise the limit in [limits]",
+    }
+}
+
 /// The reason of a fault, and what to do.
 fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "name an authenticator of that type in the rule, or sign in another way",
+            "require an authenticator that can verify this kind in the rule, or sign in another way",
         ),
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
         }
         Fault::UntrustedCertificate => {
-            (Reason::UntrustedCertificate, "sign with the instance whose root is trusted")
+            (Reason::UntrustedCertificate, "sign with the Sigstore instance whose root is in `trust-root`")
         }
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
         Fault::RootExpired => (Reason::TrustRootExpired, "renew the file in `trust-root`"),
-        Fault::NoCertificateLog => (Reason::NoCertificateLog, "sign with the instance whose root is trusted"),
-        Fault::NoLogEntry => (Reason::NoLogEntry, "sign this digest with upload to the log"),
-        Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
-        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
-        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
-        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
+        Fault::NoCertificateLog => {
+            (Reason::NoCertificateLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::NoLogEntry => {
+            (Reason::NoLogEntry, "sign this digest again, and upload the signature to the transparency log")
+        }
+        Fault::UntrustedLog => {
+            (Reason::UntrustedLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove this attachment, and sign this digest again"),
+        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest again, with a timestamp"),
+        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
         Fault::UntrustedTimestamp => {
-            (Reason::UntrustedTimestamp, "sign with a timestamp authority of the trusted root")
+            (Reason::UntrustedTimestamp, "sign with a timestamp authority that is in `trust-root`")
         }
     }
 }

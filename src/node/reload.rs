@@ -38,7 +38,7 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
             for problem in &problems {
                 tracing::error!(problem = %problem.line(), "pullgate.toml");
             }
-            tracing::error!("the next start will fail: pullgate.toml cannot be used");
+            tracing::error!("pullgate.toml is invalid: the next start of the daemon will fail");
         }
     }
 }
@@ -135,7 +135,7 @@ impl PolicyFile {
                     Some(hash) => tracing::error!(
                         generation = kept.generation,
                         hash,
-                        "the new policy is not usable: the old one stays in force"
+                        "the new policy is invalid: the previous policy stays in force"
                     ),
                     None => tracing::error!("no usable policy: every pull is refused"),
                 }

@@ -158,7 +158,7 @@ pub enum ImportError {
         subject: String,
     },
     /// The document names keys that it does not contain. The texts are the commands that fetch them.
-    #[error("the document names keys in KMS, but does not contain the public keys; fetch each with the command, and add the option:{}", list(.0))]
+    #[error("the document names keys in KMS, but does not contain the public keys; for each key, run the command and add the option:{}", list(.0))]
     PublicKeys(Vec<String>),
     /// A file that the document names cannot be read.
     #[error("cannot read {path}")]

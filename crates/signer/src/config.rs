@@ -163,7 +163,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSetti
     };
     if !named && document.problems.is_empty() {
         let hint = "write [registry] and `host = \"registry.example.com\"`";
-        document.problem(0..0, "[registry] is missing, so there is no registry to sign in", hint);
+        document.problem(0..0, "[registry] is missing, so the signer has no registry", hint);
     }
     let authenticators =
         authenticators.into_iter().filter_map(|(name, key)| Some((name, key.settings?))).collect();

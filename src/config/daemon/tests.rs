@@ -100,8 +100,8 @@ fn sources_have_a_scope_and_a_place() {
     for (text, expected) in [
         ("scope = \"r.example\"", "names no source"),
         ("image = true", "has no `scope`"),
-        ("scope = \"*.example\"\nimage = true", "`scope` is not a name"),
-        ("scope = \"nginx\"\nimage = true", "`scope` is not a name"),
+        ("scope = \"*.example\"\nimage = true", "`scope` is not a registry or repository"),
+        ("scope = \"nginx\"\nimage = true", "`scope` is not a registry or repository"),
         ("scope = \"r.example\"\nimage = 1", "`image` is not a boolean"),
         ("scope = \"r.example\"\nrepository = \"r.example/a:1\"", "`repository` is not"),
         ("scope = \"r.example\"\ndirectory = \"sigs\"", "`directory` is not an absolute path"),
@@ -151,21 +151,21 @@ fn credentials_are_names_of_closed_files() {
     );
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let said = read("x", &text).unwrap_err().to_string();
-    assert_eq!(said.matches("open to others (mode 0644)").count(), 3, "{said}");
-    assert!(!said.contains("is not whole"), "they are: {said}");
+    assert_eq!(said.matches("its mode 0644 gives other users access").count(), 3, "{said}");
+    assert!(!said.contains("is incomplete"), "they are: {said}");
     for (text, expected) in [
-        ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is not whole"),
+        ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is incomplete"),
         ("[[registry.credential]]\nhost = \"*.example\"", "is not the name of a host"),
         ("[registry]\ncredential = 1", "`credential` is an integer"),
         ("[registry.acr]\nregion = \"a/b\"", "`region` is not a name"),
         (
             "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
-            "[registry.acr] is not whole",
+            "[[registry.acr]] is incomplete",
         ),
         ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: it may have 1 to 16"),
         ("[registry]\nacr = 1", "`acr` is an integer"),
-        ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [registry.acr] is not whole"),
-        (&format!("{ACR}{ACR}"), "`a.example` belongs to two instances"),
+        ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [[registry.acr]] is incomplete"),
+        (&format!("{ACR}{ACR}"), "`a.example` is listed in more than one [[registry.acr]]"),
         (&ACR.repeat(65), "more than 64 times [[registry.acr]]"),
     ] {
         let said = read("x", text).unwrap_err().to_string();
@@ -191,11 +191,11 @@ fn says_what_is_wrong() {
         ),
         (
             "[listen]\nmode = \"0666\"",
-            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write",
+            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission",
         ),
         (
             "[listen]\nmode = 600",
-            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write",
+            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission",
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
@@ -203,7 +203,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[listen]\ngroup = \"\"",
-            "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
+            "x:2:9: `group` is not the name of a group\n  hint: write the name of a group in /etc/group",
         ),
         (
             "[gate]\nimage-status = \"on\"",
@@ -239,7 +239,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[registry]\ntoken-services = [\"https://auth.example.com\"]",
-            "x:2:19: `token-services` is not the name of a host\n  hint: write it as `registry.example.com`, or with its port, without `https://` and without stars",
+            "x:2:19: `token-services` is not the name of a host\n  hint: write it as `registry.example.com`, or with its port, without `https://` and without `*`",
         ),
         (
             "[registry]\nwait-for-signature = \"2m\"",

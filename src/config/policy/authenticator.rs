@@ -130,7 +130,7 @@ fn read_keys(
     if let (Some(span), false) =
         (salt_span, read.iter().any(|key| key.public.algorithm().is_pss()) || count == 0)
     {
-        let message = "`salt-length` is set, and no key here is for RSASSA-PSS";
+        let message = "`salt-length` is set, but no key here uses RSASSA-PSS";
         document.problem(span, message, "remove it");
     }
     defaults.remote.check_used(document, read.iter().any(|key| key.remote.is_some()));
@@ -232,7 +232,11 @@ fn read_algorithms(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<
     let repeated =
         algorithms.iter().enumerate().any(|(at, one)| algorithms.iter().take(at).any(|it| it == one));
     if count == 0 || repeated {
-        let message = if repeated { "`algorithm` has a name twice" } else { "`algorithm` is an empty list" };
+        let message = if repeated {
+            "`algorithm` names an algorithm more than once"
+        } else {
+            "`algorithm` is an empty list"
+        };
         document.problem(span, message, "write each algorithm that the key signs with once");
         return None;
     }
@@ -299,7 +303,11 @@ fn read_material(
 fn check_no_fingerprint(document: &mut Document<'_>, table: &mut Table<'_>) {
     if let Some(value) = table.take("fingerprint") {
         let message = "`fingerprint` cannot be combined with `file` or `pem`";
-        document.problem(value.span, message, "remove it: it pins what a `source` gives");
+        document.problem(
+            value.span,
+            message,
+            "remove `fingerprint`: it pins only a key that comes from a `source`",
+        );
     }
 }
 
@@ -318,7 +326,7 @@ fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Win
     if let (Some(from), Some(until), Some(span)) = (from, until, span)
         && from >= until
     {
-        let hint = "not-before is the first moment at which the key counts, not-after the first at which it no longer does";
+        let hint = "`not-before` is the first moment at which the key counts, `not-after` the first moment at which it no longer counts";
         document.problem(span, "`not-after` is not later than `not-before`", hint);
         return None;
     }
@@ -337,7 +345,7 @@ fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {
         document.problem(
             value.span,
             "`salt-length` is neither a number of bytes nor \"maximum\"",
-            "write 32 unless the signer is known to do otherwise",
+            "write 32, unless the signer uses another length",
         );
     }
     length.map(PssSalt::Length)
@@ -348,7 +356,7 @@ fn fitting(kind: &str) -> String {
     let fit = Algorithm::ALL.iter().filter(|algorithm| algorithm.key_kind() == kind);
     let names: Vec<String> = fit.map(|algorithm| format!("`{algorithm}`")).collect();
     if names.is_empty() {
-        return "no algorithm here takes such a key; name another key".to_owned();
+        return "no supported algorithm uses this type of key; use another key".to_owned();
     }
-    format!("for this key write {}; or name another key", names.join(" or "))
+    format!("write {} for this key, or use another key", names.join(" or "))
 }

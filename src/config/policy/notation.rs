@@ -68,7 +68,7 @@ pub(super) fn read(
         return None;
     }
     if has_tsa && !has_ca {
-        let hint = "remove it: signatures of a signing authority state their time themselves";
+        let hint = "remove `tsa`: it is for signers below `ca`; signatures of a signing authority state their time themselves";
         document.problem(at, "`tsa` needs `ca`", hint);
         return None;
     }
@@ -123,7 +123,7 @@ fn read_store(
         let listed = if path.is_dir() { list(&path, files) } else { Ok(vec![path.clone()]) };
         let added = listed.and_then(|listed| {
             if listed.is_empty() {
-                return Err(("there is no certificate in it".to_owned(), "put PEM files there".to_owned()));
+                return Err(("it contains no certificate".to_owned(), "put PEM files there".to_owned()));
             }
             let named =
                 |path: &Path| suggest::quoted(&path.file_name().unwrap_or_default().to_string_lossy());

@@ -171,7 +171,8 @@ impl Status {
         match (&self.policy.hash, &self.policy.failure) {
             (None, _) => found.push("no usable policy: every pull is refused".to_owned()),
             (Some(_), Some(failure)) => {
-                found.push(format!("the reload at {} failed: the old policy stays in force", failure.at));
+                found
+                    .push(format!("the reload at {} failed: the previous policy stays in force", failure.at));
             }
             (Some(_), None) => {}
         }
@@ -186,7 +187,9 @@ impl Status {
                 found.push(format!("the sandbox image {name} is not admitted"));
             }
             Some(SandboxImage::NotReported) => {
-                found.push("the sandbox image is not known; set `sandbox-image` in [gate]".to_owned());
+                found.push(
+                    "the runtime does not report its sandbox image; set `sandbox-image` in [gate]".to_owned(),
+                );
             }
             Some(SandboxImage::Admitted { .. }) | None => {}
         }
@@ -194,10 +197,11 @@ impl Status {
             found.push(format!("{} images or containers on this node are not admitted", scan.refused));
         }
         for exception in &self.break_glass.exceptions {
-            found.push(format!("break-glass lets {} through until {}", exception.what, exception.until));
+            found
+                .push(format!("a break-glass exception admits {} until {}", exception.what, exception.until));
         }
         if !self.break_glass.problems.is_empty() {
-            found.push("the break-glass file is not usable: no exception is in effect".to_owned());
+            found.push("the break-glass file is invalid: no exception is in effect".to_owned());
         }
         found.extend(self.warnings.iter().cloned());
         found

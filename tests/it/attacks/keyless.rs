@@ -432,7 +432,7 @@ async fn refusals_say_what_was_found() {
     let line = keyless.world.outcome("team/a-0:1").await.line;
     assert!(
         line.contains("found 1 signature, which is not valid (referrer sha256:")
-            && line.contains(" by ci: signature is valid, but not by the identity of the authenticator: its issuer is \"https://other.example\"); sign this digest by an identity that the rule names [wrong-identity]"),
+            && line.contains(" for ci: signature is valid, but not by the identity of the authenticator: its issuer is \"https://other.example\"); sign this digest by an identity that the rule names [wrong-identity]"),
         "{line}"
     );
     let keyed = keyless.image("b");
@@ -440,7 +440,7 @@ async fn refusals_say_what_was_found() {
     keyless.assert("key", (&keyed, "b"), SIGNED, "other-signature-kind").await;
     let line = keyless.world.outcome("team/b:1").await.line;
     assert!(
-        line.contains("found 1 signature by a key; no authenticator of this rule reads such signatures"),
+        line.contains("found 1 signature by a key, which no authenticator of this rule can verify"),
         "{line}"
     );
 }

@@ -106,5 +106,5 @@ async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
     // What is known already is named in the refusal.
     let outcome = world.outcome("team/app:1").await;
     outcome.assert("keys", Expect { requests, ..Expect::refused("no-valid-signature") });
-    assert!(outcome.line.contains("Notation signature, which an authenticator of type `key` does not read"));
+    assert!(outcome.line.contains("Notation signature, which an authenticator of type `key` cannot verify"));
 }

@@ -108,7 +108,7 @@ fn problems_are_reported_with_their_position() {
         let problems = load(&text).unwrap_err();
         assert!(problems.contains(expected), "{to}: {problems}");
     }
-    assert!(load("").unwrap_err().contains("[registry] is missing, so there is no registry to sign in"));
+    assert!(load("").unwrap_err().contains("[registry] is missing, so the signer has no registry"));
 }
 
 #[test]

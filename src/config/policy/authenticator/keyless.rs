@@ -78,17 +78,17 @@ fn read_rule(
     SignerRule::new(issuer, subject.flatten(), claims)
         .map_err(|error| match error {
             SignerRuleError::Issuer => {
-                let hint = "write it as the certificates have it, such as \"https://token.actions.githubusercontent.com\"";
-                document.problem(issuer_at, "`issuer` is not an address", hint);
+                let hint = "write it as in the certificates, such as \"https://token.actions.githubusercontent.com\"";
+                document.problem(issuer_at, "`issuer` is not a URL", hint);
             }
             SignerRuleError::Anybody => {
                 let message = format!(
-                    "authenticator {} accepts everybody whom its issuer knows",
+                    "authenticator {} would accept every identity of its issuer",
                     suggest::quoted(name)
                 );
                 let who: Vec<_> = Claim::ALL.iter().filter(|claim| claim.says_who()).collect();
                 let who: Vec<_> = who.iter().map(|claim| format!("`{}`", claim.name())).collect();
-                let hint = format!("add `subject` or one of {}; a pattern must fix a segment behind the host, as in `https://host/acme/**`", who.join(", "));
+                let hint = format!("add `subject` or one of {}; a pattern for URLs must have a whole path segment before the first `*`, as in `https://host/acme/**`", who.join(", "));
                 document.problem(at, message, hint);
             }
         })
