@@ -98,10 +98,20 @@ reasons! {
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
     /// a signature is valid, but by an identity that the authenticator does not accept
     WrongIdentity = Refused(Signatures), "wrong-identity",
-    /// the certificate of a signature was not issued by a certificate authority of the trusted root
+    /// the certificate of a signature was not issued by an authority that the authenticator trusts
     UntrustedCertificate = Refused(Signatures), "untrusted-certificate",
     /// a signature was made outside the validity period of its certificate
     CertificateExpired = Refused(Signatures), "certificate-expired",
+    /// the certificate of a signature is not valid now, and no timestamp proves that it was valid when the signature was made
+    CertificateNotValidNow = Refused(Attempt), "certificate-not-valid-now",
+    /// the expiry time that a signature contains has passed
+    SignatureExpired = Refused(Attempt), "signature-expired",
+    /// a certificate of a signature is revoked, or its key is on the deny list
+    CertificateRevoked = Refused(Signatures), "certificate-revoked",
+    /// the policy requires knowing whether a certificate of a signature is revoked, and this is not known
+    RevocationUnknown = Refused(Attempt), "revocation-unknown",
+    /// a signature requires a verification plug-in of notation, but pullgate runs no plug-ins
+    VerificationPlugin = Refused(Signatures), "verification-plugin",
     /// no authority of the trusted root was valid when a signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// no certificate transparency log of the trusted root vouches for the certificate of a signature
@@ -116,7 +126,7 @@ reasons! {
     NoSigningTime = Refused(Signatures), "no-signing-time",
     /// the signing time of a signature is in the future
     FutureSigningTime = Refused(Attempt), "future-signing-time",
-    /// the timestamp of a signature was not issued by an authority of the trusted root, or is for something else
+    /// the timestamp of a signature was not issued by an authority that the authenticator trusts, or is for something else
     UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",

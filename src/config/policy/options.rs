@@ -19,9 +19,9 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
-    /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), or of
-    /// certificates of the Notary Project (notation).
-    "type": Choice, "key", "key, keyless, notation";
+    /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), of
+    /// certificates of the Notary Project (notation), or of cosign with certificates of a private PKI (certificate).
+    "type": Choice, "key", "key, keyless, notation, certificate";
     /// The algorithm that signatures are verified with, whatever they claim; a list if the same key signs with several. A
     /// name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for P-384,
     /// ECDSA_SHA_512 for P-521.
@@ -61,25 +61,52 @@ pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
     "log": Choice, "required", "required, none";
 };
 
-/// Of `type = "notation"`.
-pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
-    /// For notation: the certificates of the signers' CAs; the chain of a signature must contain one of them. Name files, or
-    /// directories such as notation's `truststore/x509/ca/NAME`; paths are relative to the policy file. A self-signed
-    /// certificate of a signer is its own CA.
+/// Of the types with CAs: notation and certificate.
+pub(super) const X509: &[ReadByHand] = read_by_hand! {
+    /// For notation and certificate: the certificates of the signers' CAs. For notation, the chain of a signature must
+    /// contain one of them; for certificate, the chain must lead to one of them. Name files, or directories such as
+    /// notation's `truststore/x509/ca/NAME`; paths are relative to the policy file. A self-signed certificate of a signer is
+    /// its own CA.
     "ca": List, "none", "PEM or DER files, directories";
+    /// For notation and certificate: the root certificates of timestamp authorities. If they are set, a signature needs a
+    /// timestamp, and its certificates must be valid at the time of the timestamp instead of now.
+    "tsa": List, "none", "PEM or DER files, directories";
+    /// For notation and certificate: whether every signature needs a timestamp, or only one whose certificates have expired; needs
+    /// `tsa`.
+    "timestamps": Choice, "always", "always, after-expiry";
+    /// For notation and certificate: files or directories with certificate revocation lists (CRLs). A certificate that a
+    /// list of its issuer contains does not count; `revocation` says what applies without a list. The files are read again
+    /// at each reload.
+    "crl": List, "none", "DER or PEM files, directories";
+    /// For notation and certificate: whether to fetch CRLs from the addresses that the certificates name (CRL distribution
+    /// points), and to use each for an hour.
+    "distribution-points": Choice, "ignore", "ignore, fetch";
+    /// For notation and certificate: which certificates count if no current CRL covers them: no certificate (required),
+    /// certificates that name no CRL address, as in notation (if-named), or all certificates (if-known). Needs `crl` or
+    /// `distribution-points`.
+    "revocation": Choice, "required", "required, if-named, if-known";
+};
+
+/// Of `type = "notation"`, beside [`X509`].
+pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
     /// For notation: the certificates of the CAs of signing authorities. A signature by a signing authority itself states
     /// when it was made.
     "signing-authority": List, "none", "PEM or DER files, directories";
-    /// For notation: the root certificates of timestamp authorities. If they are set, a signature needs a timestamp, and its
-    /// certificates must be valid at the time of the timestamp instead of now.
-    "tsa": List, "none", "PEM or DER files, directories";
     /// For notation: the subjects of the certificates that may sign, or `*` alone for all. A certificate may sign if its
     /// subject has all attributes that one of the entries names.
     "identities": List, "", "*, x509.subject: C=…, ST=…, O=…";
-    /// For notation: whether every signature needs a timestamp, or only one whose certificates have expired; needs `tsa`.
-    "timestamps": Choice, "always", "always, after-expiry";
     /// For notation: whether the expiry of a signature and the validity of its certificates count (strict), or not (permissive).
     "level": Choice, "strict", "strict, permissive";
+};
+
+/// Of `type = "certificate"`, beside [`X509`].
+pub(super) const CERTIFICATE: &[ReadByHand] = read_by_hand! {
+    /// For certificate: the certificates of intermediate CAs, for signatures that come without them. These CAs are not
+    /// trusted themselves: their chain must lead to a CA of `ca`.
+    "intermediates": List, "none", "PEM or DER files, directories";
+    /// For certificate: the names of certificates that may sign, as subject alternative names. A pattern must match the
+    /// whole name; `*` stands for any characters except `/`, `**` for any characters.
+    "names": List, "", "email:…, dns:…, uri:…";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
@@ -187,7 +214,9 @@ pub(super) fn all() -> Vec<OptionDoc> {
     });
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
+    all.extend(ReadByHand::describe(authenticator, "", X509));
     all.extend(ReadByHand::describe(authenticator, "", NOTATION));
+    all.extend(ReadByHand::describe(authenticator, "", CERTIFICATE));
     all.extend(remote.iter().cloned());
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));
