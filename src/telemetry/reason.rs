@@ -94,6 +94,8 @@ reasons! {
     NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
     NoValidSignature = Refused(Signatures), "no-valid-signature",
+    /// a signature is by a key of the rule that is not valid now
+    KeyNotValidNow = Refused(Attempt), "key-not-valid-now",
     /// signatures were found, but no authenticator of the rule can verify this kind
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
     /// a signature is valid, but by an identity that the authenticator does not accept

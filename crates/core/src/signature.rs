@@ -443,6 +443,7 @@ impl SignatureError {
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
+            Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
             Self::Notation(error) => error.fault(),

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::images::{self, Image};
 use super::keys::PrivateKey;
+use super::notation::Signer;
 use super::registry::Registry;
 use super::{directory, environment, process};
 use crate::programs;
@@ -62,7 +63,22 @@ impl Cosign {
 
     /// Signs `reference`, under the name `identity` if given.
     pub fn sign(&self, reference: &str, key: &PrivateKey, layout: Layout, identity: Option<&str>) {
-        let imported = self.imported(key);
+        let mut sign = self.signing(layout, &self.imported(&key.name, &key.file));
+        if let Some(identity) = identity {
+            sign.args(["--sign-container-identity", identity]);
+        }
+        process::must_run(sign.arg(reference));
+    }
+
+    /// Signs `reference` with a certificate of a private PKI.
+    pub fn sign_certified(&self, reference: &str, signer: &Signer, layout: Layout) {
+        let mut sign = self.signing(layout, &self.imported(&signer.name, &signer.key));
+        sign.arg("--certificate").arg(&signer.certificate).arg("--certificate-chain").arg(&signer.authority);
+        process::must_run(sign.arg(reference));
+    }
+
+    /// `cosign sign` in a layout, with a key in cosign's own format; the caller adds options and a reference.
+    fn signing(&self, layout: Layout, key: &Path) -> Command {
         let mut sign = self.command();
         sign.args([
             "sign",
@@ -74,10 +90,8 @@ impl Cosign {
         if layout == Layout::Classic {
             sign.arg("--new-bundle-format=false");
         }
-        if let Some(identity) = identity {
-            sign.args(["--sign-container-identity", identity]);
-        }
-        process::must_run(sign.arg("--key").arg(imported).arg(reference));
+        sign.arg("--key").arg(key);
+        sign
     }
 
     /// Signs the image of that name with skopeo, which takes cosign's encrypted keys.
@@ -90,18 +104,18 @@ impl Cosign {
         directory::write(&passphrase, PASSPHRASE);
         let mut skopeo = images::copying();
         skopeo.arg("--registries.d").arg(attachments).arg("--sign-passphrase-file").arg(passphrase);
-        skopeo.arg("--sign-by-sigstore-private-key").arg(self.imported(key));
+        skopeo.arg("--sign-by-sigstore-private-key").arg(self.imported(&key.name, &key.file));
         let name = format!("docker://{reference}");
         process::must_run(skopeo.args([&name, &name]));
     }
 
     /// The key in cosign's own format.
-    fn imported(&self, key: &PrivateKey) -> PathBuf {
-        let imported = self.home.join(format!("{}.key", key.name));
+    fn imported(&self, name: &str, file: &Path) -> PathBuf {
+        let imported = self.home.join(format!("{name}.key"));
         if !imported.exists() {
             let mut import = self.command();
-            import.args(["import-key-pair", "-y", "--key"]).arg(&key.file);
-            process::must_run(import.arg("--output-key-prefix").arg(self.home.join(&key.name)));
+            import.args(["import-key-pair", "-y", "--key"]).arg(file);
+            process::must_run(import.arg("--output-key-prefix").arg(self.home.join(name)));
         }
         imported
     }
