@@ -102,7 +102,7 @@ reasons! {
     UntrustedCertificate = Refused(Signatures), "untrusted-certificate",
     /// a signature was made when its certificate was not valid
     CertificateExpired = Refused(Signatures), "certificate-expired",
-    /// no authority of the trusted root was valid when a signature was made
+    /// an authority or a log of a signature was, by the trusted root, not valid when the signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// the certificate of a signature is not shown by a certificate transparency log of the trusted root
     NoCertificateLog = Refused(Signatures), "no-certificate-log",

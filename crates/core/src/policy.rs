@@ -159,11 +159,11 @@ impl Policy {
         self.authenticators.values()
     }
 
-    /// What will soon end that the authenticators trust, in one line each.
+    /// What the authenticators trust that ends by `horizon`, in one line each.
     #[must_use]
-    pub fn ending(&self, now: Timestamp) -> BTreeSet<String> {
+    pub fn ending(&self, horizon: Timestamp) -> BTreeSet<String> {
         let roots = self.authenticators.values().flat_map(|authenticator| authenticator.roots());
-        roots.filter_map(|root| root.ending(now)).collect()
+        roots.filter_map(|root| root.ending(horizon)).collect()
     }
 
     /// The rules, in the order of the files, without the default.

@@ -31,7 +31,8 @@ pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
-    /// The trusted_root.json files of the Sigstore instances whose certificates count. A path is relative to the policy file.
+    /// The trusted_root.json files of the Sigstore instances whose certificates count, or, for keys with `log`, whose logs
+    /// do. A path is relative to the policy file.
     "trust-root": Path, "", "a JSON file, or a list of at most 4";
     /// The OpenID provider that knows the signer, exactly as the certificates have it.
     "issuer": Text, "", "an address";
@@ -56,8 +57,9 @@ pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
     /// The event that started the build.
     "trigger": Text, "all", "such as push";
     /// Whether entries of transparency logs are required, for signature and certificate. Without them a timestamp must show when
-    /// the certificate was used, and the root must not have any log.
-    "log": Choice, "required", "required, none";
+    /// the certificate was used, and the root must not have any log. For keys: whether each signature needs an entry in a
+    /// transparency log of `trust-root`, about this signature and this key.
+    "log": Choice, "required; none for keys", "required, none";
 };
 
 /// Of `type = "notation"`.

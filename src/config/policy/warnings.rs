@@ -10,7 +10,7 @@ use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
 use crate::signature::{Format, RepositoryIdentity};
-use crate::trust::{Authenticator, Signers};
+use crate::trust::{Authenticator, ROOT_NOTICE, Signers};
 
 impl Collected {
     /// The warnings, in the order of files and lines.
@@ -53,7 +53,7 @@ impl Collected {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
             let roots = declared.value.authenticator.iter().flat_map(Authenticator::roots);
-            for ending in roots.filter_map(|root| root.ending(now)) {
+            for ending in roots.filter_map(|root| root.ending(now + ROOT_NOTICE)) {
                 warn(ending, "renew its file");
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);

@@ -99,7 +99,8 @@ impl Authenticator {
     pub fn roots(&self) -> &[TrustedRoot] {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
-            Signers::Keys(_) | Signers::Notation(_) => &[],
+            Signers::Keys(keys) => keys.log_roots(),
+            Signers::Notation(_) => &[],
         }
     }
 

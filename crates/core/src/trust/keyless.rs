@@ -16,9 +16,9 @@ use jiff::Timestamp;
 pub use self::certificate::{CertificateError, SigningCertificate};
 pub use self::claim::Claim;
 pub use self::pattern::{MAX_PATTERN_BYTES, Pattern, PatternError};
-pub use self::root::{MAX_ROOT_BYTES, RootEnd, RootError, TrustedRoot};
+pub use self::root::{MAX_ROOT_BYTES, ROOT_NOTICE, RootEnd, RootError, TrustedRoot};
 pub use self::signer_rule::{SignerRule, SignerRuleError, WrongIdentity};
-use super::{Identities, PublicKey, SignerSet};
+use super::{Algorithm, Identities, Key, PublicKey, SignerSet};
 
 /// Maximum number of trusted roots of one authenticator: each is tried for every untrusted signature.
 pub const MAX_ROOTS: usize = 4;
@@ -59,25 +59,10 @@ impl KeylessSet {
     /// # Errors
     /// When there are no roots, too many, the same twice, or one that does not have what `logs` needs.
     pub fn new(roots: Vec<TrustedRoot>, rule: SignerRule, logs: LogUse) -> Result<Self, KeylessSetError> {
-        if roots.is_empty() {
-            return Err(KeylessSetError::NoRoots);
-        }
-        if roots.len() > MAX_ROOTS {
-            return Err(KeylessSetError::TooManyRoots(roots.len()));
-        }
-        for (at, root) in roots.iter().enumerate() {
-            if let Some(first) = roots.iter().take(at).find(|first| first.digest() == root.digest()) {
-                let [first, second] = [first, root].map(|root| root.origin().to_owned());
-                return Err(KeylessSetError::SameRoot { first, second });
-            }
-            let missing = match logs {
-                LogUse::Required => root.missing_logs(),
-                LogUse::None => root.missing_without_logs(),
-            };
-            if let Some(what) = missing {
-                return Err(KeylessSetError::Unfit { origin: root.origin().to_owned(), what });
-            }
-        }
+        check_roots(&roots, |root| match logs {
+            LogUse::Required => root.missing_logs(),
+            LogUse::None => root.missing_without_logs(),
+        })?;
         Ok(Self { roots, rule, logs })
     }
 
@@ -94,6 +79,41 @@ impl KeylessSet {
     /// Whether log entries are required.
     pub fn logs(&self) -> LogUse {
         self.logs
+    }
+}
+
+/// Checks the roots of an authenticator; `missing` says what one lacks.
+fn check_roots(
+    roots: &[TrustedRoot],
+    missing: impl Fn(&TrustedRoot) -> Option<&'static str>,
+) -> Result<(), KeylessSetError> {
+    if roots.is_empty() {
+        return Err(KeylessSetError::NoRoots);
+    }
+    if roots.len() > MAX_ROOTS {
+        return Err(KeylessSetError::TooManyRoots(roots.len()));
+    }
+    for (at, root) in roots.iter().enumerate() {
+        if let Some(first) = roots.iter().take(at).find(|first| first.digest() == root.digest()) {
+            let [first, second] = [first, root].map(|root| root.origin().to_owned());
+            return Err(KeylessSetError::SameRoot { first, second });
+        }
+        if let Some(what) = missing(root) {
+            return Err(KeylessSetError::Unfit { origin: root.origin().to_owned(), what });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `roots` have logs that can have entries of signatures by `keys`.
+pub(super) fn check_logs_of_keys(roots: &[TrustedRoot], keys: &[Key]) -> Result<(), KeylessSetError> {
+    check_roots(roots, TrustedRoot::missing_transparency_logs)?;
+    // Those that sigstore-verify verifies for a key of their kind.
+    let known =
+        [Algorithm::EcdsaSha256, Algorithm::EcdsaSha384, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519];
+    match keys.iter().map(|key| key.public.algorithm()).find(|algorithm| !known.contains(algorithm)) {
+        Some(algorithm) => Err(KeylessSetError::Algorithm(algorithm)),
+        None => Ok(()),
     }
 }
 
@@ -127,6 +147,9 @@ impl SignerSet for KeylessSet {
 pub enum KeylessSetError {
     #[error("no trusted root is given")]
     NoRoots,
+    /// Entries of such signatures are not read.
+    #[error("log entries of signatures with {0} are not verified; set `log` for other algorithms only")]
+    Algorithm(Algorithm),
     #[error("{0} trusted roots are given, at most {MAX_ROOTS} are allowed")]
     TooManyRoots(usize),
     #[error("{first} and {second} are the same trusted root; keep one of them")]

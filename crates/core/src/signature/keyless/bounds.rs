@@ -26,6 +26,15 @@ const MEDIA_TYPES: [&str; 4] = [
 
 const BUNDLE: &str = "bundle";
 
+/// Who made a bundle's signature, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Material {
+    /// Somebody with a certificate.
+    Certificate,
+    /// The holder of a key.
+    Key,
+}
+
 /// A bundle within the bounds: its text, and its envelope.
 pub(super) struct Bounded<'a> {
     pub(super) text: &'a str,
@@ -33,7 +42,7 @@ pub(super) struct Bounded<'a> {
 }
 
 /// Checks the numbers and sizes of a bundle, and that each log entry has something that is signed.
-pub(super) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, SignatureError> {
+pub(super) fn check(document: &[u8], logs: LogUse, signer: Material) -> Result<Bounded<'_>, SignatureError> {
     if document.len() > MAX_BUNDLE_BYTES {
         return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
     }
@@ -45,7 +54,7 @@ pub(super) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, Signat
         return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
     let material = bundle.object("verificationMaterial").map_err(malformed)?;
-    check_material(material, logs)?;
+    check_material(material, logs, signer)?;
     if bundle.optional("messageSignature").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
@@ -53,10 +62,11 @@ pub(super) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, Signat
     Ok(Bounded { text, envelope })
 }
 
-fn check_material(mut material: Fields, logs: LogUse) -> Result<(), SignatureError> {
+fn check_material(mut material: Fields, logs: LogUse, signer: Material) -> Result<(), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let chain = material.optional("x509CertificateChain");
-    if chain.is_none() && material.optional("certificate").is_none() {
+    let is_keyed = chain.is_none() && material.optional("certificate").is_none();
+    if is_keyed && signer == Material::Certificate {
         return Err(KeylessError::Key.into());
     }
     if let Some(chain) = chain {
