@@ -163,7 +163,7 @@ impl Refresh<'_> {
     /// A file of at most `limit` bytes, if there is one.
     async fn find(&self, base: &str, name: &str, limit: usize) -> Result<Option<Vec<u8>>, TufClientError> {
         let url = format!("{base}/{name}");
-        let request = Request { method: Method::GET, url: &url, headers: &[], body: None, metadata: false };
+        let request = Request { method: Method::GET, url: &url, headers: &[], body: None, plain: false };
         let name = name.to_owned();
         let Answer { status, body, .. } = match self.client.ask(request).await {
             Ok(answer) => answer,

@@ -56,7 +56,8 @@ pub fn roots(policy: &Policy, trust: &Trust) -> Vec<RootStatus> {
 pub fn warnings(policy: Option<&Policy>, trust: &Trust, now: Timestamp) -> Vec<String> {
     let notice = SignedDuration::try_from(trust.notice).unwrap_or_default();
     let horizon = now.checked_add(notice).unwrap_or(Timestamp::MAX);
-    let mut warnings: Vec<String> = policy.into_iter().flat_map(|policy| policy.ending(horizon)).collect();
+    let mut warnings: Vec<String> =
+        policy.into_iter().flat_map(|policy| policy.ending(now, notice)).collect();
     for repository in &trust.repositories {
         let name = &repository.name;
         let Some(checked) = State::of(&trust.directory, name).checked() else { continue };

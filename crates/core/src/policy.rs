@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::reference::Repository;
 use crate::signature::{self, Format};
@@ -159,11 +159,10 @@ impl Policy {
         self.authenticators.values()
     }
 
-    /// What the authenticators trust that ends by `horizon`, in one line each.
+    /// What the authenticators trust that has ended or will within `notice`, in one line each.
     #[must_use]
-    pub fn ending(&self, horizon: Timestamp) -> BTreeSet<String> {
-        let roots = self.authenticators.values().flat_map(|authenticator| authenticator.roots());
-        roots.filter_map(|root| root.ending(horizon)).collect()
+    pub fn ending(&self, now: Timestamp, notice: SignedDuration) -> BTreeSet<String> {
+        self.authenticators.values().flat_map(|it| it.set().ending(now, notice)).collect()
     }
 
     /// The rules, in the order of the files, without the default.

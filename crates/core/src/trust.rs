@@ -19,6 +19,7 @@ mod keyless;
 mod kind;
 mod notation;
 pub mod pem;
+mod pki;
 mod private;
 mod public;
 mod remote_check;
@@ -30,7 +31,7 @@ pub mod x509;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::algorithm::{Algorithm, PssSalt, Scheme, UnknownAlgorithm};
 pub use self::authenticator::{Authenticator, Signers};
@@ -47,6 +48,7 @@ pub use self::keyless::{
 pub use self::kind::Curve;
 pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};
 pub use self::pem::PemError;
+pub use self::pki::{MAX_NAMES, PkiSet, SignerNameError, SignerNames};
 pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};
@@ -226,6 +228,10 @@ impl SignerSet for KeySet {
     fn first_end(&self, after: Timestamp) -> Option<Timestamp> {
         let keys = self.keys.iter().filter_map(|key| key.not_after).filter(|end| *end > after);
         keys.chain(self.log_roots.iter().filter_map(|root| root.first_end(after))).min()
+    }
+
+    fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
+        keyless::ending_roots(&self.log_roots, now, notice)
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -16,6 +16,7 @@ pub mod images;
 pub mod keyless;
 pub mod keys;
 pub mod kubelet;
+pub mod notation;
 pub mod policy;
 pub mod process;
 pub mod pullgate;
@@ -34,6 +35,7 @@ use images::Image;
 use keyless::Keyless;
 use keys::{Kind, PrivateKey};
 use kubelet::Kubelet;
+use notation::Notation;
 use policy::Policy;
 use pullgate::Pullgate;
 use registry::Registry;
@@ -180,6 +182,11 @@ impl Node {
     /// An instance of Sigstore, and cosign as its client.
     pub fn keyless(&self) -> Keyless {
         Keyless::start(self.directory.path().join("keyless"))
+    }
+
+    /// The real notation.
+    pub fn notation(&self) -> Notation {
+        Notation::new(self.directory.path().join("notation"))
     }
 
     /// Maps `host` to this node's registry, for containerd and pullgate.

@@ -11,7 +11,7 @@ mod provider;
 mod root;
 mod signer_rule;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::certificate::{CertificateError, SigningCertificate};
 pub use self::claim::Claim;
@@ -82,6 +82,12 @@ impl KeylessSet {
     }
 }
 
+/// Which roots have ended or will within `notice`.
+pub(super) fn ending_roots(roots: &[TrustedRoot], now: Timestamp, notice: SignedDuration) -> Vec<String> {
+    let horizon = now.checked_add(notice).unwrap_or(Timestamp::MAX);
+    roots.iter().filter_map(|root| root.ending(horizon)).collect()
+}
+
 /// Checks the roots of an authenticator; `missing` says what one lacks.
 fn check_roots(
     roots: &[TrustedRoot],
@@ -129,6 +135,10 @@ impl SignerSet for KeylessSet {
     /// The end of a certificate does not count: it says when it was issued, and a signature is judged at that time.
     fn first_end(&self, after: Timestamp) -> Option<Timestamp> {
         self.roots.iter().filter_map(|root| root.first_end(after)).min()
+    }
+
+    fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
+        ending_roots(&self.roots, now, notice)
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

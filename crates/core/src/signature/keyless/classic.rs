@@ -70,11 +70,7 @@ pub(super) fn bundle(
     logs: LogUse,
     signer: Material,
 ) -> Result<String, SignatureError> {
-    for part in annotations.parts() {
-        if part.len() > MAX_ANNOTATION_BYTES {
-            return Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES));
-        }
-    }
+    check_sizes(annotations)?;
     // Checked as that of a key is.
     decode_signature("signature annotation", signature)?;
     let entry = annotations.bundle.as_deref().map(log_entry).transpose()?;
@@ -83,11 +79,13 @@ pub(super) fn bundle(
         (None, LogUse::None) => "0.2",
         (None, LogUse::Required) => return Err(KeylessError::NoLogEntry("an inclusion promise").into()),
     };
-    let stamp = annotations.timestamp.as_deref().map(timestamp).transpose()?;
+    let stamp = timestamp_of(annotations)?;
     let stamps: Vec<Value> = stamp.into_iter().map(|stamp| json!({ "signedTimestamp": stamp })).collect();
     let (field, signer) = match signer {
         Material::Certificate => {
-            ("x509CertificateChain", json!({ "certificates": certificates(annotations)? }))
+            let encoded = |der: &Vec<u8>| json!({ "rawBytes": STANDARD.encode(der) });
+            let certificates: Vec<Value> = chain_of(annotations)?.iter().map(encoded).collect();
+            ("x509CertificateChain", json!({ "certificates": certificates }))
         }
         Material::Key => ("publicKey", json!({ "hint": "" })),
     };
@@ -103,7 +101,18 @@ pub(super) fn bundle(
     .to_string())
 }
 
-fn certificates(annotations: &CertificateAnnotations) -> Result<Vec<Value>, SignatureError> {
+fn check_sizes(annotations: &CertificateAnnotations) -> Result<(), SignatureError> {
+    match annotations.parts().find(|part| part.len() > MAX_ANNOTATION_BYTES) {
+        Some(part) => Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES)),
+        None => Ok(()),
+    }
+}
+
+/// The certificates in DER, leaf first, after the sizes of all annotations were checked.
+pub(in crate::signature) fn chain_of(
+    annotations: &CertificateAnnotations,
+) -> Result<Vec<Vec<u8>>, SignatureError> {
+    check_sizes(annotations)?;
     let leaf = annotations.certificate.as_deref().ok_or(KeylessError::Key)?;
     let leaf = pem::read_all(leaf).map_err(|_| KeylessError::Malformed)?;
     let chain =
@@ -121,7 +130,14 @@ fn certificates(annotations: &CertificateAnnotations) -> Result<Vec<Value>, Sign
     if all.iter().any(|block| block.label != "CERTIFICATE") {
         return Err(KeylessError::Malformed.into());
     }
-    Ok(all.iter().map(|block| json!({ "rawBytes": STANDARD.encode(&block.der) })).collect())
+    Ok(all.iter().map(|block| block.der.to_vec()).collect())
+}
+
+/// The response of a timestamp authority, in base64.
+pub(in crate::signature) fn timestamp_of(
+    annotations: &CertificateAnnotations,
+) -> Result<Option<String>, SignatureError> {
+    annotations.timestamp.as_deref().map(timestamp).transpose()
 }
 
 /// The entry as a bundle has it. Its kind is that of its body.
