@@ -114,7 +114,7 @@ reasons! {
     RevocationUnknown = Refused(Attempt), "revocation-unknown",
     /// a signature requires a verification plug-in of notation, but pullgate runs no plug-ins
     VerificationPlugin = Refused(Signatures), "verification-plugin",
-    /// no authority of the trusted root was valid when a signature was made
+    /// an authority or a log of a signature was, by the trusted root, not valid when the signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// no certificate transparency log of the trusted root vouches for the certificate of a signature
     NoCertificateLog = Refused(Signatures), "no-certificate-log",
