@@ -1,11 +1,15 @@
 //! A refusal, and the one line in which it explains itself.
 
+mod attested;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
+use crate::ledger::Evidence;
+use crate::policy::{Policy, Requirement};
 use crate::registry::{Bound, Collected, RegistryError};
-use crate::signature::Fault;
+use crate::signature::{Fault, Format};
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
@@ -173,21 +177,26 @@ impl Refusal {
         Self::new(Reason::KeyServiceUnavailable, image, &text)
     }
 
-    /// Signatures are missing. `found` tells about those that are there.
-    pub(super) fn unsatisfied(
-        image: &str,
-        digest: &str,
+    /// Signatures or attestations are missing. `found` tells about those that are there.
+    pub(super) fn unmet(
+        (image, digest): (&str, &str),
         rule: &str,
-        required: &str,
+        (policy, requirement): (&Policy, &Requirement),
         found: &Found<'_>,
     ) -> Self {
-        let (reason, advice) = found.reason();
-        let text = format!(
-            "({digest}) is refused by {}: requires {}; {}; {advice}",
-            quote(rule),
-            quote(required),
-            found.summary(),
-        );
+        let condition = found.condition.map(|name| policy.condition(name).ok_or(name));
+        let (reason, summary, advice) = match condition {
+            None => {
+                let (reason, advice) = found.reason();
+                (reason, found.summary(), advice)
+            }
+            Some(Ok(condition)) => attested::explain(condition, found),
+            // The policy does not load without it.
+            Some(Err(_)) => return Self::internal(image),
+        };
+        let required = quote(&requirement.to_string());
+        let rule = quote(rule);
+        let text = format!("({digest}) is refused by {rule}: requires {required}; {summary}; {advice}");
         Self::new(reason, image, &text)
     }
 
@@ -219,20 +228,34 @@ impl Refusal {
     }
 }
 
-/// The signatures that were found, where they do not suffice.
+/// The signatures or attestations that were found, where they do not suffice.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    /// How many there are.
-    pub(super) attachments: usize,
+    /// How many attachments there are that may be signatures.
+    attachments: usize,
     /// What could not be read.
     pub(super) collected: &'a Collected,
     /// The authenticators whose signatures hold.
-    pub(super) valid: &'a [String],
+    valid: &'a [String],
+    /// The condition that is not met; `None` if signatures are missing.
+    condition: Option<&'a str>,
     /// What became of each.
-    pub(super) findings: &'a [Finding],
+    findings: Vec<&'a Finding>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// What was found in `evidence`: of the condition that is not met, or of signatures.
+    pub(super) fn of(
+        evidence: &Evidence,
+        collected: &'a Collected,
+        (valid, condition): (&'a [String], Option<&'a str>),
+        findings: &'a [Finding],
+    ) -> Self {
+        let signatures = evidence.attachments.iter().filter(|it| it.format() != Format::Attestation);
+        let findings = findings.iter().filter(|finding| finding.condition.as_deref() == condition);
+        Self { attachments: signatures.count(), collected, valid, condition, findings: findings.collect() }
+    }
+
     fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
             (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
@@ -274,20 +297,25 @@ impl Found<'_> {
             let why = finding.outcome.as_ref().err()?;
             Some(format!("{} by {}: {}", finding.place, finding.authenticator, why))
         });
-        let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
-        // A registry may list referrers in another order each time; the line stays the same.
-        all.sort_unstable();
-        for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
-            let before = if number == 0 { " (" } else { ", " };
-            let _ = write!(text, "{before}{}", quote(problem));
-        }
-        if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
-        }
-        if !all.is_empty() {
-            text.push(')');
-        }
+        let all = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
+        list_problems(&mut text, all);
         text
+    }
+}
+
+/// Adds the first few problems in brackets, and the number of the others.
+fn list_problems(text: &mut String, mut all: Vec<String>) {
+    // A registry may list referrers in another order each time; the line stays the same.
+    all.sort_unstable();
+    for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
+        let before = if number == 0 { " (" } else { ", " };
+        let _ = write!(text, "{before}{}", quote(problem));
+    }
+    if all.len() > MAX_FINDINGS {
+        let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
+    }
+    if !all.is_empty() {
+        text.push(')');
     }
 }
 
@@ -315,6 +343,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority of the trusted root")
         }
+        Fault::NotMet => {
+            (Reason::AttestationNotMet, "correct what it says about the image, then attest it again")
+        }
+        Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
     }
 }
 
@@ -324,6 +356,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         E::TooLarge { bound, .. } | E::TooMany { bound, .. } => match bound {
             Bound::Manifest => Reason::TooLarge,
             Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Attestation => Reason::AttestationTooLarge,
             Bound::Collected => Reason::SignaturesTooLarge,
             Bound::Headers => Reason::HeadersTooLarge,
             Bound::Token => Reason::TokenTooLarge,

@@ -96,7 +96,7 @@ fn demo() -> bool {
     ]
     .map(|(name, file)| format!("{name} {}", environment::version_of(name, &file)));
     println!("{containerd}, {registry}, {cosign}, {skopeo}; starting a temporary node");
-    let mut node = Node::start(RELEASE);
+    let mut node = Node::start_with(RELEASE, rows::policy);
     let rows = ROWS.iter().map(|row| (row.image, row.expected));
     let mut table = Table::of(rows.chain(STEPS.iter().map(|step| (step.what, step.expected))));
 

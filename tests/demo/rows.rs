@@ -1,10 +1,11 @@
 //! Images that run or are refused.
 
-use pullgate_test::node::Node;
 use pullgate_test::node::images::Image;
-use pullgate_test::node::keys::Kind;
+use pullgate_test::node::keys::{Kind, PrivateKey};
+use pullgate_test::node::policy::Policy;
 use pullgate_test::node::seen::RUNS;
 use pullgate_test::node::signing::{self, Layout};
+use pullgate_test::node::{Node, attested, require_release};
 
 /// One image, how it is made, and the expected outcome.
 pub(crate) struct Row {
@@ -59,6 +60,16 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        image: "scanned, nothing severe found",
+        expected: RUNS,
+        prepare: |node| scanned(node, "demo-scanned/clean:1", "Low"),
+    },
+    Row {
+        image: "scanned, a critical vulnerability",
+        expected: "refused: attestation-not-met",
+        prepare: |node| scanned(node, "demo-scanned/severe:1", "Critical"),
+    },
+    Row {
         image: "tag, while it is the signed image",
         expected: RUNS,
         prepare: |node| node.push_signed("demo/moved:1"),
@@ -69,6 +80,18 @@ pub(crate) const ROWS: &[Row] = &[
         prepare: |node| node.push("demo/moved:1"),
     },
 ];
+
+fn scanned(node: &Node, name: &str, severity: &str) -> Image {
+    let image = node.push_signed(name);
+    let report = attested::report(jiff::Timestamp::now(), severity);
+    node.cosign().attest(&image.by_digest(), &node.release, Layout::Classic, ("vuln", &report));
+    image
+}
+
+/// The policy of the demo: a signature for every image, and for some a scan.
+pub(crate) fn policy(policy: Policy, key: &PrivateKey) -> Policy {
+    attested::require_scans(require_release(policy, key), "*/demo-scanned")
+}
 
 fn signed_by_cosign(node: &Node, name: &str, layout: Layout) -> Image {
     let image = node.push(name);

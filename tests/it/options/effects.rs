@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use pullgate_config::kind::OptionKind;
 use pullgate_config::options::OptionDoc;
 
+use super::attestations as of_attestations;
 use super::policy as of_policy;
 use super::settings;
 use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer};
@@ -159,6 +160,26 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] timestamps",
         "[authenticator.NAME] level",
     ]),
+    ("policy.toml", of_attestations::conditions_and_their_defaults, &[
+        "[attestation.NAME] type",
+        "[attestation.NAME] by",
+        "[attestation.NAME] max-age",
+        "[attestation.NAME] fields",
+        "[attestation.NAME] builder",
+        "[attestation.NAME] source-repository",
+        "[attestation.NAME] source-ref",
+        "[attestation.NAME] build-type",
+        "[attestation.NAME] max-severity",
+        "[attestation.NAME] except",
+        "[attestation.NAME] formats",
+        "[attestation.NAME] verifier",
+        "[attestation.NAME] resource",
+        "[attestation.NAME] levels",
+        "[attestation.NAME] predicate-type",
+        "[attestation.NAME] time",
+        "[[namespace]] require.attestations",
+    ]),
+    ("pullgate.toml", of_attestations::the_size_of_attestations_is_limited, &["[limits] attestation-max-size"]),
     ("policy.toml", elsewhere::confirmed::the_key_service_decides_if_confirmation_is_required, &[
         "[authenticator.NAME] verify",
         "[authenticator.NAME] keys.verify",

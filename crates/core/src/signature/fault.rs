@@ -30,6 +30,10 @@ pub enum Fault {
     FutureTime,
     /// The signature is by somebody else.
     WrongIdentity,
+    /// The attestation is valid, and does not say what its condition requires.
+    NotMet,
+    /// The attestation is valid, and older than its condition allows, or of no time that is signed.
+    Stale,
 }
 
 /// Who makes a signature, as an authenticator sees it before it verifies one.

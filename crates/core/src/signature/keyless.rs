@@ -17,8 +17,9 @@ use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
 pub use self::classic::CertificateAnnotations;
 pub use self::error::KeylessError;
-use super::{Attachment, Format, SignatureError, Signed, Subject, dsse, simple, statement};
-use crate::digest::{Algorithm, bytes_of_hex};
+use super::bundle::{MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES};
+use super::{Attachment, SignatureError, Signed, Subject, dsse, simple, statement};
+use crate::digest::{Algorithm, Digest, bytes_of_hex};
 use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate};
 
 /// The signers of a keyless authenticator, and the time of the check.
@@ -38,29 +39,49 @@ pub(super) fn verify(
             simple::check_size(payload)?;
             let certificate = certificate.as_deref().ok_or(KeylessError::Key)?;
             let bundle = classic::bundle(signature, certificate, by.set.logs())?;
-            let identity = by.check(&bundle, &Artifact::Blob(payload))?;
+            let (identity, _) = by.check(&bundle, &Artifact::Blob(payload))?;
             simple::check_claim(payload, subject)?;
             identity
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, by.set.logs())?;
+            let content = bounds::check(document, by.set.logs(), MAX_BUNDLE_BYTES)?;
             let (payload, _) = dsse::read(content.envelope)?;
             // Whatever digest the statement is about: that it is about the subject is checked below, with its own error.
-            let artifact = Artifact::Digest(artifact_of(&payload)?);
-            let identity = by.check(content.text, &artifact)?;
+            let artifact = Artifact::Digest(artifact_of(&statement::first_digest(&payload)?)?);
+            let (identity, _) = by.check(content.text, &artifact)?;
             statement::check(&payload, subject)?;
             identity
         }
-        Attachment::Notation { .. } => {
-            return Err(SignatureError::OtherKind { found: Format::Notation, kind: "keyless" });
+        Attachment::Notation { .. } | Attachment::Attestation { .. } => {
+            return Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" });
         }
     };
     Ok(Signed { identity, demand: None, until: None })
 }
 
-/// The first digest of a statement.
-fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
-    let digest = statement::first_digest(payload)?;
+/// Who signed the statement of a bundle, and when; `digest` is the first one of the statement.
+pub(super) fn attested(
+    by: ByCertificate<'_>,
+    document: &[u8],
+    digest: &Digest,
+) -> Result<(Identity, Timestamp), SignatureError> {
+    let content = bounds::check(document, by.set.logs(), MAX_ATTESTATION_BYTES)?;
+    Ok(by.check(content.text, &Artifact::Digest(artifact_of(digest)?))?)
+}
+
+/// The same of an envelope, with the annotations beside it.
+pub(super) fn envelope(
+    by: ByCertificate<'_>,
+    document: &[u8],
+    certificate: &CertificateAnnotations,
+    digest: &Digest,
+) -> Result<(Identity, Timestamp), SignatureError> {
+    let bundle = classic::envelope_bundle(document, certificate, by.set.logs())?;
+    Ok(by.check(&bundle, &Artifact::Digest(artifact_of(digest)?))?)
+}
+
+/// A digest as the library takes it.
+fn artifact_of(digest: &Digest) -> Result<ArtifactDigest, SignatureError> {
     let algorithm = match digest.algorithm() {
         Algorithm::Sha256 => HashAlgorithm::Sha2256,
         Algorithm::Sha512 => HashAlgorithm::Sha2512,
@@ -70,16 +91,17 @@ fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
 }
 
 impl ByCertificate<'_> {
-    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed.
-    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<Identity, KeylessError> {
+    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed, and the first signed time of that.
+    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<(Identity, Timestamp), KeylessError> {
         let bundle = Bundle::from_json(bundle).map_err(|_| KeylessError::Malformed)?;
         let der = bundle.signing_certificate().ok_or(KeylessError::Key)?;
         let mut furthest = KeylessError::Malformed;
         for root in self.set.roots() {
             match self.check_with(root.verifier(), &bundle, artifact) {
-                Ok(()) => {
+                Ok(time) => {
                     let certificate = SigningCertificate::from_der(der.as_bytes())?;
-                    return self.set.rule().identify(&certificate).map_err(KeylessError::Identity);
+                    let identity = self.set.rule().identify(&certificate).map_err(KeylessError::Identity)?;
+                    return Ok((identity, time));
                 }
                 Err(error) if error.fault() >= furthest.fault() => furthest = error,
                 Err(_) => {}
@@ -93,7 +115,7 @@ impl ByCertificate<'_> {
         verifier: &Verifier,
         bundle: &Bundle,
         artifact: &Artifact<'_>,
-    ) -> Result<(), KeylessError> {
+    ) -> Result<Timestamp, KeylessError> {
         let policy = match self.set.logs() {
             LogUse::Required => VerificationPolicy::any_identity(),
             // The root has no logs, which was checked when it was loaded.
@@ -105,16 +127,16 @@ impl ByCertificate<'_> {
         self.check_evidence(&result)
     }
 
-    /// That the library checked what the policy demands, and with signed times that have come.
-    fn check_evidence(self, result: &VerificationResult) -> Result<(), KeylessError> {
+    /// That the library checked what the policy demands, and with signed times that have come; the first of them.
+    fn check_evidence(self, result: &VerificationResult) -> Result<Timestamp, KeylessError> {
         let logs = self.set.logs() == LogUse::None || (result.sct_verified() && result.tlog_verified());
         let times = result.verified_timestamps();
-        if !result.certificate_verified() || !logs || times.is_empty() {
+        if !result.certificate_verified() || !logs {
             return Err(KeylessError::Malformed);
         }
         match times.iter().find(|time| **time > self.now) {
             Some(time) => Err(KeylessError::Future { time: *time }),
-            None => Ok(()),
+            None => times.iter().min().copied().ok_or(KeylessError::Malformed),
         }
     }
 }

@@ -61,10 +61,30 @@ impl CertificateAnnotations {
     }
 }
 
-/// The bundle of a signature and its annotations: v0.1, which a promise of inclusion suffices for; v0.2 without one, where
-/// no log is required.
+/// The bundle of a signature and its annotations.
 pub(super) fn bundle(
     signature: &str,
+    annotations: &CertificateAnnotations,
+    logs: LogUse,
+) -> Result<String, SignatureError> {
+    // Checked as that of a key is.
+    decode_signature("signature annotation", signature)?;
+    bundle_of(("messageSignature", json!({ "signature": signature })), annotations, logs)
+}
+
+/// The bundle of an envelope and the annotations beside it.
+pub(super) fn envelope_bundle(
+    envelope: &[u8],
+    annotations: &CertificateAnnotations,
+    logs: LogUse,
+) -> Result<String, SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: "DSSE envelope", cause };
+    bundle_of(("dsseEnvelope", parse(envelope, MAX_DEPTH).map_err(malformed)?), annotations, logs)
+}
+
+/// A bundle v0.1, which a promise of inclusion suffices for; v0.2 without one, where no log is required.
+fn bundle_of(
+    (name, content): (&str, Value),
     annotations: &CertificateAnnotations,
     logs: LogUse,
 ) -> Result<String, SignatureError> {
@@ -73,8 +93,6 @@ pub(super) fn bundle(
             return Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES));
         }
     }
-    // Checked as that of a key is.
-    decode_signature("signature annotation", signature)?;
     let entry = annotations.bundle.as_deref().map(log_entry).transpose()?;
     let version = match (&entry, logs) {
         (Some(_), _) => "0.1",
@@ -90,7 +108,7 @@ pub(super) fn bundle(
             "tlogEntries": entry.into_iter().collect::<Vec<_>>(),
             "timestampVerificationData": { "rfc3161Timestamps": stamps },
         },
-        "messageSignature": { "signature": signature },
+        name: content,
     })
     .to_string())
 }
