@@ -31,7 +31,7 @@ use tonic::Code;
 
 pub use accept::serve;
 pub use pull::RuntimeContent;
-use pull::UncheckedPulls;
+use pull::{HandOvers, UncheckedPulls};
 pub use sandbox::SandboxImage;
 pub use settings::{CriLimits, CriSettings};
 
@@ -67,6 +67,7 @@ pub struct Proxy {
     recent_answers: RecentAnswers,
     admitted_answers: AdmittedAnswers,
     unchecked: UncheckedPulls,
+    hand_overs: HandOvers,
     /// The name of the sandbox image, once the runtime has reported it.
     sandbox: ArcSwapOption<String>,
     settings: CriSettings,
@@ -100,6 +101,7 @@ impl Proxy {
             recent_answers: RecentAnswers::default(),
             admitted_answers: AdmittedAnswers::default(),
             unchecked: UncheckedPulls::default(),
+            hand_overs: HandOvers::default(),
             sandbox: ArcSwapOption::empty(),
             connections: Connections::new(ConnectionLimits {
                 connections: settings.limits.connections,

@@ -24,7 +24,6 @@ mod declared;
 mod denials;
 mod key_files;
 mod namespace;
-mod notation;
 mod options;
 mod remote;
 mod source;

@@ -40,6 +40,7 @@ mod faults;
 mod handed;
 mod held;
 mod keys;
+mod notation;
 mod options;
 mod policy;
 mod refused;

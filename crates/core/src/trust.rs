@@ -19,6 +19,7 @@ mod keyless;
 mod kind;
 mod notation;
 pub mod pem;
+mod pki;
 mod private;
 mod public;
 mod remote_check;
@@ -47,6 +48,7 @@ pub use self::keyless::{
 pub use self::kind::Curve;
 pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};
 pub use self::pem::PemError;
+pub use self::pki::{MAX_NAMES, PkiSet, SignerNameError, SignerNames};
 pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};

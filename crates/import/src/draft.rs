@@ -25,6 +25,15 @@ pub(super) struct DraftAuthenticator {
     pub(super) name: String,
     pub(super) origin: String,
     pub(super) keys: Vec<PublicKey>,
+    /// The options of one that has no keys.
+    pub(super) settings: Vec<(&'static str, Setting)>,
+}
+
+/// The value of an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Text(String),
+    List(Vec<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +42,20 @@ pub(super) struct Rule {
     pub(super) scope: String,
     pub(super) pods: Vec<String>,
     pub(super) action: Action,
+    /// Whether it only logs what it would refuse.
+    pub(super) audit: bool,
+}
+
+impl Rule {
+    /// A rule for all pods that is enforced.
+    pub(super) fn new(origin: String, scope: String, action: Action) -> Self {
+        Self { origin, scope, pods: Vec::new(), action, audit: false }
+    }
+
+    /// The same for pods of this namespace.
+    pub(super) fn of_pods(self, namespace: &str) -> Self {
+        Self { pods: vec![namespace.to_owned()], ..self }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +78,26 @@ impl Draft {
         }
     }
 
-    /// Adds an authenticator and returns its name: the original name, if it is valid here and not taken.
+    /// Adds an authenticator of keys and returns its name: the original name, if it is valid here and not taken.
     pub(super) fn authenticator(&mut self, original: &str, keys: Vec<PublicKey>) -> String {
+        self.add_authenticator(original, keys, Vec::new())
+    }
+
+    /// Adds an authenticator with these options.
+    pub(super) fn authenticator_of(
+        &mut self,
+        original: &str,
+        settings: Vec<(&'static str, Setting)>,
+    ) -> String {
+        self.add_authenticator(original, Vec::new(), settings)
+    }
+
+    fn add_authenticator(
+        &mut self,
+        original: &str,
+        keys: Vec<PublicKey>,
+        settings: Vec<(&'static str, Setting)>,
+    ) -> String {
         let valid: String = original
             .chars()
             .map(|it| if it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.') { it } else { '-' })
@@ -71,6 +112,7 @@ impl Draft {
             name: name.clone(),
             origin: original.to_owned(),
             keys,
+            settings,
         });
         name
     }

@@ -9,6 +9,7 @@ mod containers;
 mod cosign;
 mod draft;
 mod kritis;
+mod notation;
 mod security_center;
 mod write;
 
@@ -17,6 +18,7 @@ use std::fmt;
 pub use containers::{Files, containers};
 pub use cosign::cosign;
 pub use kritis::kritis;
+pub use notation::{TrustStores, notation};
 pub use security_center::{SecurityCenter, security_center};
 
 use draft::Draft;

@@ -20,7 +20,7 @@ use super::sources::source_of;
 use super::state::RegistryState;
 use pullgate_core::digest::{Algorithm, Digest};
 use pullgate_core::reference::Repository;
-use pullgate_core::signature::Attachment;
+use pullgate_core::signature::{Attachment, Format};
 use pullgate_net::memory::Share;
 
 mod budget;
@@ -35,7 +35,7 @@ use fetch::Fetch;
 
 pub(super) use referrers::next_page;
 
-pub use collected::{AttachmentProblem, Collected};
+pub use collected::{AttachmentProblem, Collected, Unfetched};
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
@@ -46,6 +46,13 @@ pub struct Wanted {
     pub notation: bool,
     /// Attestations under cosign's `.att` tag, and bundles as large as an attestation may be.
     pub attestations: bool,
+}
+
+impl Wanted {
+    /// Whether signatures of this format are fetched.
+    fn has(self, format: Format) -> bool {
+        format != Format::Notation || self.notation
+    }
 }
 
 /// Prefix of a bundle's media type, whatever its version.
@@ -77,7 +84,7 @@ pub(super) async fn attachments(
         let state = &shared;
         let search = Search { state, image: repository, repository, digest, context: &context, wanted };
         let collected = awaited(search).await;
-        if collected.is_nothing() {
+        if collected.is_nothing() && collected.unfetched.is_empty() {
             shared.negative_cache.insert(key);
         }
         collected
@@ -156,8 +163,7 @@ async fn collect(own: Search<'_>) -> Collected {
     };
     let (mut collected, other, local) = tokio::join!(of_image, other, local);
     for more in [other, local] {
-        collected.attachments.extend(more.attachments);
-        collected.problems.extend(more.problems);
+        collected.add(more);
     }
     collected
 }
@@ -169,10 +175,8 @@ async fn search(search: Search<'_>) -> Collected {
         referrers::bundles(&search),
         envelopes::attestations(&search)
     );
-    for more in [bundles, attestations] {
-        collected.attachments.extend(more.attachments);
-        collected.problems.extend(more.problems);
-    }
+    collected.add(bundles);
+    collected.add(attestations);
     collected
 }
 

@@ -39,8 +39,8 @@ mod token;
 mod upload;
 
 pub use attachments::{
-    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION, Wanted,
-    fallback_tag, is_attachment_tag, signature_tag,
+    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
+    Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};

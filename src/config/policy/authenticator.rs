@@ -5,13 +5,16 @@ use std::ops::Range;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+mod certificate;
+mod certificates;
 mod keyless;
+mod notation;
 
 use super::advice::advice;
 use super::key_files::KeyFiles;
+use super::options;
 use super::remote::RemoteTable;
 use super::source::{self, Source};
-use super::{notation, options};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
@@ -44,6 +47,7 @@ pub(super) fn read(
         Some(Type::Key) => read_keys(document, &name, at, value, files),
         Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
         Some(Type::Notation) => notation::read(document, &name, at, value, files),
+        Some(Type::Certificate) => certificate::read(document, &name, at, value, files),
         None => None,
     };
     DeclaredAuthenticator { name, authenticator }
@@ -55,11 +59,16 @@ enum Type {
     Key,
     Keyless,
     Notation,
+    Certificate,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 3] =
-        [("key", Self::Key), ("keyless", Self::Keyless), ("notation", Self::Notation)];
+    const ALL: [(&'static str, Self); 4] = [
+        ("key", Self::Key),
+        ("keyless", Self::Keyless),
+        ("notation", Self::Notation),
+        ("certificate", Self::Certificate),
+    ];
 }
 
 /// The `type`, which decides what other keys the table may have.

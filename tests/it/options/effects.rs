@@ -158,6 +158,9 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] tsa",
         "[authenticator.NAME] identities",
         "[authenticator.NAME] timestamps",
+        "[authenticator.NAME] crl",
+        "[authenticator.NAME] distribution-points",
+        "[authenticator.NAME] revocation",
         "[authenticator.NAME] level",
     ]),
     ("policy.toml", of_attestations::conditions_and_their_defaults, &[
@@ -180,6 +183,10 @@ const EFFECTS: Effects = &[
         "[[namespace]] require.attestations",
     ]),
     ("pullgate.toml", of_attestations::the_size_of_attestations_is_limited, &["[limits] attestation-max-size"]),
+    ("policy.toml", of_policy::authenticators_of_a_private_pki, &[
+        "[authenticator.NAME] intermediates",
+        "[authenticator.NAME] names",
+    ]),
     ("policy.toml", elsewhere::confirmed::the_key_service_decides_if_confirmation_is_required, &[
         "[authenticator.NAME] verify",
         "[authenticator.NAME] keys.verify",

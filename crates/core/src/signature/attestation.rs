@@ -132,7 +132,7 @@ impl<'a> Unverified<'a> {
                 let (identity, time) = self.by_certificate(ByCertificate { set, now })?;
                 (Signed { identity, demand: None, until: None }, Some(time))
             }
-            Signers::Notation(_) => {
+            Signers::Notation(_) | Signers::Pki(_) => {
                 let kind = authenticator.set().kind();
                 return Err(SignatureError::OtherKind { found: Format::Attestation, kind });
             }

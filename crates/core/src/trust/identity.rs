@@ -26,6 +26,11 @@ impl Identity {
         Self { is_key: false, text: format!("x509.subject: {name}") }
     }
 
+    /// The holder of certificates of a private PKI with this name.
+    pub fn name(kind: &str, text: &str) -> Self {
+        Self { is_key: false, text: format!("{kind}:{text}") }
+    }
+
     /// Whether it is the holder of a key.
     pub fn is_key(&self) -> bool {
         self.is_key

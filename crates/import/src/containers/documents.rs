@@ -88,11 +88,16 @@ impl Document {
             if list.is_empty() {
                 return Some((place, "it has no requirements, which containers/image also refuses"));
             }
-            let signed = |it: &Requirement| matches!(it, Requirement::SigstoreSigned(signed) if signed.key_sources() != 1);
-            list.iter().any(signed).then_some((
-                place,
-                "sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki",
-            ))
+            let signed = list.iter().filter_map(|it| match it {
+                Requirement::SigstoreSigned(signed) => Some(signed),
+                _ => None,
+            });
+            if signed.clone().any(|signed| signed.key_sources() != 1) {
+                let problem = "sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki";
+                return Some((place, problem));
+            }
+            let mut logged = signed.filter(|signed| signed.pki.is_some() && signed.requires_rekor());
+            logged.next().map(|_| (place, "pki cannot be combined with a key of Rekor"))
         })
     }
 }

@@ -121,6 +121,6 @@ fn a_key_is_no_certificate() {
     let by = signer("public-good", GITHUB, RELEASE);
     for attachment in attached(&Party::release(), &statement) {
         let outcome = judge(&terms(custom()), &[attachment], &by, &Digest::parse(DIGEST).unwrap());
-        assert_eq!(outcome, "it is by a key, and the authenticator is keyless");
+        assert_eq!(outcome, "it is by a key, and the authenticator is for certificates");
     }
 }
