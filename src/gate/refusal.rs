@@ -1,12 +1,16 @@
 //! A refusal, and the one line in which it explains itself.
 
+mod attested;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
+use crate::ledger::Evidence;
+use crate::policy::{Policy, Requirement};
 use crate::registry::{Bound, Collected, RegistryError, Unfetched};
-use crate::signature::{Fault, SignatureKind};
+use crate::signature::{Fault, Format, SignatureKind};
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
@@ -178,21 +182,26 @@ impl Refusal {
         Self::new(Reason::KeyServiceUnavailable, image, &text)
     }
 
-    /// Signatures are missing. `found` tells about those that are there.
-    pub(super) fn unsatisfied(
-        image: &str,
-        digest: &str,
+    /// Signatures or attestations are missing. `found` tells about those that are there.
+    pub(super) fn unmet(
+        (image, digest): (&str, &str),
         rule: &str,
-        required: &str,
+        (policy, requirement): (&Policy, &Requirement),
         found: &Found<'_>,
     ) -> Self {
-        let (reason, advice) = found.reason();
-        let text = format!(
-            "({digest}) is refused by {}: requires {}; {}; {advice}",
-            quote(rule),
-            quote(required),
-            found.summary(),
-        );
+        let condition = found.condition.map(|name| policy.condition(name).ok_or(name));
+        let (reason, summary, advice) = match condition {
+            None => {
+                let (reason, advice) = found.reason();
+                (reason, found.summary(), advice)
+            }
+            Some(Ok(condition)) => attested::explain(condition, found),
+            // The policy does not load without it.
+            Some(Err(_)) => return Self::internal(image),
+        };
+        let required = quote(&requirement.to_string());
+        let rule = quote(rule);
+        let text = format!("({digest}) is refused by {rule}: requires {required}; {summary}; {advice}");
         Self::new(reason, image, &text)
     }
 
@@ -224,20 +233,34 @@ impl Refusal {
     }
 }
 
-/// The signatures that were found, where they do not suffice.
+/// The signatures or attestations that were found, where they do not suffice.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    /// How many there are.
-    pub(super) attachments: usize,
+    /// How many attachments there are that may be signatures.
+    attachments: usize,
     /// What could not be read.
     pub(super) collected: &'a Collected,
     /// The authenticators whose signatures hold.
-    pub(super) valid: &'a [String],
+    valid: &'a [String],
+    /// The condition that is not met; `None` if signatures are missing.
+    condition: Option<&'a str>,
     /// What became of each.
-    pub(super) findings: &'a [Finding],
+    findings: Vec<&'a Finding>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// What was found in `evidence`: of the condition that is not met, or of signatures.
+    pub(super) fn of(
+        evidence: &Evidence,
+        collected: &'a Collected,
+        (valid, condition): (&'a [String], Option<&'a str>),
+        findings: &'a [Finding],
+    ) -> Self {
+        let signatures = evidence.attachments.iter().filter(|it| it.format() != Format::Attestation);
+        let findings = findings.iter().filter(|finding| finding.condition.as_deref() == condition);
+        Self { attachments: signatures.count(), collected, valid, condition, findings: findings.collect() }
+    }
+
     fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
             let reason = reason_of(&problem.error);
@@ -273,7 +296,7 @@ impl Found<'_> {
     /// The signatures that no authenticator of the rule reads, by their places.
     fn other_kinds(&self) -> BTreeMap<&str, SignatureKind> {
         let mut kinds = BTreeMap::new();
-        for finding in self.findings {
+        for finding in &self.findings {
             let kind = match finding.fault {
                 Some(Fault::OtherKind(kind)) => Some(kind),
                 _ => None,
@@ -307,19 +330,8 @@ impl Found<'_> {
             let told = !is_other_kind(finding.fault) || others.contains_key(finding.place.as_str());
             told.then(|| format!("{} for {}: {}", finding.place, finding.authenticator, why))
         });
-        let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
-        // A registry may list referrers in another order each time; the line stays the same.
-        all.sort_unstable();
-        for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
-            let before = if number == 0 { " (" } else { ", " };
-            let _ = write!(text, "{before}{}", quote(problem));
-        }
-        if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
-        }
-        if !all.is_empty() {
-            text.push(')');
-        }
+        let all = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
+        list_problems(&mut text, all);
         text
     }
 }
@@ -337,6 +349,22 @@ fn advice_of_limit(reason: Reason) -> &'static str {
             "remove signatures that are not needed, or raise `signatures-total-size` in [limits]"
         }
         _ => "remove signatures that are not needed, or raise the limit in [limits]",
+    }
+}
+
+/// Adds the first few problems in brackets, and the number of the others.
+fn list_problems(text: &mut String, mut all: Vec<String>) {
+    // A registry may list referrers in another order each time; the line stays the same.
+    all.sort_unstable();
+    for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
+        let before = if number == 0 { " (" } else { ", " };
+        let _ = write!(text, "{before}{}", quote(problem));
+    }
+    if all.len() > MAX_FINDINGS {
+        let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
+    }
+    if !all.is_empty() {
+        text.push(')');
     }
 }
 
@@ -409,6 +437,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }
+        Fault::NotMet => {
+            (Reason::AttestationNotMet, "correct what it says about the image, then attest it again")
+        }
+        Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
     }
 }
 
@@ -418,6 +450,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         E::TooLarge { bound, .. } | E::TooMany { bound, .. } => match bound {
             Bound::Manifest => Reason::TooLarge,
             Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Attestation => Reason::AttestationTooLarge,
             Bound::Collected => Reason::SignaturesTooLarge,
             Bound::Headers => Reason::HeadersTooLarge,
             Bound::Token => Reason::TokenTooLarge,

@@ -52,7 +52,9 @@ pub(super) fn convert(subject: &str, value: &Value) -> Result<Converted, ImportE
             (format!("dns:{host}"), Some("pullgate does not accept a wildcard certificate for this host"))
         }
         (Some(_), Some(_)) => {
-            return Ok(Converted::Nothing("it requires two names in one certificate, but pullgate can require only one"));
+            return Ok(Converted::Nothing(
+                "it requires two names in one certificate, but pullgate can require only one",
+            ));
         }
         (None, None) => return wrong("it needs subjectEmail or subjectHostname"),
     };
