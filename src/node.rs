@@ -5,6 +5,7 @@ pub mod daemon;
 mod reload;
 pub mod scan;
 pub mod state;
+pub mod trust_roots;
 
 use std::sync::Arc;
 

@@ -20,10 +20,12 @@ mod credentials;
 mod keys;
 mod registry;
 mod sources;
+mod trust;
 mod warnings;
 
 pub use keys::Keys;
 pub use registry::Registry;
+pub use trust::Trust;
 
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -59,6 +61,8 @@ pullgate_config::options! {
         /// The public keys that the policy names by `source`. Each is fetched once, and accepted only if its fingerprint is
         /// the pinned one.
         keys: Keys = "keys", Section("[keys]");
+        /// Trusted roots of Sigstore instances, for keyless signatures and for logs.
+        trust: Trust = "trust", Section("[trust]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.

@@ -374,6 +374,9 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             "sign with a certificate of an authority that the authenticator trusts",
         ),
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
+        Fault::KeyNotValidNow => {
+            (Reason::KeyNotValidNow, "check the clock of the node; sign this digest with a key that is valid")
+        }
         Fault::CertificateNotValidNow => (
             Reason::CertificateNotValidNow,
             "check the clock of the node; sign this digest again, with a certificate that is valid or a timestamp",
@@ -459,6 +462,7 @@ mod tests {
     #[test]
     fn what_time_or_a_new_root_can_heal_is_about_the_attempt() {
         for fault in [
+            Fault::KeyNotValidNow,
             Fault::RootExpired,
             Fault::FutureTime,
             Fault::CertificateNotValidNow,

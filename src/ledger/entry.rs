@@ -256,7 +256,7 @@ mod tests {
                 payload: Bytes::from_static(b"payload"),
                 signature: "c2ln".to_owned(),
                 certificate: Some(Arc::new(CertificateAnnotations {
-                    certificate: "PEM".to_owned(),
+                    certificate: Some("PEM".to_owned()),
                     chain: None,
                     bundle: Some("{}".to_owned()),
                     timestamp: None,

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::state::State;
+use super::trust_roots;
 use crate::config::{self, DaemonConfig, KnownKeys, Survey};
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
@@ -84,9 +85,9 @@ impl PolicyFile {
     }
 
     /// Logs what will soon end that the policy trusts.
-    pub(super) fn warn_of_ends(&self) {
-        let ending = self.gate.policy().map(|policy| policy.ending(jiff::Timestamp::now()));
-        for warning in ending.into_iter().flatten() {
+    pub(super) fn warn_of_ends(&self, trust: &config::Trust) {
+        let policy = self.gate.policy();
+        for warning in trust_roots::warnings(policy.as_deref(), trust, jiff::Timestamp::now()) {
             tracing::warn!(warning, "policy");
         }
     }

@@ -94,6 +94,8 @@ reasons! {
     NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
     NoValidSignature = Refused(Signatures), "no-valid-signature",
+    /// a signature is by a key of the rule that is not valid now
+    KeyNotValidNow = Refused(Attempt), "key-not-valid-now",
     /// signatures were found, but no authenticator of the rule can verify this kind
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
     /// a signature is valid, but by an identity that the authenticator does not accept
@@ -112,7 +114,7 @@ reasons! {
     RevocationUnknown = Refused(Attempt), "revocation-unknown",
     /// a signature requires a verification plug-in of notation, but pullgate runs no plug-ins
     VerificationPlugin = Refused(Signatures), "verification-plugin",
-    /// no authority of the trusted root was valid when a signature was made
+    /// an authority or a log of a signature was, by the trusted root, not valid when the signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// no certificate transparency log of the trusted root vouches for the certificate of a signature
     NoCertificateLog = Refused(Signatures), "no-certificate-log",

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::reference::Repository;
 use crate::signature::{self, Format};
@@ -159,10 +159,10 @@ impl Policy {
         self.authenticators.values()
     }
 
-    /// What will soon end that the authenticators trust, in one line each.
+    /// What the authenticators trust that has ended or will within `notice`, in one line each.
     #[must_use]
-    pub fn ending(&self, now: Timestamp) -> BTreeSet<String> {
-        self.authenticators.values().flat_map(|authenticator| authenticator.set().ending(now)).collect()
+    pub fn ending(&self, now: Timestamp, notice: SignedDuration) -> BTreeSet<String> {
+        self.authenticators.values().flat_map(|it| it.set().ending(now, notice)).collect()
     }
 
     /// The rules, in the order of the files, without the default.

@@ -17,7 +17,10 @@ use super::remote::RemoteTable;
 use super::source::{self, Source};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
-use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
+use crate::trust::{
+    Algorithm, Authenticator, Key, KeyError, KeySet, LogUse, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey,
+    Signers, TrustedRoot,
+};
 use pullgate_config::values::{check_name, read_algorithm};
 
 /// An authenticator, or its name alone if it is not valid.
@@ -107,8 +110,9 @@ fn read_keys(
     let mut table = document.table(
         value,
         &format!("[authenticator.{name}]"),
-        &[options::with_remote(options::AUTHENTICATOR), vec!["keys"]].concat(),
+        &[options::with_remote(options::AUTHENTICATOR), vec!["keys", "log", "trust-root"]].concat(),
     )?;
+    let log_roots = read_log_roots(document, name, &mut table, &at, &mut files);
     let algorithms = table.take("algorithm").map(|value| read_algorithms(document, value));
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
@@ -143,12 +147,37 @@ fn read_keys(
         document.problem(span, message, "remove it");
     }
     defaults.remote.check_used(document, read.iter().any(|key| key.remote.is_some()));
-    let made = Authenticator::new(name.to_owned(), read);
-    made.map_err(|error| {
+    let keys = KeySet::new(name.to_owned(), read).map_err(|error| {
         let (message, hint) = advice(&error, "correct the list of keys");
         document.problem(keys_at, message, hint);
-    })
-    .ok()
+    });
+    let mut keys = keys.ok()?;
+    if let Some((roots, roots_at)) = log_roots? {
+        let logged = keys.logged(roots).map_err(|error| keyless::report(document, roots_at, &error));
+        keys = logged.ok()?;
+    }
+    Some(Authenticator::of(name.to_owned(), Signers::Keys(keys)))
+}
+
+/// The roots of which a log must have an entry of each signature, and where they are named; `None` within if none must.
+fn read_log_roots(
+    document: &mut Document<'_>,
+    name: &str,
+    table: &mut Table<'_>,
+    at: &Range<usize>,
+    files: &mut KeyFiles<'_>,
+) -> Option<Option<(Vec<TrustedRoot>, Range<usize>)>> {
+    let logs = table.take("log").map_or(Some(LogUse::None), |value| keyless::read_logs(document, value))?;
+    match logs {
+        LogUse::Required => keyless::read_roots(document, name, table, at, files).map(Some),
+        LogUse::None => {
+            if let Some(roots) = table.take("trust-root") {
+                let message = "`trust-root` has no effect on keys without `log = \"required\"`";
+                document.problem(roots.span, message, "add it, or remove `trust-root`");
+            }
+            Some(None)
+        }
+    }
 }
 
 fn read_key(

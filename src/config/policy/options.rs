@@ -31,7 +31,8 @@ pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
-    /// The trusted_root.json files of the Sigstore instances whose certificates count. A path is relative to the policy file.
+    /// The trusted_root.json files of the Sigstore instances whose certificates count, or, for keys with `log`, whose logs
+    /// do. A path is relative to the policy file.
     "trust-root": Path, "", "a JSON file, or a list of at most 4";
     /// The URL of the OpenID provider (issuer) that authenticated the signer, exactly as in the certificates.
     "issuer": Text, "", "a URL";
@@ -57,8 +58,9 @@ pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
     /// The event that started the build.
     "trigger": Text, "all", "such as push";
     /// Whether the signature and its certificate need entries in transparency logs. With "none", a timestamp must show when
-    /// the certificate was used, and the trusted root must not contain any log.
-    "log": Choice, "required", "required, none";
+    /// the certificate was used, and the trusted root must not contain any log. For keys: whether each signature needs an entry
+    /// in a transparency log of `trust-root`, for this signature and this key.
+    "log": Choice, "required; none for keys", "required, none";
 };
 
 /// Of the types with CAs: notation and certificate.

@@ -10,7 +10,7 @@ use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
 use crate::signature::{Format, RepositoryIdentity};
-use crate::trust::{Authenticator, Signers};
+use crate::trust::{Authenticator, ROOT_NOTICE, Signers};
 
 impl Collected {
     /// The warnings, in the order of files and lines.
@@ -55,7 +55,7 @@ impl Collected {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
             let sets = declared.value.authenticator.iter().map(Authenticator::set);
-            for ending in sets.flat_map(|set| set.ending(now)) {
+            for ending in sets.flat_map(|set| set.ending(now, ROOT_NOTICE)) {
                 warn(ending, "renew its file");
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);

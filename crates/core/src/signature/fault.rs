@@ -11,6 +11,8 @@ use crate::trust::x509::RevocationError;
 pub enum Fault {
     /// The authenticator does not read signatures of this kind.
     OtherKind(SignatureKind),
+    /// The key that signed is not valid now.
+    KeyNotValidNow,
     /// The signature names a verification plug-in of notation.
     VerificationPlugin,
     /// A timestamp is not by an authority of the trusted root, or for something else.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{Certificate, FetchedCrls, NameType, Revocation, RevocationCheck, SignerName, Store};
 use super::{Identities, Pattern, PatternError, PublicKey, SignerSet, TimestampCheck};
@@ -104,7 +104,7 @@ impl SignerSet for PkiSet {
         None
     }
 
-    fn ending(&self, now: Timestamp) -> Vec<String> {
+    fn ending(&self, now: Timestamp, _: SignedDuration) -> Vec<String> {
         self.revocation.ended(now)
     }
 

@@ -245,9 +245,9 @@ fn a_root_ends_when_nothing_of_one_kind_is_left() {
     root["tlogs"][1]["publicKey"]["validFor"]["end"] = "2028-01-01T00:00:00Z".into();
     let end = RootEnd { at: time("2028-01-01T00:00:00Z"), what: "transparency log" };
     assert_eq!(parse(&root).end(), Some(end));
-    assert_eq!(parse(&root).ending(time("2027-12-01T00:00:00Z")), None);
+    assert_eq!(parse(&root).ending(time("2027-12-31T23:59:59Z")), None);
     assert_eq!(
-        parse(&root).ending(time("2027-12-02T00:00:00Z")).as_deref(),
+        parse(&root).ending(end.at).as_deref(),
         Some(
             "trusted root a.json will not cover signatures made after 2028-01-01T00:00:00Z, when its last transparency log expires"
         )

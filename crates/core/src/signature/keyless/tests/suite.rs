@@ -93,7 +93,7 @@ const REJECTED: &[(&str, &str, &str)] = &[
 fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
     let document = fixture(&format!("bundles/{bundle}"));
     let by = ByCertificate { set, now: now() };
-    let content = bounds::check(&document, set.logs());
+    let content = bounds::check(&document, set.logs(), Material::Certificate);
     let digest = match content {
         Ok(content) => dsse::read(content.envelope).and_then(|(payload, _)| artifact_of(&payload)),
         Err(SignatureError::Unsupported { .. }) => Ok(message_digest(&document)),
@@ -109,7 +109,7 @@ fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
 }
 
 /// The digest of a signed message, which is not an image.
-fn message_digest(document: &[u8]) -> ArtifactDigest {
+pub(super) fn message_digest(document: &[u8]) -> ArtifactDigest {
     let bundle: serde_json::Value = serde_json::from_slice(document).unwrap();
     let digest = bundle["messageSignature"]["messageDigest"]["digest"].as_str().unwrap();
     ArtifactDigest::new(HashAlgorithm::Sha2256, STANDARD.decode(digest).unwrap()).unwrap()
@@ -216,7 +216,7 @@ fn t86_a_signature_of_the_future_is_refused() {
     for &(bundle, root_name, issuer, subject) in ACCEPTED {
         let set = set(root_name, issuer, subject);
         let document = text(&format!("bundles/{bundle}"));
-        let digest = match bounds::check(document.as_bytes(), LogUse::Required) {
+        let digest = match bounds::check(document.as_bytes(), LogUse::Required, Material::Certificate) {
             Ok(content) => artifact_of(&dsse::read(content.envelope).unwrap().0).unwrap(),
             Err(_) => message_digest(document.as_bytes()),
         };
