@@ -64,7 +64,9 @@ impl Refusal {
         Self::new(
             Reason::Timeout,
             image,
-            &format!("could not be verified within {limit:?}; the registry answers too slowly"),
+            &format!(
+                "could not be verified within {limit:?}; run `pullgate verify` on the node to see which step takes the time"
+            ),
         )
     }
 
@@ -89,7 +91,8 @@ impl Refusal {
     }
 
     pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
-        let text = format!("({digest}) is refused by {}: it allows only other digests", quote(rule));
+        let text =
+            format!("({digest}) is refused by {}: the rule allows only other digests unsigned", quote(rule));
         Self::new(Reason::DigestNotAllowed, image, &text)
     }
 
@@ -98,7 +101,7 @@ impl Refusal {
         Self::new(
             Reason::Internal,
             image,
-            "is refused because verifying it failed inside pullgate; see its log",
+            "is refused because of an internal error of pullgate; see its log on the node",
         )
     }
 
@@ -113,14 +116,15 @@ impl Refusal {
 
     /// A call that restores whole pods.
     pub fn checkpoint(path: &str) -> Self {
-        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        let text =
+            "is refused: the content of a checkpoint cannot be verified; see `checkpoint-restore` in [gate]";
         Self::new(Reason::Checkpoint, path, text)
     }
 
     /// An image that the runtime would restore a container from, by the annotation of its record `record`.
     pub fn checkpoint_image(image: &str, record: &str) -> Self {
         let text = format!(
-            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+            "carries a checkpoint ({}), which the runtime would restore on top of an image that was not verified; see \
              `checkpoint-restore` in [gate]",
             quote(record)
         );
@@ -134,14 +138,14 @@ impl Refusal {
 
     /// The runtime does not report what the image is.
     pub fn runtime(image: &str, why: &str) -> Self {
-        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        let text = format!("cannot be looked up in the container runtime: {}", quote(why));
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
     /// Digests are denied, and the runtime's content of the image cannot be compared with them.
     pub(super) fn content(image: &str, why: &str) -> Self {
         let text = format!(
-            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            "cannot be compared with the deny list, because its content in the runtime is unreadable: {}",
             quote(why)
         );
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -164,7 +168,7 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures are valid, but the service of their key does not confirm them: {}",
+            "({digest}) cannot be verified by {}: its signatures are valid, but the key service has not confirmed them: {}",
             quote(rule),
             quote(why),
         );
@@ -192,7 +196,7 @@ impl Refusal {
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
-            "({id}) is on the node, but refused by {}: requires {}; nothing recorded here shows that it was verified under \
+            "({id}) is on the node, but refused by {}: requires {}; pullgate has no evidence that it was verified under \
              this name; pull it by this name through pullgate",
             quote(rule),
             quote(required),
@@ -203,7 +207,7 @@ impl Refusal {
     /// The image was asked for by its id, and nothing is known about that.
     pub(super) fn unverified_id(image: &str, id: &str) -> Self {
         let text = format!(
-            "({}) is on the node, but nothing recorded here shows that it was verified; pull it by a name through pullgate",
+            "({}) is on the node, but pullgate has no evidence that it was verified; pull it by a name through pullgate",
             quote(id)
         );
         Self::new(Reason::NotVerified, image, &text)
@@ -222,7 +226,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "name an authenticator of that type in the rule, or sign in another way",
+            "require an authenticator that can verify this kind in the rule, or sign in another way",
         ),
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
@@ -252,12 +256,18 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             (Reason::VerificationPlugin, "sign this digest without `verificationPlugin`")
         }
         Fault::RootExpired => (Reason::TrustRootExpired, "renew the file in `trust-root`"),
-        Fault::NoCertificateLog => (Reason::NoCertificateLog, "sign with the instance whose root is trusted"),
-        Fault::NoLogEntry => (Reason::NoLogEntry, "sign this digest with upload to the log"),
-        Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
-        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
-        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
-        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
+        Fault::NoCertificateLog => {
+            (Reason::NoCertificateLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::NoLogEntry => {
+            (Reason::NoLogEntry, "sign this digest again, and upload the signature to the transparency log")
+        }
+        Fault::UntrustedLog => {
+            (Reason::UntrustedLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove this attachment, and sign this digest again"),
+        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest again, with a timestamp"),
+        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }

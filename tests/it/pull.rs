@@ -338,7 +338,7 @@ async fn an_unreadable_answer_is_not_a_success() {
         });
         let answer = world.pull(&world.image("team/app:1")).await;
         assert_eq!(answer.code, "2", "{answer:?}");
-        assert!(answer.message.contains("names no image"), "{answer:?}");
+        assert!(answer.message.contains("contains no image id"), "{answer:?}");
     }
 }
 

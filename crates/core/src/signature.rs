@@ -36,7 +36,7 @@ pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_en
 pub use self::error::SignatureError;
 pub use self::fault::{Fault, SignatureKind};
 pub use self::fields::FieldError;
-use self::keyless::ByCertificate;
+use self::keyless::{ByCertificate, Logged};
 pub use self::keyless::{CertificateAnnotations, KeylessError};
 use self::notation::Signer as NotationSigner;
 pub use self::notation::{
@@ -66,7 +66,7 @@ pub enum Attachment {
         payload: Bytes,
         /// The value of the annotation `dev.cosignproject.cosign/signature`.
         signature: String,
-        /// The annotations beside it, if they have a certificate.
+        /// The annotations beside it, if they have a certificate or a log entry.
         certificate: Option<Arc<CertificateAnnotations>>,
     },
     /// A Sigstore bundle, as a referrer carries it.
@@ -284,14 +284,20 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
     match attachment {
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             let verified = simple::verify(payload, signature, by, subject);
-            verified.map_err(|error| match (certificate, error) {
-                (Some(_), SignatureError::Untrusted(_)) => {
+            let has_certificate = certificate.as_ref().is_some_and(|it| it.certificate.is_some());
+            let valid = verified.map_err(|error| match error {
+                SignatureError::Untrusted(_) if has_certificate => {
                     SignatureError::ByCertificate { what: "signature has a certificate (keyless signing)" }
                 }
-                (_, error) => error,
-            })
+                error => error,
+            })?;
+            let check = |log: Logged<'_>| log.check_classic(payload, signature, certificate.as_deref());
+            by.check_log(valid, check)
         }
-        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject),
+        Attachment::Bundle { document, .. } => {
+            let valid = bundle::verify(document, by, subject)?;
+            by.check_log(valid, |log| log.check_bundle(document))
+        }
         Attachment::Notation { .. } => {
             Err(SignatureError::OtherKind { found: Format::Notation, kind: "key" })
         }
@@ -323,6 +329,22 @@ struct By<'a> {
 }
 
 impl By<'_> {
+    /// Checks the log entry of a valid signature, if the authenticator requires one.
+    fn check_log(
+        self,
+        valid: Valid,
+        check: impl FnOnce(Logged<'_>) -> Result<(), SignatureError>,
+    ) -> Result<Valid, SignatureError> {
+        let roots = self.keys.log_roots();
+        if roots.is_empty() {
+            return Ok(valid);
+        }
+        let key = self.keys.keys().iter().find(|key| key.public.fingerprint() == valid.fingerprint());
+        let key = &key.ok_or(KeylessError::Malformed)?.public;
+        check(Logged { roots, key, now: self.now })?;
+        Ok(valid)
+    }
+
     fn verify(self, message: &[u8], signature: &[u8]) -> Result<Valid, SignatureError> {
         self.keys.verify(message, signature, self.now).map_err(|error| match error {
             TrustError::OutsideWindow { .. } => SignatureError::OutsideWindow(error),

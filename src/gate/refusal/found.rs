@@ -28,7 +28,8 @@ pub(in crate::gate) struct Found<'a> {
 impl Found<'_> {
     pub(super) fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
-            (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
+            let reason = reason_of(&problem.error);
+            (reason, advice_of_limit(reason))
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
         } else if self.attachments == 0
@@ -85,14 +86,14 @@ impl Found<'_> {
             (1, []) => "found 1 signature, which is not valid".to_owned(),
             (count, []) => format!("found {count} signatures, none of them valid"),
             (count, valid) => {
-                format!("found {count} signatures, of which only {} are valid", valid.join(", "))
+                format!("found {count} signatures, but valid ones only for {}", valid.join(", "))
             }
         };
         let failed = self.findings.iter().filter_map(|finding| {
             let why = finding.outcome.as_ref().err()?;
             // What another authenticator reads is told once.
             let told = !is_other_kind(finding.fault) || others.contains_key(finding.place.as_str());
-            told.then(|| format!("{} by {}: {}", finding.place, finding.authenticator, why))
+            told.then(|| format!("{} for {}: {}", finding.place, finding.authenticator, why))
         });
         let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
         // A registry may list referrers in another order each time; the line stays the same.
@@ -102,12 +103,28 @@ impl Found<'_> {
             let _ = write!(text, "{before}{}", quote(problem));
         }
         if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
+            let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
         }
         if !all.is_empty() {
             text.push(')');
         }
         text
+    }
+}
+
+/// What to do if what is attached exceeds a limit.
+fn advice_of_limit(reason: Reason) -> &'static str {
+    match reason {
+        Reason::TooManySignatures => {
+            "remove signatures that are not needed, or raise `signatures` in [limits]"
+        }
+        Reason::TooManyReferrers => "remove referrers that are not needed, or raise `referrers` in [limits]",
+        Reason::TooManyPages => "remove referrers that are not needed, or raise `referrer-pages` in [limits]",
+        Reason::SignatureTooLarge => "remove this signature, or raise `signature-max-size` in [limits]",
+        Reason::SignaturesTooLarge => {
+            "remove signatures that are not needed, or raise `signatures-total-size` in [limits]"
+        }
+        _ => "remove signatures that are not needed, or raise the limit in [limits]",
     }
 }
 
@@ -123,7 +140,11 @@ fn in_words(others: &BTreeMap<&str, SignatureKind>) -> String {
     }
     let found: Vec<_> = counts.iter().map(|(kind, count)| kind.counted(*count)).collect();
     let read: Vec<_> = counts.keys().map(|kind| kind.reading()).collect();
-    format!("found {}; no authenticator of this rule reads {}", found.join(" and "), read.join(" or "))
+    format!(
+        "found {}, but no authenticator of this rule can verify {}",
+        found.join(" and "),
+        read.join(" or ")
+    )
 }
 
 #[cfg(test)]
@@ -151,31 +172,31 @@ mod tests {
                 unfetched(&["a", "b"]),
                 vec![],
                 Reason::OtherSignatureKind,
-                "found 2 Notation signatures; no authenticator of this rule reads Notation",
+                "found 2 Notation signatures, but no authenticator of this rule can verify Notation",
             ),
             (
                 unfetched(&["a", "b"]),
                 vec![finding("a", "x", notation), finding("a", "y", notation)],
                 Reason::OtherSignatureKind,
-                "found 2 Notation signatures; no authenticator of this rule reads Notation",
+                "found 2 Notation signatures, but no authenticator of this rule can verify Notation",
             ),
             (
                 unfetched(&["b"]),
                 vec![finding("a", "x", classic), finding("a", "y", keyless)],
                 Reason::OtherSignatureKind,
-                "found 1 keyless signature and 1 Notation signature; no authenticator of this rule reads keyless signatures or Notation",
+                "found 1 keyless signature and 1 Notation signature, but no authenticator of this rule can verify keyless signatures or Notation",
             ),
             (
                 unfetched(&[]),
                 vec![finding("a", "x", notation), finding("a", "y", Some(Fault::WrongIdentity))],
                 Reason::WrongIdentity,
-                "found 1 signature, which is not valid (a by y: why)",
+                "found 1 signature, which is not valid (a for y: why)",
             ),
             (
                 unfetched(&[]),
                 vec![finding("a", "x", notation), finding("b", "x", None)],
                 Reason::NoValidSignature,
-                "found 2 signatures, none of them valid (a by x: why, b by x: why)",
+                "found 2 signatures, none of them valid (a for x: why, b for x: why)",
             ),
         ] {
             let mut places: Vec<_> = findings.iter().map(|finding| &finding.place).collect();

@@ -11,7 +11,7 @@ use crate::untrusted::Quoted;
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignatureError {
     /// A part is larger than its limit.
-    #[error("{what} has {found} bytes, at most {limit} are read")]
+    #[error("{what} has {found} bytes, more than the limit of {limit}")]
     TooLarge { what: &'static str, found: usize, limit: usize },
     /// A part is not base64 in the accepted form.
     #[error("{what} is not base64 (standard alphabet, padded, no white space)")]
@@ -40,10 +40,10 @@ pub enum SignatureError {
     #[error("signature is for another repository, {found}")]
     OtherRepository { found: Quoted },
     /// The rule requires that a bundle names its repository.
-    #[error("bundle names no repository, the rule has identity = \"required\"")]
+    #[error("bundle does not name its repository, but the rule has identity = \"required\"")]
     NoRepository,
     /// An annotation that the rule requires was not signed, or with another value.
-    #[error("rule requires annotation {key} = {wanted}, signature has {found}")]
+    #[error("rule requires annotation {key} = {wanted}, but the signature has {found}")]
     Annotation {
         key: Quoted,
         wanted: Quoted,
@@ -54,10 +54,10 @@ pub enum SignatureError {
     #[error("{what} has type {found}, which is not a signature of an image")]
     WrongType { what: &'static str, found: Quoted },
     /// A trusted key attested something else about the digest.
-    #[error("statement has predicate type {found}: an attestation is not a signature")]
+    #[error("statement has predicate type {found}: it is an attestation, not a signature of the image")]
     WrongPredicate { found: Quoted },
     /// The number of elements is not that of a signature.
-    #[error("{what}: {found} found")]
+    #[error("{what}, but has {found}")]
     Count {
         /// The element, and the required number.
         what: &'static str,
@@ -68,17 +68,17 @@ pub enum SignatureError {
     #[error(transparent)]
     Certified(#[from] CertifiedError),
     /// A format that the kind of authenticator does not read.
-    #[error("{found}, which an authenticator of type `{kind}` does not read")]
+    #[error("the format is {found}, which an authenticator of type `{kind}` cannot verify")]
     OtherKind {
         found: Format,
         /// The word of `type` in the policy.
         kind: &'static str,
     },
     /// A known format that cannot be verified with a key.
-    #[error("{what}, which a key does not verify")]
+    #[error("{what}, which an authenticator of type `key` cannot verify")]
     Unsupported { what: &'static str },
     /// A signature by a certificate, and an authenticator of keys.
-    #[error("{what}, which a key does not verify")]
+    #[error("{what}, which an authenticator of type `key` cannot verify")]
     ByCertificate { what: &'static str },
     #[error(transparent)]
     Keyless(#[from] KeylessError),

@@ -87,7 +87,7 @@ impl SignatureKind {
             Self::Keyless => "keyless signatures",
             Self::Of(Format::SimpleSigning) => "classic signatures",
             Self::Of(Format::Bundle) => "Sigstore bundles",
-            Self::Of(Format::Notation) => "Notation",
+            Self::Of(Format::Notation) => "Notation signatures",
         }
     }
 }

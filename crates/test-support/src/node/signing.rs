@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::pullgate::digest::Digest;
+use ::pullgate::signature::BUNDLE_MEDIA_TYPE as BUNDLE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::images::{self, Image};
 use super::keys::PrivateKey;
@@ -14,6 +15,7 @@ use super::notation::Signer;
 use super::registry::Registry;
 use super::{directory, environment, process};
 use crate::programs;
+use crate::registry::{INDEX, MANIFEST};
 
 /// The annotation with the signature of a layer's blob.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -110,7 +112,7 @@ impl Cosign {
     }
 
     /// The key in cosign's own format.
-    fn imported(&self, name: &str, file: &Path) -> PathBuf {
+    pub(super) fn imported(&self, name: &str, file: &Path) -> PathBuf {
         let imported = self.home.join(format!("{name}.key"));
         if !imported.exists() {
             let mut import = self.command();
@@ -142,7 +144,8 @@ pub fn verify_command(home: &Path, key: &Path) -> Command {
     verify
 }
 
-fn command(home: &Path) -> Command {
+/// cosign with this home directory.
+pub(super) fn command(home: &Path) -> Command {
     let mut command = Command::new(environment::tool("cosign"));
     // cosign writes to the home directory, which must not be the user's.
     command.env("HOME", home).env("COSIGN_PASSWORD", PASSPHRASE);
@@ -184,6 +187,38 @@ pub fn copy_signatures(signed: &Image, other: &Image) {
     let at =
         |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
     images::copy(&at(signed), &at(other));
+}
+
+/// Attaches any bundle to an image, as its only referrer.
+pub fn attach_bundle(registry: &Registry, image: &Image, bundle: &Value) {
+    let repository = &image.repository;
+    let (bundle, config) = (bundle.to_string(), "{}");
+    let [blob, config_blob] =
+        [bundle.as_str(), config].map(|it| registry.put_blob(repository, it.as_bytes()));
+    let referrer = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": config_blob, "size": config.len() },
+        "layers": [{ "mediaType": BUNDLE, "digest": blob, "size": bundle.len() }],
+        "subject": { "mediaType": MANIFEST, "digest": image.digest, "size": 0 },
+        "artifactType": BUNDLE,
+    })
+    .to_string();
+    let digest = Digest::of(referrer.as_bytes()).to_string();
+    registry.put_manifest(repository, &digest, referrer.as_bytes());
+    let entry = json!({ "mediaType": MANIFEST, "digest": digest, "size": referrer.len() });
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] });
+    registry.put_manifest(repository, &image.referrers_tag(), index.to_string().as_bytes());
+}
+
+/// The only bundle of an image.
+pub fn bundle_of(registry: &Registry, image: &Image) -> Value {
+    let parse = |bytes: Vec<u8>| -> Value { serde_json::from_slice(&bytes).expect("it is JSON") };
+    let index = parse(registry.manifest(&image.repository, &image.referrers_tag()));
+    let entry = index["manifests"][0]["digest"].as_str().expect("an index entry has a digest");
+    let referrer = parse(registry.manifest(&image.repository, entry));
+    let layer = referrer["layers"][0]["digest"].as_str().expect("a layer has a digest");
+    parse(registry.blob(&image.repository, layer))
 }
 
 /// Attaches the bundle of `signed` to `other`, another image in the same repository.
