@@ -182,3 +182,21 @@ async fn t87_a_list_of_revoked_certificates_counts_only_if_its_issuer_signed_it(
         assert_eq!(server.lines(), Vec::<String>::new(), "{name}");
     }
 }
+
+#[tokio::test]
+async fn each_key_type_in_each_envelope_is_verified() {
+    let world = World::start(node()).await;
+    for key in ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "p521"] {
+        trusting(&world, &below(&format!("{key}.root.pem")));
+        for format in ["jws", "cose"] {
+            let path = format!("team/{key}-{format}");
+            let digest = notation_image(&world.registry, &path);
+            attach_notation(&world.registry, &path, &digest, &notation(&format!("{key}.{format}")));
+            let pinned = world.pinned(&path, &digest);
+            let outcome = world.outcome(&format!("{path}:1")).await;
+            // The chain of RSA keys of 4096 bits takes some kilobytes.
+            let bytes = 1..=16 << 10;
+            outcome.assert(&path, Expect { requests: REFERRED, bytes, ..Expect::verified(&pinned) });
+        }
+    }
+}
