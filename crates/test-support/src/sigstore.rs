@@ -115,27 +115,33 @@ impl Sigstore {
 
     /// A bundle v0.3 about a digest, logged by Rekor v1 a minute after the certificate was issued.
     pub fn bundle(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, leaf, signature) = self.signed(person, digest);
-        let (payload, time) = (payload_of(&bundle), signed_at(person));
-        let body = json!({
-            "apiVersion": "0.0.1",
-            "kind": "dsse",
-            "spec": {
-                "envelopeHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(b"not compared")) },
-                "payloadHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(&payload)) },
-                "signatures": [{
-                    "signature": STANDARD.encode(&signature),
-                    "verifier": STANDARD.encode(pem(&leaf.der)),
-                }],
-            },
-        });
-        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor.entry(&body, time)]);
+        self.attested(person, &signature_of(digest))
+    }
+
+    /// A bundle with a statement, logged by Rekor v1.
+    pub fn attested(&self, person: &Person, statement: &str) -> Value {
+        let (mut bundle, leaf, signature) = self.signed(person, statement);
+        let body = dsse_entry(&bundle, &leaf, &signature);
+        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor.entry(&body, signed_at(person))]);
         bundle
     }
 
-    /// The same, logged by Rekor v2, with a timestamp.
+    /// An envelope with a statement, and the annotations beside it under the tag `.att`.
+    pub fn envelope(&self, person: &Person, statement: &str) -> (String, Vec<(&'static str, String)>) {
+        let (bundle, leaf, signature) = self.signed(person, statement);
+        let body = dsse_entry(&bundle, &leaf, &signature);
+        let annotations = vec![
+            ("dev.cosignproject.cosign/signature", String::new()),
+            ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
+            ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
+            ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, signed_at(person))),
+        ];
+        (bundle["dsseEnvelope"].to_string(), annotations)
+    }
+
+    /// A bundle v0.3, logged by Rekor v2, with a timestamp.
     pub fn bundle_v2(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, leaf, signature) = self.signed(person, digest);
+        let (mut bundle, leaf, signature) = self.signed(person, &signature_of(digest));
         let encoding = encoding(&payload_of(&bundle));
         let body = json!({
             "apiVersion": "0.0.2",
@@ -158,7 +164,7 @@ impl Sigstore {
 
     /// The same without a log, with a timestamp.
     pub fn bundle_without_log(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, ..) = self.signed(person, digest);
+        let (mut bundle, ..) = self.signed(person, &signature_of(digest));
         self.stamp(&mut bundle, signed_at(person));
         bundle
     }
@@ -172,21 +178,14 @@ impl Sigstore {
     }
 
     /// A bundle without evidence, its certificate and its signature.
-    fn signed(&self, person: &Person, digest: &Digest) -> (Value, Leaf, Vec<u8>) {
+    fn signed(&self, person: &Person, statement: &str) -> (Value, Leaf, Vec<u8>) {
         let leaf = self.issue(person);
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
-            "predicateType": "https://sigstore.dev/cosign/sign/v1",
-            "predicate": {},
-        })
-        .to_string();
         let signature = leaf.key.sign(&encoding(statement.as_bytes()));
         let bundle = json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": { "certificate": { "rawBytes": STANDARD.encode(&leaf.der) } },
             "dsseEnvelope": {
-                "payload": STANDARD.encode(&statement),
+                "payload": STANDARD.encode(statement),
                 "payloadType": STATEMENT,
                 "signatures": [{ "sig": STANDARD.encode(&signature) }],
             },
@@ -234,6 +233,33 @@ pub fn attach_annotated(
     let layers = [(&blob, payload.len(), SIMPLE_SIGNING, annotations.as_slice())];
     let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
     registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
+}
+
+/// The statement that signs an image.
+fn signature_of(digest: &Digest) -> String {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    })
+    .to_string()
+}
+
+/// The entry of Rekor v1 for the envelope of a bundle.
+fn dsse_entry(bundle: &Value, leaf: &Leaf, signature: &[u8]) -> Value {
+    json!({
+        "apiVersion": "0.0.1",
+        "kind": "dsse",
+        "spec": {
+            "envelopeHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(b"not compared")) },
+            "payloadHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(payload_of(bundle))) },
+            "signatures": [{
+                "signature": STANDARD.encode(signature),
+                "verifier": STANDARD.encode(pem(&leaf.der)),
+            }],
+        },
+    })
 }
 
 /// When a person's signature is logged and stamped.
