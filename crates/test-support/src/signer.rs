@@ -180,14 +180,34 @@ pub fn statement(digest: &Digest, predicate_type: &str, predicate: &Value) -> St
     .to_string()
 }
 
-/// Attaches envelopes, each with its annotations, under the tag `.att` of the image.
+/// Attaches envelopes under the tag `.att` of the image.
 pub fn attach_envelopes(registry: &Registry, path: &str, digest: &Digest, envelopes: &[String]) {
+    let annotated: Vec<_> = envelopes
+        .iter()
+        .map(|text| (text.clone(), vec![("dev.cosignproject.cosign/signature", String::new())]))
+        .collect();
+    attach_annotated_envelopes(registry, path, digest, &annotated);
+}
+
+/// As [`attach_envelopes`], each with its annotations.
+pub fn attach_annotated_envelopes(
+    registry: &Registry,
+    path: &str,
+    digest: &Digest,
+    envelopes: &[(String, Vec<(&'static str, String)>)],
+) {
     let config = registry.blob(path, "{}");
     let blobs: Vec<_> =
-        envelopes.iter().map(|text| (registry.blob(path, text.clone()), text.len())).collect();
-    let annotations = [("dev.cosignproject.cosign/signature", "")];
-    let layers: Vec<_> =
-        blobs.iter().map(|(blob, length)| (blob, *length, ENVELOPE, &annotations[..])).collect();
+        envelopes.iter().map(|(text, _)| (registry.blob(path, text.clone()), text.len())).collect();
+    let annotations: Vec<Vec<(&str, &str)>> = envelopes
+        .iter()
+        .map(|(_, annotations)| annotations.iter().map(|(name, text)| (*name, text.as_str())).collect())
+        .collect();
+    let layers: Vec<_> = blobs
+        .iter()
+        .zip(&annotations)
+        .map(|((blob, length), annotations)| (blob, *length, ENVELOPE, annotations.as_slice()))
+        .collect();
     let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
     registry.tag(path, &format!("sha256-{}.att", digest.hex()), &manifest);
 }

@@ -130,14 +130,33 @@ impl Sigstore {
 
     /// A bundle v0.3 about a digest, logged by Rekor v1 a minute after the certificate was issued.
     pub fn bundle(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, leaf) = self.signed(person, digest);
+        self.attested(person, &signing_statement(digest))
+    }
+
+    /// A bundle with a statement, logged by Rekor v1.
+    pub fn attested(&self, person: &Person, statement: &str) -> Value {
+        let (mut bundle, leaf) = self.signed(person, statement);
         self.log(&mut bundle, Verifier::Certificate(&leaf.der), signed_at(person));
         bundle
     }
 
+    /// An envelope with a statement, and the annotations beside it under the tag `.att`.
+    pub fn envelope(&self, person: &Person, statement: &str) -> (String, Vec<(&'static str, String)>) {
+        let (bundle, leaf) = self.signed(person, statement);
+        let verifier = STANDARD.encode(pem(&leaf.der)).into();
+        let body = dsse_body(b"not compared", &payload_of(&bundle), signature_of(&bundle), &verifier);
+        let annotations = vec![
+            ("dev.cosignproject.cosign/signature", String::new()),
+            ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
+            ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
+            ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, signed_at(person))),
+        ];
+        (bundle["dsseEnvelope"].to_string(), annotations)
+    }
+
     /// The same, logged by Rekor v2, with a timestamp.
     pub fn bundle_v2(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, leaf) = self.signed(person, digest);
+        let (mut bundle, leaf) = self.signed(person, &signing_statement(digest));
         self.log_v2(&mut bundle, Verifier::Certificate(&leaf.der));
         self.stamp(&mut bundle, signed_at(person));
         bundle
@@ -176,7 +195,7 @@ impl Sigstore {
 
     /// The same without a log, with a timestamp.
     pub fn bundle_without_log(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, _) = self.signed(person, digest);
+        let (mut bundle, _) = self.signed(person, &signing_statement(digest));
         self.stamp(&mut bundle, signed_at(person));
         bundle
     }
@@ -190,21 +209,14 @@ impl Sigstore {
     }
 
     /// A bundle without evidence, and its certificate.
-    fn signed(&self, person: &Person, digest: &Digest) -> (Value, Leaf) {
+    fn signed(&self, person: &Person, statement: &str) -> (Value, Leaf) {
         let leaf = self.issue(person);
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
-            "predicateType": "https://sigstore.dev/cosign/sign/v1",
-            "predicate": {},
-        })
-        .to_string();
         let signature = leaf.key.sign(&encoding(statement.as_bytes()));
         let bundle = json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": { "certificate": { "rawBytes": STANDARD.encode(&leaf.der) } },
             "dsseEnvelope": {
-                "payload": STANDARD.encode(&statement),
+                "payload": STANDARD.encode(statement),
                 "payloadType": STATEMENT,
                 "signatures": [{ "sig": STANDARD.encode(&signature) }],
             },
@@ -293,6 +305,17 @@ fn dsse_body(envelope: &[u8], payload: &[u8], signature: &Value, verifier: &Valu
             "signatures": [{ "signature": signature, "verifier": verifier }],
         },
     })
+}
+
+/// The statement that signs an image.
+fn signing_statement(digest: &Digest) -> String {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    })
+    .to_string()
 }
 
 /// When a person's signature is logged and stamped.

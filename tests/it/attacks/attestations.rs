@@ -10,9 +10,10 @@ use super::world::{World, impatient, node, p256};
 use pullgate_test::policy::{RELEASE, SECURITY};
 use pullgate_test::registry::{MANIFEST, Scripted};
 use pullgate_test::signer::{
-    Signer, attach_bundle, attach_envelopes, attest, attestation_bundle, envelope, sign_bundle, sign_classic,
-    statement,
+    Signer, attach_annotated_envelopes, attach_bundle, attach_envelopes, attest, attestation_bundle,
+    envelope, sign_bundle, sign_classic, statement,
 };
+use pullgate_test::sigstore::{ISSUER, Person, Sigstore};
 
 const REVIEW: &str = "https://example.com/review/v1";
 const VULNERABILITIES: &str = "https://cosign.sigstore.dev/attestation/vuln/v1";
@@ -198,6 +199,75 @@ async fn t140_a_bundle_counts_as_an_envelope_does() {
         };
         world.outcome(&format!("{path}:1")).await.assert(path, Expect { requests: BUNDLED, ..expect });
     }
+}
+
+/// By a certificate, in both layouts: who signed, about what, and when it was logged.
+#[tokio::test]
+async fn t140_a_keyless_attestation_is_by_its_identity_and_of_its_time() {
+    let world = World::start(node()).await;
+    let (sigstore, directory) = (Sigstore::new(), tempfile::tempdir().unwrap());
+    let root = directory.path().join("root.json");
+    std::fs::write(&root, sigstore.trusted_root().to_string()).unwrap();
+    let ci = format!(
+        "[authenticator.ci]\ntype = \"keyless\"\ntrust-root = {root:?}\nissuer = \"{ISSUER}\"\n\
+         source-repository = \"https://git.example/team/app\"\n"
+    );
+    let condition = REVIEWED.replace("\"security\"", "\"ci\"") + "max-age = \"30d\"\n";
+    let required = "all = [\"release\"], attestations = [\"reviewed\"]";
+    world.set_policy(&policy(&world, required, &format!("{ci}{condition}")));
+    let builder = Person::builder();
+    let mut stranger = Person::builder();
+    stranger.claims.retain(|(arc, _)| *arc != 12);
+    stranger.claims.push((12, "https://git.example/evil/app".to_owned()));
+    let old = Person { issued: days_ago(31), ..Person::builder() };
+    let cases = [
+        ("good", &builder, true, None, Ok(())),
+        ("another-identity", &stranger, true, None, Err("no-valid-attestation")),
+        ("old", &old, true, None, Err("attestation-stale")),
+        ("not-approved", &builder, false, None, Err("attestation-not-met")),
+        ("another-image", &builder, true, Some(Digest::of(b"another image")), Err("no-valid-attestation")),
+    ];
+    for (name, person, approved, about, expected) in cases {
+        for layout in ["envelope", "bundle"] {
+            let path = format!("team/{name}-{layout}");
+            let digest = world.registry.image(&path, "1", &path);
+            sign_classic(&world.registry, &path, &digest, &p256());
+            let text = review(about.as_ref().unwrap_or(&digest), &json!(approved));
+            let requests = match layout {
+                "envelope" => {
+                    let attached = [sigstore.envelope(person, &text)];
+                    attach_annotated_envelopes(&world.registry, &path, &digest, &attached);
+                    ATTESTED
+                }
+                _ => {
+                    let bundle = sigstore.attested(person, &text).to_string();
+                    attach_bundle(&world.registry, &path, &digest, &bundle);
+                    BUNDLED
+                }
+            };
+            let verdict = world.pinned(&path, &digest);
+            let expect = match expected {
+                Ok(()) => Expect::verified(&verdict),
+                Err(reason) => Expect::refused(reason),
+            };
+            world
+                .outcome(&format!("{path}:1"))
+                .await
+                .assert(&path, Expect { requests, bytes: 1..=64 << 10, ..expect });
+        }
+    }
+    // Keyless, where a key is required, and the other way round.
+    let digest = world.registry.image("team/key", "1", "key");
+    sign_classic(&world.registry, "team/key", &digest, &p256());
+    attest(&world.registry, "team/key", &digest, &[review(&digest, &json!(true))], &security());
+    let by_key = world.outcome("team/key:1").await;
+    by_key.assert("by a key", Expect { requests: ATTESTED, ..Expect::refused("no-valid-attestation") });
+    world.set_policy(&policy(&world, required, REVIEWED));
+    let keyless = world.outcome("team/good-envelope:1").await;
+    let expect =
+        Expect { requests: ATTESTED, bytes: 1..=64 << 10, ..Expect::refused("no-valid-attestation") };
+    keyless.assert("by a certificate", expect);
+    assert!(keyless.line.contains("attestation has a certificate (keyless signing)"), "{}", keyless.line);
 }
 
 #[tokio::test]
