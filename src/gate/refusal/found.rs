@@ -172,19 +172,19 @@ mod tests {
                 unfetched(&["a", "b"]),
                 vec![],
                 Reason::OtherSignatureKind,
-                "found 2 Notation signatures, but no authenticator of this rule can verify Notation",
+                "found 2 Notation signatures, but no authenticator of this rule can verify Notation signatures",
             ),
             (
                 unfetched(&["a", "b"]),
                 vec![finding("a", "x", notation), finding("a", "y", notation)],
                 Reason::OtherSignatureKind,
-                "found 2 Notation signatures, but no authenticator of this rule can verify Notation",
+                "found 2 Notation signatures, but no authenticator of this rule can verify Notation signatures",
             ),
             (
                 unfetched(&["b"]),
                 vec![finding("a", "x", classic), finding("a", "y", keyless)],
                 Reason::OtherSignatureKind,
-                "found 1 keyless signature and 1 Notation signature, but no authenticator of this rule can verify keyless signatures or Notation",
+                "found 1 keyless signature and 1 Notation signature, but no authenticator of this rule can verify keyless signatures or Notation signatures",
             ),
             (
                 unfetched(&[]),
