@@ -166,3 +166,69 @@ fn in_words(others: &BTreeMap<&str, SignatureKind>) -> String {
         read.join(" or ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(place: &str, authenticator: &str, fault: Option<Fault>) -> Finding {
+        let (place, authenticator) = (place.to_owned(), authenticator.to_owned());
+        Finding { place, authenticator, condition: None, outcome: Err("why".to_owned()), fault }
+    }
+
+    #[test]
+    fn what_nobody_reads_is_counted_by_kind() {
+        let notation = Some(Fault::OtherKind(SignatureKind::Of(Format::Notation)));
+        let keyless = Some(Fault::OtherKind(SignatureKind::Keyless));
+        let classic = Some(Fault::OtherKind(SignatureKind::Of(Format::SimpleSigning)));
+        let unfetched = |places: &[&str]| {
+            let of = |place: &&str| Unfetched { place: (*place).to_owned(), format: Format::Notation };
+            Collected { unfetched: places.iter().map(of).collect(), ..Collected::default() }
+        };
+        for (collected, findings, reason, summary) in [
+            (unfetched(&[]), vec![], Reason::NoSignature, "found no signature"),
+            (
+                unfetched(&["a", "b"]),
+                vec![],
+                Reason::OtherSignatureKind,
+                "found 2 Notation signatures, but no authenticator of this rule can verify Notation signatures",
+            ),
+            (
+                unfetched(&["a", "b"]),
+                vec![finding("a", "x", notation), finding("a", "y", notation)],
+                Reason::OtherSignatureKind,
+                "found 2 Notation signatures, but no authenticator of this rule can verify Notation signatures",
+            ),
+            (
+                unfetched(&["b"]),
+                vec![finding("a", "x", classic), finding("a", "y", keyless)],
+                Reason::OtherSignatureKind,
+                "found 1 keyless signature and 1 Notation signature, but no authenticator of this rule can verify keyless signatures or Notation signatures",
+            ),
+            (
+                unfetched(&[]),
+                vec![finding("a", "x", notation), finding("a", "y", Some(Fault::WrongIdentity))],
+                Reason::WrongIdentity,
+                "found 1 signature, which is not valid (a for y: why)",
+            ),
+            (
+                unfetched(&[]),
+                vec![finding("a", "x", notation), finding("b", "x", None)],
+                Reason::NoValidSignature,
+                "found 2 signatures, none of them valid (a for x: why, b for x: why)",
+            ),
+        ] {
+            let mut places: Vec<_> = findings.iter().map(|finding| &finding.place).collect();
+            places.dedup();
+            let attachments = places.len();
+            let found = Found {
+                attachments,
+                collected: &collected,
+                valid: &[],
+                condition: None,
+                findings: findings.iter().collect(),
+            };
+            assert_eq!((found.reason().0, found.summary().as_str()), (reason, summary));
+        }
+    }
+}
