@@ -20,6 +20,7 @@ mod authenticator;
 mod collect;
 mod declared;
 mod denials;
+mod gpg;
 mod key_files;
 mod namespace;
 mod notation;

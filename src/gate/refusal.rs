@@ -311,6 +311,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
         Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
         Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
+        Fault::WeakSignature => (Reason::WeakSignature, "sign this digest with SHA-256 or a longer hash"),
+        Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
+        Fault::KeyExpired => (Reason::KeyExpired, "sign with a valid key, or renew its file in `keyrings`"),
+        Fault::SignatureExpired => (Reason::SignatureExpired, "sign this digest again"),
         Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority of the trusted root")
@@ -367,7 +371,7 @@ mod tests {
     /// A scan must not remove signed images because of a trusted root that is out of date, or a clock that is slow.
     #[test]
     fn what_time_or_a_new_root_can_heal_is_about_the_attempt() {
-        for fault in [Fault::RootExpired, Fault::FutureTime] {
+        for fault in [Fault::RootExpired, Fault::FutureTime, Fault::KeyExpired] {
             let (reason, _) = reason_of_fault(fault);
             assert_eq!(reason.kind(), Kind::Refused(Cause::Attempt), "{reason}");
         }

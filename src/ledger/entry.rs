@@ -73,6 +73,10 @@ enum HeadAttachment {
         place: String,
         document: usize,
     },
+    Gpg {
+        place: String,
+        document: usize,
+    },
 }
 
 /// Encodes evidence.
@@ -99,6 +103,10 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         Attachment::Notation { place, document } => {
             blobs.push(document);
             HeadAttachment::Notation { place: place.clone(), document: document.len() }
+        }
+        Attachment::Gpg { place, document } => {
+            blobs.push(document);
+            HeadAttachment::Gpg { place: place.clone(), document: document.len() }
         }
     });
     let attachments = attachments.collect();
@@ -184,6 +192,7 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
             HeadAttachment::Notation { place, document } => {
                 Attachment::Notation { place, document: take(document)? }
             }
+            HeadAttachment::Gpg { place, document } => Attachment::Gpg { place, document: take(document)? },
         })
     });
     let attachments = attachments.collect::<Result<_, EntryError>>()?;
@@ -264,6 +273,7 @@ mod tests {
             },
             Attachment::Bundle { place: "referrer".to_owned(), document: Bytes::from_static(b"{\n}") },
             Attachment::Notation { place: "referrer".to_owned(), document: Bytes::from_static(b"{ }\n") },
+            Attachment::Gpg { place: "lookaside".to_owned(), document: Bytes::from_static(b"message") },
         ];
         Evidence {
             repository: Repository::parse("reg.example/team/app").unwrap(),

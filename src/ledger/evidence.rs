@@ -118,7 +118,9 @@ impl Evidence {
         for attachment in &mut self.attachments {
             match attachment {
                 Attachment::SimpleSigning { payload, .. } => copy(payload),
-                Attachment::Bundle { document, .. } | Attachment::Notation { document, .. } => copy(document),
+                Attachment::Bundle { document, .. }
+                | Attachment::Notation { document, .. }
+                | Attachment::Gpg { document, .. } => copy(document),
             }
         }
     }
@@ -170,9 +172,9 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
             let certificate = certificate.as_ref().map_or(0, |certificate| certificate.bytes());
             place.len() + payload.len() + signature.len() + certificate
         }
-        Attachment::Bundle { place, document } | Attachment::Notation { place, document } => {
-            place.len() + document.len()
-        }
+        Attachment::Bundle { place, document }
+        | Attachment::Notation { place, document }
+        | Attachment::Gpg { place, document } => place.len() + document.len(),
     }
 }
 
@@ -180,7 +182,9 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
 fn attached(attachment: &Attachment) -> &Bytes {
     match attachment {
         Attachment::SimpleSigning { payload, .. } => payload,
-        Attachment::Bundle { document, .. } | Attachment::Notation { document, .. } => document,
+        Attachment::Bundle { document, .. }
+        | Attachment::Notation { document, .. }
+        | Attachment::Gpg { document, .. } => document,
     }
 }
 
@@ -192,9 +196,8 @@ fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
             Attachment::SimpleSigning { payload: others, signature: theirs, certificate: their, .. },
         ) => payload == others && signature == theirs && certificate == their,
         (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. })
-        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. }) => {
-            document == others
-        }
+        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. })
+        | (Attachment::Gpg { document, .. }, Attachment::Gpg { document: others, .. }) => document == others,
         _ => false,
     }
 }

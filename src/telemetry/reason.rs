@@ -114,6 +114,14 @@ reasons! {
     OtherLogEntry = Refused(Signatures), "other-log-entry",
     /// nothing that is signed shows when a signature was made
     NoSigningTime = Refused(Signatures), "no-signing-time",
+    /// a signature is made with a hash that is too weak, or not supported
+    WeakSignature = Refused(Signatures), "weak-signature",
+    /// the key of a signature is revoked, or the primary key above it
+    KeyRevoked = Refused(Signatures), "key-revoked",
+    /// the key of a signature has expired, or the primary key above it
+    KeyExpired = Refused(Attempt), "key-expired",
+    /// a signature has expired
+    SignatureExpired = Refused(Signatures), "signature-expired",
     /// a signature was made at a time that has not come
     FutureSigningTime = Refused(Attempt), "future-signing-time",
     /// the timestamp of a signature is not by an authority of the trusted root, or of something else

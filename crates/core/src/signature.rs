@@ -9,6 +9,7 @@ mod bundle;
 mod dsse;
 mod fault;
 mod fields;
+mod gpg;
 mod keyless;
 mod notation;
 mod payload;
@@ -44,6 +45,7 @@ pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 pub use self::timestamp::TimestampError;
 use crate::digest::Digest;
+use crate::trust::openpgp::OpenPgpError;
 use crate::trust::{
     Authenticator, Identity, Key, KeySet, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, Signers, TrustError,
     Valid,
@@ -78,15 +80,23 @@ pub enum Attachment {
         /// The bytes of the layer.
         document: Bytes,
     },
+    /// A signed OpenPGP message with a simple-signing payload, as a lookaside server has it.
+    Gpg {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the file.
+        document: Bytes,
+    },
 }
 
 impl Attachment {
     /// Where it was found, for messages.
     pub fn place(&self) -> &str {
         match self {
-            Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } | Self::Notation { place, .. } => {
-                place
-            }
+            Self::SimpleSigning { place, .. }
+            | Self::Bundle { place, .. }
+            | Self::Notation { place, .. }
+            | Self::Gpg { place, .. } => place,
         }
     }
 
@@ -96,6 +106,7 @@ impl Attachment {
             Self::SimpleSigning { .. } => Format::SimpleSigning,
             Self::Bundle { .. } => Format::Bundle,
             Self::Notation { .. } => Format::Notation,
+            Self::Gpg { .. } => Format::Gpg,
         }
     }
 }
@@ -109,11 +120,13 @@ pub enum Format {
     Bundle,
     /// An envelope of the Notary Project: signs a digest only.
     Notation,
+    /// Simple signing by GPG: signs a digest and a repository.
+    Gpg,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::SimpleSigning, Self::Bundle, Self::Notation];
+    pub const ALL: [Self; 4] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg];
 
     /// The layout in which a registry keeps it: the word in the policy.
     #[must_use]
@@ -122,6 +135,7 @@ impl Format {
             Self::SimpleSigning => "classic",
             Self::Bundle => "bundle",
             Self::Notation => "notation",
+            Self::Gpg => "lookaside",
         }
     }
 }
@@ -132,6 +146,7 @@ impl fmt::Display for Format {
             Self::SimpleSigning => "simple signing",
             Self::Bundle => "sigstore bundle",
             Self::Notation => "Notation signature",
+            Self::Gpg => "GPG signature",
         })
     }
 }
@@ -209,6 +224,10 @@ pub fn verify(
             Attachment::Notation { document, .. } => notation::verify(document, set, subject, now)?.into(),
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "notation" }),
         },
+        Signers::Gpg(set) => match attachment {
+            Attachment::Gpg { document, .. } => gpg::verify(document, set, subject, now)?,
+            other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
+        },
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
@@ -225,6 +244,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
     match signers {
         Signers::Keys(_) | Signers::Keyless(_) => matches!(format, Format::SimpleSigning | Format::Bundle),
         Signers::Notation(_) => format == Format::Notation,
+        Signers::Gpg(_) => format == Format::Gpg,
     }
 }
 
@@ -263,6 +283,7 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
         Attachment::Notation { .. } => {
             Err(SignatureError::OtherKind { found: Format::Notation, kind: "key" })
         }
+        Attachment::Gpg { .. } => Err(SignatureError::OtherKind { found: Format::Gpg, kind: "key" }),
     }
 }
 
@@ -379,6 +400,8 @@ pub enum SignatureError {
     },
     #[error(transparent)]
     Notation(#[from] NotationError),
+    #[error(transparent)]
+    Gpg(#[from] OpenPgpError),
     /// A format that the kind of authenticator does not read.
     #[error("{found}, which an authenticator of type `{kind}` does not read")]
     OtherKind {
@@ -402,6 +425,7 @@ impl SignatureError {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
             Self::Keyless(error) => error.fault(),
+            Self::Gpg(error) => gpg::fault(error),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use super::advice::advice;
 use super::key_files::KeyFiles;
 use super::remote::RemoteTable;
 use super::source::{self, Source};
-use super::{notation, options};
+use super::{gpg, notation, options};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
@@ -44,6 +44,7 @@ pub(super) fn read(
         Some(Type::Key) => read_keys(document, &name, at, value, files),
         Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
         Some(Type::Notation) => notation::read(document, &name, at, value, files),
+        Some(Type::Gpg) => gpg::read(document, &name, at, value, files),
         None => None,
     };
     DeclaredAuthenticator { name, authenticator }
@@ -55,11 +56,12 @@ enum Type {
     Key,
     Keyless,
     Notation,
+    Gpg,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 3] =
-        [("key", Self::Key), ("keyless", Self::Keyless), ("notation", Self::Notation)];
+    const ALL: [(&'static str, Self); 4] =
+        [("key", Self::Key), ("keyless", Self::Keyless), ("notation", Self::Notation), ("gpg", Self::Gpg)];
 }
 
 /// The `type`, which decides what other keys the table may have.

@@ -19,9 +19,9 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
-    /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), or of
-    /// certificates of the Notary Project (notation).
-    "type": Choice, "key", "key, keyless, notation";
+    /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), of
+    /// certificates of the Notary Project (notation), or of holders of OpenPGP keys (gpg).
+    "type": Choice, "key", "key, keyless, notation, gpg";
     /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
     /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
     /// P-384, ECDSA_SHA_512 for P-521.
@@ -79,6 +79,17 @@ pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
     "level": Choice, "strict", "strict, permissive";
 };
 
+/// Of `type = "gpg"`.
+pub(super) const GPG: &[ReadByHand] = read_by_hand! {
+    /// For gpg: the files with the OpenPGP keys whose signatures count, as `gpg --export` writes them, armored or not. Paths are
+    /// relative to the policy file.
+    "keyrings": List, "none", "files; this or `armored`";
+    /// For gpg: keys themselves, as `gpg --export --armor` writes them.
+    "armored": Text, "none", "armored keys";
+    /// For gpg: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
+    "fingerprints": List, "all of the keys", "40 digits each";
+};
+
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
     /// The file with the public key; this, `pem` or `source`. The path is relative to the policy file.
     "file": Path, "", "PEM file";
@@ -118,7 +129,7 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     "aliases": List, "none", "scopes of the same form";
     /// The layouts of signatures that count. Notation signatures do not name their repository: one that was made for another
     /// repository counts here, too.
-    "layouts": List, "all", "classic, bundle, notation";
+    "layouts": List, "all", "classic, bundle, notation, lookaside";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
@@ -144,7 +155,7 @@ pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
 
 pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
     /// A key that counts in no authenticator, as `pullgate verify` shows it.
-    "key": Text, "", "SHA-256 of the DER public key";
+    "key": Text, "", "SHA-256 of the DER public key, or openpgp4fpr: and the fingerprint of an OpenPGP key";
     /// Why it is refused.
     "reason": Text, "", "one line";
 };
@@ -185,6 +196,7 @@ pub(super) fn all() -> Vec<OptionDoc> {
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
     all.extend(ReadByHand::describe(authenticator, "", NOTATION));
+    all.extend(ReadByHand::describe(authenticator, "", GPG));
     all.extend(remote.iter().cloned());
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));

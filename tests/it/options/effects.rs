@@ -46,6 +46,9 @@ const EFFECTS: Effects = &[
         "[registry] signatures.image",
         "[registry] signatures.repository",
     ]),
+    ("pullgate.toml", attacks::gpg::t146_a_lookaside_server_gets_few_requests_and_no_credentials, &[
+        "[registry] signatures.lookaside",
+    ]),
     ("pullgate.toml", attacks::sources::signatures_in_a_directory_are_found, &["[registry] signatures.directory"]),
     ("pullgate.toml", connections::a6_the_number_of_connections_is_an_option, &["[limits] connections"]),
     ("pullgate.toml", forward::b17_unknown_methods_that_may_bring_an_image_cross_only_if_allowed, &[
@@ -158,6 +161,11 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] identities",
         "[authenticator.NAME] timestamps",
         "[authenticator.NAME] level",
+    ]),
+    ("policy.toml", of_policy::authenticators_of_openpgp_keys, &[
+        "[authenticator.NAME] keyrings",
+        "[authenticator.NAME] armored",
+        "[authenticator.NAME] fingerprints",
     ]),
     ("policy.toml", elsewhere::confirmed::the_key_service_decides_if_confirmation_is_required, &[
         "[authenticator.NAME] verify",

@@ -26,6 +26,14 @@ pub enum Fault {
     UntrustedLog,
     /// The log entry is by a trusted log, and about something else.
     OtherLogEntry,
+    /// The hash of the signature is too weak, or not supported.
+    WeakSignature,
+    /// The key, or the key above it, is revoked.
+    KeyRevoked,
+    /// The key, or the key above it, has expired.
+    KeyExpired,
+    /// The signature has expired.
+    SignatureExpired,
     /// The signature was made at a time that has not come.
     FutureTime,
     /// The signature is by somebody else.

@@ -54,6 +54,9 @@ pub(super) fn verify(
         Attachment::Notation { .. } => {
             return Err(SignatureError::OtherKind { found: Format::Notation, kind: "keyless" });
         }
+        Attachment::Gpg { .. } => {
+            return Err(SignatureError::OtherKind { found: Format::Gpg, kind: "keyless" });
+        }
     };
     Ok(Signed { identity, demand: None, until: None })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Identities, Key, KeySet, KeylessSet, NotationSet, PublicKey, SignerSet, TrustError, TrustedRoot,
+    GpgSet, Identities, Key, KeySet, KeylessSet, NotationSet, PublicKey, SignerSet, TrustError, TrustedRoot,
 };
 
 /// An authenticator: a name in the policy, and whose signatures count for it.
@@ -22,6 +22,8 @@ pub enum Signers {
     Keyless(KeylessSet),
     /// Those who have a certificate of a CA of the Notary Project.
     Notation(Box<NotationSet>),
+    /// The holders of OpenPGP keys.
+    Gpg(Box<GpgSet>),
 }
 
 impl Authenticator {
@@ -54,6 +56,7 @@ impl Authenticator {
             Signers::Keys(keys) => keys,
             Signers::Keyless(set) => set,
             Signers::Notation(set) => set.as_ref(),
+            Signers::Gpg(set) => set.as_ref(),
         }
     }
 
@@ -76,6 +79,7 @@ impl Authenticator {
             Signers::Keys(keys) => keys,
             Signers::Keyless(set) => set,
             Signers::Notation(set) => set.as_mut(),
+            Signers::Gpg(set) => set.as_mut(),
         }
     }
 
@@ -83,7 +87,7 @@ impl Authenticator {
     pub fn keys(&self) -> &[Key] {
         match &self.signers {
             Signers::Keys(keys) => keys.keys(),
-            Signers::Keyless(_) | Signers::Notation(_) => &[],
+            Signers::Keyless(_) | Signers::Notation(_) | Signers::Gpg(_) => &[],
         }
     }
 
@@ -91,7 +95,7 @@ impl Authenticator {
     pub fn revoked(&self) -> &[(Key, String)] {
         match &self.signers {
             Signers::Keys(keys) => keys.revoked(),
-            Signers::Keyless(_) | Signers::Notation(_) => &[],
+            Signers::Keyless(_) | Signers::Notation(_) | Signers::Gpg(_) => &[],
         }
     }
 
@@ -99,7 +103,7 @@ impl Authenticator {
     pub fn roots(&self) -> &[TrustedRoot] {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
-            Signers::Keys(_) | Signers::Notation(_) => &[],
+            Signers::Keys(_) | Signers::Notation(_) | Signers::Gpg(_) => &[],
         }
     }
 

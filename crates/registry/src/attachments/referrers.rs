@@ -52,7 +52,7 @@ pub(super) async fn bundles(search: &Search<'_>) -> Collected {
     found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
         None | Some("application/vnd.oci.empty.v1+json") => 0,
         Some(hint) if hint.starts_with(BUNDLE) => 0,
-        Some(NOTATION_ARTIFACT_TYPE) if search.wanted == Wanted::Notation => 0,
+        Some(NOTATION_ARTIFACT_TYPE) if search.wanted.notation => 0,
         Some(_) => 1,
     });
     if found.len() > limits.referrers {
@@ -298,7 +298,7 @@ async fn signature_layer(
     let [layer] = manifest.layers.as_slice() else { return Ok(None) };
     let format = if layer.media_type.starts_with(BUNDLE) {
         Format::Bundle
-    } else if kinds == Wanted::Notation && is_notation(&manifest, layer) {
+    } else if kinds.notation && is_notation(&manifest, layer) {
         Format::Notation
     } else {
         return Ok(None);
