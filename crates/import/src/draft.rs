@@ -25,6 +25,24 @@ pub(super) struct DraftAuthenticator {
     pub(super) name: String,
     pub(super) origin: String,
     pub(super) keys: Vec<PublicKey>,
+    /// Without `keys`.
+    pub(super) openpgp: Option<OpenPgpKeys>,
+}
+
+/// OpenPGP keys.
+#[derive(Clone, Debug)]
+pub(super) struct OpenPgpKeys {
+    pub(super) armored: String,
+    /// Those of the primary keys, sorted.
+    pub(super) fingerprints: Vec<String>,
+}
+
+impl DraftAuthenticator {
+    /// The identities that count for it.
+    fn identities(&self) -> impl Iterator<Item = &str> {
+        let openpgp = self.openpgp.iter().flat_map(|keys| &keys.fingerprints);
+        self.keys.iter().map(PublicKey::fingerprint).chain(openpgp.map(String::as_str))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +75,15 @@ impl Draft {
 
     /// Adds an authenticator and returns its name: the original name, if it is valid here and not taken.
     pub(super) fn authenticator(&mut self, original: &str, keys: Vec<PublicKey>) -> String {
+        self.add(original, keys, None)
+    }
+
+    /// The same with OpenPGP keys.
+    pub(super) fn openpgp_authenticator(&mut self, original: &str, keys: OpenPgpKeys) -> String {
+        self.add(original, Vec::new(), Some(keys))
+    }
+
+    fn add(&mut self, original: &str, keys: Vec<PublicKey>, openpgp: Option<OpenPgpKeys>) -> String {
         let valid: String = original
             .chars()
             .map(|it| if it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.') { it } else { '-' })
@@ -71,6 +98,7 @@ impl Draft {
             name: name.clone(),
             origin: original.to_owned(),
             keys,
+            openpgp,
         });
         name
     }
@@ -83,8 +111,8 @@ impl Draft {
             let mut seen = BTreeSet::new();
             let of =
                 |name: &String| self.authenticators.iter().find(|authenticator| authenticator.name == *name);
-            let keys = names.iter().filter_map(of).flat_map(|authenticator| &authenticator.keys);
-            if keys.filter(|key| !seen.insert(key.fingerprint())).count() > 0 {
+            let mut keys = names.iter().filter_map(of).flat_map(DraftAuthenticator::identities);
+            if keys.any(|key| !seen.insert(key)) {
                 shared.push(rule.origin.clone());
             }
         }

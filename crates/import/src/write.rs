@@ -54,6 +54,9 @@ fn authenticator(text: &mut String, declared: &DraftAuthenticator) {
         let _ = writeln!(text, "# {}", sanitize(&declared.origin));
     }
     let _ = writeln!(text, "[authenticator.{}]", toml_string(&declared.name));
+    if let Some(openpgp) = &declared.openpgp {
+        let _ = writeln!(text, "type = \"gpg\"\narmored = '''\n{}'''", openpgp.armored);
+    }
     for key in &declared.keys {
         let _ = writeln!(text, "[[authenticator.{}.keys]]", toml_string(&declared.name));
         let _ = writeln!(text, "algorithm = {}", toml_string(key.algorithm().name()));
@@ -94,7 +97,7 @@ fn names(names: &[String]) -> String {
 }
 
 /// A basic string of TOML 1.0.
-fn toml_string(text: &str) -> String {
+pub(super) fn toml_string(text: &str) -> String {
     let mut string = String::with_capacity(text.len() + 2);
     string.push('"');
     for character in text.chars() {
